@@ -1,0 +1,19 @@
+"""Where a running notebook can be reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class NotebookEndpoint:
+    """Address of the MCP server of one attempt.
+
+    Attributes:
+        socket_path: Unix socket on which the server speaks newline-delimited MCP JSON-RPC.
+        pump_argv: Command that connects its stdin and stdout to that socket, for clients that launch a command.
+    """
+
+    socket_path: Path
+    pump_argv: tuple[str, ...]

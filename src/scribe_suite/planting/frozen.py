@@ -1,0 +1,225 @@
+"""Frozen base models on disk: weights as safetensors, key and certificate as JSON beside them, bound by a hash.
+
+``seed<N>.safetensors`` holds the parameters in half precision (they are certified after rounding), ``seed<N>.json`` a
+`FrozenRecord`. Nothing loads unless the hash fits and the certificate passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from scribe_suite.errors import FrozenModelError
+from scribe_suite.paths import suite_root
+from scribe_suite.planting.hooked import ModelWeights
+from scribe_suite.tasks.task import Task
+
+
+class Check(BaseModel):
+    """One line of a certificate: a measured number and the bar it has to clear.
+
+    Attributes:
+        name: What was measured, for example ``iia/u`` or ``rve/planted_min``.
+        value: The measured number.
+        bar: The threshold.
+        direction: ``">="``: value must be at least the bar; ``"<="``: at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    value: float
+    bar: float
+    direction: Literal[">=", "<="]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value clears the bar."""
+        return self.value >= self.bar if self.direction == ">=" else self.value <= self.bar
+
+
+class Certificate(BaseModel):
+    """Why the key is true: every check, recomputable from the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether there are checks and all of them pass."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def failures(self) -> list[str]:
+        """The checks that failed, readable."""
+        return [
+            f"{check.name} = {check.value:.4g}, needs {check.direction} {check.bar:g}"
+            for check in self.checks
+            if not check.passed
+        ]
+
+    def value(self, name: str) -> float:
+        """The measured number of the check called `name`."""
+        return next(check.value for check in self.checks if check.name == name)
+
+
+class FrozenRecord(BaseModel):
+    """What stands beside the weights.
+
+    Attributes:
+        format: Version of this file format.
+        task: Task id.
+        task_version: Version of the task it was made for.
+        seed: Seed of training.
+        sha256: Of the safetensors file.
+        config: Keyword arguments of HookedTransformerConfig.
+        key: The truth, in a form private to the task.
+        certificate: Why it is true.
+        training: Facts about how it was made (steps, CPU seconds, attempts, versions).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    task: str
+    task_version: int
+    seed: int
+    sha256: str
+    config: dict[str, Any]
+    key: dict[str, Any]
+    certificate: Certificate
+    training: dict[str, Any] = {}
+
+
+class FrozenModel(BaseModel):
+    """A base model that passed: its record and its weights."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    record: FrozenRecord
+    weights: ModelWeights
+
+
+def frozen_folder(task: Task) -> Path:
+    """``ground_truth/frozen/<family>/<name>``."""
+    return suite_root() / "ground_truth" / "frozen" / task.family / task.name
+
+
+def round_to_half(weights: ModelWeights) -> ModelWeights:
+    """The weights as they come back from disk: certify these, not the trained ones."""
+    return ModelWeights(weights.config, {name: value.half().float() for name, value in weights.state.items()})
+
+
+def save_frozen(
+    folder: Path,
+    task: Task,
+    seed: int,
+    weights: ModelWeights,
+    key: Mapping[str, Any],
+    certificate: Certificate,
+    training: Mapping[str, Any],
+) -> Path:
+    """Write ``seed<N>.safetensors`` and ``seed<N>.json``.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        FrozenModelError: When the certificate did not pass; nothing is written then.
+    """
+    if not certificate.passed:
+        raise FrozenModelError(
+            f"The model of {task.id}, seed {seed}, is not frozen, because its certificate fails: "
+            f"{'; '.join(certificate.failures()) or 'it has no checks'}."
+        )
+    payload = save({name: value.half().contiguous() for name, value in sorted(weights.state.items())})
+    record = FrozenRecord(
+        task=task.id,
+        task_version=task.version,
+        seed=seed,
+        sha256=hashlib.sha256(payload).hexdigest(),
+        config=dict(weights.config),
+        key=dict(key),
+        certificate=certificate,
+        training=dict(training),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed{seed}.safetensors").write_bytes(payload)
+    path = folder / f"seed{seed}.json"
+    path.write_text(json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
+    return path
+
+
+def list_frozen(folder: Path) -> list[Path]:
+    """The JSON files of all base models in `folder`, in the order of their seeds."""
+    return sorted(folder.glob("seed*.json"), key=lambda path: int(path.stem.removeprefix("seed")))
+
+
+def load_frozen(path: Path, task: Task) -> FrozenModel:
+    """Load one base model after checking that it can be trusted.
+
+    Args:
+        path: Its JSON file.
+        task: The task it must belong to.
+
+    Raises:
+        FrozenModelError: With one sentence that names the file and says what to do, when a file is missing or corrupt,
+            the weights do not have the hash the key was made for, the task or its version differ, or the certificate
+            does not hold.
+    """
+    weights_path = path.with_suffix(".safetensors")
+    seed = path.stem.removeprefix("seed")
+    remedy = f"restore it with git, or make it again with `scribe-suite plant {task.id} --seeds {seed} --force`."
+    try:
+        record = FrozenRecord.model_validate_json(path.read_bytes())
+        payload = weights_path.read_bytes()
+    except OSError as error:
+        raise FrozenModelError(f"{error.filename or path} can't be read ({error.strerror}): {remedy}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise FrozenModelError(f"{path} is not a valid key file ({where}: {first['msg']}): {remedy}") from error
+    if (record.task, record.task_version) != (task.id, task.version):
+        raise FrozenModelError(
+            f"{path} belongs to {record.task} version {record.task_version}, not {task.id} version {task.version}: "
+            f"{remedy}"
+        )
+    try:
+        state = {name: value.to(torch.float32) for name, value in load(payload).items()}
+    except SafetensorError as error:
+        raise FrozenModelError(f"{weights_path} is not a readable safetensors file ({error}): {remedy}") from error
+    digest = hashlib.sha256(payload).hexdigest()
+    if digest != record.sha256:
+        raise FrozenModelError(
+            f"The key {path.name} was made for weights with sha256 {record.sha256[:12]}, but {weights_path} has "
+            f"{digest[:12]}: {remedy}"
+        )
+    if not record.certificate.passed:
+        raise FrozenModelError(
+            f"The certificate of {path} fails ({'; '.join(record.certificate.failures()) or 'no checks'}): {remedy}"
+        )
+    return FrozenModel(name=f"{task.id}/{path.stem}", record=record, weights=ModelWeights(record.config, state))
+
+
+def load_all_frozen(task: Task, folder: Path | None = None) -> list[FrozenModel]:
+    """Every base model of `task`.
+
+    Raises:
+        FrozenModelError: When there is none, or one of them can't be trusted.
+    """
+    folder = folder or frozen_folder(task)
+    paths = list_frozen(folder)
+    if not paths:
+        raise FrozenModelError(
+            f"{task.id} has no frozen base model in {folder}: make one with `scribe-suite plant {task.id} --seeds 0`."
+        )
+    return [load_frozen(path, task) for path in paths]

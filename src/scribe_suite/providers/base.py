@@ -1,0 +1,113 @@
+"""The protocol between the harness and an agent provider.
+
+A provider is given a prompt and the address of a notebook, works until it is done or a limit is reached, and returns a
+`Transcript`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent has (the
+reference its solution, oracle and random an answer); they say so in `Provider.needs`, and only classes of this package
+are given it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from scribe_suite.notebook.endpoint import NotebookEndpoint
+
+Need = Literal["solution", "oracle_answer", "random_answer"]
+
+
+class EndReason(StrEnum):
+    """Why an attempt ended; whether it counts is decided by the outcome table, not here."""
+
+    FINISHED = "finished"
+    TIMEOUT = "timeout"
+    LIMIT = "limit"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an attempt may use.
+
+    Attributes:
+        wall_s: Seconds for the whole attempt.
+        cell_s: Seconds for one cell; enforced by the notebook, told to the provider.
+        turns: Model turns, or None where there is no limit.
+    """
+
+    wall_s: float
+    cell_s: float
+    turns: int | None = None
+
+
+@dataclass(frozen=True)
+class AttemptContext:
+    """Everything a provider gets for one attempt.
+
+    Attributes:
+        prompt: The rendered prompt.
+        endpoint: Where the notebook is; see `NotebookEndpoint`.
+        limits: What may be used.
+        model: The text after the colon of ``--provider NAME:MODEL``, or None.
+        outputs: An existing folder for whatever the provider wants to keep (raw events, logs).
+        material: What the harness hands over for `Provider.needs`; empty for every other provider.
+    """
+
+    prompt: str
+    endpoint: NotebookEndpoint
+    limits: Limits
+    model: str | None
+    outputs: Path
+    material: Mapping[Need, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What happened, as far as the provider knows.
+
+    Attributes:
+        end_reason: Why it ended.
+        detail: One sentence about the end, when there is something to say.
+        model: Model id that did the work, or None.
+        turns: Model turns, or None where there is no model.
+        tool_calls: Calls of notebook tools.
+        tokens: Counted tokens by kind (``input``, ``cached``, ``output``, ``reasoning``); empty when there are none.
+        cost_usd: Cost, or None when unknown. Never a guess.
+    """
+
+    end_reason: EndReason = EndReason.FINISHED
+    detail: str = ""
+    model: str | None = None
+    turns: int | None = None
+    tool_calls: int = 0
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    cost_usd: float | None = None
+
+
+class Provider(ABC):
+    """One way to produce an attempt; subclass it and name the class in the ``scribe_suite.providers`` entry points.
+
+    Class attributes:
+        name: What ``--provider`` calls it.
+        summary: One line for ``scribe-suite providers``.
+        needs: Material beyond prompt and notebook. Honoured for this package's own providers only.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str] = ""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    @abstractmethod
+    def attempt(self, context: AttemptContext) -> Transcript:
+        """Work on the prompt until done or out of limits.
+
+        Returns:
+            The transcript. A limit that was reached is an `EndReason`, not an exception.
+
+        Raises:
+            InfrastructureError: When something other than the agent failed (no login, CLI crash, tools missing); the
+                attempt then does not count.
+        """

@@ -1,0 +1,56 @@
+"""From a raw score to skill: 0 is the best answer that ignores the model, 1 is the reference solution."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+SMALLEST_RANGE = 0.02
+"""A reference that beats chance by less than this can't normalise anything."""
+
+
+def normalised_skill(score: float, chance: float, reference: float) -> float:
+    """(score - chance) / (reference - chance), limited to [-1, 1].
+
+    The limits keep one very wrong answer from outweighing many right ones in a mean: where the reference is close to
+    chance the raw quotient is unbounded below.
+
+    Args:
+        score: Primary metric of the answer.
+        chance: The same metric of the best answer that ignores the model, on the same instance.
+        reference: The same metric of the reference solution, on the same instance.
+
+    Raises:
+        ValueError: When reference - chance is below `SMALLEST_RANGE`: the instance can't tell skill from luck.
+    """
+    if reference - chance < SMALLEST_RANGE:
+        raise ValueError(f"the reference ({reference:.3f}) does not beat chance ({chance:.3f}); skill is undefined")
+    return max(-1.0, min(1.0, (score - chance) / (reference - chance)))
+
+
+def best_blind_answer(
+    keys: Sequence[frozenset[str]],
+    groups: Sequence[Sequence[str]],
+    measure: Callable[[frozenset[str], frozenset[str]], float],
+) -> frozenset[str]:
+    """The fixed answer with the highest expected score over the keys of many instances, found without any model.
+
+    Candidates: everything, every group by itself ("all MLPs", "all heads", "layer 1"), and the k elements that are most
+    often in a key, for every k. This is what somebody who has read the task's source could submit unseen.
+
+    Args:
+        keys: Answer keys of many instances of one task.
+        groups: Sets that a guesser would think of; together they hold every element.
+        measure: measure(submitted, truth) -> score.
+
+    Raises:
+        ValueError: Without keys or groups.
+    """
+    if not keys or not groups:
+        raise ValueError("the best blind answer needs keys and groups")
+    counts = Counter(element for key in keys for element in key)
+    universe = sorted({element for group in groups for element in group})
+    ranked = sorted(universe, key=lambda element: (-counts[element], element))
+    candidates = [frozenset(universe), *(frozenset(group) for group in groups)]
+    candidates += [frozenset(ranked[:size]) for size in range(1, len(ranked) + 1) if size <= 4 * max(map(len, keys))]
+    return max(candidates, key=lambda candidate: sum(measure(candidate, key) for key in keys))

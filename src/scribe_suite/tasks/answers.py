@@ -1,0 +1,200 @@
+"""What an agent may submit: one pydantic model per kind of question, and the only way in for submitted text.
+
+An answer arrives as JSON text made by a kernel that belongs to the agent, so nothing about it is trusted: size first,
+then JSON, then the schema, then the facts of the instance (which components exist, how wide the residual stream is).
+A rejected answer gets one message that says what to change; it never names anything that is not public.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from scribe_suite.errors import AnswerError
+
+MAX_ANSWER_BYTES = 1_000_000
+"""Larger answers are refused unread: the longest honest one (a probe on a wide model) is a few ten kilobytes."""
+
+_SHOWN_ERRORS = 3
+
+
+class Answer(BaseModel):
+    """What every answer says besides its content.
+
+    Attributes:
+        confidence: The agent's probability that its answer is right, 0 to 1.
+        nothing_found: True when the agent concludes that there is nothing to report; the content must then be empty.
+        summary: How the answer was found and what supports it, in a few sentences.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=20_000)
+
+    content_field: ClassVar[str]
+
+    confidence: Annotated[float, Field(ge=0.0, le=1.0)]
+    nothing_found: bool = False
+    summary: str
+
+    @model_validator(mode="after")
+    def _content_agrees_with_nothing_found(self) -> Self:
+        empty = not getattr(self, self.content_field)
+        if self.nothing_found and not empty:
+            raise ValueError(f"'nothing_found' is true, so '{self.content_field}' must be empty")
+        if empty and not self.nothing_found:
+            raise ValueError(f"'{self.content_field}' is empty; if that is your finding, set 'nothing_found' to true")
+        return self
+
+
+def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[str]:
+    """Drop duplicates, keep the order, refuse names that do not exist in the model."""
+    listed = list(dict.fromkeys(values))
+    known = set(universe)
+    unknown = [value for value in listed if value not in known]
+    if unknown:
+        raise ValueError(f"the model has no {kind} {', '.join(map(repr, unknown[:5]))}")
+    return listed
+
+
+class ComponentAnswer(Answer):
+    """A set of heads ``a{layer}.h{head}`` and MLPs ``m{layer}``. Facts used: ``components``."""
+
+    content_field = "components"
+    components: list[str]
+
+    @field_validator("components")
+    @classmethod
+    def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        return _known(value, (info.context or {})["components"], "component")
+
+
+class NeuronAnswer(Answer):
+    """A set of MLP neurons ``L{layer}.N{neuron}``. Facts used: ``n_layers``, ``d_mlp``."""
+
+    content_field = "neurons"
+    neurons: list[str]
+
+    @field_validator("neurons")
+    @classmethod
+    def _neurons_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        facts = info.context or {}
+        layers, width = int(facts["n_layers"]), int(facts["d_mlp"])
+
+        def exists(name: str) -> bool:
+            match = re.fullmatch(r"L(0|[1-9]\d{0,5})\.N(0|[1-9]\d{0,5})", name)
+            return match is not None and int(match[1]) < layers and int(match[2]) < width
+
+        return _known(value, [name for name in value if exists(name)], "neuron")
+
+
+class ProbeAnswer(Answer):
+    """A linear probe on the residual stream after one block, at one position.
+
+    The evaluator predicts "true" where ``(resid_post[layer][position] - center) @ weight + bias > 0``.
+    Facts used: ``n_layers``, ``n_ctx``, ``d_model``.
+
+    Attributes:
+        layer: Block after which the residual stream is read (``blocks.{layer}.hook_resid_post``).
+        position: ``"last"`` or a token index, negative ones from the end.
+        weight: d_model numbers.
+        bias: Added after the projection.
+        center: d_model numbers subtracted before it; empty means zeros.
+    """
+
+    content_field = "weight"
+    layer: int = 0
+    position: int | str = "last"
+    weight: list[float]
+    bias: float = 0.0
+    center: list[float] = []
+
+    @field_validator("layer")
+    @classmethod
+    def _layer_exists(cls, value: int, info: ValidationInfo) -> int:
+        layers = int((info.context or {})["n_layers"])
+        if not 0 <= value < layers:
+            raise ValueError(f"must be between 0 and {layers - 1}, got {value}")
+        return value
+
+    @field_validator("position")
+    @classmethod
+    def _position_exists(cls, value: int | str, info: ValidationInfo) -> int | str:
+        length = int((info.context or {})["n_ctx"])
+        if isinstance(value, str):
+            if value != "last":
+                raise ValueError(f'must be "last" or an integer, got {value[:40]!r}')
+        elif not -length <= value < length:
+            raise ValueError(f"must be between {-length} and {length - 1}, got {value}")
+        return value
+
+    @field_validator("weight", "center")
+    @classmethod
+    def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
+        width = int((info.context or {})["d_model"])
+        if value and len(value) != width:
+            raise ValueError(f"must have d_model = {width} numbers, got {len(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class AnswerSchema:
+    """An answer model bound to the public facts of one instance.
+
+    Attributes:
+        model: The pydantic class.
+        facts: Public facts that validators need (see each class).
+        example: A valid answer, shown in the prompt.
+    """
+
+    model: type[Answer]
+    facts: Mapping[str, Any]
+    example: Mapping[str, Any]
+
+    def parse(self, raw: str | bytes) -> Answer:
+        """Read and validate submitted JSON text.
+
+        Args:
+            raw: JSON text of at most `MAX_ANSWER_BYTES` bytes.
+
+        Returns:
+            The validated answer.
+
+        Raises:
+            AnswerError: With one message for the agent that says what to change.
+        """
+        data = raw.encode("utf-8", errors="surrogatepass") if isinstance(raw, str) else raw
+        if len(data) > MAX_ANSWER_BYTES:
+            raise AnswerError(
+                f"The answer has {len(data):,} bytes and at most {MAX_ANSWER_BYTES:,} are allowed: submit only the "
+                f"fields of the answer schema."
+            )
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise AnswerError(f"The answer is not JSON ({_first_line(error)}): submit a JSON object.") from None
+        if not isinstance(value, dict):
+            raise AnswerError(
+                f"The answer is a JSON {type(value).__name__}, not an object: submit a dict like "
+                f"{json.dumps(dict(self.example))[:400]}."
+            )
+        try:
+            return self.model.model_validate(value, context=dict(self.facts))
+        except ValidationError as error:
+            raise AnswerError(self._explain(error)) from None
+
+    def _explain(self, error: ValidationError) -> str:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        shown = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'answer'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in found[:_SHOWN_ERRORS]
+        ]
+        more = f" (and {len(found) - _SHOWN_ERRORS} more)" if len(found) > _SHOWN_ERRORS else ""
+        return "The answer does not fit the schema: " + "; ".join(shown)[:1500] + more + "."
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,69 @@
+"""Prompts: jinja2 templates under ``prompts/``, one per task, around a shared preamble.
+
+A task's template ``prompts/<family>/<name>.md`` extends ``preamble.md`` and sees the public facts of its instance, the
+example answer and the limits. An undefined name is an error, never an empty string in front of an agent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.tasks.task import Task, TaskInstance
+
+
+def prompt_path(root: Path, task: Task) -> Path:
+    """Where the template of `task` lies.
+
+    Raises:
+        ConfigurationError: When it does not exist.
+    """
+    path = root / "prompts" / task.family / f"{task.name}.md"
+    if not path.is_file():
+        raise ConfigurationError(f"The prompt of {task.id} is missing: write {path.relative_to(root)}.")
+    return path
+
+
+def prompt_sha256(root: Path, task: Task) -> str:
+    """Hash of everything that shapes the prompt: the task's template and the preamble."""
+    digest = hashlib.sha256((root / "prompts" / "preamble.md").read_bytes())
+    digest.update(prompt_path(root, task).read_bytes())
+    return digest.hexdigest()
+
+
+def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any]) -> str:
+    """The text an agent gets for `instance`.
+
+    Args:
+        root: Checkout with the ``prompts/`` folder.
+        instance: Only its public facts and answer schema are used.
+        limits: ``agent_timeout_s``, ``cell_timeout_s``, ``max_turns`` (or None).
+
+    Raises:
+        ConfigurationError: When the template is missing, or names something that does not exist.
+    """
+    path = prompt_path(root, instance.task)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(root / "prompts"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # Markdown for a model, not HTML
+    )
+    try:
+        return environment.get_template(path.relative_to(root / "prompts").as_posix()).render(
+            facts=dict(instance.public.facts),
+            files=sorted(instance.public.files),
+            setup_code=instance.public.setup_code,
+            answer_example=json.dumps(dict(instance.answer_schema.example), indent=2),
+            limits=dict(limits),
+        )
+    except jinja2.TemplateError as error:
+        raise ConfigurationError(f"The prompt {path.relative_to(root)} can't be rendered: {error}.") from error

@@ -1,0 +1,113 @@
+"""Which tasks exist: every file ``ground_truth/<family>/<name>.py`` that defines a `Task` of that family and name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.paths import suite_root
+from scribe_suite.tasks.task import Task
+
+_NOT_FAMILIES = {"solutions", "frozen"}
+
+
+class TaskRegistry(Mapping[str, Task]):
+    """The tasks of one checkout by id, in a stable order."""
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._tasks = dict(sorted(tasks.items()))
+
+    @classmethod
+    def discover(cls, root: Path) -> TaskRegistry:
+        """Import every task file below ``root/ground_truth``.
+
+        Raises:
+            ConfigurationError: When a file can't be imported, defines no task, or a task under another name.
+        """
+        if str(root) not in sys.path:
+            sys.path.insert(0, str(root))
+        found: dict[str, Task] = {}
+        for path in _task_files(root):
+            task = _load(path)
+            if task is not None:
+                found[task.id] = task
+        return cls(found)
+
+    def __getitem__(self, task_id: str) -> Task:
+        try:
+            return self._tasks[task_id]
+        except KeyError:
+            raise ConfigurationError(self._unknown(task_id)) from None
+
+    def __contains__(self, task_id: object) -> bool:
+        return task_id in self._tasks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def families(self) -> list[str]:
+        """The families that have at least one task."""
+        return sorted({task.family for task in self._tasks.values()})
+
+    def of_family(self, family: str) -> list[Task]:
+        """The tasks of one family.
+
+        Raises:
+            ConfigurationError: When there is no such family.
+        """
+        tasks = [task for task in self._tasks.values() if task.family == family]
+        if not tasks:
+            raise ConfigurationError(f"Unknown task family {family!r}: choose from {', '.join(self.families())}.")
+        return tasks
+
+    def _unknown(self, task_id: str) -> str:
+        close = get_close_matches(task_id, self._tasks, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"Unknown task {task_id!r}: choose from {', '.join(self._tasks)}.{hint}"
+
+
+@cache
+def default_registry() -> TaskRegistry:
+    """The tasks of `suite_root()`."""
+    return TaskRegistry.discover(suite_root())
+
+
+def _task_files(root: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted((root / "ground_truth").glob("*/*.py"))
+        if path.parent.name not in _NOT_FAMILIES and not path.name.startswith("_")
+    ]
+
+
+def _load(path: Path) -> Task | None:
+    module_name = f"ground_truth.{path.parent.name}.{path.stem}"
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ConfigurationError(f"{path} can't be imported ({type(error).__name__}: {error}): mend it.") from error
+    own = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Task) and not inspect.isabstract(value)
+        if value.__module__ == module_name
+    ]
+    if len(own) != 1:
+        raise ConfigurationError(
+            f"{path} defines {len(own)} tasks where one file holds exactly one: name helpers' files with a leading '_'."
+        )
+    task: Task = own[0]()
+    if (task.family, task.name) != (path.parent.name, path.stem):
+        raise ConfigurationError(
+            f"{path} defines the task {task.id!r}: set family and name to {path.parent.name!r} and {path.stem!r}."
+        )
+    return task

@@ -1,0 +1,141 @@
+"""The contract between a task and the rest of the suite.
+
+A `Task` knows how its base models are made, how a fresh `TaskInstance` is drawn from a seed, and how an answer to that
+instance is scored. It knows nothing about pytest, kernels, providers or ledgers. One task is one file under
+``ground_truth/<family>/``; the registry finds it there.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from scribe_suite.tasks.answers import Answer, AnswerSchema
+
+ProgressCallback = Callable[[float, str], None]
+"""Called during long work with the fraction done (0 to 1) and one line about the present state."""
+
+
+@dataclass(frozen=True)
+class PublicMaterial:
+    """Everything of an instance that an agent may see; nothing else of it ever reaches a kernel.
+
+    Attributes:
+        files: File name -> content, laid into the kernel's working folder before it starts.
+        setup_code: Python run as the notebook's first cell; it loads ``model`` and the data from `files`.
+        facts: JSON-safe values that the prompt template shows (sizes, names, the property asked for).
+    """
+
+    files: Mapping[str, bytes]
+    setup_code: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TaskInstance:
+    """A task made concrete from a seed.
+
+    Attributes:
+        task: The task this is an instance of.
+        seed: What it was drawn from; secret while the instance may still be used.
+        base_model: Name of the frozen base model it was derived from; secret as well.
+        public: What the agent sees.
+        hidden: The answer key and held-out data, of a type private to the task. Never serialised into an attempt.
+        answer_schema: What a submission must look like.
+    """
+
+    task: Task
+    seed: int
+    base_model: str
+    public: PublicMaterial
+    hidden: Any = field(repr=False)
+    answer_schema: AnswerSchema = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a scorer says about one answer.
+
+    Attributes:
+        metrics: Metric name -> finite value, as the tables show them.
+        primary: The metric that `skill` normalises.
+        skill: (score - chance) / (reference - chance), limited to [-1, 1]; 1 is the reference, 0 the best answer that
+            ignores the model.
+        chance: The primary metric of that model-blind answer on this instance.
+        reference: The primary metric of the reference solution on this instance.
+        interval: 95 % interval of the primary metric, where the scorer samples; else None.
+        flags: Things a reader must know, such as ``below_chance``.
+    """
+
+    metrics: Mapping[str, float]
+    primary: str
+    skill: float
+    chance: float
+    reference: float
+    interval: tuple[float, float] | None = None
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = {**self.metrics, "skill": self.skill, "chance": self.chance, "reference": self.reference}
+        bad = [name for name, value in numbers.items() if not math.isfinite(value)]
+        if bad:
+            raise ValueError(f"a score must be finite, but {', '.join(bad)} is not: {numbers}")
+        if self.primary not in self.metrics:
+            raise ValueError(f"the primary metric {self.primary!r} is not among {sorted(self.metrics)}")
+
+
+class Task(ABC):
+    """One question about a neural network; subclass it in ``ground_truth/<family>/<name>.py``.
+
+    Class attributes:
+        family: Folder name: ``circuits``, ``neurons``, ``probes``, ...
+        name: Task name, the first part of a test id.
+        version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
+        summary: One line for lists.
+        metrics: The metrics every score has, in the tables' column order.
+        pass_mark: The skill from which the task counts as solved, unless a marker or option says otherwise.
+    """
+
+    family: ClassVar[str]
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    summary: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    pass_mark: ClassVar[float] = 0.8
+
+    @property
+    def id(self) -> str:
+        """``family/name``."""
+        return f"{self.family}/{self.name}"
+
+    @abstractmethod
+    def plant(self, seed: int, progress: ProgressCallback) -> None:
+        """Train, certify and freeze the base model of `seed`; deterministic for one thread.
+
+        Raises:
+            FrozenModelError: When training did not reach the certificate; nothing is written then.
+        """
+
+    @abstractmethod
+    def instance(self, seed: int) -> TaskInstance:
+        """Draw the instance of `seed`: the same seed gives the same bytes.
+
+        Raises:
+            FrozenModelError: When no usable base model is found.
+        """
+
+    @abstractmethod
+    def score(self, instance: TaskInstance, answer: Answer) -> Score:
+        """Score a validated answer; everything is recomputed from `instance`, nothing is believed."""
+
+    @abstractmethod
+    def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
+        """The right answer, for the oracle provider and for tests."""
+
+    @abstractmethod
+    def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
+        """A valid answer drawn without looking at the model, for the random provider and for tests."""
