@@ -1,0 +1,64 @@
+"""Run a reference solution without a kernel, to measure at planting time what it reaches on a base model.
+
+Only this project's own solutions run here, in a child process of their own and an empty folder; agents' code never does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from scribe_suite.errors import SuiteError
+from scribe_suite.tasks.answers import Answer
+from scribe_suite.tasks.solutions import parse_percent, solution_path
+from scribe_suite.tasks.task import TaskInstance
+
+_EPILOGUE = """
+import json as _json
+def _plain(value):
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+with open("answer.json", "w") as _file:
+    _json.dump(answer, _file, default=_plain)
+"""
+
+
+def reference_answer(root: Path, instance: TaskInstance, timeout_s: float = 600.0) -> Answer:
+    """The validated answer of the reference solution to `instance`.
+
+    Args:
+        root: Checkout with ``ground_truth/solutions``.
+        instance: Only its public material is given to the solution.
+        timeout_s: Wall clock limit.
+
+    Raises:
+        SuiteError: When the solution fails or does not finish.
+        AnswerError: When what it leaves in ``answer`` is not valid.
+    """
+    path = solution_path(root, instance.task)
+    cells = [cell.source for cell in parse_percent(path.read_text()) if cell.kind == "code"]
+    with tempfile.TemporaryDirectory(prefix="scribe-reference-") as folder:
+        for name, content in instance.public.files.items():
+            (Path(folder) / name).write_bytes(content)
+        script = "\n\n".join([instance.public.setup_code, *cells, _EPILOGUE])
+        (Path(folder) / "solution.py").write_text(script)
+        try:
+            done = subprocess.run(
+                [sys.executable, "solution.py"],
+                cwd=folder,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SuiteError(f"The reference solution {path} did not finish in {timeout_s:.0f} s.") from error
+        if done.returncode:
+            raise SuiteError(f"The reference solution {path} failed: {done.stderr.strip()[-1500:]}")
+        raw = (Path(folder) / "answer.json").read_text()
+    return instance.answer_schema.parse(raw)

@@ -1,0 +1,59 @@
+"""Reference solutions: percent-format notebooks under ``ground_truth/solutions/<family>/<name>.py``.
+
+A line ``# %%`` starts a code cell, ``# %% [markdown]`` a Markdown cell whose lines are comments. The solution uses only
+what an agent has (the names its set-up cell defines) and leaves its result in ``answer``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.tasks.task import Task
+
+_MARKER = re.compile(r"^# %%(?P<rest>.*)$")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a percent-format notebook."""
+
+    kind: Literal["code", "markdown"]
+    source: str
+
+
+def solution_path(root: Path, task: Task) -> Path:
+    """Where the reference solution of `task` lies.
+
+    Raises:
+        ConfigurationError: When it does not exist.
+    """
+    path = root / "ground_truth" / "solutions" / task.family / f"{task.name}.py"
+    if not path.is_file():
+        raise ConfigurationError(f"The reference solution of {task.id} is missing: write {path.relative_to(root)}.")
+    return path
+
+
+def parse_percent(text: str) -> list[Cell]:
+    """Split percent-format text into cells; what stands before the first marker (a module docstring) is dropped."""
+    cells: list[Cell] = []
+    kind: Literal["code", "markdown"] | None = None
+    lines: list[str] = []
+    for line in [*text.splitlines(), "# %%"]:
+        marker = _MARKER.match(line)
+        if marker is None:
+            lines.append(line)
+            continue
+        source = "\n".join(lines).strip("\n")
+        if kind is not None and source.strip():
+            cells.append(Cell(kind, _uncomment(source) if kind == "markdown" else source))
+        kind = "markdown" if "[markdown]" in marker["rest"] else "code"
+        lines = []
+    return cells
+
+
+def _uncomment(source: str) -> str:
+    return "\n".join(re.sub(r"^# ?", "", line) for line in source.splitlines())
