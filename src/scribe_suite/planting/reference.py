@@ -1,6 +1,6 @@
 """Run a reference solution without a kernel, to measure at planting time what it reaches on a base model.
 
-Only this project's own solutions run here, in a child process of their own and an empty folder; agents' code never does.
+Only this project's own solutions run here, in a child process and an empty folder; agents' code never does.
 """
 
 from __future__ import annotations
