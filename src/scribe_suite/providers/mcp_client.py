@@ -1,0 +1,71 @@
+"""A notebook seen through MCP, the way any agent sees it: pump, JSON-RPC, tool results. For the built-in providers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.endpoint import NotebookEndpoint
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What a tool call returned.
+
+    Attributes:
+        is_error: Whether the server called it an error.
+        text: All text blocks, joined.
+        value: The first text block as JSON, or None where it is not JSON.
+    """
+
+    is_error: bool
+    text: str
+    value: Any
+
+
+class NotebookClient:
+    """Calls notebook tools and counts the calls; made by `connect`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.calls = 0
+
+    async def call(self, tool: str, **arguments: Any) -> ToolResult:
+        """Call `tool` and read its result."""
+        self.calls += 1
+        result = await self._client.call_tool(tool, arguments)
+        texts = [block.text for block in result.content if block.type == "text"]
+        return ToolResult(bool(result.is_error), "\n".join(texts), _as_json(texts[0]) if texts else None)
+
+    async def start_session(self, name: str) -> str:
+        """Start a session and return its id.
+
+        Raises:
+            InfrastructureError: When the notebook can't start one.
+        """
+        started = await self.call("start_new_session", experiment_name=name)
+        if started.is_error or not isinstance(started.value, dict):
+            raise InfrastructureError("session_start", f"The notebook did not start a session: {started.text[:500]}")
+        return str(started.value["session_id"])
+
+
+@asynccontextmanager
+async def connect(endpoint: NotebookEndpoint) -> AsyncIterator[NotebookClient]:
+    """Connect to a notebook through its stdio pump, as the agent CLIs do."""
+    command, *arguments = endpoint.pump_argv
+    async with Client(StdioServerParameters(command=command, args=arguments)) as client:
+        yield NotebookClient(client)
+
+
+def _as_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

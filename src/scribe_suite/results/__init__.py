@@ -1,0 +1,1 @@
+"""Results: outcomes, records, the ledger, tables. Knows nothing about pytest."""

@@ -1,0 +1,105 @@
+"""The run's ledger: JSON lines, each flushed to the disk as soon as an attempt is over.
+
+Everything else (tables, json-report, JUnit) can be made from it. A reader skips a torn last line, so a killed run keeps
+all finished attempts.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader
+
+Line = RunHeader | AttemptRecord | RunEnd
+_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="line")])
+
+
+class LedgerWriter:
+    """Appends lines to one ledger.
+
+    Args:
+        path: A file that does not exist yet.
+        header: Written at once.
+
+    Raises:
+        ConfigurationError: When the file can't be made.
+    """
+
+    def __init__(self, path: Path, header: RunHeader) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = path.open("x", encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(
+                f"The ledger {path} can't be written ({error.strerror}): choose another --results-dir."
+            ) from error
+        self._write(header)
+
+    def append(self, record: AttemptRecord) -> None:
+        """Write one attempt; it is on the disk when this returns."""
+        self._write(record)
+
+    def close(self, end: RunEnd) -> None:
+        """Write the last line and close the file."""
+        self._write(end)
+        self._file.close()
+
+    def _write(self, line: Line) -> None:
+        self._file.write(line.model_dump_json() + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A ledger that was read.
+
+    Attributes:
+        header: What was run.
+        attempts: One record per attempt, in the order they ended.
+        end: The last line, or None when the run was cut off.
+    """
+
+    header: RunHeader
+    attempts: tuple[AttemptRecord, ...]
+    end: RunEnd | None
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Read a ledger, also one whose run was killed.
+
+    Raises:
+        ConfigurationError: When the file is missing, is no ledger, or is damaged before its last line.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ConfigurationError(f"The ledger {path} can't be read ({error.strerror}).") from error
+    torn = lines.pop()  # what follows the last newline was cut off in writing, or is empty
+    parsed: list[Line] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            parsed.append(_LINE.validate_json(line))
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"Line {number} of {path} is not a line of a ledger ({_short(error)}): name a file runs/<run>.jsonl."
+            ) from error
+    if not parsed or not isinstance(parsed[0], RunHeader):
+        state = "is cut off in its header" if torn else "has no header"
+        raise ConfigurationError(f"{path} {state}: name a file runs/<run>.jsonl.")
+    return Ledger(
+        header=parsed[0],
+        attempts=tuple(line for line in parsed if isinstance(line, AttemptRecord)),
+        end=next((line for line in parsed if isinstance(line, RunEnd)), None),
+    )
+
+
+def _short(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,69 @@
+"""Every way an attempt can end, as one table: does it count, how does pytest show it.
+
+``infrastructure:<cause>`` stands for anything that is not the agent's doing. Such an attempt has no score, is in no
+mean, and is shown in the coverage ("scored 41/44").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+INFRASTRUCTURE = "infrastructure:"
+
+
+class Outcome(StrEnum):
+    """The outcomes that count, for or against the agent."""
+
+    SOLVED = "solved"
+    UNSOLVED = "unsolved"
+    INVALID_ANSWER = "invalid_answer"
+    NO_ANSWER = "no_answer"
+    AGENT_TIMEOUT = "agent_timeout"
+    LIMIT_REACHED = "limit_reached"
+
+
+@dataclass(frozen=True)
+class OutcomeRule:
+    """How one outcome is treated.
+
+    Attributes:
+        counts: Whether the attempt says something about the agent.
+        scored: Whether it has metrics and a skill.
+        test: What the pytest test becomes.
+        meaning: One sentence for reports.
+    """
+
+    counts: bool
+    scored: bool
+    test: Literal["passed", "failed", "error"]
+    meaning: str
+
+
+OUTCOMES: dict[Outcome, OutcomeRule] = {
+    Outcome.SOLVED: OutcomeRule(True, True, "passed", "The answer's skill reached the pass mark."),
+    Outcome.UNSOLVED: OutcomeRule(True, True, "failed", "The answer was scored below the pass mark."),
+    Outcome.INVALID_ANSWER: OutcomeRule(True, False, "failed", "Only answers that do not fit the schema came in."),
+    Outcome.NO_ANSWER: OutcomeRule(True, False, "failed", "The agent finished without submitting an answer."),
+    Outcome.AGENT_TIMEOUT: OutcomeRule(True, False, "failed", "The time was over before a valid answer came in."),
+    Outcome.LIMIT_REACHED: OutcomeRule(True, False, "failed", "A limit was reached before a valid answer came in."),
+}
+
+INFRASTRUCTURE_RULE = OutcomeRule(False, False, "error", "Something other than the agent failed; nothing is scored.")
+
+
+def infrastructure(cause: str) -> str:
+    """The outcome for a failure with this cause."""
+    return INFRASTRUCTURE + cause
+
+
+def rule_of(outcome: str) -> OutcomeRule:
+    """The rule for an outcome string.
+
+    Raises:
+        ValueError: For a string that is no outcome.
+    """
+    if outcome.startswith(INFRASTRUCTURE) and len(outcome) > len(INFRASTRUCTURE):
+        return INFRASTRUCTURE_RULE
+    return OUTCOMES[Outcome(outcome)]

@@ -1,0 +1,143 @@
+"""The ledger's schema: a header line that says what was run, then one record per attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from scribe_suite.results.outcomes import rule_of
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Times(_Line):
+    """Seconds an attempt spent, by phase; a phase that was not reached is None.
+
+    Attributes:
+        setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
+        kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
+        agent_s: From handing over the prompt to the provider's return.
+        scoring_s: Scoring the answer.
+        teardown_s: Ending kernels and writing notebooks.
+    """
+
+    setup_s: Finite | None = None
+    kernel_s: Finite | None = None
+    agent_s: Finite | None = None
+    scoring_s: Finite | None = None
+    teardown_s: Finite | None = None
+
+
+class AttemptRecord(_Line):
+    """One provider on one instance, once.
+
+    Attributes:
+        line: Tells records from headers.
+        nodeid: The pytest id; diffs and resumes key on it.
+        task: Task id, ``family/name``.
+        outcome: A key of `outcomes.OUTCOMES` or ``infrastructure:<cause>``.
+        reason: One sentence on the outcome; empty when there is nothing to say.
+        metrics: Metric -> value; empty unless the outcome is scored.
+        skill: Normalised score, or None unless scored.
+        instance_seed: Filled in by the controller, which alone writes it down.
+        folder: The attempt's folder, relative to the results folder.
+        artifacts: Files in it, relative to it.
+    """
+
+    line: Literal["attempt"] = "attempt"
+    nodeid: str
+    task: str
+    task_version: int
+    provider: str
+    trial: int
+    outcome: str
+    reason: str = ""
+    metrics: dict[str, Finite] = {}
+    primary: str | None = None
+    skill: Finite | None = None
+    chance: Finite | None = None
+    reference: Finite | None = None
+    interval: tuple[Finite, Finite] | None = None
+    flags: tuple[str, ...] = ()
+    pass_mark: Finite | None = None
+    confidence: Finite | None = None
+    nothing_found: bool | None = None
+    submissions: int = 0
+    model: str | None = None
+    end_reason: str | None = None
+    turns: int | None = None
+    tool_calls: int | None = None
+    cells: int | None = None
+    tokens: dict[str, int] = {}
+    cost_usd: Finite | None = None
+    times: Times = Times()
+    isolation: str | None = None
+    base_model: str | None = None
+    instance_seed: int | None = None
+    folder: str | None = None
+    artifacts: tuple[str, ...] = ()
+    started: datetime | None = None
+    worker: str | None = None
+
+    @field_validator("outcome")
+    @classmethod
+    def _outcome_is_known(cls, value: str) -> str:
+        rule_of(value)
+        return value
+
+    @property
+    def family(self) -> str:
+        """First part of the task id."""
+        return self.task.partition("/")[0]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the attempt says something about the agent."""
+        return rule_of(self.outcome).counts
+
+
+class RunHeader(_Line):
+    """The first line of a ledger: everything that defines the run.
+
+    Attributes:
+        run: Run id; the ledger is ``<run>.jsonl``.
+        planned: Node ids of the attempts that were to be made.
+        run_seed: What all instance seeds are derived from.
+        lock: Git commit, package versions, hashes of prompts, solutions and base models; see `results.lock`.
+    """
+
+    line: Literal["header"] = "header"
+    format: Literal[1] = 1
+    run: str
+    started: datetime
+    planned: tuple[str, ...]
+    providers: tuple[str, ...]
+    trials: int
+    run_seed: int
+    seed_mode: Literal["fresh", "fixed"]
+    isolation: str
+    isolation_reasons: tuple[str, ...] = ()
+    limits: dict[str, float]
+    pass_mark: Finite | None = None
+    record_only: bool = False
+    lock: dict[str, Any]
+
+
+class RunEnd(_Line):
+    """The last line of a ledger whose run came to its end.
+
+    Attributes:
+        exit_code: What the run exits with.
+        lost: Node ids of attempts that were planned and never reported.
+    """
+
+    line: Literal["end"] = "end"
+    finished: datetime
+    exit_code: int
+    lost: tuple[str, ...] = ()
