@@ -134,10 +134,10 @@ class RunEnd(_Line):
 
     Attributes:
         exit_code: What the run exits with.
-        lost: Node ids of attempts that were planned and never reported.
+        missing: Node ids of attempts that were planned and have no record, because the run was stopped.
     """
 
     line: Literal["end"] = "end"
     finished: datetime
     exit_code: int
-    lost: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()

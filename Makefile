@@ -1,0 +1,48 @@
+# Two commands for a fresh machine with Python 3.11 or newer:
+#   make bench    the whole benchmark with the reference provider, and its table
+#   make test     the project's own tests
+# Both make .venv first if it is missing or older than what it is made from.
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+PROVIDER ?= reference
+WORKERS ?= 2
+BENCH_ARGS ?=
+TEST_ARGS ?=
+
+.PHONY: bench test test-slow lint install clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make bench      run every task (PROVIDER=reference WORKERS=2 BENCH_ARGS='--trials 3'), print the table"
+	@echo "make test       run the project's own tests (TEST_ARGS='-k journal')"
+	@echo "make test-slow  run the tests marked slow: every certificate recomputed"
+	@echo "make lint       ruff and mypy"
+	@echo "make clean      remove the environment and caches; runs/ is kept"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once; some minutes)"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+bench: $(STAMP)
+	@$(VENV)/bin/pytest benchmarks -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
+
+test: $(STAMP)
+	@$(VENV)/bin/pytest tests -m "not slow" -n 2 --timeout 300 $(TEST_ARGS)
+
+test-slow: $(STAMP)
+	@$(VENV)/bin/pytest tests -m slow -n 2 --timeout 1800 $(TEST_ARGS)
+
+lint: $(STAMP)
+	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,147 @@
+"""``scribe-suite``: what is not a pytest run. Lists, planting of base models, a ledger's table."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from scribe_suite import __version__
+from scribe_suite.errors import SuiteError
+
+_DESCRIPTION = """\
+Scribe Task Suite: how well do AI agents do interpretability research?
+
+The benchmark itself is run by pytest:
+
+  pytest benchmarks                                       all tasks, reference provider
+  pytest benchmarks/probes -n 4 --provider codex          one family, 4 at a time
+  pytest benchmarks --provider reference,random --trials 3
+
+This command does the rest."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (2 for what the user can mend)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] | None = getattr(options, "command", None)
+    if command is None:
+        parser.print_help()
+        return 2
+    try:
+        return command(options)
+    except SuiteError as error:
+        print(f"scribe-suite: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("scribe-suite: interrupted", file=sys.stderr)
+        return 130
+
+
+def seed_list(text: str) -> list[int]:
+    """Read ``0-5`` or ``0,2,7-9``.
+
+    Raises:
+        argparse.ArgumentTypeError: When it is neither.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip())
+        if match is None:
+            raise argparse.ArgumentTypeError(f"{part!r} is not a seed or a range such as 0-5.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise argparse.ArgumentTypeError(f"{part!r} runs backwards: write {last}-{first}.")
+        seeds.extend(range(first, last + 1))
+    return list(dict.fromkeys(seeds))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scribe-suite", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"scribe-suite {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    tasks = commands.add_parser("tasks", help="list the tasks and their frozen base models")
+    tasks.set_defaults(command=_tasks)
+
+    providers = commands.add_parser("providers", help="list the agent providers that --provider takes")
+    providers.set_defaults(command=_providers)
+
+    plant = commands.add_parser(
+        "plant",
+        help="train, certify and freeze base models of a task",
+        description="Train, certify and freeze base models of a task, one for each seed, under ground_truth/frozen/. "
+        "Seeds that are frozen and valid already are skipped, so an interrupted run goes on where it stopped. A model "
+        "whose certificate fails is reported and not written.",
+    )
+    plant.add_argument("task", help="task id, for example circuits/mlp_only")
+    plant.add_argument(
+        "--seeds", type=seed_list, default=[0], metavar="N|A-B|LIST", help="for example 0-5 (default: 0)"
+    )
+    plant.add_argument("--force", action="store_true", help="train again what is frozen already")
+    plant.set_defaults(command=_plant)
+
+    show = commands.add_parser(
+        "show",
+        help="print the table of a ledger, also of a run that was killed",
+        description="Print the tables, the coverage and what could not be scored, from a run's ledger.",
+    )
+    show.add_argument("ledger", type=Path, help="runs/<run>.jsonl")
+    show.set_defaults(command=_show)
+    return parser
+
+
+def _tasks(_: argparse.Namespace) -> int:
+    from scribe_suite.planting.frozen import frozen_folder, list_frozen
+    from scribe_suite.tasks.registry import default_registry
+
+    table = Table("Task", "Base models", "Metrics", "What is asked")
+    for task in default_registry().values():
+        table.add_row(task.id, str(len(list_frozen(frozen_folder(task)))), ", ".join(task.metrics), task.summary)
+    Console().print(table)
+    return 0
+
+
+def _providers(_: argparse.Namespace) -> int:
+    from scribe_suite.providers.registry import ProviderSpec, load_provider, provider_names
+
+    table = Table("Provider", "What it does")
+    for name in provider_names():
+        table.add_row(name, load_provider(ProviderSpec(name)).summary)
+    Console().print(table)
+    return 0
+
+
+def _plant(options: argparse.Namespace) -> int:
+    from scribe_suite.planting.command import plant
+    from scribe_suite.tasks.registry import default_registry
+
+    return plant(default_registry()[options.task], options.seeds, keep_valid=not options.force)
+
+
+def _show(options: argparse.Namespace) -> int:
+    from scribe_suite.results.ledger import read_ledger
+    from scribe_suite.results.summary import coverage, family_tables, notes
+
+    ledger = read_ledger(options.ledger)
+    console = Console()
+    for table in family_tables(ledger.attempts):
+        console.print(table)
+    for note in notes(ledger.attempts):
+        console.print(note, markup=False)
+    console.print(str(coverage(ledger.attempts, len(ledger.header.planned))))
+    if ledger.end is None:
+        console.print("The run was cut off: its ledger has no last line.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""The pytest plugin: options, parametrisation, attempts, ledger, summary; one module for each.
+
+Loaded by the root ``conftest.py``. It does nothing in a session without benchmark tests.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from scribe_suite.plugin import collection, recording
+from scribe_suite.plugin.controller import RunController
+from scribe_suite.plugin.options import SETTINGS, add_options, read_settings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option group."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options, then register what this process needs: workers measure, the controller writes."""
+    for line in collection.MARKERS:
+        config.addinivalue_line("markers", line)
+    config.stash[SETTINGS] = settings = read_settings(config)
+    config.pluginmanager.register(collection, "scribe_suite.collection")
+    config.pluginmanager.register(recording, "scribe_suite.recording")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(RunController(config, settings), "scribe_suite.controller")

@@ -1,0 +1,269 @@
+"""One attempt, from the drawn instance to its record: what the fixtures do, without pytest's machinery around it."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, SupportsFloat
+
+import pytest
+
+from scribe_suite.errors import InfrastructureError, SuiteError
+from scribe_suite.notebook.server import NotebookServer, NotebookStatus
+from scribe_suite.paths import suite_root
+from scribe_suite.plugin.collection import AttemptKey
+from scribe_suite.plugin.submissions import SubmissionBox
+from scribe_suite.providers.base import AttemptContext, EndReason, Limits, Need, Provider, Transcript
+from scribe_suite.providers.registry import granted_needs
+from scribe_suite.results.attempt_folder import AttemptFolder
+from scribe_suite.results.outcomes import Outcome, infrastructure, rule_of
+from scribe_suite.results.records import AttemptRecord, Times
+from scribe_suite.tasks.answers import Answer
+from scribe_suite.tasks.seeds import derive_seed
+from scribe_suite.tasks.solutions import parse_percent, solution_path
+from scribe_suite.tasks.task import Score, Task, TaskInstance
+
+_UNSCORED_END = {EndReason.TIMEOUT: Outcome.AGENT_TIMEOUT, EndReason.LIMIT: Outcome.LIMIT_REACHED}
+
+
+@dataclass
+class AttemptState:
+    """What is known of a running attempt; becomes its record whatever happens.
+
+    Attributes:
+        nodeid: The test's id.
+        key: Which attempt it is.
+        task: Its task.
+        pass_mark: The skill from which it is solved.
+        run_seed: Of the run.
+        fields: Parts of the record that are known already.
+        times: Seconds by phase.
+        outcome: Set once, by `conclude`.
+    """
+
+    nodeid: str
+    key: AttemptKey
+    task: Task
+    pass_mark: float
+    run_seed: int
+    fields: dict[str, Any] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+    folder: AttemptFolder | None = None
+    outcome: str | None = None
+    reason: str = ""
+
+    @property
+    def instance_seed(self) -> int:
+        """The seed of this attempt's instance; the same for every provider."""
+        return derive_seed(self.run_seed, self.task.id, self.key.trial)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the time of a block to `phase`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.times[phase] = self.times.get(phase, 0.0) + time.perf_counter() - start
+
+    def conclude(self, outcome: str, reason: str = "") -> None:
+        """Fix the outcome. What is no longer true of it (a skill, metrics) goes."""
+        self.outcome, self.reason = outcome, reason
+        if not rule_of(outcome).scored:
+            for name in ("metrics", "skill", "primary", "chance", "reference", "interval", "flags"):
+                self.fields.pop(name, None)
+
+    def conclude_from_exception(self, error: BaseException) -> None:
+        """Fix the outcome for an exception that is not the agent's doing."""
+        cause = (
+            error.cause if isinstance(error, InfrastructureError) else _CAUSES.get(type(error).__name__, "exception")
+        )
+        text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
+        self.conclude(infrastructure(cause), text[:2000])
+
+    def record(self) -> AttemptRecord:
+        """The record as far as it is known."""
+        return AttemptRecord(
+            nodeid=self.nodeid,
+            task=self.task.id,
+            task_version=self.task.version,
+            provider=str(self.key.provider),
+            trial=self.key.trial,
+            outcome=self.outcome or infrastructure("not_finished"),
+            reason=self.reason,
+            pass_mark=self.pass_mark,
+            times=Times(**self.times),
+            **self.fields,
+        )
+
+
+_CAUSES = {"FrozenModelError": "frozen_model", "ConfigurationError": "configuration"}
+
+ATTEMPT_STATE = pytest.StashKey[AttemptState]()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A finished attempt, as a test sees it.
+
+    Attributes:
+        outcome: A key of the outcome table.
+        reason: One sentence, or empty.
+        metrics: The score's metrics; empty when there is no score.
+        skill: Normalised score, or None.
+        pass_mark: The skill from which it is solved.
+        record_only: Whether the run only collects results.
+    """
+
+    outcome: str
+    reason: str
+    metrics: Mapping[str, float]
+    skill: float | None
+    pass_mark: float
+    record_only: bool
+
+    def require_solved(self) -> None:
+        """Fail the test, in one line, unless the attempt is solved or the run only records."""
+        if self.outcome == Outcome.SOLVED or self.record_only:
+            return
+        pytest.fail(f"{self.outcome}: {self.reason}", pytrace=False)
+
+
+class Agent:
+    """A provider bound to the limits of this attempt."""
+
+    def __init__(self, provider: Provider, model: str | None, limits: Limits, state: AttemptState) -> None:
+        self._provider = provider
+        self._model = model
+        self._limits = limits
+        self._state = state
+
+    def work(self, prompt: str, notebook: NotebookServer, instance: TaskInstance) -> Transcript:
+        """Let the provider work on `prompt` with `notebook`.
+
+        Args:
+            prompt: What it is asked.
+            notebook: A started server.
+            instance: Only for built-in providers that need more than an agent has.
+
+        Raises:
+            InfrastructureError: When something other than the agent failed.
+        """
+        assert self._state.folder is not None
+        context = AttemptContext(
+            prompt=prompt,
+            endpoint=notebook.endpoint,
+            limits=self._limits,
+            model=self._model,
+            outputs=self._state.folder.outputs,
+            material={need: _MATERIAL[need](instance, self._state) for need in granted_needs(self._provider)},
+        )
+        with self._state.timed("agent_s"):
+            return self._provider.attempt(context)
+
+
+_MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {
+    "solution": lambda instance, _: parse_percent(solution_path(suite_root(), instance.task).read_text()),
+    "oracle_answer": lambda instance, _: instance.task.oracle_answer(instance),
+    "random_answer": lambda instance, state: instance.task.random_answer(
+        instance, random.Random(derive_seed(state.instance_seed, "random", str(state.key.provider)))
+    ),
+}
+
+
+def finish_attempt(
+    state: AttemptState, transcript: Transcript, status: NotebookStatus, box: SubmissionBox, instance: TaskInstance
+) -> None:
+    """Decide the outcome, score the answer, and put everything into `state`.
+
+    Raises:
+        InfrastructureError: When the notebook failed, or scoring raised.
+    """
+    state.fields |= {
+        "submissions": box.count,
+        "model": transcript.model,
+        "end_reason": str(transcript.end_reason),
+        "turns": transcript.turns,
+        "tool_calls": transcript.tool_calls,
+        "cells": status.cells_run,
+        "tokens": dict(transcript.tokens),
+        "cost_usd": transcript.cost_usd,
+    }
+    if status.infrastructure_error is not None:
+        raise InfrastructureError("notebook", status.infrastructure_error)
+    if box.answer is None:
+        state.conclude(*_unscored(transcript, box))
+        return
+    score = _score(state, instance, box.answer)
+    state.fields |= {
+        "metrics": dict(score.metrics),
+        "primary": score.primary,
+        "skill": score.skill,
+        "chance": score.chance,
+        "reference": score.reference,
+        "interval": score.interval,
+        "flags": score.flags,
+        "confidence": box.answer.confidence,
+        "nothing_found": box.answer.nothing_found,
+    }
+    if score.skill >= state.pass_mark:
+        state.conclude(Outcome.SOLVED)
+    else:
+        state.conclude(
+            Outcome.UNSOLVED,
+            f"skill {score.skill:.3f} is below the pass mark {state.pass_mark:g} "
+            f"({score.primary} {score.metrics[score.primary]:.3f}, chance {score.chance:.3f}, "
+            f"reference {score.reference:.3f})",
+        )
+
+
+def _unscored(transcript: Transcript, box: SubmissionBox) -> tuple[Outcome, str]:
+    if transcript.end_reason in _UNSCORED_END:
+        return _UNSCORED_END[transcript.end_reason], transcript.detail
+    if box.rejection is not None:
+        return Outcome.INVALID_ANSWER, box.rejection
+    return Outcome.NO_ANSWER, transcript.detail or "The agent finished without calling submit_answer."
+
+
+def _score(state: AttemptState, instance: TaskInstance, answer: Answer) -> Score:
+    try:
+        with state.timed("scoring_s"):
+            return instance.task.score(instance, answer)
+    except Exception as error:
+        raise InfrastructureError(
+            "scoring_exception", f"The scorer of {state.task.id} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def plain_metrics(metrics: Mapping[str, SupportsFloat], allowed: tuple[str, ...] | None) -> dict[str, float]:
+    """Metrics as finite builtin floats, so that every report format and xdist can carry them.
+
+    Args:
+        metrics: Name -> anything with a float value (numpy and torch scalars too).
+        allowed: Names of the test's metrics marker, or None when it has none.
+
+    Raises:
+        ValueError: For a value that is NaN, infinite or no number, or a name that the marker does not list.
+    """
+    plain: dict[str, float] = {}
+    for name, value in metrics.items():
+        if allowed is not None and name not in allowed:
+            raise ValueError(f"the metric {name!r} is not in the test's metrics marker: add it, or record only those.")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"the metric {name!r} is {value!r}, which is not a number.") from None
+        if not math.isfinite(number):
+            raise ValueError(f"the metric {name!r} is {number}: record only finite numbers.")
+        plain[str(name)] = number
+    return plain
+
+
+def now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)

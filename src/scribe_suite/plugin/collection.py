@@ -1,0 +1,121 @@
+"""Collection: a test marked with a family becomes one test per task, provider and trial.
+
+Ids are ``[task-provider-tN]``: stable over runs, because diffs and resumes key on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.paths import suite_root
+from scribe_suite.plugin.options import SETTINGS
+from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.tasks.prompts import prompt_path
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.solutions import solution_path
+from scribe_suite.tasks.task import Task
+
+MARKERS = (
+    "family(name): run this test for every task of the family, every provider and every trial",
+    "metrics(name, ...): the metrics this test records; every task of the family must have them",
+    "pass_mark(skill): the skill from which a task counts as solved; --pass-mark overrides it",
+)
+
+KEY_FIXTURE = "attempt_key"
+
+
+@dataclass(frozen=True)
+class AttemptKey:
+    """Which attempt a test is."""
+
+    task_id: str
+    provider: ProviderSpec
+    trial: int
+
+    @property
+    def test_id(self) -> str:
+        """What stands in the test's brackets."""
+        return f"{self.task_id.partition('/')[2]}-{self.provider}-t{self.trial}"
+
+
+def attempt_key_of(item: pytest.Item) -> AttemptKey | None:
+    """The attempt that `item` is, or None for an ordinary test."""
+    key = getattr(getattr(item, "callspec", None), "params", {}).get(KEY_FIXTURE)
+    return key if isinstance(key, AttemptKey) else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise a test that asks for an attempt."""
+    if KEY_FIXTURE not in metafunc.fixturenames:
+        return
+    settings = metafunc.config.stash[SETTINGS]
+    try:
+        tasks = _tasks_of(metafunc.definition)
+    except ConfigurationError as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
+    keys = [
+        AttemptKey(task.id, provider, trial)
+        for task in tasks
+        for provider in settings.providers
+        for trial in range(settings.trials)
+    ]
+    metafunc.parametrize(KEY_FIXTURE, keys, ids=[key.test_id for key in keys])
+
+
+def marked_metrics(node: pytest.Item) -> tuple[str, ...] | None:
+    """The names in the metrics marker, or None without one."""
+    marker = node.get_closest_marker("metrics")
+    return None if marker is None else tuple(marker.args)
+
+
+def marked_pass_mark(node: pytest.Item) -> float | None:
+    """The number in the pass_mark marker, or None without one."""
+    marker = node.get_closest_marker("pass_mark")
+    return None if marker is None else float(marker.args[0])
+
+
+def _tasks_of(definition: pytest.Item) -> list[Task]:
+    """The tasks a test runs for, after all its markers and the tasks' files were checked.
+
+    Raises:
+        ConfigurationError: With one sentence that names the marker or file.
+    """
+    family = definition.get_closest_marker("family")
+    if family is None or len(family.args) != 1 or family.kwargs:
+        raise ConfigurationError('mark the test with @pytest.mark.family("circuits") or another family.')
+    registry = default_registry()
+    tasks = registry.of_family(family.args[0])
+    _check_metrics(definition, tasks)
+    _check_pass_mark(definition)
+    root = suite_root()
+    for task in tasks:
+        prompt_path(root, task)
+        solution_path(root, task)
+    return tasks
+
+
+def _check_metrics(definition: pytest.Item, tasks: list[Task]) -> None:
+    marker = definition.get_closest_marker("metrics")
+    if marker is None:
+        return
+    if not marker.args or marker.kwargs or not all(isinstance(name, str) for name in marker.args):
+        raise ConfigurationError('the metrics marker takes names, as in @pytest.mark.metrics("iou", "recall").')
+    for task in tasks:
+        missing = [name for name in marker.args if name not in task.metrics]
+        if missing:
+            raise ConfigurationError(
+                f"the metrics marker names {', '.join(map(repr, missing))}, but {task.id} has "
+                f"{', '.join(task.metrics)}."
+            )
+
+
+def _check_pass_mark(definition: pytest.Item) -> None:
+    marker = definition.get_closest_marker("pass_mark")
+    if marker is None:
+        return
+    value = marker.args[0] if len(marker.args) == 1 and not marker.kwargs else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
+        raise ConfigurationError("the pass_mark marker takes one skill between -1 and 1, as in pass_mark(0.8).")

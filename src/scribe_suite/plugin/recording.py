@@ -1,0 +1,98 @@
+"""Worker side: every attempt leaves exactly one record, whatever happened to its test.
+
+The record travels to the controller as one namespaced entry of ``user_properties``, as JSON text: a string survives
+xdist, JUnit and json-report alike. It holds no seed and no transcript.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from scribe_suite.plugin.attempt import ATTEMPT_STATE, AttemptState, now
+from scribe_suite.plugin.collection import attempt_key_of, marked_pass_mark
+from scribe_suite.plugin.options import SETTINGS
+from scribe_suite.results.outcomes import Outcome
+from scribe_suite.tasks.registry import default_registry
+
+PROPERTY = "scribe_suite"
+_JUDGED_BY_TEST = (AssertionError, pytest.fail.Exception)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Open the attempt's state before any fixture can fail."""
+    key = attempt_key_of(item)
+    if key is None:
+        return
+    settings = item.config.stash[SETTINGS]
+    task = default_registry()[key.task_id]
+    marked = marked_pass_mark(item)
+    item.stash[ATTEMPT_STATE] = AttemptState(
+        nodeid=item.nodeid,
+        key=key,
+        task=task,
+        pass_mark=next(mark for mark in (settings.pass_mark, marked, task.pass_mark) if mark is not None),
+        run_seed=settings.run_seed,
+        fields={"started": now(), "worker": os.environ.get("PYTEST_XDIST_WORKER")},
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Conclude the attempt from what its test did, and publish the record with the last report."""
+    state = item.stash.get(ATTEMPT_STATE, None)
+    if state is not None:
+        _conclude(state, call)
+        if call.when == "teardown":
+            _publish(item, state)
+    report = yield
+    if state is not None and call.when == "call" and report.failed and _is_infrastructure(state):
+        report.scribe_infrastructure = True
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show an infrastructure failure as an error in whichever phase it happened."""
+    if getattr(report, "scribe_infrastructure", False):
+        return "error", "E", "ERROR"
+    return None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_json_runtest_metadata(item: pytest.Item, call: pytest.CallInfo[Any]) -> dict[str, Any] | None:
+    """Put the record into the test's metadata of pytest-json-report."""
+    state = item.stash.get(ATTEMPT_STATE, None)
+    if state is None or call.when != "teardown":
+        return None
+    return {PROPERTY: state.record().model_dump(mode="json")}
+
+
+def _conclude(state: AttemptState, call: pytest.CallInfo[Any]) -> None:
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, pytest.skip.Exception):
+        state.conclude_from_exception(RuntimeError(f"the test was skipped: {error}"))
+    elif error is None:
+        if call.when == "call" and state.outcome is None:  # a test that judges the agent all by itself
+            state.conclude(Outcome.SOLVED)
+    elif call.when == "call" and isinstance(error, _JUDGED_BY_TEST):
+        if state.outcome in (None, Outcome.SOLVED):
+            state.conclude(Outcome.UNSOLVED, f"the test's own check failed: {error}"[:500])
+    elif call.when != "teardown" or state.outcome is None:
+        state.conclude_from_exception(error)
+
+
+def _is_infrastructure(state: AttemptState) -> bool:
+    return state.outcome is not None and not state.record().counts
+
+
+def _publish(item: pytest.Item, state: AttemptState) -> None:
+    if state.folder is not None:
+        state.fields["artifacts"] = state.folder.artifacts()
+        state.folder.write_results(state.record())
+    item.user_properties.append((PROPERTY, state.record().model_dump_json()))

@@ -1,0 +1,43 @@
+"""Where an agent's submissions arrive: validated at once, the last valid one is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from scribe_suite.errors import AnswerError
+from scribe_suite.notebook.config import SubmitVerdict
+from scribe_suite.tasks.answers import Answer, AnswerSchema
+
+
+class SubmissionBox:
+    """Receives JSON text from the notebook server's thread.
+
+    Attributes:
+        answer: The last valid answer, or None.
+        rejection: Why the last invalid one was refused, or None.
+        count: All submissions, valid or not.
+    """
+
+    def __init__(self, schema: AnswerSchema, on_accept: Callable[[Answer], None]) -> None:
+        self._schema = schema
+        self._on_accept = on_accept
+        self._lock = threading.Lock()
+        self.answer: Answer | None = None
+        self.rejection: str | None = None
+        self.count = 0
+
+    def submit(self, raw: str) -> SubmitVerdict:
+        """Take one submission and say whether it is valid."""
+        with self._lock:
+            self.count += 1
+            try:
+                answer = self._schema.parse(raw)
+            except AnswerError as error:
+                self.rejection = str(error)
+                return SubmitVerdict(accepted=False, message=str(error))
+            self.answer = answer
+            self._on_accept(answer)
+            return SubmitVerdict(
+                accepted=True, message="The answer is valid and was recorded. Submit again to replace it, or stop here."
+            )

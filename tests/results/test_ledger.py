@@ -1,0 +1,100 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.results.ledger import LedgerWriter, read_ledger
+from scribe_suite.results.records import RunEnd
+from tests.results.factories import NOW, header, record
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    path = tmp_path / "runs" / "r1.jsonl"
+    writer = LedgerWriter(path, header())
+    writer.append(record())
+    writer.append(record(nodeid="b", outcome="infrastructure:kernel_start", metrics={}, skill=None))
+    writer.close(RunEnd(finished=NOW, exit_code=3))
+    ledger = read_ledger(path)
+    assert ledger.header == header()
+    assert [attempt.nodeid for attempt in ledger.attempts] == ["a", "b"]
+    assert [attempt.counts for attempt in ledger.attempts] == [True, False]
+    assert ledger.end is not None
+    assert ledger.end.exit_code == 3
+
+
+def test_a_torn_last_line_costs_only_that_line(tmp_path):
+    path = tmp_path / "r1.jsonl"
+    writer = LedgerWriter(path, header())
+    writer.append(record())
+    writer.append(record(nodeid="b"))
+    path.write_bytes(path.read_bytes()[:-20])
+    ledger = read_ledger(path)
+    assert [attempt.nodeid for attempt in ledger.attempts] == ["a"]
+    assert ledger.end is None
+
+
+def test_a_killed_writer_loses_nothing_that_was_appended(tmp_path):
+    path = tmp_path / "r1.jsonl"
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from tests.results.factories import header, record
+from scribe_suite.results.ledger import LedgerWriter
+writer = LedgerWriter(Path({str(path)!r}), header())
+for number in range(5):
+    writer.append(record(nodeid=str(number)))
+print("written", flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "written\n"
+        child.send_signal(signal.SIGKILL)
+    assert len(read_ledger(path).attempts) == 5
+
+
+def test_a_ledger_is_never_overwritten(tmp_path):
+    path = tmp_path / "r1.jsonl"
+    LedgerWriter(path, header())
+    with pytest.raises(ConfigurationError, match="choose another --results-dir"):
+        LedgerWriter(path, header())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has no header"),
+        (b'{"line": "header"', "cut off in its header"),
+        (b"hello\n", "Line 1 of .* is not a line of a ledger"),
+        (b'{"line": "other"}\n', "Line 1"),
+    ],
+)
+def test_a_file_that_is_no_ledger_is_named(tmp_path, content, message):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message):
+        read_ledger(path)
+
+
+def test_a_missing_ledger_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"nothing\.jsonl can't be read"):
+        read_ledger(tmp_path / "nothing.jsonl")
+
+
+def test_records_refuse_what_json_can_not_carry():
+    with pytest.raises(ValueError, match="finite"):
+        record(metrics={"f1": float("nan")})
+    with pytest.raises(ValueError, match="outcome"):
+        record(outcome="great")
+
+
+def test_every_line_is_plain_json(tmp_path):
+    path = tmp_path / "r1.jsonl"
+    LedgerWriter(path, header()).append(record(reason='quotes " and \n newlines'))
+    lines = path.read_text().splitlines()
+    assert [json.loads(line)["line"] for line in lines] == ["header", "attempt"]
