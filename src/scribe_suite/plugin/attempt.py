@@ -14,7 +14,8 @@ from typing import Any, SupportsFloat
 import pytest
 
 from scribe_suite.errors import InfrastructureError, SuiteError
-from scribe_suite.notebook.server import NotebookServer, NotebookStatus
+from scribe_suite.notebook.config import NotebookStatus
+from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.collection import AttemptKey
 from scribe_suite.plugin.submissions import SubmissionBox
@@ -195,7 +196,7 @@ def finish_attempt(
         "cost_usd": transcript.cost_usd,
     }
     if status.infrastructure_error is not None:
-        raise InfrastructureError("notebook", status.infrastructure_error)
+        raise InfrastructureError(status.infrastructure_cause or "notebook", status.infrastructure_error)
     if box.answer is None:
         state.conclude(*_unscored(transcript, box))
         return

@@ -1,0 +1,224 @@
+"""A small checkout of its own for plugin tests: one family with two toy tasks and a few providers of another package.
+
+The toys have real kernels, prompts and solutions, but their "model" is a list of numbers, so that no test here waits
+for torch.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scribe_suite.results.ledger import Ledger, read_ledger
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+TOY_TASK = '''
+"""Find the numbers above ten."""
+
+import json
+import random
+
+from scribe_suite.scoring.sets import COMPONENT_METRICS, score_components
+from scribe_suite.tasks import AnswerSchema, ComponentAnswer, PublicMaterial, Task, TaskInstance
+
+UNIVERSE = tuple(f"m{number}" for number in range(8))
+
+
+class Toy(Task):
+    family = "circuits"
+    name = "{name}"
+    summary = "numbers above ten"
+    metrics = COMPONENT_METRICS
+    pass_mark = 0.8
+
+    def plant(self, seed, progress):
+        raise NotImplementedError
+
+    def instance(self, seed):
+        {before_instance}
+        rng = random.Random(seed)
+        truth = sorted(rng.sample(UNIVERSE, 3))
+        values = {{node: rng.randint(11, 20) if node in truth else rng.randint(0, 9) for node in UNIVERSE}}
+        public = PublicMaterial(
+            files={{"values.json": json.dumps(values).encode()}},
+            setup_code='import json\\nvalues = json.load(open("values.json"))',
+            facts={{"components": UNIVERSE, "n": len(UNIVERSE)}},
+        )
+        schema = AnswerSchema(
+            ComponentAnswer,
+            public.facts,
+            {{"components": ["m0"], "confidence": 0.9, "nothing_found": False, "summary": "because"}},
+        )
+        return TaskInstance(self, seed, "toy/seed0", public, frozenset(truth), schema)
+
+    def score(self, instance, answer):
+        {before_score}
+        return score_components(answer.components, instance.hidden, blind=UNIVERSE, reference_f1=1.0)
+
+    def oracle_answer(self, instance):
+        return {{"components": sorted(instance.hidden), "confidence": 1.0, "summary": "the key"}}
+
+    def random_answer(self, instance, rng):
+        return {{"components": rng.sample(UNIVERSE, 3), "confidence": 0.1, "summary": "a guess"}}
+'''
+
+TOY_SOLUTION = """
+# %% [markdown]
+# Everything above ten.
+# %%
+chosen = [name for name, value in values.items() if value > 10]
+print(chosen)
+# %%
+answer = {"components": chosen, "confidence": 1.0, "summary": "above ten"}
+"""
+
+TOY_PROMPT = """{% extends "preamble.md" %}
+{% block title %}# Numbers{% endblock %}
+{% block question %}Which of the {{ facts.n }} numbers in `values` are above ten?{% endblock %}
+"""
+
+TOY_TEST = """
+import pytest
+
+@pytest.mark.family("circuits")
+@pytest.mark.metrics("iou", "precision", "recall", "f1")
+def test_circuit(attempt, record_metrics):
+    record_metrics(attempt.metrics)
+    attempt.require_solved()
+"""
+
+PROVIDERS = '''
+import os
+import time
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.base import EndReason, Provider, Transcript
+from scribe_suite.providers.driving import drive
+
+
+class Dies(Provider):
+    """Takes its worker process down."""
+    name = "dies"
+    def attempt(self, context):
+        os._exit(7)
+
+
+class NoLogin(Provider):
+    name = "nologin"
+    def attempt(self, context):
+        raise InfrastructureError("not_logged_in", "Log in with `nologin login`.")
+
+
+class Broken(Provider):
+    name = "broken"
+    def attempt(self, context):
+        raise RuntimeError("a bug in the provider")
+
+
+class Limited(Provider):
+    name = "limited"
+    def attempt(self, context):
+        return Transcript(EndReason.LIMIT, "40 turns were used.", turns=40, tokens={"input": 5}, cost_usd=0.25)
+
+
+class Says(Provider):
+    """Runs the code in the environment variable TOY_CODE and submits `answer`."""
+    name = "says"
+    def attempt(self, context):
+        async def work(notebook):
+            session = await notebook.start_session("says")
+            await notebook.call("execute_code", session_id=session, code=os.environ["TOY_CODE"])
+            done = await notebook.call("submit_answer", session_id=session, variable="answer")
+            return done.text if done.is_error else ""
+        return drive(context, work)
+
+
+class Greedy(Provider):
+    name = "greedy"
+    needs = frozenset({"oracle_answer"})
+    def attempt(self, context):
+        raise AssertionError("never called")
+'''
+
+
+@dataclass
+class Run:
+    """What a pytest run left behind."""
+
+    result: pytest.RunResult
+    folder: Path
+
+    @property
+    def ret(self) -> int:
+        return int(self.result.ret)
+
+    @property
+    def output(self) -> str:
+        return self.result.stdout.str() + self.result.stderr.str()
+
+    @property
+    def ledger(self) -> Ledger:
+        (path,) = self.folder.glob("runs/*.jsonl")
+        return read_ledger(path)
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Outcome by the part of the id in brackets."""
+        return {record.nodeid.partition("[")[2].rstrip("]"): record.outcome for record in self.ledger.attempts}
+
+    def json_report(self) -> dict[str, Any]:
+        (path,) = self.folder.glob("runs/*.report.json")
+        report: dict[str, Any] = json.loads(path.read_text())
+        return report
+
+
+class Suite:
+    """A checkout in a temporary folder, and pytest runs in it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self._pytester = pytester
+        self.folder = pytester.path
+        self.write("conftest.py", 'pytest_plugins = ["scribe_suite.plugin", "fixtures"]\n')
+        self.write("pytest.ini", "[pytest]\nstrict = true\n")
+        self.write("benchmarks/circuits/test_circuits.py", TOY_TEST)
+        self.write("prompts/preamble.md", (REPOSITORY / "prompts" / "preamble.md").read_text())
+        self.add_task("toy")
+        self.write("agents/toy_agents.py", PROVIDERS)
+        names = {name.lower(): name for name in ("Dies", "NoLogin", "Broken", "Limited", "Says", "Greedy")}
+        lines = "\n".join(f"{name} = toy_agents:{cls}" for name, cls in names.items())
+        self.write("agents/toy_agents-1.0.dist-info/entry_points.txt", f"[scribe_suite.providers]\n{lines}\n")
+        self.write(
+            "agents/toy_agents-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: toy_agents\nVersion: 1.0\n"
+        )
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text) if text.startswith("\n") else text)
+        return path
+
+    def add_task(self, name: str, before_instance: str = "pass", before_score: str = "pass") -> None:
+        task = TOY_TASK.format(name=name, before_instance=before_instance, before_score=before_score)
+        self.write(f"ground_truth/circuits/{name}.py", task)
+        self.write(f"ground_truth/solutions/circuits/{name}.py", TOY_SOLUTION)
+        self.write(f"prompts/circuits/{name}.md", TOY_PROMPT)
+
+    def run(self, *arguments: str, path: str = "benchmarks") -> Run:
+        result = self._pytester.runpytest_subprocess(path, "-p", "no:cacheprovider", *arguments, timeout=180)
+        return Run(result, self.folder)
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
+    made = Suite(pytester)
+    monkeypatch.setenv("SCRIBE_SUITE_ROOT", str(made.folder))
+    monkeypatch.setenv("PYTHONPATH", f"{made.folder / 'agents'}:{REPOSITORY}")
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+    return made

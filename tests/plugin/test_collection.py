@@ -1,0 +1,61 @@
+import pytest
+
+
+def ids(run):
+    return [line.partition("::")[2] for line in run.output.splitlines() if "::test_" in line]
+
+
+def test_ids_are_task_provider_trial_and_nothing_is_started(suite):
+    suite.add_task("other")
+    run = suite.run("--collect-only", "-q", "--provider", "null,random:v2", "--trials", "2")
+    assert ids(run) == [
+        f"test_circuit[{task}-{provider}-t{trial}]"
+        for task in ("other", "toy")
+        for provider in ("null", "random:v2")
+        for trial in (0, 1)
+    ]
+    assert not (suite.folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ('@pytest.mark.metrics("iou", "beauty")', "names 'beauty', but circuits/toy has iou"),
+        ("@pytest.mark.metrics()", "the metrics marker takes names"),
+        ("@pytest.mark.pass_mark(7)", "takes one skill between -1 and 1"),
+        ("@pytest.mark.pass_mark()", "takes one skill between -1 and 1"),
+        ('@pytest.mark.family("nope")', "Unknown task family 'nope': choose from circuits"),
+    ],
+)
+def test_a_bad_marker_stops_at_collection(suite, marker, message):
+    family = "" if "family" in marker else '@pytest.mark.family("circuits")\n'
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        f"import pytest\n\n{family}{marker}\ndef test_circuit(attempt):\n    pass\n",
+    )
+    run = suite.run()
+    assert run.ret not in (0, 1)
+    assert message in run.output
+    assert not (suite.folder / "runs").exists()
+
+
+def test_a_test_without_a_family_is_told_what_to_write(suite):
+    suite.write("benchmarks/circuits/test_circuits.py", "def test_circuit(attempt):\n    pass\n")
+    run = suite.run()
+    assert run.ret not in (0, 1)
+    assert 'mark the test with @pytest.mark.family("circuits")' in run.output
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("prompts/circuits/toy.md", "The prompt of circuits/toy is missing: write prompts/circuits/toy.md"),
+        ("ground_truth/solutions/circuits/toy.py", "The reference solution of circuits/toy is missing"),
+    ],
+)
+def test_a_missing_file_of_a_task_stops_at_collection(suite, missing, message):
+    (suite.folder / missing).unlink()
+    run = suite.run()
+    assert run.ret not in (0, 1)
+    assert message in run.output
+    assert not (suite.folder / "runs").exists()

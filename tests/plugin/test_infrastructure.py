@@ -1,0 +1,199 @@
+"""A failure of anything but the agent is never a score, and a run that lost an attempt never exits 0.
+
+The traps of xdist and pytest-json-report that were measured before this suite was written each have a test here.
+"""
+
+import json
+
+import pytest
+
+XDIST = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+
+
+@XDIST
+@pytest.mark.parametrize(
+    ("provider", "cause", "message"),
+    [
+        ("nologin", "not_logged_in", "Log in with"),
+        ("broken", "exception", "RuntimeError: a bug in the provider"),
+        ("greedy", "configuration", "which only built-in providers may have"),
+    ],
+)
+def test_a_provider_that_fails_is_infrastructure_not_a_zero(suite, workers, provider, cause, message):
+    run = suite.run("--provider", provider, *workers)
+    (record,) = run.ledger.attempts
+    assert record.outcome == f"infrastructure:{cause}"
+    assert message in record.reason
+    assert record.skill is None
+    assert run.ret == 3
+    assert "scored 0/1" in run.output
+    run.result.assert_outcomes(errors=1)
+
+
+def test_an_exception_in_a_scorer_is_infrastructure(suite):
+    suite.add_task("toy", before_score="raise KeyError('oops')")
+    run = suite.run("--provider", "oracle")
+    (record,) = run.ledger.attempts
+    assert record.outcome == "infrastructure:scoring_exception"
+    assert "KeyError" in record.reason
+    assert run.ret == 3
+    run.result.assert_outcomes(errors=1)
+
+
+def test_a_base_model_that_can_not_be_trusted_is_infrastructure(suite):
+    suite.add_task(
+        "toy",
+        before_instance="from scribe_suite.errors import FrozenModelError; raise FrozenModelError('seed0 is corrupt')",
+    )
+    run = suite.run("--provider", "oracle")
+    (record,) = run.ledger.attempts
+    assert record.outcome == "infrastructure:frozen_model"
+    assert record.reason == "seed0 is corrupt"
+    run.result.assert_outcomes(errors=1)
+
+
+def test_an_agents_failure_beside_infrastructure_exits_1(suite):
+    assert suite.run("--provider", "nologin,null").ret == 1
+
+
+def test_solved_beside_infrastructure_exits_3(suite):
+    run = suite.run("--provider", "nologin,oracle")
+    assert run.ret == 3
+    assert "scored 1/2, solved 1/1, 1 failed by infrastructure" in run.output
+
+
+def test_a_worker_that_dies_costs_its_attempt_and_nothing_else(suite):
+    run = suite.run("--provider", "dies,oracle,null", "-n", "1")
+    assert run.outcomes == {
+        "toy-dies-t0": "infrastructure:worker_crashed",
+        "toy-oracle-t0": "solved",
+        "toy-null-t0": "no_answer",
+    }
+    assert run.ret == 3
+    assert "scored 2/3" in run.output
+
+
+def test_xdist_swallows_a_numpy_property_but_the_run_does_not_exit_0(suite):
+    """xdist 3.8: a value execnet can't ship kills the worker, and the session still says "passed"."""
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        """
+        import numpy as np
+        import pytest
+
+        @pytest.mark.family("circuits")
+        def test_circuit(attempt, record_property):
+            record_property("acc", np.float64(0.1))
+            assert False
+        """,
+    )
+    run = suite.run("--provider", "oracle", "-n", "1")
+    assert run.ret == 3
+    assert run.outcomes["toy-oracle-t0"].startswith("infrastructure:")
+
+
+@XDIST
+def test_recorded_numpy_values_become_builtins(suite, workers):
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        """
+        import numpy as np
+        import pytest
+
+        @pytest.mark.family("circuits")
+        @pytest.mark.metrics("iou", "recall")
+        def test_circuit(attempt, record_metrics):
+            record_metrics({"iou": np.float64(0.25)}, recall=np.int64(1))
+        """,
+    )
+    run = suite.run("--provider", "oracle", "--json-report", *workers)
+    assert run.ret == 0
+    (record,) = run.ledger.attempts
+    assert record.metrics["iou"] == 0.25
+    assert record.metrics["recall"] == 1.0
+    (test,) = run.json_report()["tests"]
+    assert test["metadata"]["scribe_suite"]["metrics"]["iou"] == 0.25
+
+
+@XDIST
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("record_metrics(iou=float('nan'))", "record only finite numbers"),
+        ("record_metrics(iou='high')", "is not a number"),
+        ("record_metrics(beauty=1)", "not in the test's metrics marker"),
+    ],
+)
+def test_a_metric_that_is_none_is_refused_and_shown_as_an_error(suite, workers, call, message):
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        f"""
+        import pytest
+
+        @pytest.mark.family("circuits")
+        @pytest.mark.metrics("iou")
+        def test_circuit(attempt, record_metrics):
+            {call}
+        """,
+    )
+    run = suite.run("--provider", "oracle", "--json-report", *workers)
+    (record,) = run.ledger.attempts
+    assert record.outcome == "infrastructure:exception"
+    assert message in record.reason
+    assert record.metrics == {}
+    assert run.ret == 3
+    json.dumps(run.json_report(), allow_nan=False)
+    assert run.json_report()["tests"][0]["outcome"] == "error"
+
+
+def test_a_log_record_that_is_not_json_does_not_lose_the_attempt(suite):
+    """json-report ships log records to the controller; an extra that execnet can't carry kills the worker."""
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        """
+        import logging
+        import pytest
+
+        @pytest.mark.family("circuits")
+        def test_circuit(attempt):
+            logging.getLogger("agent").warning("odd", extra={"thing": object()})
+        """,
+    )
+    run = suite.run("--provider", "oracle", "--json-report", "-n", "1")
+    assert run.outcomes == {"toy-oracle-t0": "solved"}
+    assert run.ret == 0
+    json.dumps(run.json_report(), allow_nan=False)
+
+
+def test_a_tests_own_check_makes_a_solved_attempt_unsolved(suite):
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        """
+        import pytest
+
+        @pytest.mark.family("circuits")
+        def test_circuit(attempt):
+            assert attempt.metrics["iou"] > 2
+        """,
+    )
+    run = suite.run("--provider", "oracle")
+    assert run.outcomes == {"toy-oracle-t0": "unsolved"}
+    assert run.ret == 1
+
+
+def test_an_interrupted_run_keeps_what_was_finished_and_says_what_is_missing(suite):
+    suite.write(
+        "benchmarks/circuits/test_stop.py",
+        """
+        import pytest
+
+        @pytest.mark.family("circuits")
+        def test_stop(attempt):
+            raise KeyboardInterrupt
+        """,
+    )
+    run = suite.run("--provider", "oracle")
+    assert run.ret == pytest.ExitCode.INTERRUPTED
+    assert run.outcomes == {"toy-oracle-t0": "solved"}
+    assert run.ledger.end is not None
+    assert [nodeid.partition("::")[2] for nodeid in run.ledger.end.missing] == ["test_stop[toy-oracle-t0]"]
