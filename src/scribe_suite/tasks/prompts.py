@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,14 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any])
             facts=dict(instance.public.facts),
             files=sorted(instance.public.files),
             setup_code=instance.public.setup_code,
-            answer_example=json.dumps(dict(instance.answer_schema.example), indent=2),
+            answer_example=_example(instance.answer_schema.example),
             limits=dict(limits),
         )
     except jinja2.TemplateError as error:
         raise ConfigurationError(f"The prompt {path.relative_to(root)} can't be rendered: {error}.") from error
+
+
+def _example(example: Mapping[str, Any]) -> str:
+    """Indented JSON with lists of numbers on one line: a probe has as many numbers as the model is wide."""
+    indented = json.dumps(dict(example), indent=2)
+    return re.sub(r"\[\s+([-+\d.eE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", indented)
