@@ -1,0 +1,87 @@
+"""Reading an answer out of a kernel: the code that runs inside, and what is believed of what comes back (nothing).
+
+The variable is read through a user expression of a silent request: no cell, no history entry, no name in the user's
+namespace. Inside, `answer_reader` converts arrays, tensors, sets, dataclasses and pydantic models; NaN stays NaN, so that
+the validator can refuse it by name.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import json
+import keyword
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.notebook.agent_view import strip_terminal
+from scribe_suite.notebook.errors import AnswerUnreadableError
+from scribe_suite.notebook.outputs import clean_text
+
+EXPRESSION_NAME = "answer"
+_READER = (Path(__file__).parent / "answer_reader.py").read_text()
+
+
+def reading_expression(variable: str, limit: int) -> str:
+    """A Python expression whose value is the variable as marked, base64-encoded JSON text.
+
+    Args:
+        variable: Name of a variable of the session.
+        limit: Bytes of JSON it may have.
+
+    Raises:
+        AnswerUnreadableError: When it is no variable name.
+    """
+    if not variable.isidentifier() or keyword.iskeyword(variable):
+        raise AnswerUnreadableError(
+            f"{variable[:100]!r} is not the name of a variable; assign the answer to a variable and pass its name."
+        )
+    given = f"{{'namespace': globals(), 'variable': {variable!r}, 'limit': {limit}, '__name__': 'scribe_answer'}}"
+    return f"(lambda inside: (__import__('builtins').exec({_READER!r}, inside), inside['result'])[1])({given})"
+
+
+def decode_answer(expressions: dict[str, Any], limit: int) -> str:
+    """The JSON text that a kernel claims to have read.
+
+    Args:
+        expressions: The user expressions of the reply, as the kernel sent them.
+        limit: Bytes of JSON the answer may have.
+
+    Returns:
+        JSON text of at most ``limit`` bytes; NaN and Infinity are possible.
+
+    Raises:
+        AnswerUnreadableError: When the kernel found nothing to read, or sent something else.
+    """
+    reply = expressions.get(EXPRESSION_NAME)
+    if not isinstance(reply, dict):
+        raise AnswerUnreadableError("The kernel did not return the variable; run a cell to see whether it still works.")
+    if reply.get("status") != "ok":
+        name, message = (strip_terminal(clean_text(reply.get(key, ""))) for key in ("ename", "evalue"))
+        raise AnswerUnreadableError(f"Reading the variable raised {name[:200]}: {message[:1000]}")
+    marked = _unpack(reply.get("data"), limit)
+    if marked.startswith("-"):
+        raise AnswerUnreadableError(f"The answer can't be read: {clean_text(marked[1:2000])}")
+    text = marked[1:]
+    if len(text.encode()) > limit:
+        raise AnswerUnreadableError(f"The answer is larger than {limit:,} bytes of JSON; submit less.")
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AnswerUnreadableError(f"The kernel returned something that is not JSON: {error}.") from error
+    return text
+
+
+def _unpack(data: Any, limit: int) -> str:
+    literal = data.get("text/plain") if isinstance(data, dict) else None
+    try:
+        if not isinstance(literal, str) or len(literal) > limit * 4 // 3 + 4096:
+            raise ValueError("no text, or too much")
+        encoded = ast.literal_eval(literal)
+        marked = base64.b64decode(encoded, validate=True).decode()
+        if marked[:1] not in ("+", "-"):
+            raise ValueError("no mark")
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, binascii.Error) as error:
+        raise AnswerUnreadableError("The kernel returned the variable in a form that can't be read.") from error
+    return marked

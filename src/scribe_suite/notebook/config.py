@@ -1,0 +1,126 @@
+"""What a notebook server is told, and what it reports: plain data, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
+
+from scribe_suite.errors import ConfigurationError
+
+Isolation = Literal["auto", "strict", "none"]
+
+
+@dataclass(frozen=True)
+class NotebookConfig:
+    """One notebook server: where it writes, what its kernels start with, and what they may use.
+
+    Attributes:
+        folder: Attempt folder; journals and notebooks go to ``folder/notebooks``. Kernels can't see it.
+        files: Laid into the private working folder of every new notebook before its kernel starts, by relative path.
+        setup_code: First cell of every new session, shown in journal and notebook; None for none.
+        isolation: ``auto`` takes the best tier that works, ``strict`` refuses below namespaces, ``none`` isolates nothing.
+        cell_timeout_s: Seconds a cell may run before it is interrupted.
+        start_timeout_s: Seconds a kernel may take until it answers.
+        interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.
+        max_sessions: Kernels alive at once.
+        memory_limit_bytes: Address space of each kernel process, or None. torch and transformer_lens need 3.1 GB.
+        tmp_limit_bytes: Size of the in-memory ``/tmp`` of an isolated kernel.
+        agent_text_limit: Characters of text one tool result may have.
+        cell_text_limit: Characters of text that journal and notebook keep of one run of a cell.
+        cell_image_limit_bytes: Base64 bytes of images that journal and notebook keep of one run of a cell.
+        answer_limit_bytes: Bytes of JSON an answer may have.
+    """
+
+    folder: Path
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    setup_code: str | None = None
+    isolation: Isolation = "auto"
+    cell_timeout_s: float = 300.0
+    start_timeout_s: float = 90.0
+    interrupt_grace_s: float = 5.0
+    max_sessions: int = 8
+    memory_limit_bytes: int | None = 8 << 30
+    tmp_limit_bytes: int = 512 << 20
+    agent_text_limit: int = 39_000
+    cell_text_limit: int = 1_000_000
+    cell_image_limit_bytes: int = 16 << 20
+    answer_limit_bytes: int = 8 << 20
+
+    def __post_init__(self) -> None:
+        """Refuse what could only fail later.
+
+        Raises:
+            ConfigurationError: For an unknown isolation, a limit that is not positive, or a file that leaves the folder.
+        """
+        if self.isolation not in get_args(Isolation):
+            raise ConfigurationError(f"Isolation {self.isolation!r} does not exist; use one of {get_args(Isolation)}.")
+        for name in ("cell_timeout_s", "start_timeout_s", "interrupt_grace_s", "max_sessions"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; it must be above 0.")
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or not path.parts:
+                raise ConfigurationError(f"File {name!r} must be a relative path inside the kernel's working folder.")
+
+    @property
+    def notebooks(self) -> Path:
+        """Folder of journals and notebooks."""
+        return self.folder / "notebooks"
+
+
+@dataclass(frozen=True)
+class SubmitVerdict:
+    """What the harness thinks of a submitted answer.
+
+    Attributes:
+        accepted: Whether it is a valid answer.
+        message: Goes back to the agent: a confirmation, or precisely what is wrong.
+    """
+
+    accepted: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class NotebookStatus:
+    """What has happened so far; a snapshot.
+
+    Attributes:
+        isolation: Name of the tier in force (``namespaces`` or ``none``).
+        isolation_reasons: Why it is not a better one; empty when it is the best.
+        sessions_started: Sessions ever started, resumed and continued ones included.
+        sessions_open: Sessions whose kernel is alive.
+        tool_calls: Tool calls answered, errors included.
+        tool_errors: Tool calls answered with an error.
+        cells_run: Runs of agent cells, restored ones not included.
+        cell_timeouts: Cells stopped by the cell timeout.
+        interrupts: Calls of ``interrupt`` that found a running cell.
+        kernel_deaths: Kernels that died after they had been handed to the agent.
+        restarts: Sessions that resumed or continued a notebook.
+        submissions: Answers that were read and submitted.
+        submissions_accepted: Those that were accepted.
+        infrastructure_cause: Short cause of the first failure that was not the agent's, or None.
+        infrastructure_error: Its message, or None.
+        uptime_s: Seconds since the server started.
+        busy_s: Seconds in which cells ran, summed over sessions.
+    """
+
+    isolation: str
+    isolation_reasons: tuple[str, ...] = ()
+    sessions_started: int = 0
+    sessions_open: int = 0
+    tool_calls: int = 0
+    tool_errors: int = 0
+    cells_run: int = 0
+    cell_timeouts: int = 0
+    interrupts: int = 0
+    kernel_deaths: int = 0
+    restarts: int = 0
+    submissions: int = 0
+    submissions_accepted: int = 0
+    infrastructure_cause: str | None = None
+    infrastructure_error: str | None = None
+    uptime_s: float = 0.0
+    busy_s: float = 0.0

@@ -1,0 +1,63 @@
+"""What `NotebookStatus` counts, while it is being counted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from scribe_suite.notebook.config import NotebookStatus
+from scribe_suite.notebook.sandbox import IsolationTier
+
+
+@dataclass
+class Counters:
+    """Mutable counterpart of `NotebookStatus`; written in the server's thread, read from any."""
+
+    tier: IsolationTier
+    sessions_started: int = 0
+    sessions_open: int = 0
+    tool_calls: int = 0
+    tool_errors: int = 0
+    cells_run: int = 0
+    cell_timeouts: int = 0
+    interrupts: int = 0
+    kernel_deaths: int = 0
+    restarts: int = 0
+    submissions: int = 0
+    submissions_accepted: int = 0
+    infrastructure: tuple[str, str] | None = None
+    busy_s: float = 0.0
+    begin: float = field(default_factory=time.monotonic)
+
+    def cell_ended(self, kind: str, status: str, seconds: float) -> None:
+        """Count the end of a run."""
+        self.busy_s += seconds
+        self.cells_run += kind == "agent"
+        self.cell_timeouts += status == "timeout"
+
+    def infrastructure_failed(self, cause: str, message: str) -> None:
+        """Note a failure that is not the agent's; the first one stays."""
+        self.infrastructure = self.infrastructure or (cause, message)
+
+    def snapshot(self) -> NotebookStatus:
+        """The counts now."""
+        cause, message = self.infrastructure or (None, None)
+        return NotebookStatus(
+            isolation=self.tier.name,
+            isolation_reasons=self.tier.reasons,
+            sessions_started=self.sessions_started,
+            sessions_open=self.sessions_open,
+            tool_calls=self.tool_calls,
+            tool_errors=self.tool_errors,
+            cells_run=self.cells_run,
+            cell_timeouts=self.cell_timeouts,
+            interrupts=self.interrupts,
+            kernel_deaths=self.kernel_deaths,
+            restarts=self.restarts,
+            submissions=self.submissions,
+            submissions_accepted=self.submissions_accepted,
+            infrastructure_cause=cause,
+            infrastructure_error=message,
+            uptime_s=time.monotonic() - self.begin,
+            busy_s=self.busy_s,
+        )

@@ -1,0 +1,216 @@
+"""The notebook as a pure function of journal events, and its ``.ipynb`` file.
+
+`Document.apply` is the only way to change a document, live and when a journal is read back, so the two can't disagree.
+Each cell keeps its rendered JSON until it changes: writing the file costs time proportional to its bytes, not to the number of
+cells that would have to be serialised again (Goodfire Scribe re-serialises all of them on every change).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from scribe_suite.notebook.journal import Event
+
+CellKind = Literal["setup", "agent", "restored"]
+CellStatus = Literal["not_run", "running", "ok", "error", "interrupted", "timeout", "died"]
+
+#: Statuses of cells that are not run again when a notebook is resumed: they killed the kernel or did not end by themselves.
+NOT_RESTORED: frozenset[CellStatus] = frozenset({"interrupted", "timeout", "died", "running"})
+
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+@dataclass
+class Cell:
+    """One cell of the notebook.
+
+    Attributes:
+        cell_id: Unique in the notebook; also the nbformat cell id.
+        source: Code or Markdown.
+        is_code: Whether it is a code cell.
+        setup: Whether it is the setup cell.
+        runs: How often it was started.
+        status: How its last run ended.
+        execution_count: The kernel's number of its last run, or None.
+        outputs: nbformat outputs of its last run; the text of a stream is a list of chunks.
+    """
+
+    cell_id: str
+    source: str
+    is_code: bool = True
+    setup: bool = False
+    runs: int = 0
+    status: CellStatus = "not_run"
+    execution_count: int | None = None
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    clear_pending: bool = False
+    rendered: str | None = None
+
+
+class Document:
+    """The cells of a notebook in order."""
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self._by_id: dict[str, Cell] = {}
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event]) -> Document:
+        """Rebuild a document from its journal."""
+        document = cls()
+        for event in events:
+            document.apply(event)
+        return document
+
+    def code_cells(self) -> list[Cell]:
+        """Code cells in order; tools count these."""
+        return [cell for cell in self.cells if cell.is_code]
+
+    def cell(self, cell_id: str) -> Cell:
+        """The cell with this id.
+
+        Raises:
+            KeyError: When there is none.
+        """
+        return self._by_id[cell_id]
+
+    def next_id(self) -> str:
+        """An id no cell has."""
+        return f"cell-{len(self.cells)}"
+
+    def apply(self, event: Event) -> None:
+        """Take over one event; events that don't concern cells change nothing."""
+        handler = _HANDLERS.get(event["event"])
+        if handler is not None:
+            handler(self, event)
+
+    def render(self) -> str:
+        """The notebook as nbformat 4.5 JSON text."""
+        for cell in self.cells:
+            if cell.rendered is None:
+                cell.rendered = json.dumps(_nbformat_cell(cell), ensure_ascii=False, indent=1)
+        cells = ",\n".join(cell.rendered or "" for cell in self.cells)
+        return f'{{\n"cells": [\n{cells}\n],\n"metadata": {json.dumps(_METADATA)},\n"nbformat": 4,\n"nbformat_minor": 5\n}}\n'
+
+    def _add(self, cell: Cell) -> None:
+        self.cells.append(cell)
+        self._by_id[cell.cell_id] = cell
+
+    def _markdown_added(self, event: Event) -> None:
+        self._add(Cell(event["cell"], event["content"], is_code=False))
+
+    def _cell_added(self, event: Event) -> None:
+        outputs = [dict(output) for output in event["outputs"]]
+        cell = Cell(event["cell"], event["code"], setup=event["setup"], status=event["status"], outputs=outputs)
+        self._add(cell)
+
+    def _cell_started(self, event: Event) -> None:
+        cell = self._by_id.get(event["cell"])
+        if cell is None:
+            cell = Cell(event["cell"], "")
+            self._add(cell)
+        cell.source, cell.runs, cell.status = event["code"], event["run"], "running"
+        cell.setup = cell.setup or event["kind"] == "setup"
+        cell.execution_count, cell.outputs, cell.clear_pending, cell.rendered = None, [], False, None
+
+    def _output(self, event: Event) -> None:
+        cell = self._by_id[event["cell"]]
+        if event["run"] == cell.runs:  # a thread of an earlier run may still print after an edit
+            add_output(cell, event["output"])
+            cell.rendered = None
+
+    def _cell_finished(self, event: Event) -> None:
+        cell = self._by_id[event["cell"]]
+        cell.status, cell.execution_count, cell.rendered = event["status"], event["execution_count"], None
+        for output in cell.outputs:
+            if output["output_type"] == "execute_result":
+                output["execution_count"] = cell.execution_count
+
+
+_HANDLERS = {
+    "markdown_added": Document._markdown_added,
+    "cell_added": Document._cell_added,
+    "cell_started": Document._cell_started,
+    "output": Document._output,
+    "cell_finished": Document._cell_finished,
+}
+
+
+def add_output(cell: Cell, output: dict[str, Any]) -> None:
+    """Add one output event to a cell as a front end would show it.
+
+    Streams of the same name run together, ``clear_output`` clears (at the next output, if it says so), and
+    ``update_display_data`` replaces the displays with its id.
+    """
+    kind = output["output_type"]
+    if kind == "clear_output":
+        cell.clear_pending = bool(output.get("wait"))
+        if not cell.clear_pending:
+            cell.outputs = []
+        return
+    if kind == "update_display_data":
+        for shown in cell.outputs:
+            if shown.get("display_id") == output["display_id"]:
+                shown["data"] = output["data"]
+        return
+    if cell.clear_pending:
+        cell.outputs, cell.clear_pending = [], False
+    if kind == "stream":
+        if cell.outputs and cell.outputs[-1].get("name") == output["name"]:
+            cell.outputs[-1]["text"].append(output["text"])
+        else:
+            cell.outputs.append({**output, "text": [output["text"]]})
+        return
+    cell.outputs.append(dict(output))
+
+
+def _nbformat_cell(cell: Cell) -> dict[str, Any]:
+    if not cell.is_code:
+        return {"cell_type": "markdown", "id": cell.cell_id, "metadata": {}, "source": cell.source}
+    return {
+        "cell_type": "code",
+        "execution_count": cell.execution_count,
+        "id": cell.cell_id,
+        "metadata": {"scribe": {"status": cell.status, "runs": cell.runs, "setup": cell.setup}},
+        "outputs": [{k: v for k, v in output.items() if k != "display_id"} for output in cell.outputs],
+        "source": cell.source,
+    }
+
+
+class NotebookFile:
+    """Writes a document to its ``.ipynb``: atomically, and not more often than it is worth.
+
+    Args:
+        path: The notebook file.
+        document: What to write.
+        interval_s: Least seconds between two throttled writes; a slow write waits ten times its own duration.
+    """
+
+    def __init__(self, path: Path, document: Document, interval_s: float = 1.0) -> None:
+        self.path = path
+        self._document = document
+        self._interval_s = interval_s
+        self._due = 0.0
+
+    def write_if_due(self) -> None:
+        """Write unless that has been done a moment ago; for calls while a cell runs."""
+        if time.monotonic() >= self._due:
+            self.write()
+
+    def write(self) -> None:
+        """Write now. A reader sees the old file or the new one, never part of one."""
+        begin = time.monotonic()
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        temporary.write_bytes(self._document.render().encode("utf-8", "replace"))
+        os.replace(temporary, self.path)
+        end = time.monotonic()
+        self._due = end + max(self._interval_s, 10 * (end - begin))

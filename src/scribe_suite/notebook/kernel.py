@@ -1,0 +1,397 @@
+"""One Jupyter kernel: its process, its sockets, and the running of code in it.
+
+Everything that comes from the kernel is untrusted: a message may be forged, malformed, missing or late. The harness
+believes its own clock and its own process table; from messages it takes outputs and the end of a cell, nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.errors import DeadKernelError
+from scribe_suite.notebook.sandbox import Slot, launch
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of one message; libzmq drops a connection that exceeds it, so that a kernel can't fill the harness's memory.
+MAX_MESSAGE_BYTES = 64 << 20
+#: Seconds the outputs of a cell may lag behind its reply; then the output channel counts as broken.
+IDLE_GRACE_S = 10.0
+#: Seconds between two looks at whether the process is alive.
+POLL_S = 0.05
+#: Messages in a row that can't be decoded before the kernel counts as broken.
+MAX_MALFORMED = 1000
+_PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+
+ReplyStatus = Literal["ok", "error", "interrupted", "timeout"]
+
+
+class MessageSink(Protocol):
+    """Takes the IOPub messages of one run."""
+
+    def message(self, kind: str, content: object) -> None:
+        """Take one message."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How a run ended.
+
+    Attributes:
+        status: ``interrupted`` and ``timeout`` where it was stopped from outside.
+        execution_count: The kernel's count, or None when it gave none.
+        expressions: Values of user expressions, as the kernel sent them.
+    """
+
+    status: ReplyStatus
+    execution_count: int | None
+    expressions: dict[str, Any]
+
+
+@dataclass
+class _Run:
+    sink: MessageSink
+    reply: asyncio.Future[dict[str, Any]]
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    interrupted: bool = False
+
+
+class Kernel:
+    """A running kernel; made by `start`.
+
+    Attributes:
+        died: Future that is done when the process is gone or useless; its result says how it ended.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], slot: Slot, client: AsyncKernelClient, log: Path) -> None:
+        self._process = process
+        self._slot = slot
+        self._client = client
+        self._log = log
+        self._runs: dict[str, _Run] = {}
+        self._current: _Run | None = None
+        self._last_message = 0.0
+        self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._tasks = [
+            asyncio.create_task(self._watch_process()),
+            asyncio.create_task(self._read("iopub", client.get_iopub_msg, self._take_iopub)),
+            asyncio.create_task(self._read("shell", client.get_shell_msg, self._take_shell)),
+        ]
+
+    @classmethod
+    async def start(
+        cls, slot: Slot, context: zmq.asyncio.Context, timeout_s: float, memory_limit: int | None, tmp_limit: int
+    ) -> Kernel:
+        """Start a kernel and wait until it answers.
+
+        Args:
+            slot: Its folders and isolation.
+            context: ZMQ context of the event loop; gives sockets their limits.
+            timeout_s: Seconds it may take.
+            memory_limit: Bytes of address space, or None.
+            tmp_limit: Bytes of its ``/tmp``.
+
+        Raises:
+            InfrastructureError: With cause ``kernel_start`` when it does not come up.
+        """
+        connection = _write_connection_file(slot)
+        log = slot.root / "log"
+        arguments = ["-m", "ipykernel_launcher", "-f", slot.seen(slot.ipc / "connection.json")]
+        try:
+            process = launch(slot, [*arguments, "--HistoryManager.enabled=False"], log, memory_limit, tmp_limit)
+        except OSError as error:
+            raise InfrastructureError("kernel_start", f"The kernel could not be launched: {error}.") from error
+        client = AsyncKernelClient(context=context)
+        client.load_connection_info(connection)
+        sockets = [slot.ipc / f"k-{connection[name]}" for name in ("shell_port", "iopub_port")]
+        kernel: Kernel | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not all(path.exists() for path in sockets):
+                    if process.poll() is not None:
+                        raise InfrastructureError("kernel_start", f"The kernel ended at start: {_tail(log)}")
+                    await asyncio.sleep(0.01)
+                # The heartbeat would call a slow start a death; stdin and control are not used.
+                client.start_channels(stdin=False, hb=False, control=False)
+                kernel = cls(process, slot, client, log)
+                await kernel._wait_until_ready()
+        except TimeoutError as error:
+            await _abandon(kernel, client, process)
+            message = f"The kernel did not answer within {timeout_s:g} s: {_tail(log)}"
+            raise InfrastructureError("kernel_start", message) from error
+        except DeadKernelError as error:
+            await _abandon(kernel, client, process)
+            message = f"The kernel ended at start ({error.detail}): {_tail(log)}"
+            raise InfrastructureError("kernel_start", message) from error
+        except BaseException:
+            await _abandon(kernel, client, process)
+            raise
+        return kernel
+
+    @property
+    def alive(self) -> bool:
+        """Whether code can be run."""
+        return not self.died.done()
+
+    @property
+    def busy(self) -> bool:
+        """Whether code is running."""
+        return self._current is not None
+
+    async def run(
+        self,
+        code: str,
+        sink: MessageSink,
+        timeout_s: float,
+        grace_s: float,
+        expressions: dict[str, str] | None = None,
+    ) -> Reply:
+        """Run code and wait for its end; one run at a time.
+
+        Args:
+            code: What to run; with expressions, silently and outside the history.
+            sink: Gets the messages, those of threads that outlive the run included.
+            timeout_s: Seconds until it is interrupted.
+            grace_s: Seconds from the interrupt until the kernel is killed.
+            expressions: Expressions to evaluate afterwards, by name.
+
+        Raises:
+            DeadKernelError: When the kernel ends before the code does.
+        """
+        silent = expressions is not None
+        if not self.alive:
+            raise DeadKernelError(self.died.result())
+        message_id = self._client.execute(
+            code,
+            silent=silent,
+            store_history=not silent,
+            user_expressions=expressions or {},
+            allow_stdin=False,
+            stop_on_error=False,
+        )
+        run = self._current = _Run(sink, asyncio.get_running_loop().create_future())
+        self._runs[message_id] = run
+        try:
+            timed_out = not await self._wait_for(run.reply, timeout_s)
+            if timed_out and not await self._stop(run, grace_s):
+                self._declare_dead(
+                    f"it ran for {timeout_s:g} s and did not stop when it was interrupted, so it was killed"
+                )
+            if not self.alive:
+                raise DeadKernelError(self.died.result())
+            await self._drain(run)
+            content = run.reply.result()
+        finally:
+            self._current = None
+            if silent:
+                self._runs.pop(message_id, None)
+        return _reply(content, timed_out, run.interrupted)
+
+    def interrupt(self) -> bool:
+        """Raise KeyboardInterrupt in the running code.
+
+        Returns:
+            Whether there was code to interrupt.
+        """
+        if self._current is None or not self.alive:
+            return False
+        self._current.interrupted = True
+        with contextlib.suppress(ProcessLookupError):
+            if self._slot.tier.name == "namespaces":
+                self._process.send_signal(signal.SIGINT)  # the launcher hands it on to the kernel's process group
+            else:
+                os.killpg(self._process.pid, signal.SIGINT)
+        return True
+
+    async def close(self, reason: str = "it was shut down") -> None:
+        """Kill the process and everything it started, and close the sockets. May be called twice."""
+        self._declare_dead(reason)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._client.stop_channels()
+        await _reap(self._process)
+
+    async def _wait_until_ready(self) -> None:
+        """Ask for kernel_info until the answer comes on both channels: then IOPub is subscribed."""
+        loop = asyncio.get_running_loop()
+        while True:
+            run = _Run(_Nothing(), loop.create_future())
+            message_id = self._client.kernel_info()
+            self._runs[message_id] = run
+            try:
+                if await self._wait_for(run.reply, 5.0):
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(run.idle.wait(), 0.25)
+                        return
+                if not self.alive:
+                    raise DeadKernelError(self.died.result())
+            finally:
+                self._runs.pop(message_id, None)
+
+    async def _wait_for(self, future: asyncio.Future[Any], timeout_s: float) -> bool:
+        """Wait for a future or the kernel's death; False when neither came in time."""
+        done, _ = await asyncio.wait((future, self.died), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+
+    async def _stop(self, run: _Run, grace_s: float) -> bool:
+        for _ in range(2):  # a cell may catch the first KeyboardInterrupt
+            self.interrupt()
+            if await self._wait_for(run.reply, grace_s / 2):
+                return True
+        return False
+
+    async def _drain(self, run: _Run) -> None:
+        """Wait for the outputs that were sent before the reply: they end with the idle status."""
+        loop = asyncio.get_running_loop()
+        self._last_message = loop.time()
+        idle = asyncio.ensure_future(run.idle.wait())
+        try:
+            while not await self._wait_for(idle, 0.5):
+                if loop.time() - self._last_message > IDLE_GRACE_S:
+                    # e.g. an output above MAX_MESSAGE_BYTES: libzmq never delivers anything on that socket again
+                    self._declare_dead("its output channel broke; an output may have been too large")
+        finally:
+            idle.cancel()
+        if not self.alive:
+            raise DeadKernelError(self.died.result())
+
+    async def _watch_process(self) -> None:
+        while self._process.poll() is None:
+            await asyncio.sleep(POLL_S)
+        await asyncio.sleep(POLL_S)  # what it said last may still be on its way
+        self._declare_dead(_describe_exit(self._process.returncode))
+
+    async def _read(self, channel: str, receive: Any, take: Any) -> None:
+        malformed = 0
+        while self.alive:
+            try:
+                message = await receive(timeout=None)
+                malformed = 0
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # an unsigned, repeated or undecodable message; the type depends on its content
+                malformed += 1
+                logger.debug("kernel sent a malformed message on %s: %r", channel, error)
+                if malformed >= MAX_MALFORMED:
+                    self._declare_dead(f"it sent {malformed} malformed messages in a row")
+                continue
+            run, kind, content = self._match(message)
+            if run is not None:
+                take(run, kind, content)
+
+    def _match(self, message: Any) -> tuple[_Run | None, str, dict[str, Any]]:
+        parent, header = message.get("parent_header"), message.get("header")
+        content = message.get("content")
+        message_id = parent.get("msg_id") if isinstance(parent, dict) else None
+        kind = header.get("msg_type") if isinstance(header, dict) else None
+        run = self._runs.get(message_id) if isinstance(message_id, str) else None
+        return run, str(kind), content if isinstance(content, dict) else {}
+
+    def _take_iopub(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
+        self._last_message = asyncio.get_running_loop().time()
+        if kind == "status":
+            if content.get("execution_state") == "idle":
+                run.idle.set()
+            return
+        run.sink.message(kind, content)
+
+    def _take_shell(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
+        if kind in ("execute_reply", "kernel_info_reply") and not run.reply.done():
+            run.reply.set_result(content)
+
+    def _declare_dead(self, detail: str) -> None:
+        if not self.died.done():
+            self.died.set_result(detail)
+        _kill(self._process, self._slot)
+
+
+class _Nothing:
+    def message(self, kind: str, content: object) -> None:
+        """Ignore it."""
+
+
+def _reply(content: dict[str, Any], timed_out: bool, interrupted: bool) -> Reply:
+    status: ReplyStatus = "ok" if content.get("status") == "ok" else "error"
+    if status == "error" and content.get("ename") == "KeyboardInterrupt":
+        status = "interrupted" if interrupted and not timed_out else status
+    if timed_out:
+        status = "timeout"
+    count = content.get("execution_count")
+    expressions = content.get("user_expressions")
+    return Reply(
+        status,
+        count if isinstance(count, int) and 0 <= count < 1 << 31 else None,
+        expressions if isinstance(expressions, dict) else {},
+    )
+
+
+def _write_connection_file(slot: Slot) -> dict[str, Any]:
+    info: dict[str, Any] = {
+        "transport": "ipc",
+        "ip": slot.seen(slot.ipc / "k"),
+        **{name: number for number, name in enumerate(_PORTS, start=1)},
+        "key": secrets.token_hex(32),
+        "signature_scheme": "hmac-sha256",
+        "kernel_name": "python3",
+    }
+    path = slot.ipc / "connection.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(info))
+    slot.give(path)
+    return {**info, "ip": str(slot.ipc / "k")}
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is None:
+        return "it vanished"
+    number = -code if code < 0 else code - 128
+    if 0 < number < 65 and (code < 0 or code > 128):
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(number).name}"
+    return f"exit code {code}"
+
+
+def _kill(process: subprocess.Popen[bytes], slot: Slot | None = None) -> None:
+    if slot is not None and slot.tier.name == "none":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # also children left behind by a kernel that is gone already
+    if process.poll() is None:
+        process.kill()
+
+
+async def _reap(process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        await asyncio.sleep(0.01)
+
+
+async def _abandon(kernel: Kernel | None, client: AsyncKernelClient, process: subprocess.Popen[bytes]) -> None:
+    if kernel is not None:
+        await kernel.close()
+        return
+    client.stop_channels()
+    _kill(process)
+    await _reap(process)
+
+
+def _tail(log: Path, size: int = 2000) -> str:
+    """The end of what the process printed, for a message."""
+    try:
+        text = log.read_bytes()[-size:].decode("utf-8", "replace").strip()
+    except OSError:
+        text = ""
+    return text or "it printed nothing"

@@ -1,0 +1,210 @@
+"""From kernel messages to notebook outputs: checked, joined and bounded.
+
+The kernel belongs to the agent and can put anything into a message, so nothing here trusts a type, a size or a character.
+Streams arrive in many small messages and leave in few large chunks; what one run of a cell may put out is bounded, with its
+head and tail kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+#: MIME types that a notebook keeps; their data are text.
+KEPT_MIME_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "image/jpeg")
+#: Outputs of one run that a notebook keeps, beside streams that join.
+MAX_OUTPUTS = 500
+#: Stream characters that make a chunk of their own before the next flush.
+CHUNK_CHARACTERS = 1 << 16
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+
+Output = dict[str, Any]
+
+
+def clean_text(value: object) -> str:
+    """Any value as text that every encoder takes: lone surrogates become question marks."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+class OutputRecorder:
+    """Collects the outputs of one run of one cell and passes them on as notebook outputs.
+
+    Args:
+        emit: Called with each output, in order, when it is final.
+        text_limit: Characters of text kept: three quarters from the start, the rest from the end.
+        image_limit: Base64 characters of images kept.
+    """
+
+    def __init__(self, emit: Callable[[Output], None], text_limit: int, image_limit: int) -> None:
+        self._emit = emit
+        self._head_left = text_limit * 3 // 4
+        self._tail_limit = text_limit - self._head_left
+        self._images_left = image_limit
+        self._outputs_left = MAX_OUTPUTS
+        self._stream = ""
+        self._pending: list[str] = []
+        self._pending_characters = 0
+        self._tail: deque[str] = deque()
+        self._tail_characters = 0
+        self._omitted = 0
+        self._finished = False
+
+    def message(self, kind: str, content: object) -> None:
+        """Take one IOPub message; kinds that are no output, and contents that make no sense, are ignored."""
+        if not isinstance(content, dict):
+            return
+        if kind == "stream":
+            name = "stderr" if content.get("name") == "stderr" else "stdout"
+            self._add_text(name, clean_text(content.get("text", "")))
+            return
+        convert = _CONVERTERS.get(kind)
+        output = convert(content) if convert else None
+        if output is not None:
+            self._add_output(output)
+
+    def flush(self) -> None:
+        """Pass on the stream text that has gathered."""
+        if self._pending:
+            text, self._pending, self._pending_characters = "".join(self._pending), [], 0
+            self._emit({"output_type": "stream", "name": self._stream, "text": text})
+
+    def finish(self) -> None:
+        """Pass on everything, the kept tail included. What comes later (from threads) is not kept past the limit."""
+        self.flush()
+        self._finished = True
+        if not self._tail:
+            return
+        tail = "".join(self._tail)
+        self._tail.clear()
+        if self._omitted:
+            tail = f"\n[... {self._omitted:,} characters left out ...]\n{tail}"
+        self._emit({"output_type": "stream", "name": self._stream, "text": tail})
+
+    def _add_text(self, name: str, text: str) -> None:
+        if name != self._stream and not self._tail:  # stdout and stderr share one tail, in the order they came
+            self.flush()
+            self._stream = name
+        head, rest = text[: self._head_left], text[max(self._head_left, 0) :]
+        self._head_left -= len(head)
+        if head:
+            self._pending.append(head)
+            self._pending_characters += len(head)
+            if self._pending_characters >= CHUNK_CHARACTERS:
+                self.flush()
+        if rest and not self._finished:
+            self._add_tail(rest)
+
+    def _add_tail(self, text: str) -> None:
+        self._tail.append(text)
+        self._tail_characters += len(text)
+        while self._tail_characters > self._tail_limit:
+            surplus = self._tail_characters - self._tail_limit
+            first = self._tail.popleft()
+            dropped = min(surplus, len(first))
+            if dropped < len(first):
+                self._tail.appendleft(first[dropped:])
+            self._omitted += dropped
+            self._tail_characters -= dropped
+
+    def _add_output(self, output: Output) -> None:
+        self.flush()
+        if output["output_type"] == "clear_output":
+            self._emit(output)
+            return
+        images = sum(len(data) for kind, data in output.get("data", {}).items() if kind.startswith("image/"))
+        text = sum(len(data) for kind, data in output.get("data", {}).items() if not kind.startswith("image/"))
+        text += sum(len(line) for line in output.get("traceback", ()))
+        self._outputs_left -= 1
+        if output["output_type"] == "error":
+            _shorten_error(output)  # the error says why the run ended: it is kept whatever came before
+        elif self._outputs_left < 0 or images > self._images_left or text > max(self._head_left, 0):
+            if self._outputs_left >= -1 or output["output_type"] == "execute_result":
+                self._emit({"output_type": "stream", "name": "stderr", "text": _dropped_note(output)})
+            return
+        else:
+            self._images_left -= images
+            self._head_left -= text
+        self._emit(output)
+
+
+def _dropped_note(output: Output) -> str:
+    kinds = ", ".join(output.get("data", {})) or output["output_type"]
+    return f"\n[an output ({kinds}) was left out: this cell has put out too much]\n"
+
+
+def _shorten_error(output: Output, limit: int = 100_000) -> None:
+    traceback = "\n".join(output["traceback"])
+    if len(traceback) > limit:
+        half = limit // 2
+        note = f"[... {len(traceback) - limit:,} characters left out ...]"
+        output["traceback"] = [traceback[:half], note, traceback[-half:]]
+    for key in ("ename", "evalue"):
+        output[key] = output[key][:limit]
+
+
+def _mime_bundle(content: dict[str, Any]) -> dict[str, str] | None:
+    data = content.get("data")
+    if not isinstance(data, dict):
+        return None
+    bundle = {kind: clean_text(data[kind]) for kind in KEPT_MIME_TYPES if isinstance(data.get(kind), str)}
+    for kind in ("image/png", "image/jpeg"):
+        if kind in bundle and not _BASE64.fullmatch(bundle[kind]):
+            del bundle[kind]
+    return bundle or None
+
+
+def _display_id(content: dict[str, Any]) -> str | None:
+    transient = content.get("transient")
+    display_id = transient.get("display_id") if isinstance(transient, dict) else None
+    return clean_text(display_id)[:200] if isinstance(display_id, str) else None
+
+
+def _display_data(content: dict[str, Any]) -> Output | None:
+    data = _mime_bundle(content)
+    if data is None:
+        return None
+    output: Output = {"output_type": "display_data", "data": data, "metadata": {}}
+    if (display_id := _display_id(content)) is not None:
+        output["display_id"] = display_id
+    return output
+
+
+def _update_display_data(content: dict[str, Any]) -> Output | None:
+    output = _display_data(content)
+    if output is None or "display_id" not in output:
+        return None
+    return {**output, "output_type": "update_display_data"}
+
+
+def _execute_result(content: dict[str, Any]) -> Output | None:
+    data = _mime_bundle(content)
+    if data is None:
+        return None
+    return {"output_type": "execute_result", "execution_count": None, "data": data, "metadata": {}}
+
+
+def _error(content: dict[str, Any]) -> Output:
+    traceback = content.get("traceback")
+    lines = [clean_text(line) for line in traceback] if isinstance(traceback, list) else []
+    return {
+        "output_type": "error",
+        "ename": clean_text(content.get("ename", "Error")),
+        "evalue": clean_text(content.get("evalue", "")),
+        "traceback": lines,
+    }
+
+
+def _clear_output(content: dict[str, Any]) -> Output:
+    return {"output_type": "clear_output", "wait": bool(content.get("wait"))}
+
+
+_CONVERTERS: dict[str, Callable[[dict[str, Any]], Output | None]] = {
+    "display_data": _display_data,
+    "update_display_data": _update_display_data,
+    "execute_result": _execute_result,
+    "error": _error,
+    "clear_output": _clear_output,
+}

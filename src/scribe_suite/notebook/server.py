@@ -1,0 +1,191 @@
+"""The notebook server of one attempt: MCP on a unix socket, in a background thread with an event loop of its own.
+
+The harness makes one, hands its endpoint to a provider, and closes it; kernels, sockets and working folders live and die
+with it. Journals and notebooks stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+import zmq.asyncio
+from mcp.server.lowlevel import Server
+from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook import pump
+from scribe_suite.notebook.config import NotebookConfig, NotebookStatus, SubmitVerdict
+from scribe_suite.notebook.counters import Counters
+from scribe_suite.notebook.endpoint import NotebookEndpoint
+from scribe_suite.notebook.kernel import MAX_MESSAGE_BYTES
+from scribe_suite.notebook.sandbox import probe_isolation, remove_tree, short_temporary_folder
+from scribe_suite.notebook.sessions import SessionTable
+from scribe_suite.notebook.tools import NotebookTools, describe_tools
+from scribe_suite.notebook.transport import serve_connection
+
+INSTRUCTIONS = (
+    "A Jupyter notebook. Call start_new_session first; it returns the session_id that the other tools need. Run code with "
+    "execute_code; variables stay between cells. Put your answer into a variable and call submit_answer."
+)
+#: Messages waiting to be read from a kernel before it has to drop some.
+RECEIVE_QUEUE = 20_000
+
+
+class NotebookServer:
+    """Kernels behind MCP tools on a unix socket; a context manager.
+
+    Args:
+        config: Where it writes, what its kernels start with, what they may use.
+        on_submit: Called in the server's thread with the JSON text of each submitted answer (which nobody has validated:
+            NaN is possible); its message goes back to the agent. None to write answers next to the notebook.
+    """
+
+    def __init__(self, config: NotebookConfig, on_submit: Callable[[str], SubmitVerdict] | None = None) -> None:
+        self._config = config
+        self._on_submit = on_submit
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._counters: Counters | None = None
+        self._endpoint: NotebookEndpoint | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def endpoint(self) -> NotebookEndpoint:
+        """Where clients connect.
+
+        Raises:
+            InfrastructureError: With cause ``notebook_server`` before `start`.
+        """
+        if self._endpoint is None:
+            raise InfrastructureError("notebook_server", "The notebook server has not been started.")
+        return self._endpoint
+
+    def start(self) -> None:
+        """Start serving; returns when the socket accepts connections. Kernels start when a session does.
+
+        Raises:
+            InfrastructureError: With cause ``isolation_unavailable`` when strict isolation can't be had, else
+                ``notebook_server``.
+        """
+        if self._thread is not None:
+            raise InfrastructureError("notebook_server", "A notebook server can be started only once; make a new one.")
+        self._counters = Counters(probe_isolation(self._config.isolation))
+        try:
+            self._config.notebooks.mkdir(parents=True, exist_ok=True)
+            runtime = Path(tempfile.mkdtemp(prefix="scribe-", dir=short_temporary_folder()))
+        except OSError as error:
+            raise InfrastructureError("notebook_server", f"The notebook's folders can't be made: {error}.") from error
+        self._finalizer = weakref.finalize(self, remove_tree, runtime)  # also when the process ends without close()
+        script = str(Path(pump.__file__).resolve())
+        socket_path = runtime / "mcp.sock"
+        self._endpoint = NotebookEndpoint(socket_path, (sys.executable, "-S", "-E", script, str(socket_path)))
+        self._thread = threading.Thread(target=self._run, args=(runtime,), name="notebook-server", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self.close()
+            message = f"The notebook server could not start: {self._failure}."
+            raise InfrastructureError("notebook_server", message) from self._failure
+
+    def close(self) -> None:
+        """Kill the kernels, write the notebooks, remove socket and working folders. May be called twice."""
+        if self._thread is None:
+            return
+        if self._loop is not None and self._stop is not None:
+            with suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._finalizer()
+
+    def status(self) -> NotebookStatus:
+        """What has happened so far; works before, during and after serving."""
+        if self._counters is None:
+            return NotebookStatus(isolation="none", isolation_reasons=("the server has not been started",))
+        return self._counters.snapshot()
+
+    def _run(self, runtime: Path) -> None:
+        try:
+            asyncio.run(self._serve(runtime))
+        except BaseException as error:
+            self._failure = error
+            assert self._counters is not None
+            self._counters.infrastructure_failed("notebook_server", f"The notebook server ended: {error!r}.")
+        finally:
+            self._ready.set()
+
+    async def _serve(self, runtime: Path) -> None:
+        assert self._counters is not None
+        assert self._endpoint is not None
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        context = _zmq_context()
+        table = SessionTable(self._config, self._counters.tier, runtime, context, self._counters)
+        tools = NotebookTools(table, self._config, self._counters, self._on_submit)
+        mcp_server = _mcp_server(tools)
+        connections: set[asyncio.Task[None]] = set()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            connections.add(task)
+            try:
+                await serve_connection(mcp_server, reader, writer)
+            finally:
+                connections.discard(task)
+
+        listener = await asyncio.start_unix_server(connected, path=self._endpoint.socket_path)
+        os.chmod(self._endpoint.socket_path, 0o600)
+        self._ready.set()
+        try:
+            await self._stop.wait()
+        finally:
+            listener.close()
+            await table.close()
+            for task in connections:
+                task.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+            context.destroy(linger=0)
+
+
+def _zmq_context() -> zmq.asyncio.Context:
+    context = zmq.asyncio.Context()
+    context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    context.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
+    context.setsockopt(zmq.LINGER, 0)
+    return context
+
+
+def _mcp_server(tools: NotebookTools) -> Server[Any]:
+    """The low-level server: its errors are ours to word, and it leaves the logging of the process alone."""
+    described = describe_tools()
+
+    async def list_tools(_context: Any, _params: Any) -> ListToolsResult:
+        return ListToolsResult(tools=described)
+
+    async def call_tool(_context: Any, params: CallToolRequestParams) -> CallToolResult:
+        return await tools.call(params.name, params.arguments)
+
+    return Server(
+        "scribe-notebook", instructions=INSTRUCTIONS, version="1", on_list_tools=list_tools, on_call_tool=call_tool
+    )

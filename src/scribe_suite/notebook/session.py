@@ -1,0 +1,329 @@
+"""One notebook session: a kernel, a journal, a document and the `.ipynb` file, and what can be done with them.
+
+Calls of one session that run code queue up in the order they came; `interrupt` and `list_cells` don't wait. A cell runs in a
+task of its own: a client that gives up on a call does not lose the cell, whose outputs go on being recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.answer import EXPRESSION_NAME, decode_answer, reading_expression
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.counters import Counters
+from scribe_suite.notebook.document import NOT_RESTORED, Cell, CellKind, CellStatus, Document, NotebookFile
+from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, ToolInputError
+from scribe_suite.notebook.journal import Journal
+from scribe_suite.notebook.kernel import Kernel
+from scribe_suite.notebook.outputs import Output, OutputRecorder
+
+#: Seconds between two looks at what a running cell has put out.
+FLUSH_S = 0.5
+#: Seconds that reading an answer may take, when a cell may take longer.
+ANSWER_TIMEOUT_S = 60.0
+#: Bytes of an answer that the journal quotes; of a larger one it has the checksum.
+QUOTED_ANSWER_BYTES = 1 << 20
+
+
+@dataclass
+class NotebookState:
+    """A notebook of this server, whether or not a kernel runs for it.
+
+    Attributes:
+        name: File name of the notebook, relative to the notebooks folder; what an agent sees.
+        document: Its cells.
+        journal: Its journal.
+        file: Its ``.ipynb`` file.
+        work: Working folder its kernels share.
+    """
+
+    name: str
+    document: Document
+    journal: Journal
+    file: NotebookFile
+    work: Path
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """How a run of a cell ended.
+
+    Attributes:
+        cell: The cell, with its outputs.
+        index: Its number among the code cells.
+        status: How it ended.
+        note: A sentence on an end from outside, or None.
+    """
+
+    cell: Cell
+    index: int
+    status: CellStatus
+    note: str | None = None
+
+
+class Session:
+    """A running kernel with its notebook; made by `sessions.SessionTable`.
+
+    Attributes:
+        handed_out: Whether the agent has it; until then a dead kernel is not the agent's doing.
+        closed: Whether `close` was called; a dead kernel is expected then.
+    """
+
+    def __init__(
+        self, session_id: str, notebook: NotebookState, kernel: Kernel, config: NotebookConfig, counters: Counters
+    ) -> None:
+        self.session_id = session_id
+        self.notebook = notebook
+        self.kernel = kernel
+        self._config = config
+        self._counters = counters
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._running: Cell | None = None
+        self._killer: int | None = None
+        self.closed = False
+        self.handed_out = False
+        kernel.died.add_done_callback(self._note_death)
+
+    @property
+    def running(self) -> bool:
+        """Whether a cell is running."""
+        return self._running is not None
+
+    async def execute(self, code: str, kind: CellKind = "agent", cell: Cell | None = None) -> CellResult:
+        """Run code in a new cell, or again in an existing one.
+
+        Args:
+            code: Python source.
+            kind: What the cell is for.
+            cell: Cell to run in; a new one at the end when None.
+
+        Raises:
+            DeadKernelError: When the kernel is gone, or goes while the cell runs.
+        """
+        return await self._in_task(self._execute(code, kind, cell))
+
+    async def edit(self, code: str, index: int) -> CellResult:
+        """Replace the code of a code cell and run it; the journal keeps what it was and gave before.
+
+        Args:
+            code: Python source.
+            index: Number among the code cells; negative ones count from the end.
+
+        Raises:
+            ToolInputError: When there is no such cell, or it is the setup cell.
+            DeadKernelError: As in `execute`.
+        """
+        cells = self.notebook.document.code_cells()
+        if not -len(cells) <= index < len(cells):
+            raise ToolInputError(
+                f"cell_index {index} does not exist: there are {len(cells)} code cells, numbered from 0."
+            )
+        cell = cells[index]
+        if cell.setup:
+            raise ToolInputError(
+                "This is the setup cell, which can't be edited; use execute_code for a cell of your own."
+            )
+        return await self.execute(code, "agent", cell)
+
+    def add_markdown(self, content: str) -> int:
+        """Add a Markdown cell.
+
+        Returns:
+            Its number in the notebook, Markdown and code cells counted.
+        """
+        document = self.notebook.document
+        self.notebook.journal.append("markdown_added", cell=document.next_id(), content=content)
+        self.notebook.file.write()
+        return len(document.cells) - 1
+
+    async def interrupt(self) -> str:
+        """Interrupt the running cell and wait a moment for it to end.
+
+        Returns:
+            A sentence on what happened.
+        """
+        cell = self._running
+        if cell is None or not self.kernel.interrupt():
+            return "Nothing was running."
+        self._counters.interrupts += 1
+        self.notebook.journal.append("interrupt", cell=cell.cell_id, run=cell.runs)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.interrupt_grace_s):
+                while cell.status == "running" and not self.closed:
+                    await asyncio.sleep(0.02)
+        if cell.status == "running":
+            return "The cell was interrupted but has not stopped yet; it stops when the operation it is in returns."
+        return "The running cell was interrupted; the session lives on."
+
+    async def read_answer(self, variable: str) -> str:
+        """A variable of the kernel as JSON text.
+
+        Raises:
+            AnswerUnreadableError: When it can't be read; the message says why.
+            DeadKernelError: When the kernel is gone.
+        """
+        return await self._in_task(self._read_answer(variable))
+
+    def record_submission(self, variable: str, text: str, accepted: bool, message: str) -> None:
+        """Put a submission into the journal."""
+        data = text.encode()
+        self.notebook.journal.append(
+            "submission",
+            variable=variable,
+            accepted=accepted,
+            message=message,
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            answer=text if len(data) <= QUOTED_ANSWER_BYTES else None,
+        )
+
+    async def restore(self) -> tuple[int, list[str], list[str]]:
+        """Run the cells of the notebook again, except those that did not end by themselves.
+
+        Returns:
+            How many ran; a line for each that raised; a line for each that was left out.
+
+        Raises:
+            DeadKernelError: When one of them kills the kernel.
+        """
+        ran, errors, skipped = 0, [], []
+        for index, cell in enumerate(self.notebook.document.code_cells()):
+            if cell.setup:
+                continue
+            if cell.status in NOT_RESTORED:
+                skipped.append(f"cell {index}: not run again, because it ended as {cell.status!r}")
+                continue
+            result = await self.execute(cell.source, "restored", cell)
+            ran += 1
+            if result.status != "ok":
+                names = [output["ename"] for output in cell.outputs if output["output_type"] == "error"]
+                errors.append(f"cell {index}: {result.status} {' '.join(names)}".rstrip())
+        return ran, errors, skipped
+
+    def dead_message(self) -> str:
+        """What to tell an agent about a session whose kernel is gone."""
+        where = f" while cell {self._killer} ran" if self._killer is not None else ""
+        return (
+            f"The kernel of session {self.session_id} died{where} ({self.kernel.died.result()}). Its variables are lost. "
+            f'Call start_session_resume_notebook(notebook_path="{self.notebook.name}") for a new kernel: it runs the '
+            "earlier cells again, without the one that ended the kernel."
+        )
+
+    async def close(self, reason: str) -> None:
+        """Kill the kernel, let a running cell end, write journal and notebook a last time. May be called twice."""
+        if self.closed:
+            return
+        self.closed = True
+        self._counters.sessions_open -= self.kernel.alive
+        await self.kernel.close(reason)
+        for task in list(self._tasks):
+            with contextlib.suppress(DeadKernelError, AnswerUnreadableError, InfrastructureError):
+                await task
+        self.notebook.journal.append("session_closed", session=self.session_id, reason=reason)
+        self.notebook.file.write()
+
+    def _note_death(self, died: asyncio.Future[str]) -> None:
+        if self.closed:
+            return
+        self._counters.sessions_open -= 1
+        self._counters.kernel_deaths += self.handed_out  # before that it is the infrastructure's
+        cell = self._running
+        if cell is not None:
+            self._killer = self.notebook.document.code_cells().index(cell)
+        where = {} if cell is None else {"cell": cell.cell_id, "run": cell.runs}
+        self.notebook.journal.append("kernel_died", session=self.session_id, detail=died.result(), **where)
+
+    async def _in_task(self, work: Any) -> Any:
+        task = asyncio.create_task(self._queued(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # a caller that gave up does not ask for it
+
+    async def _queued(self, work: Any) -> Any:
+        try:
+            await self._lock.acquire()
+        except BaseException:
+            work.close()
+            raise
+        try:
+            return await work
+        finally:
+            self._lock.release()
+
+    async def _execute(self, code: str, kind: CellKind, cell: Cell | None) -> CellResult:
+        if not self.kernel.alive:
+            raise DeadKernelError(self.kernel.died.result())
+        document, journal = self.notebook.document, self.notebook.journal
+        cell_id = cell.cell_id if cell is not None else document.next_id()
+        number = cell.runs + 1 if cell is not None else 1
+        journal.append("cell_started", cell=cell_id, run=number, kind=kind, code=code)
+        self._running = cell = document.cell(cell_id)
+        index = document.code_cells().index(cell)
+
+        def emit(output: Output) -> None:
+            journal.append("output", cell=cell_id, run=number, output=output)
+
+        recorder = OutputRecorder(emit, self._config.cell_text_limit, self._config.cell_image_limit_bytes)
+        ticker = asyncio.create_task(self._tick(recorder))
+        begin, status, count, note = time.monotonic(), "died", None, None
+        try:
+            reply = await self.kernel.run(code, recorder, self._config.cell_timeout_s, self._config.interrupt_grace_s)
+            status, count = reply.status, reply.execution_count
+        except DeadKernelError:
+            status = "interrupted" if self.closed else "died"
+            raise
+        finally:
+            ticker.cancel()
+            recorder.finish()
+            seconds = time.monotonic() - begin
+            if status == "timeout":
+                journal.append("cell_timeout", cell=cell_id, run=number, seconds=round(seconds, 3))
+            journal.append(
+                "cell_finished",
+                cell=cell_id,
+                run=number,
+                status=status,
+                execution_count=count,
+                seconds=round(seconds, 4),
+            )
+            self._running = None
+            self.notebook.file.write()
+            self._counters.cell_ended(kind, status, seconds)
+        if status == "timeout":
+            limit = self._config.cell_timeout_s
+            note = f"The cell was stopped after {limit:g} seconds, the limit for one cell. The session lives on."
+        elif status == "interrupted":
+            note = "The cell was interrupted."
+        return CellResult(cell, index, reply.status, note)
+
+    async def _tick(self, recorder: OutputRecorder) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            recorder.flush()
+            self.notebook.file.write_if_due()
+
+    async def _read_answer(self, variable: str) -> str:
+        expressions = {EXPRESSION_NAME: reading_expression(variable, self._config.answer_limit_bytes)}
+        timeout = min(self._config.cell_timeout_s, ANSWER_TIMEOUT_S)
+        reply = await self.kernel.run("", _Discard(), timeout, self._config.interrupt_grace_s, expressions)
+        if reply.status == "timeout":
+            raise AnswerUnreadableError(f"Reading {variable!r} took more than {timeout:g} seconds; submit plain data.")
+        return decode_answer(reply.expressions, self._config.answer_limit_bytes)
+
+
+class _Discard:
+    def message(self, kind: str, content: object) -> None:
+        """Ignore it: an answer is read silently."""

@@ -1,0 +1,302 @@
+"""The sessions of one server: starting, resuming, continuing, finding and ending them.
+
+Agents name notebooks by file name, relative to the notebooks folder; nothing else is ever accepted or shown. Every
+notebook has a working folder, in which files are laid before its first kernel starts and which a resumed kernel finds again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import zmq.asyncio
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.counters import Counters
+from scribe_suite.notebook.document import Document, NotebookFile
+from scribe_suite.notebook.errors import DeadKernelError, ToolInputError
+from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, read_journal
+from scribe_suite.notebook.kernel import Kernel
+from scribe_suite.notebook.sandbox import IsolationTier, Slot, private_uid
+from scribe_suite.notebook.session import NotebookState, Session
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What happened when the cells of a notebook were run again.
+
+    Attributes:
+        ran: Cells that ran.
+        errors: A line for each that raised.
+        skipped: A line for each that was left out.
+    """
+
+    ran: int
+    errors: list[str]
+    skipped: list[str]
+
+
+class SessionTable:
+    """All sessions and notebooks of a server.
+
+    Args:
+        config: The server's configuration.
+        tier: Isolation of the kernels.
+        runtime: Private folder for sockets and working folders.
+        context: ZMQ context of the event loop.
+        counters: Counts what happens.
+    """
+
+    def __init__(
+        self,
+        config: NotebookConfig,
+        tier: IsolationTier,
+        runtime: Path,
+        context: zmq.asyncio.Context,
+        counters: Counters,
+    ) -> None:
+        self._config = config
+        self._tier = tier
+        self._runtime = runtime
+        self._context = context
+        self._counters = counters
+        self._uid = private_uid() if tier.name == "namespaces" else None
+        self._sessions: dict[str, Session] = {}
+        self._notebooks: dict[str, NotebookState] = {}
+        self._starting = 0
+
+    def get(self, session_id: str) -> Session:
+        """The session with this id.
+
+        Raises:
+            ToolInputError: When there is none, or it was shut down.
+        """
+        session = self._sessions.get(session_id)
+        if session is None:
+            known = ", ".join(self._sessions) or "none; call start_new_session"
+            raise ToolInputError(f"There is no session {session_id[:100]!r}; open sessions: {known}.")
+        return session
+
+    async def start_new(self, experiment_name: str | None) -> Session:
+        """Start a session with an empty notebook.
+
+        Raises:
+            ToolInputError: When too many sessions are open.
+            InfrastructureError: When the kernel or the setup cell fails.
+        """
+        notebook = self._create_notebook(_file_stem(experiment_name or "notebook"))
+        return await self._start(notebook, "new")
+
+    async def resume(self, notebook_path: str) -> tuple[Session, Restoration]:
+        """Start a new kernel for an existing notebook and run its cells again, in place.
+
+        Raises:
+            ToolInputError: When there is no such notebook, or a session has it open.
+            DeadKernelError: When one of the cells kills the kernel.
+            InfrastructureError: When the kernel or the setup cell fails.
+        """
+        notebook = self._open_notebook(notebook_path)
+        for session in list(self._sessions.values()):
+            if session.notebook is notebook:
+                if session.kernel.alive:
+                    raise ToolInputError(
+                        f"{notebook.name} is open in session {session.session_id}: go on there, or shut it down first."
+                    )
+                await self.shutdown(session, "resumed with a new kernel")
+        return await self._restore(notebook, "resumed")
+
+    async def continue_from(self, notebook_path: str, experiment_name: str | None) -> tuple[Session, Restoration]:
+        """Copy a notebook to a new one and run the copy's cells; the original stays as it is.
+
+        Raises:
+            ToolInputError: When there is no such notebook.
+            DeadKernelError: When one of the cells kills the kernel.
+            InfrastructureError: When the kernel or the setup cell fails.
+        """
+        source = self._open_notebook(notebook_path)
+        stem = _file_stem(experiment_name or f"{source.name.removesuffix('.ipynb')}_continued")
+        notebook = self._create_notebook(stem)
+        _copy_cells(source.document, notebook)
+        return await self._restore(notebook, "continued")
+
+    async def shutdown(self, session: Session, reason: str) -> None:
+        """End a session and forget it; its notebook stays."""
+        self._sessions.pop(session.session_id, None)
+        await session.close(reason)
+
+    async def close(self) -> None:
+        """End all sessions and write all notebooks."""
+        for session in list(self._sessions.values()):
+            await self.shutdown(session, "the notebook server was closed")
+        for notebook in self._notebooks.values():
+            notebook.journal.close()
+
+    async def _restore(self, notebook: NotebookState, origin: str) -> tuple[Session, Restoration]:
+        session = await self._start(notebook, origin)
+        self._counters.restarts += 1
+        try:
+            return session, Restoration(*await session.restore())
+        except DeadKernelError as error:
+            raise ToolInputError(session.dead_message()) from error
+
+    async def _start(self, notebook: NotebookState, origin: str) -> Session:
+        alive = sum(session.kernel.alive for session in self._sessions.values()) + self._starting
+        if alive >= self._config.max_sessions:
+            raise ToolInputError(f"{alive} sessions are open, which is the limit; shut one down first.")
+        self._starting += 1
+        try:
+            session = await self._start_session(notebook, origin)
+        except InfrastructureError as error:
+            self._counters.infrastructure_failed(error.cause, str(error))
+            raise
+        finally:
+            self._starting -= 1
+        return session
+
+    async def _start_session(self, notebook: NotebookState, origin: str) -> Session:
+        self._counters.sessions_started += 1
+        number = self._counters.sessions_started
+        slot = Slot.create(self._tier, self._runtime / f"k{number}", notebook.work, self._uid)
+        config = self._config
+        kernel = await Kernel.start(
+            slot, self._context, config.start_timeout_s, config.memory_limit_bytes, config.tmp_limit_bytes
+        )
+        self._counters.sessions_open += 1
+        session = Session(f"s{number}", notebook, kernel, config, self._counters)
+        notebook.journal.append("session_started", session=session.session_id, origin=origin)
+        try:
+            await self._run_setup(session)
+        except BaseException:
+            await session.close("it could not be set up")
+            raise
+        self._sessions[session.session_id] = session
+        session.handed_out = True
+        notebook.file.write()
+        return session
+
+    async def _run_setup(self, session: Session) -> None:
+        if self._config.setup_code is None:
+            return
+        setup = next((cell for cell in session.notebook.document.code_cells() if cell.setup), None)
+        try:
+            result = await session.execute(self._config.setup_code, "setup", setup)
+        except DeadKernelError as error:
+            raise InfrastructureError("setup_cell", f"The kernel died in the setup cell ({error.detail}).") from error
+        if result.status != "ok":
+            errors = [output for output in result.cell.outputs if output["output_type"] == "error"]
+            reason = f"{errors[-1]['ename']}: {errors[-1]['evalue']}" if errors else result.status
+            raise InfrastructureError("setup_cell", f"The setup cell failed: {reason[:2000]}")
+
+    def _create_notebook(self, stem: str) -> NotebookState:
+        folder = self._config.notebooks
+        name, number = f"{stem}.ipynb", 1
+        while (folder / name).exists() or (folder / f"{name.removesuffix('.ipynb')}{JOURNAL_SUFFIX}").exists():
+            number += 1
+            name = f"{stem}_{number}.ipynb"
+        return self._register(name, Document())
+
+    def _open_notebook(self, notebook_path: str) -> NotebookState:
+        name = self._resolve(notebook_path)
+        if name in self._notebooks:
+            return self._notebooks[name]
+        path = self._config.notebooks / name
+        journal = path.with_name(path.name.removesuffix(".ipynb") + JOURNAL_SUFFIX)
+        if journal.exists():
+            return self._register(name, Document.from_events(read_journal(journal)))
+        notebook = self._register(name, Document())
+        _import_cells(path, notebook)
+        return notebook
+
+    def _resolve(self, notebook_path: str) -> str:
+        """Name of an existing notebook inside the notebooks folder; links are not followed."""
+        name = notebook_path.removeprefix("notebooks/")
+        name = name if name.endswith(".ipynb") else f"{name}.ipynb"
+        known = sorted(path.name for path in self._config.notebooks.glob("*.ipynb"))
+        if _NOT_IN_NAMES.search(name) or name.startswith("."):
+            raise ToolInputError(
+                f"{notebook_path[:200]!r} is not the name of a notebook; there are: {_listing(known)}."
+            )
+        path = self._config.notebooks / name
+        if path.is_symlink() or not path.is_file():
+            raise ToolInputError(f"There is no notebook {name[:200]!r}; there are: {_listing(known)}.")
+        return name
+
+    def _register(self, name: str, document: Document) -> NotebookState:
+        folder = self._config.notebooks
+        journal_path = folder / (name.removesuffix(".ipynb") + JOURNAL_SUFFIX)
+        if journal_path.is_symlink():
+            raise ToolInputError(f"The journal of {name} is a link, which is not followed; use another notebook.")
+        is_new = not journal_path.exists()
+        journal = Journal(journal_path, document.apply)
+        if is_new:
+            journal.append(
+                "journal",
+                version=JOURNAL_VERSION,
+                notebook=name,
+                isolation=self._tier.name,
+                python=sys.version.split()[0],
+            )
+        work = self._runtime / f"w{len(self._notebooks)}"
+        self._lay_files(work)
+        notebook = NotebookState(name, document, journal, NotebookFile(folder / name, document), work)
+        self._notebooks[name] = notebook
+        return notebook
+
+    def _lay_files(self, work: Path) -> None:
+        """Make a working folder with the configured files; no kernel has seen it yet."""
+        work.mkdir(mode=0o700)
+        for name, data in self._config.files.items():
+            path = work / name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(data)
+        if self._uid is not None:
+            for folder, _folders, files in os.walk(work):
+                for entry in (folder, *(str(Path(folder) / file) for file in files)):
+                    os.chown(entry, self._uid, self._uid)
+
+
+def _file_stem(name: str) -> str:
+    stem = _NOT_IN_NAMES.sub("_", name.removesuffix(".ipynb")).strip("._")[:60]
+    return stem or "notebook"
+
+
+def _listing(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none"
+
+
+def _copy_cells(source: Document, target: NotebookState) -> None:
+    for cell in source.cells:
+        if not cell.is_code:
+            target.journal.append("markdown_added", cell=target.document.next_id(), content=cell.source)
+            continue
+        target.journal.append(
+            "cell_added",
+            cell=target.document.next_id(),
+            code=cell.source,
+            setup=cell.setup,
+            status=cell.status,
+            outputs=cell.outputs,
+        )
+
+
+def _import_cells(path: Path, target: NotebookState) -> None:
+    """Take over the cells of a notebook that has no journal; its outputs come anew when it is restored."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (ValueError, OSError, RecursionError, KeyError, AttributeError) as error:
+        raise ToolInputError(f"{path.name} can't be read as a notebook: {type(error).__name__}.") from error
+    for cell in notebook.cells:
+        cell_id = target.document.next_id()
+        if cell.cell_type == "code":
+            target.journal.append(
+                "cell_added", cell=cell_id, code=cell.source, setup=False, status="not_run", outputs=[]
+            )
+        else:
+            target.journal.append("markdown_added", cell=cell_id, content=cell.source)

@@ -1,0 +1,104 @@
+"""MCP over a byte stream of an asyncio server: one JSON-RPC message a line, as the stdio transport has it.
+
+A line that is no message costs an error reply, never the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
+from pydantic import ValidationError
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of one message; code cells and answers are far smaller.
+MAX_LINE_BYTES = 16 << 20
+_PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
+
+
+async def serve_connection(server: Server[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Speak MCP on one connection until the client ends it.
+
+    Args:
+        server: What answers; it may serve many connections at once.
+        reader: Bytes from the client.
+        writer: Bytes to the client; closed at the end.
+    """
+    to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+
+    async def receive() -> None:
+        async with to_server:
+            async for line in _lines(reader):
+                message = _parse(line)
+                if isinstance(message, SessionMessage):
+                    await to_server.send(message)
+                elif message is not None:
+                    writer.write(json.dumps(message).encode() + b"\n")
+
+    async def send() -> None:
+        async with from_server:
+            async for message in from_server:
+                text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                writer.write(text.encode() + b"\n")
+                await writer.drain()
+
+    async def guarded(work: Any) -> None:
+        with suppress(ConnectionError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await work()
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(guarded, receive)
+            group.start_soon(guarded, send)
+            await server.run(from_client, to_client, server.create_initialization_options())
+            group.cancel_scope.cancel()
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def _lines(reader: asyncio.StreamReader) -> Any:
+    """Lines up to `MAX_LINE_BYTES`; of a longer one only its beginning, which then is no message."""
+    buffer = bytearray()
+    skipping = False
+    while chunk := await reader.read(1 << 16):
+        buffer += chunk
+        *complete, rest = buffer.split(b"\n") if b"\n" in chunk else (buffer,)
+        buffer = bytearray(rest)
+        for line in complete:
+            if not skipping:
+                yield bytes(line)
+            skipping = False
+        if len(buffer) > MAX_LINE_BYTES:
+            if not skipping:
+                yield bytes(buffer[:200])
+            buffer, skipping = bytearray(), True
+    if buffer and not skipping:
+        yield bytes(buffer)
+
+
+def _parse(line: bytes) -> SessionMessage | dict[str, Any] | None:
+    """A message, or the error reply to a line that is none, or None for an empty line."""
+    if not line.strip():
+        return None
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except (ValidationError, ValueError, RecursionError) as error:
+        logger.debug("not a JSON-RPC message: %r", error)
+    request_id, code, message = None, _PARSE_ERROR, "The line is not JSON."
+    with suppress(ValueError, RecursionError):
+        value = json.loads(line)
+        code, message = _INVALID_REQUEST, "The line is JSON but not a JSON-RPC 2.0 message."
+        if isinstance(value, dict) and isinstance(value.get("id"), str | int) and not isinstance(value["id"], bool):
+            request_id = value["id"]
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
