@@ -1,7 +1,7 @@
-"""What an agent sees of a cell's outputs: plain text without terminal codes, in bounded size, and downscaled PNG images.
+"""What an agent sees of a cell's outputs: plain text without terminal codes, bounded, and downscaled PNG images.
 
-The shapes are Goodfire Scribe's: ``{"type": "text" | "result" | "display", "content": ...}`` and ``{"type": "error", "name",
-"message", "traceback"}``. Images follow the text as blocks of their own; where one stood, the text says so.
+The shapes are Goodfire Scribe's: ``{"type": "text" | "result" | "display", "content": ...}`` and ``{"type": "error",
+"name", "message", "traceback"}``. Images follow the text as blocks of their own; where one stood, the text says so.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def fit_text(payload: dict[str, Any], limit: int) -> str:
 
 
 def strip_terminal(text: str) -> str:
-    """Text as a terminal would leave it: no ANSI codes, and of a line rewritten with carriage returns its last state."""
+    """Text as a terminal would leave it: no ANSI codes, of a line rewritten with carriage returns its last state."""
     text = _ANSI.sub("", text).replace("\r\n", "\n")
     if "\r" not in text:
         return text

@@ -1,8 +1,8 @@
 """Reading an answer out of a kernel: the code that runs inside, and what is believed of what comes back (nothing).
 
 The variable is read through a user expression of a silent request: no cell, no history entry, no name in the user's
-namespace. Inside, `answer_reader` converts arrays, tensors, sets, dataclasses and pydantic models; NaN stays NaN, so that
-the validator can refuse it by name.
+namespace. Inside, `answer_reader` converts arrays, tensors, sets, dataclasses and pydantic models; NaN stays NaN, so
+that the validator can refuse it by name.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def reading_expression(variable: str, limit: int) -> str:
         raise AnswerUnreadableError(
             f"{variable[:100]!r} is not the name of a variable; assign the answer to a variable and pass its name."
         )
-    given = f"{{'namespace': globals(), 'variable': {variable!r}, 'limit': {limit}, '__name__': 'scribe_answer'}}"
-    return f"(lambda inside: (__import__('builtins').exec({_READER!r}, inside), inside['result'])[1])({given})"
+    load = f"__import__('builtins').exec({_READER!r}, inside)"
+    read = f"inside['read_answer'](globals(), {variable!r}, {limit})"
+    return f"(lambda inside: ({load}, {read})[1])({{'__name__': 'scribe_answer'}})"
 
 
 def decode_answer(expressions: dict[str, Any], limit: int) -> str:

@@ -1,8 +1,10 @@
 """Runs inside the kernel, as source text, to turn a variable into JSON; see `answer`. Standard library only.
 
-It runs in a namespace of its own, which holds ``namespace`` (the user's), ``variable`` and ``limit`` (bytes), and leaves its
-finding in ``result``: ``+`` and the JSON text, or ``-`` and a message, as base64.
+It is executed in a namespace of its own and must not import anything the user has not: numpy and torch are looked up
+among the modules that are loaded already.
 """
+
+from __future__ import annotations
 
 import base64
 import dataclasses
@@ -10,76 +12,107 @@ import difflib
 import enum
 import json
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 MAX_DEPTH = 100
+#: Further types, by name, that become lists.
+LISTS = frozenset({"deque", "dict_keys", "dict_values"})
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The value can't be an answer; the message says which part and what to do."""
 
 
 class Budget:
-    """Counts what has been converted, so that a huge array is refused before it becomes Python objects."""
+    """Counts what has been converted, so that a huge array is refused before it becomes Python objects.
 
-    def __init__(self, items):
-        self.left = items
+    Args:
+        limit: Bytes of JSON; every item needs at least two.
+    """
 
-    def take(self, count, path):
-        """Use up some; every item needs at least two bytes of JSON."""
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.left = limit // 2
+
+    def take(self, count: int, path: str) -> None:
+        """Use up some items.
+
+        Raises:
+            UnreadableError: When there are too many.
+        """
         self.left -= count
         if self.left < 0:
-            raise Unreadable(f"{path} makes the answer larger than {limit:,} bytes of JSON; submit less")  # noqa: F821
+            raise UnreadableError(f"{path} makes the answer larger than {self.limit:,} bytes of JSON; submit less")
 
 
-def plain(value, path, budget, depth=0):
-    """Value as dicts with text keys, lists, text, numbers, booleans and None."""
+def plain(value: Any, path: str, budget: Budget, depth: int = 0) -> Any:
+    """A value as dicts with text keys, lists, text, numbers, booleans and None.
+
+    Args:
+        value: Anything.
+        path: Where it is, for messages.
+        budget: What may still be converted.
+        depth: Levels above it.
+
+    Raises:
+        UnreadableError: When JSON can't hold it, or it is too large or too deep.
+    """
     if depth > MAX_DEPTH:
-        raise Unreadable(f"{path[:200]}... is nested more than {MAX_DEPTH} levels deep (does it contain itself?)")
+        raise UnreadableError(f"{path[:100]}... is nested more than {MAX_DEPTH} levels deep (does it contain itself?)")
     budget.take(1, path)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return scalar(value)
     if isinstance(value, enum.Enum):
-        return plain(value.value, path, budget, depth + 1)
+        value = value.value
+    if isinstance(value, str):
+        budget.take(len(value) // 2, path)
+    if value is None or isinstance(value, bool | int | float | str):
+        return scalar(value)
     array = from_array(value, path, budget)
     if array is not None:
         return array[0]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    elif hasattr(type(value), "model_dump"):
-        value = value.model_dump()
-    elif hasattr(type(value), "_asdict"):
-        value = value._asdict()
+    value = fields(value)
+    if hasattr(value, "columns"):
+        raise UnreadableError(f"{path} is a {kind(value)}; convert it, for example with .to_dict('list')")
     if hasattr(value, "keys") and hasattr(value, "__getitem__"):
-        if hasattr(value, "columns"):
-            raise Unreadable(f"{path} is a {kind(value)}; convert it, for example with .to_dict('list')")
-        return {key(k, path): plain(value[k], f"{path}[{k!r}]", budget, depth + 1) for k in value.keys()}  # noqa: SIM118
-    if isinstance(value, (set, frozenset)):
+        names = list(value.keys())
+        return {key(name, path): plain(value[name], f"{path}[{name!r}]", budget, depth + 1) for name in names}
+    if isinstance(value, set | frozenset):
         value = ordered(value)
-    if isinstance(value, (list, tuple, range)) or type(value).__name__ in LISTS:
+    if isinstance(value, list | tuple | range) or type(value).__name__ in LISTS:
         return [plain(item, f"{path}[{index}]", budget, depth + 1) for index, item in enumerate(value)]
-    raise Unreadable(
+    raise UnreadableError(
         f"{path} is a {kind(value)}, which JSON can't hold; use dicts, lists, text, numbers or arrays of numbers"
     )
 
 
-LISTS = {"deque", "dict_keys", "dict_values", "ListConfig"}
-
-
-def scalar(value):
-    """The builtin behind a subclass such as numpy.str_ or numpy.float64."""
+def scalar(value: Any) -> Any:
+    """The builtin behind a subclass such as numpy.float64."""
     for builtin in (bool, int, float, str):
         if isinstance(value, builtin):
-            return builtin(value) if type(value) is not builtin else value
+            return value if type(value) is builtin else builtin(value)
     return value
 
 
-def from_array(value, path, budget):
+def fields(value: Any) -> Any:
+    """The fields of a dataclass, pydantic model or named tuple as a dict; anything else as it is."""
+    if isinstance(value, type):
+        return value
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if hasattr(type(value), "model_dump"):
+        return value.model_dump()
+    if hasattr(type(value), "_asdict"):
+        return value._asdict()
+    return value
+
+
+def from_array(value: Any, path: str, budget: Budget) -> tuple[Any] | None:
     """A one-element tuple with the nested lists of an array or tensor, or None when it is neither."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         budget.take(value.numel(), path)
         if value.is_complex():
-            raise Unreadable(f"{path} is complex; submit real and imaginary parts")
+            raise UnreadableError(f"{path} is complex; submit real and imaginary parts")
         return (value.detach().cpu().tolist(),)
     if numpy is not None and isinstance(value, numpy.generic):
         value = numpy.asarray(value)
@@ -88,24 +121,24 @@ def from_array(value, path, budget):
         if value.dtype.kind == "O":
             return (plain(value.tolist(), path, budget),)
         if value.dtype.kind not in "biufU":
-            raise Unreadable(f"{path} is an array of {value.dtype}; use numbers, booleans or text")
+            raise UnreadableError(f"{path} is an array of {value.dtype}; use numbers, booleans or text")
         return (value.tolist(),)
     return None
 
 
-def key(value, path):
+def key(value: Any, path: str) -> str:
     """A dict key as text, when that loses nothing."""
-    value = scalar(value.value if isinstance(value, enum.Enum) else value)
-    if hasattr(value, "item") and not isinstance(value, str):
-        value = value.item()
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise Unreadable(f"{path} has the key {value!r}, a {kind(value)}; keys must be text")
+    name = value.value if isinstance(value, enum.Enum) else value
+    if hasattr(name, "item") and not isinstance(name, str):
+        name = name.item()
+    if isinstance(name, str):
+        return str(name)
+    if isinstance(name, int) and not isinstance(name, bool):
+        return str(name)
+    raise UnreadableError(f"{path} has the key {value!r}, a {kind(value)}; keys must be text")
 
 
-def ordered(values):
+def ordered(values: Iterable[Any]) -> list[Any]:
     """A set as a list, sorted where that is possible."""
     try:
         return sorted(values)
@@ -113,31 +146,38 @@ def ordered(values):
         return sorted(values, key=repr)
 
 
-def kind(value):
+def kind(value: Any) -> str:
     """Type of a value as a reader would write it."""
     cls = type(value)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def read():
-    """The marked text that `result` carries."""
-    if variable not in namespace:  # noqa: F821
-        names = [name for name in namespace if not name.startswith("_")]  # noqa: F821
-        close = difflib.get_close_matches(variable, names, 3)  # noqa: F821
+def find_and_dump(namespace: dict[str, Any], variable: str, limit: int) -> str:
+    """``+`` and the JSON text of a variable, or ``-`` and why there is none."""
+    if variable not in namespace:
+        names = [name for name in namespace if not name.startswith("_")]
+        close = difflib.get_close_matches(variable, names, 3)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        return f"-there is no variable {variable!r} in this session; assign your answer to it first.{hint}"  # noqa: F821
+        return f"-there is no variable {variable!r} in this session; assign your answer to it first.{hint}"
     try:
-        value = plain(namespace[variable], variable, Budget(limit // 2))  # noqa: F821
-        text = json.dumps(value)
-    except Unreadable as error:
+        text = json.dumps(plain(namespace[variable], variable, Budget(limit)))
+    except UnreadableError as error:
         return f"-{error}"
     except RecursionError:
-        return f"-{variable} is nested too deep"  # noqa: F821
+        return f"-{variable} is nested too deep"
     except MemoryError:
-        return f"-{variable} does not fit into memory as JSON"  # noqa: F821
-    if len(text) > limit:  # noqa: F821
-        return f"-{variable} is {len(text):,} bytes of JSON; at most {limit:,} can be submitted"  # noqa: F821
+        return f"-{variable} does not fit into memory as JSON"
+    if len(text) > limit:
+        return f"-{variable} is {len(text):,} bytes of JSON; at most {limit:,} can be submitted"
     return "+" + text
 
 
-result = base64.b64encode(read().encode("utf-8", "replace")).decode()
+def read_answer(namespace: dict[str, Any], variable: str, limit: int) -> str:
+    """What `find_and_dump` says, as base64.
+
+    Args:
+        namespace: The user's variables.
+        variable: Name of one of them.
+        limit: Bytes of JSON it may have.
+    """
+    return base64.b64encode(find_and_dump(namespace, variable, limit).encode("utf-8", "replace")).decode()

@@ -20,7 +20,8 @@ class NotebookConfig:
         folder: Attempt folder; journals and notebooks go to ``folder/notebooks``. Kernels can't see it.
         files: Laid into the private working folder of every new notebook before its kernel starts, by relative path.
         setup_code: First cell of every new session, shown in journal and notebook; None for none.
-        isolation: ``auto`` takes the best tier that works, ``strict`` refuses below namespaces, ``none`` isolates nothing.
+        isolation: ``auto`` takes the best tier that works, ``strict`` refuses below namespaces, ``none`` isolates
+            nothing.
         cell_timeout_s: Seconds a cell may run before it is interrupted.
         start_timeout_s: Seconds a kernel may take until it answers.
         interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.
@@ -52,7 +53,8 @@ class NotebookConfig:
         """Refuse what could only fail later.
 
         Raises:
-            ConfigurationError: For an unknown isolation, a limit that is not positive, or a file that leaves the folder.
+            ConfigurationError: For an unknown isolation, a limit that is not positive, or a file that leaves the
+                folder.
         """
         if self.isolation not in get_args(Isolation):
             raise ConfigurationError(f"Isolation {self.isolation!r} does not exist; use one of {get_args(Isolation)}.")

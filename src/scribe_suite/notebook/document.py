@@ -1,14 +1,13 @@
 """The notebook as a pure function of journal events, and its ``.ipynb`` file.
 
 `Document.apply` is the only way to change a document, live and when a journal is read back, so the two can't disagree.
-Each cell keeps its rendered JSON until it changes: writing the file costs time proportional to its bytes, not to the number of
-cells that would have to be serialised again (Goodfire Scribe re-serialises all of them on every change).
+Each cell keeps its rendered JSON until it changes: writing the file costs time proportional to its bytes, not to the
+number of cells that would have to be serialised again (Goodfire Scribe re-serialises all of them on every change).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from scribe_suite.notebook.journal import Event
 CellKind = Literal["setup", "agent", "restored"]
 CellStatus = Literal["not_run", "running", "ok", "error", "interrupted", "timeout", "died"]
 
-#: Statuses of cells that are not run again when a notebook is resumed: they killed the kernel or did not end by themselves.
+#: Statuses of cells that are not run again when a notebook is resumed: they killed the kernel or did not end by
+#: themselves.
 NOT_RESTORED: frozenset[CellStatus] = frozenset({"interrupted", "timeout", "died", "running"})
 
 _METADATA = {
@@ -99,7 +99,8 @@ class Document:
             if cell.rendered is None:
                 cell.rendered = json.dumps(_nbformat_cell(cell), ensure_ascii=False, indent=1)
         cells = ",\n".join(cell.rendered or "" for cell in self.cells)
-        return f'{{\n"cells": [\n{cells}\n],\n"metadata": {json.dumps(_METADATA)},\n"nbformat": 4,\n"nbformat_minor": 5\n}}\n'
+        rest = f'"metadata": {json.dumps(_METADATA)},\n"nbformat": 4,\n"nbformat_minor": 5'
+        return f'{{\n"cells": [\n{cells}\n],\n{rest}\n}}\n'
 
     def _add(self, cell: Cell) -> None:
         self.cells.append(cell)
@@ -211,6 +212,6 @@ class NotebookFile:
         begin = time.monotonic()
         temporary = self.path.with_name(f".{self.path.name}.tmp")
         temporary.write_bytes(self._document.render().encode("utf-8", "replace"))
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
         end = time.monotonic()
         self._due = end + max(self._interval_s, 10 * (end - begin))

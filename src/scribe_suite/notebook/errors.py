@@ -1,7 +1,7 @@
 """What can go wrong in a notebook, by what the caller can do about it (the taxonomy follows nbclient's).
 
-Every `NotebookError` becomes an error result of one tool call: its message is for the agent, names what is wrong and says
-what to do next. Failures that are not the agent's are `scribe_suite.errors.InfrastructureError` instead.
+Every `NotebookError` becomes an error result of one tool call: its message is for the agent, names what is wrong and
+says what to do next. Failures that are not the agent's are `scribe_suite.errors.InfrastructureError` instead.
 """
 
 from __future__ import annotations

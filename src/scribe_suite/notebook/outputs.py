@@ -1,8 +1,8 @@
 """From kernel messages to notebook outputs: checked, joined and bounded.
 
-The kernel belongs to the agent and can put anything into a message, so nothing here trusts a type, a size or a character.
-Streams arrive in many small messages and leave in few large chunks; what one run of a cell may put out is bounded, with its
-head and tail kept.
+The kernel belongs to the agent and can put anything into a message, so nothing here trusts a type, a size or a
+character. Streams arrive in many small messages and leave in few large chunks; what one run of a cell may put out is
+bounded, with its head and tail kept.
 """
 
 from __future__ import annotations

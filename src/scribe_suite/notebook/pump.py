@@ -1,8 +1,8 @@
 """Connects stdin and stdout to a unix socket: what an MCP client launches to reach a notebook server.
 
-Usage: ``python -S -E pump.py SOCKET``. Standard library only, so that it starts in a few hundredths of a second and needs no
-virtual environment. The end of stdin is passed on (the server may still have something to say); the end of either the socket
-or stdout ends the pump.
+Usage: ``python -S -E pump.py SOCKET``. Standard library only, so that it starts in a few hundredths of a second and
+needs no virtual environment. The end of stdin is passed on (the server may still have something to say); the end of
+either the socket or stdout ends the pump.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How isolated a kernel is: tiers, the probe that finds the best one that works, and the start of a kernel process.
 
-The tier ``namespaces`` needs neither Docker nor bubblewrap: `launcher` gives the kernel user, mount, PID, network, IPC and UTS
-namespaces of its own and a root file system with nothing in it but Python, the system libraries (both read-only) and its
-private working folder. The tier ``none`` has the limits and the clean environment, and sees what the user sees.
+The tier ``namespaces`` needs neither Docker nor bubblewrap: `launcher` gives the kernel user, mount, PID, network,
+IPC and UTS namespaces of its own and a root file system with nothing in it but Python, the system libraries (both
+read-only) and its private working folder. The tier ``none`` has the limits and the clean environment, and sees what
+the user sees.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def _specification(slot: Slot, arguments: Sequence[str], memory_limit: int | Non
         read_only=_read_only_binds(),
         writable=[(str(slot.work), WORK), (str(slot.ipc), IPC)],
         texts={name: text.format(uid=inner_uid) for name, text in TEXTS.items()},
-        links={name: os.readlink(name) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
+        links={name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
     )
 
 

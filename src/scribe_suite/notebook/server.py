@@ -1,13 +1,12 @@
 """The notebook server of one attempt: MCP on a unix socket, in a background thread with an event loop of its own.
 
-The harness makes one, hands its endpoint to a provider, and closes it; kernels, sockets and working folders live and die
-with it. Journals and notebooks stay.
+The harness makes one, hands its endpoint to a provider, and closes it; kernels, sockets and working folders live and
+die with it. Journals and notebooks stay.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import threading
@@ -35,8 +34,8 @@ from scribe_suite.notebook.tools import NotebookTools, describe_tools
 from scribe_suite.notebook.transport import serve_connection
 
 INSTRUCTIONS = (
-    "A Jupyter notebook. Call start_new_session first; it returns the session_id that the other tools need. Run code with "
-    "execute_code; variables stay between cells. Put your answer into a variable and call submit_answer."
+    "A Jupyter notebook. Call start_new_session first; it returns the session_id that the other tools need. Run code "
+    "with execute_code; variables stay between cells. Put your answer into a variable and call submit_answer."
 )
 #: Messages waiting to be read from a kernel before it has to drop some.
 RECEIVE_QUEUE = 20_000
@@ -47,8 +46,8 @@ class NotebookServer:
 
     Args:
         config: Where it writes, what its kernels start with, what they may use.
-        on_submit: Called in the server's thread with the JSON text of each submitted answer (which nobody has validated:
-            NaN is possible); its message goes back to the agent. None to write answers next to the notebook.
+        on_submit: Called in the server's thread with the JSON text of each submitted answer, which nobody has validated
+            (NaN is possible); its message goes back to the agent. None to write answers next to the notebook.
     """
 
     def __init__(self, config: NotebookConfig, on_submit: Callable[[str], SubmitVerdict] | None = None) -> None:
@@ -155,7 +154,7 @@ class NotebookServer:
                 connections.discard(task)
 
         listener = await asyncio.start_unix_server(connected, path=self._endpoint.socket_path)
-        os.chmod(self._endpoint.socket_path, 0o600)
+        self._endpoint.socket_path.chmod(0o600)
         self._ready.set()
         try:
             await self._stop.wait()

@@ -1,7 +1,7 @@
 """One notebook session: a kernel, a journal, a document and the `.ipynb` file, and what can be done with them.
 
-Calls of one session that run code queue up in the order they came; `interrupt` and `list_cells` don't wait. A cell runs in a
-task of its own: a client that gives up on a call does not lose the cell, whose outputs go on being recorded.
+Calls of one session that run code queue up in the order they came; `interrupt` and `list_cells` don't wait. A cell
+runs in a task of its own: a client that gives up on a call does not lose the cell, whose outputs go on being recorded.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.answer import EXPRESSION_NAME, decode_answer, reading_expression
@@ -23,6 +24,8 @@ from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError,
 from scribe_suite.notebook.journal import Journal
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.outputs import Output, OutputRecorder
+
+_Result = TypeVar("_Result")
 
 #: Seconds between two looks at what a running cell has put out.
 FLUSH_S = 0.5
@@ -212,9 +215,9 @@ class Session:
         """What to tell an agent about a session whose kernel is gone."""
         where = f" while cell {self._killer} ran" if self._killer is not None else ""
         return (
-            f"The kernel of session {self.session_id} died{where} ({self.kernel.died.result()}). Its variables are lost. "
-            f'Call start_session_resume_notebook(notebook_path="{self.notebook.name}") for a new kernel: it runs the '
-            "earlier cells again, without the one that ended the kernel."
+            f"The kernel of session {self.session_id} died{where} ({self.kernel.died.result()}). Its variables are "
+            f'lost. Call start_session_resume_notebook(notebook_path="{self.notebook.name}") for a new kernel: it runs '
+            "the earlier cells again, without the one that ended the kernel."
         )
 
     async def close(self, reason: str) -> None:
@@ -241,7 +244,7 @@ class Session:
         where = {} if cell is None else {"cell": cell.cell_id, "run": cell.runs}
         self.notebook.journal.append("kernel_died", session=self.session_id, detail=died.result(), **where)
 
-    async def _in_task(self, work: Any) -> Any:
+    async def _in_task(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         task = asyncio.create_task(self._queued(work))
         self._tasks.add(task)
         task.add_done_callback(self._forget)
@@ -252,7 +255,7 @@ class Session:
         if not task.cancelled():
             task.exception()  # a caller that gave up does not ask for it
 
-    async def _queued(self, work: Any) -> Any:
+    async def _queued(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         try:
             await self._lock.acquire()
         except BaseException:

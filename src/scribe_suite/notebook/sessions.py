@@ -1,7 +1,8 @@
 """The sessions of one server: starting, resuming, continuing, finding and ending them.
 
 Agents name notebooks by file name, relative to the notebooks folder; nothing else is ever accepted or shown. Every
-notebook has a working folder, in which files are laid before its first kernel starts and which a resumed kernel finds again.
+notebook has a working folder, in which files are laid before its first kernel starts and which a resumed kernel finds
+again.
 """
 
 from __future__ import annotations

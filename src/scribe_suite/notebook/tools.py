@@ -1,7 +1,7 @@
 """The notebook's MCP tools: names and arguments are Goodfire Scribe's, with three of our own.
 
-Each tool is one row of `TOOLS`: an argument model, whose docstring is what the agent reads, and a method. Whatever an agent
-passes, the answer is a result: errors are results too, with ``isError`` and a sentence that says what to do.
+Each tool is one row of `TOOLS`: an argument model, whose docstring is what the agent reads, and a method. Whatever an
+agent passes, the answer is a result: errors are results too, with ``isError`` and a sentence that says what to do.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ NotebookPath = Field(description='Name of the notebook as a tool returned it, su
 class StartNewSession(BaseModel):
     """Start a new Jupyter kernel with an empty notebook.
 
-    Returns session_id, which the other tools need, and notebook_path. If there is a setup cell it has been run already: it
-    is cell 0 of the notebook and what it defines is there.
+    Returns session_id, which the other tools need, and notebook_path. If there is a setup cell it has been run
+    already: it is cell 0 of the notebook and what it defines is there.
     """
 
     experiment_name: str | None = Field(None, description='Name for the notebook file, such as "attention_heads".')
@@ -48,8 +48,8 @@ class StartNewSession(BaseModel):
 class ResumeNotebook(BaseModel):
     """Start a new kernel for an existing notebook and run its cells again, in place.
 
-    This is the way back after a kernel has died. Cells that killed the kernel, timed out or were interrupted are not run
-    again; restoration_errors names cells that raised.
+    This is the way back after a kernel has died. Cells that killed the kernel, timed out or were interrupted are not
+    run again; restoration_errors names cells that raised.
     """
 
     notebook_path: str = NotebookPath
@@ -65,9 +65,9 @@ class ContinueNotebook(BaseModel):
 class ExecuteCode(BaseModel):
     """Run Python code in a new cell and return what it puts out; variables stay for later cells.
 
-    The result has execution_count, status (ok, error, interrupted or timeout) and outputs; figures follow as images. The last
-    expression of a cell is shown, as in Jupyter; IPython magics work. Long text is shortened in the middle, so print what
-    you need. A cell that runs too long is interrupted, and its session lives on.
+    The result has execution_count, status (ok, error, interrupted or timeout) and outputs; figures follow as images.
+    The last expression of a cell is shown, as in Jupyter; IPython magics work. Long text is shortened in the middle,
+    so print what you need. A cell that runs too long is interrupted, and its session lives on.
     """
 
     session_id: str = SessionId
@@ -114,8 +114,8 @@ class SubmitAnswer(BaseModel):
     """Submit the value of a variable of the session as your answer.
 
     Build the answer in the kernel (a dict; arrays, tensors and sets are converted), then name the variable here: large
-    values need not be typed out. The result says whether the answer was accepted, and if not, what is wrong with it; you may
-    submit again.
+    values need not be typed out. The result says whether the answer was accepted, and if not, what is wrong with it;
+    you may submit again.
     """
 
     session_id: str = SessionId
