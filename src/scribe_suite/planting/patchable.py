@@ -53,6 +53,12 @@ class TransformerShape:
             "device": "cpu",
         }
 
+    def __post_init__(self) -> None:
+        known: dict[str, tuple[object, ...]] = {"act_fn": ("gelu", "relu"), "normalization": ("LN", None)}
+        for field, values in known.items():
+            if getattr(self, field) not in values:
+                raise ValueError(f"{field} of a patchable transformer is one of {values}, not {getattr(self, field)}")
+
     @classmethod
     def of_config(cls, config: Mapping[str, Any]) -> Self:
         """The shape a config describes; the inverse of `config`.
