@@ -171,9 +171,9 @@ class _Objective:
     def _follow(self, inputs: Tensor, activations: Tensor, features: Tensor) -> Tensor:
         targets = features[:, self.wanted]
         present = targets.sum(0).clamp_min(1)
-        # where the feature holds the error is taken before the nonlinearity, or a neuron that is silent everywhere would
-        # have no gradient that could wake it; elsewhere it counts relative to what the feature itself contributes to
-        # the variance, because RVE is signal against exactly that noise
+        # where the feature holds, the error is taken before the nonlinearity, or a neuron that is silent everywhere
+        # would have no gradient to wake it; elsewhere it counts relative to what the feature itself contributes to the
+        # variance, because RVE is signal against exactly that noise
         missing = (inputs[:, self.columns] / self.strengths - 1).square() * targets
         noise = (activations[:, self.columns] / self.strengths).square() * (1 - targets)
         return ((missing.sum(0) + noise.sum(0)) / present).mean()

@@ -188,7 +188,7 @@ def _some_contexts(word: str) -> TokenFeature:
 def _with_others(word: str, words: Sequence[str], rng: random.Random) -> TokenFeature:
     """The word together with so many others that it is a small part of the whole."""
     survey = _survey()
-    low, high = _NEAR_MISS_SHARE
+    _, high = _NEAR_MISS_SHARE
     own = survey.frequency(vocabulary().variants(word))
     others = sorted(set(_suitable_words()) - set(words))
     rng.shuffle(others)
