@@ -21,8 +21,8 @@ Register it with your agent, for example:
   claude mcp add notebook -- python -m scribe_suite.notebook --dir my-experiments
   codex mcp add notebook -- python -m scribe_suite.notebook --dir my-experiments
 
-Notebooks (.ipynb) and journals (what ran, never changed afterwards) are written to DIR/notebooks while cells run. A notebook
-in that folder can be taken up again with start_session_resume_notebook.
+Notebooks (.ipynb) and journals (what ran, never changed afterwards) are written to DIR/notebooks while cells run.
+A notebook in that folder can be taken up again with start_session_resume_notebook.
 """
 
 

@@ -7,6 +7,7 @@ agent passes, the answer is a result: errors are results too, with ``isError`` a
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -319,7 +320,7 @@ def describe_tools() -> list[Tool]:
         hints = ToolAnnotations(
             read_only_hint=name in _READ_ONLY, destructive_hint=name in _DESTRUCTIVE, open_world_hint=False
         )
-        described.append(Tool(name=name, description=model.__doc__, input_schema=schema, annotations=hints))
+        described.append(Tool(name=name, description=inspect.getdoc(model), input_schema=schema, annotations=hints))
     return described
 
 
