@@ -200,12 +200,12 @@ class NotebookFile:
         self.path = path
         self._document = document
         self._interval_s = interval_s
-        self._due = 0.0
+        self._next = 0.0
 
-    def write_if_due(self) -> None:
-        """Write unless that has been done a moment ago; for calls while a cell runs."""
-        if time.monotonic() >= self._due:
-            self.write()
+    @property
+    def due(self) -> bool:
+        """Whether enough time has passed since the last write for one while a cell runs."""
+        return time.monotonic() >= self._next
 
     def write(self) -> None:
         """Write now. A reader sees the old file or the new one, never part of one."""
@@ -214,4 +214,4 @@ class NotebookFile:
         temporary.write_bytes(self._document.render().encode("utf-8", "replace"))
         temporary.replace(self.path)
         end = time.monotonic()
-        self._due = end + max(self._interval_s, 10 * (end - begin))
+        self._next = end + max(self._interval_s, 10 * (end - begin))

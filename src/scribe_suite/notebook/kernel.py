@@ -33,6 +33,8 @@ MAX_MESSAGE_BYTES = 64 << 20
 IDLE_GRACE_S = 10.0
 #: Seconds between two looks at whether the process is alive.
 POLL_S = 0.05
+#: Seconds to wait for a killed process; one that waits for a disk may take a while.
+REAP_S = 10.0
 #: Messages in a row that can't be decoded before the kernel counts as broken.
 MAX_MALFORMED = 1000
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
@@ -327,10 +329,8 @@ class _Nothing:
 
 def _reply(content: dict[str, Any], timed_out: bool, interrupted: bool) -> Reply:
     status: ReplyStatus = "ok" if content.get("status") == "ok" else "error"
-    if status == "error" and content.get("ename") == "KeyboardInterrupt":
-        status = "interrupted" if interrupted and not timed_out else status
-    if timed_out:
-        status = "timeout"
+    if interrupted:  # a cell may catch what interrupts it and call its end a success
+        status = "timeout" if timed_out else "interrupted"
     count = content.get("execution_count")
     expressions = content.get("user_expressions")
     return Reply(
@@ -375,8 +375,12 @@ def _kill(process: subprocess.Popen[bytes], slot: Slot | None = None) -> None:
 
 
 async def _reap(process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        await asyncio.sleep(0.01)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REAP_S):
+            while process.poll() is None:
+                await asyncio.sleep(0.01)
+            return
+    logger.error("process %d was killed but does not end", process.pid)
 
 
 async def _abandon(kernel: Kernel | None, client: AsyncKernelClient, process: subprocess.Popen[bytes]) -> None:

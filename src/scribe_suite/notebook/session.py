@@ -24,6 +24,7 @@ from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError,
 from scribe_suite.notebook.journal import Journal
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.outputs import Output, OutputRecorder
+from scribe_suite.notebook.owned_tasks import OwnedTasks
 
 _Result = TypeVar("_Result")
 
@@ -77,6 +78,7 @@ class Session:
     Attributes:
         handed_out: Whether the agent has it; until then a dead kernel is not the agent's doing.
         closed: Whether `close` was called; a dead kernel is expected then.
+        killer: The cell that ran when the kernel died, or None.
     """
 
     def __init__(
@@ -88,12 +90,13 @@ class Session:
         self._config = config
         self._counters = counters
         self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = OwnedTasks()
         self._running: Cell | None = None
-        self._killer: int | None = None
+        self._death_noted = False
+        self.killer: Cell | None = None
         self.closed = False
         self.handed_out = False
-        kernel.died.add_done_callback(self._note_death)
+        kernel.died.add_done_callback(lambda _died: self._note_death())
 
     @property
     def running(self) -> bool:
@@ -111,7 +114,7 @@ class Session:
         Raises:
             DeadKernelError: When the kernel is gone, or goes while the cell runs.
         """
-        return await self._in_task(self._execute(code, kind, cell))
+        return await self._tasks.run(self._queued(self._execute(code, kind, cell)))
 
     async def edit(self, code: str, index: int) -> CellResult:
         """Replace the code of a code cell and run it; the journal keeps what it was and gave before.
@@ -144,7 +147,7 @@ class Session:
         """
         document = self.notebook.document
         self.notebook.journal.append("markdown_added", cell=document.next_id(), content=content)
-        self.notebook.file.write()
+        self._write()
         return len(document.cells) - 1
 
     async def interrupt(self) -> str:
@@ -157,7 +160,7 @@ class Session:
         if cell is None or not self.kernel.interrupt():
             return "Nothing was running."
         self._counters.interrupts += 1
-        self.notebook.journal.append("interrupt", cell=cell.cell_id, run=cell.runs)
+        self._log("interrupt", cell=cell.cell_id, run=cell.runs)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.interrupt_grace_s):
                 while cell.status == "running" and not self.closed:
@@ -173,12 +176,12 @@ class Session:
             AnswerUnreadableError: When it can't be read; the message says why.
             DeadKernelError: When the kernel is gone.
         """
-        return await self._in_task(self._read_answer(variable))
+        return await self._tasks.run(self._queued(self._read_answer(variable)))
 
     def record_submission(self, variable: str, text: str, accepted: bool, message: str) -> None:
         """Put a submission into the journal."""
         data = text.encode()
-        self.notebook.journal.append(
+        self._log(
             "submission",
             variable=variable,
             accepted=accepted,
@@ -213,7 +216,8 @@ class Session:
 
     def dead_message(self) -> str:
         """What to tell an agent about a session whose kernel is gone."""
-        where = f" while cell {self._killer} ran" if self._killer is not None else ""
+        cells = self.notebook.document.code_cells()
+        where = f" while cell {cells.index(self.killer)} ran" if self.killer is not None else ""
         return (
             f"The kernel of session {self.session_id} died{where} ({self.kernel.died.result()}). Its variables are "
             f'lost. Call start_session_resume_notebook(notebook_path="{self.notebook.name}") for a new kernel: it runs '
@@ -227,33 +231,33 @@ class Session:
         self.closed = True
         self._counters.sessions_open -= self.kernel.alive
         await self.kernel.close(reason)
-        for task in list(self._tasks):
-            with contextlib.suppress(DeadKernelError, AnswerUnreadableError, InfrastructureError):
-                await task
-        self.notebook.journal.append("session_closed", session=self.session_id, reason=reason)
-        self.notebook.file.write()
+        await self._tasks.finish()
+        self._log("session_closed", session=self.session_id, reason=reason)
+        self._write()
 
-    def _note_death(self, died: asyncio.Future[str]) -> None:
-        if self.closed:
+    def _note_death(self) -> None:
+        """Count and log a death once, with the cell it happened in; reached from that cell or from an idle kernel."""
+        if self.closed or self._death_noted:
             return
+        self._death_noted = True
         self._counters.sessions_open -= 1
         self._counters.kernel_deaths += self.handed_out  # before that it is the infrastructure's
-        cell = self._running
-        if cell is not None:
-            self._killer = self.notebook.document.code_cells().index(cell)
+        self.killer = cell = self._running
         where = {} if cell is None else {"cell": cell.cell_id, "run": cell.runs}
-        self.notebook.journal.append("kernel_died", session=self.session_id, detail=died.result(), **where)
+        self._log("kernel_died", session=self.session_id, detail=self.kernel.died.result(), **where)
 
-    async def _in_task(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        task = asyncio.create_task(self._queued(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+    def _log(self, event: str, **fields: Any) -> None:
+        """Write to the journal; a failure to do so must not lose the agent its cell, but the harness must know."""
+        try:
+            self.notebook.journal.append(event, **fields)
+        except InfrastructureError as error:
+            self._counters.infrastructure_failed(error.cause, str(error))
 
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # a caller that gave up does not ask for it
+    def _write(self) -> None:
+        try:
+            self.notebook.file.write()
+        except OSError as error:
+            self._counters.infrastructure_failed("notebook_write", f"The notebook can't be written: {error}.")
 
     async def _queued(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         try:
@@ -277,7 +281,7 @@ class Session:
         index = document.code_cells().index(cell)
 
         def emit(output: Output) -> None:
-            journal.append("output", cell=cell_id, run=number, output=output)
+            self._log("output", cell=cell_id, run=number, output=output)
 
         recorder = OutputRecorder(emit, self._config.cell_text_limit, self._config.cell_image_limit_bytes)
         ticker = asyncio.create_task(self._tick(recorder))
@@ -287,14 +291,15 @@ class Session:
             status, count = reply.status, reply.execution_count
         except DeadKernelError:
             status = "interrupted" if self.closed else "died"
+            self._note_death()
             raise
         finally:
             ticker.cancel()
             recorder.finish()
             seconds = time.monotonic() - begin
             if status == "timeout":
-                journal.append("cell_timeout", cell=cell_id, run=number, seconds=round(seconds, 3))
-            journal.append(
+                self._log("cell_timeout", cell=cell_id, run=number, seconds=round(seconds, 3))
+            self._log(
                 "cell_finished",
                 cell=cell_id,
                 run=number,
@@ -303,7 +308,7 @@ class Session:
                 seconds=round(seconds, 4),
             )
             self._running = None
-            self.notebook.file.write()
+            self._write()
             self._counters.cell_ended(kind, status, seconds)
         if status == "timeout":
             limit = self._config.cell_timeout_s
@@ -316,7 +321,8 @@ class Session:
         while True:
             await asyncio.sleep(FLUSH_S)
             recorder.flush()
-            self.notebook.file.write_if_due()
+            if self.notebook.file.due:
+                self._write()
 
     async def _read_answer(self, variable: str) -> str:
         expressions = {EXPRESSION_NAME: reading_expression(variable, self._config.answer_limit_bytes)}

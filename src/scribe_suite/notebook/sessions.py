@@ -23,6 +23,7 @@ from scribe_suite.notebook.document import Document, NotebookFile
 from scribe_suite.notebook.errors import DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, read_journal
 from scribe_suite.notebook.kernel import Kernel
+from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.sandbox import IsolationTier, Slot, private_uid
 from scribe_suite.notebook.session import NotebookState, Session
 
@@ -72,6 +73,7 @@ class SessionTable:
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
         self._starting = 0
+        self._tasks = OwnedTasks()
 
     def get(self, session_id: str) -> Session:
         """The session with this id.
@@ -92,8 +94,11 @@ class SessionTable:
             ToolInputError: When too many sessions are open.
             InfrastructureError: When the kernel or the setup cell fails.
         """
-        notebook = self._create_notebook(_file_stem(experiment_name or "notebook"))
-        return await self._start(notebook, "new")
+
+        async def start() -> Session:
+            return await self._start(self._create_notebook(_file_stem(experiment_name or "notebook")), "new")
+
+        return await self._tasks.run(start())
 
     async def resume(self, notebook_path: str) -> tuple[Session, Restoration]:
         """Start a new kernel for an existing notebook and run its cells again, in place.
@@ -103,6 +108,9 @@ class SessionTable:
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
+        return await self._tasks.run(self._resume(notebook_path))
+
+    async def _resume(self, notebook_path: str) -> tuple[Session, Restoration]:
         notebook = self._open_notebook(notebook_path)
         for session in list(self._sessions.values()):
             if session.notebook is notebook:
@@ -110,7 +118,7 @@ class SessionTable:
                     raise ToolInputError(
                         f"{notebook.name} is open in session {session.session_id}: go on there, or shut it down first."
                     )
-                await self.shutdown(session, "resumed with a new kernel")
+                await self._shutdown(session, "resumed with a new kernel")
         return await self._restore(notebook, "resumed")
 
     async def continue_from(self, notebook_path: str, experiment_name: str | None) -> tuple[Session, Restoration]:
@@ -121,6 +129,9 @@ class SessionTable:
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
+        return await self._tasks.run(self._continue(notebook_path, experiment_name))
+
+    async def _continue(self, notebook_path: str, experiment_name: str | None) -> tuple[Session, Restoration]:
         source = self._open_notebook(notebook_path)
         stem = _file_stem(experiment_name or f"{source.name.removesuffix('.ipynb')}_continued")
         notebook = self._create_notebook(stem)
@@ -129,15 +140,19 @@ class SessionTable:
 
     async def shutdown(self, session: Session, reason: str) -> None:
         """End a session and forget it; its notebook stays."""
-        self._sessions.pop(session.session_id, None)
-        await session.close(reason)
+        await self._tasks.run(self._shutdown(session, reason))
 
     async def close(self) -> None:
-        """End all sessions and write all notebooks."""
+        """End all sessions, those that are just starting too, and write all notebooks."""
+        await self._tasks.cancel()
         for session in list(self._sessions.values()):
-            await self.shutdown(session, "the notebook server was closed")
+            await self._shutdown(session, "the notebook server was closed")
         for notebook in self._notebooks.values():
             notebook.journal.close()
+
+    async def _shutdown(self, session: Session, reason: str) -> None:
+        self._sessions.pop(session.session_id, None)
+        await session.close(reason)
 
     async def _restore(self, notebook: NotebookState, origin: str) -> tuple[Session, Restoration]:
         session = await self._start(notebook, origin)

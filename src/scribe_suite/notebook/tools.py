@@ -180,7 +180,9 @@ class NotebookTools:
             return _error(str(error))
         except InfrastructureError as error:
             self._counters.infrastructure_failed(error.cause, str(error))
-            return _error(f"The notebook failed ({error.cause}); this is not your doing. {error}")
+            logger.error("%s: %s", error.cause, error)  # the message may name host paths, the agent gets none
+            detail = f" {error}" if error.cause == "setup_cell" else ""
+            return _error(f"The notebook failed ({error.cause}); this is not your doing.{detail}")
         except Exception as error:  # an agent must get an answer, and the harness must learn that it lost one
             logger.exception("tool %s failed", name)
             self._counters.infrastructure_failed("notebook_internal", f"{name} raised {type(error).__name__}: {error}")
@@ -287,10 +289,10 @@ class NotebookTools:
         if session.closed:
             return _error(f"Session {session.session_id} was shut down while the cell ran or waited.")
         payload: dict[str, Any] = {"error": session.dead_message(), "session_id": session.session_id}
-        cells = session.notebook.document.code_cells()
-        if cells and cells[-1].status == "died":
-            payload["outputs"] = view_outputs(cells[-1].outputs).entries
-        return ToolReply(payload, is_error=True)
+        view = view_outputs(session.killer.outputs if session.killer is not None else [])
+        if view.entries:
+            payload["outputs"] = view.entries
+        return ToolReply(payload, view.images, is_error=True)
 
 
 Method = Callable[[NotebookTools, Any], Awaitable[ToolReply]]
