@@ -133,7 +133,7 @@ def _show(options: argparse.Namespace) -> int:
 
     ledger = read_ledger(options.ledger)
     console = Console()
-    for table in family_tables(ledger.attempts):
+    for table in family_tables(ledger.attempts, console.width):
         console.print(table)
     for note in notes(ledger.attempts):
         console.print(note, markup=False)

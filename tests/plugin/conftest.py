@@ -32,7 +32,7 @@ UNIVERSE = tuple(f"m{number}" for number in range(8))
 
 class Toy(Task):
     family = "circuits"
-    name = "{name}"
+    name = "TASK_NAME"
     summary = "numbers above ten"
     metrics = COMPONENT_METRICS
     pass_mark = 0.8
@@ -41,31 +41,31 @@ class Toy(Task):
         raise NotImplementedError
 
     def instance(self, seed):
-        {before_instance}
+        BEFORE_INSTANCE
         rng = random.Random(seed)
         truth = sorted(rng.sample(UNIVERSE, 3))
-        values = {{node: rng.randint(11, 20) if node in truth else rng.randint(0, 9) for node in UNIVERSE}}
+        values = {node: rng.randint(11, 20) if node in truth else rng.randint(0, 9) for node in UNIVERSE}
         public = PublicMaterial(
-            files={{"values.json": json.dumps(values).encode()}},
+            files={"values.json": json.dumps(values).encode()},
             setup_code='import json\\nvalues = json.load(open("values.json"))',
-            facts={{"components": UNIVERSE, "n": len(UNIVERSE)}},
+            facts={"components": UNIVERSE, "n": len(UNIVERSE)},
         )
         schema = AnswerSchema(
             ComponentAnswer,
             public.facts,
-            {{"components": ["m0"], "confidence": 0.9, "nothing_found": False, "summary": "because"}},
+            {"components": ["m0"], "confidence": 0.9, "nothing_found": False, "summary": "because"},
         )
         return TaskInstance(self, seed, "toy/seed0", public, frozenset(truth), schema)
 
     def score(self, instance, answer):
-        {before_score}
+        BEFORE_SCORE
         return score_components(answer.components, instance.hidden, blind=UNIVERSE, reference_f1=1.0)
 
     def oracle_answer(self, instance):
-        return {{"components": sorted(instance.hidden), "confidence": 1.0, "summary": "the key"}}
+        return {"components": sorted(instance.hidden), "confidence": 1.0, "summary": "the key"}
 
     def random_answer(self, instance, rng):
-        return {{"components": rng.sample(UNIVERSE, 3), "confidence": 0.1, "summary": "a guess"}}
+        return {"components": rng.sample(UNIVERSE, 3), "confidence": 0.1, "summary": "a guess"}
 '''
 
 TOY_SOLUTION = """
@@ -184,7 +184,7 @@ class Suite:
     def __init__(self, pytester: pytest.Pytester) -> None:
         self._pytester = pytester
         self.folder = pytester.path
-        self.write("conftest.py", 'pytest_plugins = ["scribe_suite.plugin", "fixtures"]\n')
+        self.write("conftest.py", 'pytest_plugins = ["scribe_suite.plugin", "fixtures.attempt"]\n')
         self.write("pytest.ini", "[pytest]\nstrict = true\n")
         self.write("benchmarks/circuits/test_circuits.py", TOY_TEST)
         self.write("prompts/preamble.md", (REPOSITORY / "prompts" / "preamble.md").read_text())
@@ -204,7 +204,8 @@ class Suite:
         return path
 
     def add_task(self, name: str, before_instance: str = "pass", before_score: str = "pass") -> None:
-        task = TOY_TASK.format(name=name, before_instance=before_instance, before_score=before_score)
+        task = TOY_TASK.replace("TASK_NAME", name)
+        task = task.replace("BEFORE_INSTANCE", before_instance).replace("BEFORE_SCORE", before_score)
         self.write(f"ground_truth/circuits/{name}.py", task)
         self.write(f"ground_truth/solutions/circuits/{name}.py", TOY_SOLUTION)
         self.write(f"prompts/circuits/{name}.md", TOY_PROMPT)

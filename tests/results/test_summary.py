@@ -1,4 +1,5 @@
 import io
+import re
 
 from rich.console import Console
 
@@ -6,11 +7,17 @@ from scribe_suite.results.summary import coverage, family_tables, mean_skill, no
 from tests.results.factories import record
 
 
-def rendered(records):
+def rendered(records, width=200):
     stream = io.StringIO()
-    for table in family_tables(records):
-        Console(file=stream, width=200).print(table)
+    for table in family_tables(records, width):
+        Console(file=stream, width=width).print(table)
     return stream.getvalue()
+
+
+def cells(text, word):
+    """The cells of the first line with `word`."""
+    line = next(line for line in text.splitlines() if word in line)
+    return re.split(r"\s{2,}", line.strip())
 
 
 def test_a_table_has_task_rows_and_a_column_per_metric_and_provider():
@@ -20,14 +27,10 @@ def test_a_table_has_task_rows_and_a_column_per_metric_and_provider():
             record(provider="random", metrics={"iou": 0.1, "recall": 0.2}, skill=-0.5, outcome="unsolved"),
         ]
     )
-    head = next(line for line in text.splitlines() if "Task" in line and "IoU" in line)
-    assert [title.strip() for title in head.strip("┃ ").split("┃")] == [
+    assert cells(text, "IoU") == [
         "Task", "random IoU", "reference IoU", "random Recall", "reference Recall", "random Skill", "reference Skill",
     ]  # fmt: skip
-    row = next(line for line in text.splitlines() if "toy" in line)
-    assert [cell.strip() for cell in row.strip("│ ").split("│")] == [
-        "toy", "0.100", "0.500", "0.200", "1.000", "-0.500", "0.250",
-    ]  # fmt: skip
+    assert cells(text, "toy") == ["toy", "0.100", "0.500", "0.200", "1.000", "-0.500", "0.250"]
     assert "Circuits Tasks" in text
 
 
@@ -60,3 +63,14 @@ def test_coverage_tells_what_was_not_run():
 
 def test_flags_are_told():
     assert notes([record(flags=("below_chance",))]) == ["circuits/toy reference t0: below_chance"]
+
+
+def test_columns_that_do_not_fit_go_into_a_further_table_by_metric():
+    records = [
+        record(provider=f"provider{number}", metrics={"iou": 0.5, "recall": 1.0}, skill=0.25) for number in range(3)
+    ]
+    tables = family_tables(records, width=70)
+    assert [[column.header for column in table.columns][1] for table in tables] == [
+        "provider0 IoU", "provider0 Recall", "provider0 Skill",
+    ]  # fmt: skip
+    assert all(len(line) <= 70 for line in rendered(records, width=70).splitlines())

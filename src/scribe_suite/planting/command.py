@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.planting.frozen import frozen_folder, load_frozen
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.task import ProgressCallback, Task
 
 EXIT_NOT_PLANTED = 1
 
@@ -37,7 +37,7 @@ def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
                 progress.update(bar, completed=1.0, state="is frozen already")
                 continue
             try:
-                task.plant(seed, lambda done, state, bar=bar: progress.update(bar, completed=done, state=state))
+                task.plant(seed, _reporter(progress, bar))
             except FrozenModelError as error:
                 failed.append(seed)
                 progress.update(bar, state="not certified")
@@ -48,6 +48,10 @@ def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
         console.print(f"Not planted: seeds {', '.join(map(str, failed))}. Try other seeds.", markup=False)
         return EXIT_NOT_PLANTED
     return 0
+
+
+def _reporter(progress: Progress, bar: TaskID) -> ProgressCallback:
+    return lambda done, state: progress.update(bar, completed=done, state=state)
 
 
 def _is_valid(task: Task, seed: int) -> bool:

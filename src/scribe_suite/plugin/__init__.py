@@ -22,6 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in collection.MARKERS:
         config.addinivalue_line("markers", line)
     config.stash[SETTINGS] = settings = read_settings(config)
+    omit = getattr(config.option, "json_report_omit", None)
+    if omit is not None and "log" not in omit:
+        # json-report ships log records to the controller as they are, and one odd extra in one of them kills the worker
+        config.option.json_report_omit = [*omit, "log"]
     config.pluginmanager.register(collection, "scribe_suite.collection")
     config.pluginmanager.register(recording, "scribe_suite.recording")
     if not hasattr(config, "workerinput"):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import math
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import pytest
 
@@ -23,6 +24,8 @@ from scribe_suite.tasks.seeds import fresh_run_seed
 
 DEFAULT_PROVIDER = "reference"
 WORKER_KEY = "scribe_suite"
+
+_T = TypeVar("_T", int, float)
 
 Isolation = Literal["auto", "strict", "none"]
 
@@ -70,7 +73,7 @@ def provider_list(text: str) -> str:
 
 def trial_count(text: str) -> int:
     """A whole number from 1 on."""
-    value = _number(text, int)
+    value = _number(text, int, "whole number")
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is too few: every task is tried at least once, give 1 or more.")
     return value
@@ -78,7 +81,7 @@ def trial_count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """A positive, finite number of seconds."""
-    value = _number(text, float)
+    value = _number(text, float, "number")
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds.")
     return value
@@ -86,7 +89,7 @@ def seconds(text: str) -> float:
 
 def pass_mark(text: str) -> float:
     """A skill between -1 and 1."""
-    value = _number(text, float)
+    value = _number(text, float, "number")
     if not -1 <= value <= 1:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a skill: give a number between -1 and 1 (1 is the reference)."
@@ -204,8 +207,8 @@ def worker_input(settings: Settings) -> dict[str, Any]:
     return {"run": settings.run, "run_seed": settings.run_seed, "results_dir": str(settings.results_dir)}
 
 
-def _number(text: str, kind: type) -> Any:
+def _number(text: str, kind: Callable[[str], _T], called: str) -> _T:
     try:
         return kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number.") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {called}.") from None

@@ -19,6 +19,7 @@ from scribe_suite.results.outcomes import Outcome
 from scribe_suite.tasks.registry import default_registry
 
 PROPERTY = "scribe_suite"
+INFRASTRUCTURE_MARK = "scribe_infrastructure"
 _JUDGED_BY_TEST = (AssertionError, pytest.fail.Exception)
 
 
@@ -53,13 +54,13 @@ def pytest_runtest_makereport(
             _publish(item, state)
     report = yield
     if state is not None and call.when == "call" and report.failed and _is_infrastructure(state):
-        report.scribe_infrastructure = True
+        setattr(report, INFRASTRUCTURE_MARK, True)  # reports carry extra attributes over xdist
     return report
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """Show an infrastructure failure as an error in whichever phase it happened."""
-    if getattr(report, "scribe_infrastructure", False):
+    if getattr(report, INFRASTRUCTURE_MARK, False):
         return "error", "E", "ERROR"
     return None
 

@@ -7,10 +7,13 @@ model, and no worse. Infrastructure failures are in nothing but the coverage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from scribe_suite.results.families import family_view, metric_label
@@ -52,9 +55,15 @@ def coverage(records: Sequence[AttemptRecord], planned: int) -> Coverage:
     )
 
 
-def family_tables(records: Sequence[AttemptRecord]) -> list[Table]:
-    """One table per family: task rows; for every metric, and for skill, a column per provider."""
-    return [_family_table(family, group) for family, group in _grouped(records)]
+def family_tables(records: Sequence[AttemptRecord], width: int = 120) -> list[Table]:
+    """Tables by family: a row per task; for every metric, and for skill, a column per provider.
+
+    Args:
+        records: All attempts of a run.
+        width: Characters a line may have. Columns that do not fit go into a further table; the columns of one metric
+            stay together, because they are there to be compared.
+    """
+    return [table for family, group in _grouped(records) for table in _family_tables(family, group, width)]
 
 
 def notes(records: Iterable[AttemptRecord]) -> list[str]:
@@ -79,28 +88,57 @@ def _grouped(records: Sequence[AttemptRecord]) -> list[tuple[str, list[AttemptRe
     return [(family, [record for record in records if record.family == family]) for family in families]
 
 
-def _family_table(family: str, records: Sequence[AttemptRecord]) -> Table:
-    providers = list(dict.fromkeys(record.provider for record in sorted(records, key=lambda r: (r.provider, r.trial))))
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of one metric: a title per provider, and a cell per task and provider."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def _family_tables(family: str, records: Sequence[AttemptRecord], width: int) -> list[Table]:
+    providers = sorted({record.provider for record in records})
     tasks = sorted({record.task for record in records})
-    # dict.fromkeys keeps each task's own column order
-    metrics = list(dict.fromkeys(metric for record in records for metric in record.metrics))
-    table = Table(title=family_view(family).title, title_justify="left")
+    groups = {
+        task: {p: [r for r in records if r.task == task and r.provider == p] for p in providers} for task in tasks
+    }
+
+    def columns(label: str, value: Callable[[Sequence[AttemptRecord]], float | None]) -> _Columns:
+        rows = tuple(tuple(_cell(value(groups[task][provider])) for provider in providers) for task in tasks)
+        return _Columns(tuple(f"{provider} {label}" for provider in providers), rows)
+
+    # dict.fromkeys keeps the tasks' own column order
+    metrics = dict.fromkeys(metric for record in records for metric in record.metrics)
+    blocks = [columns(metric_label(metric), partial(_mean_metric, metric)) for metric in metrics]
+    blocks.append(columns("Skill", mean_skill))
+    names = [task.partition("/")[2] for task in tasks]
+    tables: list[Table] = []
+    waiting: list[_Columns] = []
+    for block in blocks:
+        if waiting and _width(_table(family, names, [*waiting, block])) > width:
+            tables.append(_table(family, names, waiting))
+            waiting = []
+        waiting.append(block)
+    return [*tables, _table(family, names, waiting)]
+
+
+def _table(family: str, tasks: Sequence[str], blocks: Sequence[_Columns]) -> Table:
+    table = Table(title=family_view(family).title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("Task", no_wrap=True)
-    for metric in metrics:
-        for provider in providers:
-            table.add_column(f"{provider} {metric_label(metric)}", justify="right")
-    for provider in providers:
-        table.add_column(f"{provider} Skill", justify="right")
-    for task in tasks:
-        cells = []
-        by_provider = {p: [r for r in records if r.task == task and r.provider == p] for p in providers}
-        for metric in metrics:
-            for provider in providers:
-                values = [record.metrics[metric] for record in by_provider[provider] if metric in record.metrics]
-                cells.append(_cell(fmean(values) if values else None))
-        cells.extend(_cell(mean_skill(by_provider[provider])) for provider in providers)
-        table.add_row(task.partition("/")[2], *cells)
+    for title in (title for block in blocks for title in block.titles):
+        table.add_column(title, justify="right", no_wrap=True)
+    for number, task in enumerate(tasks):
+        table.add_row(task, *(cell for block in blocks for cell in block.rows[number]))
     return table
+
+
+def _width(table: Table) -> int:
+    return Console(width=10_000).measure(table).maximum
+
+
+def _mean_metric(metric: str, records: Sequence[AttemptRecord]) -> float | None:
+    values = [record.metrics[metric] for record in records if metric in record.metrics]
+    return fmean(values) if values else None
 
 
 def _cell(value: float | None) -> str:
