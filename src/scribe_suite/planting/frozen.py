@@ -186,7 +186,7 @@ def load_frozen(path: Path, task: Task) -> FrozenModel:
         raise FrozenModelError(f"{error.filename or path} can't be read ({error.strerror}): {remedy}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or "the whole"
         raise FrozenModelError(f"{path} is not a valid key file ({where}: {first['msg']}): {remedy}") from error
     if (record.task, record.task_version) != (task.id, task.version):
         raise FrozenModelError(

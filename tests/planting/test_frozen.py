@@ -1,0 +1,220 @@
+"""A frozen model loads unchanged, or not at all: every kind of damage is one clear sentence."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from scribe_suite.errors import ConfigurationError, FrozenModelError
+from scribe_suite.paths import ROOT_VARIABLE
+from scribe_suite.planting.frozen import (
+    Certificate,
+    Check,
+    frozen_folder,
+    list_frozen,
+    load_all_frozen,
+    load_frozen,
+    round_to_half,
+    save_frozen,
+)
+from scribe_suite.planting.patchable import PatchableTransformer
+from scribe_suite.tasks.task import Task
+from tests.planting.small_circuit import small_shape
+
+
+class SomeTask(Task):
+    family, name, summary, metrics = "circuits", "some", "For tests.", ("f1",)
+
+    def plant(self, seed, progress):
+        raise NotImplementedError
+
+    def instance(self, seed):
+        raise NotImplementedError
+
+    def score(self, instance, answer):
+        raise NotImplementedError
+
+    def oracle_answer(self, instance):
+        raise NotImplementedError
+
+    def random_answer(self, instance, rng: random.Random):
+        raise NotImplementedError
+
+
+class NextVersion(SomeTask):
+    version = 2
+
+
+class OtherTask(SomeTask):
+    name = "other"
+
+
+TASK = SomeTask()
+PASSING = Certificate(checks=(Check(name="behaviour", value=0.995, bar=0.99, direction=">="),))
+FAILING = Certificate(
+    checks=(*PASSING.checks, Check(name="probe/untrained", value=0.7, bar=0.6, direction="<=")),
+)
+WEIGHTS = PatchableTransformer(small_shape(), 0).to_weights()
+
+
+def freeze(folder, seed=0, certificate=PASSING):
+    return save_frozen(folder, TASK, seed, WEIGHTS, {"u": ["m0"]}, certificate, {"steps": 10})
+
+
+def edit(path, **changes):
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, **changes}))
+
+
+def refusal(path, task=TASK) -> str:
+    """The message of the refused load: one sentence that names the file and says what to do."""
+    with pytest.raises(FrozenModelError) as caught:
+        load_frozen(path, task)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path.parent) in message or path.name in message
+    assert f"restore it with git, or make it again with `scribe-suite plant {task.id} --seeds 0 --force`." in message
+    return message
+
+
+def test_a_frozen_model_comes_back_as_it_was_rounded(tmp_path):
+    model = load_frozen(freeze(tmp_path), TASK)
+    expected = round_to_half(WEIGHTS)
+    assert set(model.weights.state) == set(expected.state)
+    assert all(torch.equal(model.weights.state[name], value) for name, value in expected.state.items())
+    assert model.weights.config == WEIGHTS.config
+    assert model.name == "circuits/some/seed0"
+    assert model.record.key == {"u": ["m0"]}
+    assert model.record.certificate == PASSING
+
+
+def test_rounding_is_idempotent_and_stays_close():
+    once = round_to_half(WEIGHTS)
+    assert all(torch.equal(value, round_to_half(once).state[name]) for name, value in once.state.items())
+    assert all(torch.allclose(value, WEIGHTS.state[name], rtol=1e-3, atol=1e-6) for name, value in once.state.items())
+
+
+def test_freezing_is_deterministic(tmp_path):
+    first, second = freeze(tmp_path / "a"), freeze(tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.with_suffix(".safetensors").read_bytes() == second.with_suffix(".safetensors").read_bytes()
+
+
+def test_all_models_come_in_the_order_of_their_seeds(tmp_path):
+    for seed in (10, 2, 0):
+        freeze(tmp_path, seed)
+    assert [path.stem for path in list_frozen(tmp_path)] == ["seed0", "seed2", "seed10"]
+    assert [model.record.seed for model in load_all_frozen(TASK, tmp_path)] == [0, 2, 10]
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [(FAILING, "probe/untrained = 0.7, needs <= 0.6"), (Certificate(checks=()), "it has no checks")],
+    ids=["a failing check", "no checks"],
+)
+def test_a_model_without_a_valid_certificate_is_not_written(tmp_path, certificate, reason):
+    with pytest.raises(FrozenModelError) as caught:
+        freeze(tmp_path / "new", certificate=certificate)
+    assert reason in str(caught.value)
+    assert "circuits/some, seed 0, is not frozen" in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_missing_weights_file_is_refused(tmp_path):
+    path = freeze(tmp_path)
+    path.with_suffix(".safetensors").unlink()
+    message = refusal(path)
+    assert "seed0.safetensors can't be read (No such file or directory)" in message
+
+
+def test_a_missing_key_is_refused(tmp_path):
+    path = freeze(tmp_path)
+    path.unlink()
+    assert "seed0.json can't be read" in refusal(path)
+
+
+def test_truncated_weights_are_refused(tmp_path):
+    path = freeze(tmp_path)
+    weights = path.with_suffix(".safetensors")
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert "is not a readable safetensors file" in refusal(path)
+
+
+def test_a_key_made_for_other_weights_is_refused(tmp_path):
+    path = freeze(tmp_path)
+    state = {name: value.half() for name, value in WEIGHTS.state.items()}
+    state["unembed.b_U"] = state["unembed.b_U"] + 1
+    path.with_suffix(".safetensors").write_bytes(save(state))
+    assert "The key seed0.json was made for weights with sha256" in refusal(path)
+
+
+def test_one_flipped_bit_is_noticed(tmp_path):
+    path = freeze(tmp_path)
+    weights = path.with_suffix(".safetensors")
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(bytes(content))
+    assert "was made for weights with sha256" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [("{", "Invalid JSON"), ("{}", "task: Field required"), ("[]", "the whole: Input should be an object")],
+)
+def test_a_key_file_that_is_not_a_record_is_refused(tmp_path, text, where):
+    path = freeze(tmp_path)
+    path.write_text(text)
+    message = refusal(path)
+    assert "seed0.json is not a valid key file" in message
+    assert where in message
+
+
+def test_a_key_with_an_unknown_field_is_refused(tmp_path):
+    path = freeze(tmp_path)
+    edit(path, answer="m1")
+    assert "answer: Extra inputs are not permitted" in refusal(path)
+
+
+@pytest.mark.parametrize("task", [OtherTask(), NextVersion()], ids=["another task", "another version"])
+def test_a_model_of_another_task_or_version_is_refused(tmp_path, task):
+    message = refusal(freeze(tmp_path), task)
+    assert f"belongs to circuits/some version 1, not {task.id} version {task.version}" in message
+
+
+def test_a_certificate_that_was_edited_to_fail_is_refused(tmp_path):
+    path = freeze(tmp_path)
+    edit(path, certificate=FAILING.model_dump(mode="json"))
+    assert "fails (probe/untrained = 0.7, needs <= 0.6)" in refusal(path)
+    edit(path, certificate={"checks": []})
+    assert "fails (no checks)" in refusal(path)
+
+
+def test_a_number_that_is_not_finite_is_no_check():
+    with pytest.raises(ValueError, match="finite"):
+        Check(name="behaviour", value=float("nan"), bar=0.99, direction=">=")
+
+
+def test_an_empty_folder_says_how_to_fill_it(tmp_path):
+    with pytest.raises(FrozenModelError, match=r"no frozen base model.*scribe-suite plant circuits/some --seeds 0"):
+        load_all_frozen(TASK, tmp_path)
+
+
+def test_frozen_models_lie_in_the_checkout(tmp_path, monkeypatch):
+    (tmp_path / "ground_truth").mkdir()
+    (tmp_path / "prompts").mkdir()
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    assert frozen_folder(TASK) == tmp_path.resolve() / "ground_truth" / "frozen" / "circuits" / "some"
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError, match="point it at a checkout"):
+        frozen_folder(TASK)
+
+
+def test_checks_and_their_failures_read_well():
+    assert FAILING.failures() == ["probe/untrained = 0.7, needs <= 0.6"]
+    assert PASSING.passed
+    assert not FAILING.passed
+    assert FAILING.value("behaviour") == 0.995
