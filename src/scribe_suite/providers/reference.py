@@ -42,7 +42,4 @@ class ReferenceProvider(Provider):
 
 
 def _raised(value: object) -> bool:
-    outputs = value.get("outputs", []) if isinstance(value, dict) else []
-    return any(
-        isinstance(output, dict) and output.get("type", output.get("output_type")) == "error" for output in outputs
-    )
+    return isinstance(value, dict) and value.get("status", "ok") != "ok"
