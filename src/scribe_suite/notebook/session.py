@@ -36,7 +36,7 @@ ANSWER_TIMEOUT_S = 60.0
 QUOTED_ANSWER_BYTES = 1 << 20
 
 
-@dataclass
+@dataclass(eq=False)
 class NotebookState:
     """A notebook of this server, whether or not a kernel runs for it.
 

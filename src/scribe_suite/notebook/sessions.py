@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import sys
@@ -72,7 +73,7 @@ class SessionTable:
         self._uid = private_uid() if tier.name == "namespaces" else None
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
-        self._starting = 0
+        self._starting: list[NotebookState] = []
         self._tasks = OwnedTasks()
 
     def get(self, session_id: str) -> Session:
@@ -94,11 +95,9 @@ class SessionTable:
             ToolInputError: When too many sessions are open.
             InfrastructureError: When the kernel or the setup cell fails.
         """
-
-        async def start() -> Session:
-            return await self._start(self._create_notebook(_file_stem(experiment_name or "notebook")), "new")
-
-        return await self._tasks.run(start())
+        self._check_room()
+        notebook = self._create_notebook(_file_stem(experiment_name or "notebook"))
+        return await self._tasks.run(self._start(notebook, "new"))
 
     async def resume(self, notebook_path: str) -> tuple[Session, Restoration]:
         """Start a new kernel for an existing notebook and run its cells again, in place.
@@ -108,10 +107,13 @@ class SessionTable:
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
+        self._check_room()
         return await self._tasks.run(self._resume(notebook_path))
 
     async def _resume(self, notebook_path: str) -> tuple[Session, Restoration]:
         notebook = self._open_notebook(notebook_path)
+        if notebook in self._starting:
+            raise ToolInputError(f"A session is just being started for {notebook.name}; wait for it.")
         for session in list(self._sessions.values()):
             if session.notebook is notebook:
                 if session.kernel.alive:
@@ -129,6 +131,7 @@ class SessionTable:
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
+        self._check_room()
         return await self._tasks.run(self._continue(notebook_path, experiment_name))
 
     async def _continue(self, notebook_path: str, experiment_name: str | None) -> tuple[Session, Restoration]:
@@ -162,18 +165,20 @@ class SessionTable:
         except DeadKernelError as error:
             raise ToolInputError(session.dead_message()) from error
 
-    async def _start(self, notebook: NotebookState, origin: str) -> Session:
-        alive = sum(session.kernel.alive for session in self._sessions.values()) + self._starting
+    def _check_room(self) -> None:
+        alive = sum(session.kernel.alive for session in self._sessions.values()) + len(self._starting)
         if alive >= self._config.max_sessions:
             raise ToolInputError(f"{alive} sessions are open, which is the limit; shut one down first.")
-        self._starting += 1
+
+    async def _start(self, notebook: NotebookState, origin: str) -> Session:
+        self._starting.append(notebook)
         try:
             session = await self._start_session(notebook, origin)
         except InfrastructureError as error:
             self._counters.infrastructure_failed(error.cause, str(error))
             raise
         finally:
-            self._starting -= 1
+            self._starting.remove(notebook)
         return session
 
     async def _start_session(self, notebook: NotebookState, origin: str) -> Session:
@@ -298,7 +303,7 @@ def _copy_cells(source: Document, target: NotebookState) -> None:
             code=cell.source,
             setup=cell.setup,
             status=cell.status,
-            outputs=cell.outputs,
+            outputs=copy.deepcopy(cell.outputs),
         )
 
 
