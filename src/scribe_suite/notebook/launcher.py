@@ -40,6 +40,8 @@ SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
+#: Settings of the whole machine. A harness that is root in a user namespace of its own still owns these files.
+HOST_SETTINGS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -106,6 +108,9 @@ def build_root(spec: dict[str, Any]) -> None:
     build_devices(inside("/dev"))
     inside("/proc").mkdir()
     mount("proc", str(inside("/proc")), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for name in HOST_SETTINGS:
+        if inside(name).exists():
+            bind(str(inside(name)), inside(name), writable=False)
     for source, target in spec["writable"]:
         bind(source, inside(target), writable=True)
     old = inside("/.old")

@@ -1,0 +1,263 @@
+"""What isolated kernels can't do: each attempt is made inside a real kernel, against things that exist outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook import sandbox
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.sandbox import probe_isolation
+from scribe_suite.notebook.server import NotebookServer
+
+from .agent import Agent, Answer, play
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMESPACES = probe_isolation("auto")
+needs_namespaces = pytest.mark.skipif(
+    NAMESPACES.name != "namespaces", reason=f"namespaces do not work here: {'; '.join(NAMESPACES.reasons)}"
+)
+TRY = """
+import ctypes, os, signal, socket, subprocess
+
+def attempt(action):
+    try:
+        return "ALLOWED", repr(action())[:200]
+    except BaseException as error:
+        return "denied", f"{type(error).__name__}: {error}"
+
+def connect(family, address):
+    client = socket.socket(family)
+    client.settimeout(2)
+    client.connect(address)
+
+def call(number, *arguments):
+    if ctypes.CDLL(None, use_errno=True).syscall(number, *arguments) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+"""
+
+
+@pytest.fixture(scope="module", params=["own_uid", "user_namespace"])
+def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookServer]:
+    """A server with isolated kernels, in both ways they are isolated: with a user id of their own where the harness is
+    root, and in a user namespace."""
+    if NAMESPACES.name != "namespaces":
+        pytest.skip(f"namespaces do not work here: {'; '.join(NAMESPACES.reasons)}")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "user_namespace":
+            patch.setattr("scribe_suite.notebook.sessions.private_uid", lambda: None)
+        elif os.geteuid() != 0:
+            pytest.skip("only root has user ids to give away")
+        patch.setenv("SCRIBE_CANARY", "canary-in-the-environment")
+        folder = tmp_path_factory.mktemp("attempt")
+        (folder / "notebooks").mkdir()
+        (folder / "notebooks" / "other.ipynb").write_text("{}")
+        (folder / "notebooks").chmod(0o777)
+        with NotebookServer(NotebookConfig(folder, isolation="strict")) as server:
+            yield server
+
+
+def outcome(server: NotebookServer, action: str) -> tuple[str, str]:
+    """Whether an action was allowed inside a kernel, and what it gave or raised."""
+    answer = play(server, lambda agent: agent.run(f"{TRY}\nprint(*attempt(lambda: {action}), sep='|')"))
+    verdict, _, detail = answer.output.partition("|")
+    return verdict, detail
+
+
+def test_what_lies_outside_cannot_be_read_or_written(isolated, tmp_path):
+    home = Path.home() / ".bashrc"
+    folder = isolated.endpoint.socket_path.parent
+    paths = [
+        REPOSITORY / "ground_truth",
+        REPOSITORY / "pyproject.toml",
+        home,
+        tmp_path,
+        folder,
+        "/etc/shadow",
+        "/sys",
+        "/var",
+    ]
+    checks = {f"look at {path}": f"os.stat({str(path)!r})" for path in paths}
+    checks |= {
+        "write into the environment": "open('/env/x', 'w')",
+        "write to /usr": "open('/usr/x', 'w')",
+        "write to /": "open('/x', 'w')",
+        "write to /etc": "open('/etc/passwd', 'a')",
+        "read the environment of init": "open('/proc/1/environ').read()",
+        "look through init's root": "os.listdir('/proc/1/root')",
+        "write a kernel setting": "open('/proc/sys/kernel/core_pattern', 'a')",
+        "reach for the system request key": "open('/proc/sysrq-trigger', 'a')",
+    }
+    lines = "\n".join(f"print({name!r}, *attempt(lambda: {action}), sep='|')" for name, action in checks.items())
+    answer = play(isolated, lambda agent: agent.run(f"{TRY}\n{lines}"))
+    results = [line.split("|") for line in answer.output.splitlines()]
+    assert len(results) == len(checks)
+    assert [result for result in results if result[1] != "denied"] == []
+
+
+def test_the_working_folder_and_tmp_can_be_written(isolated):
+    assert (
+        outcome(isolated, "[open(f'{place}/x', 'w').write('ok') for place in ('/work', '/tmp', '/dev/shm')]")[0]
+        == "ALLOWED"
+    )
+
+
+def test_no_variable_of_the_harness_reaches_any_process_inside(isolated):
+    code = """
+import os
+seen = repr(dict(os.environ))
+for pid in filter(str.isdigit, os.listdir('/proc')):
+    try:
+        seen += open(f'/proc/{pid}/environ').read()
+    except OSError:
+        pass
+print('PATH' in seen, 'canary' in seen)
+"""
+    assert os.environ["SCRIBE_CANARY"]
+    assert play(isolated, lambda agent: agent.run(code)).output == "True False"
+
+
+def test_there_is_no_network(isolated):
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind("\0scribe-test-abstract")
+        abstract.listen()
+        port = listener.getsockname()[1]
+        assert outcome(isolated, f"connect(socket.AF_INET, ('127.0.0.1', {port}))")[0] == "denied"
+        assert outcome(isolated, "connect(socket.AF_UNIX, '\\0scribe-test-abstract')")[0] == "denied"
+    assert (
+        outcome(isolated, "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))")[0]
+        == "denied"
+    )
+
+
+def test_the_mcp_socket_cannot_be_reached(isolated):
+    path = str(isolated.endpoint.socket_path)
+    assert outcome(isolated, f"connect(socket.AF_UNIX, {path!r})") == (
+        "denied",
+        "FileNotFoundError: [Errno 2] No such file or directory",
+    )
+
+
+def test_processes_outside_can_be_neither_seen_nor_signalled(isolated):
+    with subprocess.Popen(["sleep", "60"]) as victim:
+        try:
+            assert outcome(isolated, f"os.kill({victim.pid}, 9)")[0] == "denied"
+            assert outcome(isolated, f"os.kill({os.getpid()}, 0)")[0] == "denied"
+            assert victim.poll() is None
+        finally:
+            victim.kill()
+    pids = outcome(isolated, "sorted(int(p) for p in os.listdir('/proc') if p.isdigit())")[1]
+    assert max(json.loads(pids)) < 100
+
+
+def test_privileges_cannot_be_gained(isolated):
+    wanted = ("CapEff", "CapBnd", "NoNewPrivs")
+    code = f"print([line.split()[1] for line in open('/proc/self/status') if line.startswith({wanted})])"
+    assert play(isolated, lambda agent: agent.run(code)).output == "['0000000000000000', '0000000000000000', '1']"
+    assert outcome(isolated, "os.setuid(0)")[0] == "denied"
+    assert outcome(isolated, "call(165, b'none', b'/tmp', b'tmpfs', 0, 0)")[0] == "denied"
+    assert outcome(isolated, "os.mknod('/work/disk', 0o60600, os.makedev(254, 0))")[0] == "denied"
+
+
+def test_the_journal_cannot_be_forged_through_a_link_in_the_working_folder(isolated, tmp_path):
+    target = isolated._config.notebooks / "notebook.journal.jsonl"
+
+    async def scenario(agent: Agent) -> Answer:
+        return await agent.run(
+            f"import os\nos.symlink({str(target)!r}, '/work/out')\nopen('/work/out', 'w').write('forged')"
+        )
+
+    answer = play(isolated, scenario)
+    assert answer.payload["outputs"][0]["name"] == "FileNotFoundError"
+    assert "forged" not in target.read_text().replace("write('forged')", "")
+
+
+def test_tmp_is_bounded(isolated):
+    verdict, detail = outcome(isolated, "[open(f'/tmp/{n}', 'wb').write(bytes(64 << 20)) for n in range(12)]")
+    assert (verdict, "No space left" in detail) == ("denied", True)
+
+
+def test_what_a_kernel_starts_dies_with_it(isolated):
+    async def scenario(agent: Agent) -> Answer:
+        code = "import subprocess\np = subprocess.Popen(['sleep', '4242'], start_new_session=True)\nprint(p.pid)"
+        answer = await agent.run(code)
+        assert sleepers() == 1
+        return answer
+
+    def sleepers() -> int:
+        commands = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                commands.append(process.cmdline())
+        return commands.count(["sleep", "4242"])
+
+    play(isolated, scenario)
+    assert sleepers() == 0
+
+
+def test_the_tier_none_is_said_to_be_none_and_why(tmp_path):
+    with NotebookServer(NotebookConfig(tmp_path, isolation="none")) as server:
+        assert (server.status().isolation, server.status().isolation_reasons) == (
+            "none",
+            ("isolation none was asked for",),
+        )
+        assert play(server, lambda agent: agent.run("import os; os.getcwd()")).payload["status"] == "ok"
+
+
+@pytest.fixture
+def broken_namespaces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A launcher that fails as on a machine that refuses namespaces."""
+    sandbox._namespaces_fail.cache_clear()
+    monkeypatch.setattr(sandbox, "_read_only_binds", lambda: [("/does/not/exist", "/usr")])
+    yield
+    sandbox._namespaces_fail.cache_clear()
+
+
+@pytest.mark.usefixtures("broken_namespaces")
+def test_where_namespaces_do_not_work_auto_falls_back_with_the_reason_and_strict_refuses(tmp_path):
+    tier = probe_isolation("auto")
+    assert tier.name == "none"
+    assert tier.reasons
+    with pytest.raises(InfrastructureError, match="can't be isolated") as caught:
+        NotebookServer(NotebookConfig(tmp_path, isolation="strict")).start()
+    assert caught.value.cause == "isolation_unavailable"
+
+
+@needs_namespaces
+def test_a_kernel_does_not_outlive_a_harness_that_is_killed(tmp_path):
+    code = f"""
+import asyncio, pathlib, sys, time
+sys.path.insert(0, {str(REPOSITORY)!r})
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.server import NotebookServer
+from tests.notebook.agent import connected
+
+async def main(server):
+    async with connected(server.endpoint.pump_argv) as agent:
+        await agent.start()
+        print("started", flush=True)
+        await agent.run("import time; time.sleep(100)")
+
+server = NotebookServer(NotebookConfig(pathlib.Path({str(tmp_path)!r})))
+server.start()
+asyncio.run(main(server))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == "started\n"
+        family = psutil.Process(harness.pid).children(recursive=True)
+        assert any("launcher.py" in " ".join(process.cmdline()) for process in family)
+        harness.kill()
+    _gone, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
