@@ -1,0 +1,198 @@
+"""Every answer that can't be scored gets one sentence that names the thing and says what to do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scribe_suite.errors import AnswerError
+from scribe_suite.tasks.answers import (
+    MAX_ANSWER_BYTES,
+    AnswerSchema,
+    ComponentAnswer,
+    NeuronAnswer,
+    ProbeAnswer,
+)
+
+COMMON = {"confidence": 0.5, "summary": "why"}
+CIRCUIT = AnswerSchema(
+    ComponentAnswer,
+    {"components": ["a0.h0", "a0.h1", "m0"]},
+    {"components": ["a0.h0"], **COMMON},
+)
+NEURONS = AnswerSchema(NeuronAnswer, {"n_layers": 2, "d_mlp": 16}, {"neurons": ["L0.N3"], **COMMON})
+PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
+
+
+def parse(schema, **fields):
+    return schema.parse(json.dumps({**COMMON, **fields}))
+
+
+def refusal(schema, raw):
+    with pytest.raises(AnswerError) as caught:
+        schema.parse(raw)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(".")
+    assert len(message) < 2_000
+    return message
+
+
+def refused(schema, **fields):
+    return refusal(schema, json.dumps({**COMMON, **fields}))
+
+
+class TestText:
+    def test_text_and_bytes_are_read_alike(self):
+        text = json.dumps(dict(CIRCUIT.example))
+        assert CIRCUIT.parse(text) == CIRCUIT.parse(text.encode())
+
+    @pytest.mark.parametrize(
+        "raw",
+        ["", "{", "answer", "{'a': 1}", b"\xff\xfe\x00", "\ud800", "[" * 100_000, "{} {}"],
+        ids=["empty", "unclosed", "word", "python dict", "not utf-8", "surrogate", "deep", "two objects"],
+    )
+    def test_what_is_not_json_is_named_and_the_way_out_said(self, raw):
+        message = refusal(CIRCUIT, raw)
+        assert message.startswith("The answer is not JSON (")
+        assert "submit a JSON object" in message
+
+    @pytest.mark.parametrize(("raw", "kind"), [("[1]", "list"), ("3", "int"), ("null", "NoneType"), ('"x"', "str")])
+    def test_json_that_is_no_object_is_answered_with_an_example(self, raw, kind):
+        message = refusal(CIRCUIT, raw)
+        assert f"is a JSON {kind}, not an object" in message
+        assert "a0.h0" in message
+
+    @pytest.mark.parametrize("size", [MAX_ANSWER_BYTES + 1, 50_000_000])
+    def test_a_huge_answer_is_refused_unread_with_its_size(self, size):
+        message = refusal(PROBE, b"[" * size)
+        assert f"{size:,} bytes" in message
+        assert f"{MAX_ANSWER_BYTES:,}" in message
+
+    def test_an_answer_of_exactly_the_largest_size_is_read(self):
+        text = json.dumps(dict(CIRCUIT.example))
+        assert CIRCUIT.parse(text + " " * (MAX_ANSWER_BYTES - len(text))).components == ["a0.h0"]
+
+    def test_size_is_counted_in_bytes_not_characters(self):
+        assert "bytes" in refusal(CIRCUIT, "\u00e9" * (MAX_ANSWER_BYTES // 2 + 1))
+
+    def test_an_absurdly_long_integer_is_refused(self):
+        assert "not JSON" in refusal(PROBE, '{"bias": ' + "9" * 10_000 + "}")
+
+
+class TestCommonFields:
+    @pytest.mark.parametrize("missing", ["confidence", "summary", "components"])
+    def test_a_missing_field_is_named(self, missing):
+        fields = {key: value for key, value in CIRCUIT.example.items() if key != missing}
+        message = refusal(CIRCUIT, json.dumps(fields))
+        assert message.startswith("The answer does not fit the schema: ")
+        assert f"{missing}: Field required" in message
+
+    def test_an_unknown_field_is_named(self):
+        assert "accuracy: Extra inputs are not permitted" in refused(CIRCUIT, components=["m0"], accuracy=1.0)
+
+    @pytest.mark.parametrize("confidence", [-0.1, 1.1, "very", None, float("nan"), float("inf")])
+    def test_confidence_is_a_probability(self, confidence):
+        assert "confidence: " in refused(CIRCUIT, components=["m0"], confidence=confidence)
+
+    def test_a_very_long_summary_is_refused(self):
+        assert "summary: " in refused(CIRCUIT, components=["m0"], summary="x" * 20_001)
+
+    def test_nothing_found_and_content_contradict_each_other(self):
+        assert "'components' must be empty" in refused(CIRCUIT, components=["m0"], nothing_found=True)
+
+    @pytest.mark.parametrize(
+        ("schema", "name"), [(CIRCUIT, "components"), (NEURONS, "neurons"), (PROBE, "weight")], ids=str
+    )
+    def test_no_content_is_an_answer_only_with_nothing_found(self, schema, name):
+        message = refused(schema, **{name: []})
+        assert f"'{name}' is empty" in message
+        assert "set 'nothing_found' to true" in message
+        assert getattr(parse(schema, nothing_found=True, **{name: []}), name) == []
+
+    def test_only_the_first_errors_are_listed_and_the_rest_counted(self):
+        message = refused(PROBE, weight=["x", "y", "z", "w"])
+        assert message.count("weight.") == 3
+        assert "(and 1 more)" in message
+
+    def test_values_of_the_answer_do_not_come_back_at_length(self):
+        assert len(refused(CIRCUIT, components=["x" * 10_000])) < 2_000
+
+
+class TestComponents:
+    def test_known_components_are_kept_in_order_without_duplicates(self):
+        assert parse(CIRCUIT, components=["m0", "a0.h1", "m0"]).components == ["m0", "a0.h1"]
+
+    @pytest.mark.parametrize("name", ["a1.h0", "A0.H0", "m00", " m0", "a0.h0.q", ""])
+    def test_an_unknown_component_is_named(self, name):
+        assert f"components: the model has no component {name!r}" in refused(CIRCUIT, components=["m0", name])
+
+    @pytest.mark.parametrize("components", ["m0", {"m0": 1}, [["m0"]], [0], None])
+    def test_the_content_is_a_list_of_names(self, components):
+        assert "components" in refused(CIRCUIT, components=components)
+
+    def test_of_many_unknown_names_only_some_are_shown(self):
+        message = refused(CIRCUIT, components=[f"a9.h{head}" for head in range(1000)])
+        assert "a9.h4" in message
+        assert "a9.h5" not in message
+
+
+class TestNeurons:
+    def test_existing_neurons_pass(self):
+        assert parse(NEURONS, neurons=["L1.N15", "L0.N0"]).neurons == ["L1.N15", "L0.N0"]
+
+    @pytest.mark.parametrize(
+        "name", ["L2.N0", "L0.N16", "L00.N1", "L0.N01", "L-1.N0", "0.3", "L0N3", "L0.N3\n", "L0.N9999999999"]
+    )
+    def test_an_unknown_neuron_is_named(self, name):
+        assert "neurons: the model has no neuron " in refused(NEURONS, neurons=[name])
+
+
+class TestProbes:
+    def test_defaults_are_the_last_token_no_bias_and_no_center(self):
+        answer = parse(PROBE, weight=[1, 2, 3, 4])
+        assert (answer.layer, answer.position, answer.bias, answer.center) == (0, "last", 0.0, [])
+
+    @pytest.mark.parametrize("name", ["weight", "center"])
+    @pytest.mark.parametrize("length", [1, 3, 5, 4000])
+    def test_a_vector_of_another_width_is_refused_with_both_widths(self, name, length):
+        message = refused(PROBE, **{"weight": [1.0] * 4, name: [1.0] * length})
+        assert f"{name}: must have d_model = 4 numbers, got {length}" in message
+
+    @pytest.mark.parametrize("name", ["weight", "center", "bias"])
+    @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+    def test_numbers_are_finite(self, name, number):
+        fields = {"weight": [1.0] * 4, "center": [0.0] * 4, "bias": 0.0}
+        fields[name] = number if name == "bias" else [number, 0.0, 0.0, 0.0]
+        message = refused(PROBE, **fields)
+        assert name in message
+        assert "finite" in message
+
+    @pytest.mark.parametrize("text", ["1e400", "-1e999"])
+    def test_a_number_that_overflows_is_refused(self, text):
+        raw = json.dumps({**COMMON, "weight": ["HERE", 0, 0, 0]}).replace('"HERE"', text)
+        assert "weight.0: " in refusal(PROBE, raw)
+
+    def test_an_integer_beyond_float_is_refused(self):
+        assert "weight.0: " in refused(PROBE, weight=[10**400, 0, 0, 0])
+
+    @pytest.mark.parametrize("layer", [-1, 3, 10**30])
+    def test_a_layer_that_does_not_exist_is_refused_with_the_range(self, layer):
+        assert "layer: " in refused(PROBE, weight=[1.0] * 4, layer=layer)
+
+    @pytest.mark.parametrize("layer", [1.5, "one", None, [1]])
+    def test_a_layer_is_an_integer(self, layer):
+        assert "layer: " in refused(PROBE, weight=[1.0] * 4, layer=layer)
+
+    @pytest.mark.parametrize("position", ["last", 0, 8, -1, -9])
+    def test_positions_inside_the_statement_pass(self, position):
+        assert parse(PROBE, weight=[1.0] * 4, position=position).position == position
+
+    @pytest.mark.parametrize("position", [9, -10, 10**30, "first", "", "x" * 5_000, 1.5, None])
+    def test_other_positions_are_refused(self, position):
+        assert "position" in refused(PROBE, weight=[1.0] * 4, position=position)
+
+    @pytest.mark.parametrize("weight", [[[1.0] * 4], "1,2,3,4", {"0": 1.0}, [None] * 4, 1.0])
+    def test_weight_is_a_flat_list_of_numbers(self, weight):
+        assert "weight" in refused(PROBE, weight=weight)

@@ -1,0 +1,131 @@
+"""Prompts say what the instance is, never show an empty string for a missing name, and never show what is hidden."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.paths import suite_root
+from scribe_suite.tasks import AnswerSchema, ComponentAnswer, PublicMaterial, TaskInstance
+from scribe_suite.tasks.prompts import prompt_path, prompt_sha256, render_prompt
+from scribe_suite.tasks.registry import default_registry
+
+LIMITS = {"agent_timeout_s": 600.0, "cell_timeout_s": 60.0, "max_turns": None}
+TEMPLATE = """{% extends "preamble.md" %}
+{% block title %}# Find {{ facts.count }}{% endblock %}
+{% block question %}Which of <these> & those?{% endblock %}
+"""
+
+
+class Nameless:
+    id, family, name = "circuits/nameless", "circuits", "nameless"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    folder = tmp_path / "prompts" / "circuits"
+    folder.mkdir(parents=True)
+    (tmp_path / "prompts" / "preamble.md").write_text((suite_root() / "prompts" / "preamble.md").read_text())
+    (folder / "nameless.md").write_text(TEMPLATE)
+    return tmp_path
+
+
+def instance(example=None, **facts):
+    return TaskInstance(
+        task=Nameless(),
+        seed=123456789,
+        base_model="circuits/nameless/seed77",
+        public=PublicMaterial(files={"data.json": b"{}"}, setup_code="model = 1\n", facts={"count": 3, **facts}),
+        hidden="SECRET",
+        answer_schema=AnswerSchema(ComponentAnswer, {}, example or {"components": ["a0.h0"], "confidence": 0.5}),
+    )
+
+
+def template_of(checkout):
+    return checkout / "prompts" / "circuits" / "nameless.md"
+
+
+def test_facts_setup_code_example_and_limits_are_shown(checkout):
+    prompt = render_prompt(checkout, instance(), LIMITS)
+    assert prompt.startswith("# Find 3\n")
+    assert "```python\nmodel = 1\n```" in prompt
+    assert json.loads(prompt.split("```json\n")[1].split("```")[0]) == {"components": ["a0.h0"], "confidence": 0.5}
+    assert "- 600 seconds in all, 60 seconds for one cell" in prompt
+
+
+def test_nothing_hidden_is_shown(checkout):
+    prompt = render_prompt(checkout, instance(), LIMITS)
+    for secret in ("SECRET", "123456789", "seed77"):
+        assert secret not in prompt
+
+
+@pytest.mark.parametrize(("turns", "shown"), [(None, False), (40, True)])
+def test_turns_are_mentioned_only_where_they_are_limited(checkout, turns, shown):
+    prompt = render_prompt(checkout, instance(), {**LIMITS, "max_turns": turns})
+    assert ("- 40 turns." in prompt) == shown
+    assert "None" not in prompt
+
+
+def test_text_is_not_escaped_as_html(checkout):
+    assert "Which of <these> & those?" in render_prompt(checkout, instance(), LIMITS)
+
+
+def test_long_lists_of_numbers_stand_on_one_line_and_stay_valid_json(checkout):
+    example = {"weight": [0.5, -1e-9, 3.0] * 20, "names": ["a", "b"], "center": [], "one": [1.0]}
+    shown = render_prompt(checkout, instance(example), LIMITS).split("```json\n")[1].split("```")[0]
+    assert json.loads(shown) == example
+    assert len(shown.splitlines()) == 9
+    assert '"one": [1.0]' in shown
+
+
+@pytest.mark.parametrize("name", ["facts.colour", "answer_key", "facts.count.size", "hidden"])
+def test_an_unknown_name_is_an_error_that_names_prompt_and_name(checkout, name):
+    template_of(checkout).write_text(TEMPLATE.replace("facts.count", name))
+    with pytest.raises(ConfigurationError) as caught:
+        render_prompt(checkout, instance(), LIMITS)
+    assert "The prompt prompts/circuits/nameless.md can't be rendered" in str(caught.value)
+    assert name.split(".")[-1] in str(caught.value)
+
+
+def test_a_template_that_is_not_jinja_is_an_error_that_names_it(checkout):
+    template_of(checkout).write_text("{% block title %}")
+    with pytest.raises(ConfigurationError, match=r"prompts/circuits/nameless\.md can't be rendered"):
+        render_prompt(checkout, instance(), LIMITS)
+
+
+def test_a_missing_limit_is_an_error(checkout):
+    with pytest.raises(ConfigurationError, match="cell_timeout_s"):
+        render_prompt(checkout, instance(), {"agent_timeout_s": 600, "max_turns": None})
+
+
+@pytest.mark.parametrize("use", [prompt_path, prompt_sha256])
+def test_a_missing_prompt_says_which_file_to_write(checkout, use):
+    template_of(checkout).unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        use(checkout, Nameless())
+    assert str(caught.value) == "The prompt of circuits/nameless is missing: write prompts/circuits/nameless.md."
+
+
+def test_a_missing_preamble_is_an_error(checkout):
+    (checkout / "prompts" / "preamble.md").unlink()
+    with pytest.raises(ConfigurationError, match=r"preamble\.md"):
+        render_prompt(checkout, instance(), LIMITS)
+
+
+@pytest.mark.parametrize("changed", ["circuits/nameless.md", "preamble.md"])
+def test_the_hash_changes_with_the_template_and_with_the_preamble(checkout, changed):
+    before = prompt_sha256(checkout, Nameless())
+    assert prompt_sha256(checkout, Nameless()) == before
+    path = checkout / "prompts" / changed
+    path.write_text(path.read_text() + "\nMore.\n")
+    assert prompt_sha256(checkout, Nameless()) != before
+
+
+@pytest.mark.parametrize("task_id", list(default_registry()))
+def test_every_task_has_a_prompt_on_the_shared_preamble(task_id):
+    text = prompt_path(suite_root(), default_registry()[task_id]).read_text()
+    assert text.startswith('{% extends "preamble.md" %}')
+    for block in ("title", "question", "answer"):
+        assert f"{{% block {block} %}}" in text
