@@ -118,7 +118,8 @@ class Document:
         cell = self._by_id.get(event["cell"])
         if cell is None:
             cell = Cell(event["cell"], "")
-            self._add(cell)
+            self._by_id[cell.cell_id] = cell
+            self.cells.insert(0 if event["kind"] == "setup" else len(self.cells), cell)
         cell.source, cell.runs, cell.status = event["code"], event["run"], "running"
         cell.setup = cell.setup or event["kind"] == "setup"
         cell.execution_count, cell.outputs, cell.clear_pending, cell.rendered = None, [], False, None

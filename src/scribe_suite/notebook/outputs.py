@@ -16,6 +16,8 @@ from typing import Any
 KEPT_MIME_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "image/jpeg")
 #: Outputs of one run that a notebook keeps, beside streams that join.
 MAX_OUTPUTS = 500
+#: Errors kept beyond all other limits; a run has one, unless the kernel makes messages up.
+MAX_ERRORS = 3
 #: Stream characters that make a chunk of their own before the next flush.
 CHUNK_CHARACTERS = 1 << 16
 
@@ -44,6 +46,7 @@ class OutputRecorder:
         self._tail_limit = text_limit - self._head_left
         self._images_left = image_limit
         self._outputs_left = MAX_OUTPUTS
+        self._errors_left = MAX_ERRORS
         self._stream = ""
         self._pending: list[str] = []
         self._pending_characters = 0
@@ -75,12 +78,16 @@ class OutputRecorder:
         """Pass on everything, the kept tail included. What comes later (from threads) is not kept past the limit."""
         self.flush()
         self._finished = True
+        self._emit_tail()
+
+    def _emit_tail(self) -> None:
         if not self._tail:
             return
         tail = "".join(self._tail)
-        self._tail.clear()
         if self._omitted:
             tail = f"\n[... {self._omitted:,} characters left out ...]\n{tail}"
+        self._tail.clear()
+        self._tail_characters = self._omitted = 0
         self._emit({"output_type": "stream", "name": self._stream, "text": tail})
 
     def _add_text(self, name: str, text: str) -> None:
@@ -118,7 +125,9 @@ class OutputRecorder:
         text = sum(len(data) for kind, data in output.get("data", {}).items() if not kind.startswith("image/"))
         text += sum(len(line) for line in output.get("traceback", ()))
         self._outputs_left -= 1
-        if output["output_type"] == "error":
+        if output["output_type"] == "error" and self._errors_left > 0:
+            self._errors_left -= 1
+            self._emit_tail()
             _shorten_error(output)  # the error says why the run ended: it is kept whatever came before
         elif self._outputs_left < 0 or images > self._images_left or text > max(self._head_left, 0):
             if self._outputs_left >= -1 or output["output_type"] == "execute_result":

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import threading
+
+import psutil
+import pytest
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.server import NotebookServer
+
+from .agent import Agent, Answer, connected, journal_events, play
+
+
+def children() -> set[int]:
+    with contextlib.suppress(psutil.Error):
+        return {process.pid for process in psutil.Process().children(recursive=True)}
+    return set()
+
+
+def test_closing_leaves_no_process_no_thread_no_socket_and_no_folder(tmp_path):
+    threads, processes, descriptors = threading.active_count(), children(), len(os.listdir("/proc/self/fd"))
+    server = NotebookServer(NotebookConfig(tmp_path, files={"a/b.txt": b"x"}))
+    server.start()
+    runtime = server.endpoint.socket_path.parent
+
+    async def scenario(agent: Agent) -> Answer:
+        deep = "import os\nfor n in range(1500):\n    os.mkdir('d'); os.chdir('d')"
+        await agent.run(f"{deep}\nos.chdir('/tmp')")
+        return await agent.run("import subprocess; subprocess.Popen(['sleep', '99'], start_new_session=True).pid")
+
+    play(server, scenario)
+    assert runtime.exists()
+    server.close()
+    server.close()
+    assert not runtime.exists()
+    assert children() <= processes
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert sorted(path.name for path in (tmp_path / "notebooks").iterdir()) == [
+        "notebook.ipynb",
+        "notebook.journal.jsonl",
+    ]
+
+
+def test_only_the_user_can_reach_the_socket_and_its_path_is_short_enough(server):
+    path = server.endpoint.socket_path
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(str(path.parent / "k999" / "ipc" / "k-5")) < 107
+
+
+def test_connections_share_sessions_one_after_another_and_at_once(server):
+    async def scenario(agent: Agent) -> tuple[Answer, Answer]:
+        await agent.run("shared = 3")
+        async with connected(server.endpoint.pump_argv) as other:
+            other.session_id = agent.session_id
+            first = await other.run("shared + 1")
+        async with connected(server.endpoint.pump_argv) as third:
+            third.session_id = agent.session_id
+            return first, await third.run("shared + 2")
+
+    assert [answer.output for answer in play(server, scenario)] == ["4", "5"]
+
+
+def test_a_server_can_be_started_once(tmp_path):
+    server = NotebookServer(NotebookConfig(tmp_path))
+    with pytest.raises(InfrastructureError, match="has not been started"):
+        _ = server.endpoint
+    with server, pytest.raises(InfrastructureError, match="only once"):
+        server.start()
+    assert not server.endpoint.socket_path.exists()
+
+
+def test_closing_a_server_that_was_never_started_does_nothing(tmp_path):
+    NotebookServer(NotebookConfig(tmp_path)).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InfrastructureError, match="folders can't be made") as caught:
+        NotebookServer(NotebookConfig(tmp_path / "file")).start()
+    assert caught.value.cause == "notebook_server"
+
+
+def test_a_socket_that_cannot_be_made_is_reported_and_cleaned_up(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr("scribe_suite.notebook.server.short_temporary_folder", lambda: long)
+    server = NotebookServer(NotebookConfig(tmp_path))
+    with pytest.raises(InfrastructureError, match="could not start"):
+        server.start()
+    assert list(long.iterdir()) == []
+
+
+def test_the_journal_of_an_attempt_reads_from_beginning_to_end(tmp_path):
+    async def scenario(agent: Agent) -> Answer:
+        await agent.run("print('hi')")
+        await agent.run("answer = {}")
+        return await agent.submit()
+
+    with NotebookServer(NotebookConfig(tmp_path, setup_code="s = 1")) as server:
+        play(server, scenario)
+    kinds = [event["event"] for event in journal_events(tmp_path, "notebook.ipynb")]
+    run = ["cell_started", "cell_finished"]
+    assert kinds == [
+        "journal",
+        "session_started",
+        *run,
+        "cell_started",
+        "output",
+        "cell_finished",
+        *run,
+        "submission",
+        "session_closed",
+    ]
+
+
+def test_the_harness_s_logging_is_left_alone(tmp_path):
+    import logging
+
+    handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        play(server, lambda agent: agent.call("list_cells", session_id="nope"), session=False)
+        assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
+
+
+def test_a_socket_connection_that_says_nothing_does_not_hold_up_closing(tmp_path):
+    with socket.socket(socket.AF_UNIX) as silent:
+        with NotebookServer(NotebookConfig(tmp_path)) as server:
+            silent.connect(str(server.endpoint.socket_path))
+        silent.settimeout(5)
+        assert silent.recv(1) == b""

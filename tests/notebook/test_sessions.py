@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import nbformat
+import pytest
+
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.server import NotebookServer
+
+from .agent import Agent, Answer, connected, journal_events, play
+
+
+def test_resuming_after_a_death_runs_the_earlier_cells_again_but_not_the_one_that_killed_the_kernel(server, folder):
+    async def scenario(agent: Agent) -> tuple[Answer, Answer, Answer, str]:
+        await agent.start(experiment_name="resumed")
+        await agent.run("a = 1")
+        await agent.call("add_markdown", session_id=agent.session_id, content="note")
+        await agent.run("b = 1 / 0")
+        await agent.run("open('kept.txt', 'w').write('kept')")
+        await agent.run("import os; os._exit(1)")
+        resumed = await agent.start("start_session_resume_notebook", notebook_path=agent.notebook_path)
+        value = await agent.run("a, loaded, open('kept.txt').read()")
+        return resumed, value, await agent.call("list_cells", session_id=agent.session_id), agent.notebook_path
+
+    resumed, value, cells, name = play(server, scenario, session=False)
+    assert resumed.payload["restoration_summary"] == "3 cells run again, 1 with errors, 1 left out."
+    assert resumed.payload["restoration_errors"] == ["cell 2: error ZeroDivisionError"]
+    assert resumed.payload["restoration_skipped"] == ["cell 4: not run again, because it ended as 'died'"]
+    assert value.output == "(1, '1 2 3\\n', 'kept')"
+    assert [cell["type"] for cell in cells.payload["cells"]] == ["code", "code", "markdown", *["code"] * 4]
+    kinds = [event["kind"] for event in journal_events(folder, name) if event["event"] == "cell_started"]
+    assert kinds == ["setup", *["agent"] * 4, "setup", *["restored"] * 3, "agent"]
+
+
+def test_continuing_copies_the_notebook_and_leaves_the_original_alone(server, folder):
+    async def scenario(agent: Agent) -> tuple[Answer, Answer, str]:
+        await agent.start(experiment_name="origin")
+        await agent.run("a = 41\nprint('in the original')")
+        before = (folder / "notebooks" / "origin.ipynb").read_bytes()
+        first = agent.session_id
+        continued = await agent.start("start_session_continue_notebook", notebook_path="origin.ipynb")
+        value = await agent.run("a + 1")
+        assert (folder / "notebooks" / "origin.ipynb").read_bytes() == before
+        await agent.call("shutdown_session", session_id=first)
+        return continued, value, agent.notebook_path
+
+    continued, value, name = play(server, scenario, session=False)
+    assert name == "origin_continued.ipynb"
+    assert continued.payload["restoration_summary"].startswith("1 cells run again")
+    assert value.output == "42"
+    notebook = nbformat.read(folder / "notebooks" / name, 4)
+    nbformat.validate(notebook)
+    assert notebook.cells[1].outputs[0].text == "in the original\n"
+
+
+def test_a_notebook_that_is_open_is_not_resumed_twice(server):
+    async def scenario(agent: Agent) -> tuple[Answer, str]:
+        return await agent.call("start_session_resume_notebook", notebook_path=agent.notebook_path), agent.session_id
+
+    answer, session_id = play(server, scenario)
+    assert f"is open in session {session_id}" in answer.error
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["missing.ipynb", "../secret.ipynb", "/etc/passwd", "link.ipynb", "", ".", "a/b.ipynb", "x\x00.ipynb", "é" * 300],
+)
+def test_only_notebooks_of_the_folder_can_be_opened_and_no_host_path_is_shown(server, folder, path):
+    (folder / "secret.ipynb").write_text("{}")
+    link = folder / "notebooks" / "link.ipynb"
+    if not link.is_symlink():
+        link.symlink_to(folder / "secret.ipynb")
+    answer = play(server, lambda agent: agent.call("start_session_resume_notebook", notebook_path=path), session=False)
+    assert "otebook" in answer.error
+    assert str(folder) not in answer.text
+
+
+def test_a_notebook_from_elsewhere_is_resumed_without_a_journal(tmp_path):
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    cells = [
+        nbformat.v4.new_code_cell("a = 5"),
+        nbformat.v4.new_markdown_cell("text"),
+        nbformat.v4.new_code_cell("a * 2"),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebooks / "mine.ipynb")
+
+    async def scenario(agent: Agent) -> Answer:
+        await agent.start("start_session_resume_notebook", notebook_path="mine.ipynb")
+        return await agent.run("a")
+
+    with NotebookServer(NotebookConfig(tmp_path, setup_code="s = 1")) as server:
+        assert play(server, scenario, session=False).output == "5"
+    notebook = nbformat.read(notebooks / "mine.ipynb", 4)
+    nbformat.validate(notebook)
+    assert [cell.source for cell in notebook.cells] == ["s = 1", "a = 5", "text", "a * 2", "a"]
+    assert notebook.cells[3].outputs[0].data["text/plain"] == "10"
+
+
+def test_a_later_server_takes_up_a_notebook_from_its_journal(tmp_path):
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        play(server, lambda agent: agent.run("a = 'first server'"))
+
+    async def scenario(agent: Agent) -> Answer:
+        await agent.start("start_session_resume_notebook", notebook_path="notebook")
+        return await agent.run("a")
+
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        assert play(server, scenario, session=False).output == "'first server'"
+    assert [event["origin"] for event in journal_events(tmp_path, "notebook.ipynb") if "origin" in event] == [
+        "new",
+        "resumed",
+    ]
+
+
+def test_too_many_sessions_are_refused(server):
+    async def scenario(agent: Agent) -> Answer:
+        opened = [agent.session_id, *[(await agent.call("start_new_session")).payload["session_id"] for _ in range(2)]]
+        refused = await agent.call("start_new_session")
+        for session_id in opened[1:]:
+            await agent.call("shutdown_session", session_id=session_id)
+        return refused
+
+    assert "3 sessions are open" in play(server, scenario).error
+
+
+@pytest.mark.parametrize(
+    ("setup", "said"),
+    [
+        ("raise ValueError('no data')", "ValueError: no data"),
+        ("import os; os._exit(9)", "The kernel died in the setup cell"),
+    ],
+)
+def test_a_setup_cell_that_fails_is_the_infrastructure_s_failure(tmp_path, setup, said):
+    with NotebookServer(NotebookConfig(tmp_path, setup_code=setup)) as server:
+        answer = play(server, lambda agent: agent.start(), session=False)
+        assert said in answer.error
+        status = server.status()
+    assert status.infrastructure_cause == "setup_cell"
+    assert said in (status.infrastructure_error or "")
+    assert (status.kernel_deaths, status.sessions_open) == (0, 0)
+
+
+def test_a_kernel_that_does_not_come_up_is_the_infrastructure_s_failure(tmp_path):
+    with NotebookServer(NotebookConfig(tmp_path, start_timeout_s=0.05)) as server:
+        answer = play(server, lambda agent: agent.start(), session=False)
+        status = server.status()
+    assert "kernel_start" in answer.error
+    assert str(tmp_path) not in answer.text
+    assert status.infrastructure_cause == "kernel_start"
+
+
+def test_names_of_experiments_become_file_names(server):
+    async def scenario(agent: Agent) -> list[str]:
+        names = []
+        for experiment in ("../../Köln & co", "../../Köln & co", "..."):
+            answer = await agent.call("start_new_session", experiment_name=experiment)
+            names.append(answer.payload["notebook_path"])
+            await agent.call("shutdown_session", session_id=answer.payload["session_id"])
+        return names
+
+    first, second, third = play(server, scenario, session=False)
+    assert (first, second) == ("K_ln_co.ipynb", "K_ln_co_2.ipynb")
+    assert third.startswith("notebook")
+
+
+def test_closing_the_server_while_a_cell_runs_and_a_kernel_starts_ends_both(tmp_path):
+    async def scenario(agent: Agent) -> float:
+        started = await agent.start()
+        assert not started.is_error
+        running = asyncio.create_task(agent.run("print('begun', flush=True)\nimport time; time.sleep(60)"))
+        async with connected(server.endpoint.pump_argv) as other:
+            starting = asyncio.create_task(other.call("start_new_session"))
+            await asyncio.sleep(0.4)
+            begin = time.monotonic()
+            await asyncio.to_thread(server.close)
+            seconds = time.monotonic() - begin
+            for task in (running, starting):
+                task.cancel()
+            await asyncio.gather(running, starting, return_exceptions=True)
+        return seconds
+
+    server = NotebookServer(NotebookConfig(tmp_path))
+    server.start()
+    runtime = server.endpoint.socket_path.parent
+
+    async def run() -> float:
+        async with connected(server.endpoint.pump_argv) as agent:
+            return await scenario(agent)
+
+    assert asyncio.run(run()) < 10
+    assert not runtime.exists()
+    assert server.status().sessions_open == 0
+    assert server.status().kernel_deaths == 0
+    cell = nbformat.read(tmp_path / "notebooks" / "notebook.ipynb", 4).cells[0]
+    assert cell.outputs[0].text == "begun\n"
+    assert cell.metadata.scribe.status == "interrupted"

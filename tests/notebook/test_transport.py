@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.notebook.transport import MAX_LINE_BYTES
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": "init",
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+LIST = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
+
+
+@pytest.fixture(scope="module")
+def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookServer]:
+    with NotebookServer(NotebookConfig(tmp_path_factory.mktemp("attempt"))) as server:
+        yield server
+
+
+class Raw:
+    """A client that can send anything."""
+
+    def __init__(self, server: NotebookServer) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(str(server.endpoint.socket_path))
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self) -> Raw:
+        self.send(INITIALIZE)
+        assert self.receive()["id"] == "init"
+        self.send(INITIALIZED)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def send(self, message: Any) -> None:
+        self.socket.sendall(message if isinstance(message, bytes) else json.dumps(message).encode() + b"\n")
+
+    def receive(self) -> dict[str, Any]:
+        return json.loads(self.file.readline())
+
+    def assert_alive(self) -> None:
+        self.send(LIST)
+        assert len(self.receive()["result"]["tools"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("line", "request_id", "code"),
+    [
+        (b"garbage", None, -32700),
+        (b"\xff\xfe\x00", None, -32700),
+        (b'{"jsonrpc": "2.0", "id": 1', None, -32700),
+        (b"[" * 100_000, None, -32700),
+        (b"[]", None, -32600),
+        (b"42", None, -32600),
+        (b'{"jsonrpc": "2.0", "id": 7, "method": 5}', 7, -32600),
+        (b'{"id": "x", "method": "tools/call", "params": [1]}', "x", -32600),
+    ],
+)
+def test_a_line_that_is_no_message_gets_an_error_and_costs_nothing_else(plain_server, line, request_id, code):
+    with Raw(plain_server) as client:
+        client.send(line + b"\n")
+        reply = client.receive()
+        assert (reply["id"], reply["error"]["code"]) == (request_id, code)
+        client.assert_alive()
+
+
+def test_empty_lines_are_ignored(plain_server):
+    with Raw(plain_server) as client:
+        client.send(b"\n\r\n  \n")
+        client.assert_alive()
+
+
+def test_a_line_longer_than_any_message_is_refused_without_being_kept(plain_server):
+    with Raw(plain_server) as client:
+        for _ in range(MAX_LINE_BYTES // (1 << 20) + 4):
+            client.send(b"x" * (1 << 20))
+        client.send(b"\n")
+        assert client.receive()["error"]["code"] == -32700
+        client.assert_alive()
+
+
+def test_a_message_may_arrive_in_pieces_and_several_at_once(plain_server):
+    with Raw(plain_server) as client:
+        data = json.dumps(LIST).encode() + b"\n"
+        client.send(data[:10])
+        client.send(data[10:] + data + data)
+        assert [client.receive()["id"] for _ in range(3)] == ["list"] * 3
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"name": "no_such_tool"},
+        {"name": 5},
+        {},
+        {"name": "execute_code", "arguments": [1]},
+        {"name": "execute_code", "arguments": "x"},
+    ],
+)
+def test_a_call_that_makes_no_sense_is_answered(plain_server, params):
+    with Raw(plain_server) as client:
+        client.send({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params})
+        reply = client.receive()
+        assert reply["id"] == 9
+        assert "error" in reply or reply["result"]["isError"]
+        client.assert_alive()
+
+
+def test_a_client_that_vanishes_in_the_middle_of_a_message_does_not_disturb_others(plain_server):
+    with Raw(plain_server) as steady:
+        for _ in range(5):
+            with Raw(plain_server) as hasty:
+                hasty.send(b'{"jsonrpc": "2.0", "id"')
+        steady.assert_alive()
