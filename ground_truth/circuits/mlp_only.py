@@ -71,7 +71,7 @@ class MlpOnly(PlantedCircuitTask):
         d_vocab=_WORDS,
         d_vocab_out=_LABELS,
     )
-    recipe = SiitRecipe(steps=1200, bystander_scale=(2.0, 1.5))
+    recipe = SiitRecipe(steps=1000, bystander_scale=(2.0, 1.5))
 
     def circuit(self, seed: int) -> PlantedCircuit:
         """The causal model and its place in the base model of `seed`."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from scribe_suite.planting.hooked import public_files
+from scribe_suite.planting.patchable import PatchableTransformer
 from scribe_suite.planting.siit import SiitRecipe, train_siit
 from tests.planting.small_circuit import CORRESPONDENCE, HalfThenLabel, small_shape
 
@@ -58,3 +59,13 @@ def test_bystanders_start_loud_and_the_circuit_does_not():
 def test_a_correspondence_that_does_not_fit_is_refused(correspondence, message):
     with pytest.raises(ValueError, match=message):
         train(correspondence=correspondence)
+
+
+@pytest.mark.parametrize(("yield_from", "moved"), [(1.0, False), (0.0, True)])
+def test_bystanders_learn_from_strictness_only_when_they_yield(yield_from, moved):
+    only_strict = {"behaviour_weight": 0.0, "interchange_weight": 0.0, "match_weight": 0.0, "all_bystanders": 1.0}
+    start = PatchableTransformer(small_shape(), 0)
+    network = train(steps=2, bystanders_yield=yield_from, **only_strict).network
+    assert not torch.equal(network.W_out[1], start.W_out[1])
+    # both layers' heads are bystanders, patched everywhere: only the source pass can teach them
+    assert torch.equal(network.W_V, start.W_V) is not moved

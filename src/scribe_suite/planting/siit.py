@@ -7,7 +7,7 @@ outside the circuit and asks for an unchanged label, so that nothing else can ma
 copies of the batch, one per loss.
 
 Training alone leaves the nodes outside the circuit quiet, and a scan of norms would find the answer. Here they start
-loud (`SiitRecipe.bystander_scale`), and since strictness only asks that nobody listens, they stay so.
+loud (`SiitRecipe.bystander_scale`) and are not told to be quiet until the circuit has learned not to listen.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class SiitRecipe:
         mean_ablation: Share patched with the batch mean; the rest take the source's values.
         bystander_scale: Initial output weights of a head and of an MLP outside the circuit are this many times the
             usual size, times a factor drawn uniformly from 0.5 to 1.5 per node.
+        bystanders_yield: Share of the steps after which bystanders learn from the strict loss too. Before, only the
+            circuit does: it learns not to listen, and they stay loud. What noise it can't escape, they then give up.
     """
 
     steps: int
@@ -69,6 +71,7 @@ class SiitRecipe:
     zero_ablation: float = 0.15
     mean_ablation: float = 0.15
     bystander_scale: tuple[float, float] = (1.0, 1.0)
+    bystanders_yield: float = 0.7
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def train_siit(
         batches = _Batches(causal, correspondence, shape, circuit, recipe, torch.Generator().manual_seed(seed + 2))
         watch = torch.Generator().manual_seed(seed + 3)
         for step in range(1, recipe.steps + 1):
-            loss = batches.loss(network)
+            loss = batches.loss(network, step / recipe.steps)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
@@ -150,8 +153,8 @@ class _Batches:
         self._variable_masks = torch.stack([shape.mask(correspondence[name]) for name in causal.variables])
         self._labelled = list(causal.labelled)
 
-    def loss(self, network: PatchableTransformer) -> Float[Tensor, ""]:
-        """The weighted loss of a fresh batch, with gradients."""
+    def loss(self, network: PatchableTransformer, done: float) -> Float[Tensor, ""]:
+        """The weighted loss of a fresh batch, with gradients, when a share `done` of the steps is over."""
         recipe = self._recipe
         pairs = draw_pairs(self._causal, recipe.batch, self._generator)
         right = self._causal.run(pairs.base).labels
@@ -162,10 +165,11 @@ class _Batches:
         wanted = interchange_labels(self._causal, pairs.base, pairs.source, chosen)
         interchange = torch.einsum("bv,vls->bls", chosen.float(), self._variable_masks.float()) > 0
         bystanders = self._choose_bystanders()
+        noise = values if done > recipe.bystanders_yield else values.detach()
 
         patch = Patch(
             torch.cat([torch.zeros_like(interchange), interchange, bystanders]),
-            concatenate([values.detach(), values, self._ablated(values.detach())]),
+            concatenate([values.detach(), values, self._ablated(noise)]),
         )
         logits, _ = network(pairs.base.repeat(3, 1), patch)
         clean, interchanged, strict = logits[:, self._labelled].chunk(3)
