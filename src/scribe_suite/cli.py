@@ -26,6 +26,9 @@ The benchmark itself is run by pytest:
 This command does the rest."""
 
 
+_LOG_WIDTH = 120
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (2 for what the user can mend)."""
     parser = _parser()
@@ -132,7 +135,7 @@ def _show(options: argparse.Namespace) -> int:
     from scribe_suite.results.summary import coverage, family_tables, notes
 
     ledger = read_ledger(options.ledger)
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_LOG_WIDTH)
     for table in family_tables(ledger.attempts, console.width):
         console.print(table)
     for note in notes(ledger.attempts):

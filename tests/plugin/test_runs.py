@@ -31,7 +31,7 @@ def test_a_run_scores_every_provider_on_the_same_instance(suite, workers):
     assert by_provider["random"].skill < 0.8
     assert by_provider["null"].metrics == {}
     assert by_provider["null"].skill is None
-    for text in ("Circuits Tasks", "reference IoU", "random Recall", "scored 4/4, solved 2/4", "ledger: runs/"):
+    for text in ("Circuits Tasks", "IoU", "Recall", "scored 4/4, solved 2/4", "ledger: runs/"):
         assert text in run.output
     check_exports(run, suite.folder)
 

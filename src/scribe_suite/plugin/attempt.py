@@ -202,7 +202,7 @@ def finish_attempt(
         return
     score = _score(state, instance, box.answer)
     state.fields |= {
-        "metrics": dict(score.metrics),
+        "metrics": {name: score.metrics[name] for name in state.task.metrics},  # in the tables' column order
         "primary": score.primary,
         "skill": score.skill,
         "chance": score.chance,
@@ -234,7 +234,10 @@ def _unscored(transcript: Transcript, box: SubmissionBox) -> tuple[Outcome, str]
 def _score(state: AttemptState, instance: TaskInstance, answer: Answer) -> Score:
     try:
         with state.timed("scoring_s"):
-            return instance.task.score(instance, answer)
+            score = instance.task.score(instance, answer)
+        if set(score.metrics) != set(state.task.metrics):
+            raise ValueError(f"it gave {sorted(score.metrics)}, the task declares {sorted(state.task.metrics)}")
+        return score
     except Exception as error:
         raise InfrastructureError(
             "scoring_exception", f"The scorer of {state.task.id} raised {type(error).__name__}: {error}"

@@ -94,6 +94,6 @@ def _is_infrastructure(state: AttemptState) -> bool:
 
 def _publish(item: pytest.Item, state: AttemptState) -> None:
     if state.folder is not None:
-        state.fields["artifacts"] = state.folder.artifacts()
         state.folder.write_results(state.record())
+        state.fields["artifacts"] = state.folder.artifacts()
     item.user_properties.append((PROPERTY, state.record().model_dump_json()))

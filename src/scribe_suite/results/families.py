@@ -16,7 +16,7 @@ METRIC_LABELS = {
     "rve": "RVE",
     "accuracy": "Accuracy",
     "auroc": "AUROC",
-    "control_accuracy": "Control Accuracy",
+    "control_accuracy": "Control",
     "selectivity": "Selectivity",
 }
 

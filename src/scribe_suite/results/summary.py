@@ -105,7 +105,7 @@ def _family_tables(family: str, records: Sequence[AttemptRecord], width: int) ->
 
     def columns(label: str, value: Callable[[Sequence[AttemptRecord]], float | None]) -> _Columns:
         rows = tuple(tuple(_cell(value(groups[task][provider])) for provider in providers) for task in tasks)
-        return _Columns(tuple(f"{provider} {label}" for provider in providers), rows)
+        return _Columns(tuple(f"{provider}\n{label}" for provider in providers), rows)
 
     # dict.fromkeys keeps the tasks' own column order
     metrics = dict.fromkeys(metric for record in records for metric in record.metrics)
