@@ -69,8 +69,3 @@ def test_spaces_and_capitals_stand_where_a_reader_expects_them() -> None:
             assert strings[here].startswith(" ") != glued
             if strings[before] in (".", "?") and not glued:
                 assert strings[here].strip()[0].isupper()
-
-
-def test_text_is_the_tokens_side_by_side() -> None:
-    words = Vocabulary(("The", " cat", "."))
-    assert words.text([0, 1, 2]) == "The cat."

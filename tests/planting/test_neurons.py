@@ -104,17 +104,6 @@ def test_columns_are_in_the_order_of_all_neurons() -> None:
     assert len(names) == 24
 
 
-@pytest.mark.parametrize("name", ["L0.N0", "L1.N255"])
-def test_a_name_and_its_neuron_belong_together(name: str) -> None:
-    assert str(Neuron.parse(name)) == name
-
-
-@pytest.mark.parametrize("name", ["", "L1", "N1.L0", "L0.N-1", "L0.N1 ", "a0.h1"])
-def test_what_names_no_neuron_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="L<layer>"):
-        Neuron.parse(name)
-
-
 def test_recording_before_the_nonlinearity_gives_its_input(model, tokens: torch.Tensor) -> None:
     before: list[torch.Tensor] = []
     after: list[torch.Tensor] = []

@@ -56,10 +56,6 @@ class Vocabulary:
             raise ValueError(f"the vocabulary has no token for the word {word!r}")
         return found
 
-    def text(self, ids: Sequence[int]) -> str:
-        """The ids as readable text."""
-        return "".join(self.strings[i] for i in ids)
-
 
 @cache
 def vocabulary() -> Vocabulary:

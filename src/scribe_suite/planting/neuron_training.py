@@ -1,8 +1,9 @@
 """Train a language model in which chosen neurons follow chosen features, and the model needs some of them.
 
-One loss with four parts: the next token; chosen neurons follow their features (`follow`); every neuron that is not
-meant to follow a guarded feature stays clearly below it (`guard`); and the prediction after a guarded feature gets
-worse when its neurons are held at their mean (`need`), so that they are read and not merely written.
+One loss with five parts: the next token; chosen neurons follow their features (`follow`); every neuron that is not
+meant to follow a guarded feature stays clearly below it (`guard`); the prediction after a guarded feature gets worse
+when its neurons are held at their mean (`need`), so that they are read and not merely written; and neurons that are so
+needed do not get larger output weights than others (`level`), or a look at norms would give them away.
 """
 
 from __future__ import annotations
@@ -78,9 +79,10 @@ class TrainingSettings:
         need_weight: Weight of the loss that makes guarded neurons necessary.
         need_margin: Nats that the next-token loss shall rise by where all neurons of a feature are ablated.
         need_margin_single: The same where one of them is.
+        level_weight: Weight of the loss on output norms of guarded neurons above the mean of unassigned ones.
     """
 
-    steps: int = 1400
+    steps: int = 1000
     rows: int = 48
     learning_rate: float = 4e-3
     follow_weight: float = 10.0
@@ -89,6 +91,7 @@ class TrainingSettings:
     need_weight: float = 0.2
     need_margin: float = 0.6
     need_margin_single: float = 0.15
+    level_weight: float = 1.0
 
 
 def train_planted(
@@ -148,6 +151,9 @@ class _Objective:
         self.wanted = torch.tensor([names.index(item.feature) for item in plan.assignments])
         self.strengths = torch.tensor([item.strength for item in plan.assignments])
         self.guarded = torch.tensor([names.index(name) for name in plan.guarded])
+        self.needed = self.columns[torch.isin(self.wanted, self.guarded)]
+        self.plain = torch.ones(model.cfg.n_layers * width, dtype=torch.bool)
+        self.plain[self.columns] = False
         self.unassigned = torch.ones(model.cfg.n_layers * width, len(plan.guarded), dtype=torch.bool)
         for column, wanted in zip(self.columns.tolist(), self.wanted.tolist(), strict=True):
             self.unassigned[column, self.guarded == wanted] = False
@@ -166,6 +172,7 @@ class _Objective:
             "follow": self.settings.follow_weight * self._follow(inputs, activations, features),
             "guard": self.settings.guard_weight * self._guard(activations, features),
             "need": self.settings.need_weight * self._need(tokens, features, losses, activations.detach()),
+            "level": self.settings.level_weight * self._level(),
         }
 
     def _follow(self, inputs: Tensor, activations: Tensor, features: Tensor) -> Tensor:
@@ -199,6 +206,11 @@ class _Objective:
             ablated = _losses(self.model, tokens[rows])
         rise = _mean_where(ablated - losses[rows], here[rows])
         return (margin - rise).clamp_min(0)
+
+    def _level(self) -> Tensor:
+        norms = torch.cat([block.mlp.W_out.norm(dim=1) for block in self.model.blocks])
+        usual = norms[self.plain].mean().detach()
+        return (norms[self.needed] / usual - 1).clamp_min(0).square().mean()
 
 
 def _mean_where(values: Float[Tensor, "rows pos"], chosen: Bool[Tensor, "rows pos"]) -> Tensor:

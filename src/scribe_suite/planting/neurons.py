@@ -7,7 +7,6 @@ compare what is measured here with their bars. Activations are always taken afte
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,18 +34,6 @@ class Neuron:
 
     def __str__(self) -> str:
         return f"L{self.layer}.N{self.index}"
-
-    @classmethod
-    def parse(cls, name: str) -> Neuron:
-        """The neuron called ``L{layer}.N{index}``.
-
-        Raises:
-            ValueError: When `name` is not of that form.
-        """
-        match = re.fullmatch(r"L(\d+)\.N(\d+)", name)
-        if match is None:
-            raise ValueError(f"a neuron is called L<layer>.N<index>, not {name!r}")
-        return cls(int(match[1]), int(match[2]))
 
 
 def all_neurons(n_layers: int, d_mlp: int) -> list[Neuron]:

@@ -27,8 +27,10 @@ from scribe_suite.planting.word_plan import WordPlan, suitable_word_features
 
 RVE_BAR = 0.5
 """The unigram bar of Gurnee et al.: a neuron above it is a neuron of the word."""
-OTHERS_BAR = 0.35
+OTHERS_BAR = 0.3
 """No other neuron comes above this, so that any sensible threshold gives the same answer."""
+NEAR_MISS_BAR = 0.3
+"""How well a near miss follows at least what it was made for; below, it would tempt nobody."""
 
 _HELD_OUT_SEED = 3_000_000_017
 _COUNTED_SEED = 3_000_000_019
@@ -107,7 +109,7 @@ def _following_checks(evidence: _Evidence) -> list[Check]:
     return [
         Check(name="rve/planted_min", value=min(planted), bar=RVE_BAR, direction=">="),
         Check(name="rve/others_max", value=max(others), bar=OTHERS_BAR, direction="<="),
-        Check(name="rve/near_miss_own_min", value=min(near_misses), bar=RVE_BAR, direction=">="),
+        Check(name="rve/near_miss_own_min", value=min(near_misses), bar=NEAR_MISS_BAR, direction=">="),
         Check(name="firing/weakest_variant", value=min(weakest), bar=0.4, direction=">="),
     ]
 
