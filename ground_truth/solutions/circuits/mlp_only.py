@@ -71,7 +71,8 @@ axes.set_yticks(range(n_layers), [f"layer {layer}" for layer in range(n_layers)]
 axes.set_title("accuracy lost by resampling")
 for layer in range(n_layers):
     for column in range(n_heads + 1):
-        axes.text(column, layer, f"{grid[layer, column]:.2f}", ha="center", va="center", color="white")
+        ink = "black" if grid[layer, column] > grid.max() / 2 else "white"
+        axes.text(column, layer, f"{grid[layer, column]:.2f}", ha="center", va="center", color=ink)
 figure.colorbar(image)
 plt.show()
 
