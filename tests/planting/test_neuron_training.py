@@ -87,6 +87,13 @@ def test_the_model_needs_the_guarded_neurons_where_their_feature_holds(trained: 
     assert rise[~after_three].abs().mean() < 0.1
 
 
+def test_needed_neurons_are_not_given_away_by_their_output_weights(trained: ModelWeights) -> None:
+    norms = torch.cat([trained.state[f"blocks.{layer}.mlp.W_out"].norm(dim=1) for layer in range(2)])
+    needed = [5, 16 + 9]
+    others = [i for i in range(32) if i not in (*needed, 16 + 2)]
+    assert (norms[needed] <= 1.2 * norms[others].mean()).all()
+
+
 def test_training_is_deterministic_and_reports_its_progress() -> None:
     seen: list[float] = []
     settings = TrainingSettings(steps=3, rows=4)

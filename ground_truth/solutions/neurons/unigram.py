@@ -57,7 +57,7 @@ for i in order[:12]:
 
 # %%
 null_best = []
-for seed in range(3):
+for seed in range(2):
     torch.manual_seed(seed)
     twin = HookedTransformer(config)
     null_best.append(explained(activations_of(twin), is_word).max().item())
