@@ -72,16 +72,22 @@ async def connected(argv: Sequence[str]) -> AsyncIterator[Agent]:
         yield Agent(client)
 
 
-def play(server: NotebookServer, scenario: Callable[[Agent], Awaitable[Result]], session: bool = True) -> Result:
-    """Run a scenario with an agent connected through the pump, usually with a new session."""
+def play(
+    server: NotebookServer,
+    scenario: Callable[[Agent], Awaitable[Result]],
+    session: bool = True,
+    session_id: str = "",
+) -> Result:
+    """Run a scenario with an agent connected through the pump: in a session of its own, in a given one, or in none."""
 
     async def run() -> Result:
         async with asyncio.timeout(60), connected(server.endpoint.pump_argv) as agent:
-            if session:
+            agent.session_id = session_id
+            if session and not session_id:
                 started = await agent.start()
                 assert not started.is_error, started.text
             result = await scenario(agent)
-            if agent.session_id:
+            if agent.session_id != session_id:
                 await agent.call("shutdown_session", session_id=agent.session_id)
             return result
 

@@ -45,14 +45,14 @@ def test_a_tensor_is_submitted_as_numbers(tmp_path):
     assert texts == ['{"t": [1.0, 1.0], "s": 3}']
 
 
-def test_a_refused_answer_is_an_error_with_the_judge_s_message_and_may_be_submitted_again(server):
+def test_a_refused_answer_is_an_error_with_the_judge_s_message_and_may_be_submitted_again(server, shared):
     async def scenario(agent: Agent) -> tuple[Answer, Answer]:
         await agent.run("answer = 'refuse me'")
         refused = await agent.submit()
         await agent.run("answer = 'better'")
         return refused, await agent.submit()
 
-    refused, accepted = play(server, scenario)
+    refused, accepted = play(server, scenario, session_id=shared)
     assert (refused.is_error, refused.payload["accepted"], refused.payload["message"]) == (True, False, "noted")
     assert accepted.payload["accepted"]
 
@@ -90,14 +90,14 @@ def test_shadowed_builtins_do_not_matter(server):
         ("import numpy\nanswer = numpy.zeros((5000, 5000))", "answer", "8,388,608 bytes"),
     ],
 )
-def test_what_cannot_be_submitted_is_explained(server, submitted, code, variable, said):
+def test_what_cannot_be_submitted_is_explained(server, shared, submitted, code, variable, said):
     count = len(submitted)
 
     async def scenario(agent: Agent) -> Answer:
-        await agent.run(code)
+        await agent.run(f"globals().pop('answer', None)\n{code}")
         return await agent.submit(variable)
 
-    assert said in play(server, scenario).error
+    assert said in play(server, scenario, session_id=shared).error
     assert len(submitted) == count
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
 from scribe_suite.notebook import kernel as kernel_module
 from scribe_suite.notebook.config import NotebookConfig
@@ -34,42 +34,41 @@ def test_an_output_too_large_for_a_message_ends_the_kernel_with_a_reason(tmp_pat
     assert (status.kernel_deaths, status.infrastructure_error) == (1, None)
 
 
-@pytest.mark.parametrize(
-    "messages",
-    [
-        "send('stream', {'name': 'stdout', 'text': {'a': [1]}})",
-        "send('stream', ['no', 'dict'])",
-        "send('display_data', {'data': {'image/png': 'AAAA', 'text/plain': 5}})",
-        "send('error', {'ename': None, 'traceback': 7})",
-        "send('update_display_data', {'data': {}, 'transient': {'display_id': {}}})",
-        "send('status', {'execution_state': ['idle']})",
-        "send('x' * 1000, {})",
-        "kernel.iopub_socket.send_multipart([b'kernel', b'<IDS|MSG>', b'bad signature', b'{}', b'{}', b'{}', b'{}'])",
-        "kernel.iopub_socket.send_multipart([b'garbage'])",
-        "kernel.session.send(kernel.iopub_socket, 'stream', {'text': 'x'}, parent={'msg_id': {'a': 1}, 'header': 3})",
-    ],
-)
-def test_made_up_messages_cost_at_most_the_output(server, messages):
-    async def scenario(agent: Agent) -> tuple[Answer, Answer]:
-        return await agent.run(f"{SEND}\n{messages}"), await agent.run("1 + 1")
+MADE_UP = [
+    "send('stream', {'name': 'stdout', 'text': {'a': [1]}})",
+    "send('stream', ['no', 'dict'])",
+    "send('display_data', {'data': {'image/png': 'AAAA', 'text/plain': 5}})",
+    "send('error', {'ename': None, 'traceback': 7})",
+    "send('update_display_data', {'data': {}, 'transient': {'display_id': {}}})",
+    "send('status', {'execution_state': ['idle']})",
+    "send('x' * 1000, {})",
+    "kernel.iopub_socket.send_multipart([b'kernel', b'<IDS|MSG>', b'bad signature', b'{}', b'{}', b'{}', b'{}'])",
+    "kernel.iopub_socket.send_multipart([b'garbage'])",
+    "kernel.session.send(kernel.iopub_socket, 'stream', {'text': 'x'}, parent={'msg_id': {'a': 1}, 'header': 3})",
+]
 
-    _forged, after = play(server, scenario)
-    assert after.output == "2"
+
+def test_made_up_messages_cost_at_most_the_output(server, shared):
+    async def scenario(agent: Agent) -> list[Answer]:
+        for messages in MADE_UP:
+            await agent.run(f"{SEND}\n{messages}")
+        return [await agent.run("1 + 1")]
+
+    assert play(server, scenario, session_id=shared)[0].output == "2"
     assert server.status().infrastructure_error is None
 
 
-def test_a_cell_cannot_claim_to_be_done_while_it_runs_on(server):
+def test_a_cell_cannot_claim_to_be_done_while_it_runs_on(server, shared):
     code = f"{SEND}\nimport time\nsend('status', {{'execution_state': 'idle'}})\ntime.sleep(0.5)\nprint('really done')"
-    answer = play(server, lambda agent: agent.run(code))
-    assert answer.output == "really done"
+    assert play(server, lambda agent: agent.run(code), session_id=shared).output == "really done"
 
 
-def test_a_thousand_flushes_and_displays_arrive_complete(server):
+def test_a_thousand_flushes_and_displays_arrive_complete(server, shared):
     async def scenario(agent: Agent) -> tuple[Answer, Answer]:
         flushed = await agent.run("for n in range(1000): print(n, flush=True)")
         return flushed, await agent.run("from IPython.display import display\nfor n in range(400): display(n)\n'end'")
 
-    flushed, displayed = play(server, scenario)
+    flushed, displayed = play(server, scenario, session_id=shared)
     assert flushed.output.split("\n") == [str(number) for number in range(1000)]
     assert displayed.payload["outputs"][0]["content"] == "0"
     assert displayed.payload["outputs"][-1]["content"] == "'end'"
@@ -81,8 +80,6 @@ def test_a_death_between_cells_is_noticed_and_counted(server):
     async def scenario(agent: Agent) -> Answer:
         code = "import os, threading, time\nthreading.Thread(target=lambda: (time.sleep(0.3), os._exit(4))).start()"
         await agent.run(code)
-        import asyncio
-
         await asyncio.sleep(1)
         return await agent.run("1")
 

@@ -65,12 +65,18 @@ def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         (folder / "notebooks" / "other.ipynb").write_text("{}")
         (folder / "notebooks").chmod(0o777)
         with NotebookServer(NotebookConfig(folder, isolation="strict")) as server:
+            play(server, lambda agent: agent.call("start_new_session"), session=False)
             yield server
+
+
+def inside(server: NotebookServer, code: str) -> Answer:
+    """Run code in the server's first kernel."""
+    return play(server, lambda agent: agent.run(code), session_id="s1")
 
 
 def outcome(server: NotebookServer, action: str) -> tuple[str, str]:
     """Whether an action was allowed inside a kernel, and what it gave or raised."""
-    answer = play(server, lambda agent: agent.run(f"{TRY}\nprint(*attempt(lambda: {action}), sep='|')"))
+    answer = inside(server, f"{TRY}\nprint(*attempt(lambda: {action}), sep='|')")
     verdict, _, detail = answer.output.partition("|")
     return verdict, detail
 
@@ -100,7 +106,7 @@ def test_what_lies_outside_cannot_be_read_or_written(isolated, tmp_path):
         "reach for the system request key": "open('/proc/sysrq-trigger', 'a')",
     }
     lines = "\n".join(f"print({name!r}, *attempt(lambda: {action}), sep='|')" for name, action in checks.items())
-    answer = play(isolated, lambda agent: agent.run(f"{TRY}\n{lines}"))
+    answer = inside(isolated, f"{TRY}\n{lines}")
     results = [line.split("|") for line in answer.output.splitlines()]
     assert len(results) == len(checks)
     assert [result for result in results if result[1] != "denied"] == []
@@ -125,7 +131,7 @@ for pid in filter(str.isdigit, os.listdir('/proc')):
 print('PATH' in seen, 'canary' in seen)
 """
     assert os.environ["SCRIBE_CANARY"]
-    assert play(isolated, lambda agent: agent.run(code)).output == "True False"
+    assert inside(isolated, code).output == "True False"
 
 
 def test_there_is_no_network(isolated):
@@ -164,7 +170,7 @@ def test_processes_outside_can_be_neither_seen_nor_signalled(isolated):
 def test_privileges_cannot_be_gained(isolated):
     wanted = ("CapEff", "CapBnd", "NoNewPrivs")
     code = f"print([line.split()[1] for line in open('/proc/self/status') if line.startswith({wanted})])"
-    assert play(isolated, lambda agent: agent.run(code)).output == "['0000000000000000', '0000000000000000', '1']"
+    assert inside(isolated, code).output == "['0000000000000000', '0000000000000000', '1']"
     assert outcome(isolated, "os.setuid(0)")[0] == "denied"
     assert outcome(isolated, "call(165, b'none', b'/tmp', b'tmpfs', 0, 0)")[0] == "denied"
     assert outcome(isolated, "os.mknod('/work/disk', 0o60600, os.makedev(254, 0))")[0] == "denied"
@@ -178,9 +184,9 @@ def test_the_journal_cannot_be_forged_through_a_link_in_the_working_folder(isola
             f"import os\nos.symlink({str(target)!r}, '/work/out')\nopen('/work/out', 'w').write('forged')"
         )
 
-    answer = play(isolated, scenario)
+    answer = play(isolated, scenario, session_id="s1")
     assert answer.payload["outputs"][0]["name"] == "FileNotFoundError"
-    assert "forged" not in target.read_text().replace("write('forged')", "")
+    assert [json.loads(line)["event"] for line in target.read_text().splitlines()][:2] == ["journal", "session_started"]
 
 
 def test_tmp_is_bounded(isolated):

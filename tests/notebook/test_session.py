@@ -14,12 +14,12 @@ from scribe_suite.notebook.server import NotebookServer
 from .agent import Agent, Answer, connected, journal_events, play
 
 
-def test_a_cell_returns_its_text_and_the_value_of_its_last_expression(server):
+def test_a_cell_returns_its_text_and_the_value_of_its_last_expression(server, shared):
     async def scenario(agent: Agent) -> Answer:
         await agent.run("x = 20")
         return await agent.run("print('hello')\nx + 1")
 
-    payload = play(server, scenario).payload
+    payload = play(server, scenario, session_id=shared).payload
     assert payload["status"] == "ok"
     assert payload["outputs"] == [{"type": "text", "content": "hello"}, {"type": "result", "content": "21"}]
 
@@ -42,11 +42,11 @@ def test_the_setup_cell_cannot_be_edited(server):
     assert "setup cell" in play(server, scenario).error
 
 
-def test_an_exception_is_a_result_with_a_traceback_free_of_terminal_codes(server):
+def test_an_exception_is_a_result_with_a_traceback_free_of_terminal_codes(server, shared):
     async def scenario(agent: Agent) -> Answer:
         return await agent.run("def f():\n    return 1 / 0\nprint('\\x1b[31mred\\x1b[0m')\nf()")
 
-    answer = play(server, scenario)
+    answer = play(server, scenario, session_id=shared)
     assert not answer.is_error
     assert answer.payload["status"] == "error"
     text, error = answer.payload["outputs"]
@@ -57,13 +57,13 @@ def test_an_exception_is_a_result_with_a_traceback_free_of_terminal_codes(server
     assert "\x1b" not in answer.text
 
 
-def test_a_figure_arrives_as_a_png_of_at_most_1024_pixels(server):
+def test_a_figure_arrives_as_a_png_of_at_most_1024_pixels(server, shared):
     async def scenario(agent: Agent) -> Answer:
         return await agent.run(
             "import matplotlib.pyplot as plt\nplt.figure(figsize=(30, 10), dpi=100)\nplt.plot([1, 2])\nplt.show()"
         )
 
-    answer = play(server, scenario)
+    answer = play(server, scenario, session_id=shared)
     (data,) = answer.images
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == "PNG"
@@ -137,16 +137,16 @@ def test_two_sessions_run_side_by_side_and_share_nothing(server):
     assert max(begin for begin, _ in spans) < min(end for _, end in spans)
 
 
-def test_calls_of_one_session_queue_up_in_order(server):
+def test_calls_of_one_session_queue_up_in_order(server, shared):
     async def scenario(agent: Agent) -> list[Answer]:
         await agent.run("seen = []")
         await asyncio.gather(*(agent.run(f"import time; time.sleep(0.05); seen.append({n})") for n in range(5)))
         return [await agent.run("seen == sorted(seen), len(seen)")]
 
-    assert play(server, scenario)[0].output == "(True, 5)"
+    assert play(server, scenario, session_id=shared)[0].output == "(True, 5)"
 
 
-def test_interrupt_stops_a_running_cell_from_another_connection_and_the_session_lives_on(server):
+def test_interrupt_stops_a_running_cell_from_another_connection_and_the_session_lives_on(server, shared):
     async def scenario(agent: Agent) -> tuple[Answer, Answer, Answer]:
         await agent.run("kept = 7")
         running = asyncio.create_task(agent.run("import time\nprint('in')\nwhile True:\n    time.sleep(0.01)"))
@@ -155,18 +155,18 @@ def test_interrupt_stops_a_running_cell_from_another_connection_and_the_session_
             interrupted = await other.call("interrupt", session_id=agent.session_id)
         return await running, interrupted, await agent.run("kept")
 
-    stopped, interrupted, after = play(server, scenario)
+    stopped, interrupted, after = play(server, scenario, session_id=shared)
     assert stopped.payload["status"] == "interrupted"
     assert stopped.payload["outputs"][1]["name"] == "KeyboardInterrupt"
     assert "was interrupted" in interrupted.payload["message"]
     assert after.output == "7"
 
 
-def test_interrupt_without_a_running_cell_says_so(server):
+def test_interrupt_without_a_running_cell_says_so(server, shared):
     async def scenario(agent: Agent) -> Answer:
         return await agent.call("interrupt", session_id=agent.session_id)
 
-    assert play(server, scenario).payload["message"] == "Nothing was running."
+    assert play(server, scenario, session_id=shared).payload["message"] == "Nothing was running."
 
 
 def test_a_client_that_goes_away_does_not_lose_the_cell(server, folder):
@@ -236,8 +236,8 @@ def test_memory_beyond_the_limit_is_an_exception_in_the_cell(tmp_path):
     assert answer.payload["outputs"][0]["name"] == "MemoryError"
 
 
-def test_input_is_refused_instead_of_waiting_for_ever(server):
-    answer = play(server, lambda agent: agent.run("input('? ')"))
+def test_input_is_refused_instead_of_waiting_for_ever(server, shared):
+    answer = play(server, lambda agent: agent.run("input('? ')"), session_id=shared)
     assert answer.payload["outputs"][0]["name"] == "StdinNotImplementedError"
 
 

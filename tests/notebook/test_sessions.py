@@ -117,13 +117,13 @@ def test_a_later_server_takes_up_a_notebook_from_its_journal(tmp_path):
 
 def test_too_many_sessions_are_refused(server):
     async def scenario(agent: Agent) -> Answer:
-        opened = [agent.session_id, *[(await agent.call("start_new_session")).payload["session_id"] for _ in range(2)]]
+        opened = [agent.session_id, *[(await agent.call("start_new_session")).payload["session_id"] for _ in range(3)]]
         refused = await agent.call("start_new_session")
         for session_id in opened[1:]:
             await agent.call("shutdown_session", session_id=session_id)
         return refused
 
-    assert "3 sessions are open" in play(server, scenario).error
+    assert "4 sessions are open" in play(server, scenario).error
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ the user sees.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -316,7 +317,8 @@ def short_temporary_folder() -> Path:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder that a kernel may have filled: unreadable parts and any depth included."""
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):  # rmtree recurses, rm does not
+        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):  # they don't recurse
             subprocess.run([*command, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)

@@ -7,6 +7,8 @@ die with it. Journals and notebooks stay.
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 import sys
 import tempfile
 import threading
@@ -33,10 +35,14 @@ from scribe_suite.notebook.sessions import SessionTable
 from scribe_suite.notebook.tools import NotebookTools, describe_tools
 from scribe_suite.notebook.transport import serve_connection
 
+logger = logging.getLogger(__name__)
+
 INSTRUCTIONS = (
     "A Jupyter notebook. Call start_new_session first; it returns the session_id that the other tools need. Run code "
     "with execute_code; variables stay between cells. Put your answer into a variable and call submit_answer."
 )
+#: Seconds at closing in which replies to interrupted calls can leave.
+SETTLE_S = 0.02
 #: Messages waiting to be read from a kernel before it has to drop some.
 RECEIVE_QUEUE = 20_000
 
@@ -142,29 +148,68 @@ class NotebookServer:
         table = SessionTable(self._config, self._counters.tier, runtime, context, self._counters)
         tools = NotebookTools(table, self._config, self._counters, self._on_submit)
         mcp_server = _mcp_server(tools)
-        connections: set[asyncio.Task[None]] = set()
+        connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            connections.add(task)
-            try:
-                await serve_connection(mcp_server, reader, writer)
-            finally:
-                connections.discard(task)
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(serve_connection(mcp_server, reader, writer))
+            connections[task] = writer
+            task.add_done_callback(connections.pop)
 
-        listener = await asyncio.start_unix_server(connected, path=self._endpoint.socket_path)
-        self._endpoint.socket_path.chmod(0o600)
+        listener = _listen(self._endpoint.socket_path)
+        accepting = asyncio.create_task(_accept(listener, connected))
         self._ready.set()
         try:
             await self._stop.wait()
         finally:
+            accepting.cancel()
+            await asyncio.gather(accepting, return_exceptions=True)
             listener.close()
             await table.close()
-            for task in connections:
-                task.cancel()
-            await asyncio.gather(*connections, return_exceptions=True)
+            await asyncio.sleep(SETTLE_S)
+            await _disconnect(connections)
             context.destroy(linger=0)
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(64)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+async def _accept(
+    listener: socket.socket, connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
+) -> None:
+    """Accept connections; asyncio's own servers lose one that comes while they are being closed."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, _ = await loop.sock_accept(listener)
+        except OSError as error:
+            logger.warning("a connection could not be accepted: %s", error)
+            await asyncio.sleep(0.1)
+            continue
+        try:
+            connected(*await asyncio.open_unix_connection(sock=connection))
+        except BaseException:
+            connection.close()
+            raise
+
+
+async def _disconnect(connections: dict[asyncio.Task[None], asyncio.StreamWriter]) -> None:
+    open_ones = dict(connections)
+    for task in open_ones:
+        task.cancel()
+    await asyncio.gather(*open_ones, return_exceptions=True)
+    for writer in open_ones.values():
+        writer.transport.abort()
+    await asyncio.sleep(0)  # transports close their sockets in a callback
 
 
 def _zmq_context() -> zmq.asyncio.Context:
