@@ -77,6 +77,30 @@ def test_only_notebooks_of_the_folder_can_be_opened_and_no_host_path_is_shown(se
     assert str(folder) not in answer.text
 
 
+def test_a_notebook_that_is_just_being_resumed_is_not_resumed_again(server):
+    async def scenario(agent: Agent) -> list[Answer]:
+        await agent.call("shutdown_session", session_id=agent.session_id)
+        calls = (agent.call("start_session_resume_notebook", notebook_path=agent.notebook_path) for _ in range(2))
+        answers = await asyncio.gather(*calls)
+        agent.session_id = next(answer.payload["session_id"] for answer in answers if not answer.is_error)
+        return list(answers)
+
+    (refused,) = (answer for answer in play(server, scenario) if answer.is_error)
+    assert "just being started" in refused.error
+
+
+def test_a_notebook_over_its_size_goes_on_with_little_of_each_cell(tmp_path):
+    async def scenario(agent: Agent) -> Answer:
+        await agent.run("print('x' * 50_000)")
+        return await agent.run("print('y' * 50_000)")
+
+    with NotebookServer(NotebookConfig(tmp_path, notebook_output_limit=20_000)) as server:
+        assert play(server, scenario).payload["status"] == "ok"
+    first, second = nbformat.read(tmp_path / "notebooks" / "notebook.ipynb", 4).cells
+    assert 19_000 < len(first.outputs[0].text) < 21_000
+    assert 1_900 < len(second.outputs[0].text) < 2_200
+
+
 def test_a_notebook_from_elsewhere_is_resumed_without_a_journal(tmp_path):
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()

@@ -28,7 +28,7 @@ MAX_IMAGES = 8
 #: Entries shown of one cell; the middle is left out beyond that.
 MAX_ENTRIES = 60
 #: Pixels an image may have before it is scaled; a small file can unpack to any size.
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 40_000_000
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _TYPES = {"execute_result": "result", "display_data": "display"}

@@ -31,6 +31,8 @@ class NotebookConfig:
         agent_text_limit: Characters of text one tool result may have.
         cell_text_limit: Characters of text that journal and notebook keep of one run of a cell.
         cell_image_limit_bytes: Base64 bytes of images that journal and notebook keep of one run of a cell.
+        notebook_output_limit: Characters, images included, that journal and notebook keep of all runs of all cells;
+            past that they keep very little of each.
         answer_limit_bytes: Bytes of JSON an answer may have.
     """
 
@@ -47,6 +49,7 @@ class NotebookConfig:
     agent_text_limit: int = 39_000
     cell_text_limit: int = 1_000_000
     cell_image_limit_bytes: int = 16 << 20
+    notebook_output_limit: int = 256 << 20
     answer_limit_bytes: int = 8 << 20
 
     def __post_init__(self) -> None:

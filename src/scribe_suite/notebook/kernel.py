@@ -49,6 +49,13 @@ class MessageSink(Protocol):
         """Take one message."""
 
 
+class Discard:
+    """A sink for code whose outputs are of no interest."""
+
+    def message(self, kind: str, content: object) -> None:
+        """Ignore it."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """How a run ended.
@@ -232,7 +239,7 @@ class Kernel:
         """Ask for kernel_info until the answer comes on both channels: then IOPub is subscribed."""
         loop = asyncio.get_running_loop()
         while True:
-            run = _Run(_Nothing(), loop.create_future())
+            run = _Run(Discard(), loop.create_future())
             message_id = self._client.kernel_info()
             self._runs[message_id] = run
             try:
@@ -320,11 +327,6 @@ class Kernel:
         if not self.died.done():
             self.died.set_result(detail)
         _kill(self._process, self._slot)
-
-
-class _Nothing:
-    def message(self, kind: str, content: object) -> None:
-        """Ignore it."""
 
 
 def _reply(content: dict[str, Any], timed_out: bool, interrupted: bool) -> Reply:

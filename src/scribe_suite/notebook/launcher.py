@@ -259,7 +259,8 @@ def main() -> None:
     """Read the specification and become the kernel, or the outermost of its three processes."""
     spec = json.load(sys.stdin)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    die_with_parent(spec["parent"])
+    if sys.platform == "linux":
+        die_with_parent(spec["parent"])
     guarded(run_outer if spec["namespaces"] else become_kernel, spec)
 
 

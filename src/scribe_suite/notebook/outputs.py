@@ -31,6 +31,12 @@ def clean_text(value: object) -> str:
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
+def output_size(output: Output) -> int:
+    """Characters of an output's text and data."""
+    data = sum(map(len, output.get("data", {}).values()))
+    return data + len(output.get("text", "")) + sum(map(len, output.get("traceback", ())))
+
+
 class OutputRecorder:
     """Collects the outputs of one run of one cell and passes them on as notebook outputs.
 
@@ -122,8 +128,7 @@ class OutputRecorder:
             self._emit(output)
             return
         images = sum(len(data) for kind, data in output.get("data", {}).items() if kind.startswith("image/"))
-        text = sum(len(data) for kind, data in output.get("data", {}).items() if not kind.startswith("image/"))
-        text += sum(len(line) for line in output.get("traceback", ()))
+        text = output_size(output) - images
         self._outputs_left -= 1
         if output["output_type"] == "error" and self._errors_left > 0:
             self._errors_left -= 1

@@ -52,10 +52,13 @@ class IsolationTier:
     Attributes:
         name: ``namespaces`` or ``none``.
         reasons: Why it is not a better tier; empty for the best.
+        own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one), rather than being
+            the harness's user in a user namespace.
     """
 
     name: Literal["namespaces", "none"]
     reasons: tuple[str, ...] = ()
+    own_uid: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,9 +269,9 @@ def probe_isolation(requested: Isolation) -> IsolationTier:
     """
     if requested == "none":
         return IsolationTier("none", ("isolation none was asked for",))
-    reason = _namespaces_fail()
-    if reason is None:
-        return IsolationTier("namespaces")
+    tier, reason = _best_tier()
+    if tier is not None:
+        return tier
     if requested == "strict":
         raise InfrastructureError(
             "isolation_unavailable",
@@ -279,18 +282,30 @@ def probe_isolation(requested: Isolation) -> IsolationTier:
 
 
 @functools.cache
-def _namespaces_fail() -> str | None:
-    """Why the tier ``namespaces`` does not work, or None when it does."""
+def _best_tier() -> tuple[IsolationTier | None, str]:
+    """The best kind of namespaces that works here, or None and why none does."""
     if sys.platform != "linux":
-        return f"namespaces need Linux, this is {sys.platform}"
+        return None, f"namespaces need Linux, this is {sys.platform}"
     base = Path(sys.base_prefix).resolve()
     if any(base.is_relative_to(place) for place in RESERVED):
-        return f"the base Python lies in {base}, where the sandbox keeps its own folders"
+        return None, f"the base Python lies in {base}, where the sandbox keeps its own folders"
+    reason = ""
+    uids = [None] if private_uid() is None else [private_uid(), None]
+    for uid in uids:  # root in a container may lack the capability for the first and be allowed the second
+        tier = IsolationTier("namespaces", own_uid=uid is not None)
+        reason = _try_namespaces(tier, uid) or ""
+        if not reason:
+            return tier, ""
+    return None, reason
+
+
+def _try_namespaces(tier: IsolationTier, uid: int | None) -> str | None:
+    """Start Python isolated and let it look around; what failed, or None."""
     folder = Path(tempfile.mkdtemp(prefix="scribe-probe-", dir=short_temporary_folder()))
     try:
         work = folder / "work"
         work.mkdir(mode=0o700)
-        slot = Slot.create(IsolationTier("namespaces"), folder / "slot", work, private_uid())
+        slot = Slot.create(tier, folder / "slot", work, uid)
         slot.give(work)
         process = launch(slot, ["-c", _PROBE], folder / "log", None, 1 << 20)
         try:

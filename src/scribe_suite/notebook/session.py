@@ -22,8 +22,8 @@ from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.document import NOT_RESTORED, Cell, CellKind, CellStatus, Document, NotebookFile
 from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import Journal
-from scribe_suite.notebook.kernel import Kernel
-from scribe_suite.notebook.outputs import Output, OutputRecorder
+from scribe_suite.notebook.kernel import Discard, Kernel
+from scribe_suite.notebook.outputs import Output, OutputRecorder, output_size
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 
 _Result = TypeVar("_Result")
@@ -32,6 +32,8 @@ _Result = TypeVar("_Result")
 FLUSH_S = 0.5
 #: Seconds that reading an answer may take, when a cell may take longer.
 ANSWER_TIMEOUT_S = 60.0
+#: Characters kept of a run when the notebook as a whole is over its limit.
+MIN_CELL_TEXT = 2000
 #: Bytes of an answer that the journal quotes; of a larger one it has the checksum.
 QUOTED_ANSWER_BYTES = 1 << 20
 
@@ -46,6 +48,7 @@ class NotebookState:
         journal: Its journal.
         file: Its ``.ipynb`` file.
         work: Working folder its kernels share.
+        output_characters: Characters of output in the journal so far.
     """
 
     name: str
@@ -53,6 +56,7 @@ class NotebookState:
     journal: Journal
     file: NotebookFile
     work: Path
+    output_characters: int = 0
 
 
 @dataclass(frozen=True)
@@ -281,9 +285,13 @@ class Session:
         index = document.code_cells().index(cell)
 
         def emit(output: Output) -> None:
+            self.notebook.output_characters += output_size(output)
             self._log("output", cell=cell_id, run=number, output=output)
 
-        recorder = OutputRecorder(emit, self._config.cell_text_limit, self._config.cell_image_limit_bytes)
+        left = self._config.notebook_output_limit - self.notebook.output_characters
+        text_limit = max(MIN_CELL_TEXT, min(self._config.cell_text_limit, left))
+        image_limit = max(0, min(self._config.cell_image_limit_bytes, left))
+        recorder = OutputRecorder(emit, text_limit, image_limit)
         ticker = asyncio.create_task(self._tick(recorder))
         begin, status, count, note = time.monotonic(), "died", None, None
         try:
@@ -327,12 +335,7 @@ class Session:
     async def _read_answer(self, variable: str) -> str:
         expressions = {EXPRESSION_NAME: reading_expression(variable, self._config.answer_limit_bytes)}
         timeout = min(self._config.cell_timeout_s, ANSWER_TIMEOUT_S)
-        reply = await self.kernel.run("", _Discard(), timeout, self._config.interrupt_grace_s, expressions)
+        reply = await self.kernel.run("", Discard(), timeout, self._config.interrupt_grace_s, expressions)
         if reply.status == "timeout":
             raise AnswerUnreadableError(f"Reading {variable!r} took more than {timeout:g} seconds; submit plain data.")
         return decode_answer(reply.expressions, self._config.answer_limit_bytes)
-
-
-class _Discard:
-    def message(self, kind: str, content: object) -> None:
-        """Ignore it: an answer is read silently."""

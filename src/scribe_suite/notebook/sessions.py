@@ -70,7 +70,7 @@ class SessionTable:
         self._runtime = runtime
         self._context = context
         self._counters = counters
-        self._uid = private_uid() if tier.name == "namespaces" else None
+        self._uid = private_uid() if tier.own_uid else None
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
         self._starting: list[NotebookState] = []

@@ -6,6 +6,7 @@ agent passes, the answer is a result: errors are results too, with ``isError`` a
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import inspect
 import json
@@ -29,6 +30,8 @@ from scribe_suite.notebook.sessions import Restoration, SessionTable
 
 logger = logging.getLogger(__name__)
 
+#: Characters of a cell.
+MAX_SOURCE = 1_000_000
 #: Cells that list_cells shows in one call.
 LISTED_CELLS = 200
 
@@ -72,14 +75,14 @@ class ExecuteCode(BaseModel):
     """
 
     session_id: str = SessionId
-    code: str = Field(description="Python source of the cell.")
+    code: str = Field(description="Python source of the cell.", max_length=MAX_SOURCE)
 
 
 class AddMarkdown(BaseModel):
     """Add a Markdown cell to the notebook, to note a finding or structure the work. Returns its cell number."""
 
     session_id: str = SessionId
-    content: str = Field(description="Markdown text.")
+    content: str = Field(description="Markdown text.", max_length=MAX_SOURCE)
 
 
 class EditCell(BaseModel):
@@ -89,7 +92,7 @@ class EditCell(BaseModel):
     """
 
     session_id: str = SessionId
-    code: str = Field(description="The new Python source.")
+    code: str = Field(description="The new Python source.", max_length=MAX_SOURCE)
     cell_index: int = Field(-1, description="Number among the code cells, from 0; -1 is the last one.")
 
 
@@ -270,7 +273,7 @@ class NotebookTools:
             result = await run
         except DeadKernelError:
             return self._dead(session)
-        view = view_outputs(result.cell.outputs)
+        view = await asyncio.to_thread(view_outputs, list(result.cell.outputs))  # scaling images takes a while
         payload: dict[str, Any] = {"session_id": session.session_id}
         if edited:
             payload["cell_index"] = result.index
