@@ -58,6 +58,23 @@ def test_made_up_messages_cost_at_most_the_output(server, shared):
     assert server.status().infrastructure_error is None
 
 
+def test_outputs_that_never_end_after_the_reply_end_the_kernel(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernel_module, "DRAIN_S", 1.0)
+    code = """
+import threading, time
+parent = kernel.get_parent()
+def flood():
+    while True:
+        send('stream', {'name': 'stdout', 'text': 'x'}, parent)
+        time.sleep(0.01)
+threading.Thread(target=flood, daemon=True).start()
+kernel.session.send, real = (lambda stream, kind, *a, **k: None if kind == 'status' else real(stream, kind, *a, **k)),\
+    kernel.session.send
+"""
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        assert "output channel broke" in play(server, lambda agent: agent.run(SEND + code)).error
+
+
 def test_a_cell_cannot_claim_to_be_done_while_it_runs_on(server, shared):
     code = f"{SEND}\nimport time\nsend('status', {{'execution_state': 'idle'}})\ntime.sleep(0.5)\nprint('really done')"
     assert play(server, lambda agent: agent.run(code), session_id=shared).output == "really done"

@@ -196,8 +196,10 @@ def test_tmp_is_bounded(isolated):
 
 
 def test_what_a_kernel_starts_dies_with_it(isolated):
+    seconds = str(100_000 + os.getpid())  # other workers may run this test too
+
     async def scenario(agent: Agent) -> Answer:
-        code = "import subprocess\np = subprocess.Popen(['sleep', '4242'], start_new_session=True)\nprint(p.pid)"
+        code = f"import subprocess\np = subprocess.Popen(['sleep', '{seconds}'], start_new_session=True)\nprint(p.pid)"
         answer = await agent.run(code)
         assert sleepers() == 1
         return answer
@@ -207,7 +209,7 @@ def test_what_a_kernel_starts_dies_with_it(isolated):
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 commands.append(process.cmdline())
-        return commands.count(["sleep", "4242"])
+        return commands.count(["sleep", seconds])
 
     play(isolated, scenario)
     assert sleepers() == 0

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 << 20
 #: Seconds the outputs of a cell may lag behind its reply; then the output channel counts as broken.
 IDLE_GRACE_S = 10.0
+#: Seconds that outputs may go on arriving after the reply.
+DRAIN_S = 60.0
 #: Seconds between two looks at whether the process is alive.
 POLL_S = 0.05
 #: Seconds to wait for a killed process; one that waits for a disk may take a while.
@@ -156,11 +158,6 @@ class Kernel:
         """Whether code can be run."""
         return not self.died.done()
 
-    @property
-    def busy(self) -> bool:
-        """Whether code is running."""
-        return self._current is not None
-
     async def run(
         self,
         code: str,
@@ -267,11 +264,12 @@ class Kernel:
     async def _drain(self, run: _Run) -> None:
         """Wait for the outputs that were sent before the reply: they end with the idle status."""
         loop = asyncio.get_running_loop()
-        self._last_message = loop.time()
+        begin = self._last_message = loop.time()
         idle = asyncio.ensure_future(run.idle.wait())
         try:
             while not await self._wait_for(idle, 0.5):
-                if loop.time() - self._last_message > IDLE_GRACE_S:
+                now = loop.time()
+                if now - self._last_message > IDLE_GRACE_S or now - begin > DRAIN_S:
                     # e.g. an output above MAX_MESSAGE_BYTES: libzmq never delivers anything on that socket again
                     self._declare_dead("its output channel broke; an output may have been too large")
         finally:
@@ -397,7 +395,9 @@ async def _abandon(kernel: Kernel | None, client: AsyncKernelClient, process: su
 def _tail(log: Path, size: int = 2000) -> str:
     """The end of what the process printed, for a message."""
     try:
-        text = log.read_bytes()[-size:].decode("utf-8", "replace").strip()
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - size))
+            text = file.read(size).decode("utf-8", "replace").strip()
     except OSError:
         text = ""
     return text or "it printed nothing"

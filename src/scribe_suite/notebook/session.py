@@ -102,11 +102,6 @@ class Session:
         self.handed_out = False
         kernel.died.add_done_callback(lambda _died: self._note_death())
 
-    @property
-    def running(self) -> bool:
-        """Whether a cell is running."""
-        return self._running is not None
-
     async def execute(self, code: str, kind: CellKind = "agent", cell: Cell | None = None) -> CellResult:
         """Run code in a new cell, or again in an existing one.
 
