@@ -7,7 +7,7 @@ TransformerLens' own parameter names, without its buffers (masks, ``IGNORE``), w
 from __future__ import annotations
 
 import json
-import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +98,7 @@ def public_files(weights: ModelWeights) -> dict[str, bytes]:
 
 
 def _fresh(config: Mapping[str, Any]) -> HookedTransformer:
-    # TransformerLens warns about every config without a tokenizer; nobody can act on that here
-    logging.getLogger().setLevel(max(logging.getLogger().level, logging.WARNING))
-    return HookedTransformer(HookedTransformerConfig(**dict(config)))
+    with warnings.catch_warnings():
+        # 3.9.0 announces that 4.0 drops this class; that is why 3.9.0 is pinned
+        warnings.filterwarnings("ignore", "HookedTransformer is deprecated", DeprecationWarning)
+        return HookedTransformer(HookedTransformerConfig(**dict(config)))
