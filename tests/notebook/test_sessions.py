@@ -167,6 +167,20 @@ def test_a_setup_cell_that_fails_is_the_infrastructure_s_failure(tmp_path, setup
     assert (status.kernel_deaths, status.sessions_open) == (0, 0)
 
 
+def test_an_agent_that_spoils_its_working_folder_cannot_pass_that_off_as_the_infrastructure_s_failure(server):
+    async def scenario(agent: Agent) -> tuple[Answer, Answer]:
+        await agent.run("import os; os.remove('data/points.txt'); os._exit(1)")
+        resumed = await agent.call("start_session_resume_notebook", notebook_path=agent.notebook_path)
+        continued = await agent.start("start_session_continue_notebook", notebook_path=agent.notebook_path)
+        return resumed, continued
+
+    resumed, continued = play(server, scenario)
+    assert "FileNotFoundError" in resumed.error
+    assert "start_session_continue_notebook" in resumed.error
+    assert not continued.is_error
+    assert server.status().infrastructure_error is None
+
+
 def test_a_kernel_that_does_not_come_up_is_the_infrastructure_s_failure(tmp_path):
     with NotebookServer(NotebookConfig(tmp_path, start_timeout_s=0.05)) as server:
         answer = play(server, lambda agent: agent.start(), session=False)

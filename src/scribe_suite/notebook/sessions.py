@@ -75,6 +75,9 @@ class SessionTable:
         self._notebooks: dict[str, NotebookState] = {}
         self._starting: list[NotebookState] = []
         self._tasks = OwnedTasks()
+        # An agent that has had a kernel can make the next one fail (files in the working folder, memory, processes);
+        # only before that is a failed start certainly the infrastructure's.
+        self._handed_out = False
 
     def get(self, session_id: str) -> Session:
         """The session with this id.
@@ -175,6 +178,8 @@ class SessionTable:
         try:
             session = await self._start_session(notebook, origin)
         except InfrastructureError as error:
+            if self._handed_out:
+                raise ToolInputError(_not_started(notebook, error)) from error
             self._counters.infrastructure_failed(error.cause, str(error))
             raise
         finally:
@@ -198,7 +203,7 @@ class SessionTable:
             await session.close("it could not be set up")
             raise
         self._sessions[session.session_id] = session
-        session.handed_out = True
+        session.handed_out = self._handed_out = True
         notebook.file.write()
         return session
 
@@ -286,6 +291,15 @@ class SessionTable:
 def _file_stem(name: str) -> str:
     stem = _NOT_IN_NAMES.sub("_", name.removesuffix(".ipynb")).strip("._")[:60]
     return stem or "notebook"
+
+
+def _not_started(notebook: NotebookState, error: InfrastructureError) -> str:
+    """What to tell an agent whose further session did not start; but for the setup cell, causes may name host paths."""
+    reason = str(error) if error.cause == "setup_cell" else f"The kernel did not come up ({error.cause})."
+    return (
+        f"{reason} Shut down sessions you don't need and try again; if the working folder of {notebook.name} is the "
+        "reason, start_new_session and start_session_continue_notebook begin with a fresh one."
+    )
 
 
 def _listing(names: list[str]) -> str:
