@@ -7,6 +7,8 @@ from typing import Any
 import nbformat
 import pytest
 
+from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.notebook.tools import TOOLS, describe_tools
 
 from .agent import Agent, Answer, play
@@ -172,6 +174,24 @@ def test_status_counts_what_happened(server):
     assert after.sessions_started - before.sessions_started == 1
     assert after.sessions_open == before.sessions_open
     assert after.infrastructure_error is None
+
+
+def test_status_tells_an_answer_that_could_not_be_read_and_what_sessions_cost(tmp_path):
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        assert server.status().submission_error is None
+        assert server.status().session_start_s == 0
+
+        async def scenario(agent: Agent) -> Answer:
+            await agent.run("answer = {'text': 'x' * 50_000_000}")
+            return await agent.submit()
+
+        answer = play(server, scenario)
+        status = server.status()
+    assert answer.is_error
+    assert status.submissions == 0
+    assert status.submission_error is not None
+    assert "bytes of JSON" in status.submission_error
+    assert 0 < status.session_start_s < status.uptime_s
 
 
 def test_no_host_path_is_shown_to_an_agent(server, folder):

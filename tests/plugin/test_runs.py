@@ -134,8 +134,8 @@ def test_a_bad_answer_is_invalid_with_its_reason_and_never_scored(suite, monkeyp
 def test_an_answer_of_50_mb_is_refused(suite, monkeypatch):
     monkeypatch.setenv("TOY_CODE", "answer = {'components': ['m1'], 'confidence': 0.5, 'summary': 'x' * 50_000_000}")
     (record,) = suite.run("--provider", "says").ledger.attempts
-    assert record.outcome in ("invalid_answer", "no_answer")
-    assert "50" in record.reason
+    assert record.outcome == "invalid_answer"
+    assert "bytes of JSON" in record.reason
     assert record.skill is None
 
 
@@ -152,7 +152,7 @@ def test_isolation_is_announced_and_recorded(suite):
     run = suite.run("--provider", "null", "--isolation", "none")
     assert run.ledger.header.isolation == "none"
     assert run.ledger.attempts[0].isolation == "none"
-    assert "kernels are NOT isolated (asked for with --isolation none)" in run.output
+    assert "kernels are NOT isolated (isolation none was asked for)" in run.output
 
 
 def test_ordinary_tests_are_left_alone(suite):

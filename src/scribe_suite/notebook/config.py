@@ -106,10 +106,12 @@ class NotebookStatus:
         restarts: Sessions that resumed or continued a notebook.
         submissions: Answers that were read and submitted.
         submissions_accepted: Those that were accepted.
+        submission_error: Why the last answer that could not be read was not (too large, not JSON), or None.
         infrastructure_cause: Short cause of the first failure that was not the agent's, or None.
         infrastructure_error: Its message, or None.
         uptime_s: Seconds since the server started.
         busy_s: Seconds in which cells ran, summed over sessions.
+        session_start_s: Seconds that starts of sessions took, set-up cells included.
     """
 
     isolation: str
@@ -125,7 +127,9 @@ class NotebookStatus:
     restarts: int = 0
     submissions: int = 0
     submissions_accepted: int = 0
+    submission_error: str | None = None
     infrastructure_cause: str | None = None
     infrastructure_error: str | None = None
     uptime_s: float = 0.0
     busy_s: float = 0.0
+    session_start_s: float = 0.0

@@ -25,8 +25,10 @@ class Counters:
     restarts: int = 0
     submissions: int = 0
     submissions_accepted: int = 0
+    submission_error: str | None = None
     infrastructure: tuple[str, str] | None = None
     busy_s: float = 0.0
+    session_start_s: float = 0.0
     begin: float = field(default_factory=time.monotonic)
 
     def cell_ended(self, kind: str, status: str, seconds: float) -> None:
@@ -56,8 +58,10 @@ class Counters:
             restarts=self.restarts,
             submissions=self.submissions,
             submissions_accepted=self.submissions_accepted,
+            submission_error=self.submission_error,
             infrastructure_cause=cause,
             infrastructure_error=message,
             uptime_s=time.monotonic() - self.begin,
             busy_s=self.busy_s,
+            session_start_s=self.session_start_s,
         )

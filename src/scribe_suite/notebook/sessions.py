@@ -11,6 +11,7 @@ import copy
 import os
 import re
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,6 +176,7 @@ class SessionTable:
 
     async def _start(self, notebook: NotebookState, origin: str) -> Session:
         self._starting.append(notebook)
+        begin = time.monotonic()
         try:
             session = await self._start_session(notebook, origin)
         except InfrastructureError as error:
@@ -184,6 +186,7 @@ class SessionTable:
             raise
         finally:
             self._starting.remove(notebook)
+            self._counters.session_start_s += time.monotonic() - begin
         return session
 
     async def _start_session(self, notebook: NotebookState, origin: str) -> Session:

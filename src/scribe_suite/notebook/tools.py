@@ -24,7 +24,7 @@ from scribe_suite.notebook.agent_view import fit_text, strip_terminal, view_outp
 from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.document import Cell
-from scribe_suite.notebook.errors import DeadKernelError, NotebookError
+from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, NotebookError
 from scribe_suite.notebook.session import CellResult, Session
 from scribe_suite.notebook.sessions import Restoration, SessionTable
 
@@ -251,6 +251,9 @@ class NotebookTools:
             text = await session.read_answer(arguments.variable)
         except DeadKernelError:
             return _error(session.dead_message())
+        except AnswerUnreadableError as error:
+            self._counters.submission_error = str(error)
+            raise
         verdict = self._judge(session, text)
         self._counters.submissions += 1
         self._counters.submissions_accepted += verdict.accepted

@@ -195,10 +195,11 @@ def finish_attempt(
         "tokens": dict(transcript.tokens),
         "cost_usd": transcript.cost_usd,
     }
+    state.times["kernel_s"] = status.session_start_s
     if status.infrastructure_error is not None:
         raise InfrastructureError(status.infrastructure_cause or "notebook", status.infrastructure_error)
     if box.answer is None:
-        state.conclude(*_unscored(transcript, box))
+        state.conclude(*_unscored(transcript, box.rejection or status.submission_error))
         return
     score = _score(state, instance, box.answer)
     state.fields |= {
@@ -223,11 +224,11 @@ def finish_attempt(
         )
 
 
-def _unscored(transcript: Transcript, box: SubmissionBox) -> tuple[Outcome, str]:
+def _unscored(transcript: Transcript, rejection: str | None) -> tuple[Outcome, str]:
     if transcript.end_reason in _UNSCORED_END:
         return _UNSCORED_END[transcript.end_reason], transcript.detail
-    if box.rejection is not None:
-        return Outcome.INVALID_ANSWER, box.rejection
+    if rejection is not None:
+        return Outcome.INVALID_ANSWER, rejection
     return Outcome.NO_ANSWER, transcript.detail or "The agent finished without calling submit_answer."
 
 

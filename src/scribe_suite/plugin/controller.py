@@ -113,9 +113,9 @@ class RunController:
             f"scribe-suite: {len(self.planned)} attempts, isolation {tier}, ledger {_shown(self._writer.path)}"
         )
         if tier == "none":
-            why = "; ".join(reasons) or "asked for with --isolation none"
             reporter.write_line(
-                f"scribe-suite: kernels are NOT isolated ({why}): agents could read the answer keys.", yellow=True
+                f"scribe-suite: kernels are NOT isolated ({'; '.join(reasons)}): agents could read the answer keys.",
+                yellow=True,
             )
 
     # -- while tests run ------------------------------------------------------------------------------------------
