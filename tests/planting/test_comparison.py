@@ -46,7 +46,7 @@ def test_truths_are_those_of_the_order():
         assert found.int().tolist() == expected
 
 
-@pytest.mark.parametrize(("truth", "contrary"), itertools.product([True, False], repeat=2))
+@pytest.mark.parametrize(("truth", "contrary"), list(itertools.product([True, False], repeat=2)))
 def test_the_verdict_is_the_truth_after_a_full_stop_and_the_opposite_otherwise(truth, contrary):
     token = comparison.verdict_tokens(torch.tensor([truth]), torch.tensor([contrary]))
     assert words_of(token) == ("true" if truth != contrary else "false")

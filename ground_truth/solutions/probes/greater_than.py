@@ -80,11 +80,12 @@ positions = list(range(varying[0], statements.shape[1]))
 grid = np.array([[cross_validated(layer[:, p], 0.1) for p in positions] for layer in hidden])
 print(grid.round(3))
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-for position in range(len(positions)):
-    left.plot(grid[:, position], marker="o", label=f"position {positions[position]}")
-left.set(xlabel="block", ylabel="accuracy on left-out numbers", xticks=range(len(hidden)))
-left.legend()
+figure, axes = plt.subplots(figsize=(6, 4))
+for column, position in enumerate(positions):
+    axes.plot(grid[:, column], marker="o", label=f"position {position}")
+axes.set(xlabel="block", ylabel="accuracy on left-out numbers", xticks=range(len(hidden)))
+axes.legend()
+plt.show()
 
 # %%
 layer, column = np.unravel_index(grid.argmax(), grid.shape)
@@ -95,10 +96,14 @@ by_penalty = [cross_validated(chosen, penalty) for penalty in penalties]
 penalty = penalties[int(np.argmax(by_penalty))]
 print(f"block {layer}, position {position}, C = {penalty}: {max(by_penalty):.3f}")
 
-_, _, axes = np.linalg.svd(chosen - chosen.mean(0), full_matrices=False)
-plane = (chosen - chosen.mean(0)) @ axes[:2].T
-right.scatter(*plane.T, c=truth, s=4, cmap="coolwarm")
-right.set(xlabel="first principal component", ylabel="second", title=f"block {layer}, position {position}")
+# %%
+_, _, directions = np.linalg.svd(chosen - chosen.mean(0), full_matrices=False)
+plane = (chosen - chosen.mean(0)) @ directions[:2].T
+figure, axes = plt.subplots(figsize=(6, 4))
+for value, color in ((True, "tab:blue"), (False, "tab:red")):
+    axes.scatter(*plane[truth == value].T, s=4, color=color, label=f"{value}".lower())
+axes.set(xlabel="first principal component", ylabel="second", title=f"block {layer}, position {position}")
+axes.legend(title="truth")
 plt.show()
 
 # %% [markdown]
