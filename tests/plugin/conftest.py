@@ -7,6 +7,8 @@ for torch.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +215,17 @@ class Suite:
     def run(self, *arguments: str, path: str = "benchmarks") -> Run:
         result = self._pytester.runpytest_subprocess(path, "-p", "no:cacheprovider", *arguments, timeout=180)
         return Run(result, self.folder)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run and leave it to itself, in a session of its own."""
+        command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def attempt_lines(self) -> int:
+        """Attempts that are in the ledger now."""
+        return sum(path.read_text().count('"line":"attempt"') for path in self.folder.glob("runs/*.jsonl"))
 
 
 @pytest.fixture

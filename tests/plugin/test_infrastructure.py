@@ -4,8 +4,12 @@ The traps of xdist and pytest-json-report that were measured before this suite w
 """
 
 import json
+import time
 
+import psutil
 import pytest
+
+from scribe_suite.results.ledger import read_ledger
 
 XDIST = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 
@@ -163,6 +167,86 @@ def test_a_log_record_that_is_not_json_does_not_lose_the_attempt(suite):
     assert run.outcomes == {"toy-oracle-t0": "solved"}
     assert run.ret == 0
     json.dumps(run.json_report(), allow_nan=False)
+
+
+@XDIST
+@pytest.mark.parametrize(
+    "value",
+    ["float('nan')", "circular", "object()", "{1, 2}"],
+)
+def test_a_property_that_json_can_not_carry_never_hides_an_attempt(suite, workers, value):
+    """json-report: NaN gives invalid JSON, an object drops the metadata, a circular value loses a failing test."""
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        f"""
+        import pytest
+
+        circular = []
+        circular.append(circular)
+
+        @pytest.mark.family("circuits")
+        def test_circuit(attempt, record_property):
+            record_property("odd", {value})
+            attempt.require_solved()
+        """,
+    )
+    run = suite.run("--provider", "null", "--json-report", *workers)
+    assert run.ret != 0
+    (record,) = run.ledger.attempts
+    assert record.outcome == "no_answer" or record.outcome.startswith("infrastructure:")
+    for path in suite.folder.glob("runs/*.report.json"):
+        json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_metadata_that_json_can_not_carry_leaves_the_record_in_the_properties(suite):
+    suite.write(
+        "benchmarks/circuits/test_circuits.py",
+        """
+        import pytest
+
+        @pytest.mark.family("circuits")
+        def test_circuit(attempt, json_metadata):
+            json_metadata["odd"] = object()
+        """,
+    )
+    run = suite.run("--provider", "oracle", "--json-report")
+    assert run.outcomes == {"toy-oracle-t0": "solved"}
+    (test,) = run.json_report()["tests"]
+    (carried,) = [entry["scribe_suite"] for entry in test["user_properties"] if "scribe_suite" in entry]
+    assert json.loads(carried)["outcome"] == "solved"
+
+
+@pytest.mark.parametrize("workers", [("-n", "0"), ("-n", "1")], ids=["alone", "xdist"])
+def test_a_killed_run_keeps_every_finished_attempt_and_leaves_no_process(suite, monkeypatch, workers):
+    monkeypatch.setenv("TOY_CODE", "import time\ntime.sleep(120)")
+    process = suite.start("--provider", "null,says", *workers)
+    try:
+        wait_until(lambda: suite.attempt_lines() == 1, 60)
+        wait_until(lambda: len(descendants(process.pid)) > 1, 30)
+        family = descendants(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family), 20)
+    (path,) = suite.folder.glob("runs/*.jsonl")
+    ledger = read_ledger(path)
+    assert [record.provider for record in ledger.attempts] == ["null"]
+    assert ledger.end is None
+    assert len(ledger.header.planned) == 2
+
+
+def descendants(pid):
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_until(condition, timeout_s):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)
 
 
 def test_a_tests_own_check_makes_a_solved_attempt_unsolved(suite):

@@ -6,6 +6,7 @@ lost is written down as lost and makes the run fail.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -120,8 +121,9 @@ class RunController:
 
     # -- while tests run ------------------------------------------------------------------------------------------
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write an attempt down as soon as its last report is in."""
+        """Write an attempt down as soon as its last report is in, before another plugin can stumble over it."""
         if report.when == "teardown":
             self._reported.add(report.nodeid)
             for name, value in report.user_properties:
@@ -218,6 +220,7 @@ class RunController:
         """Add the run to pytest-json-report; its own environment block is always empty with pytest-metadata 3."""
         if self._writer is None:
             return
+        _replace_non_finite(json_report)
         counts = coverage(self.records, len(self.planned))
         json_report["environment"] = lock(suite_root(), ())
         json_report["scribe_suite"] = {
@@ -243,6 +246,17 @@ def _attempt_of(nodeid: str) -> tuple[Task, str, int] | None:
     if len(tasks) > 1:
         tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
     return (tasks[0], match["provider"], int(match["trial"])) if len(tasks) == 1 else None
+
+
+def _replace_non_finite(value: Any) -> Any:
+    """Put None for NaN and infinities in a report, in place: tests may record them, and JSON has no word for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        value.update({key: _replace_non_finite(item) for key, item in value.items()})
+    elif isinstance(value, list):
+        value[:] = [_replace_non_finite(item) for item in value]
+    return value
 
 
 def _shown(path: Path) -> str:
