@@ -21,19 +21,20 @@ def suite_root() -> Path:
     """
     named = os.environ.get(ROOT_VARIABLE)
     if named:
-        if _is_root(Path(named)):
+        if is_root(Path(named)):
             return Path(named).resolve()
         raise ConfigurationError(
             f"{ROOT_VARIABLE} names {named!r}, which has no ground_truth/ and prompts/ folders: point it at a checkout."
         )
     here = Path.cwd().resolve()
     for candidate in (here, *here.parents, Path(__file__).resolve().parents[2]):
-        if _is_root(candidate):
+        if is_root(candidate):
             return candidate
     raise ConfigurationError(
         f"No checkout of the suite found from {here}: change into one, or set {ROOT_VARIABLE} to its folder."
     )
 
 
-def _is_root(path: Path) -> bool:
+def is_root(path: Path) -> bool:
+    """Whether `path` is a checkout of the suite."""
     return (path / "ground_truth").is_dir() and (path / "prompts").is_dir()

@@ -160,3 +160,10 @@ def test_ordinary_tests_are_left_alone(suite):
     run = suite.run(path="test_plain.py")
     assert run.ret == 0
     assert not (suite.folder / "runs").exists()
+
+
+def test_tasks_come_from_the_checkout_whose_tests_run_not_from_the_current_folder(suite, monkeypatch, tmp_path):
+    monkeypatch.delenv("SCRIBE_SUITE_ROOT")
+    monkeypatch.chdir(tmp_path)
+    run = suite.run("--provider", "oracle", path=str(suite.folder / "benchmarks"))
+    assert run.outcomes == {"toy-oracle-t0": "solved"}

@@ -5,8 +5,11 @@ Loaded by the root ``conftest.py``. It does nothing in a session without benchma
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from scribe_suite.paths import ROOT_VARIABLE, is_root
 from scribe_suite.plugin import collection, recording
 from scribe_suite.plugin.controller import RunController
 from scribe_suite.plugin.options import SETTINGS, add_options, read_settings
@@ -19,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, then register what this process needs: workers measure, the controller writes."""
+    if is_root(config.rootpath):
+        # the checkout whose tests run is the one to take tasks from, whatever the current folder is; workers inherit it
+        os.environ.setdefault(ROOT_VARIABLE, str(config.rootpath))
     for line in collection.MARKERS:
         config.addinivalue_line("markers", line)
     config.stash[SETTINGS] = settings = read_settings(config)
