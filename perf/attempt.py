@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--bench", action="store_true", help="only the whole benchmark")
     options = parser.parse_args()
     both = options.attempts == options.bench
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     if both or options.attempts:
         console.print(attempts_table())
     if both or options.bench:

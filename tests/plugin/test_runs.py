@@ -167,3 +167,13 @@ def test_tasks_come_from_the_checkout_whose_tests_run_not_from_the_current_folde
     monkeypatch.chdir(tmp_path)
     run = suite.run("--provider", "oracle", path=str(suite.folder / "benchmarks"))
     assert run.outcomes == {"toy-oracle-t0": "solved"}
+
+
+def test_the_harness_computes_with_one_thread_unless_the_user_wants_more(suite, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    suite.write(
+        "test_threads.py", "import os\n\ndef test_threads():\n    assert os.environ['OMP_NUM_THREADS'] == '1'\n"
+    )
+    assert suite.run(path="test_threads.py").ret == 0
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert suite.run(path="test_threads.py").ret == 1

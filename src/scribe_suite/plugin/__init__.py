@@ -14,6 +14,10 @@ from scribe_suite.plugin import collection, recording
 from scribe_suite.plugin.controller import RunController
 from scribe_suite.plugin.options import SETTINGS, add_options, read_settings
 
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
+21 s with two on a shared machine with 2 cores; concurrency comes from workers. A value of the user's own is kept."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option group."""
@@ -25,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_root(config.rootpath):
         # the checkout whose tests run is the one to take tasks from, whatever the current folder is; workers inherit it
         os.environ.setdefault(ROOT_VARIABLE, str(config.rootpath))
+    for variable in ONE_THREAD:
+        os.environ.setdefault(variable, "1")
     for line in collection.MARKERS:
         config.addinivalue_line("markers", line)
     config.stash[SETTINGS] = settings = read_settings(config)
