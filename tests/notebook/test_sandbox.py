@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,8 +50,22 @@ def call(number, *arguments):
 """
 
 
+@pytest.fixture(scope="module")
+def keys() -> Iterator[Path]:
+    """A folder with a secret below one that kernels are shown: the environment."""
+    with tempfile.TemporaryDirectory(prefix="hidden-", dir=sys.prefix) as name:
+        folder = Path(name)
+        (folder / "answers").mkdir()
+        (folder / "answers" / "key.json").write_text("the answer key")
+        for path in (folder, folder / "answers"):
+            path.chmod(0o755)
+        yield folder
+
+
 @pytest.fixture(scope="module", params=["own_uid", "user_namespace"])
-def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookServer]:
+def isolated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, keys: Path
+) -> Iterator[NotebookServer]:
     """A server with isolated kernels, in both ways they are isolated: with a user id of their own where the harness is
     root, and in a user namespace."""
     if NAMESPACES.name != "namespaces":
@@ -65,7 +80,8 @@ def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         (folder / "notebooks").mkdir()
         (folder / "notebooks" / "other.ipynb").write_text("{}")
         (folder / "notebooks").chmod(0o777)
-        with NotebookServer(NotebookConfig(folder, isolation="strict")) as server:
+        config = NotebookConfig(folder, hidden=(keys, REPOSITORY), isolation="strict")
+        with NotebookServer(config) as server:
             play(server, lambda agent: agent.call("start_new_session"), session=False)
             yield server
 
@@ -111,6 +127,60 @@ def test_what_lies_outside_cannot_be_read_or_written(isolated, tmp_path):
     results = [line.split("|") for line in answer.output.splitlines()]
     assert len(results) == len(checks)
     assert [result for result in results if result[1] != "denied"] == []
+
+
+UNCOVER = """
+def uncover(place):
+    child = os.fork()
+    if child == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.unshare(0x10000000 | 0x20000)  # a user and a mount namespace of its own, where those are allowed
+        libc.umount2(place.encode(), 2)
+        libc.mount(os.path.dirname(place).encode(), b"/work/.see", None, 4096, None)
+        seen = os.listdir(place) or (os.path.isdir("/work/.see") and "answers" in str(os.listdir("/work/.see")))
+        os._exit(bool(seen))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_hidden_folder_below_one_that_is_shown_is_empty_and_stays_so(isolated, keys):
+    shown = f"/env/{keys.name}"
+    assert (keys / "answers" / "key.json").read_text() == "the answer key"
+    assert outcome(isolated, f"os.listdir({shown!r})") == ("ALLOWED", "[]")
+    assert outcome(isolated, f"open('{shown}/answers/key.json').read()")[0] == "denied"
+    assert outcome(isolated, f"open({str(keys / 'answers' / 'key.json')!r}).read()")[0] == "denied"
+    assert outcome(isolated, f"open('{shown}/x', 'w')")[0] == "denied"
+    answer = inside(isolated, f"{TRY}\n{UNCOVER}\nos.makedirs('/work/.see', exist_ok=True)\nprint(uncover({shown!r}))")
+    assert answer.output == "0"
+
+
+@needs_namespaces
+def test_an_attempt_folder_below_one_that_is_shown_is_hidden_without_being_named(keys):
+    with NotebookServer(NotebookConfig(keys / "attempt", isolation="strict")) as server:
+        seen = play(server, lambda agent: agent.run(f"import os; print(os.listdir('/env/{keys.name}/attempt'))"))
+        assert (keys / "attempt" / "notebooks" / "notebook.ipynb").exists()
+    assert seen.output == "[]"
+
+
+def test_masks_are_laid_wherever_a_shown_folder_has_a_hidden_one_below_it(tmp_path, monkeypatch):
+    system, environment = tmp_path / "usr", tmp_path / "usr" / "src" / "suite" / ".venv"
+    environment.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(environment.parent)
+    monkeypatch.setattr(sandbox, "_read_only_binds", lambda: [(str(system), "/usr"), (str(environment), "/env")])
+    assert sandbox.masks_over([tmp_path / "link"]) == ["/usr/src/suite"]
+    assert sandbox.masks_over([environment / "keys"]) == ["/usr/src/suite/.venv/keys", "/env/keys"]
+    assert sandbox.masks_over([tmp_path, tmp_path / "elsewhere"]) == []
+
+
+@needs_namespaces
+def test_hiding_what_a_kernel_needs_is_refused(tmp_path, monkeypatch):
+    for folder in (sys.prefix, "/usr"):
+        with pytest.raises(InfrastructureError, match=f"{folder} must be hidden") as caught:
+            NotebookServer(NotebookConfig(tmp_path, hidden=(Path(folder),))).start()
+        assert caught.value.cause == "isolation_unavailable"
+    monkeypatch.setattr(sys, "base_prefix", "/usr/local/python")
+    with pytest.raises(InfrastructureError, match="must be hidden"):
+        sandbox.masks_over([Path("/usr/local")])
 
 
 def test_the_working_folder_and_tmp_can_be_written(isolated):

@@ -17,11 +17,14 @@ class NotebookConfig:
     """One notebook server: where it writes, what its kernels start with, and what they may use.
 
     Attributes:
-        folder: Attempt folder; journals and notebooks go to ``folder/notebooks``. Kernels can't see it.
+        folder: Attempt folder; journals and notebooks go to ``folder/notebooks``. Isolated kernels can't see it.
         files: Laid into the private working folder of every new notebook before its kernel starts, by relative path.
         setup_code: First cell of every new session, shown in journal and notebook; None for none.
         isolation: ``auto`` takes the best tier that works, ``strict`` refuses below namespaces, ``none`` isolates
             nothing.
+        hidden: Host folders no isolated kernel may see, wherever they lie, such as the checkout with the answer keys:
+            system folders and Python are shown to kernels with all that is in them but these. They must exist when a
+            kernel starts; a virtual environment inside one of them stays visible.
         cell_timeout_s: Seconds a cell may run before it is interrupted.
         start_timeout_s: Seconds a kernel may take until it answers.
         interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.
@@ -40,6 +43,7 @@ class NotebookConfig:
     files: Mapping[str, bytes] = field(default_factory=dict)
     setup_code: str | None = None
     isolation: Isolation = "auto"
+    hidden: tuple[Path, ...] = ()
     cell_timeout_s: float = 300.0
     start_timeout_s: float = 90.0
     interrupt_grace_s: float = 5.0

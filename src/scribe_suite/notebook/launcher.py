@@ -85,6 +85,12 @@ def bind(source: str, target: Path, writable: bool) -> None:
         mount("none", place, None, MS_BIND | MS_REMOUNT | flags | os.statvfs(place).f_flag & locked)
 
 
+def cover(place: Path) -> None:
+    """Lay an empty folder over one that nobody inside may see; nothing that is not there can be covered."""
+    if place.exists():
+        mount("tmpfs", str(place), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,mode=555")
+
+
 def build_root(spec: dict[str, Any]) -> None:
     """Make a minimal root file system in this mount namespace and move into it."""
     root = Path(spec["stage"])
@@ -100,6 +106,8 @@ def build_root(spec: dict[str, Any]) -> None:
         mount("tmpfs", str(inside(folder)), "tmpfs", MS_NOSUID | MS_NODEV, options)
     for source, target in spec["read_only"]:
         bind(source, inside(target), writable=False)
+    for place in spec["masks"]:
+        cover(inside(place))
     for name, text in spec["texts"].items():
         inside(name).parent.mkdir(parents=True, exist_ok=True)
         inside(name).write_text(text)

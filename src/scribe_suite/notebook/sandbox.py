@@ -74,6 +74,7 @@ class LaunchSpec:
     stage: str = ""
     tmpfs: Mapping[str, int] = field(default_factory=dict)
     read_only: Sequence[tuple[str, str]] = ()
+    masks: Sequence[str] = ()
     writable: Sequence[tuple[str, str]] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +90,7 @@ class Slot:
         work: Working folder.
         ipc: Folder of the connection file and sockets.
         uid: User id to change to, or None to keep one's own.
+        hidden: Host folders the kernel may not see, even below a folder that it is shown.
     """
 
     tier: IsolationTier
@@ -96,11 +98,14 @@ class Slot:
     work: Path
     ipc: Path
     uid: int | None
+    hidden: tuple[Path, ...] = ()
 
     @classmethod
-    def create(cls, tier: IsolationTier, root: Path, work: Path, uid: int | None) -> Slot:
+    def create(
+        cls, tier: IsolationTier, root: Path, work: Path, uid: int | None, hidden: tuple[Path, ...] = ()
+    ) -> Slot:
         """Make the folders of a kernel, which may reuse the working folder of an earlier one."""
-        slot = cls(tier, root, work, root / "ipc", uid)
+        slot = cls(tier, root, work, root / "ipc", uid, hidden)
         for folder in (root, root / "stage", root / "tmp", slot.ipc):
             folder.mkdir(mode=0o700)
         for folder in (root / "tmp", slot.ipc):
@@ -185,6 +190,10 @@ def launch(
     Returns:
         The launcher's process. It ends as the kernel does (128 + N for a signal N); SIGINT reaches the kernel, SIGKILL
         ends everything inside.
+
+    Raises:
+        InfrastructureError: As in `masks_over`.
+        OSError: When it can't be started.
     """
     spec = _specification(slot, arguments, memory_limit, tmp_limit)
     with log.open("ab") as sink:
@@ -225,6 +234,7 @@ def _specification(slot: Slot, arguments: Sequence[str], memory_limit: int | Non
         stage=str(slot.root / "stage"),
         tmpfs={"/tmp": tmp_limit, "/dev/shm": SHARED_MEMORY_BYTES},
         read_only=_read_only_binds(),
+        masks=masks_over(slot.hidden),
         writable=[(str(slot.work), WORK), (str(slot.ipc), IPC)],
         texts={name: text.format(uid=inner_uid) for name, text in TEXTS.items()},
         links={name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
@@ -241,6 +251,38 @@ def _read_only_binds() -> list[tuple[str, str]]:
     if in_virtual_environment():
         binds.append((str(Path(sys.prefix).resolve()), ENVIRONMENT))
     return binds
+
+
+def masks_over(hidden: Sequence[Path]) -> list[str]:
+    """Places inside the sandbox that must be covered, because a folder shown there has a hidden one below it.
+
+    A shown folder that lies inside a hidden one, as the environment in a checkout does, is shown all the same.
+
+    Args:
+        hidden: Folders on the host; links are followed.
+
+    Returns:
+        Paths as a kernel would see them.
+
+    Raises:
+        InfrastructureError: With cause ``isolation_unavailable`` when a kernel can't start without a hidden folder.
+    """
+    python = Path(sys.base_prefix).resolve()
+    masks = []
+    for folder in dict.fromkeys(path.resolve() for path in hidden):
+        for source, target in _read_only_binds():
+            place = Path(source).resolve()
+            if not folder.is_relative_to(place):
+                continue
+            mask = Path(target) / folder.relative_to(place)
+            if folder == place or python.is_relative_to(mask):
+                raise InfrastructureError(
+                    "isolation_unavailable",
+                    f"{folder} must be hidden from kernels, but they can't start without {target}; move the checkout "
+                    "and the attempt folder to a place of their own, or use --isolation none.",
+                )
+            masks.append(str(mask))
+    return masks
 
 
 _PROBE = """

@@ -30,7 +30,7 @@ from scribe_suite.notebook.config import NotebookConfig, NotebookStatus, SubmitV
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.notebook.kernel import MAX_MESSAGE_BYTES
-from scribe_suite.notebook.sandbox import probe_isolation, remove_tree, short_temporary_folder
+from scribe_suite.notebook.sandbox import masks_over, probe_isolation, remove_tree, short_temporary_folder
 from scribe_suite.notebook.sessions import SessionTable
 from scribe_suite.notebook.tools import NotebookTools, describe_tools
 from scribe_suite.notebook.transport import serve_connection
@@ -91,12 +91,14 @@ class NotebookServer:
         """Start serving; returns when the socket accepts connections. Kernels start when a session does.
 
         Raises:
-            InfrastructureError: With cause ``isolation_unavailable`` when strict isolation can't be had, else
-                ``notebook_server``.
+            InfrastructureError: With cause ``isolation_unavailable`` when strict isolation can't be had or a kernel
+                needs what is to be hidden from it, else ``notebook_server``.
         """
         if self._thread is not None:
             raise InfrastructureError("notebook_server", "A notebook server can be started only once; make a new one.")
         self._counters = Counters(probe_isolation(self._config.isolation))
+        if self._counters.tier.name == "namespaces":
+            masks_over((self._config.folder, *self._config.hidden))  # refused now rather than with the first kernel
         try:
             self._config.notebooks.mkdir(parents=True, exist_ok=True)
             runtime = Path(tempfile.mkdtemp(prefix="scribe-", dir=short_temporary_folder()))

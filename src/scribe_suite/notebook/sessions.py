@@ -192,8 +192,9 @@ class SessionTable:
     async def _start_session(self, notebook: NotebookState, origin: str) -> Session:
         self._counters.sessions_started += 1
         number = self._counters.sessions_started
-        slot = Slot.create(self._tier, self._runtime / f"k{number}", notebook.work, self._uid)
         config = self._config
+        hidden = (config.folder, self._runtime, *config.hidden)
+        slot = Slot.create(self._tier, self._runtime / f"k{number}", notebook.work, self._uid, hidden)
         kernel = await Kernel.start(
             slot, self._context, config.start_timeout_s, config.memory_limit_bytes, config.tmp_limit_bytes
         )
