@@ -167,6 +167,25 @@ def test_a_setup_cell_that_fails_is_the_infrastructure_s_failure(tmp_path, setup
     assert (status.kernel_deaths, status.sessions_open) == (0, 0)
 
 
+def test_the_setup_cell_may_take_longer_than_the_agent_s_cells(tmp_path):
+    config = NotebookConfig(tmp_path, setup_code="import time; time.sleep(1)", cell_timeout_s=0.3)
+
+    async def scenario(agent: Agent) -> Answer:
+        return await agent.run("time.sleep(20)")
+
+    with NotebookServer(config) as server:
+        assert play(server, scenario).payload["status"] == "timeout"
+        assert server.status().infrastructure_error is None
+
+
+def test_a_setup_cell_that_runs_out_of_time_is_said_to_have(tmp_path):
+    config = NotebookConfig(tmp_path, setup_code="import time; time.sleep(60)", cell_timeout_s=0.1, start_timeout_s=4)
+    with NotebookServer(config) as server:
+        answer = play(server, lambda agent: agent.start(), session=False)
+        assert server.status().infrastructure_cause == "setup_cell"
+    assert "The setup cell ran out of time: it had not ended after 4 seconds." in answer.error
+
+
 def test_an_agent_that_spoils_its_working_folder_cannot_pass_that_off_as_the_infrastructure_s_failure(server):
     async def scenario(agent: Agent) -> tuple[Answer, Answer]:
         await agent.run("import os; os.remove('data/points.txt'); os._exit(1)")

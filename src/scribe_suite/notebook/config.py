@@ -25,7 +25,7 @@ class NotebookConfig:
         hidden: Host folders no isolated kernel may see, wherever they lie, such as the checkout with the answer keys:
             system folders and Python are shown to kernels with all that is in them but these. They must exist when a
             kernel starts; a virtual environment inside one of them stays visible.
-        cell_timeout_s: Seconds a cell may run before it is interrupted.
+        cell_timeout_s: Seconds a cell of the agent may run before it is interrupted.
         start_timeout_s: Seconds a kernel may take until it answers.
         interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.
         max_sessions: Kernels alive at once.
@@ -77,6 +77,11 @@ class NotebookConfig:
     def notebooks(self) -> Path:
         """Folder of journals and notebooks."""
         return self.folder / "notebooks"
+
+    @property
+    def setup_timeout_s(self) -> float:
+        """Seconds the setup cell may run: a short limit for the agent's cells must not keep sessions from starting."""
+        return max(self.cell_timeout_s, self.start_timeout_s)
 
 
 @dataclass(frozen=True)

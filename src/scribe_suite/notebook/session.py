@@ -288,9 +288,10 @@ class Session:
         image_limit = max(0, min(self._config.cell_image_limit_bytes, left))
         recorder = OutputRecorder(emit, text_limit, image_limit)
         ticker = asyncio.create_task(self._tick(recorder))
+        limit = self._config.setup_timeout_s if kind == "setup" else self._config.cell_timeout_s
         begin, status, count, note = time.monotonic(), "died", None, None
         try:
-            reply = await self.kernel.run(code, recorder, self._config.cell_timeout_s, self._config.interrupt_grace_s)
+            reply = await self.kernel.run(code, recorder, limit, self._config.interrupt_grace_s)
             status, count = reply.status, reply.execution_count
         except DeadKernelError:
             status = "interrupted" if self.closed else "died"
@@ -314,7 +315,6 @@ class Session:
             self._write()
             self._counters.cell_ended(kind, status, seconds)
         if status == "timeout":
-            limit = self._config.cell_timeout_s
             note = f"The cell was stopped after {limit:g} seconds, the limit for one cell. The session lives on."
         elif status == "interrupted":
             note = "The cell was interrupted."

@@ -219,6 +219,11 @@ class SessionTable:
             result = await session.execute(self._config.setup_code, "setup", setup)
         except DeadKernelError as error:
             raise InfrastructureError("setup_cell", f"The kernel died in the setup cell ({error.detail}).") from error
+        if result.status == "timeout":
+            limit = self._config.setup_timeout_s
+            raise InfrastructureError(
+                "setup_cell", f"The setup cell ran out of time: it had not ended after {limit:g} seconds."
+            )
         if result.status != "ok":
             errors = [output for output in result.cell.outputs if output["output_type"] == "error"]
             reason = f"{errors[-1]['ename']}: {errors[-1]['evalue']}" if errors else result.status
