@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 
 import nbformat
 import pytest
 
+from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.journal import Journal
+from scribe_suite.notebook.sandbox import Slot
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.notebook.sessions import SessionTable
 
 from .agent import Agent, Answer, connected, journal_events, play
 
@@ -198,6 +204,42 @@ def test_an_agent_that_spoils_its_working_folder_cannot_pass_that_off_as_the_inf
     assert "start_session_continue_notebook" in resumed.error
     assert not continued.is_error
     assert server.status().infrastructure_error is None
+
+
+@pytest.mark.parametrize("owner", [Slot, SessionTable, Journal])
+def test_a_disk_that_an_agent_has_filled_is_a_tool_error_and_costs_nothing_later(server, monkeypatch, owner):
+    """Making the folders of a kernel or of a notebook fails, or beginning its journal."""
+    method = {Slot: "create", SessionTable: "_lay_files", Journal: "append"}[owner]
+
+    def full(*_arguments: object, **_fields: object) -> None:
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/host/path")
+        raise InfrastructureError("journal_write", str(error)) if owner is Journal else error
+
+    async def scenario(agent: Agent) -> tuple[Answer, Answer]:
+        before = server.status().sessions_open
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, method, full)
+            refused = await agent.call("start_new_session", experiment_name="full")
+        assert server.status().sessions_open == before
+        later = await agent.call("start_new_session", experiment_name="full")
+        await agent.call("shutdown_session", session_id=later.payload["session_id"])
+        return refused, later
+
+    refused, later = play(server, scenario)
+    assert ("journal_write" if owner is Journal else "No space left on device") in refused.error
+    assert "/host/path" not in refused.error
+    assert not later.is_error
+    assert server.status().infrastructure_error is None
+
+
+def test_a_full_disk_before_the_agent_had_a_kernel_is_the_infrastructure_s_failure(tmp_path, monkeypatch):
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Slot, "create", full)
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        assert "not your doing" in play(server, lambda agent: agent.start(), session=False).error
+        assert server.status().infrastructure_cause == "notebook_internal"
 
 
 def test_a_kernel_that_does_not_come_up_is_the_infrastructure_s_failure(tmp_path):

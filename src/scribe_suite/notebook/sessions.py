@@ -7,11 +7,13 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from scribe_suite.notebook.errors import DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, read_journal
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.owned_tasks import OwnedTasks
-from scribe_suite.notebook.sandbox import IsolationTier, Slot, private_uid
+from scribe_suite.notebook.sandbox import IsolationTier, Slot, private_uid, remove_tree
 from scribe_suite.notebook.session import NotebookState, Session
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
@@ -142,7 +144,8 @@ class SessionTable:
         source = self._open_notebook(notebook_path)
         stem = _file_stem(experiment_name or f"{source.name.removesuffix('.ipynb')}_continued")
         notebook = self._create_notebook(stem)
-        _copy_cells(source.document, notebook)
+        with self._blaming(notebook.name):
+            _copy_cells(source.document, notebook)
         return await self._restore(notebook, "continued")
 
     async def shutdown(self, session: Session, reason: str) -> None:
@@ -178,16 +181,23 @@ class SessionTable:
         self._starting.append(notebook)
         begin = time.monotonic()
         try:
-            session = await self._start_session(notebook, origin)
-        except InfrastructureError as error:
-            if self._handed_out:
-                raise ToolInputError(_not_started(notebook, error)) from error
-            self._counters.infrastructure_failed(error.cause, str(error))
-            raise
+            with self._blaming(notebook.name):
+                return await self._start_session(notebook, origin)
         finally:
             self._starting.remove(notebook)
             self._counters.session_start_s += time.monotonic() - begin
-        return session
+
+    @contextlib.contextmanager
+    def _blaming(self, name: str) -> Iterator[None]:
+        """Turn what fails while a session is started into a tool error, once an agent has had a kernel."""
+        try:
+            yield
+        except (InfrastructureError, OSError) as error:
+            if self._handed_out:
+                raise ToolInputError(_not_started(name, error)) from error
+            if isinstance(error, InfrastructureError):
+                self._counters.infrastructure_failed(error.cause, str(error))
+            raise
 
     async def _start_session(self, notebook: NotebookState, origin: str) -> Session:
         self._counters.sessions_started += 1
@@ -200,15 +210,15 @@ class SessionTable:
         )
         self._counters.sessions_open += 1
         session = Session(f"s{number}", notebook, kernel, config, self._counters)
-        notebook.journal.append("session_started", session=session.session_id, origin=origin)
         try:
+            notebook.journal.append("session_started", session=session.session_id, origin=origin)
             await self._run_setup(session)
+            notebook.file.write()
         except BaseException:
             await session.close("it could not be set up")
             raise
         self._sessions[session.session_id] = session
         session.handed_out = self._handed_out = True
-        notebook.file.write()
         return session
 
     async def _run_setup(self, session: Session) -> None:
@@ -269,17 +279,22 @@ class SessionTable:
         if journal_path.is_symlink():
             raise ToolInputError(f"The journal of {name} is a link, which is not followed; use another notebook.")
         is_new = not journal_path.exists()
-        journal = Journal(journal_path, document.apply)
-        if is_new:
-            journal.append(
-                "journal",
-                version=JOURNAL_VERSION,
-                notebook=name,
-                isolation=self._tier.name,
-                python=sys.version.split()[0],
-            )
         work = self._runtime / f"w{len(self._notebooks)}"
-        self._lay_files(work)
+        with self._blaming(name), contextlib.ExitStack() as undo:
+            journal = Journal(journal_path, document.apply)
+            undo.callback(journal.close)
+            if is_new:
+                undo.callback(journal_path.unlink)
+                journal.append(
+                    "journal",
+                    version=JOURNAL_VERSION,
+                    notebook=name,
+                    isolation=self._tier.name,
+                    python=sys.version.split()[0],
+                )
+            undo.callback(remove_tree, work)
+            self._lay_files(work)
+            undo.pop_all()  # nothing of this is left behind unless all of it could be done
         notebook = NotebookState(name, document, journal, NotebookFile(folder / name, document), work)
         self._notebooks[name] = notebook
         return notebook
@@ -302,11 +317,12 @@ def _file_stem(name: str) -> str:
     return stem or "notebook"
 
 
-def _not_started(notebook: NotebookState, error: InfrastructureError) -> str:
+def _not_started(name: str, error: InfrastructureError | OSError) -> str:
     """What to tell an agent whose further session did not start; but for the setup cell, causes may name host paths."""
-    reason = str(error) if error.cause == "setup_cell" else f"The kernel did not come up ({error.cause})."
+    cause = error.cause if isinstance(error, InfrastructureError) else error.strerror or type(error).__name__
+    reason = str(error) if cause == "setup_cell" else f"The kernel did not come up ({cause})."
     return (
-        f"{reason} Shut down sessions you don't need and try again; if the working folder of {notebook.name} is the "
+        f"{reason} Shut down sessions you don't need and try again; if the working folder of {name} is the "
         "reason, start_new_session and start_session_continue_notebook begin with a fresh one."
     )
 
