@@ -58,8 +58,11 @@ def test_it_ends_with_stdin_and_on_sigterm_and_takes_its_kernels_along(tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--cell-timeout", "-1"], "cell_timeout_s is -1.0; it must be above 0."),
-        (["--setup", "/does/not/exist.py"], "No such file"),
+        (["--cell-timeout", "-1"], "--cell-timeout is -1; it must be above 0 seconds."),
+        (["--setup", "/does/not/exist.py"], "--setup /does/not/exist.py can't be read (No such file or directory)"),
+        (["--cell-timeout", "nan"], "--cell-timeout is nan"),
+        (["--setup", "/usr"], "--setup /usr can't be read (Is a directory)"),
+        (["--setup", sys.executable], "it is not UTF-8 text"),
         (["--dir", "/proc/nope"], "folders can't be made"),
     ],
 )

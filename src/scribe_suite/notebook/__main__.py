@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from scribe_suite.errors import SuiteError
+from scribe_suite.errors import ConfigurationError, SuiteError
 from scribe_suite.notebook.config import Isolation, NotebookConfig
 from scribe_suite.notebook.pump import pump
 from scribe_suite.notebook.server import NotebookServer
@@ -60,9 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = build_parser().parse_args(argv)
     try:
+        if not arguments.cell_timeout > 0:
+            raise ConfigurationError(f"--cell-timeout is {arguments.cell_timeout:g}; it must be above 0 seconds.")
         config = NotebookConfig(
             folder=arguments.dir.resolve(),
-            setup_code=arguments.setup.read_text() if arguments.setup else None,
+            setup_code=_setup_code(arguments.setup) if arguments.setup else None,
             isolation=arguments.isolation,
             cell_timeout_s=arguments.cell_timeout,
         )
@@ -72,11 +74,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             note = f" ({'; '.join(status.isolation_reasons)})" if status.isolation_reasons else ""
             print(f"Notebooks in {config.notebooks}, isolation {status.isolation}{note}.", file=sys.stderr)  # noqa: T201
             return pump(str(server.endpoint.socket_path), sys.stdin.fileno(), sys.stdout.fileno())
-    except (SuiteError, OSError, UnicodeDecodeError) as error:
+    except (SuiteError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _setup_code(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"--setup {path} can't be read ({reason}); name a Python file.") from error
 
 
 def _exit(_number: int, _frame: object) -> None:
