@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook import sandbox
 from scribe_suite.notebook.config import NotebookConfig
-from scribe_suite.notebook.sandbox import probe_isolation
+from scribe_suite.notebook.sandbox import probe_isolation, refusal
 from scribe_suite.notebook.server import NotebookServer
 
 from .agent import Agent, Answer, play
@@ -311,6 +312,21 @@ def test_where_namespaces_do_not_work_auto_falls_back_with_the_reason_and_strict
     with pytest.raises(InfrastructureError, match="can't be isolated") as caught:
         NotebookServer(NotebookConfig(tmp_path, isolation="strict")).start()
     assert caught.value.cause == "isolation_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "limited"),
+    [
+        ("unshare with a user namespace", errno.ENOSPC, True),
+        ("unshare with a user namespace", errno.EPERM, False),
+        ("mount /usr", errno.ENOSPC, False),
+    ],
+)
+def test_a_limit_on_user_namespaces_is_called_by_its_name(call, number, limited):
+    error = OSError(number, os.strerror(number), call)
+    line = f"launcher: {type(error).__name__}: {error}"
+    assert ("the limit user.max_user_namespaces is reached" in refusal(line)) is limited
+    assert refusal(line).endswith(line)
 
 
 @needs_namespaces

@@ -9,6 +9,7 @@ the user sees.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -359,11 +360,18 @@ def _try_namespaces(tier: IsolationTier, uid: int | None) -> str | None:
         if code == 0:
             return None
         lines = (folder / "log").read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"the trial start ended with exit code {code}"
+        return refusal(lines[-1]) if lines else f"the trial start ended with exit code {code}"
     except OSError as error:
         return str(error)
     finally:
         remove_tree(folder)
+
+
+def refusal(line: str) -> str:
+    """Why namespaces were refused, from the last line of a trial start; a full table of them reads like a full disk."""
+    if f"[Errno {errno.ENOSPC}]" in line and "unshare with a user namespace" in line:
+        return f"the limit user.max_user_namespaces is reached, raise it with sysctl: {line}"
+    return line
 
 
 def short_temporary_folder() -> Path:
