@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from safetensors.torch import save
 
+from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.causal import (
     CausalModel,
@@ -191,7 +192,14 @@ class PlantedCircuitTask(Task):
 
     @cached_property
     def _frozen(self) -> dict[str, FrozenModel]:
-        return {model.name: model for model in load_all_frozen(self)}
+        models = {model.name: model for model in load_all_frozen(self)}
+        for model in models.values():
+            if self._correspondence(model) != self.circuit(model.record.seed).correspondence:
+                raise FrozenModelError(
+                    f"The key of {model.name} is not the circuit that its seed stands for: the task's code has changed "
+                    f"since; make it again with `scribe-suite plant {self.id} --seeds {model.record.seed} --force`."
+                )
+        return models
 
     def _choose(self, seed: int) -> FrozenModel:
         models = list(self._frozen.values())

@@ -20,7 +20,7 @@ Scribe Task Suite: how well do AI agents do interpretability research?
 The benchmark itself is run by pytest:
 
   pytest benchmarks                                       all tasks, reference provider
-  pytest benchmarks/probes -n 4 --provider codex          one family, 4 at a time
+  pytest benchmarks/probes -n 4 --provider reference,null one family, 4 at a time
   pytest benchmarks --provider reference,random --trials 3
 
 This command does the rest."""

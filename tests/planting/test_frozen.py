@@ -218,3 +218,24 @@ def test_checks_and_their_failures_read_well():
     assert PASSING.passed
     assert not FAILING.passed
     assert FAILING.value("behaviour") == 0.995
+
+
+def test_a_key_that_was_changed_by_hand_is_refused(tmp_path):
+    path = freeze(tmp_path)
+    edit(path, key={"u": ["a0.h0"]})
+    assert "was changed after it was made" in refusal(path)
+
+
+def test_a_measured_number_that_was_improved_by_hand_is_refused(tmp_path):
+    path = freeze(tmp_path)
+    content = json.loads(path.read_text())
+    content["certificate"]["checks"][0]["value"] = 1.0
+    path.write_text(json.dumps(content))
+    assert "was changed after it was made" in refusal(path)
+
+
+def test_other_files_beside_base_models_are_not_taken_for_one(tmp_path):
+    path = freeze(tmp_path)
+    (tmp_path / "seed0-old.json").write_text("{}")
+    (tmp_path / "seedx.json").mkdir()
+    assert list_frozen(tmp_path) == [path]

@@ -141,6 +141,41 @@ class Says(Provider):
         return drive(context, work)
 
 
+class Weird(Provider):
+    """Returns, or raises, the expression in TOY_TRANSCRIPT."""
+    name = "weird"
+    def attempt(self, context):
+        result = eval(os.environ["TOY_TRANSCRIPT"])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+class Late(Provider):
+    """Submits the key half a second after its time is over; the harness has to notice."""
+    name = "late"
+    def attempt(self, context):
+        async def work(notebook):
+            session = await notebook.start_session("late")
+            await notebook.call("execute_code", session_id=session, code="import time; time.sleep(WALL + 0.5)".replace(
+                "WALL", str(context.limits.wall_s)))
+            code = "answer = dict(components=[n for n, v in values.items() if v > 10], confidence=1, summary='late')"
+            await notebook.call("execute_code", session_id=session, code=code)
+            done = await notebook.call("submit_answer", session_id=session, variable="answer")
+            return done.text
+        import dataclasses
+        patient = dataclasses.replace(context, limits=dataclasses.replace(context.limits, wall_s=120))
+        return drive(patient, work)
+
+
+class Stubborn(Provider):
+    """Never stops by itself."""
+    name = "stubborn"
+    def attempt(self, context):
+        while True:
+            time.sleep(0.1)
+
+
 class Greedy(Provider):
     name = "greedy"
     needs = frozenset({"oracle_answer"})
@@ -192,7 +227,10 @@ class Suite:
         self.write("prompts/preamble.md", (REPOSITORY / "prompts" / "preamble.md").read_text())
         self.add_task("toy")
         self.write("agents/toy_agents.py", PROVIDERS)
-        names = {name.lower(): name for name in ("Dies", "NoLogin", "Broken", "Limited", "Says", "Greedy")}
+        names = {
+            name.lower(): name
+            for name in ("Dies", "NoLogin", "Broken", "Limited", "Says", "Weird", "Late", "Stubborn", "Greedy")
+        }
         lines = "\n".join(f"{name} = toy_agents:{cls}" for name, cls in names.items())
         self.write("agents/toy_agents-1.0.dist-info/entry_points.txt", f"[scribe_suite.providers]\n{lines}\n")
         self.write(

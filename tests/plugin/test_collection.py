@@ -50,12 +50,15 @@ def test_a_test_without_a_family_is_told_what_to_write(suite):
     ("missing", "message"),
     [
         ("prompts/circuits/toy.md", "The prompt of circuits/toy is missing: write prompts/circuits/toy.md"),
+        ("prompts/preamble.md", "The prompt of circuits/toy is missing: write prompts/preamble.md"),
         ("ground_truth/solutions/circuits/toy.py", "The reference solution of circuits/toy is missing"),
     ],
 )
 def test_a_missing_file_of_a_task_stops_at_collection(suite, missing, message):
     (suite.folder / missing).unlink()
     run = suite.run()
+    assert "Traceback" not in run.output
+    assert "pytest_generate_tests" not in run.output
     assert run.ret not in (0, 1)
     assert message in run.output
     assert not (suite.folder / "runs").exists()

@@ -75,6 +75,7 @@ def test_a_worker_that_dies_costs_its_attempt_and_nothing_else(suite):
     }
     assert run.ret == 3
     assert "scored 2/3" in run.output
+    run.result.assert_outcomes(passed=1, failed=1, errors=1)
 
 
 def test_xdist_swallows_a_numpy_property_but_the_run_does_not_exit_0(suite):
@@ -247,6 +248,74 @@ def wait_until(condition, timeout_s):
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("transcript", "cause", "message"),
+    [
+        ("None", "bad_transcript", "returned a NoneType, not a Transcript"),
+        ("Transcript(cost_usd=float('nan'))", "bad_transcript", "cost_usd"),
+        ("Transcript(tokens={'input': 'many'})", "bad_transcript", "tokens"),
+        ("Transcript('bogus')", "bad_transcript", "end_reason"),
+        ("InfrastructureError('', 'nothing to say')", "unknown", "nothing to say"),
+        ("InfrastructureError('a b/c', chr(0xD800))", "a_b_c", "?"),
+    ],
+)
+def test_whatever_a_provider_returns_costs_its_own_attempt_only(suite, monkeypatch, transcript, cause, message):
+    monkeypatch.setenv("TOY_TRANSCRIPT", transcript)
+    run = suite.run("--provider", "weird,oracle", "-n", "1")
+    assert run.outcomes == {"toy-weird-t0": f"infrastructure:{cause}", "toy-oracle-t0": "solved"}
+    assert message in next(record.reason for record in run.ledger.attempts if record.provider == "weird")
+    assert run.ret == 3
+
+
+def test_odd_text_in_a_transcript_is_made_plain(suite, monkeypatch):
+    monkeypatch.setenv("TOY_TRANSCRIPT", "Transcript(detail=chr(0xD800) + 'gave up')")
+    run = suite.run("--provider", "weird", "--json-report")
+    (record,) = run.ledger.attempts
+    assert (record.outcome, record.reason) == ("no_answer", "?gave up")
+
+
+def test_a_notebook_that_fails_after_the_answer_does_not_take_it_back(suite):
+    """Or an agent that knows it was wrong could break its notebook and have the attempt not count."""
+    suite.write(
+        "benchmarks/circuits/conftest.py",
+        """
+        import pytest
+        from scribe_suite.notebook.server import NotebookServer
+
+        @pytest.fixture(autouse=True)
+        def broken(monkeypatch):
+            from dataclasses import replace
+            whole = NotebookServer.status
+            broken = dict(infrastructure_cause="journal_write", infrastructure_error="no room")
+            monkeypatch.setattr(NotebookServer, "status", lambda server: replace(whole(server), **broken))
+        """,
+    )
+    run = suite.run("--provider", "random,null")
+    records = {record.provider: record for record in run.ledger.attempts}
+    assert records["random"].outcome == "unsolved"
+    assert records["random"].flags == ("notebook_failed:journal_write",)
+    assert records["null"].outcome == "infrastructure:journal_write"
+
+
+def test_our_own_errors_are_one_sentence_not_a_traceback(suite):
+    run = suite.run("--provider", "nologin")
+    assert "infrastructure:not_logged_in: Log in with `nologin login`." in run.output
+    assert "Traceback" not in run.output
+    assert "def attempt" not in run.output
+
+
+def test_strict_isolation_that_can_not_be_had_is_a_usage_error(suite):
+    suite.write(
+        "benchmarks/conftest.py",
+        "from scribe_suite.notebook import sandbox\nsandbox._best_tier = lambda: (None, 'none here')\n",
+    )
+    for workers in ((), ("-n", "1")):
+        run = suite.run("--provider", "null", "--isolation", "strict", *workers)
+        assert run.ret == pytest.ExitCode.USAGE_ERROR
+        assert "none here" in run.output
+        assert "INTERNALERROR" not in run.output
 
 
 def test_a_tests_own_check_makes_a_solved_attempt_unsolved(suite):

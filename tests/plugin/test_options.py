@@ -14,6 +14,7 @@ import pytest
         (["--pass-mark", "7"], "'7' is not a skill"),
         (["--isolation", "docker"], "invalid choice: 'docker'"),
         (["--results-dir", "pytest.ini"], "is not a folder"),
+        (["--results-dir", ""], "--results-dir is empty"),
     ],
 )
 def test_a_bad_option_is_a_usage_error_before_anything_runs(suite, arguments, message):
@@ -30,3 +31,10 @@ def test_help_teaches_every_option(suite):
         "--record-only", "--isolation", "--results-dir",
     ):  # fmt: skip
         assert option in output
+
+
+def test_a_wrong_checkout_in_the_environment_is_a_usage_error(suite, monkeypatch, tmp_path):
+    monkeypatch.setenv("SCRIBE_SUITE_ROOT", str(tmp_path / "nothing"))
+    run = suite.run()
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    assert "SCRIBE_SUITE_ROOT names" in run.output

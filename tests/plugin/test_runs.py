@@ -1,9 +1,15 @@
 """Whole runs with real kernels, with and without xdist."""
 
 import json
+import sys
+import tempfile
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
+
+from scribe_suite.notebook.sandbox import probe_isolation
+from scribe_suite.results.ledger import read_ledger
 
 XDIST = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 
@@ -146,6 +152,36 @@ def test_a_limit_and_a_timeout_count_and_keep_what_is_known(suite, monkeypatch):
     limited = next(record for record in run.ledger.attempts if record.provider == "limited")
     assert (limited.turns, limited.tokens, limited.cost_usd) == (40, {"input": 5}, 0.25)
     assert run.ret == 1
+
+
+def test_an_answer_after_the_time_limit_is_not_taken(suite):
+    run = suite.run("--provider", "late", "--agent-timeout", "6")
+    (record,) = run.ledger.attempts
+    assert record.outcome == "agent_timeout"
+    assert record.skill is None
+    assert record.submissions == 1
+    assert run.ret == 1
+
+
+def test_a_provider_that_never_stops_is_stopped(suite):
+    suite.write("benchmarks/conftest.py", "import scribe_suite.plugin.attempt as a\na.OVERTIME_S = 1.0\n")
+    run = suite.run("--provider", "stubborn,null", "--agent-timeout", "2")
+    assert run.outcomes == {"toy-stubborn-t0": "agent_timeout", "toy-null-t0": "no_answer"}
+    assert "did not stop by itself" in run.ledger.attempts[0].reason
+
+
+@pytest.mark.skipif(probe_isolation("auto").name != "namespaces", reason="kernels can't be isolated here")
+def test_results_below_a_folder_that_kernels_see_stay_hidden(suite, monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="scribe-test-", dir=sys.prefix) as results:
+        seen = f"/env/{Path(results).name}"
+        code = "import os\nassert os.path.isdir('/env/bin')\n"
+        code += f"assert not os.path.exists({seen!r}) or not os.listdir({seen!r})"
+        monkeypatch.setenv("TOY_CODE", f"{code}\nanswer = {{'components': ['m0'], 'confidence': 0.5, 'summary': ''}}")
+        run = suite.run("--provider", "says", "--results-dir", results, "--record-only")
+        (path,) = Path(results).glob("*.jsonl")
+        (record,) = read_ledger(path).attempts
+    assert run.ret == 0
+    assert record.metrics, record.reason
 
 
 def test_isolation_is_announced_and_recorded(suite):

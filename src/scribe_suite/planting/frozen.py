@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +85,8 @@ class FrozenRecord(BaseModel):
         key: The truth, in a form private to the task.
         certificate: Why it is true.
         training: Facts about how it was made (steps, CPU seconds, attempts, versions).
+        digest: sha256 of all other fields, `training` left out, so that a key or a measured number that was changed by
+            hand is noticed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,6 +100,11 @@ class FrozenRecord(BaseModel):
     key: dict[str, Any]
     certificate: Certificate
     training: dict[str, Any] = {}
+    digest: str
+
+    def expected_digest(self) -> str:
+        """What `digest` must be."""
+        return _digest(self.model_dump(mode="json"))
 
 
 class FrozenModel(BaseModel):
@@ -151,7 +159,9 @@ def save_frozen(
         key=dict(key),
         certificate=certificate,
         training=dict(training),
+        digest="",
     )
+    record = record.model_copy(update={"digest": record.expected_digest()})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"seed{seed}.safetensors").write_bytes(payload)
     path = folder / f"seed{seed}.json"
@@ -161,7 +171,8 @@ def save_frozen(
 
 def list_frozen(folder: Path) -> list[Path]:
     """The JSON files of all base models in `folder`, in the order of their seeds."""
-    return sorted(folder.glob("seed*.json"), key=lambda path: int(path.stem.removeprefix("seed")))
+    named = {path: re.fullmatch(r"seed(\d+)\.json", path.name) for path in folder.glob("seed*.json")}
+    return sorted((path for path, match in named.items() if match), key=lambda path: int(path.stem[len("seed") :]))
 
 
 def load_frozen(path: Path, task: Task) -> FrozenModel:
@@ -207,7 +218,14 @@ def load_frozen(path: Path, task: Task) -> FrozenModel:
         raise FrozenModelError(
             f"The certificate of {path} fails ({'; '.join(record.certificate.failures()) or 'no checks'}): {remedy}"
         )
+    if record.digest != record.expected_digest():
+        raise FrozenModelError(f"{path} was changed after it was made (its digest does not fit its content): {remedy}")
     return FrozenModel(name=f"{task.id}/{path.stem}", record=record, weights=ModelWeights(record.config, state))
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    bound = {name: value for name, value in record.items() if name not in ("digest", "training")}
+    return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
 
 
 def load_all_frozen(task: Task, folder: Path | None = None) -> list[FrozenModel]:

@@ -9,7 +9,8 @@ import os
 
 import pytest
 
-from scribe_suite.paths import ROOT_VARIABLE, is_root
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.paths import ROOT_VARIABLE, is_root, suite_root
 from scribe_suite.plugin import collection, recording
 from scribe_suite.plugin.controller import RunController
 from scribe_suite.plugin.options import SETTINGS, add_options, read_settings
@@ -29,6 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_root(config.rootpath):
         # the checkout whose tests run is the one to take tasks from, whatever the current folder is; workers inherit it
         os.environ.setdefault(ROOT_VARIABLE, str(config.rootpath))
+    if ROOT_VARIABLE in os.environ:
+        try:
+            suite_root()
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from error
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     for line in collection.MARKERS:

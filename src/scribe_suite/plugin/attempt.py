@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, SupportsFloat
 
@@ -19,7 +20,9 @@ from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.collection import AttemptKey
 from scribe_suite.plugin.submissions import SubmissionBox
+from scribe_suite.plugin.time_limit import OVERTIME_S, OverTimeError, stopped_after
 from scribe_suite.providers.base import AttemptContext, EndReason, Limits, Need, Provider, Transcript
+from scribe_suite.providers.checking import checked_transcript, plain_text
 from scribe_suite.providers.registry import granted_needs
 from scribe_suite.results.attempt_folder import AttemptFolder
 from scribe_suite.results.outcomes import Outcome, infrastructure, rule_of
@@ -74,7 +77,7 @@ class AttemptState:
 
     def conclude(self, outcome: str, reason: str = "") -> None:
         """Fix the outcome. What is no longer true of it (a skill, metrics) goes."""
-        self.outcome, self.reason = outcome, reason
+        self.outcome, self.reason = outcome, plain_text(reason)
         if not rule_of(outcome).scored:
             for name in ("metrics", "skill", "primary", "chance", "reference", "interval", "flags"):
                 self.fields.pop(name, None)
@@ -84,6 +87,7 @@ class AttemptState:
         cause = (
             error.cause if isinstance(error, InfrastructureError) else _CAUSES.get(type(error).__name__, "exception")
         )
+        cause = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(cause))[:80] or "unknown"
         text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
         self.conclude(infrastructure(cause), text[:2000])
 
@@ -144,18 +148,22 @@ class Agent:
         self._limits = limits
         self._state = state
 
-    def work(self, prompt: str, notebook: NotebookServer, instance: TaskInstance) -> Transcript:
+    def work(
+        self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
+    ) -> Transcript:
         """Let the provider work on `prompt` with `notebook`.
 
         Args:
             prompt: What it is asked.
             notebook: A started server.
+            submissions: Where its answers arrive; takes none after the time limit.
             instance: Only for built-in providers that need more than an agent has.
 
         Raises:
             InfrastructureError: When something other than the agent failed.
         """
         assert self._state.folder is not None
+        wall_s = self._limits.wall_s
         context = AttemptContext(
             prompt=prompt,
             endpoint=notebook.endpoint,
@@ -164,8 +172,18 @@ class Agent:
             outputs=self._state.folder.outputs,
             material={need: _MATERIAL[need](instance, self._state) for need in granted_needs(self._provider)},
         )
-        with self._state.timed("agent_s"):
-            return self._provider.attempt(context)
+        submissions.close_after(wall_s)
+        begin = time.monotonic()
+        try:
+            with self._state.timed("agent_s"), stopped_after(wall_s + OVERTIME_S):
+                transcript = checked_transcript(self._provider.attempt(context))
+        except OverTimeError:
+            return Transcript(EndReason.TIMEOUT, f"It did not stop by itself at its limit of {wall_s:g} s.")
+        if transcript.end_reason is EndReason.FINISHED and time.monotonic() - begin > wall_s:
+            return replace(
+                transcript, end_reason=EndReason.TIMEOUT, detail=f"It ended after its limit of {wall_s:g} s."
+            )
+        return transcript
 
 
 _MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {
@@ -196,8 +214,9 @@ def finish_attempt(
         "cost_usd": transcript.cost_usd,
     }
     state.times["kernel_s"] = status.session_start_s
-    if status.infrastructure_error is not None:
-        raise InfrastructureError(status.infrastructure_cause or "notebook", status.infrastructure_error)
+    cause, error = status.infrastructure_cause or "notebook", status.infrastructure_error
+    if error is not None and box.answer is None:
+        raise InfrastructureError(cause, error)
     if box.answer is None:
         state.conclude(*_unscored(transcript, box.rejection or status.submission_error))
         return
@@ -209,7 +228,8 @@ def finish_attempt(
         "chance": score.chance,
         "reference": score.reference,
         "interval": score.interval,
-        "flags": score.flags,
+        # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
+        "flags": score.flags if error is None else (*score.flags, f"notebook_failed:{cause}"),
         "confidence": box.answer.confidence,
         "nothing_found": box.answer.nothing_found,
     }

@@ -55,7 +55,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         tasks = _tasks_of(metafunc.definition)
     except ConfigurationError as error:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
+        # a CollectError is shown as its message alone, without the way it came
+        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from error
     keys = [
         AttemptKey(task.id, provider, trial)
         for task in tasks

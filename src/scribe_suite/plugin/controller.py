@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scribe_suite.errors import ConfigurationError
+from scribe_suite.errors import SuiteError
 from scribe_suite.notebook.sandbox import probe_isolation
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.attempt import now
 from scribe_suite.plugin.options import WORKER_KEY, Settings, worker_input
-from scribe_suite.plugin.recording import PROPERTY
+from scribe_suite.plugin.recording import INFRASTRUCTURE_MARK, PROPERTY
 from scribe_suite.plugin.terminal import print_summary
 from scribe_suite.results.ledger import LedgerWriter
 from scribe_suite.results.lock import lock
@@ -45,6 +46,7 @@ class RunController:
         self._reported: set[str] = set()
         self._crashed: dict[str, str] = {}
         self._internal_error = False
+        self._unwritten: str | None = None
         self._writer: LedgerWriter | None = None
         self.planned: tuple[str, ...] = ()
         self.records: list[AttemptRecord] = []
@@ -75,7 +77,7 @@ class RunController:
             self.planned = planned
             try:
                 self._open_ledger()
-            except ConfigurationError as error:
+            except SuiteError as error:
                 raise pytest.UsageError(str(error)) from error
 
     def _open_ledger(self) -> None:
@@ -132,6 +134,8 @@ class RunController:
         elif report.when not in ("setup", "call"):  # xdist's report for a test whose worker died
             self._reported.add(report.nodeid)
             self._crashed[report.nodeid] = str(report.longrepr)
+            if _attempt_of(report.nodeid) is not None:
+                setattr(report, INFRASTRUCTURE_MARK, True)
 
     def pytest_internalerror(self) -> None:
         """Remember that the session is broken."""
@@ -143,7 +147,10 @@ class RunController:
         seed = derive_seed(self._settings.run_seed, record.task, record.trial)
         record = record.model_copy(update={"instance_seed": seed})
         self.records.append(record)
-        self._writer.append(record)
+        try:
+            self._writer.append(record)
+        except OSError as error:
+            self._unwritten = f"The ledger {self._writer.path} can't be written any more ({error.strerror})."
 
     # -- after the last test --------------------------------------------------------------------------------------
 
@@ -161,17 +168,17 @@ class RunController:
             self._append_lost(nodeid, "worker_crashed", message)
         for nodeid in lost:
             self._append_lost(nodeid, "lost", "The worker that ran it reported nothing: see its output above.")
-        if lost or self._internal_error or self._any_lost() or self._only_infrastructure_failed():
+        if lost or self._internal_error or self._unwritten or self._any_lost() or self._only_infrastructure_failed():
             session.exitstatus = EXIT_LOST_OR_INFRASTRUCTURE
         if self._writer is not None:
             recorded = {record.nodeid for record in self.records}
-            self._writer.close(
-                RunEnd(
-                    finished=now(),
-                    exit_code=int(session.exitstatus),
-                    missing=tuple(nodeid for nodeid in self.planned if nodeid not in recorded),
-                )
+            end = RunEnd(
+                finished=now(),
+                exit_code=int(session.exitstatus),
+                missing=tuple(nodeid for nodeid in self.planned if nodeid not in recorded),
             )
+            with suppress(OSError):  # a disk that is full has been told of already
+                self._writer.close(end)
 
     def _append_lost(self, nodeid: str, cause: str, reason: str) -> None:
         found = _attempt_of(nodeid)
@@ -203,6 +210,8 @@ class RunController:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the comparison."""
         if self._writer is not None:
+            if self._unwritten is not None:
+                terminalreporter.write_line(f"scribe-suite: {self._unwritten} Free some room.", red=True)
             report = getattr(self._config.option, "json_report", False) and self._config.option.json_report_file
             print_summary(
                 terminalreporter,

@@ -182,6 +182,8 @@ def read_settings(config: pytest.Config) -> Settings:
     seed_text = cast(str, option.instance_seed)
     results_dir = config.rootpath / "runs"
     if option.results_dir is not None:
+        if not option.results_dir:
+            raise pytest.UsageError("--results-dir is empty: name a folder.")
         results_dir = config.invocation_params.dir / option.results_dir
     if shared is not None:
         results_dir = Path(shared["results_dir"])

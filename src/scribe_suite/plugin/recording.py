@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from scribe_suite.errors import SuiteError
 from scribe_suite.plugin.attempt import ATTEMPT_STATE, AttemptState, now
 from scribe_suite.plugin.collection import attempt_key_of, marked_pass_mark
 from scribe_suite.plugin.options import SETTINGS
+from scribe_suite.providers.checking import plain_text
 from scribe_suite.results.outcomes import Outcome
 from scribe_suite.tasks.registry import default_registry
 
@@ -53,6 +55,9 @@ def pytest_runtest_makereport(
         if call.when == "teardown":
             _publish(item, state)
     report = yield
+    if state is not None and call.excinfo is not None and isinstance(call.excinfo.value, SuiteError):
+        # it says what to do; where it was raised does not
+        report.longrepr = plain_text(f"{state.outcome}: {call.excinfo.value}")
     if state is not None and call.when == "call" and report.failed and _is_infrastructure(state):
         setattr(report, INFRASTRUCTURE_MARK, True)  # reports carry extra attributes over xdist
     return report

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 
 from scribe_suite.errors import AnswerError
@@ -26,11 +28,18 @@ class SubmissionBox:
         self.answer: Answer | None = None
         self.rejection: str | None = None
         self.count = 0
+        self._closes = math.inf
+
+    def close_after(self, seconds: float) -> None:
+        """Take no answers once `seconds` from now are over."""
+        self._closes = time.monotonic() + seconds
 
     def submit(self, raw: str) -> SubmitVerdict:
         """Take one submission and say whether it is valid."""
         with self._lock:
             self.count += 1
+            if time.monotonic() > self._closes:
+                return SubmitVerdict(accepted=False, message="The time is over: this answer was not recorded.")
             try:
                 answer = self._schema.parse(raw)
             except AnswerError as error:

@@ -89,7 +89,7 @@ def read_ledger(path: Path) -> Ledger:
             parsed.append(_LINE.validate_json(line))
         except ValidationError as error:
             raise ConfigurationError(
-                f"Line {number} of {path} is not a line of a ledger ({_short(error)}): name a file runs/<run>.jsonl."
+                f"Line {number} of {path} is not a line of a ledger: name a file runs/<run>.jsonl."
             ) from error
     if not parsed or not isinstance(parsed[0], RunHeader):
         state = "is cut off in its header" if torn else "has no header"
@@ -99,7 +99,3 @@ def read_ledger(path: Path) -> Ledger:
         attempts=tuple(line for line in parsed if isinstance(line, AttemptRecord)),
         end=next((line for line in parsed if isinstance(line, RunEnd)), None),
     )
-
-
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

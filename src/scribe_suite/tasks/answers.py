@@ -32,7 +32,8 @@ class Answer(BaseModel):
         summary: How the answer was found and what supports it, in a few sentences.
     """
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=20_000)
+    # strict: "0.5" and True are not numbers, and guessing what was meant would hide an agent's mistake
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, str_max_length=20_000)
 
     content_field: ClassVar[str]
 

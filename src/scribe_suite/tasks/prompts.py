@@ -18,6 +18,8 @@ import jinja2
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.tasks.task import Task, TaskInstance
 
+PREAMBLE = "preamble.md"
+
 
 def prompt_path(root: Path, task: Task) -> Path:
     """Where the template of `task` lies.
@@ -26,14 +28,15 @@ def prompt_path(root: Path, task: Task) -> Path:
         ConfigurationError: When it does not exist.
     """
     path = root / "prompts" / task.family / f"{task.name}.md"
-    if not path.is_file():
-        raise ConfigurationError(f"The prompt of {task.id} is missing: write {path.relative_to(root)}.")
+    for needed in (root / "prompts" / PREAMBLE, path):
+        if not needed.is_file():
+            raise ConfigurationError(f"The prompt of {task.id} is missing: write {needed.relative_to(root)}.")
     return path
 
 
 def prompt_sha256(root: Path, task: Task) -> str:
     """Hash of everything that shapes the prompt: the task's template and the preamble."""
-    digest = hashlib.sha256((root / "prompts" / "preamble.md").read_bytes())
+    digest = hashlib.sha256((root / "prompts" / PREAMBLE).read_bytes())
     digest.update(prompt_path(root, task).read_bytes())
     return digest.hexdigest()
 

@@ -1,0 +1,51 @@
+"""What a provider returned, before anything of it goes into a ledger: providers come from anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.base import Transcript
+
+_LONGEST_DETAIL = 2_000
+
+
+class _Checked(Transcript):
+    """The same fields, validated; a dataclass takes its configuration from its class."""
+
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)
+
+
+_TRANSCRIPT = TypeAdapter(_Checked)
+
+
+def checked_transcript(transcript: object) -> Transcript:
+    """`transcript`, if it is one that a ledger can hold.
+
+    Raises:
+        InfrastructureError: With cause ``bad_transcript`` and what is wrong with it.
+    """
+    if not isinstance(transcript, Transcript):
+        raise InfrastructureError(
+            "bad_transcript", f"The provider returned a {type(transcript).__name__}, not a Transcript."
+        )
+    try:
+        checked = _TRANSCRIPT.validate_python(asdict(transcript))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InfrastructureError(
+            "bad_transcript", f"The provider's transcript is not valid ({where}: {first['msg']})."
+        ) from error
+    return replace(
+        checked,
+        detail=plain_text(checked.detail)[:_LONGEST_DETAIL],
+        model=None if checked.model is None else plain_text(checked.model),
+    )
+
+
+def plain_text(text: str) -> str:
+    """Text that every report can hold: lone surrogates, which UTF-8 has no bytes for, are replaced."""
+    return text.encode("utf-8", "replace").decode()
