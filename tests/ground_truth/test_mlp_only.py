@@ -325,3 +325,10 @@ def test_planting_freezes_a_certified_model_with_its_reference(empty_checkout):
     instance = task.instance(11)
     assert build_model(weights_of_instance(instance)).cfg.n_layers == 2
     assert instance.hidden.key == {"m0", "m1"}
+
+
+def test_a_key_that_is_not_the_circuit_of_its_seed_is_refused(monkeypatch):
+    elsewhere = PlantedCircuit(GroupThenLabel(0), {"u": ("m0",), "out": ("a2.h0",)})
+    monkeypatch.setattr(MlpOnly, "circuit", lambda _task, _seed: elsewhere)
+    with pytest.raises(FrozenModelError, match=r"circuits/mlp_only/seed\d is not the circuit that its seed stands for"):
+        MlpOnly().instance(1)
