@@ -299,6 +299,53 @@ def test_a_notebook_that_fails_after_the_answer_does_not_take_it_back(suite):
     assert records["null"].outcome == "infrastructure:journal_write"
 
 
+def test_a_full_disk_costs_the_result_file_and_not_the_record(suite):
+    suite.write(
+        "benchmarks/conftest.py",
+        """
+        from scribe_suite.results import attempt_folder
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        attempt_folder.AttemptFolder.write_results = full
+        """,
+    )
+    run = suite.run("--provider", "oracle,null")
+    assert run.outcomes == {"toy-oracle-t0": "solved", "toy-null-t0": "no_answer"}
+    assert {record.flags for record in run.ledger.attempts} == {("results_not_written",)}
+    assert "INTERNALERROR" not in run.output
+
+
+def test_a_ledger_that_can_not_be_written_fails_the_run_and_the_table_is_printed(suite):
+    suite.write(
+        "benchmarks/conftest.py",
+        """
+        from scribe_suite.results.ledger import LedgerWriter
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        LedgerWriter.append = full
+        """,
+    )
+    run = suite.run("--provider", "oracle")
+    assert run.ret == 3
+    assert "can't be written any more (No space left on device). Free some room." in run.output
+    assert "scored 1/1, solved 1/1" in run.output
+    assert "INTERNALERROR" not in run.output
+
+
+def test_a_set_up_cell_that_fails_is_named_and_not_what_the_provider_made_of_it(suite):
+    task = suite.folder / "ground_truth/circuits/toy.py"
+    task.write_text(task.read_text().replace("setup_code='import json", "setup_code='import no_such_module, json"))
+    run = suite.run("--provider", "oracle")
+    (record,) = run.ledger.attempts
+    assert record.outcome == "infrastructure:setup_cell"
+    assert "No module named 'no_such_module'" in record.reason
+    assert run.ret == 3
+
+
 def test_our_own_errors_are_one_sentence_not_a_traceback(suite):
     run = suite.run("--provider", "nologin")
     assert "infrastructure:not_logged_in: Log in with `nologin login`." in run.output

@@ -177,6 +177,12 @@ class Agent:
         try:
             with self._state.timed("agent_s"), stopped_after(wall_s + OVERTIME_S):
                 transcript = checked_transcript(self._provider.attempt(context))
+        except InfrastructureError as error:
+            status = notebook.status()
+            if status.infrastructure_error is None:
+                raise
+            # what the provider stumbled over is only the consequence
+            raise InfrastructureError(status.infrastructure_cause or "notebook", status.infrastructure_error) from error
         except OverTimeError:
             return Transcript(EndReason.TIMEOUT, f"It did not stop by itself at its limit of {wall_s:g} s.")
         if transcript.end_reason is EndReason.FINISHED and time.monotonic() - begin > wall_s:

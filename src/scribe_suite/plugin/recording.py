@@ -99,6 +99,9 @@ def _is_infrastructure(state: AttemptState) -> bool:
 
 def _publish(item: pytest.Item, state: AttemptState) -> None:
     if state.folder is not None:
-        state.folder.write_results(state.record())
+        try:
+            state.folder.write_results(state.record())
+        except OSError:  # a full disk must not cost the record, which is on its way to the ledger
+            state.fields["flags"] = (*state.fields.get("flags", ()), "results_not_written")
         state.fields["artifacts"] = state.folder.artifacts()
     item.user_properties.append((PROPERTY, state.record().model_dump_json()))
