@@ -17,7 +17,7 @@ from scribe_suite.plugin.attempt import ATTEMPT_STATE, AttemptState, now
 from scribe_suite.plugin.collection import attempt_key_of, marked_pass_mark
 from scribe_suite.plugin.options import SETTINGS
 from scribe_suite.providers.checking import plain_text
-from scribe_suite.results.outcomes import Outcome
+from scribe_suite.results.outcomes import Outcome, rule_of
 from scribe_suite.tasks.registry import default_registry
 
 PROPERTY = "scribe_suite"
@@ -94,7 +94,7 @@ def _conclude(state: AttemptState, call: pytest.CallInfo[Any]) -> None:
 
 
 def _is_infrastructure(state: AttemptState) -> bool:
-    return state.outcome is not None and not state.record().counts
+    return state.outcome is not None and not rule_of(state.outcome).counts
 
 
 def _publish(item: pytest.Item, state: AttemptState) -> None:
