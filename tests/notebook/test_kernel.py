@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+
+import nbformat
 
 from scribe_suite.notebook import kernel as kernel_module
 from scribe_suite.notebook.config import NotebookConfig
@@ -89,6 +92,27 @@ def test_a_thousand_flushes_and_displays_arrive_complete(server, shared):
     assert flushed.output.split("\n") == [str(number) for number in range(1000)]
     assert displayed.payload["outputs"][0]["content"] == "0"
     assert displayed.payload["outputs"][-1]["content"] == "'end'"
+
+
+def test_a_reader_slower_than_the_kernel_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("scribe_suite.notebook.server.RECEIVE_QUEUE", 10)
+    match = kernel_module.Kernel._match
+
+    def slow(kernel, message):
+        time.sleep(0.0005)
+        return match(kernel, message)
+
+    monkeypatch.setattr(kernel_module.Kernel, "_match", slow)
+    code = f"{SEND}\nfor n in range(4000): send('stream', {{'name': 'stdout', 'text': f'{{n}} ' + '.' * 100 + '\\n'}})"
+
+    async def scenario(agent: Agent) -> Answer:
+        return await agent.run(code)
+
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        play(server, scenario)
+    (notebook,) = tmp_path.rglob("*.ipynb")
+    cell = nbformat.read(notebook, as_version=4).cells[-1]
+    assert [int(line.split()[0]) for output in cell.outputs for line in output.text.splitlines()] == list(range(4000))
 
 
 def test_a_death_between_cells_is_noticed_and_counted(server):

@@ -39,6 +39,12 @@ POLL_S = 0.05
 REAP_S = 10.0
 #: Messages in a row that can't be decoded before the kernel counts as broken.
 MAX_MALFORMED = 1000
+#: Run in the kernel before anything else. Its output socket drops messages when its queue is full, i.e. when this
+#: machine is too busy to take them in time; now it waits instead, so that an agent sees all that its cell printed.
+_WAIT_INSTEAD_OF_DROPPING = (
+    "get_ipython().kernel.iopub_thread.schedule(lambda thread=get_ipython().kernel.iopub_thread:"
+    " thread.socket.setsockopt(__import__('zmq').XPUB_NODROP, 1))"
+)
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
 ReplyStatus = Literal["ok", "error", "interrupted", "timeout"]
@@ -122,8 +128,9 @@ class Kernel:
         connection = _write_connection_file(slot)
         log = slot.root / "log"
         arguments = ["-m", "ipykernel_launcher", "-f", slot.seen(slot.ipc / "connection.json")]
+        arguments += ["--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines={_WAIT_INSTEAD_OF_DROPPING}"]
         try:
-            process = launch(slot, [*arguments, "--HistoryManager.enabled=False"], log, memory_limit, tmp_limit)
+            process = launch(slot, arguments, log, memory_limit, tmp_limit)
         except OSError as error:
             raise InfrastructureError("kernel_start", f"The kernel could not be launched: {error}.") from error
         client = AsyncKernelClient(context=context)

@@ -43,7 +43,7 @@ INSTRUCTIONS = (
 )
 #: Seconds at closing in which replies to interrupted calls can leave.
 SETTLE_S = 0.02
-#: Messages waiting to be read from a kernel before it has to drop some.
+#: Messages waiting to be read from a kernel before it has to wait.
 RECEIVE_QUEUE = 20_000
 
 
