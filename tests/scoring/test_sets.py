@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import pytest
 
+from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
 from scribe_suite.scoring.normalise import best_blind_answer
 from scribe_suite.scoring.sets import (
+    CIRCUIT_METRICS,
     COMPONENT_METRICS,
     NEURON_METRICS,
+    ROLE_METRICS,
+    Role,
     f1,
     score_components,
     score_neurons,
+    score_roles,
     set_metrics,
+    signed,
+    signed_groups,
 )
 from scribe_suite.tasks.task import Score
 
@@ -64,6 +71,26 @@ def test_a_component_score_has_the_metrics_it_promises() -> None:
     assert score.primary == "f1"
     assert score.chance == pytest.approx(4 / 5)
     assert score.reference == 1.0
+
+
+_ANY = Behaviour(accuracy=0.5, margin=0.0)
+FAITHFULNESS = Faithfulness(
+    faithfulness=0.25,
+    minimality=0.75,
+    margin_recovered=3.0,
+    clean=_ANY,
+    nothing_kept=_ANY,
+    kept=_ANY,
+    removed=_ANY,
+)
+
+
+def test_measured_faithfulness_joins_the_metrics_and_leaves_the_skill_alone() -> None:
+    plain = score_components({"m0"}, {"m0", "m1"}, blind={"m2"}, reference_f1=1.0)
+    measured = score_components({"m0"}, {"m0", "m1"}, blind={"m2"}, reference_f1=1.0, faithfulness=FAITHFULNESS)
+    assert set(measured.metrics) == set(CIRCUIT_METRICS)
+    assert measured.metrics == {**plain.metrics, "faithfulness": 0.25, "minimality": 0.75}
+    assert (measured.primary, measured.skill, measured.chance) == ("f1", plain.skill, plain.chance)
 
 
 def test_a_neuron_score_has_the_metrics_it_promises() -> None:
@@ -154,3 +181,79 @@ def test_adding_wrong_elements_never_helps_and_right_ones_never_hurt() -> None:
         < score_components(half, truth, blind, 1.0).skill
         < score_components(truth, truth, blind, 1.0).skill
     )
+
+
+# --- roles ------------------------------------------------------------------------------------------------------------
+
+ROLES: dict[str, Role] = {"a0.h1": "supports", "m0": "supports", "m2": "suppresses"}
+
+
+def flipped(roles: Mapping[str, Role]) -> dict[str, Role]:
+    return {node: "suppresses" if role == "supports" else "supports" for node, role in roles.items()}
+
+
+def drawn_roles(count: int) -> list[dict[str, Role]]:
+    """Keys with one suppressor, which is always a head, as the task plants them."""
+    rng = random.Random(5)
+    keys: list[dict[str, Role]] = []
+    for _ in range(count):
+        suppressor = rng.choice(COMPONENTS[:12])
+        others = rng.sample([name for name in COMPONENTS if name != suppressor], 3)
+        keys.append({suppressor: "suppresses", **dict.fromkeys(others, "supports")})
+    return keys
+
+
+def mean_role_skill(rule: Callable[[dict[str, Role]], Mapping[str, Role]]) -> float:
+    keys = drawn_roles(200)
+    blind = best_blind_answer([signed(key) for key in keys], signed_groups([COMPONENTS, *COMPONENT_GROUPS]), f1)
+    return sum(score_roles(rule(key), key, blind, 1.0).skill for key in keys) / len(keys)
+
+
+def test_roles_are_written_as_signs() -> None:
+    assert signed(ROLES) == {"a0.h1+", "m0+", "m2-"}
+    assert signed({}) == frozenset()
+
+
+def test_signed_groups_hold_every_node_with_either_role() -> None:
+    assert signed_groups([["m0", "m1"], ["a0.h0"]]) == [["m0+", "m1+"], ["m0-", "m1-"], ["a0.h0+"], ["a0.h0-"]]
+
+
+def test_a_role_score_has_the_metrics_it_promises() -> None:
+    score = score_roles(ROLES, ROLES, {"m0+", "m1+"}, 1.0, FAITHFULNESS)
+    assert set(score.metrics) == set(ROLE_METRICS)
+    assert score.primary == "signed_f1"
+    assert score.skill == 1.0
+    assert score.chance == pytest.approx(2 / 5)
+    assert {score.metrics[name] for name in ("signed_f1", "f1", "iou", "precision", "recall")} == {1.0}
+    assert (score.metrics["faithfulness"], score.metrics["minimality"]) == (0.25, 0.75)
+
+
+def test_a_wrong_role_is_one_wrong_element_and_one_missing_one() -> None:
+    metrics = score_roles({**ROLES, "m2": "supports"}, ROLES, {"m1+"}, 1.0).metrics
+    assert metrics["signed_f1"] == pytest.approx(2 / 3)
+    assert metrics["f1"] == 1.0
+
+
+def test_all_roles_flipped_is_worse_than_not_looking() -> None:
+    score = score_roles(flipped(ROLES), ROLES, {"m0+", "m1+"}, 1.0)
+    assert (score.metrics["signed_f1"], score.metrics["f1"]) == (0.0, 1.0)
+    assert score.skill < 0
+    assert mean_role_skill(flipped) < 0
+
+
+def test_the_best_blind_signed_answer_is_measured_with_its_signs() -> None:
+    assert score_roles(ROLES, ROLES, {"m0-", "m2-"}, 1.0).chance == pytest.approx(2 / 5)
+    assert score_roles(ROLES, ROLES, {"m0-", "m1-"}, 1.0).chance == 0.0
+
+
+def test_only_the_right_roles_pay() -> None:
+    assert mean_role_skill(lambda key: key) == 1.0
+    assert mean_role_skill(lambda key: dict.fromkeys(key, "supports")) < 0.8
+    assert mean_role_skill(lambda _: {}) <= 0
+    assert mean_role_skill(lambda _: dict.fromkeys(COMPONENTS, "supports")) <= 0.05
+    assert mean_role_skill(lambda _: dict.fromkeys(COMPONENTS, "suppresses")) <= 0
+
+
+def test_roles_without_a_truth_are_refused() -> None:
+    with pytest.raises(ValueError, match="non-empty truth"):
+        score_roles({}, {}, {"m0+"}, 1.0)

@@ -1,17 +1,28 @@
-"""Scores for answers that are sets: circuit components and neurons.
+"""Scores for answers that are sets: circuit components, with or without roles, and neurons.
 
 Primary metric is F1, because it has no free lunch on either side: everything has recall 1 and low precision, one lucky
-element the reverse. IoU, precision and recall stand beside it as in the original suite's tables.
+element the reverse. IoU, precision and recall stand beside it as in the original suite's tables; so does what the nodes
+do to the behaviour, where the evaluator measured it (`faithfulness.measure_faithfulness`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.task import Score
 
+if TYPE_CHECKING:  # sets of names need no torch
+    from scribe_suite.scoring.faithfulness import Faithfulness
+
+Role = Literal["supports", "suppresses"]
+
 COMPONENT_METRICS = ("iou", "precision", "recall", "f1")
+CIRCUIT_METRICS = (*COMPONENT_METRICS, "faithfulness", "minimality")
+"""Of `score_components` when faithfulness is measured."""
+ROLE_METRICS = ("signed_f1", *CIRCUIT_METRICS)
+"""Of `score_roles` when faithfulness is measured."""
 NEURON_METRICS = ("success", "f1", "precision", "recall")
 
 
@@ -41,7 +52,11 @@ def f1(submitted: frozenset[str], truth: frozenset[str]) -> float:
 
 
 def score_components(
-    submitted: Collection[str], truth: Collection[str], blind: Collection[str], reference_f1: float
+    submitted: Collection[str],
+    truth: Collection[str],
+    blind: Collection[str],
+    reference_f1: float,
+    faithfulness: Faithfulness | None = None,
 ) -> Score:
     """Score a set of heads and MLPs.
 
@@ -50,9 +65,45 @@ def score_components(
         truth: The certified circuit.
         blind: The best answer that ignores the model (`normalise.best_blind_answer`); its F1 here is chance.
         reference_f1: F1 of the reference solution on this instance.
+        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
     """
-    metrics = set_metrics(submitted, truth)
-    return _scored(metrics, truth, blind, reference_f1)
+    metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
+    return _scored(metrics, "f1", truth, blind, reference_f1)
+
+
+def signed(roles: Mapping[str, Role]) -> frozenset[str]:
+    """Roles as a set of strings: ``a0.h1+`` supports, ``m2-`` suppresses."""
+    signs: dict[Role, str] = {"supports": "+", "suppresses": "-"}
+    return frozenset(f"{node}{signs[role]}" for node, role in roles.items())
+
+
+def signed_groups(groups: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Every group once with all its nodes supporting and once suppressing, for `normalise.best_blind_answer`."""
+    return [[f"{node}{sign}" for node in group] for group in groups for sign in "+-"]
+
+
+def score_roles(
+    submitted: Mapping[str, Role],
+    truth: Mapping[str, Role],
+    blind: Collection[str],
+    reference_signed_f1: float,
+    faithfulness: Faithfulness | None = None,
+) -> Score:
+    """Score heads and MLPs with what each does to the right answer.
+
+    Primary is ``signed_f1``, over pairs of node and role: a node with the wrong role is one wrong element and one
+    missing one. The other metrics look at nodes only.
+
+    Args:
+        submitted: Node -> role.
+        truth: The same for the certified circuit.
+        blind: The best answer that ignores the model, encoded as by `signed`; its signed F1 here is chance.
+        reference_signed_f1: Signed F1 of the reference solution on this instance.
+        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
+    """
+    metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
+    metrics["signed_f1"] = f1(signed(submitted), signed(truth))
+    return _scored(metrics, "signed_f1", signed(truth), blind, reference_signed_f1)
 
 
 def score_neurons(
@@ -74,15 +125,21 @@ def score_neurons(
     metrics = set_metrics(submitted, truth)
     metrics["success"] = float(metrics["f1"] >= success_f1)
     del metrics["iou"]
-    return _scored(metrics, truth, blind, reference_f1)
+    return _scored(metrics, "f1", truth, blind, reference_f1)
 
 
-def _scored(metrics: dict[str, float], truth: Collection[str], blind: Collection[str], reference_f1: float) -> Score:
+def _behaviour_metrics(measured: Faithfulness | None) -> dict[str, float]:
+    return {} if measured is None else {"faithfulness": measured.faithfulness, "minimality": measured.minimality}
+
+
+def _scored(
+    metrics: dict[str, float], primary: str, truth: Collection[str], blind: Collection[str], reference: float
+) -> Score:
     chance = f1(frozenset(blind), frozenset(truth))
     return Score(
         metrics=metrics,
-        primary="f1",
-        skill=normalised_skill(metrics["f1"], chance, reference_f1),
+        primary=primary,
+        skill=normalised_skill(metrics[primary], chance, reference),
         chance=chance,
-        reference=reference_f1,
+        reference=reference,
     )
