@@ -13,6 +13,7 @@ from scribe_suite.tasks.answers import (
     ComponentAnswer,
     NeuronAnswer,
     ProbeAnswer,
+    RoleAnswer,
 )
 
 COMMON = {"confidence": 0.5, "summary": "why"}
@@ -21,6 +22,7 @@ CIRCUIT = AnswerSchema(
     {"components": ["a0.h0", "a0.h1", "m0"]},
     {"components": ["a0.h0"], **COMMON},
 )
+ROLES = AnswerSchema(RoleAnswer, CIRCUIT.facts, {"roles": {"a0.h0": "supports", "m0": "suppresses"}, **COMMON})
 NEURONS = AnswerSchema(NeuronAnswer, {"n_layers": 2, "d_mlp": 16}, {"neurons": ["L0.N3"], **COMMON})
 PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
@@ -136,6 +138,31 @@ class TestComponents:
         message = refused(CIRCUIT, components=[f"a9.h{head}" for head in range(1000)])
         assert "a9.h4" in message
         assert "a9.h5" not in message
+
+
+class TestRoles:
+    def test_known_components_with_known_roles_pass(self):
+        assert ROLES.parse(json.dumps(dict(ROLES.example))).roles == {"a0.h0": "supports", "m0": "suppresses"}
+
+    @pytest.mark.parametrize("name", ["a1.h0", "M0", "m0+", ""])
+    def test_an_unknown_component_is_named(self, name):
+        message = refused(ROLES, roles={"m0": "supports", name: "supports"})
+        assert f"roles: the model has no component {name!r}" in message
+
+    @pytest.mark.parametrize("role", ["supresses", "Supports", "+", "", None, 1, True, ["supports"]])
+    def test_another_role_is_refused_with_both_roles_and_the_component(self, role):
+        message = refused(ROLES, roles={"m0": role})
+        assert "roles.m0: " in message
+        assert "'supports' or 'suppresses'" in message
+
+    @pytest.mark.parametrize("roles", ["m0", ["m0"], [["m0", "supports"]], None])
+    def test_the_content_maps_components_to_roles(self, roles):
+        assert "roles: " in refused(ROLES, roles=roles)
+
+    def test_no_roles_are_an_answer_only_with_nothing_found(self):
+        assert "'roles' is empty" in refused(ROLES, roles={})
+        assert parse(ROLES, roles={}, nothing_found=True).roles == {}
+        assert "'roles' must be empty" in refused(ROLES, roles={"m0": "supports"}, nothing_found=True)
 
 
 class TestNeurons:

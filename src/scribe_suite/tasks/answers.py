@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -71,6 +71,23 @@ class ComponentAnswer(Answer):
     @classmethod
     def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
         return _known(value, (info.context or {})["components"], "component")
+
+
+class RoleAnswer(Answer):
+    """Heads and MLPs, each with what it does to the right answer's logit. Facts used: ``components``.
+
+    Attributes:
+        roles: Component -> ``"supports"`` or ``"suppresses"``.
+    """
+
+    content_field = "roles"
+    roles: dict[str, Literal["supports", "suppresses"]]
+
+    @field_validator("roles")
+    @classmethod
+    def _components_exist(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        _known(value, (info.context or {})["components"], "component")
+        return value
 
 
 class NeuronAnswer(Answer):
