@@ -65,7 +65,6 @@ def seen_by_a_cheater(instance: TaskInstance) -> Glance:
     return glance(network, prompts, len(key_of(instance)), random.Random(instance.seed))
 
 
-@cache
 def mean_skills(task_id: str) -> dict[str, float]:
     """Mean skill of every degenerate answer over the instances."""
     total = dict.fromkeys(DEGENERATE, 0.0)
@@ -86,18 +85,10 @@ def test_the_oracle_has_skill_one(task_id):
         assert skill(instance, instance.task.oracle_answer(instance)) == 1.0
 
 
-@pytest.mark.parametrize("name", [name for name in GUESSES if name != "empty"])
 @pytest.mark.parametrize("task_id", TASK_IDS)
-def test_guesses_do_not_pay(task_id, name):
-    assert mean_skills(task_id)[name] <= GUESS_BAR
-
-
-@pytest.mark.parametrize("task_id", TASK_IDS)
-def test_finding_nothing_does_not_pay(task_id):
-    assert mean_skills(task_id)["empty"] <= 0.0
-
-
-@pytest.mark.parametrize("name", NORM_SCANS)
-@pytest.mark.parametrize("task_id", TASK_IDS)
-def test_rankings_by_size_do_not_pay(task_id, name):
-    assert mean_skills(task_id)[name] <= SCAN_BAR
+def test_nothing_cheap_pays(task_id):
+    # one test for all answers: they share instances and scores, which other workers would make again
+    bars = {**dict.fromkeys(GUESSES, GUESS_BAR), **dict.fromkeys(NORM_SCANS, SCAN_BAR), "empty": 0.0}
+    paid = mean_skills(task_id)
+    assert set(paid) == set(bars)
+    assert {name: round(paid[name], 3) for name, bar in bars.items() if paid[name] > bar} == {}
