@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +92,7 @@ class Slot:
         ipc: Folder of the connection file and sockets.
         uid: User id to change to, or None to keep one's own.
         hidden: Host folders the kernel may not see, even below a folder that it is shown.
+        read_only: Whether an isolated kernel may only read its folders, so that nothing it does fills the host's disk.
     """
 
     tier: IsolationTier
@@ -100,6 +101,7 @@ class Slot:
     ipc: Path
     uid: int | None
     hidden: tuple[Path, ...] = ()
+    read_only: bool = False
 
     @classmethod
     def create(
@@ -175,7 +177,12 @@ def in_virtual_environment() -> bool:
 
 
 def launch(
-    slot: Slot, arguments: Sequence[str], log: Path, memory_limit: int | None, tmp_limit: int
+    slot: Slot,
+    arguments: Sequence[str],
+    log: Path,
+    memory_limit: int | None,
+    tmp_limit: int,
+    tighter: Mapping[str, int] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start Python in a slot.
 
@@ -187,6 +194,7 @@ def launch(
         log: File for its stdout and stderr.
         memory_limit: Bytes of address space, or None.
         tmp_limit: Bytes of its ``/tmp``, where that is its own.
+        tighter: Resource limits by name, in place of those that every kernel has.
 
     Returns:
         The launcher's process. It ends as the kernel does (128 + N for a signal N); SIGINT reaches the kernel, SIGKILL
@@ -197,6 +205,7 @@ def launch(
         OSError: When it can't be started.
     """
     spec = _specification(slot, arguments, memory_limit, tmp_limit)
+    spec = replace(spec, limits={**spec.limits, **(tighter or {})})
     with log.open("ab") as sink:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", launcher.__file__],
@@ -223,6 +232,7 @@ def _specification(slot: Slot, arguments: Sequence[str], memory_limit: int | Non
     if slot.tier.name == "none":
         return LaunchSpec(False, os.getpid(), [sys.executable, *arguments], str(slot.work), limits)
     limits["RLIMIT_NPROC"] = MAX_PROCESSES
+    folders = [(str(slot.work), WORK), (str(slot.ipc), IPC)]
     python = f"{ENVIRONMENT}/bin/{Path(sys.executable).name}" if in_virtual_environment() else sys.executable
     inner_uid = slot.uid if slot.uid is not None else 1000
     return LaunchSpec(
@@ -234,9 +244,9 @@ def _specification(slot: Slot, arguments: Sequence[str], memory_limit: int | Non
         uid=slot.uid,
         stage=str(slot.root / "stage"),
         tmpfs={"/tmp": tmp_limit, "/dev/shm": SHARED_MEMORY_BYTES},
-        read_only=_read_only_binds(),
+        read_only=_read_only_binds() + (folders if slot.read_only else []),
         masks=masks_over(slot.hidden),
-        writable=[(str(slot.work), WORK), (str(slot.ipc), IPC)],
+        writable=[] if slot.read_only else folders,
         texts={name: text.format(uid=inner_uid) for name, text in TEXTS.items()},
         links={name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
     )
