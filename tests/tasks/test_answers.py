@@ -10,6 +10,7 @@ from scribe_suite.errors import AnswerError
 from scribe_suite.tasks.answers import (
     MAX_ANSWER_BYTES,
     AnswerSchema,
+    BehaviourAnswer,
     ComponentAnswer,
     NeuronAnswer,
     ProbeAnswer,
@@ -23,6 +24,10 @@ CIRCUIT = AnswerSchema(
     {"components": ["a0.h0"], **COMMON},
 )
 ROLES = AnswerSchema(RoleAnswer, CIRCUIT.facts, {"roles": {"a0.h0": "supports", "m0": "suppresses"}, **COMMON})
+PREDICT = "def predict(prompts):\n    return [prompt[0] for prompt in prompts]\n"
+BEHAVIOUR = AnswerSchema(
+    BehaviourAnswer, CIRCUIT.facts, {"code": PREDICT, "components": ["a0.h0"], "confidence": 0.5, "summary": "why"}
+)
 NEURONS = AnswerSchema(NeuronAnswer, {"n_layers": 2, "d_mlp": 16}, {"neurons": ["L0.N3"], **COMMON})
 PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
@@ -223,3 +228,103 @@ class TestProbes:
     @pytest.mark.parametrize("weight", [[[1.0] * 4], "1,2,3,4", {"0": 1.0}, [None] * 4, 1.0])
     def test_weight_is_a_flat_list_of_numbers(self, weight):
         assert "weight" in refused(PROBE, weight=weight)
+
+
+class TestBehaviours:
+    def parse(self, code=PREDICT, components=("m0",), **fields):
+        return parse(BEHAVIOUR, code=code, components=list(components), **fields)
+
+    def refused(self, code=PREDICT, components=("m0",), **fields):
+        return refused(BEHAVIOUR, code=code, components=list(components), **fields)
+
+    def test_code_is_kept_as_it_is_and_never_run(self):
+        code = f"raise SystemExit\n{PREDICT}"
+        answer = self.parse(code, ["m0", "a0.h1", "m0"])
+        assert (answer.code, answer.components) == (code, ["m0", "a0.h1"])
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "def predict(prompts, /): return 1",
+            "def predict(prompts, table={}): return 1",
+            "def predict(*batches): return 1",
+            "def predict(prompts, *rest, base=2, **others): return 1",
+            "def predict(prompts=()): return 1",
+            "def predict(prompts):\n    yield 1",
+            "import numpy as np\n@np.errstate(all='ignore')\ndef predict(prompts): return 1",
+            "def predict(): ...\ndef predict(prompts): return 1",
+            "def predict(prompts): return '\\d'",
+            "def predict(prompts: 'list[list[int]]') -> 'list[int]': return '\u00e9'",
+        ],
+    )
+    def test_a_function_that_takes_one_argument_passes(self, code):
+        assert self.parse(code).code == code
+
+    @pytest.mark.filterwarnings("error")
+    def test_what_python_only_warns_of_is_no_error(self):
+        assert self.parse("def predict(prompts): return '\\d' is 3").nothing_found is False
+
+    @pytest.mark.parametrize(
+        ("code", "message"),
+        [
+            ("def predict(prompts) return 1", "code: is not Python: expected ':', line 1"),
+            ("x = 1\n\n  def predict(prompts): return 1", "code: is not Python: unexpected indent, line 3"),
+            ("def predict(prompts):", "line 1"),
+            ("def predict(prompts): return '\0'", "code: "),
+            ("(" * 9_000, "code: is not Python: too many nested parentheses, line 1"),
+            ("not " * 4_900 + "1", "code: can't be parsed: maximum recursion depth"),
+            ("-" * 19_000 + "1", "code: can't be parsed: MemoryError"),
+            ("1" * 19_000, "code: is not Python: Exceeds the limit"),
+            ("```python\ndef predict(prompts): return 1\n```", "code: is not Python: invalid syntax, line 1"),
+        ],
+        ids=["colon", "indent", "no body", "null", "parentheses", "deep", "deeper", "number", "fence"],
+    )
+    def test_what_is_not_python_is_told_with_its_line(self, code, message):
+        assert message in self.refused(code)
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "1",
+            "# nothing",
+            "def Predict(prompts): return 1",
+            "predict = len",
+            "class A:\n    def predict(prompts): return 1",
+            "if True:\n    def predict(prompts): return 1",
+        ],
+    )
+    def test_code_without_the_function_is_refused(self, code):
+        assert "code: must define a function 'predict' at its top level: def predict(prompts)" in self.refused(code)
+
+    @pytest.mark.parametrize("arguments", ["", "a, b", "a, /, b", "a, *, b", "*, a", "**a"])
+    def test_a_function_that_cannot_take_one_argument_is_refused(self, arguments):
+        message = self.refused(f"import math\ndef predict({arguments}): return 1")
+        assert "code: 'predict' in line 2 must be callable with one argument" in message
+
+    def test_an_async_function_is_refused(self):
+        assert "'async def' in line 1" in self.refused("async def predict(prompts): return 1")
+
+    def test_very_long_code_is_refused(self):
+        assert "20000 characters" in self.refused(PREDICT + "#" * 20_000)
+
+    @pytest.mark.parametrize("code", [None, 3, ["x"], {"predict": 1}])
+    def test_code_is_text(self, code):
+        assert "code: " in self.refused(code)
+
+    def test_unknown_components_are_named(self):
+        assert "components: the model has no component 'm7'" in self.refused(components=["m7"])
+
+    @pytest.mark.parametrize(("code", "components"), [(PREDICT, []), ("", ["m0"])])
+    def test_one_half_is_an_answer_and_contradicts_nothing_found(self, code, components):
+        assert self.parse(code, components).code == code
+        assert "'code' and 'components' must be empty" in self.refused(code, components, nothing_found=True)
+
+    @pytest.mark.parametrize("code", ["", " \n"])
+    def test_neither_half_is_an_answer_only_with_nothing_found(self, code):
+        assert "'code' and 'components' are empty; if that is your finding" in self.refused(code, [])
+        assert self.parse(code, [], nothing_found=True).code == ""
+
+    @pytest.mark.parametrize("missing", ["code", "components"])
+    def test_both_halves_must_be_given(self, missing):
+        fields = {key: value for key, value in BEHAVIOUR.example.items() if key != missing}
+        assert f"{missing}: Field required" in refusal(BEHAVIOUR, json.dumps(fields))

@@ -7,8 +7,10 @@ A rejected answer gets one message that says what to change; it never names anyt
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -36,6 +38,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, str_max_length=20_000)
 
     content_field: ClassVar[str]
+    further_content: ClassVar[tuple[str, ...]] = ()
 
     confidence: Annotated[float, Field(ge=0.0, le=1.0)]
     nothing_found: bool = False
@@ -43,11 +46,13 @@ class Answer(BaseModel):
 
     @model_validator(mode="after")
     def _content_agrees_with_nothing_found(self) -> Self:
-        empty = not getattr(self, self.content_field)
+        fields = (self.content_field, *self.further_content)
+        empty = not any(getattr(self, field) for field in fields)
+        names, verb = " and ".join(map(repr, fields)), "is" if len(fields) == 1 else "are"
         if self.nothing_found and not empty:
-            raise ValueError(f"'nothing_found' is true, so '{self.content_field}' must be empty")
+            raise ValueError(f"'nothing_found' is true, so {names} must be empty")
         if empty and not self.nothing_found:
-            raise ValueError(f"'{self.content_field}' is empty; if that is your finding, set 'nothing_found' to true")
+            raise ValueError(f"{names} {verb} empty; if that is your finding, set 'nothing_found' to true")
         return self
 
 
@@ -156,6 +161,63 @@ class ProbeAnswer(Answer):
         if value and len(value) != width:
             raise ValueError(f"must have d_model = {width} numbers, got {len(value)}")
         return value
+
+
+class BehaviourAnswer(Answer):
+    """What the model computes, as a function, and which heads and MLPs compute it. Facts used: ``components``.
+
+    Half an answer is one too: only an answer with neither code nor components has found nothing.
+
+    Attributes:
+        code: Python source that defines ``predict(prompts)``, which takes a list of prompts (lists of token ids) and
+            returns what the model computes for each. It is parsed here, and run in a sandbox by the evaluator only.
+        components: Heads ``a{layer}.h{head}`` and MLPs ``m{layer}``.
+    """
+
+    content_field = "code"
+    further_content = ("components",)
+    code: str
+    components: list[str]
+
+    @field_validator("code")
+    @classmethod
+    def _code_defines_predict(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        _check_predict(_parsed(value))
+        return value
+
+    @field_validator("components")
+    @classmethod
+    def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        return _known(value, (info.context or {})["components"], "component")
+
+
+def _parsed(code: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings():  # "\d" in a string is no error, not even where warnings are
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except SyntaxError as error:
+        raise ValueError(f"is not Python: {error.msg}, line {error.lineno or 1}") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, or nested too deeply
+        raise ValueError(f"can't be parsed: {_first_line(error)}") from None
+
+
+def _check_predict(module: ast.Module) -> None:
+    """Refuse a module that has no function ``predict`` at its top level, or one that can't be called with one value."""
+    found = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    predict = next((node for node in reversed(found) if node.name == "predict"), None)
+    if predict is None:
+        raise ValueError("must define a function 'predict' at its top level: def predict(prompts): ...")
+    line = predict.lineno
+    if isinstance(predict, ast.AsyncFunctionDef):
+        raise ValueError(f"'predict' must be a plain function, but is 'async def' in line {line}")
+    takes = predict.args
+    positional = len(takes.posonlyargs) + len(takes.args)
+    too_many = positional - len(takes.defaults) > 1 or None in takes.kw_defaults
+    if too_many or (positional == 0 and takes.vararg is None):
+        raise ValueError(f"'predict' in line {line} must be callable with one argument: def predict(prompts): ...")
 
 
 @dataclass(frozen=True)
