@@ -1,0 +1,94 @@
+"""Scores for answers that say what a model computes (a function) and where (a set of nodes).
+
+Primary is ``combined``, the harmonic mean of the function's skill and the nodes' F1: half an answer is worth nothing,
+because either half can be had without the other (the function from the model's outputs alone, the nodes from a scan
+alone). The function's skill is its exact match above that of the best constant prediction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
+from scribe_suite.scoring.sets import set_metrics
+from scribe_suite.scoring.submitted_function import FunctionResult, Labels
+from scribe_suite.tasks.task import Score
+
+BEHAVIOUR_METRICS = ("combined", "exact_match", "f1", "iou", "precision", "recall")
+
+
+def exact_match(predictions: Sequence[Labels | None] | None, labels: Sequence[Labels]) -> float:
+    """Share of prompts whose labels are all predicted; a prompt without a valid prediction is a wrong one.
+
+    Raises:
+        ValueError: Without prompts, or when there is not one prediction per prompt.
+    """
+    if not labels:
+        raise ValueError("exact match needs prompts")
+    if predictions is None:
+        return 0.0
+    return sum(given == right for given, right in zip(predictions, labels, strict=True)) / len(labels)
+
+
+def constant_exact_match(labels: Sequence[Labels]) -> float:
+    """Exact match of the best constant prediction: for each number of labels a prompt can have, the commonest ones.
+
+    Raises:
+        ValueError: Without prompts.
+    """
+    if not labels:
+        raise ValueError("exact match needs prompts")
+    counts = Counter(labels)
+    best = {len(row): count for row, count in sorted(counts.items(), key=lambda item: item[1])}
+    return sum(best.values()) / len(labels)
+
+
+def function_skill(exact: float, chance: float) -> float:
+    """Exact match above chance, as a share of what can be had: 0 for any constant, 1 for the right function.
+
+    Raises:
+        ValueError: When a constant predicts nearly everything, so that nothing tells the function from it.
+    """
+    if 1.0 - chance < SMALLEST_RANGE:
+        raise ValueError(f"a constant prediction has exact match {chance:.3f}; no function can be told from it")
+    return max(0.0, (exact - chance) / (1.0 - chance))
+
+
+def harmonic_mean(first: float, second: float) -> float:
+    """The harmonic mean of two shares; 0 when one of them is."""
+    return 2.0 * first * second / (first + second) if first > 0.0 and second > 0.0 else 0.0
+
+
+def score_behaviour(
+    result: FunctionResult,
+    labels: Sequence[Labels],
+    submitted: Collection[str],
+    truth: Collection[str],
+    reference_combined: float,
+) -> Score:
+    """Score a function and a set of heads and MLPs.
+
+    Args:
+        result: What came of the submitted function on the hidden prompts.
+        labels: What the model computes there, per prompt.
+        submitted: Component names of the answer.
+        truth: The certified circuit.
+        reference_combined: ``combined`` of the reference solution on this instance.
+
+    Returns:
+        A score with `BEHAVIOUR_METRICS`. Its chance is 0: whoever ignores the model can't do better than a constant,
+        whatever nodes go with it. A function that had a problem is flagged ``function_<fault>``.
+    """
+    sets = set_metrics(submitted, truth)
+    exact = exact_match(result.predictions, labels)
+    combined = harmonic_mean(function_skill(exact, constant_exact_match(labels)), sets["f1"])
+    metrics = {"combined": combined, "exact_match": exact, **sets}
+    return Score(
+        metrics={name: metrics[name] for name in BEHAVIOUR_METRICS},
+        primary="combined",
+        skill=normalised_skill(combined, 0.0, reference_combined),
+        chance=0.0,
+        reference=reference_combined,
+        flags=() if result.fault is None else (f"function_{result.fault}",),
+    )

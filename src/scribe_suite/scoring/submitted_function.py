@@ -1,0 +1,354 @@
+"""Runs the ``predict`` an agent has submitted, in a sandbox, and returns what it predicts.
+
+``predict(prompts)`` gets a batch of prompts (lists of token ids) and returns one label per prompt, or one list of
+labels. A prediction counts only if it is a function of the prompt alone: every prompt is predicted twice, in two
+sandboxes that share nothing, once in one batch of all prompts and once in batches of mixed sizes (one of them a single
+prompt), both in an order that knows nothing of the order, or of the labels, of the hidden prompts. Where the two
+disagree there is no prediction.
+
+Whose fault a failure is, is decided by one moment: the sandbox says that it is ready, and only then are code and
+prompts sent into it. Before, nothing of the agent's is inside, so a failure is the infrastructure's; afterwards nothing
+but the code runs there, so whatever happens (an exception, silence, a kill, garbage) is the code's. No label ever
+enters the sandbox: code that takes the channel over can send predictions, which it may do anyway.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.sandbox import (
+    IsolationTier,
+    Slot,
+    launch,
+    private_uid,
+    probe_isolation,
+    remove_tree,
+    short_temporary_folder,
+)
+from scribe_suite.paths import suite_root
+from scribe_suite.scoring import function_runner
+
+Prompt = tuple[int, ...]
+Labels = tuple[int, ...]
+Fault = Literal["failed", "timeout", "killed", "output", "unstable", "labels"]
+
+#: Processes and threads of the sandbox, its own two or three included: room for a few helper threads.
+MAX_PROCESSES = 8
+BATCHES = 6
+_SILENT_EXIT_S = 2.0
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class FunctionLimits:
+    """What a submitted function may use.
+
+    Attributes:
+        time_s: Seconds it may take for all prompts, by the clock; it runs twice, and each run may take as long.
+        memory_bytes: Address space of its process, Python and numpy (some 200 MB) included.
+        tmp_bytes: Size of its ``/tmp``.
+        output_bytes: Size of all predictions, as JSON.
+        start_s: Seconds the sandbox may take to become ready; past that the infrastructure has failed.
+    """
+
+    time_s: float = 30.0
+    memory_bytes: int = 1 << 30
+    tmp_bytes: int = 64 << 20
+    output_bytes: int = 4 << 20
+    start_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class FunctionResult:
+    """What came of a submitted function.
+
+    Attributes:
+        predictions: Per prompt its labels, or None where there is no valid prediction; None when there is none at all.
+        problem: What was wrong, in one sentence, or None. Parts of it may be the code's words.
+        fault: The kind of problem: ``failed`` (it raised, or returned something of the wrong shape), ``timeout``,
+            ``killed`` (it ended without an answer), ``output`` (too much, or nothing that can be read), ``unstable``
+            (some predictions depend on more than the prompt), ``labels`` (some are no labels).
+    """
+
+    predictions: tuple[Labels | None, ...] | None
+    problem: str | None = None
+    fault: Fault | None = None
+
+
+class _CodeError(Exception):
+    """The submitted code is at fault."""
+
+    def __init__(self, fault: Fault, problem: str) -> None:
+        super().__init__(problem)
+        self.fault: Fault = fault
+
+
+def require_sandbox() -> IsolationTier:
+    """The isolation that submitted code runs in, whatever the notebooks of the run have.
+
+    A task that needs it calls this when it draws an instance: nobody should work an hour on what can't be scored.
+
+    Raises:
+        InfrastructureError: With cause ``sandbox`` where there is none. Submitted code never runs without.
+    """
+    tier = probe_isolation("auto")
+    if tier.name != "namespaces":
+        raise InfrastructureError(
+            "sandbox",
+            f"Submitted code runs in a sandbox only, and none works here ({'; '.join(tier.reasons)}): allow "
+            "unprivileged user namespaces, or leave this task out.",
+        )
+    return tier
+
+
+def run_submitted_function(
+    code: str,
+    prompts: Sequence[Sequence[int]],
+    labels_per_prompt: int | Sequence[int] = 1,
+    limits: FunctionLimits | None = None,
+    hidden: Sequence[Path] | None = None,
+) -> FunctionResult:
+    """Predict the labels of hidden prompts with submitted code.
+
+    A label is an int; bools, floats without a fraction and numpy's kinds of all three are read as the int they equal. A
+    single label may come with or without a list around it. Any other value leaves its prompt without a prediction; a
+    return value that is not an ordered iterable of one item per prompt leaves all without.
+
+    Args:
+        code: Python source that defines ``predict``.
+        prompts: Token ids; equal prompts are predicted once.
+        labels_per_prompt: How many labels each prompt has, or one number for all.
+        limits: What the code may use.
+        hidden: Host folders it may not see; by default the checkout, with keys, frozen models and results.
+
+    Raises:
+        InfrastructureError: With cause ``sandbox`` when no sandbox can be had or it does not start.
+        ValueError: Without prompts.
+    """
+    if not prompts:
+        raise ValueError("there is nothing to predict without prompts")
+    tier = require_sandbox()
+    hidden = (suite_root(),) if hidden is None else tuple(hidden)
+    limits = limits or FunctionLimits()
+    rows = [tuple(prompt) for prompt in prompts]
+    widths = [labels_per_prompt] * len(rows) if isinstance(labels_per_prompt, int) else list(labels_per_prompt)
+    try:
+        first, second = (_one_run(tier, code, plan, limits, hidden) for plan in _plans(rows))
+    except _CodeError as error:
+        return FunctionResult(None, str(error), error.fault)
+    return _combined(rows, widths, first, second)
+
+
+def _plans(rows: Sequence[Prompt]) -> tuple[list[list[Prompt]], list[list[Prompt]]]:
+    """The batches of the two runs."""
+    # sorted first: a shuffle that can be computed could be undone, and prompts may have been made label by label
+    unique = sorted(set(rows))
+    rng = random.Random(len(unique))
+    whole = rng.sample(unique, len(unique))
+    mixed = rng.sample(unique, len(unique))
+    cuts = {0, 1, len(mixed)} | {rng.randrange(len(mixed) + 1) for _ in range(BATCHES - 2)}
+    return [whole], [mixed[start:end] for start, end in itertools.pairwise(sorted(cuts))]
+
+
+def _combined(
+    rows: Sequence[Prompt], widths: Sequence[int], first: dict[Prompt, Any], second: dict[Prompt, Any]
+) -> FunctionResult:
+    """Keep what both runs agree on and what can be a label."""
+    unstable = {row for row in first if first[row] != second[row]}
+    valid = [
+        labels if row not in unstable and len(labels) == width and None not in labels else None
+        for row, width, labels in zip(rows, widths, (first[row] for row in rows), strict=True)
+    ]
+    if unstable:
+        problem = "depends on more than the prompt: it changed with order and batch"
+        return FunctionResult(
+            tuple(valid), f"The prediction for {_share(len(unstable), len(first))} {problem}.", "unstable"
+        )
+    missing = valid.count(None)
+    if missing:
+        problem = f"The prediction for {_share(missing, len(rows))} is not made of as many whole numbers as needed."
+        return FunctionResult(tuple(valid), problem, "labels")
+    return FunctionResult(tuple(valid))
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole} prompts"
+
+
+def _one_run(
+    tier: IsolationTier, code: str, batches: list[list[Prompt]], limits: FunctionLimits, hidden: tuple[Path, ...]
+) -> dict[Prompt, Any]:
+    """Run the code in a fresh sandbox; prompt -> its labels, None among them where one is no whole number.
+
+    Raises:
+        _CodeError: When the code failed.
+        InfrastructureError: When the sandbox did.
+    """
+    request = json.dumps({"code": code, "batches": batches}).encode() + b"\n"
+    with _ready_sandbox(tier, limits, hidden) as (process, channel):
+        try:
+            channel.sendall(request)  # until the last byte is there, the code is not even compiled
+        except OSError as error:
+            raise _not_started(f"it took no code: {error}") from error
+        reply = _reply(process, channel, limits)
+    ordered = [prompt for batch in batches for prompt in batch]
+    return dict(zip(ordered, _read_labels(reply, len(ordered)), strict=True))
+
+
+@contextmanager
+def _ready_sandbox(
+    tier: IsolationTier, limits: FunctionLimits, hidden: tuple[Path, ...]
+) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """A sandbox in which the runner waits for code, and its channel; nothing of it is left afterwards."""
+    folder: Path | None = None
+    process: subprocess.Popen[bytes] | None = None
+    channel: socket.socket | None = None
+    try:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="scribe-f-", dir=short_temporary_folder()))
+            process, channel = _start(tier, folder, limits, hidden)
+        except InfrastructureError as error:
+            raise InfrastructureError("sandbox", str(error)) from error
+        except OSError as error:  # no disk, no processes, no sockets left
+            raise _not_started(str(error)) from error
+        yield process, channel
+    finally:
+        if channel is not None:
+            channel.close()
+        if process is not None:
+            process.kill()
+            process.wait()
+        if folder is not None:
+            remove_tree(folder)
+
+
+def _start(
+    tier: IsolationTier, folder: Path, limits: FunctionLimits, hidden: tuple[Path, ...]
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    work, log = folder / "work", folder / "log"
+    work.mkdir(mode=0o700)
+    uid = private_uid() if tier.own_uid else None
+    slot = replace(Slot.create(tier, folder / "slot", work, uid, hidden), read_only=True)
+    slot.give(work)
+    address = slot.ipc / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        slot.give(address)
+        listener.listen(1)
+        arguments = ["-I", "-c", Path(function_runner.__file__).read_text(), slot.seen(address)]
+        process = launch(slot, arguments, log, limits.memory_bytes, limits.tmp_bytes, {"RLIMIT_NPROC": MAX_PROCESSES})
+        try:
+            return process, _accept(listener, process, log, limits.start_s)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _accept(listener: socket.socket, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> socket.socket:
+    """The connection of a runner that has said it is ready."""
+    deadline = time.monotonic() + timeout_s
+    listener.settimeout(_POLL_S)
+    while True:
+        try:
+            channel, _ = listener.accept()
+            break
+        except TimeoutError:
+            if process.poll() is not None:
+                raise _not_started(f"it ended with exit code {process.returncode}: {_last_line(log)}") from None
+            if time.monotonic() > deadline:
+                raise _not_started(f"it was not ready within {timeout_s:g} s") from None
+    try:
+        channel.settimeout(max(_POLL_S, deadline - time.monotonic()))
+        with channel.makefile("rb") as stream:
+            greeting = stream.read(len(function_runner.READY))
+        if greeting != function_runner.READY:
+            raise _not_started(f"it ended before it was ready: {_last_line(log)}")
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def _reply(process: subprocess.Popen[bytes], channel: socket.socket, limits: FunctionLimits) -> bytes:
+    """The first line that comes back, whoever wrote it.
+
+    Raises:
+        _CodeError: When none comes in time, or it is too long.
+    """
+    deadline = time.monotonic() + limits.time_s
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise _CodeError("timeout", f"The submitted function took more than {limits.time_s:g} s.")
+        channel.settimeout(left)
+        try:
+            part = channel.recv(1 << 16)
+        except TimeoutError:
+            continue
+        except OSError:
+            part = b""
+        if not part:
+            raise _CodeError("killed", f"The submitted function {_ending(process)} before it had predicted anything.")
+        received += part
+        if len(received) > limits.output_bytes:
+            raise _CodeError("output", f"The submitted function returned more than {limits.output_bytes:,} bytes.")
+    return bytes(received)
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    """How the process ended, as the launcher tells it: 128 + N for a signal N."""
+    try:
+        code = process.wait(_SILENT_EXIT_S)
+    except subprocess.TimeoutExpired:
+        return "closed its channel"
+    if code == 128 + 9:
+        return "was killed, perhaps for its memory,"
+    return f"was ended by signal {code - 128}" if code > 128 else f"ended its process with exit code {code}"
+
+
+def _read_labels(reply: bytes, count: int) -> list[tuple[int | None, ...]]:
+    """Check a reply, of which nothing is believed.
+
+    Raises:
+        _CodeError: When the code has failed, or what came is no reply of the runner.
+    """
+    try:
+        value = json.loads(reply)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict) and isinstance(value.get("problem"), str):
+        words = "".join(letter if letter.isprintable() else " " for letter in value["problem"][:400])
+        raise _CodeError("failed", f"The submitted function {words.rstrip('. ')}.")
+    labels = value.get("labels") if isinstance(value, dict) else None
+    if not isinstance(labels, list) or len(labels) != count or not all(_is_row(row) for row in labels):
+        raise _CodeError("output", "The submitted function wrote something else than predictions to its channel.")
+    return [tuple(row) for row in labels]
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, list) and all(label is None or type(label) is int for label in row)
+
+
+def _not_started(reason: str) -> InfrastructureError:
+    return InfrastructureError(
+        "sandbox", f"The sandbox for submitted code did not start ({reason}); look for a full disk or process table."
+    )
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1][:500] if lines else "it printed nothing"
