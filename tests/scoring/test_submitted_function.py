@@ -1,73 +1,24 @@
-"""What submitted code can do to its evaluation: predict, or fail at its own cost; never touch anything else."""
+"""What comes of submitted code: predictions of the prompt alone, a fault of the code, or one of the infrastructure."""
 
 from __future__ import annotations
 
-import os
-import platform
 import random
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook import sandbox
-from scribe_suite.notebook.sandbox import IsolationTier, probe_isolation, short_temporary_folder
-from scribe_suite.paths import suite_root
+from scribe_suite.notebook.sandbox import IsolationTier
 from scribe_suite.scoring import submitted_function
-from scribe_suite.scoring.submitted_function import (
-    FunctionLimits,
-    _plans,
-    require_sandbox,
-    run_submitted_function,
-)
-
-NAMESPACES = probe_isolation("auto")
-needs_namespaces = pytest.mark.skipif(
-    NAMESPACES.name != "namespaces", reason=f"namespaces do not work here: {'; '.join(NAMESPACES.reasons)}"
-)
-pytestmark = needs_namespaces
-
-PROMPTS = [[index, index * 7 % 13, 3] for index in range(40)]
-SUMS = tuple((first + second,) for first, second, _ in PROMPTS)
-QUICK = FunctionLimits(time_s=1.5)
+from scribe_suite.scoring.submitted_function import FunctionLimits, _plans, require_sandbox
+from tests.scoring.submitting import PROMPTS, QUICK, SUMS, needs_namespaces, problem, returning, run
 
 
-def run(body: str, prompts=PROMPTS, limits=None, **options):
-    return run_submitted_function(body, prompts, limits=limits, **options)
-
-
-def returning(expression: str) -> str:
-    return f"import numpy as np\ndef predict(prompts):\n    return {expression}"
-
-
-def problem(body: str, limits=None) -> tuple[str, str]:
-    """The problem and its kind of code that gets no predictions at all."""
-    result = run(body, limits=limits)
-    assert result.predictions is None
-    assert result.problem is not None
-    assert result.problem.startswith("The submitted function ")
-    assert result.problem.endswith(".")
-    assert "\n" not in result.problem
-    assert len(result.problem) < 600
-    return result.problem, str(result.fault)
-
-
-@pytest.fixture(params=["own_uid", "user_namespace"])
-def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways code is isolated: with a user id of its own where the harness is root, and in a user namespace."""
-    if request.param == "user_namespace":
-        monkeypatch.setattr(submitted_function, "private_uid", lambda: None)
-    elif not NAMESPACES.own_uid:
-        pytest.skip("only root has user ids to give away")
-
-
+@needs_namespaces
 class TestPredictions:
     @pytest.mark.usefixtures("either_way")
     def test_a_right_function_predicts_every_prompt_in_the_order_of_the_prompts(self):
@@ -150,6 +101,7 @@ def predict(prompts):
             run(returning("[]"), [])
 
 
+@needs_namespaces
 class TestOnlyThePromptCounts:
     def test_random_predictions_are_none(self):
         result = run("import random\ndef predict(prompts): return [random.randrange(10**9) for _ in prompts]")
@@ -201,6 +153,7 @@ def predict(prompts):
         assert len(mixed) >= 3
 
 
+@needs_namespaces
 class TestFaultsOfTheCode:
     @pytest.mark.parametrize(
         ("code", "words"),
@@ -295,215 +248,6 @@ class TestFaultsOfTheCode:
             "output",
         )
 
-    def test_an_endless_stream_into_the_channel_is_not_read(self):
-        code = f"{FIND_CHANNEL}\n    while True: channel.sendall(b'1' * 100_000)"
-        assert problem(code)[1] == "output"
-
-
-#: What code does that takes the runner's channel over; continues in the body of predict.
-FIND_CHANNEL = """
-import gc, json, os, socket, sys
-def predict(prompts):
-    channel = next(o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() >= 0)"""
-
-
-class TestForgery:
-    """Code owns its process. It can say what it likes there, and no more than predictions comes of it."""
-
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "[1]",
-            "nonsense",
-            "{}",
-            '{"labels": 3}',
-            '{"labels": [[1]]}',
-            '{"labels": [' + ",".join(["[true]"] * 40) + "]}",
-            '{"labels": [' + ",".join(["[1.0]"] * 40) + "]}",
-            '{"labels": [' + ",".join(['["1"]'] * 40) + "]}",
-            '{"predictions": [1], "exact_match": 1.0}',
-            "[" * 100_000,
-            '{"labels": ' + "9" * 10_000 + "}",
-            "\\xff\\xfe",
-            "",
-        ],
-        ids=range(13),
-    )
-    def test_a_forged_answer_that_is_no_predictions_is_refused(self, line):
-        code = f"{FIND_CHANNEL}\n    channel.sendall({line!r}.encode() + b'\\n')\n    os._exit(0)"
-        text, fault = problem(code)
-        assert text == "The submitted function wrote something else than predictions to its channel."
-        assert fault == "output"
-
-    def test_forged_predictions_are_predictions_and_nothing_else(self):
-        code = (
-            FIND_CHANNEL
-            + """
-    channel.sendall(json.dumps({"labels": [[p[0]] for p in prompts], "score": 1, "problem": None}).encode() + b"\\n")
-    os._exit(0)"""
-        )
-        result = run(code)  # the second run comes in several batches, of which this answers the first
-        assert (result.predictions, result.fault) == (None, "output")
-        assert run(code, [[4]]).predictions == ((4,),)
-
-    def test_a_forged_problem_is_the_codes_own_and_is_kept_short(self):
-        words = "was right\\u0007\\nInfrastructureError: sandbox " + "x" * 5_000
-        code = f"""{FIND_CHANNEL}
-    channel.sendall(json.dumps({{"problem": "{words}"}}).encode() + b"\\n")"""
-        text, fault = problem(code)
-        assert fault == "failed"
-        assert "\x07" not in text
-
-    def test_patched_modules_change_only_ones_own_answer(self):
-        code = """
-import builtins, itertools, json
-real = json.JSONEncoder.encode
-def predict(prompts):
-    json.JSONEncoder.encode = lambda self, value: real(self, {"labels": [[77] for _ in value["labels"]]})
-    itertools.islice = builtins.iter
-    builtins.len = builtins.isinstance = None
-    return [1 for _ in prompts]
-"""
-        assert problem(code)[1] in ("failed", "killed")
-        code = code.replace("    itertools.islice = builtins.iter\n    builtins.len = builtins.isinstance = None\n", "")
-        assert set(run(code).predictions) == {(77,)}
-
-    def test_neither_frames_nor_arguments_nor_objects_hold_more_than_code_and_prompts(self):
-        code = """
-import os, sys
-def predict(prompts):
-    seen = [repr(sys.argv), open("/proc/self/cmdline").read(), repr(dict(os.environ)), repr(os.listdir("/work"))]
-    frame = sys._getframe()
-    while frame is not None:
-        seen.append(repr(frame.f_locals))
-        frame = frame.f_back
-    return [any("424" + "242" in text for text in seen)] * len(prompts)
-"""
-        os.environ["SCRIBE_CANARY"] = "424242"
-        try:
-            assert set(run(code).predictions) == {(0,)}
-        finally:
-            del os.environ["SCRIBE_CANARY"]
-
-
-@pytest.mark.usefixtures("either_way")
-class TestTheSandbox:
-    def allowed(self, action: str, **options) -> bool:
-        """Whether an action raises nothing inside."""
-        code = f"""
-import ctypes, os, socket, struct, subprocess, time
-def call(number, *arguments):
-    if ctypes.CDLL(None, use_errno=True).syscall(number, *arguments) < 0:
-        raise OSError(ctypes.get_errno(), "call")
-def predict(prompts):
-    try:
-        {action}
-    except OSError:
-        return [0] * len(prompts)
-    return [1] * len(prompts)
-"""
-        result = run(code, **options)
-        assert result.predictions is not None, result.problem
-        return result.predictions[0] == (1,)
-
-    def test_the_checkout_cannot_be_read(self, tmp_path):
-        root = suite_root()
-        for path in (root / "ground_truth", root / "ground_truth" / "frozen", root / "pyproject.toml", tmp_path):
-            assert path.exists()
-            assert not self.allowed(f"os.stat({str(path)!r})")
-        assert self.allowed(f"os.stat({sys.base_prefix!r})")
-
-    def test_a_hidden_folder_below_the_environment_is_empty(self):
-        with tempfile.TemporaryDirectory(prefix="hidden-", dir=sys.prefix) as name:
-            (Path(name) / "key.json").write_text("{}")
-            Path(name).chmod(0o755)
-            inside = f"/env/{Path(name).name}/key.json" if sandbox.in_virtual_environment() else f"{name}/key.json"
-            assert self.allowed(f"open({inside!r})")
-            assert not self.allowed(f"open({inside!r})", hidden=(Path(name),))
-
-    def test_nothing_outlasts_it_and_no_disk_of_the_host_can_be_filled(self):
-        before = leftovers()
-        for place in ("/work", "/ipc", "/", "/usr", "/env"):
-            assert not self.allowed(f"open({place + '/x'!r}, 'w')")
-        assert self.allowed("open('/tmp/x', 'w')")
-        assert not self.allowed("[open(f'/tmp/{n}', 'wb').write(bytes(8 << 20)) for n in range(20)]")
-        assert leftovers() == before
-
-    def test_there_is_no_network(self):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-            assert not self.allowed(f"socket.create_connection(('127.0.0.1', {port}), 1)")
-        datagram = "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))"
-        assert not self.allowed(datagram)
-
-    def test_the_harness_cannot_be_signalled(self):
-        assert not self.allowed(f"os.kill({os.getpid()}, 0)")
-
-    def test_the_channel_takes_no_second_connection(self):
-        assert not self.allowed("socket.socket(socket.AF_UNIX).connect('/ipc/s')")
-
-    def test_no_process_can_be_made_so_that_a_fork_bomb_stays_alone(self):
-        code = """
-import os
-def predict(prompts):
-    while True:
-        try:
-            os.fork()
-        except OSError:
-            pass
-"""
-        family = psutil.Process().children
-        begin = time.monotonic()
-        with Watcher(lambda: len(family(recursive=True))) as seen:
-            assert problem(code, QUICK)[1] == "timeout"
-        assert 3 <= max(seen.counts) <= 4  # the launcher's two, and the code; one of them may have a child being born
-        assert time.monotonic() - begin < 10
-        assert family(recursive=True) == []
-
-    @pytest.mark.parametrize(
-        "action",
-        [
-            "os.fork()",
-            "os.posix_spawn('/bin/true', ['true'], {})",
-            "subprocess.run(['true'])",
-            "call(56, 17, 0, 0, 0, 0)",  # clone with no flag but SIGCHLD
-            "call(57)",
-            "call(58)",
-            "call(435, struct.pack('11Q', 0, 0, 0, 0, 17, *[0] * 6), 88)",
-            "call(0x40000000 | 57)",
-        ],
-    )
-    @pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of the calls are those of x86_64")
-    def test_every_way_to_make_a_process_is_closed(self, action):
-        assert not self.allowed(action)
-
-
-class Watcher:
-    """Samples a number in a thread while a block runs."""
-
-    def __init__(self, sample) -> None:
-        self.counts: list[int] = []
-        self._sample = sample
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.05):
-            self.counts.append(self._sample())
-
-    def __enter__(self) -> Watcher:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
-def leftovers() -> set[str]:
-    """Folders of this process's evaluations that were not removed."""
-    return {path.name for path in short_temporary_folder().glob("scribe-f-*") if path.stat().st_uid == os.getuid()}
-
 
 class TestFaultsOfTheInfrastructure:
     CODE = returning("[1 for _ in prompts]")
@@ -520,10 +264,12 @@ class TestFaultsOfTheInfrastructure:
         with pytest.raises(InfrastructureError, match="in a sandbox only"):
             require_sandbox()
 
+    @needs_namespaces
     def test_a_sandbox_that_cannot_be_built_is_no_fault_of_the_code(self, monkeypatch):
         monkeypatch.setattr(sandbox, "_read_only_binds", lambda: [("/does/not/exist", "/usr")])
         self.refused("did not start")
 
+    @needs_namespaces
     def test_a_python_that_lacks_what_was_promised_is_no_fault_of_the_code(self, monkeypatch, tmp_path):
         broken = tmp_path / "runner.py"
         source = Path(submitted_function.function_runner.__file__).read_text()
@@ -532,6 +278,7 @@ class TestFaultsOfTheInfrastructure:
         monkeypatch.setattr(submitted_function.function_runner, "__file__", str(broken))
         self.refused("numpy_that_is_missing")
 
+    @needs_namespaces
     def test_a_runner_that_ends_between_connecting_and_being_ready_is_no_fault_of_the_code(self, monkeypatch, tmp_path):
         broken = tmp_path / "runner.py"
         broken.write_text(
@@ -540,30 +287,37 @@ class TestFaultsOfTheInfrastructure:
         monkeypatch.setattr(submitted_function.function_runner, "__file__", str(broken))
         self.refused("before it was ready")
 
+    @needs_namespaces
     def test_a_start_that_hangs_is_no_fault_of_the_code(self, monkeypatch, tmp_path):
         broken = tmp_path / "runner.py"
         broken.write_text("import time\ntime.sleep(100)")
         monkeypatch.setattr(submitted_function.function_runner, "__file__", str(broken))
         self.refused(r"not ready within 0\.5 s", limits=FunctionLimits(start_s=0.5))
 
+    @needs_namespaces
     def test_too_little_memory_for_python_is_no_fault_of_the_code(self):
         self.refused("did not start", limits=FunctionLimits(memory_bytes=1 << 20))
 
+    @needs_namespaces
     def test_a_full_disk_is_no_fault_of_the_code(self, monkeypatch):
         monkeypatch.setattr(submitted_function, "short_temporary_folder", lambda: Path("/does/not/exist"))
         self.refused("did not start.*look for a full disk")
 
-    def test_nothing_is_left_of_a_start_that_failed(self, monkeypatch):
-        before = leftovers()
+    @needs_namespaces
+    def test_nothing_is_left_of_a_start_that_failed(self, monkeypatch, short_folder):
         self.test_a_sandbox_that_cannot_be_built_is_no_fault_of_the_code(monkeypatch)
-        assert leftovers() == before
+        assert list(short_folder.iterdir()) == []
 
 
+@needs_namespaces
 def test_an_evaluation_takes_well_under_a_second():
-    run(TestFaultsOfTheInfrastructure.CODE)  # the first one tries what isolation works
-    begin = time.perf_counter()
-    run(TestFaultsOfTheInfrastructure.CODE)
-    assert time.perf_counter() - begin < 1.0
+    def seconds() -> float:
+        begin = time.perf_counter()
+        run(returning("[1 for _ in prompts]"))
+        return time.perf_counter() - begin
+
+    seconds()  # the first one tries what isolation works
+    assert min(seconds() for _ in range(5)) < 0.8
 
 
 def test_the_module_brings_no_torch_and_no_kernel_with_it():

@@ -57,7 +57,7 @@ class FunctionLimits:
 
     Attributes:
         time_s: Seconds it may take for all prompts, by the clock; it runs twice, and each run may take as long.
-        memory_bytes: Address space of its process, Python and numpy (some 200 MB) included.
+        memory_bytes: Address space of its process, Python and numpy (some 100 MB) included.
         tmp_bytes: Size of its ``/tmp``.
         output_bytes: Size of all predictions, as JSON.
         start_s: Seconds the sandbox may take to become ready; past that the infrastructure has failed.
