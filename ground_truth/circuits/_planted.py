@@ -1,14 +1,17 @@
-"""What all tasks with a planted circuit share: training, certificate, fresh instances, scoring.
+"""What all tasks with a planted circuit share: planting, certificate, fresh instances, scoring.
 
-A task adds a causal model, where its variables sit for each training seed, a shape and a recipe.
+A task adds a plan per training seed (causal model, nodes, architecture, recipe), a prompt and a reference solution.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import random
+import textwrap
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -26,51 +29,59 @@ from scribe_suite.planting.causal import (
     renamed_correspondence,
 )
 from scribe_suite.planting.certify import certify_circuit
+from scribe_suite.planting.circuits import CircuitPlan, plant_circuit
 from scribe_suite.planting.frozen import (
     Certificate,
     Check,
     FrozenModel,
     frozen_folder,
     load_all_frozen,
-    round_to_half,
     save_frozen,
 )
 from scribe_suite.planting.hooked import SETUP_CODE, ModelWeights, public_files
 from scribe_suite.planting.interchange import Pairs, draw_pairs
-from scribe_suite.planting.patchable import TransformerShape
+from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
 from scribe_suite.planting.reference import reference_answer
-from scribe_suite.planting.siit import SiitRecipe, train_siit
 from scribe_suite.planting.symmetries import Symmetry, apply_symmetry, draw_symmetry
-from scribe_suite.scoring.normalise import best_blind_answer
-from scribe_suite.scoring.sets import COMPONENT_METRICS, f1, score_components
+from scribe_suite.scoring.faithfulness import FaithfulnessMeter
+from scribe_suite.scoring.normalise import best_blind_answer, expected_score
+from scribe_suite.scoring.sets import CIRCUIT_METRICS, f1, score_components
 from scribe_suite.tasks.answers import Answer, AnswerSchema, ComponentAnswer
 from scribe_suite.tasks.seeds import derive_seed
 from scribe_suite.tasks.task import ProgressCallback, PublicMaterial, Score, Task, TaskInstance
 
-REFERENCE_CHECK = "reference/f1"
+REFERENCE_CHECK = "reference/primary"
 REFERENCE_BAR = 0.9
 
 _PUBLIC_PROMPTS = 2000
 _PUBLIC_PAIRS = 1000
-_HELD_OUT_PAIRS = 1024
-_KEYS_FOR_BLIND_ANSWER = 200
+_HELD_OUT_PAIRS = 512
+_CERTIFICATE_PAIRS = 1024
+_KEYS_FOR_BLIND_ANSWER = 500
 
 _LOAD_DATA = """\
-data = load_file("data.safetensors")
-prompts, labels = data["prompts"], data["labels"]
-base, base_labels = data["base"], data["base_labels"]
-source, source_labels = data["source"], data["source_labels"]
 names = json.load(open("names.json"))
-token_names, label_names = names["tokens"], names["labels"]
+token_names, label_names, groups = names["tokens"], names["labels"], names["groups"]
+data = load_file("data.safetensors")
 """
 
+_GENERATORS = """\
 
-@dataclass(frozen=True)
-class PlantedCircuit:
-    """What a base model implements, and where."""
 
-    causal: CausalModel
-    correspondence: Correspondence
+def generate(n, seed=0):
+    \"\"\"n fresh prompts, shape (n, n_ctx).\"\"\"
+    return sample_prompts(n, torch.Generator().manual_seed(seed), groups)
+"""
+
+_PAIR_GENERATOR = """\
+
+
+def generate_pairs(n, seed=0):
+    \"\"\"n pairs of prompts (base, source), each (n, n_ctx), to patch activations from source into base.\"\"\"
+    generator = torch.Generator().manual_seed(seed)
+    base, other = (sample_prompts(n, generator, groups) for _ in range(2))
+    return base, {source}
+"""
 
 
 @dataclass(frozen=True)
@@ -78,71 +89,77 @@ class CircuitSecret:
     """The hidden side of an instance, in the instance's own names.
 
     Attributes:
-        circuit: The causal model and where its variables sit.
+        causal: What the model computes.
+        correspondence: Where.
+        weights: The model.
         held_out: Pairs that no agent sees.
     """
 
-    circuit: PlantedCircuit
+    causal: CausalModel
+    correspondence: Correspondence
+    weights: ModelWeights
     held_out: Pairs
 
     @property
-    def key(self) -> frozenset[str]:
-        """The right answer."""
-        return circuit_of(self.circuit.correspondence)
+    def circuit(self) -> frozenset[str]:
+        """All nodes that carry a variable."""
+        return circuit_of(self.correspondence)
+
+    @cached_property
+    def meter(self) -> FaithfulnessMeter:
+        """Measures what answers do to the behaviour."""
+        return FaithfulnessMeter(PatchableTransformer.from_weights(self.weights), self.causal, self.held_out)
 
 
 class PlantedCircuitTask(Task):
-    """Base of tasks that ask for the components of a planted circuit.
+    """Base of tasks that ask for the components of a planted circuit."""
 
-    Class attributes:
-        shape: Architecture of the base models.
-        recipe: How they are trained.
-    """
-
-    metrics = COMPONENT_METRICS
-    shape: ClassVar[TransformerShape]
-    recipe: ClassVar[SiitRecipe]
+    metrics = CIRCUIT_METRICS
+    public_pairs: ClassVar[bool] = True
+    """Whether agents get labels and counterfactual pairs."""
 
     @abstractmethod
-    def circuit(self, seed: int) -> PlantedCircuit:
-        """What the base model of a training seed implements, and where; deterministic."""
+    def plan(self, seed: int) -> CircuitPlan:
+        """What the base model of a training seed implements, where and how it is trained; deterministic."""
+
+    def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:
+        """Names of the original token ids and labels, drawn for one instance; words without a meaning by default."""
+        drawn = opaque_words(causal.d_vocab + causal.n_labels, rng)
+        return drawn[: causal.d_vocab], [word.upper() for word in drawn[causal.d_vocab :]]
+
+    def key(self, secret: CircuitSecret) -> frozenset[str]:
+        """The right answer; all nodes of the circuit by default."""
+        return secret.circuit
 
     def plant(self, seed: int, progress: ProgressCallback) -> None:
         """Train, certify, measure the reference solution and freeze; see `Task.plant`."""
-        planted = self.circuit(seed)
-        trained = train_siit(
-            planted.causal,
-            planted.correspondence,
-            self.shape,
-            self.recipe,
-            seed,
-            lambda done, state: progress(0.95 * done, state),
-        )
-        weights = round_to_half(trained.network.to_weights())
-        certificate = self.certify(seed, weights)
+        plan = self.plan(seed)
+        pairs = self._certificate_pairs(seed, plan.causal)
+        planted = plant_circuit(plan, derive_seed(seed, self.id, "planting"), pairs, progress)
+        certificate = planted.certificate
         if certificate.passed:
             progress(0.97, "certified; measuring the reference solution")
-            certificate = Certificate(checks=(*certificate.checks, self._reference_check(seed, weights)))
+            certificate = Certificate(checks=(*certificate.checks, self._reference_check(seed, planted.weights)))
         save_frozen(
             frozen_folder(self),
             self,
             seed,
-            weights,
-            key={name: list(nodes) for name, nodes in planted.correspondence.items()},
+            planted.weights,
+            key=_frozen_key(plan),
             certificate=certificate,
             training={
-                "steps": self.recipe.steps,
-                "cpu_seconds": round(trained.cpu_seconds, 1),
+                "steps": plan.recipe.steps,
+                "hardening_steps": plan.recipe.hardening_steps,
+                "attempts": planted.attempts,
+                "cpu_seconds": round(planted.cpu_seconds, 1),
                 "torch": torch.__version__,
             },
         )
 
     def certify(self, seed: int, weights: ModelWeights) -> Certificate:
         """Everything about the base model of `seed` that its weights alone can show."""
-        planted = self.circuit(seed)
-        generator = torch.Generator().manual_seed(derive_seed(seed, self.id, "certificate"))
-        pairs = draw_pairs(planted.causal, _HELD_OUT_PAIRS, generator)
-        return certify_circuit(weights, planted.causal, planted.correspondence, pairs)
+        plan = self.plan(seed)
+        return certify_circuit(weights, plan.causal, plan.correspondence, self._certificate_pairs(seed, plan.causal))
 
     def instance(self, seed: int) -> TaskInstance:
         """A base model chosen by `seed`, under a symmetry drawn from it, with fresh data."""
@@ -150,17 +167,16 @@ class PlantedCircuitTask(Task):
         return self._instance_of(model.name, model.record.seed, model.weights, seed)
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """F1 against the certified circuit; see `score_components`."""
+        """F1 against the certified circuit, and what the submitted nodes do to the behaviour."""
         assert isinstance(answer, ComponentAnswer)
-        certificate = self._frozen[instance.base_model].record.certificate
-        return score_components(
-            answer.components, instance.hidden.key, self.blind_answer, certificate.value(REFERENCE_CHECK)
-        )
+        measured = instance.hidden.meter.measure(answer.components)
+        reference = self.reference_score(instance)
+        return score_components(answer.components, self.key(instance.hidden), self.chance, reference, measured)
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """The certified circuit."""
         return {
-            "components": sorted(instance.hidden.key),
+            "components": sorted(self.key(instance.hidden)),
             "confidence": 1.0,
             "summary": "The circuit that was planted and certified.",
         }
@@ -177,24 +193,47 @@ class PlantedCircuitTask(Task):
     @cached_property
     def blind_answer(self) -> frozenset[str]:
         """The best fixed answer over many instances, found without looking at any model."""
+        nodes = sorted({node for shape in self._shapes for node in shape.nodes})
+        layers: dict[str, list[str]] = {}
+        for node in nodes:
+            layers.setdefault(node[1:].split(".")[0], []).append(node)
+        heads, mlps = ([node for node in nodes if node[0] == kind] for kind in "am")
+        return best_blind_answer(self._keys, [heads, mlps, *layers.values()], f1)
+
+    @cached_property
+    def chance(self) -> float:
+        """Expected F1 of `blind_answer`."""
+        return expected_score(self.blind_answer, self._keys, f1)
+
+    def reference_score(self, instance: TaskInstance) -> float:
+        """What the reference solution reached on this instance's base model when it was frozen."""
+        return self._frozen[instance.base_model].record.certificate.value(REFERENCE_CHECK)
+
+    @cached_property
+    def _keys(self) -> list[frozenset[str]]:
+        """Keys of many instances, made from the frozen keys and symmetries alone."""
         keys = []
         for seed in range(_KEYS_FOR_BLIND_ANSWER):
             model = self._choose(seed)
             symmetry = self._symmetry(model.record.config, seed)
-            keys.append(frozenset(symmetry.component(name) for name in circuit_of(self._correspondence(model))))
-        nodes = self.shape.nodes
-        layers = [
-            nodes[start : start + self.shape.n_heads + 1] for start in range(0, len(nodes), self.shape.n_heads + 1)
-        ]
-        heads = [name for name in nodes if name.startswith("a")]
-        mlps = [name for name in nodes if name.startswith("m")]
-        return best_blind_answer(keys, [heads, mlps, *layers], f1)
+            secret = CircuitSecret(
+                RenamedModel(self.plan(model.record.seed).causal, symmetry),
+                renamed_correspondence(_frozen_correspondence(model), symmetry),
+                model.weights,
+                _NO_PAIRS,
+            )
+            keys.append(self.key(secret))
+        return keys
+
+    @cached_property
+    def _shapes(self) -> list[TransformerShape]:
+        return [TransformerShape.of_config(model.record.config) for model in self._frozen.values()]
 
     @cached_property
     def _frozen(self) -> dict[str, FrozenModel]:
         models = {model.name: model for model in load_all_frozen(self)}
         for model in models.values():
-            if self._correspondence(model) != self.circuit(model.record.seed).correspondence:
+            if model.record.key != _frozen_key(self.plan(model.record.seed)):
                 raise FrozenModelError(
                     f"The key of {model.name} is not the circuit that its seed stands for: the task's code has changed "
                     f"since; make it again with `scribe-suite plant {self.id} --seeds {model.record.seed} --force`."
@@ -208,64 +247,110 @@ class PlantedCircuitTask(Task):
     def _symmetry(self, config: Mapping[str, Any], seed: int) -> Symmetry:
         return draw_symmetry(config, derive_seed(seed, self.id, "symmetry"), labels="independent")
 
-    @staticmethod
-    def _correspondence(model: FrozenModel) -> Correspondence:
-        return {name: tuple(nodes) for name, nodes in model.record.key.items()}
+    def _certificate_pairs(self, seed: int, causal: CausalModel) -> Pairs:
+        return draw_pairs(causal, _CERTIFICATE_PAIRS, self._generator(seed, "certificate"))
 
     def _reference_check(self, seed: int, weights: ModelWeights) -> Check:
         instance = self._instance_of(f"{self.id}/seed{seed}", seed, weights, derive_seed(seed, self.id, "reference"))
-        answer = reference_answer(suite_root(), instance)
-        assert isinstance(answer, ComponentAnswer)
-        reached = f1(frozenset(answer.components), instance.hidden.key)
+        reached = self.primary_score(instance, reference_answer(suite_root(), instance))
         return Check(name=REFERENCE_CHECK, value=round(reached, 6), bar=REFERENCE_BAR, direction=">=")
 
+    def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
+        """The primary metric alone, which needs no frozen reference."""
+        assert isinstance(answer, ComponentAnswer)
+        return f1(frozenset(answer.components), self.key(instance.hidden))
+
     def _instance_of(self, base_model: str, base_seed: int, weights: ModelWeights, seed: int) -> TaskInstance:
-        planted = self.circuit(base_seed)
+        plan = self.plan(base_seed)
         symmetry = self._symmetry(weights.config, seed)
-        causal = RenamedModel(planted.causal, symmetry)
+        moved = apply_symmetry(weights, symmetry)
+        causal = RenamedModel(plan.causal, symmetry)
         secret = CircuitSecret(
-            PlantedCircuit(causal, renamed_correspondence(planted.correspondence, symmetry)),
+            causal,
+            renamed_correspondence(plan.correspondence, symmetry),
+            moved,
             draw_pairs(causal, _HELD_OUT_PAIRS, self._generator(seed, "held out")),
         )
-        facts = {
-            "components": list(self.shape.nodes),
-            "n_layers": self.shape.n_layers,
-            "n_heads": self.shape.n_heads,
-            "d_model": self.shape.d_model,
+        token_names, label_names = self._names(plan.causal, symmetry, seed)
+        names = {"tokens": token_names, "labels": label_names, "groups": causal.groups}
+        data = self._data(causal, seed)
+        facts = self.facts(plan, secret, data, token_names, label_names)
+        return TaskInstance(
+            task=self,
+            seed=seed,
+            base_model=base_model,
+            public=PublicMaterial(
+                files={
+                    **public_files(moved),
+                    "data.safetensors": save({name: value.contiguous() for name, value in data.items()}),
+                    "names.json": json.dumps(names, indent=1).encode(),
+                },
+                setup_code=self._setup_code(causal, data),
+                facts=facts,
+            ),
+            hidden=secret,
+            answer_schema=self.answer_schema(facts),
+        )
+
+    def answer_schema(self, facts: Mapping[str, Any]) -> AnswerSchema:
+        """What a submission must look like; a set of components by default."""
+        universe = facts["components"]
+        return AnswerSchema(
+            ComponentAnswer,
+            facts,
+            example={
+                "components": [universe[1], universe[-1]],
+                "confidence": 0.7,
+                "nothing_found": False,
+                "summary": "How I found them, and what supports it.",
+            },
+        )
+
+    def facts(
+        self,
+        plan: CircuitPlan,
+        secret: CircuitSecret,
+        data: Mapping[str, torch.Tensor],
+        token_names: Sequence[str],
+        label_names: Sequence[str],
+    ) -> dict[str, Any]:
+        """What the prompt template may show."""
+        shape, causal = plan.shape, secret.causal
+        shown = data["prompts"][:_SHOWN]
+        labels = causal.run(shown).labels
+        return {
+            "components": list(shape.nodes),
+            "n_layers": shape.n_layers,
+            "n_heads": shape.n_heads,
+            "d_model": shape.d_model,
+            "normalization": shape.normalization,
             "n_ctx": causal.n_ctx,
             "n_tokens": causal.d_vocab,
             "n_labels": causal.n_labels,
             "n_prompts": _PUBLIC_PROMPTS,
             "n_pairs": _PUBLIC_PAIRS,
             "labelled": list(causal.labelled),
+            "examples": [
+                {
+                    "prompt": " ".join(token_names[token] for token in prompt),
+                    "labels": [label_names[label] for label in row],
+                }
+                for prompt, row in zip(shown.tolist(), labels.tolist(), strict=True)
+            ],
         }
-        return TaskInstance(
-            task=self,
-            seed=seed,
-            base_model=base_model,
-            public=PublicMaterial(
-                files={**public_files(apply_symmetry(weights, symmetry)), **self._data_files(causal, seed)},
-                setup_code=SETUP_CODE + _LOAD_DATA,
-                facts=facts,
-            ),
-            hidden=secret,
-            answer_schema=AnswerSchema(
-                ComponentAnswer,
-                facts,
-                example={
-                    "components": [self.shape.nodes[1], self.shape.nodes[-1]],
-                    "confidence": 0.7,
-                    "nothing_found": False,
-                    "summary": "How I found them, and what supports it.",
-                },
-            ),
-        )
 
-    def _data_files(self, causal: CausalModel, seed: int) -> dict[str, bytes]:
+    def _names(self, causal: CausalModel, symmetry: Symmetry, seed: int) -> tuple[list[str], list[str]]:
+        tokens, labels = self.words(causal, random.Random(derive_seed(seed, self.id, "names")))
+        old_tokens, old_labels = (torch.tensor(order).argsort() for order in (symmetry.token_map, symmetry.label_map))
+        return [tokens[old] for old in old_tokens], [labels[old] for old in old_labels]
+
+    def _data(self, causal: CausalModel, seed: int) -> dict[str, torch.Tensor]:
         generator = self._generator(seed, "public")
         prompts = causal.sample(_PUBLIC_PROMPTS, generator)
+        if not self.public_pairs:
+            return {"prompts": prompts}
         pairs = draw_pairs(causal, _PUBLIC_PAIRS, generator)
-        tensors = {
+        return {
             "prompts": prompts,
             "labels": causal.run(prompts).labels,
             "base": pairs.base,
@@ -273,15 +358,23 @@ class PlantedCircuitTask(Task):
             "source": pairs.source,
             "source_labels": causal.run(pairs.source).labels,
         }
-        words = opaque_words(causal.d_vocab + causal.n_labels, random.Random(derive_seed(seed, self.id, "names")))
-        names = {"tokens": words[: causal.d_vocab], "labels": [word.upper() for word in words[causal.d_vocab :]]}
-        return {
-            "data.safetensors": save({name: value.contiguous() for name, value in tensors.items()}),
-            "names.json": json.dumps(names, indent=1).encode(),
-        }
+
+    def _setup_code(self, causal: CausalModel, data: Mapping[str, torch.Tensor]) -> str:
+        code = SETUP_CODE + _LOAD_DATA + "".join(f'{name} = data["{name}"]\n' for name in data)
+        code += "\n\n" + _public_source(causal.sample_prompts) + _GENERATORS
+        if not self.public_pairs:
+            return code
+        if causal.match_sources is None:
+            return code + _PAIR_GENERATOR.format(source="other")
+        code += "\n\n" + _public_source(causal.match_sources)
+        return code + _PAIR_GENERATOR.format(source="match_sources(base, other, groups)")
 
     def _generator(self, seed: int, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(seed, self.id, purpose))
+
+
+_SHOWN = 4
+_NO_PAIRS = Pairs(torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1, dtype=torch.long))
 
 
 def opaque_words(count: int, rng: random.Random) -> list[str]:
@@ -290,3 +383,27 @@ def opaque_words(count: int, rng: random.Random) -> list[str]:
     while len(words) < count:
         words["".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(3))] = None
     return list(words)
+
+
+def _frozen_key(plan: CircuitPlan) -> dict[str, Any]:
+    """The truth as it stands beside the weights: where the variables are, and which is computed from which."""
+    return {
+        "variables": {name: list(nodes) for name, nodes in plan.correspondence.items()},
+        "edges": [list(edge) for edge in plan.causal.edges],
+    }
+
+
+def _frozen_correspondence(model: FrozenModel) -> Correspondence:
+    return {name: tuple(nodes) for name, nodes in model.record.key["variables"].items()}
+
+
+def _public_source(function: Callable[..., Any]) -> str:
+    """The code of a function without decorators, annotations and comments."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(definition, ast.FunctionDef)
+    for inner in ast.walk(definition):
+        if isinstance(inner, ast.FunctionDef):
+            inner.decorator_list, inner.returns = [], None
+            for argument in inner.args.args:
+                argument.annotation = None
+    return ast.unparse(definition) + "\n"

@@ -1,6 +1,6 @@
 """Two MLPs, one after the other: the first finds a word's hidden group, the second turns it into the label.
 
-No head matters. Easy on purpose: one scan of single-node patching finds the answer, and the third MLP is a decoy.
+No head matters. Easy on purpose: one scan of single-node patching finds the answer.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ground_truth.circuits._planted import PlantedCircuit, PlantedCircuitTask
+from ground_truth.circuits._planted import PlantedCircuitTask
 from scribe_suite.planting.causal import (
     CausalModel,
     CausalRun,
+    Groups,
     Intervention,
     balanced_table,
     intervened,
     placements,
 )
+from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.patchable import TransformerShape
 from scribe_suite.planting.siit import SiitRecipe
 
@@ -32,19 +34,24 @@ class GroupThenLabel(CausalModel):
     Within a flavour different groups have different labels, so that a wrong u always gives a wrong label.
     """
 
+    variables = ("u", "out")
+    edges = (("input", "u"), ("u", "out"), ("input", "out"), ("out", "output"))
+    d_vocab, n_labels, n_ctx = _WORDS, _LABELS, _LENGTH
+    labelled = tuple(range(_LENGTH))
+
     def __init__(self, seed: int) -> None:
+        self.groups = {"words": range(_WORDS)}
         generator = torch.Generator().manual_seed(seed)
-        self.variables = ("u", "out")
-        self.d_vocab, self.n_labels, self.n_ctx = _WORDS, _LABELS, _LENGTH
-        self.labelled = tuple(range(_LENGTH))
         self._group = balanced_table(_WORDS, _GROUPS, generator)
         self._flavour = balanced_table(_WORDS, _FLAVOURS, generator)
         columns = [torch.randperm(_LABELS, generator=generator)[:_GROUPS] for _ in range(_FLAVOURS)]
         self._table = torch.stack(columns, 1)
 
-    def sample(self, n: int, generator: torch.Generator) -> Int[Tensor, "n ctx"]:
+    @staticmethod
+    def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
         """Words are independent and equally likely."""
-        return torch.randint(_WORDS, (n, _LENGTH), generator=generator)
+        words = torch.tensor(groups["words"])
+        return words[torch.randint(len(words), (n, 6), generator=generator)]
 
     def run(
         self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
@@ -56,25 +63,33 @@ class GroupThenLabel(CausalModel):
 
 
 class MlpOnly(PlantedCircuitTask):
-    """``circuits/mlp_only``; seed s has placement s modulo 3 of two MLPs among three layers."""
+    """``circuits/mlp_only``; seed s has placement s modulo 10 of two MLPs among five layers."""
 
     family = "circuits"
     name = "mlp_only"
+    version = 2
     summary = "Find the components of a small transformer that turn words into labels."
-    shape = TransformerShape(
-        n_layers=3,
-        n_heads=4,
-        d_model=64,
-        d_head=16,
-        d_mlp=128,
-        n_ctx=_LENGTH,
-        d_vocab=_WORDS,
-        d_vocab_out=_LABELS,
-    )
-    recipe = SiitRecipe(steps=1000, bystander_scale=(2.0, 1.5))
 
-    def circuit(self, seed: int) -> PlantedCircuit:
+    def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
-        every = placements(self.shape.n_layers, 2)
-        first, second = every[seed % len(every)]
-        return PlantedCircuit(GroupThenLabel(seed), {"u": (f"m{first}",), "out": (f"m{second}",)})
+        shape = TransformerShape(
+            n_layers=5,
+            n_heads=4,
+            d_model=80,
+            d_head=16,
+            d_mlp=96,
+            n_ctx=_LENGTH,
+            d_vocab=_WORDS,
+            d_vocab_out=_LABELS,
+            act_fn="relu",
+            normalization=None,
+        )
+        every = placements(shape.n_layers, 2)
+        first, second = every[seed * 3 % len(every)]
+        return CircuitPlan(
+            causal=GroupThenLabel(seed),
+            correspondence={"u": (f"m{first}",), "out": (f"m{second}",)},
+            shape=shape,
+            width=40,
+            recipe=SiitRecipe(steps=1200, hardening_steps=200),
+        )

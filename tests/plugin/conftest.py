@@ -61,7 +61,7 @@ class Toy(Task):
 
     def score(self, instance, answer):
         BEFORE_SCORE
-        return score_components(answer.components, instance.hidden, blind=UNIVERSE, reference_f1=1.0)
+        return score_components(answer.components, instance.hidden, chance=2 / (1 + len(UNIVERSE)), reference_f1=1.0)
 
     def oracle_answer(self, instance):
         return {"components": sorted(instance.hidden), "confidence": 1.0, "summary": "the key"}

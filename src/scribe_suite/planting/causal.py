@@ -9,17 +9,20 @@ effect on its output. This module knows nothing about networks; `Correspondence`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scribe_suite.planting.symmetries import Symmetry
 
 Correspondence = Mapping[str, tuple[str, ...]]
 """Variable -> the components (``a0.h1``, ``m2``) that carry it and nothing else."""
+
+Groups = Mapping[str, Sequence[int]]
+"""Token ids by what they are."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,13 @@ class CausalRun:
     Attributes:
         values: Every variable's value after the interventions.
         labels: The right label at every labelled position.
+        logits: What the output is meant to be, up to a constant per position, for models that prescribe more than its
+            largest entry; else None.
     """
 
     values: Mapping[str, Int[Tensor, "batch ..."]]
     labels: Int[Tensor, "batch labelled"]
+    logits: Float[Tensor, "batch labelled label"] | None = None
 
 
 class CausalModel(ABC):
@@ -53,21 +59,39 @@ class CausalModel(ABC):
 
     Attributes:
         variables: Names, in the order of computation.
+        edges: Which variable is computed from which; ``input`` and ``output`` are the prompt and the label.
+        joint: Sets of variables of which each alone can be replaced without any effect on the label (redundancy): only
+            interchanging the whole set shows.
         d_vocab: Number of tokens.
         n_labels: Number of output labels.
         n_ctx: Length of every prompt.
         labelled: The positions at which the output matters.
+        groups: Token ids by what they are (``names``, ``places``, ...); every prompt is made of them.
+        sample_prompts: Draws prompts; a static method ``(n, generator, groups) -> Int[Tensor, "n ctx"]``. Agents are
+            given its source, so it needs nothing but torch and says nothing about how labels follow from prompts.
+        match_sources: Turns independent prompts into such that values may be taken from for the base prompts; a public
+            static method ``(base, prompts, groups) -> Int[Tensor, "n ctx"]``. None where any prompt will do.
     """
 
     variables: tuple[str, ...]
+    edges: tuple[tuple[str, str], ...] = ()
+    joint: tuple[tuple[str, ...], ...] = ()
     d_vocab: int
     n_labels: int
     n_ctx: int
     labelled: tuple[int, ...]
+    groups: Groups
+    sample_prompts: Callable[[int, torch.Generator, Groups], Int[Tensor, "n ctx"]]
+    match_sources: Callable[[Tensor, Tensor, Groups], Int[Tensor, "n ctx"]] | None = None
 
-    @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Int[Tensor, "n ctx"]:
-        """Draw prompts (token ids)."""
+        """Draw prompts."""
+        return self.sample_prompts(n, generator, self.groups)
+
+    def sample_pairs(self, n: int, generator: torch.Generator) -> tuple[Int[Tensor, "n ctx"], Int[Tensor, "n ctx"]]:
+        """Draw prompts to run, and one to take values from for each."""
+        base, others = self.sample(n, generator), self.sample(n, generator)
+        return base, others if self.match_sources is None else self.match_sources(base, others, self.groups)
 
     @abstractmethod
     def run(
@@ -86,13 +110,13 @@ def intervened(
     return torch.where(chosen.where.view(-1, *[1] * (value.dim() - 1)), chosen.values, value)
 
 
-def interchange_labels(
+def interchanged(
     model: CausalModel,
     base: Int[Tensor, "batch ctx"],
     source: Int[Tensor, "batch ctx"],
     chosen: Bool[Tensor, "batch variable"],
-) -> Int[Tensor, "batch labelled"]:
-    """The right labels on `base` when the chosen variables take their values from `source`.
+) -> CausalRun:
+    """Run `base` with the chosen variables taking their values from `source`.
 
     Args:
         model: The causal model.
@@ -102,7 +126,7 @@ def interchange_labels(
     """
     values = model.run(source).values
     interventions = {name: Intervention(chosen[:, i], values[name]) for i, name in enumerate(model.variables)}
-    return model.run(base, interventions).labels
+    return model.run(base, interventions)
 
 
 class RenamedModel(CausalModel):
@@ -111,21 +135,24 @@ class RenamedModel(CausalModel):
     def __init__(self, original: CausalModel, symmetry: Symmetry) -> None:
         self.variables = original.variables
         self.d_vocab, self.n_labels, self.n_ctx = original.d_vocab, original.n_labels, original.n_ctx
-        self.labelled = original.labelled
+        self.labelled, self.edges, self.joint = original.labelled, original.edges, original.joint
+        self.sample_prompts, self.match_sources = original.sample_prompts, original.match_sources
+        # sorted: the old order would tell which old token each new one is
+        self.groups = {
+            name: sorted(symmetry.token_map[token] for token in ids) for name, ids in original.groups.items()
+        }
         self._original = original
         self._symmetry = symmetry
         self._old_token = torch.tensor(symmetry.token_map).argsort()
-
-    def sample(self, n: int, generator: torch.Generator) -> Int[Tensor, "n ctx"]:
-        """Draw prompts of the original and rename their tokens."""
-        return self._symmetry.tokens(self._original.sample(n, generator))
+        self._old_label = torch.tensor(symmetry.label_map).argsort()
 
     def run(
         self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
     ) -> CausalRun:
         """Run the original on the old tokens; only the labels get their new names."""
         result = self._original.run(self._old_token[tokens], interventions)
-        return CausalRun(result.values, self._symmetry.labels(result.labels))
+        logits = None if result.logits is None else result.logits[..., self._old_label]
+        return CausalRun(result.values, self._symmetry.labels(result.labels), logits)
 
 
 def circuit_of(correspondence: Correspondence) -> frozenset[str]:

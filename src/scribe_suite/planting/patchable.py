@@ -249,17 +249,43 @@ class PatchableTransformer(nn.Module):
         heads = torch.einsum("lbphk,lhkd->lhbpd", values.heads, self.W_O)
         return torch.cat([heads, values.mlps[:, None]], 1)
 
-    def _attention(
+    def residual_streams(
+        self, tokens: Int[Tensor, "batch position"]
+    ) -> dict[str, Float[Tensor, "batch position d_model"]]:
+        """The residual stream before every LayerNorm would be: ``pre0``, ``mid0``, ``pre1``, ..., ``final``."""
+        streams = {"pre0": self.W_E[tokens] + self.W_pos[: tokens.shape[1]]}
+        for layer in range(self.shape.n_layers):
+            before = streams[f"pre{layer}"]
+            z = self._attention(layer, self._normalised(before, "ln1", layer))
+            middle = streams[f"mid{layer}"] = before + z.flatten(2) @ self.W_O[layer].flatten(0, 1) + self.b_O[layer]
+            following = "final" if layer + 1 == self.shape.n_layers else f"pre{layer + 1}"
+            streams[following] = middle + self._mlp(layer, self._normalised(middle, "ln2", layer))
+        return streams
+
+    def attention_scores(self, tokens: Int[Tensor, "batch position"]) -> Float[Tensor, "layer batch head query key"]:
+        """Every head's attention scores before mask and softmax."""
+        streams = self.residual_streams(tokens)
+        scores = []
+        for layer in range(self.shape.n_layers):
+            q, k, _ = self._queries_keys_values(layer, self._normalised(streams[f"pre{layer}"], "ln1", layer))
+            scores.append(q @ k.transpose(-1, -2) / math.sqrt(self.shape.d_head))
+        return torch.stack(scores)
+
+    def _queries_keys_values(
         self, layer: int, x: Float[Tensor, "batch position d_model"]
-    ) -> Float[Tensor, "batch position head d_head"]:
+    ) -> tuple[Float[Tensor, "batch head position d_head"], ...]:
         n_heads, d_head = self.shape.n_heads, self.shape.d_head
         # one matrix product for all heads and all three roles: at this size the number of calls is what costs
         joined = torch.cat([w[layer].transpose(0, 1).flatten(1) for w in (self.W_Q, self.W_K, self.W_V)], 1)
         offset = torch.cat([b[layer].flatten() for b in (self.b_Q, self.b_K, self.b_V)])
-        q, k, v = (x @ joined + offset).view(*x.shape[:2], 3, n_heads, d_head).permute(2, 0, 3, 1, 4)
-        return functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1 / math.sqrt(d_head)).transpose(
-            1, 2
-        )
+        return tuple((x @ joined + offset).view(*x.shape[:2], 3, n_heads, d_head).permute(2, 0, 3, 1, 4))
+
+    def _attention(
+        self, layer: int, x: Float[Tensor, "batch position d_model"]
+    ) -> Float[Tensor, "batch position head d_head"]:
+        q, k, v = self._queries_keys_values(layer, x)
+        scale = 1 / math.sqrt(self.shape.d_head)
+        return functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale).transpose(1, 2)
 
     def _mlp(self, layer: int, x: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch position d_model"]:
         inner = x @ self.W_in[layer] + self.b_in[layer]

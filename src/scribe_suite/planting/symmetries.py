@@ -2,9 +2,10 @@
 
 Many weights compute the same function. From one certified base model we draw others that differ in every parameter and
 in every name, and whose logits are equal up to a relabelling of tokens and outputs; the certificate therefore holds for
-them too. Five symmetries are composed: the order of heads in a layer, the order of neurons in an MLP, the basis inside
-each head (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits": only W_Q W_K^T and W_V W_O matter),
-an orthogonal change of basis of the residual stream, and the names of tokens and output labels.
+them too. Six symmetries are composed: the order of heads in a layer, the order of neurons in an MLP, the scale of each
+neuron where the activation is ReLU, the basis inside each head (Elhage et al. 2021, "A Mathematical Framework for
+Transformer Circuits": only W_Q W_K^T and W_V W_O matter), an orthogonal change of basis of the residual stream, and the
+names of tokens and output labels.
 
 LayerNorm subtracts the mean, that is, it treats the all-ones direction apart, so the rotation keeps that direction. Its
 elementwise weights would not commute with a rotation and are first folded into the maps that read it.
@@ -31,6 +32,9 @@ LabelRule = Literal["independent", "as_tokens", "fixed"]
 _SMALLEST_STRETCH, _LARGEST_STRETCH = 0.7, 1.4
 """Singular values of the bases inside heads: far enough from 1 to change norms, near enough to keep accuracy."""
 
+_LARGEST_SCALE = 1.5
+"""Beside that, a head's two bases and an MLP's neurons are scaled as a whole by up to this factor, or its inverse."""
+
 _INDEX = r"(0|[1-9]\d*)"
 
 _State = dict[str, Tensor]
@@ -43,6 +47,7 @@ class Symmetry:
     Attributes:
         head_order: Per layer: new head i is old head ``head_order[layer][i]``.
         neuron_order: Per layer: new neuron i is old neuron ``neuron_order[layer][i]``; empty without MLPs.
+        neuron_scales: Positive factors of every old neuron's activation; all 1 where the activation is not ReLU.
         token_map: The new id of every old token.
         label_map: The new id of every old output label.
         query_key_bases: Invertible matrices on every old head's query and key space.
@@ -52,6 +57,7 @@ class Symmetry:
 
     head_order: tuple[tuple[int, ...], ...]
     neuron_order: tuple[tuple[int, ...], ...]
+    neuron_scales: Float64[Tensor, "layer d_mlp"]
     token_map: tuple[int, ...]
     label_map: tuple[int, ...]
     query_key_bases: Float64[Tensor, "layer head d_head d_head"]
@@ -129,6 +135,7 @@ def draw_symmetry(
     return Symmetry(
         head_order=head_order,
         neuron_order=neuron_order,
+        neuron_scales=_neuron_scales(n_layers, d_mlp, config.get("act_fn"), generator),
         token_map=token_map,
         label_map=_label_map(labels, token_map, n_labels, generator),
         query_key_bases=_head_bases(n_layers, n_heads, d_head, generator),
@@ -200,9 +207,10 @@ def _change_heads(state: _State, layer: int, symmetry: Symmetry) -> None:
 
 def _change_neurons(state: _State, layer: int, symmetry: Symmetry) -> None:
     prefix, order = f"blocks.{layer}.mlp.", list(symmetry.neuron_order[layer])
-    state[f"{prefix}W_in"] = state[f"{prefix}W_in"][:, order]
-    state[f"{prefix}b_in"] = state[f"{prefix}b_in"][order]
-    state[f"{prefix}W_out"] = state[f"{prefix}W_out"][order]
+    scales = symmetry.neuron_scales[layer]
+    state[f"{prefix}W_in"] = (state[f"{prefix}W_in"] * scales)[:, order]
+    state[f"{prefix}b_in"] = (state[f"{prefix}b_in"] * scales)[order]
+    state[f"{prefix}W_out"] = (state[f"{prefix}W_out"] / scales[:, None])[order]
 
 
 _WRITERS = ("embed.W_E", "pos_embed.W_pos", "attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out")
@@ -297,7 +305,22 @@ def _head_bases(
     stretch = torch.empty(*shape, dtype=torch.float64).uniform_(
         _SMALLEST_STRETCH, _LARGEST_STRETCH, generator=generator
     )
+    stretch *= _scales((n_layers, n_heads, 1), generator)
     return _orthogonal(shape, generator) * stretch[..., None, :] @ _orthogonal(shape, generator)
+
+
+def _neuron_scales(
+    n_layers: int, d_mlp: int, act_fn: str | None, generator: torch.Generator
+) -> Float64[Tensor, "layer d_mlp"]:
+    if act_fn != "relu":  # only ReLU commutes with a positive factor
+        return torch.ones(n_layers, d_mlp, dtype=torch.float64)
+    return _scales((n_layers, 1), generator) * _scales((n_layers, d_mlp), generator)
+
+
+def _scales(shape: tuple[int, ...], generator: torch.Generator) -> Float64[Tensor, "..."]:
+    """Factors between 1/_LARGEST_SCALE and _LARGEST_SCALE, uniform in their logarithm."""
+    exponent = torch.empty(*shape, dtype=torch.float64).uniform_(-1.0, 1.0, generator=generator)
+    return _LARGEST_SCALE**exponent
 
 
 def _rotation(

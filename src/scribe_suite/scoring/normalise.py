@@ -53,4 +53,13 @@ def best_blind_answer(
     ranked = sorted(universe, key=lambda element: (-counts[element], element))
     candidates = [frozenset(universe), *(frozenset(group) for group in groups)]
     candidates += [frozenset(ranked[:size]) for size in range(1, len(ranked) + 1) if size <= 4 * max(map(len, keys))]
-    return max(candidates, key=lambda candidate: sum(measure(candidate, key) for key in keys))
+    return max(candidates, key=lambda candidate: expected_score(candidate, keys, measure))
+
+
+def expected_score(
+    answer: frozenset[str],
+    keys: Sequence[frozenset[str]],
+    measure: Callable[[frozenset[str], frozenset[str]], float],
+) -> float:
+    """The mean score of one fixed answer over the keys of many instances."""
+    return sum(measure(answer, key) for key in keys) / len(keys)

@@ -54,7 +54,7 @@ def f1(submitted: frozenset[str], truth: frozenset[str]) -> float:
 def score_components(
     submitted: Collection[str],
     truth: Collection[str],
-    blind: Collection[str],
+    chance: float,
     reference_f1: float,
     faithfulness: Faithfulness | None = None,
 ) -> Score:
@@ -63,12 +63,12 @@ def score_components(
     Args:
         submitted: Component names of the answer.
         truth: The certified circuit.
-        blind: The best answer that ignores the model (`normalise.best_blind_answer`); its F1 here is chance.
-        reference_f1: F1 of the reference solution on this instance.
+        chance: Expected F1 of the best answer that ignores the model (`normalise.expected_score`).
+        reference_f1: F1 of the reference solution.
         faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
     """
     metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
-    return _scored(metrics, "f1", truth, blind, reference_f1)
+    return _scored(metrics, "f1", chance, reference_f1)
 
 
 def signed(roles: Mapping[str, Role]) -> frozenset[str]:
@@ -85,7 +85,7 @@ def signed_groups(groups: Sequence[Sequence[str]]) -> list[list[str]]:
 def score_roles(
     submitted: Mapping[str, Role],
     truth: Mapping[str, Role],
-    blind: Collection[str],
+    chance: float,
     reference_signed_f1: float,
     faithfulness: Faithfulness | None = None,
 ) -> Score:
@@ -97,13 +97,13 @@ def score_roles(
     Args:
         submitted: Node -> role.
         truth: The same for the certified circuit.
-        blind: The best answer that ignores the model, encoded as by `signed`; its signed F1 here is chance.
-        reference_signed_f1: Signed F1 of the reference solution on this instance.
+        chance: Expected signed F1 of the best answer that ignores the model.
+        reference_signed_f1: Signed F1 of the reference solution.
         faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
     """
     metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
     metrics["signed_f1"] = f1(signed(submitted), signed(truth))
-    return _scored(metrics, "signed_f1", signed(truth), blind, reference_signed_f1)
+    return _scored(metrics, "signed_f1", chance, reference_signed_f1)
 
 
 def score_neurons(
@@ -125,17 +125,14 @@ def score_neurons(
     metrics = set_metrics(submitted, truth)
     metrics["success"] = float(metrics["f1"] >= success_f1)
     del metrics["iou"]
-    return _scored(metrics, "f1", truth, blind, reference_f1)
+    return _scored(metrics, "f1", f1(frozenset(blind), frozenset(truth)), reference_f1)
 
 
 def _behaviour_metrics(measured: Faithfulness | None) -> dict[str, float]:
     return {} if measured is None else {"faithfulness": measured.faithfulness, "minimality": measured.minimality}
 
 
-def _scored(
-    metrics: dict[str, float], primary: str, truth: Collection[str], blind: Collection[str], reference: float
-) -> Score:
-    chance = f1(frozenset(blind), frozenset(truth))
+def _scored(metrics: dict[str, float], primary: str, chance: float, reference: float) -> Score:
     return Score(
         metrics=metrics,
         primary=primary,

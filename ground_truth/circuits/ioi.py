@@ -1,0 +1,155 @@
+"""Indirect object identification, as in GPT-2 small (Wang et al. 2022, arXiv 2211.00593), with a planted circuit.
+
+"Then Mary and John went to the store . John gave a drink to": the answer is the name that is not repeated. A
+duplicate-token head finds at the repeated name which of the two names it repeats, an S-inhibition head brings that to
+the end, a name-mover head copies the other name. Half of the models have two name movers that share the work: one
+copies one half of a name's code, one the other. A third of the models have LayerNorm.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ground_truth.circuits._planted import PlantedCircuitTask
+from scribe_suite.planting.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
+from scribe_suite.planting.circuits import CircuitPlan
+from scribe_suite.planting.decoys import DecoyRecipe
+from scribe_suite.planting.patchable import TransformerShape
+from scribe_suite.planting.siit import SiitRecipe
+
+_FIRST, _SECOND, _REPEATED, _LENGTH = 2, 4, 9, 13
+_CODE = 4
+"""A name is a pair (name // 4, name % 4) where two movers share the work."""
+
+# fmt: off
+_NAMES = (
+    "Mary", "John", "Anna", "Paul", "Lisa", "Mark", "Sarah", "Peter", "Emma", "David", "Laura", "James", "Alice",
+    "Simon", "Julia", "Brian", "Karen", "Kevin", "Helen", "Frank", "Diana", "Oscar", "Nancy", "Henry", "Clara",
+    "Bruce", "Grace", "Tom", "Ruth", "Jack", "Irene", "Carl", "Jane", "Ralph", "Susan", "Steve", "Maria", "Leon",
+)
+_WORDS = {
+    "names": _NAMES,
+    "openings": ("Then", "When", "After", "While", "Later", "Once"),
+    "verbs": ("went", "walked", "drove", "ran", "came", "moved"),
+    "places": ("store", "park", "school", "office", "beach", "station", "market", "garden", "museum", "library"),
+    "givings": ("gave", "handed", "passed", "offered", "sent", "brought"),
+    "objects": ("drink", "book", "ring", "letter", "ball", "key", "basket", "flower", "snack", "phone", "coin"),
+    "fixed": ("<bos>", "and", "to-the", ".", "a", "to"),
+}
+# fmt: on
+_SIZES = {"names": 20, "openings": 4, "verbs": 4, "places": 8, "givings": 4, "objects": 8, "fixed": 6}
+
+
+class IndirectObject(CausalModel):
+    """``dup``: at the repeated name, which slot holds the same name; ``sinh``: at the end, the slot to leave alone.
+
+    Then either ``out``, the name in the other slot, or its halves ``row`` and ``column``, from two movers.
+
+    Args:
+        two_movers: Whether there are two name movers.
+    """
+
+    n_labels, n_ctx = _SIZES["names"], _LENGTH
+    labelled = (_LENGTH - 1,)
+
+    def __init__(self, *, two_movers: bool) -> None:
+        self._two = two_movers
+        movers = ("row", "column") if two_movers else ("out",)
+        self.variables = ("dup", "sinh", *movers)
+        self.edges = (
+            ("input", "dup"),
+            ("dup", "sinh"),
+            *(("sinh", mover) for mover in movers),
+            *(("input", mover) for mover in movers),
+            *((mover, "output") for mover in movers),
+        )
+        self.d_vocab = sum(_SIZES.values())
+        ids = iter(range(self.d_vocab))
+        self.groups = {name: [next(ids) for _ in range(size)] for name, size in _SIZES.items()}
+        for name in _WORDS["fixed"]:
+            self.groups[name] = [self.groups["fixed"][_WORDS["fixed"].index(name)]]
+        del self.groups["fixed"]
+
+    @staticmethod
+    def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
+        """Two different names, the second sentence repeats one of them."""
+
+        def drawn(group: str) -> Tensor:
+            ids = torch.tensor(groups[group])
+            return ids[torch.randint(len(ids), (n,), generator=generator)]
+
+        names = torch.tensor(groups["names"])
+        both = names[torch.rand(n, len(names), generator=generator).argsort(1)[:, :2]]
+        repeated = both[torch.arange(n), torch.randint(2, (n,), generator=generator)]
+        columns = [drawn("<bos>"), drawn("openings"), both[:, 0], drawn("and"), both[:, 1], drawn("verbs")]
+        columns += [drawn("to-the"), drawn("places"), drawn("."), repeated, drawn("givings"), drawn("a")]
+        return torch.stack([*columns[:-1], drawn("objects"), drawn("to")], 1)
+
+    def run(
+        self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
+    ) -> CausalRun:
+        """See the class."""
+        dup = intervened("dup", (tokens[:, _REPEATED] == tokens[:, _SECOND]).long(), interventions)
+        sinh = intervened("sinh", dup, interventions)
+        name = torch.where(sinh == 0, tokens[:, _SECOND], tokens[:, _FIRST])
+        if not self._two:
+            out = intervened("out", name, interventions)
+            return CausalRun({"dup": dup, "sinh": sinh, "out": out}, out[:, None])
+        row = intervened("row", name // _CODE, interventions)
+        column = intervened("column", name % _CODE, interventions)
+        values = {"dup": dup, "sinh": sinh, "row": row, "column": column}
+        return CausalRun(values, (row * _CODE + column)[:, None])
+
+
+class Ioi(PlantedCircuitTask):
+    """``circuits/ioi``; seeds take turns: one name mover, two name movers, LayerNorm."""
+
+    family = "circuits"
+    name = "ioi"
+    summary = "Find the components of a small transformer that name whom something was given to."
+
+    def plan(self, seed: int) -> CircuitPlan:
+        """The causal model and its place in the base model of `seed`."""
+        causal = IndirectObject(two_movers=seed % 3 == 1)
+        normalization: Literal["LN"] | None = "LN" if seed % 3 == 2 else None
+        shape = TransformerShape(
+            n_layers=5,
+            n_heads=4,
+            d_model=96,
+            d_head=16,
+            d_mlp=128,
+            n_ctx=_LENGTH,
+            d_vocab=causal.d_vocab,
+            d_vocab_out=causal.n_labels,
+            act_fn="relu",
+            normalization=normalization,
+        )
+        every = placements(shape.n_layers, 3)
+        duplicate, inhibition, mover = every[(seed * 3 + seed // 3) % len(every)]
+        correspondence = {"dup": (f"a{duplicate}.h0",), "sinh": (f"a{inhibition}.h0",)}
+        movers = ("row", "column") if seed % 3 == 1 else ("out",)
+        correspondence |= {name: (f"a{mover}.h{head}",) for head, name in enumerate(movers)}
+        hardened = normalization is not None
+        return CircuitPlan(
+            causal=causal,
+            correspondence=correspondence,
+            shape=shape,
+            width=48,
+            recipe=SiitRecipe(steps=2400 if len(movers) == 2 else 2000, hardening_steps=800 if hardened else 300),
+            decoys=DecoyRecipe(crosstalk=0.02 if hardened else 0.05),
+        )
+
+    def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:
+        """Names, places and objects drawn from lists of them."""
+        tokens = [word for group, size in _SIZES.items() for word in _drawn(group, size, rng)]
+        return tokens, tokens[: causal.n_labels]
+
+
+def _drawn(group: str, size: int, rng: random.Random) -> list[str]:
+    return list(_WORDS["fixed"]) if group == "fixed" else rng.sample(_WORDS[group], size)

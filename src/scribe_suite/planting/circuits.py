@@ -1,0 +1,133 @@
+"""From a causal model to certified weights: train the circuit alone, place it among decoys, harden, round, certify."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from scribe_suite.planting.causal import CausalModel, Correspondence, circuit_of
+from scribe_suite.planting.certify import BEHAVIOUR_BAR, INTERCHANGE_BAR, certify_circuit
+from scribe_suite.planting.compact import Compact, compact, place
+from scribe_suite.planting.decoys import DecoyRecipe, add_decoys
+from scribe_suite.planting.frozen import Certificate, round_to_half
+from scribe_suite.planting.hooked import ModelWeights
+from scribe_suite.planting.interchange import Pairs, PatchedModel, draw_pairs
+from scribe_suite.planting.norms import equalise_norms
+from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
+from scribe_suite.planting.siit import SiitRecipe, harden, train_circuit
+from scribe_suite.tasks.seeds import derive_seed
+from scribe_suite.tasks.task import ProgressCallback
+
+ATTEMPTS = 6
+"""Initial weights that are tried before a seed is given up: now and then training settles on another algorithm."""
+
+_MEASURED_PROMPTS = 256
+_CHECKED_PAIRS = 1024
+
+
+@dataclass(frozen=True)
+class CircuitPlan:
+    """A circuit to plant.
+
+    Attributes:
+        causal: What it computes.
+        correspondence: Where, in the nodes of `shape`.
+        shape: The architecture, decoys included.
+        width: Residual dimensions of the circuit; the decoys get the rest.
+        recipe: How it is trained.
+        decoys: How the other nodes are drawn.
+    """
+
+    causal: CausalModel
+    correspondence: Correspondence
+    shape: TransformerShape
+    width: int
+    recipe: SiitRecipe
+    decoys: DecoyRecipe = field(default_factory=DecoyRecipe)
+
+
+@dataclass(frozen=True)
+class PlantedWeights:
+    """What came out.
+
+    Attributes:
+        weights: Rounded to half precision, as they are frozen.
+        certificate: Passed, unless every attempt failed.
+        attempts: How many initialisations it took.
+        cpu_seconds: Of all of them.
+    """
+
+    weights: ModelWeights
+    certificate: Certificate
+    attempts: int
+    cpu_seconds: float
+
+
+def plant_circuit(plan: CircuitPlan, seed: int, pairs: Pairs, progress: ProgressCallback) -> PlantedWeights:
+    """Train until a certificate holds; deterministic for one thread.
+
+    Args:
+        plan: What to plant.
+        seed: Of initial weights and all random choices; every attempt derives its own.
+        pairs: Those of the certificate; nothing is trained or chosen on them but whether to try again.
+        progress: Called during training.
+
+    Returns:
+        The first attempt that is certified, else the last one with its failing certificate.
+    """
+    started = time.process_time()
+    small = compact(plan.shape, circuit_of(plan.correspondence), plan.width)
+    for attempt in range(1, ATTEMPTS + 1):
+        attempt_seed = derive_seed(seed, "attempt", attempt)
+        report = _reporter(progress, attempt)
+        core = train_circuit(
+            plan.causal, _inside(plan, small), small.shape, plan.recipe, attempt_seed, report(0.0, 0.6)
+        )
+        if attempt < ATTEMPTS and not _learned(core, plan, small, attempt_seed):
+            continue
+        weights = _among_decoys(core, plan, small, attempt_seed, report(0.6, 0.95))
+        certificate = certify_circuit(weights, plan.causal, plan.correspondence, pairs)
+        if certificate.passed:
+            break
+    return PlantedWeights(weights, certificate, attempt, time.process_time() - started)
+
+
+def _reporter(progress: ProgressCallback, attempt: int) -> Callable[[float, float], ProgressCallback]:
+    """Makes callbacks for a part of the work, from one fraction of the whole to another."""
+    note = f"attempt {attempt}, " if attempt > 1 else ""
+
+    def part(begin: float, end: float) -> ProgressCallback:
+        return lambda done, state: progress(begin + (end - begin) * done, note + state)
+
+    return part
+
+
+def _learned(core: PatchableTransformer, plan: CircuitPlan, small: Compact, seed: int) -> bool:
+    """Whether the circuit is worth placing: the parts of the certificate that decoys can't improve."""
+    pairs = draw_pairs(plan.causal, _CHECKED_PAIRS, torch.Generator().manual_seed(derive_seed(seed, "check")))
+    patched = PatchedModel(core, plan.causal, pairs)
+    groups = (*((name,) for name in plan.causal.variables), *plan.causal.joint)
+    accuracies = [patched.interchange(group, _inside(plan, small)).accuracy for group in groups]
+    return patched.behaviour() >= BEHAVIOUR_BAR and min(accuracies) >= INTERCHANGE_BAR
+
+
+def _among_decoys(
+    core: PatchableTransformer, plan: CircuitPlan, small: Compact, seed: int, progress: ProgressCallback
+) -> ModelWeights:
+    generator = torch.Generator().manual_seed(derive_seed(seed, "decoys"))
+    prompts = plan.causal.sample(_MEASURED_PROMPTS, generator)
+    network = place(core, small, plan.shape)
+    circuit = plan.shape.mask(circuit_of(plan.correspondence))
+    add_decoys(network, circuit, plan.width, prompts, plan.decoys, generator)
+    if plan.recipe.hardening_steps:
+        hardening_seed = derive_seed(seed, "hardening")
+        harden(network, plan.causal, plan.correspondence, plan.recipe, hardening_seed, progress)
+    equalise_norms(network, prompts, generator)
+    return round_to_half(network.to_weights())
+
+
+def _inside(plan: CircuitPlan, small: Compact) -> Correspondence:
+    return {variable: tuple(small.names[node] for node in nodes) for variable, nodes in plan.correspondence.items()}

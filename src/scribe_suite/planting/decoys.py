@@ -1,0 +1,255 @@
+"""Decoys: nodes outside the circuit that are as loud as those inside, without a say in the answer.
+
+The residual stream gets dimensions of its own for them. Embeddings and all nodes write there, decoys read everything
+and write nothing else, so what they say depends on the prompt but reaches nothing that matters. Their writes get the
+size and the spread over prompts that the circuit's have, their attention scores the circuit's spread. A rotation of the
+residual stream (`planting.symmetries`) hides afterwards which dimensions were added.
+
+The separation is exact without LayerNorm. `crosstalk` weakens it on purpose: a model whose weights had zeros between
+circuit and decoys would give the circuit away to anyone who multiplies matrices, without running it. With LayerNorm
+decoys also act through the variance of the stream. What either leaves is for `siit.harden` to train away and for the
+certificate to bound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from scribe_suite.planting.patchable import PatchableTransformer
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class DecoyRecipe:
+    """How decoys are drawn.
+
+    Attributes:
+        jitter: Standard deviation of the logarithm of a decoy's size relative to the circuit node it is modelled on.
+        crosstalk: Size of the weights by which circuit and unembedding read the decoys' dimensions, relative to those
+            by which they read their own.
+    """
+
+    jitter: float = 0.3
+    crosstalk: float = 0.02
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Root mean squares over prompts and positions: of a write, and of its deviation from the mean prompt's."""
+
+    total: float
+    spread: float
+
+
+@torch.no_grad()
+def add_decoys(
+    network: PatchableTransformer,
+    circuit: Bool[Tensor, "layer slot"],
+    width: int,
+    tokens: Int[Tensor, "prompt position"],
+    recipe: DecoyRecipe,
+    generator: torch.Generator,
+) -> None:
+    """Fill every node outside the circuit, in place.
+
+    Args:
+        network: A circuit placed by `compact.place`: all other nodes and dimensions are zero.
+        circuit: Its nodes.
+        width: Residual dimensions ``width`` and up are the decoys'.
+        tokens: Prompts on which sizes are measured.
+        recipe: How.
+        generator: Of all random choices.
+
+    Raises:
+        ValueError: When no dimension is left for decoys.
+    """
+    if width >= network.shape.d_model:
+        raise ValueError("decoys need residual dimensions of their own: d_model must exceed the circuit's width")
+    _Builder(network, circuit, width, tokens, recipe, generator).build()
+
+
+class _Builder:
+    def __init__(
+        self,
+        network: PatchableTransformer,
+        circuit: Bool[Tensor, "layer slot"],
+        width: int,
+        tokens: Int[Tensor, "prompt position"],
+        recipe: DecoyRecipe,
+        generator: torch.Generator,
+    ) -> None:
+        self._network, self._circuit, self._width = network, circuit, width
+        self._tokens, self._recipe, self._generator = tokens, recipe, generator
+        self._extra = network.shape.d_model - width
+
+    def build(self) -> None:
+        network, own = self._network, slice(self._width, None)
+        before = self._deviations()
+        for name in ("W_E", "W_pos"):
+            table = getattr(network, name)
+            table[:, own] = self._write(*table.shape[:1], size=_rms(table[:, : self._width]))
+        self._let_the_circuit_write_too()
+        sizes = self._sizes_of(self._circuit)
+        spreads = self._score_spreads(self._circuit[:, :-1]) or [1.0]
+        for layer in range(network.shape.n_layers):
+            heads = (~self._circuit[layer, :-1]).nonzero()[:, 0].tolist()
+            for head in heads:
+                self._draw_head(layer, head)
+            self._match_scores(layer, heads, spreads)
+            self._match(layer, heads, sizes)
+            if not self._circuit[layer, -1]:
+                self._draw_mlp(layer)
+                self._match(layer, [network.shape.n_heads], sizes)
+        self._compensate(before)
+        self._let_the_circuit_listen()
+
+    def _deviations(self) -> dict[str, float]:
+        """What LayerNorm divides by on average, per place; empty without LayerNorm."""
+        if self._network.shape.normalization is None:
+            return {}
+        streams = self._network.residual_streams(self._tokens)
+        return {place: stream.std(-1, correction=0).mean().item() for place, stream in streams.items()}
+
+    def _compensate(self, before: dict[str, float]) -> None:
+        """Scale what the circuit reads by as much as decoys have made LayerNorm shrink it."""
+        network = self._network
+        if not before:
+            return
+        gain = {place: deviation / before[place] for place, deviation in self._deviations().items()}
+        network.W_U.mul_(gain["final"])
+        for layer, slot in self._circuit.nonzero().tolist():
+            if slot == network.shape.n_heads:
+                network.W_in[layer] *= gain[f"mid{layer}"]
+                continue
+            for letter in "QKV":
+                getattr(network, f"W_{letter}")[layer, slot] *= gain[f"pre{layer}"]
+
+    def _let_the_circuit_write_too(self) -> None:
+        """Nothing that matters reads those dimensions; without it, W_O's of circuit and decoys would be orthogonal."""
+        network, width = self._network, self._width
+        for layer, slot in self._circuit.nonzero().tolist():
+            matrix = network.W_out[layer] if slot == network.shape.n_heads else network.W_O[layer, slot]
+            matrix[:, width:] = self._write(len(matrix), size=_rms(matrix[:, :width]))
+
+    def _let_the_circuit_listen(self) -> None:
+        network, width = self._network, self._width
+        readers: list[Tensor] = [network.W_U]
+        for layer, slot in self._circuit.nonzero().tolist():
+            if slot == network.shape.n_heads:
+                readers.append(network.W_in[layer])
+            else:
+                readers += [getattr(network, f"W_{letter}")[layer, slot] for letter in "QKV"]
+        for matrix in readers:
+            size = self._recipe.crosstalk * _rms(matrix[:width])
+            matrix[width:] = self._normal(self._extra, matrix.shape[1]) * size
+
+    def _draw_head(self, layer: int, head: int) -> None:
+        network, shape = self._network, self._network.shape
+        for letter in "QKV":
+            getattr(network, f"W_{letter}")[layer, head] = self._normal(shape.d_model, shape.d_head) * self._reading
+        network.W_O[layer, head, :, self._width :] = self._write(shape.d_head, size=self._reading)
+
+    def _draw_mlp(self, layer: int) -> None:
+        network, shape = self._network, self._network.shape
+        network.W_in[layer] = self._normal(shape.d_model, shape.d_mlp) * self._reading
+        network.b_in[layer] = self._normal(shape.d_mlp) * 0.5
+        network.W_out[layer, :, self._width :] = self._write(shape.d_mlp, size=self._reading)
+
+    @property
+    def _reading(self) -> float:
+        return float(self._network.shape.d_model**-0.5)
+
+    def _match_scores(self, layer: int, heads: list[int], wanted: list[float]) -> None:
+        found = attention_score_spreads(self._network, self._tokens)[layer]
+        for head in heads:
+            scale = (self._pick(wanted) * self._factor() / float(found[head])) ** 0.5
+            for letter in "QK":
+                getattr(self._network, f"W_{letter}")[layer, head] *= scale
+
+    def _match(self, layer: int, slots: list[int], wanted: list[_Size]) -> None:
+        """Give the nodes' writes the spread and the size of circuit nodes' by scaling them and moving their mean."""
+        _, values = self._network(self._tokens)
+        for slot in slots:
+            model = self._pick(wanted)
+            factor = self._factor()
+            size = _Size(model.total * factor, model.spread * factor)
+            if slot == self._network.shape.n_heads:
+                self._match_mlp(layer, values.mlps[layer], size)
+            else:
+                self._match_head(layer, slot, values.heads[layer, :, :, slot], size)
+
+    def _match_head(self, layer: int, head: int, z: Float[Tensor, "prompt position d_head"], size: _Size) -> None:
+        matrix, bias = self._network.W_O[layer, head], self._network.b_V[layer, head]
+        matrix *= size.spread / _size(z @ matrix).spread
+        move = self._normal(len(bias))
+        bias += move * (_distance_to_move(z @ matrix, size) / (move @ matrix).norm()) - z.mean((0, 1))
+
+    def _match_mlp(self, layer: int, out: Float[Tensor, "prompt position d_model"], size: _Size) -> None:
+        scale = size.spread / _size(out).spread
+        self._network.W_out[layer] *= scale
+        move = torch.zeros(out.shape[-1])
+        move[self._width :] = self._write(1, size=1.0)[0]
+        move *= _distance_to_move(out * scale, size) / move.norm()
+        self._network.b_out[layer] = move - scale * out.mean((0, 1))
+
+    def _sizes_of(self, nodes: Bool[Tensor, "layer slot"]) -> list[_Size]:
+        _, values = self._network(self._tokens)
+        writes = self._network.writes(values)
+        return [_size(writes[layer, slot]) for layer, slot in nodes.nonzero().tolist()]
+
+    def _score_spreads(self, heads: Bool[Tensor, "layer head"]) -> list[float]:
+        spreads = attention_score_spreads(self._network, self._tokens)
+        return [float(spreads[layer, head]) for layer, head in heads.nonzero().tolist()]
+
+    def _pick(self, choices: list[_T]) -> _T:
+        return choices[int(torch.randint(len(choices), (1,), generator=self._generator))]
+
+    def _factor(self) -> float:
+        return math.exp(self._recipe.jitter * float(self._normal(1)))
+
+    def _normal(self, *size: int) -> Float[Tensor, "..."]:
+        return torch.randn(*size, generator=self._generator)
+
+    def _write(self, rows: int, *, size: float) -> Float[Tensor, "rows extra"]:
+        """Random rows with zero sum: LayerNorm subtracts the mean, which would carry them into other dimensions."""
+        drawn = self._normal(rows, self._extra) * size
+        return drawn - drawn.mean(-1, keepdim=True)
+
+
+@torch.no_grad()
+def attention_score_spreads(
+    network: PatchableTransformer, tokens: Int[Tensor, "prompt position"]
+) -> Float[Tensor, "layer head"]:
+    """Standard deviation of every head's attention scores over visible keys, per query; how sharply it attends."""
+    spreads = []
+    for scores in network.attention_scores(tokens):
+        visible = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        mean = (scores * visible).sum(-1, keepdim=True) / visible.sum(-1, keepdim=True)
+        deviation = (scores - mean).pow(2) * visible
+        spreads.append((deviation.sum((0, 2, 3)) / (visible.sum() * len(tokens))).sqrt())
+    return torch.stack(spreads)
+
+
+def _size(write: Float[Tensor, "prompt position d_model"]) -> _Size:
+    return _Size(
+        total=write.pow(2).sum(-1).mean().sqrt().item(),
+        spread=(write - write.mean(0)).pow(2).sum(-1).mean().sqrt().item(),
+    )
+
+
+def _distance_to_move(write: Float[Tensor, "prompt position d_model"], size: _Size) -> float:
+    """How long the mean over prompts and positions has to be for the write to have this size."""
+    centre = write.mean(0)
+    between_positions = (centre - centre.mean(0)).pow(2).sum(-1).mean().item()
+    return math.sqrt(max(0.0, size.total**2 - size.spread**2 - between_positions))
+
+
+def _rms(values: Float[Tensor, "..."]) -> float:
+    return values.pow(2).mean().sqrt().item()
