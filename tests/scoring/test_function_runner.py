@@ -70,6 +70,11 @@ class TestForgery:
         code = f"{FIND_CHANNEL}\n    while True: channel.sendall(b'1' * 100_000)"
         assert problem(code)[1] == "output"
 
+    def test_what_follows_the_first_line_is_not_read(self):
+        code = f"""{FIND_CHANNEL}
+    channel.sendall(json.dumps({{"labels": [[7] for p in prompts]}}).encode() + b"\\n{{\\nmore\\n")"""
+        assert run(code, [[4]]).predictions == ((7,),)
+
     def test_a_forged_problem_is_the_codes_own_and_is_kept_short(self):
         words = "was right\\u0007\\nInfrastructureError: sandbox " + "x" * 5_000
         code = f"""{FIND_CHANNEL}

@@ -290,7 +290,7 @@ def _reply(process: subprocess.Popen[bytes], channel: socket.socket, limits: Fun
     """
     deadline = time.monotonic() + limits.time_s
     received = bytearray()
-    while not received.endswith(b"\n"):
+    while b"\n" not in received:
         left = deadline - time.monotonic()
         if left <= 0:
             raise _CodeError("timeout", f"The submitted function took more than {limits.time_s:g} s.")
@@ -306,7 +306,7 @@ def _reply(process: subprocess.Popen[bytes], channel: socket.socket, limits: Fun
         received += part
         if len(received) > limits.output_bytes:
             raise _CodeError("output", f"The submitted function returned more than {limits.output_bytes:,} bytes.")
-    return bytes(received)
+    return bytes(received.partition(b"\n")[0])
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str:
