@@ -1,8 +1,12 @@
 import pytest
 import torch
 
-from scribe_suite.planting.siit import SiitRecipe, train_siit
-from tests.planting.small_circuit import CORRESPONDENCE, HalfThenLabel, small_shape
+from scribe_suite.planting.circuits import PlantedWeights, plant_circuit
+from scribe_suite.planting.compact import compact
+from scribe_suite.planting.interchange import draw_pairs
+from scribe_suite.planting.patchable import PatchableTransformer
+from scribe_suite.planting.siit import SiitRecipe, train_circuit
+from tests.planting.small_circuit import CORRESPONDENCE, WIDTH, HalfThenLabel, planted_shape, small_plan
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -11,7 +15,23 @@ def _one_thread():
 
 
 @pytest.fixture(scope="session")
-def planted():
-    """A network with a small circuit, trained once (a good second)."""
+def planted_weights() -> PlantedWeights:
+    """A small circuit among decoys, planted once (some seconds)."""
+    plan = small_plan()
+    pairs = draw_pairs(plan.causal, 256, torch.Generator().manual_seed(9))
+    return plant_circuit(plan, 0, pairs, lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def planted(planted_weights) -> PatchableTransformer:
+    """The network of `planted_weights`."""
+    return PatchableTransformer.from_weights(planted_weights.weights)
+
+
+@pytest.fixture(scope="session", params=[None, "LN"], ids=["no LN", "LN"])
+def core(request) -> PatchableTransformer:
+    """A circuit trained alone, without and with LayerNorm; not to be changed."""
+    small = compact(planted_shape(normalization=request.param), {"m0", "m2"}, WIDTH)
+    correspondence = {name: tuple(small.names[node] for node in nodes) for name, nodes in CORRESPONDENCE.items()}
     recipe = SiitRecipe(steps=150, warmup=20, learning_rate=1e-2)
-    return train_siit(HalfThenLabel(), CORRESPONDENCE, small_shape(), recipe, 0, lambda *_: None).network
+    return train_circuit(HalfThenLabel(), correspondence, small.shape, recipe, 0, lambda *_: None)

@@ -5,21 +5,30 @@ from __future__ import annotations
 import torch
 
 from scribe_suite.planting.causal import CausalModel, CausalRun, intervened
+from scribe_suite.planting.circuits import CircuitPlan
+from scribe_suite.planting.decoys import DecoyRecipe
 from scribe_suite.planting.patchable import TransformerShape
+from scribe_suite.planting.siit import SiitRecipe
 
-CORRESPONDENCE = {"half": ("m0",), "out": ("m1",)}
+CORRESPONDENCE = {"half": ("m0",), "out": ("m2",)}
+WIDTH = 16
 
 
 class HalfThenLabel(CausalModel):
     """``half = token // 2``; ``out = (half + token mod 2) mod 3``, at every position."""
 
-    def __init__(self):
-        self.variables = ("half", "out")
-        self.d_vocab, self.n_labels, self.n_ctx = 6, 3, 3
-        self.labelled = (0, 1, 2)
+    variables = ("half", "out")
+    edges = (("input", "half"), ("half", "out"), ("input", "out"), ("out", "output"))
+    d_vocab, n_labels, n_ctx = 6, 3, 3
+    labelled = (0, 1, 2)
 
-    def sample(self, n, generator):
-        return torch.randint(6, (n, 3), generator=generator)
+    def __init__(self):
+        self.groups = {"tokens": range(6)}
+
+    @staticmethod
+    def sample_prompts(n, generator, groups):
+        tokens = torch.tensor(groups["tokens"])
+        return tokens[torch.randint(len(tokens), (n, 3), generator=generator)]
 
     def run(self, tokens, interventions=None):
         half = intervened("half", tokens // 2, interventions)
@@ -30,3 +39,21 @@ class HalfThenLabel(CausalModel):
 def small_shape(**changes) -> TransformerShape:
     sizes = {"n_layers": 2, "n_heads": 2, "d_model": 16, "d_head": 8, "d_mlp": 32, "n_ctx": 3, "d_vocab": 6}
     return TransformerShape(**{**sizes, "d_vocab_out": 3, **changes})
+
+
+def planted_shape(**changes) -> TransformerShape:
+    """Three layers, of which the middle one holds nothing of the circuit, and residual dimensions for decoys."""
+    return small_shape(**{"n_layers": 3, "d_model": 40, "act_fn": "relu", "normalization": None, **changes})
+
+
+def small_plan(shape: TransformerShape | None = None, **changes) -> CircuitPlan:
+    recipe = {"steps": 250, "hardening_steps": 30, "warmup": 20, "learning_rate": 1e-2, **changes.pop("recipe", {})}
+    return CircuitPlan(
+        causal=HalfThenLabel(),
+        correspondence=CORRESPONDENCE,
+        shape=planted_shape() if shape is None else shape,
+        width=WIDTH,
+        recipe=SiitRecipe(**recipe),
+        decoys=DecoyRecipe(**changes.pop("decoys", {})),
+        **changes,
+    )

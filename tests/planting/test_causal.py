@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from scribe_suite.planting.causal import (
+    CausalRun,
     Intervention,
     RenamedModel,
     balanced_table,
     circuit_of,
-    interchange_labels,
+    interchanged,
     placements,
     renamed_correspondence,
 )
@@ -31,7 +32,7 @@ def test_an_intervention_changes_only_the_examples_it_names():
 def test_interchanging_a_variable_takes_its_value_from_the_source():
     base, source = torch.tensor([[0, 1, 5]] * 3), torch.tensor([[4, 4, 0]] * 3)
     chosen = torch.tensor([[True, False], [False, True], [False, False]])
-    labels = interchange_labels(MODEL, base, source, chosen)
+    labels = interchanged(MODEL, base, source, chosen).labels
     assert labels[0].tolist() == [2, 0, 1]
     assert labels[1].tolist() == MODEL.run(source).labels[1].tolist()
     assert labels[2].tolist() == MODEL.run(base).labels[2].tolist()
@@ -45,7 +46,54 @@ def test_a_renamed_model_is_the_original_in_other_words():
     assert torch.equal(other.labels, symmetry.labels(original.labels))
     assert torch.equal(other.values["half"], original.values["half"])
     assert not torch.equal(renamed.run(tokens).labels, original.labels)
-    assert torch.equal(renamed.sample(50, torch.Generator().manual_seed(0)), symmetry.tokens(tokens))
+    assert set(renamed.sample(50, torch.Generator().manual_seed(0)).unique().tolist()) == set(range(6))
+
+
+def test_groups_move_with_the_tokens_and_do_not_tell_which_was_which():
+    class Grouped(HalfThenLabel):
+        def __init__(self):
+            self.groups = {"low": [0, 1, 2], "high": [3, 4, 5]}
+
+        joint = (("half", "out"),)
+
+        @staticmethod
+        def sample_prompts(n, generator, groups):
+            ids = torch.tensor([*groups["low"], *groups["high"]])
+            return ids[torch.randint(6, (n, 3), generator=generator)]
+
+        @staticmethod
+        def match_sources(base, prompts, groups):
+            return torch.where(torch.isin(base, torch.tensor(groups["low"])), prompts, base)
+
+    original = Grouped()
+    for seed in range(5):
+        symmetry = draw_symmetry(small_shape().config(), seed)
+        renamed = RenamedModel(original, symmetry)
+        for name, ids in renamed.groups.items():
+            assert ids == sorted(symmetry.tokens(torch.tensor(original.groups[name])).tolist())
+        assert (renamed.joint, renamed.edges, renamed.labelled) == (original.joint, original.edges, original.labelled)
+        base, source = renamed.sample_pairs(200, torch.Generator().manual_seed(seed))
+        low = torch.isin(base, torch.tensor(renamed.groups["low"]))
+        assert torch.equal(source[~low], base[~low])
+        assert not torch.equal(source[low], base[low])
+
+
+def test_prescribed_logits_are_renamed_with_the_labels():
+    class Prescribed(HalfThenLabel):
+        def run(self, tokens, interventions=None):
+            result = super().run(tokens, interventions)
+            return CausalRun(result.values, result.labels, torch.nn.functional.one_hot(result.labels, 3).float())
+
+    symmetry = draw_symmetry(small_shape().config(), 3)
+    assert symmetry.label_map != (0, 1, 2)
+    tokens = MODEL.sample(20, torch.Generator().manual_seed(0))
+    renamed = RenamedModel(Prescribed(), symmetry).run(symmetry.tokens(tokens))
+    assert torch.equal(renamed.logits.argmax(-1), renamed.labels)
+
+
+def test_without_a_matching_sources_are_independent_prompts():
+    base, source = MODEL.sample_pairs(500, torch.Generator().manual_seed(0))
+    assert abs((base == source).float().mean().item() - 1 / 6) < 0.05
 
 
 def test_a_correspondence_moves_with_the_heads():

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from scribe_suite.scoring.normalise import SMALLEST_RANGE, best_blind_answer, normalised_skill
+from scribe_suite.scoring.normalise import SMALLEST_RANGE, best_blind_answer, expected_score, normalised_skill
 from scribe_suite.scoring.sets import f1
 
 
@@ -31,10 +31,6 @@ def test_the_smallest_allowed_range_still_gives_a_skill() -> None:
     assert normalised_skill(0.25, chance=0.0, reference=0.25) == 1.0
 
 
-def _mean(answer: frozenset[str], keys: list[frozenset[str]]) -> float:
-    return sum(f1(answer, key) for key in keys) / len(keys)
-
-
 ELEMENTS = [f"a{i}" for i in range(6)] + [f"b{i}" for i in range(6)]
 GROUPS = [ELEMENTS[:6], ELEMENTS[6:]]
 
@@ -58,9 +54,9 @@ def test_large_keys_make_everything_the_blind_answer() -> None:
 def test_no_group_and_no_prefix_beats_the_blind_answer() -> None:
     rng = random.Random(1)
     keys = [frozenset(rng.sample(ELEMENTS, rng.randint(1, 4))) for _ in range(100)]
-    best = _mean(best_blind_answer(keys, GROUPS, f1), keys)
+    best = expected_score(best_blind_answer(keys, GROUPS, f1), keys, f1)
     candidates = [frozenset(ELEMENTS), *map(frozenset, GROUPS), *(frozenset({element}) for element in ELEMENTS)]
-    assert best >= max(_mean(candidate, keys) for candidate in candidates)
+    assert best >= max(expected_score(candidate, keys, f1) for candidate in candidates)
 
 
 def test_the_blind_answer_does_not_depend_on_the_order_of_keys_and_groups() -> None:
@@ -73,3 +69,19 @@ def test_the_blind_answer_does_not_depend_on_the_order_of_keys_and_groups() -> N
 def test_nothing_to_choose_from_is_refused(keys: list[frozenset[str]], groups: list[list[str]]) -> None:
     with pytest.raises(ValueError, match="needs keys and groups"):
         best_blind_answer(keys, groups, f1)
+
+
+def test_the_expected_score_is_the_mean_over_the_keys() -> None:
+    keys = [frozenset({"a1", "a2"}), frozenset({"a1"}), frozenset({"b1"})]
+    assert expected_score(frozenset({"a1"}), keys, f1) == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+def test_a_fixed_answer_has_mean_skill_zero_at_its_own_expected_score() -> None:
+    rng = random.Random(4)
+    keys = [frozenset(rng.sample(ELEMENTS, rng.randint(1, 3))) for _ in range(200)]
+    blind = best_blind_answer(keys, GROUPS, f1)
+    chance = expected_score(blind, keys, f1)
+    skills = [normalised_skill(f1(blind, key), chance, 1.0) for key in keys]
+    assert sum(skills) / len(skills) == pytest.approx(0.0, abs=1e-9)
+    # some keys it hits better than others: that chance is not each key's own is what makes luck even out
+    assert min(skills) < 0 < max(skills)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
-from scribe_suite.scoring.normalise import best_blind_answer
+from scribe_suite.scoring.normalise import best_blind_answer, expected_score
 from scribe_suite.scoring.sets import (
     CIRCUIT_METRICS,
     COMPONENT_METRICS,
@@ -66,11 +66,11 @@ def test_f1_alone_agrees_with_the_metrics() -> None:
 
 
 def test_a_component_score_has_the_metrics_it_promises() -> None:
-    score = score_components({"m0"}, {"m0", "m1"}, blind={"m0", "m1", "m2"}, reference_f1=1.0)
+    score = score_components({"m0"}, {"m0", "m1"}, chance=0.5, reference_f1=1.0)
     assert set(score.metrics) == set(COMPONENT_METRICS)
     assert score.primary == "f1"
-    assert score.chance == pytest.approx(4 / 5)
-    assert score.reference == 1.0
+    assert (score.chance, score.reference) == (0.5, 1.0)
+    assert score.skill == pytest.approx((2 / 3 - 0.5) / (1.0 - 0.5))
 
 
 _ANY = Behaviour(accuracy=0.5, margin=0.0)
@@ -86,8 +86,8 @@ FAITHFULNESS = Faithfulness(
 
 
 def test_measured_faithfulness_joins_the_metrics_and_leaves_the_skill_alone() -> None:
-    plain = score_components({"m0"}, {"m0", "m1"}, blind={"m2"}, reference_f1=1.0)
-    measured = score_components({"m0"}, {"m0", "m1"}, blind={"m2"}, reference_f1=1.0, faithfulness=FAITHFULNESS)
+    plain = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0)
+    measured = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0, faithfulness=FAITHFULNESS)
     assert set(measured.metrics) == set(CIRCUIT_METRICS)
     assert measured.metrics == {**plain.metrics, "faithfulness": 0.25, "minimality": 0.75}
     assert (measured.primary, measured.skill, measured.chance) == ("f1", plain.skill, plain.chance)
@@ -128,8 +128,22 @@ class Drawn:
 Rule = Callable[[Drawn], Collection[str]]
 
 
+ChanceOf = Callable[[list[frozenset[str]], frozenset[str]], Callable[[Collection[str], frozenset[str]], Score]]
+
+
+def _components(
+    keys: list[frozenset[str]], blind: frozenset[str]
+) -> Callable[[Collection[str], frozenset[str]], Score]:
+    chance = expected_score(blind, keys, f1)
+    return lambda submitted, key: score_components(submitted, key, chance, 1.0)
+
+
+def _neurons(_: list[frozenset[str]], blind: frozenset[str]) -> Callable[[Collection[str], frozenset[str]], Score]:
+    return lambda submitted, key: score_neurons(submitted, key, blind, 1.0)
+
+
 def _mean_skill(
-    scorer: Callable[[Collection[str], Collection[str], Collection[str], float], Score],
+    scorer: ChanceOf,
     universe: list[str],
     groups: list[list[str]],
     sizes: tuple[int, int],
@@ -138,16 +152,17 @@ def _mean_skill(
     rng = random.Random(3)
     keys = [frozenset(rng.sample(universe, rng.randint(*sizes))) for _ in range(200)]
     blind = best_blind_answer(keys, groups, f1)
-    skills = [scorer(rule(Drawn(rng, universe, groups, key)), key, blind, 1.0).skill for key in keys]
+    score = scorer(keys, blind)
+    skills = [score(rule(Drawn(rng, universe, groups, key)), key).skill for key in keys]
     return sum(skills) / len(skills)
 
 
 def component_skill(rule: Rule) -> float:
-    return _mean_skill(score_components, COMPONENTS, COMPONENT_GROUPS, (2, 6), rule)
+    return _mean_skill(_components, COMPONENTS, COMPONENT_GROUPS, (2, 6), rule)
 
 
 def neuron_skill(rule: Rule) -> float:
-    return _mean_skill(score_neurons, NEURONS, NEURON_GROUPS, (2, 4), rule)
+    return _mean_skill(_neurons, NEURONS, NEURON_GROUPS, (2, 4), rule)
 
 
 def test_the_key_itself_has_skill_one() -> None:
@@ -174,12 +189,12 @@ def test_a_degenerate_answer_has_no_skill(kind: str) -> None:
 
 def test_adding_wrong_elements_never_helps_and_right_ones_never_hurt() -> None:
     truth = frozenset({"m0", "a0.h1", "a1.h2"})
-    blind = frozenset(COMPONENTS)
+    chance = f1(frozenset(COMPONENTS), truth)
     half = {"m0", "a0.h1"}
     assert (
-        score_components(half | {"m2"}, truth, blind, 1.0).skill
-        < score_components(half, truth, blind, 1.0).skill
-        < score_components(truth, truth, blind, 1.0).skill
+        score_components(half | {"m2"}, truth, chance, 1.0).skill
+        < score_components(half, truth, chance, 1.0).skill
+        < score_components(truth, truth, chance, 1.0).skill
     )
 
 
@@ -205,8 +220,9 @@ def drawn_roles(count: int) -> list[dict[str, Role]]:
 
 def mean_role_skill(rule: Callable[[dict[str, Role]], Mapping[str, Role]]) -> float:
     keys = drawn_roles(200)
-    blind = best_blind_answer([signed(key) for key in keys], signed_groups([COMPONENTS, *COMPONENT_GROUPS]), f1)
-    return sum(score_roles(rule(key), key, blind, 1.0).skill for key in keys) / len(keys)
+    truths = [signed(key) for key in keys]
+    chance = expected_score(best_blind_answer(truths, signed_groups([COMPONENTS, *COMPONENT_GROUPS]), f1), truths, f1)
+    return sum(score_roles(rule(key), key, chance, 1.0).skill for key in keys) / len(keys)
 
 
 def test_roles_are_written_as_signs() -> None:
@@ -219,31 +235,34 @@ def test_signed_groups_hold_every_node_with_either_role() -> None:
 
 
 def test_a_role_score_has_the_metrics_it_promises() -> None:
-    score = score_roles(ROLES, ROLES, {"m0+", "m1+"}, 1.0, FAITHFULNESS)
+    score = score_roles(ROLES, ROLES, 0.4, 1.0, FAITHFULNESS)
     assert set(score.metrics) == set(ROLE_METRICS)
     assert score.primary == "signed_f1"
     assert score.skill == 1.0
-    assert score.chance == pytest.approx(2 / 5)
+    assert score.chance == 0.4
     assert {score.metrics[name] for name in ("signed_f1", "f1", "iou", "precision", "recall")} == {1.0}
     assert (score.metrics["faithfulness"], score.metrics["minimality"]) == (0.25, 0.75)
 
 
 def test_a_wrong_role_is_one_wrong_element_and_one_missing_one() -> None:
-    metrics = score_roles({**ROLES, "m2": "supports"}, ROLES, {"m1+"}, 1.0).metrics
+    metrics = score_roles({**ROLES, "m2": "supports"}, ROLES, 0.4, 1.0).metrics
     assert metrics["signed_f1"] == pytest.approx(2 / 3)
     assert metrics["f1"] == 1.0
 
 
 def test_all_roles_flipped_is_worse_than_not_looking() -> None:
-    score = score_roles(flipped(ROLES), ROLES, {"m0+", "m1+"}, 1.0)
+    score = score_roles(flipped(ROLES), ROLES, 0.4, 1.0)
     assert (score.metrics["signed_f1"], score.metrics["f1"]) == (0.0, 1.0)
     assert score.skill < 0
     assert mean_role_skill(flipped) < 0
 
 
-def test_the_best_blind_signed_answer_is_measured_with_its_signs() -> None:
-    assert score_roles(ROLES, ROLES, {"m0-", "m2-"}, 1.0).chance == pytest.approx(2 / 5)
-    assert score_roles(ROLES, ROLES, {"m0-", "m1-"}, 1.0).chance == 0.0
+def test_chance_is_the_signed_f1_of_the_best_blind_answer_with_its_signs() -> None:
+    keys = [signed(ROLES), signed({"m0": "supports"})]
+    blind = best_blind_answer(keys, signed_groups([["m0", "m1", "m2"], ["a0.h1"]]), f1)
+    assert blind == {"m0+"}
+    assert expected_score(blind, keys, f1) == pytest.approx((1 / 2 + 1) / 2)
+    assert expected_score(frozenset({"m0-"}), keys, f1) == 0.0
 
 
 def test_only_the_right_roles_pay() -> None:
@@ -256,4 +275,4 @@ def test_only_the_right_roles_pay() -> None:
 
 def test_roles_without_a_truth_are_refused() -> None:
     with pytest.raises(ValueError, match="non-empty truth"):
-        score_roles({}, {}, {"m0+"}, 1.0)
+        score_roles({}, {}, 0.1, 1.0)
