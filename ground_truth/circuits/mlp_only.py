@@ -22,6 +22,7 @@ from scribe_suite.planting.causal import (
     placements,
 )
 from scribe_suite.planting.circuits import CircuitPlan
+from scribe_suite.planting.decoys import DecoyRecipe
 from scribe_suite.planting.patchable import TransformerShape
 from scribe_suite.planting.siit import SiitRecipe
 
@@ -91,5 +92,6 @@ class MlpOnly(PlantedCircuitTask):
             correspondence={"u": (f"m{first}",), "out": (f"m{second}",)},
             shape=shape,
             width=40,
-            recipe=SiitRecipe(steps=1200, hardening_steps=200),
+            recipe=SiitRecipe(steps=600, hardening_steps=200),
+            decoys=DecoyRecipe(crosstalk=0.05),
         )
