@@ -1,0 +1,135 @@
+"""What planting does for every task with a planted circuit, on a task small enough to be planted within a test."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+
+import pytest
+import torch
+
+from ground_truth.circuits._planted import REFERENCE_CHECK, PlantedCircuitTask, _public_source, opaque_words
+from scribe_suite.errors import FrozenModelError
+from scribe_suite.paths import ROOT_VARIABLE, suite_root
+from scribe_suite.planting.frozen import load_frozen
+from scribe_suite.planting.patchable import PatchableTransformer
+from tests.planting.small_circuit import CORRESPONDENCE, HalfThenLabel, small_plan
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+class SmallTask(PlantedCircuitTask):
+    family = "circuits"
+    name = "small"
+    summary = "For tests."
+
+    def plan(self, seed):
+        return small_plan()
+
+
+class BarelyTrainedTask(SmallTask):
+    def plan(self, seed):
+        return small_plan(recipe={"steps": 2, "hardening_steps": 1})
+
+
+class SilentTask(SmallTask):
+    """Agents get neither labels nor pairs."""
+
+    public_pairs = False
+
+
+@pytest.fixture
+def empty_checkout(tmp_path, monkeypatch):
+    solutions = tmp_path / "ground_truth" / "solutions" / "circuits"
+    solutions.mkdir(parents=True)
+    (tmp_path / "prompts").mkdir()
+    shutil.copy(suite_root() / "ground_truth" / "solutions" / "circuits" / "mlp_only.py", solutions / "small.py")
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def frozen_file(checkout, seed):
+    return checkout / "ground_truth" / "frozen" / "circuits" / "small" / f"seed{seed}.json"
+
+
+def test_a_model_that_fails_its_certificate_is_never_shipped(empty_checkout):
+    with pytest.raises(FrozenModelError, match=r"circuits/small, seed 3, is not frozen.*behaviour = "):
+        BarelyTrainedTask().plant(3, lambda *_: None)
+    assert not (empty_checkout / "ground_truth" / "frozen").exists()
+    with pytest.raises(FrozenModelError, match="scribe-suite plant circuits/small"):
+        BarelyTrainedTask().instance(0)
+
+
+def test_a_model_that_its_own_reference_does_not_solve_is_never_shipped(empty_checkout):
+    solution = empty_checkout / "ground_truth" / "solutions" / "circuits" / "small.py"
+    solution.write_text(
+        '"""Reference solution of circuits/small: a wrong one."""\n\n# %%\n'
+        'answer = {"components": ["a1.h0"], "confidence": 0.5, "summary": "Wrong."}\n'
+    )
+    with pytest.raises(FrozenModelError, match=rf"{REFERENCE_CHECK} = 0, needs >= 0\.9"):
+        SmallTask().plant(0, lambda *_: None)
+    assert not frozen_file(empty_checkout, 0).exists()
+
+
+def test_planting_freezes_a_certified_model_with_its_reference(empty_checkout):
+    task, states = SmallTask(), []
+    task.plant(0, lambda done, _: states.append(done))
+    model = load_frozen(frozen_file(empty_checkout, 0), task)
+    assert model.record.certificate.value(REFERENCE_CHECK) == 1.0
+    assert model.record.key == {
+        "variables": {name: list(nodes) for name, nodes in CORRESPONDENCE.items()},
+        "edges": [list(edge) for edge in HalfThenLabel.edges],
+    }
+    assert model.record.training["attempts"] == 1
+    assert states == sorted(states)
+    assert states[-1] <= 1.0
+
+    instance = task.instance(11)
+    assert instance.base_model == "circuits/small/seed0"
+    assert task.oracle_answer(instance)["components"] == ["m0", "m2"]
+    assert task.chance == 1.0  # there is one base model and MLPs do not move: a guesser knows the answer
+
+    class Elsewhere(SmallTask):
+        def plan(self, seed):
+            return dataclasses.replace(small_plan(), correspondence={"half": ("m0",), "out": ("a2.h0",)})
+
+    with pytest.raises(FrozenModelError, match="circuits/small/seed0 is not the circuit that its seed stands for"):
+        Elsewhere().instance(0)
+
+    class OtherEdges(SmallTask):
+        def plan(self, seed):
+            planned = small_plan()
+            planned.causal.edges = (("input", "out"),)
+            return planned
+
+    with pytest.raises(FrozenModelError, match="is not the circuit that its seed stands for"):
+        OtherEdges().instance(0)
+
+
+def test_without_public_pairs_agents_get_prompts_only():
+    task = SilentTask()
+    weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
+    instance = task._instance_of("circuits/small/seed0", 0, weights, 4)
+    for hidden in ("labels =", "base", "source", "generate_pairs", "match_sources"):
+        assert hidden not in instance.public.setup_code
+    assert 'prompts = data["prompts"]' in instance.public.setup_code
+    assert "def generate(" in instance.public.setup_code
+
+
+def test_published_code_has_neither_decorators_nor_annotations():
+    source = _public_source(HalfThenLabel.sample_prompts)
+    assert source.startswith("def sample_prompts(n, generator, groups):")
+    space = {"torch": torch}
+    exec(source, space)
+    drawn = space["sample_prompts"](5, torch.Generator().manual_seed(0), {"tokens": [7, 8]})
+    assert set(drawn.flatten().tolist()) == {7, 8}
+
+
+def test_words_are_different_and_mean_nothing():
+    words = opaque_words(25, random.Random(1))
+    assert len(set(words)) == 25
+    assert words == opaque_words(25, random.Random(1)) != opaque_words(25, random.Random(2))
