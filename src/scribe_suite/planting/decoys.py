@@ -88,26 +88,30 @@ class _Builder:
         self._network, self._circuit, self._width = network, circuit, width
         self._tokens, self._recipe, self._generator = tokens, recipe, generator
         self._extra = network.shape.d_model - width
+        self._divided = self._deviations()
 
     def build(self) -> None:
         network, own = self._network, slice(self._width, None)
-        before = self._deviations()
         for name in ("W_E", "W_pos"):
             table = getattr(network, name)
             table[:, own] = self._write(*table.shape[:1], size=_rms(table[:, : self._width]))
         self._let_the_circuit_write_too()
+        for place in self._divided:  # decoys are modelled on a circuit that is as loud as it will be in the end
+            self._compensate(place)
         sizes = self._sizes_of(self._circuit)
         spreads = self._score_spreads(self._circuit[:, :-1]) or [1.0]
         for layer in range(network.shape.n_layers):
+            self._compensate(f"pre{layer}")
             heads = (~self._circuit[layer, :-1]).nonzero()[:, 0].tolist()
             for head in heads:
                 self._draw_head(layer, head)
             self._match_scores(layer, heads, spreads)
             self._match(layer, heads, sizes)
+            self._compensate(f"mid{layer}")
             if not self._circuit[layer, -1]:
                 self._draw_mlp(layer)
                 self._match(layer, [network.shape.n_heads], sizes)
-        self._compensate(before)
+        self._compensate("final")
         self._let_the_circuit_listen()
 
     def _deviations(self) -> dict[str, float]:
@@ -117,19 +121,22 @@ class _Builder:
         streams = self._network.residual_streams(self._tokens)
         return {place: stream.std(-1, correction=0).mean().item() for place, stream in streams.items()}
 
-    def _compensate(self, before: dict[str, float]) -> None:
-        """Scale what the circuit reads by as much as decoys have made LayerNorm shrink it."""
-        network = self._network
-        if not before:
+    def _compensate(self, place: str) -> None:
+        """Scale what the circuit reads at `place` by as much as LayerNorm has come to shrink it since the last time."""
+        if place not in self._divided:
             return
-        gain = {place: deviation / before[place] for place, deviation in self._deviations().items()}
-        network.W_U.mul_(gain["final"])
-        for layer, slot in self._circuit.nonzero().tolist():
-            if slot == network.shape.n_heads:
-                network.W_in[layer] *= gain[f"mid{layer}"]
-                continue
+        network, deviation = self._network, self._deviations()[place]
+        gain, self._divided[place] = deviation / self._divided[place], deviation
+        if place == "final":
+            network.W_U.mul_(gain)
+            return
+        layer = int(place[3:])
+        if place.startswith("mid"):
+            network.W_in[layer] *= gain if self._circuit[layer, -1] else 1.0
+            return
+        for head in self._circuit[layer, :-1].nonzero()[:, 0].tolist():
             for letter in "QKV":
-                getattr(network, f"W_{letter}")[layer, slot] *= gain[f"pre{layer}"]
+                getattr(network, f"W_{letter}")[layer, head] *= gain
 
     def _let_the_circuit_write_too(self) -> None:
         """Nothing that matters reads those dimensions; without it, W_O's of circuit and decoys would be orthogonal."""
