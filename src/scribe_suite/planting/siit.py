@@ -132,6 +132,9 @@ def harden(
         ValueError: When the correspondence names other variables than the model's or nodes that do not exist.
     """
     _require_all_variables(causal, correspondence)
+    for name, parameter in network.named_parameters():
+        if name.startswith("ln"):  # decoys read through it as well, and equal norms assume that it is neutral
+            parameter.requires_grad_(requires_grad=False)
     circuit = network.shape.mask(circuit_of(correspondence))
     generator = torch.Generator().manual_seed(seed + 1)
     losses = _Losses(causal, correspondence, network.shape, ~circuit, recipe, generator)
