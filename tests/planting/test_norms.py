@@ -72,9 +72,7 @@ def test_all_heads_have_the_same_size_of_z():
 def test_the_generator_decides_which_side_is_larger():
     one, again, other = (equalised(unequal_network(), seed) for seed in (0, 0, 5))
     assert torch.equal(one.W_Q, again.W_Q)
-    larger = [
-        (network.W_Q.flatten(2).norm(dim=-1) > network.W_K.flatten(2).norm(dim=-1)) for network in (one, other)
-    ]
+    larger = [(network.W_Q.flatten(2).norm(dim=-1) > network.W_K.flatten(2).norm(dim=-1)) for network in (one, other)]
     assert not torch.equal(*larger)
     for network in (one, other):
         assert all(parameter.isfinite().all() for parameter in network.parameters())

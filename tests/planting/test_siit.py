@@ -108,6 +108,12 @@ def test_hardening_changes_no_node_outside_the_circuit():
     assert not changed & HEAD_PARAMETERS
 
 
+def test_hardening_leaves_the_normalisation_alone():
+    network = loud_network()
+    assert {name for name in moved(network, hardened(network)) if name.startswith("ln")} == set()
+    assert {"ln1_w", "ln_final_b"} <= moved(network, train(seed=3))
+
+
 def test_hardening_changes_only_the_circuits_part_of_a_parameter():
     network = loud_network()
     result = hardened(network, correspondence={"half": ("a0.h1",), "out": ("m1",)})
