@@ -134,7 +134,7 @@ def harden(
     _require_all_variables(causal, correspondence)
     for name, parameter in network.named_parameters():
         if name.startswith("ln"):  # decoys read through it as well, and equal norms assume that it is neutral
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)
     circuit = network.shape.mask(circuit_of(correspondence))
     generator = torch.Generator().manual_seed(seed + 1)
     losses = _Losses(causal, correspondence, network.shape, ~circuit, recipe, generator)
