@@ -114,7 +114,7 @@ class CircuitSecret:
 class PlantedCircuitTask(Task):
     """Base of tasks that ask for the components of a planted circuit."""
 
-    metrics = CIRCUIT_METRICS
+    metrics: ClassVar[tuple[str, ...]] = CIRCUIT_METRICS
     public_pairs: ClassVar[bool] = True
     """Whether agents get labels and counterfactual pairs."""
 
@@ -136,7 +136,7 @@ class PlantedCircuitTask(Task):
         plan = self.plan(seed)
         pairs = self._certificate_pairs(seed, plan.causal)
         planted = plant_circuit(plan, derive_seed(seed, self.id, "planting"), pairs, progress)
-        certificate = planted.certificate
+        certificate = Certificate(checks=(*planted.certificate.checks, *self.further_checks(seed, planted.weights)))
         if certificate.passed:
             progress(0.97, "certified; measuring the reference solution")
             certificate = Certificate(checks=(*certificate.checks, self._reference_check(seed, planted.weights)))
@@ -150,7 +150,7 @@ class PlantedCircuitTask(Task):
             training={
                 "steps": plan.recipe.steps,
                 "hardening_steps": plan.recipe.hardening_steps,
-                "attempts": planted.attempts,
+                "failed_attempts": list(planted.failures),
                 "cpu_seconds": round(planted.cpu_seconds, 1),
                 "torch": torch.__version__,
             },
@@ -159,7 +159,16 @@ class PlantedCircuitTask(Task):
     def certify(self, seed: int, weights: ModelWeights) -> Certificate:
         """Everything about the base model of `seed` that its weights alone can show."""
         plan = self.plan(seed)
-        return certify_circuit(weights, plan.causal, plan.correspondence, self._certificate_pairs(seed, plan.causal))
+        general = certify_circuit(weights, plan.causal, plan.correspondence, self._certificate_pairs(seed, plan.causal))
+        return Certificate(checks=(*general.checks, *self.further_checks(seed, weights)))
+
+    def further_checks(self, seed: int, weights: ModelWeights) -> Sequence[Check]:  # noqa: ARG002  # for subclasses
+        """What the key of this task claims besides; nothing by default."""
+        return ()
+
+    def hidden_pairs(self, causal: CausalModel, n: int, generator: torch.Generator) -> Pairs:
+        """Pairs on which an answer's faithfulness is measured: of the behaviour that is asked for."""
+        return draw_pairs(causal, n, generator)
 
     def instance(self, seed: int) -> TaskInstance:
         """A base model chosen by `seed`, under a symmetry drawn from it, with fresh data."""
@@ -269,11 +278,11 @@ class PlantedCircuitTask(Task):
             causal,
             renamed_correspondence(plan.correspondence, symmetry),
             moved,
-            draw_pairs(causal, _HELD_OUT_PAIRS, self._generator(seed, "held out")),
+            self.hidden_pairs(causal, _HELD_OUT_PAIRS, self._generator(seed, "held out")),
         )
         token_names, label_names = self._names(plan.causal, symmetry, seed)
         names = {"tokens": token_names, "labels": label_names, "groups": causal.groups}
-        data = self._data(causal, seed)
+        data = self.public_data(causal, self._generator(seed, "public"))
         facts = self.facts(plan, secret, data, token_names, label_names)
         return TaskInstance(
             task=self,
@@ -344,8 +353,8 @@ class PlantedCircuitTask(Task):
         old_tokens, old_labels = (torch.tensor(order).argsort() for order in (symmetry.token_map, symmetry.label_map))
         return [tokens[old] for old in old_tokens], [labels[old] for old in old_labels]
 
-    def _data(self, causal: CausalModel, seed: int) -> dict[str, torch.Tensor]:
-        generator = self._generator(seed, "public")
+    def public_data(self, causal: CausalModel, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """The tensors an agent is given, by the names they get in its notebook."""
         prompts = causal.sample(_PUBLIC_PROMPTS, generator)
         if not self.public_pairs:
             return {"prompts": prompts}

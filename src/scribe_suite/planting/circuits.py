@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from scribe_suite.planting.decoys import DecoyRecipe, add_decoys
 from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.interchange import Pairs, PatchedModel, draw_pairs
+from scribe_suite.planting.leak import add_leak
 from scribe_suite.planting.norms import equalise_norms
 from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
 from scribe_suite.planting.siit import SiitRecipe, harden, train_circuit
@@ -56,13 +57,13 @@ class PlantedWeights:
     Attributes:
         weights: Rounded to half precision, as they are frozen.
         certificate: Passed, unless every attempt failed.
-        attempts: How many initialisations it took.
+        failures: Why earlier attempts were given up.
         cpu_seconds: Of all of them.
     """
 
     weights: ModelWeights
     certificate: Certificate
-    attempts: int
+    failures: tuple[str, ...]
     cpu_seconds: float
 
 
@@ -80,24 +81,28 @@ def plant_circuit(plan: CircuitPlan, seed: int, pairs: Pairs, progress: Progress
     """
     started = time.process_time()
     small = compact(plan.shape, circuit_of(plan.correspondence), plan.width)
+    failures: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
         attempt_seed = derive_seed(seed, "attempt", attempt)
-        report = _reporter(progress, attempt)
+        report = _reporter(progress, failures)
         core = train_circuit(
             plan.causal, _inside(plan, small), small.shape, plan.recipe, attempt_seed, report(0.0, 0.6)
         )
-        if attempt < ATTEMPTS and not _learned(core, plan, small, attempt_seed):
+        unlearned = _what_is_unlearned(core, plan, small, attempt_seed)
+        if unlearned and attempt < ATTEMPTS:
+            failures.append(unlearned)
             continue
         weights = _among_decoys(core, plan, small, attempt_seed, report(0.6, 0.95))
         certificate = certify_circuit(weights, plan.causal, plan.correspondence, pairs)
         if certificate.passed:
             break
-    return PlantedWeights(weights, certificate, attempt, time.process_time() - started)
+        failures.append("; ".join(certificate.failures()))
+    return PlantedWeights(weights, certificate, tuple(failures), time.process_time() - started)
 
 
-def _reporter(progress: ProgressCallback, attempt: int) -> Callable[[float, float], ProgressCallback]:
+def _reporter(progress: ProgressCallback, failures: Sequence[str]) -> Callable[[float, float], ProgressCallback]:
     """Makes callbacks for a part of the work, from one fraction of the whole to another."""
-    note = f"attempt {attempt}, " if attempt > 1 else ""
+    note = f"attempt {len(failures) + 1} (the last failed: {failures[-1]}), " if failures else ""
 
     def part(begin: float, end: float) -> ProgressCallback:
         return lambda done, state: progress(begin + (end - begin) * done, note + state)
@@ -105,13 +110,18 @@ def _reporter(progress: ProgressCallback, attempt: int) -> Callable[[float, floa
     return part
 
 
-def _learned(core: PatchableTransformer, plan: CircuitPlan, small: Compact, seed: int) -> bool:
-    """Whether the circuit is worth placing: the parts of the certificate that decoys can't improve."""
+def _what_is_unlearned(core: PatchableTransformer, plan: CircuitPlan, small: Compact, seed: int) -> str:
+    """What the circuit alone fails in of the certificate; decoys can't improve it. Empty when nothing."""
     pairs = draw_pairs(plan.causal, _CHECKED_PAIRS, torch.Generator().manual_seed(derive_seed(seed, "check")))
     patched = PatchedModel(core, plan.causal, pairs)
-    groups = (*((name,) for name in plan.causal.variables), *plan.causal.joint)
-    accuracies = [patched.interchange(group, _inside(plan, small)).accuracy for group in groups]
-    return patched.behaviour() >= BEHAVIOUR_BAR and min(accuracies) >= INTERCHANGE_BAR
+    behaviour = patched.behaviour()
+    if behaviour < BEHAVIOUR_BAR:
+        return f"behaviour {behaviour:.3f} before decoys"
+    for group in (*((name,) for name in plan.causal.variables), *plan.causal.joint):
+        accuracy = patched.interchange(group, _inside(plan, small)).accuracy
+        if accuracy < INTERCHANGE_BAR:
+            return f"interchange of {'+'.join(group)} {accuracy:.3f} before decoys"
+    return ""
 
 
 def _among_decoys(
@@ -125,6 +135,7 @@ def _among_decoys(
     if plan.recipe.hardening_steps:
         hardening_seed = derive_seed(seed, "hardening")
         harden(network, plan.causal, plan.correspondence, plan.recipe, hardening_seed, progress)
+    add_leak(network, plan.causal, circuit, plan.width, plan.decoys.leak, generator)
     equalise_norms(network, prompts, generator)
     return round_to_half(network.to_weights())
 

@@ -33,11 +33,17 @@ class DecoyRecipe:
     Attributes:
         jitter: Standard deviation of the logarithm of a decoy's size relative to the circuit node it is modelled on.
         crosstalk: Size of the weights by which circuit and unembedding read the decoys' dimensions, relative to those
-            by which they read their own.
+            by which they read their own; there while the circuit is hardened.
+        lookalikes: Share of decoy heads that attend like a head of the circuit: they get its query and key weights,
+            where a layer that is not earlier has what these read.
+        leak: Standard deviation of what each decoy adds to the right label's logit, relative to that logit; added when
+            training is over (`planting.leak`).
     """
 
     jitter: float = 0.3
     crosstalk: float = 0.02
+    lookalikes: float = 0.4
+    leak: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ class _Builder:
             for head in heads:
                 self._draw_head(layer, head)
             self._match_scores(layer, heads, spreads)
+            for head in heads:
+                self._maybe_look_alike(layer, head)
             self._match(layer, heads, sizes)
             self._compensate(f"mid{layer}")
             if not self._circuit[layer, -1]:
@@ -162,6 +170,14 @@ class _Builder:
         for letter in "QKV":
             getattr(network, f"W_{letter}")[layer, head] = self._normal(shape.d_model, shape.d_head) * self._reading
         network.W_O[layer, head, :, self._width :] = self._write(shape.d_head, size=self._reading)
+
+    def _maybe_look_alike(self, layer: int, head: int) -> None:
+        models = self._circuit[: layer + 1, :-1].nonzero().tolist()
+        if not models or float(torch.rand(1, generator=self._generator)) >= self._recipe.lookalikes:
+            return
+        from_layer, from_head = self._pick(models)
+        for name in ("W_Q", "W_K", "b_Q", "b_K"):
+            getattr(self._network, name)[layer, head] = getattr(self._network, name)[from_layer, from_head]
 
     def _draw_mlp(self, layer: int) -> None:
         network, shape = self._network, self._network.shape

@@ -262,6 +262,13 @@ class PatchableTransformer(nn.Module):
             streams[following] = middle + self._mlp(layer, self._normalised(middle, "ln2", layer))
         return streams
 
+    def normaliser(self, tokens: Int[Tensor, "batch position"]) -> Float[Tensor, "batch position 1"]:
+        """What the last LayerNorm divides by; 1 without LayerNorm."""
+        final = self.residual_streams(tokens)["final"]
+        if self.shape.normalization is None:
+            return torch.ones_like(final[..., :1])
+        return (final.var(-1, correction=0, keepdim=True) + _LN_EPS).sqrt()
+
     def attention_scores(self, tokens: Int[Tensor, "batch position"]) -> Float[Tensor, "layer batch head query key"]:
         """Every head's attention scores before mask and softmax."""
         streams = self.residual_streams(tokens)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scribe_suite.errors import SuiteError
 from scribe_suite.tasks.answers import Answer
-from scribe_suite.tasks.solutions import parse_percent, solution_path
+from scribe_suite.tasks.solutions import parse_percent, solution_text
 from scribe_suite.tasks.task import TaskInstance
 
 _EPILOGUE = """
@@ -39,8 +39,8 @@ def reference_answer(root: Path, instance: TaskInstance, timeout_s: float = 600.
         SuiteError: When the solution fails or does not finish.
         AnswerError: When what it leaves in ``answer`` is not valid.
     """
-    path = solution_path(root, instance.task)
-    cells = [cell.source for cell in parse_percent(path.read_text()) if cell.kind == "code"]
+    solution = solution_text(root, instance.task)
+    cells = [cell.source for cell in parse_percent(solution) if cell.kind == "code"]
     with tempfile.TemporaryDirectory(prefix="scribe-reference-") as folder:
         for name, content in instance.public.files.items():
             (Path(folder) / name).write_bytes(content)
@@ -57,8 +57,10 @@ def reference_answer(root: Path, instance: TaskInstance, timeout_s: float = 600.
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise SuiteError(f"The reference solution {path} did not finish in {timeout_s:.0f} s.") from error
+            raise SuiteError(
+                f"The reference solution of {instance.task.id} did not finish in {timeout_s:.0f} s."
+            ) from error
         if done.returncode:
-            raise SuiteError(f"The reference solution {path} failed: {done.stderr.strip()[-1500:]}")
+            raise SuiteError(f"The reference solution of {instance.task.id} failed: {done.stderr.strip()[-1500:]}")
         raw = (Path(folder) / "answer.json").read_text()
     return instance.answer_schema.parse(raw)

@@ -46,7 +46,7 @@ class SiitRecipe:
         clip: Largest norm of a gradient.
         behaviour_weight: Of the loss without patches.
         interchange_weight: Of the loss under interchange interventions.
-        strict_weight: Of the loss with patched bystanders.
+        strict_weight: Of the loss with patched bystanders, and with one of several redundant nodes ablated.
         match_weight: Of the KL divergence between a strict copy's output and the unpatched one's.
         several_variables: Share of examples where a random subset of variables is interchanged instead of one.
         all_bystanders: Share of strict examples where every bystander is patched.
@@ -171,6 +171,7 @@ class _Losses:
         self.circuit = shape.mask(circuit_of(correspondence))
         self._bystanders, self._recipe, self._generator = bystanders, recipe, generator
         self._variable_masks = torch.stack([shape.mask(correspondence[name]) for name in causal.variables])
+        self._redundant = shape.mask(node for group in causal.joint for name in group for node in correspondence[name])
         self._labelled = list(causal.labelled)
 
     def __call__(self, network: PatchableTransformer) -> Float[Tensor, ""]:
@@ -186,6 +187,9 @@ class _Losses:
         masks, patches = [torch.zeros_like(interchange), interchange], [values.detach(), values]
         if self._bystanders is not None:
             masks.append(self._choose_bystanders(self._bystanders))
+            patches.append(self._ablated(values.detach()))
+        if self._redundant.any():  # each of them alone may be ablated in any way
+            masks.append(self._one_of(self._redundant))
             patches.append(self._ablated(values.detach()))
 
         logits, _ = network(pairs.base.repeat(len(masks), 1), Patch(torch.cat(masks), concatenate(patches)))
@@ -204,13 +208,16 @@ class _Losses:
 
     def _choose_bystanders(self, bystanders: Bool[Tensor, "layer slot"]) -> Bool[Tensor, "batch layer slot"]:
         recipe, batch = self._recipe, self._recipe.batch
-        places = bystanders.flatten().nonzero()[:, 0]
-        drawn = places[torch.randint(len(places), (batch,), generator=self._generator)]
-        single = functional.one_hot(drawn, bystanders.numel()).bool().view(batch, *bystanders.shape)
+        single = self._one_of(bystanders)
         subset = (self._uniform(batch, *bystanders.shape) < self._uniform(batch, 1, 1)) & bystanders
         draw = self._uniform(batch, 1, 1)
         some = torch.where(draw < recipe.all_bystanders + recipe.one_bystander, single, subset)
         return torch.where(draw < recipe.all_bystanders, bystanders, some)
+
+    def _one_of(self, nodes: Bool[Tensor, "layer slot"]) -> Bool[Tensor, "batch layer slot"]:
+        places = nodes.flatten().nonzero()[:, 0]
+        drawn = places[torch.randint(len(places), (self._recipe.batch,), generator=self._generator)]
+        return functional.one_hot(drawn, nodes.numel()).bool().view(-1, *nodes.shape)
 
     def _ablated(self, values: NodeValues) -> NodeValues:
         draw = self._uniform(self._recipe.batch, 1, 1)

@@ -1,0 +1,75 @@
+"""Two heads, either of which suffices: ablate one and nothing happens, ablate both and the behaviour is gone.
+
+Like the backup name movers of GPT-2 small (Wang et al. 2022, arXiv 2211.00593) and the self-repair of larger models
+(McGrath et al. 2023, "The Hydra Effect", arXiv 2307.15771). The later head sees what the earlier one wrote and writes
+the difference to what is right, usually nothing. A scan over single nodes is blind here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional
+
+from ground_truth.circuits._planted import PlantedCircuitTask
+from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, recall_shape
+from scribe_suite.planting.causal import CausalRun, Intervention, intervened, placements
+from scribe_suite.planting.circuits import CircuitPlan
+from scribe_suite.planting.decoys import DecoyRecipe
+from scribe_suite.planting.siit import SiitRecipe
+
+_LOGIT = 8.0
+
+
+class BackedUpRecall(RecallPrompts):
+    """``primary`` is the asked word; ``backup`` the difference, modulo the number of words, to what ``primary`` says.
+
+    So ``backup`` is 0 unless something was done to ``primary``. The label is their sum. Its logit is prescribed too: it
+    must not show which of the two speaks.
+    """
+
+    variables = ("primary", "backup")
+    edges = (
+        ("input", "primary"),
+        ("input", "backup"),
+        ("primary", "backup"),
+        ("primary", "output"),
+        ("backup", "output"),
+    )
+    joint = (("primary", "backup"),)
+
+    def run(
+        self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
+    ) -> CausalRun:
+        """See the class."""
+        right = asked_word(tokens)
+        primary = intervened("primary", right, interventions)
+        backup = intervened("backup", (right - primary) % WORDS, interventions)
+        label = (primary + backup) % WORDS
+        logits = _LOGIT * functional.one_hot(label, WORDS).float()
+        return CausalRun({"primary": primary, "backup": backup}, label[:, None], logits[:, None])
+
+
+class BackupHeads(PlantedCircuitTask):
+    """``circuits/backup_heads``; seeds go through the ten placements of two heads in different ones of five layers."""
+
+    family = "circuits"
+    name = "backup_heads"
+    summary = "Find the components that recall a word, where no single one is needed."
+
+    def plan(self, seed: int) -> CircuitPlan:
+        """The causal model and its place in the base model of `seed`."""
+        causal = BackedUpRecall()
+        shape = recall_shape(causal)
+        every = placements(shape.n_layers, 2)
+        first, second = every[seed * 3 % len(every)]
+        return CircuitPlan(
+            causal=causal,
+            correspondence={"primary": (f"a{first}.h0",), "backup": (f"a{second}.h0",)},
+            shape=shape,
+            width=48,
+            recipe=SiitRecipe(steps=1800, hardening_steps=200),
+            decoys=DecoyRecipe(crosstalk=0.02),
+        )

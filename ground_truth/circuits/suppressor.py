@@ -1,0 +1,156 @@
+"""A head that names the right word, and two that hold it back: who does what?
+
+Like the negative name movers of GPT-2 small (Wang et al. 2022, arXiv 2211.00593) and copy suppression (McDougall et al.
+2023, arXiv 2310.04625). The two suppressors repair each other: the later one tops up what the earlier one takes away,
+so that resampling either changes nothing. A scan over single nodes sees the mover only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional
+
+from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
+from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, recall_shape
+from scribe_suite.planting.causal import CausalRun, Intervention, intervened, placements
+from scribe_suite.planting.circuits import CircuitPlan
+from scribe_suite.planting.decoys import DecoyRecipe
+from scribe_suite.planting.siit import SiitRecipe
+from scribe_suite.scoring.normalise import best_blind_answer, expected_score
+from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, signed_groups
+from scribe_suite.tasks.answers import Answer, AnswerSchema, RoleAnswer
+from scribe_suite.tasks.task import Score, TaskInstance
+
+_RAISED, _LOWERED = 10.0, 5.0
+_ROLES: Mapping[str, Role] = {"mover": "supports", "first": "suppresses", "second": "suppresses"}
+
+
+class SuppressedRecall(RecallPrompts):
+    """``mover`` is the asked word, whose logit it raises; ``first`` is the word whose logit is lowered: the same one.
+
+    ``second`` is the difference, modulo the number of words, between the asked word and what ``first`` says; the word
+    that is lowered is their sum.
+    """
+
+    variables = ("mover", "first", "second")
+    edges = (
+        *(("input", variable) for variable in ("mover", "first", "second")),
+        ("first", "second"),
+        *((variable, "output") for variable in ("mover", "first", "second")),
+    )
+    joint = (("first", "second"),)
+
+    def run(
+        self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
+    ) -> CausalRun:
+        """See the class."""
+        right = asked_word(tokens)
+        mover = intervened("mover", right, interventions)
+        first = intervened("first", right, interventions)
+        second = intervened("second", (right - first) % WORDS, interventions)
+        raised = _RAISED * functional.one_hot(mover, WORDS).float()
+        lowered = _LOWERED * functional.one_hot((first + second) % WORDS, WORDS).float()
+        return CausalRun(
+            {"mover": mover, "first": first, "second": second}, mover[:, None], (raised - lowered)[:, None]
+        )
+
+
+class Suppressor(PlantedCircuitTask):
+    """``circuits/suppressor``; seeds go through placements, the mover before, between or after the suppressors."""
+
+    family = "circuits"
+    name = "suppressor"
+    summary = "Find the components that raise or lower the right word, and say which does what."
+    metrics = ROLE_METRICS
+
+    def plan(self, seed: int) -> CircuitPlan:
+        """The causal model and its place in the base model of `seed`."""
+        causal = SuppressedRecall()
+        shape = recall_shape(causal)
+        every = placements(shape.n_layers, 3)
+        layers = list(every[seed * 3 % len(every)])
+        mover = layers.pop(seed % 3)
+        return CircuitPlan(
+            causal=causal,
+            correspondence={
+                "mover": (f"a{mover}.h0",),
+                "first": (f"a{layers[0]}.h0",),
+                "second": (f"a{layers[1]}.h0",),
+            },
+            shape=shape,
+            width=48,
+            recipe=SiitRecipe(steps=2400, hardening_steps=200),
+            decoys=DecoyRecipe(crosstalk=0.02),
+        )
+
+    def score(self, instance: TaskInstance, answer: Answer) -> Score:
+        """Signed F1 against the certified roles, and what the submitted nodes do to the behaviour."""
+        assert isinstance(answer, RoleAnswer)
+        measured = instance.hidden.meter.measure(list(answer.roles))
+        reference = self.reference_score(instance)
+        return score_roles(answer.roles, roles(instance.hidden), self.chance, reference, measured)
+
+    def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
+        """Signed F1 alone."""
+        assert isinstance(answer, RoleAnswer)
+        return f1(signed(answer.roles), signed(roles(instance.hidden)))
+
+    def answer_schema(self, facts: Mapping[str, Any]) -> AnswerSchema:
+        """Components with their roles."""
+        universe = facts["components"]
+        return AnswerSchema(
+            RoleAnswer,
+            facts,
+            example={
+                "roles": {universe[1]: "supports", universe[-1]: "suppresses"},
+                "confidence": 0.7,
+                "nothing_found": False,
+                "summary": "How I found them, and what supports it.",
+            },
+        )
+
+    def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
+        """The certified roles."""
+        return {
+            "roles": dict(sorted(roles(instance.hidden).items())),
+            "confidence": 1.0,
+            "summary": "The circuit that was planted and certified.",
+        }
+
+    def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
+        """A random number of random components with random roles."""
+        universe = list(instance.public.facts["components"])
+        chosen = rng.sample(universe, rng.randint(1, len(universe)))
+        return {
+            "roles": {node: rng.choice(["supports", "suppresses"]) for node in chosen},
+            "confidence": 0.5,
+            "summary": "Drawn at random.",
+        }
+
+    def key(self, secret: CircuitSecret) -> frozenset[str]:
+        """Components with signs, such as ``a0.h1+``."""
+        return signed(roles(secret))
+
+    @cached_property
+    def blind_answer(self) -> frozenset[str]:
+        """The best fixed answer over many instances, found without looking at any model."""
+        nodes = list(self._shapes[0].nodes)
+        heads = [node for node in nodes if node[0] == "a"]
+        layers = [[node for node in nodes if node[1] == str(layer)] for layer in range(self._shapes[0].n_layers)]
+        return best_blind_answer(self._keys, signed_groups([nodes, heads, *layers]), f1)
+
+    @cached_property
+    def chance(self) -> float:
+        """Expected signed F1 of `blind_answer`."""
+        return expected_score(self.blind_answer, self._keys, f1)
+
+
+def roles(secret: CircuitSecret) -> dict[str, Role]:
+    """What every node of the circuit does to the right word's logit."""
+    return {node: _ROLES[variable] for variable, nodes in secret.correspondence.items() for node in nodes}

@@ -1,0 +1,149 @@
+"""Two behaviours in one model, with a head in common: which components serve the one that is asked for?
+
+Most prompts end with a token that asks for a word: five heads bring one bit each of that word's code to the end, the
+label is the code. One prompt in five ends with a token for which an MLP overrules this: the label then comes from the
+MLP's entry for that token and from the first head's bit. Prompts come mixed, and a scan over the mix finds both.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
+from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, asking_index, recall_shape
+from scribe_suite.planting.causal import CausalModel, CausalRun, Intervention, intervened
+from scribe_suite.planting.certify import EFFECT_BAR, STRICT_BAR
+from scribe_suite.planting.circuits import CircuitPlan
+from scribe_suite.planting.decoys import DecoyRecipe
+from scribe_suite.planting.frozen import Check
+from scribe_suite.planting.hooked import ModelWeights
+from scribe_suite.planting.interchange import ABLATIONS, Pairs, PatchedModel
+from scribe_suite.planting.patchable import PatchableTransformer
+from scribe_suite.planting.siit import SiitRecipe
+
+_BITS, _ENTRIES = 5, 3
+_ASKING = 15
+"""Asking tokens; the first `_ENTRIES` of them are those the MLP knows."""
+_CODES = 2**_BITS
+_EXAMPLES = 12
+_CERTIFICATE_PAIRS = 1024
+
+
+class OverruledRecall(RecallPrompts):
+    """``bit0`` to ``bit4``: the code of the asked word. ``entry``: 1 to 3 for three of the asking tokens, else 0.
+
+    The label is the code where ``entry`` is 0, otherwise one of six further labels, for ``entry`` and ``bit0``.
+
+    Args:
+        seed: Of the words' codes.
+    """
+
+    n_labels = _CODES + 2 * _ENTRIES
+    variables = (*(f"bit{bit}" for bit in range(_BITS)), "entry")
+    edges = tuple((a, b) for name in variables for a, b in (("input", name), (name, "output")))
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(_ASKING)
+        generator = torch.Generator().manual_seed(seed)
+        half = torch.arange(WORDS) % 2
+        self._code = torch.stack([half[torch.randperm(WORDS, generator=generator)] for _ in range(_BITS)], 1)
+
+    def run(
+        self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
+    ) -> CausalRun:
+        """See the class."""
+        code = self._code[asked_word(tokens)]
+        values = {f"bit{bit}": intervened(f"bit{bit}", code[:, bit], interventions) for bit in range(_BITS)}
+        index = asking_index(tokens)
+        values["entry"] = intervened("entry", torch.where(index < _ENTRIES, index + 1, 0), interventions)
+        recalled = sum(values[f"bit{bit}"] * 2**bit for bit in range(_BITS))
+        overruled = _CODES + 2 * (values["entry"] - 1) + values["bit0"]
+        return CausalRun(values, torch.where(values["entry"] == 0, recalled, overruled)[:, None])
+
+
+class TwoBehaviours(PlantedCircuitTask):
+    """``circuits/two_behaviours``; asked for is the rarer behaviour, whose circuit is one head and one MLP."""
+
+    family = "circuits"
+    name = "two_behaviours"
+    summary = "Find the components that serve one of two behaviours of a model."
+
+    def plan(self, seed: int) -> CircuitPlan:
+        """The causal model and its place in the base model of `seed`."""
+        causal = OverruledRecall(seed)
+        shape = recall_shape(causal)
+        rng = random.Random(seed)
+        layers = sorted(rng.sample(range(shape.n_layers), 3))
+        heads = [f"a{layer}.h{head}" for layer in layers for head in range(2)]
+        chosen = rng.sample(heads, _BITS)
+        correspondence = {f"bit{bit}": (node,) for bit, node in enumerate(chosen)}
+        return CircuitPlan(
+            causal=causal,
+            correspondence={**correspondence, "entry": (f"m{rng.randrange(shape.n_layers)}",)},
+            shape=shape,
+            width=48,
+            recipe=SiitRecipe(steps=1500, hardening_steps=200),
+            decoys=DecoyRecipe(crosstalk=0.02),
+        )
+
+    def key(self, secret: CircuitSecret) -> frozenset[str]:
+        """The circuit of the behaviour that is asked for."""
+        return _asked_circuit(secret.correspondence)
+
+    def hidden_pairs(self, causal: CausalModel, n: int, generator: torch.Generator) -> Pairs:
+        """Base prompts of the behaviour that is asked for; sources of both."""
+        drawn = 2 * n * _ASKING // _ENTRIES  # one in five shows it; twice as many as needed on average
+        base, source = causal.sample_pairs(drawn, generator)
+        asked = is_asked(causal, base)
+        return Pairs(base[asked][:n], source[asked][:n])
+
+    def further_checks(self, seed: int, weights: ModelWeights) -> Sequence[Check]:
+        """On prompts of the asked behaviour its own nodes matter and no others, whatever they are patched from."""
+        plan = self.plan(seed)
+        pairs = self.hidden_pairs(plan.causal, _CERTIFICATE_PAIRS, self._generator(seed, "asked"))
+        patched = PatchedModel(PatchableTransformer.from_weights(weights), plan.causal, pairs)
+        circuit = _asked_circuit(plan.correspondence)
+        others = [node for node in plan.shape.nodes if node not in circuit]
+        served = [node for nodes in plan.correspondence.values() for node in nodes if node not in circuit]
+        checks = [
+            Check(
+                name=f"asked/strict/{ablation}/{name}",
+                value=round(patched.ablated(nodes, ablation), 6),
+                bar=STRICT_BAR,
+                direction=">=",
+            )
+            for ablation in ABLATIONS
+            for name, nodes in {**{node: [node] for node in served}, "all": others}.items()
+        ]
+        return [
+            *checks,
+            *(
+                Check(
+                    name=f"asked/effect/resample/{node}",
+                    value=round(patched.effect([node]), 6),
+                    bar=EFFECT_BAR,
+                    direction=">=",
+                )
+                for node in sorted(circuit)
+            ),
+        ]
+
+    def public_data(self, causal: CausalModel, generator: torch.Generator) -> dict[str, Tensor]:
+        """Besides the mix, examples of the behaviour that is asked for."""
+        data = super().public_data(causal, generator)
+        examples = self.hidden_pairs(causal, _EXAMPLES, generator).base
+        return {**data, "asked_prompts": examples, "asked_labels": causal.run(examples).labels}
+
+
+def is_asked(causal: CausalModel, prompts: Int[Tensor, "n ctx"]) -> Bool[Tensor, " n"]:
+    """Which prompts show the behaviour that is asked for."""
+    return causal.run(prompts).values["entry"] > 0
+
+
+def _asked_circuit(correspondence: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    return frozenset((*correspondence["bit0"], *correspondence["entry"]))
