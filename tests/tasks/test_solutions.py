@@ -7,7 +7,7 @@ import pytest
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.solutions import Cell, parse_percent, solution_path
+from scribe_suite.tasks.solutions import Cell, parse_percent, solution_path, solution_text
 
 NOTEBOOK = '''"""A docstring that is no cell."""
 
@@ -74,9 +74,43 @@ def test_a_missing_solution_says_which_file_to_write(tmp_path):
     )
 
 
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "ground_truth" / "solutions" / "probes"
+    made.mkdir(parents=True)
+    return made
+
+
+def test_shared_cells_stand_where_they_are_named(tmp_path, folder):
+    (folder / "nameless.py").write_text("# %%\nbefore = 1\n\n# %% [cells of] _shared.py\n\n# %%\nanswer = shared\n")
+    (folder / "_shared.py").write_text(
+        '"""Says what it is."""\n\n# %% [markdown]\n# Text\n\n# %%\nshared = before + 1\n'
+    )
+    assert parse_percent(solution_text(tmp_path, Nameless())) == [
+        Cell("code", "before = 1"),
+        Cell("markdown", "Text"),
+        Cell("code", "shared = before + 1"),
+        Cell("code", "answer = shared"),
+    ]
+
+
+def test_a_solution_without_shared_cells_is_its_file(tmp_path, folder):
+    (folder / "nameless.py").write_text(NOTEBOOK)
+    assert solution_text(tmp_path, Nameless()) == NOTEBOOK
+
+
+def test_shared_cells_that_are_missing_are_named(tmp_path, folder):
+    (folder / "nameless.py").write_text("# %% [cells of] _gone.py\n")
+    with pytest.raises(ConfigurationError) as caught:
+        solution_text(tmp_path, Nameless())
+    assert str(caught.value) == (
+        "ground_truth/solutions/probes/nameless.py uses the cells of _gone.py, which is not in its folder."
+    )
+
+
 @pytest.mark.parametrize("task_id", list(default_registry()))
 def test_every_task_has_a_solution_that_explains_itself_and_leaves_an_answer(task_id):
-    cells = parse_percent(solution_path(suite_root(), default_registry()[task_id]).read_text())
+    cells = parse_percent(solution_text(suite_root(), default_registry()[task_id]))
     assert any(cell.kind == "markdown" for cell in cells)
     code = "\n".join(cell.source for cell in cells if cell.kind == "code")
     compile(code, "solution.py", "exec")

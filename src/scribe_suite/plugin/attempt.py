@@ -29,7 +29,7 @@ from scribe_suite.results.outcomes import Outcome, infrastructure, rule_of
 from scribe_suite.results.records import AttemptRecord, Times
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.seeds import derive_seed
-from scribe_suite.tasks.solutions import parse_percent, solution_path
+from scribe_suite.tasks.solutions import parse_percent, solution_text
 from scribe_suite.tasks.task import Score, Task, TaskInstance
 
 _UNSCORED_END = {EndReason.TIMEOUT: Outcome.AGENT_TIMEOUT, EndReason.LIMIT: Outcome.LIMIT_REACHED}
@@ -193,7 +193,7 @@ class Agent:
 
 
 _MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {
-    "solution": lambda instance, _: parse_percent(solution_path(suite_root(), instance.task).read_text()),
+    "solution": lambda instance, _: parse_percent(solution_text(suite_root(), instance.task)),
     "oracle_answer": lambda instance, _: instance.task.oracle_answer(instance),
     "random_answer": lambda instance, state: instance.task.random_answer(
         instance, random.Random(derive_seed(state.instance_seed, "random", str(state.key.provider)))

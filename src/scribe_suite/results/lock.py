@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.tasks.prompts import prompt_sha256
-from scribe_suite.tasks.solutions import solution_path
+from scribe_suite.tasks.solutions import solution_text
 from scribe_suite.tasks.task import Task
 
 PACKAGES = (
@@ -39,7 +39,7 @@ def lock(root: Path, tasks: Iterable[Task]) -> dict[str, Any]:
             task.id: {
                 "version": task.version,
                 "prompt_sha256": prompt_sha256(root, task),
-                "solution_sha256": _sha256(solution_path(root, task)),
+                "solution_sha256": hashlib.sha256(solution_text(root, task).encode()).hexdigest(),
                 "base_models": {
                     path.name: _sha256(path)
                     for path in sorted((root / "ground_truth" / "frozen" / task.family / task.name).glob("*.json"))

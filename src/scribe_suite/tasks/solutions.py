@@ -1,7 +1,9 @@
 """Reference solutions: percent-format notebooks under ``ground_truth/solutions/<family>/<name>.py``.
 
-A line ``# %%`` starts a code cell, ``# %% [markdown]`` a Markdown cell whose lines are comments. The solution uses only
-what an agent has (the names its set-up cell defines) and leaves its result in ``answer``.
+A line ``# %%`` starts a code cell, ``# %% [markdown]`` a Markdown cell whose lines are comments. The line
+``# %% [cells of] _patching.py`` stands for the cells of a file in the same folder, so that notebooks which use the same
+methods share them. The solution uses only what an agent has (the names its set-up cell defines) and leaves its result
+in ``answer``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from typing import Literal
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.tasks.task import Task
 
-_MARKER = re.compile(r"^# %%(?P<rest>.*)$")
+_MARKER = re.compile(r"^# %%(?P<rest>.*)$", re.MULTILINE)
+_SHARED = re.compile(r"^# %% \[cells of\] (?P<name>_\w+\.py)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,27 @@ def solution_path(root: Path, task: Task) -> Path:
     if not path.is_file():
         raise ConfigurationError(f"The reference solution of {task.id} is missing: write {path.relative_to(root)}.")
     return path
+
+
+def solution_text(root: Path, task: Task) -> str:
+    """The whole reference solution of `task`, shared cells included.
+
+    Raises:
+        ConfigurationError: When it, or a file of shared cells, does not exist.
+    """
+    path = solution_path(root, task)
+
+    def cells_of(match: re.Match[str]) -> str:
+        shared = path.with_name(match["name"])
+        if not shared.is_file():
+            raise ConfigurationError(
+                f"{path.relative_to(root)} uses the cells of {match['name']}, which is not in its folder."
+            )
+        text = shared.read_text()
+        first = _MARKER.search(text)  # what stands before it (a module docstring) would join the cell above
+        return text[first.start() :].rstrip("\n") if first else ""
+
+    return _SHARED.sub(cells_of, path.read_text())
 
 
 def parse_percent(text: str) -> list[Cell]:
