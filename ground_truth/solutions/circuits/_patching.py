@@ -1,0 +1,106 @@
+"""Shared cells: resample activation patching of every head and every MLP, one at a time."""
+
+# %% [markdown]
+# ## One component at a time
+#
+# Resample activation patching: a component's output on the base prompt is replaced, at all positions, by its output on
+# the source prompt; everything after it computes as usual. Two numbers say what that does:
+#
+# - accuracy lost;
+# - the fall of the logit difference: the right label's logit minus the mean of the others'. It also moves when no label
+#   changes yet.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+PAIRS = 300
+n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
+nodes = [name for layer in range(n_layers) for name in [*(f"a{layer}.h{head}" for head in range(n_heads)), f"m{layer}"]]
+run, taken_from, right_labels = base[:PAIRS], source[:PAIRS], base_labels[:PAIRS]
+labelled = slice(-right_labels.shape[1], None)  # every position, or the last one only
+
+
+def place(node):
+    """The hook that carries a node's output, and which head of it; None for an MLP."""
+    layer, _, head = node[1:].partition(".h")
+    return (f"blocks.{layer}.attn.hook_z", int(head)) if head else (f"blocks.{layer}.hook_mlp_out", None)
+
+
+def is_node_hook(name):
+    return name.endswith(("attn.hook_z", "hook_mlp_out"))
+
+
+with torch.no_grad():
+    clean = model(run)[:, labelled]
+    _, source_cache = model.run_with_cache(taken_from, names_filter=is_node_hook)
+
+
+# %%
+def resample(value, hook, heads):
+    replacement = source_cache[hook.name][: len(value)]
+    if heads == [None]:
+        return replacement
+    patched = value.clone()
+    patched[:, :, heads] = replacement[:, :, heads]
+    return patched
+
+
+@torch.no_grad()
+def resampled(chosen, pairs=PAIRS):
+    """Logits at the labelled positions when the chosen nodes are resampled together."""
+    heads = {}
+    for node in chosen:
+        hook, head = place(node)
+        heads.setdefault(hook, []).append(head)
+    hooks = [(hook, lambda value, hook, which=which: resample(value, hook, which)) for hook, which in heads.items()]
+    return model.run_with_hooks(run[:pairs], fwd_hooks=hooks)[:, labelled]
+
+
+def correct(logits):
+    """Share of right labels, per prompt."""
+    return (logits.argmax(-1) == right_labels[: len(logits)]).float().mean(-1)
+
+
+def logit_difference(logits):
+    """The right label's logit minus the mean of the others', per prompt."""
+    right = logits.gather(-1, right_labels[: len(logits), :, None])[..., 0]
+    return (right - (logits.sum(-1) - right) / (logits.shape[-1] - 1)).mean(-1)
+
+
+def accuracy_without(chosen):
+    return correct(resampled(chosen)).mean().item()
+
+
+clean_accuracy, no_node_accuracy = correct(clean).mean().item(), accuracy_without(nodes)
+print(f"accuracy: {clean_accuracy:.3f}; with every node resampled: {no_node_accuracy:.3f}")
+
+patching, accuracy_lost, patching_error = {}, {}, {}
+for node in nodes:
+    logits = resampled([node])
+    fall = logit_difference(clean) - logit_difference(logits)
+    patching[node], patching_error[node] = fall.mean().item(), fall.std().item() / len(fall) ** 0.5
+    accuracy_lost[node] = clean_accuracy - correct(logits).mean().item()
+
+
+# %%
+def heat_maps(**scores):
+    """One layer x node map per set of scores."""
+    figure, all_axes = plt.subplots(1, len(scores), figsize=(4.6 * len(scores), 3.2), squeeze=False)
+    for axes, (title, score) in zip(all_axes[0], scores.items(), strict=True):
+        grid = np.array([score[node] for node in nodes]).reshape(n_layers, n_heads + 1)
+        limit = np.abs(grid).max()
+        image = axes.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit)
+        axes.set_xticks(range(n_heads + 1), [*(f"h{head}" for head in range(n_heads)), "MLP"])
+        axes.set_yticks(range(n_layers), [f"layer {layer}" for layer in range(n_layers)])
+        axes.set_title(title.replace("_", " "))
+        for layer, column in np.ndindex(grid.shape):
+            ink = "white" if abs(grid[layer, column]) > limit / 2 else "black"
+            axes.text(column, layer, f"{grid[layer, column]:.2f}", ha="center", va="center", color=ink, fontsize=7)
+        figure.colorbar(image)
+    figure.tight_layout()
+    plt.show()
+
+
+heat_maps(logit_difference_lost=patching, accuracy_lost=accuracy_lost)
