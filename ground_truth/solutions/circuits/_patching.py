@@ -18,8 +18,7 @@ import torch
 PAIRS = 300
 n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
 nodes = [name for layer in range(n_layers) for name in [*(f"a{layer}.h{head}" for head in range(n_heads)), f"m{layer}"]]
-run, taken_from, right_labels = base[:PAIRS], source[:PAIRS], base_labels[:PAIRS]
-labelled = slice(-right_labels.shape[1], None)  # every position, or the last one only
+labelled = slice(-base_labels.shape[1], None)  # every position, or the last one only
 
 
 def place(node):
@@ -30,11 +29,6 @@ def place(node):
 
 def is_node_hook(name):
     return name.endswith(("attn.hook_z", "hook_mlp_out"))
-
-
-with torch.no_grad():
-    clean = model(run)[:, labelled]
-    _, source_cache = model.run_with_cache(taken_from, names_filter=is_node_hook)
 
 
 # %%
@@ -48,8 +42,8 @@ def resample(value, hook, heads):
 
 
 @torch.no_grad()
-def resampled(chosen, pairs=PAIRS):
-    """Logits at the labelled positions when the chosen nodes are resampled together."""
+def resampled(chosen, pairs=None):
+    """Logits at the labelled positions when the chosen nodes are resampled together, for the first pairs or all."""
     heads = {}
     for node in chosen:
         hook, head = place(node)
@@ -73,15 +67,30 @@ def accuracy_without(chosen):
     return correct(resampled(chosen)).mean().item()
 
 
-clean_accuracy, no_node_accuracy = correct(clean).mean().item(), accuracy_without(nodes)
-print(f"accuracy: {clean_accuracy:.3f}; with every node resampled: {no_node_accuracy:.3f}")
+def use_pairs(chosen):
+    """Everything from here on is measured on these rows of `base` and `source`."""
+    global run, taken_from, right_labels, clean, source_cache, clean_accuracy, no_node_accuracy
+    run, taken_from, right_labels = base[chosen], source[chosen], base_labels[chosen]
+    with torch.no_grad():
+        clean = model(run)[:, labelled]
+        _, source_cache = model.run_with_cache(taken_from, names_filter=is_node_hook)
+    clean_accuracy, no_node_accuracy = correct(clean).mean().item(), accuracy_without(nodes)
+    print(f"{len(run)} pairs; accuracy: {clean_accuracy:.3f}; with every node resampled: {no_node_accuracy:.3f}")
 
-patching, accuracy_lost, patching_error = {}, {}, {}
-for node in nodes:
-    logits = resampled([node])
-    fall = logit_difference(clean) - logit_difference(logits)
-    patching[node], patching_error[node] = fall.mean().item(), fall.std().item() / len(fall) ** 0.5
-    accuracy_lost[node] = clean_accuracy - correct(logits).mean().item()
+
+def scan():
+    """Per node: the fall of the logit difference, its standard error, and the accuracy lost."""
+    fall, error, lost = {}, {}, {}
+    for node in nodes:
+        logits = resampled([node])
+        falls = logit_difference(clean) - logit_difference(logits)
+        fall[node], error[node] = falls.mean().item(), falls.std().item() / len(falls) ** 0.5
+        lost[node] = clean_accuracy - correct(logits).mean().item()
+    return fall, error, lost
+
+
+use_pairs(slice(PAIRS))
+patching, patching_error, accuracy_lost = scan()
 
 
 # %%
