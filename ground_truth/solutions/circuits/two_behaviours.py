@@ -57,7 +57,7 @@ answer = {
     "nothing_found": False,
     "summary": (
         f"On the {len(asked_rows)} pairs of the asked kind, told apart by the token at position {deciding}, keeping "
-        f"{', '.join(circuit)} alone and resampling everything else at once leaves accuracy {sufficient:.3f}; resampling one "
+        f"{', '.join(circuit)} alone and resampling all else at once leaves accuracy {sufficient:.3f}; resampling one "
         f"of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other component at most "
         f"{max(accuracy_lost[node] for node in others):.3f}. Serving the other behaviour only: "
         f"{', '.join(elsewhere) or 'none'}."
