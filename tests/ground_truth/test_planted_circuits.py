@@ -12,7 +12,8 @@ import torch
 from ground_truth.circuits._planted import REFERENCE_CHECK, PlantedCircuitTask, _public_source, opaque_words
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE, suite_root
-from scribe_suite.planting.frozen import load_frozen
+from scribe_suite.planting.frozen import Check, load_frozen
+from scribe_suite.planting.interchange import Pairs
 from scribe_suite.planting.patchable import PatchableTransformer
 from tests.planting.small_circuit import CORRESPONDENCE, HalfThenLabel, small_plan
 
@@ -84,7 +85,7 @@ def test_planting_freezes_a_certified_model_with_its_reference(empty_checkout):
         "variables": {name: list(nodes) for name, nodes in CORRESPONDENCE.items()},
         "edges": [list(edge) for edge in HalfThenLabel.edges],
     }
-    assert model.record.training["attempts"] == 1
+    assert model.record.training["failed_attempts"] == []
     assert states == sorted(states)
     assert states[-1] <= 1.0
 
@@ -108,6 +109,38 @@ def test_planting_freezes_a_certified_model_with_its_reference(empty_checkout):
 
     with pytest.raises(FrozenModelError, match="is not the circuit that its seed stands for"):
         OtherEdges().instance(0)
+
+
+class ClaimsMore(SmallTask):
+    """Has a check of its own, which never passes."""
+
+    def further_checks(self, seed, weights):
+        return [Check(name="further/claim", value=0.1, bar=0.5, direction=">=")]
+
+
+def test_what_a_task_claims_besides_is_part_of_the_certificate(empty_checkout, monkeypatch):
+    task = ClaimsMore()
+    weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
+    assert task.certify(0, weights).value("further/claim") == 0.1
+    monkeypatch.setattr(SmallTask, "plan", lambda *_: small_plan(recipe={"steps": 2, "hardening_steps": 1}))
+    with pytest.raises(FrozenModelError, match=r"further/claim = 0\.1, needs >= 0\.5"):
+        task.plant(0, lambda *_: None)
+
+
+class HalfOfThePrompts(SmallTask):
+    """Measures faithfulness on prompts that begin with one of the lower tokens."""
+
+    def hidden_pairs(self, causal, n, generator):
+        base, source = causal.sample_pairs(4 * n, generator)
+        low = causal.run(base).values["half"][:, 0] == 0
+        return Pairs(base[low][:n], source[low][:n])
+
+
+def test_a_task_may_choose_the_prompts_its_answers_are_measured_on():
+    task = HalfOfThePrompts()
+    weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
+    secret = task._instance_of("circuits/small/seed0", 0, weights, 4).hidden
+    assert (secret.causal.run(secret.held_out.base).values["half"][:, 0] == 0).all()
 
 
 def test_without_public_pairs_agents_get_prompts_only():

@@ -35,7 +35,7 @@ BARELY = {"steps": 2, "hardening_steps": 1}
 
 def test_what_is_planted_is_certified(planted_weights):
     assert planted_weights.certificate.passed
-    assert planted_weights.attempts == 1
+    assert planted_weights.failures == ()
     assert planted_weights.cpu_seconds > 0.0
     again = certify_circuit(planted_weights.weights, CAUSAL, CORRESPONDENCE, pairs())
     assert again.failures() == []
@@ -65,18 +65,20 @@ def test_the_same_seed_plants_the_same_bytes(normalization):
     assert bytes_of(0) != bytes_of(1)
 
 
-def test_progress_rises_and_counts_attempts():
+def test_progress_counts_attempts_and_says_why_the_last_one_failed():
     calls = []
     plant(small_plan(recipe=BARELY), progress=lambda done, state: calls.append((done, state)))
     assert all(0.0 <= done <= 1.0 for done, _ in calls)
     assert not calls[0][1].startswith("attempt")
-    assert calls[-1][1].startswith(f"attempt {ATTEMPTS}, ")
+    assert calls[-1][1].startswith(f"attempt {ATTEMPTS} (the last failed: behaviour 0.")
 
 
 def test_a_circuit_that_never_learns_comes_back_with_a_failing_certificate():
     result = plant(small_plan(recipe=BARELY))
     assert not result.certificate.passed
-    assert result.attempts == ATTEMPTS
+    assert len(result.failures) == ATTEMPTS
+    assert all(failure.endswith("before decoys") for failure in result.failures[:-1])
+    assert result.failures[-1] == "; ".join(result.certificate.failures())
 
 
 def test_attempts_differ_and_the_first_that_holds_is_kept(monkeypatch):
@@ -90,7 +92,8 @@ def test_attempts_differ_and_the_first_that_holds_is_kept(monkeypatch):
     monkeypatch.setattr(circuits, "train_circuit", failing_at_first)
     result = plant(small_plan())
     assert result.certificate.passed
-    assert result.attempts == len(seeds) == len(set(seeds)) == 3
+    assert len(seeds) == len(set(seeds)) == 3
+    assert len(result.failures) == 2
 
 
 def test_layer_norm_models_are_certified_too():

@@ -172,6 +172,25 @@ def test_decoy_heads_attend_as_sharply_as_the_circuits_heads():
         assert min(abs(found / value - 1) for value in wanted.tolist()) < 0.25
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+@torch.no_grad()
+def test_lookalikes_attend_as_a_head_of_the_circuit_does(share):
+    shape = planted_shape(n_heads=3)
+    plan = compact(shape, ["a1.h1"], WIDTH)
+    core = random_core(plan.shape, [plan.names["a1.h1"]])
+    network = place(core, plan, shape)
+    recipe = DecoyRecipe(crosstalk=0.0, lookalikes=share)
+    add_decoys(network, shape.mask(["a1.h1"]), WIDTH, prompts(), recipe, torch.Generator().manual_seed(0))
+    visible = torch.ones(3, 3, dtype=torch.bool).tril()
+    patterns = network.attention_scores(prompts()).masked_fill(~visible, -torch.inf).softmax(-1)
+    for head in (0, 2):
+        alike = (patterns[1, :, head] - patterns[1, :, 1]).abs().max() < 1e-4
+        assert alike == (share == 1.0)
+        assert torch.equal(network.W_K[2, head], network.W_K[1, 1]) == (share == 1.0)
+        # in an earlier layer nobody can read what the circuit's head reads
+        assert not torch.equal(network.W_K[0, head], network.W_K[1, 1])
+
+
 def test_the_spread_of_attention_scores_is_that_of_the_scores_seen():
     network = PatchableTransformer(planted_shape(), 4)
     tokens = prompts(8)
