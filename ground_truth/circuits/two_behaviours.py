@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -138,6 +139,17 @@ class TwoBehaviours(PlantedCircuitTask):
         data = super().public_data(causal, generator)
         examples = self.hidden_pairs(causal, _EXAMPLES, generator).base
         return {**data, "asked_prompts": examples, "asked_labels": causal.run(examples).labels}
+
+    def facts(
+        self,
+        plan: CircuitPlan,
+        secret: CircuitSecret,
+        data: Mapping[str, Tensor],
+        token_names: Sequence[str],
+        label_names: Sequence[str],
+    ) -> dict[str, Any]:
+        """Also how many examples there are."""
+        return {**super().facts(plan, secret, data, token_names, label_names), "n_asked": len(data["asked_prompts"])}
 
 
 def is_asked(causal: CausalModel, prompts: Int[Tensor, "n ctx"]) -> Bool[Tensor, " n"]:
