@@ -8,23 +8,28 @@ import pytest
 
 from scribe_suite.scoring.behaviour import (
     BEHAVIOUR_METRICS,
+    combined_score,
     constant_exact_match,
     exact_match,
     function_skill,
     harmonic_mean,
+    node_skill,
     score_behaviour,
 )
+from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
+from scribe_suite.scoring.sets import CIRCUIT_METRICS, f1
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels
 from scribe_suite.tasks.task import Score
 
 LABELS: list[Labels] = [(0,)] * 5 + [(1,)] * 3 + [(2,)] * 2
 TRUTH = {"a0.h1", "m0", "a1.h2"}
+CHANCE_F1 = 0.4
 NODES = [f"a{layer}.h{head}" for layer in range(2) for head in range(4)] + ["m0", "m1"]
 
 
-def scored(predictions, submitted=TRUTH, reference: float = 1.0, labels=LABELS) -> Score:
+def scored(predictions, submitted=TRUTH, reference: float = 1.0, labels=LABELS, faithfulness=None) -> Score:
     result = FunctionResult(None if predictions is None else tuple(predictions))
-    return score_behaviour(result, labels, submitted, TRUTH, reference)
+    return score_behaviour(result, labels, submitted, TRUTH, CHANCE_F1, reference, faithfulness)
 
 
 def test_exact_match_counts_prompts_and_takes_a_missing_prediction_as_wrong():
@@ -63,6 +68,12 @@ def test_the_skill_of_a_function_is_what_it_adds_to_the_best_constant():
         function_skill(1.0, 0.99)
 
 
+def test_the_skill_of_nodes_is_what_they_add_to_the_best_guess():
+    assert [node_skill(value, 0.5) for value in (0.0, 0.5, 0.75, 1.0)] == [0.0, 0.0, 0.5, 1.0]
+    with pytest.raises(ValueError, match="no finding can be told"):
+        node_skill(1.0, 0.99)
+
+
 def test_the_harmonic_mean_of_shares():
     assert harmonic_mean(1.0, 0.5) == pytest.approx(2 / 3)
     assert harmonic_mean(0.3, 0.3) == pytest.approx(0.3)
@@ -80,7 +91,7 @@ def test_a_partly_right_answer():
     score = scored([(0,)] * 8 + [(2,)] * 2, {"m0", "a0.h1", "m1"})
     assert score.metrics["exact_match"] == 0.7
     assert score.metrics["f1"] == pytest.approx(2 / 3)
-    assert score.metrics["combined"] == pytest.approx(harmonic_mean(0.4, 2 / 3))
+    assert score.metrics["combined"] == pytest.approx(harmonic_mean(0.4, (2 / 3 - CHANCE_F1) / (1 - CHANCE_F1)))
     assert score.skill == score.metrics["combined"]
     assert scored([(0,)] * 8 + [(2,)] * 2, {"m0", "a0.h1", "m1"}, reference=0.8).skill == pytest.approx(
         score.skill / 0.8
@@ -94,6 +105,7 @@ DEGENERATE = {
     "no valid prediction": ([None] * 10, TRUTH),
     "right function, no nodes": (LABELS, ()),
     "right function, wrong nodes": (LABELS, set(NODES) - TRUTH),
+    "right function, one right node among many": (LABELS, {"m0", "m1", "a0.h0", "a0.h2"}),
     "nothing": (None, ()),
 }
 
@@ -101,6 +113,24 @@ DEGENERATE = {
 @pytest.mark.parametrize("kind", DEGENERATE)
 def test_half_an_answer_has_no_skill(kind):
     assert scored(*DEGENERATE[kind]).skill == 0.0
+
+
+def test_the_right_function_does_not_carry_a_guess_of_nodes():
+    everything = frozenset(NODES)
+    result = FunctionResult(tuple(LABELS))
+    chance = f1(everything, frozenset(TRUTH))
+    assert combined_score(result, LABELS, everything, TRUTH, chance) == 0.0
+    assert combined_score(result, LABELS, everything, TRUTH, 0.0) == pytest.approx(harmonic_mean(1.0, chance))
+    assert combined_score(result, LABELS, TRUTH, TRUTH, chance) == 1.0
+
+
+def test_what_nodes_do_to_the_behaviour_joins_the_metrics_only():
+    clean = Behaviour(1.0, 5.0)
+    measured = Faithfulness(0.25, 0.75, 0.3, clean, clean, clean, clean)
+    score = scored(LABELS, {"m0", "a0.h1"}, faithfulness=measured)
+    assert (score.metrics["faithfulness"], score.metrics["minimality"]) == (0.25, 0.75)
+    assert set(score.metrics) == {*BEHAVIOUR_METRICS, *CIRCUIT_METRICS}
+    assert score.skill == scored(LABELS, {"m0", "a0.h1"}).skill
 
 
 def test_random_labels_with_the_right_nodes_have_next_to_no_skill():
@@ -112,4 +142,4 @@ def test_random_labels_with_the_right_nodes_have_next_to_no_skill():
 
 def test_a_function_with_a_problem_is_flagged():
     result = FunctionResult(None, "The submitted function took too long.", "timeout")
-    assert score_behaviour(result, LABELS, TRUTH, TRUTH, 1.0).flags == ("function_timeout",)
+    assert score_behaviour(result, LABELS, TRUTH, TRUTH, CHANCE_F1, 1.0).flags == ("function_timeout",)

@@ -1,21 +1,31 @@
 """Scores for answers that say what a model computes (a function) and where (a set of nodes).
 
-Primary is ``combined``, the harmonic mean of the function's skill and the nodes' F1: half an answer is worth nothing,
-because either half can be had without the other (the function from the model's outputs alone, the nodes from a scan
-alone). The function's skill is its exact match above that of the best constant prediction.
+Primary is ``combined``, the harmonic mean of the function's skill and the nodes' skill: half an answer is worth
+nothing, because either half can be had without the other (the function from the model's outputs alone, the nodes from a
+scan alone). Each is what the answer adds to the best one that ignores the model, as a share of what can be added::
+
+    combined = 2 F N / (F + N),    F = max(0, (exact match - c) / (1 - c)),    N = max(0, (F1 - b) / (1 - b))
+
+with c the exact match of the best constant prediction and b the expected F1 of the best fixed node set. Without b the
+right function would carry the answer "all nodes" to a ``combined`` of 0.4 and more.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
 from scribe_suite.scoring.sets import set_metrics
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels
 from scribe_suite.tasks.task import Score
 
+if TYPE_CHECKING:  # sets of names need no torch
+    from scribe_suite.scoring.faithfulness import Faithfulness
+
 BEHAVIOUR_METRICS = ("combined", "exact_match", "f1", "iou", "precision", "recall")
+"""Of `score_behaviour` when faithfulness is not measured."""
 
 
 def exact_match(predictions: Sequence[Labels | None] | None, labels: Sequence[Labels]) -> float:
@@ -55,9 +65,32 @@ def function_skill(exact: float, chance: float) -> float:
     return max(0.0, (exact - chance) / (1.0 - chance))
 
 
+def node_skill(f1: float, chance: float) -> float:
+    """F1 above chance, as a share of what can be had: 0 for the best fixed node set, 1 for the right nodes.
+
+    Raises:
+        ValueError: When a fixed node set is nearly always right.
+    """
+    if 1.0 - chance < SMALLEST_RANGE:
+        raise ValueError(f"a fixed set of nodes has F1 {chance:.3f}; no finding can be told from it")
+    return max(0.0, (f1 - chance) / (1.0 - chance))
+
+
 def harmonic_mean(first: float, second: float) -> float:
     """The harmonic mean of two shares; 0 when one of them is."""
     return 2.0 * first * second / (first + second) if first > 0.0 and second > 0.0 else 0.0
+
+
+def combined_score(
+    result: FunctionResult,
+    labels: Sequence[Labels],
+    submitted: Collection[str],
+    truth: Collection[str],
+    chance_f1: float,
+) -> float:
+    """The primary metric alone; see the module and `score_behaviour`."""
+    function = function_skill(exact_match(result.predictions, labels), constant_exact_match(labels))
+    return harmonic_mean(function, node_skill(set_metrics(submitted, truth)["f1"], chance_f1))
 
 
 def score_behaviour(
@@ -65,7 +98,9 @@ def score_behaviour(
     labels: Sequence[Labels],
     submitted: Collection[str],
     truth: Collection[str],
+    chance_f1: float,
     reference_combined: float,
+    faithfulness: Faithfulness | None = None,
 ) -> Score:
     """Score a function and a set of heads and MLPs.
 
@@ -74,18 +109,22 @@ def score_behaviour(
         labels: What the model computes there, per prompt.
         submitted: Component names of the answer.
         truth: The certified circuit.
+        chance_f1: Expected F1 of the best node set that ignores the model (`normalise.expected_score`).
         reference_combined: ``combined`` of the reference solution on this instance.
+        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
 
     Returns:
         A score with `BEHAVIOUR_METRICS`. Its chance is 0: whoever ignores the model can't do better than a constant,
         whatever nodes go with it. A function that had a problem is flagged ``function_<fault>``.
     """
-    sets = set_metrics(submitted, truth)
+    combined = combined_score(result, labels, submitted, truth, chance_f1)
     exact = exact_match(result.predictions, labels)
-    combined = harmonic_mean(function_skill(exact, constant_exact_match(labels)), sets["f1"])
-    metrics = {"combined": combined, "exact_match": exact, **sets}
+    found = {"combined": combined, "exact_match": exact, **set_metrics(submitted, truth)}
+    metrics = {name: found[name] for name in BEHAVIOUR_METRICS}
+    if faithfulness is not None:
+        metrics |= {"faithfulness": faithfulness.faithfulness, "minimality": faithfulness.minimality}
     return Score(
-        metrics={name: metrics[name] for name in BEHAVIOUR_METRICS},
+        metrics=metrics,
         primary="combined",
         skill=normalised_skill(combined, 0.0, reference_combined),
         chance=0.0,
