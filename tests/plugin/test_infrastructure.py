@@ -44,6 +44,18 @@ def test_an_exception_in_a_scorer_is_infrastructure(suite):
     run.result.assert_outcomes(errors=1)
 
 
+def test_a_scorer_that_knows_what_is_missing_keeps_its_cause(suite):
+    suite.add_task(
+        "toy",
+        before_score="import scribe_suite.errors as e; raise e.InfrastructureError('sandbox', 'gone')",
+    )
+    run = suite.run("--provider", "oracle")
+    (record,) = run.ledger.attempts
+    assert record.outcome == "infrastructure:sandbox"
+    assert record.reason == "gone"
+    run.result.assert_outcomes(errors=1)
+
+
 def test_a_base_model_that_can_not_be_trusted_is_infrastructure(suite):
     suite.add_task(
         "toy",

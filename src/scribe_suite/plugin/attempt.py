@@ -265,6 +265,8 @@ def _score(state: AttemptState, instance: TaskInstance, answer: Answer) -> Score
         if set(score.metrics) != set(state.task.metrics):
             raise ValueError(f"it gave {sorted(score.metrics)}, the task declares {sorted(state.task.metrics)}")
         return score
+    except InfrastructureError:  # it knows its cause
+        raise
     except Exception as error:
         raise InfrastructureError(
             "scoring_exception", f"The scorer of {state.task.id} raised {type(error).__name__}: {error}"
