@@ -62,7 +62,7 @@ class SuppressedRecall(RecallPrompts):
 
 
 class Suppressor(PlantedCircuitTask):
-    """``circuits/suppressor``; seeds go through placements, the mover before, between or after the suppressors."""
+    """``circuits/suppressor``; seeds go through the twenty placements of two suppressors and a mover."""
 
     family = "circuits"
     name = "suppressor"
@@ -73,19 +73,19 @@ class Suppressor(PlantedCircuitTask):
         """The causal model and its place in the base model of `seed`."""
         causal = SuppressedRecall()
         shape = recall_shape(causal)
-        every = placements(shape.n_layers, 3)
-        layers = list(every[seed * 3 % len(every)])
-        mover = layers.pop(seed % 3)
+        # the mover not before the suppressors: what it writes would drown what the later reads of the earlier one
+        every = [(*pair, mover) for pair in placements(shape.n_layers, 2) for mover in range(pair[1], shape.n_layers)]
+        first, second, mover = every[seed * 7 % len(every)]
         return CircuitPlan(
             causal=causal,
             correspondence={
-                "mover": (f"a{mover}.h0",),
-                "first": (f"a{layers[0]}.h0",),
-                "second": (f"a{layers[1]}.h0",),
+                "mover": (f"a{mover}.h1",),
+                "first": (f"a{first}.h0",),
+                "second": (f"a{second}.h0",),
             },
             shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=2400, hardening_steps=200),
+            width=56,
+            recipe=SiitRecipe(steps=2000, hardening_steps=200),
             decoys=DecoyRecipe(crosstalk=0.02),
         )
 

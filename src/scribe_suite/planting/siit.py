@@ -48,7 +48,8 @@ class SiitRecipe:
         interchange_weight: Of the loss under interchange interventions.
         strict_weight: Of the loss with patched bystanders, and with one of several redundant nodes ablated.
         match_weight: Of the KL divergence between a strict copy's output and the unpatched one's.
-        several_variables: Share of examples where a random subset of variables is interchanged instead of one.
+        several_variables: Share of examples where a random subset of variables is interchanged instead of one (or of
+            one redundant set).
         all_bystanders: Share of strict examples where every bystander is patched.
         one_bystander: Share where exactly one is; the rest patch a random subset.
         zero_ablation: Share of strict examples patched with zeros.
@@ -172,6 +173,8 @@ class _Losses:
         self._bystanders, self._recipe, self._generator = bystanders, recipe, generator
         self._variable_masks = torch.stack([shape.mask(correspondence[name]) for name in causal.variables])
         self._redundant = shape.mask(node for group in causal.joint for name in group for node in correspondence[name])
+        groups = [*((name,) for name in causal.variables), *causal.joint]
+        self._units = torch.tensor([[name in group for name in causal.variables] for group in groups])
         self._labelled = list(causal.labelled)
 
     def __call__(self, network: PatchableTransformer) -> Float[Tensor, ""]:
@@ -202,7 +205,7 @@ class _Losses:
 
     def _choose_variables(self) -> Bool[Tensor, "batch variable"]:
         batch, n_variables = self._recipe.batch, len(self.causal.variables)
-        one = functional.one_hot(torch.randint(n_variables, (batch,), generator=self._generator), n_variables).bool()
+        one = self._units[torch.randint(len(self._units), (batch,), generator=self._generator)]
         several = self._uniform(batch, n_variables) < 0.5
         return torch.where(self._uniform(batch, 1) < self._recipe.several_variables, several, one)
 
