@@ -10,7 +10,7 @@
 # %%
 from itertools import combinations
 
-PAIRWISE = 100
+PAIRWISE = 50
 LARGE = 0.1 * logit_difference(clean).mean().item()
 before = logit_difference(clean)[:PAIRWISE]
 

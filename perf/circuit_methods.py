@@ -1,0 +1,280 @@
+"""What well-known methods find in the planted circuits, and that one scan of patching is not enough everywhere.
+
+    python perf/circuit_methods.py                                    # all circuit tasks, ten fresh instances each
+    python perf/circuit_methods.py --tasks circuits/ioi --instances 3 # one of them
+    python perf/circuit_methods.py --instances 20 --reference --write # and into docs/methods.md
+
+Methods are run as agents would run them: in the set-up cell's names, by the shared cells of the reference solutions
+(``ground_truth/solutions/circuits/_*.py``). One thread, one process, some ten seconds per instance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import matplotlib as mpl
+import torch
+from matplotlib import pyplot as plt
+from rich.progress import track
+from safetensors.torch import load
+
+from scribe_suite.paths import suite_root
+from scribe_suite.planting.frozen import frozen_folder, list_frozen
+from scribe_suite.planting.hooked import ModelWeights
+from scribe_suite.planting.patchable import PatchableTransformer
+from scribe_suite.planting.reference import reference_answer
+from scribe_suite.scoring.degenerate import DEGENERATE, NodeStatistic, auroc, glance, node_statistics
+from scribe_suite.scoring.sets import set_metrics
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.solutions import parse_percent
+from scribe_suite.tasks.task import Task, TaskInstance
+
+FIRST_SEED = 7000
+DOCUMENT = "docs/methods.md"
+BEGIN, END = "<!-- tables: written by perf/circuit_methods.py -->", "<!-- end of tables -->"
+COLUMNS = ("IoU", "precision", "recall", "AUROC")
+HEADROOM = ("circuits/backup_heads", "circuits/suppressor", "circuits/two_behaviours")
+
+_CELLS = ("_patching.py", "_attribution.py", "_sweep.py")
+
+Names = dict[str, Any]
+"""What a kernel holds after the cells have run."""
+
+
+def run_cells(instance: TaskInstance, cells: Sequence[str] = _CELLS) -> Names:
+    """Run the set-up cell and then shared cells of the reference solutions, in this process.
+
+    Args:
+        instance: Only its public material is used.
+        cells: File names in ``ground_truth/solutions/circuits``.
+    """
+    folder = suite_root() / "ground_truth" / "solutions" / "circuits"
+    parsed = [cell for name in cells for cell in parse_percent((folder / name).read_text())]
+    sources = [cell.source for cell in parsed if cell.kind == "code"]
+    names: Names = {}
+    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), contextlib.redirect_stdout(io.StringIO()):
+        for name, content in instance.public.files.items():
+            Path(name).write_bytes(content)
+        for source in (instance.public.setup_code, *sources):
+            exec(source, names)
+    plt.close("all")
+    return names
+
+
+def method_scores(instance: TaskInstance, names: Names) -> dict[str, NodeStatistic]:
+    """A number per node from every method, by whose size nodes can be ranked."""
+    sizes = node_statistics(_network(instance), names["prompts"])
+    signed = {
+        "activation patching": names["patching"],
+        "attribution patching": names["attribution"],
+        "EAP-IG": names["eap_ig"],
+    }
+    return {
+        **{name: {node: abs(value) for node, value in score.items()} for name, score in signed.items()},
+        "weight norm": sizes["weight_norm"],
+        "output norm": sizes["output_norm"],
+    }
+
+
+def measured(instance: TaskInstance, names: Names) -> dict[str, dict[str, float]]:
+    """IoU, precision, recall of the best k nodes that recover 95 % of accuracy, and AUROC, for every method."""
+    key = key_of(instance)
+    table = {}
+    for method, score in method_scores(instance, names).items():
+        _, kept = names["sweep"](score)
+        found = set_metrics(kept, key)
+        table[method] = {
+            "IoU": found["iou"],
+            "precision": found["precision"],
+            "recall": found["recall"],
+            "AUROC": auroc(score, key),
+        }
+    return table
+
+
+def key_of(instance: TaskInstance) -> frozenset[str]:
+    """The certified nodes, roles left out."""
+    oracle = instance.task.oracle_answer(instance)
+    return frozenset(oracle["roles"] if "roles" in oracle else oracle["components"])
+
+
+def widest_gap(score: NodeStatistic) -> list[str]:
+    """The nodes above the widest gap between neighbours in the ranking."""
+    ranked = sorted(score, key=lambda node: -score[node])
+    gaps = [score[above] - score[below] for above, below in pairwise(ranked)]
+    return ranked[: gaps.index(max(gaps)) + 1]
+
+
+def swept(score: NodeStatistic, names: Names) -> list[str]:
+    """The best k nodes that recover 95 % of accuracy, without those that are not needed."""
+    _, kept = names["sweep"](score)
+    needed: list[str] = names["pruned"](kept, score)
+    return needed
+
+
+ONE_SCANS: Mapping[str, Callable[[Names], list[str]]] = {
+    "logit difference, widest gap": lambda names: widest_gap(_sizes(names["patching"])),
+    "logit difference, sweep": lambda names: swept(_sizes(names["patching"]), names),
+    "accuracy, widest gap": lambda names: widest_gap(_sizes(names["accuracy_lost"])),
+    "accuracy, sweep": lambda names: swept(_sizes(names["accuracy_lost"]), names),
+}
+"""Resample patching of single nodes on the pairs as they are given, and a threshold."""
+
+
+def one_scan(instance: TaskInstance, names: Names) -> dict[str, float]:
+    """The skill of every answer in `ONE_SCANS`; roles have the sign of the single node's effect."""
+    effects = names["patching"]
+    return {label: _skill(instance, _content(instance, scan(names), effects)) for label, scan in ONE_SCANS.items()}
+
+
+def cheap_answers(instance: TaskInstance, names: Names) -> dict[str, float]:
+    """The skill of every answer that needs no interpretability (`scribe_suite.scoring.degenerate`)."""
+    seen = glance(_network(instance), names["prompts"], len(key_of(instance)), random.Random(instance.seed))
+    supporting = dict.fromkeys(seen.nodes, 1.0)
+    return {
+        label: _skill(instance, _content(instance, sorted(answer(seen)), supporting))
+        for label, answer in DEGENERATE.items()
+    }
+
+
+def _network(instance: TaskInstance) -> PatchableTransformer:
+    files = instance.public.files
+    weights = ModelWeights(json.loads(files["config.json"]), load(files["model.safetensors"]))
+    return PatchableTransformer.from_weights(weights)
+
+
+def _sizes(score: NodeStatistic) -> dict[str, float]:
+    return {node: abs(value) for node, value in score.items()}
+
+
+def _content(instance: TaskInstance, nodes: Sequence[str], effects: NodeStatistic) -> dict[str, Any]:
+    if "roles" not in instance.answer_schema.model.model_fields:
+        return {"components": sorted(nodes)}
+    return {"roles": {node: "supports" if effects[node] > 0 else "suppresses" for node in sorted(nodes)}}
+
+
+def _skill(instance: TaskInstance, content: dict[str, Any]) -> float:
+    answer = {"confidence": 0.5, "nothing_found": not any(content.values()), "summary": "Cheap.", **content}
+    return instance.task.score(instance, instance.answer_schema.parse(json.dumps(answer))).skill
+
+
+@dataclass
+class Measured:
+    """What was measured on the instances of one task.
+
+    Attributes:
+        methods: Method -> column -> mean.
+        scans: Answer -> mean skill; empty for tasks without headroom.
+        cheap: Answer -> mean skill.
+    """
+
+    methods: dict[str, dict[str, float]]
+    scans: dict[str, float]
+    cheap: dict[str, float]
+
+
+def measure_task(task: Task, instances: int, *, with_reference: bool) -> Measured:
+    """Everything, over fresh instances from `FIRST_SEED` on."""
+    methods, scans, cheap = [], [], []
+    for seed in track(range(FIRST_SEED, FIRST_SEED + instances), task.id, disable=not sys.stderr.isatty()):
+        instance = task.instance(seed)
+        names = run_cells(instance)
+        methods.append(measured(instance, names))
+        cheap.append(cheap_answers(instance, names))
+        if task.id in HEADROOM:
+            scans.append(one_scan(instance, names))
+            if with_reference:
+                score = task.score(instance, reference_answer(suite_root(), instance))
+                scans[-1]["the reference solution"] = score.skill
+    return Measured(
+        {method: _means([table[method] for table in methods]) for method in methods[0]},
+        _means(scans),
+        _means(cheap),
+    )
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: mean(row[name] for row in rows) for name in rows[0]} if rows else {}
+
+
+def methods_markdown(tables: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """A row per task and method."""
+    lines = [f"| task | method | {' | '.join(COLUMNS)} |", "|---|---|" + "--:|" * len(COLUMNS)]
+    for task_id, table in tables.items():
+        for method, values in table.items():
+            cells = " | ".join(f"{values[column]:.2f}" for column in COLUMNS)
+            lines.append(f"| `{task_id.split('/')[1]}` | {method} | {cells} |")
+    return "\n".join(lines)
+
+
+def skills_markdown(skills: Mapping[str, Mapping[str, float]]) -> str:
+    """A row per answer, a column per task."""
+    labels = list(next(iter(skills.values())))
+    titles = " | ".join(f"`{task_id.split('/')[1]}`" for task_id in skills)
+    lines = [f"| skill | {titles} |"]
+    lines.append("|---|" + "--:|" * len(skills))
+    lines += [f"| {label} | {' | '.join(f'{skill[label]:.2f}' for skill in skills.values())} |" for label in labels]
+    return "\n".join(lines)
+
+
+def replaced(document: str, tables: str) -> str:
+    """The document with what stands between the markers replaced.
+
+    Raises:
+        ValueError: When it does not hold both markers once.
+    """
+    if document.count(BEGIN) != 1 or document.count(END) != 1:
+        raise ValueError(f"the document must hold {BEGIN!r} and {END!r} once")
+    before, rest = document.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END)[1]}"
+
+
+def measurable_tasks() -> list[Task]:
+    """Circuit tasks that have base models and give counterfactual pairs."""
+    every = [task for task in default_registry().of_family("circuits") if list_frozen(frozen_folder(task))]
+    return [task for task in every if getattr(task, "public_pairs", False)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks; all that can be measured")
+    parser.add_argument("--instances", type=int, default=10, help="fresh instances per task (default: 10)")
+    parser.add_argument("--reference", action="store_true", help="also the skill of the reference solutions")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    mpl.use("Agg")
+    registry = default_registry()
+    tasks = [registry[name] for name in options.tasks] if options.tasks else measurable_tasks()
+    results = {task.id: measure_task(task, options.instances, with_reference=options.reference) for task in tasks}
+    scans = {task_id: result.scans for task_id, result in results.items() if result.scans}
+    parts = [
+        f"Means over {options.instances} fresh instances (seeds from {FIRST_SEED}).",
+        methods_markdown({task_id: result.methods for task_id, result in results.items()}),
+        "## One scan",
+        skills_markdown(scans) if scans else "No task with headroom was measured.",
+        "## Cheap answers",
+        skills_markdown({task_id: result.cheap for task_id, result in results.items()}),
+    ]
+    text = "\n\n".join(parts)
+    print(text)
+    if options.write:
+        path = suite_root() / DOCUMENT
+        path.write_text(replaced(path.read_text(), text))
+
+
+if __name__ == "__main__":
+    main()
