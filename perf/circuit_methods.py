@@ -46,28 +46,26 @@ DOCUMENT = "docs/methods.md"
 BEGIN, END = "<!-- tables: written by perf/circuit_methods.py -->", "<!-- end of tables -->"
 COLUMNS = ("IoU", "precision", "recall", "AUROC")
 HEADROOM = ("circuits/backup_heads", "circuits/suppressor", "circuits/two_behaviours")
-
-_CELLS = ("_patching.py", "_attribution.py", "_sweep.py")
+METHOD_CELLS = ("_patching.py", "_attribution.py", "_sweep.py")
 
 Names = dict[str, Any]
 """What a kernel holds after the cells have run."""
 
 
-def run_cells(instance: TaskInstance, cells: Sequence[str] = _CELLS) -> Names:
-    """Run the set-up cell and then shared cells of the reference solutions, in this process.
-
-    Args:
-        instance: Only its public material is used.
-        cells: File names in ``ground_truth/solutions/circuits``.
-    """
+def shared_cells(files: Sequence[str]) -> list[str]:
+    """The code cells of files in ``ground_truth/solutions/circuits``."""
     folder = suite_root() / "ground_truth" / "solutions" / "circuits"
-    parsed = [cell for name in cells for cell in parse_percent((folder / name).read_text())]
-    sources = [cell.source for cell in parsed if cell.kind == "code"]
+    parsed = [cell for name in files for cell in parse_percent((folder / name).read_text())]
+    return [cell.source for cell in parsed if cell.kind == "code"]
+
+
+def run_cells(instance: TaskInstance) -> Names:
+    """Run the set-up cell of an instance, of which only the public material is used, and the shared cells."""
     names: Names = {}
     with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), contextlib.redirect_stdout(io.StringIO()):
         for name, content in instance.public.files.items():
             Path(name).write_bytes(content)
-        for source in (instance.public.setup_code, *sources):
+        for source in (instance.public.setup_code, *shared_cells(METHOD_CELLS)):
             exec(source, names)
     plt.close("all")
     return names
