@@ -1,0 +1,136 @@
+"""What does it compute? A model, prompts without labels, and no other word about what the model is for.
+
+The answer is a function that predicts the model's labels on unseen prompts, and the nodes that compute them. Base
+models run programs of several kinds (`_programs`), so that the task's text does not give the function away. What is
+right is what the model says, not what it was trained for.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
+from ground_truth.circuits._programs import placement_of, program_of
+from scribe_suite.planting.circuits import CircuitPlan
+from scribe_suite.planting.decoys import DecoyRecipe
+from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
+from scribe_suite.planting.siit import SiitRecipe
+from scribe_suite.scoring.behaviour import BEHAVIOUR_METRICS, combined_score, score_behaviour
+from scribe_suite.scoring.submitted_function import FunctionResult, Labels, require_sandbox, run_submitted_function
+from scribe_suite.tasks.answers import Answer, AnswerSchema, BehaviourAnswer
+from scribe_suite.tasks.task import Score, TaskInstance
+
+_CONSTANT = "def predict(prompts):\n    return [{label} for _ in prompts]\n"
+
+
+class UnknownBehaviour(PlantedCircuitTask):
+    """``circuits/unknown_behaviour``; seeds take turns between the kinds of program."""
+
+    family = "circuits"
+    name = "unknown_behaviour"
+    summary = "Find out what a small transformer computes, write it as a function, and name the components."
+    metrics = (*BEHAVIOUR_METRICS, "faithfulness", "minimality")
+    public_pairs = False
+
+    def plan(self, seed: int) -> CircuitPlan:
+        """The causal model and its place in the base model of `seed`."""
+        program = program_of(seed)
+        shape = TransformerShape(
+            n_layers=5,
+            n_heads=4,
+            d_model=96,
+            d_head=16,
+            d_mlp=96,
+            n_ctx=program.n_ctx,
+            d_vocab=program.d_vocab,
+            d_vocab_out=program.n_labels,
+            act_fn="relu",
+            normalization=None,
+        )
+        return CircuitPlan(
+            causal=program,
+            correspondence=placement_of(program, shape.n_layers, seed),
+            shape=shape,
+            width=48,
+            recipe=SiitRecipe(steps=program.steps_of_training, hardening_steps=200),
+            # no leak: labels hardly depend on any one word, so what a decoy adds to the right one is nearly all noise
+            decoys=DecoyRecipe(crosstalk=0.02, leak=0.0),
+        )
+
+    def instance(self, seed: int) -> TaskInstance:
+        """See `PlantedCircuitTask.instance`.
+
+        Raises:
+            InfrastructureError: With cause ``sandbox`` where submitted functions can't be run.
+        """
+        require_sandbox()
+        return super().instance(seed)
+
+    def answer_schema(self, facts: Mapping[str, Any]) -> AnswerSchema:
+        """A function and a set of components."""
+        universe = facts["components"]
+        return AnswerSchema(
+            BehaviourAnswer,
+            facts,
+            example={
+                "code": _CONSTANT.format(label=0),
+                "components": [universe[1], universe[-1]],
+                "confidence": 0.7,
+                "nothing_found": False,
+                "summary": "What it computes, how I found that and the components, and what supports it.",
+            },
+        )
+
+    def score(self, instance: TaskInstance, answer: Answer) -> Score:
+        """Function and nodes together; see `scribe_suite.scoring.behaviour`."""
+        assert isinstance(answer, BehaviourAnswer)
+        secret = instance.hidden
+        return score_behaviour(
+            _result(secret, answer.code),
+            _labels(secret),
+            answer.components,
+            self.key(secret),
+            self.chance,
+            self.reference_score(instance),
+            secret.meter.measure(answer.components),
+        )
+
+    def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
+        """``combined`` before chance is known: F1 itself stands for the nodes' skill, as for a chance of 0.
+
+        The same number as `score` gives wherever the nodes are right.
+        """
+        assert isinstance(answer, BehaviourAnswer)
+        secret = instance.hidden
+        return combined_score(
+            _result(secret, answer.code), _labels(secret), answer.components, self.key(secret), chance_f1=0.0
+        )
+
+    def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
+        """The program that was planted, in the instance's names, and the certified circuit."""
+        base_seed = self._frozen[instance.base_model].record.seed
+        symmetry = self._symmetry(instance.hidden.weights.config, instance.seed)
+        code = program_of(base_seed).source(symmetry.token_map, symmetry.label_map)
+        return {**super().oracle_answer(instance), "code": code}
+
+    def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
+        """A random label whatever the prompt, and random components."""
+        code = _CONSTANT.format(label=rng.randrange(instance.public.facts["n_labels"]))
+        return {**super().random_answer(instance, rng), "code": code}
+
+
+def _result(secret: CircuitSecret, code: str) -> FunctionResult:
+    if not code:
+        return FunctionResult(None)
+    return run_submitted_function(code, secret.held_out.base.tolist())
+
+
+@torch.no_grad()
+def _labels(secret: CircuitSecret) -> list[Labels]:
+    """What the model says on the hidden prompts."""
+    logits, _ = PatchableTransformer.from_weights(secret.weights)(secret.held_out.base)
+    return [tuple(row) for row in logits[:, list(secret.causal.labelled)].argmax(-1).tolist()]
