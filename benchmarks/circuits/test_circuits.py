@@ -1,10 +1,9 @@
-"""The circuits family: one test per task, provider and trial."""
+"""The circuits family: one test per task, provider and trial; tasks differ in metrics, so no marker names them."""
 
 import pytest
 
 
 @pytest.mark.family("circuits")
-@pytest.mark.metrics("iou", "precision", "recall", "f1")
 def test_circuit(attempt, record_metrics):
     record_metrics(attempt.metrics)
     attempt.require_solved()

@@ -9,7 +9,7 @@ from torch import Tensor
 from scribe_suite.planting.causal import CausalModel, Groups
 from scribe_suite.planting.patchable import TransformerShape
 
-WORDS, FILLERS, SLOTS, LENGTH = 16, 6, (2, 4, 6), 9
+WORDS, FILLERS, SLOTS, LENGTH = 10, 6, (2, 4, 6), 9
 _START = WORDS + FILLERS
 _FIRST_ASKING = _START + 1
 

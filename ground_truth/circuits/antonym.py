@@ -110,7 +110,7 @@ class Antonym(PlantedCircuitTask):
             correspondence={"ant": (f"m{mlp}",), "out": (f"a{head}.h0",)},
             shape=shape,
             width=48,
-            recipe=SiitRecipe(steps=400, hardening_steps=200),
+            recipe=SiitRecipe(steps=400, hardening_steps=100),
             decoys=DecoyRecipe(crosstalk=0.05),
         )
 

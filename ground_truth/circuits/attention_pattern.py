@@ -85,6 +85,6 @@ class AttentionPattern(PlantedCircuitTask):
             correspondence={"mark": (f"a{previous}.h0",), "out": (f"a{mover}.h0",)},
             shape=shape,
             width=48,
-            recipe=SiitRecipe(steps=500, hardening_steps=200),
+            recipe=SiitRecipe(steps=400, hardening_steps=100),
             decoys=DecoyRecipe(crosstalk=0.05),
         )

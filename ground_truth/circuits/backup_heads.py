@@ -20,7 +20,7 @@ from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.decoys import DecoyRecipe
 from scribe_suite.planting.siit import SiitRecipe
 
-_LOGIT = 8.0
+_LOGIT = 2.0
 
 
 class BackedUpRecall(RecallPrompts):
@@ -69,7 +69,7 @@ class BackupHeads(PlantedCircuitTask):
             causal=causal,
             correspondence={"primary": (f"a{first}.h0",), "backup": (f"a{second}.h0",)},
             shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=1800, hardening_steps=200),
+            width=56,
+            recipe=SiitRecipe(steps=800, hardening_steps=150, learning_rate=4e-3),
             decoys=DecoyRecipe(crosstalk=0.02),
         )

@@ -23,7 +23,7 @@ from scribe_suite.planting.decoys import DecoyRecipe
 from scribe_suite.planting.patchable import TransformerShape
 from scribe_suite.planting.siit import SiitRecipe
 
-_FIRST, _SECOND, _REPEATED, _LENGTH = 2, 4, 9, 13
+_FIRST, _SECOND, _REPEATED, _LENGTH = 2, 4, 9, 14
 _CODE = 4
 """A name is a pair (name // 4, name % 4) where two movers share the work."""
 
@@ -88,8 +88,8 @@ class IndirectObject(CausalModel):
         both = names[torch.rand(n, len(names), generator=generator).argsort(1)[:, :2]]
         repeated = both[torch.arange(n), torch.randint(2, (n,), generator=generator)]
         columns = [drawn("<bos>"), drawn("openings"), both[:, 0], drawn("and"), both[:, 1], drawn("verbs")]
-        columns += [drawn("to-the"), drawn("places"), drawn("."), repeated, drawn("givings"), drawn("a")]
-        return torch.stack([*columns[:-1], drawn("objects"), drawn("to")], 1)
+        columns += [drawn("to-the"), drawn("places"), drawn("."), repeated]
+        return torch.stack([*columns, drawn("givings"), drawn("a"), drawn("objects"), drawn("to")], 1)
 
     def run(
         self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
@@ -131,7 +131,7 @@ class Ioi(PlantedCircuitTask):
             normalization=normalization,
         )
         every = placements(shape.n_layers, 3)
-        duplicate, inhibition, mover = every[(seed * 3 + seed // 3) % len(every)]
+        duplicate, inhibition, mover = every[seed * 7 % len(every)]
         correspondence = {"dup": (f"a{duplicate}.h0",), "sinh": (f"a{inhibition}.h0",)}
         movers = ("row", "column") if seed % 3 == 1 else ("out",)
         correspondence |= {name: (f"a{mover}.h{head}",) for head, name in enumerate(movers)}

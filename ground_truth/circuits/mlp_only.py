@@ -92,6 +92,6 @@ class MlpOnly(PlantedCircuitTask):
             correspondence={"u": (f"m{first}",), "out": (f"m{second}",)},
             shape=shape,
             width=40,
-            recipe=SiitRecipe(steps=600, hardening_steps=200),
+            recipe=SiitRecipe(steps=400, hardening_steps=100),
             decoys=DecoyRecipe(crosstalk=0.05),
         )

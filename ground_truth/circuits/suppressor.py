@@ -27,7 +27,7 @@ from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signe
 from scribe_suite.tasks.answers import Answer, AnswerSchema, RoleAnswer
 from scribe_suite.tasks.task import Score, TaskInstance
 
-_RAISED, _LOWERED = 10.0, 5.0
+_RAISED, _LOWERED = 4.0, 2.0
 _ROLES: Mapping[str, Role] = {"mover": "supports", "first": "suppresses", "second": "suppresses"}
 
 
@@ -85,7 +85,7 @@ class Suppressor(PlantedCircuitTask):
             },
             shape=shape,
             width=56,
-            recipe=SiitRecipe(steps=2000, hardening_steps=200),
+            recipe=SiitRecipe(steps=1000, hardening_steps=150, learning_rate=4e-3),
             decoys=DecoyRecipe(crosstalk=0.02),
         )
 

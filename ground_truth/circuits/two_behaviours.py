@@ -88,7 +88,7 @@ class TwoBehaviours(PlantedCircuitTask):
             correspondence={**correspondence, "entry": (f"m{rng.randrange(shape.n_layers)}",)},
             shape=shape,
             width=48,
-            recipe=SiitRecipe(steps=1500, hardening_steps=200),
+            recipe=SiitRecipe(steps=1000, hardening_steps=150),
             decoys=DecoyRecipe(crosstalk=0.02),
         )
 

@@ -31,10 +31,10 @@ def logit(result, words):
     return result.logits[:, 0].gather(1, words[:, None])[:, 0]
 
 
-def test_the_right_word_is_raised_by_ten_and_lowered_by_five():
+def test_the_right_word_is_raised_and_lowered_by_half_as_much():
     right, _, clean = run()
     assert torch.equal(clean.labels[:, 0], right)
-    assert (logit(clean, right) == 5.0).all()
+    assert (logit(clean, right) == 2.0).all()
 
 
 @pytest.mark.parametrize("variable", ["first", "second"])
@@ -46,8 +46,8 @@ def test_one_suppressor_more_or_less_changes_no_logit(variable):
 
 def test_both_suppressors_from_elsewhere_set_the_right_word_free():
     right, other, patched = run("first", "second")
-    assert (logit(patched, right) == 10.0).all()
-    assert (logit(patched, other) == -5.0).all()
+    assert (logit(patched, right) == 4.0).all()
+    assert (logit(patched, other) == -2.0).all()
     assert torch.equal(patched.labels[:, 0], right)
 
 

@@ -22,7 +22,7 @@ STRICT_BAR = 0.98
 EFFECT_BAR = 0.3
 """A circuit node whose resampling changes less of the output than this is not worth calling part of the circuit: the
 accuracy lost or, where logits are prescribed, the change of the right label's logit (`PatchedModel.effect`)."""
-LOGIT_BAR = 0.6
+LOGIT_BAR = 0.3
 """Mean distance of centred logits from those that a causal model prescribes, where it does; their unit is nats."""
 
 
