@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -135,14 +136,14 @@ class Ioi(PlantedCircuitTask):
         correspondence = {"dup": (f"a{duplicate}.h0",), "sinh": (f"a{inhibition}.h0",)}
         movers = ("row", "column") if seed % 3 == 1 else ("out",)
         correspondence |= {name: (f"a{mover}.h{head}",) for head, name in enumerate(movers)}
-        hardened = normalization is not None
+        recipe = SiitRecipe(steps=2000, hardening_steps=150)
+        decoys = DecoyRecipe(crosstalk=0.05)
+        if normalization is not None:
+            # zero ablation of a loud decoy changes what LayerNorm divides by: that is what there is to get used to
+            recipe = replace(recipe, hardening_steps=900, zero_ablation=0.35)
+            decoys = DecoyRecipe(jitter=0.2, crosstalk=0.01, leak=0.005)
         return CircuitPlan(
-            causal=causal,
-            correspondence=correspondence,
-            shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=2400 if len(movers) == 2 else 2000, hardening_steps=800 if hardened else 300),
-            decoys=DecoyRecipe(crosstalk=0.02 if hardened else 0.05),
+            causal=causal, correspondence=correspondence, shape=shape, width=48, recipe=recipe, decoys=decoys
         )
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:
