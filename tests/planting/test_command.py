@@ -91,3 +91,8 @@ def test_a_failed_certificate_is_reported_and_not_written_and_the_others_are(fol
 def test_a_seed_that_is_not_there_is_named(folder):
     with pytest.raises(FrozenModelError, match=r"seed7\.json can't be read"):
         load_frozen(folder / "seed7.json", Small())
+
+
+def test_without_a_terminal_progress_is_lines(folder, capsys):
+    command.plant(Small(), [3], keep_valid=True)
+    assert "circuits/small seed 3 50% training" in capsys.readouterr().out

@@ -37,7 +37,7 @@ def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
                 progress.update(bar, completed=1.0, state="is frozen already")
                 continue
             try:
-                task.plant(seed, _reporter(progress, bar))
+                task.plant(seed, _reporter(progress, bar, console))
             except FrozenModelError as error:
                 failed.append(seed)
                 progress.update(bar, state="not certified")
@@ -50,8 +50,19 @@ def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
     return 0
 
 
-def _reporter(progress: Progress, bar: TaskID) -> ProgressCallback:
-    return lambda done, state: progress.update(bar, completed=done, state=state)
+def _reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:
+    """Moves the bar; where there is none, as in a log file, it prints a line for every tenth of the work instead."""
+    printed = -1
+
+    def report(done: float, state: str) -> None:
+        nonlocal printed
+        progress.update(bar, completed=done, state=state)
+        tenth = int(10 * done)
+        if not console.is_terminal and tenth != printed:
+            printed = tenth
+            console.print(f"{progress.tasks[bar].description} {done:.0%} {state}", markup=False, highlight=False)
+
+    return report
 
 
 def _is_valid(task: Task, seed: int) -> bool:
