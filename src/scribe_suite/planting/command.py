@@ -60,7 +60,9 @@ def _reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCall
         tenth = int(10 * done)
         if not console.is_terminal and tenth != printed:
             printed = tenth
-            console.print(f"{progress.tasks[bar].description} {done:.0%} {state}", markup=False, highlight=False)
+            console.print(
+                f"{progress.tasks[bar].description} {done:.0%} {state}", markup=False, highlight=False, soft_wrap=True
+            )
 
     return report
 
