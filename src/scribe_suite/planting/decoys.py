@@ -25,6 +25,9 @@ from scribe_suite.planting.patchable import PatchableTransformer
 
 _T = TypeVar("_T")
 
+_VARIATION = 0.3
+"""How far a lookalike's weights are from the ancestor it shares with a circuit head, relative to their size."""
+
 
 @dataclass(frozen=True)
 class DecoyRecipe:
@@ -34,8 +37,8 @@ class DecoyRecipe:
         jitter: Standard deviation of the logarithm of a decoy's size relative to the circuit node it is modelled on.
         crosstalk: Size of the weights by which circuit and unembedding read the decoys' dimensions, relative to those
             by which they read their own; there while the circuit is hardened.
-        lookalikes: Share of decoy heads that attend like a head of the circuit: they get its query and key weights,
-            where a layer that is not earlier has what these read.
+        lookalikes: Share of decoy heads that attend like a head of the circuit: their query and key weights are
+            variations of its own, in layers where what these read is there.
         leak: Standard deviation of what each decoy adds to the right label's logit, relative to that logit; added when
             training is over (`planting.leak`).
     """
@@ -94,6 +97,7 @@ class _Builder:
         self._network, self._circuit, self._width = network, circuit, width
         self._tokens, self._recipe, self._generator = tokens, recipe, generator
         self._extra = network.shape.d_model - width
+        self._ancestors: dict[tuple[str, int, int], Tensor] = {}
         self._divided = self._deviations()
 
     def build(self) -> None:
@@ -177,7 +181,17 @@ class _Builder:
             return
         from_layer, from_head = self._pick(models)
         for name in ("W_Q", "W_K", "b_Q", "b_K"):
-            getattr(self._network, name)[layer, head] = getattr(self._network, name)[from_layer, from_head]
+            ancestor = self._ancestor(name, from_layer, from_head)
+            noise = self._normal(*ancestor.shape) * _VARIATION * _rms(ancestor)
+            getattr(self._network, name)[layer, head] = ancestor + noise
+
+    def _ancestor(self, name: str, layer: int, head: int) -> Tensor:
+        """Circuit head and lookalikes are all variations of it: exact copies would point to their original."""
+        if (name, layer, head) not in self._ancestors:
+            original = getattr(self._network, name)[layer, head]
+            noise = self._normal(*original.shape) * _VARIATION * _rms(original)
+            self._ancestors[name, layer, head] = original + noise
+        return self._ancestors[name, layer, head]
 
     def _draw_mlp(self, layer: int) -> None:
         network, shape = self._network, self._network.shape
