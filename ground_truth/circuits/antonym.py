@@ -111,7 +111,7 @@ class Antonym(PlantedCircuitTask):
             shape=shape,
             width=48,
             recipe=SiitRecipe(steps=400, hardening_steps=100),
-            decoys=DecoyRecipe(crosstalk=0.05),
+            decoys=DecoyRecipe(crosstalk=0.02),
         )
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:

@@ -86,5 +86,5 @@ class AttentionPattern(PlantedCircuitTask):
             shape=shape,
             width=48,
             recipe=SiitRecipe(steps=400, hardening_steps=100),
-            decoys=DecoyRecipe(crosstalk=0.05),
+            decoys=DecoyRecipe(crosstalk=0.02),
         )

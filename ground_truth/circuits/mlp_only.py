@@ -93,5 +93,5 @@ class MlpOnly(PlantedCircuitTask):
             shape=shape,
             width=40,
             recipe=SiitRecipe(steps=400, hardening_steps=100),
-            decoys=DecoyRecipe(crosstalk=0.05),
+            decoys=DecoyRecipe(crosstalk=0.02),
         )

@@ -19,6 +19,9 @@ from scribe_suite.planting.patchable import PatchableTransformer
 
 _PROMPTS = 1024
 _RIDGE = 1e-3
+_LARGEST_NOISE = 0.02
+"""Root mean square of the change of a logit, relative to the right label's: where decoys know so little of the answer
+that their effects would cost more noise than this, all effects are made smaller."""
 
 
 @torch.no_grad()
@@ -64,4 +67,6 @@ def add_leak(
     gram = torch.einsum("ndl,mdl->nm", forms, solved)
     gram += _RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
     effects = leak * right * torch.randn(len(forms), generator=generator)
-    network.W_U[width:] += torch.einsum("n,ndl->dl", torch.linalg.solve(gram, effects), solved)
+    change = torch.einsum("n,ndl->dl", torch.linalg.solve(gram, effects), solved)
+    noise = centred(stream @ change).pow(2).mean().sqrt().item()
+    network.W_U[width:] += change * min(1.0, _LARGEST_NOISE * right / noise)
