@@ -38,7 +38,7 @@ plt.show()
 for a, b in sorted(hidden, key=lambda two: -abs(hidden[two]))[:5]:
     print(f"{a} and {b}: together {together[a, b]:+.2f}, alone {alone[a]:+.2f} and {alone[b]:+.2f}")
 single = [node for node in nodes if abs(patching[node]) >= LARGE]
-stand_ins = [two for two, fall in hidden.items() if abs(fall) >= LARGE]
+stand_ins = [two for two in sorted(hidden, key=lambda two: -abs(hidden[two])) if abs(hidden[two]) >= LARGE]
 circuit = sorted({*single, *(node for two in stand_ins for node in two)})
 others = [node for node in nodes if node not in circuit]
 print(f"large (from {LARGE:.2f}) alone: {', '.join(single) or 'none'}")

@@ -14,7 +14,7 @@
 # ## Roles
 #
 # A component that shows alone has the sign of its own effect. One that shows only together with another has the sign
-# of what resampling it does while the other is resampled already.
+# of what resampling it does while the other, the one that hides most of it, is resampled already.
 
 # %%
 work = {node: patching[node] for node in single}
