@@ -60,7 +60,7 @@ class IndirectObject(CausalModel):
     labelled = (_LENGTH - 1,)
 
     def __init__(self, *, two_movers: bool) -> None:
-        self._two = two_movers
+        self.two_movers = two_movers
         movers = ("row", "column") if two_movers else ("out",)
         self.variables = ("dup", "sinh", *movers)
         self.edges = (
@@ -99,7 +99,7 @@ class IndirectObject(CausalModel):
         dup = intervened("dup", (tokens[:, _REPEATED] == tokens[:, _SECOND]).long(), interventions)
         sinh = intervened("sinh", dup, interventions)
         name = torch.where(sinh == 0, tokens[:, _SECOND], tokens[:, _FIRST])
-        if not self._two:
+        if not self.two_movers:
             out = intervened("out", name, interventions)
             return CausalRun({"dup": dup, "sinh": sinh, "out": out}, out[:, None])
         row = intervened("row", name // _CODE, interventions)
@@ -136,7 +136,7 @@ class Ioi(PlantedCircuitTask):
         correspondence = {"dup": (f"a{duplicate}.h0",), "sinh": (f"a{inhibition}.h0",)}
         movers = ("row", "column") if seed % 3 == 1 else ("out",)
         correspondence |= {name: (f"a{mover}.h{head}",) for head, name in enumerate(movers)}
-        recipe = SiitRecipe(steps=2000, hardening_steps=250)
+        recipe = SiitRecipe(steps=3000 if causal.two_movers else 2200, hardening_steps=250)
         decoys = DecoyRecipe(crosstalk=0.02, leak=0.003)
         if normalization is not None:
             # zero ablation of a loud decoy changes what LayerNorm divides by: that is what there is to get used to

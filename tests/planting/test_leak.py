@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 
+from scribe_suite.planting import leak as leak_module
 from scribe_suite.planting.compact import compact, place
 from scribe_suite.planting.decoys import DecoyRecipe, add_decoys
 from scribe_suite.planting.interchange import PatchedModel, centred, draw_pairs
@@ -61,13 +62,25 @@ def test_no_leak_changes_nothing(network):
     assert torch.equal(leaking(network, leak=0.0).W_U, network.W_U)
 
 
-def test_decoys_move_the_right_logit_by_as_much_as_they_are_told(network):
+def test_decoys_move_the_right_logit_by_as_much_as_they_are_told(network, monkeypatch):
+    monkeypatch.setattr(leak_module, "_LARGEST_NOISE", 1.0)
     if network.shape.normalization is not None:
         pytest.skip("through LayerNorm decoys move it anyway")
     assert zero_ablation_effects(network).abs().max() < 1e-5
     found = torch.cat([zero_ablation_effects(leaking(network, seed=seed)) for seed in range(6)])
     assert found.std().item() == pytest.approx(0.05, rel=0.5)
     assert found.min() < -0.01 < 0.01 < found.max()
+
+
+@torch.no_grad()
+def test_the_noise_is_limited_and_the_effects_with_it(network):
+    tokens = CAUSAL.sample(512, torch.Generator().manual_seed(3))
+    labels = CAUSAL.run(tokens).labels
+    clean = centred(network(tokens)[0])
+    right = clean.gather(-1, labels[..., None]).mean()
+    for leak in (0.05, 0.5):
+        noise = (centred(leaking(network, leak=leak)(tokens)[0]) - clean).pow(2).mean().sqrt()
+        assert 0.005 < noise / right < 0.03
 
 
 def test_the_behaviour_stays(network):
