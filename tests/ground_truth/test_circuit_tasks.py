@@ -31,7 +31,6 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.interchange import draw_pairs
 from scribe_suite.planting.patchable import PatchableTransformer
 from scribe_suite.planting.reference import reference_answer
-from scribe_suite.scoring.degenerate import auroc, node_statistics
 from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import f1
 from scribe_suite.tasks.prompts import render_prompt
@@ -44,7 +43,6 @@ TASKS: dict[str, Any] = {
 }
 LIMITS = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30}
 MODELS_WANTED = 6
-FRESH_FOR_NORMS = 60
 
 every_task = pytest.mark.parametrize("task_id", TASKS)
 
@@ -397,43 +395,8 @@ def test_the_reference_solution_solves_an_instance():
     assert_the_reference_solves(instance_of(next(iter(TASKS)), 0))
 
 
-@every_model(quick=0)
-def test_the_reference_solution_solves_every_base_model(task_id, model_name):
-    assert_the_reference_solves(first_instance(task_id, model_name))
-
-
-# --- decoys -----------------------------------------------------------------------------------------------------------
-
-
-def aurocs(weights: ModelWeights, prompts: torch.Tensor, circuit: frozenset[str]) -> dict[str, float]:
-    statistics = node_statistics(PatchableTransformer.from_weights(weights), prompts)
-    return {name: auroc(values, circuit) for name, values in statistics.items()}
-
-
-def mean_of(found: list[dict[str, float]], name: str) -> float:
-    return sum(row[name] for row in found) / len(found)
-
-
 @every_task
 @pytest.mark.slow
-def test_over_fresh_instances_no_size_finds_the_circuit(task_id):
-    found = []
-    for seed in range(FRESH_FOR_NORMS):
-        instance = TASKS[task_id].instance(seed)
-        prompts = load(instance.public.files["data.safetensors"])["prompts"]
-        found.append(aurocs(weights_of(instance), prompts, instance.hidden.circuit))
-    assert 0.35 <= mean_of(found, "weight_norm") <= 0.65
-    assert mean_of(found, "output_norm") <= 0.75
-    assert mean_of(found, "output_variance") <= 0.75
-
-
-@every_task
-@pytest.mark.slow
-def test_over_all_base_models_the_circuit_is_not_louder(task_id):
-    found = []
-    for model in models_of(task_id):
-        plan = TASKS[task_id].plan(model.record.seed)
-        prompts = plan.causal.sample(128, torch.Generator().manual_seed(7))
-        found.append(aurocs(model.weights, prompts, circuit_of(plan.correspondence)))
-    assert mean_of(found, "output_norm") <= 0.75
-    assert mean_of(found, "output_variance") <= 0.75
+def test_the_reference_solution_solves_every_task(task_id):
+    # planting has measured it on every base model, `perf/circuit_methods.py` does on many instances
+    assert_the_reference_solves(first_instance(task_id, models_of(task_id)[-1].name.rpartition("/")[2]))
