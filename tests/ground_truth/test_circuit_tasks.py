@@ -13,7 +13,7 @@ import os
 import random
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def every_model(*, quick: int):
     return pytest.mark.parametrize(("task_id", "model_name"), cases)
 
 
-@cache
+@lru_cache(maxsize=12)  # each holds a model, its prompts and what was measured on it
 def instance_of(task_id: str, seed: int) -> TaskInstance:
     return TASKS[task_id].instance(seed)
 

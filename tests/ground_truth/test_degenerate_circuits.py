@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@cache
+@lru_cache(maxsize=1)  # twenty instances with what was measured on them take a gigabyte
 def instances(task_id: str) -> tuple[TaskInstance, ...]:
     return tuple(default_registry()[task_id].instance(seed) for seed in SEEDS)
 
