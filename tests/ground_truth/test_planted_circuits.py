@@ -46,9 +46,10 @@ class SilentTask(SmallTask):
 @pytest.fixture
 def empty_checkout(tmp_path, monkeypatch):
     solutions = tmp_path / "ground_truth" / "solutions" / "circuits"
-    solutions.mkdir(parents=True)
+    originals = suite_root() / "ground_truth" / "solutions" / "circuits"
+    shutil.copytree(originals, solutions, ignore=shutil.ignore_patterns("[!_]*"))
+    shutil.copy(originals / "mlp_only.py", solutions / "small.py")
     (tmp_path / "prompts").mkdir()
-    shutil.copy(suite_root() / "ground_truth" / "solutions" / "circuits" / "mlp_only.py", solutions / "small.py")
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
     return tmp_path
 
