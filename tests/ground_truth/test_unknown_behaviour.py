@@ -28,7 +28,6 @@ from ground_truth.circuits.unknown_behaviour import UnknownBehaviour
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.causal import circuit_of, interchanged
-from scribe_suite.planting.frozen import frozen_folder, list_frozen
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.patchable import Patch, PatchableTransformer
 from scribe_suite.scoring.behaviour import constant_exact_match, function_skill
@@ -39,7 +38,6 @@ TASK = UnknownBehaviour()
 SEEDS = range(2 * len(KINDS))
 
 every_seed = pytest.mark.parametrize("seed", SEEDS)
-needs_models = pytest.mark.skipif(not list_frozen(frozen_folder(TASK)), reason="no base model is frozen")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -269,7 +267,6 @@ def scored(instance, code: str, components):
     return TASK.score(instance, instance.answer_schema.parse(json.dumps(content)))
 
 
-@needs_models
 def test_half_an_answer_pays_little():
     instance = TASK.instance(1)
     oracle = TASK.oracle_answer(instance)
@@ -280,7 +277,6 @@ def test_half_an_answer_pays_little():
     assert scored(instance, constant, oracle["components"]).skill <= 0.1
 
 
-@needs_models
 def test_code_that_raises_is_the_agents_doing():
     score = scored(TASK.instance(1), "def predict(prompts):\n    raise ValueError('no')\n", ["m0"])
     assert (score.skill, score.flags) == (0.0, ("function_failed",))
@@ -312,7 +308,6 @@ def predict(prompts):
 """
 
 
-@needs_models
 @pytest.mark.slow
 def test_one_scan_and_a_linear_model_stay_below_half():
     skills = []
