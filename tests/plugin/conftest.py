@@ -67,7 +67,8 @@ class Toy(Task):
         return {"components": sorted(instance.hidden), "confidence": 1.0, "summary": "the key"}
 
     def random_answer(self, instance, rng):
-        return {"components": rng.sample(UNIVERSE, 3), "confidence": 0.1, "summary": "a guess"}
+        # one of three, so that no guess is ever right
+        return {"components": rng.sample(UNIVERSE, 1), "confidence": 0.1, "summary": "a guess"}
 '''
 
 TOY_SOLUTION = """
