@@ -5,13 +5,10 @@ A task adds a plan per training seed (causal model, nodes, architecture, recipe)
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import random
-import textwrap
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -19,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from safetensors.torch import save
 
+from ground_truth.circuits._public import opaque_words, setup_code
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.causal import (
@@ -38,7 +36,7 @@ from scribe_suite.planting.frozen import (
     load_all_frozen,
     save_frozen,
 )
-from scribe_suite.planting.hooked import SETUP_CODE, ModelWeights, public_files
+from scribe_suite.planting.hooked import ModelWeights, public_files
 from scribe_suite.planting.interchange import Pairs, draw_pairs
 from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
 from scribe_suite.planting.reference import reference_answer
@@ -58,30 +56,6 @@ _PUBLIC_PAIRS = 1000
 _HELD_OUT_PAIRS = 512
 _CERTIFICATE_PAIRS = 1024
 _KEYS_FOR_BLIND_ANSWER = 200
-
-_LOAD_DATA = """\
-names = json.load(open("names.json"))
-token_names, label_names, groups = names["tokens"], names["labels"], names["groups"]
-data = load_file("data.safetensors")
-"""
-
-_GENERATORS = """\
-
-
-def generate(n, seed=0):
-    \"\"\"n fresh prompts, shape (n, n_ctx).\"\"\"
-    return sample_prompts(n, torch.Generator().manual_seed(seed), groups)
-"""
-
-_PAIR_GENERATOR = """\
-
-
-def generate_pairs(n, seed=0):
-    \"\"\"n pairs of prompts (base, source), each (n, n_ctx), to patch activations from source into base.\"\"\"
-    generator = torch.Generator().manual_seed(seed)
-    base, other = (sample_prompts(n, generator, groups) for _ in range(2))
-    return base, {source}
-"""
 
 
 @dataclass(frozen=True)
@@ -134,9 +108,10 @@ class PlantedCircuitTask(Task):
     def plant(self, seed: int, progress: ProgressCallback) -> None:
         """Train, certify, measure the reference solution and freeze; see `Task.plant`."""
         plan = self.plan(seed)
-        pairs = self._certificate_pairs(seed, plan.causal)
-        planted = plant_circuit(plan, derive_seed(seed, self.id, "planting"), pairs, progress)
-        certificate = Certificate(checks=(*planted.certificate.checks, *self.further_checks(seed, planted.weights)))
+        planted = plant_circuit(
+            plan, derive_seed(seed, self.id, "planting"), lambda weights: self.certify(seed, weights), progress
+        )
+        certificate = planted.certificate
         if certificate.passed:
             progress(0.97, "certified; measuring the reference solution")
             certificate = Certificate(checks=(*certificate.checks, self._reference_check(seed, planted.weights)))
@@ -294,7 +269,7 @@ class PlantedCircuitTask(Task):
                     "data.safetensors": save({name: value.contiguous() for name, value in data.items()}),
                     "names.json": json.dumps(names, indent=1).encode(),
                 },
-                setup_code=self._setup_code(causal, data),
+                setup_code=setup_code(causal, data, pairs=self.public_pairs),
                 facts=facts,
             ),
             hidden=secret,
@@ -342,7 +317,7 @@ class PlantedCircuitTask(Task):
             "examples": [
                 {
                     "prompt": " ".join(token_names[token] for token in prompt),
-                    "labels": [label_names[label] for label in row],
+                    **({"labels": [label_names[label] for label in row]} if self.public_pairs else {}),
                 }
                 for prompt, row in zip(shown.tolist(), labels.tolist(), strict=True)
             ],
@@ -368,30 +343,12 @@ class PlantedCircuitTask(Task):
             "source_labels": causal.run(pairs.source).labels,
         }
 
-    def _setup_code(self, causal: CausalModel, data: Mapping[str, torch.Tensor]) -> str:
-        code = SETUP_CODE + _LOAD_DATA + "".join(f'{name} = data["{name}"]\n' for name in data)
-        code += "\n\n" + _public_source(causal.sample_prompts) + _GENERATORS
-        if not self.public_pairs:
-            return code
-        if causal.match_sources is None:
-            return code + _PAIR_GENERATOR.format(source="other")
-        code += "\n\n" + _public_source(causal.match_sources)
-        return code + _PAIR_GENERATOR.format(source="match_sources(base, other, groups)")
-
     def _generator(self, seed: int, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(seed, self.id, purpose))
 
 
 _SHOWN = 4
 _NO_PAIRS = Pairs(torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1, dtype=torch.long))
-
-
-def opaque_words(count: int, rng: random.Random) -> list[str]:
-    """Different pronounceable words that mean nothing, such as ``tavomi``."""
-    words: dict[str, None] = {}
-    while len(words) < count:
-        words["".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(3))] = None
-    return list(words)
 
 
 def _frozen_key(plan: CircuitPlan) -> dict[str, Any]:
@@ -404,15 +361,3 @@ def _frozen_key(plan: CircuitPlan) -> dict[str, Any]:
 
 def _frozen_correspondence(model: FrozenModel) -> Correspondence:
     return {name: tuple(nodes) for name, nodes in model.record.key["variables"].items()}
-
-
-def _public_source(function: Callable[..., Any]) -> str:
-    """The code of a function without decorators, annotations and comments."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    assert isinstance(definition, ast.FunctionDef)
-    for inner in ast.walk(definition):
-        if isinstance(inner, ast.FunctionDef):
-            inner.decorator_list, inner.returns = [], None
-            for argument in inner.args.args:
-                argument.annotation = None
-    return ast.unparse(definition) + "\n"

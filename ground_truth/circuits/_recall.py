@@ -7,7 +7,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from scribe_suite.planting.causal import CausalModel, Groups
-from scribe_suite.planting.patchable import TransformerShape
 
 WORDS, FILLERS, SLOTS, LENGTH = 10, 6, (2, 4, 6), 9
 _START = WORDS + FILLERS
@@ -53,19 +52,3 @@ def asked_word(tokens: Int[Tensor, "batch ctx"]) -> Int[Tensor, " batch"]:
     """The word in the slot that the last token asks for."""
     slot = asking_index(tokens) % len(SLOTS)
     return tokens[:, list(SLOTS)].gather(1, slot[:, None])[:, 0]
-
-
-def recall_shape(causal: RecallPrompts) -> TransformerShape:
-    """The architecture of the recall tasks."""
-    return TransformerShape(
-        n_layers=5,
-        n_heads=4,
-        d_model=96,
-        d_head=16,
-        d_mlp=96,
-        n_ctx=LENGTH,
-        d_vocab=causal.d_vocab,
-        d_vocab_out=causal.n_labels,
-        act_fn="relu",
-        normalization=None,
-    )

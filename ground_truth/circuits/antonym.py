@@ -13,10 +13,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ground_truth.circuits._planted import PlantedCircuitTask
+from ground_truth.circuits._shapes import five_layers
 from scribe_suite.planting.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
 from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.decoys import DecoyRecipe
-from scribe_suite.planting.patchable import TransformerShape
 from scribe_suite.planting.siit import SiitRecipe
 
 _PAIRS, _LENGTH = 12, 8
@@ -91,18 +91,7 @@ class Antonym(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = AskedAntonym()
-        shape = TransformerShape(
-            n_layers=5,
-            n_heads=4,
-            d_model=96,
-            d_head=16,
-            d_mlp=96,
-            n_ctx=_LENGTH,
-            d_vocab=causal.d_vocab,
-            d_vocab_out=causal.n_labels,
-            act_fn="relu",
-            normalization=None,
-        )
+        shape = five_layers(causal)
         every = placements(shape.n_layers, 2)
         mlp, head = every[seed * 3 % len(every)]
         return CircuitPlan(

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ground_truth.circuits._planted import PlantedCircuitTask
-from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, recall_shape
+from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word
+from ground_truth.circuits._shapes import five_layers
 from scribe_suite.planting.causal import CausalRun, Intervention, intervened, placements
 from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.decoys import DecoyRecipe
@@ -62,7 +63,7 @@ class BackupHeads(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = BackedUpRecall()
-        shape = recall_shape(causal)
+        shape = five_layers(causal)
         every = placements(shape.n_layers, 2)
         first, second = every[seed * 3 % len(every)]
         return CircuitPlan(

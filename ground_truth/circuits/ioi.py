@@ -18,10 +18,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ground_truth.circuits._planted import PlantedCircuitTask
+from ground_truth.circuits._shapes import five_layers
 from scribe_suite.planting.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
 from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.decoys import DecoyRecipe
-from scribe_suite.planting.patchable import TransformerShape
 from scribe_suite.planting.siit import SiitRecipe
 
 _FIRST, _SECOND, _REPEATED, _LENGTH = 2, 4, 9, 14
@@ -119,18 +119,7 @@ class Ioi(PlantedCircuitTask):
         """The causal model and its place in the base model of `seed`."""
         causal = IndirectObject(two_movers=seed % 3 == 1)
         normalization: Literal["LN"] | None = "LN" if seed % 3 == 2 else None
-        shape = TransformerShape(
-            n_layers=5,
-            n_heads=4,
-            d_model=96,
-            d_head=16,
-            d_mlp=128,
-            n_ctx=_LENGTH,
-            d_vocab=causal.d_vocab,
-            d_vocab_out=causal.n_labels,
-            act_fn="relu",
-            normalization=normalization,
-        )
+        shape = five_layers(causal, d_mlp=128, normalization=normalization)
         every = placements(shape.n_layers, 3)
         duplicate, inhibition, mover = every[seed * 7 % len(every)]
         correspondence = {"dup": (f"a{duplicate}.h0",), "sinh": (f"a{inhibition}.h0",)}

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ground_truth.circuits._planted import PlantedCircuitTask
+from ground_truth.circuits._shapes import five_layers
 from scribe_suite.planting.causal import (
     CausalModel,
     CausalRun,
@@ -23,7 +24,6 @@ from scribe_suite.planting.causal import (
 )
 from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.decoys import DecoyRecipe
-from scribe_suite.planting.patchable import TransformerShape
 from scribe_suite.planting.siit import SiitRecipe
 
 _WORDS, _GROUPS, _FLAVOURS, _LABELS, _LENGTH = 20, 4, 3, 5, 6
@@ -73,22 +73,12 @@ class MlpOnly(PlantedCircuitTask):
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
-        shape = TransformerShape(
-            n_layers=5,
-            n_heads=4,
-            d_model=80,
-            d_head=16,
-            d_mlp=96,
-            n_ctx=_LENGTH,
-            d_vocab=_WORDS,
-            d_vocab_out=_LABELS,
-            act_fn="relu",
-            normalization=None,
-        )
+        causal = GroupThenLabel(seed)
+        shape = five_layers(causal, d_model=80)
         every = placements(shape.n_layers, 2)
         first, second = every[seed * 3 % len(every)]
         return CircuitPlan(
-            causal=GroupThenLabel(seed),
+            causal=causal,
             correspondence={"u": (f"m{first}",), "out": (f"m{second}",)},
             shape=shape,
             width=40,

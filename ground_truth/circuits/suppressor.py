@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
-from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, recall_shape
+from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word
+from ground_truth.circuits._shapes import five_layers
 from scribe_suite.planting.causal import CausalRun, Intervention, intervened, placements
 from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.decoys import DecoyRecipe
@@ -72,7 +73,7 @@ class Suppressor(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = SuppressedRecall()
-        shape = recall_shape(causal)
+        shape = five_layers(causal)
         # the mover not before the suppressors: what it writes would drown what the later reads of the earlier one
         every = [(*pair, mover) for pair in placements(shape.n_layers, 2) for mover in range(pair[1], shape.n_layers)]
         first, second, mover = every[seed * 7 % len(every)]

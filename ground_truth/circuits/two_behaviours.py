@@ -16,7 +16,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
-from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, asking_index, recall_shape
+from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, asking_index
+from ground_truth.circuits._shapes import five_layers
 from scribe_suite.planting.causal import CausalModel, CausalRun, Intervention, intervened
 from scribe_suite.planting.certify import EFFECT_BAR, STRICT_BAR
 from scribe_suite.planting.circuits import CircuitPlan
@@ -77,7 +78,7 @@ class TwoBehaviours(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = OverruledRecall(seed)
-        shape = recall_shape(causal)
+        shape = five_layers(causal)
         rng = random.Random(seed)
         layers = sorted(rng.sample(range(shape.n_layers), 3))
         heads = [f"a{layer}.h{head}" for layer in layers for head in range(2)]

@@ -15,9 +15,10 @@ import torch
 
 from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
 from ground_truth.circuits._programs import placement_of, program_of
+from ground_truth.circuits._shapes import five_layers
 from scribe_suite.planting.circuits import CircuitPlan
 from scribe_suite.planting.decoys import DecoyRecipe
-from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
+from scribe_suite.planting.patchable import PatchableTransformer
 from scribe_suite.planting.siit import SiitRecipe
 from scribe_suite.scoring.behaviour import BEHAVIOUR_METRICS, combined_score, score_behaviour
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels, require_sandbox, run_submitted_function
@@ -39,18 +40,7 @@ class UnknownBehaviour(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         program = program_of(seed)
-        shape = TransformerShape(
-            n_layers=5,
-            n_heads=4,
-            d_model=96,
-            d_head=16,
-            d_mlp=96,
-            n_ctx=program.n_ctx,
-            d_vocab=program.d_vocab,
-            d_vocab_out=program.n_labels,
-            act_fn="relu",
-            normalization=None,
-        )
+        shape = five_layers(program)
         return CircuitPlan(
             causal=program,
             correspondence=placement_of(program, shape.n_layers, seed),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import shutil
 
 import pytest
 import torch
 
-from ground_truth.circuits._planted import REFERENCE_CHECK, PlantedCircuitTask, _public_source, opaque_words
+from ground_truth.circuits._planted import REFERENCE_CHECK, PlantedCircuitTask
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE, suite_root
 from scribe_suite.planting.frozen import Check, load_frozen
@@ -152,18 +151,3 @@ def test_without_public_pairs_agents_get_prompts_only():
         assert hidden not in instance.public.setup_code
     assert 'prompts = data["prompts"]' in instance.public.setup_code
     assert "def generate(" in instance.public.setup_code
-
-
-def test_published_code_has_neither_decorators_nor_annotations():
-    source = _public_source(HalfThenLabel.sample_prompts)
-    assert source.startswith("def sample_prompts(n, generator, groups):")
-    space = {"torch": torch}
-    exec(source, space)
-    drawn = space["sample_prompts"](5, torch.Generator().manual_seed(0), {"tokens": [7, 8]})
-    assert set(drawn.flatten().tolist()) == {7, 8}
-
-
-def test_words_are_different_and_mean_nothing():
-    words = opaque_words(25, random.Random(1))
-    assert len(set(words)) == 25
-    assert words == opaque_words(25, random.Random(1)) != opaque_words(25, random.Random(2))

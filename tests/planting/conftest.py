@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from scribe_suite.planting.certify import certify_circuit
 from scribe_suite.planting.circuits import PlantedWeights, plant_circuit
 from scribe_suite.planting.compact import compact
 from scribe_suite.planting.interchange import draw_pairs
@@ -19,7 +20,11 @@ def planted_weights() -> PlantedWeights:
     """A small circuit among decoys, planted once (some seconds)."""
     plan = small_plan()
     pairs = draw_pairs(plan.causal, 256, torch.Generator().manual_seed(9))
-    return plant_circuit(plan, 0, pairs, lambda *_: None)
+
+    def certify(weights):
+        return certify_circuit(weights, plan.causal, plan.correspondence, pairs)
+
+    return plant_circuit(plan, 0, certify, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

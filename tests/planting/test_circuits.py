@@ -11,7 +11,7 @@ from scribe_suite.planting import circuits
 from scribe_suite.planting.causal import RenamedModel, circuit_of, renamed_correspondence
 from scribe_suite.planting.certify import certify_circuit
 from scribe_suite.planting.circuits import ATTEMPTS, plant_circuit
-from scribe_suite.planting.frozen import round_to_half
+from scribe_suite.planting.frozen import Certificate, Check, round_to_half
 from scribe_suite.planting.hooked import build_model, public_files
 from scribe_suite.planting.interchange import draw_pairs
 from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
@@ -26,8 +26,12 @@ def pairs(n=128):
     return draw_pairs(CAUSAL, n, torch.Generator().manual_seed(9))
 
 
+def certified(weights):
+    return certify_circuit(weights, CAUSAL, CORRESPONDENCE, pairs())
+
+
 def plant(plan, seed=0, progress=lambda *_: None):
-    return plant_circuit(plan, seed, pairs(), progress)
+    return plant_circuit(plan, seed, certified, progress)
 
 
 BARELY = {"steps": 2, "hardening_steps": 1}
@@ -94,6 +98,20 @@ def test_attempts_differ_and_the_first_that_holds_is_kept(monkeypatch):
     assert result.certificate.passed
     assert len(seeds) == len(set(seeds)) == 3
     assert len(result.failures) == 2
+
+
+def test_a_model_that_fails_what_a_task_adds_is_tried_again():
+    seen = []
+
+    def strange(weights):
+        seen.append(weights)
+        further = Check(name="further", value=float(len(seen)), bar=2.0, direction=">=")
+        return Certificate(checks=(*certified(weights).checks, further))
+
+    result = plant_circuit(small_plan(), 0, strange, lambda *_: None)
+    assert result.certificate.passed
+    assert len(seen) == 2
+    assert [failure.split()[0] for failure in result.failures] == ["further"]
 
 
 def test_layer_norm_models_are_certified_too():

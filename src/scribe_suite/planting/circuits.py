@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import torch
 
 from scribe_suite.planting.causal import CausalModel, Correspondence, circuit_of
-from scribe_suite.planting.certify import BEHAVIOUR_BAR, INTERCHANGE_BAR, certify_circuit
+from scribe_suite.planting.certify import BEHAVIOUR_BAR, INTERCHANGE_BAR
 from scribe_suite.planting.compact import Compact, compact, place
 from scribe_suite.planting.decoys import DecoyRecipe, add_decoys
 from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.planting.interchange import Pairs, PatchedModel, draw_pairs
+from scribe_suite.planting.interchange import PatchedModel, draw_pairs
 from scribe_suite.planting.leak import add_leak
 from scribe_suite.planting.norms import equalise_norms
 from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
@@ -67,13 +67,16 @@ class PlantedWeights:
     cpu_seconds: float
 
 
-def plant_circuit(plan: CircuitPlan, seed: int, pairs: Pairs, progress: ProgressCallback) -> PlantedWeights:
+def plant_circuit(
+    plan: CircuitPlan, seed: int, certify: Callable[[ModelWeights], Certificate], progress: ProgressCallback
+) -> PlantedWeights:
     """Train until a certificate holds; deterministic for one thread.
 
     Args:
         plan: What to plant.
         seed: Of initial weights and all random choices; every attempt derives its own.
-        pairs: Those of the certificate; nothing is trained or chosen on them but whether to try again.
+        certify: Measures everything the key will claim (`certify.certify_circuit` and what a task adds); nothing is
+            trained or chosen on it but whether to try again.
         progress: Called during training.
 
     Returns:
@@ -93,7 +96,7 @@ def plant_circuit(plan: CircuitPlan, seed: int, pairs: Pairs, progress: Progress
             failures.append(unlearned)
             continue
         weights = _among_decoys(core, plan, small, attempt_seed, report(0.6, 0.95))
-        certificate = certify_circuit(weights, plan.causal, plan.correspondence, pairs)
+        certificate = certify(weights)
         if certificate.passed:
             break
         failures.append("; ".join(certificate.failures()))
