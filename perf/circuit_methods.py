@@ -2,10 +2,11 @@
 
     python perf/circuit_methods.py                                    # all circuit tasks, ten fresh instances each
     python perf/circuit_methods.py --tasks circuits/ioi --instances 3 # one of them
-    python perf/circuit_methods.py --instances 20 --reference --write # and into docs/methods.md
+    python perf/circuit_methods.py --instances 20 --jobs 2 --reference --write # and into docs/methods.md
 
 Methods are run as agents would run them: in the set-up cell's names, by the shared cells of the reference solutions
-(``ground_truth/solutions/circuits/_*.py``). One thread, one process, some ten seconds per instance.
+(``ground_truth/solutions/circuits/_*.py``). Some ten seconds per instance, as many again
+with the reference solution.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import argparse
 import contextlib
 import io
 import json
+import multiprocessing
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +33,7 @@ from matplotlib import pyplot as plt
 from rich.progress import track
 from safetensors.torch import load
 
+from ground_truth.circuits._planted import PlantedCircuitTask
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import frozen_folder, list_frozen
 from scribe_suite.planting.hooked import ModelWeights
@@ -39,7 +43,7 @@ from scribe_suite.scoring.degenerate import DEGENERATE, NodeStatistic, auroc, gl
 from scribe_suite.scoring.sets import set_metrics
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent
-from scribe_suite.tasks.task import Task, TaskInstance
+from scribe_suite.tasks.task import TaskInstance
 
 FIRST_SEED = 7000
 DOCUMENT = "docs/methods.md"
@@ -129,19 +133,39 @@ def swept(score: NodeStatistic, names: Names) -> list[str]:
     return needed
 
 
-ONE_SCANS: Mapping[str, Callable[[Names], list[str]]] = {
-    "logit difference, widest gap": lambda names: widest_gap(_sizes(names["patching"])),
-    "logit difference, sweep": lambda names: swept(_sizes(names["patching"]), names),
-    "accuracy, widest gap": lambda names: widest_gap(_sizes(names["accuracy_lost"])),
-    "accuracy, sweep": lambda names: swept(_sizes(names["accuracy_lost"]), names),
-}
-"""Resample patching of single nodes on the pairs as they are given, and a threshold."""
+EFFECTS = {"logit difference": "patching", "accuracy": "accuracy_lost"}
+"""What a scan measures, and the name of its result in the kernel: resample patching of single nodes on the pairs as
+they are given."""
+FRACTIONS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
+"""Thresholds that are tried, relative to the largest effect; in hindsight the best of them is known."""
 
 
 def one_scan(instance: TaskInstance, names: Names) -> dict[str, float]:
-    """The skill of every answer in `ONE_SCANS`; roles have the sign of the single node's effect."""
-    effects = names["patching"]
-    return {label: _skill(instance, _content(instance, scan(names), effects)) for label, scan in ONE_SCANS.items()}
+    """The skill of one scan with every threshold; roles have the sign of the single node's effect."""
+    skills = {}
+    for label, name in EFFECTS.items():
+        sizes = _sizes(names[name])
+        answers = {"widest gap": widest_gap(sizes), "then sweep and pruning": swept(sizes, names)}
+        answers |= {f"threshold {fraction}": above(sizes, fraction) for fraction in FRACTIONS}
+        for rule, nodes in answers.items():
+            skills[f"{label}, {rule}"] = _skill(instance, _content(instance, nodes, names["patching"]))
+    return skills
+
+
+def above(score: NodeStatistic, fraction: float) -> list[str]:
+    """The nodes whose effect is at least this fraction of the largest one."""
+    largest = max(score.values())
+    return [node for node, value in score.items() if value >= fraction * largest]
+
+
+def in_hindsight(means: Mapping[str, float]) -> dict[str, float]:
+    """Mean skills of `one_scan` with only the best of all fixed thresholds left."""
+    kept = {rule: skill for rule, skill in means.items() if "threshold" not in rule}
+    for label in EFFECTS:
+        fixed = [skill for rule, skill in means.items() if rule.startswith(f"{label}, threshold")]
+        if fixed:
+            kept[f"{label}, best fixed threshold in hindsight"] = max(fixed)
+    return kept
 
 
 def cheap_answers(instance: TaskInstance, names: Names) -> dict[str, float]:
@@ -177,41 +201,70 @@ def _skill(instance: TaskInstance, content: dict[str, Any]) -> float:
 
 @dataclass
 class Measured:
-    """What was measured on the instances of one task.
+    """What was measured on one instance, or on average over several.
 
     Attributes:
-        methods: Method -> column -> mean.
-        scans: Answer -> mean skill; empty for tasks without headroom.
-        cheap: Answer -> mean skill.
+        methods: Method -> column -> value; empty without counterfactual pairs, as all that follow.
+        scans: Answer -> skill; empty for tasks without headroom.
+        cheap: Answer -> skill.
+        reference: ``primary`` and ``skill`` of the reference solution; empty when it was not asked for.
     """
 
     methods: dict[str, dict[str, float]]
     scans: dict[str, float]
     cheap: dict[str, float]
+    reference: dict[str, float]
 
 
-def measure_task(task: Task, instances: int, *, with_reference: bool) -> Measured:
-    """Everything, over fresh instances from `FIRST_SEED` on."""
-    methods, scans, cheap = [], [], []
-    for seed in track(range(FIRST_SEED, FIRST_SEED + instances), task.id, disable=not sys.stderr.isatty()):
-        instance = task.instance(seed)
+def measure_instance(task_id: str, seed: int, *, with_reference: bool) -> Measured:
+    """Everything about one fresh instance."""
+    task = default_registry()[task_id]
+    assert isinstance(task, PlantedCircuitTask)
+    instance = task.instance(seed)
+    result = Measured({}, {}, {}, {})
+    if task.public_pairs:
         names = run_cells(instance)
-        methods.append(measured(instance, names))
-        cheap.append(cheap_answers(instance, names))
-        if task.id in HEADROOM:
-            scans.append(one_scan(instance, names))
-            if with_reference:
-                score = task.score(instance, reference_answer(suite_root(), instance))
-                scans[-1]["the reference solution"] = score.skill
-    return Measured(
-        {method: _means([table[method] for table in methods]) for method in methods[0]},
-        _means(scans),
-        _means(cheap),
-    )
+        result.methods, result.cheap = measured(instance, names), cheap_answers(instance, names)
+        if task_id in HEADROOM:
+            result.scans = one_scan(instance, names)
+    if with_reference:
+        answer = reference_answer(suite_root(), instance)
+        skill = task.score(instance, answer).skill
+        result.reference = {"primary": task.primary_score(instance, answer), "skill": skill}
+    return result
+
+
+def mean_of(rows: Sequence[Measured]) -> Measured:
+    """Means over instances of one task; of the reference's primary metric also the lowest."""
+    methods = {name: _means([row.methods[name] for row in rows]) for name in rows[0].methods}
+    reference = _means([row.reference for row in rows])
+    if reference:
+        reference["lowest primary"] = min(row.reference["primary"] for row in rows)
+    scans, cheap = _means([row.scans for row in rows]), _means([row.cheap for row in rows])
+    return Measured(methods, in_hindsight(scans), cheap, reference)
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: mean(row[name] for row in rows) for name in rows[0]} if rows else {}
+
+
+def measure(tasks: Sequence[str], instances: int, *, with_reference: bool, jobs: int) -> dict[str, Measured]:
+    """Means per task over fresh instances from `FIRST_SEED` on, in processes of one thread each."""
+    units = [(task_id, seed) for task_id in tasks for seed in range(FIRST_SEED, FIRST_SEED + instances)]
+    rows: dict[str, list[Measured]] = {task_id: [] for task_id in tasks}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_process) as pool:
+        futures = [pool.submit(measure_instance, *unit, with_reference=with_reference) for unit in units]
+        for (task_id, _), future in zip(
+            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
+        ):
+            rows[task_id].append(future.result())
+    return {task_id: mean_of(found) for task_id, found in rows.items()}
+
+
+def _prepare_process() -> None:
+    torch.set_num_threads(1)
+    mpl.use("Agg")
 
 
 def methods_markdown(tables: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
@@ -224,11 +277,13 @@ def methods_markdown(tables: Mapping[str, Mapping[str, Mapping[str, float]]]) ->
     return "\n".join(lines)
 
 
-def skills_markdown(skills: Mapping[str, Mapping[str, float]]) -> str:
-    """A row per answer, a column per task."""
+def skills_markdown(skills: Mapping[str, Mapping[str, float]], corner: str) -> str:
+    """A row per answer, a column per task; nothing for nothing."""
+    if not skills:
+        return ""
     labels = list(next(iter(skills.values())))
     titles = " | ".join(f"`{task_id.split('/')[1]}`" for task_id in skills)
-    lines = [f"| skill | {titles} |"]
+    lines = [f"| {corner} | {titles} |"]
     lines.append("|---|" + "--:|" * len(skills))
     lines += [f"| {label} | {' | '.join(f'{skill[label]:.2f}' for skill in skills.values())} |" for label in labels]
     return "\n".join(lines)
@@ -246,10 +301,24 @@ def replaced(document: str, tables: str) -> str:
     return f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END)[1]}"
 
 
-def measurable_tasks() -> list[Task]:
-    """Circuit tasks that have base models and give counterfactual pairs."""
-    every = [task for task in default_registry().of_family("circuits") if list_frozen(frozen_folder(task))]
-    return [task for task in every if getattr(task, "public_pairs", False)]
+def measurable_tasks() -> list[str]:
+    """Circuit tasks that have base models."""
+    return [task.id for task in default_registry().of_family("circuits") if list_frozen(frozen_folder(task))]
+
+
+def chapters(results: Mapping[str, Measured]) -> list[str]:
+    """The tables that there is something to say in."""
+    tables = {
+        "": methods_markdown({task_id: result.methods for task_id, result in results.items()}),
+        "## Reference solutions": skills_markdown(_non_empty(results, "reference"), "reference"),
+        "## One scan": skills_markdown(_non_empty(results, "scans"), "skill"),
+        "## Cheap answers": skills_markdown(_non_empty(results, "cheap"), "skill"),
+    }
+    return [part for title, table in tables.items() if table for part in (title, table) if part]
+
+
+def _non_empty(results: Mapping[str, Measured], field: str) -> dict[str, dict[str, float]]:
+    return {task_id: getattr(result, field) for task_id, result in results.items() if getattr(result, field)}
 
 
 def main() -> None:
@@ -257,24 +326,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks; all that can be measured")
     parser.add_argument("--instances", type=int, default=10, help="fresh instances per task (default: 10)")
-    parser.add_argument("--reference", action="store_true", help="also the skill of the reference solutions")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--reference", action="store_true", help="also run the reference solutions")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    mpl.use("Agg")
-    registry = default_registry()
-    tasks = [registry[name] for name in options.tasks] if options.tasks else measurable_tasks()
-    results = {task.id: measure_task(task, options.instances, with_reference=options.reference) for task in tasks}
-    scans = {task_id: result.scans for task_id, result in results.items() if result.scans}
-    parts = [
-        f"Means over {options.instances} fresh instances (seeds from {FIRST_SEED}).",
-        methods_markdown({task_id: result.methods for task_id, result in results.items()}),
-        "## One scan",
-        skills_markdown(scans) if scans else "No task with headroom was measured.",
-        "## Cheap answers",
-        skills_markdown({task_id: result.cheap for task_id, result in results.items()}),
-    ]
-    text = "\n\n".join(parts)
+    tasks = options.tasks or measurable_tasks()
+    results = measure(tasks, options.instances, with_reference=options.reference, jobs=options.jobs)
+    head = f"Means over {options.instances} fresh instances (seeds from {FIRST_SEED})."
+    text = "\n\n".join([head, *chapters(results)])
     print(text)
     if options.write:
         path = suite_root() / DOCUMENT

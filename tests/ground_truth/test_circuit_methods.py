@@ -11,8 +11,11 @@ from matplotlib import pyplot as plt
 
 from perf.circuit_methods import (
     BEGIN,
+    EFFECTS,
     END,
     METHOD_CELLS,
+    above,
+    in_hindsight,
     methods_markdown,
     replaced,
     shared_cells,
@@ -163,6 +166,23 @@ def test_the_widest_gap_decides():
     assert widest_gap({"m0": 0.9, "m1": 0.1, "m2": 0.2}) == ["m0"]
 
 
+def test_a_threshold_is_relative_to_the_largest_effect():
+    assert above({"m0": 2.0, "m1": 0.2, "m2": 0.19}, 0.1) == ["m0", "m1"]
+
+
+def test_of_all_thresholds_the_best_is_told_per_effect():
+    rules = {"widest gap": 0.1, "threshold 0.1": 0.4, "threshold 0.5": -0.2}
+    means = {f"{effect}, {rule}": value for effect in EFFECTS for rule, value in rules.items()}
+    means["accuracy, threshold 0.5"] = 0.9
+    assert in_hindsight(means) == {
+        "logit difference, widest gap": 0.1,
+        "logit difference, best fixed threshold in hindsight": 0.4,
+        "accuracy, widest gap": 0.1,
+        "accuracy, best fixed threshold in hindsight": 0.9,
+    }
+    assert in_hindsight({}) == {}
+
+
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
@@ -176,7 +196,8 @@ def test_a_row_per_task_and_method():
 
 
 def test_a_row_per_answer_and_a_column_per_task():
-    assert skills_markdown({"circuits/x": {"empty": 0.0}, "circuits/y": {"empty": -0.25}}).splitlines() == [
+    assert skills_markdown({}, "skill") == ""
+    assert skills_markdown({"circuits/x": {"empty": 0.0}, "circuits/y": {"empty": -0.25}}, "skill").splitlines() == [
         "| skill | `x` | `y` |",
         "|---|--:|--:|",
         "| empty | 0.00 | -0.25 |",
