@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -125,12 +124,11 @@ class Ioi(PlantedCircuitTask):
         correspondence = {"dup": (f"a{duplicate}.h0",), "sinh": (f"a{inhibition}.h0",)}
         movers = ("row", "column") if seed % 3 == 1 else ("out",)
         correspondence |= {name: (f"a{mover}.h{head}",) for head, name in enumerate(movers)}
-        recipe = SiitRecipe(steps=3000 if causal.two_movers else 2200, hardening_steps=250)
+        # LayerNorm: ablated decoys change what it divides by, if little; that takes longer to get used to
+        recipe = SiitRecipe(
+            steps=3000 if causal.two_movers else 2200, hardening_steps=250 if normalization is None else 400
+        )
         decoys = DecoyRecipe(crosstalk=0.02, leak=0.003)
-        if normalization is not None:
-            # zero ablation of a loud decoy changes what LayerNorm divides by: that is what there is to get used to
-            recipe = replace(recipe, hardening_steps=900, zero_ablation=0.35)
-            decoys = DecoyRecipe(jitter=0.2, crosstalk=0.01, leak=0.003)
         return CircuitPlan(
             causal=causal, correspondence=correspondence, shape=shape, width=48, recipe=recipe, decoys=decoys
         )

@@ -130,6 +130,57 @@ def test_nothing_they_write_moves_the_mean_that_layer_norm_subtracts(core):
     assert writes[decoys].mean(-1).abs().max() < 1e-4
 
 
+# --- the anchor of LayerNorm ------------------------------------------------------------------------------------------
+
+
+def anchor_of(core, length: float) -> torch.Tensor:
+    """What the anchor adds to every position; position embeddings are drawn before it."""
+    anchored, plain = (among_decoys(core, DecoyRecipe(crosstalk=0.1, anchor=anchor)) for anchor in (length, 0.0))
+    difference = anchored.W_pos - plain.W_pos
+    assert torch.equal(difference[0].expand_as(difference).round(decimals=4), difference.round(decimals=4))
+    return difference[0].detach()
+
+
+def test_without_layer_norm_there_is_no_anchor(core):
+    without_layer_norm(core)
+    assert not anchor_of(core, 2.0).any()
+
+
+def test_the_anchor_lies_where_the_circuit_does_not_and_no_node_reads_it(core):
+    if core.shape.normalization is None:
+        pytest.skip("there is none")
+    anchor = anchor_of(core, 2.0)
+    assert anchor.norm() > 1.0
+    assert not anchor[:WIDTH].any()
+    assert abs(anchor.mean()) < 1e-5
+    network = among_decoys(core, DecoyRecipe(crosstalk=0.1))
+    read = [network.W_Q, network.W_K, network.W_V, network.W_in, network.W_U]
+    for matrix in read:
+        heard = torch.einsum("...do,d->...o", matrix, anchor) / anchor.norm()
+        assert heard.abs().max() < 1e-4 * matrix.abs().max()
+
+
+@torch.no_grad()
+def test_it_keeps_what_layer_norm_divides_by_from_depending_on_decoys(core):
+    if core.shape.normalization is None:
+        pytest.skip("nothing is divided")
+
+    def change(anchor: float) -> float:
+        """How much smaller the last divisor is without the decoys' writes."""
+        network = among_decoys(core, DecoyRecipe(anchor=anchor))
+        before = network.normaliser(prompts()).mean().item()
+        for layer, slot in (~network.shape.mask(CIRCUIT)).nonzero().tolist():
+            for matrix in (
+                (network.W_out[layer], network.b_out[layer])
+                if slot == network.shape.n_heads
+                else (network.W_O[layer, slot],)
+            ):
+                matrix.zero_()
+        return 1.0 - network.normaliser(prompts()).mean().item() / before
+
+    assert abs(change(4.0)) < abs(change(2.0)) < 0.5 * abs(change(0.0))
+
+
 def test_without_jitter_every_decoy_has_the_size_and_spread_of_a_circuit_node(core):
     network = among_decoys(core, DecoyRecipe(jitter=0.0, crosstalk=0.0))
     sizes, spreads = write_sizes(network), write_spreads(network)

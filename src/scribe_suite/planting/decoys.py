@@ -7,8 +7,9 @@ residual stream (`planting.symmetries`) hides afterwards which dimensions were a
 
 The separation is exact without LayerNorm. `crosstalk` weakens it on purpose: a model whose weights had zeros between
 circuit and decoys would give the circuit away to anyone who multiplies matrices, without running it. With LayerNorm
-decoys also act through the variance of the stream. What either leaves is for `siit.harden` to train away and for the
-certificate to bound.
+decoys also act through the variance of the stream; a large constant in the stream that no node reads (`anchor`) keeps
+that nearly the same whatever they say. What either leaves is for `siit.harden` to train away and for the certificate to
+bound.
 """
 
 from __future__ import annotations
@@ -41,12 +42,15 @@ class DecoyRecipe:
             variations of its own, in layers where what these read is there.
         leak: Standard deviation of what each decoy adds to the right label's logit, relative to that logit; added when
             training is over (`planting.leak`).
+        anchor: With LayerNorm, the length of a constant in the residual stream, relative to the length that all nodes'
+            writes would have together if they were independent. No node reads it.
     """
 
     jitter: float = 0.3
     crosstalk: float = 0.02
     lookalikes: float = 0.4
     leak: float = 0.01
+    anchor: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class _Builder:
         self._extra = network.shape.d_model - width
         self._ancestors: dict[tuple[str, int, int], Tensor] = {}
         self._divided = self._deviations()
+        self._anchor: Tensor | None = None
+        """Direction of the constant, in the decoys' dimensions."""
 
     def build(self) -> None:
         network, own = self._network, slice(self._width, None)
@@ -106,6 +112,8 @@ class _Builder:
             table = getattr(network, name)
             table[:, own] = self._write(*table.shape[:1], size=_rms(table[:, : self._width]))
         self._let_the_circuit_write_too()
+        if network.shape.normalization is not None and self._recipe.anchor:
+            self._drop_anchor()
         for place in self._divided:  # decoys are modelled on a circuit that is as loud as it will be in the end
             self._compensate(place)
         sizes = self._sizes_of(self._circuit)
@@ -157,6 +165,20 @@ class _Builder:
             matrix = network.W_out[layer] if slot == network.shape.n_heads else network.W_O[layer, slot]
             matrix[:, width:] = self._write(len(matrix), size=_rms(matrix[:, :width]))
 
+    def _drop_anchor(self) -> None:
+        """What LayerNorm divides by would change with every ablation, and with it the sharpness of all attention."""
+        sizes = self._sizes_of(self._circuit)
+        together = math.sqrt(self._circuit.numel() * sum(size.total**2 for size in sizes) / len(sizes))
+        direction = self._write(1, size=1.0)[0]
+        self._anchor = direction / direction.norm()
+        self._network.W_pos[:, self._width :] += self._recipe.anchor * together * self._anchor
+
+    def _deaf_to_anchor(self, matrix: Float[Tensor, "d_model out"]) -> Float[Tensor, "d_model out"]:
+        if self._anchor is not None:
+            own = matrix[self._width :]
+            own -= torch.outer(self._anchor, self._anchor @ own)
+        return matrix
+
     def _let_the_circuit_listen(self) -> None:
         network, width = self._network, self._width
         readers: list[Tensor] = [network.W_U]
@@ -168,11 +190,13 @@ class _Builder:
         for matrix in readers:
             size = self._recipe.crosstalk * _rms(matrix[:width])
             matrix[width:] = self._normal(self._extra, matrix.shape[1]) * size
+            self._deaf_to_anchor(matrix)
 
     def _draw_head(self, layer: int, head: int) -> None:
         network, shape = self._network, self._network.shape
         for letter in "QKV":
-            getattr(network, f"W_{letter}")[layer, head] = self._normal(shape.d_model, shape.d_head) * self._reading
+            drawn = self._normal(shape.d_model, shape.d_head) * self._reading
+            getattr(network, f"W_{letter}")[layer, head] = self._deaf_to_anchor(drawn)
         network.W_O[layer, head, :, self._width :] = self._write(shape.d_head, size=self._reading)
 
     def _maybe_look_alike(self, layer: int, head: int) -> None:
@@ -183,7 +207,8 @@ class _Builder:
         for name in ("W_Q", "W_K", "b_Q", "b_K"):
             ancestor = self._ancestor(name, from_layer, from_head)
             noise = self._normal(*ancestor.shape) * _VARIATION * _rms(ancestor)
-            getattr(self._network, name)[layer, head] = ancestor + noise
+            varied = ancestor + noise
+            getattr(self._network, name)[layer, head] = self._deaf_to_anchor(varied) if name[0] == "W" else varied
 
     def _ancestor(self, name: str, layer: int, head: int) -> Tensor:
         """Circuit head and lookalikes are all variations of it: exact copies would point to their original."""
@@ -195,7 +220,7 @@ class _Builder:
 
     def _draw_mlp(self, layer: int) -> None:
         network, shape = self._network, self._network.shape
-        network.W_in[layer] = self._normal(shape.d_model, shape.d_mlp) * self._reading
+        network.W_in[layer] = self._deaf_to_anchor(self._normal(shape.d_model, shape.d_mlp) * self._reading)
         network.b_in[layer] = self._normal(shape.d_mlp) * 0.5
         network.W_out[layer, :, self._width :] = self._write(shape.d_mlp, size=self._reading)
 
