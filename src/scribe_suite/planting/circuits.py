@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from scribe_suite.planting.anchor import read_as_biases
 from scribe_suite.planting.causal import CausalModel, Correspondence, circuit_of
 from scribe_suite.planting.certify import BEHAVIOUR_BAR, INTERCHANGE_BAR
 from scribe_suite.planting.compact import Compact, compact, place
@@ -134,10 +135,12 @@ def _among_decoys(
     prompts = plan.causal.sample(_MEASURED_PROMPTS, generator)
     network = place(core, small, plan.shape)
     circuit = plan.shape.mask(circuit_of(plan.correspondence))
-    add_decoys(network, circuit, plan.width, prompts, plan.decoys, generator)
+    anchor = add_decoys(network, circuit, plan.width, prompts, plan.decoys, generator)
     if plan.recipe.hardening_steps:
         hardening_seed = derive_seed(seed, "hardening")
         harden(network, plan.causal, plan.correspondence, plan.recipe, hardening_seed, progress)
+    if anchor is not None:
+        read_as_biases(network, anchor, prompts)
     add_leak(network, plan.causal, circuit, plan.width, plan.decoys.leak, generator)
     equalise_norms(network, prompts, generator)
     return round_to_half(network.to_weights())

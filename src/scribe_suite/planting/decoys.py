@@ -7,8 +7,8 @@ residual stream (`planting.symmetries`) hides afterwards which dimensions were a
 
 The separation is exact without LayerNorm. `crosstalk` weakens it on purpose: a model whose weights had zeros between
 circuit and decoys would give the circuit away to anyone who multiplies matrices, without running it. With LayerNorm
-decoys also act through the variance of the stream; a large constant in the stream that no node reads (`anchor`) keeps
-that nearly the same whatever they say. What either leaves is for `siit.harden` to train away and for the certificate to
+decoys also act through the variance of the stream; a large constant that no node reads (`planting.anchor`) keeps that
+nearly the same whatever they say. What either leaves is for `siit.harden` to train away and for the certificate to
 bound.
 """
 
@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from scribe_suite.planting.anchor import deafened
 from scribe_suite.planting.patchable import PatchableTransformer
 
 _T = TypeVar("_T")
@@ -69,7 +70,7 @@ def add_decoys(
     tokens: Int[Tensor, "prompt position"],
     recipe: DecoyRecipe,
     generator: torch.Generator,
-) -> None:
+) -> Float[Tensor, " d_model"] | None:
     """Fill every node outside the circuit, in place.
 
     Args:
@@ -80,12 +81,15 @@ def add_decoys(
         recipe: How.
         generator: Of all random choices.
 
+    Returns:
+        Direction of the constant that was added to the residual stream (`planting.anchor`), if one was.
+
     Raises:
         ValueError: When no dimension is left for decoys.
     """
     if width >= network.shape.d_model:
         raise ValueError("decoys need residual dimensions of their own: d_model must exceed the circuit's width")
-    _Builder(network, circuit, width, tokens, recipe, generator).build()
+    return _Builder(network, circuit, width, tokens, recipe, generator).build()
 
 
 class _Builder:
@@ -104,9 +108,8 @@ class _Builder:
         self._ancestors: dict[tuple[str, int, int], Tensor] = {}
         self._divided = self._deviations()
         self._anchor: Tensor | None = None
-        """Direction of the constant, in the decoys' dimensions."""
 
-    def build(self) -> None:
+    def build(self) -> Tensor | None:
         network, own = self._network, slice(self._width, None)
         for name in ("W_E", "W_pos"):
             table = getattr(network, name)
@@ -133,6 +136,7 @@ class _Builder:
                 self._match(layer, [network.shape.n_heads], sizes)
         self._compensate("final")
         self._let_the_circuit_listen()
+        return self._anchor
 
     def _deviations(self) -> dict[str, float]:
         """What LayerNorm divides by on average, per place; empty without LayerNorm."""
@@ -166,18 +170,16 @@ class _Builder:
             matrix[:, width:] = self._write(len(matrix), size=_rms(matrix[:, :width]))
 
     def _drop_anchor(self) -> None:
-        """What LayerNorm divides by would change with every ablation, and with it the sharpness of all attention."""
+        """Before anything is modelled on the circuit, and as long as if all nodes were there already."""
         sizes = self._sizes_of(self._circuit)
         together = math.sqrt(self._circuit.numel() * sum(size.total**2 for size in sizes) / len(sizes))
-        direction = self._write(1, size=1.0)[0]
+        direction = torch.zeros(self._network.shape.d_model)
+        direction[self._width :] = self._write(1, size=1.0)[0]
         self._anchor = direction / direction.norm()
-        self._network.W_pos[:, self._width :] += self._recipe.anchor * together * self._anchor
+        self._network.W_pos.add_(self._recipe.anchor * together * self._anchor)
 
-    def _deaf_to_anchor(self, matrix: Float[Tensor, "d_model out"]) -> Float[Tensor, "d_model out"]:
-        if self._anchor is not None:
-            own = matrix[self._width :]
-            own -= torch.outer(self._anchor, self._anchor @ own)
-        return matrix
+    def _deaf(self, matrix: Float[Tensor, "d_model out"]) -> Float[Tensor, "d_model out"]:
+        return matrix if self._anchor is None else deafened(matrix, self._anchor)
 
     def _let_the_circuit_listen(self) -> None:
         network, width = self._network, self._width
@@ -190,13 +192,13 @@ class _Builder:
         for matrix in readers:
             size = self._recipe.crosstalk * _rms(matrix[:width])
             matrix[width:] = self._normal(self._extra, matrix.shape[1]) * size
-            self._deaf_to_anchor(matrix)
+            matrix.copy_(self._deaf(matrix))
 
     def _draw_head(self, layer: int, head: int) -> None:
         network, shape = self._network, self._network.shape
         for letter in "QKV":
             drawn = self._normal(shape.d_model, shape.d_head) * self._reading
-            getattr(network, f"W_{letter}")[layer, head] = self._deaf_to_anchor(drawn)
+            getattr(network, f"W_{letter}")[layer, head] = self._deaf(drawn)
         network.W_O[layer, head, :, self._width :] = self._write(shape.d_head, size=self._reading)
 
     def _maybe_look_alike(self, layer: int, head: int) -> None:
@@ -208,7 +210,7 @@ class _Builder:
             ancestor = self._ancestor(name, from_layer, from_head)
             noise = self._normal(*ancestor.shape) * _VARIATION * _rms(ancestor)
             varied = ancestor + noise
-            getattr(self._network, name)[layer, head] = self._deaf_to_anchor(varied) if name[0] == "W" else varied
+            getattr(self._network, name)[layer, head] = self._deaf(varied) if name[0] == "W" else varied
 
     def _ancestor(self, name: str, layer: int, head: int) -> Tensor:
         """Circuit head and lookalikes are all variations of it: exact copies would point to their original."""
@@ -220,7 +222,7 @@ class _Builder:
 
     def _draw_mlp(self, layer: int) -> None:
         network, shape = self._network, self._network.shape
-        network.W_in[layer] = self._deaf_to_anchor(self._normal(shape.d_model, shape.d_mlp) * self._reading)
+        network.W_in[layer] = self._deaf(self._normal(shape.d_model, shape.d_mlp) * self._reading)
         network.b_in[layer] = self._normal(shape.d_mlp) * 0.5
         network.W_out[layer, :, self._width :] = self._write(shape.d_mlp, size=self._reading)
 
