@@ -10,7 +10,7 @@ from scribe_suite.planting.causal import circuit_of
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.patchable import PatchableTransformer
 from scribe_suite.scoring.degenerate import auroc, node_statistics
-from tests.ground_truth.test_circuit_tasks import TASKS, every_task, models_of, weights_of
+from tests.ground_truth.circuit_models import TASKS, every_task, models_of, weights_of
 
 pytestmark = pytest.mark.slow
 

@@ -1,19 +1,18 @@
-"""What holds for every task with a planted circuit: its truth follows from its weights, its instances are fresh.
+"""What holds for the instances of every task with a planted circuit: fresh, complete, and no answer pays but the key.
 
-A task takes part once it has frozen base models. Bars that need many instances are in `test_degenerate_circuits`, what
-planting does in `test_planted_circuits`, what a task computes in a file of its own.
+A task takes part once it has frozen base models; what is true of those is in `test_circuit_models`. Bars that need many
+instances are in `test_degenerate_circuits`, what planting does in `test_planted_circuits`, what a task computes in a
+file of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import random
 import re
 from collections import Counter
-from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,70 +21,30 @@ import torch
 from safetensors.torch import load
 
 from ground_truth.circuits._planted import PlantedCircuitTask
-from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.causal import circuit_of, renamed_correspondence
-from scribe_suite.planting.certify import certify_circuit
-from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_all_frozen, load_frozen
-from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.planting.interchange import draw_pairs
-from scribe_suite.planting.patchable import PatchableTransformer
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import f1
 from scribe_suite.tasks.prompts import render_prompt
-from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import TaskInstance
+from tests.ground_truth.circuit_models import (
+    MODELS_WANTED,
+    TASKS,
+    every_task,
+    first_instance,
+    instance_of,
+    models_of,
+    names_of,
+    weights_of,
+)
 from tests.ground_truth.test_degenerate_circuits import content_of, key_of, skill
 
-TASKS: dict[str, Any] = {
-    task.id: task for task in default_registry().of_family("circuits") if list_frozen(frozen_folder(task))
-}
 LIMITS = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30}
-MODELS_WANTED = 6
-
-every_task = pytest.mark.parametrize("task_id", TASKS)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
     torch.set_num_threads(1)
-
-
-def every_model(*, quick: int):
-    """All frozen models of all tasks; per task all but the first few are slow."""
-    cases = [
-        pytest.param(task.id, path.stem, marks=[pytest.mark.slow] if rank >= quick else [])
-        for task in TASKS.values()
-        for rank, path in enumerate(list_frozen(frozen_folder(task)))
-    ]
-    return pytest.mark.parametrize(("task_id", "model_name"), cases)
-
-
-@lru_cache(maxsize=12)  # each holds a model, its prompts and what was measured on it
-def instance_of(task_id: str, seed: int) -> TaskInstance:
-    return TASKS[task_id].instance(seed)
-
-
-def first_instance(task_id: str, model_name: str) -> TaskInstance:
-    """The first fresh instance that is drawn from a base model."""
-    wanted = f"{task_id}/{model_name}"
-    seed = next(seed for seed in range(10_000) if TASKS[task_id]._choose(seed).name == wanted)
-    return instance_of(task_id, seed)
-
-
-@cache
-def models_of(task_id: str) -> list[FrozenModel]:
-    return load_all_frozen(TASKS[task_id])
-
-
-def weights_of(instance: TaskInstance) -> ModelWeights:
-    files = instance.public.files
-    return ModelWeights(json.loads(files["config.json"]), load(files["model.safetensors"]))
-
-
-def names_of(instance: TaskInstance) -> dict[str, Any]:
-    return json.loads(instance.public.files["names.json"])
 
 
 @pytest.fixture
@@ -108,80 +67,6 @@ def working_in(folder: Path):
         yield
     finally:
         os.chdir(before)
-
-
-# --- what is true -----------------------------------------------------------------------------------------------------
-
-
-@every_model(quick=1)
-def test_the_certificate_follows_from_the_weights(task_id, model_name):
-    task = TASKS[task_id]
-    model = load_frozen(frozen_folder(task) / f"{model_name}.json", task)
-    again = {check.name: check for check in task.certify(model.record.seed, model.weights).checks}
-    stored = {check.name: check for check in model.record.certificate.checks}
-    assert all(check.passed for check in again.values())
-    # what the reference solution reached is stored too; it follows from a notebook, not from the weights alone
-    assert {name for name in stored.keys() - again.keys() if not name.startswith("reference/")} == set()
-    for name, check in again.items():
-        assert (check.bar, check.direction) == (stored[name].bar, stored[name].direction)
-        # a label may tip over where another machine rounds differently
-        assert check.value == pytest.approx(stored[name].value, abs=2e-3), name
-
-
-@every_model(quick=0)
-def test_the_certificate_holds_for_an_instance(task_id, model_name):
-    instance = first_instance(task_id, model_name)
-    secret = instance.hidden
-    pairs = draw_pairs(secret.causal, 1024, torch.Generator().manual_seed(1))
-    assert certify_circuit(weights_of(instance), secret.causal, secret.correspondence, pairs).failures() == []
-
-
-@every_model(quick=1)
-@torch.no_grad()
-def test_an_instance_is_its_base_model_in_other_words(task_id, model_name):
-    instance = first_instance(task_id, model_name)
-    task = TASKS[task_id]
-    (base,) = (model for model in models_of(task_id) if model.name == instance.base_model)
-    symmetry, plan = task._symmetry(base.record.config, instance.seed), task.plan(base.record.seed)
-    tokens = plan.causal.sample(64, torch.Generator().manual_seed(2))
-    before, after = (PatchableTransformer.from_weights(weights) for weights in (base.weights, weights_of(instance)))
-    labels = symmetry.labels(torch.arange(plan.causal.n_labels))
-
-    def differences():
-        return (after(symmetry.tokens(tokens))[0][..., labels] - before(tokens)[0]).abs()
-
-    # single precision computes logits of some tens to a few units in the fifth digit; where nothing is rounded ...
-    assert differences().max() < 1e-4 * before(tokens)[0].abs().max()
-    before.double(), after.double()
-    # ... the answers differ by what storing the weights in single precision costs
-    assert differences()[:, list(plan.causal.labelled)].max() < 1e-4
-    assert instance.hidden.correspondence == renamed_correspondence(plan.correspondence, symmetry)
-
-
-@every_task
-@pytest.mark.slow
-def test_there_are_enough_base_models_in_different_places(task_id):
-    circuits = [
-        frozenset(circuit_of(TASKS[task_id].plan(model.record.seed).correspondence)) for model in models_of(task_id)
-    ]
-    assert len(circuits) >= MODELS_WANTED
-    assert len(set(circuits)) >= MODELS_WANTED - 1
-
-
-@every_task
-def test_a_key_that_is_not_the_circuit_of_its_seed_is_refused(task_id, monkeypatch):
-    original = type(TASKS[task_id])
-    plan = original.plan
-
-    def elsewhere(task: PlantedCircuitTask, seed: int):
-        planned = plan(task, seed)
-        first, *_ = planned.causal.variables
-        other = next(node for node in planned.shape.nodes if node not in circuit_of(planned.correspondence))
-        return dataclasses.replace(planned, correspondence={**planned.correspondence, first: (other,)})
-
-    monkeypatch.setattr(original, "plan", elsewhere)
-    with pytest.raises(FrozenModelError, match=rf"{task_id}/seed\d+ is not the circuit that its seed stands for"):
-        original().instance(1)
 
 
 # --- fresh for every run ----------------------------------------------------------------------------------------------
