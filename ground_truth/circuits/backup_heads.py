@@ -63,7 +63,7 @@ class BackupHeads(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = BackedUpRecall()
-        shape = five_layers(causal)
+        shape = five_layers(causal, d_model=112)
         every = placements(shape.n_layers, 2)
         first, second = every[seed * 3 % len(every)]
         return CircuitPlan(

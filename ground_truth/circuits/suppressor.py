@@ -73,7 +73,7 @@ class Suppressor(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = SuppressedRecall()
-        shape = five_layers(causal)
+        shape = five_layers(causal, d_model=112)
         # the mover not before the suppressors: what it writes would drown what the later reads of the earlier one
         every = [(*pair, mover) for pair in placements(shape.n_layers, 2) for mover in range(pair[1], shape.n_layers)]
         first, second, mover = every[seed * 7 % len(every)]

@@ -1,9 +1,14 @@
 """Decoys: nodes outside the circuit that are as loud as those inside, without a say in the answer.
 
 The residual stream gets dimensions of its own for them. Embeddings and all nodes write there, decoys read everything
-and write nothing else, so what they say depends on the prompt but reaches nothing that matters. Their writes get the
-size and the spread over prompts that the circuit's have, their attention scores the circuit's spread. A rotation of the
-residual stream (`planting.symmetries`) hides afterwards which dimensions were added.
+and write nothing else, so what they say depends on the prompt but reaches nothing that matters. Where the circuit has a
+node of its kind, a decoy is that node with other directions of the stream in the place of the circuit's: its weights
+have the singular values of trained ones, not those of noise. Decoys' writes get the size and the spread over prompts
+that the circuit's have, their attention scores the circuit's spread. A rotation of the residual stream
+(`planting.symmetries`) hides afterwards which dimensions were added.
+
+What no decoy can hide is that nothing listens to it: a product of its output weights with the unembedding, or with what
+the circuit reads, is small, because the strict loss has made it so.
 
 The separation is exact without LayerNorm. `crosstalk` weakens it on purpose: a model whose weights had zeros between
 circuit and decoys would give the circuit away to anyone who multiplies matrices, without running it. With LayerNorm
@@ -24,11 +29,17 @@ from torch import Tensor
 
 from scribe_suite.planting.anchor import deafened
 from scribe_suite.planting.patchable import PatchableTransformer
+from scribe_suite.planting.random_maps import isometry, turn, varied_spectrum
 
 _T = TypeVar("_T")
 
-_VARIATION = 0.3
-"""How far a lookalike's weights are from the ancestor it shares with a circuit head, relative to their size."""
+_VARIATION = 0.25
+"""How far a decoy's spectra and biases are from those of the ancestor it shares with a circuit node."""
+_POSITIONS = 0.5
+"""Size of position embeddings in the decoys' dimensions relative to those in the circuit's. Small, and token embeddings
+are centred there: what decoys read has to vary between prompts, or they would need large constants to look alike."""
+_ANGLE = 0.3
+"""How far a lookalike's weights are turned away from the ancestor it shares with a circuit head, in radians."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +116,16 @@ class _Builder:
         self._network, self._circuit, self._width = network, circuit, width
         self._tokens, self._recipe, self._generator = tokens, recipe, generator
         self._extra = network.shape.d_model - width
-        self._ancestors: dict[tuple[str, int, int], Tensor] = {}
+        self._ancestors: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self._turns: dict[tuple[int, ...], Tensor] = {}
         self._divided = self._deviations()
         self._anchor: Tensor | None = None
 
     def build(self) -> Tensor | None:
-        network, own = self._network, slice(self._width, None)
-        for name in ("W_E", "W_pos"):
-            table = getattr(network, name)
-            table[:, own] = self._write(*table.shape[:1], size=_rms(table[:, : self._width]))
+        network = self._network
+        self._embed()
         self._let_the_circuit_write_too()
+        self._redirect_the_circuits_means()
         if network.shape.normalization is not None and self._recipe.anchor:
             self._drop_anchor()
         for place in self._divided:  # decoys are modelled on a circuit that is as loud as it will be in the end
@@ -162,12 +173,32 @@ class _Builder:
             for letter in "QKV":
                 getattr(network, f"W_{letter}")[layer, head] *= gain
 
+    def _embed(self) -> None:
+        tokens, positions, width = self._network.W_E, self._network.W_pos, self._width
+        tokens[:, width:] = self._write(len(tokens), size=_rms(tokens[:, :width]))
+        drawn = self._write(len(positions), size=_POSITIONS * _rms(positions[:, :width]))
+        positions[:, width:] = drawn - tokens[self._tokens][..., width:].mean(0)
+
     def _let_the_circuit_write_too(self) -> None:
         """Nothing that matters reads those dimensions; without it, W_O's of circuit and decoys would be orthogonal."""
         network, width = self._network, self._width
         for layer, slot in self._circuit.nonzero().tolist():
             matrix = network.W_out[layer] if slot == network.shape.n_heads else network.W_O[layer, slot]
-            matrix[:, width:] = self._write(len(matrix), size=_rms(matrix[:, :width]))
+            matrix[:, width:] = matrix[:, :width] @ self._into_own()
+
+    def _redirect_the_circuits_means(self) -> None:
+        """The circuit's nodes get the biases that decoys have; nothing that matters changes, nor does any size."""
+        network, (_, values) = self._network, self._network(self._tokens)
+        for layer, slot in self._circuit.nonzero().tolist():
+            if slot == network.shape.n_heads:
+                out = values.mlps[layer].clone()
+                out[..., : self._width] = 0.0  # the circuit reads this half
+                self._move_mlp(layer, out, _size(out))
+                continue
+            z, matrix = values.heads[layer, :, :, slot], network.W_O[layer, slot]
+            before = network.b_V[layer, slot].clone()
+            self._move_head(layer, slot, z, _size(z @ matrix))
+            network.b_O[layer] -= (network.b_V[layer, slot] - before) @ matrix  # the sum stays the same
 
     def _drop_anchor(self) -> None:
         """Before anything is modelled on the circuit, and as long as if all nodes were there already."""
@@ -195,36 +226,86 @@ class _Builder:
             matrix.copy_(self._deaf(matrix))
 
     def _draw_head(self, layer: int, head: int) -> None:
+        """A circuit head in other dimensions, or a random one where the circuit has none."""
         network, shape = self._network, self._network.shape
+        models = self._circuit[:, :-1].nonzero().tolist()
+        model = tuple(self._pick(models)) if models else None
+        reading, writing = self._maps()
         for letter in "QKV":
-            drawn = self._normal(shape.d_model, shape.d_head) * self._reading
+            if model:
+                drawn = reading @ self._like(f"W_{letter}", model)
+                getattr(network, f"b_{letter}")[layer, head] = self._like(f"b_{letter}", model)
+            else:
+                drawn = self._normal(shape.d_model, shape.d_head) * self._reading
             getattr(network, f"W_{letter}")[layer, head] = self._deaf(drawn)
-        network.W_O[layer, head, :, self._width :] = self._write(shape.d_head, size=self._reading)
+        written = self._like("W_O", model) if model else self._normal(shape.d_head, self._width) * self._reading
+        network.W_O[layer, head, :, self._width :] = math.sqrt(2) * written @ writing
+
+    def _draw_mlp(self, layer: int) -> None:
+        network, shape = self._network, self._network.shape
+        models = self._circuit[:, -1].nonzero().tolist()
+        reading, writing = self._maps()
+        if models:
+            model = tuple(self._pick(models))
+            network.W_in[layer] = self._deaf(reading @ self._like("W_in", model))
+            network.b_in[layer] = self._like("b_in", model)
+            network.b_out[layer, self._width :] = self._like("b_out", model) @ writing
+            written = self._like("W_out", model)
+        else:
+            network.W_in[layer] = self._deaf(self._normal(shape.d_model, shape.d_mlp) * self._reading)
+            network.b_in[layer] = self._normal(shape.d_mlp) * 0.5
+            written = self._normal(shape.d_mlp, self._width) * self._reading
+        network.W_out[layer, :, self._width :] = math.sqrt(2) * written @ writing
+
+    def _maps(self) -> tuple[Float[Tensor, "d_model width"], Float[Tensor, "width extra"]]:
+        """From the circuit's dimensions into those a decoy reads, which are all, and those it writes.
+
+        The circuit reads its own dimensions and writes the same into both halves; a decoy reads the same in both and
+        writes into one. With one map for reading and writing there, products such as W_V W_O keep their spectrum.
+        """
+        writing = self._into_own()
+        everywhere = torch.cat([isometry(self._width, self._width, self._generator), writing.T])
+        return everywhere / math.sqrt(2), writing
+
+    def _into_own(self) -> Float[Tensor, "width extra"]:
+        return _without_mean(isometry(self._width, self._extra, self._generator))
 
     def _maybe_look_alike(self, layer: int, head: int) -> None:
         models = self._circuit[: layer + 1, :-1].nonzero().tolist()
         if not models or float(torch.rand(1, generator=self._generator)) >= self._recipe.lookalikes:
             return
-        from_layer, from_head = self._pick(models)
-        for name in ("W_Q", "W_K", "b_Q", "b_K"):
-            ancestor = self._ancestor(name, from_layer, from_head)
-            noise = self._normal(*ancestor.shape) * _VARIATION * _rms(ancestor)
-            varied = ancestor + noise
-            getattr(self._network, name)[layer, head] = self._deaf(varied) if name[0] == "W" else varied
+        model = tuple(self._pick(models))
+        if model not in self._turns:
+            self._turns[model] = self._turn()
+        turned = self._turn() @ self._turns[model]
+        for letter in "QK":
+            own = turned @ self._like(f"W_{letter}", model)
+            others = self._normal(self._extra, own.shape[1]) * self._recipe.crosstalk * _rms(own)
+            getattr(self._network, f"W_{letter}")[layer, head] = self._deaf(torch.cat([own, others]))
+            getattr(self._network, f"b_{letter}")[layer, head] = self._like(f"b_{letter}", model)
 
-    def _ancestor(self, name: str, layer: int, head: int) -> Tensor:
-        """Circuit head and lookalikes are all variations of it: exact copies would point to their original."""
-        if (name, layer, head) not in self._ancestors:
-            original = getattr(self._network, name)[layer, head]
-            noise = self._normal(*original.shape) * _VARIATION * _rms(original)
-            self._ancestors[name, layer, head] = original + noise
-        return self._ancestors[name, layer, head]
+    def _turn(self) -> Float[Tensor, "width width"]:
+        return turn(self._width, _ANGLE, self._generator)
 
-    def _draw_mlp(self, layer: int) -> None:
-        network, shape = self._network, self._network.shape
-        network.W_in[layer] = self._deaf(self._normal(shape.d_model, shape.d_mlp) * self._reading)
-        network.b_in[layer] = self._normal(shape.d_mlp) * 0.5
-        network.W_out[layer, :, self._width :] = self._write(shape.d_mlp, size=self._reading)
+    def _like(self, name: str, model: tuple[int, ...]) -> Tensor:
+        """A variation of what the model has in the circuit's dimensions, by an ancestor it shares with the model.
+
+        Exact copies would point to their original, and so would variations of it: it would lie in their middle.
+        """
+        if (name, model) not in self._ancestors:
+            self._ancestors[name, model] = self._varied(self._circuits_part(name, model))
+        return self._varied(self._ancestors[name, model])
+
+    def _circuits_part(self, name: str, model: tuple[int, ...]) -> Tensor:
+        parameter: Tensor = getattr(self._network, name)[model]
+        if name in ("W_O", "W_out"):
+            return parameter[:, : self._width]
+        return parameter if name[0] == "b" and name != "b_out" else parameter[: self._width]
+
+    def _varied(self, values: Tensor) -> Tensor:
+        if values.dim() == 1:
+            return values + self._normal(len(values)) * _VARIATION * _rms(values)
+        return varied_spectrum(values, _VARIATION, self._generator)
 
     @property
     def _reading(self) -> float:
@@ -250,18 +331,26 @@ class _Builder:
                 self._match_head(layer, slot, values.heads[layer, :, :, slot], size)
 
     def _match_head(self, layer: int, head: int, z: Float[Tensor, "prompt position d_head"], size: _Size) -> None:
-        matrix, bias = self._network.W_O[layer, head], self._network.b_V[layer, head]
+        matrix = self._network.W_O[layer, head]
         matrix *= size.spread / _size(z @ matrix).spread
-        move = self._normal(len(bias))
-        bias += move * (_distance_to_move(z @ matrix, size) / (move @ matrix).norm()) - z.mean((0, 1))
+        self._move_head(layer, head, z, size)
 
     def _match_mlp(self, layer: int, out: Float[Tensor, "prompt position d_model"], size: _Size) -> None:
         scale = size.spread / _size(out).spread
         self._network.W_out[layer] *= scale
+        self._network.b_out[layer] *= scale
+        self._move_mlp(layer, out * scale, size)
+
+    def _move_head(self, layer: int, head: int, z: Float[Tensor, "prompt position d_head"], size: _Size) -> None:
+        """Replace the mean of what a head writes by a random one that gives it its size."""
+        matrix, bias = self._network.W_O[layer, head], self._network.b_V[layer, head]
+        move = self._normal(len(bias))
+        bias += move * (_distance_to_move(z @ matrix, size) / (move @ matrix).norm()) - z.mean((0, 1))
+
+    def _move_mlp(self, layer: int, out: Float[Tensor, "prompt position d_model"], size: _Size) -> None:
         move = torch.zeros(out.shape[-1])
         move[self._width :] = self._write(1, size=1.0)[0]
-        move *= _distance_to_move(out * scale, size) / move.norm()
-        self._network.b_out[layer] = move - scale * out.mean((0, 1))
+        self._network.b_out[layer] += move * (_distance_to_move(out, size) / move.norm()) - out.mean((0, 1))
 
     def _sizes_of(self, nodes: Bool[Tensor, "layer slot"]) -> list[_Size]:
         _, values = self._network(self._tokens)
@@ -282,9 +371,7 @@ class _Builder:
         return torch.randn(*size, generator=self._generator)
 
     def _write(self, rows: int, *, size: float) -> Float[Tensor, "rows extra"]:
-        """Random rows with zero sum: LayerNorm subtracts the mean, which would carry them into other dimensions."""
-        drawn = self._normal(rows, self._extra) * size
-        return drawn - drawn.mean(-1, keepdim=True)
+        return _without_mean(self._normal(rows, self._extra) * size)
 
 
 @torch.no_grad()
@@ -313,6 +400,11 @@ def _distance_to_move(write: Float[Tensor, "prompt position d_model"], size: _Si
     centre = write.mean(0)
     between_positions = (centre - centre.mean(0)).pow(2).sum(-1).mean().item()
     return math.sqrt(max(0.0, size.total**2 - size.spread**2 - between_positions))
+
+
+def _without_mean(rows: Float[Tensor, "rows extra"]) -> Float[Tensor, "rows extra"]:
+    """LayerNorm subtracts the mean, which would carry what is written into other dimensions."""
+    return rows - rows.mean(-1, keepdim=True)
 
 
 def _rms(values: Float[Tensor, "..."]) -> float:
