@@ -28,18 +28,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scribe_suite.planting.anchor import deafened
+from scribe_suite.planting.copies import Copies, rms, without_mean
 from scribe_suite.planting.patchable import PatchableTransformer
-from scribe_suite.planting.random_maps import isometry, turn, varied_spectrum
 
 _T = TypeVar("_T")
 
-_VARIATION = 0.25
-"""How far a decoy's spectra and biases are from those of the ancestor it shares with a circuit node."""
 _POSITIONS = 0.5
 """Size of position embeddings in the decoys' dimensions relative to those in the circuit's. Small, and token embeddings
 are centred there: what decoys read has to vary between prompts, or they would need large constants to look alike."""
-_ANGLE = 0.3
-"""How far a lookalike's weights are turned away from the ancestor it shares with a circuit head, in radians."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +112,7 @@ class _Builder:
         self._network, self._circuit, self._width = network, circuit, width
         self._tokens, self._recipe, self._generator = tokens, recipe, generator
         self._extra = network.shape.d_model - width
-        self._ancestors: dict[tuple[str, tuple[int, ...]], Tensor] = {}
-        self._turns: dict[tuple[int, ...], Tensor] = {}
+        self._copies = Copies(network, width, generator)
         self._divided = self._deviations()
         self._anchor: Tensor | None = None
 
@@ -175,8 +170,8 @@ class _Builder:
 
     def _embed(self) -> None:
         tokens, positions, width = self._network.W_E, self._network.W_pos, self._width
-        tokens[:, width:] = self._write(len(tokens), size=_rms(tokens[:, :width]))
-        drawn = self._write(len(positions), size=_POSITIONS * _rms(positions[:, :width]))
+        tokens[:, width:] = self._write(len(tokens), size=rms(tokens[:, :width]))
+        drawn = self._write(len(positions), size=_POSITIONS * rms(positions[:, :width]))
         positions[:, width:] = drawn - tokens[self._tokens][..., width:].mean(0)
 
     def _let_the_circuit_write_too(self) -> None:
@@ -184,7 +179,7 @@ class _Builder:
         network, width = self._network, self._width
         for layer, slot in self._circuit.nonzero().tolist():
             matrix = network.W_out[layer] if slot == network.shape.n_heads else network.W_O[layer, slot]
-            matrix[:, width:] = matrix[:, :width] @ self._into_own()
+            matrix[:, width:] = matrix[:, :width] @ self._copies.into_the_rest()
 
     def _redirect_the_circuits_means(self) -> None:
         """The circuit's nodes get the biases that decoys have; nothing that matters changes, nor does any size."""
@@ -221,7 +216,7 @@ class _Builder:
             else:
                 readers += [getattr(network, f"W_{letter}")[layer, slot] for letter in "QKV"]
         for matrix in readers:
-            size = self._recipe.crosstalk * _rms(matrix[:width])
+            size = self._recipe.crosstalk * rms(matrix[:width])
             matrix[width:] = self._normal(self._extra, matrix.shape[1]) * size
             matrix.copy_(self._deaf(matrix))
 
@@ -230,82 +225,44 @@ class _Builder:
         network, shape = self._network, self._network.shape
         models = self._circuit[:, :-1].nonzero().tolist()
         model = tuple(self._pick(models)) if models else None
-        reading, writing = self._maps()
+        reading, writing = self._copies.maps()
         for letter in "QKV":
             if model:
-                drawn = reading @ self._like(f"W_{letter}", model)
-                getattr(network, f"b_{letter}")[layer, head] = self._like(f"b_{letter}", model)
+                drawn = reading @ self._copies.like(f"W_{letter}", model)
+                getattr(network, f"b_{letter}")[layer, head] = self._copies.like(f"b_{letter}", model)
             else:
                 drawn = self._normal(shape.d_model, shape.d_head) * self._reading
             getattr(network, f"W_{letter}")[layer, head] = self._deaf(drawn)
-        written = self._like("W_O", model) if model else self._normal(shape.d_head, self._width) * self._reading
+        written = self._copies.like("W_O", model) if model else self._normal(shape.d_head, self._width) * self._reading
         network.W_O[layer, head, :, self._width :] = math.sqrt(2) * written @ writing
 
     def _draw_mlp(self, layer: int) -> None:
         network, shape = self._network, self._network.shape
         models = self._circuit[:, -1].nonzero().tolist()
-        reading, writing = self._maps()
+        reading, writing = self._copies.maps()
         if models:
             model = tuple(self._pick(models))
-            network.W_in[layer] = self._deaf(reading @ self._like("W_in", model))
-            network.b_in[layer] = self._like("b_in", model)
-            network.b_out[layer, self._width :] = self._like("b_out", model) @ writing
-            written = self._like("W_out", model)
+            network.W_in[layer] = self._deaf(reading @ self._copies.like("W_in", model))
+            network.b_in[layer] = self._copies.like("b_in", model)
+            network.b_out[layer, self._width :] = self._copies.like("b_out", model) @ writing
+            written = self._copies.like("W_out", model)
         else:
             network.W_in[layer] = self._deaf(self._normal(shape.d_model, shape.d_mlp) * self._reading)
             network.b_in[layer] = self._normal(shape.d_mlp) * 0.5
             written = self._normal(shape.d_mlp, self._width) * self._reading
         network.W_out[layer, :, self._width :] = math.sqrt(2) * written @ writing
 
-    def _maps(self) -> tuple[Float[Tensor, "d_model width"], Float[Tensor, "width extra"]]:
-        """From the circuit's dimensions into those a decoy reads, which are all, and those it writes.
-
-        The circuit reads its own dimensions and writes the same into both halves; a decoy reads the same in both and
-        writes into one. With one map for reading and writing there, products such as W_V W_O keep their spectrum.
-        """
-        writing = self._into_own()
-        everywhere = torch.cat([isometry(self._width, self._width, self._generator), writing.T])
-        return everywhere / math.sqrt(2), writing
-
-    def _into_own(self) -> Float[Tensor, "width extra"]:
-        return _without_mean(isometry(self._width, self._extra, self._generator))
-
     def _maybe_look_alike(self, layer: int, head: int) -> None:
         models = self._circuit[: layer + 1, :-1].nonzero().tolist()
         if not models or float(torch.rand(1, generator=self._generator)) >= self._recipe.lookalikes:
             return
         model = tuple(self._pick(models))
-        if model not in self._turns:
-            self._turns[model] = self._turn()
-        turned = self._turn() @ self._turns[model]
+        turned = self._copies.turned(model)
         for letter in "QK":
-            own = turned @ self._like(f"W_{letter}", model)
-            others = self._normal(self._extra, own.shape[1]) * self._recipe.crosstalk * _rms(own)
+            own = turned @ self._copies.like(f"W_{letter}", model)
+            others = self._normal(self._extra, own.shape[1]) * self._recipe.crosstalk * rms(own)
             getattr(self._network, f"W_{letter}")[layer, head] = self._deaf(torch.cat([own, others]))
-            getattr(self._network, f"b_{letter}")[layer, head] = self._like(f"b_{letter}", model)
-
-    def _turn(self) -> Float[Tensor, "width width"]:
-        return turn(self._width, _ANGLE, self._generator)
-
-    def _like(self, name: str, model: tuple[int, ...]) -> Tensor:
-        """A variation of what the model has in the circuit's dimensions, by an ancestor it shares with the model.
-
-        Exact copies would point to their original, and so would variations of it: it would lie in their middle.
-        """
-        if (name, model) not in self._ancestors:
-            self._ancestors[name, model] = self._varied(self._circuits_part(name, model))
-        return self._varied(self._ancestors[name, model])
-
-    def _circuits_part(self, name: str, model: tuple[int, ...]) -> Tensor:
-        parameter: Tensor = getattr(self._network, name)[model]
-        if name in ("W_O", "W_out"):
-            return parameter[:, : self._width]
-        return parameter if name[0] == "b" and name != "b_out" else parameter[: self._width]
-
-    def _varied(self, values: Tensor) -> Tensor:
-        if values.dim() == 1:
-            return values + self._normal(len(values)) * _VARIATION * _rms(values)
-        return varied_spectrum(values, _VARIATION, self._generator)
+            getattr(self._network, f"b_{letter}")[layer, head] = self._copies.like(f"b_{letter}", model)
 
     @property
     def _reading(self) -> float:
@@ -371,7 +328,7 @@ class _Builder:
         return torch.randn(*size, generator=self._generator)
 
     def _write(self, rows: int, *, size: float) -> Float[Tensor, "rows extra"]:
-        return _without_mean(self._normal(rows, self._extra) * size)
+        return without_mean(self._normal(rows, self._extra) * size)
 
 
 @torch.no_grad()
@@ -400,12 +357,3 @@ def _distance_to_move(write: Float[Tensor, "prompt position d_model"], size: _Si
     centre = write.mean(0)
     between_positions = (centre - centre.mean(0)).pow(2).sum(-1).mean().item()
     return math.sqrt(max(0.0, size.total**2 - size.spread**2 - between_positions))
-
-
-def _without_mean(rows: Float[Tensor, "rows extra"]) -> Float[Tensor, "rows extra"]:
-    """LayerNorm subtracts the mean, which would carry what is written into other dimensions."""
-    return rows - rows.mean(-1, keepdim=True)
-
-
-def _rms(values: Float[Tensor, "..."]) -> float:
-    return values.pow(2).mean().sqrt().item()
