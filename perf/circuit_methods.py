@@ -29,9 +29,11 @@ from typing import Any
 
 import matplotlib as mpl
 import torch
+from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
 from rich.progress import track
 from safetensors.torch import load
+from torch import Tensor
 
 from ground_truth.circuits._planted import PlantedCircuitTask
 from scribe_suite.paths import suite_root
@@ -50,6 +52,7 @@ DOCUMENT = "docs/methods.md"
 BEGIN, END = "<!-- tables: written by perf/circuit_methods.py -->", "<!-- end of tables -->"
 COLUMNS = ("IoU", "precision", "recall", "AUROC")
 HEADROOM = ("circuits/backup_heads", "circuits/suppressor", "circuits/two_behaviours")
+_ATTRIBUTED = 256
 METHOD_CELLS = ("_patching.py", "_attribution.py", "_sweep.py")
 
 Names = dict[str, Any]
@@ -85,9 +88,37 @@ def method_scores(instance: TaskInstance, names: Names) -> dict[str, NodeStatist
     }
     return {
         **{name: {node: abs(value) for node, value in score.items()} for name, score in signed.items()},
+        "direct logit attribution": direct_logit_attribution(instance, names["prompts"]),
+        "unembedded weights": unembedded_weights(instance),
         "weight norm": sizes["weight_norm"],
         "output norm": sizes["output_norm"],
     }
+
+
+@torch.no_grad()
+def direct_logit_attribution(instance: TaskInstance, prompts: Int[Tensor, "n ctx"]) -> dict[str, float]:
+    """How much what a node writes varies the logits directly: root mean square over prompts, positions and labels."""
+    network, positions = _network(instance), list(instance.public.facts["labelled"])
+    writes = network.writes(network(prompts[:_ATTRIBUTED])[1])[:, :, :, positions]
+    logits = (writes / network.normaliser(prompts[:_ATTRIBUTED])[:, positions]) @ _centred_unembedding(network)
+    varying = logits - logits.mean(2, keepdim=True)
+    return dict(zip(network.shape.nodes, varying.pow(2).mean((2, 3, 4)).sqrt().flatten().tolist(), strict=True))
+
+
+@torch.no_grad()
+def unembedded_weights(instance: TaskInstance) -> dict[str, float]:
+    """The norm of a node's output weights times the unembedding, relative to the norm of these weights."""
+    network, found = _network(instance), {}
+    unembedding = _centred_unembedding(network)
+    for layer in range(network.shape.n_layers):
+        written = {f"a{layer}.h{head}": network.W_O[layer, head] for head in range(network.shape.n_heads)}
+        for node, matrix in {**written, f"m{layer}": network.W_out[layer]}.items():
+            found[node] = float((matrix @ unembedding).norm() / matrix.norm())
+    return found
+
+
+def _centred_unembedding(network: PatchableTransformer) -> Float[Tensor, "d_model label"]:
+    return network.W_U - network.W_U.mean(-1, keepdim=True)
 
 
 def measured(instance: TaskInstance, names: Names) -> dict[str, dict[str, float]]:

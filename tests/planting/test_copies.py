@@ -81,11 +81,14 @@ def test_maps_keep_what_reading_and_writing_have_in_common():
     extra = SHAPE.d_model - WIDTH
     assert reading.shape == (SHAPE.d_model, WIDTH)
     assert writing.shape == (WIDTH, extra)
-    assert torch.allclose(reading.T @ reading, torch.eye(WIDTH), atol=0.1)
+    # one direction is lost to the mean that LayerNorm subtracts
+    assert torch.allclose(torch.linalg.svdvals(writing)[:-1], torch.ones(WIDTH - 1), atol=1e-4)
+    assert torch.allclose(torch.linalg.svdvals(reading)[:-1], torch.ones(WIDTH - 1), atol=1e-4)
     value, output = torch.randn(2, WIDTH, 5, generator=torch.Generator().manual_seed(3))
+    output = writing @ writing.T @ output
     copied = (reading @ value, torch.cat([torch.zeros(5, WIDTH), 2**0.5 * output.T @ writing], 1))
     wanted, found = (value @ output.T).trace(), (copied[0] @ copied[1]).trace()
-    assert found == pytest.approx(wanted.item(), rel=0.2)
+    assert found == pytest.approx(wanted.item(), rel=1e-4)
 
 
 @torch.no_grad()
