@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
+TASKS ?= benchmarks
 PROVIDER ?= reference
 WORKERS ?= 2
 BENCH_ARGS ?=
@@ -16,7 +17,8 @@ TEST_ARGS ?=
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make bench      run every task (PROVIDER=reference WORKERS=2 BENCH_ARGS='--trials 3'), print the table"
+	@echo "make bench      run every task, print the table (PROVIDER=reference WORKERS=2 BENCH_ARGS='--trials 3'"
+	@echo "                TASKS=benchmarks/circuits for one family)"
 	@echo "make test       run the project's own tests (TEST_ARGS='-k journal')"
 	@echo "make test-slow  run the tests marked slow: every certificate recomputed"
 	@echo "make lint       ruff and mypy"
@@ -33,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 bench: $(STAMP)
-	@$(VENV)/bin/pytest benchmarks -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
+	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
 
 test: $(STAMP)
 	@$(VENV)/bin/pytest tests -m "not slow" -n 2 --timeout 300 $(TEST_ARGS)

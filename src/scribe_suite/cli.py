@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from scribe_suite import __version__
 from scribe_suite.errors import SuiteError
@@ -27,6 +27,10 @@ This command does the rest."""
 
 
 _LOG_WIDTH = 120
+_LARGEST_SEED = 999_999
+_SHOWN_TEXT = 60
+_NO_LIMIT = 10_000
+"""A width that no list reaches: what reads a pipe has no use for cells that are cut or wrapped."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,18 +55,33 @@ def seed_list(text: str) -> list[int]:
     """Read ``0-5`` or ``0,2,7-9``.
 
     Raises:
-        argparse.ArgumentTypeError: When it is neither.
+        argparse.ArgumentTypeError: When it is neither, or a seed is too large.
     """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("no seed is given: write a seed or a range such as 0-5.")
     seeds: list[int] = []
     for part in text.split(","):
-        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip())
+        if not part.strip():
+            raise argparse.ArgumentTypeError(f"{_shown(text)} has a comma without a seed on both sides: remove it.")
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if match is None:
-            raise argparse.ArgumentTypeError(f"{part!r} is not a seed or a range such as 0-5.")
-        first, last = int(match[1]), int(match[2] or match[1])
+            raise argparse.ArgumentTypeError(f"{_shown(part)} is not a seed or a range such as 0-5.")
+        first, last = _seed(match[1]), _seed(match[2] or match[1])
         if last < first:
-            raise argparse.ArgumentTypeError(f"{part!r} runs backwards: write {last}-{first}.")
+            raise argparse.ArgumentTypeError(f"{_shown(part)} runs backwards: write {last}-{first}.")
         seeds.extend(range(first, last + 1))
     return list(dict.fromkeys(seeds))
+
+
+def _seed(digits: str) -> int:
+    # length first: Python refuses to read a number of thousands of digits
+    if len(digits) > len(str(_LARGEST_SEED)):
+        raise argparse.ArgumentTypeError(f"{_shown(digits)} is too large: the largest seed is {_LARGEST_SEED}.")
+    return int(digits)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 3] + "...")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,21 +125,26 @@ def _tasks(_: argparse.Namespace) -> int:
     from scribe_suite.planting.frozen import frozen_folder, list_frozen
     from scribe_suite.tasks.registry import default_registry
 
-    table = Table("Task", "Base models", "Metrics", "What is asked")
+    table = Table(Column("Task", no_wrap=True), "Base models", "Metrics", "What is asked")
     for task in default_registry().values():
         table.add_row(task.id, str(len(list_frozen(frozen_folder(task)))), ", ".join(task.metrics), task.summary)
-    Console().print(table)
+    _print_list(table)
     return 0
 
 
 def _providers(_: argparse.Namespace) -> int:
     from scribe_suite.providers.registry import ProviderSpec, load_provider, provider_names
 
-    table = Table("Provider", "What it does")
+    table = Table(Column("Provider", no_wrap=True), "What it does")
     for name in provider_names():
         table.add_row(name, load_provider(ProviderSpec(name)).summary)
-    Console().print(table)
+    _print_list(table)
     return 0
+
+
+def _print_list(table: Table) -> None:
+    console = Console() if sys.stdout.isatty() else Console(width=_NO_LIMIT)
+    console.print(table)
 
 
 def _plant(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -239,3 +240,24 @@ def test_other_files_beside_base_models_are_not_taken_for_one(tmp_path):
     (tmp_path / "seed0-old.json").write_text("{}")
     (tmp_path / "seedx.json").mkdir()
     assert list_frozen(tmp_path) == [path]
+
+
+@pytest.mark.parametrize("step", ["write_bytes", "write_text"])
+def test_an_interruption_while_a_model_is_written_keeps_the_one_before(tmp_path, monkeypatch, step):
+    path = freeze(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    write = getattr(Path, step)
+
+    def interrupted(self, content):
+        write(self, content[:10])
+        raise KeyboardInterrupt
+
+    other = PatchableTransformer(small_shape(), 1).to_weights()
+    monkeypatch.setattr(Path, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_frozen(tmp_path, TASK, 0, other, {"u": ["m1"]}, PASSING, {})
+    monkeypatch.undo()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    save_frozen(tmp_path, TASK, 0, other, {"u": ["m1"]}, PASSING, {})
+    assert load_frozen(path, TASK).record.key == {"u": ["m1"]}
+    assert len(list(tmp_path.iterdir())) == 2

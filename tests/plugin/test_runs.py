@@ -213,3 +213,20 @@ def test_the_harness_computes_with_one_thread_unless_the_user_wants_more(suite, 
     assert suite.run(path="test_threads.py").ret == 0
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert suite.run(path="test_threads.py").ret == 1
+
+
+def test_what_a_scorer_has_to_say_reaches_message_ledger_and_results(suite):
+    note = "The submitted function raised ValueError at line 2: no."
+    suite.add_task("noted")
+    path = suite.folder / "ground_truth" / "circuits" / "noted.py"
+    scorer = "return score_components("
+    text = path.read_text().replace(scorer, f"return __import__('dataclasses').replace({scorer[len('return ') :]}")
+    path.write_text(text.replace("reference_f1=1.0)", f"reference_f1=1.0), notes=({note!r},))"))
+    run = suite.run("--provider", "oracle,random", "-k", "noted")
+    records = {record.provider: record for record in run.ledger.attempts}
+    assert records["oracle"].reason == note
+    assert records["random"].reason.startswith("skill ")
+    assert records["random"].reason.endswith(f"). {note}")
+    assert note in run.output
+    results = suite.folder / "runs" / records["random"].folder / "results" / "circuit_evaluation_results.json"
+    assert json.loads(results.read_text())["noted"]["reason"] == records["random"].reason

@@ -8,6 +8,7 @@ import pytest
 
 from scribe_suite.scoring.behaviour import (
     BEHAVIOUR_METRICS,
+    LONGEST_PROBLEM,
     combined_score,
     constant_exact_match,
     exact_match,
@@ -142,4 +143,14 @@ def test_random_labels_with_the_right_nodes_have_next_to_no_skill():
 
 def test_a_function_with_a_problem_is_flagged():
     result = FunctionResult(None, "The submitted function took too long.", "timeout")
-    assert score_behaviour(result, LABELS, TRUTH, TRUTH, CHANCE_F1, 1.0).flags == ("function_timeout",)
+    score = score_behaviour(result, LABELS, TRUTH, TRUTH, CHANCE_F1, 1.0)
+    assert (score.flags, score.notes) == (("function_timeout",), ("The submitted function took too long.",))
+    assert scored(LABELS).notes == ()
+
+
+def test_a_long_problem_is_cut():
+    result = FunctionResult(None, "The submitted function raised " + "x" * 10_000, "failed")
+    (note,) = score_behaviour(result, LABELS, TRUTH, TRUTH, CHANCE_F1, 1.0).notes
+    assert len(note) == LONGEST_PROBLEM
+    assert note.startswith("The submitted function raised xxx")
+    assert note.endswith("xxx...")

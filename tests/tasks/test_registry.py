@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,26 +91,37 @@ def test_a_checkout_without_tasks_has_an_empty_registry(checkout):
     assert list(checkout.discover()) == []
 
 
-def test_an_unknown_task_is_answered_with_the_choices_and_the_nearest(checkout):
+def test_an_unknown_task_is_answered_with_the_nearest(checkout):
     checkout.write("greater_than")
     checkout.write("cities")
     registry = checkout.discover()
-    wanted = f"{checkout.family}/greater_then"
-    with pytest.raises(ConfigurationError) as caught:
-        registry[wanted]
-    assert str(caught.value) == (
-        f"Unknown task {wanted!r}: choose from {checkout.family}/cities, {checkout.family}/greater_than. "
-        f"Did you mean '{checkout.family}/greater_than'?"
-    )
-    assert wanted not in registry
+    for wanted in (f"{checkout.family}/greater_then", "greater_than", "probe/greater_than"):
+        with pytest.raises(ConfigurationError) as caught:
+            registry[wanted]
+        assert str(caught.value) == f"Unknown task {wanted!r}: did you mean '{checkout.family}/greater_than'?"
+        assert wanted not in registry
     assert f"{checkout.family}/cities" in registry
 
 
-def test_a_name_like_no_other_gets_no_suggestion(checkout):
-    checkout.write("cities")
+def test_a_name_that_two_families_have_is_taken_from_the_one_that_was_named():
+    tasks = {f"{family}/same": SimpleNamespace(id=f"{family}/same", family=family, name="same") for family in "ab"}
+    with pytest.raises(ConfigurationError, match=r"did you mean 'b/same'\?"):
+        TaskRegistry(tasks)["b/saame"]
+
+
+@pytest.mark.parametrize("wanted", ["circuits", "circuits/nope", "circuits/"])
+def test_a_name_like_no_other_is_answered_with_the_tasks_of_its_family(wanted):
+    registry = default_registry()
+    theirs = ", ".join(task.id for task in registry.of_family("circuits"))
     with pytest.raises(ConfigurationError) as caught:
-        checkout.discover()["zzz"]
-    assert "Did you mean" not in str(caught.value)
+        registry[wanted]
+    assert str(caught.value) == f"Unknown task {wanted!r}: choose from {theirs}."
+
+
+def test_a_name_of_no_family_is_answered_with_all_tasks_and_not_repeated_at_length():
+    with pytest.raises(ConfigurationError) as caught:
+        default_registry()["z" * 15_000]
+    assert str(caught.value) == f"Unknown task '{'z' * 57}...': choose from {', '.join(default_registry())}."
 
 
 def test_an_unknown_family_is_answered_with_the_choices(checkout):

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Task as Bar
+from rich.table import Column
+from rich.text import Text
 
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.planting.frozen import frozen_folder, load_frozen
 from scribe_suite.tasks.task import ProgressCallback, Task
 
 EXIT_NOT_PLANTED = 1
+EXIT_INTERRUPTED = 130
+
+_BAR_WIDTH = 16
+"""With the longest task id and a time, this leaves a quarter of 80 columns to what is being done."""
 
 
 def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
@@ -24,30 +31,83 @@ def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
         keep_valid: Skip seeds that are frozen already and can be trusted.
 
     Returns:
-        0, or 1 when a seed could not be planted; the others are.
+        0; 1 when a seed could not be planted (the others are); 130 when the user interrupted it.
     """
     torch.set_num_threads(1)  # a model is the same again only with the same number of threads
     console = Console()
+    kept: list[int] = []
     failed: list[int] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        for seed in seeds:
-            bar = progress.add_task(f"{task.id} seed {seed}", total=1.0, state="")
-            if keep_valid and _is_valid(task, seed):
-                progress.update(bar, completed=1.0, state="is frozen already")
-                continue
-            try:
-                task.plant(seed, _reporter(progress, bar, console))
-            except FrozenModelError as error:
-                failed.append(seed)
-                progress.update(bar, state="not certified")
-                console.print(str(error), markup=False)
-            else:
-                progress.update(bar, completed=1.0, state="frozen")
+    interrupted = False
+    try:
+        with progress_bars(console) as progress:
+            for seed in seeds:
+                bar = progress.add_task(f"{task.id} seed {seed}", total=1.0, state="")
+                if keep_valid and _is_valid(task, seed):
+                    progress.update(bar, completed=1.0, state="is frozen already")
+                    kept.append(seed)
+                    continue
+                try:
+                    task.plant(seed, _reporter(progress, bar, console))
+                except FrozenModelError as error:
+                    failed.append(seed)
+                    progress.update(bar, state="not certified")
+                    console.print(str(error), markup=False)
+                else:
+                    progress.update(bar, completed=1.0, state="frozen")
+                    kept.append(seed)
+    except KeyboardInterrupt:
+        interrupted = True
     if failed:
-        console.print(f"Not planted: seeds {', '.join(map(str, failed))}. Try other seeds.", markup=False)
-        return EXIT_NOT_PLANTED
-    return 0
+        console.print(f"Not planted: seeds {seed_text(failed)}. Try other seeds.", markup=False)
+    if interrupted:
+        done = {*kept, *failed}
+        left = [seed for seed in seeds if seed not in done]
+        # in one line however long, so that the command can be copied
+        text = _after_interruption(task, kept, left, keep_valid)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        return EXIT_INTERRUPTED
+    return EXIT_NOT_PLANTED if failed else 0
+
+
+def progress_bars(console: Console) -> Progress:
+    """A line per seed: what is planted, a bar, what is being done, and the time."""
+    whole = Column(no_wrap=True)
+    return Progress(
+        TextColumn("{task.description}", table_column=whole),
+        BarColumn(_BAR_WIDTH, table_column=whole.copy()),
+        _StateColumn(),
+        TimeElapsedColumn(table_column=whole.copy()),
+        console=console,
+    )
+
+
+class _StateColumn(ProgressColumn):
+    """What is being done: the one column that gives way where a line is too long.
+
+    rich narrows columns that may wrap before all others; the text itself is cut instead of wrapped.
+    """
+
+    def render(self, task: Bar) -> Text:
+        return Text(task.fields["state"], no_wrap=True, overflow="ellipsis")
+
+
+def seed_text(seeds: Sequence[int]) -> str:
+    """Seeds as ``--seeds`` reads them, in order: ``0-2,7``."""
+    runs: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _after_interruption(task: Task, kept: Sequence[int], left: Sequence[int], keep_valid: bool) -> str:
+    finished = f"frozen and kept are seeds {seed_text(kept)}" if kept else "no seed was finished"
+    if not left:
+        return f"Interrupted: {finished}; nothing is left to do."
+    force = "" if keep_valid else " --force"
+    return f"Interrupted: {finished}. Go on with: scribe-suite plant {task.id} --seeds {seed_text(left)}{force}"
 
 
 def _reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:

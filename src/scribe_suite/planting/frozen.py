@@ -138,6 +138,9 @@ def save_frozen(
 ) -> Path:
     """Write ``seed<N>.safetensors`` and ``seed<N>.json``.
 
+    Both are complete on the disk before either takes the place of what was there: an interruption while they are
+    written leaves an older pair as it is.
+
     Returns:
         The path of the JSON file.
 
@@ -163,9 +166,17 @@ def save_frozen(
     )
     record = record.model_copy(update={"digest": record.expected_digest()})
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"seed{seed}.safetensors").write_bytes(payload)
     path = folder / f"seed{seed}.json"
-    path.write_text(json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
+    weights_path = path.with_suffix(".safetensors")
+    new_weights, new_record = (folder / f"{final.name}.part" for final in (weights_path, path))
+    try:
+        new_weights.write_bytes(payload)
+        new_record.write_text(json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
+        new_weights.replace(weights_path)
+        new_record.replace(path)
+    finally:  # where both were renamed there is nothing left to remove
+        new_weights.unlink(missing_ok=True)
+        new_record.unlink(missing_ok=True)
     return path
 
 

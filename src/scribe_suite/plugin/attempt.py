@@ -239,14 +239,15 @@ def finish_attempt(
         "confidence": box.answer.confidence,
         "nothing_found": box.answer.nothing_found,
     }
+    notes = " ".join(score.notes)
     if score.skill >= state.pass_mark:
-        state.conclude(Outcome.SOLVED)
+        state.conclude(Outcome.SOLVED, notes)
     else:
         state.conclude(
             Outcome.UNSOLVED,
             f"skill {score.skill:.3f} is below the pass mark {state.pass_mark:g} "
             f"({score.primary} {score.metrics[score.primary]:.3f}, chance {score.chance:.3f}, "
-            f"reference {score.reference:.3f})",
+            f"reference {score.reference:.3f}){'. ' + notes if notes else ''}",
         )
 
 

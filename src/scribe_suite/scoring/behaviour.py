@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # sets of names need no torch
 BEHAVIOUR_METRICS = ("combined", "exact_match", "f1", "iou", "precision", "recall")
 """Of `score_behaviour` when faithfulness is not measured."""
 
+LONGEST_PROBLEM = 300
+"""Characters of a function's problem that a score repeats: enough for an exception and its line."""
+
 
 def exact_match(predictions: Sequence[Labels | None] | None, labels: Sequence[Labels]) -> float:
     """Share of prompts whose labels are all predicted; a prompt without a valid prediction is a wrong one.
@@ -115,7 +118,7 @@ def score_behaviour(
 
     Returns:
         A score with `BEHAVIOUR_METRICS`. Its chance is 0: whoever ignores the model can't do better than a constant,
-        whatever nodes go with it. A function that had a problem is flagged ``function_<fault>``.
+        whatever nodes go with it. A function that had a problem is flagged ``function_<fault>``, and a note says which.
     """
     combined = combined_score(result, labels, submitted, truth, chance_f1)
     exact = exact_match(result.predictions, labels)
@@ -130,4 +133,10 @@ def score_behaviour(
         chance=0.0,
         reference=reference_combined,
         flags=() if result.fault is None else (f"function_{result.fault}",),
+        notes=() if result.problem is None else (_shortened(result.problem),),
     )
+
+
+def _shortened(problem: str) -> str:
+    """The problem, not too long: parts of it are the code's words, and they may be hidden prompts."""
+    return problem if len(problem) <= LONGEST_PROBLEM else problem[: LONGEST_PROBLEM - 3] + "..."

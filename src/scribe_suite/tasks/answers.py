@@ -23,6 +23,7 @@ MAX_ANSWER_BYTES = 1_000_000
 """Larger answers are refused unread: the longest honest one (a probe on a wide model) is a few ten kilobytes."""
 
 _SHOWN_ERRORS = 3
+_SHOWN_NAME = 60
 
 
 class Answer(BaseModel):
@@ -62,7 +63,7 @@ def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[st
     known = set(universe)
     unknown = [value for value in listed if value not in known]
     if unknown:
-        raise ValueError(f"the model has no {kind} {', '.join(map(repr, unknown[:5]))}")
+        raise ValueError(f"the model has no {kind} {', '.join(repr(_cut(value)) for value in unknown[:5])}")
     return listed
 
 
@@ -200,7 +201,9 @@ def _parsed(code: str) -> ast.Module:
             return ast.parse(code)
     except SyntaxError as error:
         raise ValueError(f"is not Python: {error.msg}, line {error.lineno or 1}") from None
-    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, or nested too deeply
+    except (RecursionError, MemoryError):  # which of them it is depends on the kind of expression only
+        raise ValueError("is nested too deeply for Python's parser: write it in smaller expressions") from None
+    except ValueError as error:  # a null byte
         raise ValueError(f"can't be parsed: {_first_line(error)}") from None
 
 
@@ -209,7 +212,7 @@ def _check_predict(module: ast.Module) -> None:
     found = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     predict = next((node for node in reversed(found) if node.name == "predict"), None)
     if predict is None:
-        raise ValueError("must define a function 'predict' at its top level: def predict(prompts): ...")
+        raise ValueError("must define a function 'predict' at its top level, as in `def predict(prompts): ...`")
     line = predict.lineno
     if isinstance(predict, ast.AsyncFunctionDef):
         raise ValueError(f"'predict' must be a plain function, but is 'async def' in line {line}")
@@ -217,7 +220,9 @@ def _check_predict(module: ast.Module) -> None:
     positional = len(takes.posonlyargs) + len(takes.args)
     too_many = positional - len(takes.defaults) > 1 or None in takes.kw_defaults
     if too_many or (positional == 0 and takes.vararg is None):
-        raise ValueError(f"'predict' in line {line} must be callable with one argument: def predict(prompts): ...")
+        raise ValueError(
+            f"'predict' in line {line} must be callable with one argument, as in `def predict(prompts): ...`"
+        )
 
 
 @dataclass(frozen=True)
@@ -269,11 +274,19 @@ class AnswerSchema:
     def _explain(self, error: ValidationError) -> str:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         shown = [
-            f"{'.'.join(str(part) for part in item['loc']) or 'answer'}: {item['msg'].removeprefix('Value error, ')}"
-            for item in found[:_SHOWN_ERRORS]
+            f"{_place(item['loc'])}: {item['msg'].removeprefix('Value error, ')}" for item in found[:_SHOWN_ERRORS]
         ]
         more = f" (and {len(found) - _SHOWN_ERRORS} more)" if len(found) > _SHOWN_ERRORS else ""
         return "The answer does not fit the schema: " + "; ".join(shown)[:1500] + more + "."
+
+
+def _place(location: Iterable[int | str]) -> str:
+    return ".".join(_cut(str(part)) for part in location) or "answer"
+
+
+def _cut(name: str) -> str:
+    """A name of the agent's, as much of it as a message repeats."""
+    return name if len(name) <= _SHOWN_NAME else name[: _SHOWN_NAME - 3] + "..."
 
 
 def _first_line(error: BaseException) -> str:

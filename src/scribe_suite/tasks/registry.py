@@ -15,6 +15,9 @@ from scribe_suite.paths import suite_root
 from scribe_suite.tasks.task import Task
 
 _NOT_FAMILIES = {"solutions", "frozen"}
+_CLOSE = 0.7
+"""How much alike two names must be for one to be a slip of the other."""
+_SHOWN_ID = 60
 
 
 class TaskRegistry(Mapping[str, Task]):
@@ -70,9 +73,16 @@ class TaskRegistry(Mapping[str, Task]):
         return tasks
 
     def _unknown(self, task_id: str) -> str:
-        close = get_close_matches(task_id, self._tasks, n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        return f"Unknown task {task_id!r}: choose from {', '.join(self._tasks)}.{hint}"
+        shown = task_id if len(task_id) <= _SHOWN_ID else task_id[: _SHOWN_ID - 3] + "..."
+        family, _, name = task_id.rpartition("/")
+        # by names alone: in "circuits/..." every id of the family is much like every other
+        close = get_close_matches(name, [task.name for task in self._tasks.values()], n=1, cutoff=_CLOSE)
+        if close:
+            meant = [task.id for task in self._tasks.values() if task.name == close[0]]
+            best = next((one for one in meant if one.startswith(f"{family}/")), meant[0])
+            return f"Unknown task {shown!r}: did you mean {best!r}?"
+        theirs = [task.id for task in self._tasks.values() if task.family in (family, name)]
+        return f"Unknown task {shown!r}: choose from {', '.join(theirs or self._tasks)}."
 
 
 @cache

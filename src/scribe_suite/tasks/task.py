@@ -69,6 +69,8 @@ class Score:
         reference: The primary metric of the reference solution on this instance.
         interval: 95 % interval of the primary metric, where the scorer samples; else None.
         flags: Things a reader must know, such as ``below_chance``.
+        notes: The same in sentences, which join the attempt's reason. They may hold words of the agent, never of the
+            answer key.
     """
 
     metrics: Mapping[str, float]
@@ -78,6 +80,7 @@ class Score:
     reference: float
     interval: tuple[float, float] | None = None
     flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = {**self.metrics, "skill": self.skill, "chance": self.chance, "reference": self.reference}
