@@ -271,7 +271,7 @@ class Suite:
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     made = Suite(pytester)
     monkeypatch.setenv("SCRIBE_SUITE_ROOT", str(made.folder))
-    monkeypatch.setenv("PYTHONPATH", f"{made.folder / 'agents'}:{REPOSITORY}")
+    monkeypatch.setenv("PYTHONPATH", f"{made.folder / 'agents'}:{REPOSITORY / 'src'}:{REPOSITORY}")
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     return made
