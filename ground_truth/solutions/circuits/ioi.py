@@ -21,7 +21,7 @@
 # duplicate-token heads look from the repeated name to its first mention, S-inhibition heads from the end to the
 # repeated name, name movers from the end to the name that is to be said. Another model need not do it that way. And
 # attention means something only where a head's output matters. So every component of the circuit is first resampled at
-# one position at a time; where that costs most accuracy, its attention is read.
+# one position at a time; where that costs more than 0.1 accuracy, its attention is read.
 
 # %% [cells of] _attention.py
 
@@ -42,21 +42,26 @@ KNOWN = {
 lost = {node: {spot: lost_at(node, position) for spot, position in spots.items()} for node in circuit}
 
 
-def reading(node):
-    """Where a component's output matters, and for a head where it attends most from there."""
-    where = sorted(spots, key=lambda spot: -lost[node][spot])
-    text = f"costs most at {where[0]} ({lost[node][where[0]]:.2f} accuracy, {accuracy_lost[node]:.2f} at all positions)"
-    also = [f"{spot} ({lost[node][spot]:.2f})" for spot in where[1:] if lost[node][spot] > 0.1]
-    text += f", also at {', '.join(also)}" if also else ""
-    if node.startswith("m"):
-        return text
-    seen = {spot: attends(node, spots[where[0]], position) for spot, position in spots.items()}
+def looks(node, spot):
+    """Where a head attends most from a spot, and whether heads of a known kind do so."""
+    seen = {other: attends(node, spots[spot], position) for other, position in spots.items()}
     most = max(seen, key=seen.get)
     if seen[most] < 0.5:
-        like = "no place gets half, so attention does not say what it reads"
-    else:
-        like = KNOWN.get((where[0], most), "which is like none of the three")
-    return f"{text}; from {where[0]} it attends most to {most} ({seen[most]:.2f}): {like}"
+        return f"from where no place gets half of its attention (most: {most}, {seen[most]:.2f})"
+    kind = KNOWN.get((spot, most))
+    aim = "that position itself" if most == spot else most
+    return f"from where it attends most to {aim} ({seen[most]:.2f}{f', {kind}' if kind else ''})"
+
+
+def reading(node):
+    """At which positions a component's output matters, and for a head where it attends from there."""
+    ranked = sorted(spots, key=lambda spot: -lost[node][spot])
+    where = [spot for spot in ranked if lost[node][spot] > 0.1] or ranked[:1]
+    parts = [
+        f"{lost[node][spot]:.2f} at {spot}" + (f", {looks(node, spot)}" if node.startswith("a") else "")
+        for spot in where
+    ]
+    return f"costs {accuracy_lost[node]:.2f} accuracy at all positions together; {'; '.join(parts)}"
 
 
 readings = {node: reading(node) for node in circuit}
