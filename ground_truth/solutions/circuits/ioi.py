@@ -21,7 +21,7 @@
 # duplicate-token heads look from the repeated name to its first mention, S-inhibition heads from the end to the
 # repeated name, name movers from the end to the name that is to be said. Another model need not do it that way. And
 # attention means something only where a head's output matters. So every component of the circuit is first resampled at
-# one position at a time; where that costs more than 0.1 accuracy, its attention is read.
+# the names and the end, one at a time; where that costs more than 0.1 accuracy, its attention is read.
 
 # %% [cells of] _attention.py
 
@@ -39,7 +39,7 @@ KNOWN = {
     ("the end", "the repeated name"): "as S-inhibition heads do",
     ("the end", "the other name"): "as name movers do",
 }
-lost = {node: {spot: lost_at(node, position) for spot, position in spots.items()} for node in circuit}
+lost = {node: {spot: lost_at(node, spots[spot]) for spot in (*named, "the end")} for node in circuit}
 
 
 def looks(node, spot):
@@ -55,7 +55,7 @@ def looks(node, spot):
 
 def reading(node):
     """At which positions a component's output matters, and for a head where it attends from there."""
-    ranked = sorted(spots, key=lambda spot: -lost[node][spot])
+    ranked = sorted(lost[node], key=lambda spot: -lost[node][spot])
     where = [spot for spot in ranked if lost[node][spot] > 0.1] or ranked[:1]
     parts = [
         f"{lost[node][spot]:.2f} at {spot}" + (f", {looks(node, spot)}" if node.startswith("a") else "")
