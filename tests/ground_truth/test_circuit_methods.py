@@ -161,6 +161,66 @@ def test_nodes_that_hide_each_other_are_found_together():
     assert names["circuit"] == ["m0", "m1"]
 
 
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list[str]:
+    texts: list[str] = []
+    monkeypatch.setattr("IPython.display.display", lambda markdown: texts.append(markdown.data))
+    return texts
+
+
+def test_the_finding_tells_the_measured_numbers(shown):
+    names = after(wired(*CHAIN), *METHOD_CELLS, "_finding.py")
+    (text,) = shown
+    assert "the circuit is `m0`, `m1`." in text
+    for node in ("m0", "m1"):
+        fall = names["patching"][node]
+        cost = names["accuracy_lost"][node]
+        assert f"`{node}` costs {cost:.2f} accuracy and the logit difference falls by {fall:.2f}" in text
+    assert "none costs more than 0.00 accuracy" in text
+    assert "keeps accuracy 1.000" in text
+    assert "it is enough" in text
+    assert f"accuracy is {names['destroyed']:.3f}" in text
+
+
+def test_the_finding_admits_that_a_circuit_is_not_enough(shown):
+    names = after(wired(*CHAIN), *METHOD_CELLS)
+    names.update(circuit=["m0"], others=[node for node in NODES if node != "m0"])
+    for source in shared_cells(["_finding.py"]):
+        exec(source, names)
+    assert "it is not enough" in shown[-1]
+
+
+def test_without_a_circuit_there_is_still_a_finding(shown):
+    names = after(wired(*CHAIN), *METHOD_CELLS)
+    names.update(circuit=[], others=NODES)
+    for source in shared_cells(["_finding.py"]):
+        exec(source, names)
+    assert "the circuit is empty" in shown[-1]
+    assert "still some more than" in shown[-1]
+
+
+@pytest.mark.parametrize(
+    ("fall", "words"), [(1.48, "falls by 1.48"), (-1.48, "rises by 1.48"), (-0.001, "stays"), (0.0, "stays")]
+)
+def test_a_negative_fall_is_called_a_rise(random_names, fall, words):
+    assert random_names["in_words"](fall) == words
+
+
+def test_noise_stays_pale_and_no_accuracy_below_nothing_is_in_the_scale(random_names):
+    plt.close("all")
+    noise = dict.fromkeys(NODES, -0.001)
+    random_names["heat_maps"]({"falls": noise}, {"lost": noise})
+    falls, lost = (axes for axes in plt.gcf().axes if axes.get_title())
+    assert falls.images[0].get_clim() == pytest.approx(
+        (-0.1 * random_names["clean_difference"], 0.1 * random_names["clean_difference"])
+    )
+    assert lost.images[0].get_clim() == pytest.approx((0.0, 0.1 * random_names["clean_accuracy"]))
+    assert {text.get_text() for axes in (falls, lost) for text in axes.texts} == {"0.00"}
+
+
 def test_the_widest_gap_decides():
     assert widest_gap({"m0": 0.9, "m1": 0.1, "m2": 0.8}) == ["m0", "m2"]
     assert widest_gap({"m0": 0.9, "m1": 0.1, "m2": 0.2}) == ["m0"]

@@ -10,7 +10,7 @@
 # - **EAP-IG** (Hanna et al. 2024, arXiv 2403.17806), here per node: the same with gradients averaged over inputs on the
 #   way from the source's embeddings to the base's, because a single gradient is blind where something saturates.
 #
-# Both are shown as the fall they predict, to be compared with the measured one.
+# Both are shown as the fall they predict, to be compared with the measured one above.
 
 # %%
 STEPS = 8
@@ -47,4 +47,4 @@ def predicted_falls(shares_of_base):
 
 attribution = predicted_falls([1.0])
 eap_ig = predicted_falls([step / STEPS for step in range(1, STEPS + 1)])
-heat_maps(activation_patching=patching, attribution_patching=attribution, eap_ig=eap_ig)
+heat_maps({"attribution patching": attribution, "EAP-IG": eap_ig}, {})

@@ -63,19 +63,28 @@ def logit_difference(logits):
     return (right - (logits.sum(-1) - right) / (logits.shape[-1] - 1)).mean(-1)
 
 
+def in_words(fall):
+    """What the logit difference does when it falls by so much; a negative fall is a rise."""
+    if abs(fall) < 0.005:
+        return "stays"
+    return f"{'falls' if fall > 0 else 'rises'} by {abs(fall):.2f}"
+
+
 def accuracy_without(chosen):
     return correct(resampled(chosen)).mean().item()
 
 
 def use_pairs(chosen):
     """Everything from here on is measured on these rows of `base` and `source`."""
-    global run, taken_from, right_labels, clean, source_cache, clean_accuracy, no_node_accuracy
+    global run, taken_from, right_labels, clean, source_cache, clean_accuracy, clean_difference, no_node_accuracy
     run, taken_from, right_labels = base[chosen], source[chosen], base_labels[chosen]
     with torch.no_grad():
         clean = model(run)[:, labelled]
         _, source_cache = model.run_with_cache(taken_from, names_filter=is_node_hook)
-    clean_accuracy, no_node_accuracy = correct(clean).mean().item(), accuracy_without(nodes)
+    clean_accuracy, clean_difference = correct(clean).mean().item(), logit_difference(clean).mean().item()
+    no_node_accuracy = accuracy_without(nodes)
     print(f"{len(run)} pairs; accuracy: {clean_accuracy:.3f}; with every node resampled: {no_node_accuracy:.3f}")
+    print(f"logit difference: {clean_difference:.2f}")
 
 
 def scan():
@@ -94,22 +103,29 @@ patching, patching_error, accuracy_lost = scan()
 
 
 # %%
-def heat_maps(**scores):
-    """One layer x node map per set of scores."""
+NEGLIGIBLE = 0.1  # of the value without patches: no smaller effect fills a colour scale, so that noise stays pale
+
+
+def heat_maps(falls, lost):
+    """One layer x node map per title: falls of the logit difference (below zero: rises), then accuracy lost."""
+    scores = {**falls, **lost}
     figure, all_axes = plt.subplots(1, len(scores), figsize=(4.6 * len(scores), 3.2), squeeze=False)
     for axes, (title, score) in zip(all_axes[0], scores.items(), strict=True):
         grid = np.array([score[node] for node in nodes]).reshape(n_layers, n_heads + 1)
-        limit = np.abs(grid).max()
-        image = axes.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit)
+        limit = max(np.abs(grid).max(), NEGLIGIBLE * (abs(clean_difference) if title in falls else clean_accuracy))
+        if title in falls:
+            image = axes.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit)
+        else:  # there is no accuracy to win where nearly all labels are right
+            image = axes.imshow(grid, cmap="Blues", vmin=0, vmax=limit)
         axes.set_xticks(range(n_heads + 1), [*(f"h{head}" for head in range(n_heads)), "MLP"])
         axes.set_yticks(range(n_layers), [f"layer {layer}" for layer in range(n_layers)])
-        axes.set_title(title.replace("_", " "))
+        axes.set_title(title)
         for layer, column in np.ndindex(grid.shape):
             ink = "white" if abs(grid[layer, column]) > limit / 2 else "black"
-            axes.text(column, layer, f"{grid[layer, column]:.2f}", ha="center", va="center", color=ink, fontsize=7)
+            axes.text(column, layer, f"{grid[layer, column]:z.2f}", ha="center", va="center", color=ink, fontsize=7)
         figure.colorbar(image)
     figure.tight_layout()
     plt.show()
 
 
-heat_maps(logit_difference_lost=patching, accuracy_lost=accuracy_lost)
+heat_maps({"logit difference lost": patching}, {"accuracy lost": accuracy_lost})

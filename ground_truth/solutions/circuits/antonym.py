@@ -12,6 +12,8 @@
 
 # %% [cells of] _sweep.py
 
+# %% [cells of] _finding.py
+
 # %% [markdown]
 # ## Who finds the opposite, who picks it?
 #
@@ -25,31 +27,29 @@
 is_word = torch.isin(run, torch.tensor(groups["words"]))
 slots = is_word.nonzero()[:, 1].view(-1, 2)
 second_asked = (run[:, -1] == groups["second"][0]).long()
-rows = torch.arange(len(run))
 asked_word, other_word = slots[rows, second_asked], slots[rows, 1 - second_asked]
-last = torch.full((len(run),), run.shape[1] - 1)
-
-
-@torch.no_grad()
-def lost_at(node, position):
-    """Accuracy lost when a node is resampled at one position per prompt."""
-    hook_name, head = place(node)
-
-    def resample_there(value, hook):
-        value, there = value.clone(), (rows, position) if head is None else (rows, position, head)
-        value[there] = source_cache[hook.name][there]
-        return value
-
-    logits = model.run_with_hooks(run, fwd_hooks=[(hook_name, resample_there)])[:, labelled]
-    return clean_accuracy - correct(logits).mean().item()
-
-
+lost = {
+    node: {
+        "the asked word": lost_at(node, asked_word),
+        "the other word": lost_at(node, other_word),
+        "the last position": lost_at(node, last),
+    }
+    for node in circuit
+}
 for node in circuit:
-    print(
-        f"{node}: asked word {lost_at(node, asked_word):.3f}, other word {lost_at(node, other_word):.3f}, "
-        f"last position {lost_at(node, last):.3f}"
-    )
-show_attention({"end to asked word": (last, asked_word), "end to other word": (last, other_word)})
+    print(f"{node}: " + ", ".join(f"{name} {value:z.3f}" for name, value in lost[node].items()))
+attention = show_attention({"end to asked word": (last, asked_word), "end to other word": (last, other_word)})
+
+# %%
+works_at = {node: max(lost[node], key=lost[node].get) for node in circuit}
+parts = [f"`{node}` costs most at {works_at[node]} ({lost[node][works_at[node]]:.2f} accuracy)" for node in circuit]
+parts += [
+    f"from the end `{node}` attends {read['end to asked word']:.2f} to the asked word and "
+    f"{read['end to other word']:.2f} to the other"
+    for node, read in attention.items()
+    if works_at[node] == "the last position"
+]
+display(Markdown(f"Resampled at one position only: {'; '.join(parts)}."))
 
 # %%
 answer = {
@@ -60,7 +60,7 @@ answer = {
         f"Keeping only {', '.join(circuit)} and resampling everything else at once leaves accuracy {sufficient:.3f}; "
         f"resampling one of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other "
         f"component at most {max(accuracy_lost[node] for node in others):.3f}. Lost at the asked word's position: "
-        + ", ".join(f"{lost_at(node, asked_word):.2f} ({node})" for node in circuit)
+        + ", ".join(f"{lost[node]['the asked word']:z.2f} ({node})" for node in circuit)
         + "."
     ),
 }

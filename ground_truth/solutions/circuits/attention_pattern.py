@@ -12,6 +12,8 @@
 
 # %% [cells of] _sweep.py
 
+# %% [cells of] _finding.py
+
 # %% [markdown]
 # ## Where the heads of the circuit look
 #
@@ -35,16 +37,31 @@ def consistency(offset):
     return (counts.max(1).values.sum() / counts.sum()).item()
 
 
-for offset in (-2, -1, 1, 2):
-    print(f"word at offset {offset:+d} from the special token decides {consistency(offset):.3f} of the labels")
+decides = {offset: consistency(offset) for offset in (-2, -1, 1, 2)}
+for offset, share in decides.items():
+    print(f"word at offset {offset:+d} from the special token decides {share:.3f} of the labels")
 marker = (run == special).long().argmax(1)
-last = torch.full((len(run),), run.shape[1] - 1)
-show_attention(
+attention = show_attention(
     {
         "end to special": (last, marker),
         "end to the word after it": (last, marker + 1),
-        "that word to special": (marker + 1, marker),
+        "word after it to special": (marker + 1, marker),
     }
+)
+
+# %%
+runner_up = max((offset for offset in decides if offset != 1), key=lambda offset: decides[offset])
+strongest = {node: max(read, key=read.get) for node, read in attention.items()}
+display(
+    Markdown(
+        f"The word right after the special token decides {decides[1]:.2f} of the labels; the next best place, offset "
+        f"{runner_up:+d}, decides {decides[runner_up]:.2f}. Of the attention that was read, the largest is: "
+        + (
+            "; ".join(f"`{node}` from {name} ({attention[node][name]:.2f})" for node, name in strongest.items())
+            or "none"
+        )
+        + "."
+    )
 )
 
 # %%
@@ -56,6 +73,6 @@ answer = {
         f"Keeping only {', '.join(circuit)} and resampling everything else at once leaves accuracy {sufficient:.3f}; "
         f"resampling one of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other "
         f"component at most {max(accuracy_lost[node] for node in others):.3f}. The word right after the special token "
-        f"decides {consistency(1):.2f} of the labels."
+        f"decides {decides[1]:.2f} of the labels."
     ),
 }

@@ -24,8 +24,29 @@ print(f"everything else resampled: accuracy {sufficient:.3f}; the circuit resamp
 saved = {node: accuracy_without([other for other in circuit if other != node]) for node in circuit}
 for node in circuit:
     print(
-        f"{node}: alone costs {accuracy_lost[node]:.3f} accuracy; as the only one kept of the circuit {saved[node]:.3f}"
+        f"{node}: alone costs {accuracy_lost[node]:z.3f} accuracy; as the only one kept of the circuit it leaves "
+        f"{saved[node]:.3f}"
     )
+
+# %% [cells of] _finding.py
+
+# %%
+display(
+    Markdown(
+        f"No component costs more than {max(accuracy_lost.values()):z.3f} accuracy alone. But with all of the circuit "
+        f"resampled accuracy is {destroyed:.3f}, and with one of it kept at least "
+        f"{min(saved.values(), default=0.0):.3f}. Found together: "
+        + (
+            "; ".join(
+                f"`{a}` with `{b}`, without both of which the logit difference {in_words(together[a, b])} "
+                f"(first {PAIRWISE} pairs)"
+                for a, b in stand_ins
+            )
+            or "none"
+        )
+        + "."
+    )
+)
 
 # %%
 answer = {

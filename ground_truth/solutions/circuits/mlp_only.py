@@ -12,6 +12,8 @@
 
 # %% [cells of] _sweep.py
 
+# %% [cells of] _finding.py
+
 # %% [markdown]
 # ## Do positions talk to each other?
 #
@@ -20,10 +22,22 @@
 
 # %%
 heads = [node for node in nodes if node.startswith("a")]
-print(f"all heads resampled at once: accuracy {accuracy_without(heads):.3f}")
+without_heads = accuracy_without(heads)
+print(f"all heads resampled at once: accuracy {without_heads:.3f}")
 seen = torch.zeros(model.cfg.d_vocab, model.cfg.d_vocab_out)
 seen.index_put_((prompts.flatten(), labels.flatten()), torch.ones(labels.numel()), accumulate=True)
-print(f"words with more than one label: {int(((seen > 0).sum(1) > 1).sum())} of {model.cfg.d_vocab}")
+ambiguous = int(((seen > 0).sum(1) > 1).sum())
+print(f"words with more than one label: {ambiguous} of {model.cfg.d_vocab}")
+
+# %%
+on_its_own = without_heads >= 0.95 * clean_accuracy and not ambiguous
+display(
+    Markdown(
+        f"With all heads resampled at once accuracy is {without_heads:.3f}, and {ambiguous or 'no'} words have more "
+        f"than one label: "
+        + ("every label is computed at its own position." if on_its_own else "positions do depend on each other.")
+    )
+)
 
 # %%
 answer = {
@@ -34,6 +48,7 @@ answer = {
         f"Keeping only {', '.join(circuit)} and resampling everything else at once leaves accuracy {sufficient:.3f}; "
         f"resampling one of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other "
         f"component at most {max(accuracy_lost[node] for node in others):.3f}. With all heads resampled accuracy is "
-        f"{accuracy_without(heads):.3f}: every label is computed at its own position."
+        f"{without_heads:.3f}: "
+        + ("every label is computed at its own position." if on_its_own else "positions depend on each other.")
     ),
 }

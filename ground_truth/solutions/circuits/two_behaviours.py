@@ -37,21 +37,47 @@ print(f"of the examples {torch.isin(asked_prompts[:, deciding], asking).float().
 # %% [markdown]
 # ## The same on prompts of the asked kind alone
 #
-# Sources stay mixed: a component belongs to the circuit if it matters for these prompts, whatever it is patched from.
+# The maps above are of the mix. Sources stay mixed: a component belongs to the circuit if it matters for these prompts,
+# whatever it is patched from.
 
 # %%
 mixed = accuracy_lost
 use_pairs(asked_rows)
 patching, patching_error, accuracy_lost = scan()
-heat_maps(accuracy_lost_on_the_mix=mixed, accuracy_lost_on_the_asked_kind=accuracy_lost)
+heat_maps({"logit difference lost, asked kind": patching}, {"accuracy lost, asked kind": accuracy_lost})
 
 # %% [cells of] _attribution.py
 
 # %% [cells of] _sweep.py
 
+# %% [cells of] _finding.py
+
+# %% [markdown]
+# ## What the rest of the mix needs
+#
+# Components outside the circuit may cost accuracy on the mix: they change labels of the other behaviour. Some may still
+# move the logit difference on the asked kind, so what they do there is told beside it.
+
 # %%
 elsewhere = [node for node in others if mixed[node] > 0.1]
-print(f"lose accuracy on the mix but not on the asked kind: {', '.join(elsewhere) or 'none'}")
+for node in elsewhere:
+    print(
+        f"{node}: costs {mixed[node]:.3f} accuracy on the mix, {accuracy_lost[node]:z.3f} on the asked kind, where the "
+        f"logit difference {in_words(patching[node])}"
+    )
+if elsewhere:
+    moving = max(elsewhere, key=lambda node: abs(patching[node]))
+    rest = (
+        f"accuracy on the mix, hence of the other behaviour, hangs on {', '.join(elsewhere)}. None of them costs more "
+        f"than {max(accuracy_lost[node] for node in elsewhere):z.3f} accuracy on the asked kind. The logit difference "
+        f"there ({clean_difference:.2f}) moves most without {moving}: it {in_words(patching[moving])} "
+        f"({abs(patching[moving]) / clean_difference:.0%})."
+    )
+else:
+    rest = "no component costs more than 0.1 accuracy on the mix."
+display(Markdown(f"Outside the circuit, {rest}"))
+
+# %%
 answer = {
     "components": circuit,
     "confidence": 0.95 if sufficient > 0.95 * clean_accuracy else 0.5,
@@ -60,7 +86,6 @@ answer = {
         f"On the {len(asked_rows)} pairs of the asked kind, told apart by the token at position {deciding}, keeping "
         f"{', '.join(circuit)} alone and resampling all else at once leaves accuracy {sufficient:.3f}; resampling one "
         f"of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other component at most "
-        f"{max(accuracy_lost[node] for node in others):.3f}. Serving the other behaviour only: "
-        f"{', '.join(elsewhere) or 'none'}."
+        f"{max(accuracy_lost[node] for node in others):z.3f}. Outside the circuit, {rest}"
     ),
 }

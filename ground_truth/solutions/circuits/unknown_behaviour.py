@@ -12,6 +12,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from IPython.display import Markdown, display
 
 rng = np.random.default_rng(0)
 n_ctx, last = model.cfg.n_ctx, model.cfg.n_ctx - 1
@@ -78,11 +79,12 @@ by_place = np.array([sensitivity(anything, [place], 400)[:-1] for place in place
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3))
 left.bar([*(f"word {position}" for position in range(n_ctx)), "place"], overall)
 left.tick_params(axis="x", rotation=60)
-left.set_title("label changes when this part is drawn anew")
+left.set(ylabel="share of labels that change", title="label changes when this part is drawn anew")
 image = right.imshow(by_place, cmap="viridis", vmin=0)
+right.set_xticks(range(n_ctx))
 right.set_yticks(range(len(places)), places)
 right.set(xlabel="word at position", ylabel="place of the single word", title="the same, by that place")
-figure.colorbar(image)
+figure.colorbar(image, label="share of labels that change")
 plt.show()
 
 # %% [markdown]
@@ -279,11 +281,21 @@ constant = most_common(truth)[1]
 print(f"exact match on fresh prompts: program {matched:.4f}, logistic regression {linear:.3f}, constant {constant:.3f}")
 print(f"the code has {len(code):,} characters")
 
+# %%
+mattering = [f"{part_name(part)} ({overall[part]:.2f})" for part in range(n_ctx + 1) if overall[part] > NOISE]
+display(
+    Markdown(
+        f"Labels change when these parts are drawn anew (share of prompts): {', '.join(mattering) or 'none'}. The "
+        f"program that asks for {part_name(tree[0]) if isinstance(tree, tuple) else 'nothing'} first predicts "
+        f"{matched:.2%} of 4,000 fresh prompts; a logistic regression {linear:.0%}, the commonest label {constant:.0%}."
+    )
+)
+
 # %% [markdown]
 # # Which nodes compute it?
 #
 # Resample patching needs no right answers: what counts is whether the model's own label on the base prompt stays when
-# nodes take their values from an unrelated prompt.
+# nodes take their values from an unrelated prompt. The share of labels that stay is called accuracy below.
 
 # %%
 base, source = generate(800, 1001), generate(800, 1002)
@@ -295,6 +307,8 @@ with torch.no_grad():
 # %% [cells of] _attribution.py
 
 # %% [cells of] _sweep.py
+
+# %% [cells of] _finding.py
 
 # %%
 answer = {
