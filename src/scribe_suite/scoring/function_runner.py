@@ -1,4 +1,4 @@
-"""Runs a submitted ``predict`` inside the sandbox. Standard library and numpy only; the package is not visible there.
+"""Runs a submitted ``predict`` inside the sandbox. Needs the standard library and numpy only; the package is not there.
 
 Usage: ``python -I -c <this source> <socket>``. It connects, says ``ready`` when everything that the suite promises is
 there, and only then is sent the code and the prompts: whatever ends it later is the code's doing. It answers with one
