@@ -241,7 +241,9 @@ def test_agents_get_no_label():
     prompt = render_prompt(suite_root(), instance, limits)
     example = instance.public.facts["examples"][0]
     assert example["prompt"] in prompt
-    assert not any(label in prompt for label in example["labels"])
+    assert "labels" not in example
+    shown = [label for label in json.loads(instance.public.files["names.json"])["labels"] if label in prompt]
+    assert shown == []
     assert "labels =" not in instance.public.setup_code
 
 
