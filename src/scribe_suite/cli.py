@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from scribe_suite import __version__
 from scribe_suite.errors import SuiteError
+from scribe_suite.text import shortened
 
 _DESCRIPTION = """\
 Scribe Task Suite: how well do AI agents do interpretability research?
@@ -81,7 +82,7 @@ def _seed(digits: str) -> int:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 3] + "...")
+    return repr(shortened(text, _SHOWN_TEXT))
 
 
 def _parser() -> argparse.ArgumentParser:

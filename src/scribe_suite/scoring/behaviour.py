@@ -20,6 +20,7 @@ from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
 from scribe_suite.scoring.sets import set_metrics
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels
 from scribe_suite.tasks.task import Score
+from scribe_suite.text import shortened
 
 if TYPE_CHECKING:  # sets of names need no torch
     from scribe_suite.scoring.faithfulness import Faithfulness
@@ -139,4 +140,4 @@ def score_behaviour(
 
 def _shortened(problem: str) -> str:
     """The problem, not too long: parts of it are the code's words, and they may be hidden prompts."""
-    return problem if len(problem) <= LONGEST_PROBLEM else problem[: LONGEST_PROBLEM - 3] + "..."
+    return shortened(problem, LONGEST_PROBLEM)

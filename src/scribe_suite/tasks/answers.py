@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from scribe_suite.errors import AnswerError
+from scribe_suite.text import shortened
 
 MAX_ANSWER_BYTES = 1_000_000
 """Larger answers are refused unread: the longest honest one (a probe on a wide model) is a few ten kilobytes."""
@@ -286,7 +287,7 @@ def _place(location: Iterable[int | str]) -> str:
 
 def _cut(name: str) -> str:
     """A name of the agent's, as much of it as a message repeats."""
-    return name if len(name) <= _SHOWN_NAME else name[: _SHOWN_NAME - 3] + "..."
+    return shortened(name, _SHOWN_NAME)
 
 
 def _first_line(error: BaseException) -> str:

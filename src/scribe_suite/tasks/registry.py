@@ -13,6 +13,7 @@ from pathlib import Path
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.task import Task
+from scribe_suite.text import shortened
 
 _NOT_FAMILIES = {"solutions", "frozen"}
 _CLOSE = 0.7
@@ -73,7 +74,7 @@ class TaskRegistry(Mapping[str, Task]):
         return tasks
 
     def _unknown(self, task_id: str) -> str:
-        shown = task_id if len(task_id) <= _SHOWN_ID else task_id[: _SHOWN_ID - 3] + "..."
+        shown = shortened(task_id, _SHOWN_ID)
         family, _, name = task_id.rpartition("/")
         # by names alone: in "circuits/..." every id of the family is much like every other
         close = get_close_matches(name, [task.name for task in self._tasks.values()], n=1, cutoff=_CLOSE)
