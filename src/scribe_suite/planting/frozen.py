@@ -77,7 +77,7 @@ class FrozenRecord(BaseModel):
 
     Attributes:
         format: Version of this file format.
-        task: Task id.
+        task: Id of the task, or of the models that several tasks share.
         task_version: Version of the task it was made for.
         seed: Seed of training.
         sha256: Of the safetensors file.
@@ -118,8 +118,8 @@ class FrozenModel(BaseModel):
 
 
 def frozen_folder(task: Task) -> Path:
-    """``ground_truth/frozen/<family>/<name>``."""
-    return suite_root() / "ground_truth" / "frozen" / task.family / task.name
+    """``ground_truth/frozen/<family>/<name>``, or under the name of the models that several tasks share."""
+    return suite_root() / "ground_truth" / "frozen" / task.models_id
 
 
 def round_to_half(weights: ModelWeights) -> ModelWeights:
@@ -154,7 +154,7 @@ def save_frozen(
         )
     payload = save({name: value.half().contiguous() for name, value in sorted(weights.state.items())})
     record = FrozenRecord(
-        task=task.id,
+        task=task.models_id,
         task_version=task.version,
         seed=seed,
         sha256=hashlib.sha256(payload).hexdigest(),
@@ -210,9 +210,9 @@ def load_frozen(path: Path, task: Task) -> FrozenModel:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise FrozenModelError(f"{path} is not a valid key file ({where}: {first['msg']}): {remedy}") from error
-    if (record.task, record.task_version) != (task.id, task.version):
+    if (record.task, record.task_version) != (task.models_id, task.version):
         raise FrozenModelError(
-            f"{path} belongs to {record.task} version {record.task_version}, not {task.id} version {task.version}: "
+            f"{path} belongs to {record.task} version {record.task_version}, not {task.models_id} version {task.version}: "
             f"{remedy}"
         )
     try:
@@ -231,7 +231,7 @@ def load_frozen(path: Path, task: Task) -> FrozenModel:
         )
     if record.digest != record.expected_digest():
         raise FrozenModelError(f"{path} was changed after it was made (its digest does not fit its content): {remedy}")
-    return FrozenModel(name=f"{task.id}/{path.stem}", record=record, weights=ModelWeights(record.config, state))
+    return FrozenModel(name=f"{task.models_id}/{path.stem}", record=record, weights=ModelWeights(record.config, state))
 
 
 def _digest(record: Mapping[str, Any]) -> str:

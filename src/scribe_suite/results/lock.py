@@ -42,7 +42,7 @@ def lock(root: Path, tasks: Iterable[Task]) -> dict[str, Any]:
                 "solution_sha256": hashlib.sha256(solution_text(root, task).encode()).hexdigest(),
                 "base_models": {
                     path.name: _sha256(path)
-                    for path in sorted((root / "ground_truth" / "frozen" / task.family / task.name).glob("*.json"))
+                    for path in sorted((root / "ground_truth" / "frozen" / task.models_id).glob("*.json"))
                 },
             }
             for task in tasks

@@ -46,10 +46,14 @@ class Answer(BaseModel):
     nothing_found: bool = False
     summary: str
 
+    def is_empty(self) -> bool:
+        """Whether the answer reports nothing."""
+        return not any(getattr(self, field) for field in (self.content_field, *self.further_content))
+
     @model_validator(mode="after")
     def _content_agrees_with_nothing_found(self) -> Self:
         fields = (self.content_field, *self.further_content)
-        empty = not any(getattr(self, field) for field in fields)
+        empty = self.is_empty()
         names, verb = " and ".join(map(repr, fields)), "is" if len(fields) == 1 else "are"
         if self.nothing_found and not empty:
             raise ValueError(f"'nothing_found' is true, so {names} must be empty")
@@ -64,7 +68,7 @@ def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[st
     known = set(universe)
     unknown = [value for value in listed if value not in known]
     if unknown:
-        raise ValueError(f"the model has no {kind} {', '.join(repr(_cut(value)) for value in unknown[:5])}")
+        raise ValueError(f"the model has no {kind} {_quoted(unknown)}")
     return listed
 
 
@@ -106,14 +110,52 @@ class NeuronAnswer(Answer):
     @field_validator("neurons")
     @classmethod
     def _neurons_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        facts = info.context or {}
-        layers, width = int(facts["n_layers"]), int(facts["d_mlp"])
+        return _known_neurons(value, info)
 
-        def exists(name: str) -> bool:
-            match = re.fullmatch(r"L(0|[1-9]\d{0,5})\.N(0|[1-9]\d{0,5})", name)
-            return match is not None and int(match[1]) < layers and int(match[2]) < width
 
-        return _known(value, [name for name in value if exists(name)], "neuron")
+class LetterAnswer(Answer):
+    """For every letter asked, one MLP neuron ``L{layer}.N{neuron}``, or null: the model has none for it.
+
+    Facts used: ``letters``, ``n_layers``, ``d_mlp``.
+
+    Attributes:
+        neurons: Letter -> neuron or None; every letter once, or nothing at all with `nothing_found`.
+    """
+
+    content_field = "neurons"
+    neurons: dict[str, str | None]
+
+    def is_empty(self) -> bool:
+        """Whether no letter has a neuron."""
+        return not any(self.neurons.values())
+
+    @field_validator("neurons")
+    @classmethod
+    def _letters_and_neurons_exist(cls, value: dict[str, str | None], info: ValidationInfo) -> dict[str, str | None]:
+        letters = list((info.context or {})["letters"])
+        unknown = [letter for letter in value if letter not in letters]
+        if unknown:
+            raise ValueError(f"{_quoted(unknown)} was not asked for: the letters are {', '.join(letters)}")
+        missing = [letter for letter in letters if letter not in value]
+        if value and missing:
+            raise ValueError(f"has nothing for {_quoted(missing)}: give a neuron, or null if there is none")
+        _known_neurons([neuron for neuron in value.values() if neuron is not None], info)
+        return value
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(_cut(name)) for name in list(names)[:5])
+
+
+def _known_neurons(value: list[str], info: ValidationInfo) -> list[str]:
+    facts = info.context or {}
+    layers, width = int(facts["n_layers"]), int(facts["d_mlp"])
+
+    def exists(name: str) -> bool:
+        match = re.fullmatch(r"L(0|[1-9]\d{0,5})\.N(0|[1-9]\d{0,5})", name)
+        return match is not None and int(match[1]) < layers and int(match[2]) < width
+
+    return _known(value, [name for name in value if exists(name)], "neuron")
 
 
 class ProbeAnswer(Answer):

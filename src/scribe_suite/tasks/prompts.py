@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.meta
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.tasks.task import Task, TaskInstance
@@ -35,10 +36,23 @@ def prompt_path(root: Path, task: Task) -> Path:
 
 
 def prompt_sha256(root: Path, task: Task) -> str:
-    """Hash of everything that shapes the prompt: the task's template and the preamble."""
-    digest = hashlib.sha256((root / "prompts" / PREAMBLE).read_bytes())
-    digest.update(prompt_path(root, task).read_bytes())
-    return digest.hexdigest()
+    """Hash of everything that shapes the prompt: the task's template and all templates that it extends.
+
+    Raises:
+        ConfigurationError: When one of them does not exist.
+    """
+    chain = [prompt_path(root, task)]
+    while parents := _parents(chain[0]):
+        parent = root / "prompts" / parents[0]
+        if not parent.is_file() or parent in chain:
+            raise ConfigurationError(f"The prompt {chain[0].relative_to(root)} extends {parents[0]}, which can't be used.")
+        chain.insert(0, parent)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in chain)).hexdigest()
+
+
+def _parents(path: Path) -> list[str]:
+    parsed = jinja2.Environment(autoescape=False).parse(path.read_text())
+    return [name for name in jinja2.meta.find_referenced_templates(parsed) if name is not None]
 
 
 def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any]) -> str:

@@ -97,6 +97,7 @@ class Task(ABC):
     Class attributes:
         family: Folder name: ``circuits``, ``neurons``, ``probes``, ...
         name: Task name, the first part of a test id.
+        models: Name of the base models where several tasks of the family share them; else they bear the task's name.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
         metrics: The metrics every score has, in the tables' column order.
@@ -105,6 +106,7 @@ class Task(ABC):
 
     family: ClassVar[str]
     name: ClassVar[str]
+    models: ClassVar[str] = ""
     version: ClassVar[int] = 1
     summary: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
@@ -114,6 +116,11 @@ class Task(ABC):
     def id(self) -> str:
         """``family/name``."""
         return f"{self.family}/{self.name}"
+
+    @property
+    def models_id(self) -> str:
+        """``family/name`` of its base models, which is where they lie below ``ground_truth/frozen``."""
+        return f"{self.family}/{self.models or self.name}"
 
     @abstractmethod
     def plant(self, seed: int, progress: ProgressCallback) -> None:

@@ -1,18 +1,16 @@
-"""What single MLP neurons follow: binary features of text, variance explained, ablation.
+"""What single MLP neurons do: activations, variance explained, mutual information, ablation.
 
-Everything here measures a given model. `neuron_training` makes models whose neurons follow chosen features; tasks
-compare what is measured here with their bars. Activations are always taken after the nonlinearity
+Everything here measures a given model; `training` makes models whose neurons follow chosen features. Activations are always taken after the nonlinearity
 (``blocks.{layer}.mlp.hook_post``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens import HookedTransformer
 from transformer_lens.hook_points import HookPoint
@@ -39,45 +37,6 @@ class Neuron:
 def all_neurons(n_layers: int, d_mlp: int) -> list[Neuron]:
     """Every neuron, layer by layer: the order of the ``neuron`` axis in this module."""
     return [Neuron(layer, index) for layer in range(n_layers) for index in range(d_mlp)]
-
-
-class Feature(Protocol):
-    """Something that is true or false of every position of a text."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in keys and certificates."""
-
-    def holds(self, tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
-        """Where it is true."""
-
-
-@dataclass(frozen=True)
-class TokenFeature:
-    """True where the token is one of some ids and, if asked, the token before it is one of some others.
-
-    Attributes:
-        name: What it is called.
-        current: Ids of the token itself.
-        previous: Ids of the token before it, or None where that does not matter.
-    """
-
-    name: str
-    current: frozenset[int]
-    previous: frozenset[int] | None = None
-
-    def holds(self, tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
-        """See `Feature.holds`; with `previous`, false at the first position."""
-        here = torch.isin(tokens, torch.tensor(sorted(self.current)))
-        if self.previous is None:
-            return here
-        before = torch.isin(tokens, torch.tensor(sorted(self.previous)))
-        return here & torch.cat([torch.zeros_like(before[:, :1]), before[:, :-1]], dim=1)
-
-
-def feature_matrix(features: Sequence[Feature], tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch*pos feature"]:
-    """1.0 where a feature holds, positions of all texts one below the other."""
-    return torch.stack([feature.holds(tokens).flatten() for feature in features], dim=1).float()
 
 
 @torch.no_grad()
@@ -111,11 +70,12 @@ def recording_hooks(
 def variance_explained(
     activations: Float[Tensor, "n neuron"], features: Float[Tensor, "n feature"]
 ) -> Float[Tensor, "neuron feature"]:
-    """The share of each neuron's variance that each binary feature explains (RVE), 0 to 1.
+    """The share of each neuron's variance that each feature explains (RVE), -1 to 1, with the sign of the correlation.
 
-    RVE = 1 - [q0 Var(a|f=0) + q1 Var(a|f=1)] / Var(a), q the shares of positions (Gurnee et al. 2024, arXiv 2401.12181,
-    section 4.1). For a binary feature the explained part is q0 q1 (mean(a|f=1) - mean(a|f=0))^2, which makes RVE the
-    squared correlation; that is how it is computed, for all pairs at once. A constant neuron or feature explains 0.
+    RVE = 1 - [q0 Var(a|f=0) + q1 Var(a|f=1)] / Var(a) for a binary feature, q the shares of positions (Gurnee et al.
+    2024, arXiv 2401.12181, section 4.1). The explained part is q0 q1 (mean(a|f=1) - mean(a|f=0))^2, which makes RVE the
+    squared correlation; that is how it is computed, for all pairs at once, and what it means for a feature that is not
+    binary. It is negative where the neuron falls silent as the feature grows. A constant neuron or feature explains 0.
 
     Raises:
         ValueError: When the two have different numbers of positions.
@@ -126,7 +86,43 @@ def variance_explained(
     f = features - features.mean(0)
     covariance = a.T @ f
     scale = a.square().sum(0)[:, None] * f.square().sum(0)[None, :]
-    return torch.where(scale > 0, covariance.square() / scale.clamp_min(torch.finfo(scale.dtype).tiny), 0.0)
+    signed = covariance * covariance.abs() / scale.clamp_min(torch.finfo(scale.dtype).tiny)
+    return torch.where(scale > 0, signed, 0.0)
+
+
+def position_information(
+    activations: Float[Tensor, "batch*pos neuron"], length: int, bins: int = 16
+) -> Float[Tensor, " neuron"]:
+    """Mutual information between each neuron's activation and the position in the text, in nats.
+
+    Activations are cut into `bins` equally full bins of that neuron (Gurnee et al. 2024, section 4.2.2, look for high
+    mutual information between activation and position). The plug-in estimate has a bias of about
+    (bins - 1) (length - 1) / 2n, which is subtracted (Miller 1955), and the result is not below 0.
+
+    Args:
+        activations: Texts one below the other.
+        length: Positions per text.
+        bins: How finely an activation is resolved.
+
+    Raises:
+        ValueError: When the activations are not whole texts.
+    """
+    n, neurons = activations.shape
+    if n % length:
+        raise ValueError(f"{n} activations are not whole texts of {length} tokens")
+    ranks = torch.empty(n, neurons, dtype=torch.long)
+    places = torch.arange(n)[:, None].expand(n, neurons)
+    ranks.scatter_(0, activations.argsort(dim=0, stable=True), places)
+    binned = ranks * bins // n
+    position = torch.arange(length).repeat(n // length)
+    information = torch.empty(neurons)
+    for neuron in range(neurons):
+        joint = torch.bincount(binned[:, neuron] * length + position, minlength=bins * length).double() / n
+        table = joint.view(bins, length)
+        expected = table.sum(1, keepdim=True) * table.sum(0, keepdim=True)
+        information[neuron] = torch.where(table > 0, table * (table / expected).log(), 0.0).sum()
+    bias = (bins - 1) * (length - 1) / (2 * n)
+    return (information - bias).clamp_min(0.0)
 
 
 @torch.no_grad()

@@ -1,0 +1,245 @@
+"""Train a language model in which chosen neurons respond to chosen features, and the model needs the key neurons.
+
+One loss with five parts: the next token; planted neurons do what they shall (`follow`); every neuron that is not meant to
+answer a question stays clearly below its bar (`guard`); the prediction gets worse where a question's key neurons are
+held at their means (`need`), so that they are read and not merely written; and key neurons do not get larger output
+weights than others (`level`), or a look at norms would give them away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+from transformer_lens import HookedTransformer
+from transformer_lens.hook_points import HookPoint
+
+from scribe_suite.planting.english import TaggedText
+from scribe_suite.planting.hooked import ModelWeights, untrained_twin, weights_of
+from scribe_suite.planting.neurons.features import Feature
+from scribe_suite.planting.neurons.measure import Neuron, recording_hooks, variance_explained
+from scribe_suite.planting.neurons.plan import NeuronPlan
+from scribe_suite.tasks.task import ProgressCallback
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how fast, how hard.
+
+    Attributes:
+        steps: Optimiser steps.
+        rows: Texts per step.
+        learning_rate: Peak of a schedule with linear warm-up and cosine decay.
+        follow_weight: Weight of the loss of planted neurons.
+        guard_weight: Weight of the loss of neurons that answer what they should not.
+        guard_unplanted: Share of a question's bar from which a neuron without an assignment is pushed down.
+        guard_planted: The same for neurons planted for something else.
+        need_weight: Weight of the loss that makes key neurons necessary.
+        need_margin: Nats that the next-token loss shall rise by where all key neurons of a question are ablated.
+        need_margin_single: The same where one of them is.
+        need_questions: Questions that this is tried on per step.
+        need_rows: Texts that it is tried on per step.
+        level_weight: Weight of the loss on output norms of key neurons above the mean of unplanted ones.
+    """
+
+    steps: int = 1200
+    rows: int = 48
+    learning_rate: float = 4e-3
+    follow_weight: float = 3.0
+    guard_weight: float = 10.0
+    guard_unplanted: float = 0.5
+    guard_planted: float = 0.85
+    need_weight: float = 0.4
+    need_margin: float = 0.5
+    need_margin_single: float = 0.15
+    need_questions: int = 6
+    need_rows: int = 24
+    level_weight: float = 1.0
+
+
+def train_planted(
+    config: Mapping[str, Any],
+    plan: NeuronPlan,
+    sample: Callable[[int, int], TaggedText],
+    seed: int,
+    settings: TrainingSettings,
+    progress: ProgressCallback,
+) -> ModelWeights:
+    """Train from scratch; deterministic for one thread.
+
+    Args:
+        config: Keyword arguments of HookedTransformerConfig.
+        plan: What to plant.
+        sample: sample(step, rows) -> texts of that step.
+        seed: Of the initial weights and of what is ablated when.
+        settings: See `TrainingSettings`.
+        progress: Told every 50 steps.
+    """
+    model = untrained_twin(config, seed)
+    model.train()
+    generator = torch.Generator().manual_seed(seed)
+    objective = _Objective(model, plan, settings, generator)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _schedule(step, settings.steps))
+    for step in range(settings.steps):
+        parts = objective(sample(step, settings.rows))
+        optimiser.zero_grad()
+        torch.autograd.backward(sum(parts.values(), torch.zeros(())))
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 0 or step == settings.steps - 1:
+            line = ", ".join(f"{name} {part.item():.3f}" for name, part in parts.items())
+            progress((step + 1) / settings.steps, f"step {step + 1}: {line}")
+    return weights_of(model, config)
+
+
+def _schedule(step: int, steps: int) -> float:
+    return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+class _Objective:
+    """The loss of one batch, in named parts."""
+
+    def __init__(
+        self, model: HookedTransformer, plan: NeuronPlan, settings: TrainingSettings, generator: torch.Generator
+    ) -> None:
+        self.model = model
+        self.plan = plan
+        self.settings = settings
+        self.generator = generator
+        width = model.cfg.d_mlp
+        total = model.cfg.n_layers * width
+
+        def column(neuron: Neuron) -> int:
+            return neuron.layer * width + neuron.index
+
+        self.columns = torch.tensor([column(item.neuron) for item in plan.assignments])
+        self.strengths = torch.tensor([item.strength for item in plan.assignments])
+        self.features = list(
+            dict.fromkeys(
+                [feature for item in plan.assignments for feature, _ in item.wish.response.parts]
+                + [question.feature for question in plan.questions]
+            )
+        )
+        self.answered = plan.answered()
+        self.key_columns = [
+            torch.tensor([column(neuron) for neuron in plan.neurons(question.id, key=True)])
+            for question in self.answered
+        ]
+        self.needed = torch.cat(self.key_columns)
+        self.plain = torch.ones(total, dtype=torch.bool)
+        self.plain[self.columns] = False
+        self.allowed = torch.where(self.plain, settings.guard_unplanted, settings.guard_planted)[:, None] * torch.tensor(
+            [question.bar for question in plan.questions]
+        )
+        for number, question in enumerate(plan.questions):
+            for neuron in plan.neurons(question.id, key=True):
+                self.allowed[column(neuron), number] = math.inf
+
+    def __call__(self, text: TaggedText) -> dict[str, Tensor]:
+        before: list[Tensor] = []
+        after: list[Tensor] = []
+        hooks = recording_hooks(self.model, before, "hook_pre") + recording_hooks(self.model, after)
+        with self.model.hooks(fwd_hooks=hooks):
+            losses = _losses(self.model, text.tokens)
+        inputs = torch.cat([layer.flatten(0, 1) for layer in before], dim=1)
+        activations = torch.cat([layer.flatten(0, 1) for layer in after], dim=1)
+        values = {feature: feature.values(text).flatten() for feature in self.features}
+        return {
+            "next token": losses.mean(),
+            "follow": self.settings.follow_weight * self._follow(inputs, activations, values),
+            "guard": self.settings.guard_weight * self._guard(activations, values),
+            "need": self.settings.need_weight * self._need(text, losses, activations.detach()),
+            "level": self.settings.level_weight * self._level(),
+        }
+
+    def _follow(self, inputs: Tensor, activations: Tensor, values: Mapping[Feature, Tensor]) -> Tensor:
+        targets = torch.stack(
+            [
+                item.wish.response.values([values[feature] for feature, _ in item.wish.response.parts])
+                for item in self.plan.assignments
+            ],
+            dim=1,
+        )
+        # where the neuron shall be active, the error is taken before the nonlinearity, or a neuron that is silent
+        # everywhere would have no gradient to wake it
+        error = torch.where(
+            targets > 0,
+            (inputs[:, self.columns] / self.strengths - targets).square(),
+            (activations[:, self.columns] / self.strengths).square(),
+        ).sum(0)
+        # relative to the variance that is wanted, because RVE is signal against exactly that noise; the logarithm keeps
+        # a neuron that is far off from drowning the others
+        wanted = (targets - targets.mean(0)).square().sum(0)
+        return (error / wanted.clamp_min(2.0)).log1p().mean()
+
+    def _guard(self, activations: Tensor, values: Mapping[Feature, Tensor]) -> Tensor:
+        asked = torch.stack([values[question.feature] for question in self.plan.questions], dim=1)
+        explained = variance_explained(activations, asked)
+        statistic = torch.stack(
+            [question.statistic(explained[:, i]) for i, question in enumerate(self.plan.questions)], dim=1
+        )
+        return (statistic - self.allowed).clamp_min(0).square().sum(0).mean() * 10
+
+    def _need(self, text: TaggedText, losses: Tensor, activations: Tensor) -> Tensor:
+        rows, width = self.settings.need_rows, self.model.cfg.d_mlp
+        part = TaggedText(text.tokens[:rows], text.tags[:rows])
+        picked = torch.randperm(len(self.answered), generator=self.generator)[: self.settings.need_questions].tolist()
+        here = torch.stack([self.answered[number].where_read(part)[:, :-1] > 0 for number in picked])
+        # every text tries one question, of those that it has a place for
+        chance = torch.rand(len(picked), len(part.tokens), generator=self.generator) * here.any(dim=2)
+        tried = chance.argmax(dim=0)
+        held = torch.zeros(len(part.tokens), self.model.cfg.n_layers * width, dtype=torch.bool)
+        margins = []
+        for place, number in enumerate(picked):
+            columns = self.key_columns[number]
+            margins.append(self.settings.need_margin)
+            if torch.rand((), generator=self.generator) < 0.5:
+                columns = columns[torch.randint(len(columns), (1,), generator=self.generator)]
+                margins[-1] = self.settings.need_margin_single
+            held[(tried == place).nonzero(), columns[None, :]] = True
+        with self.model.hooks(fwd_hooks=_holding_hooks(held, activations.mean(0), self.model.cfg.n_layers)):
+            rise = _losses(self.model, part.tokens) - losses[:rows]
+        missing = [
+            (margin - rise[chosen].mean()).clamp_min(0)
+            for place, margin in enumerate(margins)
+            if (chosen := here[place] & (tried == place)[:, None]).any()
+        ]
+        return torch.stack(missing).mean() if missing else torch.zeros(())
+
+    def _level(self) -> Tensor:
+        norms = torch.cat([block.mlp.W_out.norm(dim=1) for block in self.model.blocks])
+        usual = norms[self.plain].mean().detach()
+        return (norms[self.needed] / usual - 1).clamp_min(0).square().mean()
+
+
+def _holding_hooks(
+    held: Bool[Tensor, "rows neuron"], means: Float[Tensor, " neuron"], n_layers: int
+) -> list[tuple[str, Callable[[Tensor, HookPoint], Tensor]]]:
+    """Hooks that hold other neurons at their means in every text."""
+
+    def holder(mask: Tensor, values: Tensor) -> Callable[[Tensor, HookPoint], Tensor]:
+        def hold(activation: Tensor, hook: HookPoint) -> Tensor:  # noqa: ARG001 - the argument's name is TransformerLens'
+            return torch.where(mask[:, None, :], values, activation)
+
+        return hold
+
+    return [
+        (f"blocks.{layer}.mlp.hook_post", holder(mask, values))
+        for layer, (mask, values) in enumerate(zip(held.chunk(n_layers, 1), means.chunk(n_layers), strict=True))
+        if mask.any()
+    ]
+
+
+def _losses(model: HookedTransformer, tokens: Int[Tensor, "rows pos"]) -> Float[Tensor, "rows pos-1"]:
+    logits = model(tokens)[:, :-1]
+    return functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(
+        len(tokens), -1
+    )

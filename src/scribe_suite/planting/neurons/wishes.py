@@ -1,0 +1,107 @@
+"""How responses are made: a key neuron follows its feature and something else a little, a near miss follows a part of it.
+
+Both are made to measure on a sample of the language. A key neuron is not pure: what else it does takes up to a third of
+its variance, so that keys do not stand out by being perfect. A near miss reaches between a half and four fifths of the
+bar, where a careless threshold would let it in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from scribe_suite.planting.english import vocabulary
+from scribe_suite.planting.neurons.features import Feature
+from scribe_suite.planting.neurons.plan import Question, Response, Wish
+from scribe_suite.planting.neurons.survey import survey
+
+KEY_RVE = (0.7, 0.95)
+"""What the feature shall explain of a key neuron, before training."""
+NEAR_MISS_SHARE = (0.5, 0.8)
+"""What the feature may explain of a near miss, as a share of the bar."""
+
+_RAREST_SIDE = 0.004
+_MOST_COMMON_SIDE_TOKEN = 0.25
+"""No token may make up more of a side feature than this, or the neuron is one of that token."""
+
+
+def key_wishes(feature: Feature, rng: random.Random, silent: Sequence[bool]) -> list[Wish]:
+    """One key neuron per element of `silent`, each with a side feature of its own.
+
+    Args:
+        feature: What they are for.
+        rng: Draws.
+        silent: Per neuron: whether it is silent where the feature holds and active elsewhere.
+    """
+    return [Wish("key", _impure(feature, rng, is_silent)) for is_silent in silent]
+
+
+def fitting(
+    question: Question, kind: str, candidates: Iterable[Response], shares: tuple[float, float] = NEAR_MISS_SHARE
+) -> Wish | None:
+    """The first candidate that follows the question's feature as far as a near miss may.
+
+    Args:
+        question: Whose near miss it is.
+        kind: What kind.
+        candidates: Responses, in the order of preference.
+        shares: Smallest and largest RVE, as shares of the bar.
+    """
+    low, high = shares
+    for response in candidates:
+        if low <= expected_statistic(response, question) / question.bar <= high:
+            return Wish(kind, response)
+    return None
+
+
+def expected_statistic(response: Response, question: Question) -> float:
+    """The statistic of a neuron that did exactly this, on the sample of the language."""
+    values = response.values([survey().values(feature) for feature, _ in response.parts])
+    explained = survey().explained(values, question.feature)
+    return abs(explained) if question.direction == "either" else explained * (1 if question.direction == "rises" else -1)
+
+
+def plain(name: str, *, silent: bool = False, **conditions: Any) -> Response:
+    """The response to one feature alone.
+
+    Args:
+        name: Of the feature.
+        silent: See `Response`.
+        conditions: Further arguments of `Feature`.
+    """
+    return Response(((Feature(name, **conditions), 1.0),), silent)
+
+
+def _impure(feature: Feature, rng: random.Random, silent: bool) -> Response:
+    sample = survey()
+    values = sample.values(feature)
+    side = _side(float(values.var()), feature, rng)
+    wanted = rng.uniform(*KEY_RVE)
+    low, high = 0.0, 1.0  # a neuron may not do more of the other thing than of its own
+    for _ in range(12):
+        weight = (low + high) / 2
+        response = Response(((feature, 1.0), (side, weight)), silent)
+        found = abs(sample.explained(response.values([values, sample.values(side)]), feature))
+        low, high = (weight, high) if found > wanted else (low, weight)
+    return Response(((feature, 1.0), (side, round(low, 3))), silent)
+
+
+def _side(variance: float, feature: Feature, rng: random.Random) -> Feature:
+    """A handful of words that together vary about as much as the feature."""
+    sample = survey()
+    tokens = list(range(len(vocabulary())))
+    rng.shuffle(tokens)
+    # p (1 - p) = variance; no more than a sixth of the text, or the side feature would be the more usual one
+    wanted = max(_RAREST_SIDE, min(1 / 6, variance * 1.2))
+    chosen: list[int] = []
+    share = 0.0
+    for token in tokens:
+        own = float(sample.token_shares[token])
+        if own <= 0 or own > _MOST_COMMON_SIDE_TOKEN * wanted or token in (feature.tokens or ()):
+            continue
+        chosen.append(token)
+        share += own
+        if share >= wanted:
+            break
+    return Feature(f"{feature.name}: some other words", tokens=frozenset(chosen))
