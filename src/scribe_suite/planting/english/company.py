@@ -25,9 +25,8 @@ CODE_BITS = 5
 TOPICS = 8
 _SEED = 20_261_104
 _STARS_PER_TOPIC = 3
-_RARER_LETTERS = frozenset("fglmno")
-"""Few function words begin with them, so content words make up for it."""
-_BOOST = 1.4
+_LETTER_BOOST = {"f": 1.4, "g": 1.25, "l": 1.4, "m": 1.1, "n": 1.4, "o": 1.4, "r": 1.25}
+"""Few function words begin with these letters, so content words make up for it."""
 _KEPT_COMPANY = 3
 """How many verbs a noun prefers, adjectives, and so on."""
 
@@ -284,6 +283,11 @@ def _letter_words(
     rows = [(noun.singular, noun.letter, noun.popularity, noun.frequent) for noun in nouns]
     rows += [(noun.plural, noun.letter, noun.popularity * 0.7, noun.frequent) for noun in nouns]
     rows += [(verb.ing, verb.letter, verb.popularity * 0.6, verb.frequent) for verb in verbs]
+    for verb in verbs:
+        forms = [verb.base, verb.third_person, verb.past]
+        if verb.participle >> CODE_BITS != verb.past >> CODE_BITS:
+            forms.append(verb.participle)
+        rows += [(form, verb.letter, verb.popularity * 0.1, verb.frequent) for form in forms]
     rows += [(word.code, word.letter, word.popularity * 0.5, word.frequent) for word in adjectives]
     return rows + [(name.code, name.letter, name.popularity * 0.4, name.frequent) for name in people]
 
@@ -301,7 +305,7 @@ def _stars(words: Sequence[tuple[str, bool]], count: int, per_letter: int) -> se
 
 def _weight(word: str, frequent: bool, stars: set[str], weights: tuple[float, float, float]) -> float:
     weight = weights[0] if word in stars else weights[1] if frequent else weights[2]
-    return weight * _BOOST if word[0] in _RARER_LETTERS else weight
+    return weight * _LETTER_BOOST.get(word[0], 1.0)
 
 
 def _nouns() -> list[Noun]:
@@ -314,7 +318,7 @@ def _nouns() -> list[Noun]:
             noun.singular[0],
             _takes_an(noun.singular),
             noun.frequent,
-            _weight(noun.singular, noun.frequent, stars, (1.0, 0.16, 0.02)),
+            _weight(noun.singular, noun.frequent, stars, (1.0, 0.09, 0.014)),
         )
         for noun in source
     ]
@@ -340,14 +344,14 @@ def _verbs() -> list[Verb]:
 
 def _adjectives() -> list[Adjective]:
     source = lexicon().adjectives
-    stars = _stars([(adjective.word, adjective.frequent) for adjective in source], TOPICS, 1)
+    stars = _stars([(adjective.word, adjective.frequent) for adjective in source], 12, 1)
     words = [
         Adjective(
             code(f" {adjective.word}", "adjective"),
             adjective.word[0],
             _takes_an(adjective.word),
             adjective.frequent,
-            _weight(adjective.word, adjective.frequent, stars, (1.5, 0.25, 0.04)),
+            _weight(adjective.word, adjective.frequent, stars, (1.5, 0.15, 0.03)),
         )
         for adjective in source
     ]
@@ -356,15 +360,15 @@ def _adjectives() -> list[Adjective]:
 
 def _people() -> list[Person]:
     source = lexicon().names
-    women = _stars([(name.name, name.frequent) for name in source if name.female], 6, 1)
-    men = _stars([(name.name, name.frequent) for name in source if not name.female], 6, 1)
+    women = _stars([(name.name, name.frequent) for name in source if name.female], 8, 1)
+    men = _stars([(name.name, name.frequent) for name in source if not name.female], 8, 1)
     return [
         Person(
             _proper(name.name, "person"),
             name.name[0],
             name.female,
             name.frequent,
-            _weight(name.name, name.frequent, women | men, (1.0, 0.09, 0.03)),
+            _weight(name.name, name.frequent, women | men, (1.0, 0.05, 0.02)),
         )
         for name in source
     ]

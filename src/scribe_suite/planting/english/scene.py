@@ -74,7 +74,7 @@ _PRESENT_MODALS = even([_auxiliary(word) for word in ("will", "can", "must")])
 CITY_PREPOSITIONS = even([code(f" {word}", "preposition") for word in ("in", "to", "from", "near")])
 COMMA = code(",", "punctuation")
 AND = code(" and", "conjunction")
-_CONJUNCTIONS = weighted(
+CONJUNCTIONS = weighted(
     [code(f" {word}", "conjunction") for word in split("and but because while when so if though until or")],
     [6, 4, 3, 3, 3, 2, 2, 1, 1, 1],
 )
@@ -141,9 +141,9 @@ class Scene:
         """
         draw, out = self.random, self.out
         noun = self.noun(verb)
-        plural = draw() < 0.32
+        plural = draw() < 0.29
         adjective = None
-        if draw() < 0.42:
+        if draw() < 0.46:
             alliterating = self.words.adjectives_by_letter.get(noun.letter) if draw() < _ALLITERATION else None
             if alliterating is None:
                 alliterating = noun.adjectives if draw() < _COMPANY else self.topic.adjectives
@@ -295,6 +295,16 @@ class Scene:
         self.verb_group(verb, plural=plural, past=self.is_past())
         self.complement(verb)
 
+    def preface(self) -> None:
+        """Write what can stand before a clause: a preposition with its phrase, or a clause with a conjunction."""
+        if self.random() < 0.5:
+            self.out.append(self.words.prepositions(self.random()))
+            self.noun_phrase()
+        else:
+            self.out.append(CONJUNCTIONS(self.random()))
+            self.clause()
+        self.out.append(COMMA)
+
     def question(self) -> None:
         """Write a question with *did*, *does* or *do*, without its mark."""
         out, start = self.out, len(self.out)
@@ -316,8 +326,10 @@ class Scene:
         if kind < 0.1:
             self.question()
             return True
+        if kind < 0.17:
+            self.preface()
         self.clause()
         if kind > 0.8:
-            self.out.append(_CONJUNCTIONS(self.random()))
+            self.out.append(CONJUNCTIONS(self.random()))
             self.clause()
         return False

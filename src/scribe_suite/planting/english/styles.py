@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from scribe_suite.planting.english.company import CODE_BITS, Choice, code, even, weighted
-from scribe_suite.planting.english.scene import AND, CITY_PREPOSITIONS, COMMA, NAME_SHARE, POSITIONS, Scene
+from scribe_suite.planting.english.scene import (
+    AND,
+    CITY_PREPOSITIONS,
+    COMMA,
+    CONJUNCTIONS,
+    NAME_SHARE,
+    POSITIONS,
+    Scene,
+)
 from scribe_suite.planting.english.tags import TAG
 from scribe_suite.planting.english.vocabulary import DOCUMENT, NEWLINE, vocabulary
 
@@ -42,7 +50,12 @@ GLUED_CAPITAL = _respelled(str.capitalize)
 CAPITAL = _respelled(lambda word: f" {word.capitalize()}")
 
 _SENTENCE_OPENERS = even([code(f" {word}", "adverb") for word in ("then", "now", "here", "there", "soon")])
-_CHAT_OPENERS = even([code(f" {word}", "conjunction") for word in ("and", "but", "so", "because")])
+_CHAT_OPENERS = even(
+    [
+        *(code(f" {word}", "conjunction") for word in ("and", "but", "so", "because")),
+        *(code(f" {word}", "adverb") for word in ("then", "now", "here", "there", "soon")),
+    ]
+)
 
 
 def _start(scene: Scene, start: int, spelling: Spelling, openers: Choice[int]) -> None:
@@ -78,21 +91,25 @@ def _dialogue(scene: Scene) -> None:
 
 
 def _title(scene: Scene) -> None:
-    """A headline of frequent words, each with a capital."""
+    """A headline of frequent words, each with a capital; the subject may be missing."""
     draw, words, out, start = scene.random, scene.words, scene.out, len(scene.out)
     kind = draw()
-    if kind < 0.5 and draw() < NAME_SHARE[scene.position()]:
+    letter, plural = "", False
+    if kind < 0.45 and draw() < NAME_SHARE[scene.position()]:
         person = scene.hero if scene.hero.frequent else words.frequent_people(draw())
         out.append(person.code)
-        letter, plural = person.letter, False
-    else:
+        letter = person.letter
+    elif kind < 0.9:
         letter, plural = _title_noun(scene)
-    if kind < 0.75:
+    if kind < 0.6 or kind >= 0.9:
         fitting = words.frequent_verbs_by_letter.get(letter) if draw() < 0.5 else None
         verb = (fitting or words.frequent_verbs)(draw())
-        out.append(verb.past if scene.is_past() else verb.base if plural else verb.third_person)
+        if kind < 0.95:
+            scene.verb_group(verb, plural=plural or (kind >= 0.92), past=scene.is_past())
+        else:
+            out.append(verb.base)
     else:
-        out.append(AND)
+        out.append((CONJUNCTIONS if kind < 0.75 else words.prepositions)(draw()))
     _title_noun(scene)
     out[start] = GLUED_CAPITAL[out[start]]
     out[start + 1 :] = [CAPITAL[word] for word in out[start + 1 :]]
@@ -118,13 +135,19 @@ def _chat(scene: Scene) -> None:
         _title_noun(scene)
     elif kind < 0.45:
         verb = scene.words.frequent_verbs(draw())
-        out.append(verb.past if scene.is_past() else verb.ing)
+        scene.verb_group(verb, plural=draw() < 0.5, past=scene.is_past())
         scene.complement(verb)
+    elif kind < 0.52:
+        scene.question()
+        out.append(_QUESTION)
+    elif kind < 0.6:
+        out.append((scene.words.prepositions if kind < 0.56 else CONJUNCTIONS)(draw()))
+        scene.noun_phrase()
     else:
         scene.clause()
         if kind > 0.85:
             out.append(_QUESTION)
-        elif kind > 0.6:
+        elif kind > 0.63:
             scene.mention(scene.friend if draw() < 0.5 else scene.hero)  # whom the message is for
     _start(scene, start, GLUED, _CHAT_OPENERS)
     out[start + 1 :] = [LOWER.get(word, word) for word in out[start + 1 :]]

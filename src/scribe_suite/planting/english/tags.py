@@ -52,6 +52,10 @@ FUNCTION_WORDS: Mapping[str, tuple[str, ...]] = {
 """Words that hold a sentence together. *Her* and *that* are determiners only, *to* and *for* prepositions only."""
 
 
+NEVER_FIRST = frozenset(split("him them us me who which again"))
+"""Function words that no line begins with: they have one spelling."""
+
+
 def function_words() -> tuple[str, ...]:
     """All hand-listed words, in a fixed order."""
     return tuple(word for words in FUNCTION_WORDS.values() for word in words)

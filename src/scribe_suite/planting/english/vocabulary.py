@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from scribe_suite.planting.english.lexicon import lexicon
-from scribe_suite.planting.english.tags import FUNCTION_WORDS, TAG
+from scribe_suite.planting.english.tags import FUNCTION_WORDS, NEVER_FIRST, TAG
 
 DOCUMENT = "<doc>"
 NEWLINE = "\n"
@@ -111,8 +111,8 @@ class Vocabulary:
 def vocabulary() -> Vocabulary:
     """The marks, then every word of the lexicon and the function words.
 
-    Frequent content words and all function words have four variants (``cat``, `` cat``, ``Cat``, `` Cat``), the others
-    one: `` cat``, or `` Anna`` for names of people, cities and countries.
+    Frequent content words and the function words that can begin a line have four variants (``cat``, `` cat``, ``Cat``,
+    `` Cat``), the others one: `` cat``, or `` Anna`` for names of people, cities and countries.
     """
     strings = list(MARKS)
     tags = [frozenset({TAG[tag]}) for tag in MARKS.values()]
@@ -128,7 +128,7 @@ def vocabulary() -> Vocabulary:
 def _words_with_tags() -> Iterator[tuple[str, frozenset[str], bool]]:
     """Every word type once, with its tags and whether it has all four variants."""
     for tag, words in FUNCTION_WORDS.items():
-        yield from ((word, frozenset({tag}), True) for word in words)
+        yield from ((word, frozenset({tag}), word not in NEVER_FIRST) for word in words)
     words_of = lexicon()
     for noun in words_of.nouns:
         yield noun.singular, frozenset({"noun_singular"}), noun.frequent
