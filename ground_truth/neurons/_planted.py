@@ -1,7 +1,7 @@
 """What the neuron tasks share: base models with planted neurons, fresh instances, questions, scoring of neuron sets.
 
-One language model carries the planted neurons of all five tasks (`scribe_suite.planting.neurons`), so that the neurons of
-one task are what the scans of another must not fall for. An instance asks one question about one model, after a drawn
+One language model carries the planted neurons of all five tasks (`scribe_suite.planting.neurons`), so that the neurons
+of one task are what the scans of another must not fall for. An instance asks one question about one model, after a drawn
 symmetry, on fresh text. Definitions follow Gurnee et al. 2024, "Universal Neurons in GPT2 Language Models"
 (arXiv 2401.12181, section 4).
 """
@@ -222,9 +222,10 @@ class NeuronTask(Task):
     """Base of the tasks that ask for the neurons of a feature."""
 
     family = "neurons"
+    name: ClassVar[TaskName]
     version = 2
     models = "language_model"
-    metrics = (*NEURON_METRICS, "rve")
+    metrics: ClassVar[tuple[str, ...]] = (*NEURON_METRICS, "rve")
     with_tags: ClassVar[bool] = False
     """Whether agents get the category of every token."""
     example: ClassVar[Mapping[str, Any]] = {
@@ -238,7 +239,7 @@ class NeuronTask(Task):
     def described(self, draw: Draw) -> dict[str, Any]:
         """What is asked, JSON-safe: the content of the agent's ``question``."""
 
-    def facts(self, draw: Draw) -> dict[str, Any]:
+    def facts(self, draw: Draw) -> dict[str, Any]:  # noqa: ARG002 - for those that override it
         """Further facts for the prompt."""
         return {}
 
@@ -357,7 +358,11 @@ class NeuronTask(Task):
             notes=measured_note(zip(answer.neurons, found, strict=True)),
         )
 
-    def further_metrics(self, hidden: HiddenTruth, answer: NeuronAnswer) -> dict[str, float]:
+    def further_metrics(
+        self,
+        hidden: HiddenTruth,  # noqa: ARG002 - for those that override it
+        answer: NeuronAnswer,  # noqa: ARG002
+    ) -> dict[str, float]:
         """Metrics beside those of all neuron tasks."""
         return {}
 
@@ -451,10 +456,7 @@ def _asked(task: TaskName, name: str, draw: Draw) -> Asked:
 def _blind_answer(task: NeuronTask) -> frozenset[str]:
     """The best answer of somebody who knows the source but sees no model."""
     draws = [task.draw(base_models(), seed) for seed in range(_BLIND_INSTANCES)]
-    keys = [
-        frozenset().union(*(_asked(task.name, name, draw).neurons for name in draw.names))  # type: ignore[arg-type]
-        for draw in draws
-    ]
+    keys = [frozenset().union(*(_asked(task.name, name, draw).neurons for name in draw.names)) for draw in draws]
     neurons = all_neurons(int(CONFIG["n_layers"]), int(CONFIG["d_mlp"]))
     layers = [[str(neuron) for neuron in neurons if neuron.layer == layer] for layer in range(CONFIG["n_layers"])]
     return best_blind_answer(keys, layers, f1)

@@ -45,7 +45,7 @@ class AlphabetNeurons(NeuronTask):
 
     def answer_schema(self, draw: Draw) -> AnswerSchema:
         """A neuron or null for every letter asked for."""
-        facts = {
+        facts: dict[str, Any] = {
             "n_layers": int(draw.base.weights.config["n_layers"]),
             "d_mlp": int(draw.base.weights.config["d_mlp"]),
             "letters": list(draw.names),

@@ -45,7 +45,9 @@ def prompt_sha256(root: Path, task: Task) -> str:
     while parents := _parents(chain[0]):
         parent = root / "prompts" / parents[0]
         if not parent.is_file() or parent in chain:
-            raise ConfigurationError(f"The prompt {chain[0].relative_to(root)} extends {parents[0]}, which can't be used.")
+            raise ConfigurationError(
+                f"The prompt {chain[0].relative_to(root)} extends {parents[0]}, which can't be used."
+            )
         chain.insert(0, parent)
     return hashlib.sha256(b"".join(path.read_bytes() for path in chain)).hexdigest()
 

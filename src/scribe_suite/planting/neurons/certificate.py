@@ -1,8 +1,8 @@
 """Why a model's key neurons are the answers: every check, measured anew from the weights on text nobody has seen.
 
-Four claims: the model is a language model (it beats counting); the key neurons, and no others, follow their features, by
-a margin that random weights never reach; near misses are real neurons of something else; and the model reads what the
-key neurons say (Gurnee et al. 2024, arXiv 2401.12181, sections 4 and 5, measure both sides as well).
+Four claims: the model is a language model (it beats counting); the key neurons, and no others, follow their features,
+by a margin that random weights never reach; near misses are real neurons of something else; and the model reads what
+the key neurons say (Gurnee et al. 2024, arXiv 2401.12181, sections 4 and 5, measure both sides as well).
 """
 
 from __future__ import annotations
@@ -158,9 +158,7 @@ def _information_checks(evidence: Evidence) -> Iterator[Check]:
     rows = [row for question in evidence.of("position") for row in evidence.rows(question)]
     positional = {"position", "position_1"}
     about_position = [
-        evidence.row[item.neuron]
-        for item in evidence.plan.assignments
-        if item.question.partition("/")[0] in positional
+        evidence.row[item.neuron] for item in evidence.plan.assignments if item.question.partition("/")[0] in positional
     ]
     rest = information.clone()
     rest[about_position] = 0.0
@@ -177,7 +175,9 @@ def _twin_checks(weights: ModelWeights) -> Iterator[Check]:
         "position": [ramp_feature(), *(band_feature(*band) for band in bands)],
         "position_1": [first_position_feature()],
         "alphabet": [letter_feature(letter) for letter in suitable_letters()],
-        "syntax": [category_feature(name, place) for name in suitable_categories() for place in ("current", "previous")],
+        "syntax": [
+            category_feature(name, place) for name in suitable_categories() for place in ("current", "previous")
+        ],
         "unigram": [word_feature(word) for word in suitable_words()],
     }
     values = {task: feature_matrix(found, text) for task, found in features.items()}

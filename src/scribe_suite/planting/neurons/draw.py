@@ -72,20 +72,29 @@ def _sources(rng: random.Random) -> Iterator[tuple[int, _Candidates]]:
     yield 1, _repeated(lambda: band_question(*draw_band(early=False, rng=rng), rng))
     for place in ("current", "previous"):
         categories = rng.sample(suitable_categories(), len(suitable_categories()))
-        yield N_CATEGORIES, (
-            (lambda category=category, place=place: category_question(category, place, rng))  # type: ignore[misc]
-            for category, _ in product(categories, range(_TRIES))
+        yield (
+            N_CATEGORIES,
+            (
+                (lambda category=category, place=place: category_question(category, place, rng))  # type: ignore[misc]
+                for category, _ in product(categories, range(_TRIES))
+            ),
         )
     letters = rng.sample(suitable_letters(), len(suitable_letters()))
     for wanted, present in ((N_LETTERS, True), (N_ABSENT_LETTERS, False)):
-        yield wanted, (
-            (lambda letter=letter, present=present: letter_question(letter, rng, present=present))  # type: ignore[misc]
-            for letter, _ in product(letters, range(_TRIES))
+        yield (
+            wanted,
+            (
+                (lambda letter=letter, present=present: letter_question(letter, rng, present=present))  # type: ignore[misc]
+                for letter, _ in product(letters, range(_TRIES))
+            ),
         )
     words = rng.sample(suitable_words(), len(suitable_words()))
-    yield N_WORDS, (
-        (lambda word=word: word_question(word, rng))  # type: ignore[misc]
-        for word, _ in product(words, range(_TRIES))
+    yield (
+        N_WORDS,
+        (
+            (lambda word=word: word_question(word, rng))  # type: ignore[misc]
+            for word, _ in product(words, range(_TRIES))
+        ),
     )
 
 
@@ -106,7 +115,9 @@ def _compatible(new: Question, chosen: list[Question]) -> bool:
         *((wish, new) for old in chosen for wish in old.wishes),
         *((wish, new) for wish in new.wishes if wish.kind != "key"),
     ]
-    return all(expected_statistic(wish.response, question) <= HIGHEST_OTHER * question.bar for wish, question in foreign)
+    return all(
+        expected_statistic(wish.response, question) <= HIGHEST_OTHER * question.bar for wish, question in foreign
+    )
 
 
 def _assign(questions: list[Question], rng: random.Random, n_layers: int, d_mlp: int) -> Iterator[Assignment]:
@@ -123,4 +134,3 @@ def _assign(questions: list[Question], rng: random.Random, n_layers: int, d_mlp:
         for wish in question.wishes:
             neuron = take(next(layers, None) if wish.kind == "key" else None)
             yield Assignment(neuron, question.id, wish, round(rng.uniform(*_STRENGTH), 2))
-

@@ -1,4 +1,4 @@
-"""Features of text that a single neuron may follow: a word, a first letter, a grammatical category, a place."""
+"""Features of text (a word, a first letter, a grammatical category, a place), and what a neuron does with them."""
 
 from __future__ import annotations
 
@@ -55,13 +55,38 @@ class Feature:
         return holds * torch.tensor(self.profile[:length])
 
 
+@dataclass(frozen=True)
+class Response:
+    """What a neuron does: a weighted sum of features, scaled to the neuron's strength.
+
+    Attributes:
+        parts: Features and their weights; the first is what the neuron is for.
+        silent: The neuron is active where the sum is 0, and silent where it is 1.
+    """
+
+    parts: tuple[tuple[Feature, float], ...]
+    silent: bool = False
+
+    def values(self, parts: Sequence[Float[Tensor, "..."]]) -> Float[Tensor, "..."]:
+        """The response, 0 to about 1, from the values of its features in their order."""
+        total = torch.stack([weight * values for (_, weight), values in zip(self.parts, parts, strict=True)]).sum(0)
+        return (1 - total).clamp_min(0.0) if self.silent else total
+
+    def on(self, text: TaggedText) -> Float[Tensor, "batch pos"]:
+        """The response to a text."""
+        return self.values([feature.values(text) for feature, _ in self.parts])
+
+
 def feature_matrix(features: Sequence[Feature], text: TaggedText) -> Float[Tensor, "batch*pos feature"]:
     """Values of all features, the positions of all texts one below the other."""
     return torch.stack([feature.values(text).flatten() for feature in features], dim=1)
 
 
 def _member(found: Int[Tensor, "batch pos"], ids: frozenset[int]) -> Bool[Tensor, "batch pos"]:
-    return torch.isin(found, torch.tensor(sorted(ids)))
+    # a table is much faster than torch.isin: plans and training ask this thousands of times
+    table = torch.zeros(max(int(found.max()), max(ids, default=0)) + 1, dtype=torch.bool)
+    table[list(ids)] = True
+    return table[found]
 
 
 def _shifted(holds: Bool[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:

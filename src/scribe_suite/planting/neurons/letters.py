@@ -9,8 +9,8 @@ from functools import cache
 from string import ascii_lowercase
 
 from scribe_suite.planting.english import TAGS, vocabulary
-from scribe_suite.planting.neurons.features import Feature
-from scribe_suite.planting.neurons.plan import Question, Response
+from scribe_suite.planting.neurons.features import Feature, Response
+from scribe_suite.planting.neurons.plan import Question
 from scribe_suite.planting.neurons.survey import survey
 from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
 

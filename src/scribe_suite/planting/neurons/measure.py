@@ -1,7 +1,7 @@
 """What single MLP neurons do: activations, variance explained, mutual information, ablation.
 
-Everything here measures a given model; `training` makes models whose neurons follow chosen features. Activations are always taken after the nonlinearity
-(``blocks.{layer}.mlp.hook_post``).
+Everything here measures a given model; `training` makes models whose neurons follow chosen features. Activations are
+always taken after the nonlinearity (``blocks.{layer}.mlp.hook_post``).
 """
 
 from __future__ import annotations

@@ -1,21 +1,19 @@
 """What is planted in one model: questions, the neurons that answer them, and near misses of both.
 
-A `Response` says what a neuron shall do, a `Question` which feature is asked for and which neurons answer it. Plans are
-drawn from a seed by `draw`; training and certificate read them; keys of frozen models are made of their names.
+A `Wish` says what a neuron shall do and why, a `Question` which feature is asked for and which neurons answer it. Plans
+are drawn from a seed by `draw`; training and certificate read them; keys of frozen models are made of their names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from scribe_suite.planting.english import TaggedText
-from scribe_suite.planting.neurons.features import Feature
+from scribe_suite.planting.neurons.features import Feature, Response
 from scribe_suite.planting.neurons.measure import Neuron
 
 TaskName = Literal["position", "position_1", "alphabet", "syntax", "unigram"]
@@ -30,28 +28,6 @@ BARS: dict[TaskName, float] = {
     "unigram": 0.5,
 }
 """RVE from which a neuron is a neuron of the feature: those of Gurnee et al. for words and letters, 0.5 elsewhere."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """What a neuron does: a weighted sum of features, scaled to the neuron's strength.
-
-    Attributes:
-        parts: Features and their weights; the first is what the neuron is for.
-        silent: The neuron is active where the sum is 0, and silent where it is 1.
-    """
-
-    parts: tuple[tuple[Feature, float], ...]
-    silent: bool = False
-
-    def values(self, parts: Sequence[Float[Tensor, "..."]]) -> Float[Tensor, "..."]:
-        """The response, 0 to about 1, from the values of its features in their order."""
-        total = torch.stack([weight * values for (_, weight), values in zip(self.parts, parts, strict=True)]).sum(0)
-        return (1 - total).clamp_min(0.0) if self.silent else total
-
-    def on(self, text: TaggedText) -> Float[Tensor, "batch pos"]:
-        """The response to a text."""
-        return self.values([feature.values(text) for feature, _ in self.parts])
 
 
 @dataclass(frozen=True)
@@ -142,9 +118,7 @@ class NeuronPlan:
     def neurons(self, question: str, *, key: bool) -> list[Neuron]:
         """The planted neurons of a question's answer, or its near misses."""
         return [
-            item.neuron
-            for item in self.assignments
-            if item.question == question and (item.wish.kind == "key") == key
+            item.neuron for item in self.assignments if item.question == question and (item.wish.kind == "key") == key
         ]
 
     def answered(self) -> list[Question]:

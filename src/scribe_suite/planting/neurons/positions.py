@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from scribe_suite.planting.english import TAGS, vocabulary
-from scribe_suite.planting.neurons.features import Feature
-from scribe_suite.planting.neurons.plan import Question, Response, Wish
+from scribe_suite.planting.neurons.features import Feature, Response
+from scribe_suite.planting.neurons.plan import Question, Wish
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
 

@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from scribe_suite.planting.english import TaggedText, sample_text, vocabulary
-from scribe_suite.planting.neurons.features import Feature
+from scribe_suite.planting.neurons.features import Feature, Response
 
 _SEED = 7
-_ROWS = 3000
+_ROWS = 2000
+_KEPT = 600
+"""Responses; each takes half a megabyte."""
 CONTEXT = 64
 """Tokens per text, here and for every model."""
 
 
 class Survey:
-    """A sample of the language; values of features are kept, since the same ones are asked for again and again."""
+    """A sample of the language; the latest responses are kept, since the same ones are asked for again and again."""
 
     def __init__(self, text: TaggedText) -> None:
         self.text = text
         self.token_shares: Float[Tensor, " token"] = (
             torch.bincount(text.tokens.flatten(), minlength=len(vocabulary())).double() / text.tokens.numel()
         )
-        self._values: dict[Feature, Float[Tensor, " n"]] = {}
+        self._standardised = lru_cache(_KEPT)(self._standardise)
 
     def values(self, feature: Feature) -> Float[Tensor, " n"]:
         """Its values at all positions of the sample."""
-        if feature not in self._values:
-            self._values[feature] = feature.values(self.text).flatten()
-        return self._values[feature]
+        return feature.values(self.text).flatten()
 
     def share(self, feature: Feature) -> float:
         """The mean of its values: for a binary feature, how often it holds."""
         return float(self.values(feature).mean())
 
-    def explained(self, response: Float[Tensor, " n"], feature: Feature) -> float:
+    def explained(self, response: Response, feature: Feature) -> float:
         """Squared correlation of a feature with what a neuron would do, with the sign of the correlation."""
-        a = response - response.mean()
-        f = self.values(feature)
-        f = f - f.mean()
-        scale = float(a.square().sum() * f.square().sum())
-        covariance = float(a @ f)
-        return covariance * abs(covariance) / scale if scale > 0 else 0.0
+        a = self._standardised(response)
+        f = self._standardised(Response(((feature, 1.0),)))
+        correlation = float(a @ f)
+        return correlation * abs(correlation)
+
+    def _standardise(self, response: Response) -> Float[Tensor, " n"]:
+        """The response with mean 0 and norm 1, or all 0 where it never changes."""
+        values = response.on(self.text).flatten()
+        values = values - values.mean()
+        standardised: Tensor = values / values.norm().clamp_min(1e-12)
+        return standardised
 
 
 @cache

@@ -1,7 +1,7 @@
 """Train a language model in which chosen neurons respond to chosen features, and the model needs the key neurons.
 
-One loss with five parts: the next token; planted neurons do what they shall (`follow`); every neuron that is not meant to
-answer a question stays clearly below its bar (`guard`); the prediction gets worse where a question's key neurons are
+One loss with five parts: the next token; planted neurons do what they shall (`follow`); every neuron that is not meant
+to answer a question stays clearly below its bar (`guard`); the prediction gets worse where a question's key neurons are
 held at their means (`need`), so that they are read and not merely written; and key neurons do not get larger output
 weights than others (`level`), or a look at norms would give them away.
 """
@@ -114,7 +114,7 @@ class _Objective:
         self.plan = plan
         self.settings = settings
         self.generator = generator
-        width = model.cfg.d_mlp
+        width = int(model.cfg.d_mlp)
         total = model.cfg.n_layers * width
 
         def column(neuron: Neuron) -> int:
@@ -136,9 +136,9 @@ class _Objective:
         self.needed = torch.cat(self.key_columns)
         self.plain = torch.ones(total, dtype=torch.bool)
         self.plain[self.columns] = False
-        self.allowed = torch.where(self.plain, settings.guard_unplanted, settings.guard_planted)[:, None] * torch.tensor(
-            [question.bar for question in plan.questions]
-        )
+        self.allowed = torch.where(self.plain, settings.guard_unplanted, settings.guard_planted)[
+            :, None
+        ] * torch.tensor([question.bar for question in plan.questions])
         for number, question in enumerate(plan.questions):
             for neuron in plan.neurons(question.id, key=True):
                 self.allowed[column(neuron), number] = math.inf

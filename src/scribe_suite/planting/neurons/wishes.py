@@ -1,4 +1,4 @@
-"""How responses are made: a key neuron follows its feature and something else a little, a near miss follows a part of it.
+"""How responses are made: a key neuron follows its feature, and something else a little; a near miss only a part of it.
 
 Both are made to measure on a sample of the language. A key neuron is not pure: what else it does takes up to a third of
 its variance, so that keys do not stand out by being perfect. A near miss reaches between a half and four fifths of the
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scribe_suite.planting.english import vocabulary
-from scribe_suite.planting.neurons.features import Feature
-from scribe_suite.planting.neurons.plan import Question, Response, Wish
+from scribe_suite.planting.neurons.features import Feature, Response
+from scribe_suite.planting.neurons.plan import Question, Wish
 from scribe_suite.planting.neurons.survey import survey
 
 KEY_RVE = (0.7, 0.95)
@@ -57,9 +57,10 @@ def fitting(
 
 def expected_statistic(response: Response, question: Question) -> float:
     """The statistic of a neuron that did exactly this, on the sample of the language."""
-    values = response.values([survey().values(feature) for feature, _ in response.parts])
-    explained = survey().explained(values, question.feature)
-    return abs(explained) if question.direction == "either" else explained * (1 if question.direction == "rises" else -1)
+    explained = survey().explained(response, question.feature)
+    return (
+        abs(explained) if question.direction == "either" else explained * (1 if question.direction == "rises" else -1)
+    )
 
 
 def plain(name: str, *, silent: bool = False, **conditions: Any) -> Response:
@@ -75,14 +76,13 @@ def plain(name: str, *, silent: bool = False, **conditions: Any) -> Response:
 
 def _impure(feature: Feature, rng: random.Random, silent: bool) -> Response:
     sample = survey()
-    values = sample.values(feature)
-    side = _side(float(values.var()), feature, rng)
+    side = _side(float(sample.values(feature).var()), feature, rng)
     wanted = rng.uniform(*KEY_RVE)
     low, high = 0.0, 1.0  # a neuron may not do more of the other thing than of its own
     for _ in range(12):
         weight = (low + high) / 2
         response = Response(((feature, 1.0), (side, weight)), silent)
-        found = abs(sample.explained(response.values([values, sample.values(side)]), feature))
+        found = abs(sample.explained(response, feature))
         low, high = (weight, high) if found > wanted else (low, weight)
     return Response(((feature, 1.0), (side, round(low, 3))), silent)
 

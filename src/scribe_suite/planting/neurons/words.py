@@ -11,8 +11,8 @@ from functools import cache
 import torch
 
 from scribe_suite.planting.english import TAGS, vocabulary
-from scribe_suite.planting.neurons.features import Feature
-from scribe_suite.planting.neurons.plan import Question, Response, Wish
+from scribe_suite.planting.neurons.features import Feature, Response
+from scribe_suite.planting.neurons.plan import Question, Wish
 from scribe_suite.planting.neurons.survey import survey
 from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
 
@@ -69,7 +69,12 @@ def suitable_words() -> tuple[str, ...]:
         ids = list(vocabulary().variants(word))
         frequency = float(shares[ids].sum())
         content = all(vocabulary().tags_of(token) <= _CONTENT_TAGS for token in ids)
-        if content and len(ids) == 4 and low <= frequency <= high and float(shares[ids].min()) >= _RAREST_VARIANT * frequency:
+        if (
+            content
+            and len(ids) == 4
+            and low <= frequency <= high
+            and float(shares[ids].min()) >= _RAREST_VARIANT * frequency
+        ):
             found.append(word)
     return tuple(found)
 
