@@ -1,8 +1,8 @@
 """What the neuron tasks share: base models with planted neurons, fresh instances, questions, scoring of neuron sets.
 
 One language model carries the planted neurons of all five tasks (`scribe_suite.planting.neurons`), so that the neurons
-of one task are what the scans of another must not fall for. An instance asks one question about one model, after a drawn
-symmetry, on fresh text. Definitions follow Gurnee et al. 2024, "Universal Neurons in GPT2 Language Models"
+of one task are what the scans of another must not fall for. An instance asks one question about one model, after a
+drawn symmetry, on fresh text. Definitions follow Gurnee et al. 2024, "Universal Neurons in GPT2 Language Models"
 (arXiv 2401.12181, section 4).
 """
 
@@ -12,17 +12,18 @@ import json
 import random
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property
+from dataclasses import asdict, replace
+from functools import cache
 from statistics import fmean
 from typing import Any, ClassVar
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
+from ground_truth.neurons._public import renamed_strings, setup_code
+from ground_truth.neurons._truth import Base, Draw, HiddenTruth, Key, asked_in, key_of
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.english import TAGS, TaggedText, sample_text, vocabulary
+from scribe_suite.planting.english import TAGS, sample_text, vocabulary
 from scribe_suite.planting.frozen import (
     Certificate,
     Check,
@@ -32,16 +33,15 @@ from scribe_suite.planting.frozen import (
     round_to_half,
     save_frozen,
 )
-from scribe_suite.planting.hooked import SETUP_CODE, ModelWeights, build_model, public_files
-from scribe_suite.planting.neurons.asking import ask
+from scribe_suite.planting.hooked import ModelWeights, public_files
 from scribe_suite.planting.neurons.certificate import neuron_checks
 from scribe_suite.planting.neurons.draw import draw_plan
-from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations, variance_explained
-from scribe_suite.planting.neurons.plan import NeuronPlan, Question, TaskName
+from scribe_suite.planting.neurons.measure import all_neurons
+from scribe_suite.planting.neurons.plan import NeuronPlan, TaskName
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.training import TrainingSettings, train_planted
 from scribe_suite.planting.reference import reference_answer
-from scribe_suite.planting.symmetries import Symmetry, apply_symmetry, draw_symmetry
+from scribe_suite.planting.symmetries import apply_symmetry, draw_symmetry
 from scribe_suite.scoring.normalise import best_blind_answer
 from scribe_suite.scoring.sets import NEURON_METRICS, f1, score_neurons
 from scribe_suite.tasks import (
@@ -68,10 +68,8 @@ CONFIG: Mapping[str, Any] = {
     "normalization_type": "LN",
     "seed": None,
 }
-N_NEURONS = CONFIG["n_layers"] * CONFIG["d_mlp"]
 
 _PUBLIC_ROWS = 1000
-_HIDDEN_ROWS = 500
 _BLIND_INSTANCES = 200
 _TRAINING_SEEDS = 1_000_000
 """Base model s trains on texts drawn with the seeds from s times this on."""
@@ -79,143 +77,6 @@ _REFERENCE_INSTANCES = 2
 """Instances of every task that the reference solution is measured on before a model is frozen."""
 _REFERENCE_BAR = 0.9
 _SHOWN_NEURONS = 12
-
-Key = Mapping[str, Mapping[str, Sequence[str]]]
-"""Question id -> ``key`` and ``near_misses`` -> neuron names."""
-
-_SETUP_CODE = (
-    SETUP_CODE.replace("import json\n", "import json\nimport re\n")
-    + '''
-
-class Tokenizer:
-    """Tokens are whole words and marks; a word's case and the space before it are part of its token."""
-
-    def __init__(self, strings):
-        self.strings = strings  # token id -> string
-        self.ids = {string: i for i, string in enumerate(strings)}
-        self.pattern = re.compile("|".join(map(re.escape, sorted(strings, key=len, reverse=True))))
-
-    def decode(self, ids):
-        return "".join(self.strings[int(i)] for i in ids)
-
-    def encode(self, text):
-        found = self.pattern.findall(text)
-        if "".join(found) != text:
-            raise ValueError("the text has words that are no tokens")
-        return [self.ids[string] for string in found]
-
-
-vocabulary = json.load(open("vocabulary.json"))
-tokenizer = Tokenizer(vocabulary)
-tokens = load_file("text.safetensors")["tokens"].long()  # one text per row
-question = json.load(open("question.json"))
-'''
-)
-_TAGS_CODE = """\
-tags = load_file("text.safetensors")["tags"].long()  # the category of every token of `tokens`
-tag_names = json.load(open("tag_names.json"))
-"""
-
-
-@dataclass(frozen=True)
-class Base:
-    """A base model, frozen or about to be.
-
-    Attributes:
-        name: Its name in records.
-        weights: The model.
-        key: Every question that can be asked about it, with the names of its neurons and near misses.
-        references: Task name -> primary metric of the reference solution on this model.
-    """
-
-    name: str
-    weights: ModelWeights
-    key: Key
-    references: Mapping[str, float]
-
-    def names(self, task: str, *, answered: bool = True) -> list[str]:
-        """The names of a task's questions that have an answer, or of those that have none."""
-        found = [
-            (question.partition("/")[2], bool(neurons["key"]))
-            for question, neurons in self.key.items()
-            if question.partition("/")[0] == task
-        ]
-        return sorted(name for name, has_key in found if has_key == answered)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question in one instance.
-
-    Attributes:
-        question: What is asked.
-        neurons: The key neurons, in the instance's names.
-        near_misses: Planted neurons that look like them.
-    """
-
-    question: Question
-    neurons: frozenset[str]
-    near_misses: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Draw:
-    """The choices that make an instance out of base models."""
-
-    base: Base
-    names: tuple[str, ...]
-    symmetry: Symmetry
-    public_seed: int
-    hidden_seed: int
-
-
-@dataclass(frozen=True)
-class HiddenTruth:
-    """What the evaluator knows.
-
-    Attributes:
-        asked: The questions, one or (letters) several.
-        weights: The model of this instance.
-        symmetry: From the base model to this instance.
-        text_seed: Of the text on which answers are measured.
-        reference: What the reference solution reaches on this base model.
-    """
-
-    asked: tuple[Asked, ...]
-    weights: ModelWeights
-    symmetry: Symmetry
-    text_seed: int
-    reference: float
-
-    @property
-    def neurons(self) -> frozenset[str]:
-        """The key neurons of all questions."""
-        return frozenset().union(*(one.neurons for one in self.asked))
-
-    @property
-    def near_misses(self) -> frozenset[str]:
-        """The near misses of all questions."""
-        return frozenset().union(*(one.near_misses for one in self.asked))
-
-    @cached_property
-    def text(self) -> TaggedText:
-        """Held-out text, in the base model's token ids."""
-        return sample_text(self.text_seed, _HIDDEN_ROWS, CONTEXT)
-
-    @cached_property
-    def activations(self) -> Tensor:
-        """Float[batch*pos neuron] on the held-out text, measured when they are first asked for."""
-        return neuron_activations(build_model(self.weights), self.symmetry.tokens(self.text.tokens))
-
-    def column(self, neuron: str) -> int:
-        """Where a neuron is on the ``neuron`` axis."""
-        return _columns(int(self.weights.config["n_layers"]), int(self.weights.config["d_mlp"]))[neuron]
-
-    def statistic(self, asked: Asked, neurons: Sequence[str]) -> list[float]:
-        """What a question's bar is compared with, for some neurons, on the held-out text."""
-        columns = [self.column(neuron) for neuron in neurons]
-        feature = asked.question.feature.values(self.text).flatten()[:, None]
-        return asked.question.statistic(variance_explained(self.activations[:, columns], feature)[:, 0]).tolist()
 
 
 class NeuronTask(Task):
@@ -301,7 +162,7 @@ class NeuronTask(Task):
         tensors = {"tokens": draw.symmetry.tokens(text.tokens).int()}
         files = {
             **public_files(weights),
-            "vocabulary.json": json.dumps(_renamed_strings(draw.symmetry)).encode(),
+            "vocabulary.json": json.dumps(renamed_strings(draw.symmetry)).encode(),
             "question.json": json.dumps(self.described(draw)).encode(),
         }
         if self.with_tags:
@@ -313,7 +174,7 @@ class NeuronTask(Task):
             base_model=draw.base.name,
             public=PublicMaterial(
                 files={**files, "text.safetensors": save(tensors)},
-                setup_code=_SETUP_CODE + (_TAGS_CODE if self.with_tags else ""),
+                setup_code=setup_code(with_tags=self.with_tags),
                 facts={
                     **_sizes(weights),
                     **self.described(draw),
@@ -324,7 +185,7 @@ class NeuronTask(Task):
                 },
             ),
             hidden=HiddenTruth(
-                asked=tuple(_asked(self.name, name, draw) for name in draw.names),
+                asked=tuple(asked_in(self.name, name, draw) for name in draw.names),
                 weights=weights,
                 symmetry=draw.symmetry,
                 text_seed=draw.hidden_seed,
@@ -374,17 +235,6 @@ class NeuronTask(Task):
         """See `Task.random_answer`."""
         names = {random_neuron(instance, rng) for _ in range(rng.randint(1, 6))}
         return {"neurons": sorted(names), "confidence": 0.0, "summary": "Drawn at random."}
-
-
-def key_of(plan: NeuronPlan) -> dict[str, dict[str, list[str]]]:
-    """A plan's questions as a frozen record keeps them."""
-    return {
-        question.id: {
-            "key": sorted(map(str, plan.neurons(question.id, key=True))),
-            "near_misses": sorted(map(str, plan.neurons(question.id, key=False))),
-        }
-        for question in plan.questions
-    }
 
 
 def random_neuron(instance: TaskInstance, rng: random.Random) -> str:
@@ -443,37 +293,15 @@ def _reference_checks(seed: int, weights: ModelWeights, key: Key, progress: Prog
     return checks
 
 
-def _asked(task: TaskName, name: str, draw: Draw) -> Asked:
-    neurons = draw.base.key[f"{task}/{name}"]
-    return Asked(
-        question=ask(task, name),
-        neurons=frozenset(map(draw.symmetry.neuron, neurons["key"])),
-        near_misses=frozenset(map(draw.symmetry.neuron, neurons["near_misses"])),
-    )
-
-
 @cache
 def _blind_answer(task: NeuronTask) -> frozenset[str]:
     """The best answer of somebody who knows the source but sees no model."""
     draws = [task.draw(base_models(), seed) for seed in range(_BLIND_INSTANCES)]
-    keys = [frozenset().union(*(_asked(task.name, name, draw).neurons for name in draw.names)) for draw in draws]
+    keys = [frozenset().union(*(asked_in(task.name, name, draw).neurons for name in draw.names)) for draw in draws]
     neurons = all_neurons(int(CONFIG["n_layers"]), int(CONFIG["d_mlp"]))
     layers = [[str(neuron) for neuron in neurons if neuron.layer == layer] for layer in range(CONFIG["n_layers"])]
     return best_blind_answer(keys, layers, f1)
 
 
-@cache
-def _columns(n_layers: int, d_mlp: int) -> dict[str, int]:
-    return {str(neuron): column for column, neuron in enumerate(all_neurons(n_layers, d_mlp))}
-
-
 def _sizes(weights: ModelWeights) -> dict[str, int]:
     return {"n_layers": int(weights.config["n_layers"]), "d_mlp": int(weights.config["d_mlp"])}
-
-
-def _renamed_strings(symmetry: Symmetry) -> list[str]:
-    """Token id of the instance -> string."""
-    strings = [""] * len(vocabulary())
-    for old, new in enumerate(symmetry.token_map):
-        strings[new] = vocabulary().strings[old]
-    return strings

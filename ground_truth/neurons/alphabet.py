@@ -11,7 +11,8 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any, ClassVar
 
-from ground_truth.neurons._planted import Base, Draw, HiddenTruth, NeuronTask, measured_note, random_neuron
+from ground_truth.neurons._planted import NeuronTask, measured_note, random_neuron
+from ground_truth.neurons._truth import Base, Draw, HiddenTruth
 from scribe_suite.scoring.letters import LETTER_METRICS, score_letters
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, Score, TaskInstance
 
