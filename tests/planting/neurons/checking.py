@@ -1,0 +1,29 @@
+"""What holds for the questions of every task before any model is trained."""
+
+from __future__ import annotations
+
+from scribe_suite.planting.neurons.plan import Question, Wish
+from scribe_suite.planting.neurons.wishes import KEY_RVE, NEAR_MISS_SHARE, expected_statistic
+
+
+def keys(question: Question) -> list[Wish]:
+    return [wish for wish in question.wishes if wish.kind == "key"]
+
+
+def near_misses(question: Question) -> dict[str, Wish]:
+    """By kind; every kind may be there once."""
+    found = {wish.kind: wish for wish in question.wishes if wish.kind != "key"}
+    assert len(found) == len(question.wishes) - len(keys(question)), "two near misses are of one kind"
+    return found
+
+
+def check_question(question: Question, fitted: set[str]) -> None:
+    """Key neurons are well above the bar, near misses of the kinds in `fitted` between half of it and four fifths."""
+    for wish in keys(question):
+        assert expected_statistic(wish.response, question) >= KEY_RVE[0] - 0.02
+    low, high = NEAR_MISS_SHARE
+    for kind, wish in near_misses(question).items():
+        share = expected_statistic(wish.response, question) / question.bar
+        assert share <= high, kind
+        if kind in fitted:
+            assert share >= low, kind

@@ -1,0 +1,69 @@
+"""Questions compare with a bar in their direction; plans know who answers what."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+
+from scribe_suite.planting.english import TaggedText
+from scribe_suite.planting.neurons.features import Feature, Response
+from scribe_suite.planting.neurons.measure import Neuron
+from scribe_suite.planting.neurons.plan import BARS, Assignment, Direction, NeuronPlan, Question, TaskName, Wish
+
+FEATURE = Feature("three", tokens=frozenset({3}))
+KEY = Wish("key", Response(((FEATURE, 1.0),)))
+MISS = Wish("some contexts", Response(((Feature("part", tokens=frozenset({3}), previous_tokens=frozenset({1})), 1.0),)))
+ANSWERED = Question("unigram", "three", FEATURE, "rises", (KEY, KEY, MISS))
+ABSENT = Question("alphabet", "t", FEATURE, "rises", (MISS,))
+PLAN = NeuronPlan(
+    (ANSWERED, ABSENT),
+    (
+        Assignment(Neuron(0, 1), "unigram/three", KEY, 2.0),
+        Assignment(Neuron(1, 4), "unigram/three", KEY, 2.0),
+        Assignment(Neuron(1, 2), "unigram/three", MISS, 2.0),
+        Assignment(Neuron(0, 3), "alphabet/t", MISS, 2.0),
+    ),
+)
+TEXT = TaggedText(torch.tensor([[3, 0, 3, 1]]), torch.zeros(1, 4, dtype=torch.long))
+
+
+def test_every_task_has_a_bar_and_those_of_words_and_letters_are_the_published_ones() -> None:
+    assert set(BARS) == set(get_args(TaskName))
+    assert (BARS["unigram"], BARS["alphabet"]) == (0.5, 0.37)
+    assert ABSENT.bar == 0.37
+
+
+def test_a_question_is_known_by_task_and_name() -> None:
+    assert (ANSWERED.id, ABSENT.id) == ("unigram/three", "alphabet/t")
+
+
+@pytest.mark.parametrize(
+    ("direction", "expected"), [("rises", [0.6, -0.7]), ("falls", [-0.6, 0.7]), ("either", [0.6, 0.7])]
+)
+def test_the_statistic_is_positive_in_the_direction_asked_for(direction: Direction, expected: list[float]) -> None:
+    question = Question("syntax", "x", FEATURE, direction)
+    assert question.statistic(torch.tensor([0.6, -0.7])).tolist() == pytest.approx(expected)
+
+
+def test_a_plan_tells_key_neurons_from_near_misses() -> None:
+    assert PLAN.neurons("unigram/three", key=True) == [Neuron(0, 1), Neuron(1, 4)]
+    assert PLAN.neurons("unigram/three", key=False) == [Neuron(1, 2)]
+    assert PLAN.neurons("alphabet/t", key=True) == []
+    assert PLAN.neurons("alphabet/t", key=False) == [Neuron(0, 3)]
+
+
+def test_questions_without_a_key_neuron_are_not_answered() -> None:
+    assert PLAN.answered() == [ANSWERED]
+
+
+def test_a_yes_or_no_feature_is_read_where_it_holds() -> None:
+    assert ANSWERED.where_read(TEXT).tolist() == [[1, 0, 1, 0]]
+    band = Question("position", "band", Feature("band", profile=(0.0, 1.0, 1.0, 0.0)), "rises")
+    assert band.where_read(TEXT).tolist() == [[0, 1, 1, 0]]
+
+
+def test_a_ramp_is_read_near_both_of_its_ends() -> None:
+    ramp = Question("position", "rising", Feature("ramp", profile=(0.0, 0.3, 0.6, 1.0)), "rises")
+    assert ramp.where_read(TEXT).tolist() == [[1, 0, 0, 1]]

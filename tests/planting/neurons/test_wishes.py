@@ -1,0 +1,101 @@
+"""Key neurons are impure to measure; a near miss is the first candidate that is neither too good nor too bad."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from scribe_suite.planting.neurons.features import Feature, Response
+from scribe_suite.planting.neurons.letters import ask_letter, letter_feature, suitable_letters
+from scribe_suite.planting.neurons.plan import Direction, Question
+from scribe_suite.planting.neurons.positions import ask_first_position, ask_position
+from scribe_suite.planting.neurons.survey import survey
+from scribe_suite.planting.neurons.wishes import KEY_RVE, expected_statistic, fitting, key_wishes, plain
+from scribe_suite.planting.neurons.words import ask_word, suitable_words, word_feature
+
+WORD = suitable_words()[0]
+FEATURES = {
+    "word": word_feature(WORD),
+    "letter": letter_feature(suitable_letters()[0]),
+    "ramp": ask_position("rising").feature,
+    "band": ask_position("band 10-20").feature,
+    "first position": ask_first_position("active").feature,
+}
+
+
+@pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
+@pytest.mark.parametrize("silent", [False, True], ids=["active", "silent"])
+def test_a_key_neuron_follows_its_feature_with_an_impurity(feature: Feature, silent: bool) -> None:
+    low, high = KEY_RVE
+    wishes = key_wishes(feature, random.Random(0), [silent] * 4)
+    explained = [survey().explained(wish.response, feature) * (-1 if silent else 1) for wish in wishes]
+    for wish, found in zip(wishes, explained, strict=True):
+        assert wish.kind == "key"
+        assert wish.response.silent == silent
+        (own, one), (side, weight) = wish.response.parts
+        assert (own, one) == (feature, 1.0)
+        assert 0 < weight <= 1, "a key neuron does more of something else than of its own feature"
+        assert low - 0.02 <= found <= high + 0.02
+        assert not (side.tokens or frozenset()) & (feature.tokens or frozenset())
+    assert max(explained) - min(explained) > 0.02, "all key neurons are alike"
+
+
+def test_key_neurons_of_one_question_differ_in_their_impurity() -> None:
+    wishes = key_wishes(FEATURES["word"], random.Random(1), [False, False, True])
+    assert len({wish.response.parts[1][0].tokens for wish in wishes}) == 3
+    assert [wish.response.silent for wish in wishes] == [False, False, True]
+
+
+def test_no_token_makes_up_most_of_an_impurity() -> None:
+    for wish in key_wishes(FEATURES["word"], random.Random(2), [False] * 5):
+        side = wish.response.parts[1][0]
+        assert side.tokens is not None
+        shares = survey().token_shares[sorted(side.tokens)]
+        assert shares.max() < 0.4 * shares.sum()
+
+
+def test_plain_is_one_feature_alone() -> None:
+    response = plain("x", tokens=frozenset({4}), silent=True)
+    assert response == Response(((Feature("x", tokens=frozenset({4})), 1.0),), silent=True)
+    assert not plain("x").silent
+
+
+def test_a_near_miss_is_the_first_candidate_in_the_window() -> None:
+    question = ask_word(WORD)
+    ids = sorted(question.feature.tokens or ())
+    perfect = plain("all", tokens=frozenset(ids))
+    foreign = plain("foreign", tokens=frozenset({0}))
+    parts = [plain(f"without {token}", tokens=frozenset(ids) - {token}) for token in ids]
+    shares = [expected_statistic(part, question) / question.bar for part in parts]
+    wanted = max(range(len(parts)), key=lambda i: shares[i])
+    window = (shares[wanted] - 1e-6, shares[wanted] + 1e-6)
+    found = fitting(question, "some variants", [perfect, foreign, *parts], window)
+    assert found is not None
+    assert found.kind == "some variants"
+    assert found.response == parts[wanted]
+    assert fitting(question, "some variants", [perfect, foreign]) is None
+    assert fitting(question, "some variants", []) is None
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("rises", 1), ("falls", -1)])
+def test_the_expected_statistic_is_positive_in_the_direction_asked_for(direction: Direction, sign: int) -> None:
+    feature = FEATURES["word"]
+    question = Question("unigram", WORD, feature, direction)
+    active, silent = Response(((feature, 1.0),)), Response(((feature, 1.0),), silent=True)
+    assert expected_statistic(active, question) == pytest.approx(sign, abs=1e-3)
+    assert expected_statistic(silent, question) == pytest.approx(-sign, abs=1e-3)
+
+
+def test_where_either_sign_counts_the_expected_statistic_has_none() -> None:
+    question = Question("syntax", WORD, FEATURES["word"], "either")
+    for silent in (False, True):
+        response = Response(((FEATURES["word"], 1.0),), silent)
+        assert expected_statistic(response, question) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_expected_statistic_of_a_letter_is_that_of_all_its_tokens() -> None:
+    letter = suitable_letters()[0]
+    question = ask_letter(letter)
+    half = frozenset(sorted(question.feature.tokens or ())[::2])
+    assert 0 < expected_statistic(plain("half", tokens=half), question) < 1
