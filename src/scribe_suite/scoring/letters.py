@@ -41,7 +41,7 @@ def score_letters(
     precision = hits / len(submitted) if submitted else 0.0
     recall = hits / len(present)
     accuracy = (hits + rightly_none) / len(truth)
-    chance = 1 - len(present) / len(truth)
+    chance = (len(truth) - len(present)) / len(truth)
     skill = normalised_skill(accuracy, chance, reference_accuracy)
     return Score(
         metrics={
