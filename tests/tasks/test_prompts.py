@@ -123,9 +123,70 @@ def test_the_hash_changes_with_the_template_and_with_the_preamble(checkout, chan
     assert prompt_sha256(checkout, Nameless()) != before
 
 
+MIDDLE = """{% extends "preamble.md" %}
+{% block title %}# Find{% endblock %}
+{% block question %}{% block asked %}{% endblock %}{% endblock %}
+"""
+
+
+@pytest.fixture
+def in_the_middle(checkout):
+    """The task's template extends one that extends the preamble."""
+    (checkout / "prompts" / "circuits" / "_middle.md").write_text(MIDDLE)
+    template_of(checkout).write_text('{% extends "circuits/_middle.md" %}\n{% block asked %}Which?{% endblock %}\n')
+    return checkout / "prompts" / "circuits" / "_middle.md"
+
+
+@pytest.mark.parametrize("changed", ["circuits/nameless.md", "circuits/_middle.md", "preamble.md"])
+def test_the_hash_changes_with_every_template_on_the_way_to_the_preamble(checkout, in_the_middle, changed):
+    before = prompt_sha256(checkout, Nameless())
+    path = checkout / "prompts" / changed
+    path.write_text(path.read_text() + "\nMore.\n")
+    assert prompt_sha256(checkout, Nameless()) != before
+
+
+def test_the_hash_does_not_change_with_templates_of_others(checkout, in_the_middle):
+    before = prompt_sha256(checkout, Nameless())
+    (checkout / "prompts" / "circuits" / "_other.md").write_text("Another.")
+    assert prompt_sha256(checkout, Nameless()) == before
+
+
+def test_a_prompt_with_a_template_in_the_middle_is_rendered(checkout, in_the_middle):
+    prompt = render_prompt(checkout, instance(), LIMITS)
+    assert prompt.startswith("# Find\n")
+    assert "Which?" in prompt
+
+
+def test_a_missing_template_in_the_middle_is_an_error_that_names_both(checkout, in_the_middle):
+    in_the_middle.unlink()
+    with pytest.raises(ConfigurationError, match=r"prompts/circuits/nameless\.md extends circuits/_middle\.md"):
+        prompt_sha256(checkout, Nameless())
+
+
+@pytest.mark.parametrize("extended", ["circuits/_middle.md", "circuits/nameless.md"], ids=["itself", "its child"])
+def test_templates_that_extend_each_other_are_an_error(checkout, in_the_middle, extended):
+    in_the_middle.write_text(f'{{% extends "{extended}" %}}')
+    with pytest.raises(ConfigurationError, match=rf"_middle\.md extends {extended}"):
+        prompt_sha256(checkout, Nameless())
+
+
+def test_a_template_that_is_not_jinja_has_no_hash(checkout):
+    template_of(checkout).write_text("{% block title %}")
+    with pytest.raises(ConfigurationError, match=r"prompts/circuits/nameless\.md"):
+        prompt_sha256(checkout, Nameless())
+
+
+def templates(task_id):
+    """The texts of a task's template and of those it extends, its own first."""
+    texts = [prompt_path(suite_root(), default_registry()[task_id]).read_text()]
+    while texts[-1].startswith("{% extends "):
+        texts.append((suite_root() / "prompts" / texts[-1].split('"')[1]).read_text())
+    return texts
+
+
 @pytest.mark.parametrize("task_id", list(default_registry()))
 def test_every_task_has_a_prompt_on_the_shared_preamble(task_id):
-    text = prompt_path(suite_root(), default_registry()[task_id]).read_text()
-    assert text.startswith('{% extends "preamble.md" %}')
+    *own, preamble = templates(task_id)
+    assert preamble == (suite_root() / "prompts" / "preamble.md").read_text()
     for block in ("title", "question", "answer"):
-        assert f"{{% block {block} %}}" in text
+        assert any(f"{{% block {block} %}}" in text for text in own)

@@ -39,10 +39,10 @@ def prompt_sha256(root: Path, task: Task) -> str:
     """Hash of everything that shapes the prompt: the task's template and all templates that it extends.
 
     Raises:
-        ConfigurationError: When one of them does not exist.
+        ConfigurationError: When one of them does not exist or is no template.
     """
     chain = [prompt_path(root, task)]
-    while parents := _parents(chain[0]):
+    while parents := _parents(root, chain[0]):
         parent = root / "prompts" / parents[0]
         if not parent.is_file() or parent in chain:
             raise ConfigurationError(
@@ -52,8 +52,11 @@ def prompt_sha256(root: Path, task: Task) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in chain)).hexdigest()
 
 
-def _parents(path: Path) -> list[str]:
-    parsed = jinja2.Environment(autoescape=False).parse(path.read_text())
+def _parents(root: Path, path: Path) -> list[str]:
+    try:
+        parsed = jinja2.Environment(autoescape=False).parse(path.read_text())
+    except jinja2.TemplateError as error:
+        raise ConfigurationError(f"The prompt {path.relative_to(root)} can't be read: {error}.") from error
     return [name for name in jinja2.meta.find_referenced_templates(parsed) if name is not None]
 
 
