@@ -54,6 +54,18 @@ class OtherTask(SomeTask):
     name = "other"
 
 
+class FirstSharing(SomeTask):
+    name, models = "first", "shared"
+
+
+class SecondSharing(SomeTask):
+    name, models = "second", "shared"
+
+
+class NextVersionSharing(SecondSharing):
+    version = 2
+
+
 TASK = SomeTask()
 PASSING = Certificate(checks=(Check(name="behaviour", value=0.995, bar=0.99, direction=">="),))
 FAILING = Certificate(
@@ -184,6 +196,30 @@ def test_a_key_with_an_unknown_field_is_refused(tmp_path):
 def test_a_model_of_another_task_or_version_is_refused(tmp_path, task):
     message = refusal(freeze(tmp_path), task)
     assert f"belongs to circuits/some version 1, not {task.id} version {task.version}" in message
+
+
+def test_a_model_that_two_tasks_share_is_frozen_with_one_and_loaded_with_the_other(tmp_path):
+    path = save_frozen(tmp_path, FirstSharing(), 0, WEIGHTS, {"u": ["m0"]}, PASSING, {})
+    model = load_frozen(path, SecondSharing())
+    assert model.name == "circuits/shared/seed0"
+    assert model.record.task == "circuits/shared"
+    assert model.record == load_frozen(path, FirstSharing()).record
+    assert [found.name for found in load_all_frozen(SecondSharing(), tmp_path)] == ["circuits/shared/seed0"]
+
+
+def test_a_shared_model_of_another_version_or_of_a_task_that_does_not_share_it_is_refused(tmp_path):
+    path = save_frozen(tmp_path, FirstSharing(), 0, WEIGHTS, {"u": ["m0"]}, PASSING, {})
+    message = refusal(path, NextVersionSharing())
+    assert "belongs to circuits/shared version 1, not circuits/shared version 2" in message
+    assert "not circuits/some version 1" in refusal(path, TASK)
+
+
+def test_tasks_that_share_models_have_one_folder(tmp_path, monkeypatch):
+    (tmp_path / "ground_truth").mkdir()
+    (tmp_path / "prompts").mkdir()
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    assert frozen_folder(FirstSharing()) == frozen_folder(SecondSharing())
+    assert frozen_folder(FirstSharing()).name == "shared"
 
 
 def test_a_certificate_that_was_edited_to_fail_is_refused(tmp_path):

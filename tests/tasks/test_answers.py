@@ -12,6 +12,7 @@ from scribe_suite.tasks.answers import (
     AnswerSchema,
     BehaviourAnswer,
     ComponentAnswer,
+    LetterAnswer,
     NeuronAnswer,
     ProbeAnswer,
     RoleAnswer,
@@ -29,6 +30,11 @@ BEHAVIOUR = AnswerSchema(
     BehaviourAnswer, CIRCUIT.facts, {"code": PREDICT, "components": ["a0.h0"], "confidence": 0.5, "summary": "why"}
 )
 NEURONS = AnswerSchema(NeuronAnswer, {"n_layers": 2, "d_mlp": 16}, {"neurons": ["L0.N3"], **COMMON})
+LETTERS = AnswerSchema(
+    LetterAnswer,
+    {**NEURONS.facts, "letters": ["k", "s", "t"]},
+    {"neurons": {"k": "L0.N3", "s": None, "t": None}, **COMMON},
+)
 PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
 
@@ -191,6 +197,71 @@ class TestNeurons:
     )
     def test_an_unknown_neuron_is_named(self, name):
         assert "neurons: the model has no neuron " in refused(NEURONS, neurons=[name])
+
+
+class TestLetters:
+    def test_every_letter_has_a_neuron_or_null(self):
+        given = {"k": "L1.N15", "s": None, "t": "L0.N0"}
+        answer = parse(LETTERS, neurons=given)
+        assert answer.neurons == given
+        assert not answer.is_empty()
+
+    def test_one_neuron_may_be_named_for_two_letters(self):
+        given = {"k": "L1.N1", "s": "L1.N1", "t": None}
+        assert parse(LETTERS, neurons=given).neurons == given
+
+    def test_letters_that_are_left_out_are_named(self):
+        message = refused(LETTERS, neurons={"s": "L0.N1"})
+        assert "neurons: has nothing for 'k', 't': give a neuron, or null if there is none" in message
+
+    @pytest.mark.parametrize("letter", ["x", "K", "", " k"])
+    def test_a_letter_that_was_not_asked_for_is_named_with_the_choices(self, letter):
+        message = refused(LETTERS, neurons={"k": "L0.N1", "s": None, "t": None, letter: "L0.N2"})
+        assert f"neurons: {letter!r} was not asked for: the letters are k, s, t" in message
+
+    @pytest.mark.parametrize("nothing_found", [True, False])
+    def test_a_letter_that_was_not_asked_for_is_refused_without_a_neuron_too(self, nothing_found):
+        assert "was not asked for" in refused(LETTERS, neurons={"x": None}, nothing_found=nothing_found)
+
+    @pytest.mark.parametrize("name", ["L2.N0", "L0.N16", "L0.N01", "", "none", "a0.h1"])
+    def test_an_unknown_neuron_is_named(self, name):
+        message = refused(LETTERS, neurons={"k": "L0.N1", "s": name, "t": None})
+        assert f"neurons: the model has no neuron {name!r}" in message
+
+    @pytest.mark.parametrize("value", [["L0.N1"], 3, False, {"L0.N1": 1.0}])
+    def test_a_neuron_is_given_by_its_name(self, value):
+        assert "neurons.k: " in refused(LETTERS, neurons={"k": value, "s": None, "t": None})
+
+    def test_a_list_of_neurons_is_no_answer(self):
+        assert "neurons: " in refused(LETTERS, neurons=["L0.N1", "L0.N2", "L0.N3"])
+
+    def test_null_for_all_letters_is_an_answer_only_with_nothing_found(self):
+        message = refused(LETTERS, neurons=dict.fromkeys("kst"))
+        assert "'neurons' is empty; if that is your finding, set 'nothing_found' to true" in message
+
+    @pytest.mark.parametrize("neurons", [{}, dict.fromkeys("kst")], ids=["nothing", "nulls"])
+    def test_nothing_found_may_be_said_with_nulls_or_with_nothing(self, neurons):
+        answer = parse(LETTERS, neurons=neurons, nothing_found=True)
+        assert answer.neurons == neurons
+        assert answer.is_empty()
+
+    def test_nothing_found_and_a_neuron_contradict_each_other(self):
+        message = refused(LETTERS, neurons={"k": "L0.N1", "s": None, "t": None}, nothing_found=True)
+        assert "'nothing_found' is true, so 'neurons' must be empty" in message
+
+    def test_the_example_is_an_answer(self):
+        assert LETTERS.parse(json.dumps(dict(LETTERS.example))).neurons["k"] == "L0.N3"
+
+    def test_long_names_are_cut_in_messages(self):
+        long = "k" * 5_000
+        for neurons in ({long: "L0.N1"}, {"k": long, "s": None, "t": None}, {long: [3], "k": None}):
+            message = refused(LETTERS, neurons=neurons)
+            assert len(message) < 500
+            assert "k" * 100 not in message
+
+    def test_many_unknown_letters_are_not_all_listed(self):
+        message = refused(LETTERS, neurons={f"letter {number}": None for number in range(500)})
+        assert len(message) < 500
 
 
 class TestProbes:
