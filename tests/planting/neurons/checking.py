@@ -1,9 +1,26 @@
-"""What holds for the questions of every task before any model is trained."""
+"""What holds for the questions of every task before any model is trained, and what a trained one is checked for."""
 
 from __future__ import annotations
 
-from scribe_suite.planting.neurons.plan import Question, Wish
+from scribe_suite.planting.neurons.plan import BARS, Question, Wish
 from scribe_suite.planting.neurons.wishes import KEY_RVE, NEAR_MISS_SHARE, expected_statistic
+
+DIRECTIONS = {
+    "loss/model": "<=",
+    "loss/minus_bigram": "<=",
+    "loss/minus_unigram": "<=",
+    "rve/near_miss_own_min": ">=",
+    "firing/weakest_variant": ">=",
+    "information/position/planted_min": ">=",
+    "information/position/unplanted_max": "<=",
+    **{f"rve/{task}/planted_min": ">=" for task in BARS},
+    **{f"rve/{task}/others_max": "<=" for task in BARS},
+    **{f"rve/{task}/twin_best_p999": "<=" for task in BARS},
+    **{f"ablation/{task}/question_min": ">=" for task in BARS},
+    **{f"ablation/{task}/neuron_min": ">=" for task in BARS},
+    **{f"ablation/{task}/elsewhere_max": "<=" for task in BARS},
+}
+"""Every check of the certificate that needs nothing but the model."""
 
 
 def keys(question: Question) -> list[Wish]:

@@ -15,6 +15,7 @@ from scribe_suite.planting.neurons.certificate import Evidence, neuron_checks
 from scribe_suite.planting.neurons.measure import all_neurons, variance_explained
 from scribe_suite.planting.neurons.plan import BARS, NeuronPlan
 from scribe_suite.planting.neurons.survey import CONTEXT
+from tests.planting.neurons.checking import DIRECTIONS
 from tests.planting.neurons.conftest import D_MLP, N_LAYERS
 
 CONFIG = {
@@ -30,21 +31,6 @@ CONFIG = {
     "seed": None,
 }
 COLUMN = {neuron: column for column, neuron in enumerate(all_neurons(N_LAYERS, D_MLP))}
-DIRECTIONS = {
-    "loss/model": "<=",
-    "loss/minus_bigram": "<=",
-    "loss/minus_unigram": "<=",
-    "rve/near_miss_own_min": ">=",
-    "firing/weakest_variant": ">=",
-    "information/position/planted_min": ">=",
-    "information/position/unplanted_max": "<=",
-    **{f"rve/{task}/planted_min": ">=" for task in BARS},
-    **{f"rve/{task}/others_max": "<=" for task in BARS},
-    **{f"rve/{task}/twin_best_p999": "<=" for task in BARS},
-    **{f"ablation/{task}/question_min": ">=" for task in BARS},
-    **{f"ablation/{task}/neuron_min": ">=" for task in BARS},
-    **{f"ablation/{task}/elsewhere_max": "<=" for task in BARS},
-}
 
 
 @pytest.fixture(scope="module")
