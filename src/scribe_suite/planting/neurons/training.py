@@ -48,18 +48,18 @@ class TrainingSettings:
         level_weight: Weight of the loss on output norms of key neurons above the mean of unplanted ones.
     """
 
-    steps: int = 1200
-    rows: int = 48
+    steps: int = 2000
+    rows: int = 32
     learning_rate: float = 4e-3
     follow_weight: float = 3.0
     guard_weight: float = 10.0
     guard_unplanted: float = 0.5
     guard_planted: float = 0.85
-    need_weight: float = 0.4
-    need_margin: float = 0.5
-    need_margin_single: float = 0.15
+    need_weight: float = 2.0
+    need_margin: float = 0.4
+    need_margin_single: float = 0.12
     need_questions: int = 6
-    need_rows: int = 24
+    need_rows: int = 16
     level_weight: float = 1.0
 
 
@@ -82,6 +82,7 @@ def train_planted(
         progress: Told every 50 steps.
     """
     model = untrained_twin(config, seed)
+    prepare_attention(model, seed)
     model.train()
     generator = torch.Generator().manual_seed(seed)
     objective = _Objective(model, plan, settings, generator)
@@ -98,6 +99,37 @@ def train_planted(
             line = ", ".join(f"{name} {part.item():.3f}" for name, part in parts.items())
             progress((step + 1) / settings.steps, f"step {step + 1}: {line}")
     return weights_of(model, config)
+
+
+def prepare_attention(model: HookedTransformer, seed: int) -> None:
+    """Let one head of the first layer start as a previous-token head, which most language models grow sooner or later.
+
+    Features of the token before need one, and growing it takes longer than everything else. Position embeddings get a
+    part made of waves, and the head's queries are the keys of one position earlier, which is a rotation of every wave.
+
+    Args:
+        model: Changed in place.
+        seed: Of the frequencies.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    width = model.cfg.d_head // 2
+    frequencies = math.pi * torch.rand(width, generator=generator)
+    with torch.no_grad():
+        usual = model.W_E.norm(dim=1).mean()
+        phases = torch.arange(model.cfg.n_ctx)[:, None] * frequencies
+        waves = torch.cat([phases.cos(), phases.sin()], dim=1) * usual / math.sqrt(width)
+        model.pos_embed.W_pos[:, : 2 * width] = waves
+        attention = model.blocks[0].attn
+        attention.W_Q[0] = 0.0
+        attention.W_K[0] = 0.0
+        attention.W_K[0, : 2 * width, : 2 * width] = torch.eye(2 * width)
+        turn = torch.zeros(2 * width, 2 * width)
+        for wave, frequency in enumerate(frequencies.tolist()):
+            cos, sin = math.cos(frequency), math.sin(frequency)
+            turn[[wave, wave, width + wave, width + wave], [wave, width + wave, wave, width + wave]] = torch.tensor(
+                [cos, -sin, sin, cos]
+            )
+        attention.W_Q[0, : 2 * width, : 2 * width] = turn
 
 
 def _schedule(step: int, steps: int) -> float:
