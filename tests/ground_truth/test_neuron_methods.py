@@ -188,7 +188,7 @@ def test_the_strongest_token_is_red_and_a_silent_one_has_no_colour(names):
 def test_of_a_silent_neuron_the_most_silent_places_are_shown(names):
     names["activations"][:, 3] = 1.0
     names["activations"][16 * 7 + 9, 3] = 0.0
-    assert names["places_to_show"](3, -1, None, 1) == [("strongest", 7, 9)]
+    assert names["places_to_show"](3, -1, None, 1) == [("most silent", 7, 9)]
 
 
 def test_a_table_escapes_text_and_shades_numbers(names, shown):

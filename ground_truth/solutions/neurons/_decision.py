@@ -87,7 +87,7 @@ if feature.dtype == torch.bool:
     agreements = {i: tuple(share.item() for share in agreement(i)) for i in [*found, *below]}
     flat = feature.flatten()
     table(
-        ["RVE", "± error", "mean with", "mean without", "of the feature", "of its activity"],
+        ["RVE", "± error", "mean with", "mean without", "active on", "of its activity"],
         [
             (
                 names[i] + (" (submitted)" if i in found else ""),
@@ -101,6 +101,6 @@ if feature.dtype == torch.bool:
             )
             for i in [*found, *below]
         ],
-        f"{what}: activation with and without it; share of the feature that each neuron is active on; share of its "
-        "active positions where the feature holds",
+        f"{what}: activation with and without it; share of the positions with it on which a neuron is "
+        "active; share of the positions where the neuron is active that have it",
     )

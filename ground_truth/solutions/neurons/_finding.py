@@ -25,24 +25,25 @@ distance = {i: abs(statistic[i].item() - BAR) for i in listed}
 sure = np.prod([torch.special.ndtr(torch.tensor(distance[i] / max(errors[i], 1e-4))).item() for i in listed])
 closest = min(listed, key=lambda i: distance[i] / max(errors[i], 1e-4))
 runner_up = order[len(found)]
-used = rise > max(3 * rise_error, 2 * control) and rise > rise_elsewhere
+NEGLIGIBLE = 0.01  # nats per token
+used = rise > max(3 * rise_error, 2 * control, rise_elsewhere, NEGLIGIBLE)
 submitted = ", ".join(f"`{names[i]}` ({statistic[i]:.2f})" for i in found) or "none"
 display(
     Markdown(
         f"Neurons with at least {BAR} for {what}: {submitted}. The next one, `{names[runner_up]}`, reaches "
         f"{statistic[runner_up]:z.2f}"
         + (
-            f"; it is active on {agreements[runner_up][0]:.0%} of the feature, and {agreements[runner_up][1]:.0%} of "
-            "its active positions are of it"
+            f"; it is active on {agreements[runner_up][0]:.0%} of the positions with the feature, and "
+            f"{agreements[runner_up][1]:.0%} of the positions where it is active have the feature"
             if feature.dtype == torch.bool
             else ""
         )
         + f". The best neuron of an untrained model reaches {max(null_best):.2f}. Closest to the bar, in standard "
         f"errors, is `{names[closest]}`: {statistic[closest]:z.3f} ± {errors[closest]:.3f}. "
         + (
-            f"Held at their means, the submitted neurons cost {rise:z.2f} ± {rise_error:.2f} nats per token where it "
-            f"should matter and {rise_elsewhere:z.2f} elsewhere; as many random ones {control:z.2f}. The model "
-            f"{'uses' if used else 'does not clearly use'} them."
+            f"Held at their means, the submitted neurons cost {rise:z.3f} ± {rise_error:.3f} nats per token where it "
+            f"should matter and {rise_elsewhere:z.3f} elsewhere; as many random ones {control:z.3f}. The model "
+            f"{'uses' if used else 'hardly uses'} them."
             if found
             else "No neuron is one of those asked for."
         )
@@ -58,8 +59,8 @@ answer = {
         + (f"the {len(found)} submitted reach at least {best_found:.2f}, " if found else f"none reaches {BAR}, ")
         + f"the next one {statistic[runner_up]:z.2f}, the best neuron of an untrained model {max(null_best):.2f}."
         + (
-            f" Mean-ablating the submitted ones raises the loss by {rise:z.2f} nats where it should matter and "
-            f"{rise_elsewhere:z.2f} elsewhere."
+            f" Mean-ablating the submitted ones raises the loss by {rise:z.3f} nats where it should matter and "
+            f"{rise_elsewhere:z.3f} elsewhere."
             if found
             else ""
         )

@@ -53,10 +53,11 @@ def coloured(row, start, stop, column, marked, top):
 
 
 def places_to_show(column, sign, marked, top_texts):
-    """Labelled positions: the strongest ones, one per text, and those where neuron and feature disagree most."""
+    """Labelled positions: the most active (or silent) ones, one per text, and those furthest off the feature."""
     strength = sign * activations[:, column].view(n_texts, length)
     peaks, where = strength.max(1)
-    shown = [("strongest", row, where[row].item()) for row in peaks.topk(top_texts).indices.tolist()]
+    label = "most active" if sign > 0 else "most silent"
+    shown = [(label, row, where[row].item()) for row in peaks.topk(top_texts).indices.tolist()]
     if marked is not None:
         off = torch.where(marked, -torch.inf, strength).flatten().argmax().item()
         on = torch.where(marked, strength, torch.inf).flatten().argmin().item()
@@ -69,7 +70,7 @@ def show_texts(columns, headings, feature=None, signs=None, top_texts=3, before=
     """Show excerpts for several neurons.
 
     `feature` (Bool, shape of `tokens`) is underlined; `signs` are -1 for neurons that are to be silent where it holds,
-    for which the strongest places are the most silent ones.
+    for which the most silent places come first.
     """
     blocks = []
     for heading, column, sign in zip(headings, columns, signs or [1] * len(columns), strict=True):

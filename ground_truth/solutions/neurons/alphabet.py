@@ -50,7 +50,10 @@ figure, axes = plt.subplots(figsize=(9, 3))
 start = 0
 for letter in letters:
     spots = range(start, start + len(ranking[letter]))
-    colours = ["tab:red" if i == chosen[letter] else "lightgrey" for i in ranking[letter]]
+    colours = [
+        "tab:red" if i == chosen[letter] else "lightcoral" if v >= BAR else "lightgrey"
+        for i, v in zip(ranking[letter], value[letter], strict=True)
+    ]
     axes.bar(spots, value[letter], yerr=error[letter], color=colours, ecolor="black")
     axes.text(start, max(value[letter]) + 0.05, f'"{letter}"', fontsize=10)
     start = spots[-1] + 2
@@ -58,8 +61,10 @@ ticks = [start for start, _ in ((patch.get_x() + patch.get_width() / 2, patch) f
 axes.set_xticks(ticks, [names[i] for letter in letters for i in ranking[letter]], rotation=90, fontsize=7)
 axes.axhline(BAR, color="black", linewidth=1, label=f"bar ({BAR})")
 axes.axhline(np.max(null_best), color="black", linewidth=1, linestyle=":", label="best untrained neuron")
-axes.set(ylabel="variance explained", title="the best neurons of each letter; submitted: red", ylim=(0, 1.05))
-axes.legend(loc="upper right", fontsize=7)
+axes.set(
+    ylabel="variance explained", title="the best neurons of each letter; red: submitted; pale: as right", ylim=(0, 1.25)
+)
+axes.legend(loc="upper right", fontsize=7, ncol=2)
 figure.tight_layout()
 plt.show()
 
@@ -186,11 +191,11 @@ lines = [
     f'- "{letter}": '
     + (
         f"`{names[chosen[letter]]}` ({value[letter][0]:.2f} ± {error[letter][0]:.2f}); without it the loss rises by "
-        f"{rises[letter][0]:z.2f} ± {rises[letter][1]:.2f} nats on the letter and {rises[letter][2]:z.2f} elsewhere"
+        f"{rises[letter][0]:z.3f} ± {rises[letter][1]:.3f} nats on the letter and {rises[letter][2]:z.3f} elsewhere"
         if chosen[letter] is not None
         else f"none; the best, `{names[best[letter]]}`, explains {value[letter][0]:.2f} ± {error[letter][0]:.2f}: "
         f"it is active on {part_of(best[letter], k)[0]:.0%} of the letter's tokens, and "
-        f"{part_of(best[letter], k)[1]:.0%} of its active positions are of the letter"
+        f"{part_of(best[letter], k)[1]:.0%} of the tokens where it is active start with it"
     )
     for k, letter in enumerate(letters)
 ]

@@ -61,7 +61,7 @@ mean_by_category = torch.stack(
 ).clamp_min(0)
 mean_by_category = mean_by_category / mean_by_category.max(1, keepdim=True).values.clamp_min(1e-6)
 figure, (left, right) = plt.subplots(
-    1, 2, figsize=(12, 1.8 + 0.35 * len(chosen)), width_ratios=[len(columns), len(at_place)]
+    1, 2, figsize=(12, 1.8 + 0.35 * len(chosen)), width_ratios=[2 * len(columns), len(at_place)]
 )
 image = left.imshow(by_feature[:, columns], cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
 for row in range(len(chosen)):
@@ -92,8 +92,12 @@ runner_features = [
 elsewhere = max((by_feature[row, others].abs().max().item() for row in range(len(found))), default=0.0)
 display(
     Markdown(
-        f"No other single category at either place explains more than {elsewhere:.2f} of a submitted neuron. Of the "
-        f"runners-up, {'; '.join(runner_features)}."
+        (
+            f"No other single category at either place explains more than {elsewhere:.2f} of a submitted neuron. "
+            if found
+            else ""
+        )
+        + f"Of the runners-up, {'; '.join(runner_features)}."
     )
 )
 
