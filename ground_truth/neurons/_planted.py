@@ -34,10 +34,10 @@ from scribe_suite.planting.frozen import (
     save_frozen,
 )
 from scribe_suite.planting.hooked import ModelWeights, public_files
-from scribe_suite.planting.neurons.certificate import neuron_checks
+from scribe_suite.planting.neurons.certificate import Evidence, neuron_checks
 from scribe_suite.planting.neurons.draw import draw_plan
 from scribe_suite.planting.neurons.measure import all_neurons
-from scribe_suite.planting.neurons.plan import NeuronPlan, TaskName
+from scribe_suite.planting.neurons.plan import BARS, NeuronPlan, TaskName
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.training import TrainingSettings, train_planted
 from scribe_suite.planting.reference import reference_answer
@@ -135,8 +135,9 @@ class NeuronTask(Task):
             FrozenModelError: When the certificate fails; nothing is written then.
         """
         progress(0.8, "measuring the certificate")
-        checks = neuron_checks(weights, plan)
-        key = key_of(plan)
+        evidence = Evidence(weights, plan)
+        checks = neuron_checks(evidence)
+        key = key_of(plan, evidence.near_misses)
         if all(check.passed for check in checks):
             checks = (*checks, *_reference_checks(seed, weights, key, progress))
         save_frozen(
@@ -159,11 +160,12 @@ class NeuronTask(Task):
         draw = self.draw(bases, seed)
         weights = apply_symmetry(draw.base.weights, draw.symmetry)
         text = sample_text(draw.public_seed, _PUBLIC_ROWS, CONTEXT)
+        question = {**self.described(draw), "bar": BARS[self.name]}
         tensors = {"tokens": draw.symmetry.tokens(text.tokens).int()}
         files = {
             **public_files(weights),
             "vocabulary.json": json.dumps(renamed_strings(draw.symmetry)).encode(),
-            "question.json": json.dumps(self.described(draw)).encode(),
+            "question.json": json.dumps(question).encode(),
         }
         if self.with_tags:
             tensors["tags"] = text.tags.int()
@@ -177,8 +179,9 @@ class NeuronTask(Task):
                 setup_code=setup_code(with_tags=self.with_tags),
                 facts={
                     **_sizes(weights),
-                    **self.described(draw),
+                    **question,
                     **self.facts(draw),
+                    "question": question,
                     "n_texts": text.tokens.shape[0],
                     "text_length": text.tokens.shape[1],
                     "d_vocab": len(vocabulary()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from scribe_suite.planting.english import TaggedText, sample_text
 from scribe_suite.planting.hooked import ModelWeights, build_model
 from scribe_suite.planting.neurons.asking import ask
-from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations, variance_explained
+from scribe_suite.planting.neurons.measure import Neuron, all_neurons, neuron_activations, variance_explained
 from scribe_suite.planting.neurons.plan import NeuronPlan, Question, TaskName
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.symmetries import Symmetry
@@ -123,12 +123,19 @@ class HiddenTruth:
         return asked.question.statistic(variance_explained(self.activations[:, columns], feature)[:, 0]).tolist()
 
 
-def key_of(plan: NeuronPlan) -> dict[str, dict[str, list[str]]]:
-    """A plan's questions as a frozen record keeps them."""
+def key_of(plan: NeuronPlan, near_misses: Collection[Neuron]) -> dict[str, dict[str, list[str]]]:
+    """A plan's questions as a frozen record keeps them.
+
+    Args:
+        plan: What was planted.
+        near_misses: Those that do what they were made for (`Evidence.near_misses`); the others are not named.
+    """
     return {
         question.id: {
             "key": sorted(map(str, plan.neurons(question.id, key=True))),
-            "near_misses": sorted(map(str, plan.neurons(question.id, key=False))),
+            "near_misses": sorted(
+                str(neuron) for neuron in plan.neurons(question.id, key=False) if neuron in near_misses
+            ),
         }
         for question in plan.questions
     }

@@ -212,8 +212,8 @@ def load_frozen(path: Path, task: Task) -> FrozenModel:
         raise FrozenModelError(f"{path} is not a valid key file ({where}: {first['msg']}): {remedy}") from error
     if (record.task, record.task_version) != (task.models_id, task.version):
         raise FrozenModelError(
-            f"{path} belongs to {record.task} version {record.task_version}, not {task.models_id} version {task.version}: "
-            f"{remedy}"
+            f"{path} belongs to {record.task} version {record.task_version}, not {task.models_id} version "
+            f"{task.version}: {remedy}"
         )
     try:
         state = {name: value.to(torch.float32) for name, value in load(payload).items()}

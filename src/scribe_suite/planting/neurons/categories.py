@@ -33,7 +33,7 @@ def category_question(category: str, place: Place, rng: random.Random) -> Questi
         rng: Draws.
     """
     bare = ask_category(f"{place} {category}")
-    wishes = key_wishes(bare.feature, rng, [rng.random() < _SILENT for _ in range(rng.randint(*_NEURONS))])
+    wishes = key_wishes(bare, rng, [rng.random() < _SILENT for _ in range(rng.randint(*_NEURONS))])
     candidates = (
         fitting(bare, "overlapping category", _overlapping(category, place, rng)),
         fitting(bare, "some words", _some_words(category, place, rng)),

@@ -8,6 +8,7 @@ the key neurons say (Gurnee et al. 2024, arXiv 2401.12181, sections 4 and 5, mea
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -39,11 +40,16 @@ PLANTED_MARGIN = 0.08
 OTHERS_MARGIN = 0.03
 """All other neurons are at least this far below it."""
 NEAR_MISS_BAR = 0.4
-"""How well a near miss does at least what it was made for; below, it would tempt nobody."""
+"""A near miss that does what it was made for less well than this tempts nobody, and is not counted as one."""
+
+FEWEST_NEAR_MISSES = 2
+"""Of every question."""
 
 _HELD_OUT_SEED = 3_000_000_017
 _COUNTED_SEED = 3_000_000_019
 _ROWS = 1024
+ABLATED_ROWS = 384
+"""Ablations take a run each, and there are some eighty."""
 _COUNTED_ROWS = 15_000
 _INFORMATION_ROWS = 320
 _TWINS = 16
@@ -51,19 +57,17 @@ _TWIN_ROWS = 256
 _TWIN_BANDS = 20
 
 
-def neuron_checks(weights: ModelWeights, plan: NeuronPlan) -> tuple[Check, ...]:
+def neuron_checks(evidence: Evidence) -> tuple[Check, ...]:
     """Every check of the certificate that needs nothing but the model.
 
     Args:
-        weights: The model as it comes back from disk (`frozen.round_to_half`).
-        plan: What was planted.
+        evidence: Of the model as it comes back from disk (`frozen.round_to_half`).
     """
-    evidence = Evidence(weights, plan)
     return (
         *_language_checks(evidence),
         *_following_checks(evidence),
         *_information_checks(evidence),
-        *_twin_checks(weights),
+        *_twin_checks(evidence.weights),
         *_ablation_checks(evidence),
     )
 
@@ -72,6 +76,7 @@ class Evidence:
     """A model, run on held-out text.
 
     Attributes:
+        weights: The model.
         plan: What was planted.
         text: The text.
         activations: Float[Tensor, "batch*pos neuron"].
@@ -79,6 +84,7 @@ class Evidence:
     """
 
     def __init__(self, weights: ModelWeights, plan: NeuronPlan) -> None:
+        self.weights = weights
         self.plan = plan
         self.model = build_model(weights)
         self.length = int(weights.config["n_ctx"])
@@ -96,6 +102,17 @@ class Evidence:
         explained = variance_explained(self.activations, features)
         return {question.id: question.statistic(explained[:, i]) for i, question in enumerate(questions)}
 
+    @cached_property
+    def near_misses(self) -> frozenset[Neuron]:
+        """The neurons planted as near misses that do what they were made for."""
+        found = []
+        for item in self.plan.assignments:
+            if item.wish.kind != "key":
+                wanted = item.wish.response.on(self.text).flatten()[:, None]
+                own = float(variance_explained(self.activations[:, [self.row[item.neuron]]], wanted))
+                found += [item.neuron] if own >= NEAR_MISS_BAR else []
+        return frozenset(found)
+
     def rows(self, question: Question, *, key: bool = True) -> list[int]:
         """Where the key neurons, or the near misses, of a question are on the ``neuron`` axis."""
         return [self.row[neuron] for neuron in self.plan.neurons(question.id, key=key)]
@@ -104,9 +121,10 @@ class Evidence:
         """The questions of one task."""
         return [question for question in self.plan.questions if question.task == task]
 
-    def rise(self, neurons: list[Neuron]) -> Float[Tensor, "batch pos-1"]:
-        """How much the loss rises where `neurons` are held at their means."""
-        return next_token_loss(self.model, self.text.tokens, neurons, self.activations.mean(0)) - self.losses
+    def rise(self, neurons: list[Neuron]) -> Float[Tensor, "rows pos-1"]:
+        """How much the loss rises where `neurons` are held at their means, on the first `ABLATED_ROWS` texts."""
+        tokens = self.text.tokens[:ABLATED_ROWS]
+        return next_token_loss(self.model, tokens, neurons, self.activations.mean(0)) - self.losses[:ABLATED_ROWS]
 
 
 def _language_checks(evidence: Evidence) -> Iterator[Check]:
@@ -131,13 +149,10 @@ def _following_checks(evidence: Evidence) -> Iterator[Check]:
             others.append(float(rest.max()))
         yield Check(name=f"rve/{task}/planted_min", value=min(planted), bar=bar + PLANTED_MARGIN, direction=">=")
         yield Check(name=f"rve/{task}/others_max", value=max(others), bar=bar - OTHERS_MARGIN, direction="<=")
-    near = []
-    for item in evidence.plan.assignments:
-        if item.wish.kind != "key":
-            wanted = item.wish.response.on(evidence.text).flatten()[:, None]
-            row = evidence.row[item.neuron]
-            near.append(float(variance_explained(evidence.activations[:, [row]], wanted)))
-    yield Check(name="rve/near_miss_own_min", value=min(near), bar=NEAR_MISS_BAR, direction=">=")
+    working = Counter(item.question for item in evidence.plan.assignments if item.neuron in evidence.near_misses)
+    fewest = min(working[question.id] for question in evidence.plan.questions)
+    yield Check(name="near_misses/question_min", value=fewest, bar=FEWEST_NEAR_MISSES, direction=">=")
+    yield Check(name="near_misses/all", value=working.total(), bar=50, direction=">=")
     weakest = [_weakest_variant(evidence, question) for question in evidence.of("unigram")]
     yield Check(name="firing/weakest_variant", value=min(weakest), bar=0.4, direction=">=")
 
@@ -153,17 +168,11 @@ def _weakest_variant(evidence: Evidence, question: Question) -> float:
 
 
 def _information_checks(evidence: Evidence) -> Iterator[Check]:
-    """Neurons of the task ``position`` tell the position, and nothing but planted neurons does."""
-    information = position_information(evidence.activations[: _INFORMATION_ROWS * evidence.length], evidence.length)
+    """Key neurons of the task ``position`` tell the position; so do others, and so its questions ask for a shape."""
     rows = [row for question in evidence.of("position") for row in evidence.rows(question)]
-    positional = {"position", "position_1"}
-    about_position = [
-        evidence.row[item.neuron] for item in evidence.plan.assignments if item.question.partition("/")[0] in positional
-    ]
-    rest = information.clone()
-    rest[about_position] = 0.0
-    yield Check(name="information/position/planted_min", value=float(information[rows].min()), bar=0.2, direction=">=")
-    yield Check(name="information/position/unplanted_max", value=float(rest.max()), bar=0.2, direction="<=")
+    part = evidence.activations[: _INFORMATION_ROWS * evidence.length, rows]
+    information = position_information(part, evidence.length)
+    yield Check(name="information/position/planted_min", value=float(information.min()), bar=0.2, direction=">=")
 
 
 def _twin_checks(weights: ModelWeights) -> Iterator[Check]:
@@ -198,7 +207,7 @@ def _ablation_checks(evidence: Evidence) -> Iterator[Check]:
             neurons = evidence.plan.neurons(question.id, key=True)
             if not neurons:
                 continue
-            here = question.where_read(evidence.text)[:, :-1] > 0
+            here = question.where_read(evidence.text)[:ABLATED_ROWS, :-1] > 0
             rise = evidence.rise(neurons)
             joint.append(float(rise[here].mean()))
             elsewhere.append(abs(float(rise[~here].mean())) / joint[-1])

@@ -29,7 +29,7 @@ def letter_question(letter: str, rng: random.Random, *, present: bool) -> Questi
         present: Whether the model shall have neurons of this letter at all.
     """
     bare = ask_letter(letter)
-    wishes = key_wishes(bare.feature, rng, [False] * rng.randint(*_NEURONS)) if present else []
+    wishes = key_wishes(bare, rng, [False] * rng.randint(*_NEURONS)) if present else []
     kinds = [
         ("and other letters", _and_others(letter, rng)),
         ("some variants", _some_variants(letter)),

@@ -38,7 +38,7 @@ def ramp_question(*, rising: bool, rng: random.Random) -> Question:
     name = "rising" if rising else "falling"
     bare = ask_position(name)
     shape = Feature(name, profile=RISING if rising else FALLING)
-    wishes = key_wishes(shape, rng, [False] * rng.randint(*_NEURONS))
+    wishes = key_wishes(bare, rng, [False] * rng.randint(*_NEURONS), shape)
     candidates = (
         # half of the way it is as good as a key neuron, then it starts again from nothing
         Wish("first half only", plain(f"{name}: first half only", profile=_half_ramp(rising))),
@@ -59,7 +59,7 @@ def band_question(start: int, stop: int, rng: random.Random) -> Question:
     band = band_feature(start, stop)
     name = band.name
     bare = ask_position(name)
-    wishes = key_wishes(band, rng, [False] * rng.randint(*_NEURONS))
+    wishes = key_wishes(bare, rng, [False] * rng.randint(*_NEURONS))
     candidates = (
         fitting(bare, "other band", _other_bands(name, start, stop, rng)),
         fitting(bare, "some categories", _on_some_categories(name, band, rng)),
@@ -135,9 +135,8 @@ def first_position_question(*, active: bool, rng: random.Random) -> Question:
         rng: Draws.
     """
     name = "active" if active else "silent"
-    first = first_position_feature()
     bare = ask_first_position(name)
-    wishes = key_wishes(first, rng, [not active] * rng.randint(*_NEURONS))
+    wishes = key_wishes(bare, rng, [not active] * rng.randint(*_NEURONS))
     line_start = frozenset(vocabulary().strings.index(mark) for mark in ("\n", "<doc>"))
     candidates = (
         Wish("position 2", plain(f"{name}: position 2", profile=_band(2, 3), silent=not active)),

@@ -43,23 +43,21 @@ class TrainingSettings:
         need_weight: Weight of the loss that makes key neurons necessary.
         need_margin: Nats that the next-token loss shall rise by where all key neurons of a question are ablated.
         need_margin_single: The same where one of them is.
-        need_questions: Questions that this is tried on per step.
         need_rows: Texts that it is tried on per step.
         level_weight: Weight of the loss on output norms of key neurons above the mean of unplanted ones.
     """
 
-    steps: int = 1200
-    rows: int = 48
-    learning_rate: float = 4e-3
+    steps: int = 2000
+    rows: int = 32
+    learning_rate: float = 3e-3
     follow_weight: float = 3.0
     guard_weight: float = 10.0
     guard_unplanted: float = 0.5
     guard_planted: float = 0.85
-    need_weight: float = 0.4
-    need_margin: float = 0.5
-    need_margin_single: float = 0.15
-    need_questions: int = 6
-    need_rows: int = 24
+    need_weight: float = 3.0
+    need_margin: float = 0.4
+    need_margin_single: float = 0.12
+    need_rows: int = 16
     level_weight: float = 1.0
 
 
@@ -82,6 +80,7 @@ def train_planted(
         progress: Told every 50 steps.
     """
     model = untrained_twin(config, seed)
+    prepare_attention(model, seed)
     model.train()
     generator = torch.Generator().manual_seed(seed)
     objective = _Objective(model, plan, settings, generator)
@@ -98,6 +97,37 @@ def train_planted(
             line = ", ".join(f"{name} {part.item():.3f}" for name, part in parts.items())
             progress((step + 1) / settings.steps, f"step {step + 1}: {line}")
     return weights_of(model, config)
+
+
+def prepare_attention(model: HookedTransformer, seed: int) -> None:
+    """Let one head of the first layer start as a previous-token head, which most language models grow sooner or later.
+
+    Features of the token before need one, and growing it takes longer than everything else. Position embeddings get a
+    part made of waves, and the head's queries are the keys of one position earlier, which is a rotation of every wave.
+
+    Args:
+        model: Changed in place.
+        seed: Of the frequencies.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    width = model.cfg.d_head // 2
+    frequencies = math.pi * torch.rand(width, generator=generator)
+    with torch.no_grad():
+        usual = model.W_E.norm(dim=1).mean()
+        phases = torch.arange(model.cfg.n_ctx)[:, None] * frequencies
+        waves = torch.cat([phases.cos(), phases.sin()], dim=1) * usual / math.sqrt(width)
+        model.pos_embed.W_pos[:, : 2 * width] = waves
+        attention = model.blocks[0].attn
+        attention.W_Q[0] = 0.0
+        attention.W_K[0] = 0.0
+        attention.W_K[0, : 2 * width, : 2 * width] = torch.eye(2 * width)
+        turn = torch.zeros(2 * width, 2 * width)
+        for wave, frequency in enumerate(frequencies.tolist()):
+            cos, sin = math.cos(frequency), math.sin(frequency)
+            turn[[wave, wave, width + wave, width + wave], [wave, width + wave, wave, width + wave]] = torch.tensor(
+                [cos, -sin, sin, cos]
+            )
+        attention.W_Q[0, : 2 * width, : 2 * width] = turn
 
 
 def _schedule(step: int, steps: int) -> float:
@@ -189,28 +219,28 @@ class _Objective:
         return (statistic - self.allowed).clamp_min(0).square().sum(0).mean() * 10
 
     def _need(self, text: TaggedText, losses: Tensor, activations: Tensor) -> Tensor:
-        rows, width = self.settings.need_rows, self.model.cfg.d_mlp
+        rows = self.settings.need_rows
         part = TaggedText(text.tokens[:rows], text.tags[:rows])
-        picked = torch.randperm(len(self.answered), generator=self.generator)[: self.settings.need_questions].tolist()
-        here = torch.stack([self.answered[number].where_read(part)[:, :-1] > 0 for number in picked])
-        # every text tries one question, of those that it has a place for
-        chance = torch.rand(len(picked), len(part.tokens), generator=self.generator) * here.any(dim=2)
-        tried = chance.argmax(dim=0)
-        held = torch.zeros(len(part.tokens), self.model.cfg.n_layers * width, dtype=torch.bool)
+        here = torch.stack([question.where_read(part)[:, :-1] > 0 for question in self.answered])
+        # every position tries one of the questions that are read there, the rarer the likelier
+        rarity = 1 / here.float().mean(dim=(1, 2)).clamp_min(1e-3)
+        waiting = torch.empty(here.shape).exponential_(generator=self.generator) / rarity[:, None, None]
+        tried = waiting.where(here, math.inf).min(dim=0)
+        question_of = torch.where(tried.values.isinf(), len(self.answered), tried.indices)
+        held = torch.zeros(len(self.answered) + 1, len(self.plain), dtype=torch.bool)
         margins = []
-        for place, number in enumerate(picked):
-            columns = self.key_columns[number]
-            margins.append(self.settings.need_margin)
-            if torch.rand((), generator=self.generator) < 0.5:
-                columns = columns[torch.randint(len(columns), (1,), generator=self.generator)]
-                margins[-1] = self.settings.need_margin_single
-            held[(tried == place).nonzero(), columns[None, :]] = True
-        with self.model.hooks(fwd_hooks=_holding_hooks(held, activations.mean(0), self.model.cfg.n_layers)):
+        for number, columns in enumerate(self.key_columns):
+            single = bool(torch.rand((), generator=self.generator) < 0.5)
+            pick = torch.randint(len(columns), (1,), generator=self.generator)
+            held[number, columns[pick] if single else columns] = True
+            margins.append(self.settings.need_margin_single if single else self.settings.need_margin)
+        mask = torch.cat([held[question_of], torch.zeros_like(held[question_of[:, :1]])], dim=1)
+        with self.model.hooks(fwd_hooks=_holding_hooks(mask, activations.mean(0), self.model.cfg.n_layers)):
             rise = _losses(self.model, part.tokens) - losses[:rows]
         missing = [
             (margin - rise[chosen].mean()).clamp_min(0)
-            for place, margin in enumerate(margins)
-            if (chosen := here[place] & (tried == place)[:, None]).any()
+            for number, margin in enumerate(margins)
+            if (chosen := question_of == number).any()
         ]
         return torch.stack(missing).mean() if missing else torch.zeros(())
 
@@ -221,19 +251,19 @@ class _Objective:
 
 
 def _holding_hooks(
-    held: Bool[Tensor, "rows neuron"], means: Float[Tensor, " neuron"], n_layers: int
+    held: Bool[Tensor, "rows pos neuron"], means: Float[Tensor, " neuron"], n_layers: int
 ) -> list[tuple[str, Callable[[Tensor, HookPoint], Tensor]]]:
-    """Hooks that hold other neurons at their means in every text."""
+    """Hooks that hold other neurons at their means at every position."""
 
     def holder(mask: Tensor, values: Tensor) -> Callable[[Tensor, HookPoint], Tensor]:
         def hold(activation: Tensor, hook: HookPoint) -> Tensor:  # noqa: ARG001 - the argument's name is TransformerLens'
-            return torch.where(mask[:, None, :], values, activation)
+            return torch.where(mask, values, activation)
 
         return hold
 
     return [
         (f"blocks.{layer}.mlp.hook_post", holder(mask, values))
-        for layer, (mask, values) in enumerate(zip(held.chunk(n_layers, 1), means.chunk(n_layers), strict=True))
+        for layer, (mask, values) in enumerate(zip(held.chunk(n_layers, 2), means.chunk(n_layers), strict=True))
         if mask.any()
     ]
 

@@ -16,8 +16,9 @@ from scribe_suite.planting.neurons.features import Feature, Response
 from scribe_suite.planting.neurons.plan import Question, Wish
 from scribe_suite.planting.neurons.survey import survey
 
-KEY_RVE = (0.7, 0.95)
-"""What the feature shall explain of a key neuron, before training."""
+KEY_MARGIN = 0.17
+LOWEST_KEY_RVE, HIGHEST_KEY_RVE = 0.7, 0.95
+"""What the feature shall explain of a key neuron, before training; at least the bar and `KEY_MARGIN`."""
 NEAR_MISS_SHARE = (0.5, 0.8)
 """What the feature may explain of a near miss, as a share of the bar."""
 
@@ -26,15 +27,22 @@ _MOST_COMMON_SIDE_TOKEN = 0.25
 """No token may make up more of a side feature than this, or the neuron is one of that token."""
 
 
-def key_wishes(feature: Feature, rng: random.Random, silent: Sequence[bool]) -> list[Wish]:
+def key_wishes(
+    question: Question, rng: random.Random, silent: Sequence[bool], feature: Feature | None = None
+) -> list[Wish]:
     """One key neuron per element of `silent`, each with a side feature of its own.
 
     Args:
-        feature: What they are for.
+        question: What they are for.
         rng: Draws.
         silent: Per neuron: whether it is silent where the feature holds and active elsewhere.
+        feature: What they follow, if it is not the question's feature.
     """
-    return [Wish("key", _impure(feature, rng, is_silent)) for is_silent in silent]
+    lowest = max(LOWEST_KEY_RVE, question.bar + KEY_MARGIN)
+    return [
+        Wish("key", _impure(feature or question.feature, rng, is_silent, rng.uniform(lowest, HIGHEST_KEY_RVE)))
+        for is_silent in silent
+    ]
 
 
 def fitting(
@@ -74,10 +82,9 @@ def plain(name: str, *, silent: bool = False, **conditions: Any) -> Response:
     return Response(((Feature(name, **conditions), 1.0),), silent)
 
 
-def _impure(feature: Feature, rng: random.Random, silent: bool) -> Response:
+def _impure(feature: Feature, rng: random.Random, silent: bool, wanted: float) -> Response:
     sample = survey()
     side = _side(float(sample.values(feature).var()), feature, rng)
-    wanted = rng.uniform(*KEY_RVE)
     low, high = 0.0, 1.0  # a neuron may not do more of the other thing than of its own
     for _ in range(12):
         weight = (low + high) / 2

@@ -34,7 +34,7 @@ def word_question(word: str, rng: random.Random) -> Question:
         rng: Draws.
     """
     bare = ask_word(word)
-    wishes = key_wishes(bare.feature, rng, [False] * rng.randint(*_NEURONS))
+    wishes = key_wishes(bare, rng, [False] * rng.randint(*_NEURONS))
     candidates = (
         fitting(bare, "some variants", _some_variants(word, rng)),
         fitting(bare, "some contexts", _some_contexts(word, rng)),
