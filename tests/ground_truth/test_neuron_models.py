@@ -12,7 +12,7 @@ from ground_truth.neurons._truth import key_of
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_all_frozen
 from scribe_suite.planting.hooked import untrained_twin, weights_of
-from scribe_suite.planting.neurons.certificate import neuron_checks
+from scribe_suite.planting.neurons.certificate import FEWEST_NEAR_MISSES, Evidence, neuron_checks
 from scribe_suite.planting.neurons.draw import draw_plan
 from scribe_suite.planting.neurons.plan import BARS, NeuronPlan
 from scribe_suite.planting.reference import reference_answer
@@ -70,6 +70,12 @@ def test_every_neuron_has_one_part_in_one_question(frozen: list[FrozenModel]) ->
         assert len(set(named)) == len(named)
 
 
+def test_every_question_has_near_misses(frozen: list[FrozenModel]) -> None:
+    for model in frozen:
+        for question, neurons in model.record.key["questions"].items():
+            assert len(neurons["near_misses"]) >= FEWEST_NEAR_MISSES, question
+
+
 def test_every_base_model_has_the_whole_certificate(frozen: list[FrozenModel]) -> None:
     wanted = {**DIRECTIONS, **{f"reference/{task}": ">=" for task in BARS}}
     for model in frozen:
@@ -80,13 +86,21 @@ def test_every_base_model_has_the_whole_certificate(frozen: list[FrozenModel]) -
 @pytest.mark.slow
 def test_the_stored_key_is_the_plan_of_its_seed(frozen: list[FrozenModel]) -> None:
     for model in frozen:
-        assert model.record.key == {"questions": key_of(plan_of(model.record.seed))}
+        plan = plan_of(model.record.seed)
+        everything = key_of(plan, [item.neuron for item in plan.assignments])
+        stored = model.record.key["questions"]
+        assert list(stored) == list(everything)
+        for question, neurons in stored.items():
+            assert neurons["key"] == everything[question]["key"]
+            assert set(neurons["near_misses"]) <= set(everything[question]["near_misses"])
 
 
 @pytest.mark.slow
 def test_the_certificate_of_a_base_model_is_what_its_weights_say(frozen: list[FrozenModel]) -> None:
     record = frozen[0].record
-    checks = neuron_checks(frozen[0].weights, plan_of(record.seed))
+    evidence = Evidence(frozen[0].weights, plan_of(record.seed))
+    assert record.key == {"questions": key_of(plan_of(record.seed), evidence.near_misses)}
+    checks = neuron_checks(evidence)
     assert [check.name for check in checks if not check.passed] == []
     for check in checks:
         assert check.value == pytest.approx(record.certificate.value(check.name), abs=2e-3), check.name
@@ -95,8 +109,8 @@ def test_the_certificate_of_a_base_model_is_what_its_weights_say(frozen: list[Fr
 @pytest.mark.slow
 def test_the_certificate_fails_for_untrained_weights() -> None:
     weights = weights_of(untrained_twin(CONFIG, 0), CONFIG)
-    failed = {check.name for check in neuron_checks(weights, plan_of(0)) if not check.passed}
-    assert {"loss/model", "loss/minus_bigram", "loss/minus_unigram", "rve/near_miss_own_min"} <= failed
+    failed = {check.name for check in neuron_checks(Evidence(weights, plan_of(0))) if not check.passed}
+    assert {"loss/model", "loss/minus_bigram", "loss/minus_unigram", "near_misses/question_min"} <= failed
     assert {f"rve/{task}/planted_min" for task in BARS} <= failed
     assert {f"ablation/{task}/question_min" for task in BARS} <= failed
     assert not {f"rve/{task}/twin_best_p999" for task in BARS} & failed

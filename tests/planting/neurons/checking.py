@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from scribe_suite.planting.neurons.plan import BARS, Question, Wish
-from scribe_suite.planting.neurons.wishes import KEY_RVE, NEAR_MISS_SHARE, expected_statistic
+from scribe_suite.planting.neurons.wishes import KEY_MARGIN, LOWEST_KEY_RVE, NEAR_MISS_SHARE, expected_statistic
 
 DIRECTIONS = {
     "loss/model": "<=",
     "loss/minus_bigram": "<=",
     "loss/minus_unigram": "<=",
-    "rve/near_miss_own_min": ">=",
+    "near_misses/question_min": ">=",
+    "near_misses/all": ">=",
     "firing/weakest_variant": ">=",
     "information/position/planted_min": ">=",
-    "information/position/unplanted_max": "<=",
     **{f"rve/{task}/planted_min": ">=" for task in BARS},
     **{f"rve/{task}/others_max": "<=" for task in BARS},
     **{f"rve/{task}/twin_best_p999": "<=" for task in BARS},
@@ -37,7 +37,8 @@ def near_misses(question: Question) -> dict[str, Wish]:
 def check_question(question: Question, fitted: set[str]) -> None:
     """Key neurons are well above the bar, near misses of the kinds in `fitted` between half of it and four fifths."""
     for wish in keys(question):
-        assert expected_statistic(wish.response, question) >= KEY_RVE[0] - 0.02
+        expected = expected_statistic(wish.response, question)
+        assert expected >= max(LOWEST_KEY_RVE, question.bar + KEY_MARGIN) - 0.02
     low, high = NEAR_MISS_SHARE
     for kind, wish in near_misses(question).items():
         share = expected_statistic(wish.response, question) / question.bar

@@ -33,6 +33,7 @@ def test_every_task_has_a_bar_and_those_of_words_and_letters_are_the_published_o
     assert set(BARS) == set(get_args(TaskName))
     assert (BARS["unigram"], BARS["alphabet"]) == (0.5, 0.37)
     assert ABSENT.bar == 0.37
+    assert all(0.3 < bar < 0.7 for bar in BARS.values())
 
 
 def test_a_question_is_known_by_task_and_name() -> None:

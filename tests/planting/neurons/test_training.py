@@ -16,7 +16,7 @@ from scribe_suite.planting.neurons.measure import (
     variance_explained,
 )
 from scribe_suite.planting.neurons.plan import Assignment, NeuronPlan
-from scribe_suite.planting.neurons.training import TrainingSettings, train_planted
+from scribe_suite.planting.neurons.training import TrainingSettings, prepare_attention, train_planted
 from tests.planting.neurons.small import CONFIG, PLAN, QUESTIONS, sample
 
 COLUMN = {neuron: column for column, neuron in enumerate(all_neurons(2, 24))}
@@ -174,3 +174,30 @@ def test_a_neuron_of_another_layer_is_another_neuron(activations: torch.Tensor, 
     twin = Neuron(1 - item.neuron.layer, item.neuron.index)
     wanted = item.wish.response.on(held_out).flatten()[:, None]
     assert variance_explained(activations[:, [COLUMN[twin]]], wanted).abs().item() < 0.4
+
+
+def test_a_prepared_model_has_a_head_that_looks_at_the_token_before() -> None:
+    config = {**CONFIG, "n_ctx": 40, "d_model": 64, "d_head": 24, "d_vocab": 200}
+    model = untrained_twin(config, 0)
+    tokens = torch.randint(0, 200, (8, 40), generator=torch.Generator().manual_seed(0))
+    _, before = model.run_with_cache(tokens)
+    prepare_attention(model, 0)
+    _, after = model.run_with_cache(tokens)
+
+    def to_previous(cache) -> torch.Tensor:
+        """Mean attention from every position to the one before, per head."""
+        return cache["pattern", 0].diagonal(offset=-1, dim1=2, dim2=3)[..., 5:].mean((0, 2))
+
+    assert to_previous(after)[0] > 0.4
+    assert to_previous(after)[0] > 3 * to_previous(before)[0]
+    assert to_previous(after)[1] < 0.2
+
+
+def test_preparing_is_deterministic_and_depends_on_the_seed() -> None:
+    embeddings = []
+    for seed in (0, 0, 1):
+        model = untrained_twin(CONFIG, 0)
+        prepare_attention(model, seed)
+        embeddings.append(model.W_pos.clone())
+    assert torch.equal(embeddings[0], embeddings[1])
+    assert not torch.equal(embeddings[0], embeddings[2])

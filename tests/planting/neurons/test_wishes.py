@@ -7,48 +7,65 @@ import random
 import pytest
 
 from scribe_suite.planting.neurons.features import Feature, Response
-from scribe_suite.planting.neurons.letters import ask_letter, letter_feature, suitable_letters
+from scribe_suite.planting.neurons.letters import ask_letter, suitable_letters
 from scribe_suite.planting.neurons.plan import Direction, Question
 from scribe_suite.planting.neurons.positions import ask_first_position, ask_position
 from scribe_suite.planting.neurons.survey import survey
-from scribe_suite.planting.neurons.wishes import KEY_RVE, expected_statistic, fitting, key_wishes, plain
+from scribe_suite.planting.neurons.wishes import (
+    HIGHEST_KEY_RVE,
+    KEY_MARGIN,
+    LOWEST_KEY_RVE,
+    expected_statistic,
+    fitting,
+    key_wishes,
+    plain,
+)
 from scribe_suite.planting.neurons.words import ask_word, suitable_words, word_feature
 
 WORD = suitable_words()[0]
-FEATURES = {
-    "word": word_feature(WORD),
-    "letter": letter_feature(suitable_letters()[0]),
-    "ramp": ask_position("rising").feature,
-    "band": ask_position("band 10-20").feature,
-    "first position": ask_first_position("active").feature,
+QUESTIONS = {
+    "word": ask_word(WORD),
+    "letter": ask_letter(suitable_letters()[0]),
+    "ramp": ask_position("rising"),
+    "band": ask_position("band 10-20"),
+    "first position": ask_first_position("active"),
 }
 
 
-@pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 @pytest.mark.parametrize("silent", [False, True], ids=["active", "silent"])
-def test_a_key_neuron_follows_its_feature_with_an_impurity(feature: Feature, silent: bool) -> None:
-    low, high = KEY_RVE
-    wishes = key_wishes(feature, random.Random(0), [silent] * 4)
+def test_a_key_neuron_follows_its_feature_with_an_impurity(question: Question, silent: bool) -> None:
+    feature = question.feature
+    wishes = key_wishes(question, random.Random(0), [silent] * 4)
     explained = [survey().explained(wish.response, feature) * (-1 if silent else 1) for wish in wishes]
+    lowest = max(LOWEST_KEY_RVE, question.bar + KEY_MARGIN)
     for wish, found in zip(wishes, explained, strict=True):
         assert wish.kind == "key"
         assert wish.response.silent == silent
         (own, one), (side, weight) = wish.response.parts
         assert (own, one) == (feature, 1.0)
         assert 0 < weight <= 1, "a key neuron does more of something else than of its own feature"
-        assert low - 0.02 <= found <= high + 0.02
+        assert lowest - 0.02 <= found <= HIGHEST_KEY_RVE + 0.02
         assert not (side.tokens or frozenset()) & (feature.tokens or frozenset())
     assert max(explained) - min(explained) > 0.02, "all key neurons are alike"
 
 
+def test_key_neurons_may_follow_a_feature_that_is_not_the_one_they_are_compared_with() -> None:
+    shape = Feature("falling", profile=tuple(reversed(ask_position("rising").feature.profile or ())))
+    question = ask_position("falling")
+    for wish in key_wishes(question, random.Random(0), [False, False], shape):
+        assert wish.response.parts[0][0] == shape
+        assert expected_statistic(wish.response, question) >= question.bar + KEY_MARGIN - 0.02
+
+
 def test_key_neurons_of_one_question_differ_in_their_impurity() -> None:
-    wishes = key_wishes(FEATURES["word"], random.Random(1), [False, False, True])
+    wishes = key_wishes(QUESTIONS["word"], random.Random(1), [False, False, True])
     assert len({wish.response.parts[1][0].tokens for wish in wishes}) == 3
     assert [wish.response.silent for wish in wishes] == [False, False, True]
 
 
 def test_no_token_makes_up_most_of_an_impurity() -> None:
-    for wish in key_wishes(FEATURES["word"], random.Random(2), [False] * 5):
+    for wish in key_wishes(QUESTIONS["word"], random.Random(2), [False] * 5):
         side = wish.response.parts[1][0]
         assert side.tokens is not None
         shares = survey().token_shares[sorted(side.tokens)]
@@ -80,7 +97,7 @@ def test_a_near_miss_is_the_first_candidate_in_the_window() -> None:
 
 @pytest.mark.parametrize(("direction", "sign"), [("rises", 1), ("falls", -1)])
 def test_the_expected_statistic_is_positive_in_the_direction_asked_for(direction: Direction, sign: int) -> None:
-    feature = FEATURES["word"]
+    feature = word_feature(WORD)
     question = Question("unigram", WORD, feature, direction)
     active, silent = Response(((feature, 1.0),)), Response(((feature, 1.0),), silent=True)
     assert expected_statistic(active, question) == pytest.approx(sign, abs=1e-3)
@@ -88,9 +105,10 @@ def test_the_expected_statistic_is_positive_in_the_direction_asked_for(direction
 
 
 def test_where_either_sign_counts_the_expected_statistic_has_none() -> None:
-    question = Question("syntax", WORD, FEATURES["word"], "either")
+    feature = word_feature(WORD)
+    question = Question("syntax", WORD, feature, "either")
     for silent in (False, True):
-        response = Response(((FEATURES["word"], 1.0),), silent)
+        response = Response(((feature, 1.0),), silent)
         assert expected_statistic(response, question) == pytest.approx(1, abs=1e-3)
 
 
