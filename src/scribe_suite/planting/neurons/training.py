@@ -41,6 +41,7 @@ class TrainingSettings:
         guard_unplanted: Share of a question's bar from which a neuron without an assignment is pushed down.
         guard_planted: The same for neurons planted for something else.
         need_weight: Weight of the loss that makes key neurons necessary.
+        need_from: Share of the steps after which it joins: before, what would be ablated is noise.
         need_margin: Nats that the next-token loss shall rise by where all key neurons of a question are ablated.
         need_margin_single: The same where one of them is.
         need_rows: Texts that it is tried on per step.
@@ -54,9 +55,10 @@ class TrainingSettings:
     guard_weight: float = 10.0
     guard_unplanted: float = 0.5
     guard_planted: float = 0.85
-    need_weight: float = 3.0
-    need_margin: float = 0.4
-    need_margin_single: float = 0.12
+    need_weight: float = 2.0
+    need_from: float = 0.4
+    need_margin: float = 0.2
+    need_margin_single: float = 0.06
     need_rows: int = 16
     level_weight: float = 1.0
 
@@ -87,7 +89,7 @@ def train_planted(
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _schedule(step, settings.steps))
     for step in range(settings.steps):
-        parts = objective(sample(step, settings.rows))
+        parts = objective(sample(step, settings.rows), need=step >= settings.need_from * settings.steps)
         optimiser.zero_grad()
         torch.autograd.backward(sum(parts.values(), torch.zeros(())))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -173,20 +175,26 @@ class _Objective:
             for neuron in plan.neurons(question.id, key=True):
                 self.allowed[column(neuron), number] = math.inf
 
-    def __call__(self, text: TaggedText) -> dict[str, Tensor]:
+    def __call__(self, text: TaggedText, *, need: bool) -> dict[str, Tensor]:
         before: list[Tensor] = []
         after: list[Tensor] = []
-        hooks = recording_hooks(self.model, before, "hook_pre") + recording_hooks(self.model, after)
+        attended: dict[str, Tensor] = {}
+        hooks = [
+            *recording_hooks(self.model, before, "hook_pre"),
+            *recording_hooks(self.model, after),
+            *_attention_hooks(self.model, _keeper(attended)),
+        ]
         with self.model.hooks(fwd_hooks=hooks):
             losses = _losses(self.model, text.tokens)
         inputs = torch.cat([layer.flatten(0, 1) for layer in before], dim=1)
         activations = torch.cat([layer.flatten(0, 1) for layer in after], dim=1)
         values = {feature: feature.values(text).flatten() for feature in self.features}
+        missing = self._need(text, losses, activations.detach(), attended) if need else torch.zeros(())
         return {
             "next token": losses.mean(),
             "follow": self.settings.follow_weight * self._follow(inputs, activations, values),
             "guard": self.settings.guard_weight * self._guard(activations, values),
-            "need": self.settings.need_weight * self._need(text, losses, activations.detach()),
+            "need": self.settings.need_weight * missing,
             "level": self.settings.level_weight * self._level(),
         }
 
@@ -218,7 +226,12 @@ class _Objective:
         )
         return (statistic - self.allowed).clamp_min(0).square().sum(0).mean() * 10
 
-    def _need(self, text: TaggedText, losses: Tensor, activations: Tensor) -> Tensor:
+    def _need(self, text: TaggedText, losses: Tensor, activations: Tensor, attended: Mapping[str, Tensor]) -> Tensor:
+        """What is missing to the rise of the loss at every position without the neurons of a question read there.
+
+        All positions are ablated in one run, and still each feels its own ablation only: keys and values are those of
+        the clean run. Otherwise one neuron early in the text could spoil all later positions and be needed for all.
+        """
         rows = self.settings.need_rows
         part = TaggedText(text.tokens[:rows], text.tags[:rows])
         here = torch.stack([question.where_read(part)[:, :-1] > 0 for question in self.answered])
@@ -235,7 +248,9 @@ class _Objective:
             held[number, columns[pick] if single else columns] = True
             margins.append(self.settings.need_margin_single if single else self.settings.need_margin)
         mask = torch.cat([held[question_of], torch.zeros_like(held[question_of[:, :1]])], dim=1)
-        with self.model.hooks(fwd_hooks=_holding_hooks(mask, activations.mean(0), self.model.cfg.n_layers)):
+        hooks = _holding_hooks(mask, activations.mean(0), self.model.cfg.n_layers)
+        hooks += _attention_hooks(self.model, _restorer({name: kept[:rows] for name, kept in attended.items()}))
+        with self.model.hooks(fwd_hooks=hooks):
             rise = _losses(self.model, part.tokens) - losses[:rows]
         missing = [
             (margin - rise[chosen].mean()).clamp_min(0)
@@ -266,6 +281,28 @@ def _holding_hooks(
         for layer, (mask, values) in enumerate(zip(held.chunk(n_layers, 2), means.chunk(n_layers), strict=True))
         if mask.any()
     ]
+
+
+_Hook = Callable[[Tensor, HookPoint], Tensor]
+
+
+def _attention_hooks(model: HookedTransformer, hook: _Hook) -> list[tuple[str, _Hook]]:
+    return [(f"blocks.{layer}.attn.hook_{kind}", hook) for layer in range(model.cfg.n_layers) for kind in "kv"]
+
+
+def _keeper(kept: dict[str, Tensor]) -> _Hook:
+    def keep(found: Tensor, hook: HookPoint) -> Tensor:
+        kept[str(hook.name)] = found.detach()
+        return found
+
+    return keep
+
+
+def _restorer(kept: Mapping[str, Tensor]) -> _Hook:
+    def restore(found: Tensor, hook: HookPoint) -> Tensor:  # noqa: ARG001 - the argument's name is TransformerLens'
+        return kept[str(hook.name)]
+
+    return restore
 
 
 def _losses(model: HookedTransformer, tokens: Int[Tensor, "rows pos"]) -> Float[Tensor, "rows pos-1"]:
