@@ -19,7 +19,7 @@ from scribe_suite.planting.reference import reference_answer
 from tests.ground_truth.neuron_models import TASKS
 from tests.planting.neurons.checking import DIRECTIONS
 
-WANTED = 3
+WANTED = 4
 LARGEST_BYTES = 3_000_000
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from scribe_suite.planting.english import TAGS, vocabulary
 from scribe_suite.planting.neurons.features import Feature, Response
-from scribe_suite.planting.neurons.plan import Question
+from scribe_suite.planting.neurons.plan import Question, Wish
 from scribe_suite.planting.neurons.survey import survey
 from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
 
@@ -34,13 +34,15 @@ def category_question(category: str, place: Place, rng: random.Random) -> Questi
     """
     bare = ask_category(f"{place} {category}")
     wishes = key_wishes(bare, rng, [rng.random() < _SILENT for _ in range(rng.randint(*_NEURONS))])
-    candidates = (
+    near_misses = (
         fitting(bare, "overlapping category", _overlapping(category, place, rng)),
         fitting(bare, "some words", _some_words(category, place, rng)),
         fitting(bare, "some contexts", _some_contexts(category, place, rng)),
         fitting(bare, "other place", _other_place(category, place), (0.0, 0.8)),
     )
-    return replace(bare, wishes=(*wishes, *filter(None, candidates)))
+    # near misses are silent as often as key neurons, or the most active neurons would be the key's
+    found = [_silenced(wish) if rng.random() < _SILENT else wish for wish in near_misses if wish is not None]
+    return replace(bare, wishes=(*wishes, *found))
 
 
 def ask_category(name: str) -> Question:
@@ -77,6 +79,10 @@ def _at(name: str, place: Place, tags: frozenset[int], tokens: frozenset[int] | 
     if place == "current":
         return plain(name, tags=tags, tokens=tokens)
     return plain(name, previous_tags=tags, previous_tokens=tokens)
+
+
+def _silenced(wish: Wish) -> Wish:
+    return replace(wish, response=replace(wish.response, silent=True))
 
 
 def _tags(names: Sequence[str]) -> frozenset[int]:

@@ -77,7 +77,7 @@ def ask_position(name: str) -> Question:
         ValueError: When it is none of them.
     """
     band = re.fullmatch(r"band (\d+)-(\d+)", name)
-    if band:
+    if band and int(band[1]) <= int(band[2]) < CONTEXT:
         return Question("position", name, band_feature(int(band[1]), int(band[2]) + 1), "rises")
     if name not in ("rising", "falling"):
         raise ValueError(f"{name!r} is no shape over positions")

@@ -41,7 +41,7 @@ class Survey:
         """Squared correlation of a feature with what a neuron would do, with the sign of the correlation."""
         a = self._standardised(response)
         f = self._standardised(Response(((feature, 1.0),)))
-        correlation = float(a @ f)
+        correlation = max(-1.0, min(1.0, float(a @ f)))
         return correlation * abs(correlation)
 
     def _standardise(self, response: Response) -> Float[Tensor, " n"]:

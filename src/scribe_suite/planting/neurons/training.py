@@ -2,8 +2,8 @@
 
 One loss with five parts: the next token; planted neurons do what they shall (`follow`); every neuron that is not meant
 to answer a question stays clearly below its bar (`guard`); the prediction gets worse where a question's key neurons are
-held at their means (`need`), so that they are read and not merely written; and key neurons do not get larger output
-weights than others (`level`), or a look at norms would give them away.
+held at their means (`need`), so that they are read and not merely written; and planted neurons do not get larger
+output weights than others (`level`), or a look at norms would give them away.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class TrainingSettings:
         need_margin: Nats that the next-token loss shall rise by where all key neurons of a question are ablated.
         need_margin_single: The same where one of them is.
         need_rows: Texts that it is tried on per step.
-        level_weight: Weight of the loss on output norms of key neurons above the mean of unplanted ones.
+        level_weight: Weight of the loss on output norms of planted neurons above the mean of unplanted ones.
     """
 
-    steps: int = 2000
+    steps: int = 1600
     rows: int = 32
     learning_rate: float = 3e-3
     follow_weight: float = 3.0
     guard_weight: float = 10.0
     guard_unplanted: float = 0.5
     guard_planted: float = 0.85
-    need_weight: float = 2.0
+    need_weight: float = 4.0
     need_from: float = 0.4
     need_margin: float = 0.2
     need_margin_single: float = 0.06
@@ -165,7 +165,6 @@ class _Objective:
             torch.tensor([column(neuron) for neuron in plan.neurons(question.id, key=True)])
             for question in self.answered
         ]
-        self.needed = torch.cat(self.key_columns)
         self.plain = torch.ones(total, dtype=torch.bool)
         self.plain[self.columns] = False
         self.allowed = torch.where(self.plain, settings.guard_unplanted, settings.guard_planted)[
@@ -262,7 +261,7 @@ class _Objective:
     def _level(self) -> Tensor:
         norms = torch.cat([block.mlp.W_out.norm(dim=1) for block in self.model.blocks])
         usual = norms[self.plain].mean().detach()
-        return (norms[self.needed] / usual - 1).clamp_min(0).square().mean()
+        return (norms[self.columns] / usual - 1).clamp_min(0).square().mean()
 
 
 def _holding_hooks(
