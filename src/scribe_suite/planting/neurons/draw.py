@@ -29,6 +29,8 @@ HIGHEST_OTHER = 0.82
 """What a planted neuron may reach of the bar of a question that it does not answer, before training."""
 
 _STRENGTH = (1.5, 4.0)
+_RAMPS_STRONGER = 1.5
+"""A ramp is never further from its mean than half of its strength, others nearly all of it."""
 _NEAR_MISSES = 2
 """A question with fewer near misses is not used."""
 _TRIES = 4
@@ -133,4 +135,5 @@ def _assign(questions: list[Question], rng: random.Random, n_layers: int, d_mlp:
         layers = iter(rng.sample(range(n_layers), n_layers))
         for wish in question.wishes:
             neuron = take(next(layers, None) if wish.kind == "key" else None)
-            yield Assignment(neuron, question.id, wish, round(rng.uniform(*_STRENGTH), 2))
+            strength = rng.uniform(*_STRENGTH) * (_RAMPS_STRONGER if question.read_before else 1.0)
+            yield Assignment(neuron, question.id, wish, round(strength, 2))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -53,6 +54,7 @@ class Question:
         name: What is asked for, for example a word or a letter; unique within the task.
         feature: What the neurons are compared with.
         direction: Which sign of the correlation counts.
+        read_before: Where this matters for what comes next: only before tokens with one of these tags; None is anywhere.
         wishes: The planted neurons of the answer (`key`) and the near misses. A question without a `key` has the
             answer "none".
     """
@@ -62,6 +64,7 @@ class Question:
     feature: Feature
     direction: Direction
     wishes: tuple[Wish, ...] = ()
+    read_before: frozenset[int] | None = None
 
     @property
     def id(self) -> str:
@@ -80,11 +83,16 @@ class Question:
         return explained if self.direction == "rises" else -explained
 
     def where_read(self, text: TaggedText) -> Float[Tensor, "batch pos"]:
-        """1.0 where the feature is far from its middle, so that a missing neuron must be felt."""
+        """1.0 where a missing neuron must be felt: the feature is far from its middle, and the next token depends on it."""
         values = self.feature.values(text)
         if self.feature.profile is None or set(self.feature.profile) <= {0.0, 1.0}:
-            return (values > 0.5).float()
-        return ((values - 0.5).abs() > 0.25).float()
+            read = values > 0.5
+        else:
+            read = (values - 0.5).abs() > 0.25
+        if self.read_before is not None:
+            following = torch.isin(text.tags, torch.tensor(sorted(self.read_before)))
+            read = read & torch.cat([following[:, 1:], torch.zeros_like(following[:, :1])], dim=1)
+        return read.float()
 
 
 @dataclass(frozen=True)

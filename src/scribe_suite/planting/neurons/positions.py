@@ -9,13 +9,18 @@ from dataclasses import replace
 
 from scribe_suite.planting.english import TAGS, vocabulary
 from scribe_suite.planting.neurons.features import Feature, Response
-from scribe_suite.planting.neurons.plan import Question, Wish
+from scribe_suite.planting.neurons.plan import Direction, Question, Wish
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
 
 _NEURONS = (2, 3)
 _BAND = (8, 14)
 _TRIES = 60
+
+_DRIFTING = frozenset(
+    map(TAGS.index, ("verb_past", "verb_third_person", "verb_base", "auxiliary", "person", "pronoun"))
+)
+"""What the place in the text helps to predict, in the language of the models: tenses, and names or pronouns."""
 
 _Profile = tuple[float, ...]
 
@@ -81,7 +86,8 @@ def ask_position(name: str) -> Question:
         return Question("position", name, band_feature(int(band[1]), int(band[2]) + 1), "rises")
     if name not in ("rising", "falling"):
         raise ValueError(f"{name!r} is no shape over positions")
-    return Question("position", name, ramp_feature(), "rises" if name == "rising" else "falls")
+    direction: Direction = "rises" if name == "rising" else "falls"
+    return Question("position", name, ramp_feature(), direction, read_before=_DRIFTING)
 
 
 def ask_first_position(name: str) -> Question:

@@ -48,17 +48,17 @@ class TrainingSettings:
         level_weight: Weight of the loss on output norms of planted neurons above the mean of unplanted ones.
     """
 
-    steps: int = 1600
+    steps: int = 2000
     rows: int = 32
     learning_rate: float = 3e-3
     follow_weight: float = 3.0
     guard_weight: float = 10.0
     guard_unplanted: float = 0.5
     guard_planted: float = 0.85
-    need_weight: float = 4.0
+    need_weight: float = 0.5
     need_from: float = 0.4
     need_margin: float = 0.2
-    need_margin_single: float = 0.06
+    need_margin_single: float = 0.1
     need_rows: int = 16
     level_weight: float = 1.0
 
@@ -228,6 +228,8 @@ class _Objective:
     def _need(self, text: TaggedText, losses: Tensor, activations: Tensor, attended: Mapping[str, Tensor]) -> Tensor:
         """What is missing to the rise of the loss at every position without the neurons of a question read there.
 
+        Squared, as a share of `need_margin`: most questions are content soon, and the last ones need a stronger push.
+
         All positions are ablated in one run, and still each feels its own ablation only: keys and values are those of
         the clean run. Otherwise one neuron early in the text could spoil all later positions and be needed for all.
         """
@@ -252,7 +254,7 @@ class _Objective:
         with self.model.hooks(fwd_hooks=hooks):
             rise = _losses(self.model, part.tokens) - losses[:rows]
         missing = [
-            (margin - rise[chosen].mean()).clamp_min(0)
+            ((margin - rise[chosen].mean()) / self.settings.need_margin).clamp_min(0).square()
             for number, margin in enumerate(margins)
             if (chosen := question_of == number).any()
         ]
