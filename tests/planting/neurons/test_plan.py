@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -68,3 +69,12 @@ def test_a_yes_or_no_feature_is_read_where_it_holds() -> None:
 def test_a_ramp_is_read_near_both_of_its_ends() -> None:
     ramp = Question("position", "rising", Feature("ramp", profile=(0.0, 0.3, 0.6, 1.0)), "rises")
     assert ramp.where_read(TEXT).tolist() == [[1, 0, 0, 1]]
+
+
+def test_a_ramp_is_read_far_from_its_middle_and_before_what_depends_on_it() -> None:
+    ramp = Feature("place", profile=(0.0, 0.1, 0.4, 0.6, 0.9, 1.0))
+    text = TaggedText(torch.zeros(1, 6, dtype=torch.long), torch.tensor([[0, 7, 7, 7, 0, 7]]))
+    everywhere = Question("position", "rising", ramp, "rises")
+    assert everywhere.where_read(text).tolist() == [[1, 1, 0, 0, 1, 1]]
+    before_sevens = replace(everywhere, read_before=frozenset({7}))
+    assert before_sevens.where_read(text).tolist() == [[1, 1, 0, 0, 1, 0]]

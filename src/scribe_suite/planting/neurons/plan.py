@@ -54,7 +54,7 @@ class Question:
         name: What is asked for, for example a word or a letter; unique within the task.
         feature: What the neurons are compared with.
         direction: Which sign of the correlation counts.
-        read_before: Where this matters for what comes next: only before tokens with one of these tags; None is anywhere.
+        read_before: What comes next depends on it only where that has one of these tags; None is everywhere.
         wishes: The planted neurons of the answer (`key`) and the near misses. A question without a `key` has the
             answer "none".
     """
@@ -83,7 +83,7 @@ class Question:
         return explained if self.direction == "rises" else -explained
 
     def where_read(self, text: TaggedText) -> Float[Tensor, "batch pos"]:
-        """1.0 where a missing neuron must be felt: the feature is far from its middle, and the next token depends on it."""
+        """1.0 where a missing neuron must be felt: the feature is far from its middle, and the next token needs it."""
         values = self.feature.values(text)
         if self.feature.profile is None or set(self.feature.profile) <= {0.0, 1.0}:
             read = values > 0.5

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional
 from transformer_lens import HookedTransformer
-from transformer_lens.hook_points import HookPoint
 
 from scribe_suite.planting.english import TaggedText
 from scribe_suite.planting.hooked import ModelWeights, untrained_twin, weights_of
 from scribe_suite.planting.neurons.features import Feature
+from scribe_suite.planting.neurons.local_ablation import (
+    KeysAndValues,
+    keeping_hooks,
+    local_ablation_loss,
+    token_losses,
+)
 from scribe_suite.planting.neurons.measure import Neuron, recording_hooks, variance_explained
 from scribe_suite.planting.neurons.plan import NeuronPlan
 from scribe_suite.tasks.task import ProgressCallback
@@ -177,18 +180,18 @@ class _Objective:
     def __call__(self, text: TaggedText, *, need: bool) -> dict[str, Tensor]:
         before: list[Tensor] = []
         after: list[Tensor] = []
-        attended: dict[str, Tensor] = {}
+        kept: KeysAndValues = {}
         hooks = [
             *recording_hooks(self.model, before, "hook_pre"),
             *recording_hooks(self.model, after),
-            *_attention_hooks(self.model, _keeper(attended)),
+            *keeping_hooks(self.model, kept),
         ]
         with self.model.hooks(fwd_hooks=hooks):
-            losses = _losses(self.model, text.tokens)
+            losses = token_losses(self.model, text.tokens)
         inputs = torch.cat([layer.flatten(0, 1) for layer in before], dim=1)
         activations = torch.cat([layer.flatten(0, 1) for layer in after], dim=1)
         values = {feature: feature.values(text).flatten() for feature in self.features}
-        missing = self._need(text, losses, activations.detach(), attended) if need else torch.zeros(())
+        missing = self._need(text, losses, activations.detach(), kept) if need else torch.zeros(())
         return {
             "next token": losses.mean(),
             "follow": self.settings.follow_weight * self._follow(inputs, activations, values),
@@ -225,13 +228,13 @@ class _Objective:
         )
         return (statistic - self.allowed).clamp_min(0).square().sum(0).mean() * 10
 
-    def _need(self, text: TaggedText, losses: Tensor, activations: Tensor, attended: Mapping[str, Tensor]) -> Tensor:
+    def _need(self, text: TaggedText, losses: Tensor, activations: Tensor, kept: KeysAndValues) -> Tensor:
         """What is missing to the rise of the loss at every position without the neurons of a question read there.
 
         Squared, as a share of `need_margin`: most questions are content soon, and the last ones need a stronger push.
 
-        All positions are ablated in one run, and still each feels its own ablation only: keys and values are those of
-        the clean run. Otherwise one neuron early in the text could spoil all later positions and be needed for all.
+        Every position is ablated on its own (`local_ablation`). Otherwise one neuron early in a text could spoil all
+        later positions, and seem to be needed for everything that happens there.
         """
         rows = self.settings.need_rows
         part = TaggedText(text.tokens[:rows], text.tags[:rows])
@@ -249,10 +252,8 @@ class _Objective:
             held[number, columns[pick] if single else columns] = True
             margins.append(self.settings.need_margin_single if single else self.settings.need_margin)
         mask = torch.cat([held[question_of], torch.zeros_like(held[question_of[:, :1]])], dim=1)
-        hooks = _holding_hooks(mask, activations.mean(0), self.model.cfg.n_layers)
-        hooks += _attention_hooks(self.model, _restorer({name: kept[:rows] for name, kept in attended.items()}))
-        with self.model.hooks(fwd_hooks=hooks):
-            rise = _losses(self.model, part.tokens) - losses[:rows]
+        clean = {name: found[:rows] for name, found in kept.items()}
+        rise = local_ablation_loss(self.model, part.tokens, mask, activations.mean(0), clean) - losses[:rows]
         missing = [
             ((margin - rise[chosen].mean()) / self.settings.need_margin).clamp_min(0).square()
             for number, margin in enumerate(margins)
@@ -264,50 +265,3 @@ class _Objective:
         norms = torch.cat([block.mlp.W_out.norm(dim=1) for block in self.model.blocks])
         usual = norms[self.plain].mean().detach()
         return (norms[self.columns] / usual - 1).clamp_min(0).square().mean()
-
-
-def _holding_hooks(
-    held: Bool[Tensor, "rows pos neuron"], means: Float[Tensor, " neuron"], n_layers: int
-) -> list[tuple[str, Callable[[Tensor, HookPoint], Tensor]]]:
-    """Hooks that hold other neurons at their means at every position."""
-
-    def holder(mask: Tensor, values: Tensor) -> Callable[[Tensor, HookPoint], Tensor]:
-        def hold(activation: Tensor, hook: HookPoint) -> Tensor:  # noqa: ARG001 - the argument's name is TransformerLens'
-            return torch.where(mask, values, activation)
-
-        return hold
-
-    return [
-        (f"blocks.{layer}.mlp.hook_post", holder(mask, values))
-        for layer, (mask, values) in enumerate(zip(held.chunk(n_layers, 2), means.chunk(n_layers), strict=True))
-        if mask.any()
-    ]
-
-
-_Hook = Callable[[Tensor, HookPoint], Tensor]
-
-
-def _attention_hooks(model: HookedTransformer, hook: _Hook) -> list[tuple[str, _Hook]]:
-    return [(f"blocks.{layer}.attn.hook_{kind}", hook) for layer in range(model.cfg.n_layers) for kind in "kv"]
-
-
-def _keeper(kept: dict[str, Tensor]) -> _Hook:
-    def keep(found: Tensor, hook: HookPoint) -> Tensor:
-        kept[str(hook.name)] = found.detach()
-        return found
-
-    return keep
-
-
-def _restorer(kept: Mapping[str, Tensor]) -> _Hook:
-    def restore(found: Tensor, hook: HookPoint) -> Tensor:  # noqa: ARG001 - the argument's name is TransformerLens'
-        return kept[str(hook.name)]
-
-    return restore
-
-
-def _losses(model: HookedTransformer, tokens: Int[Tensor, "rows pos"]) -> Float[Tensor, "rows pos-1"]:
-    logits = model(tokens)[:, :-1]
-    return functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(
-        len(tokens), -1
-    )
