@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ground_truth.neurons._truth import Asked, HiddenTruth
 from scribe_suite.paths import suite_root
+from scribe_suite.planting.frozen import load_all_frozen
 from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations, position_information
 from scribe_suite.planting.neurons.measure import variance_explained as explained
@@ -233,6 +234,22 @@ def _row(title: str, values: Sequence[float]) -> str:
     return f"| {title} | {' | '.join(f'{value:z.2f}' for value in values)} |"
 
 
+def certificates() -> str:
+    """A row per number, a column per base model: three losses, then the worst of what its certificate says."""
+    models = load_all_frozen(next(iter(default_registry().of_family("neurons"))))
+    values = [{check.name: check.value for check in model.record.certificate.checks} for model in models]
+    losses = {
+        "loss of the model, nats": [value["loss/model"] for value in values],
+        "loss of word pairs": [value["loss/model"] - value["loss/minus_bigram"] for value in values],
+        "loss of single words": [value["loss/model"] - value["loss/minus_unigram"] for value in values],
+    }
+    stated = ("rve/", "near_misses/", "information/", "ablation/", "reference/")
+    checks = {f"`{name}`": [value[name] for value in values] for name in values[0] if name.startswith(stated)}
+    titles = " | ".join(model.name.rpartition("/")[2] for model in models)
+    rows = [f"| certificate | {titles} |", "|---|" + "--:|" * len(models)]
+    return "\n".join([*rows, *(_row(name, found) for name, found in (losses | checks).items())])
+
+
 def _one_thread() -> None:
     torch.set_num_threads(1)
 
@@ -262,7 +279,7 @@ def main() -> None:
     tasks = options.tasks or [task.id for task in default_registry().of_family("neurons")]
     table = measure(tasks, options.instances, with_reference=options.reference, jobs=options.jobs)
     head = f"Means over {options.instances} fresh instances per task (seeds from {FIRST_SEED})."
-    text = f"{head}\n\n{table}"
+    text = f"{head}\n\n{table}\n\nWhat the base models' certificates say:\n\n{certificates()}"
     print(text)
     if options.write:
         write(text, suite_root() / DOCUMENT)

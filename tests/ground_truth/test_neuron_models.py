@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from ground_truth.neurons._planted import CONFIG
 from ground_truth.neurons._truth import key_of
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_all_frozen
+from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_all_frozen, load_frozen
 from scribe_suite.planting.hooked import untrained_twin, weights_of
 from scribe_suite.planting.neurons.certificate import FEWEST_NEAR_MISSES, Evidence, neuron_checks
 from scribe_suite.planting.neurons.draw import draw_plan
@@ -96,9 +97,11 @@ def test_the_stored_key_is_the_plan_of_its_seed(frozen: list[FrozenModel]) -> No
 
 
 @pytest.mark.slow
-def test_the_certificate_of_a_base_model_is_what_its_weights_say(frozen: list[FrozenModel]) -> None:
-    record = frozen[0].record
-    evidence = Evidence(frozen[0].weights, plan_of(record.seed))
+@pytest.mark.parametrize("path", list_frozen(frozen_folder(TASKS["unigram"])), ids=lambda path: path.stem)
+def test_the_certificate_of_a_base_model_is_what_its_weights_say(path: Path) -> None:
+    model = load_frozen(path, TASKS["unigram"])
+    record = model.record
+    evidence = Evidence(model.weights, plan_of(record.seed))
     assert record.key == {"questions": key_of(plan_of(record.seed), evidence.near_misses)}
     checks = neuron_checks(evidence)
     assert [check.name for check in checks if not check.passed] == []
