@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
-BAR = 0.37
+BAR = question["bar"]
 letters = question["letters"]
 initials = [string.strip().lower()[:1] for string in vocabulary]  # marks such as "<doc>" start with no letter
 number_of = {letter: number for number, letter in enumerate(ascii_lowercase)}

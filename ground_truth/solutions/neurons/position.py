@@ -13,7 +13,7 @@
 # %%
 import matplotlib.pyplot as plt
 
-shape, BAR = question["shape"], 0.5
+shape, BAR = question["shape"], question["bar"]
 if shape == "band":
     feature = (position >= question["first"]) & (position <= question["last"])
     what, direction = f"positions {question['first']} to {question['last']}", 1

@@ -13,7 +13,7 @@
 
 # %%
 what = f"being {question['behaviour']} at position 1"
-direction, BAR = (1 if question["behaviour"] == "active" else -1), 0.5
+direction, BAR = (1 if question["behaviour"] == "active" else -1), question["bar"]
 feature = position == 1
 print(f"{feature.sum()} of {feature.numel()} tokens stand at position 1")
 

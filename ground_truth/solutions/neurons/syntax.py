@@ -17,7 +17,7 @@ from IPython.display import Markdown, display
 
 place, category = question["place"], question["category"]
 what = f"{place} token: {category}"
-direction, BAR = 0, 0.5
+direction, BAR = 0, question["bar"]
 
 
 def tagged(where, name):

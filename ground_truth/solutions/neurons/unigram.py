@@ -13,7 +13,7 @@
 
 # %%
 word, what = question["word"], f'the word "{question["word"]}"'
-direction, BAR = 1, 0.5
+direction, BAR = 1, question["bar"]
 variants = [i for i, string in enumerate(vocabulary) if string.strip().lower() == word]
 feature = torch.isin(tokens, torch.tensor(variants))
 print("variants:", [vocabulary[i] for i in variants])
