@@ -213,5 +213,5 @@ def _ablation_checks(evidence: Evidence) -> Iterator[Check]:
             elsewhere.append(abs(float(rise[~here].mean())) / joint[-1])
             single += [float(evidence.rise([neuron])[here].mean()) for neuron in neurons]
         yield Check(name=f"ablation/{task}/question_min", value=min(joint), bar=0.1, direction=">=")
-        yield Check(name=f"ablation/{task}/neuron_min", value=min(single), bar=0.01, direction=">=")
-        yield Check(name=f"ablation/{task}/elsewhere_max", value=max(elsewhere), bar=0.5, direction="<=")
+        yield Check(name=f"ablation/{task}/neuron_min", value=min(single), bar=0.02, direction=">=")
+        yield Check(name=f"ablation/{task}/elsewhere_max", value=max(elsewhere), bar=0.1, direction="<=")
