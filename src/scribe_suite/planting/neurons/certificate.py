@@ -212,6 +212,6 @@ def _ablation_checks(evidence: Evidence) -> Iterator[Check]:
             joint.append(float(rise[here].mean()))
             elsewhere.append(abs(float(rise[~here].mean())) / joint[-1])
             single += [float(evidence.rise([neuron])[here].mean()) for neuron in neurons]
-        yield Check(name=f"ablation/{task}/question_min", value=min(joint), bar=0.1, direction=">=")
-        yield Check(name=f"ablation/{task}/neuron_min", value=min(single), bar=0.02, direction=">=")
+        yield Check(name=f"ablation/{task}/question_min", value=min(joint), bar=0.05, direction=">=")
+        yield Check(name=f"ablation/{task}/neuron_min", value=min(single), bar=0.005, direction=">=")
         yield Check(name=f"ablation/{task}/elsewhere_max", value=max(elsewhere), bar=0.1, direction="<=")
