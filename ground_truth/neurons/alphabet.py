@@ -73,6 +73,10 @@ class AlphabetNeurons(NeuronTask):
             notes=measured_note((f"{letter}: {given[letter]}", value) for letter, value in found.items()),
         )
 
+    def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
+        """See `NeuronTask.primary_score`: accuracy over the letters."""
+        return self.score(instance, answer).metrics["accuracy"]
+
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """See `Task.oracle_answer`."""
         neurons = {one.question.name: min(one.neurons, default=None) for one in instance.hidden.asked}
