@@ -55,5 +55,4 @@ def score_letters(
         skill=skill,
         chance=chance,
         reference=reference_accuracy,
-        flags=("below_chance",) if accuracy < chance else (),
     )
