@@ -213,7 +213,7 @@ def test_neurons_that_the_model_does_not_read_are_noticed(
     small_measurement, plan: NeuronPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Pretended(plan)
-    model.rise, model.rise_elsewhere = 0.01, 0.001
+    model.rise, model.rise_elsewhere = 0.004, 0.0002
     failed = model.failed(monkeypatch)
     assert failed == {f"ablation/{task}/{what}" for task in BARS for what in ("question_min", "neuron_min")}
 
