@@ -19,13 +19,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import mean
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from rich.progress import track
 from torch import Tensor
 
-from ground_truth.neurons._truth import Asked, HiddenTruth
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import load_all_frozen
 from scribe_suite.planting.hooked import untrained_twin
@@ -35,6 +35,9 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
+
+if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
+    from ground_truth.neurons._truth import Asked, HiddenTruth
 
 FIRST_SEED = 7000
 DOCUMENT = "docs/neurons.md"

@@ -1,8 +1,13 @@
-"""The methods that the reference solutions of the neuron tasks share do what they say, on activations made by hand."""
+"""The methods that the reference solutions of the neuron tasks share do what they say, on activations made by hand.
+
+So does the script that compares them.
+"""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +16,10 @@ import torch
 from matplotlib import pyplot as plt
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
+from perf.neuron_methods import BEGIN, END, certificates, write
 from scribe_suite.paths import suite_root
+from scribe_suite.planting.frozen import load_all_frozen
+from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent
 
 STRINGS = ["<doc>", "\n", " cat", "Cat", "<b>", "."]
@@ -197,3 +205,38 @@ def test_a_table_escapes_text_and_shades_numbers(names, shown):
     assert "&lt;a&gt;" in page
     assert "<td>&lt;c&gt;</td>" in page
     assert re.search(r'<td style="background:rgba[^"]*">2.00</td>', page)
+
+
+# --- the table of what is found by what ----------------------------------------------------------------------------
+
+
+def test_the_script_that_measures_methods_runs_by_itself_from_anywhere(tmp_path):
+    script = suite_root() / "perf" / "neuron_methods.py"
+    told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "--reference" in told.stdout
+
+
+def test_the_table_of_certificates_states_the_three_losses_of_every_base_model():
+    models = load_all_frozen(default_registry()["neurons/position"])
+    rows = {row.split(" | ")[0].strip("| "): row.strip("| ").split(" | ")[1:] for row in certificates().splitlines()}
+    loss, pairs, words = (
+        [float(cell) for cell in rows[name]]
+        for name in ("loss of the model, nats", "loss of word pairs", "loss of single words")
+    )
+    assert len(loss) == len(models)
+    for number, model in enumerate(models):
+        stated = model.record.certificate
+        assert loss[number] == pytest.approx(stated.value("loss/model"), abs=0.006)
+        assert pairs[number] - loss[number] == pytest.approx(-stated.value("loss/minus_bigram"), abs=0.011)
+        assert words[number] - loss[number] == pytest.approx(-stated.value("loss/minus_unigram"), abs=0.011)
+
+
+def test_the_tables_replace_only_what_stands_between_the_markers(tmp_path):
+    document = tmp_path / "neurons.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write("| new |", document)
+    assert document.read_text() == f"before\n{BEGIN}\n\n| new |\n\n{END}\nafter\n"
+    document.write_text(f"{BEGIN}\n{BEGIN}\n{END}\n")
+    with pytest.raises(ValueError, match="once"):
+        write("| new |", document)
