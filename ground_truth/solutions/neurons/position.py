@@ -1,10 +1,11 @@
-"""Reference solution of neurons/position: mutual information with the position, then the shape that is asked for."""
+"""Reference solution of neurons/position: the shape that is asked for, then mutual information with the position."""
 
 # %% [markdown]
 # # Which neurons follow the position in this shape?
 #
-# First I look for neurons that know the position at all, in any shape, by mutual information. Among them the squared
-# correlation with the shape that is asked for decides.
+# The squared correlation with the shape that is asked for decides, since the question defines the neurons by it. Mutual
+# information finds all neurons that know the position, in whatever shape: it shows whether the submitted ones are among
+# them, and what the others do instead.
 
 # %% [cells of] _scan.py
 
@@ -55,7 +56,10 @@ by_position = activations.view(n_texts, length, -1)
 profile, spread = by_position.mean(0), by_position.std(0)
 any_shape = profile.var(0, correction=0) / activations.var(0, correction=0).clamp_min(1e-12)
 informed = information.argsort(descending=True).tolist()
-print(f"untrained models: at most {untrained_information:.2f} nats")
+knowing = [i for i in informed if information[i] > untrained_information]
+print(f"untrained models: at most {untrained_information:.2f} nats; {len(knowing)} neurons have more, and of these")
+print(f"{len(set(knowing) & set(found))} of the {len(found)} submitted; those have", end=" ")
+print(", ".join(f"{information[i]:.2f}" for i in found) or "none", "nats")
 
 figure, axes = plt.subplots(figsize=(5, 3.2))
 axes.scatter(information, statistic, s=5, color="grey")
