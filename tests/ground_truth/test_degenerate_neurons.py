@@ -14,9 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ground_truth.neurons import _truth, position
+from ground_truth.neurons._planted import base_models
 from ground_truth.neurons._truth import Asked
-from scribe_suite.planting.hooked import untrained_twin
-from scribe_suite.planting.neurons.measure import neuron_activations, variance_explained
+from scribe_suite.planting.english import sample_text
+from scribe_suite.planting.hooked import build_model, untrained_twin
+from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations, variance_explained
+from scribe_suite.planting.neurons.survey import CONTEXT
 from tests.ground_truth.neuron_models import SEEDS, TASKS, Chosen, View, submit
 
 _ROWS = 150
@@ -147,6 +150,37 @@ def test_an_answer_without_insight_has_no_skill(task_name: str, rule: str) -> No
     found = skills(task_name)[rule]
     assert len(found) == len(SEEDS)
     assert statistics.mean(found) <= _HIGHEST_SKILL
+
+
+@cache
+def overlaps(rule: str) -> dict[str, list[float]]:
+    """Task -> F1 of as many neurons as the key has, the largest by a rule that knows no question.
+
+    Over every question of every base model, which no draw of instances covers; symmetries change neither side.
+    """
+    found: dict[str, list[float]] = {task: [] for task in TASKS}
+    text = sample_text(77, _ROWS, CONTEXT)
+    for base in base_models():
+        state, layers = base.weights.state, range(int(base.weights.config["n_layers"]))
+        if rule.endswith("norm"):
+            weight, dim = ("W_in", 0) if rule == "input norm" else ("W_out", 1)
+            values = torch.cat([state[f"blocks.{layer}.mlp.{weight}"].norm(dim=dim) for layer in layers])
+        else:
+            activations = neuron_activations(build_model(base.weights), text.tokens)
+            values = activations.mean(0) if rule == "activity" else activations.amax(0)
+        neurons = all_neurons(len(layers), int(base.weights.config["d_mlp"]))
+        ranked = [str(neurons[i]) for i in values.argsort(descending=True).tolist()]
+        for question, named in base.key.items():
+            if key := frozenset(named["key"]):
+                found[question.partition("/")[0]].append(len(key & set(ranked[: len(key)])) / len(key))
+    return found
+
+
+@pytest.mark.parametrize("rule", ["activity", "peak", "input norm", "output norm"])
+def test_no_look_at_size_or_activity_finds_the_keys_of_all_questions(rule: str) -> None:
+    for task, found in overlaps(rule).items():
+        assert len(found) >= 2 * len(base_models())
+        assert statistics.mean(found) <= _HIGHEST_SKILL, task
 
 
 @every_task
