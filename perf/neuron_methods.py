@@ -173,8 +173,8 @@ def drawn(seen: Seen) -> Chosen:
 
 
 def key_and_near_misses(seen: Seen) -> Chosen:
-    """The near misses, then the key."""
-    return {asked.question.name: sorted(asked.near_misses) + sorted(asked.neurons) for asked in seen.hidden.asked}
+    """The key, then the near misses: of a letter, which has room for one neuron, a near miss where there is no key."""
+    return {asked.question.name: sorted(asked.neurons) + sorted(asked.near_misses) for asked in seen.hidden.asked}
 
 
 ANSWERS: Mapping[str, Callable[[Seen], Chosen]] = {

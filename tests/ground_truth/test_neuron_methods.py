@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib as mpl
@@ -16,7 +17,7 @@ import torch
 from matplotlib import pyplot as plt
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
-from perf.neuron_methods import BEGIN, END, certificates, write
+from perf.neuron_methods import BEGIN, END, certificates, key_and_near_misses, write
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import load_all_frozen
 from scribe_suite.tasks.registry import default_registry
@@ -215,6 +216,14 @@ def test_the_script_that_measures_methods_runs_by_itself_from_anywhere(tmp_path)
     told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert "--reference" in told.stdout
+
+
+def test_beside_the_key_a_letter_gets_a_near_miss_only_where_it_has_no_neuron():
+    instance = default_registry()["neurons/alphabet"].instance(0)
+    truth = {one.question.name: one for one in instance.hidden.asked}
+    for letter, chosen in key_and_near_misses(SimpleNamespace(hidden=instance.hidden)).items():
+        assert chosen[0] in (truth[letter].neurons or truth[letter].near_misses)
+        assert set(chosen) == truth[letter].neurons | truth[letter].near_misses
 
 
 def test_the_table_of_certificates_states_the_three_losses_of_every_base_model():
