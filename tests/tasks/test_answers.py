@@ -12,6 +12,7 @@ from scribe_suite.tasks.answers import (
     AnswerSchema,
     BehaviourAnswer,
     ComponentAnswer,
+    DirectionAnswer,
     LetterAnswer,
     NeuronAnswer,
     ProbeAnswer,
@@ -36,6 +37,7 @@ LETTERS = AnswerSchema(
     {"neurons": {"k": "L0.N3", "s": None, "t": None}, **COMMON},
 )
 PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
+DIRECTION = AnswerSchema(DirectionAnswer, PROBE.facts, {"direction": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
 
 def parse(schema, **fields):
@@ -311,6 +313,67 @@ class TestProbes:
     @pytest.mark.parametrize("weight", [[[1.0] * 4], "1,2,3,4", {"0": 1.0}, [None] * 4, 1.0])
     def test_weight_is_a_flat_list_of_numbers(self, weight):
         assert "weight" in refused(PROBE, weight=weight)
+
+
+class TestDirections:
+    def test_defaults_are_the_first_layer_and_the_last_token(self):
+        answer = parse(DIRECTION, direction=[1, 2, 3, 4])
+        assert (answer.layer, answer.position, answer.direction) == (0, "last", [1.0, 2.0, 3.0, 4.0])
+
+    @pytest.mark.parametrize("length", [1, 3, 5, 4000])
+    def test_a_direction_of_another_width_is_refused_with_both_widths(self, length):
+        message = refused(DIRECTION, direction=[1.0] * length)
+        assert f"direction: must have d_model = 4 numbers, got {length}" in message
+
+    @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+    def test_numbers_are_finite(self, number):
+        message = refused(DIRECTION, direction=[number, 0.0, 0.0, 0.0])
+        assert "direction.0: " in message
+        assert "finite" in message
+
+    @pytest.mark.parametrize("layer", [-1, 3, 10**30])
+    def test_a_layer_that_does_not_exist_is_refused_with_the_range(self, layer):
+        message = refused(DIRECTION, direction=[1.0] * 4, layer=layer)
+        assert f"layer: must be between 0 and 2, got {layer}" in message
+
+    @pytest.mark.parametrize("layer", [1.5, "one", None, [1], True])
+    def test_a_layer_is_an_integer(self, layer):
+        assert "layer: " in refused(DIRECTION, direction=[1.0] * 4, layer=layer)
+
+    @pytest.mark.parametrize("position", ["last", 0, 8, -1, -9])
+    def test_positions_inside_the_statement_pass(self, position):
+        assert parse(DIRECTION, direction=[1.0] * 4, position=position).position == position
+
+    @pytest.mark.parametrize("position", [9, -10, 10**30, "first", "", "x" * 5_000, 1.5, None])
+    def test_other_positions_are_refused(self, position):
+        assert "position" in refused(DIRECTION, direction=[1.0] * 4, position=position)
+
+    def test_an_empty_direction_is_an_answer_only_with_nothing_found(self):
+        message = refused(DIRECTION, direction=[])
+        assert "'direction' is empty; if that is your finding, set 'nothing_found' to true" in message
+        assert parse(DIRECTION, direction=[], nothing_found=True).is_empty()
+
+    def test_nothing_found_and_a_direction_contradict_each_other(self):
+        message = refused(DIRECTION, direction=[1.0] * 4, nothing_found=True)
+        assert "'nothing_found' is true, so 'direction' must be empty" in message
+
+    def test_zeros_are_a_direction_that_was_submitted(self):
+        assert not parse(DIRECTION, direction=[0.0] * 4).is_empty()
+
+    @pytest.mark.parametrize("direction", [[[1.0] * 4], "1,2,3,4", {"0": 1.0}, [None] * 4, 1.0])
+    def test_a_direction_is_a_flat_list_of_numbers(self, direction):
+        assert "direction" in refused(DIRECTION, direction=direction)
+
+    @pytest.mark.parametrize("name", ["weight", "bias", "center"])
+    def test_what_belongs_to_a_probe_is_refused(self, name):
+        message = refused(DIRECTION, direction=[1.0] * 4, **{name: 0.0})
+        assert f"{name}: Extra inputs are not permitted" in message
+
+    def test_the_direction_must_be_given(self):
+        assert "direction: Field required" in refused(DIRECTION)
+
+    def test_the_example_is_an_answer(self):
+        assert DIRECTION.parse(json.dumps(dict(DIRECTION.example))).direction == [0.0, 1.0, 0.0, 0.0]
 
 
 class TestBehaviours:

@@ -158,26 +158,16 @@ def _known_neurons(value: list[str], info: ValidationInfo) -> list[str]:
     return _known(value, [name for name in value if exists(name)], "neuron")
 
 
-class ProbeAnswer(Answer):
-    """A linear probe on the residual stream after one block, at one position.
-
-    The evaluator predicts "true" where ``(resid_post[layer][position] - center) @ weight + bias > 0``.
-    Facts used: ``n_layers``, ``n_ctx``, ``d_model``.
+class ReadingAnswer(Answer):
+    """Something read from the residual stream after one block, at one position. Facts: ``n_layers``, ``n_ctx``.
 
     Attributes:
         layer: Block after which the residual stream is read (``blocks.{layer}.hook_resid_post``).
         position: ``"last"`` or a token index, negative ones from the end.
-        weight: d_model numbers.
-        bias: Added after the projection.
-        center: d_model numbers subtracted before it; empty means zeros.
     """
 
-    content_field = "weight"
     layer: int = 0
     position: int | str = "last"
-    weight: list[float]
-    bias: float = 0.0
-    center: list[float] = []
 
     @field_validator("layer")
     @classmethod
@@ -198,13 +188,54 @@ class ProbeAnswer(Answer):
             raise ValueError(f"must be between {-length} and {length - 1}, got {value}")
         return value
 
+
+def _of_width(value: list[float], info: ValidationInfo) -> list[float]:
+    width = int((info.context or {})["d_model"])
+    if value and len(value) != width:
+        raise ValueError(f"must have d_model = {width} numbers, got {len(value)}")
+    return value
+
+
+class ProbeAnswer(ReadingAnswer):
+    """A linear probe on the residual stream after one block, at one position.
+
+    The evaluator predicts "true" where ``(resid_post[layer][position] - center) @ weight + bias > 0``.
+    Facts used: ``n_layers``, ``n_ctx``, ``d_model``.
+
+    Attributes:
+        weight: d_model numbers.
+        bias: Added after the projection.
+        center: d_model numbers subtracted before it; empty means zeros.
+    """
+
+    content_field = "weight"
+    weight: list[float]
+    bias: float = 0.0
+    center: list[float] = []
+
     @field_validator("weight", "center")
     @classmethod
     def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
-        width = int((info.context or {})["d_model"])
-        if value and len(value) != width:
-            raise ValueError(f"must have d_model = {width} numbers, got {len(value)}")
-        return value
+        return _of_width(value, info)
+
+
+class DirectionAnswer(ReadingAnswer):
+    """A direction of the residual stream after one block, at one position, that separates two kinds of texts.
+
+    It has no sign and no threshold: the evaluator centres what it projects. Facts used: ``n_layers``, ``n_ctx``,
+    ``d_model``.
+
+    Attributes:
+        direction: d_model numbers.
+    """
+
+    content_field = "direction"
+    direction: list[float]
+
+    @field_validator("direction")
+    @classmethod
+    def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
+        return _of_width(value, info)
 
 
 class BehaviourAnswer(Answer):

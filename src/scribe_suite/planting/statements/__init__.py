@@ -1,0 +1,1 @@
+"""Small worlds of statements that are true or false, and models that know which."""

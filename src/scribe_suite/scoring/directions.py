@@ -1,0 +1,103 @@
+"""Scores for directions found without labels, recomputed by the evaluator from the model and hidden statements.
+
+A direction that nobody labelled has no sign: an accuracy of 0.0 is a perfect separation. It is therefore judged by
+max(a, 1 - a), which is above one half for every direction there is; what a random one reaches on the same statements is
+part of the floor of the skill.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float
+from sklearn.metrics import roc_auc_score
+from transformer_lens import HookedTransformer
+
+from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, cluster_interval, project, residual_at
+from scribe_suite.tasks.answers import DirectionAnswer
+from scribe_suite.tasks.task import Score
+
+_CHANCE = 0.5
+_RANDOM_DIRECTIONS = 200
+
+
+def separated(
+    direction: Float[np.ndarray, " d_model"],
+    hidden: Float[np.ndarray, "statement d_model"],
+    labels: Bool[np.ndarray, " statement"],
+) -> tuple[Bool[np.ndarray, " statement"], Float[np.ndarray, " statement"]]:
+    """Which statements a direction puts on the side where most of their label are, and its projections.
+
+    Args:
+        direction: Any length; zeros put all statements on one side.
+        hidden: Activations; their mean is the threshold.
+        labels: The truth of the statements.
+
+    Returns:
+        Whether each is right, with the better of the two signs, and projections with that sign.
+    """
+    projections, threshold = project(LinearProbe(direction, 0.0, hidden.mean(0)), hidden)
+    right: Bool[np.ndarray, " statement"] = (projections > threshold) == labels
+    share = float(right.mean())
+    # where neither sign is right more often, the one that orders the statements better is taken
+    flipped = share < _CHANCE or (share == _CHANCE and roc_auc_score(labels, projections) < _CHANCE)
+    return (~right, -projections) if flipped else (right, projections)
+
+
+def direction_accuracy(
+    direction: Float[np.ndarray, " d_model"],
+    hidden: Float[np.ndarray, "statement d_model"],
+    labels: Bool[np.ndarray, " statement"],
+) -> float:
+    """max(a, 1 - a), a being the share of statements on the side of their label."""
+    return float(separated(direction, hidden, labels)[0].mean())
+
+
+def random_direction_accuracy(
+    hidden: Float[np.ndarray, "statement d_model"], labels: Bool[np.ndarray, " statement"]
+) -> float:
+    """The mean accuracy of directions drawn at random (uniform, 200 of them, always the same)."""
+    drawn = np.random.default_rng(0).normal(size=(_RANDOM_DIRECTIONS, hidden.shape[1]))
+    return float(np.mean([direction_accuracy(one, hidden, labels) for one in drawn]))
+
+
+def score_direction(
+    answer: DirectionAnswer,
+    model: HookedTransformer,
+    statements: LabelledStatements,
+    control_accuracy: float,
+    reference_accuracy: float,
+    random_accuracy: float,
+) -> Score:
+    """Score a submitted direction on hidden statements.
+
+    Args:
+        answer: The validated answer; an empty direction separates nothing.
+        model: The model of the instance.
+        statements: Balanced hidden statements about entities that stand in no public file.
+        control_accuracy: Accuracy of the reference recipe on an untrained twin, on the same split.
+        reference_accuracy: Accuracy of the reference recipe on the model, on the same split.
+        random_accuracy: Mean accuracy of random directions on the same statements.
+
+    Returns:
+        Accuracy is primary, AUROC has the sign that accuracy has; chance is the best of a coin, the control and a
+        random direction.
+    """
+    hidden = residual_at(model, statements.tokens, answer.layer, answer.position)
+    direction = np.asarray(answer.direction, dtype=np.float64) if answer.direction else np.zeros(hidden.shape[1])
+    right, projections = separated(direction, hidden, statements.labels)
+    accuracy = float(right.mean())
+    chance = max(_CHANCE, control_accuracy, random_accuracy)
+    return Score(
+        metrics={
+            "accuracy": accuracy,
+            "auroc": float(roc_auc_score(statements.labels, projections)),
+            "control_accuracy": control_accuracy,
+            "selectivity": accuracy - control_accuracy,
+        },
+        primary="accuracy",
+        skill=normalised_skill(accuracy, chance, reference_accuracy),
+        chance=chance,
+        reference=reference_accuracy,
+        interval=cluster_interval(right, statements.groups),
+    )
