@@ -48,7 +48,7 @@ def principal_directions(
 def cross_validated_sparse(
     hidden: Float[np.ndarray, "statement d_model"],
     labels: Bool[np.ndarray, " statement"],
-    components: Sequence[int] = (4, 8, 16, 32),
+    components: Sequence[int] = (4, 6, 8, 12, 16),
     inverse_penalties: Sequence[float] = (0.03, 0.1, 0.3, 1.0, 3.0),
 ) -> LinearProbe:
     """L1-regularised logistic regression on the first principal components, each scaled to unit variance.

@@ -1,0 +1,65 @@
+"""probes/cities: a linear probe for the truth of "the city of X is in Y", judged on cities it was not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from ground_truth.probes._places import PUBLIC_PER_COUNTRY, balanced_countries, draw_cities
+from ground_truth.probes._planted import ProbeTask
+from ground_truth.probes._split import Split, labelled, shuffled
+from scribe_suite.planting.statements.language import Statements, draw_manner
+from scribe_suite.planting.statements.places import N_CITIES, N_COUNTRIES, PlacesWorld
+from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe
+
+
+class Cities(ProbeTask):
+    """Read from the residual stream whether "the city of X is in Y" is true."""
+
+    name: ClassVar[str] = "cities"
+    models: ClassVar[str] = "places"
+    summary: ClassVar[str] = "linear probe for the truth of statements on real cities, judged on unseen cities"
+
+    def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all
+        """See `ProbeTask.world`."""
+        return PlacesWorld()
+
+    def draw_split(self, seed: int) -> Split:
+        """See `ProbeTask.draw_split`: every city with its country and a wrong one, with both endings."""
+        generator = torch.Generator().manual_seed(seed)
+        public, held_out = draw_cities(generator)
+        statements, groups = every_city(public, generator)
+        statements, groups, _ = shuffled(statements, groups, generator)
+        return Split(labelled(statements, groups), labelled(*every_city(held_out, generator)))
+
+    def further_facts(self, split: Split, vocabulary: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
+        """See `ProbeTask.further_facts`."""
+        return {"n_cities": N_CITIES, "n_countries": N_COUNTRIES, "n_public_cities": N_COUNTRIES * PUBLIC_PER_COUNTRY}
+
+    def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
+        """See `ProbeTask.recipe`: regularised logistic regression."""
+        return fit_probe(hidden, public.labels, 0.1)
+
+
+def every_city(cities: torch.Tensor, generator: torch.Generator) -> tuple[Statements, torch.Tensor]:
+    """Four statements per city, two of them true; the true and the false one of an ending have the same address.
+
+    Args:
+        cities: Int[country city].
+        generator: Draws wrong countries and addresses.
+
+    Returns:
+        The statements and the city of each.
+    """
+    city, right, wrong = balanced_countries(cities, generator)
+    both = city.repeat(2)
+    contrary = torch.tensor([False, True]).repeat_interleave(len(city))
+    _, address = draw_manner(len(both), generator)
+    world = PlacesWorld()
+    true = world.statements(both, right.repeat(2), contrary, address)
+    false = world.statements(both, wrong.repeat(2), contrary, address)
+    return Statements.joined([true, false]), both.repeat(2)
