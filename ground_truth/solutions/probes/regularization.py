@@ -66,6 +66,18 @@ def log_losses(values, target=truth):
     )
 
 
+def choice(table):
+    """The number of components and the penalty with the lowest loss."""
+    row, entry = np.unravel_index(table.argmin(), table.shape)
+    return COMPONENTS[row], PENALTIES[entry]
+
+
+def left_out_accuracy(values, table):
+    """Accuracy on left-out rows, wrong labels included, with the best choice."""
+    k, c = choice(table)
+    return cross_val_score(sparse(c), scaled_components(values)[0][:, :k], truth, cv=folds).mean()
+
+
 # %% [markdown]
 # ## Where to read
 # The truth needs both the city and the country, so I look from the country on. For every block and position there, the
@@ -80,12 +92,21 @@ tables = [[log_losses(layer[:, p]) for p in positions] for layer in hidden]
 grid = np.array([[table.min() for table in row] for row in tables])
 print(grid.round(3))
 
-figure, axes = plt.subplots(figsize=(6, 4))
+shares = np.array(
+    [
+        [left_out_accuracy(layer[:, p], table) for p, table in zip(positions, row, strict=True)]
+        for layer, row in zip(hidden, tables, strict=True)
+    ]
+)
+figure, axes = plt.subplots(1, 2, figsize=(12, 4))
 for column, position in enumerate(positions):
-    axes.plot(grid[:, column], marker="o", label=f"{position}: {vocabulary[int(statements[0, position])]}")
-axes.axhline(np.log(2), color="grey", linestyle=":")
-axes.set(xlabel="block", ylabel="cross-validated log loss", xticks=range(len(hidden)), title="a line per position")
-axes.legend(fontsize=7)
+    label = f"{position}: {vocabulary[int(statements[0, position])]}"
+    axes[0].plot(grid[:, column], marker="o", label=label)
+    axes[1].plot(shares[:, column], marker="o", label=label)
+axes[0].axhline(np.log(2), color="grey", linestyle=":")
+axes[0].set(xlabel="block", ylabel="cross-validated log loss", xticks=range(len(hidden)), title="a line per position")
+axes[1].set(xlabel="block", ylabel="accuracy on left-out rows", xticks=range(len(hidden)), title="the same, accuracy")
+axes[0].legend(fontsize=7)
 plt.show()
 
 # %% [markdown]
@@ -96,12 +117,6 @@ plt.show()
 
 
 # %%
-def choice(table):
-    """The number of components and the penalty with the lowest loss."""
-    row, entry = np.unravel_index(table.argmin(), table.shape)
-    return COMPONENTS[row], PENALTIES[entry]
-
-
 def probe_at(layer, column):
     """Weight, bias and center in raw coordinates, with the best number of components and penalty of a place."""
     values, (k, c) = hidden[layer][:, positions[column]], choice(tables[layer][column])
@@ -154,7 +169,7 @@ plt.show()
 
 weight, bias, center = probe_at(layer, column)
 scores = scaled_components(chosen)[0]
-held_out = cross_val_score(sparse(c), scores[:, :k], truth, cv=folds).mean()
+held_out = left_out_accuracy(chosen, losses)
 print(f"accuracy on left-out rows, wrong labels included: {held_out:.3f}")
 
 # %% [markdown]
