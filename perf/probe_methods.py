@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, cast
@@ -36,7 +36,7 @@ from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.statements.language import FRAME
 from scribe_suite.planting.statements.training import TRUTH_LAYER
 from scribe_suite.scoring.directions import random_direction_accuracy
-from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe, probe_accuracy, residual_at
 from scribe_suite.scoring.recipes import mean_difference, one_hot, principal_directions, without
 from scribe_suite.tasks.registry import default_registry
@@ -113,13 +113,17 @@ class Seen:
         )
         self.rng = np.random.default_rng(instance.seed)
 
-    @cached_property
-    def chance(self) -> float:
-        """The floor of the skill, as the task's scorer has it."""
+    def chance(self, place: Place) -> float:
+        """The floor of the skill of what reads at `place`, as the task's scorer has it."""
         floors = [0.5, self.hidden.control_accuracy]
         if not self.task.labelled:
-            floors.append(random_direction_accuracy(self.held_out.at(CERTIFIED), self.held_out.labels))
+            lucky = max(self._random_accuracy(CERTIFIED), self._random_accuracy(place))
+            floors.append(min(lucky, self.hidden.reference_accuracy - SMALLEST_RANGE))
         return max(floors)
+
+    @cache  # noqa: B019 - one object per instance, which the process forgets with it
+    def _random_accuracy(self, place: Place) -> float:
+        return random_direction_accuracy(self.held_out.at(place), self.held_out.labels)
 
     def accuracy(self, probe: LinearProbe, place: Place) -> float:
         """The primary metric of a probe that reads at `place`."""
@@ -127,7 +131,7 @@ class Seen:
 
     def skill(self, probe: LinearProbe, place: Place) -> float:
         """The skill of a probe that reads at `place`."""
-        return normalised_skill(self.accuracy(probe, place), self.chance, self.hidden.reference_accuracy)
+        return normalised_skill(self.accuracy(probe, place), self.chance(place), self.hidden.reference_accuracy)
 
     def id_of(self, word: str) -> int:
         """The instance's token id of a word."""

@@ -19,6 +19,7 @@ from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights, build_model
 from scribe_suite.planting.statements.training import TRUTH_LAYER
 from scribe_suite.scoring.directions import direction_accuracy, random_direction_accuracy, score_direction
+from scribe_suite.scoring.normalise import SMALLEST_RANGE
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, residual_at
 from scribe_suite.scoring.recipes import mean_difference, one_hot, principal_directions, without
 from scribe_suite.tasks import Answer, AnswerSchema, DirectionAnswer, PublicMaterial, Score, TaskInstance
@@ -103,15 +104,19 @@ class DirectionTask(ProbeTask):
         if not isinstance(answer, DirectionAnswer):
             raise TypeError(f"{self.id} scores a DirectionAnswer, not a {type(answer).__name__}")
         hidden: Hidden = instance.hidden
-        model = build_model(hidden.weights)
-        residual = residual_at(model, hidden.held_out.tokens, TRUTH_LAYER, "last")
+        model, held_out = build_model(hidden.weights), hidden.held_out
+        # a random direction may be luckier where the answer reads than where the truth is certified to be
+        luck = max(
+            random_direction_accuracy(residual_at(model, held_out.tokens, layer, position), held_out.labels)
+            for layer, position in ((TRUTH_LAYER, "last"), (answer.layer, answer.position))
+        )
         return score_direction(
             answer,
             model,
-            hidden.held_out,
+            held_out,
             control_accuracy=hidden.control_accuracy,
             reference_accuracy=hidden.reference_accuracy,
-            random_accuracy=random_direction_accuracy(residual, hidden.held_out.labels),
+            random_accuracy=min(luck, hidden.reference_accuracy - SMALLEST_RANGE),
         )
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:

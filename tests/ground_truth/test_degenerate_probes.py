@@ -116,6 +116,16 @@ def test_random_answers_have_no_skill_on_average(name):
     assert np.mean(skills) <= 0.1
 
 
+@pytest.mark.parametrize("name", LABEL_FREE)
+@pytest.mark.parametrize(("layer", "position"), [(1, -4), (2, -3)])
+def test_without_labels_a_random_direction_is_worth_nothing_elsewhere_either(name, layer, position):
+    """Off the last token the truth may be louder, so that luck is: chance is that of the place where an answer reads."""
+    rng = np.random.default_rng(5)
+    drawn = [submission(name, rng.normal(size=width(name)), layer, position) for _ in range(10)]
+    skills = [scored(instance, one).skill for instance in instances(name) for one in drawn]
+    assert np.mean(skills) <= 0.2  # thirty draws; their mean is 0 up to luck
+
+
 @pytest.mark.parametrize("name", LABELLED)
 def test_mean_difference_on_shuffled_labels_has_no_skill(name):
     rng = np.random.default_rng(2)
