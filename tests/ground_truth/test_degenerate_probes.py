@@ -119,7 +119,7 @@ def test_random_answers_have_no_skill_on_average(name):
 @pytest.mark.parametrize("name", LABEL_FREE)
 @pytest.mark.parametrize(("layer", "position"), [(1, -4), (2, -3)])
 def test_without_labels_a_random_direction_is_worth_nothing_elsewhere_either(name, layer, position):
-    """Off the last token the truth may be louder, so that luck is: chance is that of the place where an answer reads."""
+    """Off the last token the truth may be louder, and luck more likely: chance is that of the place that is read."""
     rng = np.random.default_rng(5)
     drawn = [submission(name, rng.normal(size=width(name)), layer, position) for _ in range(10)]
     skills = [scored(instance, one).skill for instance in instances(name) for one in drawn]
