@@ -112,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     plant.add_argument("--force", action="store_true", help="train again what is frozen already")
     plant.set_defaults(command=_plant)
 
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what works on this machine: how kernels are isolated, and how to get more",
+        description="Really try how well kernels can be isolated on this machine; say what is not prevented, why it is "
+        "not better, and what would help. Exit code 0 for the best tier, 1 for any other.",
+    )
+    doctor.set_defaults(command=_doctor)
+
     show = commands.add_parser(
         "show",
         help="print the table of a ledger, also of a run that was killed",
@@ -153,6 +161,12 @@ def _plant(options: argparse.Namespace) -> int:
     from scribe_suite.tasks.registry import default_registry
 
     return plant(default_registry()[options.task], options.seeds, keep_valid=not options.force)
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from scribe_suite.doctor import diagnose
+
+    return diagnose(Console() if sys.stdout.isatty() else Console(width=_LOG_WIDTH))
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -18,9 +17,8 @@ import psutil
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import sandbox
 from scribe_suite.notebook.config import NotebookConfig
-from scribe_suite.notebook.sandbox import probe_isolation, refusal
+from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.notebook.server import NotebookServer
 
 from .agent import Agent, Answer, play
@@ -73,7 +71,7 @@ def isolated(
         pytest.skip(f"namespaces do not work here: {'; '.join(NAMESPACES.reasons)}")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "user_namespace":
-            patch.setattr("scribe_suite.notebook.sessions.private_uid", lambda: None)
+            patch.setattr("scribe_suite.notebook.sandbox.private_uid", lambda: None)
         elif not NAMESPACES.own_uid:
             pytest.skip("only root has user ids to give away")
         patch.setenv("SCRIBE_CANARY", "canary-in-the-environment")
@@ -163,25 +161,12 @@ def test_an_attempt_folder_below_one_that_is_shown_is_hidden_without_being_named
     assert seen.output == "[]"
 
 
-def test_masks_are_laid_wherever_a_shown_folder_has_a_hidden_one_below_it(tmp_path, monkeypatch):
-    system, environment = tmp_path / "usr", tmp_path / "usr" / "src" / "suite" / ".venv"
-    environment.mkdir(parents=True)
-    (tmp_path / "link").symlink_to(environment.parent)
-    monkeypatch.setattr(sandbox, "_read_only_binds", lambda: [(str(system), "/usr"), (str(environment), "/env")])
-    assert sandbox.masks_over([tmp_path / "link"]) == ["/usr/src/suite"]
-    assert sandbox.masks_over([environment / "keys"]) == ["/usr/src/suite/.venv/keys", "/env/keys"]
-    assert sandbox.masks_over([tmp_path, tmp_path / "elsewhere"]) == []
-
-
 @needs_namespaces
-def test_hiding_what_a_kernel_needs_is_refused(tmp_path, monkeypatch):
+def test_hiding_what_a_kernel_needs_is_refused(tmp_path):
     for folder in (sys.prefix, "/usr"):
         with pytest.raises(InfrastructureError, match=f"{folder} must be hidden") as caught:
             NotebookServer(NotebookConfig(tmp_path, hidden=(Path(folder),))).start()
         assert caught.value.cause == "isolation_unavailable"
-    monkeypatch.setattr(sys, "base_prefix", "/usr/local/python")
-    with pytest.raises(InfrastructureError, match="must be hidden"):
-        sandbox.masks_over([Path("/usr/local")])
 
 
 def test_the_working_folder_and_tmp_can_be_written(isolated):
@@ -295,40 +280,6 @@ def test_the_tier_none_is_said_to_be_none_and_why(tmp_path):
         assert play(server, lambda agent: agent.run("import os; os.getcwd()")).payload["status"] == "ok"
 
 
-@pytest.fixture
-def broken_namespaces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A launcher that fails as on a machine that refuses namespaces."""
-    sandbox._best_tier.cache_clear()
-    monkeypatch.setattr(sandbox, "_read_only_binds", lambda: [("/does/not/exist", "/usr")])
-    yield
-    sandbox._best_tier.cache_clear()
-
-
-@pytest.mark.usefixtures("broken_namespaces")
-def test_where_namespaces_do_not_work_auto_falls_back_with_the_reason_and_strict_refuses(tmp_path):
-    tier = probe_isolation("auto")
-    assert tier.name == "none"
-    assert tier.reasons
-    with pytest.raises(InfrastructureError, match="can't be isolated") as caught:
-        NotebookServer(NotebookConfig(tmp_path, isolation="strict")).start()
-    assert caught.value.cause == "isolation_unavailable"
-
-
-@pytest.mark.parametrize(
-    ("call", "number", "limited"),
-    [
-        ("unshare with a user namespace", errno.ENOSPC, True),
-        ("unshare with a user namespace", errno.EPERM, False),
-        ("mount /usr", errno.ENOSPC, False),
-    ],
-)
-def test_a_limit_on_user_namespaces_is_called_by_its_name(call, number, limited):
-    error = OSError(number, os.strerror(number), call)
-    line = f"launcher: {type(error).__name__}: {error}"
-    assert ("the limit user.max_user_namespaces is reached" in refusal(line)) is limited
-    assert refusal(line).endswith(line)
-
-
 @needs_namespaces
 def test_a_kernel_does_not_outlive_a_harness_that_is_killed(tmp_path):
     code = f"""
@@ -352,7 +303,7 @@ asyncio.run(main(server))
         assert harness.stdout is not None
         runtime = Path(harness.stdout.readline().strip())
         family = psutil.Process(harness.pid).children(recursive=True)
-        assert any("launcher.py" in " ".join(process.cmdline()) for process in family)
+        assert any("fork_server.py" in " ".join(process.cmdline()) for process in family)
         harness.kill()
     _gone, alive = psutil.wait_procs(family, timeout=5)
     shutil.rmtree(runtime)  # the one thing that stays when nobody is left to remove it

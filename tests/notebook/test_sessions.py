@@ -11,9 +11,8 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.journal import Journal
-from scribe_suite.notebook.sandbox import Slot
+from scribe_suite.notebook.sandbox import Sandbox
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.notebook.sessions import SessionTable
 
 from .agent import Agent, Answer, connected, journal_events, play
 
@@ -206,10 +205,9 @@ def test_an_agent_that_spoils_its_working_folder_cannot_pass_that_off_as_the_inf
     assert server.status().infrastructure_error is None
 
 
-@pytest.mark.parametrize("owner", [Slot, SessionTable, Journal])
-def test_a_disk_that_an_agent_has_filled_is_a_tool_error_and_costs_nothing_later(server, monkeypatch, owner):
+@pytest.mark.parametrize(("owner", "method"), [(Sandbox, "slot"), (Sandbox, "work_folder"), (Journal, "append")])
+def test_a_disk_that_an_agent_has_filled_is_a_tool_error_and_costs_nothing_later(server, monkeypatch, owner, method):
     """Making the folders of a kernel or of a notebook fails, or beginning its journal."""
-    method = {Slot: "create", SessionTable: "_lay_files", Journal: "append"}[owner]
 
     def full(*_arguments: object, **_fields: object) -> None:
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/host/path")
@@ -236,7 +234,7 @@ def test_a_full_disk_before_the_agent_had_a_kernel_is_the_infrastructure_s_failu
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Slot, "create", full)
+    monkeypatch.setattr(Sandbox, "slot", full)
     with NotebookServer(NotebookConfig(tmp_path)) as server:
         assert "not your doing" in play(server, lambda agent: agent.start(), session=False).error
         assert server.status().infrastructure_cause == "notebook_internal"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook.sandbox import probe_isolation
+from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.results.ledger import read_ledger
 
 XDIST = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook.sandbox import short_temporary_folder
-from scribe_suite.scoring import submitted_function
+from scribe_suite.notebook import fork_client, runtime_folders, sandbox
+from scribe_suite.notebook.runtime_folders import short_temporary_folder
 from tests.scoring.submitting import NAMESPACES
 
 
@@ -17,7 +17,7 @@ from tests.scoring.submitting import NAMESPACES
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways code is isolated: with a user id of its own where the harness is root, and in a user namespace."""
     if request.param == "user_namespace":
-        monkeypatch.setattr(submitted_function, "private_uid", lambda: None)
+        monkeypatch.setattr(sandbox, "private_uid", lambda: None)
     elif not NAMESPACES.own_uid:
         pytest.skip("only root has user ids to give away")
 
@@ -26,5 +26,7 @@ def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def short_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where sandboxes of this test are made; sockets need a short path."""
     with tempfile.TemporaryDirectory(prefix="t-", dir=short_temporary_folder()) as name:
-        monkeypatch.setattr(submitted_function, "short_temporary_folder", lambda: Path(name))
+        monkeypatch.setattr(runtime_folders, "short_temporary_folder", lambda: Path(name))
+        monkeypatch.setattr(fork_client, "_servers", {})  # one of this test's own, whose folder is looked at
         yield Path(name)
+        fork_client.close_shared_servers()

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scribe_suite.notebook import sandbox
+from scribe_suite.notebook import shown
 from scribe_suite.paths import suite_root
 from tests.scoring.submitting import QUICK, needs_namespaces, problem, run
 
@@ -146,7 +146,7 @@ def predict(prompts):
         with tempfile.TemporaryDirectory(prefix="hidden-", dir=sys.prefix) as name:
             (Path(name) / "key.json").write_text("{}")
             Path(name).chmod(0o755)
-            inside = f"/env/{Path(name).name}/key.json" if sandbox.in_virtual_environment() else f"{name}/key.json"
+            inside = f"/env/{Path(name).name}/key.json" if shown.in_virtual_environment() else f"{name}/key.json"
             assert self.allowed(f"open({inside!r})")
             assert not self.allowed(f"open({inside!r})", hidden=(Path(name),))
 
@@ -155,7 +155,7 @@ def predict(prompts):
             assert not self.allowed(f"open({place + '/x'!r}, 'w')")
         assert self.allowed("open('/tmp/x', 'w')")
         assert not self.allowed("[open(f'/tmp/{n}', 'wb').write(bytes(8 << 20)) for n in range(20)]")
-        assert list(short_folder.iterdir()) == []
+        assert list(short_folder.glob("*/slots/*")) == []
 
     def test_what_is_printed_goes_nowhere(self):
         code = """

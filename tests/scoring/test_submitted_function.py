@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import sandbox
-from scribe_suite.notebook.sandbox import IsolationTier
+from scribe_suite.notebook import fork_client, runtime_folders, shown
+from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.scoring import submitted_function
 from scribe_suite.scoring.submitted_function import FunctionLimits, _plans, require_sandbox
 from tests.scoring.submitting import PROMPTS, QUICK, SUMS, needs_namespaces, problem, returning, run
@@ -266,7 +266,7 @@ class TestFaultsOfTheInfrastructure:
 
     @needs_namespaces
     def test_a_sandbox_that_cannot_be_built_is_no_fault_of_the_code(self, monkeypatch):
-        monkeypatch.setattr(sandbox, "_read_only_binds", lambda: [("/does/not/exist", "/usr")])
+        monkeypatch.setattr(shown, "read_only_binds", lambda: [("/does/not/exist", "/usr")])
         self.refused("did not start")
 
     @needs_namespaces
@@ -300,13 +300,14 @@ class TestFaultsOfTheInfrastructure:
 
     @needs_namespaces
     def test_a_full_disk_is_no_fault_of_the_code(self, monkeypatch):
-        monkeypatch.setattr(submitted_function, "short_temporary_folder", lambda: Path("/does/not/exist"))
-        self.refused("did not start.*look for a full disk")
+        monkeypatch.setattr(runtime_folders, "short_temporary_folder", lambda: Path("/does/not/exist"))
+        monkeypatch.setattr(fork_client, "_servers", {})
+        self.refused("could not be started")
 
     @needs_namespaces
     def test_nothing_is_left_of_a_start_that_failed(self, monkeypatch, short_folder):
         self.test_a_sandbox_that_cannot_be_built_is_no_fault_of_the_code(monkeypatch)
-        assert list(short_folder.iterdir()) == []
+        assert list(short_folder.glob("*/slots/*")) == []
 
 
 @needs_namespaces

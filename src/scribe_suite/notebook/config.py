@@ -29,8 +29,12 @@ class NotebookConfig:
         start_timeout_s: Seconds a kernel may take until it answers.
         interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.
         max_sessions: Kernels alive at once.
-        memory_limit_bytes: Address space of each kernel process, or None. torch and transformer_lens need 3.1 GB.
+        preload: Modules that kernels find imported when they start, where they come from a fork-server: what every
+            kernel of the harness will need, since each set of modules is a server of its own.
+        memory_limit_bytes: Address space of each kernel process, and memory of all processes of a kernel together, or
+            None. torch and transformer_lens need 3.1 GB of address space.
         tmp_limit_bytes: Size of the in-memory ``/tmp`` of an isolated kernel.
+        work_limit_bytes: Size of the in-memory working folders of all isolated kernels together.
         agent_text_limit: Characters of text one tool result may have.
         cell_text_limit: Characters of text that journal and notebook keep of one run of a cell.
         cell_image_limit_bytes: Base64 bytes of images that journal and notebook keep of one run of a cell.
@@ -48,8 +52,10 @@ class NotebookConfig:
     start_timeout_s: float = 90.0
     interrupt_grace_s: float = 5.0
     max_sessions: int = 8
+    preload: tuple[str, ...] = ()
     memory_limit_bytes: int | None = 8 << 30
     tmp_limit_bytes: int = 512 << 20
+    work_limit_bytes: int = 1 << 30
     agent_text_limit: int = 39_000
     cell_text_limit: int = 1_000_000
     cell_image_limit_bytes: int = 16 << 20
@@ -102,7 +108,7 @@ class NotebookStatus:
     """What has happened so far; a snapshot.
 
     Attributes:
-        isolation: Name of the tier in force (``namespaces`` or ``none``).
+        isolation: Name of the tier in force (``namespaces``, ``landlock`` or ``none``).
         isolation_reasons: Why it is not a better one; empty when it is the best.
         sessions_started: Sessions ever started, resumed and continued ones included.
         sessions_open: Sessions whose kernel is alive.

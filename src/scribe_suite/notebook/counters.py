@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from scribe_suite.notebook.config import NotebookStatus
-from scribe_suite.notebook.sandbox import IsolationTier
+from scribe_suite.notebook.tiers import IsolationTier
 
 
 @dataclass

@@ -13,7 +13,6 @@ import logging
 import os
 import secrets
 import signal
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,7 +22,8 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.errors import DeadKernelError
-from scribe_suite.notebook.sandbox import Slot, launch
+from scribe_suite.notebook.processes import SandboxedProcess
+from scribe_suite.notebook.sandbox import Limits, Sandbox, Slot
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +37,12 @@ DRAIN_S = 60.0
 POLL_S = 0.05
 #: Seconds to wait for a killed process; one that waits for a disk may take a while.
 REAP_S = 10.0
+#: Bytes read of what a dead kernel has printed; it keeps that much.
+MAX_RECOVERED_BYTES = 1 << 20
 #: Messages in a row that can't be decoded before the kernel counts as broken.
 MAX_MALFORMED = 1000
-#: Run in the kernel before anything else. Its output socket drops messages when its queue is full, i.e. when this
-#: machine is too busy to take them in time; now it waits instead, so that an agent sees all that its cell printed.
-_WAIT_INSTEAD_OF_DROPPING = (
-    "get_ipython().kernel.iopub_thread.schedule(lambda thread=get_ipython().kernel.iopub_thread:"
-    " thread.socket.setsockopt(__import__('zmq').XPUB_NODROP, 1))"
-)
+_STARTUP = (Path(__file__).parent / "kernel_startup.py").read_text()
+_MEMORY = "it used more memory than it may and was killed"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
 ReplyStatus = Literal["ok", "error", "interrupted", "timeout"]
@@ -83,6 +81,7 @@ class Reply:
 class _Run:
     sink: MessageSink
     reply: asyncio.Future[dict[str, Any]]
+    printed: dict[str, int] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     interrupted: bool = False
 
@@ -92,16 +91,18 @@ class Kernel:
 
     Attributes:
         died: Future that is done when the process is gone or useless; its result says how it ended.
+        infrastructure: What failed when it was not the code in the kernel that ended it, or None.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], slot: Slot, client: AsyncKernelClient, log: Path) -> None:
+    def __init__(self, process: SandboxedProcess, sandbox: Sandbox, slot: Slot, client: AsyncKernelClient) -> None:
         self._process = process
-        self._slot = slot
+        self._sandbox = sandbox
+        self._printed = {name: slot.ipc / name for name in ("stdout", "stderr")}
         self._client = client
-        self._log = log
         self._runs: dict[str, _Run] = {}
         self._current: _Run | None = None
         self._last_message = 0.0
+        self.infrastructure: str | None = None
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks = [
             asyncio.create_task(self._watch_process()),
@@ -111,26 +112,36 @@ class Kernel:
 
     @classmethod
     async def start(
-        cls, slot: Slot, context: zmq.asyncio.Context, timeout_s: float, memory_limit: int | None, tmp_limit: int
+        cls,
+        sandbox: Sandbox,
+        name: str,
+        work: Path,
+        context: zmq.asyncio.Context,
+        timeout_s: float,
+        limits: Limits,
     ) -> Kernel:
         """Start a kernel and wait until it answers.
 
         Args:
-            slot: Its folders and isolation.
+            sandbox: Its home.
+            name: Its name there.
+            work: Its working folder there.
             context: ZMQ context of the event loop; gives sockets their limits.
             timeout_s: Seconds it may take.
-            memory_limit: Bytes of address space, or None.
-            tmp_limit: Bytes of its ``/tmp``.
+            limits: What it may use.
 
         Raises:
-            InfrastructureError: With cause ``kernel_start`` when it does not come up.
+            InfrastructureError: With cause ``kernel_start`` when it does not come up, ``fork_server`` when what should
+                start it is gone.
         """
-        connection = _write_connection_file(slot)
-        log = slot.root / "log"
-        arguments = ["-m", "ipykernel_launcher", "-f", slot.seen(slot.ipc / "connection.json")]
-        arguments += ["--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines={_WAIT_INSTEAD_OF_DROPPING}"]
+        slot = sandbox.slot(name, work)
+        connection = _connection(slot.ipc / "k")
+        inside = {**connection, "ip": sandbox.seen(slot, "k")}
+        log = slot.log
+        arguments = ["-f", sandbox.seen(slot, "connection.json"), "--HistoryManager.enabled=False"]
+        arguments.append(f"--IPKernelApp.exec_lines={_startup_line(sandbox.seen(slot, ''))}")
         try:
-            process = launch(slot, arguments, log, memory_limit, tmp_limit)
+            process = sandbox.start_kernel(slot, arguments, {"connection.json": json.dumps(inside)}, limits)
         except OSError as error:
             raise InfrastructureError("kernel_start", f"The kernel could not be launched: {error}.") from error
         client = AsyncKernelClient(context=context)
@@ -141,11 +152,13 @@ class Kernel:
             async with asyncio.timeout(timeout_s):
                 while not all(path.exists() for path in sockets):
                     if process.poll() is not None:
+                        if not sandbox.healthy:
+                            raise InfrastructureError("fork_server", sandbox.why_unhealthy())
                         raise InfrastructureError("kernel_start", f"The kernel ended at start: {_tail(log)}")
                     await asyncio.sleep(0.01)
                 # The heartbeat would call a slow start a death; stdin and control are not used.
                 client.start_channels(stdin=False, hb=False, control=False)
-                kernel = cls(process, slot, client, log)
+                kernel = cls(process, sandbox, slot, client)
                 await kernel._wait_until_ready()
         except TimeoutError as error:
             await _abandon(kernel, client, process)
@@ -188,6 +201,7 @@ class Kernel:
         silent = expressions is not None
         if not self.alive:
             raise DeadKernelError(self.died.result())
+        self._forget_printed()
         message_id = self._client.execute(
             code,
             silent=silent,
@@ -208,6 +222,9 @@ class Kernel:
                 raise DeadKernelError(self.died.result())
             await self._drain(run)
             content = run.reply.result()
+        except DeadKernelError:
+            self._recover_printed(run)
+            raise
         finally:
             self._current = None
             if silent:
@@ -223,11 +240,7 @@ class Kernel:
         if self._current is None or not self.alive:
             return False
         self._current.interrupted = True
-        with contextlib.suppress(ProcessLookupError):
-            if self._slot.tier.name == "namespaces":
-                self._process.send_signal(signal.SIGINT)  # the launcher hands it on to the kernel's process group
-            else:
-                os.killpg(self._process.pid, signal.SIGINT)
+        self._process.interrupt()
         return True
 
     async def close(self, reason: str = "it was shut down") -> None:
@@ -285,10 +298,12 @@ class Kernel:
             raise DeadKernelError(self.died.result())
 
     async def _watch_process(self) -> None:
-        while self._process.poll() is None:
+        while (code := self._process.poll()) is None:
             await asyncio.sleep(POLL_S)
         await asyncio.sleep(POLL_S)  # what it said last may still be on its way
-        self._declare_dead(_describe_exit(self._process.returncode))
+        if not self.died.done() and not self._sandbox.healthy:
+            self.infrastructure = self._sandbox.why_unhealthy()
+        self._declare_dead(_MEMORY if self._process.out_of_memory else _describe_exit(code))
 
     async def _read(self, channel: str, receive: Any, take: Any) -> None:
         malformed = 0
@@ -316,12 +331,30 @@ class Kernel:
         run = self._runs.get(message_id) if isinstance(message_id, str) else None
         return run, str(kind), content if isinstance(content, dict) else {}
 
+    def _forget_printed(self) -> None:
+        for path in self._printed.values():
+            with contextlib.suppress(OSError):
+                os.truncate(path, 0)
+
+    def _recover_printed(self, run: _Run) -> None:
+        """Pass on what a dead kernel has printed but not sent: its process ended in between."""
+        for name, path in self._printed.items():
+            with contextlib.suppress(OSError):
+                with path.open("rb") as file:
+                    text = file.read(MAX_RECOVERED_BYTES).decode("utf-8", "replace")
+                missing = text[run.printed.get(name, 0) :]
+                if missing:
+                    run.sink.message("stream", {"name": name, "text": missing})
+
     def _take_iopub(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
         self._last_message = asyncio.get_running_loop().time()
         if kind == "status":
             if content.get("execution_state") == "idle":
                 run.idle.set()
             return
+        if kind == "stream":
+            name, text = str(content.get("name")), content.get("text")
+            run.printed[name] = run.printed.get(name, 0) + (len(text) if isinstance(text, str) else 0)
         run.sink.message(kind, content)
 
     def _take_shell(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
@@ -331,7 +364,7 @@ class Kernel:
     def _declare_dead(self, detail: str) -> None:
         if not self.died.done():
             self.died.set_result(detail)
-        _kill(self._process, self._slot)
+        self._process.kill()
 
 
 def _reply(content: dict[str, Any], timed_out: bool, interrupted: bool) -> Reply:
@@ -347,55 +380,48 @@ def _reply(content: dict[str, Any], timed_out: bool, interrupted: bool) -> Reply
     )
 
 
-def _write_connection_file(slot: Slot) -> dict[str, Any]:
-    info: dict[str, Any] = {
+def _connection(ip: Path) -> dict[str, Any]:
+    return {
         "transport": "ipc",
-        "ip": slot.seen(slot.ipc / "k"),
+        "ip": str(ip),
         **{name: number for number, name in enumerate(_PORTS, start=1)},
         "key": secrets.token_hex(32),
         "signature_scheme": "hmac-sha256",
         "kernel_name": "python3",
     }
-    path = slot.ipc / "connection.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(info))
-    slot.give(path)
-    return {**info, "ip": str(slot.ipc / "k")}
 
 
-def _describe_exit(code: int | None) -> str:
-    if code is None:
-        return "it vanished"
-    number = -code if code < 0 else code - 128
-    if 0 < number < 65 and (code < 0 or code > 128):
+def _startup_line(folder: str) -> str:
+    """One line of code that runs `kernel_startup` and leaves no name behind."""
+    start = f"inside['start'](get_ipython().kernel, {folder!r})"
+    return f"(lambda inside: (__import__('builtins').exec({_STARTUP!r}, inside), {start}))({{'__name__': 'startup'}})"
+
+
+def _describe_exit(code: int) -> str:
+    """An exit code in words; the shell's 128 + N stands for a signal N."""
+    if 128 < code < 128 + 65:
         with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(number).name}"
+            return f"killed by {signal.Signals(code - 128).name}"
     return f"exit code {code}"
 
 
-def _kill(process: subprocess.Popen[bytes], slot: Slot | None = None) -> None:
-    if slot is not None and slot.tier.name == "none":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # also children left behind by a kernel that is gone already
-    if process.poll() is None:
-        process.kill()
-
-
-async def _reap(process: subprocess.Popen[bytes]) -> None:
+async def _reap(process: SandboxedProcess) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REAP_S):
             while process.poll() is None:
                 await asyncio.sleep(0.01)
-            return
-    logger.error("process %d was killed but does not end", process.pid)
+    if process.poll() is None:
+        logger.error("process %s was killed but does not end", process.pid)
+    else:
+        process.close()
 
 
-async def _abandon(kernel: Kernel | None, client: AsyncKernelClient, process: subprocess.Popen[bytes]) -> None:
+async def _abandon(kernel: Kernel | None, client: AsyncKernelClient, process: SandboxedProcess) -> None:
     if kernel is not None:
         await kernel.close()
         return
     client.stop_channels()
-    _kill(process)
+    process.kill()
     await _reap(process)
 
 

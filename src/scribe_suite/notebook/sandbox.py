@@ -1,399 +1,382 @@
-"""How isolated a kernel is: tiers, the probe that finds the best one that works, and the start of a kernel process.
-
-The tier ``namespaces`` needs neither Docker nor bubblewrap: `launcher` gives the kernel user, mount, PID, network,
-IPC and UTS namespaces of its own and a root file system with nothing in it but Python, the system libraries (both
-read-only) and its private working folder. The tier ``none`` has the limits and the clean environment, and sees what
-the user sees.
-"""
+"""Where sandboxed processes live: their private folders, their limits, and their start."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
+import itertools
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import launcher
-from scribe_suite.notebook.config import Isolation
+from scribe_suite.notebook import fork_client
+from scribe_suite.notebook.cgroups import Cgroup, CgroupUnavailable
+from scribe_suite.notebook.isolation import plain, seccomp
+from scribe_suite.notebook.processes import PlainProcess, SandboxedProcess
+from scribe_suite.notebook.runtime_folders import RuntimeFolder, remove_tree
+from scribe_suite.notebook.shown import (
+    HOST_FILES,
+    IPC,
+    WORK,
+    environment,
+    inner_python,
+    masks_over,
+    read_only_binds,
+    server_spec,
+)
+from scribe_suite.notebook.tiers import IsolationTier
 
-WORK, IPC, ENVIRONMENT = "/work", "/ipc", "/env"
-#: Places the sandbox makes itself, where nothing of the host can be shown at its own path.
-RESERVED = (WORK, IPC, ENVIRONMENT, "/proc", "/dev", "/etc")
 SHARED_MEMORY_BYTES = 256 << 20
-SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
-TEXTS = {
-    "/etc/passwd": "root:x:0:0::/:/bin/sh\nscribe:x:{uid}:{uid}::/work:/bin/sh\n",
-    "/etc/group": "root:x:0:\nscribe:x:{uid}:\n",
-    "/etc/hosts": "127.0.0.1 localhost notebook\n",
-}
+#: Of the folders of sockets of all kernels of a home; see `kernel_startup` for what else is in them.
+IPC_BYTES = 16 << 20
 #: Limits of every kernel process, on top of the address space from the configuration.
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 4096}
 #: Processes and threads of an isolated kernel; counted per user id, so only where the kernel has its own.
 MAX_PROCESSES = 512
-#: User ids for kernels when the harness is root; a random one each, so that they can't signal or count one another.
+#: User ids for kernels when the harness is root; a random one for each harness process, so that the kernels of two of
+#: them can't signal or count one another.
 UID_RANGE = (20_000, 60_000)
+#: Filter of system calls, by tier. Without a network namespace, no socket may be connected at all.
+SECCOMP_POLICY = {"namespaces": "kernel", "landlock": "no_connect", "none": None}
+
+_group_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class IsolationTier:
-    """What isolates the kernels.
+class Limits:
+    """What one sandboxed process, with all that it starts, may use.
 
     Attributes:
-        name: ``namespaces`` or ``none``.
-        reasons: Why it is not a better tier; empty for the best.
-        own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one), rather than being
-            the harness's user in a user namespace.
+        address_space_bytes: Of each of its processes, or None. torch and transformer_lens need 3.1 GB.
+        memory_bytes: Of all of its processes together, or None.
+        tmp_bytes: Size of its in-memory ``/tmp``, where that is its own.
+        processes: Processes and threads.
     """
 
-    name: Literal["namespaces", "none"]
-    reasons: tuple[str, ...] = ()
-    own_uid: bool = False
-
-
-@dataclass(frozen=True)
-class LaunchSpec:
-    """What `launcher` is told, as JSON on its stdin."""
-
-    namespaces: bool
-    parent: int
-    argv: Sequence[str]
-    cwd: str
-    limits: Mapping[str, int]
-    uid: int | None = None
-    stage: str = ""
-    tmpfs: Mapping[str, int] = field(default_factory=dict)
-    read_only: Sequence[tuple[str, str]] = ()
-    masks: Sequence[str] = ()
-    writable: Sequence[tuple[str, str]] = ()
-    texts: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
+    address_space_bytes: int | None = 8 << 30
+    memory_bytes: int | None = 8 << 30
+    tmp_bytes: int = 512 << 20
+    processes: int = MAX_PROCESSES
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The private folders of one kernel on the host, and where the kernel sees them.
+    """The private folders of one process on the host, and where the process sees them.
 
     Attributes:
-        tier: Isolation of the kernel.
-        root: Folder that holds the others; only the harness may enter.
-        work: Working folder.
-        ipc: Folder of the connection file and sockets.
-        uid: User id to change to, or None to keep one's own.
-        hidden: Host folders the kernel may not see, even below a folder that it is shown.
-        read_only: Whether an isolated kernel may only read its folders, so that nothing it does fills the host's disk.
+        root: Folder that holds the log, and the others unless they are in memory.
+        ipc: Folder of sockets.
+        work: Working folder; with namespaces what it is filled with, since the folder itself is in memory.
+        masks: Places it sees that must be covered.
+        read_only: Whether it may only read its folders, so that nothing it does fills memory or disk.
     """
 
-    tier: IsolationTier
     root: Path
-    work: Path
     ipc: Path
-    uid: int | None
-    hidden: tuple[Path, ...] = ()
+    work: Path
+    masks: tuple[str, ...]
     read_only: bool = False
 
-    @classmethod
-    def create(
-        cls, tier: IsolationTier, root: Path, work: Path, uid: int | None, hidden: tuple[Path, ...] = ()
-    ) -> Slot:
-        """Make the folders of a kernel, which may reuse the working folder of an earlier one."""
-        slot = cls(tier, root, work, root / "ipc", uid, hidden)
-        for folder in (root, root / "stage", root / "tmp", slot.ipc):
+    @property
+    def log(self) -> Path:
+        """What the process prints."""
+        return self.root / "log"
+
+
+class Sandbox:
+    """A home for processes that share an isolation, a user id and working folders; a context manager.
+
+    Args:
+        tier: How they are isolated.
+        preload: Modules that kernels find imported already, where there is a fork-server; None where no kernel is to
+            be started.
+        work_bytes: Size of all working folders together, where they are in memory.
+        hidden: Host folders that must be covered where something shown would show them; they must exist when a process
+            starts.
+
+    Raises:
+        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`, ``fork_server`` when that
+            can't be started.
+    """
+
+    def __init__(
+        self,
+        tier: IsolationTier,
+        preload: tuple[str, ...] | None = (),
+        work_bytes: int = 1 << 30,
+        hidden: Sequence[Path] = (),
+    ) -> None:
+        self.tier = tier
+        self.uid = private_uid() if tier.own_uid else None
+        self._work_bytes = work_bytes
+        self._hidden = tuple(hidden)
+        self._runtime: RuntimeFolder | None = None
+        self._server: fork_client.ForkServer | None = None
+        masks_over(self._hidden, tier)  # refused now rather than with the first process
+        try:
+            if fork_client.supported():
+                self._server = fork_client.shared_server(server_spec(tier, self.uid, preload))
+                self._home = self._server.new_folder("n")
+                for place in ("work", "ipc"):  # what file systems in memory are mounted on
+                    (self._home / place).mkdir(mode=0o711)
+            else:
+                self._runtime = RuntimeFolder()
+                self._home = self._runtime.path
+        except OSError as error:
+            raise InfrastructureError("fork_server", f"The fork-server could not be started: {error}.") from error
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    @property
+    def _in_memory(self) -> bool:
+        return self.tier.name == "namespaces"
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what starts processes here still runs."""
+        return self._server is None or self._server.alive
+
+    def why_unhealthy(self) -> str:
+        """A sentence on what ended it."""
+        return self._server.last_words() if self._server is not None else ""
+
+    def work_folder(self, name: str, files: Mapping[str, bytes]) -> Path:
+        """Lay files into a new working folder, which processes can then share.
+
+        Args:
+            name: Of the folder.
+            files: Contents by relative path.
+
+        Raises:
+            OSError: When they can't be written.
+        """
+        folder = self._home / ("lay" if self._in_memory else ".") / name
+        folder.mkdir(mode=0o700, parents=True)
+        for relative, data in files.items():
+            path = folder / relative
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(data)
+        self._give_all(folder)
+        return folder
+
+    def slot(self, name: str, work: Path, read_only: bool = False) -> Slot:
+        """Make the private folders of a process.
+
+        Args:
+            name: Of the process, never used before.
+            work: From `work_folder`.
+            read_only: As in `Slot`.
+
+        Raises:
+            InfrastructureError: As in `shown.masks_over`.
+            OSError: When they can't be made.
+        """
+        root = self._home / name
+        in_memory = self._in_memory and not read_only
+        ipc = root / "ipc"
+        if in_memory and self._server is not None:
+            ipc = self._server.inside(self._home / "ipc" / name)
+        slot = Slot(root, ipc, work, tuple(masks_over(self._hidden, self.tier)), read_only)
+        root.mkdir(mode=0o711)
+        for folder in (root / "tmp", root / "ipc"):
             folder.mkdir(mode=0o700)
-        for folder in (root / "tmp", slot.ipc):
-            slot.give(folder)
+            self.give(folder)
         return slot
 
     def give(self, path: Path) -> None:
-        """Make a file or folder the kernel's own."""
+        """Make a file or folder the processes' own."""
         if self.uid is not None:
             os.chown(path, self.uid, self.uid)
 
-    def seen(self, path: Path) -> str:
-        """Where the kernel finds a file of its working or ipc folder."""
-        if self.tier.name == "none":
-            return str(path)
-        for folder, place in ((self.work, WORK), (self.ipc, IPC)):
-            if path.is_relative_to(folder):
-                return str(Path(place) / path.relative_to(folder))
-        raise ValueError(f"{path} is in no folder the kernel sees")
+    def _give_all(self, folder: Path) -> None:
+        if self.uid is not None:
+            for parent, _folders, files in os.walk(folder):
+                for entry in (parent, *(str(Path(parent) / file) for file in files)):
+                    os.chown(entry, self.uid, self.uid)
+
+    def seen_places(self, slot: Slot) -> dict[str, str]:
+        """Where a process finds its ``work``, ``tmp`` and ``ipc`` folders and its ``python`` environment."""
+        python = str(Path(inner_python(self.tier)).parent.parent)
+        if self._in_memory:
+            return {"work": WORK, "tmp": "/tmp", "ipc": IPC, "python": python}
+        return {"work": str(slot.work), "tmp": str(slot.root / "tmp"), "ipc": str(slot.ipc), "python": python}
+
+    def seen(self, slot: Slot, name: str) -> str:
+        """Where a process finds a file of its ipc folder."""
+        return f"{IPC}/{name}" if self._in_memory else str(slot.ipc / name)
+
+    def start_kernel(
+        self, slot: Slot, arguments: Sequence[str], files: Mapping[str, str], limits: Limits
+    ) -> SandboxedProcess:
+        """Start a Jupyter kernel.
+
+        Args:
+            slot: Where it lives.
+            arguments: Its command line, without the program.
+            files: What it finds in its ipc folder, by name.
+            limits: What it may use.
+
+        Raises:
+            InfrastructureError: With cause ``fork_server`` when that is gone.
+            OSError: When it can't be started.
+        """
+        if not self._in_memory:
+            for name, text in files.items():
+                (slot.ipc / name).touch(mode=0o600)
+                (slot.ipc / name).write_text(text)
+                self.give(slot.ipc / name)
+        if self._server is None:
+            return self._start_plain(slot, ["-m", "ipykernel_launcher", *arguments], limits)
+        command = {"kernel": list(arguments), "argv": [], "folders": self._folders(slot, files)}
+        return self._spawn(slot, command, limits, SECCOMP_POLICY[self.tier.name])
+
+    def start_python(
+        self, slot: Slot, arguments: Sequence[str], limits: Limits, policy: str | None = None
+    ) -> SandboxedProcess:
+        """Start Python.
+
+        Args:
+            slot: Where it lives.
+            arguments: What follows ``python`` on its command line.
+            limits: What it may use.
+            policy: A policy of `isolation.seccomp` in place of the tier's.
+
+        Raises:
+            InfrastructureError: With cause ``fork_server`` when that is gone.
+            OSError: When it can't be started.
+        """
+        if self._server is None:
+            return self._start_plain(slot, arguments, limits)
+        argv = [inner_python(self.tier), *arguments]
+        command = {"kernel": None, "argv": argv, "folders": self._folders(slot, {})}
+        return self._spawn(slot, command, limits, policy or SECCOMP_POLICY[self.tier.name])
+
+    def close(self) -> None:
+        """Remove all folders; what still runs in them must have been closed. May be called twice."""
+        if self._server is not None and self._in_memory:
+            self._server.release(self._home)
+        if self._runtime is not None:
+            self._runtime.remove()
+        else:
+            remove_tree(self._home)
+
+    def _environment(self, slot: Slot) -> dict[str, str]:
+        if self._in_memory:
+            return environment(self.tier, WORK, "/tmp")
+        return environment(self.tier, str(slot.work), str(slot.root / "tmp"))
+
+    def _limits(self, limits: Limits) -> dict[str, int]:
+        values = dict(LIMITS)
+        if limits.address_space_bytes is not None:
+            values["RLIMIT_AS"] = limits.address_space_bytes
+        if self.tier.own_uid or self._in_memory:
+            values["RLIMIT_NPROC"] = limits.processes
+        return values
+
+    def _spawn(self, slot: Slot, command: Mapping[str, Any], limits: Limits, policy: str | None) -> SandboxedProcess:
+        assert self._server is not None
+        request = {
+            **command,
+            "tier": self.tier.name,
+            "uid": self.uid,
+            "user_namespace": self._in_memory and self.uid is None,
+            "limits": self._limits(limits),
+            "memory": limits.memory_bytes,
+            "environment": self._environment(slot),
+            "cwd": WORK if self._in_memory else str(slot.work),
+            "seccomp": policy if seccomp.supported() else None,
+            "landlock": self._landlock_rules(slot) if self.tier.name == "landlock" else None,
+            "binds": self._binds(slot),
+            "masks": slot.masks,
+            "tmpfs": {"/tmp": limits.tmp_bytes, "/dev/shm": SHARED_MEMORY_BYTES},
+        }
+        return self._server.spawn(request, slot.log, self._cgroup(limits))
+
+    def _folders(self, slot: Slot, files: Mapping[str, str]) -> list[dict[str, Any]]:
+        """What is to be in memory: the working folder, and the one of the sockets."""
+        if not self._in_memory or slot.read_only:
+            return []
+        home, work, name = self._home.name, slot.work.name, slot.root.name
+        common = {"uid": self.uid}
+        return [
+            {
+                **common,
+                "mount": f"{home}/work",
+                "size": self._work_bytes,
+                "folder": f"{home}/work/{work}",
+                "source": f"{home}/lay/{work}",
+                "files": {},
+            },
+            {
+                **common,
+                "mount": f"{home}/ipc",
+                "size": IPC_BYTES,
+                "folder": f"{home}/ipc/{name}",
+                "source": None,
+                "files": dict(files),
+            },
+        ]
+
+    def _binds(self, slot: Slot) -> list[tuple[str, str, bool]]:
+        if not self._in_memory:
+            return []
+        home, work, name = self._home.name, slot.work.name, slot.root.name
+        if slot.read_only:
+            return [(f"{home}/lay/{work}", WORK, False), (f"{home}/{name}/ipc", IPC, False)]
+        return [(f"{home}/work/{work}", WORK, True), (f"{home}/ipc/{name}", IPC, True)]
+
+    def _landlock_rules(self, slot: Slot) -> dict[str, list[str]]:
+        writable = [] if slot.read_only else [str(slot.work), str(slot.root / "tmp"), str(slot.ipc)]
+        read_only = [source for source, _place in read_only_binds()] + [*HOST_FILES, "/proc/self"]
+        if slot.read_only:
+            read_only += [str(slot.work), str(slot.ipc)]
+        return {"read_only": read_only, "writable": [*writable, "/dev/null"]}
+
+    def _cgroup(self, limits: Limits) -> Cgroup | None:
+        if not self.tier.limits:
+            return None
+        name = f"scribe-{os.getpid()}-{next(_group_numbers)}"
+        with contextlib.suppress(CgroupUnavailable):
+            return Cgroup.create(name, limits.memory_bytes, limits.processes + 2)  # its supervisor and init
+        return None
+
+    def _start_plain(self, slot: Slot, arguments: Sequence[str], limits: Limits) -> SandboxedProcess:
+        request = {"argv": [sys.executable, *arguments], "cwd": str(slot.work), "limits": self._limits(limits)}
+        with slot.log.open("ab") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(plain.__file__).resolve())],
+                stdin=subprocess.PIPE,
+                stdout=sink,
+                stderr=sink,
+                env=self._environment(slot),
+                cwd="/",
+                start_new_session=True,
+            )
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has died already; whoever waits for it will see that
+            process.stdin.write(json.dumps(request).encode())
+            process.stdin.close()
+        return PlainProcess(process)
 
 
+@functools.cache
 def private_uid() -> int | None:
-    """A user id for one kernel when the harness is root and may change to it, else None."""
-    if os.geteuid() != 0:
+    """A user id for the kernels of this process when it is root and may change to it, else None."""
+    if sys.platform != "linux" or os.geteuid() != 0:
         return None
     mapped = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
     low, high = UID_RANGE
     if any(int(inside) <= low and high <= int(inside) + int(count) for inside, _outside, count in mapped):
         return low + secrets.randbelow(high - low)
     return None
-
-
-def kernel_environment(tier: IsolationTier, slot: Slot) -> dict[str, str]:
-    """The whole environment of a kernel: a list of our own, nothing inherited."""
-    work = slot.seen(slot.work)
-    isolated = tier.name == "namespaces"
-    tmp = "/tmp" if isolated else str(slot.root / "tmp")
-    scripts = f"{ENVIRONMENT}/bin" if isolated and in_virtual_environment() else str(Path(sys.executable).parent)
-    one_thread = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    offline = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
-    return {
-        "PATH": f"{scripts}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": work,
-        "USER": "scribe",
-        "LOGNAME": "scribe",
-        "LANG": "C.UTF-8",
-        "TERM": "xterm-256color",
-        "TMPDIR": tmp,
-        "IPYTHONDIR": f"{tmp}/.ipython",
-        "JUPYTER_RUNTIME_DIR": f"{tmp}/.jupyter",
-        "JUPYTER_PLATFORM_DIRS": "1",
-        "MPLCONFIGDIR": f"{tmp}/.matplotlib",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "XDG_CACHE_HOME": f"{tmp}/.cache",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONSAFEPATH": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        **dict.fromkeys(one_thread + offline, "1"),
-    }
-
-
-def in_virtual_environment() -> bool:
-    """Whether this Python runs from a virtual environment."""
-    return sys.prefix != sys.base_prefix
-
-
-def launch(
-    slot: Slot,
-    arguments: Sequence[str],
-    log: Path,
-    memory_limit: int | None,
-    tmp_limit: int,
-    tighter: Mapping[str, int] | None = None,
-) -> subprocess.Popen[bytes]:
-    """Start Python in a slot.
-
-    The thread that calls this must outlive the process: Linux sends the parent-death signal when the thread ends.
-
-    Args:
-        slot: Where it lives.
-        arguments: What follows ``python`` on its command line.
-        log: File for its stdout and stderr.
-        memory_limit: Bytes of address space, or None.
-        tmp_limit: Bytes of its ``/tmp``, where that is its own.
-        tighter: Resource limits by name, in place of those that every kernel has.
-
-    Returns:
-        The launcher's process. It ends as the kernel does (128 + N for a signal N); SIGINT reaches the kernel, SIGKILL
-        ends everything inside.
-
-    Raises:
-        InfrastructureError: As in `masks_over`.
-        OSError: When it can't be started.
-    """
-    spec = _specification(slot, arguments, memory_limit, tmp_limit)
-    spec = replace(spec, limits={**spec.limits, **(tighter or {})})
-    with log.open("ab") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", launcher.__file__],
-            stdin=subprocess.PIPE,
-            stdout=sink,
-            stderr=sink,
-            env=kernel_environment(slot.tier, slot),
-            cwd="/",
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(asdict(spec)).encode())
-        process.stdin.close()
-    except BrokenPipeError:
-        pass  # it has died already; whoever waits for the kernel will see that
-    return process
-
-
-def _specification(slot: Slot, arguments: Sequence[str], memory_limit: int | None, tmp_limit: int) -> LaunchSpec:
-    limits = dict(LIMITS)
-    if memory_limit is not None:
-        limits["RLIMIT_AS"] = memory_limit
-    if slot.tier.name == "none":
-        return LaunchSpec(False, os.getpid(), [sys.executable, *arguments], str(slot.work), limits)
-    limits["RLIMIT_NPROC"] = MAX_PROCESSES
-    folders = [(str(slot.work), WORK), (str(slot.ipc), IPC)]
-    python = f"{ENVIRONMENT}/bin/{Path(sys.executable).name}" if in_virtual_environment() else sys.executable
-    inner_uid = slot.uid if slot.uid is not None else 1000
-    return LaunchSpec(
-        namespaces=True,
-        parent=os.getpid(),
-        argv=[python, *arguments],
-        cwd=WORK,
-        limits=limits,
-        uid=slot.uid,
-        stage=str(slot.root / "stage"),
-        tmpfs={"/tmp": tmp_limit, "/dev/shm": SHARED_MEMORY_BYTES},
-        read_only=_read_only_binds() + (folders if slot.read_only else []),
-        masks=masks_over(slot.hidden),
-        writable=[] if slot.read_only else folders,
-        texts={name: text.format(uid=inner_uid) for name, text in TEXTS.items()},
-        links={name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
-    )
-
-
-def _read_only_binds() -> list[tuple[str, str]]:
-    binds = [(name, name) for name in SYSTEM_FOLDERS if Path(name).is_dir() and not Path(name).is_symlink()]
-    binds += [(name, name) for name in SYSTEM_FILES if Path(name).exists()]
-    # The base Python is found by the absolute path in pyvenv.cfg and in bin/python, so it must keep its place.
-    base = Path(sys.base_prefix).resolve()
-    if not any(base.is_relative_to(folder) for folder in SYSTEM_FOLDERS):
-        binds.append((str(base), str(base)))
-    if in_virtual_environment():
-        binds.append((str(Path(sys.prefix).resolve()), ENVIRONMENT))
-    return binds
-
-
-def masks_over(hidden: Sequence[Path]) -> list[str]:
-    """Places inside the sandbox that must be covered, because a folder shown there has a hidden one below it.
-
-    A shown folder that lies inside a hidden one, as the environment in a checkout does, is shown all the same.
-
-    Args:
-        hidden: Folders on the host; links are followed.
-
-    Returns:
-        Paths as a kernel would see them.
-
-    Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` when a kernel can't start without a hidden folder.
-    """
-    python = Path(sys.base_prefix).resolve()
-    masks = []
-    for folder in dict.fromkeys(path.resolve() for path in hidden):
-        for source, target in _read_only_binds():
-            place = Path(source).resolve()
-            if not folder.is_relative_to(place):
-                continue
-            mask = Path(target) / folder.relative_to(place)
-            if folder == place or python.is_relative_to(mask):
-                raise InfrastructureError(
-                    "isolation_unavailable",
-                    f"{folder} must be hidden from kernels, but they can't start without {target}; move the checkout "
-                    "and the attempt folder to a place of their own, or use --isolation none.",
-                )
-            masks.append(str(mask))
-    return masks
-
-
-_PROBE = """
-import importlib.util, os, socket, sys
-if importlib.util.find_spec("ipykernel") is None:
-    sys.exit("ipykernel can't be found inside")
-socket.socket().bind(("127.0.0.1", 0))
-open("/work/probe", "w").close()
-open("/ipc/probe", "w").close()
-if os.getppid() != 1:
-    sys.exit("the PID namespace is not in force")
-"""
-
-
-def probe_isolation(requested: Isolation) -> IsolationTier:
-    """The tier that kernels get: really tried, by starting Python in it once per process.
-
-    Args:
-        requested: ``auto`` for the best that works, ``strict`` for namespaces or an error, ``none`` for none.
-
-    Returns:
-        The tier, with the reasons why it is not a better one.
-
-    Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` when ``strict`` can't be had.
-    """
-    if requested == "none":
-        return IsolationTier("none", ("isolation none was asked for",))
-    tier, reason = _best_tier()
-    if tier is not None:
-        return tier
-    if requested == "strict":
-        raise InfrastructureError(
-            "isolation_unavailable",
-            f"Kernels can't be isolated with namespaces here ({reason}); allow unprivileged user namespaces, or use "
-            "--isolation auto or none.",
-        )
-    return IsolationTier("none", (reason,))
-
-
-@functools.cache
-def _best_tier() -> tuple[IsolationTier | None, str]:
-    """The best kind of namespaces that works here, or None and why none does."""
-    if sys.platform != "linux":
-        return None, f"namespaces need Linux, this is {sys.platform}"
-    base = Path(sys.base_prefix).resolve()
-    if any(base.is_relative_to(place) for place in RESERVED):
-        return None, f"the base Python lies in {base}, where the sandbox keeps its own folders"
-    reason = ""
-    uids = [None] if private_uid() is None else [private_uid(), None]
-    for uid in uids:  # root in a container may lack the capability for the first and be allowed the second
-        tier = IsolationTier("namespaces", own_uid=uid is not None)
-        reason = _try_namespaces(tier, uid) or ""
-        if not reason:
-            return tier, ""
-    return None, reason
-
-
-def _try_namespaces(tier: IsolationTier, uid: int | None) -> str | None:
-    """Start Python isolated and let it look around; what failed, or None."""
-    folder = Path(tempfile.mkdtemp(prefix="scribe-probe-", dir=short_temporary_folder()))
-    try:
-        work = folder / "work"
-        work.mkdir(mode=0o700)
-        slot = Slot.create(tier, folder / "slot", work, uid)
-        slot.give(work)
-        process = launch(slot, ["-c", _PROBE], folder / "log", None, 1 << 20)
-        try:
-            code = process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return "the trial start did not end within 30 s"
-        if code == 0:
-            return None
-        lines = (folder / "log").read_text(errors="replace").strip().splitlines()
-        return refusal(lines[-1]) if lines else f"the trial start ended with exit code {code}"
-    except OSError as error:
-        return str(error)
-    finally:
-        remove_tree(folder)
-
-
-def refusal(line: str) -> str:
-    """Why namespaces were refused, from the last line of a trial start; a full table of them reads like a full disk."""
-    if f"[Errno {errno.ENOSPC}]" in line and "unshare with a user namespace" in line:
-        return f"the limit user.max_user_namespaces is reached, raise it with sysctl: {line}"
-    return line
-
-
-def short_temporary_folder() -> Path:
-    """A folder for sockets, whose whole path may have 107 bytes: the usual temporary folder unless that is long."""
-    usual = Path(tempfile.gettempdir())
-    return usual if len(str(usual)) <= 40 else Path("/tmp")
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that a kernel may have filled: unreadable parts and any depth included."""
-    with contextlib.suppress(RecursionError):
-        shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):  # they don't recurse
-            subprocess.run([*command, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import socket
 import sys
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable
@@ -30,7 +29,9 @@ from scribe_suite.notebook.config import NotebookConfig, NotebookStatus, SubmitV
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.notebook.kernel import MAX_MESSAGE_BYTES
-from scribe_suite.notebook.sandbox import masks_over, probe_isolation, remove_tree, short_temporary_folder
+from scribe_suite.notebook.probing import probe_isolation
+from scribe_suite.notebook.runtime_folders import RuntimeFolder
+from scribe_suite.notebook.sandbox import Sandbox
 from scribe_suite.notebook.sessions import SessionTable
 from scribe_suite.notebook.tools import NotebookTools, describe_tools
 from scribe_suite.notebook.transport import serve_connection
@@ -97,18 +98,23 @@ class NotebookServer:
         if self._thread is not None:
             raise InfrastructureError("notebook_server", "A notebook server can be started only once; make a new one.")
         self._counters = Counters(probe_isolation(self._config.isolation))
-        if self._counters.tier.name == "namespaces":
-            masks_over((self._config.folder, *self._config.hidden))  # refused now rather than with the first kernel
+        config = self._config
         try:
-            self._config.notebooks.mkdir(parents=True, exist_ok=True)
-            runtime = Path(tempfile.mkdtemp(prefix="scribe-", dir=short_temporary_folder()))
+            config.notebooks.mkdir(parents=True, exist_ok=True)
+            runtime = RuntimeFolder()
         except OSError as error:
             raise InfrastructureError("notebook_server", f"The notebook's folders can't be made: {error}.") from error
-        self._finalizer = weakref.finalize(self, remove_tree, runtime)  # also when the process ends without close()
+        self._finalizer = weakref.finalize(self, runtime.remove)  # also when the process ends without close()
+        hidden = (config.folder, runtime.path, *config.hidden)
+        try:
+            sandbox = Sandbox(self._counters.tier, config.preload, config.work_limit_bytes, hidden)
+        except BaseException:
+            self._finalizer()
+            raise
         script = str(Path(pump.__file__).resolve())
-        socket_path = runtime / "mcp.sock"
+        socket_path = runtime.path / "mcp.sock"
         self._endpoint = NotebookEndpoint(socket_path, (sys.executable, "-S", "-E", script, str(socket_path)))
-        self._thread = threading.Thread(target=self._run, args=(runtime,), name="notebook-server", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(sandbox,), name="notebook-server", daemon=True)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -132,9 +138,10 @@ class NotebookServer:
             return NotebookStatus(isolation="none", isolation_reasons=("the server has not been started",))
         return self._counters.snapshot()
 
-    def _run(self, runtime: Path) -> None:
+    def _run(self, sandbox: Sandbox) -> None:
         try:
-            asyncio.run(self._serve(runtime))
+            with sandbox:
+                asyncio.run(self._serve(sandbox))
         except BaseException as error:
             self._failure = error
             assert self._counters is not None
@@ -142,12 +149,12 @@ class NotebookServer:
         finally:
             self._ready.set()
 
-    async def _serve(self, runtime: Path) -> None:
+    async def _serve(self, sandbox: Sandbox) -> None:
         assert self._counters is not None
         assert self._endpoint is not None
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         context = _zmq_context()
-        table = SessionTable(self._config, self._counters.tier, runtime, context, self._counters)
+        table = SessionTable(self._config, sandbox, context, self._counters)
         tools = NotebookTools(table, self._config, self._counters, self._on_submit)
         mcp_server = _mcp_server(tools)
         connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}

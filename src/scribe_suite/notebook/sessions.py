@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import re
 import sys
 import time
@@ -28,7 +27,7 @@ from scribe_suite.notebook.errors import DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, read_journal
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.owned_tasks import OwnedTasks
-from scribe_suite.notebook.sandbox import IsolationTier, Slot, private_uid, remove_tree
+from scribe_suite.notebook.sandbox import Limits, Sandbox
 from scribe_suite.notebook.session import NotebookState, Session
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
@@ -54,8 +53,7 @@ class SessionTable:
 
     Args:
         config: The server's configuration.
-        tier: Isolation of the kernels.
-        runtime: Private folder for sockets and working folders.
+        sandbox: Home of the kernels.
         context: ZMQ context of the event loop.
         counters: Counts what happens.
     """
@@ -63,17 +61,14 @@ class SessionTable:
     def __init__(
         self,
         config: NotebookConfig,
-        tier: IsolationTier,
-        runtime: Path,
+        sandbox: Sandbox,
         context: zmq.asyncio.Context,
         counters: Counters,
     ) -> None:
         self._config = config
-        self._tier = tier
-        self._runtime = runtime
+        self._sandbox = sandbox
         self._context = context
         self._counters = counters
-        self._uid = private_uid() if tier.own_uid else None
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
         self._starting: list[NotebookState] = []
@@ -203,10 +198,10 @@ class SessionTable:
         self._counters.sessions_started += 1
         number = self._counters.sessions_started
         config = self._config
-        hidden = (config.folder, self._runtime, *config.hidden)
-        slot = Slot.create(self._tier, self._runtime / f"k{number}", notebook.work, self._uid, hidden)
+        memory = config.memory_limit_bytes
+        limits = Limits(address_space_bytes=memory, memory_bytes=memory, tmp_bytes=config.tmp_limit_bytes)
         kernel = await Kernel.start(
-            slot, self._context, config.start_timeout_s, config.memory_limit_bytes, config.tmp_limit_bytes
+            self._sandbox, f"k{number}", notebook.work, self._context, config.start_timeout_s, limits
         )
         self._counters.sessions_open += 1
         session = Session(f"s{number}", notebook, kernel, config, self._counters)
@@ -279,7 +274,6 @@ class SessionTable:
         if journal_path.is_symlink():
             raise ToolInputError(f"The journal of {name} is a link, which is not followed; use another notebook.")
         is_new = not journal_path.exists()
-        work = self._runtime / f"w{len(self._notebooks)}"
         with self._blaming(name), contextlib.ExitStack() as undo:
             journal = Journal(journal_path, document.apply)
             undo.callback(journal.close)
@@ -289,27 +283,14 @@ class SessionTable:
                     "journal",
                     version=JOURNAL_VERSION,
                     notebook=name,
-                    isolation=self._tier.name,
+                    isolation=self._sandbox.tier.name,
                     python=sys.version.split()[0],
                 )
-            undo.callback(remove_tree, work)
-            self._lay_files(work)
+            work = self._sandbox.work_folder(f"w{len(self._notebooks)}", self._config.files)
             undo.pop_all()  # nothing of this is left behind unless all of it could be done
         notebook = NotebookState(name, document, journal, NotebookFile(folder / name, document), work)
         self._notebooks[name] = notebook
         return notebook
-
-    def _lay_files(self, work: Path) -> None:
-        """Make a working folder with the configured files; no kernel has seen it yet."""
-        work.mkdir(mode=0o700)
-        for name, data in self._config.files.items():
-            path = work / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_bytes(data)
-        if self._uid is not None:
-            for folder, _folders, files in os.walk(work):
-                for entry in (folder, *(str(Path(folder) / file) for file in files)):
-                    os.chown(entry, self._uid, self._uid)
 
 
 def _file_stem(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import SuiteError
-from scribe_suite.notebook.sandbox import probe_isolation
+from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.attempt import now
 from scribe_suite.plugin.options import WORKER_KEY, Settings, worker_input

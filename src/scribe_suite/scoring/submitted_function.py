@@ -18,25 +18,18 @@ import itertools
 import json
 import random
 import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.sandbox import (
-    IsolationTier,
-    Slot,
-    launch,
-    private_uid,
-    probe_isolation,
-    remove_tree,
-    short_temporary_folder,
-)
+from scribe_suite.notebook.probing import probe_isolation
+from scribe_suite.notebook.processes import SandboxedProcess
+from scribe_suite.notebook.sandbox import Limits, Sandbox
+from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring import function_runner
 
@@ -210,54 +203,36 @@ def _one_run(
 @contextmanager
 def _ready_sandbox(
     tier: IsolationTier, limits: FunctionLimits, hidden: tuple[Path, ...]
-) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+) -> Iterator[tuple[SandboxedProcess, socket.socket]]:
     """A sandbox in which the runner waits for code, and its channel; nothing of it is left afterwards."""
-    folder: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
-    channel: socket.socket | None = None
-    try:
+    with ExitStack() as stack:
         try:
-            folder = Path(tempfile.mkdtemp(prefix="scribe-f-", dir=short_temporary_folder()))
-            process, channel = _start(tier, folder, limits, hidden)
+            sandbox = stack.enter_context(Sandbox(tier, preload=None, hidden=hidden))
+            process, channel = _start(sandbox, limits, stack)
         except InfrastructureError as error:
             raise InfrastructureError("sandbox", str(error)) from error
         except OSError as error:  # no disk, no processes, no sockets left
             raise _not_started(str(error)) from error
         yield process, channel
-    finally:
-        if channel is not None:
-            channel.close()
-        if process is not None:
-            process.kill()
-            process.wait()
-        if folder is not None:
-            remove_tree(folder)
 
 
-def _start(
-    tier: IsolationTier, folder: Path, limits: FunctionLimits, hidden: tuple[Path, ...]
-) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    work, log = folder / "work", folder / "log"
-    work.mkdir(mode=0o700)
-    uid = private_uid() if tier.own_uid else None
-    slot = replace(Slot.create(tier, folder / "slot", work, uid, hidden), read_only=True)
-    slot.give(work)
+def _start(sandbox: Sandbox, limits: FunctionLimits, stack: ExitStack) -> tuple[SandboxedProcess, socket.socket]:
+    slot = sandbox.slot("f", sandbox.work_folder("w", {}), read_only=True)
     address = slot.ipc / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
-        slot.give(address)
+        sandbox.give(address)
         listener.listen(1)
-        arguments = ["-I", "-c", Path(function_runner.__file__).read_text(), slot.seen(address)]
-        process = launch(slot, arguments, log, limits.memory_bytes, limits.tmp_bytes, {"RLIMIT_NPROC": MAX_PROCESSES})
-        try:
-            return process, _accept(listener, process, log, limits.start_s)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        arguments = ["-I", "-c", Path(function_runner.__file__).read_text(), sandbox.seen(slot, "s")]
+        within = Limits(limits.memory_bytes, None, limits.tmp_bytes, MAX_PROCESSES)
+        process = sandbox.start_python(slot, arguments, within, policy="function")
+        stack.callback(process.close)
+        channel = _accept(listener, process, slot.log, limits.start_s)
+        stack.callback(channel.close)
+        return process, channel
 
 
-def _accept(listener: socket.socket, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> socket.socket:
+def _accept(listener: socket.socket, process: SandboxedProcess, log: Path, timeout_s: float) -> socket.socket:
     """The connection of a runner that has said it is ready."""
     deadline = time.monotonic() + timeout_s
     listener.settimeout(_POLL_S)
@@ -266,8 +241,9 @@ def _accept(listener: socket.socket, process: subprocess.Popen[bytes], log: Path
             channel, _ = listener.accept()
             break
         except TimeoutError:
-            if process.poll() is not None:
-                raise _not_started(f"it ended with exit code {process.returncode}: {_last_line(log)}") from None
+            code = process.poll()
+            if code is not None:
+                raise _not_started(f"it ended with exit code {code}: {_last_line(log)}") from None
             if time.monotonic() > deadline:
                 raise _not_started(f"it was not ready within {timeout_s:g} s") from None
     try:
@@ -282,7 +258,7 @@ def _accept(listener: socket.socket, process: subprocess.Popen[bytes], log: Path
     return channel
 
 
-def _reply(process: subprocess.Popen[bytes], channel: socket.socket, limits: FunctionLimits) -> bytes:
+def _reply(process: SandboxedProcess, channel: socket.socket, limits: FunctionLimits) -> bytes:
     """The first line that comes back, whoever wrote it.
 
     Raises:
@@ -309,11 +285,11 @@ def _reply(process: subprocess.Popen[bytes], channel: socket.socket, limits: Fun
     return bytes(received.partition(b"\n")[0])
 
 
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    """How the process ended, as the launcher tells it: 128 + N for a signal N."""
+def _ending(process: SandboxedProcess) -> str:
+    """How the process ended; its exit code is 128 + N for a signal N."""
     try:
         code = process.wait(_SILENT_EXIT_S)
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         return "closed its channel"
     if code == 128 + 9:
         return "was killed, perhaps for its memory,"

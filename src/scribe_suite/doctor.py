@@ -1,0 +1,69 @@
+"""``scribe-suite doctor``: what works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+from scribe_suite import __version__
+from scribe_suite.notebook import cgroups, fork_client
+from scribe_suite.notebook.advice import advise
+from scribe_suite.notebook.escapes import ESCAPES
+from scribe_suite.notebook.probing import probe_isolation
+from scribe_suite.notebook.tiers import IsolationTier
+
+_MEANING = {
+    "namespaces": "kernels have a file system, processes and a network of their own",
+    "landlock": "kernels see the host's file system, of which they may use only their part",
+    "none": "kernels can do what you can; agents could read the answer keys",
+}
+_COLOUR = {"namespaces": "green", "landlock": "yellow", "none": "red"}
+
+
+def diagnose(console: Console) -> int:
+    """Print the diagnosis.
+
+    Returns:
+        Exit code: 0 when kernels are isolated with namespaces, else 1.
+    """
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    console.print(f"scribe-suite {__version__} on {system}, user id {_user_id()}", markup=False)
+    tier = probe_isolation("auto")
+    print_isolation(console, tier, cgroups.probe()[1])
+    return 0 if tier.strict else 1
+
+
+def print_isolation(console: Console, tier: IsolationTier, limits_reason: str) -> None:
+    """Print what isolates kernels here, what it does not prevent, and how to get more."""
+    colour = _COLOUR[tier.name]
+    console.print(f"\n[bold]Isolation[/bold]  [{colour}]{tier.name}[/{colour}]: {_MEANING[tier.name]}")
+    for reason in tier.reasons:
+        _point(console, f"not better because {reason}")
+    if tier.name != "none":
+        prevented = len(ESCAPES) - len(tier.gaps)
+        user = "a user id" if tier.own_uid else "a user namespace" if tier.name == "namespaces" else "your user id"
+        _point(
+            console, f"kernels run with {user}{' of their own' if tier.name == 'namespaces' or tier.own_uid else ''}"
+        )
+        _point(console, f"{prevented} of {len(ESCAPES)} ways out were tried just now and failed")
+    if tier.gaps:
+        _point(console, "code in a kernel can " + ", ".join(ESCAPES[gap].what for gap in tier.gaps))
+    _point(console, f"control groups limit: {', '.join(tier.limits) or 'nothing'}")
+    start = "forked from a server with everything imported" if fork_client.supported() else "started one by one"
+    _point(console, f"kernels are {start}")
+    for number, text in enumerate(advise(tier, limits_reason=limits_reason)):
+        if number == 0:
+            console.print("\n[bold]What would help[/bold]")
+        _point(console, text)
+
+
+def _point(console: Console, text: str) -> None:
+    console.print(Padding(f"- {escape(text)}", (0, 0, 0, 2)))
+
+
+def _user_id() -> str:
+    return str(os.geteuid()) if hasattr(os, "geteuid") else "unknown"

@@ -1,0 +1,163 @@
+"""What sandboxed code must not be able to do, by tier, and the trying of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.notebook.isolation import escapes as attempts
+from scribe_suite.notebook.runtime_folders import remove_tree, short_temporary_folder
+from scribe_suite.notebook.sandbox import IPC_BYTES, Limits, Sandbox
+from scribe_suite.notebook.tiers import TierName
+
+#: What the sandbox in which escapes are tried may use; small, so that filling it takes no time.
+TRIAL_LIMITS = Limits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)
+TRIAL_WORK_BYTES = 4 << 20
+TRIAL_S = 30.0
+
+
+@dataclass(frozen=True)
+class Escape:
+    """One thing that sandboxed code may try.
+
+    Attributes:
+        what: For a reader, as the end of "code can ...".
+        prevented_in: Tiers that must prevent it: where it succeeds, the tier is not in force.
+    """
+
+    what: str
+    prevented_in: frozenset[TierName]
+
+
+_BOTH = frozenset[TierName]({"namespaces", "landlock"})
+_NAMESPACES = frozenset[TierName]({"namespaces"})
+_NOWHERE = frozenset[TierName]()
+
+ESCAPES: dict[str, Escape] = {
+    "read_file": Escape("read files outside its folders", _BOTH),
+    "list_folder": Escape("list folders outside its own", _BOTH),
+    "look_at_file": Escape("see name, size and times of a file whose path it knows", _NAMESPACES),
+    "write_file": Escape("write to files outside its folders", _BOTH),
+    "make_file": Escape("make files outside its folders", _BOTH),
+    "change_mode": Escape("change modes and times of your files whose path it knows", _NAMESPACES),
+    "write_python": Escape("change the Python environment", _BOTH),
+    "read_environment": Escape("read the environment of other processes", _BOTH),
+    "see_process": Escape("see other processes", _BOTH),
+    "signal_process": Escape("end other processes", _NAMESPACES),
+    "trace_process": Escape("trace other processes", _BOTH),
+    "tcp": Escape("open TCP connections", _BOTH),
+    "udp": Escape("send UDP datagrams", _BOTH),
+    "abstract_socket": Escape("connect to abstract unix sockets", _BOTH),
+    "unix_socket": Escape("connect to unix sockets", _BOTH),
+    "mount": Escape("mount file systems", _BOTH),
+    "new_namespace": Escape("make namespaces", _BOTH),
+    "become_root": Escape("become root", _BOTH),
+    "make_device": Escape("make device files", _BOTH),
+    "fill_tmp": Escape("fill the disk through its temporary folder", _NAMESPACES),
+    "fill_work": Escape("fill the disk through its working folder", _NAMESPACES),
+    "fill_ipc": Escape("fill the disk through its folder of sockets", _NAMESPACES),
+    "use_memory": Escape("use more memory than its limit in one process", _BOTH),
+    # root in a user namespace, where there is no control group, is the one that has no limit
+    "fork_bomb": Escape("start processes without limit", _NOWHERE),
+}
+
+
+def try_escapes(sandbox: Sandbox) -> dict[str, str]:
+    """Try everything in `ESCAPES` inside a sandbox, against things that really exist outside.
+
+    Args:
+        sandbox: Made with `TRIAL_WORK_BYTES` and without preloads.
+
+    Returns:
+        Those that succeeded, with what they got.
+
+    Raises:
+        RuntimeError: When the trial could not be made; the message says why.
+        OSError: When it could not even be started.
+    """
+    work = sandbox.work_folder("w", {})
+    slot = sandbox.slot("trial", work)
+    seen = sandbox.seen_places(slot)
+    with _things_outside() as (targets, victim):
+        targets |= {"tmp": seen["tmp"], "tmp_bytes": TRIAL_LIMITS.tmp_bytes}
+        targets |= {"work": seen["work"], "work_bytes": TRIAL_WORK_BYTES, "python": seen["python"]}
+        targets |= {"ipc": seen["ipc"], "ipc_bytes": IPC_BYTES}
+        targets |= {"memory_bytes": 2 * (TRIAL_LIMITS.address_space_bytes or 0)}
+        targets |= {"processes": 3 * TRIAL_LIMITS.processes}
+        source = Path(attempts.__file__).read_text()
+        process = sandbox.start_python(slot, ["-I", "-c", source, json.dumps(targets)], TRIAL_LIMITS)
+        try:
+            code = process.wait(TRIAL_S)
+        except TimeoutError:
+            raise RuntimeError(f"the trial start did not end within {TRIAL_S:g} s") from None
+        finally:
+            process.close()
+        killed = victim.poll() is not None
+        Path(sys.prefix, targets["canary"]).unlink(missing_ok=True)  # what an escape has made there
+    if not sandbox.healthy:
+        raise RuntimeError(sandbox.why_unhealthy())
+    lines = slot.log.read_text(errors="replace").strip().splitlines()
+    if code != 0 or not lines:
+        raise RuntimeError(lines[-1] if lines else f"the trial start ended with exit code {code}")
+    results = json.loads(lines[-1])
+    succeeded = {name: detail for name, (verdict, detail) in results.items() if verdict == "allowed"}
+    if not killed:
+        succeeded.pop("signal_process", None)  # it hit another process of that number, inside
+    return succeeded
+
+
+@contextlib.contextmanager
+def _things_outside() -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
+    """Files, sockets and a process that nobody in a sandbox should reach, though permissions would let them."""
+    folder = Path(tempfile.mkdtemp(prefix="scribe-outside-", dir=short_temporary_folder()))
+    canary = secrets.token_hex(16)
+    with contextlib.ExitStack() as stack:
+        stack.callback(remove_tree, folder)
+        folder.chmod(0o777)
+        (folder / "secret").write_text(canary)
+        (folder / "secret").chmod(0o666)
+        victim = stack.enter_context(_victim(canary))
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("127.0.0.1", 0))
+        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+        abstract.bind(f"\0{canary}")
+        abstract.listen()
+        named = stack.enter_context(socket.socket(socket.AF_UNIX))
+        named.bind(str(folder / "socket"))
+        (folder / "socket").chmod(0o777)
+        named.listen()
+        yield (
+            {
+                "file": str(folder / "secret"),
+                "folder": str(folder),
+                "canary": canary,
+                "victim": victim.pid,
+                "victim_start": Path(f"/proc/{victim.pid}/stat").read_text().rpartition(")")[2].split()[19],
+                "tcp_port": tcp.getsockname()[1],
+                "udp_port": udp.getsockname()[1],
+                "abstract": canary,
+                "socket": str(folder / "socket"),
+            },
+            victim,
+        )
+
+
+@contextlib.contextmanager
+def _victim(canary: str) -> Iterator[subprocess.Popen[bytes]]:
+    victim = subprocess.Popen(["sleep", "300"], env={**os.environ, "SCRIBE_CANARY": canary})
+    try:
+        yield victim
+    finally:
+        victim.kill()
+        victim.wait()

@@ -1,0 +1,198 @@
+"""The harness's side of the fork-server: its process, its folder, and the processes it is asked for."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.cgroups import Cgroup
+from scribe_suite.notebook.isolation import fork_server
+from scribe_suite.notebook.processes import ForkedProcess
+from scribe_suite.notebook.runtime_folders import RuntimeFolder
+from scribe_suite.notebook.tiers import TierName
+
+SCRIPT = Path(fork_server.__file__).resolve()
+#: Seconds a server may take to end when it is told to.
+END_S = 10.0
+
+
+@dataclass(frozen=True)
+class ServerSpec:
+    """Where a fork-server lives and what it imports; sent to it as JSON.
+
+    Attributes:
+        tier: Of the processes it forks.
+        user_namespace: Whether it needs one to be allowed to mount.
+        python: The kernels' Python, as seen in the place where the server lives.
+        environment: Its environment; every process it forks gets one of its own.
+        preload: Modules to import besides those of a Jupyter kernel, or None to import nothing: it then only executes
+            commands.
+        read_only: Host paths and the places where they are shown.
+        texts: Files by place.
+        links: Symbolic links by place.
+        stage: Host folder on which its root is built.
+        slots: Host folder of the folders of its processes.
+    """
+
+    tier: TierName
+    user_namespace: bool
+    python: str
+    environment: Mapping[str, str]
+    preload: tuple[str, ...] | None
+    read_only: Sequence[tuple[str, str]] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    stage: str = ""
+    slots: str = ""
+
+
+def supported() -> bool:
+    """Whether processes may be forked from a Python that has imported much: on macOS, system libraries forbid it."""
+    return sys.platform == "linux"
+
+
+class ForkServer:
+    """A running fork-server. Safe to use from several threads.
+
+    Args:
+        spec: What it is; its folders are filled in here.
+
+    Attributes:
+        slots: Host folder for the folders of its processes.
+    """
+
+    def __init__(self, spec: ServerSpec) -> None:
+        self._folder = RuntimeFolder(passable=spec.tier == "landlock")
+        self.slots = self._folder.path / "slots"
+        self.log = self._folder.path / "log"
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        stage = self._folder.path / "stage"
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = mine
+        try:
+            stage.mkdir(mode=0o700)
+            self.slots.mkdir(mode=0o711)
+            with self.log.open("ab") as sink:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(SCRIPT)],
+                    stdin=theirs.fileno(),
+                    stdout=sink,
+                    stderr=sink,
+                    env=dict(spec.environment),
+                    cwd="/",
+                    start_new_session=True,
+                )
+            complete = {**asdict(spec), "stage": str(stage), "slots": str(self.slots)}
+            mine.send(json.dumps(complete).encode())
+        except BaseException:
+            mine.close()
+            self._folder.remove()
+            raise
+        finally:
+            theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, or is still importing."""
+        return self._process.poll() is None
+
+    def new_folder(self, prefix: str) -> Path:
+        """A new folder below `slots` that other users can pass through, with a name nobody has had."""
+        folder = self.slots / f"{prefix}{next(self._numbers)}"
+        folder.mkdir(mode=0o711)
+        return folder
+
+    def spawn(self, request: Mapping[str, Any], log: Path, cgroup: Cgroup | None = None) -> ForkedProcess:
+        """Ask for a process; returns at once, also while the server is still importing.
+
+        Args:
+            request: What `isolation.supervisor` is told.
+            log: File for its stdout and stderr.
+            cgroup: Its control group.
+
+        Raises:
+            InfrastructureError: With cause ``fork_server`` when the server is gone.
+        """
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, log.open("ab") as sink:
+            message = json.dumps({"op": "spawn", **request}).encode()
+            try:
+                with self._lock:
+                    socket.send_fds(self._control, [message], [theirs.fileno(), sink.fileno()])
+            except OSError as error:
+                mine.close()
+                raise InfrastructureError("fork_server", self.last_words()) from error
+        return ForkedProcess(mine, cgroup)
+
+    def inside(self, path: Path) -> Path:
+        """Where the harness finds a folder below `slots` as the server and its processes see it: in its memory."""
+        return Path(f"/proc/{self._process.pid}/root/slots", path.relative_to(self.slots))
+
+    def release(self, home: Path) -> None:
+        """Give the file systems in memory of a folder of `new_folder` back."""
+        with self._lock, contextlib.suppress(OSError):
+            self._control.send(json.dumps({"op": "release", "home": home.name}).encode())
+
+    def last_words(self) -> str:
+        """Why it is gone, in a sentence."""
+        with contextlib.suppress(OSError):
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            if lines:
+                return f"The fork-server of the kernels ended: {lines[-1][:500]}"
+        return "The fork-server of the kernels ended."
+
+    def close(self) -> None:
+        """End it and all its processes, and remove its folder. May be called twice."""
+        self._control.close()
+        if self._owner != os.getpid():
+            return  # a fork of the harness must not end what is the harness's
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.remove()
+
+
+_shared_lock = threading.Lock()
+
+
+def shared_server(spec: ServerSpec) -> ForkServer:
+    """The server of this process for a specification: started when there is none that runs.
+
+    Raises:
+        OSError: When it can't be started.
+    """
+    with _shared_lock:
+        key = json.dumps(asdict(spec), sort_keys=True)
+        server = _servers.get(key)
+        if server is None or not server.alive:
+            if server is not None:
+                server.close()
+            server = _servers[key] = ForkServer(spec)
+        return server
+
+
+_servers: dict[str, ForkServer] = {}
+
+
+@atexit.register
+def close_shared_servers() -> None:
+    """End all shared servers, with everything they have forked."""
+    with _shared_lock:
+        while _servers:
+            _servers.popitem()[1].close()

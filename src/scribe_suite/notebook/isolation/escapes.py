@@ -1,0 +1,222 @@
+"""Ways out of a sandbox, each really tried from inside. Standard library only.
+
+Usage: ``python -I -c <this source> TARGETS``, where TARGETS is JSON about things that exist outside; prints one line of
+JSON, name -> ``["denied" or "allowed", detail]``. What an attempt does to things outside, the harness checks itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+Targets = dict[str, Any]
+#: By machine: unshare, mount, ptrace.
+CALLS = {"x86_64": (272, 165, 101), "aarch64": (97, 40, 117)}
+CLONE_NEWUSER, PTRACE_ATTACH = 0x10000000, 16
+
+
+def call(index: int, *arguments: Any) -> str:
+    """One system call of `CALLS`.
+
+    Raises:
+        OSError: As the call does.
+    """
+    numbers = CALLS.get(os.uname().machine)
+    if numbers is None:
+        raise OSError(errno.ENOSYS, "not tried on this machine")
+    if ctypes.CDLL(None, use_errno=True).syscall(numbers[index], *arguments) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return "done"
+
+
+def in_child(action: Callable[[], object]) -> str:
+    """Do something in a child process, which it may spoil.
+
+    Raises:
+        OSError: When it failed there.
+    """
+    child = os.fork()
+    if child == 0:
+        code = 0
+        try:
+            action()
+        except OSError as error:
+            code = min(error.errno or 1, 255)
+        except BaseException:
+            code = 255
+        os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        raise OSError(code, os.strerror(code) if 0 < code < 255 else "failed")
+    return "done"
+
+
+def connect(family: int, address: Any) -> str:
+    """Connect a stream socket."""
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(2)
+        client.connect(address)
+    return "connected"
+
+
+def send_datagram(port: int) -> str:
+    """Send a UDP datagram to this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"escape", ("127.0.0.1", port))
+    return "sent"
+
+
+def find_in_environments(canary: str) -> str:
+    """Look for a text in the environment of every process that can be seen.
+
+    Raises:
+        LookupError: When it is in none.
+    """
+    for name in [*os.listdir("/proc"), "self"]:  # noqa: PTH208
+        with suppress(OSError):
+            if canary.encode() in Path(f"/proc/{name}/environ").read_bytes():
+                return f"found in that of process {name}"
+    raise LookupError("it is in no environment")
+
+
+def look_at_process(pid: int, start: str) -> str:
+    """Look at a process of the host.
+
+    Raises:
+        LookupError: When another process has that number here.
+    """
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if stat[19] != start:
+        raise LookupError("it is another process here")
+    return "seen"
+
+
+def kill_process(pid: int) -> str:
+    """Kill a process of the host."""
+    if pid in (1, os.getpid(), os.getppid()):
+        raise LookupError("it is another process here")
+    os.kill(pid, signal.SIGKILL)
+    return "killed"
+
+
+def fill(folder: str, size: int) -> str:
+    """Write twice as much as a folder should hold; remove it again.
+
+    Raises:
+        OSError: When it does not fit.
+    """
+    path = Path(folder) / "fill"
+    try:
+        with path.open("wb") as file:
+            for _ in range(2 * size >> 16):
+                file.write(bytes(1 << 16))
+    finally:
+        path.unlink(missing_ok=True)
+    return f"wrote {2 * size >> 20} MiB"
+
+
+def fork_often(count: int) -> str:
+    """Have many processes at once.
+
+    Raises:
+        OSError: When there are too many.
+    """
+    children: list[int] = []
+    try:
+        for _ in range(count):
+            child = os.fork()
+            if child == 0:
+                time.sleep(10)
+                os._exit(0)
+            children.append(child)
+    finally:
+        for child in children:
+            with suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+    return f"had {count} processes"
+
+
+def allocate(size: int) -> str:
+    """Use memory."""
+    block = bytearray(size)
+    return f"allocated {len(block) >> 20} MiB"
+
+
+def make_file(folder: str, name: str) -> str:
+    """Make a new file."""
+    with Path(folder, name).open("x"):
+        return "made"
+
+
+def become_root() -> str:
+    """Change to user id 0, with its capabilities.
+
+    Raises:
+        PermissionError: When it has none: the name alone is worth nothing.
+    """
+    os.setuid(0)
+    fields = Path("/proc/self/status").read_text().split()
+    if int(fields[fields.index("CapEff:") + 1], 16) == 0:
+        raise PermissionError(errno.EPERM, "without capabilities")
+    return "done"
+
+
+def make_device(folder: str) -> str:
+    """Make a device file."""
+    os.mknod(f"{folder}/device", 0o60600, os.makedev(254, 0))
+    return "made"
+
+
+ATTEMPTS: dict[str, Callable[[Targets], object]] = {
+    "read_file": lambda targets: Path(targets["file"]).read_text(),
+    "list_folder": lambda targets: os.listdir(targets["folder"]),  # noqa: PTH208
+    "look_at_file": lambda targets: os.stat(targets["file"]),  # noqa: PTH116
+    "write_file": lambda targets: Path(targets["file"]).open("a").close(),
+    "make_file": lambda targets: make_file(targets["folder"], targets["canary"]),
+    "change_mode": lambda targets: Path(targets["file"]).chmod(0o666),
+    "write_python": lambda targets: make_file(targets["python"], targets["canary"]),
+    "read_environment": lambda targets: find_in_environments(targets["canary"]),
+    "see_process": lambda targets: look_at_process(targets["victim"], targets["victim_start"]),
+    "signal_process": lambda targets: kill_process(targets["victim"]),
+    "trace_process": lambda targets: call(2, PTRACE_ATTACH, targets["victim"], 0, 0),
+    "tcp": lambda targets: connect(socket.AF_INET, ("127.0.0.1", targets["tcp_port"])),
+    "udp": lambda targets: send_datagram(targets["udp_port"]),
+    "abstract_socket": lambda targets: connect(socket.AF_UNIX, "\0" + targets["abstract"]),
+    "unix_socket": lambda targets: connect(socket.AF_UNIX, targets["socket"]),
+    "mount": lambda targets: in_child(lambda: call(1, b"none", targets["tmp"].encode(), b"tmpfs", 0, 0)),
+    "new_namespace": lambda _targets: in_child(lambda: call(0, CLONE_NEWUSER)),
+    "become_root": lambda _targets: in_child(become_root),
+    "make_device": lambda targets: make_device(targets["tmp"]),
+    "fill_tmp": lambda targets: fill(targets["tmp"], targets["tmp_bytes"]),
+    "fill_work": lambda targets: fill(targets["work"], targets["work_bytes"]),
+    "fill_ipc": lambda targets: fill(targets["ipc"], targets["ipc_bytes"]),
+    "use_memory": lambda targets: in_child(lambda: allocate(targets["memory_bytes"])),
+    "fork_bomb": lambda targets: fork_often(targets["processes"]),
+}
+
+
+def attempt_all(targets: Targets) -> dict[str, tuple[str, str]]:
+    """Try everything; the most violent last."""
+    results = {}
+    for name, attempt in ATTEMPTS.items():
+        try:
+            results[name] = "allowed", str(attempt(targets))[:200]
+        except BaseException as error:
+            results[name] = "denied", f"{type(error).__name__}: {error}"[:200]
+    return results
+
+
+if __name__ == "__main__":
+    print(json.dumps(attempt_all(json.loads(sys.argv[1]))), flush=True)  # noqa: T201

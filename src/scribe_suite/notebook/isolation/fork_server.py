@@ -1,0 +1,138 @@
+"""The fork-server: one process with everything imported, from which sandboxed processes are forked in milliseconds.
+
+Usage: ``python -I -S fork_server.py``, with a SOCK_SEQPACKET socket as stdin. The first message is the
+`scribe_suite.notebook.fork_client.ServerSpec` as JSON; it decides where the server itself lives. In the tier
+``namespaces`` that is a mount namespace whose root has nothing but Python in it: the server can't read what the
+processes forked from it must not see, and holds nothing of it. Then it executes itself with the kernels' Python,
+imports what it is told to, and serves:
+
+``{"op": "spawn", ...}`` with two descriptors, a channel and a log: fork a process (`supervisor`)
+``{"op": "release", "home": "n1"}``: give the file systems of a home back
+end of the socket: end, and with it everything that was forked
+
+It has one thread, no event loop, no ZMQ context, and never computes anything with torch: a child inherits all of its
+memory but none of its threads. Standard library only, but for what it is told to import.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+FIRST, SECOND = 0, 3
+#: Bytes of one message.
+MAX_MESSAGE = 1 << 17
+
+
+def begin() -> None:
+    """Go where the server is to live, and execute the kernels' Python there."""
+    spec = json.loads(socket.socket(fileno=os.dup(FIRST)).recv(MAX_MESSAGE))
+    os.dup2(FIRST, SECOND)
+    scripts = str(HERE)
+    if spec["tier"] == "namespaces":
+        from scribe_suite.notebook.isolation import linux, view
+
+        flags = linux.CLONE_NEWNS
+        if spec["user_namespace"]:
+            linux.unshare(flags | linux.CLONE_NEWUSER, "unshare with a user namespace")
+            linux.map_own_user(1000)
+        else:
+            linux.unshare(flags, "unshare")
+        view.build_root({**spec, "scripts": scripts})
+        scripts = f"{view.SCRIPTS}/{view.PACKAGE}"
+        if spec["user_namespace"]:
+            linux.keep_capabilities_over_exec()
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, FIRST)
+    arguments = [spec["python"], f"{scripts}/fork_server.py", "--serve", json.dumps(spec["preload"]), spec["tier"]]
+    os.execve(spec["python"], arguments, spec["environment"])
+
+
+def serve(modules: list[str] | None, tier: str) -> None:
+    """Import, then fork a process for every request until the harness is gone."""
+    from scribe_suite.notebook.isolation import jupyter_kernel, linux, supervisor, view
+
+    control = socket.socket(fileno=SECOND)
+    if modules is not None:
+        for problem in jupyter_kernel.preload(modules):
+            print(f"fork-server: {problem}", file=sys.stderr, flush=True)  # noqa: T201
+    memory = view.MemoryFolders()
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    waking, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    server = os.getpid()
+    sources: list[Any] = [control, waking]
+    if tier != "namespaces" and sys.platform == "linux":
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # else what outlives a killed supervisor is nobody's any more
+    while True:
+        _reap()
+        readable = select.select(sources, [], [])[0]
+        if waking in readable:
+            os.read(waking, 512)
+        if control not in readable:
+            continue
+        data, descriptors = _received(control)
+        if not data:
+            if tier != "namespaces":
+                supervisor.kill_descendants()
+            os._exit(0)  # what was forked is killed by its parent-death signal
+        request = json.loads(data)
+        if request["op"] == "spawn":
+            _spawn(request, descriptors, memory, control, supervisor.supervise, server)
+        else:
+            memory.release(request["home"])
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _received(control: socket.socket) -> tuple[bytes, list[int]]:
+    try:
+        data, descriptors, _flags, _address = socket.recv_fds(control, MAX_MESSAGE, 2)
+    except ConnectionError:
+        return b"", []
+    return data, descriptors
+
+
+def _spawn(
+    request: Mapping[str, Any], descriptors: list[int], memory: Any, control: socket.socket, supervise: Any, server: int
+) -> None:
+    channel, log = descriptors
+    try:
+        for folder in request["folders"]:
+            memory.prepare(folder)
+        pid = os.fork()
+    except Exception as error:
+        os.write(log, f"sandbox: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+        return  # the harness sees its channel end
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        control.close()
+        supervise(request, socket.socket(fileno=channel), log, server)
+
+
+def _reap() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parents[2]))
+    if sys.argv[1:2] == ["--serve"]:
+        serve(json.loads(sys.argv[2]), sys.argv[3])
+    else:
+        try:
+            begin()
+        except OSError as error:
+            os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+            sys.exit(1)

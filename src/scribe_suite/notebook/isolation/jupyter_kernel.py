@@ -1,0 +1,61 @@
+"""A Jupyter kernel in a process that the fork-server has forked: everything is imported already."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import random
+import sys
+from collections.abc import Sequence
+
+#: What an IPython kernel imports while it starts and at its first cells. Not the inline backend of matplotlib: it
+#: registers itself with the shell when it is imported.
+KERNEL_MODULES = (
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream", "ipykernel.comm",
+    "ipykernel.datapub", "ipykernel.pickleutil", "ipykernel.serialize", "ipykernel.displayhook", "ipykernel.debugger",
+    "IPython.core.interactiveshell", "IPython.core.completer", "IPython.core.completerlib", "IPython.core.oinspect",
+    "IPython.core.debugger", "IPython.core.pylabtools", "IPython.core.magics", "IPython.extensions.storemagic",
+    "IPython.lib.display", "IPython.lib.pretty",
+    "comm.base_comm", "jedi", "zmq.asyncio", "zmq.eventloop.zmqstream", "tornado.platform.asyncio", "asyncio", "uuid",
+    "multiprocessing", "concurrent.futures.thread", "sqlite3", "stack_data", "pygments.formatters.terminal256",
+    "pygments.lexers.python", "pygments.styles.default", "IPython.utils.PyColorize", "IPython.core.ultratb",
+)  # fmt: skip
+
+
+def preload(modules: Sequence[str]) -> list[str]:
+    """Import modules, in the fork-server.
+
+    Returns:
+        A line for each that can't be imported; a kernel will say the same when it needs one.
+    """
+    # Its import starts nothing but takes 130 modules, and no front end that could debug ever connects.
+    sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type]
+    problems = []
+    for name in (*KERNEL_MODULES, *modules):
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            if name in modules:
+                problems.append(f"{name}: {type(error).__name__}: {error}")
+    if "torch" in sys.modules:
+        # a thread pool would not survive the fork: the next parallel operation of a child would wait for it for ever
+        sys.modules["torch"].set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # collections in a kernel would otherwise write to, and so copy, every page of the fork-server's
+    return problems
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Be a Jupyter kernel until it is shut down.
+
+    Args:
+        arguments: Its command line.
+    """
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+    sys.argv = ["ipykernel_launcher", *arguments]
+    from ipykernel.kernelapp import IPKernelApp
+
+    IPKernelApp.launch_instance(list(arguments))

@@ -1,0 +1,187 @@
+"""Filters of system calls (seccomp), as tables. Standard library only.
+
+A filter is a program of the classic BPF machine that looks at the number and the arguments of a system call (Linux,
+Documentation/userspace-api/seccomp_filter.rst). Everything is allowed but what a table names: namespaces, user ids and
+capabilities do the isolating, the filter closes what they leave open.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import socket
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
+LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_BITS, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+ALLOW, ERROR, KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
+#: Offsets in what the program looks at: number of the call, machine, low halves of the first three arguments.
+NUMBER, MACHINE, ARGUMENTS = 0, 4, (16, 24, 32)
+X32_BIT = 0x40000000
+CLONE_THREAD = 0x10000
+#: CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+CLONE_NEW = 0x80 | 0x20000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+#: A socket's type without SOCK_CLOEXEC and SOCK_NONBLOCK.
+SOCKET_TYPE_MASK = 0xF
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+
+#: By machine: its number in the kernel's audit interface, and the numbers of calls. The same name is the same call.
+MACHINES: dict[str, tuple[int, dict[str, int]]] = {
+    "x86_64": (
+        0xC000003E,
+        {
+            "ioctl": 16, "socket": 41, "connect": 42, "clone": 56, "fork": 57, "vfork": 58, "ptrace": 101,
+            "syslog": 103, "vhangup": 153, "pivot_root": 155, "chroot": 161, "acct": 163, "settimeofday": 164,
+            "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169, "sethostname": 170,
+            "setdomainname": 171,
+            "iopl": 172, "ioperm": 173, "init_module": 175, "delete_module": 176, "quotactl": 179,
+            "clock_settime": 227, "mbind": 237, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
+            "unshare": 272, "move_pages": 279, "perf_event_open": 298, "fanotify_init": 300, "name_to_handle_at": 303,
+            "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312,
+            "finit_module": 313, "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323,
+        },
+    ),
+    "aarch64": (
+        0xC00000B7,
+        {
+            "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51, "vhangup": 58, "quotactl": 60,
+            "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106,
+            "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
+            "setdomainname": 162, "settimeofday": 170, "socket": 198, "connect": 203, "add_key": 217,
+            "request_key": 218, "keyctl": 219, "clone": 220, "swapon": 224, "swapoff": 225, "mbind": 235,
+            "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262, "name_to_handle_at": 264,
+            "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272,
+            "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,
+        },
+    ),
+}  # fmt: skip
+#: Calls that came after the numbers of all machines were made the same.
+COMMON = {
+    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
+    "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "clone3": 435, "pidfd_getfd": 438,
+    "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443,
+}  # fmt: skip
+#: What no sandboxed process needs: it takes capabilities, or reaches into other processes or deep into the kernel.
+FORBIDDEN = (
+    "unshare", "setns", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd",
+    "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick",
+    "mount_setattr", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter",
+    "io_uring_register", "keyctl", "add_key", "request_key", "open_by_handle_at", "name_to_handle_at",
+    "fanotify_init", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "acct", "swapon",
+    "swapoff", "reboot", "quotactl", "quotactl_fd", "sethostname", "setdomainname", "settimeofday", "clock_settime",
+    "iopl", "ioperm", "syslog", "vhangup", "move_pages",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a filter forbids besides `FORBIDDEN`, new namespaces, and all sockets but unix ones.
+
+    Attributes:
+        connect: Whether sockets may be connected. Where the host's network namespace and file system are in reach, a
+            unix socket is a way to other processes, whatever address it has.
+        processes: Whether processes may be made. Threads always may.
+    """
+
+    connect: bool = True
+    processes: bool = True
+
+
+POLICIES = {
+    "kernel": Policy(),
+    "no_connect": Policy(connect=False),
+    "function": Policy(processes=False),
+}
+
+_Line = tuple[int, int, int, int]
+
+
+def supported() -> bool:
+    """Whether this machine's processor is known, and its kernel has filters."""
+    if platform.system() != "Linux" or platform.machine() not in MACHINES:
+        return False
+    # EFAULT: the kernel knows the call and would have read the program
+    code = ctypes.CDLL(None, use_errno=True).prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, None, 0, 0)
+    return code == -1 and ctypes.get_errno() == errno.EFAULT
+
+
+def program(policy: str, machine: str | None = None) -> bytes:
+    """The filter of a policy as BPF code.
+
+    Args:
+        policy: A key of `POLICIES`.
+        machine: A key of `MACHINES`; this machine by default.
+    """
+    rules, number = POLICIES[policy], MACHINES[machine or platform.machine()]
+    lines: list[_Line] = [
+        (LOAD, 0, 0, MACHINE),
+        (JUMP_EQUAL, 1, 0, number[0]),
+        (RETURN, 0, 0, KILL_PROCESS),  # calls of another machine (32-bit ones, say) have other numbers
+        (LOAD, 0, 0, NUMBER),
+        (JUMP_AT_LEAST, 0, 1, X32_BIT),
+        (RETURN, 0, 0, ERROR | errno.ENOSYS),
+    ]
+    for call, block in _blocks(rules).items():
+        code = {**number[1], **COMMON}.get(call)
+        if code is not None:
+            # every block ends with a verdict of its own, so a jump never goes further than past one block
+            lines += [(JUMP_EQUAL, 0, len(block), code), *block]
+    lines.append((RETURN, 0, 0, ALLOW))
+    return b"".join(struct.pack("HBBI", *line) for line in lines)
+
+
+def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
+    """What is done about each call that is not simply allowed; each block ends with verdicts."""
+    blocks = {call: _refuse(errno.EPERM) for call in FORBIDDEN}
+    blocks["clone3"] = _refuse(errno.ENOSYS)  # its flags are out of sight; the C library then uses clone
+    blocks["clone"] = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_BITS, 0, 1, CLONE_NEW), *_refuse(errno.EPERM)]
+    if not rules.processes:
+        blocks["clone"] += [(JUMP_BITS, 1, 0, CLONE_THREAD), *_refuse(errno.EPERM)]
+        blocks |= {call: _refuse(errno.EPERM) for call in ("fork", "vfork")}
+    blocks["clone"] += _allow()
+    # libzmq takes any other error than this one for a bug of its own, and aborts
+    unsupported = _refuse(errno.EOPNOTSUPP)
+    blocks["socket"] = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), *unsupported]
+    if not rules.connect:
+        blocks["connect"] = _refuse(errno.EPERM)
+        # a datagram socket needs no connection to reach others; pairs are made by another call
+        blocks["socket"] += [(LOAD, 0, 0, ARGUMENTS[1]), (AND, 0, 0, SOCKET_TYPE_MASK)]
+        blocks["socket"] += [(JUMP_EQUAL, 0, 1, socket.SOCK_DGRAM), *_refuse(errno.EPERM)]
+    blocks["socket"] += _allow()
+    blocks["ioctl"] = [(LOAD, 0, 0, ARGUMENTS[1]), *_refuse_values((TIOCSTI, TIOCLINUX)), *_allow()]
+    return blocks
+
+
+def _refuse(number: int) -> list[_Line]:
+    return [(RETURN, 0, 0, ERROR | number)]
+
+
+def _allow() -> list[_Line]:
+    return [(RETURN, 0, 0, ALLOW)]
+
+
+def _refuse_values(values: Iterable[int]) -> list[_Line]:
+    return [line for value in values for line in ((JUMP_EQUAL, 0, 1, value), *_refuse(errno.EPERM))]
+
+
+def install(policy: str) -> None:
+    """Filter the calls of this thread and of all it starts, for good.
+
+    Args:
+        policy: A key of `POLICIES`.
+
+    Raises:
+        OSError: When the kernel refuses the filter.
+    """
+    code = program(policy)
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    header = struct.pack("HP", len(code) // 8, ctypes.addressof(buffer))
+    for option, first, second in ((PR_SET_NO_NEW_PRIVS, 1, 0), (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header)):
+        if libc.prctl(option, ctypes.c_ulong(first), second, 0, 0) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), "filter of system calls")

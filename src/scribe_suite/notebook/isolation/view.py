@@ -1,0 +1,150 @@
+"""What sandboxed processes see of the file system, in the tier ``namespaces``. Standard library only.
+
+The fork-server builds one root file system with nothing in it but Python, the system libraries (both read-only) and
+empty places; every process forked from it lays its private folders over those places, in a mount namespace of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.notebook.isolation.linux import (
+    MNT_DETACH,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    bind,
+    check,
+    cover,
+    libc,
+    mount,
+    mount_memory,
+)
+
+#: Where the fork-server sees the folders of its processes, and this folder; no process it starts sees either.
+SLOTS, SCRIPTS = "/slots", "/sandbox"
+PACKAGE = "scribe_suite/notebook/isolation"
+#: Places that every process lays something of its own over.
+PRIVATE_FOLDERS = ("/work", "/ipc", "/tmp", "/dev/shm", "/dev/pts", SLOTS, SCRIPTS)
+DEVICES = ("null", "zero", "full", "random", "urandom")
+#: Settings of the whole machine. A harness that is root in a user namespace of its own still owns these files.
+HOST_SETTINGS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi")
+
+
+def build_root(spec: Mapping[str, Any]) -> None:
+    """Make the fork-server's root file system in its mount namespace, and move into it.
+
+    Args:
+        spec: ``stage`` (an empty folder), ``read_only`` (pairs of host path and place), ``texts`` and ``links`` (by
+            place), ``slots`` and ``scripts`` (host folders; the latter this package's).
+    """
+    root = Path(spec["stage"])
+
+    def inside(path: str) -> Path:
+        return root / path.lstrip("/")
+
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    mount("tmpfs", str(root), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    for source, target in spec["read_only"]:
+        bind(source, inside(target), writable=False)
+    for name, text in spec["texts"].items():
+        inside(name).parent.mkdir(parents=True, exist_ok=True)
+        inside(name).write_text(text)
+    for name, destination in spec["links"].items():
+        inside(name).symlink_to(destination)
+    for folder in PRIVATE_FOLDERS:
+        inside(folder).mkdir(parents=True, exist_ok=True)
+    _build_devices(inside("/dev"))
+    bind("/proc", inside("/proc"), writable=True)  # each process gets a proc of its own, which needs to see this one
+    bind(spec["scripts"], inside(f"{SCRIPTS}/{PACKAGE}"), writable=False)
+    mount(spec["slots"], str(inside(SLOTS)), None, MS_BIND | MS_REC)
+    mount_memory(inside("/tmp"), 64 << 20)  # for the fork-server itself: caches of what it imports
+    old = inside("/.old")
+    old.mkdir()
+    check(libc.pivot_root(str(root).encode(), str(old).encode()), "pivot_root")
+    os.chdir("/")
+    check(libc.umount2(b"/.old", MNT_DETACH), "umount of the old root")
+    Path("/.old").rmdir()
+    mount("none", "/", None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+
+def _build_devices(dev: Path) -> None:
+    for device in DEVICES:
+        bind(f"/dev/{device}", dev / device, writable=True)
+    for link, place in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        (dev / link).symlink_to(f"/proc/self/fd{place}")
+    (dev / "ptmx").symlink_to("pts/ptmx")
+
+
+def lay_private_places(request: Mapping[str, Any]) -> None:
+    """Give a process, in mount and PID namespaces of its own, the places that are private to it.
+
+    Args:
+        request: ``binds`` (slot path, place, writable), ``tmpfs`` (place -> bytes), ``masks`` (places to cover).
+    """
+    for place, size in request["tmpfs"].items():
+        mount_memory(Path(place), size)
+    # pseudo-terminals of its own, without which ``!command`` fails in IPython
+    mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    for source, place, writable in request["binds"]:
+        bind(f"{SLOTS}/{source}", Path(place), writable)
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for name in HOST_SETTINGS:
+        if Path(name).exists():
+            bind(name, Path(name), writable=False)
+    for place in (*request["masks"], SLOTS, SCRIPTS):
+        cover(Path(place))
+
+
+class MemoryFolders:
+    """Folders in memory of limited size, which outlive the processes that use them.
+
+    They are mounted in the fork-server's namespace, so that nothing a process writes reaches a disk.
+    """
+
+    def __init__(self) -> None:
+        self._mounted: set[str] = set()
+
+    def prepare(self, wanted: Mapping[str, Any]) -> None:
+        """Mount a file system and make a folder in it, unless that has been done.
+
+        Args:
+            wanted: ``mount`` (slot path of the file system), ``size`` (its bytes), ``folder`` (slot path of the folder
+                in it), ``source`` (slot path of a folder to copy, or None), ``files`` (text by name), ``uid`` (whose
+                it is, or None).
+        """
+        folder = Path(SLOTS, wanted["folder"])
+        if wanted["mount"] not in self._mounted:
+            mount_memory(Path(SLOTS, wanted["mount"]), wanted["size"], "711")
+            self._mounted.add(wanted["mount"])
+        if folder.exists():
+            return
+        unfinished = folder.with_name(folder.name + ".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if wanted["source"] is not None:
+            shutil.copytree(Path(SLOTS, wanted["source"]), unfinished)
+        else:
+            unfinished.mkdir(mode=0o700)
+        for name, text in wanted["files"].items():
+            (unfinished / name).write_text(text)
+            (unfinished / name).chmod(0o600)
+        if wanted["uid"] is not None:
+            for parent, _folders, files in os.walk(unfinished):
+                for entry in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118
+                    os.chown(entry, wanted["uid"], wanted["uid"])
+        unfinished.rename(folder)
+
+    def release(self, home: str) -> None:
+        """Give all file systems of a home back; what still uses one keeps it for as long."""
+        for name in [name for name in self._mounted if name.partition("/")[0] == home]:
+            self._mounted.discard(name)
+            libc.umount2(f"{SLOTS}/{name}".encode(), MNT_DETACH)

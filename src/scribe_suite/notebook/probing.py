@@ -1,0 +1,113 @@
+"""Which tier of isolation works here: found by really starting Python in it and trying to escape."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import sys
+from pathlib import Path
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook import cgroups
+from scribe_suite.notebook.config import Isolation
+from scribe_suite.notebook.escapes import ESCAPES, TRIAL_WORK_BYTES, try_escapes
+from scribe_suite.notebook.isolation import landlock, seccomp
+from scribe_suite.notebook.sandbox import Sandbox, private_uid
+from scribe_suite.notebook.shown import RESERVED
+from scribe_suite.notebook.tiers import IsolationTier, TierName
+
+
+def probe_isolation(requested: Isolation) -> IsolationTier:
+    """The tier that kernels get: really tried, by escapes from it, once per process.
+
+    Args:
+        requested: ``auto`` for the best that works, ``strict`` for namespaces or an error, ``none`` for none.
+
+    Returns:
+        The tier, with the reasons why it is not a better one.
+
+    Raises:
+        InfrastructureError: With cause ``isolation_unavailable`` when ``strict`` can't be had.
+    """
+    if requested == "none":
+        return IsolationTier("none", ("isolation none was asked for",), gaps=tuple(ESCAPES))
+    tier = best_tier()
+    if requested == "strict" and not tier.strict:
+        raise InfrastructureError(
+            "isolation_unavailable",
+            f"Kernels can't be isolated with namespaces here ({'; '.join(tier.reasons)}); run `scribe-suite doctor` to "
+            "see what would help, or use --isolation auto or none.",
+        )
+    return tier
+
+
+@functools.cache
+def best_tier() -> IsolationTier:
+    """The best tier that works here, with the reasons against the better ones."""
+    reasons: list[str] = []
+    for name in ("namespaces", "landlock"):
+        tier, reason = _try_tier(name)
+        if tier is not None:
+            return IsolationTier(tier.name, tuple(reasons), tier.own_uid, tier.gaps, tier.limits)
+        reasons.append(f"{name}: {reason}")
+    return IsolationTier("none", tuple(reasons), gaps=tuple(ESCAPES))
+
+
+def _try_tier(name: TierName) -> tuple[IsolationTier | None, str]:
+    """A tier with what was found out about it, or None and why it can't be had."""
+    missing = _REQUIREMENTS[name]()
+    if missing:
+        return None, missing
+    reasons: list[str] = []
+    for own_uid in _ways():
+        tier = IsolationTier(name, own_uid=own_uid, limits=cgroups.probe()[0])
+        try:
+            with Sandbox(tier, preload=None, work_bytes=TRIAL_WORK_BYTES) as sandbox:
+                succeeded = try_escapes(sandbox)
+        except (InfrastructureError, OSError, RuntimeError, ValueError) as error:
+            reasons.append(refusal(str(error)))
+            continue
+        broken = [escape for escape in succeeded if name in ESCAPES[escape].prevented_in]
+        if not broken:
+            return IsolationTier(name, (), own_uid, tuple(succeeded), tier.limits), ""
+        reasons.append("; ".join(f"code in it could {ESCAPES[escape].what}" for escape in broken))
+    return None, "; ".join(dict.fromkeys(reasons))
+
+
+def _ways() -> tuple[bool, ...]:
+    """Whether kernels could have a user id of their own, best first."""
+    if private_uid() is None:
+        return (False,)
+    # root in a container may lack the capability for that; and another user may not reach a Python in root's home
+    return (True, False)
+
+
+def _namespaces_missing() -> str:
+    if sys.platform != "linux":
+        return f"needs Linux, this is {sys.platform}"
+    base = Path(sys.base_prefix).resolve()
+    if any(base.is_relative_to(place) for place in RESERVED):
+        return f"the base Python lies in {base}, where the sandbox keeps its own folders"
+    if not seccomp.supported():
+        return "this machine's kernel or processor has no filter of system calls (seccomp) that is known here"
+    return ""
+
+
+def _landlock_missing() -> str:
+    if sys.platform != "linux":
+        return f"needs Linux, this is {sys.platform}"
+    if not seccomp.supported():
+        return "this machine's kernel or processor has no filter of system calls (seccomp) that is known here"
+    if landlock.abi() == 0:
+        return "the kernel has no Landlock (Linux 5.13, and lsm=landlock among its parameters)"
+    return ""
+
+
+_REQUIREMENTS = {"namespaces": _namespaces_missing, "landlock": _landlock_missing}
+
+
+def refusal(line: str) -> str:
+    """Why namespaces were refused, from the last line of a trial start; a full table of them reads like a full disk."""
+    if f"[Errno {errno.ENOSPC}]" in line and "unshare with a user namespace" in line:
+        return f"the limit user.max_user_namespaces is reached, raise it with sysctl: {line}"
+    return line

@@ -1,0 +1,206 @@
+"""A sandboxed process as the harness holds it, however it was started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from typing import Protocol
+
+from scribe_suite.notebook.cgroups import Cgroup
+from scribe_suite.notebook.isolation.supervisor import NOT_STARTED, OUT_OF_MEMORY
+
+#: Seconds after which a supervisor that was told to end everything is killed itself, which ends everything too.
+KILL_S = 5.0
+
+
+class SandboxedProcess(Protocol):
+    """What the harness can do with a process; never blocks, but for `wait`."""
+
+    @property
+    def pid(self) -> int | None:
+        """PID of the process that ends when it does, or None while it is not known."""
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it was ended because it used too much memory."""
+
+    def poll(self) -> int | None:
+        """Its exit code (128 + N for a signal N) once it has ended, else None."""
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end.
+
+        Raises:
+            TimeoutError: When it has not ended by then.
+        """
+
+    def interrupt(self) -> None:
+        """Send SIGINT to its process group."""
+
+    def kill(self) -> None:
+        """Order its end and that of everything it started; `poll` says when it has come."""
+
+    def close(self) -> None:
+        """Kill it, wait, and free what the harness held for it. May be called twice."""
+
+
+class ForkedProcess:
+    """A process of the fork-server.
+
+    Args:
+        channel: To its supervisor.
+        cgroup: Its control group, which it joins before it starts; removed at the end.
+    """
+
+    def __init__(self, channel: socket.socket, cgroup: Cgroup | None) -> None:
+        channel.setblocking(False)
+        self._channel = channel
+        self._cgroup = cgroup
+        self._pid: int | None = None
+        self._code: int | None = None
+        self._reason = ""
+        self._killed_at: float | None = None
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """PID of its supervisor."""
+        return self._pid
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the supervisor's watch or its control group ended it for its memory."""
+        return self._reason == OUT_OF_MEMORY
+
+    def poll(self) -> int | None:
+        """Take the supervisor's messages; the exit code once there is one."""
+        while self._code is None:
+            try:
+                data = self._channel.recv(4096)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                # killed with its supervisor, or never started; the log may say why
+                self._end(NOT_STARTED if self._pid is None else 128 + signal.SIGKILL)
+                break
+            message = json.loads(data)
+            if "pid" in message:
+                self._pid = int(message["pid"])
+                if self._cgroup is not None:
+                    self._cgroup.add(self._pid)
+                self._send(b"go")
+            else:
+                self._end(int(message["exit"]), str(message["reason"]))
+        if self._code is None and self._killed_at is not None and time.monotonic() > self._killed_at + KILL_S:
+            self._killed_at = time.monotonic()
+            if self._pid is not None:
+                with contextlib.suppress(OSError):
+                    os.kill(self._pid, signal.SIGKILL)
+        return self._code
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end, with a look every few milliseconds.
+
+        Raises:
+            TimeoutError: When it has not ended by then.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(0.005)
+        return code
+
+    def interrupt(self) -> None:
+        """Send SIGINT to its process group."""
+        self._send(b"interrupt")
+
+    def kill(self) -> None:
+        """Close the channel towards the supervisor, which then kills everything."""
+        if self._killed_at is None and not self._closed:
+            self._killed_at = time.monotonic()
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Kill it, wait a while for its end, and remove its control group."""
+        if self._closed:
+            return
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            self.wait(2 * KILL_S)
+        self._closed = True
+        self._channel.close()
+        if self._cgroup is not None:
+            self._cgroup.remove()
+
+    def _end(self, code: int, reason: str = "") -> None:
+        if not reason and self._cgroup is not None and self._cgroup.out_of_memory():
+            reason = OUT_OF_MEMORY
+        self._code, self._reason = code, reason
+
+    def _send(self, message: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.send(message)
+
+
+class PlainProcess:
+    """A process started by itself, where fork is not safe.
+
+    Args:
+        process: Leader of a process group of its own.
+    """
+
+    out_of_memory = False
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int | None:
+        """Its PID."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code, in the shell's way."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end.
+
+        Raises:
+            TimeoutError: When it has not ended by then.
+        """
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        return code if code >= 0 else 128 - code
+
+    def interrupt(self) -> None:
+        """Send SIGINT to its process group."""
+        self._signal_group(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill its process group, which may have outlived it."""
+        self._signal_group(signal.SIGKILL)
+        if self._process.poll() is None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """Kill it and wait for its end."""
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            self.wait(2 * KILL_S)
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)

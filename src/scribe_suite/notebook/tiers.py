@@ -1,0 +1,34 @@
+"""The tiers of isolation, as data: what each prevents is in `escapes`, how it is found in `probing`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TierName = Literal["namespaces", "landlock", "none"]
+
+
+@dataclass(frozen=True)
+class IsolationTier:
+    """What isolates the kernels.
+
+    Attributes:
+        name: ``namespaces`` (own mount, PID, network, IPC and UTS namespaces), ``landlock`` (a Landlock ruleset on the
+            host's file system), or ``none``.
+        reasons: Why it is not a better tier; empty for the best.
+        own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one); else, in
+            ``namespaces``, a user namespace.
+        gaps: Escapes that were tried at the start of the session and are not prevented, by name; see `escapes`.
+        limits: What control groups limit for a kernel as a whole: ``memory``, ``pids``.
+    """
+
+    name: TierName
+    reasons: tuple[str, ...] = ()
+    own_uid: bool = False
+    gaps: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    @property
+    def strict(self) -> bool:
+        """Whether it is what ``--isolation strict`` asks for."""
+        return self.name == "namespaces"
