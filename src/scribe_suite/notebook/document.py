@@ -204,9 +204,9 @@ class NotebookFile:
         self._next = 0.0
 
     @property
-    def due(self) -> bool:
-        """Whether enough time has passed since the last write for one while a cell runs."""
-        return time.monotonic() >= self._next
+    def wait_s(self) -> float:
+        """Seconds until the next throttled write."""
+        return max(0.0, self._next - time.monotonic())
 
     def write(self) -> None:
         """Write now. A reader sees the old file or the new one, never part of one."""

@@ -7,6 +7,7 @@ bounded, with its head and tail kept.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import deque
 from collections.abc import Callable
@@ -142,6 +143,50 @@ class OutputRecorder:
             self._images_left -= images
             self._head_left -= text
         self._emit(output)
+
+
+class PromptRecorder:
+    """A recorder whose stream text is passed on at once after a quiet time, and then a few times a second.
+
+    So what a cell has printed is in the journal a moment later, whatever ends the harness, and a chatty cell does not
+    fill it with a line for every few characters.
+
+    Args:
+        recorder: What collects.
+        interval_s: Least seconds between two flushes of stream text.
+        after_flush: Called after each.
+    """
+
+    def __init__(self, recorder: OutputRecorder, interval_s: float, after_flush: Callable[[], None]) -> None:
+        self._recorder = recorder
+        self._interval_s = interval_s
+        self._after_flush = after_flush
+        self._loop = asyncio.get_running_loop()
+        self._next = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def message(self, kind: str, content: object) -> None:
+        """Take one IOPub message."""
+        self._recorder.message(kind, content)
+        if self._timer is None:
+            wait = self._next - self._loop.time()
+            if wait > 0:
+                self._timer = self._loop.call_later(wait, self._flush)
+            else:
+                self._flush()
+
+    def finish(self) -> None:
+        """Pass on everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._recorder.finish()
+
+    def _flush(self) -> None:
+        self._timer = None
+        self._recorder.flush()
+        self._next = self._loop.time() + self._interval_s
+        self._after_flush()
 
 
 def _dropped_note(output: Output) -> str:

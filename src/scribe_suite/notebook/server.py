@@ -30,6 +30,7 @@ from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.notebook.kernel import MAX_MESSAGE_BYTES
 from scribe_suite.notebook.probing import probe_isolation
+from scribe_suite.notebook.progress import reporting
 from scribe_suite.notebook.runtime_folders import RuntimeFolder
 from scribe_suite.notebook.sandbox import Sandbox
 from scribe_suite.notebook.sessions import SessionTable
@@ -236,8 +237,10 @@ def _mcp_server(tools: NotebookTools) -> Server[Any]:
     async def list_tools(_context: Any, _params: Any) -> ListToolsResult:
         return ListToolsResult(tools=described)
 
-    async def call_tool(_context: Any, params: CallToolRequestParams) -> CallToolResult:
-        return await tools.call(params.name, params.arguments)
+    async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
+        # the SDK reports only to a client that has asked for it, with a progress token
+        async with reporting(context.session.report_progress, params.name):
+            return await tools.call(params.name, params.arguments)
 
     return Server(
         "scribe-notebook", instructions=INSTRUCTIONS, version="1", on_list_tools=list_tools, on_call_tool=call_tool

@@ -23,13 +23,13 @@ from scribe_suite.notebook.document import NOT_RESTORED, Cell, CellKind, CellSta
 from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import Journal
 from scribe_suite.notebook.kernel import Discard, Kernel
-from scribe_suite.notebook.outputs import Output, OutputRecorder, output_size
+from scribe_suite.notebook.outputs import Output, OutputRecorder, PromptRecorder, output_size
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 
 _Result = TypeVar("_Result")
 
-#: Seconds between two looks at what a running cell has put out.
-FLUSH_S = 0.5
+#: Seconds that what a running cell prints may wait until it is in the journal.
+FLUSH_S = 0.1
 #: Seconds that reading an answer may take, when a cell may take longer.
 ANSWER_TIMEOUT_S = 60.0
 #: Characters kept of a run when the notebook as a whole is over its limit.
@@ -97,6 +97,8 @@ class Session:
         self._tasks = OwnedTasks()
         self._running: Cell | None = None
         self._death_noted = False
+        self._ended = False
+        self._next_write: asyncio.TimerHandle | None = None
         self.killer: Cell | None = None
         self.closed = False
         self.handed_out = False
@@ -146,7 +148,7 @@ class Session:
         """
         document = self.notebook.document
         self.notebook.journal.append("markdown_added", cell=document.next_id(), content=content)
-        self._write()
+        self._write_soon()
         return len(document.cells) - 1
 
     async def interrupt(self) -> str:
@@ -233,6 +235,7 @@ class Session:
         await self._tasks.finish()
         self._log("session_closed", session=self.session_id, reason=reason)
         self._write()
+        self._ended = True
 
     def _note_death(self) -> None:
         """Count and log a death once, with the cell it happened in; reached from that cell or from an idle kernel."""
@@ -240,10 +243,14 @@ class Session:
             return
         self._death_noted = True
         self._counters.sessions_open -= 1
-        self._counters.kernel_deaths += self.handed_out  # before that it is the infrastructure's
+        if self.kernel.infrastructure is not None:
+            self._counters.infrastructure_failed("fork_server", self.kernel.infrastructure)
+        else:
+            self._counters.kernel_deaths += self.handed_out  # before that it is the infrastructure's
         self.killer = cell = self._running
         where = {} if cell is None else {"cell": cell.cell_id, "run": cell.runs}
         self._log("kernel_died", session=self.session_id, detail=self.kernel.died.result(), **where)
+        self._write()
 
     def _log(self, event: str, **fields: Any) -> None:
         """Write to the journal; a failure to do so must not lose the agent its cell, but the harness must know."""
@@ -252,7 +259,15 @@ class Session:
         except InfrastructureError as error:
             self._counters.infrastructure_failed(error.cause, str(error))
 
+    def _write_soon(self) -> None:
+        """Write the notebook, now or as soon as it is worth it: its cost grows with all that is in it."""
+        if self._next_write is None and not self._ended:
+            self._next_write = asyncio.get_running_loop().call_later(self.notebook.file.wait_s, self._write)
+
     def _write(self) -> None:
+        if self._next_write is not None:
+            self._next_write.cancel()
+            self._next_write = None
         try:
             self.notebook.file.write()
         except OSError as error:
@@ -280,14 +295,15 @@ class Session:
         index = document.code_cells().index(cell)
 
         def emit(output: Output) -> None:
+            if self._ended:  # a thread of the kernel's was still printing
+                return
             self.notebook.output_characters += output_size(output)
             self._log("output", cell=cell_id, run=number, output=output)
 
         left = self._config.notebook_output_limit - self.notebook.output_characters
         text_limit = max(MIN_CELL_TEXT, min(self._config.cell_text_limit, left))
         image_limit = max(0, min(self._config.cell_image_limit_bytes, left))
-        recorder = OutputRecorder(emit, text_limit, image_limit)
-        ticker = asyncio.create_task(self._tick(recorder))
+        recorder = PromptRecorder(OutputRecorder(emit, text_limit, image_limit), FLUSH_S, self._write_soon)
         limit = self._config.setup_timeout_s if kind == "setup" else self._config.cell_timeout_s
         begin, status, count, note = time.monotonic(), "died", None, None
         try:
@@ -298,7 +314,6 @@ class Session:
             self._note_death()
             raise
         finally:
-            ticker.cancel()
             recorder.finish()
             seconds = time.monotonic() - begin
             if status == "timeout":
@@ -312,20 +327,13 @@ class Session:
                 seconds=round(seconds, 4),
             )
             self._running = None
-            self._write()
+            self._write_soon()
             self._counters.cell_ended(kind, status, seconds)
         if status == "timeout":
             note = f"The cell was stopped after {limit:g} seconds, the limit for one cell. The session lives on."
         elif status == "interrupted":
             note = "The cell was interrupted."
         return CellResult(cell, index, reply.status, note)
-
-    async def _tick(self, recorder: OutputRecorder) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            recorder.flush()
-            if self.notebook.file.due:
-                self._write()
 
     async def _read_answer(self, variable: str) -> str:
         expressions = {EXPRESSION_NAME: reading_expression(variable, self._config.answer_limit_bytes)}
