@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from scribe_suite import __version__
-from scribe_suite.errors import SuiteError
+from scribe_suite.errors import ConfigurationError, SuiteError
 from scribe_suite.text import shortened
 
 _DESCRIPTION = """\
@@ -120,6 +120,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(command=_doctor)
 
+    recover = commands.add_parser(
+        "recover",
+        help="bring the notebooks of attempts that were killed up to date with their journals",
+        description="While a cell runs, its notebook file may lag a second behind; its journal does not. Look through "
+        "a folder of attempts and write every notebook that is not what its journal says. Attempts that still run are "
+        "left alone.",
+    )
+    recover.add_argument("folder", type=Path, nargs="?", default=Path("runs"), help="default: runs")
+    recover.set_defaults(command=_recover)
+
     show = commands.add_parser(
         "show",
         help="print the table of a ledger, also of a run that was killed",
@@ -161,6 +171,18 @@ def _plant(options: argparse.Namespace) -> int:
     from scribe_suite.tasks.registry import default_registry
 
     return plant(default_registry()[options.task], options.seeds, keep_valid=not options.force)
+
+
+def _recover(options: argparse.Namespace) -> int:
+    from scribe_suite.notebook.recovery import recover_notebooks
+
+    if not options.folder.is_dir():
+        raise ConfigurationError(f"{options.folder} is no folder: name one that holds attempts, such as runs.")
+    written = recover_notebooks(options.folder)
+    for path in written:
+        print(path)
+    print(f"{len(written)} notebooks were brought up to date." if written else "All notebooks are up to date.")
+    return 0
 
 
 def _doctor(_: argparse.Namespace) -> int:

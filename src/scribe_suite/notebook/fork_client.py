@@ -80,6 +80,7 @@ class ForkServer:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._owner = os.getpid()
+        self._asked = False
         stage = self._folder.path / "stage"
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = mine
@@ -132,6 +133,7 @@ class ForkServer:
             message = json.dumps({"op": "spawn", **request}).encode()
             try:
                 with self._lock:
+                    self._asked = True
                     socket.send_fds(self._control, [message], [theirs.fileno(), sink.fileno()])
             except OSError as error:
                 mine.close()
@@ -160,6 +162,8 @@ class ForkServer:
         self._control.close()
         if self._owner != os.getpid():
             return  # a fork of the harness must not end what is the harness's
+        if not self._asked:
+            self._process.kill()  # it may still be importing, and has nothing to clean up
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:

@@ -16,6 +16,8 @@ Events, each a line with ``event`` and ``time`` (seconds since the epoch):
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +44,8 @@ class Journal:
         self.path = path
         self._observer = observer
         self._file = path.open("ab", buffering=0)
+        with contextlib.suppress(OSError):  # a file system may have no locks; the lock only tells others to keep off
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, event: str, **fields: Any) -> None:
         """Write one event.

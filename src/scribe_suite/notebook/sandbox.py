@@ -102,8 +102,7 @@ class Sandbox:
             starts.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`, ``fork_server`` when that
-            can't be started.
+        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
     """
 
     def __init__(
@@ -115,22 +114,39 @@ class Sandbox:
     ) -> None:
         self.tier = tier
         self.uid = private_uid() if tier.own_uid else None
+        self._preload = preload
         self._work_bytes = work_bytes
         self._hidden = tuple(hidden)
         self._runtime: RuntimeFolder | None = None
         self._server: fork_client.ForkServer | None = None
+        self._where: Path | None = None
         masks_over(self._hidden, tier)  # refused now rather than with the first process
+
+    def warm_up(self) -> None:
+        """Start what starts processes, without waiting until it is ready. Needs not be called.
+
+        Raises:
+            InfrastructureError: With cause ``fork_server`` when it can't be started.
+        """
+        if self._where is not None:
+            return
         try:
             if fork_client.supported():
-                self._server = fork_client.shared_server(server_spec(tier, self.uid, preload))
-                self._home = self._server.new_folder("n")
+                self._server = fork_client.shared_server(server_spec(self.tier, self.uid, self._preload))
+                self._where = self._server.new_folder("n")
                 for place in ("work", "ipc"):  # what file systems in memory are mounted on
-                    (self._home / place).mkdir(mode=0o711)
+                    (self._where / place).mkdir(mode=0o711)
             else:
                 self._runtime = RuntimeFolder()
-                self._home = self._runtime.path
+                self._where = self._runtime.path
         except OSError as error:
             raise InfrastructureError("fork_server", f"The fork-server could not be started: {error}.") from error
+
+    @property
+    def _home(self) -> Path:
+        self.warm_up()
+        assert self._where is not None
+        return self._where
 
     def __enter__(self) -> Sandbox:
         return self
@@ -264,12 +280,14 @@ class Sandbox:
 
     def close(self) -> None:
         """Remove all folders; what still runs in them must have been closed. May be called twice."""
+        if self._where is None:
+            return
         if self._server is not None and self._in_memory:
-            self._server.release(self._home)
+            self._server.release(self._where)
         if self._runtime is not None:
             self._runtime.remove()
         else:
-            remove_tree(self._home)
+            remove_tree(self._where)
 
     def _environment(self, slot: Slot) -> dict[str, str]:
         if self._in_memory:

@@ -161,6 +161,8 @@ class NotebookServer:
         connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(InfrastructureError):  # the first session will meet it again, and say so
+                sandbox.warm_up()
             task = asyncio.create_task(serve_connection(mcp_server, reader, writer))
             connections[task] = writer
             task.add_done_callback(connections.pop)

@@ -11,7 +11,7 @@ import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import ROOT_VARIABLE, is_root, suite_root
-from scribe_suite.plugin import collection, kernels, recording
+from scribe_suite.plugin import collection, recording
 from scribe_suite.plugin.controller import RunController
 from scribe_suite.plugin.options import SETTINGS, add_options, read_settings
 
@@ -46,6 +46,5 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.json_report_omit = [*omit, "log"]
     config.pluginmanager.register(collection, "scribe_suite.collection")
     config.pluginmanager.register(recording, "scribe_suite.recording")
-    config.pluginmanager.register(kernels, "scribe_suite.kernels")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(RunController(config, settings), "scribe_suite.controller")

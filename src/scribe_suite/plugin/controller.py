@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,10 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import SuiteError
+from scribe_suite.notebook.escapes import ESCAPES
 from scribe_suite.notebook.probing import probe_isolation
+from scribe_suite.notebook.recovery import recover_notebooks
+from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.attempt import now
 from scribe_suite.plugin.options import WORKER_KEY, Settings, worker_input
@@ -50,6 +54,7 @@ class RunController:
         self._writer: LedgerWriter | None = None
         self.planned: tuple[str, ...] = ()
         self.records: list[AttemptRecord] = []
+        self._started = 0.0
         self.isolation = ""
 
     # -- before the first test -----------------------------------------------------------------------------------
@@ -84,6 +89,7 @@ class RunController:
         settings = self._settings
         tier = probe_isolation(settings.isolation)
         self.isolation = tier.name
+        self._started = time.time() - 1  # file systems keep time in their own way
         tasks = {task.id: task for task, _, _ in filter(None, map(_attempt_of, self.planned))}
         header = RunHeader(
             run=settings.run,
@@ -95,6 +101,7 @@ class RunController:
             seed_mode=settings.seed_mode,
             isolation=tier.name,
             isolation_reasons=tuple(tier.reasons),
+            isolation_gaps=tuple(tier.gaps),
             limits={"agent_timeout_s": settings.limits.wall_s, "cell_timeout_s": settings.limits.cell_s},
             pass_mark=settings.pass_mark,
             record_only=settings.record_only,
@@ -105,21 +112,26 @@ class RunController:
         if getattr(option, "json_report", False) and option.json_report_file == _DEFAULT_JSON_REPORT:
             # the plugin's default is one hidden file that every run overwrites; a run's report belongs to the run
             option.json_report_file = str(settings.results_dir / f"{settings.run}.report.json")
-        self._announce(tier.name, tuple(tier.reasons))
+        self._announce(tier)
 
-    def _announce(self, tier: str, reasons: tuple[str, ...]) -> None:
+    def _announce(self, tier: IsolationTier) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or self._writer is None:
             return
         reporter.ensure_newline()
         reporter.write_line(
-            f"scribe-suite: {len(self.planned)} attempts, isolation {tier}, ledger {_shown(self._writer.path)}"
+            f"scribe-suite: {len(self.planned)} attempts, isolation {tier.name}, ledger {_shown(self._writer.path)}"
         )
-        if tier == "none":
-            reporter.write_line(
-                f"scribe-suite: kernels are NOT isolated ({'; '.join(reasons)}): agents could read the answer keys.",
-                yellow=True,
+        reasons = "; ".join(tier.reasons)
+        if tier.name == "none":
+            line = f"scribe-suite: kernels are NOT isolated ({reasons}): agents could read the answer keys."
+            reporter.write_line(line, yellow=True)
+        elif not tier.strict:
+            gaps = ", ".join(ESCAPES[gap].what for gap in tier.gaps)
+            line = (
+                f"scribe-suite: kernels are isolated less well than they could be ({reasons}). Code in them can {gaps}."
             )
+            reporter.write_line(line, yellow=True)
 
     # -- while tests run ------------------------------------------------------------------------------------------
 
@@ -170,6 +182,8 @@ class RunController:
             self._append_lost(nodeid, "lost", "The worker that ran it reported nothing: see its output above.")
         if lost or self._internal_error or self._unwritten or self._any_lost() or self._only_infrastructure_failed():
             session.exitstatus = EXIT_LOST_OR_INFRASTRUCTURE
+        if self._writer is not None and (lost or self._crashed):
+            self._recover_notebooks()
         if self._writer is not None:
             recorded = {record.nodeid for record in self.records}
             end = RunEnd(
@@ -195,6 +209,13 @@ class RunController:
                     reason=reason[:2000],
                 )
             )
+
+    def _recover_notebooks(self) -> None:
+        """Bring the notebooks of attempts whose worker was killed up to date with their journals."""
+        for folder in self._settings.results_dir.iterdir():
+            with suppress(SuiteError, OSError):
+                if folder.is_dir() and folder.stat().st_mtime >= self._started:
+                    recover_notebooks(folder)
 
     def _any_lost(self) -> bool:
         return any(record.outcome in map(infrastructure, ("lost", "worker_crashed")) for record in self.records)

@@ -1,35 +1,32 @@
-"""What the kernels of a run find imported, and the early start of what imports it.
+"""What the kernels of a run find imported.
 
-Importing torch and transformer_lens takes seconds; it begins while the first instance is drawn, once in every process
-that runs tests, and all kernels of that process are forked from it.
+Importing torch and transformer_lens takes seconds, a fork of what has done so a tenth of one.
 """
 
 from __future__ import annotations
 
-import pytest
+import ast
 
-from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.probing import probe_isolation
-from scribe_suite.notebook.sandbox import Sandbox
-from scribe_suite.plugin.options import SETTINGS
-
-#: What set-up cells and agents use; `benchmarks` need nothing else.
+#: What set-up cells and agents use, in one set for all tasks: each set is a fork-server of its own.
 PRELOAD = (
     "numpy", "torch", "torch.nn.functional", "transformer_lens", "safetensors.torch", "matplotlib.pyplot",
     "matplotlib.backends.backend_agg", "scipy.stats", "sklearn.linear_model", "sklearn.model_selection",
     "sklearn.decomposition", "pandas", "einops", "jaxtyping", "tqdm.auto",
 )  # fmt: skip
+#: Packages that are worth it.
+_HEAVY = {"torch", "transformer_lens"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """Start the fork-server where attempts are about to run."""
-    config = session.config
-    distributed = not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
-    if config.option.collectonly or distributed:
-        return
-    if any("attempt_key" in getattr(item, "fixturenames", ()) for item in session.items):
-        try:
-            Sandbox(probe_isolation(config.stash[SETTINGS].isolation), PRELOAD).close()
-        except InfrastructureError:
-            return  # every attempt will meet the same, and be recorded with it
+def preload_for(setup_code: str) -> tuple[str, ...]:
+    """Modules that kernels with a set-up cell should find imported.
+
+    Args:
+        setup_code: Python source; what can't be parsed needs nothing.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(setup_code)))
+    except (SyntaxError, ValueError):
+        return ()
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return PRELOAD if _HEAVY & {name.partition(".")[0] for name in imported} else ()

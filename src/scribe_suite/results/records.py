@@ -109,6 +109,7 @@ class RunHeader(_Line):
         run: Run id; the ledger is ``<run>.jsonl``.
         planned: Node ids of the attempts that were to be made.
         run_seed: What all instance seeds are derived from.
+        isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.notebook.escapes`.
         lock: Git commit, package versions, hashes of prompts, solutions and base models; see `results.lock`.
     """
 
@@ -123,6 +124,7 @@ class RunHeader(_Line):
     seed_mode: Literal["fresh", "fixed"]
     isolation: str
     isolation_reasons: tuple[str, ...] = ()
+    isolation_gaps: tuple[str, ...] = ()
     limits: dict[str, float]
     pass_mark: Finite | None = None
     record_only: bool = False
