@@ -13,14 +13,15 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow lint install clean
+.PHONY: bench test test-slow test-exhaustive lint install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench      run every task, print the table (PROVIDER=reference WORKERS=2 BENCH_ARGS='--trials 3'"
 	@echo "                TASKS=benchmarks/circuits for one family)"
 	@echo "make test       run the project's own tests (TEST_ARGS='-k journal')"
-	@echo "make test-slow  run the tests marked slow: every certificate recomputed"
+	@echo "make test-slow  run the tests marked slow: a certificate of each task recomputed"
+	@echo "make test-exhaustive  recompute the certificates of all base models (an hour; after planting)"
 	@echo "make lint       ruff and mypy"
 	@echo "make clean      remove the environment and caches; runs/ is kept"
 
@@ -38,10 +39,13 @@ bench: $(STAMP)
 	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "not slow" -n 2 --timeout 300 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents" -n 2 --timeout 300 $(TEST_ARGS)
 
 test-slow: $(STAMP)
 	@$(VENV)/bin/pytest tests -m slow -n 2 --timeout 1800 $(TEST_ARGS)
+
+test-exhaustive: $(STAMP)
+	@$(VENV)/bin/pytest tests -m exhaustive -n 2 --timeout 1800 $(TEST_ARGS)
 
 lint: $(STAMP)
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy

@@ -22,10 +22,11 @@ MODELS_WANTED = 6
 every_task = pytest.mark.parametrize("task_id", TASKS)
 
 
-def every_model(*, quick: int):
-    """All frozen models of all tasks; per task all but the first few are slow."""
+def every_model(*, quick: int = 0, slow: int = 1):
+    """All frozen models of all tasks; per task the first few are quick, the next few slow, all others exhaustive."""
+    marks = [[]] * quick + [[pytest.mark.slow]] * slow
     cases = [
-        pytest.param(task.id, path.stem, marks=[pytest.mark.slow] if rank >= quick else [])
+        pytest.param(task.id, path.stem, marks=marks[rank] if rank < len(marks) else [pytest.mark.exhaustive])
         for task in TASKS.values()
         for rank, path in enumerate(list_frozen(frozen_folder(task)))
     ]

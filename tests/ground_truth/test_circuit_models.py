@@ -30,7 +30,7 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@every_model(quick=1)
+@every_model()
 def test_the_certificate_follows_from_the_weights(task_id, model_name):
     task = TASKS[task_id]
     model = load_frozen(frozen_folder(task) / f"{model_name}.json", task)
@@ -45,7 +45,7 @@ def test_the_certificate_follows_from_the_weights(task_id, model_name):
         assert check.value == pytest.approx(stored[name].value, abs=2e-3), name
 
 
-@every_model(quick=0)
+@every_model(slow=2)
 def test_the_certificate_holds_for_an_instance(task_id, model_name):
     instance = first_instance(task_id, model_name)
     secret = instance.hidden

@@ -32,6 +32,8 @@ from tests.ground_truth.probe_models import (
     task_of,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def width(name):
     return activations(name, SEEDS[0], "held_out").shape[1]

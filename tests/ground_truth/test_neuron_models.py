@@ -96,8 +96,13 @@ def test_the_stored_key_is_the_plan_of_its_seed(frozen: list[FrozenModel]) -> No
             assert set(neurons["near_misses"]) <= set(everything[question]["near_misses"])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", list_frozen(frozen_folder(TASKS["unigram"])), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.exhaustive if rank else pytest.mark.slow)
+        for rank, path in enumerate(list_frozen(frozen_folder(TASKS["unigram"])))
+    ],
+)
 def test_the_certificate_of_a_base_model_is_what_its_weights_say(path: Path) -> None:
     model = load_frozen(path, TASKS["unigram"])
     record = model.record

@@ -39,8 +39,10 @@ def test_certificates_claim_what_the_documentation_says(name, index):
         assert checks[f"reference/{task}"].value >= (0.85 if task == "regularization" else 0.9)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "index"), MODELS)
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [pytest.param(*model, marks=pytest.mark.exhaustive if model[1] else pytest.mark.slow) for model in MODELS],
+)
 def test_the_certificate_is_what_the_weights_say(name, index):
     from ground_truth.probes._certificate import probe_checks
     from ground_truth.probes._planted import sharing

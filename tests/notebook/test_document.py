@@ -6,6 +6,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.document import Document, NotebookFile
 
 
@@ -64,6 +65,22 @@ def test_a_second_run_replaces_the_outputs_and_late_outputs_of_the_first_are_not
     assert (cell.source, cell.runs, cell.outputs, cell.status) == ("2", 2, [], "running")
 
 
+def test_a_cell_whose_harness_was_killed_has_died_when_the_next_session_starts():
+    events = [*events_of_a_session(), {"event": "cell_started", "cell": "x", "run": 1, "kind": "agent", "code": "1"}]
+    document = Document.from_events(events)
+    assert document.cell("x").status == "running"
+    document.render()
+    document.apply({"event": "session_started", "session": "s2", "origin": "resumed"})
+    assert document.cell("x").status == "died"
+    assert b'"status": "died"' in document.render()
+
+
+def test_an_event_that_does_not_fit_is_named():
+    with pytest.raises(InfrastructureError, match="Event 10") as caught:
+        Document.from_events([*events_of_a_session(), {"event": "output", "cell": "x", "run": 1, "output": {}}])
+    assert caught.value.cause == "journal_corrupt"
+
+
 def test_clear_output_clears_at_once_or_at_the_next_output():
     clear = {"output_type": "clear_output", "wait": False}
     assert shown(run_cell(display("1"), clear)) == []
@@ -76,7 +93,7 @@ def test_clear_output_clears_at_once_or_at_the_next_output():
 def test_a_display_is_updated_in_place_and_its_id_stays_out_of_the_file():
     document = run_cell(display("1", "x"), display("2"), display("3", "x", "update_display_data"))
     assert shown(document) == ["3", "2"]
-    assert "display_id" not in document.render()
+    assert b"display_id" not in document.render()
 
 
 def test_only_the_cell_that_changed_is_serialised_again(monkeypatch):
@@ -104,10 +121,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.ipynb"
     path.write_text("old")
     document = Document()
-    monkeypatch.setattr(document, "render", lambda: 1 / 0)
+    monkeypatch.setattr(document, "parts", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         NotebookFile(path, document).write()
     assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.ipynb"]
 
 
 def test_writes_while_a_cell_runs_are_spaced_out(tmp_path):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.journal import Journal, read_journal
+from scribe_suite.notebook.journal import Journal, lock_file, read_journal
 
 
 @pytest.fixture
@@ -51,3 +55,69 @@ def test_a_full_disk_is_the_infrastructure_s_failure():
     with pytest.raises(InfrastructureError, match="No space left") as caught:
         journal.append("journal")
     assert caught.value.cause == "journal_write"
+
+
+def test_what_a_crash_has_left_of_a_last_line_does_not_spoil_the_next(path):
+    path.write_bytes(b'{"event": "journal"}\n{"event": "cell_st' + b"x" * 200_000)
+    journal = Journal(path, lambda _event: None)
+    journal.append("session_started")
+    journal.close()
+    assert [event["event"] for event in read_journal(path)] == ["journal", "session_started"]
+
+
+def test_a_last_event_that_only_lacks_its_line_end_stays(path):
+    path.write_bytes(b'{"event": "journal"}')
+    journal = Journal(path, lambda _event: None)
+    journal.append("session_started")
+    journal.close()
+    assert [event["event"] for event in read_journal(path)] == ["journal", "session_started"]
+
+
+def test_an_event_that_a_full_disk_cut_short_leaves_no_trace(path, monkeypatch):
+    seen: list[dict[str, Any]] = []
+    journal = Journal(path, seen.append)
+    journal.append("journal")
+    file = journal._file
+    results = iter([file.write, lambda _data: (_ for _ in ()).throw(OSError(28, "No space left on device"))])
+
+    class Full:
+        """Takes ten bytes, then no more."""
+
+        def write(self, data: bytes) -> int:
+            return int(next(results)(data[:10]))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(file, name)
+
+    monkeypatch.setattr(journal, "_file", Full())
+    with pytest.raises(InfrastructureError, match="No space left"):
+        journal.append("cell_started")
+    monkeypatch.undo()
+    journal.append("session_closed")
+    assert [event["event"] for event in read_journal(path)] == ["journal", "session_closed"]
+    assert len(seen) == 2
+    journal.close()
+
+
+def test_a_journal_has_one_writer_and_waits_a_moment_for_a_reader(path, monkeypatch):
+    first = Journal(path, lambda _event: None)
+    monkeypatch.setattr("scribe_suite.notebook.journal.LOCK_S", 0.05)
+    with pytest.raises(InfrastructureError, match="open in another harness"):
+        Journal(path, lambda _event: None)
+    first.close()
+    monkeypatch.setattr("scribe_suite.notebook.journal.LOCK_S", 10)
+    with path.open("rb", buffering=0) as reader:
+        assert lock_file(reader, fcntl.LOCK_SH)
+        threading.Timer(0.1, reader.close).start()
+        Journal(path, lambda _event: None).close()
+
+
+def test_a_file_system_without_locks_will_do(path, monkeypatch):
+    def unsupported(*_arguments: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    journal = Journal(path, lambda _event: None)
+    journal.append("journal")
+    journal.close()
+    assert len(list(read_journal(path))) == 1

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from pathlib import Path
 
 import nbformat
+import psutil
+import pytest
 
+from scribe_suite.notebook import fork_client
 from scribe_suite.notebook import kernel as kernel_module
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 
-from .agent import Agent, Answer, play
+from .agent import Agent, Answer, connected, play
 
 #: Puts a message of its own on IOPub; runs inside a kernel.
 SEND = """
@@ -127,3 +132,156 @@ def test_a_death_between_cells_is_noticed_and_counted(server):
     answer = play(server, scenario)
     assert "died (exit code 4)" in answer.error
     assert server.status().kernel_deaths == deaths + 1
+
+
+LAST_WORDS = {
+    "exit": ("os._exit(7)", "exit code 7"),
+    "signal": ("os.kill(os.getpid(), 9)", "killed by SIGKILL"),
+    "segfault": ("__import__('ctypes').string_at(0)", "killed by SIGSEGV"),
+    "abort": ("os.abort()", "killed by SIGABRT"),
+}
+
+
+@pytest.mark.parametrize(("ending", "told"), LAST_WORDS.values(), ids=LAST_WORDS)
+def test_the_last_words_of_a_kernel_that_ends_at_once_are_kept(server, tmp_path, ending, told):
+    code = (
+        "import os, sys\nfor n in range(50): print('line', n)\nprint('in red', file=sys.stderr)\n"
+        f"print('Köln, the last', end='')\n{ending}"
+    )
+
+    async def scenario(agent: Agent) -> tuple[Answer, str]:
+        return await agent.run(code), agent.notebook_path
+
+    answer, name = play(server, scenario)
+    assert told in answer.error
+    assert server.status().infrastructure_error is None
+    lines = [*(f"line {number}" for number in range(50)), "Köln, the last"]
+    shown = "\n".join(entry["content"] for entry in answer.payload["outputs"] if "red" not in entry["content"])
+    assert shown.splitlines() == lines
+    assert "in red" in answer.output
+    (notebook,) = server._config.folder.rglob(name)
+    outputs = nbformat.read(notebook, as_version=4).cells[-1].outputs
+    assert "".join(output.text for output in outputs if output.name == "stdout").splitlines() == lines
+
+
+def test_what_was_printed_before_is_not_shown_again_when_the_kernel_dies(server):
+    async def scenario(agent: Agent) -> Answer:
+        await agent.run("print('an earlier cell')")
+        code = "import os, time\nprint('sent', flush=True)\ntime.sleep(0.5)\nprint('unsent')\nos._exit(1)"
+        return await agent.run(code)
+
+    assert play(server, scenario).output.split() == ["sent", "unsent"]
+
+
+def test_a_kernel_that_uses_too_much_memory_ends_and_is_told_why(tmp_path):
+    code = "import os\nprint('begun')\nfor _ in range(4):\n    if os.fork() == 0:\n        break\n"
+    code += "x = []\nwhile True: x.append(b'x' * (1 << 20))"
+
+    async def scenario(agent: Agent) -> tuple[Answer, Answer]:
+        died = await agent.run(code)
+        resumed = await agent.start("start_session_resume_notebook", notebook_path=agent.notebook_path)
+        return died, resumed
+
+    # every process stays below its address space, together they do not stay below the limit
+    with NotebookServer(NotebookConfig(tmp_path, memory_limit_bytes=1 << 30)) as server:
+        if server.status().isolation == "none":
+            pytest.skip("memory of a kernel as a whole is not limited here")
+        died, resumed = play(server, scenario)
+        status = server.status()
+    assert "memory" in died.error or "MemoryError" in died.text
+    assert not resumed.is_error
+    assert status.infrastructure_error is None
+
+
+def test_a_fork_server_that_is_killed_is_the_infrastructure_s_failure_and_the_next_attempt_starts(tmp_path):
+    async def scenario(agent: Agent) -> Answer:
+        running = asyncio.create_task(agent.run("print('begun', flush=True)\nimport time; time.sleep(60)"))
+        await asyncio.sleep(0.7)
+        for server_process in fork_servers():
+            server_process.kill()
+        return await running
+
+    with NotebookServer(NotebookConfig(tmp_path / "first", preload=("colorsys",))) as server:
+        answer = play(server, scenario)
+        status = server.status()
+    assert "died" in answer.error
+    assert status.infrastructure_cause == "fork_server"
+    assert status.kernel_deaths == 0
+    with NotebookServer(NotebookConfig(tmp_path / "second", preload=("colorsys",))) as server:
+        assert play(server, lambda agent: agent.run("1 + 1")).output == "2"
+        assert server.status().infrastructure_error is None
+
+
+def fork_servers() -> list[psutil.Process]:
+    """Those of this process with the preload that nobody else uses."""
+    children = psutil.Process().children()
+    return [child for child in children if "colorsys" in " ".join(child.cmdline())]
+
+
+def test_modules_to_preload_that_do_not_exist_cost_nothing(tmp_path):
+    with NotebookServer(NotebookConfig(tmp_path, preload=("no_such_module", "colorsys"))) as server:
+        code = "import sys; print('colorsys' in sys.modules, 'scribe_suite' in sys.modules)"
+        assert play(server, lambda agent: agent.run(code)).output == "True False"
+
+
+def test_forked_kernels_differ_in_what_should_be_random(server):
+    code = "import random, numpy, os, uuid; print(random.random(), numpy.random.rand(), os.urandom(4), uuid.uuid4())"
+    first, second = (play(server, lambda agent: agent.run(code)).output.split() for _ in range(2))
+    assert not set(first) & set(second)
+
+
+def test_where_forking_is_not_safe_kernels_start_by_themselves_and_behave_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(fork_client, "supported", lambda: False)
+    config = NotebookConfig(tmp_path, files={"a.txt": b"hello"}, isolation="none", cell_timeout_s=3)
+
+    async def scenario(agent: Agent) -> list[Answer]:
+        codes = [
+            "print(open('a.txt').read())",
+            "import time\ntime.sleep(60)",
+            "!echo from a shell",
+            "import os\nprint('last', end='')\nos._exit(5)",
+        ]
+        return [await agent.run(code) for code in codes]
+
+    with NotebookServer(config) as server:
+        shown, timed_out, shell, died = play(server, scenario)
+        status = server.status()
+    assert shown.output == "hello"
+    assert timed_out.payload["status"] == "timeout"
+    assert shell.output == "from a shell"
+    assert "exit code 5" in died.error
+    assert died.output == "last"
+    assert (status.isolation, status.infrastructure_error) == ("none", None)
+
+
+@pytest.mark.slow
+def test_five_hundred_starts_leave_no_process_file_descriptor_or_folder(tmp_path):
+    def kernels() -> int:
+        return len(psutil.Process().children(recursive=True))
+
+    def cgroups_left() -> list[Path]:
+        return [path for path in Path("/sys/fs/cgroup").glob(f"*/scribe-{os.getpid()}-*") if path.is_dir()]
+
+    async def cycles(agent: Agent, count: int) -> None:
+        for _ in range(count):
+            started = await agent.start()
+            assert not started.is_error, started.text
+            assert not (await agent.call("shutdown_session", session_id=agent.session_id)).is_error
+
+    async def scenario(agent: Agent) -> None:
+        await cycles(agent, 20)
+        before = kernels(), psutil.Process().num_fds(), len(list(Path("/tmp").glob("scribe-*")))
+        threads = psutil.Process().num_threads()
+        await cycles(agent, 480)
+        await asyncio.sleep(0.5)
+        assert (kernels(), psutil.Process().num_fds(), len(list(Path("/tmp").glob("scribe-*")))) == before
+        assert psutil.Process().num_threads() == threads
+        assert cgroups_left() == []
+
+    async def run() -> None:
+        async with connected(server.endpoint.pump_argv) as agent:
+            await scenario(agent)
+
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        asyncio.run(run())
+        assert server.status().sessions_started == 500

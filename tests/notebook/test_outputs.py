@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from scribe_suite.notebook.outputs import MAX_OUTPUTS, OutputRecorder
+from scribe_suite.notebook.outputs import MAX_CLEARS, MAX_OUTPUTS, MAX_SWITCHES, OutputRecorder, PromptRecorder
 
 
 def record(messages: list[tuple[str, Any]], text_limit: int = 1000, image_limit: int = 1000) -> list[dict[str, Any]]:
@@ -115,3 +116,44 @@ def test_threads_that_print_after_the_end_cannot_exceed_the_limit():
         recorder.message(*stream("y" * 90))
         recorder.flush()
     assert sum(len(output["text"]) for output in outputs) <= 200
+
+
+def test_streams_that_alternate_for_ever_are_joined_after_a_while():
+    outputs = record([stream("x", ("stdout", "stderr")[n % 2]) for n in range(10 * MAX_SWITCHES)], text_limit=10**6)
+    assert len(outputs) == MAX_SWITCHES
+    assert sum(len(output["text"]) for output in outputs) == 10 * MAX_SWITCHES
+
+
+def test_outputs_that_are_cleared_for_ever_are_no_longer_cleared_after_a_while():
+    assert len(record([("clear_output", {"wait": True})] * (MAX_CLEARS + 10))) == MAX_CLEARS
+
+
+def flushing(interval_s: float, texts: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """When a recorder passed on what, given texts with the pauses before them."""
+    passed: list[tuple[float, str]] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+
+        def emit(output: dict[str, Any]) -> None:
+            passed.append((loop.time() - begin, output["text"]))
+
+        recorder = PromptRecorder(OutputRecorder(emit, 10**6, 0), interval_s, lambda: None)
+        for pause, text in texts:
+            await asyncio.sleep(pause)
+            recorder.message(*stream(text))
+        await asyncio.sleep(2 * interval_s)
+        recorder.finish()
+
+    asyncio.run(run())
+    return passed
+
+
+def test_text_after_a_quiet_time_is_passed_on_at_once_and_the_rest_a_few_times_a_second():
+    texts = [(0.0, "a"), *[(0.0, "b")] * 1000, (0.5, "c"), (0.0, "d")]
+    passed = flushing(0.1, texts)
+    assert [text for _, text in passed] == ["a", "b" * 1000, "c", "d"]
+    assert passed[0][0] < 0.05
+    assert 0.05 < passed[1][0] < 0.4
+    assert passed[2][0] - passed[1][0] > 0.1

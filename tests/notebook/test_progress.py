@@ -12,7 +12,7 @@ import pytest
 from scribe_suite.notebook import progress
 from scribe_suite.notebook.server import NotebookServer
 
-from .agent import Agent, play
+from .agent import Agent, connected, play
 
 SLEEP = "import time\ntime.sleep(0.7)\nprint('slept')"
 
@@ -104,3 +104,21 @@ def test_a_call_that_raises_ends_its_reports():
 
     asyncio.run(work())
     assert calls == []
+
+
+def test_a_client_that_goes_away_while_it_is_told_does_not_lose_the_cell(server):
+    async def scenario(agent: Agent) -> Any:
+        async def vanish(_seconds: float, _total: float | None, _message: str | None) -> None:
+            gone.set()
+
+        gone = asyncio.Event()
+        async with connected(server.endpoint.pump_argv) as other:
+            arguments = {"session_id": agent.session_id, "code": SLEEP}
+            call = asyncio.create_task(other.client.call_tool("execute_code", arguments, progress_callback=vanish))
+            await gone.wait()
+            call.cancel()
+        await agent.run("1")  # queues behind the cell
+        return await agent.call("list_cells", session_id=agent.session_id)
+
+    cell = play(server, scenario).payload["cells"][1]
+    assert (cell["status"], cell["output"]) == ("ok", "slept")

@@ -27,6 +27,10 @@ def children() -> set[int]:
 
 
 def test_closing_leaves_no_process_no_thread_no_socket_and_no_folder(tmp_path):
+    with NotebookServer(
+        NotebookConfig(tmp_path / "first")
+    ) as first:  # starts the fork-server, which stays for the next
+        play(first, lambda agent: agent.run("1"))
     threads, processes, descriptors = threading.active_count(), children(), open_descriptors()
     server = NotebookServer(NotebookConfig(tmp_path, files={"a/b.txt": b"x"}))
     server.start()

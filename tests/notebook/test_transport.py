@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -11,50 +9,13 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.notebook.transport import MAX_LINE_BYTES
 
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": "init",
-    "method": "initialize",
-    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-}
-INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-LIST = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
+from .raw import LIST, Raw
 
 
 @pytest.fixture(scope="module")
 def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookServer]:
     with NotebookServer(NotebookConfig(tmp_path_factory.mktemp("attempt"))) as server:
         yield server
-
-
-class Raw:
-    """A client that can send anything."""
-
-    def __init__(self, server: NotebookServer) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(str(server.endpoint.socket_path))
-        self.file = self.socket.makefile("rb")
-
-    def __enter__(self) -> Raw:
-        self.send(INITIALIZE)
-        assert self.receive()["id"] == "init"
-        self.send(INITIALIZED)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.socket.close()
-
-    def send(self, message: Any) -> None:
-        self.socket.sendall(message if isinstance(message, bytes) else json.dumps(message).encode() + b"\n")
-
-    def receive(self) -> dict[str, Any]:
-        return json.loads(self.file.readline())
-
-    def assert_alive(self) -> None:
-        self.send(LIST)
-        assert len(self.receive()["result"]["tools"]) == 10
 
 
 @pytest.mark.parametrize(

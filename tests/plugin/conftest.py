@@ -223,7 +223,7 @@ class Suite:
         self._pytester = pytester
         self.folder = pytester.path
         self.write("conftest.py", 'pytest_plugins = ["scribe_suite.plugin", "fixtures.attempt"]\n')
-        self.write("pytest.ini", "[pytest]\nstrict = true\n")
+        self.write("pytest.ini", "[pytest]\nstrict = true\naddopts = -p no:hypothesispytest\n")
         self.write("benchmarks/circuits/test_circuits.py", TOY_TEST)
         self.write("prompts/preamble.md", (REPOSITORY / "prompts" / "preamble.md").read_text())
         self.add_task("toy")

@@ -7,13 +7,15 @@ number of cells that would have to be serialised again (Goodfire Scribe re-seria
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.journal import Event
 
 CellKind = Literal["setup", "agent", "restored"]
@@ -53,7 +55,7 @@ class Cell:
     execution_count: int | None = None
     outputs: list[dict[str, Any]] = field(default_factory=list)
     clear_pending: bool = False
-    rendered: str | None = None
+    rendered: bytes | None = None
 
 
 class Document:
@@ -65,10 +67,18 @@ class Document:
 
     @classmethod
     def from_events(cls, events: Iterable[Event]) -> Document:
-        """Rebuild a document from its journal."""
+        """Rebuild a document from its journal.
+
+        Raises:
+            InfrastructureError: With cause ``journal_corrupt`` for an event that does not fit those before it.
+        """
         document = cls()
-        for event in events:
-            document.apply(event)
+        for number, event in enumerate(events, start=1):
+            try:
+                document.apply(event)
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                message = f"Event {number} of a journal does not make sense ({type(error).__name__}: {error})."
+                raise InfrastructureError("journal_corrupt", message) from error
         return document
 
     def code_cells(self) -> list[Cell]:
@@ -87,24 +97,39 @@ class Document:
         """An id no cell has."""
         return f"cell-{len(self.cells)}"
 
+    def end_unfinished(self) -> None:
+        """Show the cells that were still running at the end of a journal as ones whose kernel died."""
+        for cell in self.cells:
+            if cell.status == "running":
+                cell.status, cell.rendered = "died", None
+
     def apply(self, event: Event) -> None:
         """Take over one event; events that don't concern cells change nothing."""
         handler = _HANDLERS.get(event["event"])
         if handler is not None:
             handler(self, event)
 
-    def render(self) -> str:
-        """The notebook as nbformat 4.5 JSON text."""
-        for cell in self.cells:
+    def render(self) -> bytes:
+        """The notebook as nbformat 4.5 JSON text in UTF-8."""
+        return b"".join(self.parts())
+
+    def parts(self) -> Iterator[bytes]:
+        """What `render` returns, in pieces: a notebook may be so large that joining them takes a noticeable time."""
+        yield b'{\n"cells": [\n'
+        for number, cell in enumerate(self.cells):
             if cell.rendered is None:
-                cell.rendered = json.dumps(_nbformat_cell(cell), ensure_ascii=False, indent=1)
-        cells = ",\n".join(cell.rendered or "" for cell in self.cells)
-        rest = f'"metadata": {json.dumps(_METADATA)},\n"nbformat": 4,\n"nbformat_minor": 5'
-        return f'{{\n"cells": [\n{cells}\n],\n{rest}\n}}\n'
+                text = json.dumps(_nbformat_cell(cell), ensure_ascii=False, indent=1)
+                cell.rendered = text.encode("utf-8", "replace")
+            yield b",\n" if number else b""
+            yield cell.rendered
+        yield f'\n],\n"metadata": {json.dumps(_METADATA)},\n"nbformat": 4,\n"nbformat_minor": 5\n}}\n'.encode()
 
     def _add(self, cell: Cell) -> None:
         self.cells.append(cell)
         self._by_id[cell.cell_id] = cell
+
+    def _session_started(self, _event: Event) -> None:
+        self.end_unfinished()  # there are some only when the harness was killed: sessions end their cells otherwise
 
     def _markdown_added(self, event: Event) -> None:
         self._add(Cell(event["cell"], event["content"], is_code=False))
@@ -139,6 +164,7 @@ class Document:
 
 
 _HANDLERS = {
+    "session_started": Document._session_started,
     "markdown_added": Document._markdown_added,
     "cell_added": Document._cell_added,
     "cell_started": Document._cell_started,
@@ -212,7 +238,14 @@ class NotebookFile:
         """Write now. A reader sees the old file or the new one, never part of one."""
         begin = time.monotonic()
         temporary = self.path.with_name(f".{self.path.name}.tmp")
-        temporary.write_bytes(self._document.render().encode("utf-8", "replace"))
-        temporary.replace(self.path)
-        end = time.monotonic()
-        self._next = end + max(self._interval_s, 10 * (end - begin))
+        try:
+            with temporary.open("wb") as file:
+                file.writelines(self._document.parts())
+            temporary.replace(self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        finally:  # a write that failed is not to be tried again at once either
+            end = time.monotonic()
+            self._next = end + max(self._interval_s, 10 * (end - begin))

@@ -16,11 +16,12 @@ Events, each a line with ``event`` and ``time`` (seconds since the epoch):
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from scribe_suite.errors import InfrastructureError
 
 JOURNAL_VERSION = 1
 JOURNAL_SUFFIX = ".journal.jsonl"
+#: Seconds to wait for the lock on a journal: somebody may be reading it in order to rebuild its notebook.
+LOCK_S = 1.0
 
 Event = dict[str, Any]
 
@@ -35,17 +38,27 @@ Event = dict[str, Any]
 class Journal:
     """Writes events, flushed one by one, and hands each to an observer (the document) as it is written.
 
+    It holds a lock on the file for as long as it is open. What a crash has left of a last line is cut off.
+
     Args:
         path: File to append to; created when missing.
         observer: Called with every event after it is on its way to the disk.
+
+    Raises:
+        InfrastructureError: With cause ``journal_write`` when another harness has the journal open.
     """
 
     def __init__(self, path: Path, observer: Callable[[Event], None]) -> None:
         self.path = path
         self._observer = observer
-        self._file = path.open("ab", buffering=0)
-        with contextlib.suppress(OSError):  # a file system may have no locks; the lock only tells others to keep off
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._file = path.open("a+b", buffering=0)
+        try:
+            if not lock_file(self._file, fcntl.LOCK_EX, LOCK_S):
+                raise InfrastructureError("journal_write", f"The journal {path} is open in another harness.")
+            self._mend()
+        except BaseException:
+            self._file.close()
+            raise
 
     def append(self, event: str, **fields: Any) -> None:
         """Write one event.
@@ -60,7 +73,7 @@ class Journal:
         record: Event = {"event": event, "time": round(time.time(), 4), **fields}
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         try:
-            self._file.write(line)
+            self._write(line)
         except (OSError, ValueError) as error:
             raise InfrastructureError("journal_write", f"The journal {self.path} can't be written: {error}.") from error
         self._observer(record)
@@ -68,6 +81,77 @@ class Journal:
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._file.close()
+
+    def _mend(self) -> None:
+        """Complete or cut off a last line that a crash has left without its end: the next must not run into it."""
+        size, end = self._file.seek(0, os.SEEK_END), _end_of_lines(self._file)
+        if end == size:
+            return
+        self._file.seek(end)
+        try:
+            _parse(self._file.read(size - end))
+        except ValueError:
+            self._file.truncate(end)
+        else:
+            self._file.write(b"\n")
+
+    def _write(self, line: bytes) -> None:
+        written = 0
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:])
+        except OSError:
+            if written:  # the disk was full in the middle of the line; the next one must not run into it
+                self._file.truncate(self._file.seek(0, os.SEEK_END) - written)
+            raise
+
+
+def lock_file(file: FileIO, kind: int, timeout_s: float = 0.0) -> bool:
+    """Lock a file against other processes, or only look whether that can be done.
+
+    Args:
+        file: An open file; closing it gives the lock back.
+        kind: ``fcntl.LOCK_EX`` or ``fcntl.LOCK_SH``.
+        timeout_s: Seconds to wait for it.
+
+    Returns:
+        False when somebody else has locked it; True on a file system that has no locks.
+    """
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.005)
+        except OSError:
+            return True
+        else:
+            return True
+
+
+def _parse(line: bytes) -> Event:
+    try:
+        event = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(event, dict) or "event" not in event:
+        raise ValueError("not an event")
+    return event
+
+
+def _end_of_lines(file: FileIO) -> int:
+    """Where the last complete line of a file ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - (1 << 16))
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
 
 
 def read_journal(path: Path) -> Iterator[Event]:
@@ -84,9 +168,7 @@ def read_journal(path: Path) -> Iterator[Event]:
         if not line.strip():
             continue
         try:
-            event = json.loads(line)
-            if not isinstance(event, dict) or "event" not in event:
-                raise ValueError("not an event")
+            event = _parse(line)
         except ValueError as error:
             if number == len(lines):
                 return

@@ -309,7 +309,9 @@ class Kernel:
         malformed = 0
         while self.alive:
             try:
-                message = await receive(timeout=None)
+                run, kind, content = self._match(await receive(timeout=None))
+                if run is not None:
+                    take(run, kind, content)
                 malformed = 0
             except asyncio.CancelledError:
                 raise
@@ -318,10 +320,6 @@ class Kernel:
                 logger.debug("kernel sent a malformed message on %s: %r", channel, error)
                 if malformed >= MAX_MALFORMED:
                     self._declare_dead(f"it sent {malformed} malformed messages in a row")
-                continue
-            run, kind, content = self._match(message)
-            if run is not None:
-                take(run, kind, content)
 
     def _match(self, message: Any) -> tuple[_Run | None, str, dict[str, Any]]:
         parent, header = message.get("parent_header"), message.get("header")

@@ -12,6 +12,8 @@ from typing import Any
 
 #: Bytes kept of what each stream of a cell has put out; more than that is never all lost.
 TAIL_BYTES = 1 << 20
+#: Seconds that ipykernel may keep what is printed without a flush.
+FLUSH_S = 0.05
 
 
 class PrintedFile:
@@ -24,14 +26,22 @@ class PrintedFile:
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._owner = os.getpid()
+        self._left = TAIL_BYTES
+
+    def begin(self) -> None:
+        """Take text again: a cell begins, the harness has emptied the file."""
+        self._left = TAIL_BYTES
 
     def write(self, text: str) -> None:
         """Write text, unless the file is long enough, the process a fork, or the folder full."""
+        if self._left <= 0 or os.getpid() != self._owner:
+            return
+        data = text.encode("utf-8", "replace")[: self._left]
+        self._left -= len(data)
         try:
-            if os.getpid() == self._owner and os.fstat(self._descriptor).st_size < TAIL_BYTES:
-                os.write(self._descriptor, text.encode("utf-8", "replace")[:TAIL_BYTES])
+            os.write(self._descriptor, data)
         except OSError:
-            pass
+            self._left = 0  # what a user did to the file must not make printing fail; the message is still sent
 
     def flush(self) -> None:
         """Nothing is kept back."""
@@ -53,4 +63,6 @@ def start(kernel: Any, folder: str) -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if hasattr(stream, "echo"):  # what ipykernel calls a second place for what is printed
+            stream.flush_interval = FLUSH_S
             stream.echo = PrintedFile(os.path.join(folder, name))  # noqa: PTH118
+            kernel.shell.events.register("pre_execute", stream.echo.begin)

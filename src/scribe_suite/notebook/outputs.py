@@ -17,6 +17,10 @@ from typing import Any
 KEPT_MIME_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "image/jpeg")
 #: Outputs of one run that a notebook keeps, beside streams that join.
 MAX_OUTPUTS = 500
+#: Changes between stdout and stderr in one run that are kept apart; what comes later joins the stream it follows.
+MAX_SWITCHES = 500
+#: Times a run may clear its outputs; what comes later is added to what is there.
+MAX_CLEARS = 10_000
 #: Errors kept beyond all other limits; a run has one, unless the kernel makes messages up.
 MAX_ERRORS = 3
 #: Stream characters that make a chunk of their own before the next flush.
@@ -29,7 +33,11 @@ Output = dict[str, Any]
 
 def clean_text(value: object) -> str:
     """Any value as text that every encoder takes: lone surrogates become question marks."""
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):  # an integer of more than 4300 digits, or very deep nesting
+        text = f"<{type(value).__name__}>"
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def output_size(output: Output) -> int:
@@ -54,6 +62,8 @@ class OutputRecorder:
         self._images_left = image_limit
         self._outputs_left = MAX_OUTPUTS
         self._errors_left = MAX_ERRORS
+        self._switches_left = MAX_SWITCHES
+        self._clears_left = MAX_CLEARS
         self._stream = ""
         self._pending: list[str] = []
         self._pending_characters = 0
@@ -98,7 +108,9 @@ class OutputRecorder:
         self._emit({"output_type": "stream", "name": self._stream, "text": tail})
 
     def _add_text(self, name: str, text: str) -> None:
-        if name != self._stream and not self._tail:  # stdout and stderr share one tail, in the order they came
+        # stdout and stderr share one tail, in the order they came
+        if name != self._stream and not self._tail and self._switches_left > 0:
+            self._switches_left -= 1
             self.flush()
             self._stream = name
         head, rest = text[: self._head_left], text[max(self._head_left, 0) :]
@@ -126,7 +138,9 @@ class OutputRecorder:
     def _add_output(self, output: Output) -> None:
         self.flush()
         if output["output_type"] == "clear_output":
-            self._emit(output)
+            self._clears_left -= 1
+            if self._clears_left >= 0:
+                self._emit(output)
             return
         images = sum(len(data) for kind, data in output.get("data", {}).items() if kind.startswith("image/"))
         text = output_size(output) - images

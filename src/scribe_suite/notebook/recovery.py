@@ -6,8 +6,8 @@ import fcntl
 from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.document import Cell, Document, NotebookFile
-from scribe_suite.notebook.journal import JOURNAL_SUFFIX, read_journal
+from scribe_suite.notebook.document import Document, NotebookFile
+from scribe_suite.notebook.journal import JOURNAL_SUFFIX, lock_file, read_journal
 
 
 def recover_notebooks(folder: Path) -> list[Path]:
@@ -32,7 +32,7 @@ def recover_notebooks(folder: Path) -> list[Path]:
             continue
         path = journal.with_name(journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb")
         try:
-            if not _in_use(journal) and _recover(journal, path):
+            if _recover(journal, path):
                 written.append(path)
         except InfrastructureError as error:
             problems.append(error)
@@ -45,24 +45,15 @@ def recover_notebooks(folder: Path) -> list[Path]:
 
 
 def _recover(journal: Path, path: Path) -> bool:
-    document = Document.from_events(read_journal(journal))
-    for cell in _unfinished(document):
-        cell.status, cell.rendered = "died", None
-    rendered = document.render().encode("utf-8", "replace")
-    if path.exists() and path.read_bytes() == rendered:
-        return False
-    NotebookFile(path, document).write()
-    return True
-
-
-def _unfinished(document: Document) -> list[Cell]:
-    return [cell for cell in document.code_cells() if cell.status == "running"]
-
-
-def _in_use(journal: Path) -> bool:
-    with journal.open("rb") as file:
+    with journal.open("rb", buffering=0) as file:  # keeps the lock: no harness may take the notebook up meanwhile
+        if not lock_file(file, fcntl.LOCK_SH):
+            return False
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+            document = Document.from_events(read_journal(journal))
+        except InfrastructureError as error:
+            raise InfrastructureError(error.cause, f"{journal}: {error}") from error
+        document.end_unfinished()
+        if path.is_file() and path.read_bytes() == document.render():
+            return False
+        NotebookFile(path, document).write()
+        return True

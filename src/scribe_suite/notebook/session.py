@@ -250,7 +250,8 @@ class Session:
         self.killer = cell = self._running
         where = {} if cell is None else {"cell": cell.cell_id, "run": cell.runs}
         self._log("kernel_died", session=self.session_id, detail=self.kernel.died.result(), **where)
-        self._write()
+        if cell is None:  # else when that cell has got its end and its last outputs
+            self._write()
 
     def _log(self, event: str, **fields: Any) -> None:
         """Write to the journal; a failure to do so must not lose the agent its cell, but the harness must know."""
@@ -327,7 +328,10 @@ class Session:
                 seconds=round(seconds, 4),
             )
             self._running = None
-            self._write_soon()
+            if self._death_noted:
+                self._write()
+            else:
+                self._write_soon()
             self._counters.cell_ended(kind, status, seconds)
         if status == "timeout":
             note = f"The cell was stopped after {limit:g} seconds, the limit for one cell. The session lives on."

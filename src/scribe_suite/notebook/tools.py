@@ -32,11 +32,15 @@ logger = logging.getLogger(__name__)
 
 #: Characters of a cell.
 MAX_SOURCE = 1_000_000
+#: Characters of a notebook's name; file systems take 255 bytes, and suffixes are added.
+MAX_NAME = 200
 #: Cells that list_cells shows in one call.
 LISTED_CELLS = 200
 
 SessionId = Field(description="The session_id that a start_... tool returned.")
-NotebookPath = Field(description='Name of the notebook as a tool returned it, such as "notebook.ipynb".')
+NotebookPath = Field(
+    description='Name of the notebook as a tool returned it, such as "notebook.ipynb".', max_length=MAX_NAME
+)
 
 
 class StartNewSession(BaseModel):

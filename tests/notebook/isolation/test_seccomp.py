@@ -1,0 +1,170 @@
+"""The filters: their programs run on a small BPF machine for both processors, and really installed on this one."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from scribe_suite.notebook.isolation import seccomp
+from scribe_suite.notebook.isolation.seccomp import ALLOW, COMMON, ERROR, FORBIDDEN, KILL_PROCESS, MACHINES, POLICIES
+
+REFUSED = ERROR | errno.EPERM
+needs_seccomp = pytest.mark.skipif(not seccomp.supported(), reason="no filter of system calls here")
+
+
+def verdict(policy: str, machine: str, number: int, *arguments: int, audit: int | None = None) -> int:
+    """What a filter says of a call: a machine for the few instructions that are used (net/core/filter.c)."""
+    program = seccomp.program(policy, machine)
+    lines = [struct.unpack("HBBI", program[place : place + 8]) for place in range(0, len(program), 8)]
+    padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
+    data = struct.pack("<IIQ6Q", number, MACHINES[machine][0] if audit is None else audit, 0, *padded)
+    place = accumulator = 0
+    while True:
+        code, if_true, if_false, value = lines[place]
+        place += 1
+        if code == seccomp.RETURN:
+            return int(value)
+        if code == seccomp.LOAD:
+            accumulator = struct.unpack_from("<I", data, value)[0]
+        elif code == seccomp.AND:
+            accumulator &= value
+        else:
+            holds = {
+                seccomp.JUMP_EQUAL: accumulator == value,
+                seccomp.JUMP_AT_LEAST: accumulator >= value,
+                seccomp.JUMP_BITS: bool(accumulator & value),
+            }[code]
+            place += if_true if holds else if_false
+
+
+def number_of(machine: str, call: str) -> int | None:
+    return {**MACHINES[machine][1], **COMMON}.get(call)
+
+
+@pytest.fixture(params=sorted(MACHINES))
+def machine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_forbidden_is_refused_and_what_is_not_named_allowed(policy, machine):
+    numbers = {call: number_of(machine, call) for call in FORBIDDEN}
+    missing = {call for call, number in numbers.items() if number is None}
+    assert missing <= {"iopl", "ioperm"}
+    for number in numbers.values():
+        if number is not None:
+            assert verdict(policy, machine, number) == REFUSED
+    named = {*MACHINES[machine][1].values(), *COMMON.values()}
+    for number in set(range(450)) - named:
+        assert verdict(policy, machine, number) == ALLOW
+
+
+def test_calls_of_another_processor_end_the_process(machine):
+    other = next(number for name, (number, _calls) in MACHINES.items() if name != machine)
+    assert verdict("kernel", machine, 0, audit=other) == KILL_PROCESS
+    assert verdict("kernel", machine, 0, audit=0x40000003) == KILL_PROCESS  # 32-bit x86
+    assert verdict("kernel", machine, seccomp.X32_BIT + 1) == ERROR | errno.ENOSYS
+
+
+@pytest.mark.parametrize(
+    "flag", [0x80, 0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000]
+)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_new_namespace(policy, machine, flag):
+    clone = number_of(machine, "clone")
+    assert verdict(policy, machine, clone, flag | seccomp.CLONE_THREAD) == REFUSED
+    assert verdict(policy, machine, number_of(machine, "clone3")) == ERROR | errno.ENOSYS
+
+
+@pytest.mark.parametrize(("policy", "processes"), [("kernel", ALLOW), ("no_connect", ALLOW), ("function", REFUSED)])
+def test_threads_always_processes_by_policy(policy, processes, machine):
+    clone = number_of(machine, "clone")
+    assert verdict(policy, machine, clone, seccomp.CLONE_THREAD | 0x100) == ALLOW
+    assert verdict(policy, machine, clone, 17) == processes  # SIGCHLD, as fork() passes it
+    for call in ("fork", "vfork"):
+        if (number := number_of(machine, call)) is not None:
+            assert verdict(policy, machine, number) == processes
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, 16, 17, 38, 40])  # netlink, packet, alg, vsock
+@pytest.mark.parametrize("policy", POLICIES)
+def test_only_unix_sockets(policy, family, machine):
+    number = number_of(machine, "socket")
+    assert verdict(policy, machine, number, family, 1) == ERROR | errno.EOPNOTSUPP
+    assert verdict(policy, machine, number, socket.AF_UNIX, 1) == ALLOW
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("kernel", ALLOW), ("no_connect", REFUSED)])
+def test_without_a_network_namespace_no_socket_reaches_another(policy, expected, machine):
+    datagram = socket.SOCK_DGRAM | 0x80000  # close on exec
+    assert verdict(policy, machine, number_of(machine, "connect"), 3) == expected
+    assert verdict(policy, machine, number_of(machine, "socket"), socket.AF_UNIX, datagram) == expected
+    assert verdict(policy, machine, number_of(machine, "socket"), socket.AF_UNIX, socket.SOCK_STREAM) == ALLOW
+
+
+def test_keystrokes_cannot_be_put_into_a_terminal(machine):
+    number = number_of(machine, "ioctl")
+    assert verdict("kernel", machine, number, 0, seccomp.TIOCSTI) == REFUSED
+    assert verdict("kernel", machine, number, 0, seccomp.TIOCLINUX) == REFUSED
+    assert verdict("kernel", machine, number, 0, 0x5401) == ALLOW
+
+
+def run(policy: str, body: str) -> str:
+    code = f"from scribe_suite.notebook.isolation import seccomp\nseccomp.install({policy!r})\n{textwrap.dedent(body)}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+TRY = """
+import errno, os, socket, subprocess, sys, threading
+def attempt(action):
+    try:
+        action()
+        return "ok"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+"""
+
+
+@needs_seccomp
+def test_a_kernels_filter_leaves_python_all_it_needs():
+    body = """
+    ran = []
+    threads = [threading.Thread(target=ran.append, args=("thread",)) for _ in range(2)]
+    [thread.start() for thread in threads]; [thread.join() for thread in threads]; print(*ran)
+    print(subprocess.run(["echo", "process"], capture_output=True, text=True).stdout.strip())
+    import multiprocessing
+    print(multiprocessing.get_context("fork").Pool(2).map(abs, [-1, -2]))
+    left, right = socket.socketpair()
+    print(attempt(lambda: socket.socket(socket.AF_INET)), attempt(lambda: os.unshare(0x10000000))
+          if hasattr(os, "unshare") else "EPERM")
+    print(open("/proc/self/status").read().split("Seccomp:")[1].split()[0])
+    """
+    assert run("kernel", TRY + textwrap.dedent(body)).split("\n") == [
+        "thread thread", "process", "[1, 2]", "ENOTSUP EPERM", "2",
+    ]  # fmt: skip
+
+
+@needs_seccomp
+def test_a_functions_filter_leaves_threads_and_takes_processes():
+    body = """
+    thread = threading.Thread(target=print, args=("thread",)); thread.start(); thread.join()
+    print(attempt(os.fork), attempt(lambda: subprocess.run(["true"])))
+    """
+    assert run("function", TRY + textwrap.dedent(body)).split("\n") == ["thread", "EPERM EPERM"]
+
+
+@needs_seccomp
+def test_where_nothing_may_be_connected_pairs_still_work(tmp_path):
+    body = f"""
+    server = socket.socket(socket.AF_UNIX); server.bind({str(tmp_path / "s")!r}); server.listen()
+    print(attempt(lambda: socket.socket(socket.AF_UNIX).connect({str(tmp_path / "s")!r})))
+    print(attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)))
+    left, right = socket.socketpair(); left.send(b"x"); print(right.recv(1))
+    """
+    assert run("no_connect", TRY + textwrap.dedent(body)).split("\n") == ["EPERM", "EPERM", "b'x'"]
