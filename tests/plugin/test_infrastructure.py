@@ -11,7 +11,10 @@ import pytest
 
 from scribe_suite.results.ledger import read_ledger
 
-XDIST = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+#: Twice the same in two kinds of run; the second kind takes twice as long.
+XDIST = pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["alone", "xdist"]
+)
 
 
 @XDIST

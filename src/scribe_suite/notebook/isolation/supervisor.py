@@ -116,7 +116,7 @@ def _watch(child: int, channel: socket.socket, request: Mapping[str, Any], group
                 listening = False
                 with suppress(OSError):
                     os.kill(child, signal.SIGKILL)
-        if memory and memory_of(descendants(os.getpid())) > memory:
+        if memory and uses_too_much(descendants(os.getpid()), memory):
             reason = OUT_OF_MEMORY
             for pid in descendants(os.getpid()):
                 with suppress(OSError):
@@ -159,7 +159,7 @@ def _be_init(request: Mapping[str, Any], outer: socket.socket, log: int) -> None
                 os.killpg(inner, signal.SIGINT)
         if memory and time.monotonic() >= next_look:
             next_look = time.monotonic() + MEMORY_POLL_S
-            if memory_of(_all_but_this()) > memory:
+            if uses_too_much(_all_but_this(), memory):
                 outer.send(OUT_OF_MEMORY.encode())
                 os.kill(-1, signal.SIGKILL)  # everything in this namespace but init
 
@@ -284,18 +284,25 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def memory_of(pids: Sequence[int]) -> int:
-    """Bytes of memory of processes, what they share counted once among them where that can be known.
+def uses_too_much(pids: Sequence[int], limit: int) -> bool:
+    """Whether processes use more memory than `limit` bytes together.
 
-    The cheap number is looked at first: anonymous and shared memory of each, which counts shared pages once for each.
+    The cheap number is looked at first: anonymous and shared memory of each, in which what forks share counts once for
+    each of them. Only where that is too much, every page is shared out among those who have it, which takes longer.
     """
+    if _sum_fields(pids, "status", ("RssAnon", "RssShmem")) <= limit:
+        return False
+    return _sum_fields(pids, "smaps_rollup", ("Pss_Anon", "Pss_Shmem")) > limit
+
+
+def _sum_fields(pids: Sequence[int], file: str, names: Sequence[str]) -> int:
+    """Sum of fields in kB of a file in ``/proc`` over processes, in bytes; one that is gone has none."""
     total = 0
     for pid in pids:
         with suppress(OSError, ValueError):
-            fields = dict(
-                line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
-            )
-            total += sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields) << 10
+            lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
+            total += sum(int(fields[name].split()[0]) for name in names if name in fields) << 10
     return total
 
 
