@@ -6,6 +6,7 @@ The traps of xdist and pytest-json-report that were measured before this suite w
 import json
 import time
 
+import nbformat
 import psutil
 import pytest
 
@@ -249,6 +250,35 @@ def test_a_killed_run_keeps_every_finished_attempt_and_leaves_no_process(suite, 
     assert [record.provider for record in ledger.attempts] == ["null"]
     assert ledger.end is None
     assert len(ledger.header.planned) == 2
+
+
+def test_a_worker_killed_in_the_middle_of_a_cell_loses_nothing_that_ran_and_the_next_attempt_starts(suite, monkeypatch):
+    monkeypatch.setenv("TOY_CODE", "import time\nprint('begun', flush=True)\ntime.sleep(120)")
+    process = suite.start("--provider", "says,oracle", "-n", "1")
+    try:
+        wait_until(
+            lambda: "begun\\n" in "".join(path.read_text() for path in suite.folder.rglob("*.journal.jsonl")), 90
+        )
+        (worker,) = [
+            child
+            for child in psutil.Process(process.pid).children()
+            if "execnet" in " ".join(child.cmdline()) or "-c" in child.cmdline()
+        ]
+        family = worker.children(recursive=True)
+        worker.kill()
+        assert process.wait(120) == 3
+    finally:
+        process.kill()
+        process.wait()
+    assert len(family) >= 3
+    wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family), 20)
+    (path,) = suite.folder.glob("runs/*.jsonl")
+    outcomes = {record.provider: record.outcome for record in read_ledger(path).attempts}
+    assert outcomes == {"says": "infrastructure:worker_crashed", "oracle": "solved"}
+    (notebook,) = suite.folder.glob("runs/toy_says_*/notebooks/*.ipynb")
+    cell = nbformat.read(notebook, 4).cells[-1]
+    assert cell.outputs[0].text == "begun\n"
+    assert cell.metadata.scribe.status == "died"
 
 
 def descendants(pid):

@@ -81,6 +81,7 @@ class ForkServer:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._asked = False
+        self._namespaces = spec.tier == "namespaces"
         stage = self._folder.path / "stage"
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = mine
@@ -162,8 +163,10 @@ class ForkServer:
         self._control.close()
         if self._owner != os.getpid():
             return  # a fork of the harness must not end what is the harness's
-        if not self._asked:
-            self._process.kill()  # it may still be importing, and has nothing to clean up
+        if self._namespaces or not self._asked:
+            # it may still be importing, and has nothing to clean up: its processes end with it, their namespaces with
+            # them
+            self._process.kill()
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:

@@ -30,6 +30,8 @@ from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.sandbox import Limits, Sandbox
 from scribe_suite.notebook.session import NotebookState, Session
 
+#: Characters of a notebook's name; file systems have 255 bytes for it and what is put before and behind it.
+MAX_NAME = 200
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -259,7 +261,7 @@ class SessionTable:
         name = notebook_path.removeprefix("notebooks/")
         name = name if name.endswith(".ipynb") else f"{name}.ipynb"
         known = sorted(path.name for path in self._config.notebooks.glob("*.ipynb"))
-        if _NOT_IN_NAMES.search(name) or name.startswith("."):
+        if _NOT_IN_NAMES.search(name) or name.startswith(".") or len(name) > MAX_NAME:
             raise ToolInputError(
                 f"{notebook_path[:200]!r} is not the name of a notebook; there are: {_listing(known)}."
             )
