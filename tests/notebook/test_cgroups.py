@@ -81,10 +81,15 @@ def _alive(pid: int) -> bool:
 
 def test_a_process_that_is_gone_can_be_added_and_costs_nothing(tmp_path):
     group = Cgroup({tmp_path / "missing": Place(tmp_path, 2, ("memory",))})
-    group.add(1)
+    assert not group.add(1)
     assert group.processes() == []
     assert not group.out_of_memory()
     group.remove()
+
+
+def test_a_process_out_of_sight_is_not_taken_for_our_own_group(tmp_path):
+    (tmp_path / "cgroup.procs").write_text("0\n12\n")
+    assert Cgroup({tmp_path: Place(tmp_path, 1, ("pids",))}).processes() == [12]
 
 
 V1_GROUPS = "9:name=systemd:/x\n5:pids:/a/b\n4:memory:/m\n0::/\n"
@@ -161,3 +166,19 @@ def test_a_place_that_cannot_be_written_is_no_place(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CgroupUnavailable, match="Not a directory"):
         Cgroup.create("g", 1, 1, places=[Place(tmp_path / "file", 1, ("pids",))])
+
+
+def test_what_killed_harnesses_left_is_removed_when_it_is_old_and_nobody_s(tmp_path):
+    names = {"scribe-999999999-a": True, f"scribe-{os.getpid()}-b": False, "scribe-x-c": False, "other-1-d": False}
+    for name in (*names, "scribe-999999998-new", "scribe-999999997-full"):
+        (tmp_path / name).mkdir()
+        if "new" not in name:
+            os.utime(tmp_path / name, (0, 0))
+    (tmp_path / "scribe-999999997-full" / "process").mkdir()
+    os.utime(tmp_path / "scribe-999999997-full", (0, 0))
+    cgroups.remove_stale([Place(tmp_path, 1, ("pids",))])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {name for name, removed in names.items() if not removed} | {
+        "scribe-999999998-new",
+        "scribe-999999997-full",
+    }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -24,6 +25,10 @@ _LIMIT_FILES = {
     "pids": (("pids.max",), ("pids.max",)),
 }
 REMOVE_S = 5.0
+#: Beginning of the names of all groups of the suite; the process id of their harness follows.
+PREFIX = "scribe-"
+#: Seconds after which an empty group of a harness that is gone is taken for one that was left behind.
+STALE_S = 600.0
 
 
 class CgroupUnavailable(Exception):  # noqa: N818 -- it says that there is none, not that something failed
@@ -111,8 +116,8 @@ def _place_v2(own: Path, wanted: tuple[str, ...]) -> tuple[Place | None, str]:
     for folder in (own, own.parent):
         if not (folder / "cgroup.controllers").exists():
             continue
-        has = tuple(name for name in wanted if name in (folder / "cgroup.controllers").read_text().split())
         try:
+            has = tuple(name for name in wanted if name in (folder / "cgroup.controllers").read_text().split())
             _enable(folder / "cgroup.subtree_control", has)
             if not os.access(folder, os.W_OK) or not os.access(folder / "cgroup.procs", os.W_OK):
                 raise PermissionError(13, "Permission denied")
@@ -175,11 +180,19 @@ class Cgroup:
             raise CgroupUnavailable(f"{error.filename}: {error.strerror}") from error
         return cls(group._folders)
 
-    def add(self, pid: int) -> None:
-        """Move a process into the group; what it starts from then on is in it too. One that is gone is left out."""
+    def add(self, pid: int) -> bool:
+        """Move a process into the group; what it starts from then on is in it too.
+
+        Returns:
+            Whether it is in it now; one that is gone is not.
+        """
+        moved = True
         for folder in self._folders:
-            with contextlib.suppress(OSError):
+            try:
                 (folder / "cgroup.procs").write_text(str(pid))
+            except OSError:
+                moved = False
+        return moved
 
     def processes(self) -> list[int]:
         """PIDs of the processes in it."""
@@ -187,7 +200,7 @@ class Cgroup:
         for folder in self._folders:
             with contextlib.suppress(OSError):
                 found |= {int(line) for line in (folder / "cgroup.procs").read_text().split()}
-        return sorted(found)
+        return sorted(found - {0})  # a process out of sight shows as 0, and killing 0 would kill our own group
 
     def out_of_memory(self) -> bool:
         """Whether the kernel has killed one of its processes for the group's memory limit."""
@@ -246,6 +259,21 @@ def _set_limit(folder: Path, version: int, controller: str, limit: int | None) -
             (folder / "memory.swap.max").write_text("0")
 
 
+def remove_stale(places: list[Place]) -> None:
+    """Remove the empty groups that killed harnesses left behind.
+
+    Args:
+        places: Where to look.
+    """
+    for place in places:
+        for folder in place.folder.glob(f"{PREFIX}*-*"):
+            owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+            with contextlib.suppress(OSError):
+                old = time.time() - folder.stat().st_mtime > STALE_S
+                if owner.isdigit() and old and not Path(f"/proc/{owner}").exists():
+                    folder.rmdir()  # which the system refuses while there is a process in it
+
+
 @functools.cache
 def _places() -> tuple[list[Place], str]:
     return find_places()
@@ -258,15 +286,15 @@ def probe() -> tuple[tuple[str, ...], str]:
     Returns:
         The controllers that work, and why others don't, or an empty string.
     """
-    reason = _places()[1]
+    places, reason = _places()
+    remove_stale(places)
     try:
-        group = Cgroup.create(f"scribe-probe-{os.getpid()}", 1 << 30, 16)
+        group = Cgroup.create(f"{PREFIX}{os.getpid()}-probe-{secrets.token_hex(4)}", 1 << 30, 16)
     except CgroupUnavailable as error:
         return (), reason or str(error)
     child = subprocess.Popen(["sleep", "60"])
     try:
-        group.add(child.pid)
-        if child.pid not in group.processes():
+        if not group.add(child.pid) or child.pid not in group.processes():
             return (), "a process could not be moved into a control group"
     finally:
         child.kill()

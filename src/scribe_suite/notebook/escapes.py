@@ -59,6 +59,7 @@ ESCAPES: dict[str, Escape] = {
     "udp": Escape("send UDP datagrams", _BOTH),
     "abstract_socket": Escape("connect to abstract unix sockets", _BOTH),
     "unix_socket": Escape("connect to unix sockets", _BOTH),
+    "unix_datagram": Escape("send datagrams to unix sockets", _BOTH),
     "mount": Escape("mount file systems", _BOTH),
     "new_namespace": Escape("make namespaces", _BOTH),
     "become_root": Escape("become root", _BOTH),
@@ -137,6 +138,9 @@ def _things_outside() -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]
         named.bind(str(folder / "socket"))
         (folder / "socket").chmod(0o777)
         named.listen()
+        datagrams = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        datagrams.bind(str(folder / "datagrams"))
+        (folder / "datagrams").chmod(0o777)
         yield (
             {
                 "file": str(folder / "secret"),
@@ -148,6 +152,7 @@ def _things_outside() -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]
                 "udp_port": udp.getsockname()[1],
                 "abstract": canary,
                 "socket": str(folder / "socket"),
+                "datagram_socket": str(folder / "datagrams"),
             },
             victim,
         )

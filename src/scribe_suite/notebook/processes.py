@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,8 @@ from typing import Protocol
 
 from scribe_suite.notebook.cgroups import Cgroup
 from scribe_suite.notebook.isolation.supervisor import NOT_STARTED, OUT_OF_MEMORY
+
+logger = logging.getLogger(__name__)
 
 #: Seconds after which a supervisor that was told to end everything is killed itself, which ends everything too.
 KILL_S = 5.0
@@ -93,8 +96,8 @@ class ForkedProcess:
             message = json.loads(data)
             if "pid" in message:
                 self._pid = int(message["pid"])
-                if self._cgroup is not None:
-                    self._cgroup.add(self._pid)
+                if self._cgroup is not None and not self._cgroup.add(self._pid):
+                    logger.warning("a kernel could not be moved into its control group; its limits do not hold")
                 self._send(b"go")
             else:
                 self._end(int(message["exit"]), str(message["reason"]))

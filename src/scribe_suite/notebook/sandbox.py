@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import json
 import os
 import secrets
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import fork_client
+from scribe_suite.notebook import cgroups, fork_client
 from scribe_suite.notebook.cgroups import Cgroup, CgroupUnavailable
 from scribe_suite.notebook.isolation import plain, seccomp
 from scribe_suite.notebook.processes import PlainProcess, SandboxedProcess
@@ -45,8 +44,6 @@ MAX_PROCESSES = 512
 UID_RANGE = (20_000, 60_000)
 #: Filter of system calls, by tier. Without a network namespace, no socket may be connected at all.
 SECCOMP_POLICY = {"namespaces": "kernel", "landlock": "no_connect", "none": None}
-
-_group_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -266,12 +263,14 @@ class Sandbox:
             slot: Where it lives.
             arguments: What follows ``python`` on its command line.
             limits: What it may use.
-            policy: A policy of `isolation.seccomp` in place of the tier's.
+            policy: A policy of `isolation.seccomp` in place of the tier's; not with Landlock, which needs its own.
 
         Raises:
             InfrastructureError: With cause ``fork_server`` when that is gone.
             OSError: When it can't be started.
         """
+        if policy is not None and self.tier.name == "landlock":
+            raise ValueError("what Landlock leaves open needs the tier's own policy")
         if self._server is None:
             return self._start_plain(slot, arguments, limits)
         argv = [inner_python(self.tier), *arguments]
@@ -364,7 +363,7 @@ class Sandbox:
     def _cgroup(self, limits: Limits) -> Cgroup | None:
         if not self.tier.limits:
             return None
-        name = f"scribe-{os.getpid()}-{next(_group_numbers)}"
+        name = f"{cgroups.PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         with contextlib.suppress(CgroupUnavailable):
             return Cgroup.create(name, limits.memory_bytes, limits.processes + 2)  # its supervisor and init
         return None

@@ -99,3 +99,14 @@ def test_it_says_which_version_was_used_and_which_gaps_there_are():
     assert run([], [], "print(landlock.restrict([], []))") == [str(ABI)]
     assert landlock.GAPS["TCP connections"] == landlock.TCP_SINCE
     assert None in landlock.GAPS.values()
+
+
+def test_a_path_that_cannot_be_opened_is_named(places):
+    below_a_file = str(places["shown"] / "file" / "x")
+    body = f"""
+    try:
+        landlock.restrict([{below_a_file!r}], [])
+    except OSError as error:
+        print(error.filename)
+    """
+    assert run(["/usr", "/lib", "/lib64"], [], body) == [below_a_file]

@@ -7,9 +7,12 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.connect import write_connection_file
 
 from scribe_suite.notebook.isolation import seccomp
 from scribe_suite.notebook.isolation.seccomp import ALLOW, COMMON, ERROR, FORBIDDEN, KILL_PROCESS, MACHINES, POLICIES
@@ -100,12 +103,27 @@ def test_only_unix_sockets(policy, family, machine):
     assert verdict(policy, machine, number, socket.AF_UNIX, 1) == ALLOW
 
 
+UNIX_TYPES = {
+    socket.SOCK_STREAM: ALLOW,
+    socket.SOCK_SEQPACKET: ALLOW,
+    socket.SOCK_DGRAM: REFUSED,
+    socket.SOCK_RAW: REFUSED,  # a datagram socket by another name
+}
+
+
+@pytest.mark.parametrize("call", ["socket", "socketpair"])
+@pytest.mark.parametrize(("kind", "unconnected"), UNIX_TYPES.items())
+@pytest.mark.parametrize("flags", [0, 0x80000, 0x800])  # close on exec, non-blocking
+def test_without_a_network_namespace_no_socket_reaches_another(call, kind, unconnected, flags, machine):
+    number = number_of(machine, call)
+    assert verdict("no_connect", machine, number, socket.AF_UNIX, kind | flags) == unconnected
+    assert verdict("kernel", machine, number, socket.AF_UNIX, kind | flags) == ALLOW
+    assert verdict("no_connect", machine, number, socket.AF_INET, kind | flags) == ERROR | errno.EOPNOTSUPP
+
+
 @pytest.mark.parametrize(("policy", "expected"), [("kernel", ALLOW), ("no_connect", REFUSED)])
-def test_without_a_network_namespace_no_socket_reaches_another(policy, expected, machine):
-    datagram = socket.SOCK_DGRAM | 0x80000  # close on exec
+def test_without_a_network_namespace_nothing_is_connected(policy, expected, machine):
     assert verdict(policy, machine, number_of(machine, "connect"), 3) == expected
-    assert verdict(policy, machine, number_of(machine, "socket"), socket.AF_UNIX, datagram) == expected
-    assert verdict(policy, machine, number_of(machine, "socket"), socket.AF_UNIX, socket.SOCK_STREAM) == ALLOW
 
 
 def test_keystrokes_cannot_be_put_into_a_terminal(machine):
@@ -164,7 +182,59 @@ def test_where_nothing_may_be_connected_pairs_still_work(tmp_path):
     body = f"""
     server = socket.socket(socket.AF_UNIX); server.bind({str(tmp_path / "s")!r}); server.listen()
     print(attempt(lambda: socket.socket(socket.AF_UNIX).connect({str(tmp_path / "s")!r})))
-    print(attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)))
-    left, right = socket.socketpair(); left.send(b"x"); print(right.recv(1))
+    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+        left, right = socket.socketpair(socket.AF_UNIX, kind); left.send(b"x"); print(right.recv(1))
     """
-    assert run("no_connect", TRY + textwrap.dedent(body)).split("\n") == ["EPERM", "EPERM", "b'x'"]
+    assert run("no_connect", TRY + textwrap.dedent(body)).split("\n") == ["EPERM", "b'x'", "b'x'"]
+
+
+@needs_seccomp
+def test_where_nothing_may_be_connected_no_datagram_arrives(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as target:
+        target.bind(str(tmp_path / "s"))
+        target.setblocking(False)
+        body = f"""
+        place = {str(tmp_path / "s")!r}
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+            print(attempt(lambda: socket.socket(socket.AF_UNIX, kind).sendto(b"alone", place)))
+            print(attempt(lambda: socket.socketpair(socket.AF_UNIX, kind)[0].sendto(b"of a pair", place)))
+        """
+        answers = run("no_connect", TRY + textwrap.dedent(body)).split("\n")
+        assert answers[:4] == ["EPERM"] * 4
+        assert "ok" not in answers
+        with pytest.raises(BlockingIOError):
+            target.recv(1)
+
+
+KERNEL = """
+import runpy, sys
+from scribe_suite.notebook.isolation import seccomp
+seccomp.install(sys.argv[1])
+sys.argv[:2] = ["ipykernel_launcher"]
+runpy.run_module("ipykernel_launcher", run_name="__main__")
+"""
+
+
+@needs_seccomp
+@pytest.mark.parametrize("policy", ["kernel", "no_connect"])
+def test_a_jupyter_kernel_runs_under_a_filter(policy, tmp_path):
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # an address of a unix socket has 107 characters
+        file, _connection = write_connection_file(str(tmp_path / "k.json"), transport="ipc", ip=f"{short}/k")
+        client = BlockingKernelClient(connection_file=file)
+        client.load_connection_file()
+        command = [sys.executable, "-c", KERNEL, policy, "-f", file, "--HistoryManager.enabled=False"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                client.start_channels(stdin=False, hb=False)
+                printed: list[str] = []
+                client.wait_for_ready(timeout=60)
+                reply = client.execute_interactive(
+                    "import numpy, torch; print(int(torch.ones(3).sum()), numpy.arange(3).sum())",
+                    timeout=60,
+                    output_hook=lambda message: printed.append(message["content"].get("text", "")),
+                )
+                assert reply["content"]["status"] == "ok"
+                assert "".join(printed) == "3 3\n"
+            finally:
+                client.stop_channels()
+                process.kill()

@@ -70,6 +70,24 @@ def connect(family: int, address: Any) -> str:
     return "connected"
 
 
+def send_to_unix_socket(path: str) -> str:
+    """Send a datagram to a unix socket in every way that needs no connection.
+
+    Raises:
+        OSError: When none of them works.
+    """
+    problem = OSError(errno.EPERM, "no way was tried")
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+        for make in (lambda kind: socket.socket(socket.AF_UNIX, kind), lambda kind: socket.socketpair(type=kind)[0]):
+            try:
+                with make(kind) as sender:
+                    sender.sendto(b"escape", path)
+                return "sent"
+            except OSError as error:
+                problem = error
+    raise problem
+
+
 def send_datagram(port: int) -> str:
     """Send a UDP datagram to this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -195,6 +213,7 @@ ATTEMPTS: dict[str, Callable[[Targets], object]] = {
     "udp": lambda targets: send_datagram(targets["udp_port"]),
     "abstract_socket": lambda targets: connect(socket.AF_UNIX, "\0" + targets["abstract"]),
     "unix_socket": lambda targets: connect(socket.AF_UNIX, targets["socket"]),
+    "unix_datagram": lambda targets: send_to_unix_socket(targets["datagram_socket"]),
     "mount": lambda targets: in_child(lambda: call(1, b"none", targets["tmp"].encode(), b"tmpfs", 0, 0)),
     "new_namespace": lambda _targets: in_child(lambda: call(0, CLONE_NEWUSER)),
     "become_root": lambda _targets: in_child(become_root),

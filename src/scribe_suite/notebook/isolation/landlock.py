@@ -23,9 +23,8 @@ TCP_SINCE, SCOPE_SINCE = 4, 6
 TCP_BIND_AND_CONNECT, ABSTRACT_SOCKETS_AND_SIGNALS = 3, 3
 READING = EXECUTE | READ_FILE | READ_DIR
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE
-#: What is not prevented below a version, or by none.
+#: What is not prevented below a version, or by none. (Moving files between folders is no gap: version 1 refuses it.)
 GAPS: dict[str, int | None] = {
-    "moving files between folders": 2,
     "truncating files": 3,
     "TCP connections": 4,
     "ioctl calls on devices": 5,
@@ -63,7 +62,7 @@ def restrict(read_only: Sequence[str], writable: Sequence[str]) -> int:
         The version that was used.
 
     Raises:
-        OSError: When there is no Landlock, or a path can't be opened.
+        OSError: When there is no Landlock, or a path, which it names, can't be opened or allowed.
     """
     version = abi()
     handled = sum(rights for since, rights in FILE_RIGHTS.items() if since <= version)
@@ -93,5 +92,7 @@ def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:
             is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
             rule = struct.pack("=Qi", rights if is_folder else rights & OF_FILES, descriptor)
             _call(ADD_RULE, ruleset, RULE_PATH_BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
         finally:
             os.close(descriptor)

@@ -27,6 +27,9 @@ CLONE_THREAD = 0x10000
 CLONE_NEW = 0x80 | 0x20000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 #: A socket's type without SOCK_CLOEXEC and SOCK_NONBLOCK.
 SOCKET_TYPE_MASK = 0xF
+#: Types of unix sockets that reach nobody without a connection. All others do: SOCK_RAW makes a datagram socket too
+#: (Linux, net/unix/af_unix.c), and a datagram from one of a pair goes wherever it is addressed.
+CONNECTED_TYPES = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 
 #: By machine: its number in the kernel's audit interface, and the numbers of calls. The same name is the same call.
@@ -34,12 +37,12 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
         {
-            "ioctl": 16, "socket": 41, "connect": 42, "clone": 56, "fork": 57, "vfork": 58, "ptrace": 101,
-            "syslog": 103, "vhangup": 153, "pivot_root": 155, "chroot": 161, "acct": 163, "settimeofday": 164,
-            "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169, "sethostname": 170,
-            "setdomainname": 171,
-            "iopl": 172, "ioperm": 173, "init_module": 175, "delete_module": 176, "quotactl": 179,
-            "clock_settime": 227, "mbind": 237, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
+            "ioctl": 16, "socket": 41, "connect": 42, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
+            "ptrace": 101, "syslog": 103, "vhangup": 153, "pivot_root": 155, "chroot": 161, "acct": 163,
+            "settimeofday": 164, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
+            "sethostname": 170, "setdomainname": 171, "iopl": 172, "ioperm": 173, "init_module": 175,
+            "delete_module": 176, "quotactl": 179, "lookup_dcookie": 212, "clock_settime": 227, "mbind": 237,
+            "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
             "unshare": 272, "move_pages": 279, "perf_event_open": 298, "fanotify_init": 300, "name_to_handle_at": 303,
             "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312,
             "finit_module": 313, "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323,
@@ -48,10 +51,11 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "aarch64": (
         0xC00000B7,
         {
-            "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51, "vhangup": 58, "quotactl": 60,
-            "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106,
-            "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
-            "setdomainname": 162, "settimeofday": 170, "socket": 198, "connect": 203, "add_key": 217,
+            "lookup_dcookie": 18, "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
+            "vhangup": 58, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105,
+            "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
+            "setdomainname": 162, "settimeofday": 170, "socket": 198, "socketpair": 199, "connect": 203,
+            "add_key": 217,
             "request_key": 218, "keyctl": 219, "clone": 220, "swapon": 224, "swapoff": 225, "mbind": 235,
             "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262, "name_to_handle_at": 264,
             "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272,
@@ -63,17 +67,17 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
 COMMON = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
     "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "clone3": 435, "pidfd_getfd": 438,
-    "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443,
+    "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443, "open_tree_attr": 467,
 }  # fmt: skip
 #: What no sandboxed process needs: it takes capabilities, or reaches into other processes or deep into the kernel.
 FORBIDDEN = (
     "unshare", "setns", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd",
     "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick",
-    "mount_setattr", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter",
+    "mount_setattr", "open_tree_attr", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter",
     "io_uring_register", "keyctl", "add_key", "request_key", "open_by_handle_at", "name_to_handle_at",
     "fanotify_init", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "acct", "swapon",
     "swapoff", "reboot", "quotactl", "quotactl_fd", "sethostname", "setdomainname", "settimeofday", "clock_settime",
-    "iopl", "ioperm", "syslog", "vhangup", "move_pages",
+    "iopl", "ioperm", "syslog", "vhangup", "move_pages", "lookup_dcookie",
 )  # fmt: skip
 
 
@@ -143,17 +147,24 @@ def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
         blocks["clone"] += [(JUMP_BITS, 1, 0, CLONE_THREAD), *_refuse(errno.EPERM)]
         blocks |= {call: _refuse(errno.EPERM) for call in ("fork", "vfork")}
     blocks["clone"] += _allow()
-    # libzmq takes any other error than this one for a bug of its own, and aborts
-    unsupported = _refuse(errno.EOPNOTSUPP)
-    blocks["socket"] = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), *unsupported]
+    blocks["socket"] = _only_unix(rules)
     if not rules.connect:
         blocks["connect"] = _refuse(errno.EPERM)
-        # a datagram socket needs no connection to reach others; pairs are made by another call
-        blocks["socket"] += [(LOAD, 0, 0, ARGUMENTS[1]), (AND, 0, 0, SOCKET_TYPE_MASK)]
-        blocks["socket"] += [(JUMP_EQUAL, 0, 1, socket.SOCK_DGRAM), *_refuse(errno.EPERM)]
-    blocks["socket"] += _allow()
+        blocks["socketpair"] = _only_unix(rules)
     blocks["ioctl"] = [(LOAD, 0, 0, ARGUMENTS[1]), *_refuse_values((TIOCSTI, TIOCLINUX)), *_allow()]
     return blocks
+
+
+def _only_unix(rules: Policy) -> list[_Line]:
+    """Verdicts on a call that makes sockets, by their family and, where nothing may be connected, their type."""
+    # libzmq takes any other error than this one for a bug of its own, and aborts
+    block = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), *_refuse(errno.EOPNOTSUPP)]
+    if not rules.connect:
+        block += [(LOAD, 0, 0, ARGUMENTS[1]), (AND, 0, 0, SOCKET_TYPE_MASK)]
+        for kind in CONNECTED_TYPES:
+            block += [(JUMP_EQUAL, 0, 1, kind), *_allow()]
+        return [*block, *_refuse(errno.EPERM)]
+    return [*block, *_allow()]
 
 
 def _refuse(number: int) -> list[_Line]:
