@@ -78,13 +78,15 @@ def send_to_unix_socket(path: str) -> str:
     """
     problem = OSError(errno.EPERM, "no way was tried")
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
-        for make in (lambda kind: socket.socket(socket.AF_UNIX, kind), lambda kind: socket.socketpair(type=kind)[0]):
+        for paired in (False, True):
             try:
-                with make(kind) as sender:
+                sender = socket.socketpair(type=kind)[0] if paired else socket.socket(socket.AF_UNIX, kind)
+                with sender:
                     sender.sendto(b"escape", path)
-                return "sent"
             except OSError as error:
                 problem = error
+            else:
+                return "sent"
     raise problem
 
 
