@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import pytest
 
 from scribe_suite.errors import InfrastructureError, SuiteError
 from scribe_suite.notebook.config import NotebookStatus
-from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.collection import AttemptKey
 from scribe_suite.plugin.submissions import SubmissionBox
@@ -31,6 +30,9 @@ from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.seeds import derive_seed
 from scribe_suite.tasks.solutions import parse_percent, solution_text
 from scribe_suite.tasks.task import Score, Task, TaskInstance
+
+if TYPE_CHECKING:  # it takes half a second to import, which runs without an attempt need not wait for
+    from scribe_suite.notebook.server import NotebookServer
 
 _UNSCORED_END = {EndReason.TIMEOUT: Outcome.AGENT_TIMEOUT, EndReason.LIMIT: Outcome.LIMIT_REACHED}
 
