@@ -30,6 +30,8 @@ def test_all_of_it_exists():
     assert [name for name in PRELOAD if importlib.util.find_spec(name) is None] == []
 
 
-@pytest.mark.parametrize("task", {task.family: task for task in default_registry().values()}.values(), ids=str)
+@pytest.mark.parametrize(
+    "task", {task.family: task for task in default_registry().values()}.values(), ids=lambda task: task.id
+)
 def test_every_family_shares_it(task):
     assert preload_for(task.instance(1).public.setup_code) == PRELOAD
