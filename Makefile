@@ -13,7 +13,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive lint install clean
+.PHONY: bench test test-slow test-exhaustive agents test-agents lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,8 +22,10 @@ help:
 	@echo "make test       run the project's own tests (TEST_ARGS='-k journal')"
 	@echo "make test-slow  run the tests marked slow: a certificate of each task recomputed"
 	@echo "make test-exhaustive  recompute the certificates of all base models (an hour; after planting)"
+	@echo "make agents     install the pinned agent CLIs from the npm registry into .agents/ (0.9 GB; npm is needed)"
+	@echo "make test-agents  run the agent CLIs against the scripted model server, end to end"
 	@echo "make lint       ruff and mypy"
-	@echo "make clean      remove the environment and caches; runs/ is kept"
+	@echo "make clean      remove the environment and caches; runs/ and .agents/ are kept"
 
 install: $(STAMP)
 
@@ -46,6 +48,12 @@ test-slow: $(STAMP)
 
 test-exhaustive: $(STAMP)
 	@$(VENV)/bin/pytest tests -m exhaustive -n 2 --timeout 1800 $(TEST_ARGS)
+
+agents: $(STAMP)
+	@$(VENV)/bin/python -m tests.agents.install
+
+test-agents: agents
+	@$(VENV)/bin/pytest tests -m agents -n 2 --timeout 600 $(TEST_ARGS)
 
 lint: $(STAMP)
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy

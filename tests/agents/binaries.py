@@ -1,0 +1,81 @@
+"""The pinned agent CLIs in the project folder ``.agents/``: which versions, where they lie, what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+Cli = Literal["claude", "codex", "gemini"]
+CLIS: tuple[Cli, ...] = get_args(Cli)
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".agents"
+MODULES = FOLDER / "node_modules"
+
+_ARCH = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+_TRIPLE = f"{platform.machine()}-unknown-linux-musl"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One CLI.
+
+    Attributes:
+        package: Name in the npm registry.
+        version: The version that the tests are written for.
+        program: What is run, below ``node_modules``. For Claude Code and Codex that is the executable itself: of
+            npm's wrapper script a signal would reach the wrapper only.
+        needs_node: Whether `program` is JavaScript.
+    """
+
+    package: str
+    version: str
+    program: str
+    needs_node: bool = False
+
+
+PINNED: dict[Cli, Row] = {
+    "claude": Row("@anthropic-ai/claude-code", "2.1.330", f"@anthropic-ai/claude-code-linux-{_ARCH}/claude"),
+    "codex": Row("@openai/codex", "0.169.0", f"@openai/codex-linux-{_ARCH}/vendor/{_TRIPLE}/bin/codex"),
+    "gemini": Row("@google/gemini-cli", "0.61.0", "@google/gemini-cli/bundle/gemini.js", needs_node=True),
+}
+
+
+class MissingError(Exception):
+    """A CLI that is not there; the message says what is missing and what to do."""
+
+
+def argv(cli: Cli, modules: Path = MODULES) -> list[str]:
+    """How `cli` is run, without arguments.
+
+    Raises:
+        MissingError: When it can't be run.
+    """
+    row = PINNED[cli]
+    program = modules / row.program
+    if not program.is_file():
+        raise MissingError(f"{row.package}@{row.version} is not installed ({program} is missing): run 'make agents'.")
+    if not row.needs_node:
+        if not os.access(program, os.X_OK):
+            raise MissingError(f"{program} can't be executed: run 'make agents'.")
+        return [str(program)]
+    node = shutil.which("node")
+    if node is None:
+        raise MissingError(f"{row.package} needs node 20 or newer, and there is no 'node' on PATH.")
+    return [node, str(program)]
+
+
+def missing(clis: Iterable[Cli] = CLIS, modules: Path = MODULES) -> list[str]:
+    """A sentence for each CLI that can't be run; empty when all can."""
+    problems = []
+    for cli in clis:
+        try:
+            argv(cli, modules)
+        except MissingError as error:
+            problems.append(str(error))
+    return problems
