@@ -137,6 +137,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_argument("ledger", type=Path, help="runs/<run>.jsonl")
     show.set_defaults(command=_show)
+
+    report = commands.add_parser(
+        "report",
+        help="write a ledger's run as a static site",
+        description="Write pages for a run, its tasks and its attempts: plots, scores, prompts, answers, notebooks, "
+        "transcripts, journals. They need no server and no network. What an answer was scored against is told when the "
+        "run's seeds were fixed; of fresh instances, only with --with-keys.",
+    )
+    report.add_argument("ledger", type=Path, metavar="RUN", help="runs/<run>.jsonl")
+    report.add_argument(
+        "-o", "--output", type=Path, default=Path("report"), help="folder; an older report there is replaced"
+    )
+    report.add_argument("--with-keys", action="store_true", help="show keys, seeds and base models of fresh instances")
+    report.set_defaults(command=_report)
     return parser
 
 
@@ -204,6 +218,13 @@ def _show(options: argparse.Namespace) -> int:
     console.print(str(coverage(ledger.attempts, len(ledger.header.planned))))
     if ledger.end is None:
         console.print("The run was cut off: its ledger has no last line.")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from scribe_suite.report.command import report
+
+    print(report(options.ledger, options.output, with_keys=options.with_keys))
     return 0
 
 

@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -23,6 +23,7 @@ from scribe_suite.plugin.time_limit import OVERTIME_S, OverTimeError, stopped_af
 from scribe_suite.providers.base import AttemptContext, EndReason, Limits, Need, Provider, Transcript
 from scribe_suite.providers.checking import checked_transcript, plain_text
 from scribe_suite.providers.registry import granted_needs
+from scribe_suite.providers.slots import Slots
 from scribe_suite.results.attempt_folder import AttemptFolder
 from scribe_suite.results.outcomes import Outcome, infrastructure, rule_of
 from scribe_suite.results.records import AttemptRecord, Times
@@ -144,16 +145,19 @@ class Attempt:
 class Agent:
     """A provider bound to the limits of this attempt."""
 
-    def __init__(self, provider: Provider, model: str | None, limits: Limits, state: AttemptState) -> None:
+    def __init__(
+        self, provider: Provider, model: str | None, limits: Limits, state: AttemptState, slots: Slots | None = None
+    ) -> None:
         self._provider = provider
         self._model = model
         self._limits = limits
         self._state = state
+        self._slots = slots
 
     def work(
         self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
     ) -> Transcript:
-        """Let the provider work on `prompt` with `notebook`.
+        """Let the provider work on `prompt` with `notebook`, once it has a place; its time begins then.
 
         Args:
             prompt: What it is asked.
@@ -164,6 +168,15 @@ class Agent:
         Raises:
             InfrastructureError: When something other than the agent failed.
         """
+        with ExitStack() as stack:
+            if self._slots is not None:
+                with self._state.timed("queue_s"):
+                    stack.enter_context(self._slots.place())
+            return self._work(prompt, notebook, submissions, instance)
+
+    def _work(
+        self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
+    ) -> Transcript:
         assert self._state.folder is not None
         wall_s = self._limits.wall_s
         context = AttemptContext(
@@ -173,6 +186,7 @@ class Agent:
             model=self._model,
             outputs=self._state.folder.outputs,
             material={need: _MATERIAL[need](instance, self._state) for need in granted_needs(self._provider)},
+            slots=self._slots,
         )
         submissions.close_after(wall_s)
         begin = time.monotonic()
@@ -214,6 +228,8 @@ def finish_attempt(
     state.fields |= {
         "submissions": box.count,
         "model": transcript.model,
+        "agent_version": transcript.version,
+        "reproduced": transcript.reproduced,
         "end_reason": str(transcript.end_reason),
         "turns": transcript.turns,
         "tool_calls": transcript.tool_calls,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import math
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -19,7 +19,7 @@ import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.base import Limits
-from scribe_suite.providers.registry import ProviderSpec, parse_specs
+from scribe_suite.providers.registry import ProviderSpec, parse_specs, provider_names
 from scribe_suite.tasks.seeds import fresh_run_seed
 
 DEFAULT_PROVIDER = "reference"
@@ -45,6 +45,8 @@ class Settings:
         record_only: Whether a test passes whatever the agent did, because the run is for its record.
         isolation: What was asked for; the tier in force is in each record.
         results_dir: Absolute.
+        max_concurrent: By provider, how many of its attempts run at the same time; as many as there are workers where
+            nothing is said.
     """
 
     run: str
@@ -57,6 +59,12 @@ class Settings:
     record_only: bool
     isolation: Isolation
     results_dir: Path
+    max_concurrent: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def shared_dir(self) -> Path:
+        """A folder of this run that all its workers share; made by whoever needs it."""
+        return self.results_dir / ".shared" / self.run
 
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -77,6 +85,28 @@ def trial_count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is too few: every task is tried at least once, give 1 or more.")
     return value
+
+
+def positive_count(text: str) -> int:
+    """A whole number from 1 on."""
+    value = _number(text, int, "whole number")
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is too few: give 1 or more, or leave the option out.")
+    return value
+
+
+def dollars(text: str) -> float:
+    """A positive, finite amount."""
+    value = _number(text, float, "number")
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no limit: give an amount above 0, or leave the option out.")
+    return value
+
+
+def concurrency(text: str) -> str:
+    """A comma list of ``PROVIDER=N``, returned as given."""
+    _concurrency(text)
+    return text
 
 
 def seconds(text: str) -> float:
@@ -144,6 +174,34 @@ def add_options(parser: pytest.Parser) -> None:
         help="a cell that runs longer is interrupted, and killed if that does not help (default: 300)",
     )
     group.addoption(
+        "--max-turns",
+        type=positive_count,
+        default=None,
+        metavar="N",
+        help="turns of an agent CLI's model in one attempt (default: no limit)",
+    )
+    group.addoption(
+        "--max-tokens",
+        type=positive_count,
+        default=None,
+        metavar="N",
+        help="tokens of one attempt, cached ones included, where the CLI tells them while it works (default: no limit)",
+    )
+    group.addoption(
+        "--max-cost-usd",
+        type=dollars,
+        default=None,
+        metavar="USD",
+        help="cost of one attempt, where it is known while the CLI works (default: no limit)",
+    )
+    group.addoption(
+        "--max-concurrent",
+        action="append",
+        type=concurrency,
+        metavar="PROVIDER=N[,...]",
+        help="attempts of a provider at the same time, over all workers; repeatable (default: as many as workers)",
+    )
+    group.addoption(
         "--pass-mark",
         type=pass_mark,
         default=None,
@@ -196,17 +254,40 @@ def read_settings(config: pytest.Config) -> Settings:
         trials=option.trials,
         run_seed=shared["run_seed"] if shared else fresh_run_seed() if seed_text == "fresh" else int(seed_text),
         seed_mode="fresh" if seed_text == "fresh" else "fixed",
-        limits=Limits(wall_s=option.agent_timeout, cell_s=option.cell_timeout),
+        limits=Limits(
+            wall_s=option.agent_timeout,
+            cell_s=option.cell_timeout,
+            turns=option.max_turns,
+            tokens=option.max_tokens,
+            cost_usd=option.max_cost_usd,
+        ),
         pass_mark=option.pass_mark,
         record_only=option.record_only,
         isolation=option.isolation,
         results_dir=results_dir,
+        max_concurrent={
+            name: places for text in option.max_concurrent or [] for name, places in _concurrency(text).items()
+        },
     )
 
 
 def worker_input(settings: Settings) -> dict[str, Any]:
     """What a worker must share with the controller; builtins only."""
     return {"run": settings.run, "run_seed": settings.run_seed, "results_dir": str(settings.results_dir)}
+
+
+def _concurrency(text: str) -> dict[str, int]:
+    places = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            raise argparse.ArgumentTypeError(f"{part!r} is not of the form PROVIDER=N, as in claude=2.")
+        if name not in provider_names():
+            raise argparse.ArgumentTypeError(f"{name!r} is no provider: choose from {', '.join(provider_names())}.")
+        places[name] = _number(number, int, "whole number")
+        if places[name] < 1:
+            raise argparse.ArgumentTypeError(f"{part!r} lets none run: give 1 or more.")
+    return places
 
 
 def _number(text: str, kind: Callable[[str], _T], called: str) -> _T:

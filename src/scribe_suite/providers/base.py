@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from scribe_suite.notebook.endpoint import NotebookEndpoint
+from scribe_suite.providers.slots import Slots
 
 Need = Literal["solution", "oracle_answer", "random_answer"]
 
@@ -36,11 +37,15 @@ class Limits:
         wall_s: Seconds for the whole attempt.
         cell_s: Seconds for one cell; enforced by the notebook, told to the provider.
         turns: Model turns, or None where there is no limit.
+        tokens: Of all requests together, or None.
+        cost_usd: US dollars, or None; holds only where a cost is known.
     """
 
     wall_s: float
     cell_s: float
     turns: int | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class AttemptContext:
         model: The text after the colon of ``--provider NAME:MODEL``, or None.
         outputs: An existing folder for whatever the provider wants to keep (raw events, logs).
         material: What the harness hands over for `Provider.needs`; empty for every other provider.
+        slots: The places of this provider; whoever is told to slow down says so with `Slots.pause`.
     """
 
     prompt: str
@@ -62,6 +68,7 @@ class AttemptContext:
     model: str | None
     outputs: Path
     material: Mapping[Need, Any] = field(default_factory=dict, repr=False)
+    slots: Slots | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,8 @@ class Transcript:
         tool_calls: Calls of notebook tools.
         tokens: Counted tokens by kind (``input``, ``cached``, ``output``, ``reasoning``); empty when there are none.
         cost_usd: Cost, or None when unknown. Never a guess.
+        version: Version of the program that drove the model, as it gives it, or None.
+        reproduced: Of a replay: whether the same answer came out. None for everybody else.
     """
 
     end_reason: EndReason = EndReason.FINISHED
@@ -85,6 +94,8 @@ class Transcript:
     tool_calls: int = 0
     tokens: Mapping[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
+    version: str | None = None
+    reproduced: bool | None = None
 
 
 class Provider(ABC):

@@ -43,6 +43,7 @@ def checked_transcript(transcript: object) -> Transcript:
         checked,
         detail=plain_text(checked.detail)[:_LONGEST_DETAIL],
         model=None if checked.model is None else plain_text(checked.model),
+        version=None if checked.version is None else plain_text(checked.version),
     )
 
 

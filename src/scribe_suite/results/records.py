@@ -20,6 +20,7 @@ class Times(_Line):
     """Seconds an attempt spent, by phase; a phase that was not reached is None.
 
     Attributes:
+        queue_s: Waiting for a place among the attempts of the same provider, and for the end of a pause it made.
         setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
         kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
         agent_s: From handing over the prompt to the provider's return.
@@ -27,6 +28,7 @@ class Times(_Line):
         teardown_s: Ending kernels and writing notebooks.
     """
 
+    queue_s: Finite | None = None
     setup_s: Finite | None = None
     kernel_s: Finite | None = None
     agent_s: Finite | None = None
@@ -45,6 +47,8 @@ class AttemptRecord(_Line):
         reason: One sentence on the outcome; empty when there is nothing to say.
         metrics: Metric -> value; empty unless the outcome is scored.
         skill: Normalised score, or None unless scored.
+        agent_version: Version of the program that drove the model, or None.
+        reproduced: Of a replay: whether the same answer came out.
         instance_seed: Filled in by the controller, which alone writes it down.
         folder: The attempt's folder, relative to the results folder.
         artifacts: Files in it, relative to it.
@@ -68,8 +72,10 @@ class AttemptRecord(_Line):
     pass_mark: Finite | None = None
     confidence: Finite | None = None
     nothing_found: bool | None = None
+    reproduced: bool | None = None
     submissions: int = 0
     model: str | None = None
+    agent_version: str | None = None
     end_reason: str | None = None
     turns: int | None = None
     tool_calls: int | None = None

@@ -1,0 +1,110 @@
+"""What is particular to one agent CLI: how it is started, how it logs in, what its events mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from scribe_suite.notebook.endpoint import NotebookEndpoint
+from scribe_suite.providers.base import Limits
+from scribe_suite.providers.conversation import Conversation
+
+#: What the notebook's MCP server is called in the configurations of the CLIs; Gemini forbids underscores.
+SERVER = "scribe"
+#: Seconds a CLI may wait for the MCP server, which is there before the CLI is.
+START_S = 90
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a CLI is started for.
+
+    Attributes:
+        prompt: What the agent is asked.
+        model: Its model, or None for the CLI's own default.
+        endpoint: Where the notebook is.
+        limits: What may be used.
+        home: An empty folder that becomes the CLI's home.
+        work: An empty folder that it is started in.
+        binary: Its command.
+        environ: The user's environment.
+    """
+
+    prompt: str
+    model: str | None
+    endpoint: NotebookEndpoint
+    limits: Limits
+    home: Path
+    work: Path
+    binary: tuple[str, ...]
+    environ: Mapping[str, str]
+
+    @property
+    def tool_s(self) -> int:
+        """Seconds that a tool call may take: a cell and the end of its kernel; the notebook has limits of its own."""
+        return int(self.limits.cell_s * 2 + 300)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start a CLI.
+
+    Attributes:
+        argv: Its command line.
+        environment: What it needs beside path, home and language.
+        stdin: What it reads, usually the prompt.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stdin: str = ""
+
+
+class Adapter(ABC):
+    """One agent CLI.
+
+    Class attributes:
+        title: What its makers call it.
+        program: Name of its program.
+        variable: Environment variable that names its program instead.
+        keys: Environment variables with secrets that log it in; the first is the usual one.
+        settings: Further variables of the user's that it is given: addresses and the like.
+        credentials: Files below the user's home that log it in, and where they go below the CLI's home.
+        login: What the user can do to log in, as a clause.
+    """
+
+    title: ClassVar[str]
+    program: ClassVar[str]
+    variable: ClassVar[str]
+    keys: ClassVar[tuple[str, ...]]
+    settings: ClassVar[tuple[str, ...]] = ()
+    credentials: ClassVar[Mapping[str, str]] = {}
+    login: ClassVar[str]
+
+    @abstractmethod
+    def launch(self, job: Job) -> Launch:
+        """Write its configuration into the home folder and say how to start it."""
+
+    @abstractmethod
+    def read(self, event: Mapping[str, Any], at: float, conversation: Conversation) -> None:
+        """Take one of its events.
+
+        Args:
+            event: JSON object of a line of its stdout; nothing in it is sure to be there.
+            at: Seconds since the start.
+            conversation: What is known so far; changed in place.
+        """
+
+    def finish(self, job: Job, conversation: Conversation) -> None:  # noqa: B027 -- most have nothing to look for
+        """Look for what it wrote only to its home folder."""
+
+
+def bare_name(name: str) -> tuple[str, bool]:
+    """A tool's name without the CLI's prefix, and whether it is one of the notebook's."""
+    for prefix in (f"mcp__{SERVER}__", f"mcp_{SERVER}_", f"{SERVER}__"):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix), True
+    return name, False

@@ -1,0 +1,130 @@
+"""Gemini CLI, headless."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from scribe_suite.providers.clis.adapter import SERVER, Adapter, Job, Launch, bare_name
+from scribe_suite.providers.clis.driver import CliProvider
+from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
+
+#: Attempts at a request that are left to the CLI.
+ATTEMPTS = 3
+#: Only the notebook's tools: everything is denied, they are allowed.
+POLICY = f"""\
+[[rule]]
+toolName = "*"
+decision = "deny"
+priority = 100
+
+[[rule]]
+mcpName = "{SERVER}"
+toolName = "*"
+decision = "allow"
+priority = 200
+"""
+
+
+class GeminiAdapter(Adapter):
+    """Gemini CLI."""
+
+    title = "Gemini CLI"
+    program = "gemini"
+    variable = "SCRIBE_GEMINI_BIN"
+    keys = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    settings = ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION")
+    credentials: ClassVar[Mapping[str, str]] = {
+        ".gemini/oauth_creds.json": ".gemini/oauth_creds.json",
+        ".gemini/google_accounts.json": ".gemini/google_accounts.json",
+    }
+    login = "run `gemini` once and log in, or set GEMINI_API_KEY"
+
+    def __init__(self) -> None:
+        self._open: dict[str, ToolCall] = {}
+        self._said = ""
+
+    def launch(self, job: Job) -> Launch:
+        """Settings and a policy of our own."""
+        folder = job.home / ".gemini"
+        (folder / "policies").mkdir(parents=True, exist_ok=True)
+        (folder / "policies" / "notebook.toml").write_text(POLICY)
+        command, *arguments = job.endpoint.pump_argv
+        with_key = any(job.environ.get(name) for name in self.keys)
+        settings = {
+            "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": ATTEMPTS},
+            "privacy": {"usageStatisticsEnabled": False},
+            "telemetry": {"enabled": False},
+            "security": {
+                "auth": {"selectedType": "gemini-api-key" if with_key else "oauth-personal"},
+                "folderTrust": {"enabled": False},
+            },
+            "model": {"maxSessionTurns": job.limits.turns or -1, "disableLoopDetection": True},
+            "skills": {"enabled": False},
+            "experimental": {"enableAgents": False},
+            "mcpServers": {SERVER: {"command": command, "args": arguments, "timeout": job.tool_s * 1000}},
+        }
+        (folder / "settings.json").write_text(json.dumps(settings))
+        argv = [*job.binary, "--output-format", "stream-json"]
+        if job.model is not None:
+            argv += ["-m", job.model]
+        environment = {"GEMINI_CLI_HOME": str(job.home), "GEMINI_CLI_NO_RELAUNCH": "true"}
+        return Launch((*argv, "-p", job.prompt), environment)
+
+    def read(self, event: Mapping[str, Any], at: float, conversation: Conversation) -> None:
+        """Take an event of ``--output-format stream-json``."""
+        kind = event.get("type")
+        if kind != "message":
+            self._flush(at, conversation)
+        if kind == "init":
+            conversation.model = event.get("model")
+        elif kind == "message" and event.get("role") == "assistant":
+            self._said += str(event.get("content", ""))
+        elif kind == "tool_use":
+            tool, ours = bare_name(str(event.get("tool_name")))
+            arguments = json.dumps(event.get("parameters"))
+            call = ToolCall(tool=tool, arguments=arguments, started=at, built_in=not ours)
+            conversation.calls.append(call)
+            self._open[str(event.get("tool_id"))] = call
+        elif kind == "tool_result":
+            ended = self._open.pop(str(event.get("tool_id")), None)
+            if ended is not None:
+                ended.ended, ended.is_error = at, event.get("status") == "error"
+                ended.output = shorten(str(event.get("output", "")))
+        elif kind == "error":
+            conversation.error = shorten(str(event.get("message") or event.get("error")))
+        elif kind == "result":
+            self._read_result(event, conversation)
+
+    def _flush(self, at: float, conversation: Conversation) -> None:
+        conversation.say(at, "assistant", self._said)
+        self._said = ""
+
+    def _read_result(self, event: Mapping[str, Any], conversation: Conversation) -> None:
+        conversation.final = True
+        stats = event.get("stats") or {}
+        total, output = stats.get("total_tokens") or 0, stats.get("output_tokens") or 0
+        if total:
+            cached, with_cached = stats.get("cached") or 0, stats.get("input_tokens") or 0
+            conversation.tokens = Tokens(
+                input=max(0, with_cached - cached),
+                cached=cached,
+                output=output,
+                reasoning=max(0, total - with_cached - output),
+            )
+        if event.get("status") == "success":
+            conversation.error = None  # an error that it got over
+            return
+        error = event.get("error") or {}
+        message = str(error.get("message") or conversation.error or "it ended with an error")
+        conversation.limit = error.get("type") == "FatalTurnLimitedError" or "session turn" in message
+        conversation.error = None if conversation.limit else shorten(message)
+
+
+class GeminiProvider(CliProvider):
+    """Gemini CLI with the notebook as its only tool."""
+
+    name = "gemini"
+    summary = "Gemini CLI, headless, with the notebook as its only tool; gemini:MODEL for a model"
+    adapter = GeminiAdapter

@@ -1,0 +1,102 @@
+"""Every way an agent CLI can fail, as one table: what it is, whether it is tried again, whether it counts.
+
+What failed is read off the HTTP status and the words of the CLI; exit codes are never trusted alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scribe_suite.providers.conversation import Conversation
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One way to fail.
+
+    Attributes:
+        counts: Whether it says something about the agent; else it is an infrastructure failure.
+        retried: Whether the attempt is started again, as long as no tool has been called.
+        advice: What the user can do, as a sentence; ``{cli}`` and ``{login}`` are filled in.
+    """
+
+    counts: bool
+    retried: bool
+    advice: str
+
+
+FAILURES: dict[str, Failure] = {
+    "not_logged_in": Failure(False, False, "Log in: {login}."),
+    "auth_rejected": Failure(
+        False, False, "The service refused the login: check the key and what it may use. {login}."
+    ),
+    "rate_limited": Failure(False, True, "The service limits your requests: use fewer workers or --max-concurrent."),
+    "server_error": Failure(False, True, "The service failed: try again later."),
+    "network": Failure(False, True, "The service could not be reached: check network and proxy."),
+    "no_response": Failure(False, True, "{cli} got no answer: the service or a proxy hangs."),
+    "stalled": Failure(False, True, "The answer to {cli} stopped in the middle."),
+    "mcp_not_connected": Failure(False, True, "{cli} could not reach the notebook; look at its stderr in outputs/."),
+    "tools_missing": Failure(False, False, "{cli} was not offered the notebook's tools: its version may differ."),
+    "cli_missing": Failure(False, False, "Install {cli}, or name its program in {variable}."),
+    "cli_crashed": Failure(False, True, "{cli} ended without its last event; look at its stderr in outputs/."),
+    "request_refused": Failure(False, False, "The service refused the request: check the model's name."),
+    "no_tool_call": Failure(True, False, "The agent called no tool."),
+    "gave_up": Failure(True, False, "The agent ended by itself."),
+    "limit_reached": Failure(True, False, "A limit was reached."),
+}
+
+_BY_STATUS = {401: "auth_rejected", 403: "auth_rejected", 408: "no_response", 429: "rate_limited"}
+#: Words of the CLIs and of the services behind them, most telling first.
+_BY_WORDS = (
+    (r"not logged in|please run /login|missing environment variable|set an auth method|no api key", "not_logged_in"),
+    (
+        r"\b40[13]\b|authenticat|permission_denied|unauthorized|forbidden|invalid api key|api key not valid",
+        "auth_rejected",
+    ),
+    (r"\b429\b|rate.?limit|resource_exhausted|quota", "rate_limited"),
+    (r"\b5\d\d\b|overloaded|high demand|internal server error|unavailable", "server_error"),
+    (r"\b40[04]\b|invalid_argument|not_found|invalid_request", "request_refused"),
+    (r"timed out|timeout|no response", "no_response"),
+    (r"idle|stream (disconnected|closed|ended)|without a finish reason|incomplete", "stalled"),
+    (r"econn|enotfound|eai_again|fetch failed|network|connection|dns|socket hang up|terminated", "network"),
+    (r"mcp", "mcp_not_connected"),
+)
+
+
+def by_words(text: str) -> str | None:
+    """The failure that an error message tells of, or None."""
+    return next((cause for pattern, cause in _BY_WORDS if re.search(pattern, text, re.IGNORECASE)), None)
+
+
+def by_status(status: int) -> str:
+    """The failure that an HTTP status tells of."""
+    return _BY_STATUS.get(status) or ("server_error" if status >= 500 else "request_refused")
+
+
+def diagnose(conversation: Conversation, exit_code: int | None, stderr: str) -> str | None:
+    """What became of a CLI that has ended by itself.
+
+    Args:
+        conversation: What it told.
+        exit_code: Of its process, or None when it was stopped.
+        stderr: What it printed besides.
+
+    Returns:
+        A key of `FAILURES`, or None when it did its work in order.
+    """
+    if conversation.limit:
+        return "limit_reached"
+    if conversation.error is not None:
+        if conversation.status is not None:
+            return by_status(conversation.status)
+        return by_words(conversation.error) or "cli_crashed"
+    if conversation.connected is False:
+        return "mcp_not_connected"
+    if not conversation.final:
+        return by_words(stderr[-4000:]) or "cli_crashed"
+    if not conversation.notebook_calls:
+        return (
+            "mcp_not_connected" if re.search(r"mcp.*(fail|error|disconnect)", stderr, re.IGNORECASE) else "no_tool_call"
+        )
+    return "cli_crashed" if exit_code not in (0, None) else None

@@ -1,0 +1,71 @@
+"""What tokens cost, where a CLI does not say: a dated table that the user can replace."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.providers.conversation import Tokens
+
+VARIABLE = "SCRIBE_PRICES"
+_OURS = Path(__file__).parent / "prices.toml"
+
+
+class Price(BaseModel):
+    """US dollars for a million tokens.
+
+    Attributes:
+        cached: Of input read from a cache; the price of input when None.
+        cache_write: Of input written to a cache; the price of input when None.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: float
+    output: float
+    cached: float | None = None
+    cache_write: float | None = None
+
+    def of(self, tokens: Tokens) -> float:
+        """US dollars; reasoning is output."""
+        cached = self.input if self.cached is None else self.cached
+        written = self.input if self.cache_write is None else self.cache_write
+        total = tokens.input * self.input + tokens.cached * cached + tokens.cache_write * written
+        return (total + (tokens.output + tokens.reasoning) * self.output) / 1e6
+
+
+def price_table(path: Path | None = None) -> dict[str, Price]:
+    """Prices by model.
+
+    Args:
+        path: A TOML file; the one named in ``SCRIBE_PRICES``, else ours, by default.
+
+    Raises:
+        ConfigurationError: When it can't be read or is not of this form.
+    """
+    return _read(path or Path(os.environ.get(VARIABLE) or _OURS))
+
+
+@functools.cache
+def _read(path: Path) -> dict[str, Price]:
+    try:
+        content = tomllib.loads(path.read_text())
+        return {name: Price.model_validate(price) for name, price in content.get("models", {}).items()}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, AttributeError) as error:
+        raise ConfigurationError(
+            f"The price table {path} can't be read ({error}); it needs a table [models.NAME] with input and output, in "
+            "US dollars for a million tokens."
+        ) from error
+
+
+def cost_of(model: str | None, tokens: Tokens | None) -> float | None:
+    """US dollars, or None when the model is in no table: a cost is never guessed."""
+    if model is None or tokens is None:
+        return None
+    price = price_table().get(model)
+    return None if price is None else price.of(tokens)

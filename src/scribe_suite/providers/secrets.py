@@ -1,0 +1,55 @@
+"""Keys go to the agent CLI that needs them and nowhere else: what is written is cleaned of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+MARK = "[secret]"
+#: Shorter values are words that stand in texts for other reasons.
+SHORTEST = 8
+
+
+class Scrubber:
+    """Replaces secrets in texts.
+
+    Args:
+        secrets: Values of keys and tokens.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        found = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+        self._forms = sorted(found, key=len, reverse=True)
+
+    def clean(self, text: str) -> str:
+        """A text without them, in whatever form they are likely to be in it."""
+        for form in self._forms:
+            text = text.replace(form, MARK)
+        return text
+
+
+def _forms(secret: str) -> set[str]:
+    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    return {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), encoded}
+
+
+def values_in_file(path: Path) -> list[str]:
+    """Texts in a JSON file of credentials that may be secrets: all long ones."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    found: list[str] = []
+    stack = [content]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, str) and len(value) >= 20:
+            found.append(value)
+    return found

@@ -1,0 +1,141 @@
+"""What was submitted, beside what it was scored against where that may be shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.text import shortened
+
+ANSWER = "answer.json"
+NO_CONTENT = ("confidence", "nothing_found", "summary")
+"""Fields that every answer has; the key has none of them."""
+
+MAX_ROWS = 1_000
+MAX_TEXT = 50_000
+_LONG_LIST = 6
+_IN_SET = "yes"
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """One item of a set or mapping: what the answer and the key say about it; empty is nothing."""
+
+    item: str
+    answer: str
+    key: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both say the same."""
+        return self.answer == self.key
+
+
+@dataclass(frozen=True)
+class FieldView:
+    """One field of an answer: as rows where it is a set or mapping, else as text.
+
+    Attributes:
+        name: Of the field.
+        rows: For sets and mappings.
+        answer: Text of the answer's value where there are no rows.
+        key: The same of the key; empty when it is not shown.
+    """
+
+    name: str
+    rows: tuple[ItemRow, ...] = ()
+    answer: str = ""
+    key: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the answer's value is a set of names."""
+        return bool(self.rows) and all(row.answer == _IN_SET for row in self.rows)
+
+
+@dataclass(frozen=True)
+class AnswerView:
+    """An answer on a page.
+
+    Attributes:
+        summary: What the agent says about it.
+        fields: Its content.
+        note: What the reader has to know, or empty.
+    """
+
+    summary: str = ""
+    fields: tuple[FieldView, ...] = ()
+    note: str = ""
+
+
+def read_answer(outputs: Path) -> dict[str, Any] | None:
+    """The answer that was scored, or None when there is none that can be read."""
+    try:
+        answer = json.loads((outputs / ANSWER).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def answer_view(answer: Mapping[str, Any], key: Mapping[str, Any] | None) -> AnswerView:
+    """An answer for a page.
+
+    Args:
+        answer: As submitted.
+        key: What it was scored against, or None where that is not shown.
+    """
+    names = [name for name in {**answer, **(key or {})} if name not in NO_CONTENT]
+    return AnswerView(
+        summary=shortened(str(answer.get("summary", "")), MAX_TEXT),
+        fields=tuple(_field(name, answer.get(name), (key or {}).get(name)) for name in names),
+    )
+
+
+def _field(name: str, answer: object, key: object) -> FieldView:
+    said, right = _items(answer), _items(key)
+    if said is not None and (right is not None or key is None):
+        right = right or {}
+        items = sorted({**said, **right}, key=_natural)[:MAX_ROWS]
+        rows = tuple(ItemRow(item, said.get(item, ""), right.get(item, "")) for item in items)
+        return FieldView(shortened(name, 60), rows)
+    return FieldView(shortened(name, 60), (), _text(answer), "" if key is None else _text(key))
+
+
+def _items(value: object) -> dict[str, str] | None:
+    """A list of names as name -> `_IN_SET`, a mapping as name -> value; None for anything else."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return {shortened(item, 200): _IN_SET for item in value}
+    if isinstance(value, dict):
+        return {
+            shortened(str(item), 200): "none" if said is None else shortened(_text(said), 200)
+            for item, said in value.items()
+        }
+    return None
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sorts ``a2`` before ``a10``."""
+    parts: list[tuple[int, str]] = []
+    digits = ""
+    for character in f"{text}\0":
+        if character.isdecimal() and character.isascii():
+            digits += character
+            continue
+        if digits:
+            parts.append((int(digits[:18]), ""))
+            digits = ""
+        parts.append((-1, character))
+    return parts
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return shortened(value, MAX_TEXT)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and len(value) > _LONG_LIST:
+        return shortened(f"{len(value)} values: {', '.join(_text(item) for item in value)}", MAX_TEXT)
+    return shortened(json.dumps(value, ensure_ascii=False), MAX_TEXT)

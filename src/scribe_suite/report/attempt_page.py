@@ -1,0 +1,89 @@
+"""The page of an attempt: what came out, what was submitted, and everything that led there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scribe_suite.report.answers import AnswerView, answer_view, read_answer
+from scribe_suite.report.journals import journal_views
+from scribe_suite.report.keys import KEY_PROVIDERS, AnswerKeys, Key
+from scribe_suite.report.notebooks import notebook_views
+from scribe_suite.report.raw_files import copy_raw_files
+from scribe_suite.report.transcripts import transcript_view
+from scribe_suite.report.views import AttemptRef, RunView, task_href
+from scribe_suite.results.records import AttemptRecord
+
+_TIMES = {
+    "queue_s": "Waiting for a place",
+    "setup_s": "Set-up",
+    "kernel_s": "Starting kernels (part of the agent's time)",
+    "agent_s": "Agent",
+    "scoring_s": "Scoring",
+    "teardown_s": "Teardown",
+}
+_FURTHER = {"agent_version": "Version of the agent", "reproduced": "Answer reproduced"}
+"""Fields that only some providers fill in."""
+
+SEALED = (
+    "This provider submits the answer key, and the run's instances are fresh: its answer, notebook and files are left "
+    "out. With --with-keys they are in the report."
+)
+NO_KEY = "What it was scored against is left out, because the run's instances are fresh; --with-keys shows it."
+NO_FOLDER = "The attempt's folder is not where the ledger says, so only what the ledger knows can be shown."
+
+
+def attempt_context(
+    run: RunView, attempt: AttemptRef, folder: Path | None, report: Path, keys: AnswerKeys | None
+) -> dict[str, object]:
+    """What the template of an attempt's page shows; copies the attempt's files into the report.
+
+    Args:
+        run: The run.
+        attempt: Which one.
+        folder: The attempt's folder, or None when there is none.
+        report: The report being written.
+        keys: Where keys come from, or None when they are not shown.
+    """
+    record = attempt.record
+    sealed = keys is None and record.provider.partition(":")[0] in KEY_PROVIDERS
+    note = SEALED if sealed else NO_FOLDER if folder is None and record.folder is not None else ""
+    shown = None if sealed else folder
+    return {
+        "run": run,
+        "attempt": attempt,
+        "record": record,
+        "task_href": task_href(record.task),
+        "note": note,
+        "revealed": keys is not None,
+        "times": [(_TIMES.get(name, name), spent) for name, spent in record.times if spent is not None],
+        "further": [
+            (label, value) for name, label in _FURTHER.items() if (value := getattr(record, name, None)) is not None
+        ],
+        "answer": _answer(record, shown, keys),
+        "notebooks": notebook_views(shown / "notebooks") if shown else [],
+        "journals": journal_views(shown / "notebooks") if shown else [],
+        "transcript": transcript_view(shown / "outputs") if shown else None,
+        "files": copy_raw_files(shown, report, f"raw/{attempt.slug}") if shown else [],
+        **_neighbours(run.attempts_at(record.task), attempt),
+    }
+
+
+def _answer(record: AttemptRecord, folder: Path | None, keys: AnswerKeys | None) -> dict[str, object]:
+    answer = read_answer(folder / "outputs") if folder else None
+    key = keys.key_of(record) if keys is not None else Key(None, NO_KEY)
+    if answer is None:
+        view = AnswerView(note="No answer that could be scored is kept." if folder else "")
+        if key.content is not None:
+            view = answer_view({}, key.content)
+    else:
+        view = answer_view(answer, key.content)
+    return {"view": view, "submitted": answer is not None, "key": key}
+
+
+def _neighbours(attempts: Sequence[AttemptRef], attempt: AttemptRef) -> dict[str, AttemptRef | None]:
+    place = next(number for number, other in enumerate(attempts) if other.slug == attempt.slug)
+    return {
+        "previous": attempts[place - 1] if place > 0 else None,
+        "following": attempts[place + 1] if place + 1 < len(attempts) else None,
+    }

@@ -1,0 +1,100 @@
+"""The journal of a notebook as table rows: everything that ran, in order, edited cells included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
+from scribe_suite.text import shortened
+
+MAX_ROWS = 2_000
+MAX_JOURNAL_BYTES = 100_000_000
+MAX_CODE = 10_000
+
+_SAID_ELSEWHERE = frozenset({"event", "time", "cell", "code", "content", "output", "outputs", "run"})
+
+
+@dataclass(frozen=True)
+class JournalRow:
+    """One event.
+
+    Attributes:
+        seconds: Since the first event; None when the journal does not say.
+        event: Its name.
+        cell: Of which cell, with the run when there was more than one; or empty.
+        detail: Everything else in few words.
+        code: Code that was run, or text that was added; empty for other events.
+    """
+
+    seconds: float | None
+    event: str
+    cell: str
+    detail: str
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class JournalView:
+    """One journal on a page."""
+
+    name: str
+    rows: tuple[JournalRow, ...] = ()
+    note: str = ""
+
+
+def journal_views(folder: Path) -> list[JournalView]:
+    """Every journal in an attempt's ``notebooks`` folder."""
+    return [_view(path) for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}"))]
+
+
+def _view(path: Path) -> JournalView:
+    try:
+        if path.stat().st_size > MAX_JOURNAL_BYTES:
+            return JournalView(path.name, (), "It is too large for a page; the raw file has it.")
+        events = list(islice(read_journal(path), MAX_ROWS + 1))
+        start = next((event["time"] for event in events if isinstance(event.get("time"), int | float)), None)
+        rows = tuple(_row(event, start) for event in events[:MAX_ROWS])
+    except (OSError, InfrastructureError) as error:
+        return JournalView(path.name, (), f"It can't be read ({shortened(str(error), 300)}).")
+    note = f"The first {MAX_ROWS:,} events are shown; the raw file has all." if len(events) > MAX_ROWS else ""
+    return JournalView(path.name, rows, note)
+
+
+def _row(event: Event, start: float | None) -> JournalRow:
+    time = event.get("time")
+    run = event.get("run")
+    cell = str(event.get("cell", ""))
+    return JournalRow(
+        seconds=time - start if isinstance(time, int | float) and start is not None else None,
+        event=shortened(str(event["event"]), 60),
+        cell=shortened(cell, 40) + (f", run {run}" if isinstance(run, int) and run > 1 else ""),
+        detail=_detail(event),
+        code=shortened(str(event.get("code", event.get("content", ""))), MAX_CODE),
+    )
+
+
+def _detail(event: Event) -> str:
+    parts = [
+        f"{name}: {value}" for name, value in event.items() if name not in _SAID_ELSEWHERE and value not in (None, "")
+    ]
+    if "output" in event:
+        parts.append(_output(event["output"]))
+    return shortened(", ".join(parts), 500)
+
+
+def _output(output: Any) -> str:
+    """An output in few words: what it is, and how much."""
+    if not isinstance(output, dict):
+        return ""
+    kind = str(output.get("output_type", "")).replace("_", " ")
+    if "text" in output:
+        return f"{output.get('name', kind)}, {len(str(output['text'])):,} characters"
+    if isinstance(output.get("data"), dict):
+        return f"{kind}: {', '.join(map(str, output['data']))}"
+    if "ename" in output:
+        return f"{output['ename']}: {output.get('evalue', '')}"
+    return kind

@@ -1,0 +1,82 @@
+"""What attempts were scored against, drawn again from the ledger's seeds: the runs' folders do not hold it.
+
+A fresh seed is worth keeping secret as long as somebody may be tested with it, so a report shows keys only when it is
+told to, or when the run's seeds were chosen by hand and are no secret. The report of a run without them also leaves out
+seeds, base models, and what the ``oracle`` provider submitted, which is the key itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scribe_suite.errors import SuiteError
+from scribe_suite.report.answers import NO_CONTENT
+from scribe_suite.results.records import AttemptRecord, RunHeader
+
+KEY_PROVIDERS = frozenset({"oracle"})
+"""Providers that submit the key."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key, or why there is none.
+
+    Attributes:
+        content: Field of the answer -> what is right; None when it can't be told.
+        note: Why it can't, or empty.
+    """
+
+    content: Mapping[str, Any] | None
+    note: str = ""
+
+
+def keys_may_be_shown(header: RunHeader, with_keys: bool) -> bool:
+    """Whether a report of this run tells what answers were scored against."""
+    return with_keys or header.seed_mode == "fixed"
+
+
+class AnswerKeys:
+    """Draws instances again; each only once, because providers meet the same ones.
+
+    Args:
+        header: Of the run, with the hashes of its base models.
+    """
+
+    def __init__(self, header: RunHeader) -> None:
+        self._locked = header.lock.get("tasks", {})
+        self._known: dict[tuple[str, int], Key] = {}
+
+    def key_of(self, record: AttemptRecord) -> Key:
+        """The key of an attempt's instance. Whatever prevents it is said in the key's note."""
+        if record.instance_seed is None:
+            return Key(None, "The ledger has no seed of this attempt's instance.")
+        place = (record.task, record.instance_seed)
+        if place not in self._known:
+            try:
+                self._known[place] = self._drawn(record, record.instance_seed)
+            except Exception as error:  # tasks are code of others; a key that can't be told is no reason to fail
+                reason = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
+                self._known[place] = Key(None, f"The instance can't be drawn again: {reason}")
+        return self._known[place]
+
+    def _drawn(self, record: AttemptRecord, seed: int) -> Key:
+        from scribe_suite.paths import suite_root
+        from scribe_suite.tasks.registry import default_registry
+
+        task = default_registry()[record.task]
+        if task.version != record.task_version:
+            return Key(
+                None,
+                f"The task has version {task.version} here and had {record.task_version} in the run, so its instances "
+                "are others.",
+            )
+        locked = self._locked.get(task.id, {}).get("base_models")
+        frozen = suite_root() / "ground_truth" / "frozen" / task.models_id
+        here = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in frozen.glob("*.json")}
+        if locked is not None and locked != here:
+            return Key(None, "The base models here are not those of the run, so instances of its seeds are others.")
+        answer = task.oracle_answer(task.instance(seed))
+        return Key({name: value for name, value in answer.items() if name not in NO_CONTENT})

@@ -1,0 +1,249 @@
+"""A notebook of an agent as harmless HTML, rendered by nbconvert with a template of ours.
+
+The file is not trusted: cells and outputs are built anew from the fields we know, each output is reduced to its best
+representation and cleaned, and the finished HTML is inspected once more before it reaches a page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.document import Document
+from scribe_suite.notebook.journal import JOURNAL_SUFFIX, read_journal
+from scribe_suite.report.sanitise import (
+    UnsafeError,
+    clean_html,
+    clean_markdown,
+    has_active_parts,
+    image,
+    require_inert,
+    svg_image,
+)
+from scribe_suite.text import shortened
+
+MAX_NOTEBOOK_BYTES = 30_000_000
+MAX_CELLS = 2_000
+MAX_TEXT = 60_000
+"""Characters of a cell or of one output that are shown; a page must stay one that a phone can open."""
+MAX_TEXT_OF_ALL = 3_000_000
+"""Characters of all cells and outputs of a notebook, images not counted."""
+
+_DROPPED_NOTE = "<p>[Scripts and other active parts of this output are left out.]</p>"
+_ALT = "Image that a cell has put out"
+
+
+@dataclass(frozen=True)
+class NotebookView:
+    """One notebook on a page.
+
+    Attributes:
+        name: Of the file.
+        html: What to show; None when nothing can be shown.
+        note: What the reader has to know about it, or empty.
+    """
+
+    name: str
+    html: Markup | None
+    note: str = ""
+
+
+def notebook_views(folder: Path) -> list[NotebookView]:
+    """Every notebook in an attempt's ``notebooks`` folder; one whose file is missing is made from its journal."""
+    views = [_view(path.name, path, Path.read_bytes) for path in sorted(folder.glob("*.ipynb"))]
+    have = {view.name for view in views}
+    for journal in sorted(folder.glob(f"*{JOURNAL_SUFFIX}")):
+        name = journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb"
+        if name not in have:
+            views.append(_view(name, journal, _from_journal, "The notebook file is missing; this is from its journal."))
+    return views
+
+
+def _from_journal(path: Path) -> bytes:
+    document = Document.from_events(read_journal(path))
+    document.end_unfinished()
+    return document.render()
+
+
+def _view(name: str, path: Path, read: Callable[[Path], bytes], note: str = "") -> NotebookView:
+    try:
+        size = path.stat().st_size
+        if size > MAX_NOTEBOOK_BYTES:
+            return NotebookView(name, None, f"It has {size / 1e6:.0f} MB, too much for a page; the raw file has it.")
+        return NotebookView(name, render_notebook(json.loads(read(path))), note)
+    except UnsafeError as error:
+        return NotebookView(name, None, f"It can't be shown safely ({error}); the raw file has it.")
+    except (OSError, ValueError, RecursionError, InfrastructureError) as error:
+        return NotebookView(name, None, f"It can't be shown ({type(error).__name__}: {shortened(str(error), 300)}).")
+
+
+def render_notebook(content: object) -> Markup:
+    """A parsed notebook file as harmless HTML.
+
+    Raises:
+        ValueError: When it is no notebook.
+        UnsafeError: When the result holds anything that is not allowed.
+    """
+    from nbconvert import HTMLExporter
+    from nbformat import from_dict
+
+    # HTMLExporter's own method would parse the result and write it again, to add what our template has already; that
+    # doubles the time.
+    body, _ = super(HTMLExporter, _exporter()).from_notebook_node(from_dict(_rebuilt(content)))
+    return Markup(require_inert(body))
+
+
+@cache
+def _exporter() -> Any:
+    from nbconvert import HTMLExporter
+    from nbconvert.filters.highlight import Highlight2HTML
+
+    exporter = HTMLExporter(
+        extra_template_basedirs=[str(Path(__file__).with_name("templates"))],
+        template_name="notebook",
+        preprocessors=[],
+        default_preprocessors=[],
+    )
+    exporter.register_filter("clean_markdown", clean_markdown)
+    exporter.register_filter("highlight_code", Highlight2HTML(pygments_lexer="python"))
+    return exporter
+
+
+def _rebuilt(content: object) -> dict[str, Any]:
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if not isinstance(cells, list):
+        raise ValueError("it has no list of cells")
+    budget = _Budget(MAX_TEXT_OF_ALL)
+    known = [_cell(cell, budget) for cell in cells[:MAX_CELLS] if isinstance(cell, dict)]
+    if len(cells) > MAX_CELLS:
+        known.append(_plain_cell("raw", f"[{len(cells) - MAX_CELLS} more cells are left out; the raw file has them.]"))
+    numbered = [{"id": f"cell-{number}", **cell} for number, cell in enumerate(known)]
+    return {"cells": numbered, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+class _Budget:
+    """Characters that may still be shown of this notebook."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def take(self, text: str) -> bool:
+        """Whether `text` may be shown as well."""
+        self._left -= len(text)
+        return self._left >= 0
+
+    def cut(self, value: object) -> str:
+        """A text, as much of it as may be shown."""
+        text = _joined(value if value is not None else "")
+        shown = text[:MAX_TEXT]
+        if not self.take(shown):
+            return "[left out: the notebook is too long for a page; the raw file has it]"
+        left_out = len(text) - len(shown)
+        return f"{shown}\n[... {left_out:,} characters more are in the raw file]" if left_out else shown
+
+
+def _plain_cell(kind: str, source: str) -> dict[str, Any]:
+    return {"cell_type": kind, "metadata": {}, "source": source}
+
+
+def _cell(cell: dict[str, Any], budget: _Budget) -> dict[str, Any]:
+    source = budget.cut(cell.get("source"))
+    if cell.get("cell_type") != "code":
+        return _plain_cell("markdown" if cell.get("cell_type") == "markdown" else "raw", source)
+    metadata = cell.get("metadata")
+    scribe = metadata.get("scribe") if isinstance(metadata, dict) else None
+    count = cell.get("execution_count")
+    outputs = cell.get("outputs")
+    return {
+        **_plain_cell("code", source),
+        "execution_count": count if isinstance(count, int) else None,
+        "metadata": {"state": _state(scribe if isinstance(scribe, dict) else {})},
+        "outputs": [
+            known
+            for output in (outputs if isinstance(outputs, list) else [])
+            if isinstance(output, dict) and (known := _output(output, budget)) is not None
+        ],
+    }
+
+
+def _state(scribe: dict[str, Any]) -> str:
+    """What is to be said about a code cell beside its number."""
+    runs, status = scribe.get("runs"), scribe.get("status")
+    parts = [
+        "set-up" if scribe.get("setup") is True else "",
+        "" if status in (None, "ok") else shortened(str(status), 40).replace("_", " "),
+        f"run {runs} times" if isinstance(runs, int) and runs > 1 else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _output(output: dict[str, Any], budget: _Budget) -> dict[str, Any] | None:
+    kind = output.get("output_type")
+    if kind == "stream":
+        return {
+            "output_type": "stream",
+            "name": "stderr" if output.get("name") == "stderr" else "stdout",
+            "text": budget.cut(output.get("text")),
+        }
+    if kind == "error":
+        lines = output.get("traceback")
+        text = "\n".join(str(line) for line in lines) if isinstance(lines, list) else ""
+        text = text or f"{output.get('ename')}: {output.get('evalue')}"
+        return {"output_type": "error", "ename": "", "evalue": "", "traceback": [budget.cut(text)]}
+    data = output.get("data")
+    if kind not in ("display_data", "execute_result") or not isinstance(data, dict):
+        return None
+    for mime_type, convert in _BEST_FIRST.items():
+        if mime_type in data and (shown := convert(_joined(data[mime_type]), budget)):
+            return {"output_type": "display_data", "metadata": {}, "data": shown}
+    return None
+
+
+def _html(text: str, budget: _Budget) -> dict[str, str] | None:
+    cleaned = clean_html(text) if budget.take(text) else ""
+    if not cleaned.strip():
+        return None
+    return {"text/html": cleaned + (_DROPPED_NOTE if has_active_parts(text) else "")}
+
+
+def _markdown(text: str, budget: _Budget) -> dict[str, str] | None:
+    return {"text/html": clean_markdown(text)} if budget.take(text) else None
+
+
+def _svg(text: str, _: _Budget) -> dict[str, str] | None:
+    return {"text/html": svg_image(text, _ALT)}
+
+
+def _picture(mime_type: str) -> Callable[[str, _Budget], dict[str, str] | None]:
+    def convert(text: str, _: _Budget) -> dict[str, str] | None:
+        shown = image(mime_type, text, _ALT)
+        return {"text/html": shown} if shown else None
+
+    return convert
+
+
+def _plain(text: str, budget: _Budget) -> dict[str, str] | None:
+    return {"text/plain": budget.cut(text)}
+
+
+_BEST_FIRST: dict[str, Callable[[str, _Budget], dict[str, str] | None]] = {
+    "text/html": _html,
+    "text/markdown": _markdown,
+    "image/svg+xml": _svg,
+    "image/png": _picture("image/png"),
+    "image/jpeg": _picture("image/jpeg"),
+    "text/latex": _plain,  # without scripts there is nothing to set formulas with
+    "text/plain": _plain,
+}
+"""Representations of an output in the order in which they are tried; the first that leaves something is shown."""
+
+
+def _joined(value: object) -> str:
+    return "".join(map(str, value)) if isinstance(value, list) else str(value)

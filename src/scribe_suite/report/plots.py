@@ -1,0 +1,232 @@
+"""The report's plots. Each is narrow enough for a phone, and each has its numbers in a table beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from scribe_suite.report.intervals import Interval
+from scribe_suite.report.svg import GRID, INK, PAPER, SERIES, drawing, inline_svg
+
+_WIDTH_IN = 4.6
+"""As wide as a phone: on one, text is shown in the size it is drawn in."""
+
+_ROW_IN = 0.17
+_STACK_IN = 0.5
+_TICKS = 5
+_BINS = 50
+"""Marks nearer to each other than this part of the axis are stacked."""
+_MARKERS = "osD^vPX*"
+"""A marker for each series besides its colour: not everybody sees colours, and not every printer has them."""
+
+_LARGEST_LABEL = 24
+_LOG_FROM = 30.0
+"""Ratio of the largest to the smallest value from which a scale is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mark of a plot: a value, with an interval where there is one."""
+
+    value: float
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The words around a plot.
+
+    Attributes:
+        name: Unique on the page, for ids.
+        title: What a screen reader calls it.
+        description: What is to be seen.
+        axis: What the horizontal axis shows.
+    """
+
+    name: str
+    title: str
+    description: str
+    axis: str
+
+
+def dot_plot(
+    rows: Mapping[str, Mapping[str, Sequence[Point]]],
+    series: Sequence[str],
+    labels: Labels,
+    *,
+    limits: Interval | None = None,
+    lines: Sequence[float] = (),
+) -> Markup:
+    """Rows with marks for each series, one below the other.
+
+    Args:
+        rows: Row label -> series -> its points; the first row is at the top.
+        series: All series in the order of the legend.
+        labels: The words around it.
+        limits: Ends of the axis, or None to choose them, logarithmically when values differ much.
+        lines: Where dashed vertical lines are drawn.
+    """
+    row_in = max(1, len(series)) * _ROW_IN + 0.12
+    with drawing():
+        legend_in = 0.2 * ((len(series) + 1) // 2) if len(series) > 1 else 0
+        figure = Figure(figsize=(_WIDTH_IN, len(rows) * row_in + 0.5 + legend_in), layout="constrained")
+        axes = figure.add_subplot()
+        for line in lines:
+            axes.axvline(line, color=INK, linewidth=0.8, dashes=(4, 3), zorder=1)
+        for number, points_of in enumerate(rows.values()):
+            for place, name in enumerate(series):
+                height = number + (place - (len(series) - 1) / 2) * 0.8 / max(1, len(series))
+                _draw_points(axes, points_of.get(name, ()), height, place, name)
+        _set_rows(axes, list(rows))
+        values = [point.value for points_of in rows.values() for points in points_of.values() for point in points]
+        _set_scale(axes, values, limits)
+        axes.set_xlabel(labels.axis)
+        _legend(figure, axes, len(series))
+    return inline_svg(figure, labels.name, labels.title, labels.description)
+
+
+def distribution_plot(
+    rows: Mapping[str, Sequence[float]], labels: Labels, limits: Interval, lines: Sequence[float] = ()
+) -> Markup:
+    """A row for each series with a mark for each of its values; marks that would hide each other are stacked.
+
+    Args:
+        rows: Series -> its values; the first row is at the top.
+        labels: The words around it.
+        limits: Ends of the axis.
+        lines: Where dashed vertical lines are drawn.
+    """
+    with drawing():
+        figure = Figure(figsize=(_WIDTH_IN, len(rows) * _STACK_IN + 0.5), layout="constrained")
+        axes = figure.add_subplot()
+        for line in lines:
+            axes.axvline(line, color=INK, linewidth=0.8, dashes=(4, 3), zorder=1)
+        for number, values in enumerate(rows.values()):
+            places = _stacked(values, (limits[1] - limits[0]) / _BINS)
+            step = min(0.16, 0.8 / max([1, *places]))
+            pairs = [(value, number + 0.3 - place * step) for value, place in zip(sorted(values), places, strict=True)]
+            _draw_marks(axes, pairs, number, 5)
+        _set_rows(axes, list(rows))
+        _set_scale(axes, [], limits)
+        axes.set_xlabel(labels.axis)
+    return inline_svg(figure, labels.name, labels.title, labels.description)
+
+
+def _stacked(values: Sequence[float], width: float) -> list[int]:
+    """For each value in order of size, how many lie below it in its stack."""
+    places: list[int] = []
+    begin = -math.inf
+    for value in sorted(values):
+        if value - begin < width:
+            places.append(places[-1] + 1)
+        else:
+            begin = value
+            places.append(0)
+    return places
+
+
+def _set_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [_short(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    for number in range(1, len(names)):
+        axes.axhline(number - 0.5, color=GRID, linewidth=0.8, zorder=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=GRID)
+    axes.set_axisbelow(True)
+
+
+def _draw_points(axes: Axes, points: Sequence[Point], height: float, place: int, name: str) -> None:
+    for point in points:
+        if point.interval is not None:
+            axes.plot(point.interval, (height, height), color=_colour(place), linewidth=1.6, zorder=2)
+    _draw_marks(axes, [(point.value, height) for point in points], place, 6, name)
+
+
+def _draw_marks(
+    axes: Axes, pairs: Sequence[tuple[float, float]], place: int, size: float, name: str | None = None
+) -> None:
+    """Marks of one series at (x, y); with a name they are in the legend."""
+    axes.plot(
+        [x for x, _ in pairs],
+        [y for _, y in pairs],
+        linestyle="none",
+        marker=_MARKERS[place % len(_MARKERS)],
+        color=_colour(place),
+        markeredgecolor=PAPER,
+        markeredgewidth=0.8,
+        markersize=size,
+        zorder=3,
+        label=None if name is None else _short(name),
+    )
+
+
+def scatter_plot(
+    points: Mapping[str, Sequence[tuple[float, float]]], means: Mapping[str, tuple[float, float]], labels: Labels
+) -> Markup:
+    """Skill (upwards) against something else; a small mark per task, a large one for a series' mean.
+
+    Args:
+        points: Series -> (value, skill) of its tasks.
+        means: Series -> the same over all tasks.
+        labels: The words around it.
+    """
+    with drawing():
+        figure = Figure(figsize=(_WIDTH_IN, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (name, pairs) in enumerate(points.items()):
+            _draw_marks(axes, pairs, place, 5)
+            _draw_marks(axes, [means[name]], place, 10, name)
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
+        _set_scale(axes, [x for pairs in points.values() for x, _ in pairs], None)
+        axes.set_ylim(min(-0.05, *(y - 0.05 for pairs in points.values() for _, y in pairs)), 1.05)
+        axes.set_xlabel(labels.axis)
+        axes.set_ylabel("Skill")
+        _legend(figure, axes, len(points))
+    return inline_svg(figure, labels.name, labels.title, labels.description)
+
+
+def _set_scale(axes: Axes, values: Sequence[float], limits: Interval | None) -> None:
+    if limits is not None:
+        axes.set_xlim(*limits)
+        axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
+        return
+    if values and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(0, max(values, default=1.0) * 1.08 or 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def _tick(value: float) -> str:
+    for least, unit in ((1e6, "M"), (1e4, "k")):
+        if value >= least:
+            return f"{value / (1e3 if unit == 'k' else 1e6):g}{unit}"
+    return f"{value:g}"
+
+
+def _legend(figure: Figure, axes: Axes, n_series: int) -> None:
+    if n_series < 2:
+        return
+    handles: dict[str, Artist] = {}
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+        handles.setdefault(label, handle)
+    figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=2, handletextpad=0.2)
+
+
+def _colour(place: int) -> str:
+    return SERIES[place % len(SERIES)]
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LARGEST_LABEL else f"{label[: _LARGEST_LABEL - 1]}…"

@@ -1,0 +1,94 @@
+"""The page of a task: what was asked, and what all attempts at it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from scribe_suite.report.overview import pass_marks, skill_limits
+from scribe_suite.report.plots import Labels, distribution_plot
+from scribe_suite.report.sanitise import clean_markdown, require_inert
+from scribe_suite.report.views import AttemptRef, RunView
+
+PROMPT = "prompt.md"
+MAX_PROMPTS = 10
+"""Prompts shown on a page; those of further instances are on the pages of their attempts."""
+
+
+@dataclass(frozen=True)
+class PromptView:
+    """A prompt, and the trials it was given in; other trials have other instances."""
+
+    trials: str
+    html: Markup
+
+
+def task_context(run: RunView, task: str, folders: dict[str, Path]) -> dict[str, object]:
+    """What the template of a task's page shows.
+
+    Args:
+        run: The run.
+        task: Task id.
+        folders: Slug of an attempt -> its folder, where there is one.
+    """
+    attempts = run.attempts_at(task)
+    counted = [attempt for attempt in attempts if not attempt.superseded and attempt.skill is not None]
+    prompts, left_out = _prompts(attempts, folders)
+    return {
+        "run": run,
+        "task": task,
+        "attempts": attempts,
+        # dict.fromkeys keeps the task's own order
+        "metrics": list(dict.fromkeys(metric for attempt in attempts for metric in attempt.record.metrics)),
+        "cells": [(name, run.cell(task, name)) for name in run.providers],
+        "plot": _distribution(run, counted) if counted else None,
+        "prompts": prompts,
+        "prompts_left_out": left_out,
+    }
+
+
+def read_prompt(folder: Path | None) -> str | None:
+    """The prompt as an attempt got it, or None when it was not kept."""
+    if folder is None:
+        return None
+    try:
+        return (folder / "outputs" / PROMPT).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def prompt_html(text: str) -> Markup:
+    """A prompt rendered; it comes from an attempt's folder, so it is cleaned like everything there."""
+    return Markup(require_inert(clean_markdown(text)))
+
+
+def _prompts(attempts: list[AttemptRef], folders: dict[str, Path]) -> tuple[list[PromptView], int]:
+    trials: dict[str, list[int]] = {}
+    for attempt in attempts:
+        text = read_prompt(folders.get(attempt.slug))
+        if text is not None:
+            trials.setdefault(text, []).append(attempt.record.trial)
+    shown = list(trials.items())[:MAX_PROMPTS]
+    views = [PromptView(", ".join(f"t{trial}" for trial in sorted(set(had))), prompt_html(text)) for text, had in shown]
+    return views, len(trials) - len(shown)
+
+
+def _distribution(run: RunView, counted: list[AttemptRef]) -> Markup:
+    skills: dict[str, list[float]] = {name: [] for name in run.providers}
+    for attempt in counted:
+        if attempt.skill is not None:
+            skills[attempt.record.provider].append(attempt.skill)
+    labels = Labels(
+        "distribution",
+        "Skills of all attempts",
+        "A row for each provider, a mark for each attempt that counts; equal ones are stacked. The table has numbers.",
+        "Skill (0: chance, 1: reference)",
+    )
+    return distribution_plot(
+        skills,  # also those without any, so that a provider has the same colour everywhere
+        labels,
+        skill_limits([skill for values in skills.values() for skill in values]),
+        pass_marks(counted),
+    )

@@ -1,0 +1,209 @@
+"""A ledger arranged for pages: which attempts there are, which of them count, and their means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+
+from scribe_suite.report.intervals import Interval, clustered_interval, skill_interval
+from scribe_suite.results.ledger import Ledger
+from scribe_suite.results.outcomes import Outcome, rule_of
+from scribe_suite.results.records import AttemptRecord, RunHeader
+from scribe_suite.results.summary import UNSCORED_SKILL, Coverage, coverage
+
+_LONGEST_SLUG = 100
+
+
+@dataclass(frozen=True)
+class AttemptRef:
+    """One attempt and its page.
+
+    Attributes:
+        record: From the ledger.
+        slug: File name of its page, without the ending.
+        superseded: Whether a later record of the same test stands in its place.
+    """
+
+    record: AttemptRecord
+    slug: str
+    superseded: bool
+
+    @property
+    def href(self) -> str:
+        """Its page, relative to the report."""
+        return f"attempts/{self.slug}.html"
+
+    @property
+    def tokens(self) -> int | None:
+        """Its tokens; see `token_count`."""
+        return token_count(self.record)
+
+    @property
+    def skill(self) -> float | None:
+        """Its skill as means take it; None when the attempt is in no mean."""
+        if not self.record.counts:
+            return None
+        return UNSCORED_SKILL if self.record.skill is None else self.record.skill
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One provider at one task.
+
+    Attributes:
+        attempts: Those that are not superseded.
+    """
+
+    attempts: tuple[AttemptRef, ...]
+
+    @cached_property
+    def skills(self) -> list[float]:
+        """Skills of the attempts that count."""
+        return [attempt.skill for attempt in self.attempts if attempt.skill is not None]
+
+    @property
+    def counted(self) -> int:
+        """Attempts that count."""
+        return len(self.skills)
+
+    @property
+    def solved(self) -> int:
+        """Those of them that are solved."""
+        return sum(attempt.record.outcome == Outcome.SOLVED for attempt in self.attempts)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean skill."""
+        return fmean(self.skills) if self.skills else None
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """Its interval."""
+        return skill_interval([attempt.record for attempt in self.attempts if attempt.record.counts], self.skills)
+
+
+@dataclass(frozen=True)
+class ProviderView:
+    """One provider over all tasks; means are over tasks, so that each task has the same weight."""
+
+    name: str
+    coverage: Coverage
+    mean: float | None
+    interval: Interval | None
+    cost_usd: float | None
+    seconds: float | None
+    tokens: float | None
+
+
+class RunView:
+    """A run as the pages show it.
+
+    Args:
+        ledger: Of the run.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.header: RunHeader = ledger.header
+        self.end = ledger.end
+        latest = {record.nodeid: number for number, record in enumerate(ledger.attempts)}
+        slugs: set[str] = set()
+        self.attempts = tuple(
+            AttemptRef(record, _slug(record, slugs), superseded=latest[record.nodeid] != number)
+            for number, record in enumerate(ledger.attempts)
+        )
+        self.current = tuple(attempt for attempt in self.attempts if not attempt.superseded)
+        self.tasks = sorted({attempt.record.task for attempt in self.attempts})
+        self.providers = sorted({attempt.record.provider for attempt in self.attempts})
+        self.coverage = coverage([attempt.record for attempt in self.current], len(self.planned))
+        self._by_task: dict[str, list[AttemptRef]] = {}
+        for attempt in sorted(self.attempts, key=lambda one: (one.record.provider, one.record.trial)):
+            self._by_task.setdefault(attempt.record.task, []).append(attempt)
+        self._cells: dict[tuple[str, str], list[AttemptRef]] = {}
+        for attempt in self.current:
+            self._cells.setdefault((attempt.record.task, attempt.record.provider), []).append(attempt)
+
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """Node ids that were to be attempted, and those that were attempted anyway."""
+        return tuple(dict.fromkeys((*self.header.planned, *(a.record.nodeid for a in self.attempts))))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Planned attempts without a record."""
+        have = {attempt.record.nodeid for attempt in self.attempts}
+        return tuple(nodeid for nodeid in self.header.planned if nodeid not in have)
+
+    @property
+    def families(self) -> list[str]:
+        """Families that have attempts."""
+        return sorted({task.partition("/")[0] for task in self.tasks})
+
+    def tasks_of(self, family: str) -> list[str]:
+        """Tasks of a family."""
+        return [task for task in self.tasks if task.partition("/")[0] == family]
+
+    def attempts_at(self, task: str) -> list[AttemptRef]:
+        """All attempts at a task, superseded ones too, by provider and trial."""
+        return self._by_task.get(task, [])
+
+    def cell(self, task: str, provider: str) -> Cell:
+        """One provider at one task."""
+        return Cell(tuple(self._cells.get((task, provider), ())))
+
+    def provider(self, name: str) -> ProviderView:
+        """One provider over all tasks."""
+        own = [attempt.record for attempt in self.current if attempt.record.provider == name]
+        theirs = re.compile(rf"-{re.escape(name)}-t\d+\]$")
+        planned = len(own) + sum(theirs.search(nodeid) is not None for nodeid in self.missing)
+        skills = [cell.skills for task in self.tasks if (cell := self.cell(task, name)).skills]
+        return ProviderView(
+            name=name,
+            coverage=coverage(own, planned),
+            mean=fmean(fmean(group) for group in skills) if skills else None,
+            interval=clustered_interval(skills),
+            cost_usd=total([record.cost_usd for record in own]),
+            seconds=mean([record.times.agent_s for record in own if record.counts]),
+            tokens=mean([token_count(record) for record in own if record.counts]),
+        )
+
+
+def token_count(record: AttemptRecord) -> int | None:
+    """Tokens of all kinds; the ledger's kinds do not overlap. None when none were counted."""
+    return sum(record.tokens.values()) if record.tokens else None
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean of what is known, or None when nothing is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def total(values: Sequence[float | None]) -> float | None:
+    """Sum of what is known, or None when nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def is_infrastructure(record: AttemptRecord) -> bool:
+    """Whether something other than the agent failed."""
+    return not rule_of(record.outcome).counts
+
+
+def _slug(record: AttemptRecord, taken: set[str]) -> str:
+    """A file name that no other attempt has, also where upper and lower case are the same."""
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{record.task} {record.provider} t{record.trial}").strip(".-")
+    stem = stem[-_LONGEST_SLUG:].strip(".-")
+    slug, number = stem, 1
+    while slug.casefold() in taken:
+        number += 1
+        slug = f"{stem}-{number}"
+    taken.add(slug.casefold())
+    return slug
+
+
+def task_href(task: str) -> str:
+    """The page of a task, relative to the report."""
+    return f"tasks/{re.sub(r'[^A-Za-z0-9._-]+', '-', task)}.html"
