@@ -121,3 +121,19 @@ def test_a_file_system_without_locks_will_do(path, monkeypatch):
     journal.append("journal")
     journal.close()
     assert len(list(read_journal(path))) == 1
+
+
+def test_a_journal_that_rests_has_no_file_open_until_the_next_event(tmp_path):
+    seen: list[str] = []
+    journal = Journal(tmp_path / "n.journal.jsonl", lambda event: seen.append(event["event"]))
+    journal.append("first")
+    journal.rest()
+    journal.rest()
+    with (tmp_path / "n.journal.jsonl").open("rb") as file:
+        assert lock_file(file, fcntl.LOCK_SH)
+    journal.append("second")
+    journal.close()
+    with pytest.raises(InfrastructureError, match="can't be written"):
+        journal.append("third")
+    journal.rest()
+    assert [event["event"] for event in read_journal(tmp_path / "n.journal.jsonl")] == ["first", "second"] == seen

@@ -51,14 +51,19 @@ class Journal:
     def __init__(self, path: Path, observer: Callable[[Event], None]) -> None:
         self.path = path
         self._observer = observer
-        self._file = path.open("a+b", buffering=0)
+        self._resting = False
+        self._open()
+
+    def _open(self) -> None:
+        self._file = self.path.open("a+b", buffering=0)
         try:
             if not lock_file(self._file, fcntl.LOCK_EX, LOCK_S):
-                raise InfrastructureError("journal_write", f"The journal {path} is open in another harness.")
+                raise InfrastructureError("journal_write", f"The journal {self.path} is open in another harness.")
             self._mend()
         except BaseException:
             self._file.close()
             raise
+        self._resting = False
 
     def append(self, event: str, **fields: Any) -> None:
         """Write one event.
@@ -73,14 +78,23 @@ class Journal:
         record: Event = {"event": event, "time": round(time.time(), 4), **fields}
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         try:
+            if self._resting:
+                self._open()
             self._write(line)
         except (OSError, ValueError) as error:
             raise InfrastructureError("journal_write", f"The journal {self.path} can't be written: {error}.") from error
         self._observer(record)
 
+    def rest(self) -> None:
+        """Close the file until the next event: a notebook without a kernel needs no descriptor."""
+        if not self._file.closed:
+            self._file.close()
+            self._resting = True
+
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file for good; may be called twice."""
         self._file.close()
+        self._resting = False
 
     def _mend(self) -> None:
         """Complete or cut off a last line that a crash has left without its end: the next must not run into it."""

@@ -236,6 +236,7 @@ class Session:
         self._log("session_closed", session=self.session_id, reason=reason)
         self._write()
         self._ended = True
+        self.notebook.journal.rest()
 
     def _note_death(self) -> None:
         """Count and log a death once, with the cell it happened in; reached from that cell or from an idle kernel."""
