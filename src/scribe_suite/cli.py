@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from scribe_suite import __version__
 from scribe_suite.errors import ConfigurationError, SuiteError
+from scribe_suite.results.commands import add_result_commands
 from scribe_suite.text import shortened
 
 _DESCRIPTION = """\
@@ -151,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--with-keys", action="store_true", help="show keys, seeds and base models of fresh instances")
     report.set_defaults(command=_report)
+
+    add_result_commands(commands)
     return parser
 
 

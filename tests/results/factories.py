@@ -1,8 +1,10 @@
 """Headers and records for tests."""
 
+import json
 from datetime import UTC, datetime
 
-from scribe_suite.results.records import AttemptRecord, RunHeader
+from scribe_suite.results.ledger import LedgerWriter
+from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -35,3 +37,50 @@ def record(**changes):
         "skill": 1.0,
     }
     return AttemptRecord(**{**values, **changes})
+
+
+def attempt(task="circuits/toy", provider="reference", trial=0, skill=1.0, **changes):
+    """A record whose node id follows from what it is about; solved from a skill of 0.8 on."""
+    family, _, name = task.partition("/")
+    values = {
+        "nodeid": f"benchmarks/{family}/test_{family}.py::test_{family[:-1]}[{name}-{provider}-t{trial}]",
+        "task": task,
+        "provider": provider,
+        "trial": trial,
+        "skill": skill,
+        "outcome": "solved" if skill is not None and skill >= 0.8 else "unsolved",
+        "metrics": {} if skill is None else {"iou": abs(skill) / 2, "f1": abs(skill)},
+        "instance_seed": 1000 + trial,
+    }
+    return record(**{**values, **changes})
+
+
+def failed(outcome="infrastructure:kernel_start", **changes):
+    """An attempt without a score."""
+    return attempt(**{"skill": None, "metrics": {}, "outcome": outcome, **changes})
+
+
+def write_ledger(path, records, *, ended=True, **changes):
+    """A ledger with these records, as a run would have written it."""
+    values = {"run": path.stem, "planned": tuple(record.nodeid for record in records), **changes}
+    writer = LedgerWriter(path, header(**values))
+    for line in records:
+        writer.append(line)
+    if ended:
+        writer.close(RunEnd(finished=NOW, exit_code=0))
+    return path
+
+
+def write_report(path, records, run="r1"):
+    """A pytest-json-report with these records, as the plugin would have written it."""
+    tests = [
+        {
+            "nodeid": entry.nodeid,
+            "outcome": "passed",
+            "metadata": {"scribe_suite": entry.model_copy(update={"instance_seed": None}).model_dump(mode="json")},
+        }
+        for entry in records
+    ]
+    content = {"created": NOW.timestamp(), "exitcode": 0, "tests": tests, "scribe_suite": {"run": run}}
+    path.write_text(json.dumps(content))
+    return path

@@ -1,7 +1,12 @@
+import contextlib
+import itertools
 import json
+import multiprocessing
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +103,72 @@ def test_every_line_is_plain_json(tmp_path):
     LedgerWriter(path, header()).append(record(reason='quotes " and \n newlines'))
     lines = path.read_text().splitlines()
     assert [json.loads(line)["line"] for line in lines] == ["header", "attempt"]
+
+
+def test_a_writer_killed_at_any_moment_loses_at_most_the_line_it_was_writing(tmp_path):
+    """Fifty writers, each killed at a random moment; what it had said to be written is there."""
+    context = multiprocessing.get_context("fork")
+    drawn = random.Random(1)
+    for number in range(50):
+        path = tmp_path / f"{number}.jsonl"
+        receiver, sender = context.Pipe(duplex=False)
+        writer = context.Process(target=_write_for_ever, args=(path, sender))
+        writer.start()
+        sender.close()
+        receiver.recv()
+        time.sleep(drawn.uniform(0, 0.03))
+        writer.kill()
+        writer.join()
+        told = 0
+        with contextlib.suppress(EOFError):
+            while True:
+                told = receiver.recv()
+        receiver.close()
+        ledger = read_ledger(path)
+        assert [attempt.trial for attempt in ledger.attempts] == list(range(len(ledger.attempts)))
+        assert told <= len(ledger.attempts) <= told + 1
+        assert ledger.end is None
+
+
+def _write_for_ever(path, told):
+    writer = LedgerWriter(path, header())
+    told.send(0)
+    for number in itertools.count():
+        writer.append(record(trial=number, reason="x" * 20_000))
+        told.send(number + 1)
+
+
+def test_a_line_that_did_not_fit_on_the_disk_is_taken_back(tmp_path):
+    """A file may not grow beyond a limit here, as on a full disk; then there is room again."""
+    path = tmp_path / "r1.jsonl"
+    script = f"""
+import resource, sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from tests.results.factories import header, record
+from scribe_suite.results.ledger import LedgerWriter
+writer = LedgerWriter(Path({str(path)!r}), header())
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+writer.append(record(nodeid="first"))
+try:
+    writer.append(record(nodeid="second", reason="x" * 5000))
+except OSError as error:
+    print(error.strerror)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+writer.append(record(nodeid="third"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert [attempt.nodeid for attempt in read_ledger(path).attempts] == ["first", "third"]
+
+
+def test_a_line_is_on_the_disk_when_append_returns(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(path.stat().st_size))
+    path = tmp_path / "r1.jsonl"
+    writer = LedgerWriter(path, header())
+    for _ in range(3):
+        writer.append(record())
+        assert synced[-1] == path.stat().st_size
+    assert len(synced) == 5  # the folder, the header, three attempts

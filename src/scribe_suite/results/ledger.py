@@ -1,15 +1,16 @@
 """The run's ledger: JSON lines, each flushed to the disk as soon as an attempt is over.
 
-Everything else (tables, json-report, JUnit) can be made from it. A reader skips a torn last line, so a killed run keeps
-all finished attempts.
+Everything else (tables, json-report, JUnit) can be made from it. A line is written whole or not at all, except where
+the writer is killed in the middle of one; a reader skips a torn last line, so a killed run keeps all finished attempts.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -35,7 +36,9 @@ class LedgerWriter:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = path.open("x", encoding="utf-8")
+            # no buffer: what a failed write left in one would be written again with the next line
+            self._file = path.open("xb", buffering=0)
+            _sync_folder(path.parent)
         except OSError as error:
             raise ConfigurationError(
                 f"The ledger {path} can't be written ({error.strerror}): choose another --results-dir."
@@ -52,8 +55,16 @@ class LedgerWriter:
         self._file.close()
 
     def _write(self, line: Line) -> None:
-        self._file.write(line.model_dump_json() + "\n")
-        self._file.flush()
+        end = self._file.tell()
+        left = memoryview(line.model_dump_json().encode() + b"\n")
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            # half a line in the middle would make all that follow unreadable
+            self._file.truncate(end)
+            self._file.seek(end)
+            raise
         os.fsync(self._file.fileno())
 
 
@@ -99,3 +110,24 @@ def read_ledger(path: Path) -> Ledger:
         attempts=tuple(line for line in parsed if isinstance(line, AttemptRecord)),
         end=next((line for line in parsed if isinstance(line, RunEnd)), None),
     )
+
+
+def ledger_schema() -> dict[str, Any]:
+    """JSON Schema of a ledger's line."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line of a ledger of the Scribe Task Suite",
+        "description": "A ledger is JSON lines in UTF-8: a header, then attempts in the order they ended, then an end, "
+        "which is missing when the run was cut off. What follows the last newline was cut off too.",
+        **_LINE.json_schema(),
+    }
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the file's name survive a power cut as well; where folders can't be synced, nothing is lost by trying."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -55,6 +55,14 @@ def coverage(records: Sequence[AttemptRecord], planned: int) -> Coverage:
     )
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Columns that are there to be compared, such as those of one metric: titles, and cells by row."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 def family_tables(records: Sequence[AttemptRecord], width: int = 120) -> list[Table]:
     """Tables by family: a row per task; for every metric, and for skill, a column per provider.
 
@@ -83,17 +91,29 @@ def mean_skill(records: Sequence[AttemptRecord]) -> float | None:
     return fmean(skills) if skills else None
 
 
+def lay_out(title: str, first: str, names: Sequence[str], blocks: Sequence[Columns], width: int) -> list[Table]:
+    """Tables of no more than `width` characters, where one can be: what does not fit goes into a further table.
+
+    Args:
+        title: Stands above each.
+        first: Title of the first column, which is repeated in each.
+        names: That column's cells.
+        blocks: All others; a block stays together.
+        width: Characters a line may have.
+    """
+    tables: list[Table] = []
+    waiting: list[Columns] = []
+    for block in blocks:
+        if waiting and _width(_table(title, first, names, [*waiting, block])) > width:
+            tables.append(_table(title, first, names, waiting))
+            waiting = []
+        waiting.append(block)
+    return [*tables, _table(title, first, names, waiting)]
+
+
 def _grouped(records: Sequence[AttemptRecord]) -> list[tuple[str, list[AttemptRecord]]]:
     families = sorted({record.family for record in records})
     return [(family, [record for record in records if record.family == family]) for family in families]
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of one metric: a title per provider, and a cell per task and provider."""
-
-    titles: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def _family_tables(family: str, records: Sequence[AttemptRecord], width: int) -> list[Table]:
@@ -103,32 +123,25 @@ def _family_tables(family: str, records: Sequence[AttemptRecord], width: int) ->
         task: {p: [r for r in records if r.task == task and r.provider == p] for p in providers} for task in tasks
     }
 
-    def columns(label: str, value: Callable[[Sequence[AttemptRecord]], float | None]) -> _Columns:
+    def columns(label: str, value: Callable[[Sequence[AttemptRecord]], float | None]) -> Columns:
         rows = tuple(tuple(_cell(value(groups[task][provider])) for provider in providers) for task in tasks)
-        return _Columns(tuple(f"{provider}\n{label}" for provider in providers), rows)
+        return Columns(tuple(f"{provider}\n{label}" for provider in providers), rows)
 
     # dict.fromkeys keeps the tasks' own column order
     metrics = dict.fromkeys(metric for record in records for metric in record.metrics)
     blocks = [columns(metric_label(metric), partial(_mean_metric, metric)) for metric in metrics]
     blocks.append(columns("Skill", mean_skill))
     names = [task.partition("/")[2] for task in tasks]
-    tables: list[Table] = []
-    waiting: list[_Columns] = []
-    for block in blocks:
-        if waiting and _width(_table(family, names, [*waiting, block])) > width:
-            tables.append(_table(family, names, waiting))
-            waiting = []
-        waiting.append(block)
-    return [*tables, _table(family, names, waiting)]
+    return lay_out(family_view(family).title, "Task", names, blocks, width)
 
 
-def _table(family: str, tasks: Sequence[str], blocks: Sequence[_Columns]) -> Table:
-    table = Table(title=family_view(family).title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("Task", no_wrap=True)
-    for title in (title for block in blocks for title in block.titles):
-        table.add_column(title, justify="right", no_wrap=True)
-    for number, task in enumerate(tasks):
-        table.add_row(task, *(cell for block in blocks for cell in block.rows[number]))
+def _table(title: str, first: str, names: Sequence[str], blocks: Sequence[Columns]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(first, no_wrap=True)
+    for heading in (heading for block in blocks for heading in block.titles):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for number, name in enumerate(names):
+        table.add_row(name, *(cell for block in blocks for cell in block.rows[number]))
     return table
 
 
