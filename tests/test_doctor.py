@@ -7,10 +7,11 @@ import sys
 
 from rich.console import Console
 
-from scribe_suite.doctor import print_isolation
+from scribe_suite.doctor import print_clis, print_isolation
 from scribe_suite.notebook.escapes import ESCAPES
 from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.providers.clis.diagnosis import diagnose_clis
 
 
 def printed(tier: IsolationTier, reason: str = "") -> str:
@@ -42,3 +43,22 @@ def test_no_isolation_says_what_that_means():
     text = printed(IsolationTier("none", ("it was asked for",), gaps=tuple(ESCAPES)))
     assert "agents could read the answer keys" in text
     assert "ways out were tried" not in text
+
+
+def test_each_agent_cli_is_said_to_be_found_logged_in_or_what_to_do(tmp_path):
+    program = tmp_path / "codex"
+    program.write_text("#!/bin/sh\necho codex-cli 9.9.9\n")
+    program.chmod(0o755)
+    console = Console(file=io.StringIO(), width=200)
+    environ = {"PATH": str(tmp_path), "OPENAI_API_KEY": "sk-not-to-be-shown", "SCRIBE_GEMINI_BIN": "/nowhere/gemini"}
+    print_clis(console, diagnose_clis(environ))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    claude, codex, gemini = (text[text.index(name) :] for name in ("Claude Code", "Codex CLI", "Gemini CLI"))
+    assert claude.startswith("Claude Code (--provider claude): not ready")
+    assert "There is no program claude on PATH" in claude[: claude.index("Codex")]
+    assert codex.startswith("Codex CLI (--provider codex): ready")
+    assert f"found: {program}, version codex-cli 9.9.9" in codex
+    assert "login: OPENAI_API_KEY" in codex
+    assert "SCRIBE_GEMINI_BIN names '/nowhere/gemini', which is no program" in gemini
+    assert "set GEMINI_API_KEY" in gemini
+    assert "sk-not-to-be-shown" not in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +16,7 @@ from scribe_suite.notebook.advice import advise
 from scribe_suite.notebook.escapes import ESCAPES
 from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.providers.clis.diagnosis import CliDiagnosis, diagnose_clis
 
 _MEANING = {
     "namespaces": "kernels have a file system, processes and a network of their own",
@@ -28,12 +30,14 @@ def diagnose(console: Console) -> int:
     """Print the diagnosis.
 
     Returns:
-        Exit code: 0 when kernels are isolated with namespaces, else 1.
+        Exit code: 0 when kernels are isolated with namespaces, else 1. Agent CLIs don't change it: nobody needs them
+        all.
     """
     system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     console.print(f"scribe-suite {__version__} on {system}, user id {_user_id()}", markup=False)
     tier = probe_isolation("auto")
     print_isolation(console, tier, cgroups.probe()[1])
+    print_clis(console, diagnose_clis())
     return 0 if tier.strict else 1
 
 
@@ -61,8 +65,23 @@ def print_isolation(console: Console, tier: IsolationTier, limits_reason: str) -
         _point(console, text)
 
 
-def _point(console: Console, text: str) -> None:
-    console.print(Padding(f"- {escape(text)}", (0, 0, 0, 2)))
+def print_clis(console: Console, clis: Sequence[CliDiagnosis]) -> None:
+    """Print what is known of each agent CLI, and what to do about what is missing."""
+    console.print("\n[bold]Agent CLIs[/bold]")
+    for cli in clis:
+        state = "[green]ready[/green]" if cli.ready else "[yellow]not ready[/yellow]"
+        console.print(f"  {cli.title} (--provider {cli.provider}): {state}")
+        if cli.command is not None:
+            _point(console, f"found: {cli.command}, version {cli.version or 'unknown'}", indent=4)
+        if cli.login is not None:
+            # whether it is accepted can't be known without asking the service
+            _point(console, f"login: {cli.login}; whether the service accepts it was not tried", indent=4)
+        for advice in cli.advice:
+            _point(console, advice, indent=4)
+
+
+def _point(console: Console, text: str, indent: int = 2) -> None:
+    console.print(Padding(f"- {escape(text)}", (0, 0, 0, indent)))
 
 
 def _user_id() -> str:

@@ -113,7 +113,7 @@ class Scenario(_Strict):
         name: Name of its file without the ending, or what a test calls it.
         summary: One line.
         parameters: Values that a test may replace, with their defaults; ``${name}`` stands for them in all strings.
-        steps_from: Name of another scenario whose steps are played.
+        steps_from: Name of another scenario whose steps are played; its parameters can be given too.
         steps: The replies, in order.
         repeat_last: Whether the last step is played again and again.
         delay_s: Seconds before each reply.
@@ -151,7 +151,10 @@ def load_scenario(name: str, folder: Path = FOLDER, **parameters: Value) -> Scen
         ScenarioError: When there is no such file or parameter, or the file is not valid.
     """
     raw = _read(name, folder)
-    known = raw.get("parameters", {})
+    if "steps" in raw and "steps_from" in raw:
+        raise ScenarioError(f"Scenario {name!r} has both steps and steps_from.")
+    lent = _read(raw["steps_from"], folder).get("parameters", {}) if "steps_from" in raw else {}
+    known = {**lent, **raw.get("parameters", {})}
     if unknown := sorted(set(parameters) - set(known)):
         raise ScenarioError(
             f"Scenario {name!r} has no parameter {', '.join(unknown)}; it has {sorted(known) or 'none'}."
@@ -159,9 +162,7 @@ def load_scenario(name: str, folder: Path = FOLDER, **parameters: Value) -> Scen
     values = {**known, **parameters}
     body = {key: _filled(value, values) for key, value in raw.items() if key != "parameters"}
     if "steps_from" in raw:
-        if "steps" in raw:
-            raise ScenarioError(f"Scenario {name!r} has both steps and steps_from.")
-        other = load_scenario(raw["steps_from"], folder)
+        other = load_scenario(raw["steps_from"], folder, **{name: values[name] for name in lent})
         body |= {"steps": other.steps, "repeat_last": other.repeat_last}
     try:
         return Scenario.model_validate({**body, "name": name, "parameters": values})

@@ -107,3 +107,10 @@ def test_a_solution_may_begin_with_a_bad_answer():
     tools = ["start_new_session", "execute_code", "submit_answer", "execute_code", "submit_answer"]
     assert [call.tool for call in calls] == tools
     assert scenario.steps[3].expect is not None
+
+
+def test_a_scenario_takes_the_parameters_of_the_one_whose_steps_it_plays():
+    scenario = load_scenario("status_500_then_ok", code="print('mine')", times=3)
+    assert scenario.failure is not None
+    assert scenario.failure.times == 3
+    assert any(call.arguments.get("code") == "print('mine')" for step in scenario.steps for call in step.calls)

@@ -3,6 +3,7 @@ import pytest
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.base import Provider
 from scribe_suite.providers.registry import (
+    WITH_ARGUMENT,
     ProviderSpec,
     granted_needs,
     load_provider,
@@ -23,9 +24,10 @@ def test_lists_models_and_all_are_understood():
         ProviderSpec("null"),
         ProviderSpec("random", "v2"),
     ]
-    assert {spec.name for spec in parse_specs(["all"])} == set(provider_names())
+    assert {spec.name for spec in parse_specs(["all"])} == set(provider_names()) - set(WITH_ARGUMENT)
     assert parse_specs(["null", "null"]) == [ProviderSpec("null")]
     assert str(ProviderSpec("codex", "gpt-5.2")) == "codex:gpt-5.2"
+    assert parse_specs(["command:../my/agent.py"]) == [ProviderSpec("command", "../my/agent.py")]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,8 @@ def test_lists_models_and_all_are_understood():
         ("refrence", "Unknown provider 'refrence': choose from .*Did you mean 'reference'?"),
         ("null:", "not of the form"),
         ("a b", "not of the form"),
+        ("replay", "needs something after a colon, as in replay:"),
+        ("command", "needs something after a colon, as in command:./my_agent"),
         (",", "No provider is named"),
     ],
 )

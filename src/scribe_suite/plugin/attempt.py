@@ -18,10 +18,20 @@ from scribe_suite.errors import InfrastructureError, SuiteError
 from scribe_suite.notebook.config import NotebookStatus
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.collection import AttemptKey
+from scribe_suite.plugin.recordings import find_recording, same_answer
 from scribe_suite.plugin.submissions import SubmissionBox
 from scribe_suite.plugin.time_limit import OVERTIME_S, OverTimeError, stopped_after
-from scribe_suite.providers.base import AttemptContext, EndReason, Limits, Need, Provider, Transcript
+from scribe_suite.providers.base import (
+    AttemptContext,
+    AttemptFailedError,
+    EndReason,
+    Limits,
+    Need,
+    Provider,
+    Transcript,
+)
 from scribe_suite.providers.checking import checked_transcript, plain_text
+from scribe_suite.providers.recording import Recording
 from scribe_suite.providers.registry import granted_needs
 from scribe_suite.providers.slots import Slots
 from scribe_suite.results.attempt_folder import AttemptFolder
@@ -51,6 +61,8 @@ class AttemptState:
         fields: Parts of the record that are known already.
         times: Seconds by phase.
         outcome: Set once, by `conclude`.
+        agent_failure: Cause of the failure that ended the agent after it had submitted, or None.
+        recording: What is replayed, or None.
     """
 
     nodeid: str
@@ -63,11 +75,25 @@ class AttemptState:
     folder: AttemptFolder | None = None
     outcome: str | None = None
     reason: str = ""
+    agent_failure: str | None = None
+    recording: Recording | None = None
 
     @property
     def instance_seed(self) -> int:
         """The seed of this attempt's instance; the same for every provider."""
         return derive_seed(self.run_seed, self.task.id, self.key.trial)
+
+    def take_recording(self) -> Recording:
+        """The attempt that this one replays.
+
+        Raises:
+            InfrastructureError: When there is none.
+        """
+        assert self.folder is not None
+        self.recording = find_recording(
+            self.key.provider.model, self.folder.path.parent, self.task.id, self.key.trial, self.instance_seed
+        )
+        return self.recording
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -195,6 +221,13 @@ class Agent:
                 transcript = checked_transcript(self._provider.attempt(context))
         except InfrastructureError as error:
             status = notebook.status()
+            if isinstance(error, AttemptFailedError):
+                self._state.fields |= spent(checked_transcript(error.transcript))
+            if submissions.answer is not None:
+                # it counts whatever broke afterwards, or an agent could take it back by breaking things
+                self._state.agent_failure = error.cause
+                told = error.transcript if isinstance(error, AttemptFailedError) else Transcript()
+                return checked_transcript(replace(told, end_reason=EndReason.FAILED, detail=str(error)))
             if status.infrastructure_error is None:
                 raise
             # what the provider stumbled over is only the consequence
@@ -214,6 +247,7 @@ _MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {
     "random_answer": lambda instance, state: instance.task.random_answer(
         instance, random.Random(derive_seed(state.instance_seed, "random", str(state.key.provider)))
     ),
+    "recording": lambda _, state: state.take_recording(),
 }
 
 
@@ -226,21 +260,18 @@ def finish_attempt(
         InfrastructureError: When the notebook failed, or scoring raised.
     """
     state.fields |= {
+        **spent(transcript),
         "submissions": box.count,
-        "model": transcript.model,
-        "agent_version": transcript.version,
-        "reproduced": transcript.reproduced,
         "end_reason": str(transcript.end_reason),
-        "turns": transcript.turns,
-        "tool_calls": transcript.tool_calls,
         "cells": status.cells_run,
-        "tokens": dict(transcript.tokens),
-        "cost_usd": transcript.cost_usd,
     }
     state.times["kernel_s"] = status.session_start_s
     cause, error = status.infrastructure_cause or "notebook", status.infrastructure_error
     if error is not None and box.answer is None:
         raise InfrastructureError(cause, error)
+    if state.recording is not None:
+        replayed = None if box.answer is None else box.answer.model_dump(mode="json")
+        state.fields["reproduced"] = same_answer(state.recording.answer, replayed)
     if box.answer is None:
         state.conclude(*_unscored(transcript, box.rejection or status.submission_error))
         return
@@ -253,7 +284,7 @@ def finish_attempt(
         "reference": score.reference,
         "interval": score.interval,
         # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
-        "flags": score.flags if error is None else (*score.flags, f"notebook_failed:{cause}"),
+        "flags": (*score.flags, *_broken(None if error is None else cause, state.agent_failure)),
         "confidence": box.answer.confidence,
         "nothing_found": box.answer.nothing_found,
     }
@@ -267,6 +298,26 @@ def finish_attempt(
             f"({score.primary} {score.metrics[score.primary]:.3f}, chance {score.chance:.3f}, "
             f"reference {score.reference:.3f}){'. ' + notes if notes else ''}",
         )
+
+
+def spent(transcript: Transcript) -> dict[str, Any]:
+    """The parts of a record that tell who worked and what it took."""
+    return {
+        "model": transcript.model,
+        "agent_version": transcript.version,
+        "turns": transcript.turns,
+        "tool_calls": transcript.tool_calls,
+        "tokens": dict(transcript.tokens),
+        "cost_usd": transcript.cost_usd,
+    }
+
+
+def _broken(notebook: str | None, agent: str | None) -> Iterator[str]:
+    """Flags for what broke after the answer was in; what an agent stumbles over then is only the consequence."""
+    if notebook is not None:
+        yield f"notebook_failed:{notebook}"
+    elif agent is not None:
+        yield f"agent_failed:{agent}"
 
 
 def _unscored(transcript: Transcript, rejection: str | None) -> tuple[Outcome, str]:

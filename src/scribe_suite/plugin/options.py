@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, cast
 import pytest
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.plugin.recordings import replayed_seed
 from scribe_suite.providers.base import Limits
 from scribe_suite.providers.registry import ProviderSpec, parse_specs, provider_names
 from scribe_suite.tasks.seeds import fresh_run_seed
@@ -39,7 +40,7 @@ class Settings:
         providers: Who attempts every task.
         trials: How often each of them does, on an instance of its own each time.
         run_seed: What instance seeds are derived from.
-        seed_mode: ``fresh`` when `run_seed` was drawn, ``fixed`` when the user gave it.
+        seed_mode: ``fresh`` when `run_seed` was drawn, ``fixed`` when the user gave it; of a replay, as it was then.
         limits: Per attempt.
         pass_mark: From ``--pass-mark``, or None: the test's marker or the task decides.
         record_only: Whether a test passes whatever the agent did, because the run is for its record.
@@ -247,13 +248,19 @@ def read_settings(config: pytest.Config) -> Settings:
         results_dir = Path(shared["results_dir"])
     if results_dir.exists() and not results_dir.is_dir():
         raise pytest.UsageError(f"--results-dir {results_dir} is not a folder: name another one.")
+    specs = tuple(parse_specs(option.provider or [DEFAULT_PROVIDER]))
+    mode: Literal["fresh", "fixed"] = "fresh" if seed_text == "fresh" else "fixed"
+    if shared is None and (replayed := _replayed_seed(specs, results_dir)) is not None:
+        if seed_text not in ("fresh", str(replayed[0])):
+            raise pytest.UsageError("A replay needs the instances of its run: leave --instance-seed out.")
+        seed_text, mode = str(replayed[0]), replayed[1]
     now = datetime.now()
     return Settings(
         run=shared["run"] if shared else f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-        providers=tuple(parse_specs(option.provider or [DEFAULT_PROVIDER])),
+        providers=specs,
         trials=option.trials,
         run_seed=shared["run_seed"] if shared else fresh_run_seed() if seed_text == "fresh" else int(seed_text),
-        seed_mode="fresh" if seed_text == "fresh" else "fixed",
+        seed_mode=mode,
         limits=Limits(
             wall_s=option.agent_timeout,
             cell_s=option.cell_timeout,
@@ -274,6 +281,13 @@ def read_settings(config: pytest.Config) -> Settings:
 def worker_input(settings: Settings) -> dict[str, Any]:
     """What a worker must share with the controller; builtins only."""
     return {"run": settings.run, "run_seed": settings.run_seed, "results_dir": str(settings.results_dir)}
+
+
+def _replayed_seed(specs: Sequence[ProviderSpec], results_dir: Path) -> tuple[int, Literal["fresh", "fixed"]] | None:
+    try:
+        return replayed_seed(specs, results_dir)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _concurrency(text: str) -> dict[str, int]:

@@ -15,16 +15,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.slots import Slots
 
-Need = Literal["solution", "oracle_answer", "random_answer"]
+Need = Literal["solution", "oracle_answer", "random_answer", "recording"]
 
 
 class EndReason(StrEnum):
     """Why an attempt ended; whether it counts is decided by the outcome table, not here."""
 
     FINISHED = "finished"
+    FAILED = "failed"
     TIMEOUT = "timeout"
     LIMIT = "limit"
 
@@ -48,6 +50,19 @@ class Limits:
     cost_usd: float | None = None
 
 
+@dataclass
+class Activity:
+    """What a provider tells of itself while it works, for whoever watches the run; nothing depends on it.
+
+    Attributes:
+        turn: Turns of the model so far, or None where they are not known.
+        own_tool: The tool called last when it was none of the notebook's, of which the notebook tells by itself.
+    """
+
+    turn: int | None = None
+    own_tool: str | None = None
+
+
 @dataclass(frozen=True)
 class AttemptContext:
     """Everything a provider gets for one attempt.
@@ -60,6 +75,7 @@ class AttemptContext:
         outputs: An existing folder for whatever the provider wants to keep (raw events, logs).
         material: What the harness hands over for `Provider.needs`; empty for every other provider.
         slots: The places of this provider; whoever is told to slow down says so with `Slots.pause`.
+        activity: To be kept up to date by a provider that knows of turns.
     """
 
     prompt: str
@@ -69,6 +85,7 @@ class AttemptContext:
     outputs: Path
     material: Mapping[Need, Any] = field(default_factory=dict, repr=False)
     slots: Slots | None = field(default=None, repr=False)
+    activity: Activity = field(default_factory=Activity, repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,6 @@ class Transcript:
         tokens: Counted tokens by kind (``input``, ``cached``, ``output``, ``reasoning``); empty when there are none.
         cost_usd: Cost, or None when unknown. Never a guess.
         version: Version of the program that drove the model, as it gives it, or None.
-        reproduced: Of a replay: whether the same answer came out. None for everybody else.
     """
 
     end_reason: EndReason = EndReason.FINISHED
@@ -95,7 +111,20 @@ class Transcript:
     tokens: Mapping[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
     version: str | None = None
-    reproduced: bool | None = None
+
+
+class AttemptFailedError(InfrastructureError):
+    """An infrastructure failure of an attempt that had begun.
+
+    Args:
+        cause: See `InfrastructureError`.
+        message: The same.
+        transcript: What had happened by then: tokens cost money whatever becomes of the attempt.
+    """
+
+    def __init__(self, cause: str, message: str, transcript: Transcript) -> None:
+        super().__init__(cause, message)
+        self.transcript = transcript
 
 
 class Provider(ABC):

@@ -17,10 +17,11 @@ class _Part(BaseModel):
 
 
 class Message(_Part):
-    """Something the model, or the user, said.
+    """Something that was said.
 
     Attributes:
         at: Seconds since the CLI was started.
+        role: ``assistant`` is the model, ``user`` whoever asks it, ``cli`` the CLI itself.
     """
 
     at: float
@@ -57,6 +58,10 @@ class Tokens(_Part):
     output: int = 0
     reasoning: int = 0
 
+    def __add__(self, other: Tokens) -> Tokens:
+        mine, others = self.model_dump(), other.model_dump()
+        return Tokens(**{kind: count + others[kind] for kind, count in mine.items()})
+
     def by_kind(self) -> dict[str, int]:
         """Counts by name; kinds of which there are none are left out, but for input and output."""
         counts: dict[str, int] = self.model_dump()
@@ -77,7 +82,11 @@ class Conversation(_Part):
         final: Whether the event came with which a CLI ends in order.
         error: What the CLI calls the reason of a failure, or None.
         status: HTTP status of the failure, or None.
+        retrying: HTTP status for which the CLI is asking again, or None.
         limit: Whether the CLI stopped at a limit of its own.
+        tools_offered: Whether the notebook's tools were among those that the model was offered, or None when the CLI
+            does not tell.
+        unknown_events: Events that were not as they should be.
     """
 
     cli: str
@@ -92,12 +101,20 @@ class Conversation(_Part):
     final: bool = False
     error: str | None = None
     status: int | None = None
+    retrying: int | None = None
     limit: bool = False
+    tools_offered: bool | None = None
+    unknown_events: int = 0
 
     def say(self, at: float, role: str, text: str) -> None:
         """Add a message, unless it is empty."""
         if text.strip():
             self.messages.append(Message(at=at, role=role, text=shorten(text)))
+
+    @property
+    def answered(self) -> bool:
+        """Whether a model has said or done anything."""
+        return bool(self.calls) or any(message.role == "assistant" for message in self.messages)
 
     @property
     def notebook_calls(self) -> int:

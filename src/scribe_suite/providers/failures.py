@@ -29,7 +29,7 @@ class Failure:
 FAILURES: dict[str, Failure] = {
     "not_logged_in": Failure(False, False, "Log in: {login}."),
     "auth_rejected": Failure(
-        False, False, "The service refused the login: check the key and what it may use. {login}."
+        False, False, "The service refused the login: check the key and what it may use, or {login}."
     ),
     "rate_limited": Failure(False, True, "The service limits your requests: use fewer workers or --max-concurrent."),
     "server_error": Failure(False, True, "The service failed: try again later."),
@@ -39,7 +39,10 @@ FAILURES: dict[str, Failure] = {
     "mcp_not_connected": Failure(False, True, "{cli} could not reach the notebook; look at its stderr in outputs/."),
     "tools_missing": Failure(False, False, "{cli} was not offered the notebook's tools: its version may differ."),
     "cli_missing": Failure(False, False, "Install {cli}, or name its program in {variable}."),
-    "cli_crashed": Failure(False, True, "{cli} ended without its last event; look at its stderr in outputs/."),
+    "cli_crashed": Failure(False, True, "{cli} failed or broke off: look at its events and stderr in outputs/."),
+    "unknown_event": Failure(
+        False, False, "{cli} told something that is not understood here: its version may differ; see its raw events."
+    ),
     "request_refused": Failure(False, False, "The service refused the request: check the model's name."),
     "no_tool_call": Failure(True, False, "The agent called no tool."),
     "gave_up": Failure(True, False, "The agent ended by itself."),
@@ -55,10 +58,11 @@ _BY_WORDS = (
         "auth_rejected",
     ),
     (r"\b429\b|rate.?limit|resource_exhausted|quota", "rate_limited"),
+    (r"not valid json|json parse error|un(expected|recognized) token", "server_error"),  # a page of a proxy's, say
     (r"\b5\d\d\b|overloaded|high demand|internal server error|unavailable", "server_error"),
     (r"\b40[04]\b|invalid_argument|not_found|invalid_request", "request_refused"),
+    (r"\bidle\b|stream (disconnected|closed|ended)|without a finish reason|incomplete", "stalled"),
     (r"timed out|timeout|no response", "no_response"),
-    (r"idle|stream (disconnected|closed|ended)|without a finish reason|incomplete", "stalled"),
     (r"econn|enotfound|eai_again|fetch failed|network|connection|dns|socket hang up|terminated", "network"),
     (r"mcp", "mcp_not_connected"),
 )
@@ -93,8 +97,10 @@ def diagnose(conversation: Conversation, exit_code: int | None, stderr: str) -> 
         return by_words(conversation.error) or "cli_crashed"
     if conversation.connected is False:
         return "mcp_not_connected"
+    if conversation.tools_offered is False:
+        return "tools_missing"
     if not conversation.final:
-        return by_words(stderr[-4000:]) or "cli_crashed"
+        return by_words(stderr[-4000:]) or ("unknown_event" if conversation.unknown_events else "cli_crashed")
     if not conversation.notebook_calls:
         return (
             "mcp_not_connected" if re.search(r"mcp.*(fail|error|disconnect)", stderr, re.IGNORECASE) else "no_tool_call"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.conversation import Tokens
 
 VARIABLE = "SCRIBE_PRICES"
+#: The date at the end of a model's name, which stands for one state of it at the same price.
+_SNAPSHOT = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 _OURS = Path(__file__).parent / "prices.toml"
 
 
@@ -67,5 +70,6 @@ def cost_of(model: str | None, tokens: Tokens | None) -> float | None:
     """US dollars, or None when the model is in no table: a cost is never guessed."""
     if model is None or tokens is None:
         return None
-    price = price_table().get(model)
+    table = price_table()
+    price = table.get(model) or table.get(_SNAPSHOT.sub("", model))
     return None if price is None else price.of(tokens)

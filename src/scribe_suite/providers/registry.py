@@ -12,6 +12,8 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.base import Need, Provider
 
 GROUP = "scribe_suite.providers"
+#: Providers that are nothing without what follows the colon, and an example of it; ``all`` leaves them out.
+WITH_ARGUMENT = {"replay": "replay:20261122-174501-a1b2c3", "command": "command:./my_agent"}
 _SPEC = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.:/@+-]+)?")
 
 
@@ -34,13 +36,15 @@ def provider_names() -> list[str]:
 def parse_specs(values: Sequence[str]) -> list[ProviderSpec]:
     """Read the values of ``--provider``: comma lists, ``NAME:MODEL``, ``all``; duplicates are dropped, order is kept.
 
+    ``all`` stands for the providers that need nothing after a colon.
+
     Raises:
         ConfigurationError: For an unknown or malformed name, or when nothing is named.
     """
     specs: list[ProviderSpec] = []
     for text in (part.strip() for value in values for part in value.split(",")):
         if text == "all":
-            specs.extend(ProviderSpec(name) for name in provider_names())
+            specs.extend(ProviderSpec(name) for name in provider_names() if name not in WITH_ARGUMENT)
         elif text:
             specs.append(_parse_spec(text))
     if not specs:
@@ -94,6 +98,8 @@ def _parse_spec(text: str) -> ProviderSpec:
     name, _, model = text.partition(":")
     if name not in provider_names():
         raise ConfigurationError(_unknown(name))
+    if not model and name in WITH_ARGUMENT:
+        raise ConfigurationError(f"The provider {name!r} needs something after a colon, as in {WITH_ARGUMENT[name]}.")
     return ProviderSpec(name, model or None)
 
 

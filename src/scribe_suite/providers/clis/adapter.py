@@ -73,6 +73,8 @@ class Adapter(ABC):
         keys: Environment variables with secrets that log it in; the first is the usual one.
         settings: Further variables of the user's that it is given: addresses and the like.
         credentials: Files below the user's home that log it in, and where they go below the CLI's home.
+        config_variable: The CLI's own environment variable for its folder, where a user has moved it.
+        config_is_home: Whether that variable names what contains the folder.
         login: What the user can do to log in, as a clause.
     """
 
@@ -82,6 +84,8 @@ class Adapter(ABC):
     keys: ClassVar[tuple[str, ...]]
     settings: ClassVar[tuple[str, ...]] = ()
     credentials: ClassVar[Mapping[str, str]] = {}
+    config_variable: ClassVar[str]
+    config_is_home: ClassVar[bool] = False
     login: ClassVar[str]
 
     @abstractmethod
@@ -99,7 +103,10 @@ class Adapter(ABC):
         """
 
     def finish(self, job: Job, conversation: Conversation) -> None:  # noqa: B027 -- most have nothing to look for
-        """Look for what it wrote only to its home folder."""
+        """Look for what it wrote only to its home folder.
+
+        Called at its end, and now and then before where tokens or cost are limited: twice must be as once.
+        """
 
 
 def bare_name(name: str) -> tuple[str, bool]:

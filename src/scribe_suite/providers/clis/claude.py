@@ -10,6 +10,8 @@ from scribe_suite.providers.clis.adapter import SERVER, START_S, Adapter, Job, L
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
 
+#: Model of a message with which the CLI itself tells of an error.
+MADE_UP = "<synthetic>"
 #: Retries of a failed request that are left to the CLI.
 RETRIES = "3"
 #: Milliseconds until a request without an answer is given up.
@@ -25,6 +27,7 @@ class ClaudeAdapter(Adapter):
     keys = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
     settings = ("ANTHROPIC_BASE_URL", "API_TIMEOUT_MS")
     credentials: ClassVar[Mapping[str, str]] = {".claude/.credentials.json": ".claude/.credentials.json"}
+    config_variable = "CLAUDE_CONFIG_DIR"
     login = "run `claude` once and log in, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
 
     def launch(self, job: Job) -> Launch:
@@ -66,6 +69,11 @@ class ClaudeAdapter(Adapter):
             conversation.connected = any(
                 server.get("name") == SERVER and server.get("status") == "connected" for server in servers
             )
+            tools = event.get("tools")
+            conversation.tools_offered = None if tools is None else any(bare_name(str(tool))[1] for tool in tools)
+        elif kind == "system" and event.get("subtype") == "api_retry":
+            status = event.get("error_status")
+            conversation.retrying = status if isinstance(status, int) else None
         elif kind in ("assistant", "user"):
             self._read_message(event.get("message") or {}, str(kind), at, conversation)
         elif kind == "result":
@@ -73,6 +81,8 @@ class ClaudeAdapter(Adapter):
 
     def _read_message(self, message: Mapping[str, Any], role: str, at: float, conversation: Conversation) -> None:
         content = message.get("content")
+        if message.get("model") == MADE_UP:
+            role = "cli"
         if isinstance(content, str):
             conversation.say(at, role, content)
             return
@@ -89,24 +99,22 @@ class ClaudeAdapter(Adapter):
                 if ended is not None:
                     ended.ended, ended.is_error = at, bool(block.get("is_error"))
                     ended.output = shorten(_text(block.get("content")))
-        if role == "assistant" and message.get("id") not in self._counted:
-            self._counted.add(message.get("id"))
-            conversation.requests += 1
+        if role == "assistant":
+            # the events of one answer carry what is known of its tokens by then; the last event of all has the sum
+            self._usage[message.get("id")] = _tokens(message.get("usage") or {})
+            conversation.requests = len(self._usage)
+            conversation.retrying = None
+            conversation.tokens = sum(self._usage.values(), Tokens())
 
     def __init__(self) -> None:
         self._open: dict[str, ToolCall] = {}
-        self._counted: set[Any] = set()
+        self._usage: dict[Any, Tokens] = {}
 
     def _read_result(self, event: Mapping[str, Any], conversation: Conversation) -> None:
         conversation.final = True
         usage = event.get("usage") or {}
         if usage.get("output_tokens") or usage.get("input_tokens"):
-            conversation.tokens = Tokens(
-                input=usage.get("input_tokens") or 0,
-                cached=usage.get("cache_read_input_tokens") or 0,
-                cache_write=usage.get("cache_creation_input_tokens") or 0,
-                output=usage.get("output_tokens") or 0,
-            )
+            conversation.tokens = _tokens(usage)
             conversation.cost_usd = event.get("total_cost_usd")
         subtype = str(event.get("subtype"))
         conversation.limit = subtype in ("error_max_turns", "error_max_budget_usd")
@@ -115,6 +123,17 @@ class ClaudeAdapter(Adapter):
             conversation.error = shorten(str(errors[0]))
             status = event.get("api_error_status")
             conversation.status = status if isinstance(status, int) else None
+
+
+def _tokens(usage: Mapping[str, Any]) -> Tokens:
+    reasoning = (usage.get("output_tokens_details") or {}).get("thinking_tokens") or 0
+    return Tokens(
+        input=usage.get("input_tokens") or 0,
+        cached=usage.get("cache_read_input_tokens") or 0,
+        cache_write=usage.get("cache_creation_input_tokens") or 0,
+        output=max(0, (usage.get("output_tokens") or 0) - reasoning),
+        reasoning=reasoning,
+    )
 
 
 def _text(content: object) -> str:

@@ -40,6 +40,7 @@ class CodexAdapter(Adapter):
     keys = (KEY, "CODEX_API_KEY")
     settings = ("OPENAI_BASE_URL",)
     credentials: ClassVar[Mapping[str, str]] = {".codex/auth.json": ".codex/auth.json"}
+    config_variable = "CODEX_HOME"
     login = "run `codex login`, or set OPENAI_API_KEY"
 
     def __init__(self) -> None:
@@ -173,6 +174,7 @@ tool_timeout_sec = {job.tool_s}
 
     def finish(self, job: Job, conversation: Conversation) -> None:
         """Model, requests and, when it was stopped, tokens stand in its session file only."""
+        requests = 0
         for path in sorted((job.home / ".codex" / "sessions").rglob("rollout-*.jsonl")):
             for line in path.read_text(errors="replace").splitlines():
                 try:
@@ -181,8 +183,9 @@ tool_timeout_sec = {job.tool_s}
                     continue
                 conversation.model = payload.get("model") or conversation.model
                 if payload.get("type") == "token_count" and payload.get("info"):
-                    conversation.requests += 1
+                    requests += 1
                     self._read_usage(payload["info"].get("total_token_usage") or {}, conversation)
+        conversation.requests = requests or conversation.requests
 
 
 class CodexProvider(CliProvider):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
@@ -16,21 +17,35 @@ from typing import ClassVar
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers import prices
-from scribe_suite.providers.base import AttemptContext, EndReason, Limits, Provider, Transcript
+from scribe_suite.providers.base import (
+    Activity,
+    AttemptContext,
+    AttemptFailedError,
+    EndReason,
+    Limits,
+    Provider,
+    Transcript,
+)
 from scribe_suite.providers.clis.adapter import Adapter, Job
+from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
 from scribe_suite.providers.clis.process import Ending, run_cli
 from scribe_suite.providers.conversation import Conversation
-from scribe_suite.providers.failures import FAILURES, diagnose
-from scribe_suite.providers.secrets import Scrubber, values_in_file
+from scribe_suite.providers.failures import FAILURES, by_status, diagnose
+from scribe_suite.providers.secrets import Scrubber
 
 #: Variables of the user's that every CLI is given.
 COMMON = ("PATH", "LANG", "LC_ALL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
           "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")  # fmt: skip
 #: Seconds of silence, beyond the longest cell, after which a CLI counts as hanging.
 SILENCE_S = 420.0
+#: Seconds between two looks at what a CLI tells of its tokens in its files only.
+LOOK_S = 2.0
 #: Seconds before each new try of an attempt that failed before its first tool call.
 BACKOFF_S = (5.0, 20.0)
+#: Seconds for which no attempt of the provider is started after its service has said that there are too many requests.
+RATE_PAUSE_S = 60.0
 _SILENT = "silence"
+_WALL = "The wall clock limit"
 
 
 @dataclass
@@ -59,18 +74,23 @@ class CliProvider(Provider):
         Raises:
             InfrastructureError: With a cause of `failures.FAILURES` that does not count, and what to do.
         """
-        binary = find_binary(self.adapter)
+        binary = find_binary(self.adapter, os.environ)
         version = version_of(binary)
         deadline = time.monotonic() + context.limits.wall_s
         for pause in (*BACKOFF_S, None):
             left = deadline - time.monotonic()
             tried = self._try(replace(context, limits=replace(context.limits, wall_s=left)), binary, version)
+            if tried.cause == "rate_limited" and context.slots is not None:
+                context.slots.pause(RATE_PAUSE_S)
             failure = FAILURES.get(tried.cause or "")
             again = failure is not None and failure.retried and not tried.conversation.calls
-            if not again or pause is None or deadline - time.monotonic() < 2 * pause:
+            if not again or pause is None:
+                break
+            pause = max(pause, context.slots.pause_left() if context.slots is not None else 0.0)
+            if deadline - time.monotonic() < 2 * pause:
                 break
             time.sleep(pause)
-        return self._transcript(tried)
+        return self._transcript(tried, context.limits)
 
     def _try(self, context: AttemptContext, binary: tuple[str, ...], version: str | None) -> _Try:
         adapter = self.adapter()
@@ -80,8 +100,11 @@ class CliProvider(Provider):
             home, work = folder / "home", folder / "work"
             for place in (home, work):
                 place.mkdir(mode=0o700)
-            secrets = _copy_login(adapter, home)
-            scrubber = Scrubber(secrets)
+            login = find_login(self.adapter, os.environ)
+            if not login:
+                raise _failed(self.adapter, "not_logged_in", f"No login of {adapter.title} was found.")
+            give_login(login, home)
+            scrubber = Scrubber(secrets_of(login, home, os.environ))
             job = Job(
                 context.prompt, context.model, context.endpoint, context.limits, home, work, binary, dict(os.environ)
             )
@@ -99,12 +122,22 @@ class CliProvider(Provider):
             def take(line: str, at: float) -> None:
                 raw.append(json.dumps({"at": round(at, 3), "line": scrubber.clean(line.rstrip("\n"))}))
                 event = _as_object(scrubber.clean(line))
-                if event is not None:
+                if event is None:
+                    return
+                try:
                     adapter.read(event, at, conversation)
+                except (AttributeError, KeyError, TypeError, ValueError):
+                    conversation.unknown_events += 1  # a version we do not know; what we do know is still read
 
             limits = context.limits
+            looked = 0.0
 
             def watch(elapsed: float, silent: float) -> str | None:
+                nonlocal looked
+                _tell(context.activity, conversation)
+                if (limits.tokens or limits.cost_usd) and elapsed > looked + LOOK_S:
+                    looked = elapsed
+                    adapter.finish(job, conversation)
                 return _over_limit(limits, conversation, elapsed, silent)
 
             stderr = folder / "stderr"
@@ -113,61 +146,85 @@ class CliProvider(Provider):
             except OSError as error:
                 raise _failed(self.adapter, "cli_missing", str(error)) from error
             finally:
-                _keep(context.outputs, self.name, raw, scrubber, stderr)
+                # anew: a CLI may have renewed its tokens
+                scrubber = Scrubber(secrets_of(login, home, os.environ))
+                printed = _keep(context.outputs, self.name, raw, scrubber, stderr)
             adapter.finish(job, conversation)
         if conversation.cost_usd is None or conversation.cost_usd == 0:
             conversation.cost_usd = prices.cost_of(conversation.model, conversation.tokens) or conversation.cost_usd
-        printed = (context.outputs / f"{self.name}.stderr.txt").read_text(errors="replace")
-        (context.outputs / "transcript.json").write_text(conversation.model_dump_json(indent=1) + "\n")
+        text = conversation.model_dump_json(indent=1, warnings=False)
+        (context.outputs / "transcript.json").write_text(scrubber.clean(text) + "\n")
         tried = _Try(conversation, ending, printed, raw=raw)
         if ending.stopped is None:
             tried.cause = diagnose(conversation, ending.exit_code, printed)
         elif ending.stopped == _SILENT:
-            tried.cause = "stalled" if conversation.messages or conversation.calls else "no_response"
+            tried.cause = "stalled" if conversation.answered else "no_response"
+        elif ending.stopped.startswith(_WALL) and conversation.retrying is not None:
+            tried.cause = by_status(conversation.retrying)  # it was still asking again
+        elif ending.stopped.startswith(_WALL) and not conversation.answered:
+            tried.cause = "no_response"  # in all its time it got not one answer
         return tried
 
-    def _transcript(self, tried: _Try) -> Transcript:
+    def _transcript(self, tried: _Try, limits: Limits) -> Transcript:
         told = tried.conversation
         failure = FAILURES.get(tried.cause or "")
         if failure is not None and not failure.counts:
-            raise _failed(self.adapter, str(tried.cause), told.error or tried.stderr.strip()[-500:])
+            # what one says that has been interrupted is about the interrupt
+            detail = "" if tried.ending.stopped else told.error or _last_words(tried.stderr)
+            error = _failed(self.adapter, str(tried.cause), detail)
+            raise AttemptFailedError(error.cause, str(error), _spent(told))
         reason, detail = EndReason.FINISHED, ""
         if tried.ending.stopped is not None:
-            reason = EndReason.TIMEOUT if "wall clock" in tried.ending.stopped else EndReason.LIMIT
-            detail = tried.ending.stopped
+            timeout = tried.ending.stopped.startswith(_WALL)
+            reason = EndReason.TIMEOUT if timeout else EndReason.LIMIT
+            detail = f"{_WALL} of {limits.wall_s:g} s was reached." if timeout else tried.ending.stopped
         elif tried.cause == "limit_reached":
             reason, detail = EndReason.LIMIT, f"{self.adapter.title} stopped at a limit of its own."
         elif failure is not None:
             detail = failure.advice
-        return Transcript(
-            reason,
-            detail,
-            model=told.model,
-            turns=told.requests or None,
-            tool_calls=told.notebook_calls,
-            tokens=told.tokens.by_kind() if told.tokens is not None else {},
-            cost_usd=told.cost_usd,
-        )
+        return replace(_spent(told), end_reason=reason, detail=detail)
 
 
-def find_binary(adapter: type[Adapter]) -> tuple[str, ...]:
+def _spent(told: Conversation) -> Transcript:
+    return Transcript(
+        EndReason.FAILED,
+        model=told.model,
+        turns=told.requests or None,
+        tool_calls=told.notebook_calls,
+        tokens=told.tokens.by_kind() if told.tokens is not None else {},
+        cost_usd=told.cost_usd,
+        version=told.cli_version,
+    )
+
+
+def find_binary(adapter: type[Adapter], environ: Mapping[str, str]) -> tuple[str, ...]:
     """The command of a CLI: from its variable, which may hold arguments, or from PATH.
+
+    Args:
+        adapter: The CLI.
+        environ: The user's environment.
 
     Raises:
         InfrastructureError: With cause ``cli_missing``.
     """
-    named = os.environ.get(adapter.variable)
+    path = environ.get("PATH", os.defpath)
+    named = environ.get(adapter.variable)
     if named:
-        command = tuple(shlex.split(named))
-        if shutil.which(command[0]) is None:
-            raise _failed(adapter, "cli_missing", f"{adapter.variable} names {command[0]}, which is no program.")
-        return command
-    found = shutil.which(adapter.program)
+        try:
+            command = tuple(shlex.split(named))
+        except ValueError:  # a quote that is not closed
+            command = (named,)
+        program = shutil.which(command[0], path=path) if command else None
+        if program is None:
+            raise _failed(adapter, "cli_missing", f"{adapter.variable} names {named!r}, which is no program.")
+        return (str(Path(program).absolute()), *command[1:])  # it is started in another folder
+    found = shutil.which(adapter.program, path=path)
     if found is None:
         raise _failed(adapter, "cli_missing", f"There is no program {adapter.program} on PATH.")
-    return (found,)
+    return (str(Path(found).absolute()),)
 
 
+@functools.cache
 def version_of(binary: tuple[str, ...]) -> str | None:
     """What a CLI prints as its version, or None."""
     with tempfile.TemporaryDirectory(prefix="scribe-cli-", ignore_cleanup_errors=True) as home:
@@ -182,35 +239,25 @@ def version_of(binary: tuple[str, ...]) -> str | None:
     return lines[-1][:100] if lines else None
 
 
-def _copy_login(adapter: Adapter, home: Path) -> list[str]:
-    """Copy the credential files a CLI needs, when no variable logs it in; the secrets it is given.
+def _turns(conversation: Conversation) -> int:
+    """Turns of the model; some CLIs tell of requests only when they end."""
+    return max(conversation.requests, len(conversation.calls))
 
-    Raises:
-        InfrastructureError: With cause ``not_logged_in`` when there is nothing.
-    """
-    secrets = [value for name in adapter.keys if (value := os.environ.get(name))]
-    if secrets:
-        return secrets
-    user = Path(os.environ.get("HOME", "/nonexistent"))
-    for source, target in adapter.credentials.items():
-        if (user / source).is_file():
-            (home / target).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(user / source, home / target)
-            (home / target).chmod(0o600)
-            secrets += values_in_file(user / source)
-    if not any((home / target).exists() for target in adapter.credentials.values()):
-        raise _failed(type(adapter), "not_logged_in", f"No login of {adapter.title} was found.")
-    return secrets
+
+def _tell(activity: Activity, conversation: Conversation) -> None:
+    """Let whoever watches the run know how far it is."""
+    activity.turn = _turns(conversation)
+    last = conversation.calls[-1] if conversation.calls else None
+    activity.own_tool = last.tool if last is not None and last.built_in else None
 
 
 def _over_limit(limits: Limits, conversation: Conversation, elapsed: float, silent: float) -> str | None:
     """What limit has been reached, as a sentence, or None."""
     if elapsed > limits.wall_s:
-        return f"The wall clock limit of {limits.wall_s:g} s was reached."
+        return _WALL
     if silent > limits.cell_s + SILENCE_S:
         return _SILENT
-    turns = max(conversation.requests, len(conversation.calls))
-    if limits.turns is not None and turns > limits.turns:
+    if limits.turns is not None and _turns(conversation) > limits.turns:
         return f"The limit of {limits.turns} turns was reached."
     tokens = conversation.tokens
     if limits.tokens is not None and tokens is not None and sum(tokens.by_kind().values()) > limits.tokens:
@@ -226,6 +273,12 @@ def _failed(adapter: type[Adapter], cause: str, detail: str) -> InfrastructureEr
     return InfrastructureError(cause, f"{told}. {advice}" if told else advice)
 
 
+def _last_words(stderr: str) -> str:
+    """The end of what a CLI printed, without the lines of a stack."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    return "\n".join(line for line in lines if not line.startswith("at "))[-500:]
+
+
 def _as_object(line: str) -> Mapping[str, object] | None:
     try:
         event = json.loads(line)
@@ -234,10 +287,11 @@ def _as_object(line: str) -> Mapping[str, object] | None:
     return event if isinstance(event, dict) else None
 
 
-def _keep(outputs: Path, name: str, raw: list[str], scrubber: Scrubber, stderr: Path) -> None:
-    """Add the raw events, with their times, and what was printed besides to the attempt's outputs."""
+def _keep(outputs: Path, name: str, raw: list[str], scrubber: Scrubber, stderr: Path) -> str:
+    """Add the raw events, with their times, and what was printed besides to the outputs; the latter is returned."""
     with (outputs / f"{name}.events.jsonl").open("a") as file:
-        file.writelines(f"{line}\n" for line in raw)
-    printed = stderr.read_text(errors="replace") if stderr.exists() else ""
+        file.writelines(f"{scrubber.clean(line)}\n" for line in raw)
+    printed = scrubber.clean(stderr.read_text(errors="replace")) if stderr.exists() else ""
     with (outputs / f"{name}.stderr.txt").open("a") as file:
-        file.write(scrubber.clean(printed))
+        file.write(printed)
+    return printed

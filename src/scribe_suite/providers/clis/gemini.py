@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -10,6 +11,8 @@ from scribe_suite.providers.clis.adapter import SERVER, Adapter, Job, Launch, ba
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
 
+#: The model when none is named. The CLI's own default lets another model choose one for every request.
+MODEL = "pro"
 #: Attempts at a request that are left to the CLI.
 ATTEMPTS = 3
 #: Only the notebook's tools: everything is denied, they are allowed.
@@ -39,6 +42,8 @@ class GeminiAdapter(Adapter):
         ".gemini/oauth_creds.json": ".gemini/oauth_creds.json",
         ".gemini/google_accounts.json": ".gemini/google_accounts.json",
     }
+    config_variable = "GEMINI_CLI_HOME"
+    config_is_home = True
     login = "run `gemini` once and log in, or set GEMINI_API_KEY"
 
     def __init__(self) -> None:
@@ -66,11 +71,9 @@ class GeminiAdapter(Adapter):
             "mcpServers": {SERVER: {"command": command, "args": arguments, "timeout": job.tool_s * 1000}},
         }
         (folder / "settings.json").write_text(json.dumps(settings))
-        argv = [*job.binary, "--output-format", "stream-json"]
-        if job.model is not None:
-            argv += ["-m", job.model]
+        argv = (*job.binary, "--output-format", "stream-json", "-m", job.model or MODEL)
         environment = {"GEMINI_CLI_HOME": str(job.home), "GEMINI_CLI_NO_RELAUNCH": "true"}
-        return Launch((*argv, "-p", job.prompt), environment)
+        return Launch(argv, environment, job.prompt)
 
     def read(self, event: Mapping[str, Any], at: float, conversation: Conversation) -> None:
         """Take an event of ``--output-format stream-json``."""
@@ -97,6 +100,22 @@ class GeminiAdapter(Adapter):
         elif kind == "result":
             self._read_result(event, conversation)
 
+    def finish(self, job: Job, conversation: Conversation) -> None:
+        """The models that answered, requests and, when it was stopped, tokens stand in its session file only."""
+        answers: dict[str, Mapping[str, Any]] = {}
+        for path in sorted((job.home / ".gemini" / "tmp").glob("*/chats/session-*.jsonl")):
+            for line in path.read_text(errors="replace").splitlines():
+                with contextlib.suppress(ValueError, AttributeError):
+                    entry = json.loads(line)
+                    if entry.get("type") == "gemini" and isinstance(entry.get("tokens"), dict):
+                        answers[str(entry.get("id"))] = entry  # once more when its tool calls have ended
+        if not answers:
+            return
+        conversation.requests = len(answers)
+        conversation.model = str([*answers.values()][-1].get("model") or conversation.model)
+        if not conversation.final:
+            conversation.tokens = sum((_tokens(entry["tokens"]) for entry in answers.values()), Tokens())
+
     def _flush(self, at: float, conversation: Conversation) -> None:
         conversation.say(at, "assistant", self._said)
         self._said = ""
@@ -120,6 +139,17 @@ class GeminiAdapter(Adapter):
         message = str(error.get("message") or conversation.error or "it ended with an error")
         conversation.limit = error.get("type") == "FatalTurnLimitedError" or "session turn" in message
         conversation.error = None if conversation.limit else shorten(message)
+
+
+def _tokens(counted: Mapping[str, Any]) -> Tokens:
+    """Tokens of one answer in a session file, whose input includes cached ones."""
+    cached = counted.get("cached") or 0
+    return Tokens(
+        input=max(0, (counted.get("input") or 0) - cached),
+        cached=cached,
+        output=counted.get("output") or 0,
+        reasoning=counted.get("thoughts") or 0,
+    )
 
 
 class GeminiProvider(CliProvider):

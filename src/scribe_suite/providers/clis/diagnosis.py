@@ -1,0 +1,70 @@
+"""Which agent CLIs can be used here, as far as can be told without asking their services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.clis.adapter import Adapter
+from scribe_suite.providers.clis.claude import ClaudeAdapter
+from scribe_suite.providers.clis.codex import CodexAdapter
+from scribe_suite.providers.clis.driver import find_binary, version_of
+from scribe_suite.providers.clis.gemini import GeminiAdapter
+from scribe_suite.providers.clis.login import find_login
+
+ADAPTERS: dict[str, type[Adapter]] = {"claude": ClaudeAdapter, "codex": CodexAdapter, "gemini": GeminiAdapter}
+
+
+@dataclass(frozen=True)
+class CliDiagnosis:
+    """What is known of one CLI.
+
+    Attributes:
+        provider: What ``--provider`` calls it.
+        title: What its makers call it.
+        command: How it is run, or None when it was not found.
+        version: As it says itself, or None when it does not run.
+        login: Where a login was found, or None. Whether it is valid only the service knows.
+        advice: What to do, a sentence each; empty when nothing is missing.
+    """
+
+    provider: str
+    title: str
+    command: str | None
+    version: str | None
+    login: str | None
+    advice: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether an attempt can be started."""
+        return not self.advice
+
+
+def diagnose_clis(environ: Mapping[str, str] | None = None) -> list[CliDiagnosis]:
+    """Look for every CLI, run it for its version, and look for its login.
+
+    Args:
+        environ: The user's environment; this process's own by default.
+    """
+    environment = os.environ if environ is None else environ
+    return [_diagnose(provider, adapter, environment) for provider, adapter in ADAPTERS.items()]
+
+
+def _diagnose(provider: str, adapter: type[Adapter], environ: Mapping[str, str]) -> CliDiagnosis:
+    command = version = None
+    advice = []
+    try:
+        binary = find_binary(adapter, environ)
+    except InfrastructureError as error:
+        advice.append(str(error))
+    else:
+        command, version = " ".join(binary), version_of(binary)
+        if version is None:
+            advice.append(f"{command} does not say its version: does it run?")
+    login = find_login(adapter, environ)
+    if not login:
+        advice.append(f"No login was found: {adapter.login}.")
+    return CliDiagnosis(provider, adapter.title, command, version, login.source or None, tuple(advice))

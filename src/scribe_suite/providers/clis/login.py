@@ -1,0 +1,93 @@
+"""Where an agent CLI's login is found, and what of it the CLI is given: one key, or the files it keeps its login in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scribe_suite.providers.clis.adapter import Adapter
+from scribe_suite.providers.secrets import values_in_file
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login that was found; whether the service accepts it can't be told offline.
+
+    Attributes:
+        variables: Environment variables that hold keys.
+        files: Files of credentials, and where they go below the CLI's home.
+    """
+
+    variables: tuple[str, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.variables or self.files)
+
+    @property
+    def source(self) -> str:
+        """What it is, for a person."""
+        return ", ".join(self.variables) or ", ".join(str(path) for path in self.files)
+
+
+def find_login(adapter: type[Adapter], environ: Mapping[str, str]) -> Login:
+    """The login of a CLI: keys in variables, else files.
+
+    Args:
+        adapter: The CLI.
+        environ: The user's environment.
+    """
+    variables = tuple(name for name in adapter.keys if environ.get(name))
+    if variables:
+        return Login(variables)
+    files = {}
+    for source, target in adapter.credentials.items():
+        path = _place(adapter, source, environ)
+        if path.is_file():
+            files[path] = target
+    return Login(files=files)
+
+
+def give_login(login: Login, home: Path) -> None:
+    """Copy the files of a login into a CLI's home; keys are handed over in its environment."""
+    for path, target in login.files.items():
+        place = home / target
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+        place.chmod(0o600)
+
+
+def secrets_of(login: Login, home: Path, environ: Mapping[str, str]) -> list[str]:
+    """Everything secret that a CLI has been given: keys, tokens in its files, passwords of proxies.
+
+    Args:
+        login: Its login.
+        home: Its home; a CLI may have replaced its tokens by newer ones there.
+        environ: The user's environment.
+    """
+    secrets = [environ[name] for name in login.variables]
+    for path, target in login.files.items():
+        secrets += values_in_file(path) + values_in_file(home / target)
+    for name in (*_PROXIES, *map(str.lower, _PROXIES)):
+        secrets.append(_password(environ.get(name, "")))
+    return [secret for secret in secrets if secret]
+
+
+def _place(adapter: type[Adapter], source: str, environ: Mapping[str, str]) -> Path:
+    """A file that is usually below the user's home, or wherever the CLI's own variable has moved its folder."""
+    moved = environ.get(adapter.config_variable)
+    if moved:
+        return Path(moved) / (Path(source) if adapter.config_is_home else Path(*Path(source).parts[1:]))
+    return Path(environ.get("HOME", "/nonexistent")) / source
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,100 @@
+"""The command provider: any program as an agent.
+
+It reads the prompt from stdin and reaches the notebook through a command that speaks MCP on its stdin and stdout, or
+through the socket that the command connects to. Whatever it prints is kept. It has the user's own environment, because
+it may need keys of its own; values of variables that look like secrets are removed from what is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, Transcript
+from scribe_suite.providers.clis.process import run_cli
+from scribe_suite.providers.secrets import Scrubber
+
+SOCKET = "SCRIBE_MCP_SOCKET"
+COMMAND = "SCRIBE_MCP_COMMAND"
+WALL_S = "SCRIBE_WALL_S"
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+
+
+class CommandProvider(Provider):
+    """Runs ``command:./my_agent``; exit code 0 means that it has finished."""
+
+    name = "command"
+    summary = "command:./my_agent runs any program: prompt on stdin, the notebook through $SCRIBE_MCP_COMMAND"
+
+    def attempt(self, context: AttemptContext) -> Transcript:
+        """Run the program.
+
+        Raises:
+            InfrastructureError: ``command_missing`` when there is no such program, ``command_failed`` when it ends
+                with another exit code than 0.
+        """
+        program = _find(context.model)
+        environment = {
+            **os.environ,
+            SOCKET: str(context.endpoint.socket_path),
+            COMMAND: shlex.join(context.endpoint.pump_argv),
+            WALL_S: f"{context.limits.wall_s:.0f}",
+        }
+        scrubber = Scrubber(secrets_of(os.environ))
+        printed = (context.outputs / "command.stdout.txt").open("w")
+        limit, begin = context.limits.wall_s, time.monotonic()
+
+        def watch(elapsed: float, _silent: float) -> str | None:
+            return f"The limit of {limit:g} s was reached." if elapsed > limit else None
+
+        def take(line: str, _at: float) -> None:
+            printed.write(scrubber.clean(line))
+            printed.flush()
+
+        with printed, tempfile.TemporaryDirectory(prefix="scribe-command-", ignore_cleanup_errors=True) as folder:
+            errors = Path(folder) / "stderr"
+            try:
+                ending = run_cli([program], environment, Path.cwd(), context.prompt, errors, take, watch)
+            except OSError as error:
+                raise InfrastructureError(
+                    "command_missing",
+                    f"{program} can't be run ({error.strerror}): has it a first line that names its interpreter?",
+                ) from error
+            finally:
+                told = scrubber.clean(errors.read_text(errors="replace")) if errors.exists() else ""
+                (context.outputs / "command.stderr.txt").write_text(told)
+        if ending.stopped is not None:
+            return Transcript(EndReason.TIMEOUT, ending.stopped)
+        if ending.exit_code != 0:
+            took = time.monotonic() - begin
+            last = told.strip().splitlines()[-1:] or ["it printed nothing"]
+            raise AttemptFailedError(
+                "command_failed",
+                f"{context.model} ended with exit code {ending.exit_code} after {took:.0f} s: {last[0][:300]}",
+                Transcript(EndReason.FAILED),
+            )
+        return Transcript()
+
+
+def secrets_of(environment: Mapping[str, str]) -> list[str]:
+    """Values of variables whose names say that they are secret."""
+    return [value for name, value in environment.items() if _SECRET_NAME.search(name)]
+
+
+def _find(named: str | None) -> str:
+    """The program's path. One without a slash is looked for on PATH, others are relative to the current folder."""
+    found = shutil.which(named or "")
+    if found is None:
+        raise InfrastructureError(
+            "command_missing",
+            f"There is no program {named}: give a path such as command:./my_agent, and make the file executable.",
+        )
+    return str(Path(found).absolute())

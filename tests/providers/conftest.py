@@ -1,0 +1,3 @@
+from tests.plugin.conftest import suite
+
+__all__ = ["suite"]

@@ -1,0 +1,86 @@
+"""Every row of the failure table, and how what a CLI told leads to it."""
+
+import pytest
+
+from scribe_suite.providers.conversation import Conversation, ToolCall
+from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose
+
+CALL = ToolCall(tool="execute_code", arguments="{}", started=1.0, ended=2.0)
+
+
+def told(**fields):
+    return Conversation(cli="claude", **fields)
+
+
+WORDS = [
+    ("Not logged in · Please run /login", "not_logged_in"),
+    ("Missing environment variable: `OPENAI_API_KEY`.", "not_logged_in"),
+    ("Please set an Auth method in your settings.json", "not_logged_in"),
+    ("unexpected status 401 Unauthorized: invalid x-api-key", "auth_rejected"),
+    ("API Error: 403 permission_error", "auth_rejected"),
+    ("API key not valid. Please pass a valid API key.", "auth_rejected"),
+    ("exceeded retry limit, last status: 429 Too Many Requests", "rate_limited"),
+    ("RESOURCE_EXHAUSTED: quota exceeded", "rate_limited"),
+    ("unexpected status 500 Internal Server Error", "server_error"),
+    ("API Error: 529 overloaded_error", "server_error"),
+    ("API Error: JSON Parse error: Unrecognized token '<'", "server_error"),
+    ("We are currently experiencing high demand", "server_error"),
+    ("unexpected status 404 Not Found: model_not_found", "request_refused"),
+    ("Request timed out", "no_response"),
+    ("stream disconnected before completion: idle timeout waiting for SSE", "stalled"),
+    ("fetch failed: getaddrinfo ENOTFOUND host", "network"),
+    ("Connection error.", "network"),
+    ("MCP server scribe failed to start", "mcp_not_connected"),
+]
+
+
+@pytest.mark.parametrize(("text", "cause"), WORDS)
+def test_words_of_the_clis_tell_the_cause(text, cause):
+    assert by_words(text) == cause
+    assert diagnose(told(error=text, connected=True, calls=[CALL]), 1, "") == cause
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (400, "request_refused"), (401, "auth_rejected"), (403, "auth_rejected"), (404, "request_refused"),
+        (408, "no_response"), (429, "rate_limited"), (500, "server_error"), (503, "server_error"),
+        (529, "server_error"),
+    ],
+)  # fmt: skip
+def test_a_status_tells_more_than_words(status, cause):
+    assert by_status(status) == cause
+    assert diagnose(told(error="idle", status=status), 0, "") == cause
+
+
+@pytest.mark.parametrize(
+    ("conversation", "exit_code", "stderr", "cause"),
+    [
+        (told(final=True, calls=[CALL]), 0, "", None),
+        (told(final=True, calls=[CALL]), 1, "", "cli_crashed"),
+        (told(final=True, calls=[CALL], connected=False), 0, "", "mcp_not_connected"),
+        (told(final=True, connected=True, tools_offered=False), 0, "", "tools_missing"),
+        (told(final=True), 0, "", "no_tool_call"),
+        (told(final=True), 0, "MCP ERROR (scribe): connection failed", "mcp_not_connected"),
+        (told(calls=[CALL]), 0, "", "cli_crashed"),
+        (told(), -11, "Segmentation fault", "cli_crashed"),
+        (told(unknown_events=2), 0, "", "unknown_event"),
+        (told(), 41, "Please set an Auth method", "not_logged_in"),
+        (told(limit=True, calls=[CALL]), 53, "", "limit_reached"),
+        (told(limit=True, error="x", connected=False), 1, "", "limit_reached"),
+        (told(error="something new", calls=[CALL]), 1, "", "cli_crashed"),
+    ],
+)
+def test_exit_codes_are_not_trusted_alone(conversation, exit_code, stderr, cause):
+    assert diagnose(conversation, exit_code, stderr) == cause
+
+
+def test_the_table_is_whole():
+    for cause, failure in FAILURES.items():
+        sentence = failure.advice.format(cli="Claude Code", login="log in", variable="SCRIBE_CLAUDE_BIN")
+        assert sentence.endswith("."), cause
+        assert "{" not in sentence
+        assert not (failure.counts and failure.retried), cause
+    counted = {cause for cause, failure in FAILURES.items() if failure.counts}
+    assert counted == {"no_tool_call", "gave_up", "limit_reached"}
+    assert {cause for _, cause in WORDS} <= set(FAILURES)
