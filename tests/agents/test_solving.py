@@ -15,17 +15,13 @@ from scribe_suite.results.ledger import read_ledger
 from scribe_suite.results.records import AttemptRecord
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent, solution_text
-from tests.agents.binaries import argv
+from tests.agents.binaries import CLIS, argv
+from tests.agents.conftest import APIS, KEY, KEYS, URLS
 from tests.model_server import ModelServer, Scenario, solve
 
 pytestmark = pytest.mark.agents
 
 TASK = "circuits/mlp_only"
-KEY = "sk-planted-key-that-must-not-be-written-anywhere"
-APIS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini"}
-#: By CLI: variables that lead it to the scripted server, and to its binary.
-URLS = {"claude": "ANTHROPIC_BASE_URL", "codex": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
-KEYS = {"claude": "ANTHROPIC_API_KEY", "codex": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}
 
 
 @dataclass
@@ -39,47 +35,43 @@ class Run:
     @property
     def records(self) -> dict[str, AttemptRecord]:
         (path,) = self.folder.glob("*.jsonl")
-        return {record.provider.partition(":")[0]: record for record in read_ledger(path).attempts}
+        return {record.provider: record for record in read_ledger(path).attempts}
 
 
-def benchmark(cli: str, scenario: str | Scenario, folder: Path, *options: str, **parameters: object) -> Run:
-    """Run one task with a CLI, and with the reference on the same instance, against a scripted model."""
+def benchmark(scenario: Scenario, folder: Path, *options: str) -> Run:
+    """Run one task with all CLIs, and with the reference on the same instance, against a scripted model."""
     with ModelServer() as models:
-        environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-            URLS[cli]: models.base_url(APIS[cli], scenario, **parameters),
-            KEYS[cli]: KEY,
-            f"SCRIBE_{cli.upper()}_BIN": " ".join(argv(cli)),
-        }
-        task = TASK.partition("/")[2]
-        command = [sys.executable, "-m", "pytest", "benchmarks/circuits", "-k", task, "-p", "no:cacheprovider"]
-        command += ["--provider", f"{cli},reference", "--instance-seed", "5", "--results-dir", str(folder), *options]
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        for cli in CLIS:
+            environment[URLS[cli]] = models.base_url(APIS[cli], scenario)
+            environment[KEYS[cli]] = KEY
+            environment[f"SCRIBE_{cli.upper()}_BIN"] = " ".join(argv(cli))
+        family, _, task = TASK.partition("/")
+        command = [sys.executable, "-m", "pytest", f"benchmarks/{family}", "-k", task, "-p", "no:cacheprovider"]
+        command += ["-n", "2", "--provider", ",".join((*CLIS, "reference"))]
+        command += ["--instance-seed", "5", "--results-dir", str(folder), *options]
         done = subprocess.run(
-            command, cwd=suite_root(), env=environment, capture_output=True, text=True, timeout=400, check=False
+            command, cwd=suite_root(), env=environment, capture_output=True, text=True, timeout=500, check=False
         )
     return Run(done.returncode, done.stdout + done.stderr, folder)
 
 
-def solution() -> Scenario:
+def test_a_scripted_solve_scores_what_the_reference_does_and_writes_no_key(tmp_path):
     task = default_registry()[TASK]
-    return solve(parse_percent(solution_text(suite_root(), task)))
-
-
-@pytest.fixture(params=sorted(APIS))
-def cli(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def test_a_scripted_solve_scores_what_the_reference_does_and_writes_no_key(cli, tmp_path):
-    run = benchmark(cli, solution(), tmp_path)
+    run = benchmark(solve(parse_percent(solution_text(suite_root(), task))), tmp_path)
     records = run.records
-    assert records[cli].outcome == "solved", (records[cli].reason, run.output[-2000:])
-    assert records[cli].metrics == records["reference"].metrics
-    assert records[cli].skill == records["reference"].skill
-    assert records[cli].tokens["input"] > 0
-    assert records[cli].tool_calls == records["reference"].tool_calls
+    reference = records["reference"]
+    assert set(records) == {*CLIS, "reference"}
+    for cli in CLIS:
+        assert records[cli].outcome == "solved", (records[cli].reason, run.output[-2000:])
+        assert records[cli].metrics == reference.metrics
+        assert records[cli].skill == reference.skill
+        assert records[cli].tokens["input"] > 0
+        assert records[cli].tool_calls == reference.tool_calls
+        assert cli in run.output
     assert run.code == 0
+    assert "scored 4/4" in run.output
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) > 5
+    assert len(written) > 20
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
     assert KEY not in run.output

@@ -12,6 +12,7 @@ from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.notebook.tools import TOOLS, describe_tools
 
 from .agent import Agent, Answer, play
+from .raw import LIST, Raw
 
 GOODFIRE_ARGUMENTS = {
     "start_new_session": {"experiment_name"},
@@ -156,6 +157,15 @@ def test_a_session_that_was_shut_down_is_gone_and_its_notebook_stays(server, fol
     answer, name = play(server, scenario)
     assert "There is no session" in answer.error
     assert (folder / "notebooks" / name).exists()
+
+
+def test_status_tells_that_somebody_asked_for_the_tools(server):
+    before = server.status().tools_listed
+    with Raw(server) as client:
+        assert server.status().tools_listed == before
+        client.send(LIST)
+        assert client.receive()["result"]["tools"]
+    assert server.status().tools_listed == before + 1
 
 
 def test_status_counts_what_happened(server):

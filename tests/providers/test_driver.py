@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -58,14 +59,15 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(driver, "BACKOFF_S", (0.05, 0.1))
 
-    def start(code, slots=None, **limits):
+    def start(code, slots=None, tools_listed=True, **limits):
         program = tmp_path / f"fake{time.monotonic_ns()}"
         program.write_text(HEAD.format(python=sys.executable) + code)
         program.chmod(0o755)
         monkeypatch.setenv("SCRIBE_FAKE_BIN", str(program))
         endpoint = NotebookEndpoint(Path("/nowhere"), ("pump", "/nowhere"))
         chosen = Limits(**{"wall_s": 30.0, "cell_s": 5.0, **limits})
-        return FakeProvider().attempt(AttemptContext("the prompt", endpoint, chosen, None, outputs, slots=slots))
+        context = AttemptContext("the prompt", endpoint, chosen, None, outputs, slots=slots)
+        return FakeProvider().attempt(replace(context, tools_listed=lambda: tools_listed))
 
     start.outputs = outputs
     return start
@@ -85,6 +87,22 @@ def test_an_attempt_becomes_a_transcript(run):
     events = [json.loads(line) for line in (run.outputs / "fake.events.jsonl").read_text().splitlines()]
     assert "no json" in [event["line"] for event in events]
     assert all(event["at"] >= 0 for event in events)
+
+
+def test_an_agent_whose_notebook_was_never_asked_for_its_tools_has_not_failed(run):
+    with pytest.raises(AttemptFailedError, match="could not reach the notebook") as caught:
+        run("done()", tools_listed=False)
+    assert caught.value.cause == "mcp_not_connected"
+    assert run("done()").detail == "The agent called no tool."
+
+
+def test_silence_for_most_of_the_time_is_the_service_s_and_a_long_cell_is_not(run, monkeypatch):
+    monkeypatch.setattr(driver, "THOUGHT_S", 1.0)
+    with pytest.raises(AttemptFailedError) as caught:
+        run("call(1); time.sleep(60)", wall_s=3.0)
+    assert caught.value.cause == "stalled"
+    busy = "say(type='item.started', item=dict(id='1', type='mcp_tool_call', server='scribe', tool='execute_code'))"
+    assert run(f"{busy}; time.sleep(60)", wall_s=3.0).end_reason is EndReason.TIMEOUT
 
 
 def test_the_environment_is_made_from_a_list_and_no_key_is_written(run, monkeypatch):

@@ -31,6 +31,15 @@ WORDS = [
     ("fetch failed: getaddrinfo ENOTFOUND host", "network"),
     ("Connection error.", "network"),
     ("MCP server scribe failed to start", "mcp_not_connected"),
+    (
+        "required MCP servers failed to initialize: scribe: handshaking with MCP server failed: connection closed",
+        "mcp_not_connected",
+    ),
+    ("stream disconnected before completion: Transport error: network error", "network"),
+    (
+        "Error when talking to Gemini API ModelNotFoundError: simulated\n    at f (file:///x.js:401:12)",
+        "request_refused",
+    ),
 ]
 
 
@@ -69,6 +78,8 @@ def test_a_status_tells_more_than_words(status, cause):
         (told(limit=True, calls=[CALL]), 53, "", "limit_reached"),
         (told(limit=True, error="x", connected=False), 1, "", "limit_reached"),
         (told(error="something new", calls=[CALL]), 1, "", "cli_crashed"),
+        (told(error="something new"), 1, "Attempt 1 failed with status 500. Retrying", "server_error"),
+        (told(error="something new"), 1, "    at f (file:///bundle/x.js:503:12)", "cli_crashed"),
     ],
 )
 def test_exit_codes_are_not_trusted_alone(conversation, exit_code, stderr, cause):

@@ -112,6 +112,7 @@ class NotebookStatus:
         isolation_reasons: Why it is not a better one; empty when it is the best.
         sessions_started: Sessions ever started, resumed and continued ones included.
         sessions_open: Sessions whose kernel is alive.
+        tools_listed: How often a client asked which tools there are.
         tool_calls: Tool calls answered, errors included.
         tool_errors: Tool calls answered with an error.
         cells_run: Runs of agent cells, restored ones not included.
@@ -133,6 +134,7 @@ class NotebookStatus:
     isolation_reasons: tuple[str, ...] = ()
     sessions_started: int = 0
     sessions_open: int = 0
+    tools_listed: int = 0
     tool_calls: int = 0
     tool_errors: int = 0
     cells_run: int = 0

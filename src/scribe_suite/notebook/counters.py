@@ -16,6 +16,7 @@ class Counters:
     tier: IsolationTier
     sessions_started: int = 0
     sessions_open: int = 0
+    tools_listed: int = 0
     tool_calls: int = 0
     tool_errors: int = 0
     cells_run: int = 0
@@ -49,6 +50,7 @@ class Counters:
             isolation_reasons=self.tier.reasons,
             sessions_started=self.sessions_started,
             sessions_open=self.sessions_open,
+            tools_listed=self.tools_listed,
             tool_calls=self.tool_calls,
             tool_errors=self.tool_errors,
             cells_run=self.cells_run,

@@ -157,7 +157,7 @@ class NotebookServer:
         context = _zmq_context()
         table = SessionTable(self._config, sandbox, context, self._counters)
         tools = NotebookTools(table, self._config, self._counters, self._on_submit)
-        mcp_server = _mcp_server(tools)
+        mcp_server = _mcp_server(tools, self._counters)
         connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -232,11 +232,12 @@ def _zmq_context() -> zmq.asyncio.Context:
     return context
 
 
-def _mcp_server(tools: NotebookTools) -> Server[Any]:
+def _mcp_server(tools: NotebookTools, counters: Counters) -> Server[Any]:
     """The low-level server: its errors are ours to word, and it leaves the logging of the process alone."""
     described = describe_tools()
 
     async def list_tools(_context: Any, _params: Any) -> ListToolsResult:
+        counters.tools_listed += 1
         return ListToolsResult(tools=described)
 
     async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:

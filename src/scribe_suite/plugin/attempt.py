@@ -213,6 +213,7 @@ class Agent:
             outputs=self._state.folder.outputs,
             material={need: _MATERIAL[need](instance, self._state) for need in granted_needs(self._provider)},
             slots=self._slots,
+            tools_listed=lambda: notebook.status().tools_listed > 0,
         )
         submissions.close_after(wall_s)
         begin = time.monotonic()

@@ -9,7 +9,7 @@ are given it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -76,6 +76,7 @@ class AttemptContext:
         material: What the harness hands over for `Provider.needs`; empty for every other provider.
         slots: The places of this provider; whoever is told to slow down says so with `Slots.pause`.
         activity: To be kept up to date by a provider that knows of turns.
+        tools_listed: Whether anybody has asked the notebook for its tools yet: an agent that never saw them can't fail.
     """
 
     prompt: str
@@ -86,6 +87,7 @@ class AttemptContext:
     material: Mapping[Need, Any] = field(default_factory=dict, repr=False)
     slots: Slots | None = field(default=None, repr=False)
     activity: Activity = field(default_factory=Activity, repr=False)
+    tools_listed: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
 @dataclass(frozen=True)

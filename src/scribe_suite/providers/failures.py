@@ -50,8 +50,11 @@ FAILURES: dict[str, Failure] = {
 }
 
 _BY_STATUS = {401: "auth_rejected", 403: "auth_rejected", 408: "no_response", 429: "rate_limited"}
+#: Characters of what a CLI printed that are looked at, from its end.
+_READ = 4000
 #: Words of the CLIs and of the services behind them, most telling first.
 _BY_WORDS = (
+    (r"mcp server.{0,40}fail", "mcp_not_connected"),  # what it says besides is of connections too
     (r"not logged in|please run /login|missing environment variable|set an auth method|no api key", "not_logged_in"),
     (
         r"\b40[13]\b|authenticat|permission_denied|unauthorized|forbidden|invalid api key|api key not valid",
@@ -60,7 +63,8 @@ _BY_WORDS = (
     (r"\b429\b|rate.?limit|resource_exhausted|quota", "rate_limited"),
     (r"not valid json|json parse error|un(expected|recognized) token", "server_error"),  # a page of a proxy's, say
     (r"\b5\d\d\b|overloaded|high demand|internal server error|unavailable", "server_error"),
-    (r"\b40[04]\b|invalid_argument|not_found|invalid_request", "request_refused"),
+    (r"\b40[04]\b|invalid_argument|(?<!e)not_?found|invalid_request", "request_refused"),
+    (r"transport error|network error", "network"),
     (r"\bidle\b|stream (disconnected|closed|ended)|without a finish reason|incomplete", "stalled"),
     (r"timed out|timeout|no response", "no_response"),
     (r"econn|enotfound|eai_again|fetch failed|network|connection|dns|socket hang up|terminated", "network"),
@@ -69,8 +73,14 @@ _BY_WORDS = (
 
 
 def by_words(text: str) -> str | None:
-    """The failure that an error message tells of, or None."""
-    return next((cause for pattern, cause in _BY_WORDS if re.search(pattern, text, re.IGNORECASE)), None)
+    """The failure that an error message, or the end of what a CLI printed, tells of, or None."""
+    told = without_stacks(text)[-_READ:]
+    return next((cause for pattern, cause in _BY_WORDS if re.search(pattern, told, re.IGNORECASE)), None)
+
+
+def without_stacks(text: str) -> str:
+    """What a CLI printed without the lines of stacks, whose numbers look like statuses."""
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("at "))
 
 
 def by_status(status: int) -> str:
@@ -94,13 +104,13 @@ def diagnose(conversation: Conversation, exit_code: int | None, stderr: str) -> 
     if conversation.error is not None:
         if conversation.status is not None:
             return by_status(conversation.status)
-        return by_words(conversation.error) or "cli_crashed"
+        return by_words(conversation.error) or by_words(stderr) or "cli_crashed"
     if conversation.connected is False:
         return "mcp_not_connected"
     if conversation.tools_offered is False:
         return "tools_missing"
     if not conversation.final:
-        return by_words(stderr[-4000:]) or ("unknown_event" if conversation.unknown_events else "cli_crashed")
+        return by_words(stderr) or ("unknown_event" if conversation.unknown_events else "cli_crashed")
     if not conversation.notebook_calls:
         return (
             "mcp_not_connected" if re.search(r"mcp.*(fail|error|disconnect)", stderr, re.IGNORECASE) else "no_tool_call"

@@ -30,7 +30,7 @@ from scribe_suite.providers.clis.adapter import Adapter, Job
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
 from scribe_suite.providers.clis.process import Ending, run_cli
 from scribe_suite.providers.conversation import Conversation
-from scribe_suite.providers.failures import FAILURES, by_status, diagnose
+from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose, without_stacks
 from scribe_suite.providers.secrets import Scrubber
 
 #: Variables of the user's that every CLI is given.
@@ -38,6 +38,8 @@ COMMON = ("PATH", "LANG", "LC_ALL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ht
           "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")  # fmt: skip
 #: Seconds of silence, beyond the longest cell, after which a CLI counts as hanging.
 SILENCE_S = 420.0
+#: Seconds of silence that are a thought in any case, however short the time of an attempt is.
+THOUGHT_S = 20.0
 #: Seconds between two looks at what a CLI tells of its tokens in its files only.
 LOOK_S = 2.0
 #: Seconds before each new try of an attempt that failed before its first tool call.
@@ -155,6 +157,8 @@ class CliProvider(Provider):
         text = conversation.model_dump_json(indent=1, warnings=False)
         (context.outputs / "transcript.json").write_text(scrubber.clean(text) + "\n")
         tried = _Try(conversation, ending, printed, raw=raw)
+        if conversation.connected is None and not context.tools_listed():
+            conversation.connected = False
         if ending.stopped is None:
             tried.cause = diagnose(conversation, ending.exit_code, printed)
         elif ending.stopped == _SILENT:
@@ -162,7 +166,8 @@ class CliProvider(Provider):
         elif ending.stopped.startswith(_WALL) and conversation.retrying is not None:
             tried.cause = by_status(conversation.retrying)  # it was still asking again
         elif ending.stopped.startswith(_WALL) and not conversation.answered:
-            tried.cause = "no_response"  # in all its time it got not one answer
+            # in all its time it got not one answer; it may have said why
+            tried.cause = by_words(printed) or "no_response"
         return tried
 
     def _transcript(self, tried: _Try, limits: Limits) -> Transcript:
@@ -253,8 +258,10 @@ def _tell(activity: Activity, conversation: Conversation) -> None:
 
 def _over_limit(limits: Limits, conversation: Conversation, elapsed: float, silent: float) -> str | None:
     """What limit has been reached, as a sentence, or None."""
+    answering = any(call.ended is None for call in conversation.calls)
     if elapsed > limits.wall_s:
-        return _WALL
+        # nobody thinks for half of the time without a word: the service has let it down
+        return _SILENT if silent > max(THOUGHT_S, elapsed / 2) and not answering else _WALL
     if silent > limits.cell_s + SILENCE_S:
         return _SILENT
     if limits.turns is not None and _turns(conversation) > limits.turns:
@@ -275,8 +282,7 @@ def _failed(adapter: type[Adapter], cause: str, detail: str) -> InfrastructureEr
 
 def _last_words(stderr: str) -> str:
     """The end of what a CLI printed, without the lines of a stack."""
-    lines = [line.strip() for line in stderr.splitlines()]
-    return "\n".join(line for line in lines if not line.startswith("at "))[-500:]
+    return without_stacks(stderr).strip()[-500:]
 
 
 def _as_object(line: str) -> Mapping[str, object] | None:

@@ -1,0 +1,86 @@
+"""How much an agent CLI sends its model: reference solutions, played by a scripted model, counted at the server.
+
+    python perf/agent_tokens.py                                  # three tasks, all CLIs that 'make agents' installed
+    python perf/agent_tokens.py --tasks circuits/ioi --clis codex
+
+Tokens are bytes of JSON over four, which is a rough measure for every tokenizer. A real agent thinks, tries things and
+looks at results, and takes a few times more of everything; the first request is the same for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from scribe_suite.paths import suite_root
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.solutions import parse_percent, solution_text
+from tests.agents.binaries import CLIS, Cli, argv
+from tests.model_server import LoggedRequest, ModelServer, solve
+
+_APIS: dict[Cli, Literal["anthropic", "openai", "gemini"]] = {"claude": "anthropic", "codex": "openai", "gemini": "gemini"}
+_URLS: dict[Cli, str] = {"claude": "ANTHROPIC_BASE_URL", "codex": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
+_KEYS: dict[Cli, str] = {"claude": "ANTHROPIC_API_KEY", "codex": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}
+_TASKS = ("circuits/mlp_only", "neurons/unigram", "probes/greater_than")
+_BYTES_PER_TOKEN = 4
+_TIMEOUT_S = 600
+
+
+def requests_of(cli: Cli, task_id: str) -> list[LoggedRequest]:
+    """What the CLI asked the model in one attempt.
+
+    Raises:
+        RuntimeError: When the attempt was not solved; its figures would mean nothing.
+    """
+    root, task = suite_root(), default_registry()[task_id]
+    scenario = solve(parse_percent(solution_text(root, task)))
+    with ModelServer() as models, tempfile.TemporaryDirectory(prefix="scribe-perf-") as results:
+        environment = {
+            **os.environ,
+            _URLS[cli]: models.base_url(_APIS[cli], scenario),
+            _KEYS[cli]: "no-key",
+            f"SCRIBE_{cli.upper()}_BIN": " ".join(argv(cli)),
+        }
+        command = [sys.executable, "-m", "pytest", f"benchmarks/{task.family}", "-k", f"[{task.name}-"]
+        command += ["--provider", cli, "--results-dir", results, "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{cli} did not solve {task_id}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+        return [request for request in models.requests if request.outcome == "reply"]
+
+
+def tokens(request: LoggedRequest) -> int:
+    """Rough size of a request."""
+    return len(json.dumps(dict(request.body))) // _BYTES_PER_TOKEN
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=_TASKS, metavar="TASK")
+    parser.add_argument("--clis", nargs="+", default=CLIS, choices=CLIS)
+    options = parser.parse_args(arguments)
+    table = Table("Task", "CLI", "Requests", "First request", "Last request", "All requests")
+    console = Console()
+    for task in options.tasks:
+        for cli in options.clis:
+            console.print(f"{task} with {cli} ...")
+            sizes = [tokens(request) for request in requests_of(cli, task)]
+            table.add_row(task, cli, str(len(sizes)), f"{sizes[0]:,}", f"{sizes[-1]:,}", f"{sum(sizes):,}")
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
