@@ -27,7 +27,11 @@ from scribe_suite.tasks.solutions import parse_percent, solution_text
 from tests.agents.binaries import CLIS, Cli, argv
 from tests.model_server import LoggedRequest, ModelServer, solve
 
-_APIS: dict[Cli, Literal["anthropic", "openai", "gemini"]] = {"claude": "anthropic", "codex": "openai", "gemini": "gemini"}
+_APIS: dict[Cli, Literal["anthropic", "openai", "gemini"]] = {
+    "claude": "anthropic",
+    "codex": "openai",
+    "gemini": "gemini",
+}
 _URLS: dict[Cli, str] = {"claude": "ANTHROPIC_BASE_URL", "codex": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
 _KEYS: dict[Cli, str] = {"claude": "ANTHROPIC_API_KEY", "codex": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}
 _TASKS = ("circuits/mlp_only", "neurons/unigram", "probes/greater_than")

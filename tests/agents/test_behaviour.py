@@ -21,8 +21,15 @@ def everyone(outcome: str) -> dict[str, str]:
     return dict.fromkeys(CLIS, outcome)
 
 
-def leftovers() -> list[str]:
-    """Command lines of what a CLI started and nobody waits for any more."""
+def leftovers(patience_s: float = 15.0) -> list[str]:
+    """Command lines of what a CLI started and nobody waits for any more; another test may be about to kill its own."""
+    deadline = time.monotonic() + patience_s
+    while (found := _orphans()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
+def _orphans() -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:

@@ -114,7 +114,7 @@ def test_the_certificate_of_a_base_model_is_what_its_weights_say(path: Path) -> 
         assert check.value == pytest.approx(record.certificate.value(check.name), abs=2e-3), check.name
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_certificate_fails_for_untrained_weights() -> None:
     weights = weights_of(untrained_twin(CONFIG, 0), CONFIG)
     failed = {check.name for check in neuron_checks(Evidence(weights, plan_of(0))) if not check.passed}
@@ -124,7 +124,7 @@ def test_the_certificate_fails_for_untrained_weights() -> None:
     assert not {f"rve/{task}/twin_best_p999" for task in BARS} & failed
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("task_name", TASKS)
 def test_the_reference_solution_solves_an_instance_of_every_base_model(task_name: str) -> None:
     task = TASKS[task_name]

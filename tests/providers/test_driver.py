@@ -84,6 +84,7 @@ def test_an_attempt_becomes_a_transcript(run):
     assert dict(transcript.tokens) == {"input": 10, "output": 5}
     told = json.loads((run.outputs / "transcript.json").read_text())
     assert [call["is_error"] for call in told["calls"]] == [False, True]
+    assert told["end_reason"] == "finished"
     events = [json.loads(line) for line in (run.outputs / "fake.events.jsonl").read_text().splitlines()]
     assert "no json" in [event["line"] for event in events]
     assert all(event["at"] >= 0 for event in events)
@@ -101,6 +102,7 @@ def test_silence_for_most_of_the_time_is_the_service_s_and_a_long_cell_is_not(ru
     with pytest.raises(AttemptFailedError) as caught:
         run("call(1); time.sleep(60)", wall_s=3.0)
     assert caught.value.cause == "stalled"
+    assert json.loads((run.outputs / "transcript.json").read_text())["end_reason"] == "stalled"
     busy = "say(type='item.started', item=dict(id='1', type='mcp_tool_call', server='scribe', tool='execute_code'))"
     assert run(f"{busy}; time.sleep(60)", wall_s=3.0).end_reason is EndReason.TIMEOUT
 
@@ -142,6 +144,7 @@ def test_a_stubborn_cli_and_all_its_children_are_killed_at_the_limit(run, tmp_pa
     transcript = run(code, wall_s=3.0)
     assert transcript.end_reason is EndReason.TIMEOUT
     assert transcript.detail == "The wall clock limit of 3 s was reached."
+    assert json.loads((run.outputs / "transcript.json").read_text())["end_reason"] == "timeout"
     assert transcript.tool_calls == 1
     assert time.monotonic() - begin < 20
     started = [int(pid) for pid in pids.read_text().split()]

@@ -36,6 +36,7 @@ WORDS = [
         "mcp_not_connected",
     ),
     ("stream disconnected before completion: Transport error: network error", "network"),
+    ("API Error: Connection lost mid-response. The response above may be incomplete.", "network"),
     (
         "Error when talking to Gemini API ModelNotFoundError: simulated\n    at f (file:///x.js:401:12)",
         "request_refused",

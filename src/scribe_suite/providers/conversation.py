@@ -87,6 +87,7 @@ class Conversation(_Part):
         tools_offered: Whether the notebook's tools were among those that the model was offered, or None when the CLI
             does not tell.
         unknown_events: Events that were not as they should be.
+        end_reason: ``finished``, ``timeout``, ``limit``, or what failed, as it is called in `failures.FAILURES`.
     """
 
     cli: str
@@ -105,6 +106,7 @@ class Conversation(_Part):
     limit: bool = False
     tools_offered: bool | None = None
     unknown_events: int = 0
+    end_reason: str | None = None
 
     def say(self, at: float, role: str, text: str) -> None:
         """Add a message, unless it is empty."""

@@ -64,7 +64,7 @@ _BY_WORDS = (
     (r"not valid json|json parse error|un(expected|recognized) token", "server_error"),  # a page of a proxy's, say
     (r"\b5\d\d\b|overloaded|high demand|internal server error|unavailable", "server_error"),
     (r"\b40[04]\b|invalid_argument|(?<!e)not_?found|invalid_request", "request_refused"),
-    (r"transport error|network error", "network"),
+    (r"transport error|network error|connection lost", "network"),
     (r"\bidle\b|stream (disconnected|closed|ended)|without a finish reason|incomplete", "stalled"),
     (r"timed out|timeout|no response", "no_response"),
     (r"econn|enotfound|eai_again|fetch failed|network|connection|dns|socket hang up|terminated", "network"),

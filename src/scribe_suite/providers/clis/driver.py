@@ -154,11 +154,9 @@ class CliProvider(Provider):
             adapter.finish(job, conversation)
         if conversation.cost_usd is None or conversation.cost_usd == 0:
             conversation.cost_usd = prices.cost_of(conversation.model, conversation.tokens) or conversation.cost_usd
-        text = conversation.model_dump_json(indent=1, warnings=False)
-        (context.outputs / "transcript.json").write_text(scrubber.clean(text) + "\n")
         tried = _Try(conversation, ending, printed, raw=raw)
-        if conversation.connected is None and not context.tools_listed():
-            conversation.connected = False
+        if not context.tools_listed():
+            conversation.connected = False  # whatever it says: it may have been connected to something else
         if ending.stopped is None:
             tried.cause = diagnose(conversation, ending.exit_code, printed)
         elif ending.stopped == _SILENT:
@@ -168,6 +166,9 @@ class CliProvider(Provider):
         elif ending.stopped.startswith(_WALL) and not conversation.answered:
             # in all its time it got not one answer; it may have said why
             tried.cause = by_words(printed) or "no_response"
+        conversation.end_reason = tried.cause or _stop_reason(ending.stopped)
+        text = conversation.model_dump_json(indent=1, warnings=False)
+        (context.outputs / "transcript.json").write_text(scrubber.clean(text) + "\n")
         return tried
 
     def _transcript(self, tried: _Try, limits: Limits) -> Transcript:
@@ -180,14 +181,21 @@ class CliProvider(Provider):
             raise AttemptFailedError(error.cause, str(error), _spent(told))
         reason, detail = EndReason.FINISHED, ""
         if tried.ending.stopped is not None:
-            timeout = tried.ending.stopped.startswith(_WALL)
-            reason = EndReason.TIMEOUT if timeout else EndReason.LIMIT
+            reason = _stop_reason(tried.ending.stopped)
+            timeout = reason is EndReason.TIMEOUT
             detail = f"{_WALL} of {limits.wall_s:g} s was reached." if timeout else tried.ending.stopped
         elif tried.cause == "limit_reached":
             reason, detail = EndReason.LIMIT, f"{self.adapter.title} stopped at a limit of its own."
         elif failure is not None:
             detail = failure.advice
         return replace(_spent(told), end_reason=reason, detail=detail)
+
+
+def _stop_reason(stopped: str | None) -> EndReason:
+    """Why it ended, when nothing failed: by itself, or by what the watch said."""
+    if stopped is None:
+        return EndReason.FINISHED
+    return EndReason.TIMEOUT if stopped.startswith(_WALL) else EndReason.LIMIT
 
 
 def _spent(told: Conversation) -> Transcript:
