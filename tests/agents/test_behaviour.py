@@ -107,6 +107,28 @@ def test_the_wall_clock_ends_a_cli_and_what_was_submitted_counts(stage: Stage):
     assert leftovers() == []
 
 
+@pytest.mark.parametrize(
+    ("scenario", "outcome", "parameters"),
+    [
+        ("quick_solve", "solved", {"code": SOLVE}),
+        ("bad_then_good", "solved", {"good": SOLVE}),
+        ("long_cell", "no_answer", {"seconds": 15}),
+        ("big_output", "no_answer", {}),
+        ("image", "no_answer", {}),
+        ("parallel", "no_answer", {}),
+    ],
+)
+def test_a_conversation_takes_its_course(stage: Stage, scenario: str, outcome: str, parameters: dict[str, object]):
+    played = stage.play(scenario, **parameters)
+    assert played.outcomes == everyone(outcome), played.told
+    for cli in CLIS:
+        calls = played.transcript(cli)["calls"]
+        assert calls
+        assert all(call["ended"] is not None for call in calls)
+        # the scenario's last reply is the end of the conversation, so all its steps were played
+        assert [request.mismatch for request in stage.requests(cli) if request.mismatch] == []
+
+
 def test_tools_called_at_once_images_and_long_outputs_reach_the_model(stage: Stage):
     def run(code: str) -> Call:
         return Call(tool="execute_code", arguments={"session_id": SESSION, "code": code})

@@ -24,6 +24,7 @@ CAUSES: dict[str, str | dict[str, str]] = {
     "status_403": "auth_rejected",
     "status_404": "request_refused",
     "status_429": "rate_limited",
+    "status_429_retry_after": "rate_limited",
     "status_500": "server_error",
     "status_529": "server_error",
     "stream_error": {"claude": "server_error", "codex": "stalled", "gemini": "stalled"},
@@ -54,6 +55,13 @@ server = MCPServer("other")
 def add(a: int, b: int) -> int:
     return a + b
 server.run()
+"""
+
+#: A pump that tells its environment and ends.
+DUMPS_ENVIRONMENT = """\
+#!{python}
+import os
+open(f"{folder}/{{os.getpid()}}.environment", "w").write(repr(dict(os.environ)))
 """
 
 
@@ -100,6 +108,21 @@ def test_a_service_that_breaks_in_the_middle_is_no_failure_of_the_agent(stage: S
     played = stage.play("status_500_after_cell", "--agent-timeout", "90")
     assert causes(played) == everyone("server_error"), played.told
     assert all(record.tool_calls for record in played.records.values())
+
+
+def test_an_answer_that_stops_in_the_middle_is_no_failure_of_the_agent(stage: Stage):
+    played = stage.play("stall_after_cell", "--agent-timeout", "75")
+    assert causes(played) == everyone("stalled"), played.told
+    assert all(record.tool_calls for record in played.records.values())
+
+
+def test_the_notebook_s_side_is_not_given_the_key(stage: Stage, tmp_path: Path):
+    pump = executable(tmp_path / "pump", DUMPS_ENVIRONMENT.format(python=sys.executable, folder=tmp_path))
+    with_pump(stage, tmp_path, pump)
+    stage.play("no_tools", "--agent-timeout", ONCE_S)
+    dumps = list(tmp_path.glob("*.environment"))
+    assert len(dumps) >= len(CLIS)
+    assert all(KEY not in dump.read_text() for dump in dumps)
 
 
 def test_without_a_login_nothing_is_started(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
