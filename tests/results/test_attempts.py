@@ -149,3 +149,9 @@ def test_a_folder_and_a_missing_file_are_named(tmp_path):
         read_attempts([tmp_path])
     with pytest.raises(ConfigurationError, match=r"can't be read .*No such file"):
         read_attempts([tmp_path / "none.jsonl"])
+
+
+def test_flags_are_those_of_the_records_that_stand(tmp_path):
+    records = [failed(flags=("x",)), attempt(flags=("y", "z")), attempt(trial=1, flags=("y",))]
+    attempts = read_attempts([write_ledger(tmp_path / "r.jsonl", records)])
+    assert attempts.flags == {(0, "reference", "y"): 2, (0, "reference", "z"): 1}

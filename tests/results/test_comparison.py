@@ -1,13 +1,18 @@
 import itertools
 import json
 import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.results.comparison import compare_runs
+from scribe_suite.results.attempts import attempts_of
+from scribe_suite.results.comparison import compare, compare_runs
 from scribe_suite.results.formats import as_json
-from scribe_suite.results.summary import coverage, family_tables, mean_skill
+from scribe_suite.results.sources import RecordedRun, RunInfo, Source
+from scribe_suite.results.summary import coverage
 from scribe_suite.results.tables import notes_of, tables_of, text_of
 from tests.results.factories import attempt, failed, write_ledger, write_report
 
@@ -218,23 +223,41 @@ def test_tokens_costs_and_times_say_how_many_tell_them(tmp_path):
     assert [column.values for column in costs.columns] == [(300,), (5,), (0.75,), (0.375,), (15.0,)]
 
 
-def test_family_tables_are_those_of_the_summary(tmp_path):
-    records = [*some_attempts("a"), *some_attempts("b"), attempt("probes/p", "a", metrics={"accuracy": 0.5})]
-    records += [failed("no_answer", task="probes/p", provider="b"), failed(task="probes/q", provider="a")]
+def test_family_tables_have_task_rows_and_a_column_per_metric_and_provider(tmp_path):
+    records = [
+        attempt("circuits/x", "a", 0, 0.5, metrics={"iou": 0.5, "recall": 1.0}),
+        attempt("circuits/x", "a", 1, 0.0, metrics={"iou": 0.0, "recall": 0.0}),
+        failed(task="circuits/x", provider="a", trial=2),
+        attempt("circuits/x", "b", 0, -0.5, metrics={"iou": 0.1, "recall": 0.2}),
+        failed("no_answer", task="circuits/x", provider="b", trial=1),
+        attempt("probes/y", "a", 0, 0.25, metrics={"accuracy": 0.75}),
+    ]
     comparison = compare_runs([write_ledger(tmp_path / "r.jsonl", records)])
-    ours = [table for table in tables_of(comparison) if table.key in ("circuits", "probes")]
-    theirs = family_tables(records, width=10_000)
-    assert [table.title for table in ours] == [table.title for table in theirs]
-    for mine, other in zip(ours, theirs, strict=True):
-        titles = [f"{column.of}\n{column.title}" for column in mine.columns]
-        assert [column.header for column in other.columns][1:] == titles
-        cells = [[text_of(value, column.kind) for value in column.values] for column in mine.columns]
-        assert [list(column.cells) for column in other.columns][1:] == cells
-    a = [record for record in records if record.provider == "a" and record.task == TASKS[0]]
-    assert side(comparison, "a").skills[TASKS[0]] == pytest.approx(mean_skill(a))
+    circuits, probes = (table for table in tables_of(comparison) if table.key in ("circuits", "probes"))
+    assert (circuits.title, circuits.rows) == ("Circuits Tasks", ("x",))
+    shown = {(column.of, column.title): text_of(column.values[0], column.kind) for column in circuits.columns}
+    assert list(shown) == [(who, title) for title in ("IoU", "Recall", "Skill") for who in ("a", "b")]
+    # trials are averaged, infrastructure is in no mean, and no answer counts as skill 0 without metrics
+    assert list(shown.values()) == ["0.250", "0.100", "0.500", "0.200", "0.250", "-0.250"]
+    assert [text_of(column.values[0], column.kind) for column in probes.columns] == ["0.750", "-", "0.250", "-"]
     counts = coverage(records, len(records))
     assert sum(s.counted for s in comparison.sides) == counts.counted
     assert sum(s.solved for s in comparison.sides) == counts.solved
+
+
+def test_a_run_without_attempts_has_tables_all_the_same():
+    info = RunInfo(Path("r.jsonl"), "r", planned=Counter({"a": 2}))
+    comparison = compare(attempts_of([RecordedRun(info, [])]))
+    (result,) = comparison.sides
+    assert (result.planned, result.counted, result.skill, result.solved_interval) == (2, 0, None, None)
+    assert {table.key for table in tables_of(comparison)} == {"providers", "costs", "outcomes"}
+
+
+def test_attempts_in_memory_compare_as_those_of_a_ledger(tmp_path):
+    records = [*some_attempts("a"), *some_attempts("b"), failed(task="probes/q", provider="a", flags=("x",))]
+    path = write_ledger(tmp_path / "r.jsonl", records)
+    in_memory = compare(attempts_of([RecordedRun(Source(path).info, records)]))
+    assert replace(in_memory, notes=()) == replace(compare_runs([path]), notes=())
 
 
 def test_a_regression_is_a_fall_that_is_large_and_significant(tmp_path):

@@ -9,12 +9,20 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
+from pydantic import TypeAdapter
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.results.ledger import LedgerWriter, read_ledger
-from scribe_suite.results.records import RunEnd
-from tests.results.factories import NOW, header, record
+from scribe_suite.report.views import RunView
+from scribe_suite.results.attempts import read_attempts
+from scribe_suite.results.comparison import compare_runs
+from scribe_suite.results.diff import diff_runs
+from scribe_suite.results.ledger import LedgerWriter, ledger_schema, read_ledger
+from scribe_suite.results.records import AttemptRecord, RunEnd
+from scribe_suite.results.sources import Source, read_records
+from scribe_suite.results.summary import coverage, notes
+from tests.results.factories import NOW, attempt, failed, header, record, resume_ledger, write_ledger
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -134,7 +142,7 @@ def _write_for_ever(path, told):
     writer = LedgerWriter(path, header())
     told.send(0)
     for number in itertools.count():
-        writer.append(record(trial=number, reason="x" * 20_000))
+        writer.append(record(nodeid=str(number), trial=number, reason="x" * 20_000))
         told.send(number + 1)
 
 
@@ -172,3 +180,121 @@ def test_a_line_is_on_the_disk_when_append_returns(tmp_path, monkeypatch):
         writer.append(record())
         assert synced[-1] == path.stat().st_size
     assert len(synced) == 5  # the folder, the header, three attempts
+
+
+# -- runs that are taken up again --------------------------------------------------------------------------------------
+
+SOLVED = attempt()
+BROKEN = failed(trial=1, reason="no kernel")
+AGAIN = attempt(trial=1, skill=0.3)
+
+
+def test_a_torn_line_is_cut_off_before_anything_is_added(tmp_path):
+    path = write_ledger(tmp_path / "r1.jsonl", [SOLVED], ended=False)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"line":"attempt","reason":"' + b"x" * 200_000)
+    writer, ledger = LedgerWriter.reopen(path)
+    assert ledger.attempts == (SOLVED,)
+    writer.leave()
+    assert len(path.read_bytes()) > 200_000, "reading changes nothing"
+    resume_ledger(path, [AGAIN])
+    assert path.read_bytes().startswith(whole + b'{"line":"resume"')
+    after = read_ledger(path)
+    assert after.attempts == (SOLVED, AGAIN)
+    assert after.end is not None
+    assert after.resumes[0].planned == (AGAIN.nodeid,)
+
+
+def test_what_counts_stands_and_what_infrastructure_failed_is_replaced(tmp_path):
+    path = write_ledger(tmp_path / "r1.jsonl", [SOLVED, BROKEN])
+    resume_ledger(path, [AGAIN, failed(trial=0)])
+    ledger = read_ledger(path)
+    assert ledger.records == (SOLVED, BROKEN, AGAIN, failed(trial=0))
+    assert ledger.attempts == (SOLVED, AGAIN)
+
+
+def test_an_attempt_that_failed_twice_stands_as_it_failed_last(tmp_path):
+    later = failed(trial=1, outcome="infrastructure:not_logged_in")
+    path = resume_ledger(write_ledger(tmp_path / "r1.jsonl", [SOLVED, BROKEN]), [later])
+    assert read_ledger(path).attempts == (SOLVED, later)
+
+
+def test_all_readers_see_the_same_attempts_of_a_resumed_run(tmp_path):
+    """Also where a worker died after its attempt had been recorded, so that the line that counts is not the last."""
+    records = [SOLVED, BROKEN, AGAIN, failed("infrastructure:worker_crashed", trial=0)]
+    path = resume_ledger(write_ledger(tmp_path / "r1.jsonl", records[:2]), records[2:])
+    fresh = write_ledger(tmp_path / "fresh.jsonl", [SOLVED, AGAIN])
+    assert read_records(path)[1] == [SOLVED, AGAIN]
+    assert str(coverage(records, 2)) == "scored 2/2, solved 1/2"
+    assert notes(records) == []
+    attempts, expected = read_attempts([path]), read_attempts([fresh])
+    for name in ("task", "trial", "seed", "skill", "version"):
+        assert getattr(attempts, name).tolist() == getattr(expected, name).tolist()
+    assert attempts.counts.tolist() == [True, True]
+    assert attempts.repeated == 2
+    other = write_ledger(tmp_path / "other.jsonl", [SOLVED, attempt(trial=1, skill=0.9)])
+    changes = [diff_runs(run, other, 0.05).changes for run in (path, fresh)]
+    assert changes[0] == changes[1]
+    assert len(changes[0]) == 1
+    view = RunView(read_ledger(path))
+    assert [one.superseded for one in view.attempts] == [False, True, False, True]
+    assert str(view.coverage) == "scored 2/2, solved 1/2"
+
+
+def test_a_run_that_was_taken_up_and_cut_off_has_no_end(tmp_path):
+    path = resume_ledger(write_ledger(tmp_path / "r1.jsonl", [SOLVED]), [AGAIN], ended=False, differences=("git x",))
+    assert read_ledger(path).end is None
+    source = Source(path)
+    assert len(list(source.attempts(TypeAdapter(AttemptRecord)))) == 2
+    assert not source.info.complete
+    assert source.info.differences == ("git x",)
+    told = [note for note in compare_runs([path]).notes if "resumed" in note]
+    assert told == ["Run #1 was resumed with other things than it was begun with: git x."]
+    resume_ledger(path, [])
+    assert read_ledger(path).end is not None
+
+
+def test_a_ledger_is_locked_while_it_is_written(tmp_path):
+    path = tmp_path / "r1.jsonl"
+    writer = LedgerWriter(path, header())
+    with pytest.raises(ConfigurationError, match="The run r1 still goes on"):
+        LedgerWriter.reopen(path)
+    writer.close(RunEnd(finished=NOW, exit_code=0))
+    again, _ = LedgerWriter.reopen(path)
+    with pytest.raises(ConfigurationError, match="still goes on"):
+        LedgerWriter.reopen(path)
+    again.leave()
+    LedgerWriter.reopen(path)[0].leave()
+
+
+def test_the_lock_of_a_killed_writer_is_gone(tmp_path):
+    path = tmp_path / "r1.jsonl"
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    writer = context.Process(target=_write_for_ever, args=(path, sender))
+    writer.start()
+    receiver.recv()
+    with pytest.raises(ConfigurationError, match="still goes on"):
+        LedgerWriter.reopen(path)
+    writer.kill()
+    writer.join()
+    LedgerWriter.reopen(path)[0].leave()
+
+
+def test_a_ledger_that_can_not_be_reopened_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"none\.jsonl can't be written"):
+        LedgerWriter.reopen(tmp_path / "none.jsonl")
+    (tmp_path / "x.jsonl").write_text("hello\n")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="is not a line of a ledger"):
+            LedgerWriter.reopen(tmp_path / "x.jsonl")
+
+
+def test_the_schema_describes_every_line(tmp_path):
+    path = resume_ledger(write_ledger(tmp_path / "r1.jsonl", [SOLVED, BROKEN]), [AGAIN])
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["line"] for line in lines] == ["header", "attempt", "attempt", "end", "resume", "attempt", "end"]
+    for line in lines:
+        jsonschema.validate(line, ledger_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"line": "resume"}, ledger_schema())

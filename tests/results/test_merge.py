@@ -5,24 +5,31 @@ from scribe_suite.results.comparison import compare_runs
 from scribe_suite.results.ledger import read_ledger
 from scribe_suite.results.merge import merge_ledgers
 from scribe_suite.results.records import RunEnd
-from tests.results.factories import NOW, attempt, failed, write_ledger
+from tests.results.factories import NOW, attempt, failed, resume_ledger, write_ledger
 
 A = [attempt("circuits/x", "a", trial) for trial in range(2)]
 B = [attempt("circuits/x", "b", trial, 0.25) for trial in range(2)]
-LOCK = {"git": {"commit": "c" * 40}, "platform": "Linux-1", "tasks": {"circuits/x": {"version": 1}}}
+LOCK = {
+    "git": {"commit": "c" * 40},
+    "machine": {"platform": "Linux-1", "cores": 4},
+    "tasks": {"circuits/x": {"version": 1}},
+}
+OTHER = {"platform": "L2", "cores": 4}
 
 
 def test_a_merged_ledger_reads_like_any_other(tmp_path):
     parts = [
         write_ledger(tmp_path / "a.jsonl", A, providers=("a",), lock=LOCK, trials=2),
-        write_ledger(tmp_path / "b.jsonl", B, providers=("b",), lock=LOCK | {"platform": "Linux-2"}, trials=2),
+        write_ledger(
+            tmp_path / "b.jsonl", B, providers=("b",), lock=LOCK | {"machine": {"platform": "L2", "cores": 4}}
+        ),
     ]
     merged = merge_ledgers(parts, tmp_path / "all.jsonl")
     assert (merged.attempts, merged.planned, merged.complete) == (4, 4, True)
     ledger = read_ledger(tmp_path / "all.jsonl")
     assert sorted(record.nodeid for record in ledger.attempts) == sorted(record.nodeid for record in [*A, *B])
     assert (ledger.header.run, ledger.header.providers) == ("all", ("a", "b"))
-    assert ledger.header.lock == LOCK | {"platform": "Linux-1; Linux-2"}
+    assert ledger.header.lock == LOCK | {"machine": {"platform": "L2; Linux-1", "cores": 4}}
     assert ledger.end == RunEnd(finished=NOW, exit_code=0)
     whole = write_ledger(tmp_path / "whole.jsonl", [*A, *B], providers=("a", "b"), lock=LOCK)
     assert compare_runs([tmp_path / "all.jsonl"]).pairs == compare_runs([whole]).pairs
@@ -50,6 +57,55 @@ def test_the_tasks_of_all_parts_are_locked(tmp_path):
     ]
     merge_ledgers(parts, tmp_path / "all.jsonl")
     assert set(read_ledger(tmp_path / "all.jsonl").header.lock["tasks"]) == {"circuits/x", "probes/y"}
+
+
+def test_providers_and_seeds_of_all_parts_are_locked(tmp_path):
+    seeds = ({"0": "a", "1": "b"}, {"1": "b", "2": "c"})
+    parts = [
+        write_ledger(
+            tmp_path / f"{n}.jsonl",
+            [record],
+            lock=LOCK
+            | {"providers": {f"p{n}": {"program": "1"}}, "tasks": {"circuits/x": {"version": 1, "instance_seeds": s}}},
+        )
+        for n, (s, record) in enumerate(zip(seeds, (A[0], B[0]), strict=True))
+    ]
+    merge_ledgers(parts, tmp_path / "all.jsonl")
+    lock = read_ledger(tmp_path / "all.jsonl").header.lock
+    assert lock["tasks"]["circuits/x"]["instance_seeds"] == {"0": "a", "1": "b", "2": "c"}
+    assert set(lock["providers"]) == {"p0", "p1"}
+
+
+@pytest.mark.parametrize(
+    ("shards", "whole"),
+    [
+        (("1/2", "2/2"), None),
+        (("1/2", "1/2"), "1/2"),
+        (("10/12", "2/12"), "2/12, 10/12"),
+        (("1/2", "2/3"), "1/2, 2/3"),
+        (("1/2", None), None),
+    ],
+)
+def test_a_whole_of_some_shards_only_says_so(tmp_path, shards, whole):
+    parts = [
+        write_ledger(tmp_path / f"{n}.jsonl", [record], shard=shard)
+        for n, (shard, record) in enumerate(zip(shards, A, strict=True))
+    ]
+    merge_ledgers(parts, tmp_path / "all.jsonl")
+    assert read_ledger(tmp_path / "all.jsonl").header.shard == whole
+
+
+def test_a_part_that_was_resumed_stays_so(tmp_path):
+    broken = failed(task="circuits/x", provider="a", trial=0)
+    resumed = resume_ledger(write_ledger(tmp_path / "a.jsonl", [broken, A[1]]), [A[0]], differences=("git commit (x)",))
+    merged = merge_ledgers([resumed, write_ledger(tmp_path / "b.jsonl", B)], tmp_path / "all.jsonl")
+    assert (merged.attempts, merged.planned, merged.complete) == (4, 4, True)
+    ledger = read_ledger(tmp_path / "all.jsonl")
+    assert sorted(record.nodeid for record in ledger.attempts) == sorted(record.nodeid for record in [*A, *B])
+    assert all(record.counts for record in ledger.attempts)
+    assert len(ledger.records) == 5
+    assert ledger.resumes[0].differences == ("git commit (x)",)
+    assert ledger.end is not None
 
 
 def test_a_part_that_was_cut_off_makes_the_whole_cut_off(tmp_path):

@@ -251,3 +251,11 @@ def test_turning_the_sign_turns_everything(tasks):
     if one is not None:
         assert (other[0], other[1]) == pytest.approx((-one[1], -one[0]), abs=1e-9)
         assert one[0] - 1e-9 <= statistics.mean(values) <= one[1] + 1e-9
+
+
+def test_students_interval_of_attempts_at_one_task():
+    low, high = statistics.student_interval(np.array([0.0, 1.0]))
+    assert (low + high) / 2 == pytest.approx(0.5)
+    assert (high - low) / 2 == pytest.approx(12.706 * math.sqrt(0.5) / math.sqrt(2), rel=1e-3)
+    assert statistics.student_interval(np.array([1.0])) is None
+    assert statistics.student_interval(np.array([0.5, 0.5, 0.5])) is None, "no spread shows"

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.notebook.shared_modules import SharedModule
 
 Isolation = Literal["auto", "strict", "none"]
 
@@ -31,6 +32,7 @@ class NotebookConfig:
         max_sessions: Kernels alive at once.
         preload: Modules that kernels find imported when they start, where they come from a fork-server: what every
             kernel of the harness will need, since each set of modules is a server of its own.
+        shared: Modules with large data, such as a language model, that kernels find imported and have in common.
         memory_limit_bytes: Address space of each kernel process, and memory of all processes of a kernel together, or
             None. torch and transformer_lens need 3.1 GB of address space.
         tmp_limit_bytes: Size of the in-memory ``/tmp`` of an isolated kernel.
@@ -53,6 +55,7 @@ class NotebookConfig:
     interrupt_grace_s: float = 5.0
     max_sessions: int = 8
     preload: tuple[str, ...] = ()
+    shared: tuple[SharedModule, ...] = ()
     memory_limit_bytes: int | None = 8 << 30
     tmp_limit_bytes: int = 512 << 20
     work_limit_bytes: int = 1 << 30
@@ -113,8 +116,10 @@ class NotebookStatus:
         sessions_started: Sessions ever started, resumed and continued ones included.
         sessions_open: Sessions whose kernel is alive.
         tools_listed: How often a client asked which tools there are.
-        tool_calls: Tool calls answered, errors included.
+        tool_calls: Tool calls that came in, errors included.
         tool_errors: Tool calls answered with an error.
+        tool: The tool called last, or None; never a name that an agent made up.
+        calls_open: Tool calls that are being answered.
         cells_run: Runs of agent cells, restored ones not included.
         cell_timeouts: Cells stopped by the cell timeout.
         interrupts: Calls of ``interrupt`` that found a running cell.
@@ -137,6 +142,8 @@ class NotebookStatus:
     tools_listed: int = 0
     tool_calls: int = 0
     tool_errors: int = 0
+    tool: str | None = None
+    calls_open: int = 0
     cells_run: int = 0
     cell_timeouts: int = 0
     interrupts: int = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scribe_suite.notebook.config import NotebookStatus
@@ -19,6 +21,8 @@ class Counters:
     tools_listed: int = 0
     tool_calls: int = 0
     tool_errors: int = 0
+    tool: str | None = None
+    calls_open: int = 0
     cells_run: int = 0
     cell_timeouts: int = 0
     interrupts: int = 0
@@ -31,6 +35,17 @@ class Counters:
     busy_s: float = 0.0
     session_start_s: float = 0.0
     begin: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def answering(self, tool: str | None) -> Iterator[None]:
+        """Count a call of a tool, which is being answered in the block; None stands for a tool that there is not."""
+        self.tool_calls += 1
+        self.calls_open += 1
+        self.tool = tool
+        try:
+            yield
+        finally:
+            self.calls_open -= 1
 
     def cell_ended(self, kind: str, status: str, seconds: float) -> None:
         """Count the end of a run."""
@@ -53,6 +68,8 @@ class Counters:
             tools_listed=self.tools_listed,
             tool_calls=self.tool_calls,
             tool_errors=self.tool_errors,
+            tool=self.tool,
+            calls_open=self.calls_open,
             cells_run=self.cells_run,
             cell_timeouts=self.cell_timeouts,
             interrupts=self.interrupts,

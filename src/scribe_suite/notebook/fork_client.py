@@ -39,6 +39,7 @@ class ServerSpec:
         environment: Its environment; every process it forks gets one of its own.
         preload: Modules to import besides those of a Jupyter kernel, or None to import nothing: it then only executes
             commands.
+        shared: Modules to make besides: name, source, and the path of its folder as its global ``FOLDER``.
         read_only: Host paths and the places where they are shown.
         texts: Files by place.
         links: Symbolic links by place.
@@ -51,6 +52,7 @@ class ServerSpec:
     python: str
     environment: Mapping[str, str]
     preload: tuple[str, ...] | None
+    shared: Sequence[tuple[str, str, str]] = ()
     read_only: Sequence[tuple[str, str]] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)

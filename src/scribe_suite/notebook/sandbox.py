@@ -20,6 +20,7 @@ from scribe_suite.notebook.cgroups import Cgroup, CgroupUnavailable
 from scribe_suite.notebook.isolation import plain, seccomp
 from scribe_suite.notebook.processes import PlainProcess, SandboxedProcess
 from scribe_suite.notebook.runtime_folders import RuntimeFolder, remove_tree
+from scribe_suite.notebook.shared_modules import SharedModule
 from scribe_suite.notebook.shown import (
     HOST_FILES,
     IPC,
@@ -28,6 +29,7 @@ from scribe_suite.notebook.shown import (
     inner_python,
     masks_over,
     read_only_binds,
+    seen_folder,
     server_spec,
 )
 from scribe_suite.notebook.tiers import IsolationTier
@@ -97,6 +99,7 @@ class Sandbox:
         work_bytes: Size of all working folders together, where they are in memory.
         hidden: Host folders that must be covered where something shown would show them; they must exist when a process
             starts.
+        shared: Modules with data that kernels find imported, and as files in their working folders.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
@@ -108,12 +111,14 @@ class Sandbox:
         preload: tuple[str, ...] | None = (),
         work_bytes: int = 1 << 30,
         hidden: Sequence[Path] = (),
+        shared: Sequence[SharedModule] = (),
     ) -> None:
         self.tier = tier
         self.uid = private_uid() if tier.own_uid else None
         self._preload = preload
         self._work_bytes = work_bytes
         self._hidden = tuple(hidden)
+        self._shared = tuple(shared)
         self._runtime: RuntimeFolder | None = None
         self._server: fork_client.ForkServer | None = None
         self._where: Path | None = None
@@ -129,7 +134,8 @@ class Sandbox:
             return
         try:
             if fork_client.supported():
-                self._server = fork_client.shared_server(server_spec(self.tier, self.uid, self._preload))
+                spec = server_spec(self.tier, self.uid, self._preload, self._shared)
+                self._server = fork_client.shared_server(spec)
                 self._where = self._server.new_folder("n")
                 for place in ("work", "ipc"):  # what file systems in memory are mounted on
                     (self._where / place).mkdir(mode=0o711)
@@ -176,7 +182,8 @@ class Sandbox:
         """
         folder = self._home / ("lay" if self._in_memory else ".") / name
         folder.mkdir(mode=0o700, parents=True)
-        for relative, data in files.items():
+        modules = dict(module.file(seen_folder(module, self.tier)) for module in self._shared)
+        for relative, data in {**files, **modules}.items():
             path = folder / relative
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.write_bytes(data)
@@ -356,6 +363,7 @@ class Sandbox:
     def _landlock_rules(self, slot: Slot) -> dict[str, list[str]]:
         writable = [] if slot.read_only else [str(slot.work), str(slot.root / "tmp"), str(slot.ipc)]
         read_only = [source for source, _place in read_only_binds()] + [*HOST_FILES, "/proc/self"]
+        read_only += [str(module.folder.resolve()) for module in self._shared]
         if slot.read_only:
             read_only += [str(slot.work), str(slot.ipc)]
         return {"read_only": read_only, "writable": [*writable, "/dev/null"]}

@@ -108,7 +108,7 @@ class NotebookServer:
         self._finalizer = weakref.finalize(self, runtime.remove)  # also when the process ends without close()
         hidden = (config.folder, runtime.path, *config.hidden)
         try:
-            sandbox = Sandbox(self._counters.tier, config.preload, config.work_limit_bytes, hidden)
+            sandbox = Sandbox(self._counters.tier, config.preload, config.work_limit_bytes, hidden, config.shared)
         except BaseException:
             self._finalizer()
             raise

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.fork_client import ServerSpec
+from scribe_suite.notebook.shared_modules import SharedModule
 from scribe_suite.notebook.tiers import IsolationTier
 
-WORK, IPC, ENVIRONMENT = "/work", "/ipc", "/env"
+WORK, IPC, ENVIRONMENT, SHARED = "/work", "/ipc", "/env", "/shared"
 #: Places the sandbox makes itself, where nothing of the host can be shown at its own path.
-RESERVED = (WORK, IPC, ENVIRONMENT, "/proc", "/dev", "/etc", "/slots", "/sandbox")
+RESERVED = (WORK, IPC, ENVIRONMENT, SHARED, "/proc", "/dev", "/etc", "/slots", "/sandbox")
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
 #: What else Python and its libraries read, where the host's own file system is all there is.
@@ -72,13 +73,21 @@ def environment(tier: IsolationTier, work: str, tmp: str) -> dict[str, str]:
     }
 
 
-def server_spec(tier: IsolationTier, uid: int | None, preload: tuple[str, ...] | None) -> ServerSpec:
+def seen_folder(module: SharedModule, tier: IsolationTier) -> str:
+    """Where kernels see the folder of a shared module."""
+    return f"{SHARED}/{module.name}" if tier.name == "namespaces" else str(module.folder)
+
+
+def server_spec(
+    tier: IsolationTier, uid: int | None, preload: tuple[str, ...] | None, shared: Sequence[SharedModule] = ()
+) -> ServerSpec:
     """What a fork-server for a tier is told.
 
     Args:
         tier: Isolation of its processes.
         uid: User id they change to, or None.
         preload: As in `ServerSpec`.
+        shared: Modules with data that kernels find imported.
     """
     spec = ServerSpec(
         tier=tier.name,
@@ -86,6 +95,7 @@ def server_spec(tier: IsolationTier, uid: int | None, preload: tuple[str, ...] |
         python=inner_python(tier),
         environment=environment(tier, "/", "/tmp"),
         preload=preload,
+        shared=tuple((module.name, module.source, seen_folder(module, tier)) for module in shared),
     )
     if tier.name != "namespaces":
         return spec
@@ -93,7 +103,10 @@ def server_spec(tier: IsolationTier, uid: int | None, preload: tuple[str, ...] |
     return ServerSpec(
         **{
             **spec.__dict__,
-            "read_only": tuple(read_only_binds()),
+            "read_only": (
+                *read_only_binds(),
+                *((str(module.folder.resolve()), seen_folder(module, tier)) for module in shared),
+            ),
             "texts": {
                 "/etc/hosts": HOSTS,
                 "/etc/passwd": USERS.format(uid=inner),

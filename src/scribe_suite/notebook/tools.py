@@ -163,8 +163,8 @@ class NotebookTools:
 
     async def call(self, name: str, arguments: object) -> CallToolResult:
         """Answer one call; never raises for anything an agent can do."""
-        self._counters.tool_calls += 1
-        reply = await self._reply(name, arguments)
+        with self._counters.answering(name if name in TOOLS else None):
+            reply = await self._reply(name, arguments)
         self._counters.tool_errors += reply.is_error
         text = fit_text(reply.payload, self._config.agent_text_limit)
         blocks: list[ContentBlock] = [TextContent(type="text", text=text.encode("utf-8", "replace").decode())]

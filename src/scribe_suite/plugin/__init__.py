@@ -11,8 +11,10 @@ import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import ROOT_VARIABLE, is_root, suite_root
-from scribe_suite.plugin import collection, recording
+from scribe_suite.plugin import collection, recording, status
+from scribe_suite.plugin.comparing import comparing
 from scribe_suite.plugin.controller import RunController
+from scribe_suite.plugin.live import LiveView
 from scribe_suite.plugin.options import SETTINGS, add_options, read_settings
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -46,5 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.json_report_omit = [*omit, "log"]
     config.pluginmanager.register(collection, "scribe_suite.collection")
     config.pluginmanager.register(recording, "scribe_suite.recording")
+    config.pluginmanager.register(status, "scribe_suite.status")
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(RunController(config, settings), "scribe_suite.controller")
+        controller = RunController(config, settings)
+        config.pluginmanager.register(controller, "scribe_suite.controller")
+        config.pluginmanager.register(LiveView(config, settings, controller), "scribe_suite.live")
+        if (comparison := comparing(config)) is not None:
+            # after the controller, so that its verdict is in before the controller writes the exit code down
+            config.pluginmanager.register(comparison, "scribe_suite.comparing")

@@ -22,6 +22,7 @@ from scribe_suite.plugin.recordings import find_recording, same_answer
 from scribe_suite.plugin.submissions import SubmissionBox
 from scribe_suite.plugin.time_limit import OVERTIME_S, OverTimeError, stopped_after
 from scribe_suite.providers.base import (
+    Activity,
     AttemptContext,
     AttemptFailedError,
     EndReason,
@@ -63,6 +64,9 @@ class AttemptState:
         outcome: Set once, by `conclude`.
         agent_failure: Cause of the failure that ended the agent after it had submitted, or None.
         recording: What is replayed, or None.
+        phase: The phase that began last, a field of `Times`, and when, in Unix seconds.
+        activity: What the provider tells of itself while it works.
+        notebook_status: Tells what the notebook has done, or None before there is one.
     """
 
     nodeid: str
@@ -77,6 +81,9 @@ class AttemptState:
     reason: str = ""
     agent_failure: str | None = None
     recording: Recording | None = None
+    phase: tuple[str, float] | None = None
+    activity: Activity = field(default_factory=Activity)
+    notebook_status: Callable[[], NotebookStatus] | None = None
 
     @property
     def instance_seed(self) -> int:
@@ -98,6 +105,7 @@ class AttemptState:
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Add the time of a block to `phase`."""
+        self.phase = (phase, time.time())
         start = time.perf_counter()
         try:
             yield
@@ -214,7 +222,9 @@ class Agent:
             material={need: _MATERIAL[need](instance, self._state) for need in granted_needs(self._provider)},
             slots=self._slots,
             tools_listed=lambda: notebook.status().tools_listed > 0,
+            activity=self._state.activity,
         )
+        self._state.notebook_status = notebook.status
         submissions.close_after(wall_s)
         begin = time.monotonic()
         try:

@@ -5,6 +5,7 @@ Ids are ``[task-provider-tN]``: stable over runs, because diffs and resumes key 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -26,6 +27,8 @@ MARKERS = (
 
 KEY_FIXTURE = "attempt_key"
 
+_ATTEMPT_ID = re.compile(r"\[(?P<task>[A-Za-z0-9_]+)-(?P<provider>.+)-t(?P<trial>\d+)\]$")
+
 
 @dataclass(frozen=True)
 class AttemptKey:
@@ -45,6 +48,30 @@ def attempt_key_of(item: pytest.Item) -> AttemptKey | None:
     """The attempt that `item` is, or None for an ordinary test."""
     key = getattr(getattr(item, "callspec", None), "params", {}).get(KEY_FIXTURE)
     return key if isinstance(key, AttemptKey) else None
+
+
+def attempt_of(nodeid: str) -> tuple[Task, str, int] | None:
+    """The task, provider and trial that a node id names, or None for an ordinary test.
+
+    The controller of an xdist run has ids only. A name that two families share is told apart by the path.
+    """
+    match = _ATTEMPT_ID.search(nodeid)
+    if match is None:
+        return None
+    tasks = [task for task in default_registry().values() if task.name == match["task"]]
+    if len(tasks) > 1:
+        tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
+    return (tasks[0], match["provider"], int(match["trial"])) if len(tasks) == 1 else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what another shard runs, and what a resumed run has already; the same in every worker."""
+    settings = config.stash[SETTINGS]
+    chosen = [item for item in items if settings.selects(item.nodeid)]
+    if len(chosen) < len(items):
+        kept = set(chosen)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = chosen
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,7 +7,6 @@ lost is written down as lost and makes the run fail.
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -21,22 +20,23 @@ from scribe_suite.notebook.escapes import ESCAPES
 from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.notebook.recovery import recover_notebooks
 from scribe_suite.notebook.tiers import IsolationTier
-from scribe_suite.paths import suite_root
 from scribe_suite.plugin.attempt import now
+from scribe_suite.plugin.collection import attempt_of
 from scribe_suite.plugin.options import WORKER_KEY, Settings, worker_input
 from scribe_suite.plugin.recording import INFRASTRUCTURE_MARK, PROPERTY
+from scribe_suite.plugin.resume import RESUMED, ResumedRun, listed
+from scribe_suite.plugin.run_lock import limit_facts, run_lock
 from scribe_suite.plugin.terminal import print_summary
 from scribe_suite.results.ledger import LedgerWriter
-from scribe_suite.results.lock import lock
+from scribe_suite.results.lock import without_seeds
 from scribe_suite.results.outcomes import infrastructure, rule_of
-from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader
+from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunResume, in_effect
 from scribe_suite.results.summary import coverage
-from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.seeds import derive_seed
-from scribe_suite.tasks.task import Task
 
 EXIT_LOST_OR_INFRASTRUCTURE = 3
-_ATTEMPT_ID = re.compile(r"\[(?P<task>[A-Za-z0-9_]+)-(?P<provider>.+)-t(?P<trial>\d+)\]$")
+_OF_TESTS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""Exit codes that tell of the tests that were run, where a resumed run's is to tell of the whole run."""
 _DEFAULT_JSON_REPORT = ".report.json"
 
 
@@ -52,17 +52,47 @@ class RunController:
         self._internal_error = False
         self._unwritten: str | None = None
         self._writer: LedgerWriter | None = None
+        self._resumed = config.stash.get(RESUMED, None)
+        self._records: list[AttemptRecord] = [] if self._resumed is None else list(self._resumed.ledger.records)
+        self._tier = IsolationTier("none")
+        self._lock: dict[str, Any] = {}
         self.planned: tuple[str, ...] = ()
-        self.records: list[AttemptRecord] = []
         self._started = 0.0
-        self.isolation = ""
+
+    @property
+    def records(self) -> list[AttemptRecord]:
+        """The records of the whole run that stand."""
+        return in_effect(self._records)
 
     # -- before the first test -----------------------------------------------------------------------------------
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Share the run's seed and folder with a worker."""
-        node.workerinput[WORKER_KEY] = worker_input(self._settings)
+        node.workerinput[WORKER_KEY] = worker_input(self._config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Of a resumed run: refuse what would not be one run, before anything starts."""
+        resumed = self._resumed
+        if resumed is None or self._config.option.collectonly:
+            return
+        self._look_around(resumed.header.planned)
+        differences = resumed.differences(self._lock)
+        if differences and not resumed.anyway:
+            raise pytest.UsageError(
+                f"--resume: this would not be the run {resumed.header.run} any more; it differs in "
+                f"{listed(differences)}. Restore what the run was made with, start a new one, or add --resume-anyway, "
+                "which writes the differences into the ledger."
+            )
+
+    def _look_around(self, planned: Sequence[str]) -> None:
+        """Find out what this run is made with."""
+        try:
+            self._tier = probe_isolation(self._settings.isolation)
+            self._lock = run_lock(self._settings, planned, self._tier.name)
+        except SuiteError as error:
+            raise pytest.UsageError(str(error)) from error
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -77,20 +107,26 @@ class RunController:
 
     def _expect(self, ids: Sequence[str]) -> None:
         self._expected.update(dict.fromkeys(ids))
-        planned = tuple(nodeid for nodeid in self._expected if _attempt_of(nodeid) is not None)
-        if planned and self._writer is None:
-            self.planned = planned
-            try:
-                self._open_ledger()
-            except SuiteError as error:
-                raise pytest.UsageError(str(error)) from error
+        if self._writer is not None:
+            return
+        planned = tuple(nodeid for nodeid in self._expected if attempt_of(nodeid) is not None)
+        if not planned and self._resumed is None:
+            return
+        try:
+            if self._resumed is None:
+                self._look_around(planned)
+                self._open_ledger(planned)
+            else:
+                self._reopen_ledger(self._resumed, planned)
+        except (SuiteError, OSError) as error:
+            raise pytest.UsageError(str(error)) from error
+        if planned:
+            self._announce(self._tier)
 
-    def _open_ledger(self) -> None:
-        settings = self._settings
-        tier = probe_isolation(settings.isolation)
-        self.isolation = tier.name
+    def _open_ledger(self, planned: tuple[str, ...]) -> None:
+        settings, tier = self._settings, self._tier
+        self.planned = planned
         self._started = time.time() - 1  # file systems keep time in their own way
-        tasks = {task.id: task for task, _, _ in filter(None, map(_attempt_of, self.planned))}
         header = RunHeader(
             run=settings.run,
             started=now(),
@@ -99,39 +135,69 @@ class RunController:
             trials=settings.trials,
             run_seed=settings.run_seed,
             seed_mode=settings.seed_mode,
+            shard=None if settings.shard is None else str(settings.shard),
             isolation=tier.name,
+            isolation_asked=settings.isolation,
             isolation_reasons=tuple(tier.reasons),
             isolation_gaps=tuple(tier.gaps),
-            limits={"agent_timeout_s": settings.limits.wall_s, "cell_timeout_s": settings.limits.cell_s},
+            limits=limit_facts(settings.limits),
             pass_mark=settings.pass_mark,
             record_only=settings.record_only,
-            lock=lock(suite_root(), tasks.values()),
+            lock=self._lock,
         )
         self._writer = LedgerWriter(settings.results_dir / f"{settings.run}.jsonl", header)
+        self._name_report(f"{settings.run}.report.json")
+
+    def _reopen_ledger(self, resumed: ResumedRun, planned: tuple[str, ...]) -> None:
+        header = resumed.header
+        self.planned = header.planned
+        self._started = header.started.timestamp() - 1
+        self._writer = resumed.writer
+        if not planned:
+            self._tell(resumed.nothing_to_do())
+            return
+        machine = tuple(resumed.machine_differences(self._lock))
+        differences = tuple(resumed.differences(self._lock))
+        line = RunResume(resumed=now(), planned=planned, differences=differences, machine_differences=machine)
+        resumed.writer.resume(line)
+        self._name_report(f"{header.run}.resume{len(resumed.ledger.resumes) + 1}.report.json")
+        self._tell(f"{header.run} is resumed: {len(planned)} of its {len(self.planned)} attempts are made.")
+        if len(planned) < len(resumed.pending):
+            self._tell(
+                f"{len(resumed.pending) - len(planned)} more are left that are not among the chosen tests.", True
+            )
+        if differences:
+            self._tell(f"it is not made with what it was begun with: {listed(differences)}.", warning=True)
+        if machine:
+            self._tell(f"the machine is another, so times are not comparable: {listed(machine)}.", warning=True)
+
+    def _name_report(self, name: str) -> None:
+        """The plugin's default is one hidden file that every run overwrites; a run's report belongs to the run."""
         option = self._config.option
         if getattr(option, "json_report", False) and option.json_report_file == _DEFAULT_JSON_REPORT:
-            # the plugin's default is one hidden file that every run overwrites; a run's report belongs to the run
-            option.json_report_file = str(settings.results_dir / f"{settings.run}.report.json")
-        self._announce(tier)
+            option.json_report_file = str(self._settings.results_dir / name)
+
+    def _tell(self, sentence: str, warning: bool = False) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.ensure_newline()
+            if reporter._tw.width_of_current_line:  # of xdist's status, which the reporter does not know of
+                reporter._tw.line()
+            reporter.write_line(f"scribe-suite: {sentence}", yellow=warning)
 
     def _announce(self, tier: IsolationTier) -> None:
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is None or self._writer is None:
+        if self._writer is None:
             return
-        reporter.ensure_newline()
-        reporter.write_line(
-            f"scribe-suite: {len(self.planned)} attempts, isolation {tier.name}, ledger {_shown(self._writer.path)}"
-        )
+        count = len(self._expected if self._resumed else self.planned)
+        self._tell(f"{count} attempts, isolation {tier.name}, ledger {_shown(self._writer.path)}")
         reasons = "; ".join(tier.reasons)
         if tier.name == "none":
-            line = f"scribe-suite: kernels are NOT isolated ({reasons}): agents could read the answer keys."
-            reporter.write_line(line, yellow=True)
+            self._tell(f"kernels are NOT isolated ({reasons}): agents could read the answer keys.", warning=True)
         elif not tier.strict:
             gaps = ", ".join(ESCAPES[gap].what for gap in tier.gaps)
-            line = (
-                f"scribe-suite: kernels are isolated less well than they could be ({reasons}). Code in them can {gaps}."
+            self._tell(
+                f"kernels are isolated less well than they could be ({reasons}). Code in them can {gaps}.", warning=True
             )
-            reporter.write_line(line, yellow=True)
 
     # -- while tests run ------------------------------------------------------------------------------------------
 
@@ -146,7 +212,7 @@ class RunController:
         elif report.when not in ("setup", "call"):  # xdist's report for a test whose worker died
             self._reported.add(report.nodeid)
             self._crashed[report.nodeid] = str(report.longrepr)
-            if _attempt_of(report.nodeid) is not None:
+            if attempt_of(report.nodeid) is not None:
                 setattr(report, INFRASTRUCTURE_MARK, True)
 
     def pytest_internalerror(self) -> None:
@@ -158,7 +224,7 @@ class RunController:
             return
         seed = derive_seed(self._settings.run_seed, record.task, record.trial)
         record = record.model_copy(update={"instance_seed": seed})
-        self.records.append(record)
+        self._records.append(record)
         try:
             self._writer.append(record)
         except OSError as error:
@@ -182,20 +248,37 @@ class RunController:
             self._append_lost(nodeid, "lost", "The worker that ran it reported nothing: see its output above.")
         if lost or self._internal_error or self._unwritten or self._any_lost() or self._only_infrastructure_failed():
             session.exitstatus = EXIT_LOST_OR_INFRASTRUCTURE
-        if self._writer is not None and (lost or self._crashed):
+        elif self._resumed is not None and not stopped and exitstatus in _OF_TESTS:
+            session.exitstatus = self._exit_code_of_run()
+        if self._resumed is not None and not self._expected:
+            return  # nothing was run, so there is nothing to add
+        if self._writer is not None and (lost or self._crashed or self._resumed):
             self._recover_notebooks()
         if self._writer is not None:
-            recorded = {record.nodeid for record in self.records}
-            end = RunEnd(
-                finished=now(),
-                exit_code=int(session.exitstatus),
-                missing=tuple(nodeid for nodeid in self.planned if nodeid not in recorded),
-            )
+            end = RunEnd(finished=now(), exit_code=int(session.exitstatus), missing=self._missing())
             with suppress(OSError):  # a disk that is full has been told of already
                 self._writer.close(end)
 
+    def _missing(self) -> tuple[str, ...]:
+        """Node ids of planned attempts without any record."""
+        recorded = {record.nodeid for record in self._records}
+        return tuple(nodeid for nodeid in self.planned if nodeid not in recorded)
+
+    def _exit_code_of_run(self) -> int:
+        """The exit code of a resumed run: 0 where nothing was left to do, whatever the agents did before."""
+        assert self._resumed is not None
+        if not self._resumed.pending:
+            return int(pytest.ExitCode.OK)
+        if self._missing():
+            return EXIT_LOST_OR_INFRASTRUCTURE
+        solved = self._settings.record_only or all(
+            rule_of(record.outcome).test == "passed" for record in self.records if record.counts
+        )
+        failed_by_infrastructure = not all(record.counts for record in self.records)
+        return int(pytest.ExitCode.OK if solved and not failed_by_infrastructure else pytest.ExitCode.TESTS_FAILED)
+
     def _append_lost(self, nodeid: str, cause: str, reason: str) -> None:
-        found = _attempt_of(nodeid)
+        found = attempt_of(nodeid)
         if found is not None:
             task, provider, trial = found
             self._append(
@@ -252,30 +335,16 @@ class RunController:
             return
         _replace_non_finite(json_report)
         counts = coverage(self.records, len(self.planned))
-        json_report["environment"] = lock(suite_root(), ())
+        json_report["environment"] = without_seeds(self._lock)
         json_report["scribe_suite"] = {
             "run": self._settings.run,
             "ledger": str(self._writer.path),
-            "isolation": self.isolation,
+            "isolation": self._tier.name,
             "planned": counts.planned,
             "counted": counts.counted,
             "solved": counts.solved,
             "infrastructure": counts.infrastructure,
         }
-
-
-def _attempt_of(nodeid: str) -> tuple[Task, str, int] | None:
-    """The task, provider and trial that a node id names, or None for an ordinary test.
-
-    The controller of an xdist run has ids only. A name that two families share is told apart by the path.
-    """
-    match = _ATTEMPT_ID.search(nodeid)
-    if match is None:
-        return None
-    tasks = [task for task in default_registry().values() if task.name == match["task"]]
-    if len(tasks) > 1:
-        tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
-    return (tasks[0], match["provider"], int(match["trial"])) if len(tasks) == 1 else None
 
 
 def _replace_non_finite(value: Any) -> Any:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ast
 
+from scribe_suite.errors import ConfigurationError, InfrastructureError
+from scribe_suite.notebook.shared_modules import SharedModule
+
 #: What set-up cells and agents use, in one set for all tasks: each set is a fork-server of its own.
 PRELOAD = (
     "numpy", "torch", "torch.nn.functional", "transformer_lens", "safetensors.torch", "matplotlib.pyplot",
@@ -30,3 +33,22 @@ def preload_for(setup_code: str) -> tuple[str, ...]:
     imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     return PRELOAD if _HEAVY & {name.partition(".")[0] for name in imported} else ()
+
+
+def shared_for(model: str | None) -> tuple[SharedModule, ...]:
+    """Modules with data that kernels of an instance should find imported.
+
+    Args:
+        model: Specification of the real language model that it is about, or None.
+
+    Raises:
+        InfrastructureError: With cause ``model_missing`` and the command that mends it, when it is not ready.
+    """
+    if model is None:
+        return ()
+    from scribe_suite.real_models.sources import kernel_module_of  # imports transformers: not for planted models
+
+    try:
+        return (kernel_module_of(model),)
+    except ConfigurationError as error:
+        raise InfrastructureError("model_missing", str(error)) from error

@@ -1,34 +1,51 @@
-"""Command-line options: one group, validating parsers, and the `Settings` they become.
-
-Parsers return builtins only, because xdist ships option values to its workers. A bad value is a usage error before
-anything runs.
-"""
+"""Command-line options: one group, and the `Settings` they become."""
 
 from __future__ import annotations
 
-import argparse
-import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 import pytest
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.plugin.option_values import (
+    concurrency,
+    dollars,
+    instance_seed,
+    pass_mark,
+    positive_count,
+    provider_list,
+    read_concurrency,
+    seconds,
+    shard,
+    trial_count,
+)
 from scribe_suite.plugin.recordings import replayed_seed
+from scribe_suite.plugin.resume import ResumedRun, kept_options, take_up
+from scribe_suite.plugin.shards import Shard
 from scribe_suite.providers.base import Limits
-from scribe_suite.providers.registry import ProviderSpec, parse_specs, provider_names
+from scribe_suite.providers.registry import ProviderSpec, parse_specs
+from scribe_suite.results.commands import tolerance
 from scribe_suite.tasks.seeds import fresh_run_seed
 
 DEFAULT_PROVIDER = "reference"
+DEFAULTS: Mapping[str, Any] = {
+    "trials": 1,
+    "instance_seed": "fresh",
+    "agent_timeout": 1800.0,
+    "cell_timeout": 300.0,
+    "record_only": False,
+    "isolation": "auto",
+}
+"""Of options that belong to a run. The parser has none, so that a resumed run knows which of them were given."""
 WORKER_KEY = "scribe_suite"
 
-_T = TypeVar("_T", int, float)
-
 Isolation = Literal["auto", "strict", "none"]
+Live = Literal["auto", "table", "lines", "off"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,10 @@ class Settings:
         results_dir: Absolute.
         max_concurrent: By provider, how many of its attempts run at the same time; as many as there are workers where
             nothing is said.
+        live: How the run is shown while it goes on.
+        live_interval_s: Seconds between two lines that show it.
+        shard: The part of the tests that is run, or None for all.
+        only: Node ids of the tests that are run, or None for all.
     """
 
     run: str
@@ -61,6 +82,16 @@ class Settings:
     isolation: Isolation
     results_dir: Path
     max_concurrent: Mapping[str, int] = field(default_factory=dict)
+    live: Live = "auto"
+    live_interval_s: float = 60.0
+    shard: Shard | None = None
+    only: frozenset[str] | None = None
+
+    def selects(self, nodeid: str) -> bool:
+        """Whether a test that was collected is to be run."""
+        if self.only is not None and nodeid not in self.only:
+            return False
+        return self.shard is None or self.shard.holds(nodeid)
 
     @property
     def shared_dir(self) -> Path:
@@ -69,70 +100,6 @@ class Settings:
 
 
 SETTINGS = pytest.StashKey[Settings]()
-
-
-def provider_list(text: str) -> str:
-    """A comma list of known providers, returned as given."""
-    try:
-        parse_specs([text])
-    except ConfigurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return text
-
-
-def trial_count(text: str) -> int:
-    """A whole number from 1 on."""
-    value = _number(text, int, "whole number")
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is too few: every task is tried at least once, give 1 or more.")
-    return value
-
-
-def positive_count(text: str) -> int:
-    """A whole number from 1 on."""
-    value = _number(text, int, "whole number")
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is too few: give 1 or more, or leave the option out.")
-    return value
-
-
-def dollars(text: str) -> float:
-    """A positive, finite amount."""
-    value = _number(text, float, "number")
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no limit: give an amount above 0, or leave the option out.")
-    return value
-
-
-def concurrency(text: str) -> str:
-    """A comma list of ``PROVIDER=N``, returned as given."""
-    _concurrency(text)
-    return text
-
-
-def seconds(text: str) -> float:
-    """A positive, finite number of seconds."""
-    value = _number(text, float, "number")
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds.")
-    return value
-
-
-def pass_mark(text: str) -> float:
-    """A skill between -1 and 1."""
-    value = _number(text, float, "number")
-    if not -1 <= value <= 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a skill: give a number between -1 and 1 (1 is the reference)."
-        )
-    return value
-
-
-def instance_seed(text: str) -> str:
-    """``fresh`` or a whole number from 0 on, returned as given."""
-    if text != "fresh" and not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: give 'fresh' or a whole number from 0 on.")
-    return text
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -149,28 +116,28 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--trials",
         type=trial_count,
-        default=1,
+        default=None,
         metavar="N",
         help="attempts per task and provider; trial k of all providers is made on the same instance (default: 1)",
     )
     group.addoption(
         "--instance-seed",
         type=instance_seed,
-        default="fresh",
+        default=None,
         metavar="N|fresh",
         help="'fresh' draws new instances for this run, a number makes the same ones again (default: fresh)",
     )
     group.addoption(
         "--agent-timeout",
         type=seconds,
-        default=1800.0,
+        default=None,
         metavar="SECONDS",
         help="wall clock limit of one attempt; what was submitted before it counts (default: 1800)",
     )
     group.addoption(
         "--cell-timeout",
         type=seconds,
-        default=300.0,
+        default=None,
         metavar="SECONDS",
         help="a cell that runs longer is interrupted, and killed if that does not help (default: 300)",
     )
@@ -212,21 +179,74 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--record-only",
         action="store_true",
-        default=False,
+        default=None,
         help="let tests pass whatever the agent did, for runs that only collect results; infrastructure still fails",
     )
     group.addoption(
         "--isolation",
         choices=("auto", "strict", "none"),
-        default="auto",
+        default=None,
         help="how kernels are sealed off: 'auto' the best this machine can, 'strict' refuses without namespaces, "
         "'none' leaves them open (default: auto)",
+    )
+    group.addoption(
+        "--live",
+        choices=("auto", "table", "lines", "off"),
+        default="auto",
+        help="show the attempts that run: 'table' below pytest's output, 'lines' now and then, 'auto' a table in a "
+        "terminal whose output is captured and lines elsewhere, or 'off' (default: auto). `scribe-suite watch` shows "
+        "them from another terminal.",
+    )
+    group.addoption(
+        "--live-interval",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="between two lines of --live lines (default: 60)",
     )
     group.addoption(
         "--results-dir",
         default=None,
         metavar="DIR",
         help="where ledgers and attempts' folders go (default: runs/ in the checkout)",
+    )
+    group.addoption(
+        "--shard",
+        type=shard,
+        default=None,
+        metavar="K/N",
+        help="run only part K of N, such as 2/8; a test's id alone decides which part it is in. Give all parts one "
+        "--instance-seed and bring their ledgers together with `scribe-suite merge`.",
+    )
+    group.addoption(
+        "--resume",
+        default=None,
+        metavar="RUN",
+        help="make the attempts of an earlier run that are missing or were failed by infrastructure, with its "
+        "instances and options, and add them to its ledger; RUN is that ledger (--resume=RUN where it is outside the "
+        "checkout) or its run id. Refused when code, prompts, instances or models are not the same. No path of tests "
+        "need be given.",
+    )
+    group.addoption(
+        "--resume-anyway",
+        action="store_true",
+        default=False,
+        help="with --resume: go on although things differ, and write into the ledger what does",
+    )
+    group.addoption(
+        "--compare",
+        default=None,
+        metavar="RUN",
+        help="at the end, compare with an earlier run: a ledger, the id of a run in the results folder, or a "
+        "pytest-json-report of this suite",
+    )
+    group.addoption(
+        "--fail-below",
+        type=tolerance,
+        default=None,
+        metavar="X",
+        help="exit with 6 when a provider's skill is below that of --compare RUN by more than X (such as 0.05) and "
+        "significantly so, with 7 when nothing could be compared",
     )
 
 
@@ -238,14 +258,24 @@ def read_settings(config: pytest.Config) -> Settings:
     """
     option = config.option
     shared: dict[str, Any] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
-    seed_text = cast(str, option.instance_seed)
     results_dir = config.rootpath / "runs"
     if option.results_dir is not None:
         if not option.results_dir:
             raise pytest.UsageError("--results-dir is empty: name a folder.")
         results_dir = config.invocation_params.dir / option.results_dir
-    if shared is not None:
+    if shared is None:
+        resumed = take_up(config, results_dir)
+        if resumed is not None:
+            results_dir = resumed.writer.path.parent.absolute()
+    else:
+        resumed = None
         results_dir = Path(shared["results_dir"])
+        vars(option).update(shared["options"])  # a resumed run has them from its ledger, not from the command line
+        config.args = shared["args"] or config.args
+    for name, value in DEFAULTS.items():
+        if getattr(option, name) is None:
+            setattr(option, name, value)
+    seed_text = cast(str, option.instance_seed)
     if results_dir.exists() and not results_dir.is_dir():
         raise pytest.UsageError(f"--results-dir {results_dir} is not a folder: name another one.")
     specs = tuple(parse_specs(option.provider or [DEFAULT_PROVIDER]))
@@ -254,9 +284,11 @@ def read_settings(config: pytest.Config) -> Settings:
         if seed_text not in ("fresh", str(replayed[0])):
             raise pytest.UsageError("A replay needs the instances of its run: leave --instance-seed out.")
         seed_text, mode = str(replayed[0]), replayed[1]
-    now = datetime.now()
+    if resumed is not None:
+        mode = resumed.header.seed_mode
+    run = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}" if resumed is None else resumed.header.run
     return Settings(
-        run=shared["run"] if shared else f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        run=shared["run"] if shared else run,
         providers=specs,
         trials=option.trials,
         run_seed=shared["run_seed"] if shared else fresh_run_seed() if seed_text == "fresh" else int(seed_text),
@@ -272,15 +304,33 @@ def read_settings(config: pytest.Config) -> Settings:
         record_only=option.record_only,
         isolation=option.isolation,
         results_dir=results_dir,
+        live=option.live,
+        live_interval_s=option.live_interval,
+        shard=None if option.shard is None else Shard.parse(option.shard),
+        only=_only(shared, resumed),
         max_concurrent={
-            name: places for text in option.max_concurrent or [] for name, places in _concurrency(text).items()
+            name: places for text in option.max_concurrent or [] for name, places in read_concurrency(text).items()
         },
     )
 
 
-def worker_input(settings: Settings) -> dict[str, Any]:
+def worker_input(config: pytest.Config) -> dict[str, Any]:
     """What a worker must share with the controller; builtins only."""
-    return {"run": settings.run, "run_seed": settings.run_seed, "results_dir": str(settings.results_dir)}
+    settings = config.stash[SETTINGS]
+    return {
+        "run": settings.run,
+        "run_seed": settings.run_seed,
+        "results_dir": str(settings.results_dir),
+        "options": kept_options(config),
+        "args": None if settings.only is None else [str(arg) for arg in config.args],
+        "only": None if settings.only is None else sorted(settings.only),
+    }
+
+
+def _only(shared: Mapping[str, Any] | None, resumed: ResumedRun | None) -> frozenset[str] | None:
+    if shared is not None:
+        return None if shared["only"] is None else frozenset(shared["only"])
+    return None if resumed is None else frozenset(resumed.pending)
 
 
 def _replayed_seed(specs: Sequence[ProviderSpec], results_dir: Path) -> tuple[int, Literal["fresh", "fixed"]] | None:
@@ -288,24 +338,3 @@ def _replayed_seed(specs: Sequence[ProviderSpec], results_dir: Path) -> tuple[in
         return replayed_seed(specs, results_dir)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from error
-
-
-def _concurrency(text: str) -> dict[str, int]:
-    places = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, number = (piece.strip() for piece in part.partition("="))
-        if not equals:
-            raise argparse.ArgumentTypeError(f"{part!r} is not of the form PROVIDER=N, as in claude=2.")
-        if name not in provider_names():
-            raise argparse.ArgumentTypeError(f"{name!r} is no provider: choose from {', '.join(provider_names())}.")
-        places[name] = _number(number, int, "whole number")
-        if places[name] < 1:
-            raise argparse.ArgumentTypeError(f"{part!r} lets none run: give 1 or more.")
-    return places
-
-
-def _number(text: str, kind: Callable[[str], _T], called: str) -> _T:
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a {called}.") from None

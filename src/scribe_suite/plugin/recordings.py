@@ -15,6 +15,7 @@ from scribe_suite.providers.recording import REPLAY, Recording, Step
 from scribe_suite.providers.registry import ProviderSpec
 from scribe_suite.results.ledger import Ledger, read_ledger
 from scribe_suite.results.records import AttemptRecord
+from scribe_suite.results.sources import find_run
 
 #: Relative difference up to which two floats are the same: another machine adds in another order.
 SAME_FLOAT = 1e-6
@@ -33,11 +34,7 @@ def ledger_of(model: str | None, results_dir: Path) -> tuple[Path, str | None]:
     run, _, provider = (model or "").partition("@")
     if not run:
         raise ConfigurationError("Name a run to replay: replay:RUN, or replay:RUN@PROVIDER if it has several.")
-    candidates = (Path(run), results_dir / run, results_dir / f"{run}.jsonl")
-    path = next((path for path in candidates if path.is_file()), None)
-    if path is None:
-        raise ConfigurationError(f"There is no run {run!r} to replay: give a run id, or the path of a ledger.")
-    return path.resolve(), provider or None
+    return find_run(run, results_dir).resolve(), provider or None
 
 
 def replayed_seed(specs: Iterable[ProviderSpec], results_dir: Path) -> tuple[int, Literal["fresh", "fixed"]] | None:

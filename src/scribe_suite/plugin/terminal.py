@@ -1,17 +1,23 @@
-"""What a run prints at its end: tables, coverage, paths."""
+"""What a run prints at its end: what `scribe-suite compare` prints of it, what could not be scored, coverage, paths."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.plugin.options import SETTINGS, Settings
 from scribe_suite.results.records import AttemptRecord
-from scribe_suite.results.summary import coverage, family_tables, notes
+from scribe_suite.results.sources import RecordedRun, RunInfo, Source
+from scribe_suite.results.summary import coverage, notes
 
-_UNFOLDED = 1000
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _NARROWEST = 120  # a log file has no width of its own, and a table folded to 80 columns can't be read
 
 
@@ -24,16 +30,43 @@ def print_summary(reporter: Any, records: Sequence[AttemptRecord], planned: int,
         planned: How many there were to be.
         paths: Label -> where to find it.
     """
+    # numpy and scipy take most of a second to import, which a run that ends here can spare and a collection can't
+    from scribe_suite.results.attempts import attempts_of
+    from scribe_suite.results.comparison import compare
+    from scribe_suite.results.formats import print_terminal, without_controls
+
     reporter.section("scribe task suite", sep="=", bold=True)
-    width = max(reporter._tw.fullwidth, _NARROWEST)
-    for table in family_tables(records, width):
-        stream = io.StringIO()
-        # as wide as the table needs: one provider group may be wider than the line, and a folded table can't be read
-        Console(file=stream, width=_UNFOLDED, color_system=None).print(table)
-        reporter.write("".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines()))
+    run = RecordedRun(_info(reporter.config.stash[SETTINGS]), records)
+    comparison = compare(attempts_of([run]))
+    write(reporter, lambda console: print_terminal(comparison, console))
     for note in notes(records):
-        reporter.write_line(note)
+        reporter.write_line(without_controls(note))
     counts = coverage(records, planned)
     reporter.write_line(str(counts), bold=True, red=counts.counted < counts.planned)
     for label, path in paths.items():
         reporter.write_line(f"{label}: {path}")
+
+
+def write(reporter: Any, print_to: Callable[[Console], None]) -> None:
+    """Write what rich prints through pytest's reporter, which may write to a file or be captured.
+
+    Args:
+        reporter: pytest's terminal reporter.
+        print_to: Prints to the console that it is given.
+    """
+    stream = io.StringIO()
+    print_to(Console(file=stream, width=max(reporter._tw.fullwidth, _NARROWEST), color_system=None))
+    reporter.write("".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines()))
+
+
+def ledger_path(settings: Settings) -> Path:
+    """Where a run's ledger is."""
+    return settings.results_dir / f"{settings.run}.jsonl"
+
+
+def _info(settings: Settings) -> RunInfo:
+    path = ledger_path(settings)
+    try:
+        return Source(path).info
+    except ConfigurationError:  # somebody took it away, and the attempts are here all the same
+        return RunInfo(path, settings.run)

@@ -153,3 +153,14 @@ class Provider(ABC):
             InfrastructureError: When something other than the agent failed (no login, CLI crash, tools missing); the
                 attempt then does not count.
         """
+
+    def program(self, model: str | None) -> str | None:  # noqa: ARG002
+        """What makes the attempts, as far as it is found out in a moment; it becomes part of the run's lock.
+
+        Args:
+            model: See `AttemptContext.model`.
+
+        Returns:
+            The version of a program or the hash of a file, or None where there is none or it is not found.
+        """
+        return None

@@ -7,6 +7,7 @@ it may need keys of its own; values of variables that look like secrets are remo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -82,6 +83,13 @@ class CommandProvider(Provider):
                 Transcript(EndReason.FAILED),
             )
         return Transcript()
+
+    def program(self, model: str | None) -> str | None:
+        """The hash of the file that is run, or None when it is not found."""
+        try:
+            return f"sha256 {hashlib.sha256(Path(_find(model)).read_bytes()).hexdigest()}"
+        except (InfrastructureError, OSError):
+            return None
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.text import shortened
 
 ANSWER = "answer.json"
@@ -73,11 +74,13 @@ class AnswerView:
 
 def read_answer(outputs: Path) -> dict[str, Any] | None:
     """The answer that was scored, or None when there is none that can be read."""
-    try:
-        answer = json.loads((outputs / ANSWER).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) else None
+    for path in regular_files(outputs, ANSWER):
+        try:
+            answer = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        return answer if isinstance(answer, dict) else None
+    return None
 
 
 def answer_view(answer: Mapping[str, Any], key: Mapping[str, Any] | None) -> AnswerView:

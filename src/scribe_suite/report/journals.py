@@ -9,6 +9,7 @@ from typing import Any
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
+from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.text import shortened
 
 MAX_ROWS = 2_000
@@ -48,7 +49,7 @@ class JournalView:
 
 def journal_views(folder: Path) -> list[JournalView]:
     """Every journal in an attempt's ``notebooks`` folder."""
-    return [_view(path) for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}"))]
+    return [_view(path) for path in regular_files(folder, f"*{JOURNAL_SUFFIX}")]
 
 
 def _view(path: Path) -> JournalView:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.document import Document
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, read_journal
+from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.report.sanitise import (
     UnsafeError,
     clean_html,
@@ -57,9 +58,9 @@ class NotebookView:
 
 def notebook_views(folder: Path) -> list[NotebookView]:
     """Every notebook in an attempt's ``notebooks`` folder; one whose file is missing is made from its journal."""
-    views = [_view(path.name, path, Path.read_bytes) for path in sorted(folder.glob("*.ipynb"))]
+    views = [_view(path.name, path, Path.read_bytes) for path in regular_files(folder, "*.ipynb")]
     have = {view.name for view in views}
-    for journal in sorted(folder.glob(f"*{JOURNAL_SUFFIX}")):
+    for journal in regular_files(folder, f"*{JOURNAL_SUFFIX}"):
         name = journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb"
         if name not in have:
             views.append(_view(name, journal, _from_journal, "The notebook file is missing; this is from its journal."))

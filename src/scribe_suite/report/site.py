@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scribe_suite import __version__
+from scribe_suite.report.attempt_folders import attempt_folder
 from scribe_suite.report.attempt_page import attempt_context
 from scribe_suite.report.folders import MARKER, replaced_folder
 from scribe_suite.report.keys import AnswerKeys, keys_may_be_shown
@@ -14,7 +15,7 @@ from scribe_suite.report.overview import overview_context
 from scribe_suite.report.pages import render
 from scribe_suite.report.sanitise import writable
 from scribe_suite.report.task_page import task_context
-from scribe_suite.report.views import AttemptRef, RunView, task_href
+from scribe_suite.report.views import RunView, task_href
 from scribe_suite.results.ledger import read_ledger
 
 Progress = Callable[[int, int, str], None]
@@ -25,7 +26,7 @@ def write_report(ledger_path: Path, output: Path, *, with_keys: bool, progress: 
     """Write the report of a run.
 
     Args:
-        ledger_path: ``runs/<run>.jsonl``; the attempts' folders lie beside it.
+        ledger_path: ``runs/<run>.jsonl``; the attempts' folders lie beside it, or where it says.
         output: Folder for the report. It appears when it is complete; an earlier report there is replaced then.
         with_keys: Whether to tell what answers were scored against although the run's instances are fresh.
         progress: Told about every page.
@@ -45,7 +46,7 @@ def write_report(ledger_path: Path, output: Path, *, with_keys: bool, progress: 
 def _write_pages(run: RunView, results: Path, report: Path, with_keys: bool, progress: Progress) -> None:
     for name in ("tasks", "attempts"):
         (report / name).mkdir()
-    folders = {a.slug: folder for a in run.attempts if (folder := attempt_folder(results, a)) is not None}
+    folders = {a.slug: folder for a in run.attempts if (folder := attempt_folder(results, a.record)) is not None}
     keys = AnswerKeys(run.header) if keys_may_be_shown(run.header, with_keys) else None
     pages = 1 + len(run.tasks) + len(run.attempts)
     common = {"run": run, "revealed": keys is not None}
@@ -66,17 +67,6 @@ def _write_pages(run: RunView, results: Path, report: Path, with_keys: bool, pro
     marker = {"run": run.header.run, "suite": __version__, "with_keys": keys is not None}
     _write(report, MARKER, json.dumps(marker, indent=1) + "\n")
     progress(pages, pages, "done")
-
-
-def attempt_folder(results: Path, attempt: AttemptRef) -> Path | None:
-    """The folder of an attempt, or None when there is none below the results folder.
-
-    A ledger may come from elsewhere, so a folder that leads out of the results folder is not read.
-    """
-    if attempt.record.folder is None:
-        return None
-    folder = (results / attempt.record.folder).resolve()
-    return folder if folder.is_relative_to(results) and folder != results and folder.is_dir() else None
 
 
 def _write(report: Path, name: str, text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.report.overview import pass_marks, skill_limits
 from scribe_suite.report.plots import Labels, distribution_plot
 from scribe_suite.report.sanitise import clean_markdown, require_inert
@@ -51,10 +52,9 @@ def task_context(run: RunView, task: str, folders: dict[str, Path]) -> dict[str,
 
 def read_prompt(folder: Path | None) -> str | None:
     """The prompt as an attempt got it, or None when it was not kept."""
-    if folder is None:
-        return None
+    path = next(iter(regular_files(folder / "outputs", PROMPT)), None) if folder is not None else None
     try:
-        return (folder / "outputs" / PROMPT).read_text(encoding="utf-8", errors="replace")
+        return None if path is None else path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
 

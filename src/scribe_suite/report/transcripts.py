@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.text import shortened
 
 TRANSCRIPT = "transcript.json"
@@ -63,8 +64,8 @@ class TranscriptView:
 
 def transcript_view(outputs: Path) -> TranscriptView | None:
     """The transcript in an attempt's ``outputs`` folder, or None when there is none."""
-    path = outputs / TRANSCRIPT
-    if not path.is_file():
+    path = next(iter(regular_files(outputs, TRANSCRIPT)), None)
+    if path is None:
         return None
     try:
         if path.stat().st_size > MAX_BYTES:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from scribe_suite.report.intervals import Interval, clustered_interval, skill_interval
+import numpy as np
+
 from scribe_suite.results.ledger import Ledger
 from scribe_suite.results.outcomes import Outcome, rule_of
 from scribe_suite.results.records import AttemptRecord, RunHeader
+from scribe_suite.results.statistics import Grouped, Interval, bootstrap_interval, student_interval
 from scribe_suite.results.summary import UNSCORED_SKILL, Coverage, coverage
 
 _LONGEST_SLUG = 100
@@ -81,8 +83,14 @@ class Cell:
 
     @cached_property
     def interval(self) -> Interval | None:
-        """Its interval."""
-        return skill_interval([attempt.record for attempt in self.attempts if attempt.record.counts], self.skills)
+        """Its interval, limited to where skills lie.
+
+        A single attempt has the scorer's interval of the primary metric, where the scorer samples, turned into skill.
+        """
+        if self.counted == 1:
+            return scored_interval(next(attempt.record for attempt in self.attempts if attempt.record.counts))
+        found = student_interval(np.array(self.skills))
+        return None if found is None else (_limited(found[0]), _limited(found[1]))
 
 
 @dataclass(frozen=True)
@@ -108,11 +116,11 @@ class RunView:
     def __init__(self, ledger: Ledger) -> None:
         self.header: RunHeader = ledger.header
         self.end = ledger.end
-        latest = {record.nodeid: number for number, record in enumerate(ledger.attempts)}
+        standing = {record.nodeid: record for record in ledger.attempts}
         slugs: set[str] = set()
         self.attempts = tuple(
-            AttemptRef(record, _slug(record, slugs), superseded=latest[record.nodeid] != number)
-            for number, record in enumerate(ledger.attempts)
+            AttemptRef(record, _slug(record, slugs), superseded=standing[record.nodeid] is not record)
+            for record in ledger.records
         )
         self.current = tuple(attempt for attempt in self.attempts if not attempt.superseded)
         self.tasks = sorted({attempt.record.task for attempt in self.attempts})
@@ -122,7 +130,7 @@ class RunView:
         for attempt in sorted(self.attempts, key=lambda one: (one.record.provider, one.record.trial)):
             self._by_task.setdefault(attempt.record.task, []).append(attempt)
         self._cells: dict[tuple[str, str], list[AttemptRef]] = {}
-        for attempt in self.current:
+        for attempt in sorted(self.current, key=lambda one: one.record.trial):
             self._cells.setdefault((attempt.record.task, attempt.record.provider), []).append(attempt)
 
     @property
@@ -159,11 +167,12 @@ class RunView:
         theirs = re.compile(rf"-{re.escape(name)}-t\d+\]$")
         planned = len(own) + sum(theirs.search(nodeid) is not None for nodeid in self.missing)
         skills = [cell.skills for task in self.tasks if (cell := self.cell(task, name)).skills]
+        codes = np.repeat(np.arange(len(skills)), [len(group) for group in skills])
         return ProviderView(
             name=name,
             coverage=coverage(own, planned),
             mean=fmean(fmean(group) for group in skills) if skills else None,
-            interval=clustered_interval(skills),
+            interval=bootstrap_interval(Grouped.of(np.array([skill for group in skills for skill in group]), codes)),
             cost_usd=total([record.cost_usd for record in own]),
             seconds=mean([record.times.agent_s for record in own if record.counts]),
             tokens=mean([token_count(record) for record in own if record.counts]),
@@ -187,9 +196,24 @@ def total(values: Sequence[float | None]) -> float | None:
     return sum(known) if known else None
 
 
+def scored_interval(record: AttemptRecord) -> Interval | None:
+    """The scorer's interval of the primary metric as skill, or None when it gave none."""
+    if record.interval is None or record.chance is None or record.reference is None:
+        return None
+    scale = record.reference - record.chance
+    if scale <= 0:
+        return None
+    low, high = record.interval
+    return _limited((low - record.chance) / scale), _limited((high - record.chance) / scale)
+
+
 def is_infrastructure(record: AttemptRecord) -> bool:
     """Whether something other than the agent failed."""
     return not rule_of(record.outcome).counts
+
+
+def _limited(skill: float) -> float:
+    return min(1.0, max(-1.0, skill))
 
 
 def _slug(record: AttemptRecord, taken: set[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.results.outcomes import Outcome, rule_of
 from scribe_suite.results.records import Finite
-from scribe_suite.results.sources import RunInfo, Source
-from scribe_suite.results.statistics import Codes, Floats
+from scribe_suite.results.sources import Results, RunInfo, Source
+
+if TYPE_CHECKING:
+    from scribe_suite.results.statistics import Codes, Floats
 
 Bools = NDArray[np.bool_]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -150,11 +152,11 @@ class _Builder:
         self.real = {name: array("d") for name in ("skill", "cost_usd", "agent_s")}
         self.metrics, self.tokens = _Sparse(), _Sparse()
         self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-        self.flags: Counter[tuple[int, str, str]] = Counter()
+        self.flags: dict[int, list[str]] = {}
         self.rows = 0
 
-    def read(self, run: int, source: Source) -> None:
-        """Append the attempts of one file."""
+    def read(self, run: int, source: Results) -> None:
+        """Append the attempts of one run."""
         append_whole = [column.append for column in self.whole.values()]
         append_real = [column.append for column in self.real.values()]
         nan = float("nan")
@@ -177,8 +179,8 @@ class _Builder:
                 self.orders[task].add(tuple(metrics))
             if tokens := attempt.get("tokens"):
                 self.tokens.put(self.rows, tokens)
-            for flag in attempt.get("flags", ()):
-                self.flags[run, provider, flag] += 1
+            if flags := attempt.get("flags"):
+                self.flags[self.rows] = flags
             self.rows += 1
 
     def build(self, runs: Sequence[RunInfo]) -> Attempts:
@@ -197,8 +199,9 @@ class _Builder:
             names[column], ranks = interned.sorted()
             whole[column] = ranks[whole[column]] if self.rows else whole[column]
         keys = [whole[name] for name in ("trial", "provider", "task", "run")]
-        rows = np.lexsort([np.arange(self.rows), *keys])
-        # the last line about an attempt is the one that stands: a resumed run makes it again
+        counts = np.array([rule_of(outcome).counts for outcome in names["outcome"]], bool)[whole["outcome"]]
+        rows = np.lexsort([np.arange(self.rows), counts, *keys])
+        # which line about an attempt stands is told by `records.in_effect`: the last that counts, else the last
         last = np.ones(self.rows, bool)
         if self.rows:
             last[:-1] = np.any([column[rows][1:] != column[rows][:-1] for column in keys], axis=0)
@@ -221,7 +224,11 @@ class _Builder:
             metrics=self.metrics.arrays(rows, self.rows),
             tokens=self.tokens.arrays(rows, self.rows),
             metric_order={task: _joined(orders) for task, orders in sorted(self.orders.items())},
-            flags=Counter({(int(place[run]), who, flag): n for (run, who, flag), n in self.flags.items()}),
+            flags=Counter(
+                (int(whole["run"][row]), names["provider"][whole["provider"][row]], flag)
+                for row in rows[np.isin(rows, list(self.flags))].tolist()
+                for flag in self.flags[row]
+            ),
             repeated=self.rows - len(rows),
         )
 
@@ -232,13 +239,21 @@ def read_attempts(paths: Iterable[Path]) -> Attempts:
     Raises:
         ConfigurationError: When a file can't be read, is damaged, or is neither.
     """
+    return attempts_of(map(Source, paths))
+
+
+def attempts_of(runs: Iterable[Results]) -> Attempts:
+    """Read runs, wherever they are; their order makes no difference.
+
+    Raises:
+        ConfigurationError: When one is damaged.
+    """
     builder = _Builder()
-    runs = []
-    for number, path in enumerate(paths):
-        source = Source(path)
-        builder.read(number, source)
-        runs.append(source.info)
-    return builder.build(runs)
+    infos = []
+    for number, run in enumerate(runs):
+        builder.read(number, run)
+        infos.append(run.info)
+    return builder.build(infos)
 
 
 def _require_outcome(outcome: str, path: Path) -> None:

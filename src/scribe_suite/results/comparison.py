@@ -6,7 +6,7 @@ What is in no mean: attempts that infrastructure failed. In a pair, such a failu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from scribe_suite.results.pairing import (
 )
 from scribe_suite.results.statistics import Codes, Floats, Grouped, Interval, Unit
 from scribe_suite.results.summary import UNSCORED_SKILL
+
+Choice = Callable[[list[Side]], list[tuple[Side, Side]]]
+"""Which pairs of sides are compared."""
 
 KS = (1, 2, 3, 5, 10, 20, 50, 100)
 SIGNIFICANT = 1 - statistics.LEVEL
@@ -189,11 +192,11 @@ def compare_runs(paths: Sequence[Path], *, allow_different_versions: bool = Fals
     return compare(attempts)
 
 
-def compare(attempts: Attempts) -> Comparison:
-    """Compare what was read."""
+def compare(attempts: Attempts, choose: Choice = pairs_to_compare) -> Comparison:
+    """Compare what was read; Holm's correction is over the pairs that `choose` takes."""
     sides = sides_of(attempts)
     skills = np.where(np.isnan(attempts.skill), UNSCORED_SKILL, attempts.skill)
-    keys, chosen = Keys(attempts), pairs_to_compare(sides)
+    keys, chosen = Keys(attempts), choose(sides)
     pairs = [_pair_result(attempts, skills, keys, left, right, len(chosen)) for left, right in chosen]
     corrected = statistics.holm([result.p for result in pairs])
     solved_corrected = statistics.holm([result.solved_p for result in pairs])
@@ -337,6 +340,11 @@ def _notes(attempts: Attempts) -> list[str]:
     lines += [f"Different versions of {line} are compared." for line in version_differences(attempts)]
     locks = [(label, info.lock) for label, info in numbered if info.lock]
     lines += [f"The runs differ in {line}." for line in lock_differences(locks)]
+    lines += [
+        f"Run {label} was resumed with other things than it was begun with: {line}."
+        for label, info in numbered
+        for line in info.differences
+    ]
     twice = Counter(info.run for _, info in numbered)
     lines += [f"Files given of run {run}: {count}." for run, count in sorted(twice.items()) if count > 1]
     return lines

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from scribe_suite.results.outcomes import Outcome
-from scribe_suite.results.records import AttemptRecord
+from scribe_suite.results.records import AttemptRecord, in_effect
 from scribe_suite.results.sources import RunInfo, read_records
 from scribe_suite.results.summary import UNSCORED_SKILL
 
@@ -125,8 +125,8 @@ def diff(
     new_records: Sequence[AttemptRecord],
     tolerance: float,
 ) -> Diff:
-    """Compare the attempts of two runs; of a test that is recorded twice, the last record stands."""
-    old, new = ({record.nodeid: record for record in records} for records in (old_records, new_records))
+    """Compare the attempts of two runs; of a test that is recorded twice, one stands, see `in_effect`."""
+    old, new = ({record.nodeid: record for record in in_effect(records)} for records in (old_records, new_records))
     both = sorted(old.keys() & new.keys())
     changes = [_test_change(old[nodeid], new[nodeid], tolerance) for nodeid in both]
     other = sum(

@@ -10,7 +10,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from rich.console import Console
@@ -19,38 +19,36 @@ from rich.text import Text
 
 from scribe_suite.results import statistics
 from scribe_suite.results.comparison import Comparison
-from scribe_suite.results.summary import Columns, lay_out
-from scribe_suite.results.tables import Column, ResultTable, notes_of, tables_of, text_of
+from scribe_suite.results.comparison_page import as_html
+from scribe_suite.results.layout import Columns, lay_out
+from scribe_suite.results.tables import ResultTable, notes_of, tables_of
 
 JSON_FORMAT = 1
 _UNFOLDED = 1000
-_STYLE = """\
-:root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5; }
-body { margin: 0 auto; max-width: 75rem; padding: 1rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: 1.5rem 0; font-variant-numeric: tabular-nums; }
-caption { font-weight: bold; text-align: left; padding-bottom: .4rem; }
-th, td { border-bottom: 1px solid #8886; padding: .25rem .7rem; text-align: right; white-space: nowrap; }
-th:first-child { text-align: left; }
-"""
 
 
 def print_terminal(comparison: Comparison, console: Console) -> None:
-    """Print all tables, folded at the console's width."""
-    for table in tables_of(comparison):
+    """Print all tables and notes, folded at the console's width."""
+    print_tables(tables_of(comparison), console)
+    for note in notes_of(comparison):
+        console.print(Text(without_controls(note)))
+
+
+def print_tables(tables: Iterable[ResultTable], console: Console) -> None:
+    """Print tables, folded at the console's width."""
+    for table in tables:
         names = [_plain(row) for row in table.rows]
         blocks = [
             Columns(
                 tuple(_plain(f"{column.of}\n{column.title}" if column.of else column.title) for column in block),
-                tuple(tuple(_plain(_cell(column, row)) for column in block) for row in range(len(table.rows))),
+                tuple(tuple(_plain(column.text(row)) for column in block) for row in range(len(table.rows))),
             )
             for block in table.blocks
         ]
-        for laid_out in lay_out(_plain(table.title), table.first, names, blocks, console.width):
+        for laid_out in lay_out(table.first, names, blocks, console.width):
+            console.print(Text(without_controls(table.title), style="bold"))  # a title of the table would be folded
             # as wide as it needs to be: a folded table can't be read
             console.print(laid_out, width=max(console.width, min(_UNFOLDED, _measured(laid_out))), crop=False)
-    for note in notes_of(comparison):
-        console.print(Text(_shown(note)))
 
 
 def as_markdown(comparison: Comparison) -> str:
@@ -90,18 +88,6 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def as_html(comparison: Comparison) -> str:
-    """One page without scripts and without requests."""
-    tables = "\n".join(_html_table(table) for table in tables_of(comparison))
-    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in notes_of(comparison))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Scribe Task Suite: comparison</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>Comparison</h1>\n{tables}\n<ul>\n{notes}\n</ul>\n</body>\n</html>\n"
-    )
-
-
 TEXT_FORMATS: dict[str, Callable[[Comparison], str]] = {
     "markdown": as_markdown,
     "csv": as_csv,
@@ -131,40 +117,19 @@ def markdown_rows(header: list[str], rows: list[list[str]], *, numbers: bool) ->
 def _markdown_table(table: ResultTable) -> str:
     header = [table.first, *(markdown_text(f"{column.of} {column.title}".strip()) for column in table.columns)]
     rows = [
-        [markdown_text(name), *(markdown_text(_cell(column, row)) for column in table.columns)]
+        [markdown_text(name), *(markdown_text(column.text(row)) for column in table.columns)]
         for row, name in enumerate(table.rows)
     ]
     return f"### {markdown_text(table.title)}\n\n{markdown_rows(header, rows, numbers=True)}"
 
 
-def _html_table(table: ResultTable) -> str:
-    titles = "".join(
-        f'<th scope="col">{html.escape(column.of)}{"<br>" if column.of else ""}{html.escape(column.title)}</th>'
-        for column in table.columns
-    )
-    rows = "\n".join(
-        f'<tr><th scope="row">{html.escape(name)}</th>'
-        + "".join(f"<td>{html.escape(_cell(column, row))}</td>" for column in table.columns)
-        + "</tr>"
-        for row, name in enumerate(table.rows)
-    )
-    return (
-        f'<div class="wide" tabindex="0"><table>\n<caption>{html.escape(table.title)}</caption>\n'
-        f'<thead><tr><th scope="col">{html.escape(table.first)}</th>{titles}</tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody>\n</table></div>"
-    )
-
-
-def _cell(column: Column, row: int) -> str:
-    return text_of(column.values[row], column.kind)
-
-
 def _plain(text: str) -> str:
     """Text without control characters, and without what rich would take for markup."""
-    return escape(_shown(text))
+    return escape(without_controls(text))
 
 
-def _shown(text: str) -> str:
+def without_controls(text: str) -> str:
+    """Text without control characters, which could move a terminal's cursor or worse."""
     return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", "", text)
 
 

@@ -1,17 +1,33 @@
 """In what the locks of runs differ, told so that a person sees it.
 
-A task's hashes are compared where both runs have the task: shards and families are parts of one run.
+What is said of a task or a provider is compared where both runs have it: shards and families are parts of one run.
+Hashes of instance seeds are counted and never shown.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scribe_suite.text import shortened
 
+TASKS = "tasks"
+PROVIDERS = "providers"
+INSTANCE_SEEDS = "instance_seeds"
+"""Of each task: the hashes of its seeds, which belong in the ledger and nowhere else, as the seeds do."""
+MACHINE = "machine"
+"""The part of a lock that may differ between runs that are comparable."""
+
 _SHOWN = 40
-_TASKS = "tasks"
+_BY_NAME = (TASKS, PROVIDERS)
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_BRIEF = {
+    "suite_sha256": "suite code",
+    "code_sha256": "code",
+    "prompt_sha256": "prompt",
+    "solution_sha256": "reference solution",
+}
 
 
 def lock_differences(locks: Iterable[tuple[str, Mapping[str, Any]]], ignored: Iterable[str] = ()) -> list[str]:
@@ -25,13 +41,20 @@ def lock_differences(locks: Iterable[tuple[str, Mapping[str, Any]]], ignored: It
     left_out = set(ignored)
     flat = [(label, _flattened({k: v for k, v in lock.items() if k not in left_out})) for label, lock in given]
     lines = []
+    seeds = 0
     for key in dict.fromkeys(key for _, values in flat for key in values):
         having = [(label, values[key]) for label, values in flat if key in values]
-        if key[0] != _TASKS:  # what one run does not say at all differs from what another says
+        if key[0] not in _BY_NAME:  # what one run does not say at all differs from what another says
             having += [(label, None) for label, values in flat if key not in values]
-        if len({repr(value) for _, value in having}) > 1:
+        if len({repr(value) for _, value in having}) == 1:
+            continue
+        if INSTANCE_SEEDS in key:
+            seeds += 1
+        else:
             values = ", ".join(f"{label}: {_shown(value)}" for label, value in sorted(having, key=lambda h: h[0]))
             lines.append(f"{_name(key)} ({values})")
+    if seeds:
+        lines.append(f"instances (seeds that are not the same: {seeds})")
     return lines
 
 
@@ -47,12 +70,13 @@ def _flattened(value: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tu
 
 
 def _name(key: tuple[str, ...]) -> str:
-    if key[0] == _TASKS and len(key) > 2:
-        return f"{key[1]}: {' '.join(key[2:])}"
-    return " ".join(key)
+    words = [_BRIEF.get(word, word) for word in key]
+    if key[0] in _BY_NAME and len(key) > 2:
+        return f"{words[1]}: {' '.join(words[2:])}"
+    return " ".join(words)
 
 
 def _shown(value: Any) -> str:
     text = "nothing" if value is None else str(value)
     # a hash is told apart by its beginning
-    return text[:12] if len(text) in (40, 64) and " " not in text else shortened(text, _SHOWN)
+    return text[:12] if _HASH.fullmatch(text) else shortened(text, _SHOWN)

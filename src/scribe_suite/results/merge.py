@@ -7,20 +7,22 @@ because in a CI job there is nobody to ask.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.results.ledger import Ledger, read_ledger
-from scribe_suite.results.lock_differences import lock_differences
-from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader
+from scribe_suite.results.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS, lock_differences
+from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunResume
 
 _SHOWN = 10
-_MACHINE = ("platform",)
-"""What machines of one job matrix may differ in: it changes times, not scores."""
+_NOT_OF_LOCK = (MACHINE, "isolation", "limits")
+"""Parts of a lock that are not compared: machines of one job matrix may differ, which changes times and not scores;
+the header has the others as well."""
 
 _EQUAL = ("format", "run_seed", "seed_mode", "isolation", "limits", "pass_mark", "record_only")
 """Fields of the header that must be equal."""
@@ -29,6 +31,9 @@ _UNEQUAL_ADVICE = {"run_seed": "give all parts one --instance-seed, so that prov
 
 _SERIOUS_EXITS = (3, 2, 4)
 """Exit codes that say more than that tests failed, the most telling first; 5 (an empty shard) is none."""
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,17 @@ def merge_ledgers(paths: Sequence[Path], output: Path) -> Merged:
     ledgers = [(path, read_ledger(path)) for path in paths]
     _refuse_conflicts(ledgers)
     _refuse_duplicates(ledgers)
-    attempts = sorted(
-        (_moved(record, path, output) for path, ledger in ledgers for record in ledger.attempts),
+    # sorted is stable: records of one attempt stay in the order they were written
+    records = sorted(
+        (_moved(record, path, output) for path, ledger in ledgers for record in ledger.records),
         key=lambda record: (record.started is not None, record.started, record.nodeid),
     )
     header = _header(output, [ledger.header for _, ledger in ledgers])
-    end = _end([ledger for _, ledger in ledgers], header, attempts)
-    _write(output, [header, *attempts, *([end] if end else [])])
-    return Merged(len(attempts), len(header.planned), end is not None)
+    resumes = sorted((line for _, ledger in ledgers for line in ledger.resumes), key=lambda line: line.resumed)
+    end = _end([ledger for _, ledger in ledgers], header, records)
+    _write(output, [header, *resumes, *records, *([end] if end else [])])
+    attempts = len({record.nodeid for record in records})
+    return Merged(attempts, len(header.planned), end is not None)
 
 
 def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
@@ -71,7 +79,7 @@ def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
             told = ", ".join(f"{label}: {value}" for label, value in values.items())
             advice = f"; {_UNEQUAL_ADVICE[name]}" if name in _UNEQUAL_ADVICE else ""
             lines.append(f"{name} ({told}){advice}")
-    lines += lock_differences([(label, header.lock) for label, header in parts], ignored=_MACHINE)
+    lines += lock_differences([(label, header.lock) for label, header in parts], ignored=_NOT_OF_LOCK)
     if lines:
         raise ConfigurationError(f"The ledgers are not parts of one run; they differ in {_some(lines, '; ')}.")
 
@@ -105,16 +113,6 @@ def _moved(record: AttemptRecord, path: Path, output: Path) -> AttemptRecord:
 
 
 def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
-    tasks: dict[str, Any] = {}
-    for header in headers:
-        tasks.update(header.lock.get("tasks", {}))
-    lock = dict(headers[0].lock)
-    if tasks:
-        lock["tasks"] = dict(sorted(tasks.items()))
-    for name in _MACHINE:
-        if values := sorted({str(header.lock[name]) for header in headers if name in header.lock}):
-            lock[name] = "; ".join(values)
-
     def joined(values: Callable[[RunHeader], Iterable[str]]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value for header in headers for value in values(header)))
 
@@ -125,11 +123,51 @@ def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
             "planned": joined(lambda header: header.planned),
             "providers": joined(lambda header: header.providers),
             "trials": max(header.trials for header in headers),
+            "shard": _shard([header.shard for header in headers]),
+            "isolation_asked": _same([header.isolation_asked for header in headers]),
             "isolation_reasons": joined(lambda header: header.isolation_reasons),
             "isolation_gaps": joined(lambda header: header.isolation_gaps),
-            "lock": lock,
+            "lock": _lock([header.lock for header in headers]),
         }
     )
+
+
+def _lock(locks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The lock of the whole: every task and provider, every seed of an instance, and all machines."""
+    whole = dict(locks[0])
+    for part in (TASKS, PROVIDERS):
+        named: dict[str, Any] = {}
+        for lock in locks:
+            for name, facts in lock.get(part, {}).items():
+                seeds = {**named.get(name, {}).get(INSTANCE_SEEDS, {}), **facts.get(INSTANCE_SEEDS, {})}
+                named[name] = {**facts, **({INSTANCE_SEEDS: dict(sorted(seeds.items()))} if seeds else {})}
+        if named:
+            whole[part] = dict(sorted(named.items()))
+    machines = [lock[MACHINE] for lock in locks if MACHINE in lock]
+    if machines:
+        facts = dict.fromkeys(name for machine in machines for name in machine)
+        whole[MACHINE] = {name: _one_or_all([machine.get(name) for machine in machines]) for name in facts}
+    return whole
+
+
+def _one_or_all(values: Sequence[Any]) -> Any:
+    """The value that all have, or all values as text."""
+    different = sorted({str(value) for value in values})
+    return values[0] if len(different) == 1 else "; ".join(different)
+
+
+def _shard(shards: Sequence[str | None]) -> str | None:
+    """None when the parts make up a whole run, else the shards that are there."""
+    named = set(filter(None, shards))
+    counts = {shard.partition("/")[2] for shard in named}
+    if None in shards or (len(counts) == 1 and len(named) == int(*counts)):
+        return None
+    return ", ".join(sorted(named, key=lambda shard: [int(number) for number in re.findall(r"\d+", shard)]))
+
+
+def _same(values: Sequence[_T]) -> _T | None:
+    """The value that all have, or None."""
+    return values[0] if len(set(values)) == 1 else None
 
 
 def _end(ledgers: Sequence[Ledger], header: RunHeader, attempts: Sequence[AttemptRecord]) -> RunEnd | None:
@@ -147,7 +185,7 @@ def _end(ledgers: Sequence[Ledger], header: RunHeader, attempts: Sequence[Attemp
     )
 
 
-def _write(output: Path, lines: Iterable[RunHeader | AttemptRecord | RunEnd]) -> None:
+def _write(output: Path, lines: Iterable[RunHeader | AttemptRecord | RunResume | RunEnd]) -> None:
     part = output.with_name(f".{output.name}.part")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.results.attempts import Attempts, Bools
-from scribe_suite.results.statistics import Codes
+
+if TYPE_CHECKING:
+    from scribe_suite.results.statistics import Codes
 
 PairedBy = Literal["instance", "task and trial", "nothing"]
 _SHOWN_VERSIONS = 5
@@ -68,12 +70,12 @@ def sides_of(attempts: Attempts) -> list[Side]:
     planned = Counter({(name, run): n for run, info in enumerate(attempts.runs) for name, n in info.planned.items()})
     combined = attempts.provider * len(attempts.runs) + attempts.run
     order = np.argsort(combined, kind="stable")
-    starts = {int(c): int(s) for c, s in zip(*np.unique(combined[order], return_index=True), strict=True)}
-    bounds = dict(zip(starts, [*list(starts.values())[1:], len(order)], strict=True))
+    codes, starts = np.unique(combined[order], return_index=True)
     found: dict[tuple[str, int], Codes] = {}
-    for code, start in starts.items():
+    # where there are no attempts, split gives one part all the same
+    for code, rows in zip(codes.tolist(), np.split(order, starts[1:]), strict=False):
         provider, run = divmod(code, len(attempts.runs))
-        found[attempts.providers[provider], run] = order[start : bounds[code]]
+        found[attempts.providers[provider], run] = rows
     nothing = np.zeros(0, np.int64)
     keys = sorted({*found, *planned}, key=lambda key: (key[0], key[1]))
     often = Counter(provider for provider, _ in keys)
@@ -103,6 +105,16 @@ def pairs_to_compare(sides: list[Side]) -> list[tuple[Side, Side]]:
         elif first.run == second.run or not {(first.provider, second.run), (second.provider, first.run)} & has:
             chosen.append((first, second))
     return chosen
+
+
+def pairs_with_earlier(sides: list[Side], run: int) -> list[tuple[Side, Side]]:
+    """Pairs of a side of one run with a side of the other runs, (of `run`, of another).
+
+    A provider is compared with itself. If none of this run's providers is in another run, each is compared with each.
+    """
+    new = [side for side in sides if side.run == run]
+    old = [side for side in sides if side.run != run]
+    return [(a, b) for a in new for b in old if a.provider == b.provider] or [(a, b) for a in new for b in old]
 
 
 def pair(keys: Keys, counts: Bools, left: Side, right: Side) -> Pairs:

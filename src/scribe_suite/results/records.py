@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -115,8 +116,12 @@ class RunHeader(_Line):
         run: Run id; the ledger is ``<run>.jsonl``.
         planned: Node ids of the attempts that were to be made.
         run_seed: What all instance seeds are derived from.
+        shard: The part of a run that this is, as ``2/8``; None for a whole run.
+        isolation: The tier in force.
+        isolation_asked: What ``--isolation`` said; None in what was merged from parts that were asked for differently.
         isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.notebook.escapes`.
-        lock: Git commit, package versions, hashes of prompts, solutions and base models; see `results.lock`.
+        limits: Of an attempt, in seconds, turns, tokens and US dollars; those that were not set are left out.
+        lock: What the run's numbers depend on; see `results.lock`.
     """
 
     line: Literal["header"] = "header"
@@ -128,17 +133,37 @@ class RunHeader(_Line):
     trials: int
     run_seed: int
     seed_mode: Literal["fresh", "fixed"]
+    shard: str | None = None
     isolation: str
+    isolation_asked: Literal["auto", "strict", "none"] | None = None
     isolation_reasons: tuple[str, ...] = ()
     isolation_gaps: tuple[str, ...] = ()
-    limits: dict[str, float]
+    limits: dict[str, Finite]
     pass_mark: Finite | None = None
     record_only: bool = False
     lock: dict[str, Any]
 
 
+class RunResume(_Line):
+    """Says that the run was taken up again; attempts follow, and an end if it comes to one.
+
+    Attributes:
+        resumed: When.
+        planned: Node ids of the attempts that are made now: what was missing, or failed by infrastructure.
+        differences: In what the lock differs from the header's although it should not; not empty only with
+            ``--resume-anyway``.
+        machine_differences: In what the machines differ.
+    """
+
+    line: Literal["resume"] = "resume"
+    resumed: datetime
+    planned: tuple[str, ...]
+    differences: tuple[str, ...] = ()
+    machine_differences: tuple[str, ...] = ()
+
+
 class RunEnd(_Line):
-    """The last line of a ledger whose run came to its end.
+    """The last line of a ledger whose run came to its end; another one follows when it is taken up again.
 
     Attributes:
         exit_code: What the run exits with.
@@ -149,3 +174,21 @@ class RunEnd(_Line):
     finished: datetime
     exit_code: int
     missing: tuple[str, ...] = ()
+
+
+def in_effect(records: Iterable[AttemptRecord]) -> list[AttemptRecord]:
+    """The one record of each attempt that stands: the last that counts, or the last of all where none does.
+
+    An attempt that infrastructure failed is made again by a resumed run. One that counts never is, so that nobody can
+    try again for a better score.
+
+    Args:
+        records: In the order they were written, which the result keeps.
+    """
+    standing: dict[str, AttemptRecord] = {}
+    for record in records:
+        before = standing.get(record.nodeid)
+        if before is None or record.counts or not before.counts:
+            standing.pop(record.nodeid, None)
+            standing[record.nodeid] = record
+    return list(standing.values())

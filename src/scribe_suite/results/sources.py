@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader
+from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunResume, in_effect
 
 _REPORT_KEY = "scribe_suite"
 _NODE_ID = re.compile(r"\[[A-Za-z0-9_]+-(?P<provider>.+)-t\d+\]$")
@@ -39,6 +39,7 @@ class RunInfo:
         planned: Provider -> attempts that were to be made.
         lock: What the run's numbers depend on, see `results.lock`; empty when the file does not say.
         complete: Whether the run came to its end.
+        differences: What differed from `lock` when the run was taken up again nevertheless.
     """
 
     path: Path
@@ -47,6 +48,33 @@ class RunInfo:
     planned: Counter[str] = field(default_factory=Counter)
     lock: dict[str, Any] = field(default_factory=dict)
     complete: bool = True
+    differences: tuple[str, ...] = ()
+
+
+class Results(Protocol):
+    """A run's results, wherever they are."""
+
+    @property
+    def info(self) -> RunInfo:
+        """What is known about the run besides its attempts."""
+        ...
+
+    def attempts(self, adapter: TypeAdapter[_T]) -> Iterator[_T]:
+        """All attempts, each read with `adapter`."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run whose attempts are in memory, such as the one that is just ending."""
+
+    info: RunInfo
+    records: Sequence[AttemptRecord]
+
+    def attempts(self, adapter: TypeAdapter[_T]) -> Iterator[_T]:
+        """All attempts, each read with `adapter`."""
+        for record in self.records:
+            yield adapter.validate_python(record.model_dump(mode="json"))
 
 
 class Source:
@@ -94,15 +122,18 @@ class Source:
             raise ConfigurationError(f"{self._path} can't be read ({error.strerror}): {_ADVICE}.") from error
 
     def _lines(self, file: IO[bytes], adapter: TypeAdapter[_T]) -> Iterator[_T]:
-        self.info.complete = False
+        self.info.complete, self.info.differences = False, ()
         file.readline()
         for number, line in enumerate(file, start=2):
             if not line.endswith(b"\n"):
                 return  # cut off while it was written
             try:
-                if _is_end(line):
+                if _is_line(line, "end"):
                     RunEnd.model_validate_json(line)
                     self.info.complete = True
+                elif _is_line(line, "resume"):
+                    self.info.complete = False
+                    self.info.differences += RunResume.model_validate_json(line).differences
                 else:
                     yield adapter.validate_json(line)
             except ValidationError as error:
@@ -156,13 +187,33 @@ class Source:
 
 
 def read_records(path: Path) -> tuple[RunInfo, list[AttemptRecord]]:
-    """All of a run, every field checked.
+    """The records of a run that stand, every field checked.
 
     Raises:
         ConfigurationError: When the file can't be read, is damaged, or is neither a ledger nor a report.
     """
     source = Source(path)
-    return source.info, list(source.attempts(_RECORD))
+    return source.info, in_effect(source.attempts(_RECORD))
+
+
+def find_run(name: str, results_dir: Path) -> Path:
+    """The file that a RUN on the command line names.
+
+    Args:
+        name: Path of a ledger or report, or the id of a run.
+        results_dir: Where the ledgers of run ids are.
+
+    Raises:
+        ConfigurationError: When there is none.
+    """
+    candidates = (Path(name), results_dir / name, results_dir / f"{name}.jsonl") if name else ()
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise ConfigurationError(
+        f"There is no run {name!r}: give the path of a ledger, or the id of a run in {results_dir}, which is the name "
+        "of its ledger without .jsonl."
+    )
 
 
 def planned_by_provider(nodeids: Iterable[str]) -> Counter[str]:
@@ -183,5 +234,5 @@ def _is_ledger(line: bytes) -> bool:
     return re.match(rb'\s*\{\s*"line"', line) is not None
 
 
-def _is_end(line: bytes) -> bool:
-    return line.startswith((b'{"line":"end"', b'{"line": "end"'))
+def _is_line(line: bytes, kind: str) -> bool:
+    return line.startswith((f'{{"line":"{kind}"'.encode(), f'{{"line": "{kind}"'.encode()))

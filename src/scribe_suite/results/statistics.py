@@ -117,6 +117,18 @@ def bootstrap_interval(grouped: Grouped) -> Interval | None:
     return float(low), float(high)
 
 
+def student_interval(values: Floats) -> Interval | None:
+    """Interval of the mean of attempts at one task, by Student's t; None where they do not show their spread.
+
+    Unlike `bootstrap_interval` it needs two values only, and takes them for normal.
+    """
+    if len(values) < 2 or not np.ptp(values):
+        return None
+    centre = float(values.mean())
+    half = _student(len(values) - 1, (1 + LEVEL) / 2) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return centre - half, centre + half
+
+
 def sign_flip_p(grouped: Grouped) -> float | None:
     """Two-sided p that the mean is 0, by flipping the signs of units; None without values."""
     if not grouped.count:

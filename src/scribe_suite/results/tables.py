@@ -29,6 +29,10 @@ class Column:
     values: tuple[Value, ...]
     of: str = ""
 
+    def text(self, row: int) -> str:
+        """A cell for a person."""
+        return text_of(self.values[row], self.kind)
+
 
 @dataclass(frozen=True)
 class ResultTable:
@@ -84,6 +88,14 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
     if 0 < len(comparison.pairs) <= _MOST_PAIRS:
         tables.append(_by_task(comparison))
     return tables
+
+
+def difference_tables(comparison: Comparison, tolerance: float) -> list[ResultTable]:
+    """What differs between sides: skill, solved rates, and the tasks that moved by more than `tolerance`."""
+    if not comparison.pairs:
+        return []
+    tables = [_skill_differences(comparison.pairs), _solved_differences(comparison.pairs)]
+    return tables + [_moved(pair, tolerance) for pair in comparison.pairs if pair.moved(tolerance)]
 
 
 def notes_of(comparison: Comparison) -> list[str]:
@@ -170,18 +182,23 @@ def _column(title: str, kind: Kind, values: Iterable[Value]) -> Column:
 
 
 def _sides(sides: Sequence[SideResult]) -> ResultTable:
-    columns = [
+    coverage = (
         _column("Planned", "count", (side.planned for side in sides)),
         _column("Scored", "count", (side.counted for side in sides)),
         _column("Infrastructure", "count", (side.infrastructure for side in sides)),
         _column("Tasks", "count", (side.tasks for side in sides)),
+    )
+    skill = (
         _column("Skill", "number", (side.skill for side in sides)),
         _column("95 % interval", "interval", (side.skill_interval for side in sides)),
+    )
+    solved = (
         _column("Solved", "count", (side.solved for side in sides)),
         _column("Solved rate", "number", (side.solved_rate for side in sides)),
         _column("95 % interval of the rate", "interval", (side.solved_interval for side in sides)),
-    ]
-    return _by_side("providers", "Providers (means over tasks)", sides, columns)
+    )
+    rows = tuple(side.label for side in sides)
+    return ResultTable("providers", "Providers (means over tasks)", "Provider", rows, (skill, solved, coverage))
 
 
 def _passes(sides: Sequence[SideResult]) -> list[ResultTable]:
@@ -225,34 +242,36 @@ def _outcomes(sides: Sequence[SideResult]) -> ResultTable:
 
 
 def _skill_differences(pairs: Sequence[PairResult]) -> ResultTable:
-    columns = [
+    size = (
         _column("Pairs", "count", (pair.pairs for pair in pairs)),
         _column("Tasks", "count", (pair.tasks for pair in pairs)),
+    )
+    test = (
         _column("Difference", "difference", (pair.difference for pair in pairs)),
         _column("95 % interval", "interval", (pair.interval for pair in pairs)),
         _column("p", "p", (pair.p for pair in pairs)),
         _column("p (Holm)", "p", (pair.p_corrected for pair in pairs)),
         _column("Could have detected", "number", (pair.detectable for pair in pairs)),
-    ]
-    return _by_pair("skill_differences", "Differences of skill, paired", pairs, columns)
+    )
+    title = "Differences of skill, paired"
+    return ResultTable("skill_differences", title, "Pair", tuple(map(pair_label, pairs)), (size, test))
 
 
 def _solved_differences(pairs: Sequence[PairResult]) -> ResultTable:
-    columns = [
+    counts = (
         _column("Both", "count", (pair.both for pair in pairs)),
         _column("Only the first", "count", (pair.left_only for pair in pairs)),
         _column("Only the second", "count", (pair.right_only for pair in pairs)),
         _column("Neither", "count", (pair.neither for pair in pairs)),
+    )
+    test = (
         _column("Difference", "difference", (pair.solved_difference for pair in pairs)),
         _column("p (McNemar)", "p", (pair.solved_p for pair in pairs)),
         _column("p (Holm)", "p", (pair.solved_p_corrected for pair in pairs)),
         _column("Could have detected", "number", (pair.solved_detectable for pair in pairs)),
-    ]
-    return _by_pair("solved_differences", "Differences of the solved rate, paired", pairs, columns)
-
-
-def _by_pair(key: str, title: str, pairs: Sequence[PairResult], columns: Iterable[Column]) -> ResultTable:
-    return ResultTable(key, title, "Pair", tuple(map(pair_label, pairs)), tuple((column,) for column in columns))
+    )
+    title = "Differences of the solved rate, paired"
+    return ResultTable("solved_differences", title, "Pair", tuple(map(pair_label, pairs)), (counts, test))
 
 
 def _by_task(comparison: Comparison) -> ResultTable:
@@ -262,6 +281,23 @@ def _by_task(comparison: Comparison) -> ResultTable:
         values = tuple(differences.get(task) for task in comparison.tasks)
         columns.append((Column("Difference", "difference", values, pair_label(pair)),))
     return ResultTable("task_differences", "Differences of skill by task", "Task", comparison.tasks, tuple(columns))
+
+
+def _moved(pair: PairResult, tolerance: float) -> ResultTable:
+    moved = pair.moved(tolerance)
+    columns = [
+        _column("Pairs", "count", (task.pairs for task in moved)),
+        _column("Difference of skill", "difference", (task.difference for task in moved)),
+        _column("Only the first solved", "count", (task.left_only for task in moved)),
+        _column("Only the second solved", "count", (task.right_only for task in moved)),
+    ]
+    return ResultTable(
+        "moved",
+        f"Tasks that moved by more than {tolerance:g}: {pair_label(pair)}",
+        "Task",
+        tuple(task.task for task in moved),
+        tuple((column,) for column in columns),
+    )
 
 
 def _ratio(total: float | None, number: int) -> float | None:

@@ -28,11 +28,14 @@ class PublicMaterial:
         files: File name -> content, laid into the kernel's working folder before it starts.
         setup_code: Python run as the notebook's first cell; it loads ``model`` and the data from `files`.
         facts: JSON-safe values that the prompt template shows (sizes, names, the property asked for).
+        model: Specification of a real language model, such as ``package:smollm2``, that `setup_code` imports as
+            `scribe_suite.real_models.sources.SETUP_CODE` does; None where `files` hold the model.
     """
 
     files: Mapping[str, bytes]
     setup_code: str
     facts: Mapping[str, Any]
+    model: str | None = None
 
 
 @dataclass(frozen=True)

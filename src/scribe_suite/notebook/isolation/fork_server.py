@@ -53,17 +53,23 @@ def begin() -> None:
             linux.keep_capabilities_over_exec()
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, FIRST)
-    arguments = [spec["python"], f"{scripts}/fork_server.py", "--serve", json.dumps(spec["preload"]), spec["tier"]]
+    imports = {"modules": spec["preload"], "shared": spec["shared"]}
+    arguments = [spec["python"], f"{scripts}/fork_server.py", "--serve", json.dumps(imports), spec["tier"]]
     os.execve(spec["python"], arguments, spec["environment"])
 
 
-def serve(modules: list[str] | None, tier: str) -> None:
-    """Import, then fork a process for every request until the harness is gone."""
+def serve(imports: Mapping[str, Any], tier: str) -> None:
+    """Import, then fork a process for every request until the harness is gone.
+
+    Args:
+        imports: ``modules`` to import (None: nothing at all) and ``shared`` modules to make, as in the specification.
+        tier: Of the processes it forks.
+    """
     from scribe_suite.notebook.isolation import jupyter_kernel, linux, supervisor, view
 
     control = socket.socket(fileno=SECOND)
-    if modules is not None:
-        for problem in jupyter_kernel.preload(modules):
+    if imports["modules"] is not None:
+        for problem in jupyter_kernel.preload(imports["modules"], imports["shared"]):
             print(f"fork-server: {problem}", file=sys.stderr, flush=True)  # noqa: T201
     memory = view.MemoryFolders()
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)

@@ -6,6 +6,7 @@ import gc
 import importlib
 import random
 import sys
+import types
 from collections.abc import Sequence
 
 #: What an IPython kernel imports while it starts and at its first cells. Not the inline backend of matplotlib: it
@@ -22,8 +23,13 @@ KERNEL_MODULES = (
 )  # fmt: skip
 
 
-def preload(modules: Sequence[str]) -> list[str]:
+def preload(modules: Sequence[str], shared: Sequence[Sequence[str]] = ()) -> list[str]:
     """Import modules, in the fork-server.
+
+    Args:
+        modules: Their names.
+        shared: Modules to make: name, source, and the path of its folder as its global ``FOLDER``. What they load is
+            in the memory of every kernel, without a copy.
 
     Returns:
         A line for each that can't be imported; a kernel will say the same when it needs one.
@@ -40,9 +46,21 @@ def preload(modules: Sequence[str]) -> list[str]:
     if "torch" in sys.modules:
         # a thread pool would not survive the fork: the next parallel operation of a child would wait for it for ever
         sys.modules["torch"].set_num_threads(1)
+    for name, source, folder in shared:
+        try:
+            sys.modules[name] = _made(name, source, folder)
+        except Exception as error:
+            problems.append(f"{name}: {type(error).__name__}: {error}")
     gc.collect()
     gc.freeze()  # collections in a kernel would otherwise write to, and so copy, every page of the fork-server's
     return problems
+
+
+def _made(name: str, source: str, folder: str) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__dict__.update(__file__=f"{name}.py", FOLDER=folder)
+    exec(compile(source, f"{name}.py", "exec"), module.__dict__)
+    return module
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -94,6 +94,13 @@ class CliProvider(Provider):
             time.sleep(pause)
         return self._transcript(tried, context.limits)
 
+    def program(self, model: str | None) -> str | None:  # noqa: ARG002
+        """The CLI's version, or None when it is not found or does not say it."""
+        try:
+            return version_of(find_binary(self.adapter, os.environ))
+        except InfrastructureError:
+            return None
+
     def _try(self, context: AttemptContext, binary: tuple[str, ...], version: str | None) -> _Try:
         adapter = self.adapter()
         conversation = Conversation(cli=self.name, cli_version=version)

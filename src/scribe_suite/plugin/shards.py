@@ -1,0 +1,56 @@
+"""``--shard K/N``: the part of a run that one of several jobs makes.
+
+Which part a test belongs to follows from its id alone, so that it is the same in every process, and stays when other
+tests come or go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+_SHARD = re.compile(r"(?P<number>[0-9]{1,4})/(?P<count>[0-9]{1,4})")
+_TRIAL = re.compile(r"-t(?P<trial>[0-9]+)\]$")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One part of several.
+
+    Attributes:
+        number: Which part, from 1 on.
+        count: How many there are.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``K/N``.
+
+        Raises:
+            ValueError: With a sentence for a person, when it is not of that form or there is no such part.
+        """
+        match = _SHARD.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not of the form K/N, as in 2/8.")
+        shard = cls(int(match["number"]), int(match["count"]))
+        if not 1 <= shard.number <= shard.count:
+            raise ValueError(f"There is no part {text}: count from 1/{shard.count} to {shard.count}/{shard.count}.")
+        return shard
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def holds(self, nodeid: str) -> bool:
+        """Whether the test is in this part.
+
+        The trials of a task are dealt out one after the other, beginning where the hash of the rest of the id says:
+        they take about as long as each other, and a hash of each would put many of them into one part.
+        """
+        trial = _TRIAL.search(nodeid)
+        rest = nodeid[: trial.start()] if trial else nodeid
+        begin = int.from_bytes(hashlib.sha256(rest.encode()).digest()[:8], "big")
+        return (begin + int(trial["trial"] if trial else 0)) % self.count == self.number - 1

@@ -1,0 +1,71 @@
+"""Hashes of the code that makes instances, runs attempts and scores answers.
+
+A commit does not tell everything: there are changes that are not committed, files that git does not know yet, and
+copies without git.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import scribe_suite
+from scribe_suite.tasks.task import Task
+
+_TRUTH = "ground_truth"
+
+
+def package_sha256() -> str:
+    """Hash of all modules, templates and tables of this package."""
+    root = Path(scribe_suite.__file__).parent
+    return _sha256(root, (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"))
+
+
+def task_sha256(root: Path, task: Task) -> str:
+    """Hash of a task's module and of all modules of ``ground_truth/`` that it imports, directly or not.
+
+    Args:
+        root: The checkout.
+        task: A task of it.
+    """
+    return _sha256(root, task_sources(root, task))
+
+
+def task_sources(root: Path, task: Task) -> set[Path]:
+    """A task's module and all modules of ``ground_truth/`` that it imports; none where the task lies elsewhere."""
+    found: set[Path] = set()
+    left = [root / _TRUTH / task.family / f"{task.name}.py"]
+    while left:
+        path = left.pop()
+        if path not in found and path.is_file():
+            found.add(path)
+            left.extend(_imported(root, path))
+    return found
+
+
+def _imported(root: Path, path: Path) -> Iterator[Path]:
+    """Where the modules may lie that `path` imports from ground_truth."""
+    package = path.relative_to(root).parent.parts
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*above, *(node.module.split(".") if node.module else ()))
+            names = [module, *((*module, alias.name) for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name[:1] == (_TRUTH,):
+                yield root.joinpath(*name).with_suffix(".py")
+                yield root.joinpath(*name, "__init__.py")
+
+
+def _sha256(root: Path, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
