@@ -80,7 +80,8 @@ def test_without_a_command_the_help_teaches(capsys):
 
 def test_show_prints_the_table_of_a_run_that_was_cut_off(tmp_path, capsys):
     path = tmp_path / "r1.jsonl"
-    LedgerWriter(path, header()).append(record(metrics={"iou": 0.25}, skill=0.5))
+    planned = tuple(f"benchmarks/circuits/test_circuits.py::test_circuit[toy-reference-t{trial}]" for trial in (0, 1))
+    LedgerWriter(path, header(planned=planned)).append(record(metrics={"iou": 0.25}, skill=0.5))
     assert main(["show", str(path)]) == 0
     output = capsys.readouterr().out
     assert "IoU" in output

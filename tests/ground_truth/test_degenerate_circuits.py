@@ -20,6 +20,8 @@ from scribe_suite.tasks.task import TaskInstance
 pytestmark = pytest.mark.slow
 
 TASK_IDS = [task.id for task in default_registry().of_family("circuits")]
+#: Tasks of the same make as others that are tried here, at minutes each.
+ALIKE = ("circuits/antonym", "circuits/attention_pattern", "circuits/backup_heads", "circuits/two_behaviours")
 SEEDS = range(7000, 7020)
 GUESS_BAR = 0.15
 SCAN_BAR = 0.3
@@ -85,7 +87,9 @@ def test_the_oracle_has_skill_one(task_id):
         assert skill(instance, instance.task.oracle_answer(instance)) == 1.0
 
 
-@pytest.mark.parametrize("task_id", TASK_IDS)
+@pytest.mark.parametrize(
+    "task_id", [pytest.param(name, marks=pytest.mark.exhaustive if name in ALIKE else ()) for name in TASK_IDS]
+)
 def test_nothing_cheap_pays(task_id):
     # one test for all answers: they share instances and scores, which other workers would make again
     bars = {**dict.fromkeys(GUESSES, GUESS_BAR), **dict.fromkeys(NORM_SCANS, SCAN_BAR), "empty": 0.0}

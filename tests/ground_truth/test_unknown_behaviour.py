@@ -311,7 +311,7 @@ def predict(prompts):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_one_scan_and_a_linear_model_stay_below_half():
     skills = []
     for seed in range(7000, 7020):

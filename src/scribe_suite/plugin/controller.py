@@ -153,6 +153,7 @@ class RunController:
         self.planned = header.planned
         self._started = header.started.timestamp() - 1
         self._writer = resumed.writer
+        self._name_report(f"{header.run}.resume{len(resumed.ledger.resumes) + 1}.report.json")
         if not planned:
             self._tell(resumed.nothing_to_do())
             return
@@ -160,7 +161,6 @@ class RunController:
         differences = tuple(resumed.differences(self._lock))
         line = RunResume(resumed=now(), planned=planned, differences=differences, machine_differences=machine)
         resumed.writer.resume(line)
-        self._name_report(f"{header.run}.resume{len(resumed.ledger.resumes) + 1}.report.json")
         self._tell(f"{header.run} is resumed: {len(planned)} of its {len(self.planned)} attempts are made.")
         if len(planned) < len(resumed.pending):
             self._tell(
