@@ -185,6 +185,18 @@ class Greedy(Provider):
 '''
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the cases of one test that runs a pytest of its own, five seconds each, all but the first are slow."""
+    seen = set()
+    for item in items:
+        if isinstance(item, pytest.Function) and "suite" in item.fixturenames and hasattr(item, "callspec"):
+            test = (item.path, item.originalname)
+            if test in seen and item.get_closest_marker("agents") is None:
+                item.add_marker(pytest.mark.slow)
+            seen.add(test)
+
+
 @dataclass
 class Run:
     """What a pytest run left behind."""

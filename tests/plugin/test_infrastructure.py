@@ -72,6 +72,7 @@ def test_a_base_model_that_can_not_be_trusted_is_infrastructure(suite):
     run.result.assert_outcomes(errors=1)
 
 
+@pytest.mark.slow
 def test_an_agents_failure_beside_infrastructure_exits_1(suite):
     assert suite.run("--provider", "nologin,null").ret == 1
 
@@ -94,6 +95,7 @@ def test_a_worker_that_dies_costs_its_attempt_and_nothing_else(suite):
     run.result.assert_outcomes(passed=1, failed=1, errors=1)
 
 
+@pytest.mark.slow
 def test_xdist_swallows_a_numpy_property_but_the_run_does_not_exit_0(suite):
     """xdist 3.8: a value execnet can't ship kills the worker, and the session still says "passed"."""
     suite.write(
@@ -167,6 +169,7 @@ def test_a_metric_that_is_none_is_refused_and_shown_as_an_error(suite, workers, 
     assert run.json_report()["tests"][0]["outcome"] == "error"
 
 
+@pytest.mark.slow
 def test_a_log_record_that_is_not_json_does_not_lose_the_attempt(suite):
     """json-report ships log records to the controller; an extra that execnet can't carry kills the worker."""
     suite.write(
@@ -398,6 +401,7 @@ def test_our_own_errors_are_one_sentence_not_a_traceback(suite):
     assert "def attempt" not in run.output
 
 
+@pytest.mark.slow
 def test_strict_isolation_that_can_not_be_had_is_a_usage_error(suite):
     suite.write(
         "benchmarks/conftest.py",

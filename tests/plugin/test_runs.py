@@ -77,6 +77,7 @@ def test_an_attempt_leaves_its_folder(suite):
     assert all(value is not None for value in record.times.model_dump().values())
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_instance_and_trials_differ(suite):
     arguments = ("--provider", "null", "--trials", "2", "--record-only")
     seeds = []
@@ -137,6 +138,7 @@ def test_a_bad_answer_is_invalid_with_its_reason_and_never_scored(suite, monkeyp
     assert run.ret == 1
 
 
+@pytest.mark.slow
 def test_an_answer_of_50_mb_is_refused(suite, monkeypatch):
     monkeypatch.setenv("TOY_CODE", "answer = {'components': ['m1'], 'confidence': 0.5, 'summary': 'x' * 50_000_000}")
     (record,) = suite.run("--provider", "says").ledger.attempts
@@ -145,6 +147,7 @@ def test_an_answer_of_50_mb_is_refused(suite, monkeypatch):
     assert record.skill is None
 
 
+@pytest.mark.slow
 def test_a_limit_and_a_timeout_count_and_keep_what_is_known(suite, monkeypatch):
     monkeypatch.setenv("TOY_CODE", "import time\ntime.sleep(60)")
     run = suite.run("--provider", "limited,says", "--agent-timeout", "8")
@@ -171,6 +174,7 @@ def test_a_provider_that_never_stops_is_stopped(suite):
 
 
 @pytest.mark.skipif(probe_isolation("auto").name != "namespaces", reason="kernels can't be isolated here")
+@pytest.mark.slow
 def test_results_below_a_folder_that_kernels_see_stay_hidden(suite, monkeypatch):
     with tempfile.TemporaryDirectory(prefix="scribe-test-", dir=sys.prefix) as results:
         seen = f"/env/{Path(results).name}"
