@@ -81,7 +81,7 @@ def fitting(tool: str) -> st.SearchStrategy[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookServer]:
     config = NotebookConfig(
-        tmp_path_factory.mktemp("attempt"), cell_timeout_s=2, interrupt_grace_s=1, max_sessions=2, start_timeout_s=30
+        tmp_path_factory.mktemp("attempt"), cell_timeout_s=30, interrupt_grace_s=5, max_sessions=2, start_timeout_s=60
     )
     with NotebookServer(config) as server:
         yield server

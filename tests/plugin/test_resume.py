@@ -263,9 +263,9 @@ def test_what_is_gone_is_a_difference_too():
     then = {
         "tasks": {"circuits/x": {"version": 1}},
         "providers": {"claude": {"program": "1.0"}},
-        "git": {"commit": "a"},
+        "git": {"commit": 1},
     }
-    now = {"tasks": {}, "providers": {"claude": {"program": "2.0"}}, "git": {"commit": "a"}, "machine": {"cores": 2}}
+    now = {"tasks": {}, "providers": {"claude": {"program": "2.0"}}, "git": {"commit": 1}, "machine": {"cores": 2}}
     resumed = ResumedRun(None, Ledger(header(lock=then | {"machine": {"cores": 4}}), (), None), (), False)
     assert resumed.differences(now) == [
         "circuits/x: it is not here any more",
