@@ -308,6 +308,7 @@ def test_the_tables_replace_only_what_stands_between_the_markers(tmp_path):
         write("| new |", document)
 
 
+@pytest.mark.slow
 def test_the_script_runs_by_itself_from_anywhere(tmp_path):
     script = suite_root() / "perf" / "probe_methods.py"
     told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -76,6 +76,7 @@ def test_only_what_is_missing_or_was_failed_by_infrastructure_is_made(suite, wor
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_an_attempt_that_fails_again_leaves_the_run_failed(suite):
     suite.run("--provider", "nologin,oracle")
     path = ledger_path(suite)

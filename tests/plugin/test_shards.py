@@ -77,6 +77,7 @@ def run_shards(suite, count, *options):
 
 
 @pytest.mark.parametrize("workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["alone", "xdist"])
+@pytest.mark.slow
 def test_all_shards_merged_are_the_whole_run(suite, workers):
     suite.run("--provider", "null,limited", "--trials", "2", "--instance-seed", "7")
     (path,) = suite.folder.glob("runs/*.jsonl")

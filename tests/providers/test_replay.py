@@ -32,6 +32,7 @@ def test_an_attempt_that_reproduces_says_so(suite, monkeypatch):
     assert ledger.header.seed_mode == "fresh"
 
 
+@pytest.mark.slow
 def test_an_attempt_that_does_not_reproduce_says_so(suite, monkeypatch):
     first = recorded(suite, monkeypatch, LUCK)
     ledger, run = replayed(suite, first, "--provider", f"replay:runs/{first.name},null", "-n", "2")

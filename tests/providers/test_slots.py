@@ -89,6 +89,7 @@ def test_a_folder_that_can_not_be_made_is_infrastructure(tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_workers_share_the_places_of_a_run(suite, monkeypatch):
     monkeypatch.setenv("TOY_CODE", "import time; time.sleep(2); answer = None")
     run = suite.run("--provider", "says", "--trials", "4", "-n", "4", "--max-concurrent", "says=1,null=2")
