@@ -266,6 +266,7 @@ def test_answers_without_work_have_no_skill(task_id):
 
 
 @every_task
+@pytest.mark.slow
 def test_random_answers_have_no_skill(task_id):
     rng = random.Random(3)
     skills = []
@@ -280,6 +281,7 @@ def assert_the_reference_solves(instance: TaskInstance) -> None:
     assert instance.task.score(instance, answer).skill >= instance.task.pass_mark
 
 
+@pytest.mark.slow
 def test_the_reference_solution_solves_an_instance():
     assert_the_reference_solves(instance_of(next(iter(TASKS)), 0))
 

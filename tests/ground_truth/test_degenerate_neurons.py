@@ -146,6 +146,7 @@ def skills(task_name: str) -> dict[str, list[float]]:
 @pytest.mark.parametrize(
     ("task_name", "rule"), [(task, rule) for task in TASKS for rule in (*rules_of(task), "drawn by the task")]
 )
+@pytest.mark.slow
 def test_an_answer_without_insight_has_no_skill(task_name: str, rule: str) -> None:
     found = skills(task_name)[rule]
     assert len(found) == len(SEEDS)

@@ -65,6 +65,7 @@ def test_a_model_that_fails_its_certificate_is_never_shipped(empty_checkout):
         BarelyTrainedTask().instance(0)
 
 
+@pytest.mark.slow
 def test_a_model_that_its_own_reference_does_not_solve_is_never_shipped(empty_checkout):
     solution = empty_checkout / "ground_truth" / "solutions" / "circuits" / "small.py"
     solution.write_text(

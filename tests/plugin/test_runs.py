@@ -166,6 +166,7 @@ def test_an_answer_after_the_time_limit_is_not_taken(suite):
     assert run.ret == 1
 
 
+@pytest.mark.slow
 def test_a_provider_that_never_stops_is_stopped(suite):
     suite.write("benchmarks/conftest.py", "import scribe_suite.plugin.attempt as a\na.OVERTIME_S = 1.0\n")
     run = suite.run("--provider", "stubborn,null", "--agent-timeout", "8")

@@ -40,6 +40,7 @@ def test_an_attempt_that_does_not_reproduce_says_so(suite, monkeypatch):
     assert outcomes == {"replay": ("unsolved", False), "null": ("no_answer", None)}, run.output
 
 
+@pytest.mark.slow
 def test_what_has_no_recording_is_infrastructure(suite, monkeypatch):
     first = recorded(suite, monkeypatch, SOLVE)
     ledger, _ = replayed(suite, first, "--provider", f"replay:{first.stem}", "--trials", "2")
@@ -47,6 +48,7 @@ def test_what_has_no_recording_is_infrastructure(suite, monkeypatch):
     assert "has no attempt at circuits/toy, trial 1" in ledger.attempts[1].reason
 
 
+@pytest.mark.slow
 def test_a_replay_on_other_instances_or_of_nothing_is_a_usage_error(suite, monkeypatch):
     first = recorded(suite, monkeypatch, SOLVE)
     run = suite.run("--provider", f"replay:{first.stem}", "--instance-seed", "1")

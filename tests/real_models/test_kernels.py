@@ -67,6 +67,7 @@ needs_forks = pytest.mark.skipif(not fork_client.supported(), reason="kernels ar
 
 
 @needs_forks
+@pytest.mark.slow
 def test_a_kernel_finds_the_model_loaded(server):
     code = (
         "import builtins\n"
