@@ -94,6 +94,14 @@ def test_an_agent_whose_notebook_was_never_asked_for_its_tools_has_not_failed(ru
     with pytest.raises(AttemptFailedError, match="could not reach the notebook") as caught:
         run("done()", tools_listed=False)
     assert caught.value.cause == "mcp_not_connected"
+    talks = "say(type='item.completed', item=dict(id='1', type='agent_message', text='hm'))"
+    for code, limits in (
+        (f"while 1: {talks}; time.sleep(0.1)", {"wall_s": 2.0}),
+        ("call(1); call(2); done()", {"turns": 1}),
+    ):
+        with pytest.raises(AttemptFailedError) as caught:
+            run(code, tools_listed=False, **limits)
+        assert caught.value.cause == "mcp_not_connected"
     assert run("done()").detail == "The agent called no tool."
 
 

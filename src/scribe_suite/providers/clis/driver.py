@@ -162,8 +162,6 @@ class CliProvider(Provider):
         if conversation.cost_usd is None or conversation.cost_usd == 0:
             conversation.cost_usd = prices.cost_of(conversation.model, conversation.tokens) or conversation.cost_usd
         tried = _Try(conversation, ending, printed, raw=raw)
-        if not context.tools_listed():
-            conversation.connected = False  # whatever it says: it may have been connected to something else
         if ending.stopped is None:
             tried.cause = diagnose(conversation, ending.exit_code, printed)
         elif ending.stopped == _SILENT:
@@ -173,6 +171,10 @@ class CliProvider(Provider):
         elif ending.stopped.startswith(_WALL) and not conversation.answered:
             # in all its time it got not one answer; it may have said why
             tried.cause = by_words(printed) or "no_response"
+        failure = FAILURES.get(tried.cause or "")
+        if not context.tools_listed() and (failure is None or failure.counts):
+            # whatever the CLI says, and however it ended: an agent that never saw the notebook's tools has not failed
+            tried.cause = "mcp_not_connected"
         conversation.end_reason = tried.cause or _stop_reason(ending.stopped)
         text = conversation.model_dump_json(indent=1, warnings=False)
         (context.outputs / "transcript.json").write_text(scrubber.clean(text) + "\n")
