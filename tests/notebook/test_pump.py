@@ -65,7 +65,9 @@ def test_it_ends_when_nobody_reads_its_output_any_more(listener):
     with contextlib.suppress(BrokenPipeError):  # it may have noticed already
         connection.sendall(b"late\n")
     assert process.wait(timeout=10) == 0
-    assert connection.recv(1) == b""
+    # Linux says "reset" instead of "ended" where the pump left before it had read the last line.
+    with contextlib.suppress(ConnectionResetError):
+        assert connection.recv(1) == b""
 
 
 def test_a_socket_that_is_not_there_is_one_sentence(tmp_path):
