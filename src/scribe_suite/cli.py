@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from scribe_suite import __version__
 from scribe_suite.errors import ConfigurationError, SuiteError
+from scribe_suite.measuring.command import add_measure_command
 from scribe_suite.real_models.command import add_model_commands
 from scribe_suite.results.commands import add_result_commands
 from scribe_suite.text import shortened
@@ -178,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
 
     add_model_commands(commands)
+    add_measure_command(commands)
     add_result_commands(commands)
     return parser
 

@@ -47,7 +47,7 @@ def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
                     kept.append(seed)
                     continue
                 try:
-                    task.plant(seed, _reporter(progress, bar, console))
+                    task.plant(seed, reporter(progress, bar, console))
                 except FrozenModelError as error:
                     failed.append(seed)
                     progress.update(bar, state="not certified")
@@ -110,7 +110,7 @@ def _after_interruption(task: Task, kept: Sequence[int], left: Sequence[int], ke
     return f"Interrupted: {finished}. Go on with: scribe-suite plant {task.id} --seeds {seed_text(left)}{force}"
 
 
-def _reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:
+def reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:
     """Moves the bar; where there is none, as in a log file, it prints a line for every tenth of the work instead."""
     printed = -1
 

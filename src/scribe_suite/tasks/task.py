@@ -100,6 +100,7 @@ class Task(ABC):
     Class attributes:
         family: Folder name: ``circuits``, ``neurons``, ``probes``, ...
         name: Task name, the first part of a test id.
+        source: ``planted`` for models of the suite, ``real`` for tasks on a pretrained language model.
         models: Name of the base models where several tasks of the family share them; else they bear the task's name.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
@@ -109,6 +110,7 @@ class Task(ABC):
 
     family: ClassVar[str]
     name: ClassVar[str]
+    source: ClassVar[str] = "planted"
     models: ClassVar[str] = ""
     version: ClassVar[int] = 1
     summary: ClassVar[str]
@@ -132,6 +134,10 @@ class Task(ABC):
         Raises:
             FrozenModelError: When training did not reach the certificate; nothing is written then.
         """
+
+    def unavailable(self) -> str | None:
+        """Why the task can't be done on this machine, in one sentence with the command that mends that, or None."""
+        return None
 
     @abstractmethod
     def instance(self, seed: int) -> TaskInstance:
