@@ -13,6 +13,7 @@ import pytest
         (["--cell-timeout", "nan"], "'nan' is not a positive number of seconds"),
         (["--pass-mark", "7"], "'7' is not a skill"),
         (["--isolation", "docker"], "invalid choice: 'docker'"),
+        (["--model-source", "gpt2"], "invalid choice: 'gpt2'"),
         (["--shard", "3/2"], "There is no part 3/2: count from 1/2 to 2/2"),
         (["--results-dir", "pytest.ini"], "is not a folder"),
         (["--results-dir", ""], "--results-dir is empty"),
@@ -29,7 +30,8 @@ def test_help_teaches_every_option(suite):
     output = suite.run("--help").output
     for option in (
         "--provider", "--trials", "--instance-seed", "--agent-timeout", "--cell-timeout", "--pass-mark",
-        "--record-only", "--isolation", "--results-dir", "--shard", "--resume", "--resume-anyway",
+        "--record-only", "--isolation", "--results-dir", "--model-source", "--device", "--shard", "--resume",
+        "--resume-anyway",
     ):  # fmt: skip
         assert option in output
 

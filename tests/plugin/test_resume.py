@@ -179,7 +179,7 @@ class FakeConfig:
     def __init__(self, folder, **given):
         names = (
             "resume", "provider", "trials", "instance_seed", "agent_timeout", "cell_timeout", "max_turns", "max_tokens",
-            "max_cost_usd", "pass_mark", "record_only", "isolation", "shard", "results_dir",
+            "max_cost_usd", "pass_mark", "record_only", "isolation", "model_source", "device", "shard", "results_dir",
         )  # fmt: skip
         self.option = SimpleNamespace(**{**dict.fromkeys(names), "resume_anyway": False, **given})
         self.rootpath, self.args, self.stash = folder, [], pytest.Stash()
@@ -225,6 +225,8 @@ def test_what_is_left_and_how_it_is_run_comes_from_the_ledger(tmp_path):
         ({"max_cost_usd": 1.0}, "--max-cost-usd (in the run: not given)"),
         ({"pass_mark": 0.5, "shard": "1/2"}, "--pass-mark (in the run: not given), --shard (in the run: not given)"),
         ({"isolation": "none"}, "--isolation (in the run: auto)"),
+        ({"model_source": "real"}, "--model-source (in the run: planted)"),
+        ({"device": "cuda"}, "--device (in the run: auto)"),
         ({"results_dir": "elsewhere"}, "--results-dir (in the run: "),
     ],
 )

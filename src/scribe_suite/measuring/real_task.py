@@ -45,6 +45,11 @@ class RealTask(Task):
         found = find_measured(self.measurement, self.model)
         return found if isinstance(found, str) else None
 
+    def truth_facts(self) -> dict[str, str]:
+        """See `Task.truth_facts`: the model and the measured result."""
+        record = self.measured().record
+        return {"model": record.model, "model_sha256": record.model_sha256, "measured_sha256": record.sha256}
+
     def measured(self) -> Measured:
         """The truth, read once per process.
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -171,8 +172,9 @@ def write(folder: Path, record: MeasuredRecord, payload: bytes) -> Path:
     except OSError as error:
         raise ConfigurationError(f"{folder} can't be written ({error.strerror}): make it writable.") from error
     finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        with suppress(OSError):  # it has been told
+            for part in parts:
+                part.unlink(missing_ok=True)
     return path
 
 
@@ -201,7 +203,7 @@ def packed(arrays: Arrays) -> bytes:
     """Arrays as safetensors; the same arrays give the same bytes."""
     numbers = {}
     for name, value in sorted(arrays.items()):
-        array = np.ascontiguousarray(value)
+        array = np.asarray(value, order="C")  # ascontiguousarray would make a list of a number
         if array.dtype.kind == "U":
             width = max(array.dtype.itemsize // 4, 1)
             numbers[_TEXT + name] = array.astype(f"<U{width}").view(np.uint32).reshape(*array.shape, width)

@@ -33,8 +33,9 @@ class NotebookConfig:
         preload: Modules that kernels find imported when they start, where they come from a fork-server: what every
             kernel of the harness will need, since each set of modules is a server of its own.
         shared: Modules with large data, such as a language model, that kernels find imported and have in common.
-        memory_limit_bytes: Address space of each kernel process, and memory of all processes of a kernel together, or
-            None. torch and transformer_lens need 3.1 GB of address space.
+        gpu: Whether kernels may use the GPUs of the machine.
+        memory_limit_bytes: Address space of each kernel process (not with `gpu`), and memory of all processes of a
+            kernel together, or None. torch and transformer_lens need 3.1 GB of address space.
         tmp_limit_bytes: Size of the in-memory ``/tmp`` of an isolated kernel.
         work_limit_bytes: Size of the in-memory working folders of all isolated kernels together.
         agent_text_limit: Characters of text one tool result may have.
@@ -56,6 +57,7 @@ class NotebookConfig:
     max_sessions: int = 8
     preload: tuple[str, ...] = ()
     shared: tuple[SharedModule, ...] = ()
+    gpu: bool = False
     memory_limit_bytes: int | None = 8 << 30
     tmp_limit_bytes: int = 512 << 20
     work_limit_bytes: int = 1 << 30

@@ -43,6 +43,7 @@ class ServerSpec:
         read_only: Host paths and the places where they are shown.
         texts: Files by place.
         links: Symbolic links by place.
+        devices: Device files that are shown besides those every process needs.
         stage: Host folder on which its root is built.
         slots: Host folder of the folders of its processes.
     """
@@ -56,6 +57,7 @@ class ServerSpec:
     read_only: Sequence[tuple[str, str]] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    devices: Sequence[str] = ()
     stage: str = ""
     slots: str = ""
 

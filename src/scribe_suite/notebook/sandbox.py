@@ -26,6 +26,7 @@ from scribe_suite.notebook.shown import (
     IPC,
     WORK,
     environment,
+    gpu_devices,
     inner_python,
     masks_over,
     read_only_binds,
@@ -100,6 +101,7 @@ class Sandbox:
         hidden: Host folders that must be covered where something shown would show them; they must exist when a process
             starts.
         shared: Modules with data that kernels find imported, and as files in their working folders.
+        gpu: Whether processes may use the GPUs of the machine.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
@@ -112,6 +114,7 @@ class Sandbox:
         work_bytes: int = 1 << 30,
         hidden: Sequence[Path] = (),
         shared: Sequence[SharedModule] = (),
+        gpu: bool = False,
     ) -> None:
         self.tier = tier
         self.uid = private_uid() if tier.own_uid else None
@@ -119,6 +122,7 @@ class Sandbox:
         self._work_bytes = work_bytes
         self._hidden = tuple(hidden)
         self._shared = tuple(shared)
+        self._gpu = gpu
         self._runtime: RuntimeFolder | None = None
         self._server: fork_client.ForkServer | None = None
         self._where: Path | None = None
@@ -134,7 +138,7 @@ class Sandbox:
             return
         try:
             if fork_client.supported():
-                spec = server_spec(self.tier, self.uid, self._preload, self._shared)
+                spec = server_spec(self.tier, self.uid, self._preload, self._shared, gpu=self._gpu)
                 self._server = fork_client.shared_server(spec)
                 self._where = self._server.new_folder("n")
                 for place in ("work", "ipc"):  # what file systems in memory are mounted on
@@ -297,8 +301,8 @@ class Sandbox:
 
     def _environment(self, slot: Slot) -> dict[str, str]:
         if self._in_memory:
-            return environment(self.tier, WORK, "/tmp")
-        return environment(self.tier, str(slot.work), str(slot.root / "tmp"))
+            return environment(self.tier, WORK, "/tmp", gpu=self._gpu)
+        return environment(self.tier, str(slot.work), str(slot.root / "tmp"), gpu=self._gpu)
 
     def _limits(self, limits: Limits) -> dict[str, int]:
         values = dict(LIMITS)
@@ -366,7 +370,8 @@ class Sandbox:
         read_only += [str(module.folder.resolve()) for module in self._shared]
         if slot.read_only:
             read_only += [str(slot.work), str(slot.ipc)]
-        return {"read_only": read_only, "writable": [*writable, "/dev/null"]}
+        devices = gpu_devices() if self._gpu else ()
+        return {"read_only": read_only, "writable": [*writable, "/dev/null", *devices]}
 
     def _cgroup(self, limits: Limits) -> Cgroup | None:
         if not self.tier.limits:

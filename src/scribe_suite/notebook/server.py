@@ -108,7 +108,9 @@ class NotebookServer:
         self._finalizer = weakref.finalize(self, runtime.remove)  # also when the process ends without close()
         hidden = (config.folder, runtime.path, *config.hidden)
         try:
-            sandbox = Sandbox(self._counters.tier, config.preload, config.work_limit_bytes, hidden, config.shared)
+            sandbox = Sandbox(
+                self._counters.tier, config.preload, config.work_limit_bytes, hidden, config.shared, config.gpu
+            )
         except BaseException:
             self._finalizer()
             raise

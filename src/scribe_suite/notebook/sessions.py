@@ -201,7 +201,9 @@ class SessionTable:
         number = self._counters.sessions_started
         config = self._config
         memory = config.memory_limit_bytes
-        limits = Limits(address_space_bytes=memory, memory_bytes=memory, tmp_bytes=config.tmp_limit_bytes)
+        # CUDA reserves addresses for all memory of all GPUs and the machine
+        addresses = None if config.gpu else memory
+        limits = Limits(address_space_bytes=addresses, memory_bytes=memory, tmp_bytes=config.tmp_limit_bytes)
         kernel = await Kernel.start(
             self._sandbox, f"k{number}", notebook.work, self._context, config.start_timeout_s, limits
         )

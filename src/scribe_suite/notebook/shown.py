@@ -41,13 +41,14 @@ def inner_python(tier: IsolationTier) -> str:
     return sys.executable
 
 
-def environment(tier: IsolationTier, work: str, tmp: str) -> dict[str, str]:
+def environment(tier: IsolationTier, work: str, tmp: str, *, gpu: bool = False) -> dict[str, str]:
     """The whole environment of a kernel: a list of our own, nothing inherited.
 
     Args:
         tier: Its isolation.
         work: Its working folder, as it sees it.
         tmp: Its folder for temporary files, as it sees it.
+        gpu: Whether it may use the GPUs of the machine.
     """
     one_thread = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     offline = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
@@ -70,7 +71,15 @@ def environment(tier: IsolationTier, work: str, tmp: str) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",
         "TOKENIZERS_PARALLELISM": "false",
         **dict.fromkeys(one_thread + offline, "1"),
+        # asked of the driver's library, so that a fork-server does not touch CUDA, which can't be forked once in use
+        **({"PYTORCH_NVML_BASED_CUDA_CHECK": "1"} if gpu else {"CUDA_VISIBLE_DEVICES": ""}),
     }
+
+
+def gpu_devices() -> tuple[str, ...]:
+    """Device files of NVIDIA's driver on this machine."""
+    folders = (Path("/dev"), Path("/dev/nvidia-caps"))
+    return tuple(str(path) for folder in folders for path in sorted(folder.glob("nvidia*")) if not path.is_dir())
 
 
 def seen_folder(module: SharedModule, tier: IsolationTier) -> str:
@@ -79,7 +88,12 @@ def seen_folder(module: SharedModule, tier: IsolationTier) -> str:
 
 
 def server_spec(
-    tier: IsolationTier, uid: int | None, preload: tuple[str, ...] | None, shared: Sequence[SharedModule] = ()
+    tier: IsolationTier,
+    uid: int | None,
+    preload: tuple[str, ...] | None,
+    shared: Sequence[SharedModule] = (),
+    *,
+    gpu: bool = False,
 ) -> ServerSpec:
     """What a fork-server for a tier is told.
 
@@ -88,12 +102,13 @@ def server_spec(
         uid: User id they change to, or None.
         preload: As in `ServerSpec`.
         shared: Modules with data that kernels find imported.
+        gpu: Whether its processes may use the GPUs of the machine.
     """
     spec = ServerSpec(
         tier=tier.name,
         user_namespace=tier.name == "namespaces" and uid is None,
         python=inner_python(tier),
-        environment=environment(tier, "/", "/tmp"),
+        environment=environment(tier, "/", "/tmp", gpu=gpu),
         preload=preload,
         shared=tuple((module.name, module.source, seen_folder(module, tier)) for module in shared),
     )
@@ -112,6 +127,7 @@ def server_spec(
                 "/etc/passwd": USERS.format(uid=inner),
                 "/etc/group": GROUPS.format(uid=inner),
             },
+            "devices": gpu_devices() if gpu else (),
             "links": {name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
         }
     )

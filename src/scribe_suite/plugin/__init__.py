@@ -15,7 +15,8 @@ from scribe_suite.plugin import collection, recording, status
 from scribe_suite.plugin.comparing import comparing
 from scribe_suite.plugin.controller import RunController
 from scribe_suite.plugin.live import LiveView
-from scribe_suite.plugin.options import SETTINGS, add_options, read_settings
+from scribe_suite.plugin.options import SETTINGS, Settings, add_options, read_settings
+from scribe_suite.real_models.device import choose_device
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
@@ -39,9 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from error
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
+    settings = read_settings(config)
+    _choose_device(config, settings)
     for line in collection.MARKERS:
         config.addinivalue_line("markers", line)
-    config.stash[SETTINGS] = settings = read_settings(config)
+    config.stash[SETTINGS] = settings
     omit = getattr(config.option, "json_report_omit", None)
     if omit is not None and "log" not in omit:
         # json-report ships log records to the controller as they are, and one odd extra in one of them kills the worker
@@ -56,3 +59,14 @@ def pytest_configure(config: pytest.Config) -> None:
         if (comparison := comparing(config)) is not None:
             # after the controller, so that its verdict is in before the controller writes the exit code down
             config.pluginmanager.register(comparison, "scribe_suite.comparing")
+
+
+def _choose_device(config: pytest.Config, settings: Settings) -> None:
+    """Decide where real models run, for workers too. Finding out takes torch, so runs without such models do not."""
+    wanted = config.option.device
+    if settings.model_source == "planted" and wanted != "cuda":
+        return
+    try:
+        choose_device(wanted)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from error

@@ -80,7 +80,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     settings = metafunc.config.stash[SETTINGS]
     try:
-        tasks = _tasks_of(metafunc.definition)
+        tasks = _tasks_of(metafunc.definition, settings.model_source)
     except ConfigurationError as error:
         # a CollectError is shown as its message alone, without the way it came
         raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from error
@@ -105,8 +105,8 @@ def marked_pass_mark(node: pytest.Item) -> float | None:
     return None if marker is None else float(marker.args[0])
 
 
-def _tasks_of(definition: pytest.Item) -> list[Task]:
-    """The tasks a test runs for, after all its markers and the tasks' files were checked.
+def _tasks_of(definition: pytest.Item, source: str) -> list[Task]:
+    """The tasks on models of one source that a test runs for, after its markers and the tasks' files were checked.
 
     Raises:
         ConfigurationError: With one sentence that names the marker or file.
@@ -115,7 +115,7 @@ def _tasks_of(definition: pytest.Item) -> list[Task]:
     if family is None or len(family.args) != 1 or family.kwargs:
         raise ConfigurationError('mark the test with @pytest.mark.family("circuits") or another family.')
     registry = default_registry()
-    tasks = registry.of_family(family.args[0])
+    tasks = registry.of_family(family.args[0], source)
     _check_metrics(definition, tasks)
     _check_pass_mark(definition)
     root = suite_root()

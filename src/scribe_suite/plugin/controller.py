@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from scribe_suite.plugin.recording import INFRASTRUCTURE_MARK, PROPERTY
 from scribe_suite.plugin.resume import RESUMED, ResumedRun, listed
 from scribe_suite.plugin.run_lock import limit_facts, run_lock
 from scribe_suite.plugin.terminal import print_summary
+from scribe_suite.real_models.device import current_device
 from scribe_suite.results.ledger import LedgerWriter
 from scribe_suite.results.lock import without_seeds
 from scribe_suite.results.outcomes import infrastructure, rule_of
@@ -109,7 +110,7 @@ class RunController:
         self._expected.update(dict.fromkeys(ids))
         if self._writer is not None:
             return
-        planned = tuple(nodeid for nodeid in self._expected if attempt_of(nodeid) is not None)
+        planned = self._attempts_of(self._expected)
         if not planned and self._resumed is None:
             return
         try:
@@ -122,6 +123,15 @@ class RunController:
             raise pytest.UsageError(str(error)) from error
         if planned:
             self._announce(self._tier)
+
+    def _attempts_of(self, nodeids: Iterable[str]) -> tuple[str, ...]:
+        """The attempts among some tests that can be made on this machine; says why others can't."""
+        found = {nodeid: attempt[0] for nodeid in nodeids if (attempt := attempt_of(nodeid)) is not None}
+        reasons = {task: task.unavailable() for task in dict.fromkeys(found.values())}
+        for reason in dict.fromkeys(filter(None, reasons.values())):
+            count = sum(reasons[task] == reason for task in found.values())
+            self._tell(f"{count} {'test is' if count == 1 else 'tests are'} skipped: {reason}", warning=True)
+        return tuple(nodeid for nodeid, task in found.items() if reasons[task] is None)
 
     def _open_ledger(self, planned: tuple[str, ...]) -> None:
         settings, tier = self._settings, self._tier
@@ -140,6 +150,7 @@ class RunController:
             isolation_asked=settings.isolation,
             isolation_reasons=tuple(tier.reasons),
             isolation_gaps=tuple(tier.gaps),
+            device=None if settings.model_source == "planted" else current_device(),
             limits=limit_facts(settings.limits),
             pass_mark=settings.pass_mark,
             record_only=settings.record_only,

@@ -9,6 +9,7 @@ import ast
 
 from scribe_suite.errors import ConfigurationError, InfrastructureError
 from scribe_suite.notebook.shared_modules import SharedModule
+from scribe_suite.real_models.device import current_device
 
 #: What set-up cells and agents use, in one set for all tasks: each set is a fork-server of its own.
 PRELOAD = (
@@ -33,6 +34,11 @@ def preload_for(setup_code: str) -> tuple[str, ...]:
     imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     return PRELOAD if _HEAVY & {name.partition(".")[0] for name in imported} else ()
+
+
+def uses_gpu(model: str | None) -> bool:
+    """Whether kernels of an instance get the GPU: where there is one in force, and a real language model to run."""
+    return model is not None and current_device() == "cuda"
 
 
 def shared_for(model: str | None) -> tuple[SharedModule, ...]:

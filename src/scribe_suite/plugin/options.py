@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import pytest
 
@@ -29,6 +29,7 @@ from scribe_suite.plugin.resume import ResumedRun, kept_options, take_up
 from scribe_suite.plugin.shards import Shard
 from scribe_suite.providers.base import Limits
 from scribe_suite.providers.registry import ProviderSpec, parse_specs
+from scribe_suite.real_models.device import DEVICES
 from scribe_suite.results.commands import tolerance
 from scribe_suite.tasks.seeds import fresh_run_seed
 
@@ -40,12 +41,15 @@ DEFAULTS: Mapping[str, Any] = {
     "cell_timeout": 300.0,
     "record_only": False,
     "isolation": "auto",
+    "model_source": "planted",
+    "device": "auto",
 }
 """Of options that belong to a run. The parser has none, so that a resumed run knows which of them were given."""
 WORKER_KEY = "scribe_suite"
 
 Isolation = Literal["auto", "strict", "none"]
 Live = Literal["auto", "table", "lines", "off"]
+ModelSource = Literal["planted", "real", "all"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Settings:
         pass_mark: From ``--pass-mark``, or None: the test's marker or the task decides.
         record_only: Whether a test passes whatever the agent did, because the run is for its record.
         isolation: What was asked for; the tier in force is in each record.
+        model_source: Which tasks are run: those on planted models, those on a real one, or both.
         results_dir: Absolute.
         max_concurrent: By provider, how many of its attempts run at the same time; as many as there are workers where
             nothing is said.
@@ -80,6 +85,7 @@ class Settings:
     pass_mark: float | None
     record_only: bool
     isolation: Isolation
+    model_source: ModelSource
     results_dir: Path
     max_concurrent: Mapping[str, int] = field(default_factory=dict)
     live: Live = "auto"
@@ -188,6 +194,20 @@ def add_options(parser: pytest.Parser) -> None:
         default=None,
         help="how kernels are sealed off: 'auto' the best this machine can, 'strict' refuses without namespaces, "
         "'none' leaves them open (default: auto)",
+    )
+    group.addoption(
+        "--model-source",
+        choices=get_args(ModelSource),
+        default=None,
+        help="which tasks are run: 'planted' those on models with a planted truth, 'real' their variants on a real "
+        "language model (`make real-models` installs it), or 'all' (default: planted)",
+    )
+    group.addoption(
+        "--device",
+        choices=DEVICES,
+        default=None,
+        help="where real language models run, in kernels and in the evaluator: 'auto' takes a GPU where there is one, "
+        "'cpu' none, 'cuda' refuses without one (default: auto). Planted models always run on the CPU.",
     )
     group.addoption(
         "--live",
@@ -303,6 +323,7 @@ def read_settings(config: pytest.Config) -> Settings:
         pass_mark=option.pass_mark,
         record_only=option.record_only,
         isolation=option.isolation,
+        model_source=option.model_source,
         results_dir=results_dir,
         live=option.live,
         live_interval_s=option.live_interval,

@@ -33,6 +33,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     settings = item.config.stash[SETTINGS]
     task = default_registry()[key.task_id]
+    if (unavailable := task.unavailable()) is not None:
+        pytest.skip(unavailable)  # before there is a state: what can't be done here is no attempt
     marked = marked_pass_mark(item)
     item.stash[ATTEMPT_STATE] = AttemptState(
         nodeid=item.nodeid,

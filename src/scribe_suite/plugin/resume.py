@@ -123,6 +123,8 @@ _KEPT = (
     _Kept("--pass-mark", lambda header: header.pass_mark),
     _Kept("--record-only", lambda header: header.record_only),
     _Kept("--isolation", lambda header: header.isolation_asked or "auto"),
+    _Kept("--model-source", lambda header: _sources(header.planned)),
+    _Kept("--device", lambda header: header.device or "auto"),
     # the planned attempts are those of the part already, so that only what was given is checked
     _Kept("--shard", lambda _: None, lambda given, header: str(Shard.parse(given)) == header.shard),
 )
@@ -201,6 +203,14 @@ def _shown(kept: _Kept, header: RunHeader) -> str:
     return (
         "not given" if value is None or value is False else ",".join(value) if isinstance(value, list) else f"{value}"
     )
+
+
+def _sources(nodeids: Sequence[str]) -> str:
+    """What ``--model-source`` was, from the attempts that were planned."""
+    from scribe_suite.plugin.collection import attempt_of  # which needs the options, and they this module
+
+    sources = {found[0].source for found in map(attempt_of, nodeids) if found is not None}
+    return sources.pop() if len(sources) == 1 else "all" if sources else "planted"
 
 
 def _files(root: Path, nodeids: Sequence[str]) -> list[str]:

@@ -134,6 +134,9 @@ import {MODULE}
 from {MODULE} import model  # {MODULE}.load({MODULE}.FOLDER) gives a fresh one
 
 torch.set_num_threads(1)
+device = "cuda" if torch.cuda.is_available() else "cpu"
+if device == "cuda":
+    model.to(device)
 tokenizer = model.tokenizer
 """
 """Public code that gives an agent ``model`` and ``tokenizer``; the start of the set-up cell of tasks on real models."""

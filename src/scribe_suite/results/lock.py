@@ -68,6 +68,7 @@ def lock(
                     path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                     for path in sorted((root / "ground_truth" / "frozen" / task.models_id).glob("*.json"))
                 },
+                **task.truth_facts(),
                 INSTANCE_SEEDS: {
                     str(trial): hashlib.sha256(str(seed).encode()).hexdigest()
                     for trial, seed in sorted(planned.get(task.id, {}).items())

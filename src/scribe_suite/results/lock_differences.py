@@ -27,6 +27,8 @@ _BRIEF = {
     "code_sha256": "code",
     "prompt_sha256": "prompt",
     "solution_sha256": "reference solution",
+    "model_sha256": "weights of the model",
+    "measured_sha256": "measured truth",
 }
 
 

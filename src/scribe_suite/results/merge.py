@@ -124,6 +124,7 @@ def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
             "providers": joined(lambda header: header.providers),
             "trials": max(header.trials for header in headers),
             "shard": _shard([header.shard for header in headers]),
+            "device": _same([header.device for header in headers]),
             "isolation_asked": _same([header.isolation_asked for header in headers]),
             "isolation_reasons": joined(lambda header: header.isolation_reasons),
             "isolation_gaps": joined(lambda header: header.isolation_gaps),

@@ -120,6 +120,7 @@ class RunHeader(_Line):
         isolation: The tier in force.
         isolation_asked: What ``--isolation`` said; None in what was merged from parts that were asked for differently.
         isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.notebook.escapes`.
+        device: Where real language models ran; None where none did, and in what was merged from different ones.
         limits: Of an attempt, in seconds, turns, tokens and US dollars; those that were not set are left out.
         lock: What the run's numbers depend on; see `results.lock`.
     """
@@ -138,6 +139,7 @@ class RunHeader(_Line):
     isolation_asked: Literal["auto", "strict", "none"] | None = None
     isolation_reasons: tuple[str, ...] = ()
     isolation_gaps: tuple[str, ...] = ()
+    device: Literal["cpu", "cuda"] | None = None
     limits: dict[str, Finite]
     pass_mark: Finite | None = None
     record_only: bool = False

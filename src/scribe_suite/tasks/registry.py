@@ -62,8 +62,12 @@ class TaskRegistry(Mapping[str, Task]):
         """The families that have at least one task."""
         return sorted({task.family for task in self._tasks.values()})
 
-    def of_family(self, family: str) -> list[Task]:
+    def of_family(self, family: str, source: str = "all") -> list[Task]:
         """The tasks of one family.
+
+        Args:
+            family: Its name.
+            source: ``planted``, ``real`` or ``all``.
 
         Raises:
             ConfigurationError: When there is no such family.
@@ -71,7 +75,11 @@ class TaskRegistry(Mapping[str, Task]):
         tasks = [task for task in self._tasks.values() if task.family == family]
         if not tasks:
             raise ConfigurationError(f"Unknown task family {family!r}: choose from {', '.join(self.families())}.")
-        return tasks
+        return [task for task in tasks if source in ("all", task.source)]
+
+    def of_source(self, source: str) -> list[Task]:
+        """The tasks on ``planted`` or on ``real`` models."""
+        return [task for task in self._tasks.values() if task.source == source]
 
     def _unknown(self, task_id: str) -> str:
         shown = shortened(task_id, _SHOWN_ID)

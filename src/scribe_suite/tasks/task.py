@@ -139,6 +139,10 @@ class Task(ABC):
         """Why the task can't be done on this machine, in one sentence with the command that mends that, or None."""
         return None
 
+    def truth_facts(self) -> dict[str, str]:
+        """What identifies a truth that is not in frozen base models, for the lock of a run; JSON-safe."""
+        return {}
+
     @abstractmethod
     def instance(self, seed: int) -> TaskInstance:
         """Draw the instance of `seed`: the same seed gives the same bytes.

@@ -45,7 +45,7 @@ def build_root(spec: Mapping[str, Any]) -> None:
 
     Args:
         spec: ``stage`` (an empty folder), ``read_only`` (pairs of host path and place), ``texts`` and ``links`` (by
-            place), ``slots`` and ``scripts`` (host folders; the latter this package's).
+            place), ``devices`` (host paths), ``slots`` and ``scripts`` (host folders; the latter this package's).
     """
     root = Path(spec["stage"])
 
@@ -64,6 +64,8 @@ def build_root(spec: Mapping[str, Any]) -> None:
     for folder in PRIVATE_FOLDERS:
         inside(folder).mkdir(parents=True, exist_ok=True)
     _build_devices(inside("/dev"))
+    for device in spec["devices"]:
+        bind(device, inside(device), writable=True)
     bind("/proc", inside("/proc"), writable=True)  # each process gets a proc of its own, which needs to see this one
     bind(spec["scripts"], inside(f"{SCRIPTS}/{PACKAGE}"), writable=False)
     mount(spec["slots"], str(inside(SLOTS)), None, MS_BIND | MS_REC)
