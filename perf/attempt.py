@@ -101,7 +101,7 @@ def attempts_table() -> Table:
         "kernel MB",
     ):
         table.add_column(title, justify="left" if title == "Task" else "right")
-    for task in default_registry().values():
+    for task in default_registry().of_source("planted"):
         measured = measure("-n", "0", "--instance-seed", "1", "-k", f"{task.name}-reference-t0")
         (record,) = (attempt for attempt in measured.ledger.attempts if attempt.task == task.id)
         times = record.times

@@ -239,7 +239,7 @@ def _row(title: str, values: Sequence[float]) -> str:
 
 def certificates() -> str:
     """A row per number, a column per base model: three losses, then the worst of what its certificate says."""
-    models = load_all_frozen(next(iter(default_registry().of_family("neurons"))))
+    models = load_all_frozen(next(iter(default_registry().of_family("neurons", "planted"))))
     values = [{check.name: check.value for check in model.record.certificate.checks} for model in models]
     losses = {
         "loss of the model, nats": [value["loss/model"] for value in values],
@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("--reference", action="store_true", help="also run the reference solutions")
     parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT}")
     options = parser.parse_args()
-    tasks = options.tasks or [task.id for task in default_registry().of_family("neurons")]
+    tasks = options.tasks or [task.id for task in default_registry().of_family("neurons", "planted")]
     table = measure(tasks, options.instances, with_reference=options.reference, jobs=options.jobs)
     head = f"Means over {options.instances} fresh instances per task (seeds from {FIRST_SEED})."
     text = f"{head}\n\n{table}\n\nWhat the base models' certificates say:\n\n{certificates()}"

@@ -482,7 +482,7 @@ def main() -> None:
     parser.add_argument("--reference", action="store_true", help="also run the reference solutions")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
     options = parser.parse_args()
-    tasks = options.tasks or [task.id for task in default_registry().of_family("probes")]
+    tasks = options.tasks or [task.id for task in default_registry().of_family("probes", "planted")]
     found = measure(tasks, options.instances, with_reference=options.reference, jobs=options.jobs)
     places = [place_table(task_id, found[task_id]) for task_id in SHOWN_PLACES if task_id in found]
     parts = [

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"scribe-suite {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    tasks = commands.add_parser("tasks", help="list the tasks and their frozen base models")
+    tasks = commands.add_parser("tasks", help="list the tasks and the models that they are about")
     tasks.set_defaults(command=_tasks)
 
     providers = commands.add_parser("providers", help="list the agent providers that --provider takes")
@@ -188,9 +188,12 @@ def _tasks(_: argparse.Namespace) -> int:
     from scribe_suite.planting.frozen import frozen_folder, list_frozen
     from scribe_suite.tasks.registry import default_registry
 
-    table = Table(Column("Task", no_wrap=True), "Base models", "Metrics", "What is asked")
+    table = Table(Column("Task", no_wrap=True), "Models", "Metrics", "What is asked")
     for task in default_registry().values():
-        table.add_row(task.id, str(len(list_frozen(frozen_folder(task)))), ", ".join(task.metrics), task.summary)
+        planted = f"{len(list_frozen(frozen_folder(task)))} planted"
+        missing = task.unavailable()
+        models = planted if task.source == "planted" else "a real one" if missing is None else f"a real one: {missing}"
+        table.add_row(task.id, models, ", ".join(task.metrics), task.summary)
     _print_list(table)
     return 0
 

@@ -19,7 +19,7 @@ from scribe_suite.tasks.task import TaskInstance
 
 pytestmark = pytest.mark.slow
 
-TASK_IDS = [task.id for task in default_registry().of_family("circuits")]
+TASK_IDS = [task.id for task in default_registry().of_family("circuits", "planted")]
 #: Tasks of the same make as others that are tried here, at minutes each.
 ALIKE = ("circuits/antonym", "circuits/attention_pattern", "circuits/backup_heads", "circuits/two_behaviours")
 SEEDS = range(7000, 7020)

@@ -33,6 +33,9 @@ class ToyTask:
     def __init__(self):
         self.drawn = []
 
+    def truth_facts(self):
+        return {}
+
     def instance(self, seed):
         self.drawn.append(seed)
         return seed

@@ -134,6 +134,13 @@ def test_mappings_numbers_and_code_are_shown_too():
     assert fields["layer"].key == ""
 
 
+def test_a_ranking_keeps_its_order():
+    (field,) = answer_view({"ranking": ["m2", "a10.h0", "a0.h1"]}, {"ranking": ["a0.h1", "m2", "a10.h0"]}).fields
+    assert not field.rows
+    assert field.answer.index("m2") < field.answer.index("a10.h0") < field.answer.index("a0.h1")
+    assert field.key.index("a0.h1") < field.key.index("m2")
+
+
 def test_an_answer_that_can_not_be_read_is_none(tmp_path):
     assert read_answer(tmp_path) is None
     for text in ("{", "[]", "[" * 200_000):
@@ -171,6 +178,14 @@ def test_a_key_that_can_not_be_told_says_why(toy_registry, changes, note):
 def test_other_base_models_give_no_key(toy_registry):
     run = header(lock={"tasks": {"circuits/toy": {"base_models": {"seed0.json": "0" * 64}}}})
     assert "not those of the run" in AnswerKeys(run).key_of(attempt()).note
+
+
+def test_a_truth_that_was_measured_anew_gives_no_key(toy_registry, monkeypatch):
+    monkeypatch.setattr(toy_registry, "truth_facts", lambda: {"measured_sha256": "1" * 64})
+    run = header(lock={"tasks": {"circuits/toy": {"measured_sha256": "1" * 64}}})
+    assert AnswerKeys(run).key_of(attempt()).content is not None
+    run = header(lock={"tasks": {"circuits/toy": {"measured_sha256": "0" * 64}}})
+    assert "measured anew after the run" in AnswerKeys(run).key_of(attempt()).note
 
 
 def test_a_task_that_raises_gives_no_key(toy_registry, monkeypatch):

@@ -12,7 +12,7 @@ from scribe_suite.tasks.registry import default_registry
 
 
 def test_the_lock_names_everything_that_can_change_a_number():
-    tasks = list(default_registry().values())
+    tasks = default_registry().of_source("planted")
     locked = lock(
         suite_root(),
         tasks,

@@ -59,8 +59,8 @@ class PlantedModel(ModelSource):
         return load_frozen(path, task)
 
     def _task(self) -> Task:
-        for task in default_registry().values():
+        for task in default_registry().of_source("planted"):
             if task.models_id == self._models_id:
                 return task
-        known = sorted({task.models_id for task in default_registry().values()})
+        known = sorted({task.models_id for task in default_registry().of_source("planted")})
         raise ConfigurationError(f"No task has base models {self._models_id!r}; there are: {', '.join(known)}.")

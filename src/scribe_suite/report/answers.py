@@ -18,6 +18,8 @@ NO_CONTENT = ("confidence", "nothing_found", "summary")
 MAX_ROWS = 1_000
 MAX_TEXT = 50_000
 _LONG_LIST = 6
+_IN_ORDER = ("ranking",)
+"""Lists of names whose order is what they say."""
 _IN_SET = "yes"
 
 
@@ -98,7 +100,7 @@ def answer_view(answer: Mapping[str, Any], key: Mapping[str, Any] | None) -> Ans
 
 
 def _field(name: str, answer: object, key: object) -> FieldView:
-    said, right = _items(answer), _items(key)
+    said, right = (None, None) if name in _IN_ORDER else (_items(answer), _items(key))
     if said is not None and (right is not None or key is None):
         right = right or {}
         items = sorted({**said, **right}, key=_natural)[:MAX_ROWS]

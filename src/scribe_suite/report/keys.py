@@ -78,5 +78,8 @@ class AnswerKeys:
         here = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in frozen.glob("*.json")}
         if locked is not None and locked != here:
             return Key(None, "The base models here are not those of the run, so instances of its seeds are others.")
+        known = self._locked.get(task.id, {})
+        if any(known.get(name, value) != value for name, value in task.truth_facts().items()):
+            return Key(None, "The truth was measured anew after the run: its answers were scored against another.")
         answer = task.oracle_answer(task.instance(seed))
         return Key({name: value for name, value in answer.items() if name not in NO_CONTENT})
