@@ -16,18 +16,21 @@ from scribe_suite.results.ledger import read_ledger
 from scribe_suite.tasks.registry import default_registry
 
 TRIALS = 2
+PROVIDERS = ("reference", "oracle", "random", "null")
+
+
+def run_benchmark(folder, *options):
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-q", "-n", "2", "--json-report", "--record-only"]
+    # always the same instances: a run that only luck decides is no test
+    command += ["--instance-seed", "11", "--results-dir", str(folder), *options]
+    done = subprocess.run(command, cwd=suite_root(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return folder
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-    command = [sys.executable, "-m", "pytest", "benchmarks", "-q", "-n", "2", "--json-report", "--record-only"]
-    # always the same instances: a run that only luck decides is no test
-    options = ["--provider", "reference,oracle,random,null", "--trials", str(TRIALS), "--instance-seed", "11"]
-    options += ["--results-dir", str(folder)]
-    done = subprocess.run([*command, *options], cwd=suite_root(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-5000:]
-    return folder
+    return run_benchmark(tmp_path_factory.mktemp("results"), "--provider", ",".join(PROVIDERS))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def attempts(results):
 
 @pytest.mark.slow
 def test_every_attempt_counts(attempts):
-    assert len(attempts) == len(default_registry().of_source("planted")) * 4 * TRIALS
+    assert len(attempts) == len(default_registry().of_source("planted")) * len(PROVIDERS)
     assert all(record.counts for record in attempts), [record.reason for record in attempts if not record.counts]
 
 
@@ -57,9 +60,14 @@ def test_random_answers_have_no_skill_and_no_answer_is_no_score(attempts):
 
 
 @pytest.mark.slow
-def test_providers_meet_the_same_instances_and_trials_fresh_ones(attempts):
-    for task in default_registry().of_source("planted"):
-        seeds = {(record.trial, record.instance_seed) for record in attempts if record.task == task.id}
+def test_providers_meet_the_same_instances_and_trials_fresh_ones(tmp_path):
+    options = ("--provider", "oracle,random,null", "--trials", str(TRIALS), "-k", "antonym or alphabet or cities")
+    (path,) = run_benchmark(tmp_path, *options).glob("*.jsonl")
+    attempts = read_ledger(path).attempts
+    assert len(attempts) == 3 * 3 * TRIALS
+    assert all(record.counts for record in attempts), [record.reason for record in attempts if not record.counts]
+    for task in {record.task for record in attempts}:
+        seeds = {(record.trial, record.instance_seed) for record in attempts if record.task == task}
         assert len(seeds) == TRIALS
         assert len({seed for _, seed in seeds}) == TRIALS
 
