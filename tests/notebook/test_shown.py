@@ -58,3 +58,15 @@ def test_only_a_user_without_ids_to_give_needs_a_user_namespace():
     assert shown.server_spec(NAMESPACES, None, ()).user_namespace
     assert not shown.server_spec(LANDLOCK, None, ()).user_namespace
     assert "scribe:x:20001" in shown.server_spec(NAMESPACES, 20_001, ()).texts["/etc/passwd"]
+
+
+@pytest.mark.parametrize("tier", [NAMESPACES, LANDLOCK, NONE])
+def test_gpus_are_hidden_unless_they_are_asked_for(tier):
+    assert shown.environment(tier, "/w", "/t")["CUDA_VISIBLE_DEVICES"] == ""
+    assert "CUDA_VISIBLE_DEVICES" not in shown.environment(tier, "/w", "/t", gpu=True)
+
+
+def test_only_the_drivers_devices_are_shown(monkeypatch):
+    monkeypatch.setattr(shown, "gpu_devices", lambda: ("/dev/nvidia0",))
+    assert shown.server_spec(NAMESPACES, 20_001, ()).devices == ()
+    assert shown.server_spec(NAMESPACES, 20_001, (), gpu=True).devices == ("/dev/nvidia0",)
