@@ -25,7 +25,6 @@ from .test_conversion import silent
         ("zip:x", "names no model"),
         ("package:gpt5", "there are: smollm2"),
         ("planted:ioi", "write planted:circuits/ioi/seed0"),
-        ("hub:NeelNanda/GELU_1L512W_C4_Code", "not in the form of transformers"),
     ],
 )
 def test_what_names_no_model_is_refused_in_one_sentence(spec, sentence):

@@ -1,4 +1,6 @@
-"""``hub:NAME`` and ``path:DIR``: models in the form of transformers, from the user's hub cache, the hub, or a folder.
+"""``hub:NAME`` and ``path:DIR``: models from the user's hub cache, the hub, or a folder.
+
+Most are in the form of transformers; those that are not are read by `checkpoint_model`.
 
 A model hub is only ever asked while a model is converted, by a command of the user's, and only for what its local cache
 does not have; with ``HF_HUB_OFFLINE=1`` not even then. Code that comes with a model is never run.
@@ -16,11 +18,9 @@ from transformer_lens.loading_from_pretrained import get_official_model_name
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.real_models.checkpoint_model import checkpoint_origin, is_checkpoint, load_checkpoint
 from scribe_suite.real_models.hooked_conversion import to_hooked
 from scribe_suite.real_models.source import Loaded, ModelSource, original_of
-
-#: Of people whose models on the hub are not in the form of transformers.
-_OTHER_FORMS = ("NeelNanda/", "ArthurConmy/", "Baidicoot/", "cybershiptrooper/")
 
 
 class HubModel(ModelSource):
@@ -35,19 +35,18 @@ class HubModel(ModelSource):
             self._repository, self._known = get_official_model_name(name), True
         except ValueError:
             self._repository, self._known = name, False
-        if self._repository.startswith(_OTHER_FORMS):
-            raise ConfigurationError(
-                f"{self.spec} is not in the form of transformers, so nothing could be checked against; convert it to "
-                "that form and use path:DIR."
-            )
 
     def origin(self) -> dict[str, str] | None:
         """The revision in the local cache; None when it is not there."""
+        if is_checkpoint(self._repository):
+            return checkpoint_origin(self._repository)
         found = try_to_load_from_cache(self._repository, "config.json")
         return {"revision": Path(found).parent.name} if isinstance(found, str) else None
 
     def load(self) -> Loaded:
         """Read it from the local cache, else download it into that."""
+        if is_checkpoint(self._repository):
+            return load_checkpoint(self._repository)
         try:
             original, tokenizer = _read(self._repository, local=True)
         except ConfigurationError as error:
