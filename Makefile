@@ -67,7 +67,7 @@ real-models: $(STAMP)
 bench-real: real-models
 	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --model-source real --json-report $(BENCH_ARGS)
 
-test-real: $(STAMP)
+test-real: real-models
 	@$(VENV)/bin/pytest tests -m real_models -n 2 --timeout 600 $(TEST_ARGS)
 
 lint: $(STAMP)

@@ -252,6 +252,7 @@ CHEAP = {
 
 
 @every_task
+@pytest.mark.slow
 def test_answers_without_work_have_no_skill(task_id):
     instances = [instance_of(task_id, seed) for seed in range(5)]
     means = {}

@@ -28,10 +28,12 @@ from tests.ground_truth.probe_models import (
 )
 
 LIMITS = {"agent_timeout_s": 600, "cell_timeout_s": 60, "max_turns": None}
+DRAWN = tuple(pytest.param(name, marks=pytest.mark.slow) if name == "regularization" else name for name in TASKS)
+"""All of them, where instances are drawn several times: of regularization each takes seconds."""
 NUMBERS = tuple(name for name in TASKS if "_than" in name)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", DRAWN)
 def test_the_same_seed_gives_the_same_bytes(name):
     again, first = task_of(name).instance(SEEDS[0]), instance_of(name, SEEDS[0])
     assert dict(again.public.files) == dict(first.public.files)
@@ -40,7 +42,7 @@ def test_the_same_seed_gives_the_same_bytes(name):
     assert again.hidden.control_accuracy == first.hidden.control_accuracy
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", DRAWN)
 def test_other_seeds_give_other_weights_tokens_and_splits(name):
     made = instances(name)
     assert len({instance.public.files["vocabulary.json"] for instance in made}) == len(made)

@@ -173,6 +173,7 @@ def test_what_was_printed_before_is_not_shown_again_when_the_kernel_dies(server)
     assert play(server, scenario).output.split() == ["sent", "unsent"]
 
 
+@pytest.mark.slow
 def test_processes_that_together_use_too_much_memory_are_ended_and_the_agent_is_told_why(tmp_path):
     # every process stays below its address space; the first to be killed is the kernel or one of its children
     code = """

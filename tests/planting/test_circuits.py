@@ -58,7 +58,7 @@ def test_all_nodes_end_with_the_same_weight_norm(planted_weights):
     assert max(norms) < 1.01 * min(norms)
 
 
-@pytest.mark.parametrize("normalization", [None, "LN"])
+@pytest.mark.parametrize("normalization", [None, pytest.param("LN", marks=pytest.mark.slow)])
 def test_the_same_seed_plants_the_same_bytes(normalization):
     plan = small_plan(planted_shape(normalization=normalization), recipe={"steps": 120, "hardening_steps": 5})
 

@@ -64,6 +64,7 @@ def test_a_run_that_did_not_fall_passes(seven, workers):
     assert "skill +0.100 (7 pairs, 7 tasks, p 0.0156): not worse by more than 0.05" in compared(run)
 
 
+@pytest.mark.slow
 def test_a_fall_that_few_pairs_show_is_told_and_fails_nothing(suite):
     earlier_run(suite, {"toy": 1.0})
     run = suite.run("--provider", "null", "--record-only", "--compare", "earlier.jsonl", "--fail-below", "0.05")
@@ -212,6 +213,7 @@ def test_collecting_compares_nothing(suite):
     assert "compared with" not in run.output
 
 
+@pytest.mark.slow
 def test_the_summary_is_what_compare_prints(suite, capsys):
     from scribe_suite.cli import main
 

@@ -48,6 +48,7 @@ def test_an_exception_in_a_scorer_is_infrastructure(suite):
     run.result.assert_outcomes(errors=1)
 
 
+@pytest.mark.slow
 def test_a_scorer_that_knows_what_is_missing_keeps_its_cause(suite):
     suite.add_task(
         "toy",
@@ -60,6 +61,7 @@ def test_a_scorer_that_knows_what_is_missing_keeps_its_cause(suite):
     run.result.assert_outcomes(errors=1)
 
 
+@pytest.mark.slow
 def test_a_base_model_that_can_not_be_trusted_is_infrastructure(suite):
     suite.add_task(
         "toy",
@@ -77,6 +79,7 @@ def test_an_agents_failure_beside_infrastructure_exits_1(suite):
     assert suite.run("--provider", "nologin,null").ret == 1
 
 
+@pytest.mark.slow
 def test_solved_beside_infrastructure_exits_3(suite):
     run = suite.run("--provider", "nologin,oracle")
     assert run.ret == 3
@@ -218,6 +221,7 @@ def test_a_property_that_json_can_not_carry_never_hides_an_attempt(suite, worker
         json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
+@pytest.mark.slow
 def test_metadata_that_json_can_not_carry_leaves_the_record_in_the_properties(suite):
     suite.write(
         "benchmarks/circuits/test_circuits.py",
@@ -318,6 +322,7 @@ def test_whatever_a_provider_returns_costs_its_own_attempt_only(suite, monkeypat
     assert run.ret == 3
 
 
+@pytest.mark.slow
 def test_odd_text_in_a_transcript_is_made_plain(suite, monkeypatch):
     monkeypatch.setenv("TOY_TRANSCRIPT", "Transcript(detail=chr(0xD800) + 'gave up')")
     run = suite.run("--provider", "weird", "--json-report")
@@ -348,6 +353,7 @@ def test_a_notebook_that_fails_after_the_answer_does_not_take_it_back(suite):
     assert records["null"].outcome == "infrastructure:journal_write"
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_result_file_and_not_the_record(suite):
     suite.write(
         "benchmarks/conftest.py",
@@ -366,6 +372,7 @@ def test_a_full_disk_costs_the_result_file_and_not_the_record(suite):
     assert "INTERNALERROR" not in run.output
 
 
+@pytest.mark.slow
 def test_a_ledger_that_can_not_be_written_fails_the_run_and_the_table_is_printed(suite):
     suite.write(
         "benchmarks/conftest.py",
@@ -385,6 +392,7 @@ def test_a_ledger_that_can_not_be_written_fails_the_run_and_the_table_is_printed
     assert "INTERNALERROR" not in run.output
 
 
+@pytest.mark.slow
 def test_a_set_up_cell_that_fails_is_named_and_not_what_the_provider_made_of_it(suite):
     task = suite.folder / "ground_truth/circuits/toy.py"
     task.write_text(task.read_text().replace("setup_code='import json", "setup_code='import no_such_module, json"))
@@ -395,6 +403,7 @@ def test_a_set_up_cell_that_fails_is_named_and_not_what_the_provider_made_of_it(
     assert run.ret == 3
 
 
+@pytest.mark.slow
 def test_our_own_errors_are_one_sentence_not_a_traceback(suite):
     run = suite.run("--provider", "nologin")
     assert "infrastructure:not_logged_in: Log in with `nologin login`." in run.output
@@ -417,6 +426,7 @@ def test_strict_isolation_that_can_not_be_had_is_a_usage_error(suite):
         assert "INTERNALERROR" not in run.output
 
 
+@pytest.mark.slow
 def test_a_tests_own_check_makes_a_solved_attempt_unsolved(suite):
     suite.write(
         "benchmarks/circuits/test_circuits.py",

@@ -130,6 +130,7 @@ def lines_until(process, seen):
     return lines
 
 
+@pytest.mark.slow
 def test_elsewhere_lines_tell_of_all_workers(slow):
     slow.add_task("other")
     row = r"circuits/{} slow t0 turn 12 edit_cell \d\d:\d\d/30:00"

@@ -111,6 +111,7 @@ def cut_off(suite):
     return suite, path
 
 
+@pytest.mark.slow
 def test_other_code_prompts_or_instances_are_refused_by_name_unless_the_user_insists(cut_off):
     suite, path = cut_off
     content = path.read_bytes()
@@ -132,6 +133,7 @@ def test_other_code_prompts_or_instances_are_refused_by_name_unless_the_user_ins
     assert len(records) == 1
 
 
+@pytest.mark.slow
 def test_another_machine_is_told_and_no_obstacle_and_options_may_be_repeated(cut_off):
     suite, path = cut_off
     header, *rest = path.read_bytes().split(b"\n")

@@ -97,6 +97,7 @@ def test_record_only_passes_whatever_the_agent_did_but_not_infrastructure(suite)
     assert set(run.outcomes.values()) == {"no_answer", "unsolved"}
 
 
+@pytest.mark.slow
 def test_record_only_still_fails_on_infrastructure(suite):
     assert suite.run("--provider", "nologin", "--record-only").ret == 3
 
@@ -157,6 +158,7 @@ def test_a_limit_and_a_timeout_count_and_keep_what_is_known(suite, monkeypatch):
     assert run.ret == 1
 
 
+@pytest.mark.slow
 def test_an_answer_after_the_time_limit_is_not_taken(suite):
     run = suite.run("--provider", "late", "--agent-timeout", "6")
     (record,) = run.ledger.attempts
@@ -203,6 +205,7 @@ def test_ordinary_tests_are_left_alone(suite):
     assert not (suite.folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_tasks_come_from_the_checkout_whose_tests_run_not_from_the_current_folder(suite, monkeypatch, tmp_path):
     monkeypatch.delenv("SCRIBE_SUITE_ROOT")
     monkeypatch.chdir(tmp_path)
@@ -210,6 +213,7 @@ def test_tasks_come_from_the_checkout_whose_tests_run_not_from_the_current_folde
     assert run.outcomes == {"toy-oracle-t0": "solved"}
 
 
+@pytest.mark.slow
 def test_the_harness_computes_with_one_thread_unless_the_user_wants_more(suite, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     suite.write(
@@ -220,6 +224,7 @@ def test_the_harness_computes_with_one_thread_unless_the_user_wants_more(suite, 
     assert suite.run(path="test_threads.py").ret == 1
 
 
+@pytest.mark.slow
 def test_what_a_scorer_has_to_say_reaches_message_ledger_and_results(suite):
     note = "The submitted function raised ValueError at line 2: no."
     suite.add_task("noted")

@@ -12,6 +12,7 @@ from scribe_suite.planting.neurons.plan import NeuronPlan, TaskName
 REFUSED = "no token|no place and category|no shape|nothing that a neuron does"
 
 
+@pytest.mark.slow
 def test_every_question_of_a_plan_can_be_asked_again_without_it(plan: NeuronPlan) -> None:
     for question in plan.questions:
         again = ask(question.task, question.name)

@@ -48,6 +48,7 @@ def explained(activations: torch.Tensor, held_out: TaggedText) -> torch.Tensor:
     return variance_explained(activations, feature_matrix([question.feature for question in QUESTIONS], held_out))
 
 
+@pytest.mark.slow
 def test_every_planted_neuron_does_what_it_shall(activations: torch.Tensor, held_out: TaggedText) -> None:
     for item in PLAN.assignments:
         wanted = item.wish.response.on(held_out).flatten()[:, None]
