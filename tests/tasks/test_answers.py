@@ -16,7 +16,9 @@ from scribe_suite.tasks.answers import (
     LetterAnswer,
     NeuronAnswer,
     ProbeAnswer,
+    RankingAnswer,
     RoleAnswer,
+    TextProbeAnswer,
 )
 
 COMMON = {"confidence": 0.5, "summary": "why"}
@@ -26,6 +28,7 @@ CIRCUIT = AnswerSchema(
     {"components": ["a0.h0"], **COMMON},
 )
 ROLES = AnswerSchema(RoleAnswer, CIRCUIT.facts, {"roles": {"a0.h0": "supports", "m0": "suppresses"}, **COMMON})
+RANKING = AnswerSchema(RankingAnswer, CIRCUIT.facts, {"ranking": ["m0", "a0.h1"], **COMMON})
 PREDICT = "def predict(prompts):\n    return [prompt[0] for prompt in prompts]\n"
 BEHAVIOUR = AnswerSchema(
     BehaviourAnswer, CIRCUIT.facts, {"code": PREDICT, "components": ["a0.h0"], "confidence": 0.5, "summary": "why"}
@@ -37,6 +40,7 @@ LETTERS = AnswerSchema(
     {"neurons": {"k": "L0.N3", "s": None, "t": None}, **COMMON},
 )
 PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
+TEXT_PROBE = AnswerSchema(TextProbeAnswer, PROBE.facts, PROBE.example)
 DIRECTION = AnswerSchema(DirectionAnswer, PROBE.facts, {"direction": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
 
@@ -190,9 +194,35 @@ class TestRoles:
         assert "'roles' must be empty" in refused(ROLES, roles={"m0": "supports"}, nothing_found=True)
 
 
+class TestRankings:
+    def test_known_components_keep_their_order(self):
+        assert RANKING.parse(json.dumps(dict(RANKING.example))).ranking == ["m0", "a0.h1"]
+
+    def test_an_unknown_component_is_named(self):
+        assert "ranking: the model has no component 'm1'" in refused(RANKING, ranking=["m0", "m1"])
+
+    def test_a_component_has_one_place(self):
+        assert "ranking: 'm0' stands more than once" in refused(RANKING, ranking=["m0", "a0.h0", "m0"])
+
+    @pytest.mark.parametrize("ranking", ["m0", {"m0": 1}, [["m0"]], [1], None])
+    def test_the_content_is_a_list_of_names(self, ranking):
+        assert "ranking" in refused(RANKING, ranking=ranking)
+
+    def test_an_empty_ranking_is_an_answer_only_with_nothing_found(self):
+        assert "'ranking' is empty" in refused(RANKING, ranking=[])
+        assert parse(RANKING, ranking=[], nothing_found=True).ranking == []
+        assert "'ranking' must be empty" in refused(RANKING, ranking=["m0"], nothing_found=True)
+
+
 class TestNeurons:
     def test_existing_neurons_pass(self):
         assert parse(NEURONS, neurons=["L1.N15", "L0.N0"]).neurons == ["L1.N15", "L0.N0"]
+
+    def test_more_neurons_than_are_asked_for_are_refused(self):
+        schema = AnswerSchema(NeuronAnswer, {**NEURONS.facts, "max_neurons": 2}, NEURONS.example)
+        assert parse(schema, neurons=["L0.N0", "L0.N1", "L0.N0"]).neurons == ["L0.N0", "L0.N1"]
+        message = refused(schema, neurons=["L0.N0", "L0.N1", "L0.N2"])
+        assert "neurons: has 3 neurons, and at most 2 are asked for: give the best ones" in message
 
     @pytest.mark.parametrize(
         "name", ["L2.N0", "L0.N16", "L00.N1", "L0.N01", "L-1.N0", "0.3", "L0N3", "L0.N3\n", "L0.N9999999999"]
@@ -478,3 +508,23 @@ class TestBehaviours:
     def test_both_halves_must_be_given(self, missing):
         fields = {key: value for key, value in BEHAVIOUR.example.items() if key != missing}
         assert f"{missing}: Field required" in refusal(BEHAVIOUR, json.dumps(fields))
+
+
+@pytest.mark.parametrize("position", ["last", -1, -9])
+def test_a_probe_on_texts_counts_positions_from_the_end(position):
+    assert parse(TEXT_PROBE, weight=[0.0] * 4, position=position).position == position
+
+
+@pytest.mark.parametrize("position", [0, 3, -10])
+def test_a_probe_on_texts_of_different_lengths_has_no_other_positions(position):
+    message = refused(TEXT_PROBE, weight=[0.0] * 4, position=position)
+    assert "between -9 and -1" in message
+    assert f"got {position}" in message
+
+
+def test_a_probe_on_texts_knows_only_the_word_last():
+    assert '"last" or a negative integer' in refused(TEXT_PROBE, weight=[0.0] * 4, position="first")
+
+
+def test_a_probe_on_texts_may_have_found_nothing():
+    assert parse(TEXT_PROBE, weight=[], nothing_found=True).is_empty()

@@ -9,7 +9,9 @@ from scribe_suite.tasks.answers import (
     LetterAnswer,
     NeuronAnswer,
     ProbeAnswer,
+    RankingAnswer,
     RoleAnswer,
+    TextProbeAnswer,
 )
 from scribe_suite.tasks.task import ProgressCallback, PublicMaterial, Score, Task, TaskInstance
 
@@ -24,8 +26,10 @@ __all__ = [
     "ProbeAnswer",
     "ProgressCallback",
     "PublicMaterial",
+    "RankingAnswer",
     "RoleAnswer",
     "Score",
     "Task",
     "TaskInstance",
+    "TextProbeAnswer",
 ]

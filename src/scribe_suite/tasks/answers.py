@@ -101,8 +101,31 @@ class RoleAnswer(Answer):
         return value
 
 
+class RankingAnswer(Answer):
+    """Heads ``a{layer}.h{head}`` and MLPs ``m{layer}`` by importance. Facts used: ``components``.
+
+    Attributes:
+        ranking: The most important one first, none twice; those left out are taken to matter least.
+    """
+
+    content_field = "ranking"
+    ranking: list[str]
+
+    @field_validator("ranking")
+    @classmethod
+    def _components_exist_once(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        listed = _known(value, (info.context or {})["components"], "component")
+        if len(listed) < len(value):
+            twice = [name for name in listed if value.count(name) > 1]
+            raise ValueError(f"{_quoted(twice)} stands more than once: a component has one place in a ranking")
+        return value
+
+
 class NeuronAnswer(Answer):
-    """A set of MLP neurons ``L{layer}.N{neuron}``. Facts used: ``n_layers``, ``d_mlp``."""
+    """A set of MLP neurons ``L{layer}.N{neuron}``.
+
+    Facts used: ``n_layers``, ``d_mlp`` and, where a question asks for so many, ``max_neurons``.
+    """
 
     content_field = "neurons"
     neurons: list[str]
@@ -110,7 +133,11 @@ class NeuronAnswer(Answer):
     @field_validator("neurons")
     @classmethod
     def _neurons_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        return _known_neurons(value, info)
+        known = _known_neurons(value, info)
+        most = (info.context or {}).get("max_neurons")
+        if most is not None and len(known) > most:
+            raise ValueError(f"has {len(known)} neurons, and at most {most} are asked for: give the best ones")
+        return known
 
 
 class LetterAnswer(Answer):
@@ -217,6 +244,27 @@ class ProbeAnswer(ReadingAnswer):
     @classmethod
     def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
         return _of_width(value, info)
+
+
+class TextProbeAnswer(ProbeAnswer):
+    """A linear probe on statements of different lengths: the position counts from the end.
+
+    Facts used: ``n_layers``, ``d_model``, and ``n_ctx``, the number of tokens of the shortest statement.
+    """
+
+    @field_validator("position")
+    @classmethod
+    def _position_exists(cls, value: int | str, info: ValidationInfo) -> int | str:
+        shortest = int((info.context or {})["n_ctx"])
+        if isinstance(value, str):
+            if value != "last":
+                raise ValueError(f'must be "last" or a negative integer, got {value[:40]!r}')
+        elif not -shortest <= value < 0:
+            raise ValueError(
+                f"must count from the end, between {-shortest} and -1: statements have different lengths, and the "
+                f"shortest has {shortest} tokens; got {value}"
+            )
+        return value
 
 
 class DirectionAnswer(ReadingAnswer):

@@ -1,0 +1,49 @@
+"""The task ``neurons/alphabet_real``: which neuron of a real language model follows each of some letters most?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ground_truth.neurons._real_properties import Property
+from ground_truth.neurons._real_tasks import EXAMPLE, Asked, RealTextTask
+from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, TaskInstance
+
+N_LETTERS = 5
+
+
+class AlphabetReal(RealTextTask):
+    """Find the best neuron of each letter."""
+
+    name = "alphabet_real"
+    property_task = "alphabet"
+    summary = "In SmolLM2, for some letters, find the neuron that fires most clearly on the tokens that start with it."
+
+    def described(self, asked: Sequence[Property]) -> dict[str, Any]:
+        """``letters``: those asked for."""
+        return {"letters": [one.name for one in asked]}
+
+    def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
+        """See `RealNeuronTask.drawn`: several letters, and one neuron for each."""
+        letters = rng.sample(self.properties(), N_LETTERS)
+        question = self.described([Property(self.property_task, letter) for letter in letters])
+        return tuple(self.asked(letter, 1) for letter in letters), question
+
+    def answer_schema(self, question: Mapping[str, Any]) -> AnswerSchema:
+        """A neuron, or null, for every letter asked for."""
+        letters = question["letters"]
+        shown = dict(zip(letters, self.shown_neurons(len(letters)), strict=True))
+        facts = {**self.sizes(), "letters": letters}
+        return AnswerSchema(model=LetterAnswer, facts=facts, example={"neurons": shown, **EXAMPLE})
+
+    def columns(self, instance: TaskInstance, answer: Answer) -> list[list[int]]:
+        """See `RealNeuronTask.columns`: a letter without a neuron has an empty place."""
+        assert isinstance(answer, LetterAnswer)
+        given = (answer.neurons.get(one.name) for one in instance.hidden.asked)
+        return [[] if name is None else [self.column(name)] for name in given]
+
+    def submission(self, instance: TaskInstance, columns: Sequence[Sequence[int]]) -> dict[str, str]:
+        """See `RealNeuronTask.submission`."""
+        letters = (one.name for one in instance.hidden.asked)
+        return {letter: self.neuron(chosen[0]) for letter, chosen in zip(letters, columns, strict=True)}

@@ -1,0 +1,64 @@
+"""The task ``neurons/prediction_real``: which neurons of a real language model raise the logits of a class of tokens?
+
+The statistic follows exactly from the weights (`_real_effects`), so nothing is hidden but the answer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from safetensors.torch import save
+
+from ground_truth.neurons._real_classes import class_named
+from ground_truth.neurons._real_effects import LOGIT_EFFECTS, class_rve, output_weights
+from ground_truth.neurons._real_measure import PLACES
+from ground_truth.neurons._real_tasks import COUNTS, Asked, RealNeuronTask
+from ground_truth.neurons._real_tokens import vocabulary
+
+_CLASS_CODE = """\
+in_class = load_file("class.safetensors")["members"]  # whether each token of the vocabulary is of the class asked for
+"""
+
+
+class PredictionReal(RealNeuronTask):
+    """Find the neurons whose logit effects are explained best by a class of tokens."""
+
+    name = "prediction_real"
+    measurement = LOGIT_EFFECTS
+    summary = "In SmolLM2, find the neurons that raise the logits of a class of tokens most clearly, by their weights."
+
+    def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
+        """See `RealNeuronTask.drawn`: one class, and how many neurons."""
+        arrays = self.measured().arrays
+        names = arrays["classes"].tolist()
+        name, places = rng.choice(names), rng.choice(COUNTS)
+        row, at = names.index(name), PLACES.index(places)
+        asked = Asked(
+            name=name,
+            places=places,
+            reference=float(arrays["reference"][row, at]),
+            untrained=float(arrays["untrained"][row, at]),
+            measure=lambda: self.effects(name),
+        )
+        return (asked,), {"class": class_named(name).description, "count": places}
+
+    def effects(self, name: str) -> Float[np.ndarray, " neuron"]:
+        """The statistic of all neurons for a class, from the weights."""
+        members = class_named(name).members(vocabulary(self.model))
+        model = self.evaluator()
+        found: Float[np.ndarray, " neuron"] = class_rve(output_weights(model), model.W_U.detach(), members[None])[0]
+        return found
+
+    def material(
+        self,
+        asked: Sequence[Asked],
+        rng: random.Random,  # noqa: ARG002 - see `RealNeuronTask.material`
+    ) -> tuple[dict[str, bytes], str, dict[str, Any]]:
+        """See `RealNeuronTask.material`: which tokens are of the class."""
+        members = class_named(asked[0].name).members(vocabulary(self.model))
+        facts = {"n_members": int(members.sum())}
+        return {"class.safetensors": save({"members": members})}, _CLASS_CODE, facts

@@ -1,0 +1,24 @@
+"""The task ``neurons/syntax_real``: which neurons of a real language model follow a part of speech most?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ground_truth.neurons._real_properties import Property
+from ground_truth.neurons._real_tasks import RealTextTask
+from ground_truth.neurons._real_tokens import TAG_MEANINGS
+
+
+class SyntaxReal(RealTextTask):
+    """Find the neurons of a part of speech."""
+
+    name = "syntax_real"
+    property_task = "syntax"
+    with_tags = True
+    summary = "In SmolLM2, find the neurons that tell most clearly that the current or previous token has a given tag."
+
+    def described(self, asked: Sequence[Property]) -> dict[str, Any]:
+        """``place`` (current or previous), ``category`` and its ``meaning``."""
+        place, tag = asked[0].name.split(" ")
+        return {"place": place, "category": tag, "meaning": TAG_MEANINGS[tag]}
