@@ -7,10 +7,8 @@ A rejected answer gets one message that says what to change; it never names anyt
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -18,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from scribe_suite.errors import AnswerError
+from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
 MAX_ANSWER_BYTES = 1_000_000
@@ -307,44 +306,13 @@ class BehaviourAnswer(Answer):
     def _code_defines_predict(cls, value: str) -> str:
         if not value.strip():
             return ""
-        _check_predict(_parsed(value))
+        check_predict(value)
         return value
 
     @field_validator("components")
     @classmethod
     def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
         return _known(value, (info.context or {})["components"], "component")
-
-
-def _parsed(code: str) -> ast.Module:
-    try:
-        with warnings.catch_warnings():  # "\d" in a string is no error, not even where warnings are
-            warnings.simplefilter("ignore")
-            return ast.parse(code)
-    except SyntaxError as error:
-        raise ValueError(f"is not Python: {error.msg}, line {error.lineno or 1}") from None
-    except (RecursionError, MemoryError):  # which of them it is depends on the kind of expression only
-        raise ValueError("is nested too deeply for Python's parser: write it in smaller expressions") from None
-    except ValueError as error:  # a null byte
-        raise ValueError(f"can't be parsed: {_first_line(error)}") from None
-
-
-def _check_predict(module: ast.Module) -> None:
-    """Refuse a module that has no function ``predict`` at its top level, or one that can't be called with one value."""
-    found = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    predict = next((node for node in reversed(found) if node.name == "predict"), None)
-    if predict is None:
-        raise ValueError("must define a function 'predict' at its top level, as in `def predict(prompts): ...`")
-    line = predict.lineno
-    if isinstance(predict, ast.AsyncFunctionDef):
-        raise ValueError(f"'predict' must be a plain function, but is 'async def' in line {line}")
-    takes = predict.args
-    positional = len(takes.posonlyargs) + len(takes.args)
-    too_many = positional - len(takes.defaults) > 1 or None in takes.kw_defaults
-    if too_many or (positional == 0 and takes.vararg is None):
-        raise ValueError(
-            f"'predict' in line {line} must be callable with one argument, as in `def predict(prompts): ...`"
-        )
 
 
 @dataclass(frozen=True)
