@@ -1,0 +1,195 @@
+"""Labelled English statements in blocks that share no entity: what the probe tasks on a real model are made of.
+
+A `Question` is a property of statements, such as "the city named lies in the country named". It draws five blocks of
+statements from a seed; an entity (a city, a number, a noun) occurs in one block only. Three blocks are public, two are
+hidden. Statements come in pairs, a true and a false one about the same entities, and both members are in one block.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+N_BLOCKS, N_PUBLIC_BLOCKS = 5, 3
+PAIRS_PER_BLOCK = 40
+"""At most; public are then 240 statements, hidden 160."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement.
+
+    Attributes:
+        text: English, one sentence with a full stop.
+        label: Whether it has the property.
+        pair: Number of the pair in its block; the other member has the other label.
+        entities: What it is about and what no other block has.
+    """
+
+    text: str
+    label: bool
+    pair: int
+    entities: tuple[str, ...]
+
+
+Block = tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Question(ABC):
+    """A property that a linear probe may or may not be able to read.
+
+    Attributes:
+        name: Short, of letters, digits and ``_``.
+        asks: The property, to be read after "whether": "X lies in Y".
+    """
+
+    name: str
+    asks: str
+
+    @abstractmethod
+    def blocks(self, seed: int | str) -> list[Block]:
+        """Five blocks of statements; the same seed gives the same ones."""
+
+    def random(self, seed: int | str) -> random.Random:
+        """A generator for this question alone."""
+        return random.Random(f"{self.name} {seed}")
+
+
+@dataclass(frozen=True)
+class Relation(Question):
+    """As "The capital of X is Y": every entity with its own value and with that of another entity of its block.
+
+    Within a block every value is named as often truly as falsely, so that no word by itself tells anything.
+
+    Attributes:
+        values: Entity -> value.
+        templates: With ``{x}`` and ``{y}``; a pair has one of them.
+        negated: The same templates, denied; where there are any, half of all pairs are.
+    """
+
+    values: Mapping[str, str]
+    templates: tuple[str, ...]
+    negated: tuple[str, ...] = ()
+
+    def blocks(self, seed: int | str) -> list[Block]:
+        """See `Question.blocks`."""
+        rng = self.random(seed)
+        entities = sorted(self.values)
+        rng.shuffle(entities)
+        size = min(PAIRS_PER_BLOCK, len(entities) // N_BLOCKS)
+        parts = [entities[number * size : (number + 1) * size] for number in range(N_BLOCKS)]
+        return [self._block(part, rng) for part in parts]
+
+    def _block(self, entities: Sequence[str], rng: random.Random) -> Block:
+        kept = without_majority(entities, self.values)
+        wrong = other_values(kept, self.values, rng)
+        statements = []
+        for pair, entity in enumerate(kept):
+            denied = bool(self.negated) and rng.random() < 0.5
+            template = rng.choice(self.negated if denied else self.templates)
+            for value, true in ((self.values[entity], True), (wrong[entity], False)):
+                text = sentence(template.format(x=entity, y=value))
+                statements.append(Statement(text, true != denied, pair, (entity,)))
+        return tuple(statements)
+
+
+@dataclass(frozen=True)
+class Comparison(Question):
+    """As "X is larger than Y": pairs of entities in both orders, one of them true.
+
+    Only entities that are near in the order of their block are paired, or the size of one of them alone would tell most
+    comparisons.
+
+    Attributes:
+        keys: Entity -> what is compared.
+        template: With ``{x}`` and ``{y}``; true where the key of x is the larger.
+        negated: The same, denied; where there is one, half of all pairs are.
+        block_size: Entities per block.
+        near: The least and the largest distance in rank between the two of a pair.
+    """
+
+    keys: Mapping[str, float]
+    template: str
+    negated: str = ""
+    block_size: int = 14
+    near: tuple[int, int] = (1, 4)
+
+    def blocks(self, seed: int | str) -> list[Block]:
+        """See `Question.blocks`."""
+        rng = self.random(seed)
+        entities = sorted(self.keys)
+        rng.shuffle(entities)
+        parts = [entities[n * self.block_size : (n + 1) * self.block_size] for n in range(N_BLOCKS)]
+        return [self._block(part, rng) for part in parts]
+
+    def _block(self, entities: Sequence[str], rng: random.Random) -> Block:
+        order = sorted(entities, key=lambda entity: (self.keys[entity], entity))
+        least, largest = self.near
+        pairs = [
+            (low, high)
+            for rank, low in enumerate(order)
+            for high in order[rank + least : rank + largest + 1]
+            if self.keys[low] < self.keys[high]
+        ]
+        chosen = rng.sample(pairs, min(PAIRS_PER_BLOCK, len(pairs)))
+        statements = []
+        for number, (low, high) in enumerate(chosen):
+            denied = bool(self.negated) and rng.random() < 0.5
+            template = self.negated if denied else self.template
+            for first, second in ((high, low), (low, high)):
+                text = sentence(template.format(x=first, y=second))
+                statements.append(Statement(text, (first == high) != denied, number, (low, high)))
+        return tuple(statements)
+
+
+@dataclass(frozen=True)
+class Sentences(Question):
+    """Sentences that are right or wrong by the form of one word; made by a function of the generator and the block."""
+
+    compose: Callable[[random.Random, int], Block]
+
+    def blocks(self, seed: int | str) -> list[Block]:
+        """See `Question.blocks`."""
+        base = self.random(seed).getrandbits(60)
+        return [self.compose(random.Random(base), number) for number in range(N_BLOCKS)]
+
+
+def sentence(text: str) -> str:
+    """With a capital letter in front."""
+    return text[0].upper() + text[1:]
+
+
+def without_majority(entities: Sequence[str], values: Mapping[str, str]) -> list[str]:
+    """Leave out the last entities of a value that more than half of all have: the others could not balance it."""
+    kept = list(entities)
+    while kept:
+        value, count = Counter(values[entity] for entity in kept).most_common(1)[0]
+        if 2 * count <= len(kept):
+            break
+        kept.remove(next(entity for entity in reversed(kept) if values[entity] == value))
+    return kept
+
+
+def other_values(entities: Sequence[str], values: Mapping[str, str], rng: random.Random) -> dict[str, str]:
+    """A value for every entity that is not its own; every value is given as often as entities have it.
+
+    Entities in the order of their values, moved on by the size of the largest group: nobody meets the own value.
+
+    Raises:
+        ValueError: When more than half of the entities have one value.
+    """
+    groups: dict[str, list[str]] = {}
+    for entity in entities:
+        groups.setdefault(values[entity], []).append(entity)
+    largest = max(map(len, groups.values()))
+    if 2 * largest > len(entities):
+        raise ValueError("more than half of the entities have one value: use `without_majority` first")
+    named = sorted(groups)
+    rng.shuffle(named)
+    order = [entity for value in named for entity in rng.sample(groups[value], len(groups[value]))]
+    moved = order[largest:] + order[:largest]
+    return {entity: values[other] for entity, other in zip(order, moved, strict=True)}

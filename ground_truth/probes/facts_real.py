@@ -1,0 +1,19 @@
+"""probes/facts_real: a linear probe for a property of statements in SmolLM2, or that there is none."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ground_truth.probes._real import RealProbeTask
+from ground_truth.probes._real_measurement import ProbeMeasurement
+from ground_truth.probes._real_measurements import FactsMeasurement
+
+MEASUREMENT = FactsMeasurement()
+
+
+class FactsReal(RealProbeTask):
+    """Read from a real model's residual stream what a question about statements asks, where that is possible."""
+
+    name: ClassVar[str] = "facts_real"
+    summary: ClassVar[str] = "linear probe for statements about simple facts on SmolLM2, judged on unseen ones; or none"
+    measurement: ClassVar[ProbeMeasurement] = MEASUREMENT

@@ -1,0 +1,8 @@
+"""Reference solution of circuits/greater_than_real: EAP-IG per node, checked by the curves of its circuits."""
+
+# %% [markdown]
+# # What does the model need to end something after it began?
+
+# %% [cells of] _real_attribution.py
+
+# %% [cells of] _real_curves.py

@@ -1,0 +1,8 @@
+"""Reference solution of circuits/ioi_real: EAP-IG per node, checked by the curves of its circuits."""
+
+# %% [markdown]
+# # What does the model need to name the receiver?
+
+# %% [cells of] _real_attribution.py
+
+# %% [cells of] _real_curves.py

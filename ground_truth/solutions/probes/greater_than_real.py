@@ -1,0 +1,11 @@
+"""Reference solution of probes/greater_than_real: logistic regression on left-out blocks, controls, a decision."""
+
+# %% [markdown]
+# # Comparisons of numbers in a real model
+# A probe has to work on numbers it was not fitted on; an untrained model already knows which number stands where.
+
+# %% [cells of] _real_reading.py
+
+# %% [cells of] _real_controls.py
+
+# %% [cells of] _real_decision.py

@@ -1,0 +1,239 @@
+"""Scores for linear probes on a real model, where the right answer may be that the property can't be read.
+
+Statements are texts of different lengths, so positions count from their end. A question about a real model has been
+measured before: how well the recipe reads the property on entities it was not fitted on, and how well it does so from
+an untrained model and from the words alone. Where this is no better, the property is not readable, finding nothing is
+right, and claiming a probe is an overclaim, unless the hidden statements bear the claim out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from transformer_lens import HookedTransformer
+
+from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.probes import (
+    BELOW_CHANCE,
+    PROBE_METRICS,
+    LinearProbe,
+    below_chance,
+    cluster_interval,
+    fit_probe,
+    probe_accuracy,
+    project,
+)
+from scribe_suite.tasks.answers import ProbeAnswer
+from scribe_suite.tasks.task import Score
+
+REAL_PROBE_METRICS = (*PROBE_METRICS, "overclaim")
+OVERCLAIM, MISSED, REFUTED = "overclaim", "missed", "null_refuted"
+"""Flags: a claim where nothing can be read, nothing found where something can, and a claim that was borne out."""
+
+BAR = 0.1
+"""A property counts as readable from this much accuracy above what words and an untrained model give."""
+INVERSE_PENALTY = 0.01
+"""``C`` of the recipe's logistic regression."""
+OVERCLAIM_SKILL = -1.0
+
+_COIN = 0.5
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class TextStatements:
+    """Statements of any length with their truth.
+
+    Attributes:
+        tokens: Token ids of each statement, the first one that every text gets included.
+        labels: Bool[statement].
+        groups: Int[statement]; the members of a pair have the same number.
+    """
+
+    tokens: Sequence[Int[Tensor, " position"]]
+    labels: Bool[np.ndarray, " statement"]
+    groups: Int[np.ndarray, " statement"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known about a question before anybody answers it.
+
+    Attributes:
+        readable: Whether its truth can be read; else finding nothing is right.
+        layer: Where the recipe reads it best.
+        position: The same, counted from the end: -1 is the last token.
+        ceiling: The recipe's accuracy on entities it was not fitted on, place chosen without them.
+        low: Lower end of the ceiling's 95 % interval.
+        twin: The same accuracy on an untrained model.
+        words: The same accuracy of logistic regression on counts of tokens.
+    """
+
+    readable: bool
+    layer: int
+    position: int
+    ceiling: float
+    low: float
+    twin: float
+    words: float
+
+    @property
+    def control(self) -> float:
+        """The better of the two controls."""
+        return max(self.twin, self.words)
+
+    @property
+    def chance(self) -> float:
+        """What can be had without the trained model."""
+        return max(_COIN, self.control)
+
+
+def tokenised(model: HookedTransformer, texts: Sequence[str]) -> list[Int[Tensor, " position"]]:
+    """Token ids of every text as ``model.to_tokens`` gives them, with the first token in front."""
+    return [model.to_tokens(text)[0].cpu() for text in texts]
+
+
+def read_from_end(
+    model: HookedTransformer,
+    tokens: Sequence[Int[Tensor, " position"]],
+    layers: Sequence[int],
+    positions: Sequence[int],
+) -> Float[np.ndarray, "layer position statement d_model"]:
+    """The residual stream after some blocks, at positions counted from the end of each statement.
+
+    Statements of one length are run together, so nothing is padded.
+
+    Args:
+        model: Run as deep as the last of `layers`.
+        tokens: Token ids of each statement.
+        layers: Blocks after which to read.
+        positions: Negative indices; none beyond the shortest statement.
+    """
+    hooks = [f"blocks.{layer}.hook_resid_post" for layer in layers]
+    read = np.zeros((len(layers), len(positions), len(tokens), model.cfg.d_model), dtype=np.float32)
+    lengths = np.array([len(one) for one in tokens])
+    device = next(model.parameters()).device
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        for part in np.array_split(rows, -(-len(rows) // _BATCH)):
+            batch = torch.stack([tokens[row] for row in part]).to(device)
+            with torch.inference_mode():
+                _, cache = model.run_with_cache(
+                    batch, names_filter=lambda name: name in hooks, stop_at_layer=max(layers) + 1, return_type=None
+                )
+            for place, hook in enumerate(hooks):
+                read[place][:, part] = cache[hook][:, list(positions)].transpose(0, 1).float().cpu().numpy()
+    return read
+
+
+def index_from_end(position: int | str) -> int:
+    """The negative index that an answer's position means."""
+    return -1 if position == "last" else int(position)
+
+
+def score_real_probe(
+    answer: ProbeAnswer,
+    model: HookedTransformer,
+    measured: Measured,
+    public: TextStatements,
+    hidden: TextStatements,
+) -> Score:
+    """Score an answer to a question whose truth was measured.
+
+    Args:
+        answer: A probe, or that nothing was found.
+        model: The real model.
+        measured: What is known about the question.
+        public: What the agent had; the recipe is fitted on it, for the reference.
+        hidden: Balanced statements about other entities.
+
+    Returns:
+        Accuracy is primary. Readable: skill from chance to the recipe's accuracy on this very split, 0 for nothing
+        found. Not readable: 1 for nothing found, `OVERCLAIM_SKILL` for a claim that the hidden statements do not bear
+        out.
+    """
+    if answer.nothing_found:
+        return _nothing_found(measured)
+    index = index_from_end(answer.position)
+    read = _read_hidden(model, hidden, answer.layer, index, measured)
+    probe = LinearProbe.from_answer(answer, model.cfg.d_model)
+    projections, threshold = project(probe, read["answer"])
+    correct: Bool[np.ndarray, " statement"] = (projections > threshold) == hidden.labels
+    accuracy, interval = float(correct.mean()), cluster_interval(correct, hidden.groups)
+    flags = (BELOW_CHANCE,) if below_chance(correct, hidden.groups) else ()
+    auroc = float(roc_auc_score(hidden.labels, projections))
+    if not measured.readable:
+        refuted = interval[0] > measured.chance + BAR
+        return _score(
+            measured, accuracy, auroc, 1.0 if refuted else OVERCLAIM_SKILL, measured.ceiling,
+            overclaim=not refuted, interval=interval, flags=(REFUTED if refuted else OVERCLAIM, *flags),
+        )  # fmt: skip
+    reference = max(_recipe_accuracy(model, measured, public, hidden, read["recipe"]), measured.low)
+    skill = normalised_skill(accuracy, measured.chance, reference)
+    return _score(measured, accuracy, auroc, skill, reference, overclaim=False, interval=interval, flags=flags)
+
+
+def _nothing_found(measured: Measured) -> Score:
+    """Nothing is read, so the accuracy is that of a coin."""
+    missed = measured.readable
+    skill, flags = (0.0, (MISSED,)) if missed else (1.0, ())
+    return _score(measured, _COIN, _COIN, skill, measured.ceiling, overclaim=False, interval=None, flags=flags)
+
+
+def _score(
+    measured: Measured,
+    accuracy: float,
+    auroc: float,
+    skill: float,
+    reference: float,
+    *,
+    overclaim: bool,
+    interval: tuple[float, float] | None,
+    flags: tuple[str, ...],
+) -> Score:
+    return Score(
+        metrics={
+            "accuracy": accuracy,
+            "auroc": auroc,
+            "control_accuracy": measured.control,
+            "selectivity": accuracy - measured.control,
+            "overclaim": float(overclaim),
+        },
+        primary="accuracy",
+        skill=skill,
+        chance=measured.chance,
+        reference=reference,
+        interval=interval,
+        flags=flags,
+    )
+
+
+def _read_hidden(
+    model: HookedTransformer, hidden: TextStatements, layer: int, position: int, measured: Measured
+) -> dict[Literal["answer", "recipe"], Float[np.ndarray, "statement d_model"]]:
+    """The hidden statements where the answer reads and where the recipe does, in one pass."""
+    layers, positions = sorted({layer, measured.layer}), sorted({position, measured.position})
+    read = read_from_end(model, hidden.tokens, layers, positions).astype(np.float64)
+    return {
+        "answer": read[layers.index(layer), positions.index(position)],
+        "recipe": read[layers.index(measured.layer), positions.index(measured.position)],
+    }
+
+
+def _recipe_accuracy(
+    model: HookedTransformer,
+    measured: Measured,
+    public: TextStatements,
+    hidden: TextStatements,
+    read: Float[np.ndarray, "statement d_model"],
+) -> float:
+    """What the recipe reaches on the hidden side of this split, at the place that was measured to be best."""
+    fitted_on = read_from_end(model, public.tokens, [measured.layer], [measured.position])[0, 0].astype(np.float64)
+    return probe_accuracy(fit_probe(fitted_on, public.labels, INVERSE_PENALTY), read, hidden.labels)
