@@ -20,7 +20,7 @@ from scribe_suite.real_models.cache import entry_name
 from scribe_suite.scoring.circuit_curve import SHARES, Curve
 
 TASKS = ("ioi_real", "subject_verb_agreement_real", "greater_than_real", "induction_real")
-_SHOWN = (0.02, 0.05, 0.1, 0.2)
+_SHOWN = (0.02, 0.05, 0.1, 0.2, 0.5)
 _NAMES = {
     "eap_ig by size": "EAP-IG, by size (the reference)",
     "eap_ig by sign": "EAP-IG, by sign",

@@ -114,13 +114,13 @@ def heat_maps(effects):
     figure, all_axes = plt.subplots(1, len(effects), figsize=(4.5 * len(effects), 7), squeeze=False)
     for axes, (title, values) in zip(all_axes[0], effects.items(), strict=True):
         grid = values.reshape(n_layers, n_heads + 1) / gap
-        limit = np.abs(grid).max()
+        limit = np.sort(np.abs(grid), axis=None)[-4]  # one component would leave all others pale
         image = axes.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         axes.set_xticks(range(n_heads + 1), [*(f"h{head}" for head in range(n_heads)), "MLP"])
         axes.set_yticks(range(0, n_layers, 2))
         axes.set_ylabel("layer")
         axes.set_title(title)
-        figure.colorbar(image, label="share of the metric")
+        figure.colorbar(image, label="share of the metric", extend="both")
     figure.tight_layout()
     plt.show()
 
