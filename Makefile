@@ -47,7 +47,7 @@ test: $(STAMP)
 	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not real_models" -n 2 --timeout 300 $(TEST_ARGS)
 
 test-slow: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "slow and not exhaustive" -n 2 --timeout 1800 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "slow and not exhaustive and not agents and not real_models" -n 2 --timeout 1800 $(TEST_ARGS)
 
 test-exhaustive: $(STAMP)
 	@$(VENV)/bin/pytest tests -m exhaustive -n 2 --timeout 1800 $(TEST_ARGS)
