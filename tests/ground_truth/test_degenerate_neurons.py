@@ -185,11 +185,13 @@ def test_no_look_at_size_or_activity_finds_the_keys_of_all_questions(rule: str) 
 
 
 @every_task
+@pytest.mark.slow
 def test_saying_nothing_never_pays(task_name: str) -> None:
     assert max(skills(task_name)["nothing"]) <= 0.0
 
 
 @pytest.mark.parametrize("task_name", ["position", "position_1"])
+@pytest.mark.slow
 def test_neurons_that_go_the_opposite_way_have_no_skill(task_name: str) -> None:
     found = skills(task_name)["opposite"]
     assert found, "no instance asks a question that has an opposite"

@@ -63,6 +63,7 @@ def test_the_reference_solution_solves_a_fresh_instance(name):
     assert instance.task.score(instance, reference_answer(suite_root(), instance)).skill >= 0.8
 
 
+@pytest.mark.slow
 def test_the_reference_without_labels_solves_a_fresh_instance():
     instance = instance_of("greater_than_pca", 77)
     assert instance.task.score(instance, reference_answer(suite_root(), instance)).skill >= 0.95

@@ -100,6 +100,7 @@ def test_attempts_differ_and_the_first_that_holds_is_kept(monkeypatch):
     assert len(result.failures) == 2
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_what_a_task_adds_is_tried_again():
     seen = []
 

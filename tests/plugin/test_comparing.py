@@ -122,6 +122,7 @@ def test_ordinary_tests_are_not_judged_either(suite):
 
 
 @XDIST
+@pytest.mark.slow
 def test_infrastructure_has_the_last_word(suite, workers):
     earlier_run(suite, {"toy": 1.0}, provider="nologin")
     run = suite.run("--provider", "nologin", "--compare", "earlier.jsonl", "--fail-below", "0.05", *workers)

@@ -197,6 +197,7 @@ def test_a_log_record_that_is_not_json_does_not_lose_the_attempt(suite):
     "value",
     ["float('nan')", "circular", "object()", "{1, 2}"],
 )
+@pytest.mark.slow
 def test_a_property_that_json_can_not_carry_never_hides_an_attempt(suite, workers, value):
     """json-report: NaN gives invalid JSON, an object drops the metadata, a circular value loses a failing test."""
     suite.write(
@@ -314,6 +315,7 @@ def wait_until(condition, timeout_s):
         ("InfrastructureError('a b/c', chr(0xD800))", "a_b_c", "?"),
     ],
 )
+@pytest.mark.slow
 def test_whatever_a_provider_returns_costs_its_own_attempt_only(suite, monkeypatch, transcript, cause, message):
     monkeypatch.setenv("TOY_TRANSCRIPT", transcript)
     run = suite.run("--provider", "weird,oracle", "-n", "1")

@@ -157,6 +157,7 @@ def test_a_table_without_a_terminal_is_refused(suite):
     assert not list(suite.folder.glob("runs/*.jsonl"))
 
 
+@pytest.mark.slow
 def test_an_attempt_whose_status_cannot_be_kept_is_made_all_the_same(suite):
     suite.write("runs/.shared", "no folder")
     run = suite.run("--provider", "reference", "--live", "off")

@@ -49,6 +49,7 @@ def test_the_example_agent_solves_the_toy_task(suite):
     assert "'accepted': True" in lines[1]
 
 
+@pytest.mark.slow
 def test_an_answer_that_came_in_counts_whatever_becomes_of_the_agent(suite):
     example(suite.folder, SOLVE_TOY, "sys.exit(3)\n")
     (record,) = suite.run("--provider", "command:./my_agent").ledger.attempts

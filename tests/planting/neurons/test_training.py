@@ -56,6 +56,7 @@ def test_every_planted_neuron_does_what_it_shall(activations: torch.Tensor, held
         assert found > (0.9 if item.wish.kind == "key" else 0.5), (item.question, item.wish.kind)
 
 
+@pytest.mark.slow
 def test_a_silent_key_neuron_is_active_elsewhere(activations: torch.Tensor, held_out: TaggedText) -> None:
     (silent,) = [item for item in PLAN.assignments if item.wish.response.silent]
     here = QUESTIONS[1].feature.values(held_out).flatten() > 0
