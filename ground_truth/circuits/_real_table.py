@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground_truth.circuits._real_measurement import BLIND
-from scribe_suite.measuring.real_task import REAL_MODEL
+from scribe_suite.measuring import REAL_MODEL
 from scribe_suite.measuring.store import unpacked
 from scribe_suite.paths import suite_root
 from scribe_suite.real_models.cache import entry_name

@@ -10,7 +10,7 @@ import torch
 
 from ground_truth.circuits import _real_words
 from ground_truth.circuits._real_behaviour import tokenizer_of
-from scribe_suite.measuring.real_task import REAL_MODEL
+from scribe_suite.measuring import REAL_MODEL
 from scribe_suite.paths import suite_root
 from scribe_suite.real_models.evaluator import evaluator_model
 from scribe_suite.scoring.circuit_patching import PatchedRuns

@@ -10,9 +10,14 @@ from scribe_suite.real_models.sources import find
 from tests.measuring.counting import Counting
 
 
-def run(measurement, spec, force=False):
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch):
+    monkeypatch.setenv("SCRIBE_SUITE_DEVICE", "cpu")
+
+
+def run(measurement, spec, force=False, ship=False):
     text = io.StringIO()
-    code = measure([measurement], find(spec), Console(file=text, width=200), force=force, ship=False)
+    code = measure([measurement], find(spec), Console(file=text, width=200), force=force, ship=ship)
     return code, text.getvalue()
 
 
@@ -25,6 +30,7 @@ def test_a_measurement_is_made_certified_and_found(spec):
     assert found.arrays["sum/value"].tolist() == [9.0]
     assert found.arrays["sum/names"].tolist() == ["first", "zwölf"]
     assert set(found.record.made["cpu_s"]) == {"one", "two", "sum"}
+    assert found.record.made["device"] == "cpu"
     assert not store.steps_folder(measurement, spec).exists()
 
 
@@ -49,6 +55,12 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(spec):
     assert run(measurement, spec)[0] == 0
     assert measurement.computed == ["one", "two", "sum"]
     assert find_measured(measurement, spec).arrays["sum/value"].tolist() == [9.0]
+
+
+def test_what_was_to_be_shipped_goes_on_so(spec):
+    measurement = Counting()
+    measurement.stop_at = "one"
+    assert f"measure toys/counting --model {spec} --ship\n" in run(measurement, spec, ship=True)[1]
 
 
 @pytest.mark.parametrize("change", [{"inputs": "1" * 64}, {"version": 2}])

@@ -3,3 +3,6 @@
 A `Measurement` is computed once, step by step, by ``scribe-suite measure``; its arrays and certificate lie in
 ``ground_truth/measured/`` where they are small enough to ship, and in the cache of this machine else.
 """
+
+REAL_MODEL = "package:smollm2"
+"""The model of all real tasks."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.measuring import REAL_MODEL
 from scribe_suite.real_models.device import DEVICES
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def add_measure_command(commands: Any) -> None:
         "measure",
         help="measure the truth that tasks on a real language model are scored against",
         description="Compute, on a real language model, what the real tasks are scored against: exhaustive scans, "
-        "curves of reference and chance, ceilings of probes. The results for package:smollm2 are part of the suite; "
+        "curves of reference and chance, ceilings of probes. The results for " + REAL_MODEL + " are part of the suite; "
         "measuring them again is only needed for another model or after a change. Every finished step is kept, so an "
         "interrupted run goes on where it stopped.",
     )
@@ -30,7 +31,7 @@ def add_measure_command(commands: Any) -> None:
     )
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument(
-        "--model", default="package:smollm2", metavar="SPEC", help="the model, see `scribe-suite models` (%(default)s)"
+        "--model", default=REAL_MODEL, metavar="SPEC", help="the model, see `scribe-suite models` (%(default)s)"
     )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where the model runs (%(default)s)")
     parser.add_argument("--force", action="store_true", help="measure again what is there already")

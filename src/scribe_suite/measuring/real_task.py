@@ -8,13 +8,11 @@ from typing import ClassVar
 from transformer_lens import HookedTransformer
 
 from scribe_suite.errors import ConfigurationError, InfrastructureError
+from scribe_suite.measuring import REAL_MODEL
 from scribe_suite.measuring.measurement import Measurement
 from scribe_suite.measuring.store import Measured, find_measured
 from scribe_suite.real_models.evaluator import evaluator_model
 from scribe_suite.tasks.task import ProgressCallback, Task
-
-REAL_MODEL = "package:smollm2"
-"""The model of all real tasks."""
 
 
 class RealTask(Task):

@@ -18,6 +18,7 @@ from scribe_suite.measuring.store import MeasuredRecord
 from scribe_suite.planting.command import progress_bars, reporter
 from scribe_suite.planting.frozen import Certificate
 from scribe_suite.real_models.cache import CachedModel
+from scribe_suite.real_models.device import current_device
 from scribe_suite.real_models.evaluator import model_identity
 from scribe_suite.tasks.task import ProgressCallback
 
@@ -56,8 +57,9 @@ def measure(
             written = _measure(measurement, model, console, ship=ship)
         except KeyboardInterrupt:
             left = " ".join(one.id for one in measurements[number:])
+            further = f"--model {spec}" + (" --ship" if ship else "")
             console.print(
-                f"Interrupted; finished steps are kept. Go on with: scribe-suite measure {left} --model {spec}",
+                f"Interrupted; finished steps are kept. Go on with: scribe-suite measure {left} {further}",
                 markup=False, highlight=False, soft_wrap=True,
             )  # fmt: skip
             return EXIT_INTERRUPTED
@@ -105,6 +107,7 @@ def _measure(measurement: Measurement, model: CachedModel, console: Console, *, 
         certificate=certificate,
         made={
             "cpu_s": {name: round(seconds, 1) for name, seconds in cpu_s.items()},
+            "device": current_device(),
             "versions": {name: version(name) for name in _VERSIONS},
         },
     )

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from scribe_suite.errors import ConfigurationError, FrozenModelError
+from scribe_suite.measuring import REAL_MODEL
 from scribe_suite.measuring.measurement import Arrays, Measurement
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import Certificate
@@ -84,7 +85,7 @@ class Measured:
 
 def remedy(measurement: Measurement, spec: str) -> str:
     """The command that makes a result."""
-    return f"`scribe-suite measure {measurement.id}" + ("" if spec == "package:smollm2" else f" --model {spec}") + "`"
+    return f"`scribe-suite measure {measurement.id}" + ("" if spec == REAL_MODEL else f" --model {spec}") + "`"
 
 
 def shipped_folder(measurement: Measurement) -> Path:

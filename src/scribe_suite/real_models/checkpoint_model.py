@@ -45,8 +45,7 @@ def is_checkpoint(repository: str) -> bool:
 
 def checkpoint_origin(repository: str) -> dict[str, str] | None:
     """The revision in the local cache; None when it is not there."""
-    owner, name = _split(repository)[0].split("/")
-    found = try_to_load_from_cache(f"{owner}/{name}", _CASES if _is_interpbench(repository) else "config.json")
+    found = try_to_load_from_cache(_split(repository)[0], _CASES if _is_interpbench(repository) else "config.json")
     return {"revision": Path(found).parent.name} if isinstance(found, str) else None
 
 
