@@ -8,10 +8,10 @@ import sys
 from rich.console import Console
 
 from scribe_suite.doctor import print_clis, print_isolation
-from scribe_suite.notebook.escapes import ESCAPES
-from scribe_suite.notebook.probing import probe_isolation
-from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.providers.clis.diagnosis import diagnose_clis
+from scribe_suite.sandbox.escape_table import ESCAPES
+from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.tiers import IsolationTier
 
 
 def printed(tier: IsolationTier, reason: str = "") -> str:

@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from scribe_suite import __version__
-from scribe_suite.notebook import cgroups, fork_client
-from scribe_suite.notebook.advice import advise
-from scribe_suite.notebook.escapes import ESCAPES
-from scribe_suite.notebook.probing import probe_isolation
-from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.providers.clis.diagnosis import CliDiagnosis, diagnose_clis
+from scribe_suite.sandbox import cgroups, fork_client
+from scribe_suite.sandbox.advice import advise
+from scribe_suite.sandbox.escape_table import ESCAPES
+from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.tiers import IsolationTier
 
 _MEANING = {
     "namespaces": "kernels have a file system, processes and a network of their own",

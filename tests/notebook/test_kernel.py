@@ -11,10 +11,10 @@ import nbformat
 import psutil
 import pytest
 
-from scribe_suite.notebook import fork_client
 from scribe_suite.notebook import kernel as kernel_module
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.sandbox import fork_client
 
 from .agent import Agent, Answer, connected, play
 

@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
 def test_a_socket_that_cannot_be_made_is_reported_and_cleaned_up(tmp_path, monkeypatch):
     long = tmp_path / ("x" * 120)
     long.mkdir()
-    monkeypatch.setattr("scribe_suite.notebook.runtime_folders.short_temporary_folder", lambda: long)
+    monkeypatch.setattr("scribe_suite.sandbox.runtime_folders.short_temporary_folder", lambda: long)
     server = NotebookServer(NotebookConfig(tmp_path))
     with pytest.raises(InfrastructureError, match="could not start"):
         server.start()

@@ -417,8 +417,8 @@ def test_our_own_errors_are_one_sentence_not_a_traceback(suite):
 def test_strict_isolation_that_can_not_be_had_is_a_usage_error(suite):
     suite.write(
         "benchmarks/conftest.py",
-        "from scribe_suite.notebook import probing\n"
-        "from scribe_suite.notebook.tiers import IsolationTier\n"
+        "from scribe_suite.sandbox import probing\n"
+        "from scribe_suite.sandbox.tiers import IsolationTier\n"
         "probing.best_tier = lambda: IsolationTier('none', ('none here',))\n",
     )
     for workers in ((), ("-n", "1")):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.results.ledger import read_ledger
+from scribe_suite.sandbox.probing import probe_isolation
 
 XDIST = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 

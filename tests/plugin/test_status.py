@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from scribe_suite.notebook.counters import Counters
-from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.plugin import status as status_module
 from scribe_suite.plugin.options import Settings
 from scribe_suite.plugin.status import StatusKeeper
 from scribe_suite.providers.base import Activity
 from scribe_suite.results.running import read_running, running_folder
+from scribe_suite.sandbox.tiers import IsolationTier
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from scribe_suite.notebook import fork_client
 from scribe_suite.notebook.config import NotebookConfig
-from scribe_suite.notebook.probing import probe_isolation
-from scribe_suite.notebook.sandbox import Sandbox
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.notebook.shared_modules import SharedModule
 from scribe_suite.plugin.kernels import preload_for, shared_for
 from scribe_suite.real_models import kernel_module, sources
 from scribe_suite.real_models.conversion import convert
 from scribe_suite.real_models.sources import SETUP_CODE, parse
+from scribe_suite.sandbox import fork_client
+from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.sandbox import Sandbox
+from scribe_suite.sandbox.shared_modules import SharedModule
 from tests.notebook.agent import Agent, play
 
 from . import tiny

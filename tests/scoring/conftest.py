@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook import fork_client, runtime_folders, sandbox
-from scribe_suite.notebook.runtime_folders import short_temporary_folder
+from scribe_suite.sandbox import fork_client, runtime_folders, sandbox
+from scribe_suite.sandbox.runtime_folders import short_temporary_folder
 from tests.scoring.submitting import NAMESPACES
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scribe_suite.notebook.probing import probe_isolation
+from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.scoring.submitted_function import FunctionLimits, run_submitted_function
 
 NAMESPACES = probe_isolation("auto")

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scribe_suite.notebook import shown
 from scribe_suite.paths import suite_root
+from scribe_suite.sandbox import shown
 from tests.scoring.submitting import QUICK, needs_namespaces, problem, run
 
 pytestmark = needs_namespaces

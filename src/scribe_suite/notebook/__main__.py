@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import get_args
 
 from scribe_suite.errors import ConfigurationError, SuiteError
-from scribe_suite.notebook.config import Isolation, NotebookConfig
+from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.pump import pump
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.sandbox.tiers import Isolation
 
 DESCRIPTION = """\
 Serve a Jupyter notebook to an AI agent: an MCP server over stdin and stdout, with the tools of Goodfire Scribe.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
+from typing import get_args
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.notebook.shared_modules import SharedModule
-
-Isolation = Literal["auto", "strict", "none"]
+from scribe_suite.sandbox.shared_modules import SharedModule
+from scribe_suite.sandbox.tiers import Isolation
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scribe_suite.notebook.config import NotebookStatus
-from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.sandbox.tiers import IsolationTier
 
 
 @dataclass

@@ -22,8 +22,8 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.errors import DeadKernelError
-from scribe_suite.notebook.processes import SandboxedProcess
-from scribe_suite.notebook.sandbox import Limits, Sandbox, Slot
+from scribe_suite.sandbox.processes import SandboxedProcess
+from scribe_suite.sandbox.sandbox import Limits, Sandbox, Slot
 
 logger = logging.getLogger(__name__)
 

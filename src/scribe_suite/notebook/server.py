@@ -29,13 +29,13 @@ from scribe_suite.notebook.config import NotebookConfig, NotebookStatus, SubmitV
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.notebook.kernel import MAX_MESSAGE_BYTES
-from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.notebook.progress import reporting
-from scribe_suite.notebook.runtime_folders import RuntimeFolder
-from scribe_suite.notebook.sandbox import Sandbox
 from scribe_suite.notebook.sessions import SessionTable
 from scribe_suite.notebook.tools import NotebookTools, describe_tools
 from scribe_suite.notebook.transport import serve_connection
+from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.runtime_folders import RuntimeFolder
+from scribe_suite.sandbox.sandbox import Sandbox
 
 logger = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from scribe_suite.notebook.errors import DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, read_journal
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.owned_tasks import OwnedTasks
-from scribe_suite.notebook.sandbox import Limits, Sandbox
 from scribe_suite.notebook.session import NotebookState, Session
+from scribe_suite.sandbox.sandbox import Limits, Sandbox
 
 #: Characters of a notebook's name; file systems have 255 bytes for it and what is put before and behind it.
 MAX_NAME = 200

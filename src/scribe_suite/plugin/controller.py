@@ -16,10 +16,7 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import SuiteError
-from scribe_suite.notebook.escapes import ESCAPES
-from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.notebook.recovery import recover_notebooks
-from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.plugin.attempt import now
 from scribe_suite.plugin.collection import attempt_of
 from scribe_suite.plugin.options import WORKER_KEY, Settings, worker_input
@@ -33,6 +30,9 @@ from scribe_suite.results.lock import without_seeds
 from scribe_suite.results.outcomes import infrastructure, rule_of
 from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunResume, in_effect
 from scribe_suite.results.summary import coverage
+from scribe_suite.sandbox.escape_table import ESCAPES
+from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.tasks.seeds import derive_seed
 
 EXIT_LOST_OR_INFRASTRUCTURE = 3

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 
 from scribe_suite.errors import ConfigurationError, InfrastructureError
-from scribe_suite.notebook.shared_modules import SharedModule
 from scribe_suite.real_models.device import current_device
+from scribe_suite.sandbox.shared_modules import SharedModule
 
 #: What set-up cells and agents use, in one set for all tasks: each set is a fork-server of its own.
 PRELOAD = (

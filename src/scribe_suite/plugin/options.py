@@ -31,6 +31,7 @@ from scribe_suite.providers.base import Limits
 from scribe_suite.providers.registry import ProviderSpec, parse_specs
 from scribe_suite.real_models.device import DEVICES
 from scribe_suite.results.commands import tolerance
+from scribe_suite.sandbox.tiers import Isolation
 from scribe_suite.tasks.seeds import fresh_run_seed
 
 DEFAULT_PROVIDER = "reference"
@@ -47,7 +48,6 @@ DEFAULTS: Mapping[str, Any] = {
 """Of options that belong to a run. The parser has none, so that a resumed run knows which of them were given."""
 WORKER_KEY = "scribe_suite"
 
-Isolation = Literal["auto", "strict", "none"]
 Live = Literal["auto", "table", "lines", "off"]
 ModelSource = Literal["planted", "real", "all"]
 

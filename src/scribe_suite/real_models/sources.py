@@ -9,13 +9,13 @@ from pathlib import Path
 from transformer_lens import HookedTransformer
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.notebook.shared_modules import SharedModule
 from scribe_suite.real_models import cache, kernel_module
 from scribe_suite.real_models.cache import CachedModel, ModelRecord
 from scribe_suite.real_models.hub_model import HubModel, PathModel
 from scribe_suite.real_models.package_model import PackageModel
 from scribe_suite.real_models.planted_model import PlantedModel
 from scribe_suite.real_models.source import ModelSource
+from scribe_suite.sandbox.shared_modules import SharedModule
 
 #: By what stands before the colon.
 SOURCES: dict[str, type[ModelSource]] = {

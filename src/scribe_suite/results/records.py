@@ -119,7 +119,7 @@ class RunHeader(_Line):
         shard: The part of a run that this is, as ``2/8``; None for a whole run.
         isolation: The tier in force.
         isolation_asked: What ``--isolation`` said; None in what was merged from parts that were asked for differently.
-        isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.notebook.escapes`.
+        isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.sandbox.escape_table`.
         device: Where real language models ran; None where none did, and in what was merged from different ones.
         limits: Of an attempt, in seconds, turns, tokens and US dollars; those that were not set are left out.
         lock: What the run's numbers depend on; see `results.lock`.

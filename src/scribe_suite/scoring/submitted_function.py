@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.probing import probe_isolation
-from scribe_suite.notebook.processes import SandboxedProcess
-from scribe_suite.notebook.sandbox import Limits, Sandbox
-from scribe_suite.notebook.tiers import IsolationTier
 from scribe_suite.paths import suite_root
+from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.processes import SandboxedProcess
+from scribe_suite.sandbox.sandbox import Limits, Sandbox
+from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.scoring import function_runner
 
 Prompt = tuple[int, ...]

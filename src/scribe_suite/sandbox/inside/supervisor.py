@@ -26,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.notebook.isolation import landlock, linux, seccomp, view
+from scribe_suite.sandbox.inside import landlock, linux, seccomp, view
 
 #: Exit code of a process that could not be started.
 NOT_STARTED = 125
@@ -39,7 +39,7 @@ def supervise(request: Mapping[str, Any], channel: socket.socket, log: int, serv
     """Be outer, from the fork to the end; never returns.
 
     Args:
-        request: What to run and how; see `scribe_suite.notebook.sandbox`.
+        request: What to run and how; see `scribe_suite.sandbox.sandbox`.
         channel: To the harness.
         log: File descriptor for stdout and stderr of everything inside.
         server: PID of the fork-server.
@@ -210,7 +210,7 @@ def _be_inner(request: Mapping[str, Any], outer: socket.socket, log: int) -> Non
 def _run_kernel(arguments: Sequence[str]) -> None:
     import tempfile
 
-    from scribe_suite.notebook.isolation import jupyter_kernel
+    from scribe_suite.sandbox.inside import jupyter_kernel
 
     tempfile.tempdir = None  # the fork-server's is not this process's
     sys.path[:] = [place for place in sys.path if place not in (str(Path(__file__).parents[3]), view.SCRIPTS)]

@@ -18,10 +18,9 @@ import pytest
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
-from scribe_suite.notebook.probing import probe_isolation
 from scribe_suite.notebook.server import NotebookServer
-
-from .agent import Agent, Answer, play
+from scribe_suite.sandbox.probing import probe_isolation
+from tests.notebook.agent import Agent, Answer, play
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMESPACES = probe_isolation("auto")
@@ -71,7 +70,7 @@ def isolated(
         pytest.skip(f"namespaces do not work here: {'; '.join(NAMESPACES.reasons)}")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "user_namespace":
-            patch.setattr("scribe_suite.notebook.sandbox.private_uid", lambda: None)
+            patch.setattr("scribe_suite.sandbox.sandbox.private_uid", lambda: None)
         elif not NAMESPACES.own_uid:
             pytest.skip("only root has user ids to give away")
         patch.setenv("SCRIBE_CANARY", "canary-in-the-environment")

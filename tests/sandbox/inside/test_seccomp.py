@@ -14,8 +14,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.connect import write_connection_file
 
-from scribe_suite.notebook.isolation import seccomp
-from scribe_suite.notebook.isolation.seccomp import ALLOW, COMMON, ERROR, FORBIDDEN, KILL_PROCESS, MACHINES, POLICIES
+from scribe_suite.sandbox.inside import seccomp
+from scribe_suite.sandbox.inside.seccomp import ALLOW, COMMON, ERROR, FORBIDDEN, KILL_PROCESS, MACHINES, POLICIES
 
 REFUSED = ERROR | errno.EPERM
 needs_seccomp = pytest.mark.skipif(not seccomp.supported(), reason="no filter of system calls here")
@@ -134,7 +134,7 @@ def test_keystrokes_cannot_be_put_into_a_terminal(machine):
 
 
 def run(policy: str, body: str) -> str:
-    code = f"from scribe_suite.notebook.isolation import seccomp\nseccomp.install({policy!r})\n{textwrap.dedent(body)}"
+    code = f"from scribe_suite.sandbox.inside import seccomp\nseccomp.install({policy!r})\n{textwrap.dedent(body)}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout.strip()
 
 
@@ -208,7 +208,7 @@ def test_where_nothing_may_be_connected_no_datagram_arrives(tmp_path):
 
 KERNEL = """
 import runpy, sys
-from scribe_suite.notebook.isolation import seccomp
+from scribe_suite.sandbox.inside import seccomp
 seccomp.install(sys.argv[1])
 sys.argv[:2] = ["ipykernel_launcher"]
 runpy.run_module("ipykernel_launcher", run_name="__main__")

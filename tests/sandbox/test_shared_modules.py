@@ -3,7 +3,7 @@
 import pytest
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.notebook.shared_modules import SharedModule
+from scribe_suite.sandbox.shared_modules import SharedModule
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a.b", "1a", "class", "../a"])

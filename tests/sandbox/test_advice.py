@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook.advice import Machine, advise
-from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.sandbox.advice import Machine, advise
+from scribe_suite.sandbox.tiers import IsolationTier
 
 NONE = IsolationTier("none", ("namespaces: Operation not permitted",))
 BEST = IsolationTier("namespaces", limits=("memory", "pids"))

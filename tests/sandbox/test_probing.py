@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import probing, sandbox, shown
 from scribe_suite.notebook.config import NotebookConfig
-from scribe_suite.notebook.escapes import ESCAPES, TRIAL_WORK_BYTES, try_escapes
-from scribe_suite.notebook.isolation import escapes as attempts
-from scribe_suite.notebook.isolation import landlock
-from scribe_suite.notebook.probing import probe_isolation, refusal
-from scribe_suite.notebook.sandbox import Sandbox
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.sandbox import probing, sandbox, shown
+from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
+from scribe_suite.sandbox.inside import escape_attempts as attempts
+from scribe_suite.sandbox.inside import landlock
+from scribe_suite.sandbox.probing import probe_isolation, refusal
+from scribe_suite.sandbox.sandbox import Sandbox
+from scribe_suite.sandbox.tiers import IsolationTier
 
 SOURCE = Path(probing.__file__).parents[2]
 BEST = probe_isolation("auto")
@@ -94,7 +94,7 @@ def test_without_isolation_the_escapes_succeed():
 def test_a_sandbox_with_a_hole_is_not_taken_for_one(monkeypatch, patched, escape):
     if "kernel" in patched:
         monkeypatch.setitem(sandbox.SECCOMP_POLICY, "namespaces", None)
-        monkeypatch.setattr("scribe_suite.notebook.escapes.socket.create_server", _inside_nothing)
+        monkeypatch.setattr("scribe_suite.sandbox.escape_table.socket.create_server", _inside_nothing)
         tier, reason = probing._try_tier("namespaces")
         assert tier is None
         assert "make namespaces" in reason
@@ -151,7 +151,7 @@ import os, sys
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-from scribe_suite.notebook import probing
+from scribe_suite.sandbox import probing
 for name in ("namespaces", "landlock"):
     tier, reason = probing._try_tier(name)
     print(name, tier and sorted(tier.gaps), reason)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from scribe_suite.notebook import sandbox, shown
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.sandbox import sandbox, shown
+from tests.notebook.agent import Agent, play
 
-from .agent import Agent, play
 from .test_sandbox import needs_namespaces
 
 STAND_IN = "/dev/tty"

@@ -1,7 +1,7 @@
 """The fork-server: one process with everything imported, from which sandboxed processes are forked in milliseconds.
 
 Usage: ``python -I -S fork_server.py``, with a SOCK_SEQPACKET socket as stdin. The first message is the
-`scribe_suite.notebook.fork_client.ServerSpec` as JSON; it decides where the server itself lives. In the tier
+`scribe_suite.sandbox.fork_client.ServerSpec` as JSON; it decides where the server itself lives. In the tier
 ``namespaces`` that is a mount namespace whose root has nothing but Python in it: the server can't read what the
 processes forked from it must not see, and holds nothing of it. Then it executes itself with the kernels' Python,
 imports what it is told to, and serves:
@@ -39,7 +39,7 @@ def begin() -> None:
     os.dup2(FIRST, SECOND)
     scripts = str(HERE)
     if spec["tier"] == "namespaces":
-        from scribe_suite.notebook.isolation import linux, view
+        from scribe_suite.sandbox.inside import linux, view
 
         flags = linux.CLONE_NEWNS
         if spec["user_namespace"]:
@@ -65,7 +65,7 @@ def serve(imports: Mapping[str, Any], tier: str) -> None:
         imports: ``modules`` to import (None: nothing at all) and ``shared`` modules to make, as in the specification.
         tier: Of the processes it forks.
     """
-    from scribe_suite.notebook.isolation import jupyter_kernel, linux, supervisor, view
+    from scribe_suite.sandbox.inside import jupyter_kernel, linux, supervisor, view
 
     control = socket.socket(fileno=SECOND)
     if imports["modules"] is not None:

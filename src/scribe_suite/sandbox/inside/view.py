@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.notebook.isolation.linux import (
+from scribe_suite.sandbox.inside.linux import (
     MNT_DETACH,
     MS_BIND,
     MS_NODEV,
@@ -32,7 +32,7 @@ from scribe_suite.notebook.isolation.linux import (
 
 #: Where the fork-server sees the folders of its processes, and this folder; no process it starts sees either.
 SLOTS, SCRIPTS = "/slots", "/sandbox"
-PACKAGE = "scribe_suite/notebook/isolation"
+PACKAGE = "scribe_suite/sandbox/inside"
 #: Places that every process lays something of its own over.
 PRIVATE_FOLDERS = ("/work", "/ipc", "/tmp", "/dev/shm", "/dev/pts", SLOTS, SCRIPTS)
 DEVICES = ("null", "zero", "full", "random", "urandom")

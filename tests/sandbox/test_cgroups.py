@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook import cgroups
-from scribe_suite.notebook.cgroups import Cgroup, CgroupUnavailable, Place, find_places
+from scribe_suite.sandbox import cgroups
+from scribe_suite.sandbox.cgroups import Cgroup, CgroupUnavailable, Place, find_places
 
 CONTROLLERS, REASON = cgroups.probe()
 needs_memory = pytest.mark.skipif("memory" not in CONTROLLERS, reason=f"no memory limit here: {REASON}")

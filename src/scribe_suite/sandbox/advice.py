@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.sandbox.tiers import IsolationTier
 
 
 @dataclass(frozen=True)

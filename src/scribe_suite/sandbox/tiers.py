@@ -1,4 +1,4 @@
-"""The tiers of isolation, as data: what each prevents is in `escapes`, how it is found in `probing`."""
+"""The tiers of isolation, as data: what each prevents is in `escape_table`, how it is found in `probing`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 TierName = Literal["namespaces", "landlock", "none"]
+#: What a user asks for: the best tier that works, namespaces or an error, none.
+Isolation = Literal["auto", "strict", "none"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class IsolationTier:
         reasons: Why it is not a better tier; empty for the best.
         own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one); else, in
             ``namespaces``, a user namespace.
-        gaps: Escapes that were tried at the start of the session and are not prevented, by name; see `escapes`.
+        gaps: Escapes that were tried at the start of the session and are not prevented, by name; see `escape_table`.
         limits: What control groups limit for a kernel as a whole: ``memory``, ``pids``.
     """
 

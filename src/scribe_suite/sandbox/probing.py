@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import cgroups
-from scribe_suite.notebook.config import Isolation
-from scribe_suite.notebook.escapes import ESCAPES, TRIAL_WORK_BYTES, try_escapes
-from scribe_suite.notebook.isolation import landlock, seccomp
-from scribe_suite.notebook.sandbox import Sandbox, private_uid
-from scribe_suite.notebook.shown import RESERVED
-from scribe_suite.notebook.tiers import IsolationTier, TierName
+from scribe_suite.sandbox import cgroups
+from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
+from scribe_suite.sandbox.inside import landlock, seccomp
+from scribe_suite.sandbox.sandbox import Sandbox, private_uid
+from scribe_suite.sandbox.shown import RESERVED
+from scribe_suite.sandbox.tiers import Isolation, IsolationTier, TierName
 
 
 def probe_isolation(requested: Isolation) -> IsolationTier:

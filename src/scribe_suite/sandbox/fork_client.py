@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.cgroups import Cgroup
-from scribe_suite.notebook.isolation import fork_server
-from scribe_suite.notebook.processes import ForkedProcess
-from scribe_suite.notebook.runtime_folders import RuntimeFolder
-from scribe_suite.notebook.tiers import TierName
+from scribe_suite.sandbox.cgroups import Cgroup
+from scribe_suite.sandbox.inside import fork_server
+from scribe_suite.sandbox.processes import ForkedProcess
+from scribe_suite.sandbox.runtime_folders import RuntimeFolder
+from scribe_suite.sandbox.tiers import TierName
 
 SCRIPT = Path(fork_server.__file__).resolve()
 #: Seconds a server may take to end when it is told to.
@@ -126,7 +126,7 @@ class ForkServer:
         """Ask for a process; returns at once, also while the server is still importing.
 
         Args:
-            request: What `isolation.supervisor` is told.
+            request: What `inside.supervisor` is told.
             log: File for its stdout and stderr.
             cgroup: Its control group.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook import runtime_folders
-from scribe_suite.notebook.runtime_folders import RuntimeFolder, remove_tree
+from scribe_suite.sandbox import runtime_folders
+from scribe_suite.sandbox.runtime_folders import RuntimeFolder, remove_tree
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_what_lives_is_kep
     code = f"""
 
 from pathlib import Path
-from scribe_suite.notebook import runtime_folders
+from scribe_suite.sandbox import runtime_folders
 runtime_folders.short_temporary_folder = lambda: Path({str(place)!r})
 folder = runtime_folders.RuntimeFolder()
 (folder.path / "sub").mkdir()

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import cgroups, fork_client
-from scribe_suite.notebook.cgroups import Cgroup, CgroupUnavailable
-from scribe_suite.notebook.isolation import plain, seccomp
-from scribe_suite.notebook.processes import PlainProcess, SandboxedProcess
-from scribe_suite.notebook.runtime_folders import RuntimeFolder, remove_tree
-from scribe_suite.notebook.shared_modules import SharedModule
-from scribe_suite.notebook.shown import (
+from scribe_suite.sandbox import cgroups, fork_client
+from scribe_suite.sandbox.cgroups import Cgroup, CgroupUnavailable
+from scribe_suite.sandbox.inside import plain, seccomp
+from scribe_suite.sandbox.processes import PlainProcess, SandboxedProcess
+from scribe_suite.sandbox.runtime_folders import RuntimeFolder, remove_tree
+from scribe_suite.sandbox.shared_modules import SharedModule
+from scribe_suite.sandbox.shown import (
     HOST_FILES,
     IPC,
     WORK,
@@ -33,7 +33,7 @@ from scribe_suite.notebook.shown import (
     seen_folder,
     server_spec,
 )
-from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.sandbox.tiers import IsolationTier
 
 SHARED_MEMORY_BYTES = 256 << 20
 #: Of the folders of sockets of all kernels of a home; see `kernel_startup` for what else is in them.
@@ -274,7 +274,7 @@ class Sandbox:
             slot: Where it lives.
             arguments: What follows ``python`` on its command line.
             limits: What it may use.
-            policy: A policy of `isolation.seccomp` in place of the tier's; not with Landlock, which needs its own.
+            policy: A policy of `inside.seccomp` in place of the tier's; not with Landlock, which needs its own.
 
         Raises:
             InfrastructureError: With cause ``fork_server`` when that is gone.

@@ -12,8 +12,8 @@ import subprocess
 import time
 from typing import Protocol
 
-from scribe_suite.notebook.cgroups import Cgroup
-from scribe_suite.notebook.isolation.supervisor import NOT_STARTED, OUT_OF_MEMORY
+from scribe_suite.sandbox.cgroups import Cgroup
+from scribe_suite.sandbox.inside.supervisor import NOT_STARTED, OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.fork_client import ServerSpec
-from scribe_suite.notebook.shared_modules import SharedModule
-from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.sandbox.fork_client import ServerSpec
+from scribe_suite.sandbox.shared_modules import SharedModule
+from scribe_suite.sandbox.tiers import IsolationTier
 
 WORK, IPC, ENVIRONMENT, SHARED = "/work", "/ipc", "/env", "/shared"
 #: Places the sandbox makes itself, where nothing of the host can be shown at its own path.

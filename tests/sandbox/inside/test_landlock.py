@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.notebook.isolation import landlock
+from scribe_suite.sandbox.inside import landlock
 
 ABI = landlock.abi()
 pytestmark = pytest.mark.skipif(ABI == 0, reason="there is no Landlock here")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(ABI == 0, reason="there is no Landlock here")
 def run(read_only: list[str], writable: list[str], body: str) -> list[str]:
     code = f"""
 import os, socket, sys
-from scribe_suite.notebook.isolation import landlock
+from scribe_suite.sandbox.inside import landlock
 def attempt(action):
     try:
         return str(action())

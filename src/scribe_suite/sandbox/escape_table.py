@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.notebook.isolation import escapes as attempts
-from scribe_suite.notebook.runtime_folders import remove_tree, short_temporary_folder
-from scribe_suite.notebook.sandbox import IPC_BYTES, Limits, Sandbox
-from scribe_suite.notebook.tiers import TierName
+from scribe_suite.sandbox.inside import escape_attempts as attempts
+from scribe_suite.sandbox.runtime_folders import remove_tree, short_temporary_folder
+from scribe_suite.sandbox.sandbox import IPC_BYTES, Limits, Sandbox
+from scribe_suite.sandbox.tiers import TierName
 
 #: What the sandbox in which escapes are tried may use; small, so that filling it takes no time.
 TRIAL_LIMITS = Limits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)

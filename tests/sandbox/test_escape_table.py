@@ -10,15 +10,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scribe_suite.notebook import escapes, probing, sandbox
 from scribe_suite.notebook.config import NotebookConfig
-from scribe_suite.notebook.escapes import ESCAPES, TRIAL_LIMITS
-from scribe_suite.notebook.isolation import escapes as attempts
-from scribe_suite.notebook.sandbox import IPC_BYTES
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.notebook.tiers import IsolationTier
-
-from .agent import Agent, Answer, play
+from scribe_suite.sandbox import escape_table as escapes
+from scribe_suite.sandbox import probing, sandbox
+from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_LIMITS
+from scribe_suite.sandbox.inside import escape_attempts as attempts
+from scribe_suite.sandbox.sandbox import IPC_BYTES
+from scribe_suite.sandbox.tiers import IsolationTier
+from tests.notebook.agent import Agent, Answer, play
 
 BEST = probing.probe_isolation("auto")
 LANDLOCK, WHY_NOT = probing._try_tier("landlock")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook import shown
-from scribe_suite.notebook.tiers import IsolationTier
+from scribe_suite.sandbox import shown
+from scribe_suite.sandbox.tiers import IsolationTier
 
 NAMESPACES, LANDLOCK, NONE = (IsolationTier(name) for name in ("namespaces", "landlock", "none"))
 
