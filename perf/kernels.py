@@ -128,7 +128,7 @@ class Ours(Subject):
 
     def kernels(self) -> list[list[psutil.Process]]:
         """Each kernel with its supervisor and its init."""
-        servers = [child for child in psutil.Process().children() if "fork_server.py" in " ".join(child.cmdline())]
+        servers = [child for child in psutil.Process().children() if "fork-server" in " ".join(child.cmdline())]
         supervisors = [child for server in servers for child in server.children()]
         return [[supervisor, *supervisor.children(recursive=True)] for supervisor in supervisors]
 

@@ -151,7 +151,7 @@ async def _run(client: Client, session: str, code: str) -> str:
 
 def _kernels() -> list[psutil.Process]:
     """The processes that run kernels: those at the end of each chain of fork-server, supervisor, init, kernel."""
-    servers = [child for child in psutil.Process().children() if "fork_server.py" in " ".join(child.cmdline())]
+    servers = [child for child in psutil.Process().children() if "fork-server" in " ".join(child.cmdline())]
     below = [process for server in servers for process in server.children(recursive=True)]
     return [process for process in below if not process.children()]
 

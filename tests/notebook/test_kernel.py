@@ -231,8 +231,8 @@ def test_a_fork_server_that_is_killed_is_the_infrastructure_s_failure_and_the_ne
 
 def fork_servers() -> list[psutil.Process]:
     """Those of this process with the preload that nobody else uses."""
-    children = psutil.Process().children()
-    return [child for child in children if "colorsys" in " ".join(child.cmdline())]
+    servers = [server for spec, server in fork_client._servers.items() if "colorsys" in spec]
+    return [psutil.Process(server._process.pid) for server in servers]
 
 
 def test_modules_to_preload_that_do_not_exist_cost_nothing(tmp_path):

@@ -16,7 +16,6 @@ from scribe_suite.sandbox import escape_table as escapes
 from scribe_suite.sandbox import probing, sandbox
 from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_LIMITS
 from scribe_suite.sandbox.inside import escape_attempts as attempts
-from scribe_suite.sandbox.sandbox import IPC_BYTES
 from scribe_suite.sandbox.tiers import IsolationTier
 from tests.notebook.agent import Agent, Answer, play
 
@@ -60,16 +59,16 @@ def server(tier: IsolationTier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_no_cell_gets_out(server, tier):
     allowed_to_succeed = {name for name, escape in ESCAPES.items() if tier.name not in escape.prevented_in}
     with escapes._things_outside() as (targets, victim):
-        sizes = {"tmp_bytes": TMP, "work_bytes": WORK, "ipc_bytes": IPC_BYTES, "memory_bytes": 2 * MEMORY}
+        sizes = {"tmp_bytes": TMP, "work_bytes": WORK, "memory_bytes": 2 * MEMORY}
         targets |= {**sizes, "processes": 3 * sandbox.MAX_PROCESSES}
         if tier.name == "landlock":  # filling a real disk proves nothing new
-            targets |= {"tmp_bytes": 1, "work_bytes": 1, "ipc_bytes": 1}
+            targets |= {"tmp_bytes": 1, "work_bytes": 1}
         code = f"""
 import sys
 inside = {{'__name__': 'attempts'}}
 exec({SOURCE!r}, inside)
 targets = {targets!r}
-targets |= {{'tmp': os.environ['TMPDIR'], 'work': os.getcwd(), 'python': sys.prefix, 'ipc': {_ipc(tier)}}}
+targets |= {{'tmp': os.environ['TMPDIR'], 'work': os.getcwd(), 'python': sys.prefix}}
 print(inside['json'].dumps(inside['attempt_all'](targets)))
 """
         answer = play(server, lambda agent: agent.run(f"import os\n{code}"))
@@ -81,10 +80,6 @@ print(inside['json'].dumps(inside['attempt_all'](targets)))
     succeeded.pop("signal_process", None)  # the victim lives
     assert set(succeeded) <= allowed_to_succeed, succeeded
     assert server.status().infrastructure_error is None
-
-
-def _ipc(tier: IsolationTier) -> str:
-    return "'/ipc'" if tier.name == "namespaces" else "os.environ['TMPDIR']"
 
 
 def test_what_was_printed_or_submitted_cannot_be_forged(server):

@@ -302,7 +302,7 @@ asyncio.run(main(server))
         assert harness.stdout is not None
         runtime = Path(harness.stdout.readline().strip())
         family = psutil.Process(harness.pid).children(recursive=True)
-        assert any("fork_server.py" in " ".join(process.cmdline()) for process in family)
+        assert any("fork-server" in " ".join(process.cmdline()) for process in family)
         harness.kill()
     _gone, alive = psutil.wait_procs(family, timeout=5)
     shutil.rmtree(runtime)  # the one thing that stays when nobody is left to remove it

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import io
 import logging
-import os
 import secrets
 import signal
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -22,8 +23,9 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.errors import DeadKernelError
+from scribe_suite.sandbox.inside import memory_file
 from scribe_suite.sandbox.processes import SandboxedProcess
-from scribe_suite.sandbox.sandbox import Limits, Sandbox, Slot
+from scribe_suite.sandbox.sandbox import Limits, Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,11 @@ MAX_RECOVERED_BYTES = 1 << 20
 MAX_MALFORMED = 1000
 _STARTUP = (Path(__file__).parent / "kernel_startup.py").read_text()
 _MEMORY = "it used more memory than it may and was killed"
+_PROCESSES = "it had more processes than it may and was killed"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+#: Where a kernel finds its listening sockets (port 1 at the next number), and the files for what it prints.
+_SOCKETS_AT = 2
+_PRINTED_AT = {"stdout": 8, "stderr": 9}
 
 ReplyStatus = Literal["ok", "error", "interrupted", "timeout"]
 
@@ -94,10 +100,16 @@ class Kernel:
         infrastructure: What failed when it was not the code in the kernel that ended it, or None.
     """
 
-    def __init__(self, process: SandboxedProcess, sandbox: Sandbox, slot: Slot, client: AsyncKernelClient) -> None:
+    def __init__(
+        self,
+        process: SandboxedProcess,
+        sandbox: Sandbox,
+        printed: Mapping[str, io.FileIO],
+        client: AsyncKernelClient,
+    ) -> None:
         self._process = process
         self._sandbox = sandbox
-        self._printed = {name: slot.ipc / name for name in ("stdout", "stderr")}
+        self._printed = printed
         self._client = client
         self._runs: dict[str, _Run] = {}
         self._current: _Run | None = None
@@ -134,42 +146,42 @@ class Kernel:
             InfrastructureError: With cause ``kernel_start`` when it does not come up, ``fork_server`` when what should
                 start it is gone.
         """
-        slot = sandbox.slot(name, work)
-        connection = _connection(slot.ipc / "k")
-        inside = {**connection, "ip": sandbox.seen(slot, "k")}
-        log = slot.log
-        arguments = ["-f", sandbox.seen(slot, "connection.json"), "--HistoryManager.enabled=False"]
-        arguments.append(f"--IPKernelApp.exec_lines={_startup_line(sandbox.seen(slot, ''))}")
         try:
-            process = sandbox.start_kernel(slot, arguments, {"connection.json": json.dumps(inside)}, limits)
+            slot = sandbox.slot(name, work)
+            connection = _connection(slot.root / "k")
+            with contextlib.ExitStack() as sockets:
+                listening = _listen(connection, sockets)
+                printed = {stream: memory_file.create(MAX_RECOVERED_BYTES) for stream in _PRINTED_AT}
+                passed = listening | {_PRINTED_AT[stream]: file.fileno() for stream, file in printed.items()}
+                told = {
+                    "connection": {**connection, "ip": "/k"},
+                    "sockets": {str(number): number + _SOCKETS_AT for number in range(1, len(_PORTS) + 1)},
+                    "startup": _startup_line(),
+                }
+                process = sandbox.start_kernel(slot, told, passed, limits)
         except OSError as error:
             raise InfrastructureError("kernel_start", f"The kernel could not be launched: {error}.") from error
         client = AsyncKernelClient(context=context)
         client.load_connection_info(connection)
-        sockets = [slot.ipc / f"k-{connection[name]}" for name in ("shell_port", "iopub_port")]
-        kernel: Kernel | None = None
+        # The sockets were there before the process and lie where it has no way to: connected once, to what they are.
+        # The heartbeat would call a slow start a death; stdin and control are not used.
+        client.start_channels(stdin=False, hb=False, control=False)
+        kernel = cls(process, sandbox, printed, client)
         try:
             async with asyncio.timeout(timeout_s):
-                while not all(path.exists() for path in sockets):
-                    if process.poll() is not None:
-                        if not sandbox.healthy:
-                            raise InfrastructureError("fork_server", sandbox.why_unhealthy())
-                        raise InfrastructureError("kernel_start", f"The kernel ended at start: {_tail(log)}")
-                    await asyncio.sleep(0.01)
-                # The heartbeat would call a slow start a death; stdin and control are not used.
-                client.start_channels(stdin=False, hb=False, control=False)
-                kernel = cls(process, sandbox, slot, client)
                 await kernel._wait_until_ready()
         except TimeoutError as error:
-            await _abandon(kernel, client, process)
-            message = f"The kernel did not answer within {timeout_s:g} s: {_tail(log)}"
+            await kernel.close()
+            message = f"The kernel did not answer within {timeout_s:g} s: {_last_words(process)}"
             raise InfrastructureError("kernel_start", message) from error
         except DeadKernelError as error:
-            await _abandon(kernel, client, process)
-            message = f"The kernel ended at start ({error.detail}): {_tail(log)}"
+            await kernel.close()
+            if kernel.infrastructure is not None:
+                raise InfrastructureError("fork_server", kernel.infrastructure) from error
+            message = f"The kernel ended at start ({error.detail}): {_last_words(process)}"
             raise InfrastructureError("kernel_start", message) from error
         except BaseException:
-            await _abandon(kernel, client, process)
+            await kernel.close()
             raise
         return kernel
 
@@ -251,6 +263,8 @@ class Kernel:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._client.stop_channels()
         await _reap(self._process)
+        for file in self._printed.values():
+            file.close()
 
     async def _wait_until_ready(self) -> None:
         """Ask for kernel_info until the answer comes on both channels: then IOPub is subscribed."""
@@ -303,7 +317,12 @@ class Kernel:
         await asyncio.sleep(POLL_S)  # what it said last may still be on its way
         if not self.died.done() and not self._sandbox.healthy:
             self.infrastructure = self._sandbox.why_unhealthy()
-        self._declare_dead(_MEMORY if self._process.out_of_memory else _describe_exit(code))
+        if self._process.out_of_memory:
+            self._declare_dead(_MEMORY)
+        elif self._process.out_of_processes:
+            self._declare_dead(_PROCESSES)
+        else:
+            self._declare_dead(_describe_exit(code))
 
     async def _read(self, channel: str, receive: Any, take: Any) -> None:
         malformed = 0
@@ -330,19 +349,16 @@ class Kernel:
         return run, str(kind), content if isinstance(content, dict) else {}
 
     def _forget_printed(self) -> None:
-        for path in self._printed.values():
-            with contextlib.suppress(OSError):
-                os.truncate(path, 0)
+        for file in self._printed.values():
+            memory_file.write(file.fileno(), b"")
 
     def _recover_printed(self, run: _Run) -> None:
         """Pass on what a dead kernel has printed but not sent: its process ended in between."""
-        for name, path in self._printed.items():
-            with contextlib.suppress(OSError):
-                with path.open("rb") as file:
-                    text = file.read(MAX_RECOVERED_BYTES).decode("utf-8", "replace")
-                missing = text[run.printed.get(name, 0) :]
-                if missing:
-                    run.sink.message("stream", {"name": name, "text": missing})
+        for name, file in self._printed.items():
+            text = memory_file.read(file.fileno(), MAX_RECOVERED_BYTES).decode("utf-8", "replace")
+            missing = text[run.printed.get(name, 0) :]
+            if missing:
+                run.sink.message("stream", {"name": name, "text": missing})
 
     def _take_iopub(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
         self._last_message = asyncio.get_running_loop().time()
@@ -389,9 +405,21 @@ def _connection(ip: Path) -> dict[str, Any]:
     }
 
 
-def _startup_line(folder: str) -> str:
+def _listen(connection: Mapping[str, Any], undo: contextlib.ExitStack) -> dict[int, int]:
+    """Listening sockets for a kernel, by their number there; closed at the end of the stack."""
+    listening = {}
+    for name in _PORTS:
+        number = connection[name]
+        listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.bind(f"{connection['ip']}-{number}")
+        listener.listen()
+        listening[number + _SOCKETS_AT] = listener.fileno()
+    return listening
+
+
+def _startup_line() -> str:
     """One line of code that runs `kernel_startup` and leaves no name behind."""
-    start = f"inside['start'](get_ipython().kernel, {folder!r})"
+    start = f"inside['start'](get_ipython().kernel, {_PRINTED_AT!r})"
     return f"(lambda inside: (__import__('builtins').exec({_STARTUP!r}, inside), {start}))({{'__name__': 'startup'}})"
 
 
@@ -411,24 +439,9 @@ async def _reap(process: SandboxedProcess) -> None:
     if process.poll() is None:
         logger.error("process %s was killed but does not end", process.pid)
     else:
-        process.close()
+        await asyncio.to_thread(process.close)  # the end of a control group may take a while
 
 
-async def _abandon(kernel: Kernel | None, client: AsyncKernelClient, process: SandboxedProcess) -> None:
-    if kernel is not None:
-        await kernel.close()
-        return
-    client.stop_channels()
-    process.kill()
-    await _reap(process)
-
-
-def _tail(log: Path, size: int = 2000) -> str:
-    """The end of what the process printed, for a message."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - size))
-            text = file.read(size).decode("utf-8", "replace").strip()
-    except OSError:
-        text = ""
-    return text or "it printed nothing"
+def _last_words(process: SandboxedProcess, size: int = 2000) -> str:
+    """The end of what a process printed, for a message."""
+    return process.printed()[-size:] or "it printed nothing"

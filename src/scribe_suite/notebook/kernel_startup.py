@@ -6,53 +6,57 @@ process ends.
 
 from __future__ import annotations
 
+import mmap
 import os
+import struct
 import sys
 from typing import Any
 
-#: Bytes kept of what each stream of a cell has put out; more than that is never all lost.
-TAIL_BYTES = 1 << 20
+#: Of `sandbox.inside.memory_file`.
+HEADER = struct.Struct("<Q")
 #: Seconds that ipykernel may keep what is printed without a flush.
 FLUSH_S = 0.05
 
 
 class PrintedFile:
-    """Gets everything that is printed a second time, at once, and writes it to a file.
+    """Gets everything that is printed a second time, at once, and writes it to memory that outlives the process.
 
     Args:
-        path: The file; the harness empties it before every cell, and reads it when the kernel has died.
+        descriptor: File in memory, of fixed size, that begins with the number of bytes in use; the harness sets that
+            to 0 before every cell, and reads the file when the kernel has died.
     """
 
-    def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def __init__(self, descriptor: int) -> None:
+        self._memory = mmap.mmap(descriptor, 0)
+        os.close(descriptor)
         self._owner = os.getpid()
-        self._left = TAIL_BYTES
+        self._used = 0
 
     def begin(self) -> None:
-        """Take text again: a cell begins, the harness has emptied the file."""
-        self._left = TAIL_BYTES
+        """Begin anew: a cell begins."""
+        self._used = 0
+        self._memory[: HEADER.size] = HEADER.pack(0)
 
     def write(self, text: str) -> None:
-        """Write text, unless the file is long enough, the process a fork, or the folder full."""
-        if self._left <= 0 or os.getpid() != self._owner:
+        """Write text, unless the file is full or the process a fork."""
+        start = HEADER.size + self._used
+        if os.getpid() != self._owner or start >= len(self._memory):
             return
-        data = text.encode("utf-8", "replace")[: self._left]
-        self._left -= len(data)
-        try:
-            os.write(self._descriptor, data)
-        except OSError:
-            self._left = 0  # what a user did to the file must not make printing fail; the message is still sent
+        data = text.encode("utf-8", "replace")[: len(self._memory) - start]
+        self._memory[start : start + len(data)] = data
+        self._used += len(data)
+        self._memory[: HEADER.size] = HEADER.pack(self._used)
 
     def flush(self) -> None:
         """Nothing is kept back."""
 
 
-def start(kernel: Any, folder: str) -> None:
+def start(kernel: Any, files: dict[str, int]) -> None:
     """Make the output of a kernel safe.
 
     Args:
         kernel: The IPython kernel.
-        folder: Where to put the files ``stdout`` and ``stderr``.
+        files: Descriptor of the file for each stream.
     """
     import zmq
 
@@ -60,9 +64,9 @@ def start(kernel: Any, folder: str) -> None:
     # time; now it waits instead, so that an agent sees all that its cell printed.
     thread = kernel.iopub_thread
     thread.schedule(lambda: thread.socket.setsockopt(zmq.XPUB_NODROP, 1))
-    for name in ("stdout", "stderr"):
+    for name, descriptor in files.items():
         stream = getattr(sys, name)
         if hasattr(stream, "echo"):  # what ipykernel calls a second place for what is printed
             stream.flush_interval = FLUSH_S
-            stream.echo = PrintedFile(os.path.join(folder, name))  # noqa: PTH118
+            stream.echo = PrintedFile(descriptor)
             kernel.shell.events.register("pre_execute", stream.echo.begin)

@@ -231,6 +231,9 @@ def _zmq_context() -> zmq.asyncio.Context:
     context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     context.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
     context.setsockopt(zmq.LINGER, 0)
+    # A kernel's sockets are connected once: whoever ends a connection gets no other, wherever its name may lead then.
+    context.setsockopt(zmq.RECONNECT_IVL, -1)
+    context.setsockopt(zmq.HANDSHAKE_IVL, 0)  # it may take as long to start as it is given
     return context
 
 

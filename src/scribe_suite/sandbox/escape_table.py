@@ -17,7 +17,7 @@ from typing import Any
 
 from scribe_suite.sandbox.inside import escape_attempts as attempts
 from scribe_suite.sandbox.runtime_folders import remove_tree, short_temporary_folder
-from scribe_suite.sandbox.sandbox import IPC_BYTES, Limits, Sandbox
+from scribe_suite.sandbox.sandbox import Limits, Sandbox
 from scribe_suite.sandbox.tiers import TierName
 
 #: What the sandbox in which escapes are tried may use; small, so that filling it takes no time.
@@ -66,7 +66,6 @@ ESCAPES: dict[str, Escape] = {
     "make_device": Escape("make device files", _BOTH),
     "fill_tmp": Escape("fill the disk through its temporary folder", _NAMESPACES),
     "fill_work": Escape("fill the disk through its working folder", _NAMESPACES),
-    "fill_ipc": Escape("fill the disk through its folder of sockets", _NAMESPACES),
     "use_memory": Escape("use more memory than its limit in one process", _BOTH),
     # root in a user namespace, where there is no control group, is the one that has no limit
     "fork_bomb": Escape("start processes without limit", _NOWHERE),
@@ -92,7 +91,6 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
     with _things_outside() as (targets, victim):
         targets |= {"tmp": seen["tmp"], "tmp_bytes": TRIAL_LIMITS.tmp_bytes}
         targets |= {"work": seen["work"], "work_bytes": TRIAL_WORK_BYTES, "python": seen["python"]}
-        targets |= {"ipc": seen["ipc"], "ipc_bytes": IPC_BYTES}
         targets |= {"memory_bytes": 2 * (TRIAL_LIMITS.address_space_bytes or 0)}
         targets |= {"processes": 3 * TRIAL_LIMITS.processes}
         source = Path(attempts.__file__).read_text()
@@ -107,7 +105,7 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
         Path(sys.prefix, targets["canary"]).unlink(missing_ok=True)  # what an escape has made there
     if not sandbox.healthy:
         raise RuntimeError(sandbox.why_unhealthy())
-    lines = slot.log.read_text(errors="replace").strip().splitlines()
+    lines = process.printed().splitlines()
     if code != 0 or not lines:
         raise RuntimeError(lines[-1] if lines else f"the trial start ended with exit code {code}")
     results = json.loads(lines[-1])

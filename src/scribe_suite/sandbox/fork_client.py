@@ -18,7 +18,8 @@ from typing import Any
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox.cgroups import Cgroup
-from scribe_suite.sandbox.inside import fork_server
+from scribe_suite.sandbox.inside import fork_server, memory_file
+from scribe_suite.sandbox.inside.supervisor import LOG_BYTES
 from scribe_suite.sandbox.processes import ForkedProcess
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder
 from scribe_suite.sandbox.tiers import TierName
@@ -122,32 +123,36 @@ class ForkServer:
         folder.mkdir(mode=0o711)
         return folder
 
-    def spawn(self, request: Mapping[str, Any], log: Path, cgroup: Cgroup | None = None) -> ForkedProcess:
+    def spawn(
+        self, request: Mapping[str, Any], passed: Mapping[int, int] | None = None, cgroup: Cgroup | None = None
+    ) -> ForkedProcess:
         """Ask for a process; returns at once, also while the server is still importing.
 
         Args:
             request: What `inside.supervisor` is told.
-            log: File for its stdout and stderr.
+            passed: Descriptors that the process is to have, by their number there. The end of what it prints is kept
+                where they have no place for it.
             cgroup: Its control group.
 
         Raises:
             InfrastructureError: With cause ``fork_server`` when the server is gone.
+            OSError: When there is no memory or descriptor for it.
         """
+        passed = passed or {}
+        log = memory_file.create(LOG_BYTES)
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, log.open("ab") as sink:
-            message = json.dumps({"op": "spawn", **request}).encode()
+        with theirs:
+            message = json.dumps({"op": "spawn", **request, "descriptors": list(passed)}).encode()
             try:
                 with self._lock:
                     self._asked = True
-                    socket.send_fds(self._control, [message], [theirs.fileno(), sink.fileno()])
+                    descriptors = [theirs.fileno(), log.fileno(), *passed.values()]
+                    socket.send_fds(self._control, [message], descriptors)
             except OSError as error:
                 mine.close()
+                log.close()
                 raise InfrastructureError("fork_server", self.last_words()) from error
-        return ForkedProcess(mine, cgroup)
-
-    def inside(self, path: Path) -> Path:
-        """Where the harness finds a folder below `slots` as the server and its processes see it: in its memory."""
-        return Path(f"/proc/{self._process.pid}/root/slots", path.relative_to(self.slots))
+        return ForkedProcess(mine, cgroup, log)
 
     def release(self, home: Path) -> None:
         """Give the file systems in memory of a folder of `new_folder` back."""

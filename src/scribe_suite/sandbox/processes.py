@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from typing import Protocol
 
 from scribe_suite.sandbox.cgroups import Cgroup
-from scribe_suite.sandbox.inside.supervisor import NOT_STARTED, OUT_OF_MEMORY
+from scribe_suite.sandbox.inside import memory_file
+from scribe_suite.sandbox.inside.supervisor import LOG_BYTES, NOT_STARTED
+from scribe_suite.sandbox.inside.usage import OUT_OF_MEMORY, TOO_MANY
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,13 @@ class SandboxedProcess(Protocol):
     @property
     def out_of_memory(self) -> bool:
         """Whether it was ended because it used too much memory."""
+
+    @property
+    def out_of_processes(self) -> bool:
+        """Whether it was ended because it started too many processes."""
+
+    def printed(self) -> str:
+        """The end of what it printed, for a message; also when it has been closed."""
 
     def poll(self) -> int | None:
         """Its exit code (128 + N for a signal N) once it has ended, else None."""
@@ -58,10 +69,13 @@ class ForkedProcess:
     Args:
         channel: To its supervisor.
         cgroup: Its control group, which it joins before it starts; removed at the end.
+        log: What its supervisor keeps of what it prints, as `inside.memory_file` has it.
     """
 
-    def __init__(self, channel: socket.socket, cgroup: Cgroup | None) -> None:
+    def __init__(self, channel: socket.socket, cgroup: Cgroup | None, log: io.FileIO) -> None:
         channel.setblocking(False)
+        self._log = log
+        self._printed = ""
         self._channel = channel
         self._cgroup = cgroup
         self._pid: int | None = None
@@ -79,6 +93,17 @@ class ForkedProcess:
     def out_of_memory(self) -> bool:
         """Whether the supervisor's watch or its control group ended it for its memory."""
         return self._reason == OUT_OF_MEMORY
+
+    @property
+    def out_of_processes(self) -> bool:
+        """Whether the supervisor's watch ended it because it started too many processes."""
+        return self._reason == TOO_MANY
+
+    def printed(self) -> str:
+        """The end of what it printed where nobody else reads it."""
+        if not self._log.closed:
+            self._printed = memory_file.read(self._log.fileno(), LOG_BYTES).decode("utf-8", "replace").strip()
+        return self._printed
 
     def poll(self) -> int | None:
         """Take the supervisor's messages; the exit code once there is one."""
@@ -141,6 +166,8 @@ class ForkedProcess:
             self.wait(2 * KILL_S)
         self._closed = True
         self._channel.close()
+        self.printed()
+        self._log.close()
         if self._cgroup is not None:
             self._cgroup.remove()
 
@@ -158,13 +185,27 @@ class PlainProcess:
     """A process started by itself, where fork is not safe.
 
     Args:
-        process: Leader of a process group of its own.
+        process: Leader of a process group of its own; its stdout is a pipe.
     """
 
     out_of_memory = False
+    out_of_processes = False
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._kept = b""
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self) -> None:
+        """Read what it prints, or it would have to wait; ends with the last process that holds the pipe."""
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError, ValueError):
+            while data := os.read(self._process.stdout.fileno(), 1 << 16):
+                self._kept = (self._kept + data)[-LOG_BYTES:]
+
+    def printed(self) -> str:
+        """The end of what it printed."""
+        return self._kept.decode("utf-8", "replace").strip()
 
     @property
     def pid(self) -> int | None:

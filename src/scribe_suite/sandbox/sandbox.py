@@ -17,13 +17,12 @@ from typing import Any
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox import cgroups, fork_client
 from scribe_suite.sandbox.cgroups import Cgroup, CgroupUnavailable
-from scribe_suite.sandbox.inside import plain, seccomp
+from scribe_suite.sandbox.inside import jupyter_kernel, plain, seccomp
 from scribe_suite.sandbox.processes import PlainProcess, SandboxedProcess
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder, remove_tree
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.shown import (
     HOST_FILES,
-    IPC,
     WORK,
     environment,
     gpu_devices,
@@ -35,9 +34,6 @@ from scribe_suite.sandbox.shown import (
 )
 from scribe_suite.sandbox.tiers import IsolationTier
 
-SHARED_MEMORY_BYTES = 256 << 20
-#: Of the folders of sockets of all kernels of a home; see `kernel_startup` for what else is in them.
-IPC_BYTES = 16 << 20
 #: Limits of every kernel process, on top of the address space from the configuration.
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 4096}
 #: Processes and threads of an isolated kernel; counted per user id, so only where the kernel has its own.
@@ -57,12 +53,14 @@ class Limits:
         address_space_bytes: Of each of its processes, or None. torch and transformer_lens need 3.1 GB.
         memory_bytes: Of all of its processes together, or None.
         tmp_bytes: Size of its in-memory ``/tmp``, where that is its own.
+        shm_bytes: Size of its ``/dev/shm``, where that is its own.
         processes: Processes and threads.
     """
 
     address_space_bytes: int | None = 8 << 30
     memory_bytes: int | None = 8 << 30
     tmp_bytes: int = 512 << 20
+    shm_bytes: int = 256 << 20
     processes: int = MAX_PROCESSES
 
 
@@ -71,23 +69,16 @@ class Slot:
     """The private folders of one process on the host, and where the process sees them.
 
     Attributes:
-        root: Folder that holds the log, and the others unless they are in memory.
-        ipc: Folder of sockets.
+        root: Folder of the harness's; it holds the others unless they are in memory.
         work: Working folder; with namespaces what it is filled with, since the folder itself is in memory.
         masks: Places it sees that must be covered.
         read_only: Whether it may only read its folders, so that nothing it does fills memory or disk.
     """
 
     root: Path
-    ipc: Path
     work: Path
     masks: tuple[str, ...]
     read_only: bool = False
-
-    @property
-    def log(self) -> Path:
-        """What the process prints."""
-        return self.root / "log"
 
 
 class Sandbox:
@@ -141,8 +132,7 @@ class Sandbox:
                 spec = server_spec(self.tier, self.uid, self._preload, self._shared, gpu=self._gpu)
                 self._server = fork_client.shared_server(spec)
                 self._where = self._server.new_folder("n")
-                for place in ("work", "ipc"):  # what file systems in memory are mounted on
-                    (self._where / place).mkdir(mode=0o711)
+                (self._where / "work").mkdir(mode=0o711)  # what a file system in memory is mounted on
             else:
                 self._runtime = RuntimeFolder()
                 self._where = self._runtime.path
@@ -207,18 +197,13 @@ class Sandbox:
             OSError: When they can't be made.
         """
         root = self._home / name
-        in_memory = self._in_memory and not read_only
-        ipc = root / "ipc"
-        if in_memory and self._server is not None:
-            ipc = self._server.inside(self._home / "ipc" / name)
-        slot = Slot(root, ipc, work, tuple(masks_over(self._hidden, self.tier)), read_only)
+        slot = Slot(root, work, tuple(masks_over(self._hidden, self.tier)), read_only)
         root.mkdir(mode=0o711)
-        for folder in (root / "tmp", root / "ipc"):
-            folder.mkdir(mode=0o700)
-            self.give(folder)
+        (root / "tmp").mkdir(mode=0o700)
+        self._give(root / "tmp")
         return slot
 
-    def give(self, path: Path) -> None:
+    def _give(self, path: Path) -> None:
         """Make a file or folder the processes' own."""
         if self.uid is not None:
             os.chown(path, self.uid, self.uid)
@@ -230,43 +215,40 @@ class Sandbox:
                     os.chown(entry, self.uid, self.uid)
 
     def seen_places(self, slot: Slot) -> dict[str, str]:
-        """Where a process finds its ``work``, ``tmp`` and ``ipc`` folders and its ``python`` environment."""
+        """Where a process finds its ``work`` and ``tmp`` folders and its ``python`` environment."""
         python = str(Path(inner_python(self.tier)).parent.parent)
         if self._in_memory:
-            return {"work": WORK, "tmp": "/tmp", "ipc": IPC, "python": python}
-        return {"work": str(slot.work), "tmp": str(slot.root / "tmp"), "ipc": str(slot.ipc), "python": python}
-
-    def seen(self, slot: Slot, name: str) -> str:
-        """Where a process finds a file of its ipc folder."""
-        return f"{IPC}/{name}" if self._in_memory else str(slot.ipc / name)
+            return {"work": WORK, "tmp": "/tmp", "python": python}
+        return {"work": str(slot.work), "tmp": str(slot.root / "tmp"), "python": python}
 
     def start_kernel(
-        self, slot: Slot, arguments: Sequence[str], files: Mapping[str, str], limits: Limits
+        self, slot: Slot, told: Mapping[str, Any], passed: Mapping[int, int], limits: Limits
     ) -> SandboxedProcess:
         """Start a Jupyter kernel.
 
         Args:
             slot: Where it lives.
-            arguments: Its command line, without the program.
-            files: What it finds in its ipc folder, by name.
+            told: As in `inside.jupyter_kernel.run`.
+            passed: Descriptors it is to have, by their number there; the caller's own can be closed afterwards.
             limits: What it may use.
 
         Raises:
             InfrastructureError: With cause ``fork_server`` when that is gone.
             OSError: When it can't be started.
         """
-        if not self._in_memory:
-            for name, text in files.items():
-                (slot.ipc / name).touch(mode=0o600)
-                (slot.ipc / name).write_text(text)
-                self.give(slot.ipc / name)
         if self._server is None:
-            return self._start_plain(slot, ["-m", "ipykernel_launcher", *arguments], limits)
-        command = {"kernel": list(arguments), "argv": [], "folders": self._folders(slot, files)}
-        return self._spawn(slot, command, limits, SECCOMP_POLICY[self.tier.name])
+            script = str(Path(jupyter_kernel.__file__).resolve())
+            return self._start_plain(slot, [script], limits, passed, {"SCRIBE_KERNEL": json.dumps(told)})
+        command = {"kernel": told, "argv": [], "folders": self._folders(slot)}
+        return self._spawn(slot, command, limits, SECCOMP_POLICY[self.tier.name], passed)
 
     def start_python(
-        self, slot: Slot, arguments: Sequence[str], limits: Limits, policy: str | None = None
+        self,
+        slot: Slot,
+        arguments: Sequence[str],
+        limits: Limits,
+        policy: str | None = None,
+        passed: Mapping[int, int] | None = None,
     ) -> SandboxedProcess:
         """Start Python.
 
@@ -274,6 +256,7 @@ class Sandbox:
             slot: Where it lives.
             arguments: What follows ``python`` on its command line.
             limits: What it may use.
+            passed: As in `start_kernel`.
             policy: A policy of `inside.seccomp` in place of the tier's; not with Landlock, which needs its own.
 
         Raises:
@@ -283,10 +266,10 @@ class Sandbox:
         if policy is not None and self.tier.name == "landlock":
             raise ValueError("what Landlock leaves open needs the tier's own policy")
         if self._server is None:
-            return self._start_plain(slot, arguments, limits)
+            return self._start_plain(slot, arguments, limits, passed or {})
         argv = [inner_python(self.tier), *arguments]
-        command = {"kernel": None, "argv": argv, "folders": self._folders(slot, {})}
-        return self._spawn(slot, command, limits, policy or SECCOMP_POLICY[self.tier.name])
+        command = {"kernel": None, "argv": argv, "folders": self._folders(slot)}
+        return self._spawn(slot, command, limits, policy or SECCOMP_POLICY[self.tier.name], passed or {})
 
     def close(self) -> None:
         """Remove all folders; what still runs in them must have been closed. May be called twice."""
@@ -312,64 +295,58 @@ class Sandbox:
             values["RLIMIT_NPROC"] = limits.processes
         return values
 
-    def _spawn(self, slot: Slot, command: Mapping[str, Any], limits: Limits, policy: str | None) -> SandboxedProcess:
+    def _spawn(
+        self, slot: Slot, command: Mapping[str, Any], limits: Limits, policy: str | None, passed: Mapping[int, int]
+    ) -> SandboxedProcess:
         assert self._server is not None
+        tmpfs = {"/tmp": limits.tmp_bytes, "/dev/shm": limits.shm_bytes}
         request = {
             **command,
             "tier": self.tier.name,
             "uid": self.uid,
             "user_namespace": self._in_memory and self.uid is None,
+            "network": False,
             "limits": self._limits(limits),
             "memory": limits.memory_bytes,
+            "processes": limits.processes,
             "environment": self._environment(slot),
             "cwd": WORK if self._in_memory else str(slot.work),
             "seccomp": policy if seccomp.supported() else None,
             "landlock": self._landlock_rules(slot) if self.tier.name == "landlock" else None,
             "binds": self._binds(slot),
             "masks": slot.masks,
-            "tmpfs": {"/tmp": limits.tmp_bytes, "/dev/shm": SHARED_MEMORY_BYTES},
+            "tmpfs": tmpfs,
+            "in_memory": [*tmpfs, *([] if slot.read_only else [WORK])] if self._in_memory else [],
         }
-        return self._server.spawn(request, slot.log, self._cgroup(limits))
+        return self._server.spawn(request, passed, self._cgroup(limits))
 
-    def _folders(self, slot: Slot, files: Mapping[str, str]) -> list[dict[str, Any]]:
-        """What is to be in memory: the working folder, and the one of the sockets."""
+    def _folders(self, slot: Slot) -> list[dict[str, Any]]:
+        """What is to be in memory: the working folder."""
         if not self._in_memory or slot.read_only:
             return []
-        home, work, name = self._home.name, slot.work.name, slot.root.name
-        common = {"uid": self.uid}
+        home, work = self._home.name, slot.work.name
         return [
             {
-                **common,
+                "uid": self.uid,
                 "mount": f"{home}/work",
                 "size": self._work_bytes,
                 "folder": f"{home}/work/{work}",
                 "source": f"{home}/lay/{work}",
-                "files": {},
-            },
-            {
-                **common,
-                "mount": f"{home}/ipc",
-                "size": IPC_BYTES,
-                "folder": f"{home}/ipc/{name}",
-                "source": None,
-                "files": dict(files),
-            },
+            }
         ]
 
     def _binds(self, slot: Slot) -> list[tuple[str, str, bool]]:
         if not self._in_memory:
             return []
-        home, work, name = self._home.name, slot.work.name, slot.root.name
-        if slot.read_only:
-            return [(f"{home}/lay/{work}", WORK, False), (f"{home}/{name}/ipc", IPC, False)]
-        return [(f"{home}/work/{work}", WORK, True), (f"{home}/ipc/{name}", IPC, True)]
+        home, work = self._home.name, slot.work.name
+        return [(f"{home}/lay/{work}", WORK, False) if slot.read_only else (f"{home}/work/{work}", WORK, True)]
 
     def _landlock_rules(self, slot: Slot) -> dict[str, list[str]]:
-        writable = [] if slot.read_only else [str(slot.work), str(slot.root / "tmp"), str(slot.ipc)]
+        writable = [] if slot.read_only else [str(slot.work), str(slot.root / "tmp")]
         read_only = [source for source, _place in read_only_binds()] + [*HOST_FILES, "/proc/self"]
         read_only += [str(module.folder.resolve()) for module in self._shared]
         if slot.read_only:
-            read_only += [str(slot.work), str(slot.ipc)]
+            read_only.append(str(slot.work))
         devices = gpu_devices() if self._gpu else ()
         return {"read_only": read_only, "writable": [*writable, "/dev/null", *devices]}
 
@@ -381,18 +358,30 @@ class Sandbox:
             return Cgroup.create(name, limits.memory_bytes, limits.processes + 2)  # its supervisor and init
         return None
 
-    def _start_plain(self, slot: Slot, arguments: Sequence[str], limits: Limits) -> SandboxedProcess:
-        request = {"argv": [sys.executable, *arguments], "cwd": str(slot.work), "limits": self._limits(limits)}
-        with slot.log.open("ab") as sink:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(plain.__file__).resolve())],
-                stdin=subprocess.PIPE,
-                stdout=sink,
-                stderr=sink,
-                env=self._environment(slot),
-                cwd="/",
-                start_new_session=True,
-            )
+    def _start_plain(
+        self,
+        slot: Slot,
+        arguments: Sequence[str],
+        limits: Limits,
+        passed: Mapping[int, int],
+        environment: Mapping[str, str] | None = None,
+    ) -> SandboxedProcess:
+        request = {
+            "argv": [sys.executable, *arguments],
+            "cwd": str(slot.work),
+            "limits": self._limits(limits),
+            "descriptors": dict(passed),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(plain.__file__).resolve())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**self._environment(slot), **(environment or {})},
+            cwd="/",
+            start_new_session=True,
+            pass_fds=tuple(passed.values()),
+        )
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has died already; whoever waits for it will see that
             process.stdin.write(json.dumps(request).encode())

@@ -11,9 +11,9 @@ from scribe_suite.sandbox.fork_client import ServerSpec
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import IsolationTier
 
-WORK, IPC, ENVIRONMENT, SHARED = "/work", "/ipc", "/env", "/shared"
+WORK, ENVIRONMENT, SHARED = "/work", "/env", "/shared"
 #: Places the sandbox makes itself, where nothing of the host can be shown at its own path.
-RESERVED = (WORK, IPC, ENVIRONMENT, SHARED, "/proc", "/dev", "/etc", "/slots", "/sandbox")
+RESERVED = (WORK, ENVIRONMENT, SHARED, "/proc", "/dev", "/etc", "/slots", "/sandbox")
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
 #: What else Python and its libraries read, where the host's own file system is all there is.

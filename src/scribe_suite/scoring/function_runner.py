@@ -1,8 +1,8 @@
 """Runs a submitted ``predict`` inside the sandbox. Needs the standard library and numpy only; the package is not there.
 
-Usage: ``python -I -c <this source> <socket>``. It connects, says ``ready`` when everything that the suite promises is
-there, and only then is sent the code and the prompts: whatever ends it later is the code's doing. It answers with one
-line of JSON, and the harness ends it.
+Usage: ``python -I -c <this source> <descriptor>``, of a connected socket. It says ``ready`` when everything that the
+suite promises is there, and only then is sent the code and the prompts: whatever ends it later is the code's doing. It
+answers with one line of JSON, and the harness ends it.
 
 The code runs in this very process and can do with it what it likes: find the socket, patch json, write an answer of
 its own. There is nothing to win: no label ever comes here, so all that a forger can forge are predictions, which is
@@ -109,11 +109,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Connect, say ready, take one request, answer it."""
+    """Say ready, take one request, answer it."""
     import numpy  # noqa: F401 -- promised to the code, so that a sandbox without it must not get as far as ready
 
-    channel = socket.socket(socket.AF_UNIX)
-    channel.connect(sys.argv[1])
+    channel = socket.socket(fileno=int(sys.argv[1]))
     # what the code prints is nobody's business, and must fill nobody's disk
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)

@@ -40,6 +40,9 @@ Fault = Literal["failed", "timeout", "killed", "output", "unstable", "labels"]
 #: Processes and threads of the sandbox, its own two or three included: room for a few helper threads.
 MAX_PROCESSES = 8
 BATCHES = 6
+#: Where the runner finds its channel.
+_CHANNEL_AT = 3
+_SHM_BYTES = 1 << 20
 _SILENT_EXIT_S = 2.0
 _POLL_S = 0.02
 
@@ -50,7 +53,7 @@ class FunctionLimits:
 
     Attributes:
         time_s: Seconds it may take for all prompts, by the clock; it runs twice, and each run may take as long.
-        memory_bytes: Address space of its process, Python and numpy (some 100 MB) included.
+        memory_bytes: Of its process, Python and numpy (some 100 MB) and what is in its ``/tmp`` included.
         tmp_bytes: Size of its ``/tmp``.
         output_bytes: Size of all predictions, as JSON.
         start_s: Seconds the sandbox may take to become ready; past that the infrastructure has failed.
@@ -218,44 +221,37 @@ def _ready_sandbox(
 
 def _start(sandbox: Sandbox, limits: FunctionLimits, stack: ExitStack) -> tuple[SandboxedProcess, socket.socket]:
     slot = sandbox.slot("f", sandbox.work_folder("w", {}), read_only=True)
-    address = slot.ipc / "s"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(address))
-        sandbox.give(address)
-        listener.listen(1)
-        arguments = ["-I", "-c", Path(function_runner.__file__).read_text(), sandbox.seen(slot, "s")]
-        within = Limits(limits.memory_bytes, None, limits.tmp_bytes, MAX_PROCESSES)
-        process = sandbox.start_python(slot, arguments, within, policy="function")
-        stack.callback(process.close)
-        channel = _accept(listener, process, slot.log, limits.start_s)
-        stack.callback(channel.close)
-        return process, channel
+    channel, theirs = socket.socketpair()
+    stack.callback(channel.close)
+    with theirs:
+        arguments = ["-I", "-c", Path(function_runner.__file__).read_text(), str(_CHANNEL_AT)]
+        within = Limits(limits.memory_bytes, limits.memory_bytes, limits.tmp_bytes, _SHM_BYTES, MAX_PROCESSES)
+        process = sandbox.start_python(slot, arguments, within, "function", {_CHANNEL_AT: theirs.fileno()})
+    stack.callback(process.close)
+    _wait_until_ready(channel, process, limits.start_s)
+    return process, channel
 
 
-def _accept(listener: socket.socket, process: SandboxedProcess, log: Path, timeout_s: float) -> socket.socket:
-    """The connection of a runner that has said it is ready."""
+def _wait_until_ready(channel: socket.socket, process: SandboxedProcess, timeout_s: float) -> None:
+    """Wait until the runner says that it is ready."""
     deadline = time.monotonic() + timeout_s
-    listener.settimeout(_POLL_S)
-    while True:
+    greeting = b""
+    while len(greeting) < len(function_runner.READY):
+        if time.monotonic() > deadline:
+            raise _not_started(f"it was not ready within {timeout_s:g} s")
+        process.poll()  # takes the word that it may start
+        channel.settimeout(_POLL_S)
         try:
-            channel, _ = listener.accept()
-            break
+            part = channel.recv(len(function_runner.READY) - len(greeting))
         except TimeoutError:
-            code = process.poll()
-            if code is not None:
-                raise _not_started(f"it ended with exit code {code}: {_last_line(log)}") from None
-            if time.monotonic() > deadline:
-                raise _not_started(f"it was not ready within {timeout_s:g} s") from None
-    try:
-        channel.settimeout(max(_POLL_S, deadline - time.monotonic()))
-        with channel.makefile("rb") as stream:
-            greeting = stream.read(len(function_runner.READY))
-        if greeting != function_runner.READY:
-            raise _not_started(f"it ended before it was ready: {_last_line(log)}")
-    except BaseException:
-        channel.close()
-        raise
-    return channel
+            continue
+        except OSError:
+            part = b""
+        if not part:
+            raise _not_started(f"{_ending(process)} before it was ready: {_last_line(process)}")
+        greeting += part
+    if greeting != function_runner.READY:
+        raise _not_started(f"it said something else than that it is ready: {_last_line(process)}")
 
 
 def _reply(process: SandboxedProcess, channel: socket.socket, limits: FunctionLimits) -> bytes:
@@ -291,6 +287,8 @@ def _ending(process: SandboxedProcess) -> str:
         code = process.wait(_SILENT_EXIT_S)
     except TimeoutError:
         return "closed its channel"
+    if process.out_of_memory:
+        return "was killed because it used too much memory"
     if code == 128 + 9:
         return "was killed, perhaps for its memory,"
     return f"was ended by signal {code - 128}" if code > 128 else f"ended its process with exit code {code}"
@@ -325,6 +323,5 @@ def _not_started(reason: str) -> InfrastructureError:
     )
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1][:500] if lines else "it printed nothing"
+def _last_line(process: SandboxedProcess) -> str:
+    return (process.printed().splitlines() or ["it printed nothing"])[-1][:500]

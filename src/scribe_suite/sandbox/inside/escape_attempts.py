@@ -222,7 +222,6 @@ ATTEMPTS: dict[str, Callable[[Targets], object]] = {
     "make_device": lambda targets: make_device(targets["tmp"]),
     "fill_tmp": lambda targets: fill(targets["tmp"], targets["tmp_bytes"]),
     "fill_work": lambda targets: fill(targets["work"], targets["work_bytes"]),
-    "fill_ipc": lambda targets: fill(targets["ipc"], targets["ipc_bytes"]),
     "use_memory": lambda targets: in_child(lambda: allocate(targets["memory_bytes"])),
     "fork_bomb": lambda targets: fork_often(targets["processes"]),
 }

@@ -6,7 +6,7 @@ Usage: ``python -I -S fork_server.py``, with a SOCK_SEQPACKET socket as stdin. T
 processes forked from it must not see, and holds nothing of it. Then it executes itself with the kernels' Python,
 imports what it is told to, and serves:
 
-``{"op": "spawn", ...}`` with two descriptors, a channel and a log: fork a process (`supervisor`)
+``{"op": "spawn", ...}`` with descriptors, a channel, a log and what the process is to have: fork it (`supervisor`)
 ``{"op": "release", "home": "n1"}``: give the file systems of a home back
 end of the socket: end, and with it everything that was forked
 
@@ -29,8 +29,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FIRST, SECOND = 0, 3
-#: Bytes of one message.
-MAX_MESSAGE = 1 << 17
+#: What a list of processes shows.
+TITLE = "scribe fork-server"
+#: Bytes, and descriptors, of one message.
+MAX_MESSAGE, MAX_DESCRIPTORS = 1 << 17, 32
 
 
 def begin() -> None:
@@ -65,8 +67,10 @@ def serve(imports: Mapping[str, Any], tier: str) -> None:
         imports: ``modules`` to import (None: nothing at all) and ``shared`` modules to make, as in the specification.
         tier: Of the processes it forks.
     """
-    from scribe_suite.sandbox.inside import jupyter_kernel, linux, supervisor, view
+    from scribe_suite.sandbox.inside import jupyter_kernel, linux, supervisor, usage, view
 
+    linux.set_command_line(TITLE)  # a kernel is a fork: the line it was started with would tell how it is sealed
+    sys.orig_argv[:] = sys.argv[:] = sys.orig_argv[:1]
     control = socket.socket(fileno=SECOND)
     if imports["modules"] is not None:
         for problem in jupyter_kernel.preload(imports["modules"], imports["shared"]):
@@ -90,7 +94,7 @@ def serve(imports: Mapping[str, Any], tier: str) -> None:
         data, descriptors = _received(control)
         if not data:
             if tier != "namespaces":
-                supervisor.kill_descendants()
+                usage.kill_descendants()
             os._exit(0)  # what was forked is killed by its parent-death signal
         request = json.loads(data)
         if request["op"] == "spawn":
@@ -103,7 +107,7 @@ def serve(imports: Mapping[str, Any], tier: str) -> None:
 
 def _received(control: socket.socket) -> tuple[bytes, list[int]]:
     try:
-        data, descriptors, _flags, _address = socket.recv_fds(control, MAX_MESSAGE, 2)
+        data, descriptors, _flags, _address = socket.recv_fds(control, MAX_MESSAGE, MAX_DESCRIPTORS)
     except ConnectionError:
         return b"", []
     return data, descriptors
@@ -112,18 +116,20 @@ def _received(control: socket.socket) -> tuple[bytes, list[int]]:
 def _spawn(
     request: Mapping[str, Any], descriptors: list[int], memory: Any, control: socket.socket, supervise: Any, server: int
 ) -> None:
-    channel, log = descriptors
+    from scribe_suite.sandbox.inside import memory_file
+
+    channel, log, *passed = descriptors
     try:
         for folder in request["folders"]:
             memory.prepare(folder)
         pid = os.fork()
     except Exception as error:
-        os.write(log, f"sandbox: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+        memory_file.write(log, f"sandbox: {type(error).__name__}: {error}\n".encode("utf-8", "replace")[:1000])
         return  # the harness sees its channel end
     if pid == 0:
         signal.set_wakeup_fd(-1)
         control.close()
-        supervise(request, socket.socket(fileno=channel), log, server)
+        supervise(request, socket.socket(fileno=channel), log, passed, server)
 
 
 def _reap() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
+import os
 import random
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 #: What an IPython kernel imports while it starts and at its first cells. Not the inline backend of matplotlib: it
 #: registers itself with the shell when it is imported.
@@ -63,17 +66,61 @@ def _made(name: str, source: str, folder: str) -> types.ModuleType:
     return module
 
 
-def run(arguments: Sequence[str]) -> None:
+def run(told: Mapping[str, Any]) -> None:
     """Be a Jupyter kernel until it is shut down.
 
     Args:
-        arguments: Its command line.
+        told: ``connection`` (as in a connection file), ``sockets`` (descriptor of the listening socket of each port),
+            and ``startup``, a line of code that is run first.
     """
     random.seed()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
-    sys.argv = ["ipykernel_launcher", *arguments]
-    from ipykernel.kernelapp import IPKernelApp
+    sys.argv = ["ipykernel_launcher"]
+    for descriptor in told["sockets"].values():
+        os.set_inheritable(descriptor, False)
+    app = _application()
+    app.told = told
+    app.initialize([])
+    app.start()
 
-    IPKernelApp.launch_instance(list(arguments))
+
+def _application() -> Any:
+    """The kernel's application, whose sockets are there already and whose connection stands in no file."""
+    import zmq
+    from ipykernel.kernelapp import IPKernelApp
+    from traitlets import Any as AnyTrait
+
+    class Application(IPKernelApp):  # type: ignore[misc]
+        name = "ipython-kernel"
+        told = AnyTrait()
+
+        def init_connection_file(self) -> None:
+            self.load_connection_info(dict(self.told["connection"]))
+            self.exec_lines = [self.told["startup"]]
+            self.config.HistoryManager.enabled = False
+
+        def write_connection_file(self, **_fields: Any) -> None:
+            """There is nobody to read one: whoever could, is in the sandbox."""
+
+        def _try_bind_socket(self, s: Any, port: int) -> int:
+            # The socket listens since before this process was there, in a folder that it can't see: nothing that is
+            # done in here decides whom the harness is connected to.
+            s.setsockopt(zmq.USE_FD, self.told["sockets"][str(port)])
+            s.bind(f"ipc://{self.ip}-{port}")
+            return port
+
+        def init_control(self, context: Any) -> None:
+            super().init_control(context)
+            # for a debugger, of which there is none; by its name the socket can't be reached from here
+            self.debug_shell_socket.disconnect(self.shell_socket.getsockopt(zmq.LAST_ENDPOINT))
+
+        def init_heartbeat(self) -> None:
+            """The harness looks at the process instead."""
+
+    return Application.instance()
+
+
+if __name__ == "__main__":
+    run(json.loads(os.environ.pop("SCRIBE_KERNEL")))

@@ -154,3 +154,19 @@ def die_with_parent(parent: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def set_command_line(name: str) -> None:
+    """Overwrite this process's command line as ``/proc`` shows it; its forks have it too.
+
+    Where the system does not say where it lies, it stays.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, 48 and 49 in proc(5)
+    except (OSError, ValueError, IndexError):
+        return
+    if 0 < start < end:
+        shown = name.encode()[: end - start - 1]
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, shown, len(shown))

@@ -1,7 +1,7 @@
 """Starts one process by itself, with limits but not isolated: where there is no fork-server. Standard library only.
 
 Usage: ``python -I -S plain.py < request.json``; the environment of the process is the kernel's, the request has
-``argv``, ``cwd`` and ``limits``.
+``argv``, ``cwd``, ``limits`` and ``descriptors``: number in the process -> number here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from scribe_suite.sandbox.inside import descriptors
 
 
 def main() -> None:
@@ -26,9 +31,8 @@ def main() -> None:
             continue  # macOS refuses some, RLIMIT_AS among them
     os.umask(0o077)
     os.chdir(request["cwd"])
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)
-    os.closerange(3, 4096)
+    wanted = {int(number): descriptor for number, descriptor in request["descriptors"].items()}
+    descriptors.keep_only({1: 1, 2: 2, **wanted})
     os.execv(request["argv"][0], request["argv"])
 
 

@@ -1,6 +1,7 @@
 """One sandboxed process and the two that look after it. Standard library only; forked from the fork-server.
 
-``outer``   in the host's PID namespace; talks to the harness over a channel, and ends everything when that closes.
+``outer``   in the host's PID namespace; talks to the harness over a channel, keeps the end of what is printed, and ends
+            everything when the channel closes.
 ``init``    (tier ``namespaces``) PID 1 inside; lays the private places, drops every privilege, reaps orphans.
 ``inner``   what is to run: a Jupyter kernel in this very process, or a command. When it ends, everything ends.
 
@@ -20,54 +21,59 @@ import select
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.sandbox.inside import landlock, linux, seccomp, view
+from scribe_suite.sandbox.inside import descriptors, landlock, linux, memory_file, seccomp, view
+from scribe_suite.sandbox.inside.usage import Watch, all_but_this, descendants, kill_descendants
 
 #: Exit code of a process that could not be started.
 NOT_STARTED = 125
-#: Seconds between two looks at how much memory the sandbox uses.
-MEMORY_POLL_S = 0.5
-OUT_OF_MEMORY = "memory"
+#: Bytes kept of the end of what a process prints where nobody else reads it.
+LOG_BYTES = 1 << 16
 
 
-def supervise(request: Mapping[str, Any], channel: socket.socket, log: int, server: int) -> None:
+def supervise(request: dict[str, Any], channel: socket.socket, log: int, passed: Sequence[int], server: int) -> None:
     """Be outer, from the fork to the end; never returns.
 
     Args:
         request: What to run and how; see `scribe_suite.sandbox.sandbox`.
         channel: To the harness.
-        log: File descriptor for stdout and stderr of everything inside.
+        log: A `memory_file` for the end of what is printed inside.
+        passed: Descriptors for the process; ``request["descriptors"]`` has their numbers there, in the same order.
         server: PID of the fork-server.
     """
     code, reason = NOT_STARTED, ""
+    tail = memory_file.Tail(log, LOG_BYTES)
     try:
         linux.die_with_parent(server)
+        linux.set_command_line("scribe supervisor")
         os.setsid()
-        os.dup2(log, 2)
         channel.send(json.dumps({"pid": os.getpid()}).encode())
         if channel.recv(64) == b"go":
-            code, reason = _run_inside(request, channel, log)
+            code, reason = _run_inside(request, channel, tail, passed)
     except BaseException as error:
-        _complain(error)
+        tail.add(_complaint(error))
     with suppress(OSError):
         channel.send(json.dumps({"exit": code, "reason": reason}).encode())
     os._exit(0)
 
 
-def _complain(error: BaseException) -> None:
-    os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+def _complaint(error: BaseException) -> bytes:
+    return f"sandbox: {type(error).__name__}: {error}\n".encode("utf-8", "replace")
 
 
-def _run_inside(request: Mapping[str, Any], channel: socket.socket, log: int) -> tuple[int, str]:
+def _run_inside(
+    request: dict[str, Any], channel: socket.socket, tail: memory_file.Tail, passed: Sequence[int]
+) -> tuple[int, str]:
     """Start what is to run, pass interrupts on, kill it when the channel ends; its exit code and why it was ended."""
     isolated = request["tier"] == "namespaces"
     if isolated:
-        flags = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID | linux.CLONE_NEWNET
+        flags = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID
+        if not request["network"]:
+            flags |= linux.CLONE_NEWNET
         if request["user_namespace"]:  # one for each process, so that the limit on processes counts only its own
             linux.unshare(flags | linux.CLONE_NEWUSER, "unshare with a user namespace")
             linux.map_own_user(1000)
@@ -77,47 +83,58 @@ def _run_inside(request: Mapping[str, Any], channel: socket.socket, log: int) ->
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    printed, printing = os.pipe()
+    wanted = {1: printing, 2: printing, **dict(zip(request["descriptors"], passed, strict=True))}
     child = os.fork()
     if child == 0:
         mine.close()
         channel.close()
-        _guarded(_be_init if isolated else _be_inner, request, theirs, log)
-    theirs.close()
-    status = _watch(child, channel, request, group=not isolated)
-    reason = mine.recv(64).decode() if select.select([mine], [], [], 0)[0] else ""
+        os.close(printed)
+        _guarded(_be_init if isolated else _be_inner, request, theirs, wanted)
+    for descriptor in (theirs.detach(), printing, *passed):
+        os.close(descriptor)
+    os.set_blocking(printed, False)
+    status, reason = _watch(child, channel, request, printed, tail, group=not isolated)
+    told = mine.recv(64).decode() if select.select([mine], [], [], 0)[0] else ""
     if not isolated:
-        reason = reason or status[1]
         kill_descendants()
-    return exit_code(status[0]), reason
+    while tail.take(printed) and select.select([printed], [], [], 0)[0]:
+        pass  # what the pipe still holds
+    return exit_code(status), told or reason
 
 
-def _watch(child: int, channel: socket.socket, request: Mapping[str, Any], group: bool) -> tuple[int, str]:
+def _watch(
+    child: int, channel: socket.socket, request: Mapping[str, Any], printed: int, tail: memory_file.Tail, group: bool
+) -> tuple[int, str]:
     """Wait for the child; its wait status, and why this function ended it."""
     waking, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    reason, listening, memory = "", True, request["memory"] if group else None
+    # with namespaces, init is the one who watches
+    limits = Watch(request["memory"], request["processes"]) if group else Watch(None, None)
+    reason, sources = "", [waking, channel.fileno(), printed]
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid == child:
             return status, reason
-        timeout = MEMORY_POLL_S if memory else None
-        sources: list[Any] = [waking, channel] if listening else [waking]
-        readable = select.select(sources, [], [], timeout)[0]
+        readable = select.select(sources, [], [], limits.wait_s)[0]
         if waking in readable:
             os.read(waking, 512)
-        if channel in readable:
+        if printed in readable and not tail.take(printed):
+            sources.remove(printed)
+        if channel.fileno() in readable:
             message = _received(channel)
             if message == b"interrupt":
                 with suppress(OSError):
                     (os.killpg if group else os.kill)(child, signal.SIGINT)
             elif not message:
-                listening = False
+                sources.remove(channel.fileno())
                 with suppress(OSError):
                     os.kill(child, signal.SIGKILL)
-        if memory and uses_too_much(descendants(os.getpid()), memory):
-            reason = OUT_OF_MEMORY
+        exceeded = limits.exceeded(lambda: descendants(os.getpid()))
+        if exceeded:
+            reason = exceeded
             for pid in descendants(os.getpid()):
                 with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
@@ -130,12 +147,14 @@ def _received(channel: socket.socket) -> bytes:
         return b""
 
 
-def _be_init(request: Mapping[str, Any], outer: socket.socket, log: int) -> None:
+def _be_init(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int, int]) -> None:
     """PID 1 of the sandbox: prepare it, drop all rights, start the process, reap until that ends; never returns."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     view.lay_private_places(request)
-    linux.raise_loopback()
+    if not request["network"]:
+        linux.raise_loopback()
     linux.check(linux.libc.sethostname(b"notebook", 8), "sethostname")
+    linux.set_command_line("init")
     linux.drop_privileges(request["uid"])
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # setuid has cleared it
@@ -144,24 +163,26 @@ def _be_init(request: Mapping[str, Any], outer: socket.socket, log: int) -> None
     watched = {signal.SIGCHLD, signal.SIGINT}
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # an ignored signal can't be waited for
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    limits = Watch(request["memory"], request["processes"], request["in_memory"])
     inner = os.fork()
     if inner == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
-        _guarded(_be_inner, request, outer, log)
-    memory, next_look = request["memory"], time.monotonic()
+        _guarded(_be_inner, request, outer, wanted)
+    for descriptor in set(wanted.values()):
+        os.close(descriptor)  # whoever reads the other end must see when the last one inside is gone
     while True:
         code = _reaped(inner)
         if code is not None:
             os._exit(code)
-        arrived = signal.sigtimedwait(watched, MEMORY_POLL_S if memory else 3600)
+        arrived = signal.sigtimedwait(watched, limits.wait_s)
         if arrived is not None and arrived.si_signo == signal.SIGINT:
             with suppress(OSError):
                 os.killpg(inner, signal.SIGINT)
-        if memory and time.monotonic() >= next_look:
-            next_look = time.monotonic() + MEMORY_POLL_S
-            if uses_too_much(_all_but_this(), memory):
-                outer.send(OUT_OF_MEMORY.encode())
-                os.kill(-1, signal.SIGKILL)  # everything in this namespace but init
+        exceeded = limits.exceeded(all_but_this)
+        if exceeded:
+            with suppress(OSError):
+                outer.send(exceeded.encode(), socket.MSG_DONTWAIT)
+            os.kill(-1, signal.SIGKILL)  # everything in this namespace but init
 
 
 def _reaped(inner: int) -> int | None:
@@ -177,19 +198,16 @@ def _reaped(inner: int) -> int | None:
             return exit_code(status)
 
 
-def _be_inner(request: Mapping[str, Any], outer: socket.socket, log: int) -> None:
+def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int, int]) -> None:
     """Become what is to run; never returns."""
     outer.close()
     if request["tier"] != "namespaces" and sys.platform == "linux":
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
     _reset_signals()
+    descriptors.keep_only(wanted)
     apply_limits(request["limits"])
     os.umask(0o077)
-    null = os.open("/dev/null", os.O_RDONLY)
-    for number, descriptor in enumerate((null, log, log)):
-        os.dup2(descriptor, number)
-    os.closerange(3, 65536)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
@@ -203,11 +221,14 @@ def _be_inner(request: Mapping[str, Any], outer: socket.socket, log: int) -> Non
     if request["seccomp"]:
         seccomp.install(request["seccomp"])
     if request["kernel"] is None:
-        os.execv(request["argv"][0], request["argv"])
-    _run_kernel(request["kernel"])
+        os.execve(request["argv"][0], request["argv"], request["environment"])
+    kernel = request["kernel"]
+    linux.set_command_line("ipykernel_launcher")
+    request.clear()  # a kernel can walk up the stack to here
+    _run_kernel(kernel)
 
 
-def _run_kernel(arguments: Sequence[str]) -> None:
+def _run_kernel(told: Mapping[str, Any]) -> None:
     import tempfile
 
     from scribe_suite.sandbox.inside import jupyter_kernel
@@ -217,7 +238,7 @@ def _run_kernel(arguments: Sequence[str]) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "scribe_suite"]:
         del sys.modules[name]  # a kernel has what it would have if it had been started by itself
     try:
-        jupyter_kernel.run(arguments)
+        jupyter_kernel.run(told)
     except SystemExit as ending:
         os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
     os._exit(0)
@@ -252,70 +273,14 @@ def exit_code(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _guarded(function: Callable[..., None], *arguments: Any) -> None:
+def _guarded(function: Callable[..., None], request: dict[str, Any], outer: socket.socket, wanted: Any) -> None:
     """Run a function that must not return; say in one line what stopped it."""
     try:
-        function(*arguments)
+        function(request, outer, wanted)
     except BaseException as error:
-        _complain(error)
-    os._exit(NOT_STARTED)
-
-
-# -- processes and their memory ------------------------------------------------------------------------------------
-
-
-def _all_but_this() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]  # noqa: PTH208
-
-
-def descendants(root: int) -> list[int]:
-    """Processes that descend from `root`, as ``/proc`` tells; empty where there is none."""
-    parents: dict[int, int] = {}
-    with suppress(OSError):
-        for pid in _all_but_this():
-            with suppress(OSError, ValueError, IndexError):
-                # the name in parentheses may hold anything, spaces and parentheses too
-                parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    found: list[int] = []
-    seek = {root}
-    while seek:
-        seek = {pid for pid, parent in parents.items() if parent in seek}
-        found += seek
-    return found
-
-
-def uses_too_much(pids: Sequence[int], limit: int) -> bool:
-    """Whether processes use more memory than `limit` bytes together.
-
-    The cheap number is looked at first: anonymous and shared memory of each, in which what forks share counts once for
-    each of them. Only where that is too much, every page is shared out among those who have it, which takes longer.
-    """
-    if _sum_fields(pids, "status", ("RssAnon", "RssShmem")) <= limit:
-        return False
-    return _sum_fields(pids, "smaps_rollup", ("Pss_Anon", "Pss_Shmem")) > limit
-
-
-def _sum_fields(pids: Sequence[int], file: str, names: Sequence[str]) -> int:
-    """Sum of fields in kB of a file in ``/proc`` over processes, in bytes; one that is gone has none."""
-    total = 0
-    for pid in pids:
-        with suppress(OSError, ValueError):
-            lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
-            fields = dict(line.split(":", 1) for line in lines if ":" in line)
-            total += sum(int(fields[name].split()[0]) for name in names if name in fields) << 10
-    return total
-
-
-def kill_descendants() -> None:
-    """Kill what the process has left behind: this process is the reaper of all of them."""
-    for _ in range(100):
-        left = descendants(os.getpid())
-        if not left:
-            break
-        for pid in left:
+        # where a process has its own stderr, 2 is that already or the fork-server's
+        for descriptor in (wanted[2], 2):
             with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        time.sleep(0.01)
+                os.write(descriptor, _complaint(error))
+                break
+    os._exit(NOT_STARTED)

@@ -34,7 +34,7 @@ from scribe_suite.sandbox.inside.linux import (
 SLOTS, SCRIPTS = "/slots", "/sandbox"
 PACKAGE = "scribe_suite/sandbox/inside"
 #: Places that every process lays something of its own over.
-PRIVATE_FOLDERS = ("/work", "/ipc", "/tmp", "/dev/shm", "/dev/pts", SLOTS, SCRIPTS)
+PRIVATE_FOLDERS = ("/work", "/tmp", "/dev/shm", "/dev/pts", SLOTS, SCRIPTS)
 DEVICES = ("null", "zero", "full", "random", "urandom")
 #: Settings of the whole machine. A harness that is root in a user namespace of its own still owns these files.
 HOST_SETTINGS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi")
@@ -121,8 +121,7 @@ class MemoryFolders:
 
         Args:
             wanted: ``mount`` (slot path of the file system), ``size`` (its bytes), ``folder`` (slot path of the folder
-                in it), ``source`` (slot path of a folder to copy, or None), ``files`` (text by name), ``uid`` (whose
-                it is, or None).
+                in it), ``source`` (slot path of a folder to copy), ``uid`` (whose it is, or None).
         """
         folder = Path(SLOTS, wanted["folder"])
         if wanted["mount"] not in self._mounted:
@@ -132,13 +131,7 @@ class MemoryFolders:
             return
         unfinished = folder.with_name(folder.name + ".new")
         shutil.rmtree(unfinished, ignore_errors=True)
-        if wanted["source"] is not None:
-            shutil.copytree(Path(SLOTS, wanted["source"]), unfinished)
-        else:
-            unfinished.mkdir(mode=0o700)
-        for name, text in wanted["files"].items():
-            (unfinished / name).write_text(text)
-            (unfinished / name).chmod(0o600)
+        shutil.copytree(Path(SLOTS, wanted["source"]), unfinished)
         if wanted["uid"] is not None:
             for parent, _folders, files in os.walk(unfinished):
                 for entry in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118

@@ -1,0 +1,165 @@
+"""What the processes of a sandbox use of this machine, as ``/proc`` tells. Standard library only.
+
+This is what limits a sandbox where no control group does. Memory that no process shows as its own counts too: files in
+memory by what their file systems hold, memory shared between processes by the whole size of each mapping, since its
+pages may be in none of them. (Files in memory without a file system, and System V segments, can't be made in a sandbox:
+see `seccomp`.)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+#: Mappings of memory that has no file system: the range, device and inode, which name the same memory everywhere.
+_SHARED = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) \S{3}s [0-9a-f]+ (\S+ \d+) +(?:/dev/zero|/memfd:|/SYSV)", re.MULTILINE)
+#: What the end of a sandbox is blamed on.
+OUT_OF_MEMORY, TOO_MANY = "memory", "processes"
+_OWN_FIELDS = ("RssAnon", "RssShmem", "VmPTE")
+_SHARED_OUT_FIELDS = ("Pss_Anon", "Pss_Shmem")
+
+
+def all_but_this() -> list[int]:
+    """PIDs of all processes in sight but this one."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]  # noqa: PTH208
+
+
+def descendants(root: int) -> list[int]:
+    """Processes that descend from `root`; empty where there is no ``/proc``."""
+    parents: dict[int, int] = {}
+    with suppress(OSError):
+        for pid in all_but_this():
+            with suppress(OSError, ValueError, IndexError):
+                # the name in parentheses may hold anything, spaces and parentheses too
+                parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    found: list[int] = []
+    seek = {root}
+    while seek:
+        seek = {pid for pid, parent in parents.items() if parent in seek}
+        found += seek
+    return found
+
+
+def memory_used(pids: Sequence[int], in_memory: Iterable[str] = (), enough: int = 0) -> int:
+    """Bytes of memory that processes use together.
+
+    The cheap number is looked at first: anonymous and shared memory of each, in which what forks share counts once for
+    each of them. Only where that is more than `enough`, every page is shared out among those who have it, which takes
+    longer.
+
+    Args:
+        pids: The processes.
+        in_memory: Places of file systems in memory that are theirs.
+        enough: A number below which nobody cares how much it is exactly.
+    """
+    shared = shared_memory(pids)
+    files = sum(map(file_system_used, in_memory))
+    used = _sum_fields(pids, "status", _OWN_FIELDS) + shared + files
+    if used <= enough:
+        return used
+    shared_out = _sum_fields(pids, "smaps_rollup", _SHARED_OUT_FIELDS)
+    # pages of a file in memory that is mapped are in both sums, but which ones can't be told: the larger sum counts
+    anonymous = _sum_fields(pids, "smaps_rollup", _SHARED_OUT_FIELDS[:1])
+    return max(shared_out, anonymous + shared + files)
+
+
+def shared_memory(pids: Sequence[int]) -> int:
+    """Bytes of memory without a file system that processes have mapped to share it, each piece once."""
+    pieces: dict[bytes, int] = {}
+    for pid in pids:
+        with suppress(OSError):
+            sizes: dict[bytes, int] = {}
+            for start, end, name in _SHARED.findall(Path(f"/proc/{pid}/maps").read_bytes()):
+                sizes[name] = sizes.get(name, 0) + int(end, 16) - int(start, 16)
+            for name, size in sizes.items():
+                pieces[name] = max(pieces.get(name, 0), size)
+    return sum(pieces.values())
+
+
+def file_system_used(place: str) -> int:
+    """Bytes that a file system holds, deleted files that are still open included."""
+    try:
+        told = os.statvfs(place)
+    except OSError:
+        return 0
+    return (told.f_blocks - told.f_bfree) * told.f_frsize
+
+
+def _sum_fields(pids: Sequence[int], file: str, names: Sequence[str]) -> int:
+    """Sum of fields in kB of a file in ``/proc`` over processes, in bytes; one that is gone has none."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError, ValueError):
+            lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
+            total += sum(int(fields[name].split()[0]) for name in names if name in fields) << 10
+    return total
+
+
+def kill_descendants() -> None:
+    """Kill what the process has left behind: this process is the reaper of all of them."""
+    for _ in range(100):
+        left = descendants(os.getpid())
+        if not left:
+            break
+        for pid in left:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.01)
+
+
+class Watch:
+    """Looks now and then whether a sandbox uses more than it may.
+
+    Args:
+        memory: Bytes for all processes together, or None.
+        processes: How many there may be, or None.
+        in_memory: As in `memory_used`.
+    """
+
+    #: Seconds between two looks; fewer when more than half of the memory is in use.
+    SLOW_S, FAST_S = 0.5, 0.05
+
+    def __init__(self, memory: int | None, processes: int | None, in_memory: Iterable[str] = ()) -> None:
+        self._memory = memory
+        self._processes = processes
+        self._in_memory = tuple(in_memory)
+        self._next = time.monotonic()
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the next look; very many when there is nothing to look for."""
+        if self._memory is None and self._processes is None:
+            return 3600.0
+        return max(0.0, self._next - time.monotonic())
+
+    def exceeded(self, find: Callable[[], Sequence[int]]) -> str:
+        """What limit is exceeded (`OUT_OF_MEMORY`, `TOO_MANY`), or an empty string. Looks only when it is time.
+
+        Args:
+            find: Finds the processes.
+        """
+        begin = time.monotonic()
+        if begin < self._next or (self._memory is None and self._processes is None):
+            return ""
+        found = find()
+        interval, reason = self.SLOW_S, ""
+        if self._processes is not None and len(found) > self._processes:
+            reason = TOO_MANY
+        elif self._memory is not None:
+            used = memory_used(found, self._in_memory, self._memory // 2)
+            if used > self._memory:
+                reason = OUT_OF_MEMORY
+            elif used > self._memory // 2:
+                interval = self.FAST_S
+        end = time.monotonic()
+        self._next = end + max(interval, 2 * (end - begin))  # however many processes there are, looking is not all
+        return reason
