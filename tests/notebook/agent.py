@@ -77,11 +77,12 @@ def play(
     scenario: Callable[[Agent], Awaitable[Result]],
     session: bool = True,
     session_id: str = "",
+    timeout_s: float = 60,
 ) -> Result:
     """Run a scenario with an agent connected through the pump: in a session of its own, in a given one, or in none."""
 
     async def run() -> Result:
-        async with asyncio.timeout(60), connected(server.endpoint.pump_argv) as agent:
+        async with asyncio.timeout(timeout_s), connected(server.endpoint.pump_argv) as agent:
             agent.session_id = session_id
             if session and not session_id:
                 started = await agent.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +28,17 @@ MEMORY, TMP, WORK = 2 << 30, 8 << 20, 8 << 20
 
 @pytest.fixture(params=["own user id", "user namespace", "landlock"])
 def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> IsolationTier:
-    if request.param == "landlock":
+    return _tier(request.param, monkeypatch)
+
+
+def _tier(name: str, monkeypatch: pytest.MonkeyPatch) -> IsolationTier:
+    if name == "landlock":
         if LANDLOCK is None:
             pytest.skip(WHY_NOT)
         return LANDLOCK
     if BEST.name != "namespaces":
         pytest.skip("; ".join(BEST.reasons))
-    if request.param == "own user id":
+    if name == "own user id":
         if not BEST.own_uid:
             pytest.skip("only root has user ids to give away")
         return BEST
@@ -78,8 +83,68 @@ print(inside['json'].dumps(inside['attempt_all'](targets)))
     assert set(results) == set(ESCAPES)
     succeeded = {name: detail for name, (verdict, detail) in results.items() if verdict == "allowed"}
     succeeded.pop("signal_process", None)  # the victim lives
+    succeeded.pop("deceive_harness")  # what it leaves does nothing: see below
     assert set(succeeded) <= allowed_to_succeed, succeeded
     assert server.status().infrastructure_error is None
+
+
+CANARY = "canary-of-the-host"
+
+
+@pytest.fixture(params=["own user id", "user namespace", "landlock", "none"])
+def any_tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> IsolationTier:
+    return IsolationTier("none") if request.param == "none" else _tier(request.param, monkeypatch)
+
+
+def test_what_a_kernel_leaves_in_place_of_files_of_the_harness_does_not_reach_it(any_tier, tmp_path, monkeypatch):
+    """Every kind of thing, everywhere a kernel can write, under every name; then the kernel dies, and is resumed."""
+    monkeypatch.setattr("scribe_suite.notebook.server.probe_isolation", lambda _requested: any_tier)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    secret = outside / "secret"
+    secret.write_text(CANARY)
+    (outside / "another").write_text("as it was")
+    os.utime(secret, (1, 1))
+    begin = time.monotonic()
+
+    async def scenario(agent: Agent) -> list[Answer]:
+        answers = []
+        for kind in attempts.PLANTS:
+            await agent.run("print('before')\nimport sys; print('before', file=sys.stderr)")
+            code = f"""
+import os
+inside = {{'__name__': 'attempts'}}
+exec({SOURCE!r}, inside)
+folders = [os.environ['TMPDIR'], os.getcwd(), '/dev/shm']
+folders += inside['writable_folders']() if {any_tier.name == "namespaces"} else []
+print('planted', inside['plant']({kind!r}, {str(secret)!r}, folders) > 0 or {kind!r}, flush=True)
+print('last words', end='')
+os._exit(3)
+"""
+            answers.append(await agent.run(code))
+            answers.append(await agent.start("start_session_resume_notebook", notebook_path=agent.notebook_path))
+            answers.append(await agent.run("print('after'); answer = {'a': 1}"))
+            answers.append(await agent.call("list_cells", session_id=agent.session_id))
+            answers.append(await agent.submit())
+        return answers
+
+    with NotebookServer(NotebookConfig(tmp_path / "attempt", cell_timeout_s=20)) as server:
+        answers = play(server, scenario, timeout_s=200)
+        assert server.status().infrastructure_error is None
+        closing = time.monotonic()
+    assert time.monotonic() - closing < 20
+    for died, resumed, after, listed, submitted in zip(*[iter(answers)] * 5, strict=True):
+        assert "exit code 3" in died.error
+        assert "last words" in died.output
+        assert not resumed.is_error, resumed.text
+        assert after.output == "after"
+        assert submitted.payload["accepted"]
+        assert not listed.is_error
+    assert CANARY not in "".join(answer.text for answer in answers)
+    assert CANARY not in "".join(path.read_text() for path in server._config.notebooks.iterdir())
+    assert (secret.read_text(), secret.stat().st_mtime) == (CANARY, 1)
+    assert sorted(path.name for path in outside.iterdir()) == ["another", "secret"]
+    assert time.monotonic() - begin < 150
 
 
 def test_what_was_printed_or_submitted_cannot_be_forged(server):

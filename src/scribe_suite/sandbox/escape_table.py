@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from scribe_suite.sandbox.tiers import TierName
 TRIAL_LIMITS = Limits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)
 TRIAL_WORK_BYTES = 4 << 20
 TRIAL_S = 30.0
+#: Seconds that giving a small sandbox back takes at most, unless the harness waits for something in it.
+LONGEST_CLOSE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,12 @@ ESCAPES: dict[str, Escape] = {
     "fill_tmp": Escape("fill the disk through its temporary folder", _NAMESPACES),
     "fill_work": Escape("fill the disk through its working folder", _NAMESPACES),
     "use_memory": Escape("use more memory than its limit in one process", _BOTH),
+    "hold_memory": Escape("hold memory that no limit sees", _BOTH),
+    "signal_through_file": Escape("signal to other kernels through files that all of them see", _BOTH),
+    "blind_supervisor": Escape("change the limits of the process that watches over it", _BOTH),
+    "deceive_harness": Escape(
+        "make the harness read, change or wait for something by what it leaves in its folders", _BOTH
+    ),
     # root in a user namespace, where there is no control group, is the one that has no limit
     "fork_bomb": Escape("start processes without limit", _NOWHERE),
 }
@@ -76,7 +85,8 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
     """Try everything in `ESCAPES` inside a sandbox, against things that really exist outside.
 
     Args:
-        sandbox: Made with `TRIAL_WORK_BYTES` and without preloads.
+        sandbox: Made with `TRIAL_WORK_BYTES` and without preloads. It is closed at the end: only then the harness has
+            done all that it does, and what was left in the sandbox's folders has had its effect.
 
     Returns:
         Those that succeeded, with what they got.
@@ -103,8 +113,11 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
             process.close()
         killed = victim.poll() is not None
         Path(sys.prefix, targets["canary"]).unlink(missing_ok=True)  # what an escape has made there
-    if not sandbox.healthy:
-        raise RuntimeError(sandbox.why_unhealthy())
+        if not sandbox.healthy:
+            raise RuntimeError(sandbox.why_unhealthy())
+        before, begin = _state(targets), time.monotonic()
+        sandbox.close()
+        deceived = _state(targets) != before or time.monotonic() - begin > LONGEST_CLOSE_S
     lines = process.printed().splitlines()
     if code != 0 or not lines:
         raise RuntimeError(lines[-1] if lines else f"the trial start ended with exit code {code}")
@@ -112,7 +125,18 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
     succeeded = {name: detail for name, (verdict, detail) in results.items() if verdict == "allowed"}
     if not killed:
         succeeded.pop("signal_process", None)  # it hit another process of that number, inside
+    if not deceived:
+        succeeded.pop("deceive_harness", None)  # what it left there did no harm
     return succeeded
+
+
+def _state(targets: Mapping[str, Any]) -> object:
+    """What a harness that was deceived could have changed outside."""
+    file = Path(targets["file"])
+    if not file.is_file():
+        return None
+    told = file.stat()
+    return file.read_bytes(), told.st_mode, told.st_mtime_ns, sorted(file.parent.iterdir())
 
 
 @contextlib.contextmanager

@@ -238,3 +238,32 @@ def test_a_jupyter_kernel_runs_under_a_filter(policy, tmp_path):
             finally:
                 client.stop_channels()
                 process.kill()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_memory_that_nobody_counts_is_not_there(policy, machine):
+    for call in seccomp.UNCOUNTED_MEMORY:
+        assert verdict(policy, machine, number_of(machine, call)) == ERROR | errno.ENOSYS
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_init_keeps_its_processor_and_its_limits(policy, machine):
+    for call, argument in seccomp.ABOUT_A_THREAD.items():
+        for subject, expected in ((0, ALLOW), (77, ALLOW), (seccomp.INIT, REFUSED)):
+            arguments = [7, 7]
+            arguments[argument] = subject
+            assert verdict(policy, machine, number_of(machine, call), *arguments) == expected
+    assert verdict(policy, machine, number_of(machine, "prlimit64"), 0, 7) == ALLOW
+    assert verdict(policy, machine, number_of(machine, "prlimit64"), seccomp.INIT, 7) == REFUSED
+
+
+@pytest.mark.parametrize("policy", [name for name, rules in POLICIES.items() if not rules.file_signals])
+def test_files_in_common_are_no_channel_between_sandboxes(policy, machine):
+    for call in seccomp.FILE_SIGNALS:
+        number = number_of(machine, call)
+        assert number is None or verdict(policy, machine, number) == ERROR | errno.ENOSYS
+    fcntl = number_of(machine, "fcntl")
+    for command in seccomp.FILE_SIGNAL_COMMANDS:
+        assert verdict(policy, machine, fcntl, 3, command) == ERROR | errno.EINVAL
+    for command in (0, 1, 2, 3, 4, 6, 7, 1030, 1031, 1033):
+        assert verdict(policy, machine, fcntl, 3, command) == ALLOW

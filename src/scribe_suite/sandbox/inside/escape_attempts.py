@@ -20,9 +20,14 @@ from pathlib import Path
 from typing import Any
 
 Targets = dict[str, Any]
-#: By machine: unshare, mount, ptrace.
-CALLS = {"x86_64": (272, 165, 101), "aarch64": (97, 40, 117)}
-CLONE_NEWUSER, PTRACE_ATTACH = 0x10000000, 16
+#: By machine: unshare, mount, ptrace, memfd_create, shmget, inotify_init1, flock.
+CALLS = {"x86_64": (272, 165, 101, 319, 29, 294, 73), "aarch64": (97, 40, 117, 279, 194, 26, 32)}
+CLONE_NEWUSER, PTRACE_ATTACH, IPC_PRIVATE, LOCK_SHARED = 0x10000000, 16, 0, 1
+#: Names that the harness has ever opened, or could be thought to open, where a sandboxed process can write.
+NAMES_OF_THE_HARNESS = (
+    "stdout", "stderr", "log", "connection.json", "kernel.json", "k-1", "k-2", "k-3", "s", ".lock", "notebook.ipynb",
+    ".notebook.ipynb.tmp", "notebook.journal.jsonl", "notebook.answer.json", "answer.json", "transcript.json",
+)  # fmt: skip
 
 
 def call(index: int, *arguments: Any) -> str:
@@ -199,6 +204,143 @@ def make_device(folder: str) -> str:
     return "made"
 
 
+def first_that_works(*actions: Callable[[], object]) -> str:
+    """Try actions until one succeeds.
+
+    Raises:
+        OSError: That of the last one, when none does.
+    """
+    for number, action in enumerate(actions):
+        try:
+            return str(action())
+        except OSError:
+            if number == len(actions) - 1:
+                raise
+    return "nothing"
+
+
+def hold_memory() -> str:
+    """Get memory that belongs to no process and no file system."""
+    return first_that_works(lambda: call(3, b"escape", 0), lambda: call(4, IPC_PRIVATE, 1 << 20, 0o1600))
+
+
+def signal_through_file(path: str) -> str:
+    """Lock a file that other sandboxes see too, or watch it."""
+
+    def lock() -> str:
+        with Path(path).open("rb") as file:
+            return call(6, file.fileno(), LOCK_SHARED)
+
+    return first_that_works(lock, lambda: call(5, 0))
+
+
+def blind_supervisor() -> str:
+    """Take the descriptors away from the process that watches over this one."""
+    import resource
+
+    for pid in (os.getppid(), 1):
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    return "done"
+
+
+def keep_replacing(places: list[Path], target: str) -> None:
+    """Files that are replaced by links to somewhere else again and again, until this sandbox ends."""
+    if os.fork() == 0:
+        with suppress(OSError):
+            while True:
+                for place in places:
+                    new = place.with_name(f"{place.name}.new")
+                    new.write_bytes(b"harmless")
+                    new.replace(place)
+                    new.symlink_to(target)
+                    new.replace(place)
+        os._exit(0)
+
+
+def _sparse(place: Path, _target: str) -> None:
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    with place.open("wb") as file:
+        file.truncate(1 << 40 if limit < 0 else min(limit, 1 << 40))
+
+
+def _folder(place: Path, target: str) -> None:
+    place.mkdir()
+    (place / "deeper").symlink_to(target)
+
+
+REPLACED = "file that is replaced"
+#: What is put in place of a file that the harness might open, so that it reads, changes or waits for something else.
+PLANTS: dict[str, Callable[[Path, str], object]] = {
+    "link": lambda place, target: place.symlink_to(target),
+    "link through the root of a process": lambda place, target: place.symlink_to(f"/proc/self/root{target}"),
+    "link to a descriptor": lambda place, _target: place.symlink_to("/proc/self/fd/14"),
+    "link to a folder": lambda place, target: place.symlink_to(os.path.dirname(target)),  # noqa: PTH120
+    "FIFO": lambda place, _target: os.mkfifo(place),
+    "hard link": lambda place, target: place.hardlink_to(target),
+    "folder": _folder,
+    "socket": lambda place, _target: socket.socket(socket.AF_UNIX).bind(str(place)),
+    "device": lambda place, _target: os.mknod(place, 0o20666, os.makedev(1, 8)),
+    "sparse file of a terabyte": _sparse,
+    REPLACED: lambda place, _target: place.touch(),
+}
+
+
+def plant(kind: str, target: str, folders: list[str]) -> int:
+    """Put something in place of every file that the harness might open.
+
+    Args:
+        kind: Of `PLANTS`.
+        target: Path of a file outside.
+        folders: Where to; in each there may be files of these names already.
+
+    Returns:
+        In how many places it could be done.
+    """
+    planted: list[Path] = []
+    for folder in folders:
+        for name in NAMES_OF_THE_HARNESS:
+            place = Path(folder, name)
+            with suppress(OSError):
+                if place.is_dir() and not place.is_symlink():
+                    for entry in place.iterdir():
+                        entry.unlink()
+                    place.rmdir()
+                place.unlink(missing_ok=True)
+                PLANTS[kind](place, target)
+                planted.append(place)
+    if kind == REPLACED:
+        keep_replacing(planted, target)
+    return len(planted)
+
+
+def writable_folders(beginning: str = "/") -> list[str]:
+    """Folders in which this process can make files, system folders left out."""
+    found: list[str] = []
+    for folder, inside, _files in os.walk(beginning):
+        if folder == beginning:
+            inside[:] = [name for name in inside if name not in ("proc", "sys", "usr", "lib", "lib64", "bin", "sbin")]
+        if len(found) < 50 and os.access(folder, os.W_OK | os.X_OK):
+            found.append(folder)
+    return found
+
+
+def deceive_harness(targets: Targets) -> str:
+    """Plant everything everywhere, one kind in each of the places; what comes of it, the harness finds out."""
+    folders = [targets["work"], targets["tmp"]]
+    kinds = [kind for kind in PLANTS if kind != REPLACED]
+    planted = 0
+    for number, name in enumerate(NAMES_OF_THE_HARNESS * 2):
+        for folder in folders:
+            place = Path(folder, name if number < len(NAMES_OF_THE_HARNESS) else f"{name}.{number}")
+            with suppress(OSError):
+                PLANTS[kinds[number % len(kinds)]](place, targets["file"])
+                planted += 1
+    return f"planted {planted}"
+
+
 ATTEMPTS: dict[str, Callable[[Targets], object]] = {
     "read_file": lambda targets: Path(targets["file"]).read_text(),
     "list_folder": lambda targets: os.listdir(targets["folder"]),  # noqa: PTH208
@@ -223,6 +365,10 @@ ATTEMPTS: dict[str, Callable[[Targets], object]] = {
     "fill_tmp": lambda targets: fill(targets["tmp"], targets["tmp_bytes"]),
     "fill_work": lambda targets: fill(targets["work"], targets["work_bytes"]),
     "use_memory": lambda targets: in_child(lambda: allocate(targets["memory_bytes"])),
+    "hold_memory": lambda _targets: hold_memory(),
+    "signal_through_file": lambda _targets: signal_through_file(sys.executable),
+    "blind_supervisor": lambda _targets: blind_supervisor(),
+    "deceive_harness": deceive_harness,
     "fork_bomb": lambda targets: fork_often(targets["processes"]),
 }
 

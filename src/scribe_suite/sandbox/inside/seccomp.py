@@ -37,7 +37,11 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
         {
-            "ioctl": 16, "socket": 41, "connect": 42, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
+            "ioctl": 16, "shmget": 29, "msgget": 68, "fcntl": 72, "flock": 73, "setpriority": 141,
+            "sched_setparam": 142,
+            "sched_setscheduler": 144, "sched_setaffinity": 203, "ioprio_set": 251, "inotify_init": 253,
+            "inotify_init1": 294, "prlimit64": 302, "sched_setattr": 314, "memfd_create": 319, "socket": 41,
+            "connect": 42, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
             "ptrace": 101, "syslog": 103, "vhangup": 153, "pivot_root": 155, "chroot": 161, "acct": 163,
             "settimeofday": 164, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
             "sethostname": 170, "setdomainname": 171, "iopl": 172, "ioperm": 173, "init_module": 175,
@@ -51,7 +55,10 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "aarch64": (
         0xC00000B7,
         {
-            "lookup_dcookie": 18, "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
+            "fcntl": 25, "inotify_init1": 26, "ioprio_set": 30, "flock": 32, "sched_setparam": 118,
+            "sched_setscheduler": 119, "sched_setaffinity": 122, "setpriority": 140, "msgget": 186, "shmget": 194,
+            "prlimit64": 261, "sched_setattr": 274, "memfd_create": 279, "lookup_dcookie": 18, "ioctl": 29,
+            "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
             "vhangup": 58, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105,
             "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
             "setdomainname": 162, "settimeofday": 170, "socket": 198, "socketpair": 199, "connect": 203,
@@ -67,7 +74,7 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
 COMMON = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
     "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "clone3": 435, "pidfd_getfd": 438,
-    "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443, "open_tree_attr": 467,
+    "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443, "memfd_secret": 447, "open_tree_attr": 467,
 }  # fmt: skip
 #: What no sandboxed process needs: it takes capabilities, or reaches into other processes or deep into the kernel.
 FORBIDDEN = (
@@ -79,6 +86,21 @@ FORBIDDEN = (
     "swapoff", "reboot", "quotactl", "quotactl_fd", "sethostname", "setdomainname", "settimeofday", "clock_settime",
     "iopl", "ioperm", "syslog", "vhangup", "move_pages", "lookup_dcookie",
 )  # fmt: skip
+#: Memory that no process shows as its own once it is not mapped, and that no file system limits. As if the machine had
+#: none of it: libraries then do without.
+UNCOUNTED_MEMORY = ("memfd_create", "memfd_secret", "shmget", "msgget")
+#: What tells a process that somebody else has a file open, has locked or read it: two sandboxes that see the same
+#: read-only file could talk through it.
+FILE_SIGNALS = ("flock", "inotify_init", "inotify_init1")
+#: The same as commands of fcntl: F_GETLK, F_OFD_GETLK, F_NOTIFY.
+FILE_SIGNAL_COMMANDS = (5, 36, 1026)
+#: Which argument names the process (or thread) that a call is about. Init has the same user id, and would not look any
+#: more what its sandbox uses if it had no processor. Its number is 1; a thread may name itself.
+ABOUT_A_THREAD = {
+    "sched_setscheduler": 0, "sched_setparam": 0, "sched_setaffinity": 0, "sched_setattr": 0, "setpriority": 1,
+    "ioprio_set": 1,
+}  # fmt: skip
+INIT = 1
 
 
 @dataclass(frozen=True)
@@ -89,10 +111,12 @@ class Policy:
         connect: Whether sockets may be connected. Where the host's network namespace and file system are in reach, a
             unix socket is a way to other processes, whatever address it has.
         processes: Whether processes may be made. Threads always may.
+        file_signals: Whether `FILE_SIGNALS` are allowed.
     """
 
     connect: bool = True
     processes: bool = True
+    file_signals: bool = False
 
 
 POLICIES = {
@@ -151,6 +175,15 @@ def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
     if not rules.connect:
         blocks["connect"] = _refuse(errno.EPERM)
         blocks["socketpair"] = _only_unix(rules)
+    blocks |= {call: _refuse(errno.ENOSYS) for call in UNCOUNTED_MEMORY}
+    for call, argument in ABOUT_A_THREAD.items():
+        blocks[call] = [(LOAD, 0, 0, ARGUMENTS[argument]), *_refuse_values((INIT,)), *_allow()]
+    # limits of others, 0 being oneself: init without descriptors would be blind
+    blocks["prlimit64"] = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_EQUAL, 0, 1, 0), *_allow(), *_refuse(errno.EPERM)]
+    if not rules.file_signals:
+        blocks |= {call: _refuse(errno.ENOSYS) for call in FILE_SIGNALS}
+        refused = _refuse_values(FILE_SIGNAL_COMMANDS, errno.EINVAL)
+        blocks["fcntl"] = [(LOAD, 0, 0, ARGUMENTS[1]), *refused, *_allow()]
     blocks["ioctl"] = [(LOAD, 0, 0, ARGUMENTS[1]), *_refuse_values((TIOCSTI, TIOCLINUX)), *_allow()]
     return blocks
 
@@ -175,8 +208,8 @@ def _allow() -> list[_Line]:
     return [(RETURN, 0, 0, ALLOW)]
 
 
-def _refuse_values(values: Iterable[int]) -> list[_Line]:
-    return [line for value in values for line in ((JUMP_EQUAL, 0, 1, value), *_refuse(errno.EPERM))]
+def _refuse_values(values: Iterable[int], number: int = errno.EPERM) -> list[_Line]:
+    return [line for value in values for line in ((JUMP_EQUAL, 0, 1, value), *_refuse(number))]
 
 
 def install(policy: str) -> None:
