@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
 import stat
 import threading
+import time
 
 import psutil
 import pytest
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.server import NotebookServer
 
 from .agent import Agent, Answer, connected, journal_events, play
@@ -142,3 +145,45 @@ def test_a_socket_connection_that_says_nothing_does_not_hold_up_closing(tmp_path
             silent.connect(str(server.endpoint.socket_path))
         silent.settimeout(5)
         assert silent.recv(1) == b""
+
+
+def test_closing_ends_in_time_whatever_hangs_and_kills_the_kernels(tmp_path, monkeypatch):
+    """What hangs here is the event loop itself, as a file call that blocks would make it."""
+    monkeypatch.setattr("scribe_suite.notebook.server.CLOSE_S", 0.5)
+    release = threading.Event()
+
+    async def hang(_table: object) -> None:
+        release.wait(60)
+
+    server = NotebookServer(NotebookConfig(tmp_path))
+    server.start()
+    play(server, lambda agent: agent.call("start_new_session"), session=False)
+    (process,) = server._sandbox._processes
+    monkeypatch.setattr("scribe_suite.notebook.sessions.SessionTable.close", hang)
+    begin = time.monotonic()
+    with pytest.raises(InfrastructureError, match="did not close within") as caught:
+        server.close()
+    assert time.monotonic() - begin < 20
+    assert caught.value.cause == server.status().infrastructure_cause == "notebook_close"
+    assert process.poll() is not None
+    server.close()
+    release.set()
+
+
+def test_kernels_that_take_long_to_end_are_waited_for_at_the_same_time(tmp_path, monkeypatch):
+    async def reluctant(kernel: Kernel, reason: str = "") -> None:
+        await asyncio.sleep(1.0)
+        await ended(kernel, reason)
+
+    async def scenario(agent: Agent) -> None:
+        for _ in range(3):
+            await agent.call("start_new_session")
+
+    ended = Kernel.close
+    server = NotebookServer(NotebookConfig(tmp_path))
+    server.start()
+    play(server, scenario, session=False)
+    monkeypatch.setattr(Kernel, "close", reluctant)
+    begin = time.monotonic()
+    server.close()
+    assert 1.0 < time.monotonic() - begin < 2.9

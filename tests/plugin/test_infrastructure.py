@@ -355,6 +355,44 @@ def test_a_notebook_that_fails_after_the_answer_does_not_take_it_back(suite):
     assert records["null"].outcome == "infrastructure:journal_write"
 
 
+def test_a_notebook_that_does_not_close_is_named_its_kernels_are_dead_and_the_next_attempt_goes_on(suite):
+    suite.write(
+        "benchmarks/conftest.py",
+        """
+        import time
+        from scribe_suite.notebook import server, sessions
+        from scribe_suite.sandbox.sandbox import Sandbox
+
+        server.CLOSE_S = 1.0
+        calls, kill, close = [], Sandbox.kill, sessions.SessionTable.close
+
+        async def hang(table):
+            calls.append(1)
+            if len(calls) <= 2:
+                time.sleep(20)
+            await close(table)
+
+        def killed(sandbox):
+            processes = list(sandbox._processes)
+            kill(sandbox)
+            print("killed", [process.poll() is not None for process in processes])
+
+        sessions.SessionTable.close, Sandbox.kill = hang, killed
+        """,
+    )
+    begin = time.monotonic()
+    run = suite.run("--provider", "null,oracle", "--trials", "2", "-s")
+    outcomes = [(record.provider, record.outcome, record.flags) for record in run.ledger.attempts]
+    closed = ("infrastructure:notebook_close", ())
+    assert outcomes[0] == ("null", *closed), run.output
+    assert [outcome for _provider, outcome, _flags in outcomes].count("solved") == 2
+    assert sum("notebook_failed:notebook_close" in flags for _provider, _outcome, flags in outcomes) <= 1
+    assert run.output.count("killed [True]") == 2
+    assert "did not close within 1 s" in run.output
+    assert run.ret != 0
+    assert time.monotonic() - begin < 100
+
+
 @pytest.mark.slow
 def test_a_full_disk_costs_the_result_file_and_not_the_record(suite):
     suite.write(

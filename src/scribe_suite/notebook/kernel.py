@@ -262,7 +262,8 @@ class Kernel:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._client.stop_channels()
-        await _reap(self._process)
+        if not await _reap(self._process):
+            self.infrastructure = f"Process {self._process.pid} of a kernel was killed but does not end."
         for file in self._printed.values():
             file.close()
 
@@ -431,15 +432,16 @@ def _describe_exit(code: int) -> str:
     return f"exit code {code}"
 
 
-async def _reap(process: SandboxedProcess) -> None:
+async def _reap(process: SandboxedProcess) -> bool:
+    """Wait for a killed process and free what was held for it; whether it has ended."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REAP_S):
             while process.poll() is None:
                 await asyncio.sleep(0.01)
     if process.poll() is None:
-        logger.error("process %s was killed but does not end", process.pid)
-    else:
-        await asyncio.to_thread(process.close)  # the end of a control group may take a while
+        return False
+    await asyncio.to_thread(process.close)  # the end of a control group may take a while
+    return True
 
 
 def _last_words(process: SandboxedProcess, size: int = 2000) -> str:

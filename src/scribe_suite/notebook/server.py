@@ -43,6 +43,8 @@ INSTRUCTIONS = (
     "A Jupyter notebook. Call start_new_session first; it returns the session_id that the other tools need. Run code "
     "with execute_code; variables stay between cells. Put your answer into a variable and call submit_answer."
 )
+#: Seconds that starting to serve takes at most, and that closing does: kernels end within ten.
+START_S, CLOSE_S = 60.0, 60.0
 #: Seconds at closing in which replies to interrupted calls can leave.
 SETTLE_S = 0.02
 #: Messages waiting to be read from a kernel before it has to wait.
@@ -62,6 +64,8 @@ class NotebookServer:
         self._config = config
         self._on_submit = on_submit
         self._thread: threading.Thread | None = None
+        self._started = False
+        self._sandbox: Sandbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()
@@ -96,8 +100,9 @@ class NotebookServer:
             InfrastructureError: With cause ``isolation_unavailable`` when strict isolation can't be had or a kernel
                 needs what is to be hidden from it, else ``notebook_server``.
         """
-        if self._thread is not None:
+        if self._started:
             raise InfrastructureError("notebook_server", "A notebook server can be started only once; make a new one.")
+        self._started = True
         self._counters = Counters(probe_isolation(self._config.isolation))
         config = self._config
         try:
@@ -117,23 +122,39 @@ class NotebookServer:
         script = str(Path(pump.__file__).resolve())
         socket_path = runtime.path / "mcp.sock"
         self._endpoint = NotebookEndpoint(socket_path, (sys.executable, "-S", "-E", script, str(socket_path)))
+        self._sandbox = sandbox
         self._thread = threading.Thread(target=self._run, args=(sandbox,), name="notebook-server", daemon=True)
         self._thread.start()
-        self._ready.wait()
+        if not self._ready.wait(START_S):
+            self._failure = TimeoutError(f"it was not ready within {START_S:g} s")
         if self._failure is not None:
             self.close()
             message = f"The notebook server could not start: {self._failure}."
             raise InfrastructureError("notebook_server", message) from self._failure
 
     def close(self) -> None:
-        """Kill the kernels, write the notebooks, remove socket and working folders. May be called twice."""
-        if self._thread is None:
+        """Kill the kernels, write the notebooks, remove socket and working folders. May be called twice.
+
+        Raises:
+            InfrastructureError: With cause ``notebook_close`` when that takes too long, for whatever reason: the
+                kernels are dead then, and what hangs is left to itself.
+        """
+        thread, self._thread = self._thread, None
+        if thread is None:
             return
         if self._loop is not None and self._stop is not None:
             with suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        thread.join(CLOSE_S)
+        hangs = thread.is_alive()
+        if hangs and self._sandbox is not None:
+            self._sandbox.kill()
         self._finalizer()
+        if hangs:
+            assert self._counters is not None
+            message = f"The notebook server did not close within {CLOSE_S:g} s; its kernels were killed."
+            self._counters.infrastructure_failed("notebook_close", message)
+            raise InfrastructureError("notebook_close", message)
 
     def status(self) -> NotebookStatus:
         """What has happened so far; works before, during and after serving."""

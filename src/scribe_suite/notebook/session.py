@@ -232,6 +232,8 @@ class Session:
         self.closed = True
         self._counters.sessions_open -= self.kernel.alive
         await self.kernel.close(reason)
+        if self.kernel.infrastructure is not None and not self._death_noted:
+            self._counters.infrastructure_failed("kernel_end", self.kernel.infrastructure)
         await self._tasks.finish()
         self._log("session_closed", session=self.session_id, reason=reason)
         self._write()

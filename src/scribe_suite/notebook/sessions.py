@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import re
@@ -152,8 +153,9 @@ class SessionTable:
     async def close(self) -> None:
         """End all sessions, those that are just starting too, and write all notebooks."""
         await self._tasks.cancel()
-        for session in list(self._sessions.values()):
-            await self._shutdown(session, "the notebook server was closed")
+        open_ones = list(self._sessions.values())
+        # at the same time: each may take as long as a kernel takes to end
+        await asyncio.gather(*(self._shutdown(session, "the notebook server was closed") for session in open_ones))
         for notebook in self._notebooks.values():
             notebook.journal.close()
 

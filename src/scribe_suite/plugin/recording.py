@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scribe_suite.errors import SuiteError
+from scribe_suite.errors import InfrastructureError, SuiteError
 from scribe_suite.plugin.attempt import ATTEMPT_STATE, AttemptState, now
 from scribe_suite.plugin.collection import attempt_key_of, marked_pass_mark
 from scribe_suite.plugin.options import SETTINGS
@@ -93,6 +93,12 @@ def _conclude(state: AttemptState, call: pytest.CallInfo[Any]) -> None:
             state.conclude(Outcome.UNSOLVED, f"the test's own check failed: {error}"[:500])
     elif call.when != "teardown" or state.outcome is None:
         state.conclude_from_exception(error)
+    elif isinstance(error, InfrastructureError):
+        if rule_of(state.outcome).scored:
+            # an answer that came in counts whatever breaks afterwards, or an agent could take it back
+            state.fields["flags"] = (*state.fields.get("flags", ()), f"notebook_failed:{error.cause}")
+        else:
+            state.conclude_from_exception(error)
 
 
 def _is_infrastructure(state: AttemptState) -> bool:

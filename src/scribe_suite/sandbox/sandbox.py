@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,7 @@ class Sandbox:
         self._runtime: RuntimeFolder | None = None
         self._server: fork_client.ForkServer | None = None
         self._where: Path | None = None
+        self._processes: weakref.WeakSet[SandboxedProcess] = weakref.WeakSet()
         masks_over(self._hidden, tier)  # refused now rather than with the first process
 
     def warm_up(self) -> None:
@@ -271,6 +273,13 @@ class Sandbox:
         command = {"kernel": None, "argv": argv, "folders": self._folders(slot)}
         return self._spawn(slot, command, limits, policy or SECCOMP_POLICY[self.tier.name], passed or {})
 
+    def kill(self) -> None:
+        """Kill whatever was started here, and wait for its end; for when nobody else does. From any thread."""
+        for process in list(self._processes):
+            process.kill()
+        for process in list(self._processes):
+            process.close()
+
     def close(self) -> None:
         """Remove all folders; what still runs in them must have been closed. May be called twice."""
         if self._where is None:
@@ -318,7 +327,9 @@ class Sandbox:
             "tmpfs": tmpfs,
             "in_memory": [*tmpfs, *([] if slot.read_only else [WORK])] if self._in_memory else [],
         }
-        return self._server.spawn(request, passed, self._cgroup(limits))
+        process = self._server.spawn(request, passed, self._cgroup(limits))
+        self._processes.add(process)
+        return process
 
     def _folders(self, slot: Slot) -> list[dict[str, Any]]:
         """What is to be in memory: the working folder."""
@@ -386,7 +397,9 @@ class Sandbox:
         with contextlib.suppress(BrokenPipeError):  # it has died already; whoever waits for it will see that
             process.stdin.write(json.dumps(request).encode())
             process.stdin.close()
-        return PlainProcess(process)
+        started = PlainProcess(process)
+        self._processes.add(started)
+        return started
 
 
 @functools.cache
