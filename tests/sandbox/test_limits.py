@@ -13,6 +13,7 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.sandbox import probing, sandbox
 from scribe_suite.sandbox.inside import usage
+from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.scoring import submitted_function
 from scribe_suite.scoring.submitted_function import FunctionLimits, run_submitted_function
 from tests.notebook.agent import Agent, Answer, play
@@ -28,6 +29,9 @@ for _ in range(10):
     if os.fork() == 0:
         block = bytearray(b'x') * (256 << 20); time.sleep(60)
     time.sleep(0.4); got(256)
+    while os.waitpid(-1, os.WNOHANG)[0]:  # the kernel of the system may kill one of them instead of all
+        got(-256)
+raise OSError('it was denied')
 """,
     "files in memory without a name": """
 import ctypes
@@ -125,6 +129,30 @@ def test_a_submitted_function_holds_no_more_memory_than_it_may_of_whatever_kind(
         assert "too much" not in str(result.problem), (kind, result)
         # what is in its file systems is too little to matter
         assert (result.predictions is None) == (kind != FILES), (kind, result)
+
+
+@pytest.mark.parametrize("name", ["landlock", "none"])
+@pytest.mark.parametrize("folder", ["os.getcwd()", "os.environ['TMPDIR']"])
+def test_where_folders_are_on_disk_a_kernel_that_fills_them_is_ended(name, folder, tmp_path, monkeypatch):
+    tier = IsolationTier("none") if name == "none" else probing._try_tier("landlock")[0]
+    if tier is None:
+        pytest.skip("there is no Landlock here")
+    monkeypatch.setattr("scribe_suite.notebook.server.probe_isolation", lambda _requested: tier)
+    code = f"""
+import os, time
+folder = {folder}
+for number in range(1, 40):
+    with open(f'{{folder}}/{{number % 4}}', 'wb') as file:
+        os.posix_fallocate(file.fileno(), 0, number << 20)
+        if number % 2: os.unlink(file.name); keep = [*globals().get('keep', []), os.dup(file.fileno())]
+    time.sleep(0.1)
+print('all')
+"""
+    config = NotebookConfig(tmp_path, tmp_limit_bytes=8 << 20, work_limit_bytes=8 << 20)
+    with NotebookServer(config) as server:
+        answer = play(server, lambda agent: agent.run(code))
+        assert server.status().infrastructure_error is None
+    assert "wrote more" in answer.error, answer.text
 
 
 def test_usage_counts_what_is_shared_once_and_what_no_page_table_shows():

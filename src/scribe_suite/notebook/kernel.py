@@ -23,7 +23,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.errors import DeadKernelError
-from scribe_suite.sandbox.inside import memory_file
+from scribe_suite.sandbox.inside import memory_file, usage
 from scribe_suite.sandbox.processes import SandboxedProcess
 from scribe_suite.sandbox.sandbox import Limits, Sandbox
 
@@ -44,8 +44,11 @@ MAX_RECOVERED_BYTES = 1 << 20
 #: Messages in a row that can't be decoded before the kernel counts as broken.
 MAX_MALFORMED = 1000
 _STARTUP = (Path(__file__).parent / "kernel_startup.py").read_text()
-_MEMORY = "it used more memory than it may and was killed"
-_PROCESSES = "it had more processes than it may and was killed"
+_EXCEEDED = {
+    usage.OUT_OF_MEMORY: "it used more memory than it may and was killed",
+    usage.TOO_MANY: "it had more processes than it may and was killed",
+    usage.DISK_FULL: "it wrote more to its folders than it may and was killed",
+}
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 #: Where a kernel finds its listening sockets (port 1 at the next number), and the files for what it prints.
 _SOCKETS_AT = 2
@@ -318,12 +321,7 @@ class Kernel:
         await asyncio.sleep(POLL_S)  # what it said last may still be on its way
         if not self.died.done() and not self._sandbox.healthy:
             self.infrastructure = self._sandbox.why_unhealthy()
-        if self._process.out_of_memory:
-            self._declare_dead(_MEMORY)
-        elif self._process.out_of_processes:
-            self._declare_dead(_PROCESSES)
-        else:
-            self._declare_dead(_describe_exit(code))
+        self._declare_dead(_EXCEEDED.get(self._process.exceeded) or _describe_exit(code))
 
     async def _read(self, channel: str, receive: Any, take: Any) -> None:
         malformed = 0

@@ -73,6 +73,7 @@ ESCAPES: dict[str, Escape] = {
     "hold_memory": Escape("hold memory that no limit sees", _BOTH),
     "signal_through_file": Escape("signal to other kernels through files that all of them see", _BOTH),
     "blind_supervisor": Escape("change the limits of the process that watches over it", _BOTH),
+    "leave_core": Escape("have the host write what a crash leaves", _BOTH),
     "deceive_harness": Escape(
         "make the harness read, change or wait for something by what it leaves in its folders", _BOTH
     ),
@@ -119,9 +120,12 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
         sandbox.close()
         deceived = _state(targets) != before or time.monotonic() - begin > LONGEST_CLOSE_S
     lines = process.printed().splitlines()
-    if code != 0 or not lines:
+    results: dict[str, tuple[str, str]] = {}
+    with contextlib.suppress(ValueError):
+        for line in lines:
+            results |= json.loads(line)
+    if not results or (code != 0 and not process.exceeded):
         raise RuntimeError(lines[-1] if lines else f"the trial start ended with exit code {code}")
-    results = json.loads(lines[-1])
     succeeded = {name: detail for name, (verdict, detail) in results.items() if verdict == "allowed"}
     if not killed:
         succeeded.pop("signal_process", None)  # it hit another process of that number, inside

@@ -17,7 +17,7 @@ from typing import Protocol
 from scribe_suite.sandbox.cgroups import Cgroup
 from scribe_suite.sandbox.inside import memory_file
 from scribe_suite.sandbox.inside.supervisor import LOG_BYTES, NOT_STARTED
-from scribe_suite.sandbox.inside.usage import OUT_OF_MEMORY, TOO_MANY
+from scribe_suite.sandbox.inside.usage import OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +33,8 @@ class SandboxedProcess(Protocol):
         """PID of the process that ends when it does, or None while it is not known."""
 
     @property
-    def out_of_memory(self) -> bool:
-        """Whether it was ended because it used too much memory."""
-
-    @property
-    def out_of_processes(self) -> bool:
-        """Whether it was ended because it started too many processes."""
+    def exceeded(self) -> str:
+        """What it used too much of, so that it was ended: of `inside.usage`; or an empty string."""
 
     def printed(self) -> str:
         """The end of what it printed, for a message; also when it has been closed."""
@@ -90,14 +86,9 @@ class ForkedProcess:
         return self._pid
 
     @property
-    def out_of_memory(self) -> bool:
-        """Whether the supervisor's watch or its control group ended it for its memory."""
-        return self._reason == OUT_OF_MEMORY
-
-    @property
-    def out_of_processes(self) -> bool:
-        """Whether the supervisor's watch ended it because it started too many processes."""
-        return self._reason == TOO_MANY
+    def exceeded(self) -> str:
+        """What the supervisor's watch or its control group ended it for."""
+        return self._reason
 
     def printed(self) -> str:
         """The end of what it printed where nobody else reads it."""
@@ -188,8 +179,7 @@ class PlainProcess:
         process: Leader of a process group of its own; its stdout is a pipe.
     """
 
-    out_of_memory = False
-    out_of_processes = False
+    exceeded = ""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process

@@ -35,8 +35,9 @@ from scribe_suite.sandbox.shown import (
 )
 from scribe_suite.sandbox.tiers import IsolationTier
 
-#: Limits of every kernel process, on top of the address space from the configuration.
-LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 4096}
+#: Limits of every kernel process, on top of the address space from the configuration. At a crash no program of the
+#: host's is started for a core of 1 byte; for one of 0 it would be.
+LIMITS = {"RLIMIT_CORE": 1, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 4096}
 #: Processes and threads of an isolated kernel; counted per user id, so only where the kernel has its own.
 MAX_PROCESSES = 512
 #: User ids for kernels when the harness is root; a random one for each harness process, so that the kernels of two of
@@ -318,6 +319,8 @@ class Sandbox:
             "limits": self._limits(limits),
             "memory": limits.memory_bytes,
             "processes": limits.processes,
+            "disk": None if self._in_memory else self._work_bytes + limits.tmp_bytes,
+            "on_disk": [] if self._in_memory else [str(slot.work), str(slot.root / "tmp")],
             "environment": self._environment(slot),
             "cwd": WORK if self._in_memory else str(slot.work),
             "seccomp": policy if seccomp.supported() else None,

@@ -287,8 +287,8 @@ def _ending(process: SandboxedProcess) -> str:
         code = process.wait(_SILENT_EXIT_S)
     except TimeoutError:
         return "closed its channel"
-    if process.out_of_memory:
-        return "was killed because it used too much memory"
+    if process.exceeded:
+        return f"was killed because it used too much ({process.exceeded})"
     if code == 128 + 9:
         return "was killed, perhaps for its memory,"
     return f"was ended by signal {code - 128}" if code > 128 else f"ended its process with exit code {code}"

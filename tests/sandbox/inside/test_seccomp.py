@@ -253,8 +253,19 @@ def test_init_keeps_its_processor_and_its_limits(policy, machine):
             arguments = [7, 7]
             arguments[argument] = subject
             assert verdict(policy, machine, number_of(machine, call), *arguments) == expected
-    assert verdict(policy, machine, number_of(machine, "prlimit64"), 0, 7) == ALLOW
-    assert verdict(policy, machine, number_of(machine, "prlimit64"), seccomp.INIT, 7) == REFUSED
+    prlimit = number_of(machine, "prlimit64")
+    assert verdict(policy, machine, prlimit, 0, 7, 0x7000_0000_1000) == ALLOW
+    assert verdict(policy, machine, prlimit, seccomp.INIT, 7, 0) == REFUSED
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_limit_that_keeps_the_host_from_writing_cores_can_be_asked_for_and_not_be_changed(policy, machine):
+    prlimit, setrlimit = number_of(machine, "prlimit64"), number_of(machine, "setrlimit")
+    assert verdict(policy, machine, prlimit, 0, seccomp.RLIMIT_CORE, 0) == ALLOW
+    for address in (0x1000, 0x7000_0000_0000, 1 << 32):  # half of an address may be zero
+        assert verdict(policy, machine, prlimit, 0, seccomp.RLIMIT_CORE, address) == REFUSED
+    assert verdict(policy, machine, setrlimit, seccomp.RLIMIT_CORE, 0x1000) == REFUSED
+    assert verdict(policy, machine, setrlimit, 7, 0x1000) == ALLOW
 
 
 @pytest.mark.parametrize("policy", [name for name, rules in POLICIES.items() if not rules.file_signals])

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_BITS, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 ALLOW, ERROR, KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
-#: Offsets in what the program looks at: number of the call, machine, low halves of the first three arguments.
-NUMBER, MACHINE, ARGUMENTS = 0, 4, (16, 24, 32)
+#: Offsets in what the program looks at: number of the call, machine, low halves of the first three arguments; the high
+#: half of each follows.
+NUMBER, MACHINE, ARGUMENTS, HIGH = 0, 4, (16, 24, 32), 4
 X32_BIT = 0x40000000
 CLONE_THREAD = 0x10000
 #: CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
@@ -37,7 +38,7 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
         {
-            "ioctl": 16, "shmget": 29, "msgget": 68, "fcntl": 72, "flock": 73, "setpriority": 141,
+            "ioctl": 16, "shmget": 29, "msgget": 68, "fcntl": 72, "flock": 73, "setrlimit": 160, "setpriority": 141,
             "sched_setparam": 142,
             "sched_setscheduler": 144, "sched_setaffinity": 203, "ioprio_set": 251, "inotify_init": 253,
             "inotify_init1": 294, "prlimit64": 302, "sched_setattr": 314, "memfd_create": 319, "socket": 41,
@@ -56,9 +57,9 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
         0xC00000B7,
         {
             "fcntl": 25, "inotify_init1": 26, "ioprio_set": 30, "flock": 32, "sched_setparam": 118,
-            "sched_setscheduler": 119, "sched_setaffinity": 122, "setpriority": 140, "msgget": 186, "shmget": 194,
-            "prlimit64": 261, "sched_setattr": 274, "memfd_create": 279, "lookup_dcookie": 18, "ioctl": 29,
-            "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
+            "sched_setscheduler": 119, "sched_setaffinity": 122, "setpriority": 140, "setrlimit": 164, "msgget": 186,
+            "shmget": 194, "prlimit64": 261, "sched_setattr": 274, "memfd_create": 279, "lookup_dcookie": 18,
+            "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
             "vhangup": 58, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105,
             "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
             "setdomainname": 162, "settimeofday": 170, "socket": 198, "socketpair": 199, "connect": 203,
@@ -101,6 +102,9 @@ ABOUT_A_THREAD = {
     "ioprio_set": 1,
 }  # fmt: skip
 INIT = 1
+#: Of setrlimit. A process whose limit is 1 leaves no core, not even through a program that the host starts for it; with
+#: 0 it would (Linux, fs/coredump.c).
+RLIMIT_CORE = 4
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,14 @@ def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
     for call, argument in ABOUT_A_THREAD.items():
         blocks[call] = [(LOAD, 0, 0, ARGUMENTS[argument]), *_refuse_values((INIT,)), *_allow()]
     # limits of others, 0 being oneself: init without descriptors would be blind
-    blocks["prlimit64"] = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_EQUAL, 0, 1, 0), *_allow(), *_refuse(errno.EPERM)]
+    only_asks = [
+        (LOAD, 0, 0, ARGUMENTS[2]), (JUMP_EQUAL, 0, 3, 0), (LOAD, 0, 0, ARGUMENTS[2] + HIGH), (JUMP_EQUAL, 0, 1, 0),
+        *_allow(),
+    ]  # fmt: skip
+    own = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_EQUAL, 1, 0, 0), *_refuse(errno.EPERM)]
+    limited = [(LOAD, 0, 0, ARGUMENTS[1]), *_refuse_values((RLIMIT_CORE,))]
+    blocks["prlimit64"] = [*own, *only_asks, *limited, *_allow()]
+    blocks["setrlimit"] = [(LOAD, 0, 0, ARGUMENTS[0]), *_refuse_values((RLIMIT_CORE,)), *_allow()]
     if not rules.file_signals:
         blocks |= {call: _refuse(errno.ENOSYS) for call in FILE_SIGNALS}
         refused = _refuse_values(FILE_SIGNAL_COMMANDS, errno.EINVAL)

@@ -112,7 +112,9 @@ def _watch(
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     # with namespaces, init is the one who watches
-    limits = Watch(request["memory"], request["processes"]) if group else Watch(None, None)
+    limits = Watch()
+    if group:
+        limits = Watch(request["memory"], request["processes"], disk=request["disk"], on_disk=request["on_disk"])
     reason, sources = "", [waking, channel.fileno(), printed]
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -263,6 +265,10 @@ def apply_limits(limits: Mapping[str, int]) -> None:
     for name, value in limits.items():
         kind = getattr(resource, name)
         hard = resource.getrlimit(kind)[1]
+        if name == "RLIMIT_CORE":
+            with suppress(OSError, ValueError):  # here more is less, and root may
+                resource.setrlimit(kind, (value, value))
+                continue
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
 

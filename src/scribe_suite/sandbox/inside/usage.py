@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from pathlib import Path
 #: Mappings of memory that has no file system: the range, device and inode, which name the same memory everywhere.
 _SHARED = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) \S{3}s [0-9a-f]+ (\S+ \d+) +(?:/dev/zero|/memfd:|/SYSV)", re.MULTILINE)
 #: What the end of a sandbox is blamed on.
-OUT_OF_MEMORY, TOO_MANY = "memory", "processes"
+OUT_OF_MEMORY, TOO_MANY, DISK_FULL = "memory", "processes", "disk"
 _OWN_FIELDS = ("RssAnon", "RssShmem", "VmPTE")
 _SHARED_OUT_FIELDS = ("Pss_Anon", "Pss_Shmem")
 
@@ -90,6 +91,34 @@ def file_system_used(place: str) -> int:
     return (told.f_blocks - told.f_bfree) * told.f_frsize
 
 
+def disk_used(folders: Iterable[str], pids: Sequence[int], enough: int) -> int:
+    """Bytes that lie in folders on disk, files that processes have open and nobody can name any more included.
+
+    Args:
+        folders: Folders whose content is untrusted: no link in them is followed.
+        pids: The processes.
+        enough: A number from which on nobody cares how much more it is.
+    """
+    sizes: dict[tuple[int, int], int] = {}
+    for folder in folders:
+        with suppress(OSError):
+            for _path, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+                for name in files:
+                    with suppress(OSError):
+                        told = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                        sizes[told.st_dev, told.st_ino] = told.st_blocks * 512
+                if sum(sizes.values()) > enough:
+                    return sum(sizes.values())
+    for pid in pids:
+        with suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+                with suppress(OSError):
+                    told = os.stat(f"/proc/{pid}/fd/{name}")  # noqa: PTH116
+                    if stat.S_ISREG(told.st_mode) and told.st_nlink == 0:
+                        sizes[told.st_dev, told.st_ino] = told.st_blocks * 512
+    return sum(sizes.values())
+
+
 def _sum_fields(pids: Sequence[int], file: str, names: Sequence[str]) -> int:
     """Sum of fields in kB of a file in ``/proc`` over processes, in bytes; one that is gone has none."""
     total = 0
@@ -123,37 +152,51 @@ class Watch:
         memory: Bytes for all processes together, or None.
         processes: How many there may be, or None.
         in_memory: As in `memory_used`.
+        disk: Bytes that may lie in `on_disk`, or None.
+        on_disk: Folders on disk that are theirs.
     """
 
     #: Seconds between two looks; fewer when more than half of the memory is in use.
     SLOW_S, FAST_S = 0.5, 0.05
 
-    def __init__(self, memory: int | None, processes: int | None, in_memory: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        memory: int | None = None,
+        processes: int | None = None,
+        in_memory: Iterable[str] = (),
+        disk: int | None = None,
+        on_disk: Iterable[str] = (),
+    ) -> None:
         self._memory = memory
         self._processes = processes
         self._in_memory = tuple(in_memory)
+        self._disk = disk
+        self._on_disk = tuple(on_disk)
+        self._idle = memory is None and processes is None and disk is None
         self._next = time.monotonic()
 
     @property
     def wait_s(self) -> float:
         """Seconds until the next look; very many when there is nothing to look for."""
-        if self._memory is None and self._processes is None:
+        if self._idle:
             return 3600.0
         return max(0.0, self._next - time.monotonic())
 
     def exceeded(self, find: Callable[[], Sequence[int]]) -> str:
-        """What limit is exceeded (`OUT_OF_MEMORY`, `TOO_MANY`), or an empty string. Looks only when it is time.
+        """Which limit is exceeded (`OUT_OF_MEMORY` and so on), or an empty string. Looks only when it is time.
 
         Args:
             find: Finds the processes.
         """
         begin = time.monotonic()
-        if begin < self._next or (self._memory is None and self._processes is None):
+        if self._idle or begin < self._next:
             return ""
         found = find()
         interval, reason = self.SLOW_S, ""
         if self._processes is not None and len(found) > self._processes:
             reason = TOO_MANY
+        elif self._disk is not None and disk_used(self._on_disk, found, self._disk) > self._disk:
+            reason = DISK_FULL
         elif self._memory is not None:
             used = memory_used(found, self._in_memory, self._memory // 2)
             if used > self._memory:
