@@ -42,6 +42,9 @@ class Escape:
     prevented_in: frozenset[TierName]
 
 
+_SHOWN: tuple[TierName, ...] = ("namespaces", "landlock")
+BEGIN_TABLE = "<!-- printed by python -m scribe_suite.sandbox.escape_table -->"
+END_TABLE = "<!-- end of what is printed -->"
 _BOTH = frozenset[TierName]({"namespaces", "landlock"})
 _NAMESPACES = frozenset[TierName]({"namespaces"})
 _NOWHERE = frozenset[TierName]()
@@ -80,6 +83,17 @@ ESCAPES: dict[str, Escape] = {
     # root in a user namespace, where there is no control group, is the one that has no limit
     "fork_bomb": Escape("start processes without limit", _NOWHERE),
 }
+
+
+def as_markdown() -> str:
+    """The table as the documentation has it, between two lines that mark its place."""
+    verdicts = {
+        escape.what: ["prevented" if tier in escape.prevented_in else "possible" for tier in _SHOWN]
+        for escape in ESCAPES.values()
+    }
+    rows = [f"| {what} | {' | '.join(verdict)} |" for what, verdict in verdicts.items()]
+    head = f"| code in a kernel tries to | {' | '.join(f'`{tier}`' for tier in _SHOWN)} |"
+    return "\n".join([BEGIN_TABLE, "", head, f"|---|{'---|' * len(_SHOWN)}", *rows, "", END_TABLE])
 
 
 def try_escapes(sandbox: Sandbox) -> dict[str, str]:
@@ -192,3 +206,7 @@ def _victim(canary: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         victim.kill()
         victim.wait()
+
+
+if __name__ == "__main__":
+    print(as_markdown())  # noqa: T201
