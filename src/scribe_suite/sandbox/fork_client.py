@@ -27,6 +27,8 @@ from scribe_suite.sandbox.tiers import TierName
 SCRIPT = Path(fork_server.__file__).resolve()
 #: Seconds a server may take to end when it is told to.
 END_S = 10.0
+#: Seconds for a request to find room: only a server that hangs has none.
+SEND_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class ForkServer:
         self._namespaces = spec.tier == "namespaces"
         stage = self._folder.path / "stage"
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        mine.settimeout(SEND_S)
         self._control = mine
         try:
             stage.mkdir(mode=0o700)
@@ -180,7 +183,8 @@ class ForkServer:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_S)
         self._folder.remove()
 
 
