@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.document import Document, NotebookFile
-from scribe_suite.notebook.journal import JOURNAL_SUFFIX, lock_file, read_journal
+from scribe_suite.notebook.journal import JOURNAL_SUFFIX, lock_file, read_events
+from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFileError, UntrustedFolder
 
 
 def recover_notebooks(folder: Path) -> list[Path]:
@@ -27,33 +28,46 @@ def recover_notebooks(folder: Path) -> list[Path]:
     """
     written: list[Path] = []
     problems: list[InfrastructureError] = []
-    for journal in sorted(folder.rglob(f"*{JOURNAL_SUFFIX}")):
-        if journal.is_symlink() or not journal.is_file():
-            continue
-        path = journal.with_name(journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb")
-        try:
-            if _recover(journal, path):
-                written.append(path)
-        except InfrastructureError as error:
-            problems.append(error)
-        except OSError as error:
-            problems.append(InfrastructureError("notebook_write", f"{path} can't be written ({error.strerror})."))
+    with UntrustedFolder(folder) as root:
+        journals = [PurePosixPath(name) for name in root.files(f"*{JOURNAL_SUFFIX}", MAX_DEPTH)]
+        for journal in journals:
+            path = folder / journal.with_name(journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb")
+            try:
+                with root.folder(str(journal.parent)) as place:
+                    if _recover(place, folder / journal, path):
+                        written.append(path)
+            except InfrastructureError as error:
+                problems.append(error)
+            except OSError as error:
+                problems.append(InfrastructureError("notebook_write", f"{path} can't be written ({error.strerror})."))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InfrastructureError(problems[0].cause, f"{problems[0]}{more}")
     return written
 
 
-def _recover(journal: Path, path: Path) -> bool:
-    with journal.open("rb", buffering=0) as file:  # keeps the lock: no harness may take the notebook up meanwhile
+def _recover(place: UntrustedFolder, journal: Path, path: Path) -> bool:
+    try:
+        opened = place.open(journal.name)
+    except UntrustedFileError as error:
+        raise InfrastructureError("journal_corrupt", str(error)) from error
+    with opened as file:  # keeps the lock: no harness may take the notebook up meanwhile
         if not lock_file(file, fcntl.LOCK_SH):
             return False
         try:
-            document = Document.from_events(read_journal(journal))
+            document = Document.from_events(read_events(file, journal))
         except InfrastructureError as error:
             raise InfrastructureError(error.cause, f"{journal}: {error}") from error
         document.end_unfinished()
-        if path.is_file() and path.read_bytes() == document.render():
+        if _is(place, path.name, document.render()):
             return False
-        NotebookFile(path, document).write()
+        NotebookFile(path, document, folder=place).write()
         return True
+
+
+def _is(place: UntrustedFolder, name: str, content: bytes) -> bool:
+    """Whether a file has this content; whatever can't be read is written anew."""
+    try:
+        return place.read(name, len(content)) == content
+    except OSError:
+        return False
