@@ -310,6 +310,17 @@ class UntrustedFolder:
             raise
 
 
+def write_all(file: FileIO, content: bytes) -> None:
+    """Write to a file without a buffer, which may take less than it is given.
+
+    Raises:
+        OSError: When it can't be written.
+    """
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
+
+
 def _parts(name: str) -> list[str]:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     try:
