@@ -371,6 +371,20 @@ def test_a_file_is_made_once_and_appended_to_afterwards(folder, place):
     assert not folder.exists("x")
 
 
+def test_folders_are_made_where_they_are_missing_and_never_through_a_link(folder, place, secret):
+    before = descriptors()
+    folder.make("sub/new/newer").write("x", [b"1"])
+    assert (place / "sub" / "new" / "newer" / "x").read_bytes() == b"1"
+    assert folder.make("sub/new").exists("newer")
+    (place / "way").symlink_to(secret.parent)
+    for name in ("way/new", "good/new", "good", "way"):
+        with pytest.raises(UntrustedFileError):
+            folder.make(name)
+    assert [path.name for path in secret.parent.iterdir()] == ["x"]
+    gc.collect()
+    assert descriptors() == before
+
+
 def test_what_cannot_be_written_leaves_nothing(folder, place):
     def fails() -> Iterator[bytes]:
         yield b"x"

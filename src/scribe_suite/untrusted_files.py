@@ -124,6 +124,21 @@ class UntrustedFolder:
             inner._hold(descriptor, self.path / name, self._hard_links)
         return inner
 
+    def make(self, name: str) -> UntrustedFolder:
+        """A folder below this one, made with those on the way where they are missing.
+
+        Raises:
+            UntrustedFileError: When the name is refused, or something else has it.
+            OSError: When it can't be made or opened.
+        """
+        folder = self.folder(".")
+        for part in _parts(name):
+            with folder:  # one at a time
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=folder._descriptor)
+                folder = folder.folder(part)
+        return folder
+
     def open(self, name: str) -> BufferedReader:
         """Open a regular file for reading; nothing about its size is promised.
 
@@ -200,6 +215,16 @@ class UntrustedFolder:
         """
         with self._parent(name) as (folder, last):
             os.unlink(last, dir_fd=folder)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder.
+
+        Raises:
+            UntrustedFileError: When the name is refused, or is that of something else.
+            OSError: When it is missing or can't be removed.
+        """
+        with self._parent(name) as (folder, last):
+            os.rmdir(last, dir_fd=folder)
 
     def stat(self, name: str) -> os.stat_result:
         """What is under a name, a link itself included.
