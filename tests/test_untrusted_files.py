@@ -342,6 +342,7 @@ def test_files_are_listed_by_pattern_and_depth_without_links_pipes_and_folders(f
     (place / "b" / "c").mkdir(parents=True)
     for name in ("b.x", "b/a.x", "b/c/d.x", "b/c/.hidden.x"):
         (place / name).write_text("")
+    assert folder.folders() == ["b", "sub"]
     assert folder.files("*.x") == ["b.x"]
     assert folder.files("*.x", depth=1) == ["b/a.x", "b.x"]
     assert folder.files("*.x", depth=2) == ["b/a.x", "b/c/.hidden.x", "b/c/d.x", "b.x"]

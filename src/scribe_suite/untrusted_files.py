@@ -180,7 +180,7 @@ class UntrustedFolder:
             raise self._too_large(name, limit)
         return b"".join(parts)
 
-    def write(self, name: str, parts: Iterable[bytes]) -> None:
+    def write(self, name: str, parts: Iterable[bytes], *, durable: bool = False) -> None:
         """Write a file that is new in any case and takes the name when it is whole.
 
         What has the name is replaced, and neither followed nor written to.
@@ -188,6 +188,7 @@ class UntrustedFolder:
         Args:
             name: Of the file; its folder must be there.
             parts: Its content.
+            durable: Whether to wait until the disk has it.
 
         Raises:
             UntrustedFileError: When the name or its folder is refused.
@@ -200,6 +201,9 @@ class UntrustedFolder:
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.writelines(parts)
+                    if durable:
+                        file.flush()
+                        os.fsync(descriptor)
                 os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -270,6 +274,10 @@ class UntrustedFolder:
                 elif level < min(depth, MAX_DEPTH):
                     waiting.append((f"{place}{name}/", level + 1))
         return sorted(found, key=lambda name: name.split("/"))
+
+    def folders(self) -> list[str]:
+        """The names of the folders in this one, sorted; no links."""
+        return sorted(name for name, is_folder in self._entries("") if is_folder)
 
     def _entries(self, place: str) -> Iterator[tuple[str, bool]]:
         """Names of the folders (True) and regular files in a folder below; nothing where it can't be listed."""

@@ -26,20 +26,24 @@ def recover_notebooks(folder: Path) -> list[Path]:
     Raises:
         InfrastructureError: With cause ``journal_corrupt`` or ``notebook_write``, after everything else has been done.
     """
+    with UntrustedFolder(folder) as opened:
+        return recover_opened(opened)
+
+
+def recover_opened(folder: UntrustedFolder) -> list[Path]:
+    """Do what `recover_notebooks` does, in a folder that is open."""
     written: list[Path] = []
     problems: list[InfrastructureError] = []
-    with UntrustedFolder(folder) as root:
-        journals = [PurePosixPath(name) for name in root.files(f"*{JOURNAL_SUFFIX}", MAX_DEPTH)]
-        for journal in journals:
-            path = folder / journal.with_name(journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb")
-            try:
-                with root.folder(str(journal.parent)) as place:
-                    if _recover(place, folder / journal, path):
-                        written.append(path)
-            except InfrastructureError as error:
-                problems.append(error)
-            except OSError as error:
-                problems.append(InfrastructureError("notebook_write", f"{path} can't be written ({error.strerror})."))
+    for journal in map(PurePosixPath, folder.files(f"*{JOURNAL_SUFFIX}", MAX_DEPTH)):
+        path = folder.path / journal.with_name(journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb")
+        try:
+            with folder.folder(str(journal.parent)) as place:
+                if _recover(place, folder.path / journal, path):
+                    written.append(path)
+        except InfrastructureError as error:
+            problems.append(error)
+        except OSError as error:
+            problems.append(InfrastructureError("notebook_write", f"{path} can't be written ({error.strerror})."))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InfrastructureError(problems[0].cause, f"{problems[0]}{more}")
