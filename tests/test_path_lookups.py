@@ -28,7 +28,7 @@ MACHINE = "the machine's own: /proc, /sys, system folders, what a Python is"
 INSIDE = "runs inside the sandbox, or builds it before anybody else is there"
 NO_PATH = "no path at all: bytes in memory, the address of a socket that was handed over"
 DESCRIPTORS = "removes what others made by descriptors of its own; see the module"
-KERNELS = "NOT SAFE YET, or safe only because of what the tier mounts: beside what a running kernel can write"
+BAIT = "what the suite itself has laid outside, to see whether an escape reaches it"
 
 #: Modules that may look up what they like.
 WHOLE = {
@@ -163,7 +163,7 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
         "notebook/kernel.py": {"<module>": ".read_text"},
         "sandbox/escape_table.py": {"try_escapes": ".read_text"},
         "sandbox/fork_client.py": {"<module>": ".resolve"},
-        "sandbox/sandbox.py": {"Sandbox._start_plain": ".resolve"},
+        "sandbox/sandbox.py": {"Sandbox._start_plain": ".resolve", "Sandbox.start_kernel": ".resolve"},
         "scoring/submitted_function.py": {"_start": ".read_text"},
     },
     MACHINE: {
@@ -182,31 +182,26 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
             "_things_outside": ".bind .bind .bind .bind .chmod .chmod .chmod .chmod .read_text .write_text "
             "tempfile.mkdtemp",
         },
+        "notebook/kernel.py": {"_listen": ".bind"},
         "sandbox/fork_client.py": {
             "ForkServer.__init__": ".mkdir .mkdir .open",
+            "ForkServer.last_words": ".read_text",
             "ForkServer.new_folder": ".mkdir",
         },
         "sandbox/sandbox.py": {
             "Sandbox._give_all": "os.chown os.walk",
-            "Sandbox.give": "os.chown",
+            "Sandbox._give": "os.chown",
             "Sandbox.slot": ".mkdir .mkdir",
-            "Sandbox.start_kernel": ".touch .write_text",
             "Sandbox.warm_up": ".mkdir",
             "Sandbox.work_folder": ".mkdir .mkdir .write_bytes",
         },
-        "scoring/submitted_function.py": {"_start": ".bind"},
     },
-    KERNELS: {
-        "notebook/kernel.py": {
-            "Kernel._forget_printed": "os.truncate",
-            "Kernel._recover_printed": ".open",
-            "Kernel.start": ".exists",
-            "_tail": ".open .stat",
-        },
-        "sandbox/escape_table.py": {"try_escapes": ".read_text .unlink"},
-        "sandbox/fork_client.py": {"ForkServer.last_words": ".read_text", "ForkServer.spawn": ".open"},
-        "sandbox/sandbox.py": {"Sandbox._start_plain": ".open"},
-        "scoring/submitted_function.py": {"_last_line": ".read_text"},
+    BAIT: {
+        "sandbox/escape_table.py": {"_state": ".is_file .iterdir .read_bytes .stat", "try_escapes": ".unlink"},
+    },
+    NO_PATH: {
+        "notebook/kernel.py": {"Kernel.__init__": "io.FileIO"},
+        "sandbox/processes.py": {"ForkedProcess.__init__": "io.FileIO"},
     },
 }  # fmt: skip
 
