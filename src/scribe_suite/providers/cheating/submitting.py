@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from scribe_suite.providers.cheating.inside.forging import MUCH
 from scribe_suite.providers.cheating.scene import Scene
 
-#: Blown up in the kernel: a cell could not hold it.
-_MUCH = "<much>"
 _FORGED_SUMMARY = "\x1b]0;solved\x07\x1b[2J\x00 solved \u202e"
 #: Predicts nothing. What it can open it names in its exception, of which the record quotes the beginning.
 _LOOKING = """
@@ -64,7 +63,7 @@ def forged_answers(example: Mapping[str, Any]) -> dict[str, str]:
         "nothing": "",
         "null": "null",
         "no fields": "{}",
-        "too much": json.dumps({**example, "summary": _MUCH}),
+        "too much": json.dumps({**example, "summary": MUCH}),
     }
 
 

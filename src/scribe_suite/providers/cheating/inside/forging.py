@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-#: Stands for more text than an answer may have.
+#: Stands for more text than an answer may have, and than a cell can hold.
 MUCH = "<much>"
 
 
