@@ -40,9 +40,9 @@ async def _connection_folder(scene: Scene, session: Session) -> str:
 async def links(scene: Scene) -> str:
     """Links in the place of whatever the harness opens, then a death that makes it look for last words."""
     bait = scene.bait
+    session = await scene.session("links")
     for target in (str(bait.file), f"/proc/self/root{bait.file}", f"/proc/self/fd/{bait.descriptor}"):
-        session = await scene.session("links")
-        await _die(scene, session, "link", target)
+        session = await _die(scene, session, "link", target)
     return "" if bait.untouched() else "a file of the host was changed through a link"
 
 
@@ -59,23 +59,24 @@ def odd_files(*kinds: str) -> Play:
     """Something that is no plain file in the place of whatever the harness opens, then a death."""
 
     async def play(scene: Scene) -> str:
+        session = await scene.session("odd_files")
         for kind in kinds:
-            session = await scene.session("odd_files")
             await scene.run(session, "leaving", "replace_all", kind, str(scene.bait.file), str(scene.bait.folder))
             await scene.call("execute_code", session_id=session.session_id, code="print('and on')")
-            await _die(scene, session, kind, str(scene.bait.file))
+            session = await _die(scene, session, kind, str(scene.bait.file))
         return "" if scene.bait.untouched() else "a file of the host was changed"
 
     return play
 
 
-async def _die(scene: Scene, session: Session, kind: str, target: str) -> None:
+async def _die(scene: Scene, session: Session, kind: str, target: str) -> Session:
+    """Leave something, die, look at what comes back, and go on in the session that is returned."""
     outside = str(scene.bait.folder)
     await scene.run(session, "leaving", "leave_and_die", kind, target, outside, may_die=True)
     await scene.call("list_cells", session_id=session.session_id)
     resumed = await scene.resumed(session)
     await scene.call("list_cells", session_id=resumed.session_id)
-    await scene.leave()
+    return resumed
 
 
 async def files_to_run(scene: Scene) -> str:

@@ -78,7 +78,10 @@ class CheatProvider(Provider):
                     loot += scene.heard if tried[-1].got else []
                     if not tried[-1].alive:
                         return _summary(tried)
-                await _submit(scene, answers_in(loot, example))
+                try:
+                    await _submit(scene, answers_in(loot, example))
+                except CheatBrokenError as error:
+                    tried.append(Tried("the answer", False, str(error), tried=False, alive=True, seconds=0.0))
                 return _summary(tried)
 
             transcript = drive(context, work)

@@ -41,8 +41,14 @@ def own_folders(outside: str) -> list[str]:
     if not os.path.exists(outside):  # noqa: PTH110
         named += list(writable_mounts())
     roots = [os.path.realpath(path) for path in named if path and os.path.isdir(path)]  # noqa: PTH112
-    below = [folder for root in roots for folder, _, _ in os.walk(root)]
-    return [folder for folder in dict.fromkeys(below) if os.access(folder, os.W_OK)]
+    return [folder for root in dict.fromkeys(roots) for folder in below(root) if os.access(folder, os.W_OK)]
+
+
+def below(root: str) -> Iterator[str]:
+    """A folder and those in it, without what has been left there."""
+    for folder, folders, _ in os.walk(root):
+        yield folder
+        folders[:] = [name for name in folders if name not in NAMES]
 
 
 def bind(path: str) -> None:
