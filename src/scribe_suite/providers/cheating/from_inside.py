@@ -103,6 +103,8 @@ async def forged_messages(scene: Scene) -> str:
     for _ in range(2):
         await scene.run(session, "forging", "forge_messages", text)
         await scene.call("execute_code", session_id=session.session_id, code="print('and on')")
+        await scene.call("list_cells", session_id=session.session_id)
+    await scene.call("start_session_continue_notebook", notebook_path=session.notebook, experiment_name="forged_again")
     await scene.call("submit_answer", session_id=session.session_id, variable="there_is_no_such_variable")
     after = answer.read_bytes() if answer.exists() else b""
     return "an answer arrived that was never submitted" if before != after else ""
