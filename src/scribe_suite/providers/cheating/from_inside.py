@@ -32,7 +32,7 @@ def searching(function: str) -> Play:
 
 async def _connection_folder(scene: Scene, session: Session) -> str:
     """The folder of the kernel's own sockets, to which it may connect, as JSON."""
-    code = "import json, sys, os; print(json.dumps(os.path.dirname(sys.argv[2]) if len(sys.argv) > 2 else '/nowhere'))"
+    code = "import json, sys, os\nprint(json.dumps(os.path.dirname(''.join(sys.argv[2:3])) or '/nowhere'))"
     result = await scene.call("execute_code", session_id=session.session_id, code=code)
     return str(result.value["outputs"][0]["content"])
 

@@ -20,6 +20,8 @@ from typing import Any
 
 Targets = dict[str, Any]
 SECRET = re.compile(rb"SCRIBE-BAIT-[0-9a-f]{32}|(?:run|instance)_seed\W{1,8}\d{3,}")
+#: One of these is in all that `SECRET` matches; looking for them first is a hundred times faster.
+PARTS = (b"SCRIBE-BAIT-", b"run_seed", b"instance_seed")
 PROMISING = re.compile(
     r"ground_truth|ledger|answer|prompt|secret|(^|/)runs/|\.jsonl$|\.safetensors$|\.ipynb$|(^|/)\.env$"
 )
@@ -34,7 +36,7 @@ SHOWN = 2000
 
 def show(where: str, data: bytes) -> None:
     """Print the secrets in some bytes, with what stands around the first of them."""
-    found = SECRET.search(data)
+    found = SECRET.search(data) if any(part in data for part in PARTS) else None
     if found is not None:
         begin = max(0, found.start() - SHOWN)
         print("GOT", where, data[begin : found.end() + SHOWN].decode("utf-8", "replace"))  # noqa: T201
