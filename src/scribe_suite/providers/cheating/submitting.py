@@ -60,6 +60,8 @@ def forged_answers(example: Mapping[str, Any]) -> dict[str, str]:
         "a list around it": f"[{whole}]",
         "two answers": f"{whole}\n{whole}",
         "a byte order mark": f'\ufeff{whole[:-1]}, "skill": 1.0}}',
+        "half a character": json.dumps({**example, "summary": "\ud800"}),
+        "half a character for a name": json.dumps({**example, "\udfff": 1}),
         "nothing": "",
         "null": "null",
         "no fields": "{}",
