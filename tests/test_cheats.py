@@ -39,7 +39,8 @@ def assert_nothing_got(folder, attempts):
         assert {row["name"] for row in report} == set(CHEATS), record.task
         assert not (outputs / MARK).exists(), f"{record.task}: what a cheat had left behind was run outside of a kernel"
         assert not WORDS_OF_A_CHEAT.search(record.reason), (record.task, record.reason)
-        assert (record.end_reason, record.flags) in (("finished", ()), ("finished", ("below_chance",))), record.task
+        assert record.end_reason == "finished", (record.task, record.end_reason)
+        assert not [flag for flag in record.flags if "_failed:" in flag], (record.task, record.flags)
         assert record.outcome == "unsolved", (record.task, record.outcome, record.reason)
         assert record.skill <= 0, (record.task, record.reason)
 
