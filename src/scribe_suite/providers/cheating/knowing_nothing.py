@@ -1,0 +1,53 @@
+"""The answer of somebody who has found nothing out: valid, always the same, and never right by luck.
+
+A random answer is lucky now and then, and "nothing found" is right where there is nothing; so numbers become zeros
+(a probe that says the same of everything) and only what is not made of numbers becomes empty.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_EXAMPLE = re.compile(r"```json\n(\{.*?\n\})\n```", re.DOTALL)
+_ABOUT = ("confidence", "nothing_found", "summary")
+_SAYS = {"confidence": 0.0, "summary": "Nothing was looked at."}
+
+
+def example_in(prompt: str) -> dict[str, Any]:
+    """The example answer that a prompt shows.
+
+    Raises:
+        ValueError: When it shows none.
+    """
+    shown = _EXAMPLE.search(prompt)
+    if shown is None:
+        raise ValueError("the prompt shows no answer")
+    example: dict[str, Any] = json.loads(shown[1])
+    return example
+
+
+def answers_knowing_nothing(example: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Answers without content, the one to be preferred first; the later ones are for schemas that refuse it.
+
+    Args:
+        example: A valid answer.
+    """
+    content = {name: value for name, value in example.items() if name not in _ABOUT}
+    claimed = {"nothing_found": False} if "nothing_found" in example else {}
+    empty = {name: type(value)() if isinstance(value, list | dict | str) else value for name, value in content.items()}
+    # a position such as "last" is no content, and an empty one no position
+    empty |= {name: value for name, value in content.items() if name == "position"}
+    candidates = []
+    if any(_numbers(value) for value in content.values()):
+        zeros = {name: [0.0] * len(value) if _numbers(value) else value for name, value in content.items()}
+        candidates.append({**zeros, **claimed, **_SAYS})
+    if claimed:
+        candidates.append({**empty, "nothing_found": True, **_SAYS})
+    return [*candidates, {**empty, **claimed, **_SAYS}, {**example, **_SAYS}]
+
+
+def _numbers(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(item) in (int, float) for item in value)
