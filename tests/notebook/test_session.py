@@ -249,3 +249,32 @@ def test_an_interrupted_shell_command_counts_as_interrupted(server):
         return await running
 
     assert play(server, scenario).payload["status"] == "interrupted"
+
+
+def test_an_agent_can_not_fill_the_disk_with_what_the_harness_writes_for_it(tmp_path):
+    """Notes, sources, answers, copies: the harness writes them to the host's disk, as often as it is asked to."""
+    limit = 3_000_000
+    config = NotebookConfig(tmp_path, journals_limit_bytes=limit)
+
+    async def scenario(agent: Agent) -> dict[str, Answer]:
+        notes = [await agent.call("add_markdown", session_id=agent.session_id, content="é" * 200_000) for _ in range(6)]
+        await agent.run(f"answer = {{'a': 'x' * {limit}}}\nprint('y' * 100_000)")
+        return {
+            "first note": notes[0],
+            "note": notes[-1],
+            "code": await agent.run("#" * 900_000),
+            "edit": await agent.call("edit_cell", session_id=agent.session_id, code="#" * 900_000),
+            "copy": await agent.start("start_session_continue_notebook", notebook_path=agent.notebook_path),
+            "answer": await agent.submit(),
+            "small": await agent.run("print(1)"),
+        }
+
+    with NotebookServer(config) as server:
+        answers = play(server, scenario)
+        assert server.status().infrastructure_error is None
+    refused = {name for name, answer in answers.items() if answer.is_error}
+    assert refused == {"note", "code", "edit", "copy"}
+    assert all("MiB" in answers[name].error for name in refused)
+    assert answers["small"].output == "1"
+    journals = sum(path.stat().st_size for path in (tmp_path / "notebooks").glob("*.jsonl"))
+    assert journals < 1.1 * limit

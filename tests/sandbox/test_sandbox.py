@@ -307,3 +307,21 @@ asyncio.run(main(server))
     _gone, alive = psutil.wait_procs(family, timeout=5)
     shutil.rmtree(runtime)  # the one thing that stays when nobody is left to remove it
     assert alive == []
+
+
+@needs_namespaces
+def test_however_many_notebooks_there_are_the_disk_has_their_files_once(tmp_path):
+    async def scenario(agent: Agent) -> list[Answer]:
+        answers = []
+        for number in range(3):
+            await agent.start()
+            answers.append(await agent.run(f"print(open('big').read(3)); open('mine', 'w').write('{number}')"))
+            answers.append(await agent.run("import os; print(sorted(os.listdir()))"))
+        return answers
+
+    with NotebookServer(NotebookConfig(tmp_path, files={"big": b"big" * 300_000})) as server:
+        answers = play(server, scenario)
+        assert server._sandbox is not None
+        laid = [path for path in server._sandbox._home.rglob("*") if path.is_file() and path.name == "big"]
+    assert [answer.output for answer in answers] == ["big", "['big', 'mine']"] * 3
+    assert len(laid) == 1

@@ -42,6 +42,8 @@ class NotebookConfig:
         cell_image_limit_bytes: Base64 bytes of images that journal and notebook keep of one run of a cell.
         notebook_output_limit: Characters, images included, that journal and notebook keep of all runs of all cells;
             past that they keep very little of each.
+        journals_limit_bytes: Bytes that the journals of all notebooks may have together, sources and notes included;
+            the notebooks themselves, which repeat most of it, may have as much again.
         answer_limit_bytes: Bytes of JSON an answer may have.
     """
 
@@ -64,6 +66,7 @@ class NotebookConfig:
     cell_text_limit: int = 1_000_000
     cell_image_limit_bytes: int = 16 << 20
     notebook_output_limit: int = 256 << 20
+    journals_limit_bytes: int = 512 << 20
     answer_limit_bytes: int = 8 << 20
 
     def __post_init__(self) -> None:

@@ -47,14 +47,22 @@ class Journal:
         path: File to append to; created when missing.
         observer: Called with every event after it is on its way to the disk.
         folder: The open folder that the file is in, when there is one; else it is opened by its path.
+        spend: Called with the number of bytes of every event that is written.
 
     Raises:
         InfrastructureError: With cause ``journal_write`` when another harness has the journal open, or it is a link or
             anything else that is no regular file.
     """
 
-    def __init__(self, path: Path, observer: Callable[[Event], None], folder: UntrustedFolder | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        observer: Callable[[Event], None],
+        folder: UntrustedFolder | None = None,
+        spend: Callable[[int], None] = lambda _count: None,
+    ) -> None:
         self.path = path
+        self._spend = spend
         self._folder = folder or UntrustedFolder(path.parent)
         self._observer = observer
         self._resting = False
@@ -94,6 +102,7 @@ class Journal:
             if self._resting:
                 self._open()
             self._write(line)
+            self._spend(len(line))
         except (OSError, ValueError) as error:
             raise InfrastructureError("journal_write", f"The journal {self.path} can't be written: {error}.") from error
         self._observer(record)

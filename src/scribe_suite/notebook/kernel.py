@@ -149,8 +149,8 @@ class Kernel:
             InfrastructureError: With cause ``kernel_start`` when it does not come up, ``fork_server`` when what should
                 start it is gone.
         """
+        slot = sandbox.slot(name, work)
         try:
-            slot = sandbox.slot(name, work)
             connection = _connection(slot.root / "k")
             with contextlib.ExitStack() as sockets:
                 listening = _listen(connection, sockets)

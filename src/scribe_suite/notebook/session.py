@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.allowance import Allowance
 from scribe_suite.notebook.answer import EXPRESSION_NAME, decode_answer, reading_expression
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.counters import Counters
@@ -86,8 +87,15 @@ class Session:
     """
 
     def __init__(
-        self, session_id: str, notebook: NotebookState, kernel: Kernel, config: NotebookConfig, counters: Counters
+        self,
+        session_id: str,
+        notebook: NotebookState,
+        kernel: Kernel,
+        config: NotebookConfig,
+        counters: Counters,
+        allowance: Allowance,
     ) -> None:
+        self._allowance = allowance
         self.session_id = session_id
         self.notebook = notebook
         self.kernel = kernel
@@ -146,6 +154,7 @@ class Session:
         Returns:
             Its number in the notebook, Markdown and code cells counted.
         """
+        self._allowance.require(content)
         document = self.notebook.document
         self.notebook.journal.append("markdown_added", cell=document.next_id(), content=content)
         self._write_soon()
@@ -189,7 +198,7 @@ class Session:
             message=message,
             bytes=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
-            answer=text if len(data) <= QUOTED_ANSWER_BYTES else None,
+            answer=text if len(data) <= min(QUOTED_ANSWER_BYTES, self._allowance.left // 2) else None,
         )
 
     async def restore(self) -> tuple[int, list[str], list[str]]:
@@ -291,6 +300,7 @@ class Session:
     async def _execute(self, code: str, kind: CellKind, cell: Cell | None) -> CellResult:
         if not self.kernel.alive:
             raise DeadKernelError(self.kernel.died.result())
+        self._allowance.require(code)
         document, journal = self.notebook.document, self.notebook.journal
         cell_id = cell.cell_id if cell is not None else document.next_id()
         number = cell.runs + 1 if cell is not None else 1
@@ -304,7 +314,7 @@ class Session:
             self.notebook.output_characters += output_size(output)
             self._log("output", cell=cell_id, run=number, output=output)
 
-        left = self._config.notebook_output_limit - self.notebook.output_characters
+        left = min(self._config.notebook_output_limit - self.notebook.output_characters, self._allowance.left)
         text_limit = max(MIN_CELL_TEXT, min(self._config.cell_text_limit, left))
         image_limit = max(0, min(self._config.cell_image_limit_bytes, left))
         recorder = PromptRecorder(OutputRecorder(emit, text_limit, image_limit), FLUSH_S, self._write_soon)

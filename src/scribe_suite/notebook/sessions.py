@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import json
 import re
 import stat
 import sys
@@ -21,6 +22,7 @@ import nbformat
 import zmq.asyncio
 
 from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.allowance import Allowance
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.document import Document, NotebookFile
@@ -80,6 +82,7 @@ class SessionTable:
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
         self._starting: list[NotebookState] = []
+        self._allowance = Allowance(config.journals_limit_bytes)
         self._tasks = OwnedTasks()
         # An agent that has had a kernel can make the next one fail (files in the working folder, memory, processes);
         # only before that is a failed start certainly the infrastructure's.
@@ -147,6 +150,7 @@ class SessionTable:
         source = self._open_notebook(notebook_path)
         stem = _file_stem(experiment_name or f"{source.name.removesuffix('.ipynb')}_continued")
         notebook = self._create_notebook(stem)
+        self._allowance.require(*(json.dumps([cell.source, cell.outputs]) for cell in source.document.cells))
         with self._blaming(notebook.name):
             _copy_cells(source.document, notebook)
         return await self._restore(notebook, "continued")
@@ -224,7 +228,7 @@ class SessionTable:
             self._sandbox, f"k{number}", notebook.work, self._context, config.start_timeout_s, limits
         )
         self._counters.sessions_open += 1
-        session = Session(f"s{number}", notebook, kernel, config, self._counters)
+        session = Session(f"s{number}", notebook, kernel, config, self._counters, self._allowance)
         try:
             notebook.journal.append("session_started", session=session.session_id, origin=origin)
             await self._run_setup(session)
@@ -270,7 +274,7 @@ class SessionTable:
                 document = Document.from_events(read_journal(self._folder.path / _journal_name(name), self._folder))
             return self._register(name, document)
         notebook = self._register(name, Document())
-        _import_cells(self._folder, notebook)
+        _import_cells(self._folder, notebook, self._allowance)
         return notebook
 
     def _resolve(self, notebook_path: str) -> str:
@@ -305,7 +309,7 @@ class SessionTable:
         folder, journal_name = self._folder, _journal_name(name)
         is_new = not self._has_journal(name)
         with self._blaming(name), contextlib.ExitStack() as undo:
-            journal = Journal(folder.path / journal_name, document.apply, folder)
+            journal = Journal(folder.path / journal_name, document.apply, folder, self._allowance.spend)
             undo.callback(journal.close)
             if is_new:
                 undo.callback(folder.remove, journal_name)
@@ -362,7 +366,7 @@ def _copy_cells(source: Document, target: NotebookState) -> None:
         )
 
 
-def _import_cells(folder: UntrustedFolder, target: NotebookState) -> None:
+def _import_cells(folder: UntrustedFolder, target: NotebookState, allowance: Allowance) -> None:
     """Take over the cells of a notebook that has no journal; its outputs come anew when it is restored."""
     try:
         text = folder.read(target.name, MAX_NOTEBOOK_BYTES).decode()
@@ -370,6 +374,7 @@ def _import_cells(folder: UntrustedFolder, target: NotebookState) -> None:
     except (ValueError, OSError, RecursionError, KeyError, AttributeError) as error:
         reason = error.strerror if isinstance(error, UntrustedFileError) else type(error).__name__
         raise ToolInputError(f"{target.name} can't be read as a notebook: {reason}.") from error
+    allowance.require(*(str(cell.source) for cell in notebook.cells))
     for cell in notebook.cells:
         cell_id = target.document.next_id()
         if cell.cell_type == "code":

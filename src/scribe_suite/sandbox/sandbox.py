@@ -119,6 +119,8 @@ class Sandbox:
         self._runtime: RuntimeFolder | None = None
         self._server: fork_client.ForkServer | None = None
         self._where: Path | None = None
+        self._laid: tuple[Mapping[str, bytes], str] | None = None
+        self._sources: dict[str, str] = {}
         self._processes: weakref.WeakSet[SandboxedProcess] = weakref.WeakSet()
         masks_over(self._hidden, tier)  # refused now rather than with the first process
 
@@ -178,6 +180,10 @@ class Sandbox:
             OSError: When they can't be written.
         """
         folder = self._home / ("lay" if self._in_memory else ".") / name
+        if self._in_memory and self._laid is not None and self._laid[0] is files:
+            self._sources[name] = self._laid[1]  # copied in memory: however many there are, the disk has one
+            return folder
+        self._laid, self._sources[name] = (files, name), name
         folder.mkdir(mode=0o700, parents=True)
         modules = dict(module.file(seen_folder(module, self.tier)) for module in self._shared)
         for relative, data in {**files, **modules}.items():
@@ -209,13 +215,13 @@ class Sandbox:
     def _give(self, path: Path) -> None:
         """Make a file or folder the processes' own."""
         if self.uid is not None:
-            os.chown(path, self.uid, self.uid)
+            os.chown(path, self.uid, self.uid, follow_symlinks=False)
 
     def _give_all(self, folder: Path) -> None:
         if self.uid is not None:
             for parent, _folders, files in os.walk(folder):
                 for entry in (parent, *(str(Path(parent) / file) for file in files)):
-                    os.chown(entry, self.uid, self.uid)
+                    os.chown(entry, self.uid, self.uid, follow_symlinks=False)
 
     def seen_places(self, slot: Slot) -> dict[str, str]:
         """Where a process finds its ``work`` and ``tmp`` folders and its ``python`` environment."""
@@ -320,7 +326,7 @@ class Sandbox:
             "memory": limits.memory_bytes,
             "processes": limits.processes,
             "disk": None if self._in_memory else self._work_bytes + limits.tmp_bytes,
-            "on_disk": [] if self._in_memory else [str(slot.work), str(slot.root / "tmp")],
+            "on_disk": [] if self._in_memory else [str(self._home)],
             "environment": self._environment(slot),
             "cwd": WORK if self._in_memory else str(slot.work),
             "seccomp": policy if seccomp.supported() else None,
@@ -345,7 +351,7 @@ class Sandbox:
                 "mount": f"{home}/work",
                 "size": self._work_bytes,
                 "folder": f"{home}/work/{work}",
-                "source": f"{home}/lay/{work}",
+                "source": f"{home}/lay/{self._sources[work]}",
             }
         ]
 
@@ -353,7 +359,8 @@ class Sandbox:
         if not self._in_memory:
             return []
         home, work = self._home.name, slot.work.name
-        return [(f"{home}/lay/{work}", WORK, False) if slot.read_only else (f"{home}/work/{work}", WORK, True)]
+        source = self._sources[work]
+        return [(f"{home}/lay/{source}", WORK, False) if slot.read_only else (f"{home}/work/{work}", WORK, True)]
 
     def _landlock_rules(self, slot: Slot) -> dict[str, list[str]]:
         writable = [] if slot.read_only else [str(slot.work), str(slot.root / "tmp")]

@@ -1,0 +1,38 @@
+"""How much an agent may have the harness write: journals and notebooks lie on the host's disk."""
+
+from __future__ import annotations
+
+import json
+
+from scribe_suite.notebook.errors import ToolInputError
+
+
+class Allowance:
+    """What is left of the bytes that all journals of a server may have together.
+
+    What an agent asks for is refused when it does not fit. What the harness notes of it (how a cell ended, say) is
+    short and always written.
+
+    Args:
+        limit: Bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.left = limit
+
+    def spend(self, count: int) -> None:
+        """Bytes have been written."""
+        self.left -= count
+
+    def require(self, *texts: str) -> None:
+        """Refuse texts that take more than is left.
+
+        Raises:
+            ToolInputError: It says what still can be done.
+        """
+        if sum(len(json.dumps(text)) for text in texts) > self.left:
+            raise ToolInputError(
+                f"The notebooks of this attempt may have {self.limit >> 20} MiB, and this does not fit any more. You "
+                "can still submit an answer."
+            )
