@@ -34,6 +34,8 @@ BAIT = "what the suite itself has laid outside, to see whether an escape reaches
 WHOLE = {
     "sandbox/inside/*": INSIDE,
     "notebook/kernel_startup.py": INSIDE,
+    "providers/cheating/inside/*": INSIDE,
+    "providers/cheating/*": BAIT,
     "sandbox/cgroups.py": MACHINE,
 }
 

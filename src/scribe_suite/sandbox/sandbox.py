@@ -183,7 +183,6 @@ class Sandbox:
         if self._in_memory and self._laid is not None and self._laid[0] is files:
             self._sources[name] = self._laid[1]  # copied in memory: however many there are, the disk has one
             return folder
-        self._laid, self._sources[name] = (files, name), name
         folder.mkdir(mode=0o700, parents=True)
         modules = dict(module.file(seen_folder(module, self.tier)) for module in self._shared)
         for relative, data in {**files, **modules}.items():
@@ -191,6 +190,7 @@ class Sandbox:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.write_bytes(data)
         self._give_all(folder)
+        self._laid, self._sources[name] = (files, name), name
         return folder
 
     def slot(self, name: str, work: Path, read_only: bool = False) -> Slot:
