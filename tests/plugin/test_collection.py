@@ -5,6 +5,21 @@ def ids(run):
     return [line.partition("::")[2] for line in run.output.splitlines() if "::test_" in line]
 
 
+def test_what_agents_leave_in_their_folders_is_never_collected_nor_run(suite):
+    """BenchJack V1; the hack of SWE-bench was a conftest.py."""
+    loud = "from pathlib import Path\nPath(__file__).with_name('it_ran').touch()\n"
+    for place in ("runs/toy_agent_20260101-000000", "benchmarks/elsewhere/toy_agent_20260101-000000"):
+        for part in ("notebooks", "results", "outputs"):
+            for name in ("conftest.py", "test_forged.py", "pytest.ini", "sitecustomize.py"):
+                suite.write(f"{place}/{part}/{name}", loud + "def test_forged():\n    pass\n")
+            suite.write(f"{place}/conftest.py", loud)
+    for path, results in ((".", "runs"), ("benchmarks", "benchmarks/elsewhere")):
+        done = suite.run("--provider", "null", "--record-only", "--results-dir", results, path=path)
+        assert "forged" not in done.output
+        assert len(done.ledger.attempts if results == "runs" else [1]) == 1, done.output
+        assert not list(suite.folder.rglob("it_ran"))
+
+
 def test_ids_are_task_provider_trial_and_nothing_is_started(suite):
     suite.add_task("other")
     run = suite.run("--collect-only", "-q", "--provider", "null,random:v2", "--trials", "2")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.options import SETTINGS
 from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.results.attempt_folder import PARTS
 from scribe_suite.tasks.prompts import prompt_path
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_path
@@ -62,6 +64,11 @@ def attempt_of(nodeid: str) -> tuple[Task, str, int] | None:
     if len(tasks) > 1:
         tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
     return (tasks[0], match["provider"], int(match["trial"])) if len(tasks) == 1 else None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the folders of attempts, wherever they lie: what agents leave is no test, no conftest, no plugin."""
+    return True if all((collection_path / part).is_dir() for part in PARTS) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -13,6 +13,9 @@ from scribe_suite.results.families import family_view
 from scribe_suite.results.records import AttemptRecord
 from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
+#: Folders of an attempt.
+PARTS = ("notebooks", "results", "outputs")
+
 
 class AttemptFolder:
     """Paths and files of one attempt; made by `create`.
