@@ -6,6 +6,7 @@ table with the reason why it may. A call that is not in the table fails here, an
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -283,3 +284,23 @@ def test_lookups_are_found(code, function, label):
 )  # fmt: skip
 def test_other_calls_are_not(code):
     assert lookups(code) == {}
+
+
+def test_nothing_of_an_agent_s_is_unpickled_or_evaluated():
+    """Pickles run code; so do eval and exec. What may be run is named: the suite's own source, in sandboxes."""
+    allowed = {"sandbox/inside/jupyter_kernel.py": ["exec"], "scoring/function_runner.py": ["exec"]}
+    found: dict[str, list[str]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called in ("eval", "exec", "pickle.load", "pickle.loads", "marshal.loads", "joblib.load"):
+                found.setdefault(name, []).append(called)
+            elif called in ("torch.load", "np.load", "numpy.load"):
+                keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                safe = keywords.get("weights_only") == "True" or (
+                    called != "torch.load" and keywords.get("allow_pickle", "False") == "False"
+                )
+                if not safe:
+                    found.setdefault(name, []).append(called)
+    assert found == allowed

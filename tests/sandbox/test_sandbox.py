@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +18,9 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.sandbox.inside.supervisor import LOG_BYTES
 from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.runtime_folders import remove_tree
 from tests.notebook.agent import Agent, Answer, play
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -305,7 +306,7 @@ asyncio.run(main(server))
         assert any("fork-server" in " ".join(process.cmdline()) for process in family)
         harness.kill()
     _gone, alive = psutil.wait_procs(family, timeout=5)
-    shutil.rmtree(runtime)  # the one thing that stays when nobody is left to remove it
+    remove_tree(runtime)  # the one thing that stays when nobody is left to remove it, until the next harness starts
     assert alive == []
 
 
@@ -313,9 +314,9 @@ asyncio.run(main(server))
 def test_however_many_notebooks_there_are_the_disk_has_their_files_once(tmp_path):
     async def scenario(agent: Agent) -> list[Answer]:
         answers = []
-        for number in range(3):
+        for _ in range(3):
             await agent.start()
-            answers.append(await agent.run(f"print(open('big').read(3)); open('mine', 'w').write('{number}')"))
+            answers.append(await agent.run("print(open('big').read(3)); open('mine', 'w').close()"))
             answers.append(await agent.run("import os; print(sorted(os.listdir()))"))
         return answers
 
@@ -325,3 +326,53 @@ def test_however_many_notebooks_there_are_the_disk_has_their_files_once(tmp_path
         laid = [path for path in server._sandbox._home.rglob("*") if path.is_file() and path.name == "big"]
     assert [answer.output for answer in answers] == ["big", "['big', 'mine']"] * 3
     assert len(laid) == 1
+
+
+@needs_namespaces
+def test_what_a_process_prints_is_kept_at_its_end_and_fills_no_disk(tmp_path):
+    """The log of a kernel: by prints of what it starts, and through every descriptor that leads there."""
+    code = """
+import os, subprocess, sys, time
+numbers = [int(name) for name in os.listdir('/proc/self/fd')]
+sizes = []
+for number in numbers:
+    try:
+        os.posix_fallocate(number, 0, 512 << 20)
+        sizes.append(number)
+    except OSError:
+        pass
+subprocess.run([sys.executable, '-c', 'import os\\nfor n in range(400): os.write(1, b"n" * 65536)'])
+os.write(1, b'the end of it')
+print(sizes, os.path.isfile('/proc/self/fd/1'))
+"""
+
+    async def scenario(agent: Agent) -> Answer:
+        return await agent.run(code)
+
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        answer = play(server, scenario)
+        assert server._sandbox is not None
+        (process,) = server._sandbox._processes
+        assert answer.output.splitlines()[-1] == "[] False", answer.text
+    kept = process.printed()
+    assert kept.endswith("the end of it")
+    assert len(kept) <= LOG_BYTES
+
+
+@needs_namespaces
+def test_neither_command_lines_nor_arguments_tell_how_a_kernel_is_sealed(tmp_path):
+    code = """
+import sys
+lines = [open(f'/proc/{pid}/cmdline').read().strip('\\0') for pid in ('1', 'self')]
+frame, seen = sys._getframe(), []
+while frame:
+    seen += [repr(value) for name, value in frame.f_locals.items() if name in ('request', 'imports', 'spec')]
+    frame = frame.f_back
+print(lines, sys.argv, sys.orig_argv, seen)
+"""
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        told = play(server, lambda agent: agent.run(code)).output
+    assert told.startswith("['init', 'ipykernel_launcher'] ['ipykernel_launcher']")
+    assert "fork" not in told
+    assert "seccomp" not in told
+    assert str(tmp_path) not in told
