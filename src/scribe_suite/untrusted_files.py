@@ -1,0 +1,397 @@
+"""Files in folders whose content somebody else may have put there: a kernel, an agent CLI, whoever filled ``runs/``.
+
+A name in such a folder may be a link to any file of the user, a pipe that nobody writes to, a device, or a file of a
+terabyte without content; and it may become one between a look at it and its use. So a folder is opened once, and all
+that is done in it is relative to its descriptor, follows no link, leaves neither the folder nor its file system, never
+waits, and takes nothing but regular files, of a size that the caller names.
+
+Linux does this with one system call, ``openat2``. Where it is missing (macOS, old kernels, containers that forbid it)
+names are walked part by part, each with ``O_NOFOLLOW``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import functools
+import os
+import secrets
+import stat
+import sys
+import weakref
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from io import FileIO
+from pathlib import Path
+from typing import Literal, Self
+
+#: Levels of folders, and entries, that a walk looks at: more is nobody's honest work.
+MAX_DEPTH = 32
+MAX_ENTRIES = 1_000_000
+#: How much is read at once; a file that says it is large need not be.
+_CHUNK = 1 << 20
+
+_SYS_OPENAT2 = 437  # the same number on every architecture
+_RESOLVE_NO_XDEV, _RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH = 1, 2, 4, 8
+_RESOLVE = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_XDEV
+_SAFE = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | _SAFE
+
+_LINK = "a link is not followed"
+_NOT_REGULAR = "it is no regular file"
+#: What the system says when it meets what it was told to refuse; anything else is an ordinary error.
+_REFUSALS = {
+    errno.ELOOP: _LINK,
+    errno.EXDEV: "it leads out of its folder or file system",
+    errno.ENOTDIR: "a part of its path is no folder, or a link, which is not followed",
+    errno.ENXIO: _NOT_REGULAR,
+    errno.ENODEV: _NOT_REGULAR,
+    errno.EISDIR: _NOT_REGULAR,
+    errno.EAGAIN: "another process holds it back",
+}
+
+HardLinks = Literal["refused", "accepted"]
+
+
+class UntrustedFileError(OSError):
+    """Something in a folder of others is not what may be opened.
+
+    Args:
+        number: As in `errno`.
+        reason: A clause, such as "it is no regular file"; becomes `strerror`.
+        path: What was refused; becomes `filename`.
+    """
+
+    def __init__(self, number: int, reason: str, path: str) -> None:
+        super().__init__(number, reason, path)
+
+    def __str__(self) -> str:
+        return f"{self.filename!r} is not opened: {self.strerror}."
+
+
+class UntrustedFolder:
+    """An open folder of which only the way to it is trusted; closed by `close`, a ``with`` block, or when forgotten.
+
+    Names are relative to it and may have several parts; one that is absolute, has a ``..`` or can't be a name is
+    refused, like everything that is no regular file.
+
+    Args:
+        path: The folder. Links in its path are followed: whoever asks must trust those who can change it.
+        hard_links: Whether files with a second name somewhere are taken. A hard link needs no permission to read, so
+            by default they are not: the other name may be that of somebody's secret.
+
+    Attributes:
+        path: As it was when it was opened, for messages; nothing is looked up by it.
+
+    Raises:
+        OSError: When it can't be opened or is no folder.
+    """
+
+    def __init__(self, path: Path, hard_links: HardLinks = "refused") -> None:
+        self._hold(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK), path, hard_links)
+
+    def _hold(self, descriptor: int, path: Path, hard_links: HardLinks) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._hard_links: HardLinks = hard_links
+        self._finalizer = weakref.finalize(self, os.close, descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back; may be called twice."""
+        self._finalizer()
+        self._descriptor = -1  # the number may be another file's soon
+
+    def folder(self, name: str) -> UntrustedFolder:
+        """A folder below this one, with a descriptor of its own.
+
+        Raises:
+            UntrustedFileError: When it is refused.
+            OSError: When it is missing or can't be opened.
+        """
+        inner = UntrustedFolder.__new__(UntrustedFolder)
+        with self._naming(name):
+            inner._hold(_open_beneath(self._descriptor, _parts(name), _FOLDER), self.path / name, self._hard_links)
+        return inner
+
+    def open(self, name: str) -> FileIO:
+        """Open a regular file for reading; nothing about its size is promised.
+
+        Raises:
+            UntrustedFileError: When it is refused.
+            OSError: When it is missing or can't be read.
+        """
+        return FileIO(self._open(name, os.O_RDONLY), "rb")
+
+    def append(self, name: str) -> FileIO:
+        """Open a regular file, made when missing, for reading and for writing at its end.
+
+        Raises:
+            UntrustedFileError: When it is refused.
+            OSError: When it can't be opened.
+        """
+        return FileIO(self._open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
+
+    def read(self, name: str, limit: int) -> bytes:
+        """What is in a regular file; one that changes meanwhile gives what it has when it is read.
+
+        Args:
+            name: Of the file.
+            limit: Bytes; a larger file is refused, before anything is read if it says so.
+
+        Raises:
+            UntrustedFileError: When it is refused or too large.
+            OSError: When it is missing or can't be read.
+        """
+        with self.open(name) as file:
+            if os.fstat(file.fileno()).st_size > limit:
+                raise self._too_large(name, limit)
+            parts: list[bytes] = []
+            left = limit + 1
+            while left and (part := file.read(min(left, _CHUNK))):
+                parts.append(part)
+                left -= len(part)
+        if not left:
+            raise self._too_large(name, limit)
+        return b"".join(parts)
+
+    def write(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write a file that is new in any case and takes the name when it is whole.
+
+        What has the name is replaced, and neither followed nor written to.
+
+        Args:
+            name: Of the file; its folder must be there.
+            parts: Its content.
+
+        Raises:
+            UntrustedFileError: When the name or its folder is refused.
+            OSError: When it can't be written; nothing is left of it then.
+        """
+        with self._parent(name) as (folder, last):
+            temporary = f".{secrets.token_hex(8)}.tmp"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
+            descriptor = _open_beneath(folder, [temporary], flags, 0o666)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.writelines(parts)
+                os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a link itself.
+
+        Raises:
+            UntrustedFileError: When the name or its folder is refused.
+            OSError: When it is missing or can't be removed.
+        """
+        with self._parent(name) as (folder, last):
+            os.unlink(last, dir_fd=folder)
+
+    def stat(self, name: str) -> os.stat_result:
+        """What is under a name, a link itself included.
+
+        Raises:
+            UntrustedFileError: When the name or its folder is refused.
+            OSError: When there is nothing.
+        """
+        with self._parent(name) as (folder, last):
+            return os.stat(last, dir_fd=folder, follow_symlinks=False)
+
+    def exists(self, name: str) -> bool:
+        """Whether the name is taken, by whatever; False also where it can't be looked up."""
+        try:
+            self.stat(name)
+        except OSError:
+            return False
+        return True
+
+    def files(self, pattern: str = "*", depth: int = 0) -> list[str]:
+        """The names of regular files, sorted by their parts. Folders that can't be listed are passed over.
+
+        Args:
+            pattern: What the last part of a name looks like, as `fnmatch` has it.
+            depth: Levels of folders below this one that are looked through, `MAX_DEPTH` at most.
+
+        Raises:
+            UntrustedFileError: When there are more than `MAX_ENTRIES` entries.
+        """
+        found: list[str] = []
+        left = MAX_ENTRIES
+        waiting = [("", 0)]
+        while waiting:
+            place, level = waiting.pop()
+            for name, is_folder in self._entries(place):
+                left -= 1
+                if left < 0:
+                    reason = f"there are more than {MAX_ENTRIES:,} entries in it"
+                    raise UntrustedFileError(errno.EOVERFLOW, reason, str(self.path))
+                if not is_folder:
+                    if fnmatchcase(name, pattern):
+                        found.append(place + name)
+                elif level < min(depth, MAX_DEPTH):
+                    waiting.append((f"{place}{name}/", level + 1))
+        return sorted(found, key=lambda name: name.split("/"))
+
+    def _entries(self, place: str) -> Iterator[tuple[str, bool]]:
+        """Names of the folders (True) and regular files in a folder below; nothing where it can't be listed."""
+        with contextlib.suppress(OSError):
+            # a descriptor of its own: the place in a listing belongs to the descriptor
+            descriptor = _open_beneath(self._descriptor, _parts(place) if place else ["."], _FOLDER)
+            try:
+                with os.scandir(descriptor) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            yield entry.name, True
+                        elif entry.is_file(follow_symlinks=False):
+                            yield entry.name, False
+            finally:
+                os.close(descriptor)
+
+    def _open(self, name: str, flags: int) -> int:
+        with self._parent(name) as (folder, last):
+            with contextlib.suppress(FileNotFoundError):  # opening a device may do something by itself
+                self._check(os.stat(last, dir_fd=folder, follow_symlinks=False), name)
+            descriptor = _open_beneath(folder, [last], flags | _SAFE, 0o666)
+            try:
+                self._check(os.fstat(descriptor), name)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return descriptor
+
+    def _check(self, status: os.stat_result, name: str) -> None:
+        reason = _LINK if stat.S_ISLNK(status.st_mode) else None if stat.S_ISREG(status.st_mode) else _NOT_REGULAR
+        if reason is None and status.st_nlink > 1 and self._hard_links == "refused":
+            reason = "it has a second name (a hard link); make a copy if it is meant"
+        if reason is not None:
+            raise UntrustedFileError(errno.EINVAL, reason, str(self.path / name))
+
+    def _too_large(self, name: str, limit: int) -> UntrustedFileError:
+        return UntrustedFileError(errno.EFBIG, f"it has more than {limit:,} bytes", str(self.path / name))
+
+    @contextlib.contextmanager
+    def _parent(self, name: str) -> Iterator[tuple[int, str]]:
+        """The descriptor of the folder that the last part of a name is in, and that part."""
+        with self._naming(name), contextlib.ExitStack() as stack:
+            *before, last = _parts(name)
+            folder = self._descriptor
+            if before:
+                folder = _open_beneath(folder, before, _FOLDER)
+                stack.callback(os.close, folder)
+            yield folder, last
+
+    @contextlib.contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Let errors name the path, and tell what was refused from what failed."""
+        try:
+            yield
+        except UntrustedFileError as error:
+            error.filename = str(self.path / name)
+            raise
+        except OSError as error:
+            number = error.errno or errno.EIO
+            if number in _REFUSALS:
+                raise UntrustedFileError(number, _REFUSALS[number], str(self.path / name)) from error
+            error.filename, error.filename2 = str(self.path / name), None
+            raise
+
+
+def _parts(name: str) -> list[str]:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        parts = []
+    if not parts or ".." in parts or name.startswith("/") or "\0" in name:
+        raise UntrustedFileError(errno.EINVAL, "it is not the name of a file in this folder", name)
+    return parts
+
+
+def _open_beneath(folder: int, parts: list[str], flags: int, mode: int = 0) -> int:
+    if _openat2_works():
+        return _openat2(folder, "/".join(parts), flags, mode if flags & os.O_CREAT else 0)
+    return _walk(folder, parts, flags, mode)
+
+
+def _walk(folder: int, parts: list[str], flags: int, mode: int) -> int:
+    """What `_openat2` does, one part at a time."""
+    device = os.fstat(folder).st_dev
+    with contextlib.ExitStack() as held:
+        for part in parts[:-1]:
+            inner = os.open(part, _FOLDER, dir_fd=folder)
+            held.close()  # one at a time, however deep it is
+            held.callback(os.close, inner)
+            folder = inner
+            _stay(folder, device)
+        descriptor = os.open(parts[-1], flags, mode, dir_fd=folder)
+    if flags & os.O_DIRECTORY:
+        try:
+            _stay(descriptor, device)
+        except OSError:
+            os.close(descriptor)
+            raise
+    return descriptor
+
+
+def _stay(folder: int, device: int) -> None:
+    """Refuse a folder of another file system; files are not asked: in an overlay theirs may differ from their folder's.
+
+    Raises:
+        OSError: As ``openat2`` does.
+    """
+    if os.fstat(folder).st_dev != device:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _openat2(folder: int, name: str, flags: int, mode: int) -> int:
+    how = _OpenHow(flags, mode, _RESOLVE)
+    while True:
+        descriptor = _libc().syscall(
+            ctypes.c_long(_SYS_OPENAT2),
+            ctypes.c_int(folder),
+            ctypes.c_char_p(os.fsencode(name)),
+            ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        )
+        if descriptor >= 0:
+            return int(descriptor)
+        number = ctypes.get_errno()
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number), name)
+
+
+@functools.cache
+def _openat2_works() -> bool:
+    """Whether the call is there; a container's filter may answer anything, later errors mean what they say."""
+    if sys.platform != "linux":
+        return False
+    try:
+        root = os.open("/", _FOLDER)
+    except OSError:
+        return False
+    try:
+        os.close(_openat2(root, ".", _FOLDER, 0))
+    except OSError:
+        return False
+    finally:
+        os.close(root)
+    return True
