@@ -22,7 +22,7 @@ import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Literal, Self
 
@@ -111,26 +111,30 @@ class UntrustedFolder:
     def folder(self, name: str) -> UntrustedFolder:
         """A folder below this one, with a descriptor of its own.
 
+        Args:
+            name: Of the folder; "." for this one once more.
+
         Raises:
             UntrustedFileError: When it is refused.
             OSError: When it is missing or can't be opened.
         """
         inner = UntrustedFolder.__new__(UntrustedFolder)
         with self._naming(name):
-            inner._hold(_open_beneath(self._descriptor, _parts(name), _FOLDER), self.path / name, self._hard_links)
+            descriptor = _open_beneath(self._descriptor, ["."] if name == "." else _parts(name), _FOLDER)
+            inner._hold(descriptor, self.path / name, self._hard_links)
         return inner
 
-    def open(self, name: str) -> FileIO:
+    def open(self, name: str) -> BufferedReader:
         """Open a regular file for reading; nothing about its size is promised.
 
         Raises:
             UntrustedFileError: When it is refused.
             OSError: When it is missing or can't be read.
         """
-        return FileIO(self._open(name, os.O_RDONLY), "rb")
+        return os.fdopen(self._open(name, os.O_RDONLY), "rb")
 
     def append(self, name: str) -> FileIO:
-        """Open a regular file, made when missing, for reading and for writing at its end.
+        """Open a regular file, made when missing, for reading and for writing at its end, without a buffer.
 
         Raises:
             UntrustedFileError: When it is refused.
@@ -304,6 +308,17 @@ class UntrustedFolder:
                 raise UntrustedFileError(number, _REFUSALS[number], str(self.path / name)) from error
             error.filename, error.filename2 = str(self.path / name), None
             raise
+
+
+def write_all(file: FileIO, content: bytes) -> None:
+    """Write to a file without a buffer, which may take less than it is given.
+
+    Raises:
+        OSError: When it can't be written.
+    """
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _parts(name: str) -> list[str]:

@@ -1,14 +1,19 @@
 """Recorded events of the CLIs, shortened, in the one schema for all of them."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
+from scribe_suite.providers.base import Limits
+from scribe_suite.providers.clis.adapter import Job
 from scribe_suite.providers.clis.claude import ClaudeAdapter
 from scribe_suite.providers.clis.codex import CodexAdapter
 from scribe_suite.providers.clis.gemini import GeminiAdapter
 from scribe_suite.providers.conversation import Conversation, Message
 from scribe_suite.providers.failures import diagnose
+from scribe_suite.untrusted_files import UntrustedFolder
 
 CODE = {"session_id": "s1", "code": "1/0"}
 
@@ -232,13 +237,10 @@ def test_gemini_keeps_model_requests_and_tokens_in_its_session_file(tmp_path):
 
 
 def check_session_file(cli, home, model, tokens):
-    class Job:
-        pass
-
-    Job.home = home
+    job = Job("", None, None, Limits(30.0, 5.0), home, UntrustedFolder(home), home, (), {})
     adapter, told = ADAPTERS[cli](), Conversation(cli=cli)
     for _ in range(2):  # it is looked at while the CLI runs, and again at its end
-        adapter.finish(Job, told)
+        adapter.finish(job, told)
         assert (told.model, told.requests) == (model, 2)
         assert told.tokens.by_kind() == tokens
 
@@ -252,3 +254,28 @@ def test_long_texts_keep_head_and_tail():
     assert len(message.text) < 20_100
     assert message.text.endswith("z")
     assert "10,001 characters left out" in message.text
+
+
+@pytest.mark.parametrize(
+    ("cli", "name"),
+    [("codex", ".codex/sessions/2026/rollout-x.jsonl"), ("gemini", ".gemini/tmp/work/chats/session-x.jsonl")],
+)
+@pytest.mark.parametrize("plant", ["link", "folder", "pipe", "hard link", "endless"])
+def test_what_a_cli_leaves_in_the_place_of_its_session_file_is_not_read(tmp_path, cli, name, plant):
+    secret = tmp_path / "elsewhere" / Path(name).name
+    secret.parent.mkdir()
+    secret.write_text(
+        json.dumps({"payload": {"model": "of another"}, "type": "gemini", "tokens": {}, "model": "of another"})
+    )
+    path = tmp_path / "home" / name
+    path.parent.parent.mkdir(parents=True)
+    if plant == "folder":
+        path.parent.symlink_to(secret.parent)
+    else:
+        path.parent.mkdir()
+        {"link": path.symlink_to, "hard link": path.hardlink_to, "pipe": lambda _: os.mkfifo(path),
+         "endless": lambda _: (path.touch(), os.truncate(path, 1 << 40))}[plant](secret)  # fmt: skip
+    home = tmp_path / "home"
+    told = Conversation(cli=cli)
+    ADAPTERS[cli]().finish(Job("", None, None, Limits(30.0, 5.0), home, UntrustedFolder(home), home, (), {}), told)
+    assert told == Conversation(cli=cli)

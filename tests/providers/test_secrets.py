@@ -1,5 +1,6 @@
 import base64
 import json
+import os
 from urllib.parse import quote
 
 import pytest
@@ -9,6 +10,7 @@ from scribe_suite.providers.clis.codex import CodexAdapter
 from scribe_suite.providers.clis.gemini import GeminiAdapter
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
 from scribe_suite.providers.secrets import MARK, Scrubber, values_in_file
+from scribe_suite.untrusted_files import UntrustedFolder
 
 SECRET = 'sk-"quoted" key/with+signs='
 
@@ -54,7 +56,7 @@ def test_a_key_goes_before_files_and_no_file_is_copied_then(tmp_path):
     assert login.variables == ("ANTHROPIC_API_KEY",)
     give_login(login, tmp_path / "home")
     assert not (tmp_path / "home").exists()
-    assert secrets_of(login, tmp_path / "home", {"ANTHROPIC_API_KEY": "k" * 40}) == ["k" * 40]
+    assert secrets_of(login, UntrustedFolder(tmp_path), {"ANTHROPIC_API_KEY": "k" * 40}) == ["k" * 40]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,10 @@ def test_files_are_found_where_the_user_has_them_and_copied_for_the_cli_alone(tm
     (copy,) = [path for path in home.rglob("*") if path.is_file()]
     assert copy.stat().st_mode & 0o777 == 0o600
     write(copy, refresh="n" * 40)  # the CLI has renewed its token
-    assert secrets_of(login, home, environ) == ["r" * 40, "n" * 40, "proxy-password"]
+    assert secrets_of(login, UntrustedFolder(home), environ) == ["r" * 40, "n" * 40, "proxy-password"]
+    copy.unlink()
+    os.mkfifo(copy)  # or it has left something that is not to be read
+    assert secrets_of(login, UntrustedFolder(home), environ) == ["r" * 40, "proxy-password"]
 
 
 @pytest.mark.parametrize("adapter", [ClaudeAdapter, CodexAdapter, GeminiAdapter])

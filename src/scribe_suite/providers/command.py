@@ -12,15 +12,15 @@ import os
 import re
 import shlex
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, Transcript
-from scribe_suite.providers.clis.process import run_cli
+from scribe_suite.providers.clis.process import printed_file, printed_text, run_cli
 from scribe_suite.providers.secrets import Scrubber
+from scribe_suite.untrusted_files import UntrustedFolder, write_all
 
 SOCKET = "SCRIBE_MCP_SOCKET"
 COMMAND = "SCRIBE_MCP_COMMAND"
@@ -50,18 +50,19 @@ class CommandProvider(Provider):
             WALL_S: f"{context.limits.wall_s:.0f}",
         }
         scrubber = Scrubber(secrets_of(os.environ))
-        printed = (context.outputs / "command.stdout.txt").open("w")
         limit, begin = context.limits.wall_s, time.monotonic()
 
         def watch(elapsed: float, _silent: float) -> str | None:
             return f"The limit of {limit:g} s was reached." if elapsed > limit else None
 
         def take(line: str, _at: float) -> None:
-            printed.write(scrubber.clean(line))
-            printed.flush()
+            write_all(printed, scrubber.clean(line).encode("utf-8", "replace"))
 
-        with printed, tempfile.TemporaryDirectory(prefix="scribe-command-", ignore_cleanup_errors=True) as folder:
-            errors = Path(folder) / "stderr"
+        with (
+            UntrustedFolder(context.outputs) as outputs,
+            outputs.append("command.stdout.txt") as printed,
+            printed_file() as errors,
+        ):
             try:
                 ending = run_cli([program], environment, Path.cwd(), context.prompt, errors, take, watch)
             except OSError as error:
@@ -70,8 +71,8 @@ class CommandProvider(Provider):
                     f"{program} can't be run ({error.strerror}): has it a first line that names its interpreter?",
                 ) from error
             finally:
-                told = scrubber.clean(errors.read_text(errors="replace")) if errors.exists() else ""
-                (context.outputs / "command.stderr.txt").write_text(told)
+                told = scrubber.clean(printed_text(errors))
+                outputs.write("command.stderr.txt", [told.encode("utf-8", "replace")])
         if ending.stopped is not None:
             return Transcript(EndReason.TIMEOUT, ending.stopped)
         if ending.exit_code != 0:

@@ -39,8 +39,16 @@ def _forms(secret: str) -> set[str]:
 def values_in_file(path: Path) -> list[str]:
     """Texts in a JSON file of credentials that may be secrets: all long ones."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return values_in(path.read_bytes())
+    except OSError:
+        return []
+
+
+def values_in(credentials: bytes) -> list[str]:
+    """Texts in the JSON of credentials that may be secrets: all long ones."""
+    try:
+        content = json.loads(credentials)
+    except (ValueError, RecursionError):
         return []
     found: list[str] = []
     stack = [content]

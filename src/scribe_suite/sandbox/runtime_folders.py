@@ -9,10 +9,13 @@ import contextlib
 import fcntl
 import functools
 import os
+import secrets
 import shutil
-import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from scribe_suite.untrusted_files import UntrustedFolder
 
 PREFIX = "scribe-"
 _LOCK = ".lock"
@@ -45,14 +48,17 @@ class RuntimeFolder:
 
 @functools.cache
 def _sweep(place: Path) -> None:
-    """Remove what killed processes of this user left behind; once per process."""
-    for folder in place.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-                continue
-            with (folder / _LOCK).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by its owner, or no owner is left
-                remove_tree(folder)
+    """Remove what killed processes of this user left behind; once per process.
+
+    Everybody can make folders in the same place, and put anything into them.
+    """
+    with contextlib.suppress(OSError), UntrustedFolder(place) as temporary:
+        for name in os.listdir(place):  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                if name.startswith(PREFIX) and temporary.stat(name).st_uid == os.geteuid():
+                    with temporary.open(f"{name}/{_LOCK}") as lock:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by its owner, or no owner is left
+                        remove_tree(place / name)
 
 
 def short_temporary_folder() -> Path:
@@ -61,10 +67,82 @@ def short_temporary_folder() -> Path:
     return usual if len(str(usual)) <= 40 else Path("/tmp")
 
 
+@contextlib.contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A private temporary folder for the block; whatever becomes of its content, nothing outside is touched.
+
+    `tempfile.TemporaryDirectory` follows links when it makes files removable (CVE-2023-6597).
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)
+
+
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that a kernel may have filled: unreadable parts and any depth included."""
+    """Remove a folder that a kernel may have filled: unreadable parts and any depth included, links not followed.
+
+    What can't be removed stays, and the folder with it.
+    """
     with contextlib.suppress(RecursionError):
-        shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):  # they don't recurse
-            subprocess.run([*command, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
+        shutil.rmtree(folder, ignore_errors=True)  # works with descriptors, and nearly always does it
+    with contextlib.suppress(OSError):
+        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _remove_stubborn(parent, folder.name)
+        finally:
+            os.close(parent)
+
+
+def _remove_stubborn(parent: int, name: str) -> None:
+    """Remove a folder by taking those inside it out one by one: needs two descriptors, however deep it is."""
+    top = _open_writable(parent, name)
+    try:
+        stuck: set[str] = set()
+        while inner := [folder for folder in _left_folders(top) if folder not in stuck]:
+            for folder in inner:
+                try:
+                    _take_apart(top, folder)
+                except OSError:
+                    stuck.add(folder)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _take_apart(top: int, name: str) -> None:
+    """Remove a folder, the folders in which are put beside it."""
+    descriptor = _open_writable(top, name)
+    try:
+        for deeper in _left_folders(descriptor):
+            os.close(_open_writable(descriptor, deeper))  # it can only be moved when it can be written
+            os.rename(deeper, secrets.token_hex(8), src_dir_fd=descriptor, dst_dir_fd=top)
+    finally:
+        os.close(descriptor)
+    os.rmdir(name, dir_fd=top)
+
+
+def _left_folders(folder: int) -> list[str]:
+    """Remove everything in a folder that is no folder, links themselves included, and say what is left."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in found:
+        if not is_folder:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+    return [name for name, is_folder in found if is_folder]
+
+
+def _open_writable(parent: int, name: str) -> int:
+    """Open a folder, never through a link, and let its owner do everything with it."""
+    flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    if not hasattr(os, "O_PATH"):
+        os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
+        return os.open(name, os.O_RDONLY | flags, dir_fd=parent)
+    closed = os.open(name, os.O_PATH | flags, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{closed}", 0o700)  # noqa: PTH101  (this very folder)
+        return os.open(".", os.O_RDONLY | flags, dir_fd=closed)
+    finally:
+        os.close(closed)

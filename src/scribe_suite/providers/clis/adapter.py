@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,11 +12,14 @@ from typing import Any, ClassVar
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.base import Limits
 from scribe_suite.providers.conversation import Conversation
+from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
 #: What the notebook's MCP server is called in the configurations of the CLIs; Gemini forbids underscores.
 SERVER = "scribe"
 #: Seconds a CLI may wait for the MCP server, which is there before the CLI is.
 START_S = 90
+#: Bytes of one file of a CLI's sessions.
+MAX_SESSION_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Job:
         endpoint: Where the notebook is.
         limits: What may be used.
         home: An empty folder that becomes the CLI's home.
+        kept: The same, opened before the CLI has been there: what it leaves is read, and written to, through this.
         work: An empty folder that it is started in.
         binary: Its command.
         environ: The user's environment.
@@ -38,9 +43,22 @@ class Job:
     endpoint: NotebookEndpoint
     limits: Limits
     home: Path
+    kept: UntrustedFolder
     work: Path
     binary: tuple[str, ...]
     environ: Mapping[str, str]
+
+    def session_lines(self, place: str, pattern: str) -> Iterator[str]:
+        """The lines of the files in which the CLI keeps its sessions; what can't be read has none.
+
+        Args:
+            place: Folder below its home.
+            pattern: What their names look like.
+        """
+        with contextlib.suppress(OSError), self.kept.folder(place) as folder:
+            for name in folder.files(pattern, MAX_DEPTH):
+                with contextlib.suppress(OSError):
+                    yield from folder.read(name, MAX_SESSION_BYTES).decode("utf-8", "replace").splitlines()
 
     @property
     def tool_s(self) -> int:

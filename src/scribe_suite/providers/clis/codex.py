@@ -49,15 +49,15 @@ class CodexAdapter(Adapter):
     def launch(self, job: Job) -> Launch:
         """A configuration and a model catalog of our own: every tool but the notebook's is off."""
         home = job.home / ".codex"
-        home.mkdir(exist_ok=True)
+        home.mkdir(exist_ok=True)  # before it has run for the first time, which it does to tell its models
         models = self._models(job)
         model = job.model or next(iter(models))
         if model not in models:
             # a model newer than the CLI: described as the newest it knows
             models[model] = {**next(iter(models.values())), "slug": model, "display_name": model}
         catalog = {"models": [{**models[model], **ONLY_MCP}]}
-        (home / "catalog.json").write_text(json.dumps(catalog))
-        (home / "config.toml").write_text(self._config(job, model, str(home / "catalog.json")))
+        job.kept.write(".codex/catalog.json", [json.dumps(catalog).encode()])
+        job.kept.write(".codex/config.toml", [self._config(job, model, str(home / "catalog.json")).encode()])
         argv = (*job.binary, "exec", "--json", "--skip-git-repo-check", "--strict-config", "-")
         key = next((job.environ[name] for name in self.keys if job.environ.get(name)), None)
         environment = {"CODEX_HOME": str(home), **({KEY: key} if key else {})}
@@ -175,16 +175,15 @@ tool_timeout_sec = {job.tool_s}
     def finish(self, job: Job, conversation: Conversation) -> None:
         """Model, requests and, when it was stopped, tokens stand in its session file only."""
         requests = 0
-        for path in sorted((job.home / ".codex" / "sessions").rglob("rollout-*.jsonl")):
-            for line in path.read_text(errors="replace").splitlines():
-                try:
-                    payload = json.loads(line).get("payload") or {}
-                except (ValueError, AttributeError):
-                    continue
-                conversation.model = payload.get("model") or conversation.model
-                if payload.get("type") == "token_count" and payload.get("info"):
-                    requests += 1
-                    self._read_usage(payload["info"].get("total_token_usage") or {}, conversation)
+        for line in job.session_lines(".codex/sessions", "rollout-*.jsonl"):
+            try:
+                payload = json.loads(line).get("payload") or {}
+            except (ValueError, AttributeError):
+                continue
+            conversation.model = payload.get("model") or conversation.model
+            if payload.get("type") == "token_count" and payload.get("info"):
+                requests += 1
+                self._read_usage(payload["info"].get("total_token_usage") or {}, conversation)
         conversation.requests = requests or conversation.requests
 
 

@@ -8,9 +8,9 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -28,10 +28,12 @@ from scribe_suite.providers.base import (
 )
 from scribe_suite.providers.clis.adapter import Adapter, Job
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
-from scribe_suite.providers.clis.process import Ending, run_cli
+from scribe_suite.providers.clis.process import Ending, printed_file, printed_text, run_cli
 from scribe_suite.providers.conversation import Conversation
 from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose, without_stacks
 from scribe_suite.providers.secrets import Scrubber
+from scribe_suite.sandbox.runtime_folders import temporary_folder
+from scribe_suite.untrusted_files import UntrustedFolder, write_all
 
 #: Variables of the user's that every CLI is given.
 COMMON = ("PATH", "LANG", "LC_ALL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
@@ -46,6 +48,8 @@ LOOK_S = 2.0
 BACKOFF_S = (5.0, 20.0)
 #: Seconds for which no attempt of the provider is started after its service has said that there are too many requests.
 RATE_PAUSE_S = 60.0
+#: What is kept of every try beside its transcript: the raw events with their times, and what was printed to stderr.
+_LOGS = ("events.jsonl", "stderr.txt")
 _SILENT = "silence"
 _WALL = "The wall clock limit"
 
@@ -104,18 +108,28 @@ class CliProvider(Provider):
     def _try(self, context: AttemptContext, binary: tuple[str, ...], version: str | None) -> _Try:
         adapter = self.adapter()
         conversation = Conversation(cli=self.name, cli_version=version)
-        with tempfile.TemporaryDirectory(prefix="scribe-cli-", ignore_cleanup_errors=True) as name:
-            folder = Path(name)
+        with ExitStack() as stack:
+            folder = stack.enter_context(temporary_folder("scribe-cli-"))
             home, work = folder / "home", folder / "work"
             for place in (home, work):
                 place.mkdir(mode=0o700)
+            # opened before it runs: whatever has one of these names later is not what is read or written
+            kept, outputs = (stack.enter_context(UntrustedFolder(place)) for place in (home, context.outputs))
             login = find_login(self.adapter, os.environ)
             if not login:
                 raise _failed(self.adapter, "not_logged_in", f"No login of {adapter.title} was found.")
             give_login(login, home)
-            scrubber = Scrubber(secrets_of(login, home, os.environ))
+            scrubber = Scrubber(secrets_of(login, kept, os.environ))
             job = Job(
-                context.prompt, context.model, context.endpoint, context.limits, home, work, binary, dict(os.environ)
+                prompt=context.prompt,
+                model=context.model,
+                endpoint=context.endpoint,
+                limits=context.limits,
+                home=home,
+                kept=kept,
+                work=work,
+                binary=binary,
+                environ=dict(os.environ),
             )
             launch = adapter.launch(job)
             environment = {
@@ -149,19 +163,27 @@ class CliProvider(Provider):
                     adapter.finish(job, conversation)
                 return _over_limit(limits, conversation, elapsed, silent)
 
-            stderr = folder / "stderr"
+            stderr = stack.enter_context(printed_file())
+            logs = [stack.enter_context(outputs.append(f"{self.name}.{end}")) for end in _LOGS]
             try:
                 ending = run_cli(launch.argv, environment, work, launch.stdin, stderr, take, watch)
             except OSError as error:
                 raise _failed(self.adapter, "cli_missing", str(error)) from error
             finally:
                 # anew: a CLI may have renewed its tokens
-                scrubber = Scrubber(secrets_of(login, home, os.environ))
-                printed = _keep(context.outputs, self.name, raw, scrubber, stderr)
+                scrubber = Scrubber(secrets_of(login, kept, os.environ))
+                printed = scrubber.clean(printed_text(stderr))
+                texts = ("".join(f"{scrubber.clean(line)}\n" for line in raw), printed)
+                for log, text in zip(logs, texts, strict=True):
+                    write_all(log, text.encode("utf-8", "replace"))
             adapter.finish(job, conversation)
+            return self._judged(context, _Try(conversation, ending, printed, raw=raw), outputs, scrubber)
+
+    def _judged(self, context: AttemptContext, tried: _Try, outputs: UntrustedFolder, scrubber: Scrubber) -> _Try:
+        """Say what became of a try, and keep its transcript."""
+        conversation, ending, printed = tried.conversation, tried.ending, tried.stderr
         if conversation.cost_usd is None or conversation.cost_usd == 0:
             conversation.cost_usd = prices.cost_of(conversation.model, conversation.tokens) or conversation.cost_usd
-        tried = _Try(conversation, ending, printed, raw=raw)
         if ending.stopped is None:
             tried.cause = diagnose(conversation, ending.exit_code, printed)
         elif ending.stopped == _SILENT:
@@ -177,7 +199,7 @@ class CliProvider(Provider):
             tried.cause = "mcp_not_connected"
         conversation.end_reason = tried.cause or _stop_reason(ending.stopped)
         text = conversation.model_dump_json(indent=1, warnings=False)
-        (context.outputs / "transcript.json").write_text(scrubber.clean(text) + "\n")
+        outputs.write("transcript.json", [scrubber.clean(text).encode("utf-8", "replace") + b"\n"])
         return tried
 
     def _transcript(self, tried: _Try, limits: Limits) -> Transcript:
@@ -249,7 +271,8 @@ def find_binary(adapter: type[Adapter], environ: Mapping[str, str]) -> tuple[str
 @functools.cache
 def version_of(binary: tuple[str, ...]) -> str | None:
     """What a CLI prints as its version, or None."""
-    with tempfile.TemporaryDirectory(prefix="scribe-cli-", ignore_cleanup_errors=True) as home:
+    with temporary_folder("scribe-cli-") as folder:
+        home = str(folder)
         environment = {"HOME": home, "PATH": os.environ.get("PATH", ""), "CODEX_HOME": home, "GEMINI_CLI_HOME": home}
         try:
             printed = subprocess.run(
@@ -308,13 +331,3 @@ def _as_object(line: str) -> Mapping[str, object] | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) else None
-
-
-def _keep(outputs: Path, name: str, raw: list[str], scrubber: Scrubber, stderr: Path) -> str:
-    """Add the raw events, with their times, and what was printed besides to the outputs; the latter is returned."""
-    with (outputs / f"{name}.events.jsonl").open("a") as file:
-        file.writelines(f"{scrubber.clean(line)}\n" for line in raw)
-    printed = scrubber.clean(stderr.read_text(errors="replace")) if stderr.exists() else ""
-    with (outputs / f"{name}.stderr.txt").open("a") as file:
-        file.write(printed)
-    return printed

@@ -103,12 +103,11 @@ class GeminiAdapter(Adapter):
     def finish(self, job: Job, conversation: Conversation) -> None:
         """The models that answered, requests and, when it was stopped, tokens stand in its session file only."""
         answers: dict[str, Mapping[str, Any]] = {}
-        for path in sorted((job.home / ".gemini" / "tmp").glob("*/chats/session-*.jsonl")):
-            for line in path.read_text(errors="replace").splitlines():
-                with contextlib.suppress(ValueError, AttributeError):
-                    entry = json.loads(line)
-                    if entry.get("type") == "gemini" and isinstance(entry.get("tokens"), dict):
-                        answers[str(entry.get("id"))] = entry  # once more when its tool calls have ended
+        for line in job.session_lines(".gemini/tmp", "session-*.jsonl"):
+            with contextlib.suppress(ValueError, AttributeError):
+                entry = json.loads(line)
+                if entry.get("type") == "gemini" and isinstance(entry.get("tokens"), dict):
+                    answers[str(entry.get("id"))] = entry  # once more when its tool calls have ended
         if not answers:
             return
         conversation.requests = len(answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from scribe_suite.providers.clis.adapter import Adapter
-from scribe_suite.providers.secrets import values_in_file
+from scribe_suite.providers.secrets import values_in, values_in_file
+from scribe_suite.untrusted_files import UntrustedFolder
 
+#: Bytes of a file of credentials in a CLI's home; it may write anything there.
+MAX_CREDENTIALS_BYTES = 10 << 20
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -62,7 +66,7 @@ def give_login(login: Login, home: Path) -> None:
         place.chmod(0o600)
 
 
-def secrets_of(login: Login, home: Path, environ: Mapping[str, str]) -> list[str]:
+def secrets_of(login: Login, home: UntrustedFolder, environ: Mapping[str, str]) -> list[str]:
     """Everything secret that a CLI has been given: keys, tokens in its files, passwords of proxies.
 
     Args:
@@ -72,7 +76,9 @@ def secrets_of(login: Login, home: Path, environ: Mapping[str, str]) -> list[str
     """
     secrets = [environ[name] for name in login.variables]
     for path, target in login.files.items():
-        secrets += values_in_file(path) + values_in_file(home / target)
+        secrets += values_in_file(path)
+        with contextlib.suppress(OSError):
+            secrets += values_in(home.read(target, MAX_CREDENTIALS_BYTES))
     for name in (*_PROXIES, *map(str.lower, _PROXIES)):
         secrets.append(_password(environ.get(name, "")))
     return [secret for secret in secrets if secret]

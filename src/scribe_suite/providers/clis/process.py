@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -23,6 +26,9 @@ POLL_S = 0.2
 DRAIN_S = 2.0
 #: Bytes of one line; images in tool results are the longest.
 MAX_LINE = 64 << 20
+#: Bytes of what it printed to stderr that are looked at.
+MAX_PRINTED = 16 << 20
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def run_cli(
     environment: Mapping[str, str],
     folder: Path,
     stdin: str,
-    stderr: Path,
+    stderr: IO[bytes],
     on_line: Callable[[str, float], None],
     watch: Callable[[float, float], str | None],
 ) -> Ending:
@@ -54,7 +60,7 @@ def run_cli(
         environment: All of its environment.
         folder: It is started here.
         stdin: What it reads.
-        stderr: File for what it prints there.
+        stderr: Takes what it prints there; an open file, so that nobody need find it again by a name.
         on_line: Called with each line of its stdout and the seconds since the start.
         watch: Called several times a second with the seconds since the start and since the last line; a text stops it.
 
@@ -63,16 +69,15 @@ def run_cli(
     """
     begin = last = time.monotonic()
     stopped: str | None = None
-    with stderr.open("ab") as sink:
-        process = subprocess.Popen(
-            list(argv),
-            env=dict(environment),
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            start_new_session=True,
-        )
+    process = subprocess.Popen(
+        list(argv),
+        env=dict(environment),
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=True,
+    )
     lines: queue.Queue[bytes | None] = queue.Queue()
     workers = [
         threading.Thread(target=_feed, args=(process, stdin.encode()), daemon=True),
@@ -109,6 +114,26 @@ def run_cli(
                 if stream is not None:
                     stream.close()
     return Ending(process.returncode, stopped)
+
+
+@contextlib.contextmanager
+def printed_file() -> Iterator[IO[bytes]]:
+    """A file without a name for what a CLI prints to stderr."""
+    with tempfile.TemporaryFile() as file:
+        # several processes print there, and some open it anew
+        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+        yield file
+
+
+def printed_text(file: IO[bytes]) -> str:
+    """What is in such a file: the end of it, when it is too much."""
+    descriptor = file.fileno()
+    at = max(0, os.fstat(descriptor).st_size - MAX_PRINTED)
+    parts: list[bytes] = []
+    while len(parts) * _CHUNK < MAX_PRINTED and (part := os.pread(descriptor, _CHUNK, at)):
+        parts.append(part)
+        at += len(part)
+    return b"".join(parts).decode("utf-8", "replace")
 
 
 def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
