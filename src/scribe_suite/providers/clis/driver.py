@@ -28,9 +28,10 @@ from scribe_suite.providers.base import (
 )
 from scribe_suite.providers.clis.adapter import Adapter, Job
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
-from scribe_suite.providers.clis.process import Ending, printed_file, printed_text, run_cli
+from scribe_suite.providers.clis.process import Ending, run_cli
 from scribe_suite.providers.conversation import Conversation
 from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose, without_stacks
+from scribe_suite.providers.programs import place_for_program, start_program
 from scribe_suite.providers.secrets import Scrubber
 from scribe_suite.sandbox.runtime_folders import temporary_folder
 from scribe_suite.untrusted_files import UntrustedFolder, write_all
@@ -109,25 +110,22 @@ class CliProvider(Provider):
         adapter = self.adapter()
         conversation = Conversation(cli=self.name, cli_version=version)
         with ExitStack() as stack:
-            folder = stack.enter_context(temporary_folder("scribe-cli-"))
-            home, work = folder / "home", folder / "work"
-            for place in (home, work):
-                place.mkdir(mode=0o700)
+            place = stack.enter_context(place_for_program("scribe-cli-"))
             # opened before it runs: whatever has one of these names later is not what is read or written
-            kept, outputs = (stack.enter_context(UntrustedFolder(place)) for place in (home, context.outputs))
+            kept, outputs = (stack.enter_context(UntrustedFolder(path)) for path in (place.home, context.outputs))
             login = find_login(self.adapter, os.environ)
             if not login:
                 raise _failed(self.adapter, "not_logged_in", f"No login of {adapter.title} was found.")
-            give_login(login, home)
+            give_login(login, place.home)
             scrubber = Scrubber(secrets_of(login, kept, os.environ))
             job = Job(
                 prompt=context.prompt,
                 model=context.model,
                 endpoint=context.endpoint,
                 limits=context.limits,
-                home=home,
+                home=place.home,
                 kept=kept,
-                work=work,
+                work=place.work,
                 binary=binary,
                 environ=dict(os.environ),
             )
@@ -135,8 +133,6 @@ class CliProvider(Provider):
             environment = {
                 **{name: os.environ[name] for name in COMMON if name in os.environ},
                 **{name: os.environ[name] for name in (*adapter.keys, *adapter.settings) if os.environ.get(name)},
-                "HOME": str(home),
-                "TMPDIR": str(work),
                 "TERM": "xterm-256color",
                 **launch.environment,
             }
@@ -163,16 +159,23 @@ class CliProvider(Provider):
                     adapter.finish(job, conversation)
                 return _over_limit(limits, conversation, elapsed, silent)
 
-            stderr = stack.enter_context(printed_file())
             logs = [stack.enter_context(outputs.append(f"{self.name}.{end}")) for end in _LOGS]
+            told = ""
             try:
-                ending = run_cli(launch.argv, environment, work, launch.stdin, stderr, take, watch)
+                program = stack.enter_context(
+                    start_program(context, place, binary, launch.argv, environment, surroundings="file")
+                )
+                # what it has there is its own copy, where its files are
+                kept = stack.enter_context(program.folder.folder(place.home.name))
+                job = replace(job, kept=kept)
+                ending = run_cli(program, launch.stdin, take, watch)
+                told = ending.printed
             except OSError as error:
                 raise _failed(self.adapter, "cli_missing", str(error)) from error
             finally:
                 # anew: a CLI may have renewed its tokens
                 scrubber = Scrubber(secrets_of(login, kept, os.environ))
-                printed = scrubber.clean(printed_text(stderr))
+                printed = scrubber.clean(told)
                 texts = ("".join(f"{scrubber.clean(line)}\n" for line in raw), printed)
                 for log, text in zip(logs, texts, strict=True):
                     write_all(log, text.encode("utf-8", "replace"))

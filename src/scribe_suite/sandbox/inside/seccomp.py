@@ -31,13 +31,15 @@ SOCKET_TYPE_MASK = 0xF
 #: (Linux, net/unix/af_unix.c), and a datagram from one of a pair goes wherever it is addressed.
 CONNECTED_TYPES = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+AF_NETLINK, NETLINK_ROUTE = 16, 0
 
 #: By machine: its number in the kernel's audit interface, and the numbers of calls. The same name is the same call.
 MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
         {
-            "ioctl": 16, "socket": 41, "connect": 42, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
+            "ioctl": 16, "shmget": 29, "msgget": 68,
+            "socket": 41, "connect": 42, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
             "ptrace": 101, "syslog": 103, "vhangup": 153, "pivot_root": 155, "chroot": 161, "acct": 163,
             "settimeofday": 164, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
             "sethostname": 170, "setdomainname": 171, "iopl": 172, "ioperm": 173, "init_module": 175,
@@ -45,7 +47,7 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
             "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
             "unshare": 272, "move_pages": 279, "perf_event_open": 298, "fanotify_init": 300, "name_to_handle_at": 303,
             "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312,
-            "finit_module": 313, "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323,
+            "finit_module": 313, "memfd_create": 319, "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323,
         },
     ),
     "aarch64": (
@@ -54,12 +56,13 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
             "lookup_dcookie": 18, "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
             "vhangup": 58, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105,
             "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
-            "setdomainname": 162, "settimeofday": 170, "socket": 198, "socketpair": 199, "connect": 203,
+            "setdomainname": 162, "settimeofday": 170, "msgget": 186, "shmget": 194,
+            "socket": 198, "socketpair": 199, "connect": 203,
             "add_key": 217,
             "request_key": 218, "keyctl": 219, "clone": 220, "swapon": 224, "swapoff": 225, "mbind": 235,
             "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262, "name_to_handle_at": 264,
             "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272,
-            "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,
+            "finit_module": 273, "memfd_create": 279, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,
         },
     ),
 }  # fmt: skip
@@ -67,7 +70,7 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
 COMMON = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
     "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "clone3": 435, "pidfd_getfd": 438,
-    "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443, "open_tree_attr": 467,
+    "process_madvise": 440, "mount_setattr": 442, "memfd_secret": 447, "quotactl_fd": 443, "open_tree_attr": 467,
 }  # fmt: skip
 #: What no sandboxed process needs: it takes capabilities, or reaches into other processes or deep into the kernel.
 FORBIDDEN = (
@@ -79,6 +82,9 @@ FORBIDDEN = (
     "swapoff", "reboot", "quotactl", "quotactl_fd", "sethostname", "setdomainname", "settimeofday", "clock_settime",
     "iopl", "ioperm", "syslog", "vhangup", "move_pages", "lookup_dcookie",
 )  # fmt: skip
+#: Memory that no process shows as its own once it is not mapped, and that no file system limits. As if the machine had
+#: none of it: libraries then do without.
+UNCOUNTED_MEMORY = ("memfd_create", "memfd_secret", "shmget", "msgget")
 
 
 @dataclass(frozen=True)
@@ -89,16 +95,19 @@ class Policy:
         connect: Whether sockets may be connected. Where the host's network namespace and file system are in reach, a
             unix socket is a way to other processes, whatever address it has.
         processes: Whether processes may be made. Threads always may.
+        network: Whether sockets of the internet's protocols may be made, and those that tell of network interfaces.
     """
 
     connect: bool = True
     processes: bool = True
+    network: bool = False
 
 
 POLICIES = {
     "kernel": Policy(),
     "no_connect": Policy(connect=False),
     "function": Policy(processes=False),
+    "agent": Policy(network=True),
 }
 
 _Line = tuple[int, int, int, int]
@@ -141,13 +150,14 @@ def program(policy: str, machine: str | None = None) -> bytes:
 def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
     """What is done about each call that is not simply allowed; each block ends with verdicts."""
     blocks = {call: _refuse(errno.EPERM) for call in FORBIDDEN}
+    blocks |= {call: _refuse(errno.ENOSYS) for call in UNCOUNTED_MEMORY}
     blocks["clone3"] = _refuse(errno.ENOSYS)  # its flags are out of sight; the C library then uses clone
     blocks["clone"] = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_BITS, 0, 1, CLONE_NEW), *_refuse(errno.EPERM)]
     if not rules.processes:
         blocks["clone"] += [(JUMP_BITS, 1, 0, CLONE_THREAD), *_refuse(errno.EPERM)]
         blocks |= {call: _refuse(errno.EPERM) for call in ("fork", "vfork")}
     blocks["clone"] += _allow()
-    blocks["socket"] = _only_unix(rules)
+    blocks["socket"] = _internet() if rules.network else _only_unix(rules)
     if not rules.connect:
         blocks["connect"] = _refuse(errno.EPERM)
         blocks["socketpair"] = _only_unix(rules)
@@ -165,6 +175,15 @@ def _only_unix(rules: Policy) -> list[_Line]:
             block += [(JUMP_EQUAL, 0, 1, kind), *_allow()]
         return [*block, *_refuse(errno.EPERM)]
     return [*block, *_allow()]
+
+
+def _internet() -> list[_Line]:
+    """Verdicts on making sockets where the network may be used: its families, and of netlink the routes alone."""
+    block = [(LOAD, 0, 0, ARGUMENTS[0])]
+    for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
+        block += [(JUMP_EQUAL, 0, 1, family), *_allow()]
+    block += [(JUMP_EQUAL, 1, 0, AF_NETLINK), *_refuse(errno.EAFNOSUPPORT)]
+    return [*block, (LOAD, 0, 0, ARGUMENTS[2]), (JUMP_EQUAL, 0, 1, NETLINK_ROUTE), *_allow(), *_refuse(errno.EPERM)]
 
 
 def _refuse(number: int) -> list[_Line]:
