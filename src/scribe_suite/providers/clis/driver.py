@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -51,6 +51,8 @@ BACKOFF_S = (5.0, 20.0)
 RATE_PAUSE_S = 60.0
 #: What is kept of every try beside its transcript: the raw events with their times, and what was printed to stderr.
 _LOGS = ("events.jsonl", "stderr.txt")
+#: What reading something comes to that has another form than it should.
+_ODD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 _SILENT = "silence"
 _WALL = "The wall clock limit"
 
@@ -145,7 +147,7 @@ class CliProvider(Provider):
                     return
                 try:
                     adapter.read(event, at, conversation)
-                except (AttributeError, KeyError, TypeError, ValueError):
+                except _ODD:
                     conversation.unknown_events += 1  # a version we do not know; what we do know is still read
 
             limits = context.limits
@@ -156,7 +158,7 @@ class CliProvider(Provider):
                 _tell(context.activity, conversation)
                 if (limits.tokens or limits.cost_usd) and elapsed > looked + LOOK_S:
                     looked = elapsed
-                    adapter.finish(job, conversation)
+                    _finish(adapter, job, conversation)
                 return _over_limit(limits, conversation, elapsed, silent)
 
             logs = [stack.enter_context(outputs.append(f"{self.name}.{end}")) for end in _LOGS]
@@ -179,7 +181,7 @@ class CliProvider(Provider):
                 texts = ("".join(f"{scrubber.clean(line)}\n" for line in raw), printed)
                 for log, text in zip(logs, texts, strict=True):
                     write_all(log, text.encode("utf-8", "replace"))
-            adapter.finish(job, conversation)
+            _finish(adapter, job, conversation)
             return self._judged(context, _Try(conversation, ending, printed, raw=raw), outputs, scrubber)
 
     def _judged(self, context: AttemptContext, tried: _Try, outputs: UntrustedFolder, scrubber: Scrubber) -> _Try:
@@ -328,9 +330,15 @@ def _last_words(stderr: str) -> str:
     return without_stacks(stderr).strip()[-500:]
 
 
+def _finish(adapter: Adapter, job: Job, conversation: Conversation) -> None:
+    """Look at what a CLI has written; what it wrote in another way than it should tells nothing."""
+    with suppress(*_ODD):
+        adapter.finish(job, conversation)
+
+
 def _as_object(line: str) -> Mapping[str, object] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None

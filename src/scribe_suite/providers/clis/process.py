@@ -25,7 +25,7 @@ DRAIN_S = 2.0
 #: Bytes of one line; images in tool results are the longest.
 MAX_LINE = 64 << 20
 #: Bytes of all lines: what is kept of them is kept on the disk.
-MAX_LINES = 512 << 20
+MAX_LINES = 256 << 20
 #: Bytes kept of the end of what it prints to stderr.
 MAX_PRINTED = 1 << 20
 _CHUNK = 1 << 16

@@ -83,6 +83,26 @@ def restrict(read_only: Sequence[str], writable: Sequence[str], network: bool = 
     return version
 
 
+def stay_among_themselves() -> bool:
+    """Keep this process and its children from abstract unix sockets and signals of others; files stay as they are.
+
+    Returns:
+        Whether this version of Landlock can.
+
+    Raises:
+        OSError: When it refuses.
+    """
+    if abi() < SCOPE_SINCE:
+        return False
+    attributes = ctypes.create_string_buffer(struct.pack("QQQ", 0, 0, ABSTRACT_SOCKETS_AND_SIGNALS), 24)
+    ruleset = _call(CREATE, attributes, ctypes.c_size_t(24), 0)
+    try:
+        _call(RESTRICT, ruleset, 0)
+    finally:
+        os.close(ruleset)
+    return True
+
+
 def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:
     for path in paths:
         try:

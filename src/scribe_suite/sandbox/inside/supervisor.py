@@ -227,6 +227,8 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # as an exec would: a kernel may look at itself in /proc
     if request["landlock"]:
         landlock.restrict(request["landlock"]["read_only"], request["landlock"]["writable"], request["network"])
+    elif request["network"] and request["tier"] == "namespaces":
+        landlock.stay_among_themselves()  # abstract sockets belong to the network
     if request["seccomp"]:
         seccomp.install(request["seccomp"])
     if request["kernel"] is None:
