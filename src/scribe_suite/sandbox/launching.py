@@ -74,7 +74,7 @@ class Order:
     shown: Shown = field(default_factory=Shown)
     hidden: Hidden = field(default_factory=Hidden)
     sockets: tuple[Path, ...] = ()
-    limits: ProgramLimits = PROGRAM_LIMITS
+    limits: ProgramLimits = field(default_factory=lambda: PROGRAM_LIMITS)
 
 
 class Program:

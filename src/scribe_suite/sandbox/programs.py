@@ -25,8 +25,8 @@ FOLDERS_VARIABLE = "SCRIBE_COMMAND_FOLDERS"
 TAKEN = ("/proc", "/dev", "/slots", "/sandbox")
 #: Links on a way, and interpreters of interpreters, that are followed; Linux follows no more.
 MAX_LINKS, MAX_INTERPRETERS = 40, 4
-#: Folders in the user's home that have a ``bin`` and are no installation of one program.
-_HOME_PREFIXES = (".local",)
+#: Folders in the user's home in which programs of all kinds lie side by side.
+_OF_ALL_KINDS = (".local", ".local/bin", "bin")
 #: What is shown beside a program's file: nothing, or the folder it lies in.
 Surroundings = Literal["file", "folder"]
 
@@ -46,7 +46,7 @@ class Hidden:
     def and_usual(self, environ: Mapping[str, str]) -> Hidden:
         """With what is hidden on every machine: ``/``, the user's home, the folder of temporary files."""
         home = Path(environ.get("HOME") or "/")
-        usual = (Path("/"), home, *(home / name for name in _HOME_PREFIXES), Path(tempfile.gettempdir()), Path("/tmp"))
+        usual = (Path("/"), home, *(home / name for name in _OF_ALL_KINDS), Path(tempfile.gettempdir()), Path("/tmp"))
         return Hidden(*(_resolved(folders) for folders in ((*self.whole, *usual), self.sealed)))
 
     @property
@@ -220,9 +220,9 @@ class Finder:
 
     def _is_there(self, path: Path) -> bool:
         """Whether every program sees it: it lies in a system folder, and in no hidden one in there."""
-        if not any(path.is_relative_to(folder) for folder in SYSTEM_FOLDERS):
-            return False
-        return not any(path.is_relative_to(place) for place in self.hidden.covered)
+        for folder in filter(path.is_relative_to, SYSTEM_FOLDERS):
+            return not any(place.is_relative_to(folder) and path.is_relative_to(place) for place in self.hidden.covered)
+        return False
 
 
 def _resolved(folders: Iterable[Path]) -> tuple[Path, ...]:
