@@ -68,6 +68,7 @@ def run_cli(
     process = program.process
     begin = last = time.monotonic()
     stopped: str | None = None
+    whole = False
     lines, errors = _Lines(program.stdout), _Tail(program.stderr)
     feeder = threading.Thread(target=_feed, args=(program, stdin.encode()), daemon=True)
     try:
@@ -86,6 +87,7 @@ def run_cli(
                     break  # or something else holds its stdout open
                 continue
             if line is None:
+                whole = True
                 break
             last = time.monotonic()
             on_line(line.decode("utf-8", "replace"), last - begin)
@@ -93,7 +95,8 @@ def run_cli(
             process.interrupt()
         with contextlib.suppress(TimeoutError):
             process.wait(GRACE_S)
-        _drain(lines.taken, lambda text: on_line(text, time.monotonic() - begin))
+        if not whole:
+            _drain(lines.taken, lambda text: on_line(text, time.monotonic() - begin))
     finally:
         program.end()
         for worker in (feeder, lines, errors):
