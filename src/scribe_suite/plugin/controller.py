@@ -32,7 +32,7 @@ from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunRe
 from scribe_suite.results.summary import coverage
 from scribe_suite.sandbox.escape_table import ESCAPES
 from scribe_suite.sandbox.probing import probe_isolation
-from scribe_suite.sandbox.program_gaps import agent_gaps
+from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.tasks.seeds import derive_seed
 
@@ -212,6 +212,10 @@ class RunController:
             self._tell(
                 f"kernels are isolated less well than they could be ({reasons}). Code in them can {gaps}.", warning=True
             )
+
+        if not tier.own_files:
+            open_ways = ", ".join(GAPS[gap].what for gap in agent_gaps(tier))
+            self._tell(f"agents' programs (CLIs and command:) can {open_ways}.", warning=True)
 
     # -- while tests run ------------------------------------------------------------------------------------------
 

@@ -120,7 +120,9 @@ class Finder:
         self._show(base if self.hidden.allows(base) else python)
         for argument in argv:
             if argument.endswith(".py") and Path(argument).is_file():
-                self._show(self._follow(Path(argument)))
+                script = self._follow(Path(argument))
+                self._show(script)
+                self.shown.programs[script] = None
 
     def folders(self, named: str) -> None:
         """Show further folders.
