@@ -101,13 +101,13 @@ class Finder:
         """Show what a command line runs: its program, and files among its arguments.
 
         Args:
-            argv: The first is an absolute path. One that has files as arguments is taken for their interpreter.
+            argv: The first is an absolute path. Every file but the last is taken for an interpreter.
             surroundings: What is shown beside a file that belongs to no installation.
         """
         files = [Path(argument) for argument in argv[1:] if argument.startswith("/") and Path(argument).is_file()]
         self._program(Path(argv[0]), surroundings, interpreter=bool(files))
         for file in files:
-            self._program(file, surroundings)
+            self._program(file, surroundings, interpreter=file != files[-1])
 
     def pump(self, argv: Sequence[str]) -> None:
         """Show what connects a program to the notebook: Python, and one script.
