@@ -194,7 +194,7 @@ def test_names_that_lead_elsewhere_or_are_none_are_refused(folder, secret, name)
         lambda: folder.append(name),
         lambda: folder.write(name, [b""]),
         lambda: folder.remove(name),
-        lambda: folder.folder(name),
+        lambda: folder.folder(name if name != "." else ""),
     ):
         with pytest.raises(UntrustedFileError, match="not the name of a file in this folder"):
             attempt()
@@ -320,6 +320,7 @@ def test_a_folder_below_has_the_rules_of_the_one_above_and_stays_what_it_was(fol
     (place / "moved" / "hard").hardlink_to(secret)
     with pytest.raises(UntrustedFileError, match="second name"):
         inner.read("hard", LIMIT)
+    assert inner.folder(".").read("good", LIMIT) == b"good"
     inner.close()
     inner.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -341,6 +342,7 @@ def test_files_are_listed_by_pattern_and_depth_without_links_pipes_and_folders(f
     (place / "b" / "c").mkdir(parents=True)
     for name in ("b.x", "b/a.x", "b/c/d.x", "b/c/.hidden.x"):
         (place / name).write_text("")
+    assert folder.folders() == ["b", "sub"]
     assert folder.files("*.x") == ["b.x"]
     assert folder.files("*.x", depth=1) == ["b/a.x", "b.x"]
     assert folder.files("*.x", depth=2) == ["b/a.x", "b/c/.hidden.x", "b/c/d.x", "b.x"]
@@ -368,6 +370,20 @@ def test_a_file_is_made_once_and_appended_to_afterwards(folder, place):
     assert folder.stat("x").st_size == 2
     folder.remove("x")
     assert not folder.exists("x")
+
+
+def test_folders_are_made_where_they_are_missing_and_never_through_a_link(folder, place, secret):
+    before = descriptors()
+    folder.make("sub/new/newer").write("x", [b"1"])
+    assert (place / "sub" / "new" / "newer" / "x").read_bytes() == b"1"
+    assert folder.make("sub/new").exists("newer")
+    (place / "way").symlink_to(secret.parent)
+    for name in ("way/new", "good/new", "good", "way"):
+        with pytest.raises(UntrustedFileError):
+            folder.make(name)
+    assert [path.name for path in secret.parent.iterdir()] == ["x"]
+    gc.collect()
+    assert descriptors() == before
 
 
 def test_what_cannot_be_written_leaves_nothing(folder, place):

@@ -124,6 +124,21 @@ class UntrustedFolder:
             inner._hold(descriptor, self.path / name, self._hard_links)
         return inner
 
+    def make(self, name: str) -> UntrustedFolder:
+        """A folder below this one, made with those on the way where they are missing.
+
+        Raises:
+            UntrustedFileError: When the name is refused, or something else has it.
+            OSError: When it can't be made or opened.
+        """
+        folder = self.folder(".")
+        for part in _parts(name):
+            with folder:  # one at a time
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=folder._descriptor)
+                folder = folder.folder(part)
+        return folder
+
     def open(self, name: str) -> BufferedReader:
         """Open a regular file for reading; nothing about its size is promised.
 
@@ -165,7 +180,7 @@ class UntrustedFolder:
             raise self._too_large(name, limit)
         return b"".join(parts)
 
-    def write(self, name: str, parts: Iterable[bytes]) -> None:
+    def write(self, name: str, parts: Iterable[bytes], *, durable: bool = False) -> None:
         """Write a file that is new in any case and takes the name when it is whole.
 
         What has the name is replaced, and neither followed nor written to.
@@ -173,6 +188,7 @@ class UntrustedFolder:
         Args:
             name: Of the file; its folder must be there.
             parts: Its content.
+            durable: Whether to wait until the disk has it.
 
         Raises:
             UntrustedFileError: When the name or its folder is refused.
@@ -185,6 +201,9 @@ class UntrustedFolder:
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.writelines(parts)
+                    if durable:
+                        file.flush()
+                        os.fsync(descriptor)
                 os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -200,6 +219,16 @@ class UntrustedFolder:
         """
         with self._parent(name) as (folder, last):
             os.unlink(last, dir_fd=folder)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder.
+
+        Raises:
+            UntrustedFileError: When the name is refused, or is that of something else.
+            OSError: When it is missing or can't be removed.
+        """
+        with self._parent(name) as (folder, last):
+            os.rmdir(last, dir_fd=folder)
 
     def stat(self, name: str) -> os.stat_result:
         """What is under a name, a link itself included.
@@ -245,6 +274,10 @@ class UntrustedFolder:
                 elif level < min(depth, MAX_DEPTH):
                     waiting.append((f"{place}{name}/", level + 1))
         return sorted(found, key=lambda name: name.split("/"))
+
+    def folders(self) -> list[str]:
+        """The names of the folders in this one, sorted; no links."""
+        return sorted(name for name, is_folder in self._entries("") if is_folder)
 
     def _entries(self, place: str) -> Iterator[tuple[str, bool]]:
         """Names of the folders (True) and regular files in a folder below; nothing where it can't be listed."""

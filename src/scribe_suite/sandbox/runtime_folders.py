@@ -142,7 +142,8 @@ def _open_writable(parent: int, name: str) -> int:
         return os.open(name, os.O_RDONLY | flags, dir_fd=parent)
     closed = os.open(name, os.O_PATH | flags, dir_fd=parent)
     try:
-        os.chmod(f"/proc/self/fd/{closed}", 0o700)  # noqa: PTH101  (this very folder)
+        if os.fstat(closed).st_mode & 0o700 != 0o700:
+            os.chmod(f"/proc/self/fd/{closed}", 0o700)  # noqa: PTH101  (this very folder)
         return os.open(".", os.O_RDONLY | flags, dir_fd=closed)
     finally:
         os.close(closed)
