@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,59 @@ def test_a_broken_line_in_the_middle_is_named(path, line):
     assert caught.value.cause == "journal_corrupt"
 
 
-def test_a_full_disk_is_the_infrastructure_s_failure():
-    journal = Journal(Path("/dev/full"), lambda _event: None)
-    with pytest.raises(InfrastructureError, match="No space left") as caught:
+def test_a_full_disk_is_the_infrastructure_s_failure(path):
+    journal = Journal(path, lambda _event: None)
+    journal.close()
+    with (
+        Path("/dev/full").open("a+b", buffering=0) as journal._file,
+        pytest.raises(InfrastructureError, match="No space left") as caught,
+    ):
         journal.append("journal")
+    assert caught.value.cause == "journal_write"
+
+
+def plant_link(path: Path) -> None:
+    path.symlink_to(path.with_name("secret"))
+
+
+def plant_hard_link(path: Path) -> None:
+    path.hardlink_to(path.with_name("secret"))
+
+
+@pytest.mark.parametrize("plant", [plant_link, plant_hard_link, os.mkfifo, Path.mkdir])
+def test_what_is_no_file_of_its_own_is_neither_read_nor_written(path, plant):
+    secret = path.with_name("secret")
+    secret.write_bytes(b"mine")
+    plant(path)
+    with pytest.raises(InfrastructureError, match="can't be written: ") as caught:
+        Journal(path, lambda _event: None)
+    assert caught.value.cause == "journal_write"
+    with pytest.raises(InfrastructureError, match="can't be read as a journal: ") as caught:
+        list(read_journal(path))
+    assert caught.value.cause == "journal_corrupt"
+    assert secret.read_bytes() == b"mine"
+
+
+def test_a_journal_that_rested_does_not_go_on_in_what_has_taken_its_name(path):
+    journal = Journal(path, lambda _event: None)
+    journal.append("journal")
+    journal.rest()
+    path.rename(path.with_name("moved"))
+    os.mkfifo(path)
+    with pytest.raises(InfrastructureError, match="can't be written") as caught:
+        journal.append("session_started")
+    assert caught.value.cause == "journal_write"
+
+
+def test_a_file_of_a_terabyte_without_content_is_no_journal(path, monkeypatch):
+    monkeypatch.setattr("scribe_suite.notebook.journal.MAX_EVENT_BYTES", 1 << 20)
+    path.write_bytes(b'{"event": "journal"}\n')
+    os.truncate(path, 1 << 40)
+    with pytest.raises(InfrastructureError, match="Line 2") as caught:
+        list(read_journal(path))
+    assert caught.value.cause == "journal_corrupt"
+    with pytest.raises(InfrastructureError, match="too long for an event") as caught:
+        Journal(path, lambda _event: None)
     assert caught.value.cause == "journal_write"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,35 @@ def test_links_are_not_followed(tmp_path, notebooks):
     (tmp_path / "elsewhere").mkdir()
     journal = interrupted_journal(tmp_path / "elsewhere")
     (notebooks / journal.name).symlink_to(journal)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "notebooks").symlink_to(tmp_path / "elsewhere")
     assert recover_notebooks(notebooks) == []
+    assert recover_notebooks(tmp_path / "runs") == []
+
+
+def test_what_has_a_notebooks_name_is_replaced_and_neither_read_nor_written_to(tmp_path, notebooks):
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    for name, plant in {"a": Path.symlink_to, "b": Path.hardlink_to, "c": lambda path, _: os.mkfifo(path)}.items():
+        interrupted_journal(notebooks, name)
+        plant(notebooks / f"{name}.ipynb", secret)
+        (notebooks / f".{name}.ipynb.tmp").symlink_to(secret)
+    assert [path.name for path in recover_notebooks(tmp_path)] == ["a.ipynb", "b.ipynb", "c.ipynb"]
+    assert secret.read_text() == "mine"
+    for name in "abc":
+        assert len(cells(notebooks / f"{name}.ipynb")) == 2
+
+
+def test_journals_that_are_pipes_or_have_a_second_name_hold_nothing_up(tmp_path, notebooks):
+    os.mkfifo(notebooks / f"a{JOURNAL_SUFFIX}")
+    assert recover_notebooks(notebooks) == []
+    (notebooks / f"b{JOURNAL_SUFFIX}").hardlink_to(interrupted_journal(tmp_path, "other"))
+    interrupted_journal(notebooks, "c")
+    with pytest.raises(InfrastructureError, match=rf"b{JOURNAL_SUFFIX}' is not opened: it has a second name") as caught:
+        recover_notebooks(notebooks)
+    assert caught.value.cause == "journal_corrupt"
+    assert (notebooks / "c.ipynb").exists()
+    assert not (notebooks / "b.ipynb").exists()
 
 
 def test_what_a_server_leaves_behind_is_what_its_journals_say(tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -80,6 +81,24 @@ def test_only_notebooks_of_the_folder_can_be_opened_and_no_host_path_is_shown(se
     answer = play(server, lambda agent: agent.call("start_session_resume_notebook", notebook_path=path), session=False)
     assert "otebook" in answer.error
     assert str(folder) not in answer.text
+
+
+def test_what_others_put_into_the_folder_is_neither_read_nor_written_to(server, folder):
+    (folder / "secret.ipynb").write_text("{}")
+    notebooks = folder / "notebooks"
+    for name, plant in {"a": Path.symlink_to, "b": Path.hardlink_to, "c": lambda path, _: os.mkfifo(path)}.items():
+        plant(notebooks / f"{name}.ipynb", folder / "secret.ipynb")
+        nbformat.write(nbformat.v4.new_notebook(), notebooks / f"{name}_good.ipynb")
+        plant(notebooks / f"{name}_good.journal.jsonl", folder / "secret.ipynb")
+
+    async def scenario(agent: Agent) -> list[Answer]:
+        names = [name + end for name in "abc" for end in ("", "_good")]
+        return [await agent.call("start_session_resume_notebook", notebook_path=name) for name in names]
+
+    for answer in play(server, scenario):
+        assert answer.is_error
+        assert str(folder) not in answer.text
+    assert (folder / "secret.ipynb").read_text() == "{}"
 
 
 def test_a_notebook_that_is_just_being_resumed_is_not_resumed_again(server):

@@ -143,6 +143,34 @@ def test_the_environment_is_made_from_a_list_and_no_key_is_written(run, monkeypa
     assert not Path(item["home"]).exists()
 
 
+def test_what_a_cli_puts_in_the_place_of_a_file_that_is_written_or_read_later_is_not_followed(run, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    code = (
+        f"outputs, secret = {str(run.outputs)!r}, {str(secret)!r}\n"
+        "for name in ('transcript.json', 'fake.events.jsonl', 'fake.stderr.txt'):\n"
+        "    if os.path.exists(f'{outputs}/{name}'): os.unlink(f'{outputs}/{name}')\n"
+        "    os.symlink(secret, f'{outputs}/{name}')\n"
+        "os.symlink(secret, '../stderr')\n"
+        "sessions = os.environ['HOME'] + '/.codex/sessions'\n"
+        "os.makedirs(sessions); os.mkfifo(f'{sessions}/rollout-x.jsonl')\n"
+        "os.chmod(sessions, 0); os.rename(os.environ['HOME'], '../moved'); os.symlink(secret, os.environ['HOME'])\n"
+        "print('an error', file=sys.stderr); call(1); done()"
+    )
+    assert run(code).end_reason is EndReason.FINISHED
+    assert secret.read_text() == "mine"
+    assert not (run.outputs / "transcript.json").is_symlink()
+    assert json.loads((run.outputs / "transcript.json").read_text())["end_reason"] == "finished"
+
+
+def test_the_end_of_what_a_cli_prints_without_end_is_kept(run, monkeypatch):
+    monkeypatch.setattr("scribe_suite.providers.clis.process.MAX_PRINTED", 1 << 20)
+    run("os.ftruncate(2, 1 << 40); print('the last words', file=sys.stderr); call(1); done()")
+    printed = (run.outputs / "fake.stderr.txt").read_text()
+    assert printed.endswith("the last words\n")
+    assert len(printed) <= 2 << 20
+
+
 def test_a_stubborn_cli_and_all_its_children_are_killed_at_the_limit(run, tmp_path):
     pids = tmp_path / "pids"
     code = (

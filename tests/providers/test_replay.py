@@ -1,9 +1,14 @@
 """Recorded attempts, run again on the same instances: does the same answer come out?"""
 
+import json
+import os
+
 import pytest
 
-from scribe_suite.plugin.recordings import _steps, same_answer
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.plugin.recordings import _steps, read_recording, same_answer
 from scribe_suite.providers.recording import Step
+from tests.results.factories import record
 
 SOLVE = "answer = dict(components=[n for n, v in values.items() if v > 10], confidence=0.5, summary='s')"
 LUCK = "import random\nanswer = dict(components=['m0'], confidence=random.random(), summary='s')"
@@ -125,3 +130,44 @@ def test_answers_are_the_same_up_to_the_last_digits_of_floats():
     assert not same_answer(answer, {**answer, "weight": [0.2, 1e-9]})
     assert not same_answer(None, answer)
     assert same_answer(None, None)
+
+
+@pytest.fixture
+def attempt(tmp_path):
+    """The folder of an attempt in ``runs``, and one of somebody else outside of it."""
+    for place in (tmp_path / "runs" / "attempt", tmp_path / "private"):
+        for part in ("notebooks", "outputs"):
+            (place / part).mkdir(parents=True)
+        code = {"event": "cell_started", "time": 1, "cell": "cell-0", "run": 1, "kind": "agent", "code": place.name}
+        (place / "notebooks" / "n.journal.jsonl").write_text(json.dumps(code) + "\n")
+        (place / "outputs" / "answer.json").write_text(json.dumps({"of": place.name}))
+    return tmp_path / "runs" / "attempt"
+
+
+def test_a_recording_is_read_from_the_attempts_folder(attempt):
+    recording = read_recording(attempt.parent, record(folder="attempt"))
+    assert ([step.text for step in recording.steps], recording.answer) == (["attempt"], {"of": "attempt"})
+
+
+@pytest.mark.parametrize("name", ["../private", "attempt/../../private", "link", "link/private", "..", ".", "a\0b"])
+def test_a_ledger_can_not_have_anything_else_replayed(attempt, tmp_path, name):
+    (attempt.parent / "link").symlink_to(tmp_path / "private" if name == "link" else tmp_path)
+    for folder in (name, str(attempt.parent / name)):
+        with pytest.raises(InfrastructureError, match="There are no journals"):
+            read_recording(attempt.parent, record(folder=folder))
+
+
+def test_links_and_pipes_are_not_replayed(attempt, tmp_path):
+    private = tmp_path / "private"
+    for name in ("notebooks/n.journal.jsonl", "outputs/answer.json"):
+        (attempt / name).unlink()
+        (attempt / name).symlink_to(private / name)
+    with pytest.raises(InfrastructureError, match="There are no journals"):
+        read_recording(attempt.parent, record(folder="attempt"))
+    (attempt / "notebooks" / "m.journal.jsonl").write_text("")
+    with pytest.raises(InfrastructureError, match="answer of attempt can't be read"):
+        read_recording(attempt.parent, record(folder="attempt"))
+    (attempt / "outputs" / "answer.json").unlink()
+    os.mkfifo(attempt / "outputs" / "answer.json")
+    with pytest.raises(InfrastructureError, match="answer of attempt can't be read"):
+        read_recording(attempt.parent, record(folder="attempt"))

@@ -89,6 +89,24 @@ def test_a_folder_that_can_not_be_made_is_infrastructure(tmp_path):
         pass
 
 
+def test_what_others_left_in_the_folder_is_neither_followed_nor_waited_for(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    shared = tmp_path / "runs" / ".shared" / "run"
+    shared.mkdir(parents=True)
+    (shared / "claude.0.lock").symlink_to(tmp_path / "mine")
+    os.mkfifo(shared / "codex.0.lock")
+    os.mkfifo(shared / "claude.pause")
+    (shared / "codex.pause").symlink_to(tmp_path / "mine")
+    for provider in ("claude", "codex"):
+        slots = Slots(shared, provider, 1)
+        assert slots.pause_left() == 0
+        slots.pause(5)
+        assert slots.pause_left() > 0
+        with pytest.raises(InfrastructureError, match="needs locks"), slots.place():
+            pass
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_workers_share_the_places_of_a_run(suite, monkeypatch):
     monkeypatch.setenv("TOY_CODE", "import time; time.sleep(2); answer = None")

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from scribe_suite.report.answers import read_answer
-from scribe_suite.report.attempt_folders import attempt_folder, regular_files
+from scribe_suite.report.attempt_folders import attempt_folder, part_of
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.notebooks import notebook_views
 from scribe_suite.report.site import write_report
@@ -15,6 +15,7 @@ from scribe_suite.report.transcripts import transcript_view
 from scribe_suite.results.attempt_folder import AttemptFolder
 from scribe_suite.results.ledger import read_ledger
 from scribe_suite.results.merge import merge_ledgers
+from scribe_suite.untrusted_files import UntrustedFolder
 from tests.report.synthetic import ANSWER, TRANSCRIPT, attempt, journal_lines, plain_notebook, write_run
 from tests.results.factories import NOW
 
@@ -70,8 +71,8 @@ def test_a_merged_ledger_has_a_report_of_attempts_in_other_folders(tmp_path):
 
 def test_a_folder_elsewhere_is_read_if_its_results_say_what_the_ledger_says(results, elsewhere):
     record, folder = elsewhere
-    assert attempt_folder(results, moved(record, folder, results)) == folder
-    assert attempt_folder(results, record.model_copy(update={"folder": str(folder)})) == folder
+    assert attempt_folder(results, moved(record, folder, results)).path == folder
+    assert attempt_folder(results, record.model_copy(update={"folder": str(folder)})).path == folder
 
 
 @pytest.mark.parametrize(
@@ -116,12 +117,17 @@ def test_links_and_pipes_in_an_attempts_folder_are_not_read(tmp_path):
     (secrets / "notebooks" / "n.ipynb").write_text(json.dumps(plain_notebook()))
     (secrets / "notebooks" / "m.journal.jsonl").write_text("".join(json.dumps(x) + "\n" for x in journal_lines()))
 
-    def nothing_is_read(folder):
-        assert read_answer(folder / "outputs") is None
-        assert transcript_view(folder / "outputs") is None
-        assert read_prompt(folder) is None
-        assert notebook_views(folder / "notebooks") == []
-        assert journal_views(folder / "notebooks") == []
+    def nothing_is_read(path):
+        attempt = UntrustedFolder(path)
+        assert read_prompt(attempt) is None
+        with part_of(attempt, "outputs") as outputs, part_of(attempt, "notebooks") as notebooks:
+            if outputs is None:
+                assert notebooks is None
+                return
+            assert read_answer(outputs) is None
+            assert transcript_view(outputs) is None
+            assert notebook_views(notebooks) == []
+            assert journal_views(notebooks) == []
 
     links = tmp_path / "links"
     links.mkdir()
@@ -137,8 +143,32 @@ def test_links_and_pipes_in_an_attempts_folder_are_not_read(tmp_path):
         os.mkfifo(pipes / path.relative_to(secrets))
     nothing_is_read(files)
     nothing_is_read(pipes)
-    assert read_answer(secrets / "outputs")["summary"] == SECRET, "regular files are"
-    assert len(regular_files(secrets / "notebooks", "*")) == 2
+    assert read_answer(UntrustedFolder(secrets / "outputs"))["summary"] == SECRET, "regular files are"
+
+
+def test_files_with_a_second_name_are_named_and_not_shown(tmp_path, results):
+    record, folder = real_attempt(results)
+    secret = tmp_path / "id_rsa"
+    secret.write_text(SECRET)
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        path.unlink()
+        path.hardlink_to(secret)
+    write_report(write_run(results, records=[record]), tmp_path / "report", with_keys=True, progress=lambda *_: None)
+    pages = "".join(path.read_text() for path in (tmp_path / "report").rglob("*.html"))
+    assert SECRET not in pages
+    assert "n.ipynb (it has a second name (a hard link); make a copy if it is meant)" in pages
+    assert not (tmp_path / "report" / "raw").exists()
+
+
+def test_a_folder_that_is_replaced_after_it_was_found_is_read_as_it_was(results, tmp_path):
+    record, folder = real_attempt(results)
+    attempt = attempt_folder(results, record)
+    folder.rename(tmp_path / "moved")
+    (tmp_path / "private" / "outputs").mkdir(parents=True)
+    (tmp_path / "private" / "outputs" / "prompt.md").write_text(SECRET)
+    folder.symlink_to(tmp_path / "private")
+    assert read_prompt(attempt).startswith("# Prompt")
+    assert attempt_folder(results, record) is None
 
 
 def test_a_hostile_ledger_puts_nothing_of_others_into_a_report(results, elsewhere, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.report.folders import MARKER, replaced_folder, require_replaceable
 from scribe_suite.report.raw_files import copy_raw_files
+from scribe_suite.untrusted_files import UntrustedFolder
 
 
 def written(output, text):
@@ -92,7 +93,7 @@ def test_others_may_read_a_report_as_they_may_read_other_new_folders(tmp_path):
 def test_copies_have_names_that_no_browser_runs(tmp_path, name, content, copied):
     (tmp_path / "from" / "outputs").mkdir(parents=True)
     (tmp_path / "from" / "outputs" / name).write_text(content)
-    (file,) = copy_raw_files(tmp_path / "from", tmp_path / "report", "raw/x")
+    (file,) = copy_raw_files(UntrustedFolder(tmp_path / "from"), tmp_path / "report", "raw/x")
     assert file.name == f"outputs/{name}"
     assert file.href == f"raw/x/outputs/{copied}"
     assert (tmp_path / "report" / file.href).read_text() == content
@@ -105,15 +106,15 @@ def test_links_hidden_files_and_pipes_are_not_copied(tmp_path, monkeypatch):
     (folder / "folder").symlink_to("/etc")
     (folder / ".hidden.txt").write_text("x")
     os.mkfifo(folder / "pipe.txt")
-    assert copy_raw_files(folder, tmp_path / "report", "raw") == []
+    assert copy_raw_files(UntrustedFolder(folder), tmp_path / "report", "raw") == []
     (folder / "large.txt").write_text("xx")
     monkeypatch.setattr("scribe_suite.report.raw_files.MAX_BYTES", 1)
-    (file,) = copy_raw_files(folder, tmp_path / "report", "raw")
+    (file,) = copy_raw_files(UntrustedFolder(folder), tmp_path / "report", "raw")
     assert (file.name, file.href, file.size) == ("large.txt", None, 2)
 
 
 def test_names_in_links_are_quoted(tmp_path):
     (tmp_path / "from").mkdir()
     (tmp_path / "from" / "a b#c?.txt").write_text("x")
-    (file,) = copy_raw_files(tmp_path / "from", tmp_path / "report", "raw")
+    (file,) = copy_raw_files(UntrustedFolder(tmp_path / "from"), tmp_path / "report", "raw")
     assert file.href == "raw/a%20b%23c%3F.txt"

@@ -5,6 +5,7 @@ import pytest
 from scribe_suite.report import notebooks
 from scribe_suite.report.notebooks import notebook_views, render_notebook
 from scribe_suite.report.sanitise import UnsafeError
+from scribe_suite.untrusted_files import UntrustedFolder
 from tests.report.synthetic import (
     CANARY,
     PIXEL,
@@ -98,7 +99,7 @@ def test_long_texts_are_cut_and_told(monkeypatch):
 
 def test_a_notebook_that_is_missing_is_made_from_its_journal(tmp_path):
     (tmp_path / "n.journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in journal_lines()))
-    (view,) = notebook_views(tmp_path)
+    (view,) = notebook_views(UntrustedFolder(tmp_path))
     assert view.name == "n.ipynb"
     assert "journal" in view.note
     assert '<span class="cell-state">died, run 2 times</span>' in view.html
@@ -110,13 +111,15 @@ def test_files_that_can_not_be_shown_are_told_one_by_one(tmp_path, monkeypatch):
     (tmp_path / "c.ipynb").write_text(json.dumps(plain_notebook()))
     (tmp_path / "d.journal.jsonl").write_text("no json\n{}\n")
     (tmp_path / "e.ipynb").mkdir()
-    views = {view.name: view for view in notebook_views(tmp_path)}
+    views = {view.name: view for view in notebook_views(UntrustedFolder(tmp_path))}
     assert {name: view.html is None for name, view in views.items()} == {
         "a.ipynb": True, "b.ipynb": True, "c.ipynb": False, "d.ipynb": True,
     }  # fmt: skip
     assert all(view.note for view in views.values() if view.html is None)
     monkeypatch.setattr(notebooks, "MAX_NOTEBOOK_BYTES", 10)
-    assert "too much for a page" in {view.name: view for view in notebook_views(tmp_path)}["c.ipynb"].note
+    assert (
+        "too much for a page" in {view.name: view for view in notebook_views(UntrustedFolder(tmp_path))}["c.ipynb"].note
+    )
 
 
 def test_html_that_fails_the_last_inspection_is_not_shown(tmp_path, monkeypatch):
@@ -125,6 +128,6 @@ def test_html_that_fails_the_last_inspection_is_not_shown(tmp_path, monkeypatch)
 
     monkeypatch.setattr(notebooks, "require_inert", refuses)
     (tmp_path / "c.ipynb").write_text(json.dumps(plain_notebook()))
-    (view,) = notebook_views(tmp_path)
+    (view,) = notebook_views(UntrustedFolder(tmp_path))
     assert view.html is None
     assert "can't be shown safely" in view.note

@@ -14,6 +14,7 @@ from scribe_suite.report.transcripts import transcript_view
 from scribe_suite.report.views import RunView, scored_interval, token_count
 from scribe_suite.results.comparison import compare_runs
 from scribe_suite.results.ledger import Ledger, read_ledger
+from scribe_suite.untrusted_files import UntrustedFolder
 from tests.report.synthetic import ANSWER, TRANSCRIPT, attempt, journal_lines
 from tests.results.factories import header, record, write_ledger
 
@@ -25,7 +26,7 @@ def cells_of(records):
 
 def transcript_of(tmp_path, content):
     (tmp_path / "transcript.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    return transcript_view(tmp_path)
+    return transcript_view(UntrustedFolder(tmp_path))
 
 
 def test_a_transcript_has_who_what_and_when(tmp_path):
@@ -69,7 +70,7 @@ def test_transcripts_of_any_shape_are_shown(tmp_path, content):
 
 
 def test_long_and_broken_transcripts_are_told(tmp_path, monkeypatch):
-    assert transcript_view(tmp_path) is None
+    assert transcript_view(UntrustedFolder(tmp_path)) is None
     assert "can't be read" in transcript_of(tmp_path, "{").note
     assert "can't be read" in transcript_of(tmp_path, "[" * 200_000).note
     assert "characters more" in transcript_of(tmp_path, [{"text": "x" * 30_000}]).entries[0].text
@@ -81,7 +82,7 @@ def test_long_and_broken_transcripts_are_told(tmp_path, monkeypatch):
 
 def journal_of(tmp_path, lines):
     (tmp_path / "n.journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (view,) = journal_views(tmp_path)
+    (view,) = journal_views(UntrustedFolder(tmp_path))
     return view
 
 
@@ -97,7 +98,7 @@ def test_a_journal_has_a_row_for_every_event_edited_cells_included(tmp_path):
 
 def test_long_and_broken_journals_are_told(tmp_path, monkeypatch):
     (tmp_path / "n.journal.jsonl").write_text("no json\n{}\n")
-    assert "can't be read" in journal_views(tmp_path)[0].note
+    assert "can't be read" in journal_views(UntrustedFolder(tmp_path))[0].note
     odd = [
         {"event": 5, "time": "x", "cell": None, "output": 3, "run": "y"},
         {"event": "e", "output": {"data": {"a": 1}}},
@@ -107,7 +108,7 @@ def test_long_and_broken_journals_are_told(tmp_path, monkeypatch):
     view = journal_of(tmp_path, journal_lines())
     assert (len(view.rows), bool(view.note)) == (2, True)
     monkeypatch.setattr(journals, "MAX_JOURNAL_BYTES", 2)
-    assert "too large" in journal_views(tmp_path)[0].note
+    assert "too large" in journal_views(UntrustedFolder(tmp_path))[0].note
 
 
 def test_an_answer_is_set_against_the_key_item_by_item():
@@ -142,10 +143,10 @@ def test_a_ranking_keeps_its_order():
 
 
 def test_an_answer_that_can_not_be_read_is_none(tmp_path):
-    assert read_answer(tmp_path) is None
+    assert read_answer(UntrustedFolder(tmp_path)) is None
     for text in ("{", "[]", "[" * 200_000):
         (tmp_path / "answer.json").write_text(text)
-        assert read_answer(tmp_path) is None
+        assert read_answer(UntrustedFolder(tmp_path)) is None
 
 
 def test_keys_are_shown_of_fixed_seeds_or_when_told_to():

@@ -38,6 +38,23 @@ def test_results_are_keyed_by_task_in_the_familys_file(tmp_path, task, name):
     assert folder.artifacts() == (f"results/{name}",)
 
 
+def test_what_an_agent_puts_in_the_place_of_a_file_is_replaced(tmp_path):
+    folder = AttemptFolder.create(tmp_path, "toy", "null", NOW)
+    folder.write_prompt("a prompt")
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    (folder.outputs / "answer.json").symlink_to(secret)
+    (folder.results / "circuit_evaluation_results.json").hardlink_to(secret)
+    folder.write_answer({"a": 1})
+    folder.write_results(record(task="circuits/toy"))
+    (folder.outputs / "link").symlink_to(secret)
+    assert secret.read_text() == "mine"
+    assert json.loads((folder.outputs / "answer.json").read_text()) == {"a": 1}
+    names = ("outputs/answer.json", "outputs/prompt.md", "results/circuit_evaluation_results.json")
+    assert folder.artifacts() == names
+    folder.close()
+
+
 def test_a_folder_that_can_not_be_made_is_infrastructure(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InfrastructureError, match="can't be made") as caught:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -20,7 +22,9 @@ from scribe_suite.results.running import (
     RunProcess,
     clear_running,
     controller_alive,
+    make_running_folder,
     read_running,
+    remove_status,
     running_folder,
     tool_name,
     write_controller,
@@ -95,10 +99,12 @@ def test_nothing_is_raised_where_nothing_can_be_written_or_read(tmp_path):
     clear_running(tmp_path / "gone")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_leaves_the_last_status_as_it_was(tmp_path):
+def test_a_full_disk_leaves_the_last_status_as_it_was(tmp_path, monkeypatch):
+    def full(*_arguments, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     write_status(tmp_path / "1.json", attempt(turn=1))
-    (tmp_path / ".1.json.part").symlink_to("/dev/full")
+    monkeypatch.setattr("scribe_suite.untrusted_files.os.replace", full)
     assert not write_status(tmp_path / "1.json", attempt(turn=2))
     assert [status.turn for status in read_running(tmp_path, NOW)] == [1]
     assert not list(tmp_path.glob(".*"))
@@ -117,6 +123,30 @@ def test_the_folder_of_a_run_goes_with_it_unless_others_use_it(tmp_path):
     (folder.parent / "claude.0.lock").touch()
     clear_running(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["claude.0.lock"]
+
+
+def test_what_others_left_in_a_results_folder_is_not_followed_read_or_removed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine.json").write_text(attempt().model_dump_json())
+    folder = running_folder(tmp_path / "runs", "a")
+    for place in (folder, folder.parent, folder.parent.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(outside)
+        assert not write_controller(folder)
+        assert read_running(folder, NOW) == []
+        with pytest.raises(OSError, match="not opened"):
+            make_running_folder(folder)
+        clear_running(folder)
+        remove_status(folder / "mine.json")
+        place.unlink()
+        shutil.rmtree(tmp_path / "runs")
+    assert [path.name for path in outside.iterdir()] == ["mine.json"]
+    make_running_folder(folder)
+    os.mkfifo(folder / "1.json")
+    os.mkfifo(folder / "controller.json")
+    assert read_running(folder, NOW) == []
+    assert controller_alive(folder, NOW) is None
 
 
 def test_a_status_holds_these_fields_and_no_others():

@@ -7,7 +7,6 @@ number of cells that would have to be serialised again (Goodfire Scribe re-seria
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.journal import Event
+from scribe_suite.untrusted_files import UntrustedFolder
 
 CellKind = Literal["setup", "agent", "restored"]
 CellStatus = Literal["not_run", "running", "ok", "error", "interrupted", "timeout", "died"]
@@ -221,10 +221,14 @@ class NotebookFile:
         path: The notebook file.
         document: What to write.
         interval_s: Least seconds between two throttled writes; a slow write waits ten times its own duration.
+        folder: The open folder that the file is in, when there is one; else it is opened by its path.
     """
 
-    def __init__(self, path: Path, document: Document, interval_s: float = 1.0) -> None:
+    def __init__(
+        self, path: Path, document: Document, interval_s: float = 1.0, folder: UntrustedFolder | None = None
+    ) -> None:
         self.path = path
+        self._folder = folder or UntrustedFolder(path.parent)
         self._document = document
         self._interval_s = interval_s
         self._next = 0.0
@@ -237,15 +241,8 @@ class NotebookFile:
     def write(self) -> None:
         """Write now. A reader sees the old file or the new one, never part of one."""
         begin = time.monotonic()
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
         try:
-            with temporary.open("wb") as file:
-                file.writelines(self._document.parts())
-            temporary.replace(self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+            self._folder.write(self.path.name, self._document.parts())
         finally:  # a write that failed is not to be tried again at once either
             end = time.monotonic()
             self._next = end + max(self._interval_s, 10 * (end - begin))

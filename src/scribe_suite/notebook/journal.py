@@ -21,16 +21,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import InfrastructureError
+from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
 
 JOURNAL_VERSION = 1
 JOURNAL_SUFFIX = ".journal.jsonl"
 #: Seconds to wait for the lock on a journal: somebody may be reading it in order to rebuild its notebook.
 LOCK_S = 1.0
+#: Bytes of one event: outputs have limits far below it, and a file without line ends must not fill the memory.
+MAX_EVENT_BYTES = 256 << 20
 
 Event = dict[str, Any]
 
@@ -43,23 +46,33 @@ class Journal:
     Args:
         path: File to append to; created when missing.
         observer: Called with every event after it is on its way to the disk.
+        folder: The open folder that the file is in, when there is one; else it is opened by its path.
 
     Raises:
-        InfrastructureError: With cause ``journal_write`` when another harness has the journal open.
+        InfrastructureError: With cause ``journal_write`` when another harness has the journal open, or it is a link or
+            anything else that is no regular file.
     """
 
-    def __init__(self, path: Path, observer: Callable[[Event], None]) -> None:
+    def __init__(self, path: Path, observer: Callable[[Event], None], folder: UntrustedFolder | None = None) -> None:
         self.path = path
+        self._folder = folder or UntrustedFolder(path.parent)
         self._observer = observer
         self._resting = False
         self._open()
 
     def _open(self) -> None:
-        self._file = self.path.open("a+b", buffering=0)
+        try:
+            self._file = self._folder.append(self.path.name)
+        except UntrustedFileError as error:
+            message = f"The journal {self.path} can't be written: {error.strerror}."
+            raise InfrastructureError("journal_write", message) from error
         try:
             if not lock_file(self._file, fcntl.LOCK_EX, LOCK_S):
                 raise InfrastructureError("journal_write", f"The journal {self.path} is open in another harness.")
             self._mend()
+        except ValueError as error:
+            self._file.close()
+            raise InfrastructureError("journal_write", f"The journal {self.path} can't be written: {error}.") from error
         except BaseException:
             self._file.close()
             raise
@@ -120,7 +133,7 @@ class Journal:
             raise
 
 
-def lock_file(file: FileIO, kind: int, timeout_s: float = 0.0) -> bool:
+def lock_file(file: FileIO | BufferedReader, kind: int, timeout_s: float = 0.0) -> bool:
     """Lock a file against other processes, or only look whether that can be done.
 
     Args:
@@ -156,9 +169,15 @@ def _parse(line: bytes) -> Event:
 
 
 def _end_of_lines(file: FileIO) -> int:
-    """Where the last complete line of a file ends."""
-    end = file.seek(0, os.SEEK_END)
+    """Where the last complete line of a file ends.
+
+    Raises:
+        ValueError: When what follows it is too long for the beginning of an event.
+    """
+    size = end = file.seek(0, os.SEEK_END)
     while end:
+        if size - end > MAX_EVENT_BYTES:
+            raise ValueError("its last line is too long for an event")
         begin = max(0, end - (1 << 16))
         file.seek(begin)
         found = file.read(end - begin).rfind(b"\n")
@@ -168,8 +187,34 @@ def _end_of_lines(file: FileIO) -> int:
     return 0
 
 
-def read_journal(path: Path) -> Iterator[Event]:
+def read_journal(path: Path, folder: UntrustedFolder | None = None) -> Iterator[Event]:
     """Read a journal back, up to a last line that a crash cut short.
+
+    Args:
+        path: Of the journal.
+        folder: The open folder that it is in, when there is one; else it is opened by its path.
+
+    Yields:
+        The events in order.
+
+    Raises:
+        InfrastructureError: With cause ``journal_corrupt`` when a line before the last is not an event, or it is a link
+            or anything else that is no regular file.
+    """
+    try:
+        file = (folder or UntrustedFolder(path.parent)).open(path.name)
+    except UntrustedFileError as error:
+        raise InfrastructureError("journal_corrupt", f"{path} can't be read as a journal: {error.strerror}.") from error
+    with file:
+        yield from read_events(file, path)
+
+
+def read_events(file: BufferedReader, path: Path) -> Iterator[Event]:
+    """Read the events of a journal that is open, as `read_journal` does.
+
+    Args:
+        file: At its beginning.
+        path: What to call it.
 
     Yields:
         The events in order.
@@ -177,14 +222,15 @@ def read_journal(path: Path) -> Iterator[Event]:
     Raises:
         InfrastructureError: With cause ``journal_corrupt`` when a line before the last is not an event.
     """
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    number = 0
+    while line := file.readline(MAX_EVENT_BYTES):
+        number += 1
         if not line.strip():
             continue
         try:
             event = _parse(line)
         except ValueError as error:
-            if number == len(lines):
+            if not line.endswith(b"\n") and len(line) < MAX_EVENT_BYTES:
                 return
             raise InfrastructureError("journal_corrupt", f"Line {number} of {path} is not a journal event.") from error
         yield event

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.document import Document, NotebookFile
-from scribe_suite.notebook.journal import JOURNAL_SUFFIX, lock_file, read_journal
+from scribe_suite.notebook.journal import JOURNAL_SUFFIX, lock_file, read_events
+from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFileError, UntrustedFolder
 
 
 def recover_notebooks(folder: Path) -> list[Path]:
@@ -25,15 +26,20 @@ def recover_notebooks(folder: Path) -> list[Path]:
     Raises:
         InfrastructureError: With cause ``journal_corrupt`` or ``notebook_write``, after everything else has been done.
     """
+    with UntrustedFolder(folder) as opened:
+        return recover_opened(opened)
+
+
+def recover_opened(folder: UntrustedFolder) -> list[Path]:
+    """Do what `recover_notebooks` does, in a folder that is open."""
     written: list[Path] = []
     problems: list[InfrastructureError] = []
-    for journal in sorted(folder.rglob(f"*{JOURNAL_SUFFIX}")):
-        if journal.is_symlink() or not journal.is_file():
-            continue
-        path = journal.with_name(journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb")
+    for journal in map(PurePosixPath, folder.files(f"*{JOURNAL_SUFFIX}", MAX_DEPTH)):
+        path = folder.path / journal.with_name(journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb")
         try:
-            if _recover(journal, path):
-                written.append(path)
+            with folder.folder(str(journal.parent)) as place:
+                if _recover(place, folder.path / journal, path):
+                    written.append(path)
         except InfrastructureError as error:
             problems.append(error)
         except OSError as error:
@@ -44,16 +50,28 @@ def recover_notebooks(folder: Path) -> list[Path]:
     return written
 
 
-def _recover(journal: Path, path: Path) -> bool:
-    with journal.open("rb", buffering=0) as file:  # keeps the lock: no harness may take the notebook up meanwhile
+def _recover(place: UntrustedFolder, journal: Path, path: Path) -> bool:
+    try:
+        opened = place.open(journal.name)
+    except UntrustedFileError as error:
+        raise InfrastructureError("journal_corrupt", str(error)) from error
+    with opened as file:  # keeps the lock: no harness may take the notebook up meanwhile
         if not lock_file(file, fcntl.LOCK_SH):
             return False
         try:
-            document = Document.from_events(read_journal(journal))
+            document = Document.from_events(read_events(file, journal))
         except InfrastructureError as error:
             raise InfrastructureError(error.cause, f"{journal}: {error}") from error
         document.end_unfinished()
-        if path.is_file() and path.read_bytes() == document.render():
+        if _is(place, path.name, document.render()):
             return False
-        NotebookFile(path, document).write()
+        NotebookFile(path, document, folder=place).write()
         return True
+
+
+def _is(place: UntrustedFolder, name: str, content: bytes) -> bool:
+    """Whether a file has this content; whatever can't be read is written anew."""
+    try:
+        return place.read(name, len(content)) == content
+    except OSError:
+        return False

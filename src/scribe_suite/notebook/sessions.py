@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import re
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import nbformat
 import zmq.asyncio
@@ -29,9 +29,12 @@ from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.session import NotebookState, Session
 from scribe_suite.sandbox.sandbox import Limits, Sandbox
+from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
 
 #: Characters of a notebook's name; file systems have 255 bytes for it and what is put before and behind it.
 MAX_NAME = 200
+#: Bytes of a notebook from elsewhere; those of this server are far below it.
+MAX_NOTEBOOK_BYTES = 512 << 20
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -71,6 +74,8 @@ class SessionTable:
         self._sandbox = sandbox
         self._context = context
         self._counters = counters
+        # whatever a kernel or somebody else puts there later: everything in it is reached from here
+        self._folder = UntrustedFolder(config.notebooks)
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
         self._starting: list[NotebookState] = []
@@ -156,6 +161,15 @@ class SessionTable:
             await self._shutdown(session, "the notebook server was closed")
         for notebook in self._notebooks.values():
             notebook.journal.close()
+        self._folder.close()
+
+    def write_file(self, name: str, text: str) -> None:
+        """Write a file beside the notebooks; one that has its name is replaced.
+
+        Raises:
+            OSError: When it can't be written.
+        """
+        self._folder.write(name, [text.encode()])
 
     async def _shutdown(self, session: Session, reason: str) -> None:
         self._sessions.pop(session.session_id, None)
@@ -239,9 +253,8 @@ class SessionTable:
             raise InfrastructureError("setup_cell", f"The setup cell failed: {reason[:2000]}")
 
     def _create_notebook(self, stem: str) -> NotebookState:
-        folder = self._config.notebooks
         name, number = f"{stem}.ipynb", 1
-        while (folder / name).exists() or (folder / f"{name.removesuffix('.ipynb')}{JOURNAL_SUFFIX}").exists():
+        while self._folder.exists(name) or self._folder.exists(_journal_name(name)):
             number += 1
             name = f"{stem}_{number}.ipynb"
         return self._register(name, Document())
@@ -250,39 +263,50 @@ class SessionTable:
         name = self._resolve(notebook_path)
         if name in self._notebooks:
             return self._notebooks[name]
-        path = self._config.notebooks / name
-        journal = path.with_name(path.name.removesuffix(".ipynb") + JOURNAL_SUFFIX)
-        if journal.exists():
-            return self._register(name, Document.from_events(read_journal(journal)))
+        if self._has_journal(name):
+            with self._blaming(name):
+                document = Document.from_events(read_journal(self._folder.path / _journal_name(name), self._folder))
+            return self._register(name, document)
         notebook = self._register(name, Document())
-        _import_cells(path, notebook)
+        _import_cells(self._folder, notebook)
         return notebook
 
     def _resolve(self, notebook_path: str) -> str:
         """Name of an existing notebook inside the notebooks folder; links are not followed."""
         name = notebook_path.removeprefix("notebooks/")
         name = name if name.endswith(".ipynb") else f"{name}.ipynb"
-        known = sorted(path.name for path in self._config.notebooks.glob("*.ipynb"))
+        known = self._folder.files("*.ipynb")
         if _NOT_IN_NAMES.search(name) or name.startswith(".") or len(name) > MAX_NAME:
             raise ToolInputError(
                 f"{notebook_path[:200]!r} is not the name of a notebook; there are: {_listing(known)}."
             )
-        path = self._config.notebooks / name
-        if path.is_symlink() or not path.is_file():
+        if name not in known:
             raise ToolInputError(f"There is no notebook {name[:200]!r}; there are: {_listing(known)}.")
         return name
 
+    def _has_journal(self, name: str) -> bool:
+        """Whether a notebook has a journal.
+
+        Raises:
+            ToolInputError: When something else has the journal's name.
+        """
+        journal = _journal_name(name)
+        if not self._folder.exists(journal):
+            return False
+        if not stat.S_ISREG(self._folder.stat(journal).st_mode):
+            raise ToolInputError(
+                f"The journal of {name} is a link or no file at all, and is not opened; use another notebook."
+            )
+        return True
+
     def _register(self, name: str, document: Document) -> NotebookState:
-        folder = self._config.notebooks
-        journal_path = folder / (name.removesuffix(".ipynb") + JOURNAL_SUFFIX)
-        if journal_path.is_symlink():
-            raise ToolInputError(f"The journal of {name} is a link, which is not followed; use another notebook.")
-        is_new = not journal_path.exists()
+        folder, journal_name = self._folder, _journal_name(name)
+        is_new = not self._has_journal(name)
         with self._blaming(name), contextlib.ExitStack() as undo:
-            journal = Journal(journal_path, document.apply)
+            journal = Journal(folder.path / journal_name, document.apply, folder)
             undo.callback(journal.close)
             if is_new:
-                undo.callback(journal_path.unlink)
+                undo.callback(folder.remove, journal_name)
                 journal.append(
                     "journal",
                     version=JOURNAL_VERSION,
@@ -292,9 +316,14 @@ class SessionTable:
                 )
             work = self._sandbox.work_folder(f"w{len(self._notebooks)}", self._config.files)
             undo.pop_all()  # nothing of this is left behind unless all of it could be done
-        notebook = NotebookState(name, document, journal, NotebookFile(folder / name, document), work)
+        file = NotebookFile(folder.path / name, document, folder=folder)
+        notebook = NotebookState(name, document, journal, file, work)
         self._notebooks[name] = notebook
         return notebook
+
+
+def _journal_name(name: str) -> str:
+    return name.removesuffix(".ipynb") + JOURNAL_SUFFIX
 
 
 def _file_stem(name: str) -> str:
@@ -331,12 +360,14 @@ def _copy_cells(source: Document, target: NotebookState) -> None:
         )
 
 
-def _import_cells(path: Path, target: NotebookState) -> None:
+def _import_cells(folder: UntrustedFolder, target: NotebookState) -> None:
     """Take over the cells of a notebook that has no journal; its outputs come anew when it is restored."""
     try:
-        notebook = nbformat.read(path, as_version=4)
+        text = folder.read(target.name, MAX_NOTEBOOK_BYTES).decode()
+        notebook = nbformat.reads(text, as_version=4)
     except (ValueError, OSError, RecursionError, KeyError, AttributeError) as error:
-        raise ToolInputError(f"{path.name} can't be read as a notebook: {type(error).__name__}.") from error
+        reason = error.strerror if isinstance(error, UntrustedFileError) else type(error).__name__
+        raise ToolInputError(f"{target.name} can't be read as a notebook: {reason}.") from error
     for cell in notebook.cells:
         cell_id = target.document.next_id()
         if cell.cell_type == "code":

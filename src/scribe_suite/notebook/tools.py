@@ -13,7 +13,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, Tool, ToolAnnotations
@@ -268,7 +267,7 @@ class NotebookTools:
     def _judge(self, session: Session, text: str) -> SubmitVerdict:
         if self._on_submit is None:
             name = session.notebook.name.removesuffix(".ipynb") + ".answer.json"
-            Path(self._config.notebooks / name).write_text(text)
+            self._table.write_file(name, text)
             return SubmitVerdict(True, f"Written to {name}, next to the notebook.")
         try:
             return self._on_submit(text)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import SuiteError
-from scribe_suite.notebook.recovery import recover_notebooks
+from scribe_suite.notebook.recovery import recover_opened
 from scribe_suite.plugin.attempt import now
 from scribe_suite.plugin.collection import attempt_of
 from scribe_suite.plugin.options import WORKER_KEY, Settings, worker_input
@@ -35,6 +35,7 @@ from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.tasks.seeds import derive_seed
+from scribe_suite.untrusted_files import UntrustedFolder
 
 EXIT_LOST_OR_INFRASTRUCTURE = 3
 _OF_TESTS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -313,10 +314,12 @@ class RunController:
 
     def _recover_notebooks(self) -> None:
         """Bring the notebooks of attempts whose worker was killed up to date with their journals."""
-        for folder in self._settings.results_dir.iterdir():
-            with suppress(SuiteError, OSError):
-                if folder.is_dir() and folder.stat().st_mtime >= self._started:
-                    recover_notebooks(folder)
+        with UntrustedFolder(self._settings.results_dir) as results:
+            for name in results.folders():
+                with suppress(SuiteError, OSError):
+                    if results.stat(name).st_mtime >= self._started:
+                        with results.folder(name) as folder:
+                            recover_opened(folder)
 
     def _any_lost(self) -> bool:
         return any(record.outcome in map(infrastructure, ("lost", "worker_crashed")) for record in self.records)

@@ -18,7 +18,13 @@ import pytest
 from scribe_suite.plugin.controller import RunController
 from scribe_suite.plugin.options import Settings
 from scribe_suite.plugin.region import Region
-from scribe_suite.results.running import HEARTBEAT_S, clear_running, running_folder, write_controller
+from scribe_suite.results.running import (
+    HEARTBEAT_S,
+    clear_running,
+    make_running_folder,
+    running_folder,
+    write_controller,
+)
 from scribe_suite.results.running_view import MAX_ROWS, Progress, RunView, rendered
 
 logger = logging.getLogger(__name__)
@@ -79,7 +85,7 @@ class LiveView:
         if self._controller.planned and not self._config.option.collectonly:
             self._announced = True
             with suppress(OSError):
-                self._folder.mkdir(parents=True, exist_ok=True)
+                make_running_folder(self._folder)
             write_controller(self._folder)
 
     def pytest_runtest_logreport(self) -> None:

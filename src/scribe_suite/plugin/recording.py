@@ -106,4 +106,5 @@ def _publish(item: pytest.Item, state: AttemptState) -> None:
         except OSError:  # a full disk must not cost the record, which is on its way to the ledger
             state.fields["flags"] = (*state.fields.get("flags", ()), "results_not_written")
         state.fields["artifacts"] = state.folder.artifacts()
+        state.folder.close()
     item.user_properties.append((PROPERTY, state.record().model_dump_json()))

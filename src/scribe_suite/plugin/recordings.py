@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +14,16 @@ from scribe_suite.errors import ConfigurationError, InfrastructureError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
 from scribe_suite.providers.recording import REPLAY, Recording, Step
 from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.report.attempt_folders import attempt_folder, part_of
 from scribe_suite.results.ledger import Ledger, read_ledger
 from scribe_suite.results.records import AttemptRecord
 from scribe_suite.results.sources import find_run
+from scribe_suite.untrusted_files import UntrustedFolder
 
 #: Relative difference up to which two floats are the same: another machine adds in another order.
 SAME_FLOAT = 1e-6
+#: Bytes of an answer's file; what a notebook may submit is far below it, however it is spread out.
+MAX_ANSWER_BYTES = 100_000_000
 
 
 def ledger_of(model: str | None, results_dir: Path) -> tuple[Path, str | None]:
@@ -83,22 +88,34 @@ def read_recording(results_dir: Path, record: AttemptRecord) -> Recording:
     Raises:
         InfrastructureError: When it is gone or damaged.
     """
-    folder = results_dir / str(record.folder)
-    journals = sorted((folder / "notebooks").glob(f"*{JOURNAL_SUFFIX}"))
-    if not journals:
-        raise InfrastructureError("replay", f"There are no journals in {folder.name}/notebooks to replay.")
-    timed = [
-        (event["time"], number, step)
-        for number, journal in enumerate(journals)
-        for event, step in _steps(journal.name.removesuffix(JOURNAL_SUFFIX), read_journal(journal))
-    ]
+    with attempt_folder(results_dir, record) or nullcontext() as folder:
+        with part_of(folder, "notebooks") as notebooks:
+            timed = _timed(notebooks) if notebooks is not None else None
+        if folder is None or timed is None:
+            name = Path(str(record.folder)).name
+            raise InfrastructureError("replay", f"There are no journals in {name}/notebooks to replay.")
+        return Recording(tuple(step for _, _, step in timed), _answer(folder))
+
+
+def _timed(notebooks: UntrustedFolder) -> list[tuple[float, int, Step]] | None:
+    """The steps of all notebooks, with their times, in the order they were made; None when there are no journals."""
+    timed = []
+    journals = notebooks.files(f"*{JOURNAL_SUFFIX}")
+    for number, journal in enumerate(journals):
+        events = read_journal(notebooks.path / journal, notebooks)
+        steps = _steps(journal.removesuffix(JOURNAL_SUFFIX), events)
+        timed += [(event["time"], number, step) for event, step in steps]
     timed.sort(key=lambda entry: entry[:2])
-    answer = folder / "outputs" / "answer.json"
+    return timed if journals else None
+
+
+def _answer(folder: UntrustedFolder) -> Any:
+    """The answer that was scored, or None when there is none."""
+    name = "outputs/answer.json"
     try:
-        expected = json.loads(answer.read_text()) if answer.is_file() else None
-    except (OSError, ValueError) as error:
-        raise InfrastructureError("replay", f"The answer of {folder.name} can't be read ({error}).") from error
-    return Recording(tuple(step for _, _, step in timed), expected)
+        return json.loads(folder.read(name, MAX_ANSWER_BYTES)) if folder.exists(name) else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InfrastructureError("replay", f"The answer of {folder.path.name} can't be read ({error}).") from error
 
 
 def same_answer(recorded: object, replayed: object) -> bool:

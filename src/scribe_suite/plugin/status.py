@@ -23,6 +23,8 @@ from scribe_suite.results.running import (
     WORKING,
     RunningAttempt,
     RunProcess,
+    make_running_folder,
+    remove_status,
     running_folder,
     tool_name,
     write_status,
@@ -65,7 +67,7 @@ class StatusKeeper:
     def start(self) -> None:
         """Begin; does nothing where that can't be done."""
         with suppress(OSError, RuntimeError):  # no folder, or no thread to be had
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_running_folder(self._path.parent)
             self._thread.start()
 
     def stop(self) -> None:
@@ -73,8 +75,7 @@ class StatusKeeper:
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(JOIN_S)
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        remove_status(self._path)
 
     def _keep(self) -> None:
         try:

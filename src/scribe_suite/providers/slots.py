@@ -7,33 +7,36 @@ the worker. A pause is the time until which nobody shall start, as text in a fil
 from __future__ import annotations
 
 import contextlib
-import os
+import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from scribe_suite.errors import InfrastructureError
+from scribe_suite.untrusted_files import UntrustedFolder
 
 #: Seconds between two looks for a free place.
 POLL_S = 0.2
 #: Seconds that a pause takes at most: what is written in the file may be anything.
 LONGEST_PAUSE_S = 900.0
+#: Bytes of that file.
+MAX_PAUSE_BYTES = 100
 
 
 class Slots:
     """The places of one provider.
 
     Args:
-        folder: Shared by all workers of the run; made when needed.
+        folder: Shared by all workers of the run, two levels below the results folder; made when needed.
         provider: Name of the provider.
         places: How many attempts may run at the same time, or None for any number.
     """
 
     def __init__(self, folder: Path, provider: str, places: int | None = None) -> None:
         self._folder = folder
+        self._results, self._below = folder.parents[1], "/".join(folder.parts[-2:])
         self._provider = provider
         self._places = places
 
@@ -55,31 +58,29 @@ class Slots:
             self._wait_for_pause()
             yield
         finally:
-            lock.release()
+            lock.close()
 
     def pause(self, seconds: float) -> None:
         """Let nobody start an attempt of this provider for so long; an earlier, longer pause stays."""
         end = time.time() + min(max(seconds, 0.0), LONGEST_PAUSE_S)
         if end <= self._paused_until():
             return
-        # whole or not at all: others read it at any time
-        part = self._pause_file.with_suffix(f".{os.getpid()}.part")
-        with contextlib.suppress(OSError):  # a pause that can't be told is no reason to lose an attempt
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part.write_text(f"{end:.3f}\n")
-            part.replace(self._pause_file)
+        # a pause that can't be told is no reason to lose an attempt
+        with contextlib.suppress(OSError), self._made() as folder:
+            folder.write(self._pause_name, [f"{end:.3f}\n".encode()])
 
     def pause_left(self) -> float:
         """Seconds until an attempt of this provider may start; 0 when it may now."""
         return min(max(0.0, self._paused_until() - time.time()), LONGEST_PAUSE_S)
 
     @property
-    def _pause_file(self) -> Path:
-        return self._folder / f"{self._provider}.pause"
+    def _pause_name(self) -> str:
+        return f"{self._provider}.pause"
 
     def _paused_until(self) -> float:
         try:
-            return float(self._pause_file.read_text())
+            with UntrustedFolder(self._results) as results:
+                return float(results.read(f"{self._below}/{self._pause_name}", MAX_PAUSE_BYTES))
         except (OSError, ValueError):
             return 0.0
 
@@ -87,21 +88,42 @@ class Slots:
         while (left := self.pause_left()) > 0:
             time.sleep(min(left, 1.0))
 
-    def _take(self) -> FileLock:
+    def _made(self) -> UntrustedFolder:
+        """The shared folder, made where it is missing. Somebody else may have filled the results of a resumed run."""
+        self._results.mkdir(parents=True, exist_ok=True)
+        with UntrustedFolder(self._results) as results:
+            return results.make(self._below)
+
+    def _take(self) -> FileIO:
         assert self._places is not None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # not shared between threads or inherited: one attempt, one lock
-            locks = [FileLock(self._folder / f"{self._provider}.{number}.lock") for number in range(self._places)]
-            while True:
-                for lock in locks:
-                    with contextlib.suppress(Timeout):
-                        lock.acquire(timeout=0)
-                        return lock
-                time.sleep(POLL_S)
-        except (OSError, NotImplementedError) as error:
+            with self._made() as folder:
+                while True:
+                    for number in range(self._places):
+                        lock = _locked(folder, f"{self._provider}.{number}.lock")
+                        if lock is not None:
+                            return lock
+                    time.sleep(POLL_S)
+        except OSError as error:
             raise InfrastructureError(
                 "slots",
                 f"--max-concurrent needs locks in {self._folder}, which can't be had ({error}): put --results-dir on a "
                 "local disk.",
             ) from error
+
+
+def _locked(folder: UntrustedFolder, name: str) -> FileIO | None:
+    """A file that is locked until it is closed, or None when somebody else holds it.
+
+    Raises:
+        OSError: When it can't be opened, or there are no locks.
+    """
+    file = folder.append(name)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return file

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.text import shortened
+from scribe_suite.untrusted_files import UntrustedFolder
 
 ANSWER = "answer.json"
 NO_CONTENT = ("confidence", "nothing_found", "summary")
 """Fields that every answer has; the key has none of them."""
 
+MAX_BYTES = 100_000_000
 MAX_ROWS = 1_000
 MAX_TEXT = 50_000
 _LONG_LIST = 6
@@ -74,15 +74,13 @@ class AnswerView:
     note: str = ""
 
 
-def read_answer(outputs: Path) -> dict[str, Any] | None:
+def read_answer(outputs: UntrustedFolder) -> dict[str, Any] | None:
     """The answer that was scored, or None when there is none that can be read."""
-    for path in regular_files(outputs, ANSWER):
-        try:
-            answer = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return None
-        return answer if isinstance(answer, dict) else None
-    return None
+    try:
+        answer = json.loads(outputs.read(ANSWER, MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def answer_view(answer: Mapping[str, Any], key: Mapping[str, Any] | None) -> AnswerView:

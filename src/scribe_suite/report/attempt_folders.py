@@ -1,59 +1,77 @@
-"""Which folder is an attempt's, and which files in it are read: a ledger and its folders may come from anybody.
+"""Which folder is an attempt's, and how it is opened: a ledger and its folders may come from anybody.
 
 A ledger lies beside its attempts' folders, except a merged one, whose attempts lie where those of the parts do. So that
 no ledger makes a report of something else on this machine, a folder elsewhere is read only if its own results say what
-the ledger says; and links are never followed, because they could lead anywhere.
+the ledger says; and links are never followed, because they could lead anywhere. The folder that was opened is the one
+that is read, whatever has its name later.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from scribe_suite.results.families import family_view
 from scribe_suite.results.records import AttemptRecord
+from scribe_suite.untrusted_files import UntrustedFolder
 
 _MAX_RESULTS_BYTES = 1_000_000
 _ALWAYS_TOLD = frozenset({"provider", "trial", "outcome", "skill", "metrics"})
 
 
-def attempt_folder(results: Path, record: AttemptRecord) -> Path | None:
-    """The folder of an attempt, or None when there is none that may be read.
+def attempt_folder(results: Path, record: AttemptRecord) -> UntrustedFolder | None:
+    """The folder of an attempt, open, or None when there is none that may be read.
 
     Args:
-        results: The resolved folder that the ledger lies in.
+        results: The folder that the ledger lies in.
         record: From the ledger.
     """
     if record.folder is None or "\0" in record.folder:
         return None
-    folder = (results / record.folder).resolve()
-    if not folder.is_dir() or folder == results:
+    results = results.resolve()
+    path = Path(os.path.normpath(results / record.folder))  # as text: nothing is looked up on the way
+    try:
+        if path.is_relative_to(results):
+            if path == results:
+                return None
+            with UntrustedFolder(results) as folder:
+                return folder.folder(str(path.relative_to(results)))
+        with UntrustedFolder(path.parent) as place:
+            elsewhere = place.folder(path.name)
+    except (OSError, ValueError):
         return None
-    return folder if folder.is_relative_to(results) or _is_of(folder, record) else None
+    if _is_of(elsewhere, record):
+        return elsewhere
+    elsewhere.close()
+    return None
 
 
-def regular_files(folder: Path, pattern: str) -> list[Path]:
-    """Files in a folder of an attempt, sorted by name; no links, no pipes, and nothing when the folder is a link.
+@contextlib.contextmanager
+def part_of(attempt: UntrustedFolder | None, name: str) -> Iterator[UntrustedFolder | None]:
+    """A folder in an attempt's, open; None when there is none, or it is a link.
 
     Args:
-        folder: ``notebooks``, ``results`` or ``outputs``.
-        pattern: As `Path.glob` takes it.
+        attempt: The attempt's folder, if there is one.
+        name: ``notebooks``, ``results`` or ``outputs``.
     """
-    if folder.is_symlink():
-        return []
-    return sorted(path for path in folder.glob(pattern) if path.is_file() and not path.is_symlink())
+    with contextlib.ExitStack() as stack:
+        part = None
+        with contextlib.suppress(OSError):
+            part = stack.enter_context(attempt.folder(name)) if attempt is not None else None
+        yield part
 
 
-def _is_of(folder: Path, record: AttemptRecord) -> bool:
+def _is_of(folder: UntrustedFolder, record: AttemptRecord) -> bool:
     """Whether the results that were written into the folder are this record's."""
-    for path in regular_files(folder / "results", family_view(record.family).result_file):
-        try:
-            if path.stat().st_size <= _MAX_RESULTS_BYTES:
-                return _says_the_same(json.loads(path.read_bytes()), record)
-        except (OSError, ValueError, RecursionError):
-            return False
-    return False
+    try:
+        content = folder.read(f"results/{family_view(record.family).result_file}", _MAX_RESULTS_BYTES)
+        return _says_the_same(json.loads(content), record)
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def _says_the_same(content: Any, record: AttemptRecord) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scribe_suite.report.answers import AnswerView, answer_view, read_answer
+from scribe_suite.report.attempt_folders import part_of
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import KEY_PROVIDERS, AnswerKeys, Key
 from scribe_suite.report.notebooks import notebook_views
@@ -13,6 +14,7 @@ from scribe_suite.report.raw_files import copy_raw_files
 from scribe_suite.report.transcripts import transcript_view
 from scribe_suite.report.views import AttemptRef, RunView, task_href
 from scribe_suite.results.records import AttemptRecord
+from scribe_suite.untrusted_files import UntrustedFolder
 
 _TIMES = {
     "queue_s": "Waiting for a place",
@@ -34,7 +36,7 @@ NO_FOLDER = "The attempt's folder is not where the ledger says, so only what the
 
 
 def attempt_context(
-    run: RunView, attempt: AttemptRef, folder: Path | None, report: Path, keys: AnswerKeys | None
+    run: RunView, attempt: AttemptRef, folder: UntrustedFolder | None, report: Path, keys: AnswerKeys | None
 ) -> dict[str, object]:
     """What the template of an attempt's page shows; copies the attempt's files into the report.
 
@@ -49,6 +51,14 @@ def attempt_context(
     sealed = keys is None and record.provider.partition(":")[0] in KEY_PROVIDERS
     note = SEALED if sealed else NO_FOLDER if folder is None and record.folder is not None else ""
     shown = None if sealed else folder
+    with part_of(shown, "notebooks") as notebooks, part_of(shown, "outputs") as outputs:
+        from_folder = {
+            "answer": _answer(record, shown is not None, outputs, keys),
+            "notebooks": notebook_views(notebooks) if notebooks else [],
+            "journals": journal_views(notebooks) if notebooks else [],
+            "transcript": transcript_view(outputs) if outputs else None,
+            "files": copy_raw_files(shown, report, f"raw/{attempt.slug}") if shown else [],
+        }
     return {
         "run": run,
         "attempt": attempt,
@@ -60,20 +70,18 @@ def attempt_context(
         "further": [
             (label, value) for name, label in _FURTHER.items() if (value := getattr(record, name, None)) is not None
         ],
-        "answer": _answer(record, shown, keys),
-        "notebooks": notebook_views(shown / "notebooks") if shown else [],
-        "journals": journal_views(shown / "notebooks") if shown else [],
-        "transcript": transcript_view(shown / "outputs") if shown else None,
-        "files": copy_raw_files(shown, report, f"raw/{attempt.slug}") if shown else [],
+        **from_folder,
         **_neighbours(run.attempts_at(record.task), attempt),
     }
 
 
-def _answer(record: AttemptRecord, folder: Path | None, keys: AnswerKeys | None) -> dict[str, object]:
-    answer = read_answer(folder / "outputs") if folder else None
+def _answer(
+    record: AttemptRecord, has_folder: bool, outputs: UntrustedFolder | None, keys: AnswerKeys | None
+) -> dict[str, object]:
+    answer = read_answer(outputs) if outputs else None
     key = keys.key_of(record) if keys is not None else Key(None, NO_KEY)
     if answer is None:
-        view = AnswerView(note="No answer that could be scored is kept." if folder else "")
+        view = AnswerView(note="No answer that could be scored is kept." if has_folder else "")
         if key.content is not None:
             view = answer_view({}, key.content)
     else:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
-from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.text import shortened
+from scribe_suite.untrusted_files import UntrustedFolder
 
 MAX_ROWS = 2_000
 MAX_JOURNAL_BYTES = 100_000_000
@@ -47,22 +46,22 @@ class JournalView:
     note: str = ""
 
 
-def journal_views(folder: Path) -> list[JournalView]:
+def journal_views(folder: UntrustedFolder) -> list[JournalView]:
     """Every journal in an attempt's ``notebooks`` folder."""
-    return [_view(path) for path in regular_files(folder, f"*{JOURNAL_SUFFIX}")]
+    return [_view(folder, name) for name in folder.files(f"*{JOURNAL_SUFFIX}")]
 
 
-def _view(path: Path) -> JournalView:
+def _view(folder: UntrustedFolder, name: str) -> JournalView:
     try:
-        if path.stat().st_size > MAX_JOURNAL_BYTES:
-            return JournalView(path.name, (), "It is too large for a page; the raw file has it.")
-        events = list(islice(read_journal(path), MAX_ROWS + 1))
+        if folder.stat(name).st_size > MAX_JOURNAL_BYTES:
+            return JournalView(name, (), "It is too large for a page; the raw file has it.")
+        events = list(islice(read_journal(folder.path / name, folder), MAX_ROWS + 1))
         start = next((event["time"] for event in events if isinstance(event.get("time"), int | float)), None)
         rows = tuple(_row(event, start) for event in events[:MAX_ROWS])
     except (OSError, InfrastructureError) as error:
-        return JournalView(path.name, (), f"It can't be read ({shortened(str(error), 300)}).")
+        return JournalView(name, (), f"It can't be read ({shortened(str(error), 300)}).")
     note = f"The first {MAX_ROWS:,} events are shown; the raw file has all." if len(events) > MAX_ROWS else ""
-    return JournalView(path.name, rows, note)
+    return JournalView(name, rows, note)
 
 
 def _row(event: Event, start: float | None) -> JournalRow:

@@ -18,7 +18,6 @@ from markupsafe import Markup
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.document import Document
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, read_journal
-from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.report.sanitise import (
     UnsafeError,
     clean_html,
@@ -29,6 +28,7 @@ from scribe_suite.report.sanitise import (
     svg_image,
 )
 from scribe_suite.text import shortened
+from scribe_suite.untrusted_files import UntrustedFolder
 
 MAX_NOTEBOOK_BYTES = 30_000_000
 MAX_CELLS = 2_000
@@ -56,29 +56,36 @@ class NotebookView:
     note: str = ""
 
 
-def notebook_views(folder: Path) -> list[NotebookView]:
+def notebook_views(folder: UntrustedFolder) -> list[NotebookView]:
     """Every notebook in an attempt's ``notebooks`` folder; one whose file is missing is made from its journal."""
-    views = [_view(path.name, path, Path.read_bytes) for path in regular_files(folder, "*.ipynb")]
+    views = [_view(name, folder, name, _from_file) for name in folder.files("*.ipynb")]
     have = {view.name for view in views}
-    for journal in regular_files(folder, f"*{JOURNAL_SUFFIX}"):
-        name = journal.name.removesuffix(JOURNAL_SUFFIX) + ".ipynb"
+    for journal in folder.files(f"*{JOURNAL_SUFFIX}"):
+        name = journal.removesuffix(JOURNAL_SUFFIX) + ".ipynb"
         if name not in have:
-            views.append(_view(name, journal, _from_journal, "The notebook file is missing; this is from its journal."))
+            note = "The notebook file is missing; this is from its journal."
+            views.append(_view(name, folder, journal, _from_journal, note))
     return views
 
 
-def _from_journal(path: Path) -> bytes:
-    document = Document.from_events(read_journal(path))
+def _from_file(folder: UntrustedFolder, name: str) -> bytes:
+    return folder.read(name, MAX_NOTEBOOK_BYTES)
+
+
+def _from_journal(folder: UntrustedFolder, name: str) -> bytes:
+    document = Document.from_events(read_journal(folder.path / name, folder))
     document.end_unfinished()
     return document.render()
 
 
-def _view(name: str, path: Path, read: Callable[[Path], bytes], note: str = "") -> NotebookView:
+def _view(
+    name: str, folder: UntrustedFolder, file: str, read: Callable[[UntrustedFolder, str], bytes], note: str = ""
+) -> NotebookView:
     try:
-        size = path.stat().st_size
+        size = folder.stat(file).st_size
         if size > MAX_NOTEBOOK_BYTES:
             return NotebookView(name, None, f"It has {size / 1e6:.0f} MB, too much for a page; the raw file has it.")
-        return NotebookView(name, render_notebook(json.loads(read(path))), note)
+        return NotebookView(name, render_notebook(json.loads(read(folder, file))), note)
     except UnsafeError as error:
         return NotebookView(name, None, f"It can't be shown safely ({error}); the raw file has it.")
     except (OSError, ValueError, RecursionError, InfrastructureError) as error:

@@ -7,10 +7,11 @@ as text: with ``.txt`` behind their name.
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
+
+from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
 MAX_BYTES = 100_000_000
 """Larger files are named, not copied."""
@@ -21,6 +22,9 @@ _SHOWN_AS_DATA = frozenset({".gif", ".jpeg", ".jpg", ".json", ".png", ".txt"})
 _JSON_BY_ANOTHER_NAME = frozenset({".ipynb", ".jsonl"})
 """A browser that does not know a name looks at the content, so these keep theirs only when they begin like JSON."""
 
+_BEGINNING = 256
+_CHUNK = 1 << 20
+
 
 @dataclass(frozen=True)
 class RawFile:
@@ -30,14 +34,16 @@ class RawFile:
         name: Its path in the attempt's folder.
         href: Where the copy lies, relative to the report; None when it was not copied.
         size: Bytes.
+        reason: Why it was not copied, or empty.
     """
 
     name: str
     href: str | None
     size: int
+    reason: str = ""
 
 
-def copy_raw_files(folder: Path, report: Path, place: str) -> list[RawFile]:
+def copy_raw_files(folder: UntrustedFolder, report: Path, place: str) -> list[RawFile]:
     """Copy every regular file of an attempt; links are not followed, they could lead anywhere.
 
     Args:
@@ -45,35 +51,32 @@ def copy_raw_files(folder: Path, report: Path, place: str) -> list[RawFile]:
         report: The report being written.
         place: Folder for the copies, relative to it.
     """
-    copied = []
-    for path in _regular_files(folder):
-        relative = path.relative_to(folder)
-        size = path.stat().st_size
+    names = [PurePosixPath(name) for name in folder.files(depth=MAX_DEPTH)]
+    return [_copied(folder, name, report, place) for name in names if not name.name.startswith(".")]
+
+
+def _copied(folder: UntrustedFolder, name: PurePosixPath, report: Path, place: str) -> RawFile:
+    try:
+        file = folder.open(str(name))
+    except OSError as error:
+        return RawFile(str(name), None, 0, error.strerror or type(error).__name__)
+    with file:
+        size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
-            copied.append(RawFile(str(relative), None, size))
-            continue
-        target = report / place / _harmless_name(path, relative)
+            return RawFile(str(name), None, size, "too large to be copied")
+        target = report / place / _harmless_name(name, file.read(_BEGINNING))
+        file.seek(0)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-        copied.append(RawFile(str(relative), quote(target.relative_to(report).as_posix()), size))
-    return copied
+        with target.open("wb") as copy:
+            left = size  # and no more: it may grow while it is copied
+            while left and (part := file.read(min(left, _CHUNK))):
+                left -= copy.write(part)
+    return RawFile(str(name), quote(target.relative_to(report).as_posix()), size)
 
 
-def _regular_files(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for parent, _, names in os.walk(folder, followlinks=False):
-        paths = [Path(parent, name) for name in names if not name.startswith(".")]
-        found.extend(path for path in paths if path.is_file() and not path.is_symlink())
-    return sorted(found)
-
-
-def _harmless_name(path: Path, relative: Path) -> Path:
-    suffix = relative.suffix.lower()
-    if suffix in _SHOWN_AS_DATA or (suffix in _JSON_BY_ANOTHER_NAME and _begins_like_json(path)):
-        return relative
-    return relative.with_name(f"{relative.name}.txt")
-
-
-def _begins_like_json(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(256).lstrip().startswith((b"{", b"["))
+def _harmless_name(name: PurePosixPath, beginning: bytes) -> PurePosixPath:
+    suffix = name.suffix.lower()
+    like_json = beginning.lstrip().startswith((b"{", b"["))
+    if suffix in _SHOWN_AS_DATA or (suffix in _JSON_BY_ANOTHER_NAME and like_json):
+        return name
+    return name.with_name(f"{name.name}.txt")

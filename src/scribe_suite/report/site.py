@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from scribe_suite import __version__
@@ -46,7 +47,6 @@ def write_report(ledger_path: Path, output: Path, *, with_keys: bool, progress: 
 def _write_pages(run: RunView, results: Path, report: Path, with_keys: bool, progress: Progress) -> None:
     for name in ("tasks", "attempts"):
         (report / name).mkdir()
-    folders = {a.slug: folder for a in run.attempts if (folder := attempt_folder(results, a.record)) is not None}
     keys = AnswerKeys(run.header) if keys_may_be_shown(run.header, with_keys) else None
     pages = 1 + len(run.tasks) + len(run.attempts)
     common = {"run": run, "revealed": keys is not None}
@@ -56,12 +56,13 @@ def _write_pages(run: RunView, results: Path, report: Path, with_keys: bool, pro
     done = 1
     for task in run.tasks:
         progress(done, pages, task)
-        context = common | task_context(run, task, folders)
+        context = common | task_context(run, task, lambda attempt: attempt_folder(results, attempt.record))
         _write(report, task_href(task), render("task.html.j2", "../", **context))
         done += 1
     for attempt in run.attempts:
         progress(done, pages, attempt.slug)
-        context = attempt_context(run, attempt, folders.get(attempt.slug), report, keys)
+        with attempt_folder(results, attempt.record) or nullcontext() as folder:
+            context = attempt_context(run, attempt, folder, report, keys)
         _write(report, attempt.href, render("attempt.html.j2", "../", **context))
         done += 1
     marker = {"run": run.header.run, "suite": __version__, "with_keys": keys is not None}

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 from markupsafe import Markup
 
-from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.report.overview import pass_marks, skill_limits
 from scribe_suite.report.plots import Labels, distribution_plot
 from scribe_suite.report.sanitise import clean_markdown, require_inert
 from scribe_suite.report.views import AttemptRef, RunView
+from scribe_suite.untrusted_files import UntrustedFolder
 
 PROMPT = "prompt.md"
+MAX_PROMPT_BYTES = 1_000_000
 MAX_PROMPTS = 10
 """Prompts shown on a page; those of further instances are on the pages of their attempts."""
+
+FolderOf = Callable[[AttemptRef], UntrustedFolder | None]
+"""Opens the folder of an attempt; None when there is none that may be read."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +31,17 @@ class PromptView:
     html: Markup
 
 
-def task_context(run: RunView, task: str, folders: dict[str, Path]) -> dict[str, object]:
+def task_context(run: RunView, task: str, folder_of: FolderOf) -> dict[str, object]:
     """What the template of a task's page shows.
 
     Args:
         run: The run.
         task: Task id.
-        folders: Slug of an attempt -> its folder, where there is one.
+        folder_of: Opens the folder of an attempt.
     """
     attempts = run.attempts_at(task)
     counted = [attempt for attempt in attempts if not attempt.superseded and attempt.skill is not None]
-    prompts, left_out = _prompts(attempts, folders)
+    prompts, left_out = _prompts(attempts, folder_of)
     return {
         "run": run,
         "task": task,
@@ -50,11 +55,10 @@ def task_context(run: RunView, task: str, folders: dict[str, Path]) -> dict[str,
     }
 
 
-def read_prompt(folder: Path | None) -> str | None:
+def read_prompt(folder: UntrustedFolder) -> str | None:
     """The prompt as an attempt got it, or None when it was not kept."""
-    path = next(iter(regular_files(folder / "outputs", PROMPT)), None) if folder is not None else None
     try:
-        return None if path is None else path.read_text(encoding="utf-8", errors="replace")
+        return folder.read(f"outputs/{PROMPT}", MAX_PROMPT_BYTES).decode("utf-8", "replace")
     except OSError:
         return None
 
@@ -64,10 +68,11 @@ def prompt_html(text: str) -> Markup:
     return Markup(require_inert(clean_markdown(text)))
 
 
-def _prompts(attempts: list[AttemptRef], folders: dict[str, Path]) -> tuple[list[PromptView], int]:
+def _prompts(attempts: list[AttemptRef], folder_of: FolderOf) -> tuple[list[PromptView], int]:
     trials: dict[str, list[int]] = {}
     for attempt in attempts:
-        text = read_prompt(folders.get(attempt.slug))
+        with folder_of(attempt) or nullcontext() as folder:
+            text = read_prompt(folder) if folder is not None else None
         if text is not None:
             trials.setdefault(text, []).append(attempt.record.trial)
     shown = list(trials.items())[:MAX_PROMPTS]

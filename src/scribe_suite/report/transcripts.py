@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from scribe_suite.report.attempt_folders import regular_files
 from scribe_suite.text import shortened
+from scribe_suite.untrusted_files import UntrustedFolder
 
 TRANSCRIPT = "transcript.json"
 MAX_BYTES = 50_000_000
@@ -62,15 +61,14 @@ class TranscriptView:
     note: str = ""
 
 
-def transcript_view(outputs: Path) -> TranscriptView | None:
+def transcript_view(outputs: UntrustedFolder) -> TranscriptView | None:
     """The transcript in an attempt's ``outputs`` folder, or None when there is none."""
-    path = next(iter(regular_files(outputs, TRANSCRIPT)), None)
-    if path is None:
+    if TRANSCRIPT not in outputs.files(TRANSCRIPT):
         return None
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if outputs.stat(TRANSCRIPT).st_size > MAX_BYTES:
             return TranscriptView(note="It is too large for a page; the raw file has it.")
-        content = json.loads(path.read_bytes())
+        content = json.loads(outputs.read(TRANSCRIPT, MAX_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         return TranscriptView(note=f"It can't be read ({type(error).__name__}).")
     events = _events(content)

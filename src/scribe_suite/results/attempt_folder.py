@@ -11,16 +11,21 @@ from typing import Any
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.results.families import family_view
 from scribe_suite.results.records import AttemptRecord
+from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
 
 class AttemptFolder:
-    """Paths and files of one attempt; made by `create`."""
+    """Paths and files of one attempt; made by `create`.
+
+    Its files are written and listed from a descriptor that is opened before an agent is near it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notebooks = path / "notebooks"
         self.results = path / "results"
         self.outputs = path / "outputs"
+        self._files: UntrustedFolder
 
     @classmethod
     def create(cls, results_dir: Path, task_name: str, provider: str, now: datetime) -> AttemptFolder:
@@ -37,6 +42,7 @@ class AttemptFolder:
                 folder.path.mkdir(parents=True)
                 for part in (folder.notebooks, folder.results, folder.outputs):
                     part.mkdir()
+                folder._files = UntrustedFolder(folder.path)
             except FileExistsError:
                 number += 1
             except OSError as error:
@@ -48,11 +54,11 @@ class AttemptFolder:
 
     def write_prompt(self, prompt: str) -> None:
         """Keep the prompt as the agent got it."""
-        (self.outputs / "prompt.md").write_text(prompt)
+        self._files.write("outputs/prompt.md", [prompt.encode()])
 
     def write_answer(self, answer: dict[str, Any]) -> None:
         """Keep the answer that was scored."""
-        (self.outputs / "answer.json").write_text(json.dumps(answer, indent=1) + "\n")
+        self._files.write("outputs/answer.json", [json.dumps(answer, indent=1).encode() + b"\n"])
 
     def write_results(self, record: AttemptRecord) -> None:
         """Write the family's evaluation file, keyed by task as in the original suite."""
@@ -71,12 +77,16 @@ class AttemptFolder:
                 "flags": record.flags,
             }
         }
-        path = self.results / family_view(record.family).result_file
-        path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        text = json.dumps(content, indent=1, allow_nan=False)
+        self._files.write(f"results/{family_view(record.family).result_file}", [text.encode() + b"\n"])
 
     def artifacts(self) -> tuple[str, ...]:
-        """Paths of every file in the folder, relative to it."""
-        return tuple(str(path.relative_to(self.path)) for path in sorted(self.path.rglob("*")) if path.is_file())
+        """Paths of every file in the folder, relative to it; no links."""
+        return tuple(self._files.files(depth=MAX_DEPTH))
+
+    def close(self) -> None:
+        """Give the descriptor back, when there is nothing more to write."""
+        self._files.close()
 
 
 def _file_name(text: str) -> str:

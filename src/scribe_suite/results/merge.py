@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.results.ledger import Ledger, read_ledger
 from scribe_suite.results.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS, lock_differences
 from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunResume
+from scribe_suite.untrusted_files import UntrustedFolder
 
 _SHOWN = 10
 _NOT_OF_LOCK = (MACHINE, "isolation", "limits")
@@ -189,15 +189,9 @@ def _end(ledgers: Sequence[Ledger], header: RunHeader, attempts: Sequence[Attemp
 
 
 def _write(output: Path, lines: Iterable[RunHeader | AttemptRecord | RunResume | RunEnd]) -> None:
-    part = output.with_name(f".{output.name}.part")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.writelines(line.model_dump_json() + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(output)
+        with UntrustedFolder(output.parent) as folder:
+            folder.write(output.name, (line.model_dump_json().encode() + b"\n" for line in lines), durable=True)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise ConfigurationError(f"{output} can't be written ({error.strerror}): name another file.") from error

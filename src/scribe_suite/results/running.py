@@ -20,6 +20,8 @@ from typing import Annotated, TypeVar
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scribe_suite.untrusted_files import UntrustedFolder
+
 #: Seconds after which a status is written again although nothing has changed.
 HEARTBEAT_S = 15.0
 #: Seconds without a sign of life after which an attempt on another machine counts as gone.
@@ -123,6 +125,18 @@ def running_folder(results_dir: Path, run: str) -> Path:
     return results_dir / ".shared" / run / "running"
 
 
+def make_running_folder(folder: Path) -> None:
+    """Make such a folder, where it is missing.
+
+    Raises:
+        OSError: When it can't be made.
+    """
+    results, below = _parts(folder)
+    results.mkdir(parents=True, exist_ok=True)
+    with UntrustedFolder(results) as opened:
+        opened.make(below).close()
+
+
 def tool_name(name: str | None) -> str | None:
     """A tool's name that is fit to be shown, or None."""
     plain = _NOT_IN_TOOLS.sub("_", name or "")
@@ -135,15 +149,18 @@ def write_status(path: Path, status: BaseModel) -> bool:
     Returns:
         Whether it could be written; no failure is an error.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(status.model_dump_json())
-        part.replace(path)
+        with _opened(path.parent) as folder:
+            folder.write(path.name, [status.model_dump_json().encode()])
     except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         return False
     return True
+
+
+def remove_status(path: Path) -> None:
+    """Remove a status file, if it is there and can be removed."""
+    with suppress(OSError), _opened(path.parent) as folder:
+        folder.remove(path.name)
 
 
 def write_controller(folder: Path) -> bool:
@@ -153,7 +170,11 @@ def write_controller(folder: Path) -> bool:
 
 def controller_alive(folder: Path, now: float) -> bool | None:
     """Whether the process that leads the run lives, or None when it has left no word of itself."""
-    controller = _read(folder / _CONTROLLER, RunProcess.model_validate_json)
+    try:
+        with _opened(folder) as opened:
+            controller = _read(opened, _CONTROLLER, RunProcess.model_validate_json)
+    except OSError:
+        return None
     return None if controller is None else controller.alive(now)
 
 
@@ -167,10 +188,11 @@ def read_running(folder: Path, now: float) -> list[RunningAttempt]:
         now: Unix seconds.
     """
     try:
-        paths = [path for path in folder.iterdir() if path.suffix == _SUFFIX and path.name != _CONTROLLER]
+        with _opened(folder) as opened:
+            names = [name for name in opened.files(f"*{_SUFFIX}") if name != _CONTROLLER and not name.startswith(".")]
+            found = [_read(opened, name, RunningAttempt.model_validate_json) for name in names]
     except OSError:
         return []
-    found = [_read(path, RunningAttempt.model_validate_json) for path in paths if not path.name.startswith(".")]
     living = [attempt for attempt in found if attempt is not None and attempt.process.alive(now)]
     return sorted(living, key=lambda attempt: (attempt.phase != WORKING, attempt.began, attempt.task, attempt.provider))
 
@@ -178,11 +200,14 @@ def read_running(folder: Path, now: float) -> list[RunningAttempt]:
 def clear_running(folder: Path) -> None:
     """Remove the folder of a run that is over, and what it shared if nothing else is in that."""
     with suppress(OSError):
-        for path in folder.iterdir():
-            if path.suffix in (_SUFFIX, ".part"):
-                path.unlink(missing_ok=True)
-        folder.rmdir()
-        folder.parent.rmdir()
+        with _opened(folder) as opened:
+            for name in opened.files():
+                if name.endswith((_SUFFIX, ".tmp")):
+                    opened.remove(name)
+        results, below = _parts(folder)
+        with UntrustedFolder(results) as opened:
+            opened.remove_folder(below)
+            opened.remove_folder(below.rpartition("/")[0])
 
 
 @cache
@@ -199,9 +224,20 @@ def _own_start(pid: int) -> float:
     return float(psutil.Process(pid).create_time())
 
 
-def _read(path: Path, parse: Callable[[bytes], _Status]) -> _Status | None:
+def _opened(folder: Path) -> UntrustedFolder:
+    """Open a folder of status files. Somebody else may have filled the results folder of a run that is resumed."""
+    results, below = _parts(folder)
+    with UntrustedFolder(results) as opened:
+        return opened.folder(below)
+
+
+def _parts(folder: Path) -> tuple[Path, str]:
+    """The results folder, and where in it the status files are; see `running_folder`."""
+    return folder.parents[2], "/".join(folder.parts[-3:])
+
+
+def _read(folder: UntrustedFolder, name: str, parse: Callable[[bytes], _Status]) -> _Status | None:
     try:
-        with path.open("rb") as file:
-            return parse(file.read(MAX_FILE))
+        return parse(folder.read(name, MAX_FILE))
     except (OSError, ValidationError):
         return None

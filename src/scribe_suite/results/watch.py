@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from rich.console import Console, Group
@@ -56,6 +56,8 @@ class LedgerCounts:
         self.read_on()
         if not self.run:
             raise ConfigurationError(f"{self.path} has no header: name a run id or a file runs/<run>.jsonl.")
+        if PurePath(self.run).name != self.run or self.run == "..":  # it becomes the name of a folder
+            raise ConfigurationError(f"{self.path} is of a run {self.run!r}, which is not the id of a run.")
 
     def read_on(self) -> None:
         """Read the lines that have come since the last look.

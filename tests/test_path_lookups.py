@@ -1,0 +1,284 @@
+"""No name is looked up below a folder that somebody untrusted can write, but through `untrusted_files`.
+
+Every call that looks a path up, in the rooms that handle what kernels, agents and strangers leave behind, stands in a
+table with the reason why it may. A call that is not in the table fails here, and so does a row that has lost its call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import scribe_suite
+
+from .path_lookups import lookups
+
+SOURCE = Path(scribe_suite.__file__).parent
+ROOMS = ("notebook", "sandbox", "providers", "report", "plugin", "results", "scoring/submitted_function.py")
+
+SAFE = "through untrusted_files: below a descriptor, no links, regular files only"
+OPENED = "opens the folder below which untrusted_files works; the way to it is the user's or the suite's own"
+PACKAGE = "the suite's own files: its package, its checkout"
+NAMED = "what the user named: on the command line, in a configuration, in the environment"
+FRESH = "a folder or file of the suite's own that nobody else knows or may write, or before anybody else has run"
+REPORT = "the report that is being written: a fresh folder of this process, or the one that the user named for it"
+MACHINE = "the machine's own: /proc, /sys, system folders, what a Python is"
+INSIDE = "runs inside the sandbox, or builds it before anybody else is there"
+NO_PATH = "no path at all: bytes in memory, the address of a socket that was handed over"
+DESCRIPTORS = "removes what others made by descriptors of its own; see the module"
+KERNELS = "NOT SAFE YET, or safe only because of what the tier mounts: beside what a running kernel can write"
+
+#: Modules that may look up what they like.
+WHOLE = {
+    "sandbox/inside/*": INSIDE,
+    "notebook/kernel_startup.py": INSIDE,
+    "sandbox/cgroups.py": MACHINE,
+}
+
+#: Reason -> module -> function -> what it looks up, each as often as it does.
+ALLOWED: dict[str, dict[str, dict[str, str]]] = {
+    SAFE: {
+        "notebook/journal.py": {"read_journal": ".open"},
+        "notebook/recovery.py": {"_recover": ".open"},
+        "notebook/sessions.py": {
+            "SessionTable._create_notebook": ".exists .exists",
+            "SessionTable._has_journal": ".exists .stat",
+        },
+        "plugin/controller.py": {"RunController._recover_notebooks": ".stat"},
+        "plugin/recordings.py": {"_answer": ".exists"},
+        "report/journals.py": {"_view": ".stat"},
+        "report/notebooks.py": {"_view": ".stat"},
+        "report/raw_files.py": {"_copied": ".open"},
+        "report/transcripts.py": {"transcript_view": ".stat"},
+        "sandbox/runtime_folders.py": {"_sweep": ".open .stat"},
+    },
+    OPENED: {
+        "notebook/document.py": {"NotebookFile.__init__": "UntrustedFolder"},
+        "notebook/journal.py": {"Journal.__init__": "UntrustedFolder", "read_journal": "UntrustedFolder"},
+        "notebook/recovery.py": {"recover_notebooks": "UntrustedFolder"},
+        "notebook/sessions.py": {"SessionTable.__init__": "UntrustedFolder"},
+        "plugin/controller.py": {"RunController._recover_notebooks": "UntrustedFolder"},
+        "providers/clis/driver.py": {"CliProvider._try": "UntrustedFolder"},
+        "providers/command.py": {"CommandProvider.attempt": "UntrustedFolder"},
+        "providers/slots.py": {"Slots._made": ".mkdir UntrustedFolder", "Slots._paused_until": "UntrustedFolder"},
+        "report/attempt_folders.py": {"attempt_folder": ".resolve UntrustedFolder UntrustedFolder"},
+        "results/attempt_folder.py": {"AttemptFolder.create": "UntrustedFolder"},
+        "results/merge.py": {"_write": ".mkdir UntrustedFolder"},
+        "results/running.py": {
+            "_opened": "UntrustedFolder",
+            "clear_running": "UntrustedFolder",
+            "make_running_folder": ".mkdir UntrustedFolder",
+        },
+        "sandbox/runtime_folders.py": {"_sweep": "UntrustedFolder os.listdir"},
+    },
+    PACKAGE: {
+        "notebook/answer.py": {"<module>": ".read_text"},
+        "notebook/server.py": {"NotebookServer.start": ".resolve"},
+        "providers/prices.py": {"_read": ".read_text"},
+        "report/keys.py": {"AnswerKeys._drawn": ".glob .read_bytes"},
+        "report/pages.py": {"_environment": ".read_text"},
+        "results/code.py": {
+            "_imported": ".read_bytes",
+            "_sha256": ".read_bytes",
+            "package_sha256": ".is_file .rglob",
+            "task_sources": ".is_file",
+        },
+        "results/lock.py": {"lock": ".glob .read_bytes"},
+    },
+    NAMED: {
+        "notebook/__main__.py": {"_setup_code": ".read_text", "main": ".resolve"},
+        "notebook/server.py": {"NotebookServer.start": ".mkdir"},
+        "plugin/comparing.py": {"RunComparing._verdict": ".exists", "comparing": ".resolve .resolve"},
+        "plugin/controller.py": {"_shown": ".resolve"},
+        "plugin/options.py": {"read_settings": ".exists .is_dir"},
+        "plugin/recordings.py": {"ledger_of": ".resolve"},
+        "plugin/resume.py": {"_take_options": ".resolve .resolve"},
+        "providers/clis/login.py": {"find_login": ".is_file"},
+        "providers/command.py": {"CommandProvider.program": ".read_bytes"},
+        "providers/secrets.py": {"values_in_file": ".read_bytes"},
+        "report/site.py": {"write_report": ".resolve"},
+        "results/ledger.py": {
+            "LedgerWriter.__init__": ".mkdir .open",
+            "LedgerWriter.reopen": ".open",
+            "_sync_folder": "os.open",
+            "read_ledger": ".read_bytes",
+        },
+        "results/merge.py": {"_moved": ".resolve .resolve .resolve .resolve", "merge_ledgers": ".exists"},
+        "results/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open", "find_run": ".is_file"},
+        "results/watch.py": {
+            "LedgerCounts.read_on": ".open",
+            "Watch.__init__": ".resolve",
+            "Watch.ended": ".stat",
+            "find_run": ".glob .is_file .is_file .stat",
+        },
+    },
+    FRESH: {
+        "notebook/server.py": {"_listen": ".bind .chmod"},
+        "providers/clis/claude.py": {"ClaudeAdapter.launch": ".write_text"},
+        "providers/clis/codex.py": {"CodexAdapter.launch": ".mkdir"},
+        "providers/clis/driver.py": {"CliProvider._try": ".mkdir"},
+        "providers/clis/gemini.py": {"GeminiAdapter.launch": ".mkdir .write_text .write_text"},
+        "providers/clis/login.py": {"give_login": ".chmod .mkdir shutil.copyfile"},
+        "providers/clis/process.py": {"printed_file": "tempfile.TemporaryFile"},
+        "results/attempt_folder.py": {"AttemptFolder.create": ".mkdir .mkdir"},
+        "sandbox/runtime_folders.py": {
+            "RuntimeFolder.__init__": ".chmod .open tempfile.mkdtemp",
+            "short_temporary_folder": "tempfile.gettempdir",
+            "temporary_folder": "tempfile.mkdtemp",
+        },
+    },
+    REPORT: {
+        "report/folders.py": {
+            "_move": ".exists .rename .rename .rename .rename shutil.rmtree",
+            "replaced_folder": ".chmod .mkdir .resolve shutil.rmtree tempfile.mkdtemp",
+            "require_replaceable": ".exists .is_dir .is_file .iterdir",
+        },
+        "report/raw_files.py": {"_copied": ".mkdir .open"},
+        "report/site.py": {"_write": ".write_text", "_write_pages": ".mkdir"},
+    },
+    MACHINE: {
+        "results/lock.py": {"_cpu": ".read_text"},
+        "results/running.py": {"this_place": "os.readlink"},
+    },
+    NO_PATH: {
+        "notebook/agent_view.py": {"scale_image": ".open"},
+        "notebook/pump.py": {"pump": ".connect"},
+    },
+    DESCRIPTORS: {
+        "sandbox/runtime_folders.py": {
+            "_left_folders": ".is_dir os.scandir os.unlink",
+            "_open_writable": "os.chmod os.chmod os.open os.open os.open",
+            "_remove_stubborn": "os.rmdir",
+            "_take_apart": "os.rename os.rmdir",
+            "remove_tree": "os.open shutil.rmtree",
+        },
+    },
+}  # fmt: skip
+
+#: The same for the sandbox and the kernels in it, apart because it is what is closest to them.
+OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
+    PACKAGE: {
+        "notebook/kernel.py": {"<module>": ".read_text"},
+        "sandbox/escape_table.py": {"try_escapes": ".read_text"},
+        "sandbox/fork_client.py": {"<module>": ".resolve"},
+        "sandbox/sandbox.py": {"Sandbox._start_plain": ".resolve"},
+        "scoring/submitted_function.py": {"_start": ".read_text"},
+    },
+    MACHINE: {
+        "sandbox/advice.py": {"Machine.in_container": ".exists", "Machine.setting": ".read_text"},
+        "sandbox/probing.py": {"_namespaces_missing": ".resolve"},
+        "sandbox/sandbox.py": {"Sandbox._landlock_rules": ".resolve", "private_uid": ".read_text"},
+        "sandbox/shown.py": {
+            "gpu_devices": ".glob .is_dir",
+            "masks_over": ".resolve .resolve .resolve",
+            "read_only_binds": ".exists .is_dir .is_symlink .resolve .resolve",
+            "server_spec": ".is_symlink .readlink .resolve",
+        },
+    },
+    FRESH: {
+        "sandbox/escape_table.py": {
+            "_things_outside": ".bind .bind .bind .bind .chmod .chmod .chmod .chmod .read_text .write_text "
+            "tempfile.mkdtemp",
+        },
+        "sandbox/fork_client.py": {
+            "ForkServer.__init__": ".mkdir .mkdir .open",
+            "ForkServer.new_folder": ".mkdir",
+        },
+        "sandbox/sandbox.py": {
+            "Sandbox._give_all": "os.chown os.walk",
+            "Sandbox.give": "os.chown",
+            "Sandbox.slot": ".mkdir .mkdir",
+            "Sandbox.start_kernel": ".touch .write_text",
+            "Sandbox.warm_up": ".mkdir",
+            "Sandbox.work_folder": ".mkdir .mkdir .write_bytes",
+        },
+        "scoring/submitted_function.py": {"_start": ".bind"},
+    },
+    KERNELS: {
+        "notebook/kernel.py": {
+            "Kernel._forget_printed": "os.truncate",
+            "Kernel._recover_printed": ".open",
+            "Kernel.start": ".exists",
+            "_tail": ".open .stat",
+        },
+        "sandbox/escape_table.py": {"try_escapes": ".read_text .unlink"},
+        "sandbox/fork_client.py": {"ForkServer.last_words": ".read_text", "ForkServer.spawn": ".open"},
+        "sandbox/sandbox.py": {"Sandbox._start_plain": ".open"},
+        "scoring/submitted_function.py": {"_last_line": ".read_text"},
+    },
+}  # fmt: skip
+
+ADVICE = (
+    "If somebody else may have put something there (a kernel, an agent, whoever filled a results folder), use "
+    "scribe_suite.untrusted_files.UntrustedFolder; else add it to the table of tests/test_path_lookups.py under the "
+    "reason that it has."
+)
+
+
+def modules() -> list[str]:
+    """All modules of the rooms, as the table names them."""
+    paths = [path for room in ROOMS for path in [SOURCE / room, *(SOURCE / room).rglob("*")] if path.suffix == ".py"]
+    names = [path.relative_to(SOURCE).as_posix() for path in paths]
+    return sorted(name for name in names if not any(Path(name).match(whole) for whole in WHOLE))
+
+
+def allowed(module: str) -> dict[str, Counter[str]]:
+    """What the table lets a module look up."""
+    found: dict[str, Counter[str]] = {}
+    for table in (ALLOWED, OF_THE_SANDBOX):
+        for rows in table.values():
+            for function, calls in rows.get(module, {}).items():
+                found.setdefault(function, Counter()).update(calls.split())
+    return found
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_look_at_a_path_has_a_reason(module):
+    found, table = lookups((SOURCE / module).read_text()), allowed(module)
+    for function in sorted({*found, *table}):
+        new = found.get(function, Counter()) - table.get(function, Counter())
+        stale = table.get(function, Counter()) - found.get(function, Counter())
+        assert not new, f"{module}, {function} looks up a path by {' '.join(sorted(new.elements()))}. {ADVICE}"
+        gone = " ".join(sorted(stale.elements()))
+        assert not stale, f"{module}, {function} does not use {gone} any more: remove it from the table."
+
+
+def test_every_row_is_of_a_module_that_is_there():
+    named = {module for table in (ALLOWED, OF_THE_SANDBOX) for rows in table.values() for module in rows}
+    assert named <= {*modules()}
+    for whole in WHOLE:
+        assert list(SOURCE.glob(whole)), f"nothing is called {whole}: remove it from WHOLE"
+
+
+@pytest.mark.parametrize(
+    ("code", "function", "label"),
+    [
+        ("def f(p): return p.read_text()", "f", ".read_text"),
+        ("class A:\n def f(self): open(self.p)", "A.f", "open"),
+        ("import os\nos.truncate(p, 0)", "<module>", "os.truncate"),
+        ("def f():\n def g(): return os.path.exists(p)\n return g", "f.g", "os.path.exists"),
+        ("def f(path): stack.callback(path.unlink)", "f", ".unlink"),
+        ("def f(path): return path.exists()", "f", ".exists"),
+        ("async def f(): shutil.copyfile(a, b)", "f", "shutil.copyfile"),
+        ("f = lambda p: np.load(p)", "<module>", "np.load"),
+        ("from os import stat", "<module>", "from os import stat"),
+        ("from tempfile import mkdtemp", "<module>", "from tempfile import mkdtemp"),
+        ("def f(): a.replace(b)", "f", ".replace"),
+        ("def f(): return map(Path.read_bytes, paths)", "f", ".read_bytes"),
+        ("def f(s): s.connect('/a')", "f", ".connect"),
+        ("x = FileIO('a')", "<module>", "FileIO"),
+    ],
+)
+def test_lookups_are_found(code, function, label):
+    assert lookups(code) == {function: Counter([label])}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["'a'.replace('b', 'c')", "now.replace(tzinfo=None)", "ast.walk(tree)", "shutil.which('x')", "os.fstat(3)",
+     "a = b.opened", "from io import FileIO", "json.loads(text)", "os.close(3)"],
+)  # fmt: skip
+def test_other_calls_are_not(code):
+    assert lookups(code) == {}
