@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import stat
 import sys
 import threading
 from pathlib import Path
@@ -72,7 +71,7 @@ with socket.create_connection(("127.0.0.1", {port})) as connection:
 def executable(path: Path, text: str) -> str:
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    path.chmod(0o755)
     return str(path)
 
 

@@ -400,11 +400,12 @@ def test_a_program_that_cant_be_run_says_so_in_a_line(launcher):
     assert "sandbox: OSError: [Errno 8] Exec format error" in ran.err
 
 
-def test_a_program_of_another_user_s_is_refused_with_what_to_do(own, tmp_path):
+@pytest.mark.parametrize("mode", [0o700, 0o744, 0o750])
+def test_a_program_of_another_user_s_is_refused_with_what_to_do(own, tmp_path, mode):
     launcher = Launcher(tier_of("own user id"), own, tmp_path / "beside")
     launcher.start("").close()
     agent = tmp_path / "beside" / "program" / "agent"
-    agent.chmod(0o700)
+    agent.chmod(mode)
     finder = Finder(launcher.hidden, os.environ)
     finder.command([str(agent)], "folder")
     with pytest.raises(InfrastructureError, match=rf"chmod o\+rX {agent}") as caught:

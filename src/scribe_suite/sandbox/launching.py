@@ -224,27 +224,29 @@ def _user_id(order: Order, tier: IsolationTier) -> int | None:
     """A user id of the program's own, or None where there is none to give.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` when another user may not read the program.
+        InfrastructureError: With cause ``isolation_unavailable`` when another user may not run the program.
     """
     if not tier.own_uid:
         return None
-    closed = [path for path in order.shown.programs if not _others_can_read(path, through=not tier.own_files)]
+    closed = [path for path in order.shown.programs if not _others_may_use(path, through=not tier.own_files)]
     if not closed:
         return fresh_uid()
     if not tier.own_files:
         return None  # then it has the harness's, which Landlock allows no more
     raise InfrastructureError(
         "isolation_unavailable",
-        f"Agents' programs are run with a user id of their own here, which may not read {closed[0]}: allow it with "
+        f"Agents' programs are run with a user id of their own here, which may not use {closed[0]}: allow it with "
         f"`chmod o+rX {closed[0]}`, or run the benchmark as its owner instead of as root.",
     )
 
 
-def _others_can_read(path: Path, *, through: bool) -> bool:
-    """Whether any user may read a file, and get to it; what is shown in a view has a way to it."""
+def _others_may_use(path: Path, *, through: bool) -> bool:
+    """Whether any user may do with a file what its owner may, and get to it; what is in a view has a way to it."""
     try:
+        mode = path.stat().st_mode
         ways = path.parents if through else ()
-        return bool(path.stat().st_mode & stat.S_IROTH) and all(way.stat().st_mode & stat.S_IXOTH for way in ways)
+        readable = mode & stat.S_IROTH and (mode & stat.S_IXOTH or not mode & stat.S_IXUSR)
+        return bool(readable) and all(way.stat().st_mode & stat.S_IXOTH for way in ways)
     except OSError:
         return False
 
