@@ -17,10 +17,11 @@ import psutil
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.sandbox import launching
+from scribe_suite.sandbox import launching, program_view
 from scribe_suite.sandbox.inside import landlock
 from scribe_suite.sandbox.launching import Order, Program, ProgramLimits
 from scribe_suite.sandbox.programs import Finder, Hidden
+from scribe_suite.sandbox.shown import SYSTEM_FOLDERS
 from scribe_suite.sandbox.tiers import IsolationTier
 from tests.sandbox.program_tiers import WAYS, tier_of
 
@@ -365,6 +366,22 @@ def test_its_files_take_no_place_on_the_disk_and_little_in_memory(launcher):
     assert 14 <= sizes[places[2]] <= 16
     assert [sizes[place] for place in places[3:]] == [0, 0, 0, 0]
     assert sum(path.stat().st_size for path in launcher.own.rglob("*") if path.is_file()) == len("given")
+
+
+def test_a_checkout_in_a_system_folder_is_covered_and_the_program_in_it_is_shown(launcher, tmp_path, monkeypatch):
+    if not launcher.tier.own_files:
+        pytest.skip("Landlock can cover nothing")
+    system = tmp_path / "system"
+    launcher.beside = system / "checkout"
+    (launcher.beside / "sealed").mkdir(parents=True)
+    for place in (system, launcher.beside, launcher.beside / "sealed"):
+        (place / "file").write_text("x")
+    launcher.hidden = Hidden(whole=(launcher.beside,), sealed=(launcher.beside / "sealed",))
+    binds = [*program_view.system_binds(), (str(system), str(system))]
+    monkeypatch.setattr(program_view, "system_binds", lambda: binds)
+    monkeypatch.setattr("scribe_suite.sandbox.programs.SYSTEM_FOLDERS", (*SYSTEM_FOLDERS, str(system)))
+    ran = launcher.run("print([sorted(os.listdir(place)) for place in told])", [str(system), str(launcher.beside)])
+    assert ran.out == "[['checkout', 'file'], ['program']]\n", ran.err
 
 
 def test_processes_have_a_limit(launcher):
