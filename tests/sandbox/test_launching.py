@@ -1,4 +1,4 @@
-"""Agents' programs try to get out, to stay, and to use more than they may; in every tier there is."""
+"""Agents' programs try to get out and to stay, in every tier there is; what they need is there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,14 @@ import psutil
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.sandbox import launching
+from scribe_suite.sandbox import launching, program_view, runtime_folders
 from scribe_suite.sandbox.inside import landlock
-from scribe_suite.sandbox.launching import Order, Program, ProgramLimits
+from scribe_suite.sandbox.launching import Order, Program
 from scribe_suite.sandbox.programs import Finder, Hidden
-from scribe_suite.sandbox.tiers import IsolationTier
-from tests.sandbox.program_tiers import WAYS, tier_of
+from scribe_suite.sandbox.shown import SYSTEM_FOLDERS
+from tests.sandbox.launcher import Launcher
+from tests.sandbox.program_tiers import tier_of
 
-SMALL = ProgramLimits(memory_bytes=512 << 20, processes=64, folder_bytes=16 << 20, tmp_bytes=8 << 20, shm_bytes=8 << 20)
-HELPERS = """
-import ctypes, json, mmap, os, signal, socket, subprocess, sys, time
-told = json.loads(sys.argv[1])
-def attempt(name):
-    try:
-        found = globals()[name]()
-    except BaseException as error:
-        return ["denied", repr(error)[:200]]
-    return ["allowed" if found else "denied", repr(found)[:200]]
-"""
 ESCAPES = """
 def read_secret(): return open(told["secret"]).read()
 def list_folder(): return os.listdir(os.path.dirname(told["secret"]))
@@ -91,71 +80,6 @@ def locks(): import fcntl; return fcntl.flock(open("x", "w"), 2) is None
 """
 #: What Landlock can't prevent, for want of a view.
 OF_LANDLOCK = {"look_at_secret"}
-
-
-@dataclass
-class Ran:
-    code: int | None
-    out: str
-    err: str
-    process: Any
-
-
-@pytest.fixture(params=WAYS)
-def tier(request: pytest.FixtureRequest) -> IsolationTier:
-    return tier_of(request.param)
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    """The program's own folder."""
-    folder = tmp_path / "own"
-    for name in ("home", "work"):
-        (folder / name).mkdir(parents=True)
-    (folder / "home" / "given").write_text("given")
-    return folder
-
-
-class Launcher:
-    """Starts code as an agent's program."""
-
-    def __init__(self, tier: IsolationTier, own: Path, beside: Path) -> None:
-        self.tier, self.own, self.beside = tier, own, beside
-        self.hidden = Hidden(sealed=(beside / "sealed",))
-        self.sockets: tuple[Path, ...] = ()
-        beside.joinpath("sealed").mkdir(parents=True)
-
-    def start(self, code: str, told: object = None, limits: ProgramLimits = SMALL) -> Program:
-        program = self.beside / "program" / "agent"
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(f"#!{sys.executable}\n{HELPERS}{code}\n")
-        program.parent.joinpath("sibling").write_text("sibling")
-        program.chmod(0o755)
-        finder = Finder(self.hidden, os.environ)
-        finder.command([str(program)], "folder")
-        finder.pump([sys.executable, "-S", "-E", str(Path(launching.__file__).parents[1] / "notebook" / "pump.py")])
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.own / "home"), "TMPDIR": str(self.own / "work")}
-        order = Order(
-            [str(program), json.dumps(told)], environment, self.own, self.own / "work", finder.shown, finder.hidden,
-            self.sockets, limits,
-        )  # fmt: skip
-        return Program(self.tier, order)
-
-    def run(self, code: str, told: object = None, limits: ProgramLimits = SMALL, timeout_s: float = 60.0) -> Ran:
-        with self.start(code, told, limits) as program:
-            return self.finish(program, timeout_s)
-
-    def finish(self, program: Program, timeout_s: float = 60.0) -> Ran:
-        assert program.process is not None
-        code = program.process.wait(timeout_s)
-        program.end()
-        return Ran(code, os.read(program.stdout, 1 << 20).decode(), os.read(program.stderr, 1 << 20).decode(),
-                   program.process)  # fmt: skip
-
-
-@pytest.fixture
-def launcher(tier: IsolationTier, own: Path, tmp_path: Path) -> Launcher:
-    return Launcher(tier, own, tmp_path / "beside")
 
 
 @pytest.fixture
@@ -312,78 +236,20 @@ time.sleep(60)
         assert os.read(program.stdout, 5) == b"bye\n"
 
 
-MEMORY = {
-    "own": "kept = [bytearray(b'x' * (64 << 20)) for _ in range(24)]",
-    "children": (
-        "pids = [os.fork() or (bytearray(b'x' * (256 << 20)), time.sleep(8), os._exit(0)) for _ in range(6)]\n"
-        "sys.exit(any([os.waitpid(pid, 0)[1] for pid in pids]))"
-    ),
-    "shared": "m = mmap.mmap(-1, 1536 << 20)\nfor at in range(0, 1536 << 20, 4096): m[at] = 1\ntime.sleep(60)",
-    "memfd": (
-        "for _ in range(24):\n    d = os.memfd_create('x')\n    for _ in range(64): os.write(d, bytes(1 << 20))\n"
-        "time.sleep(60)"
-    ),
-    "segments": (
-        "shmget = ctypes.CDLL(None, use_errno=True).shmget\n"
-        "if shmget(0, 1536 << 20, 0o1600) < 0: raise OSError(ctypes.get_errno())\ntime.sleep(60)"
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", MEMORY)
-@pytest.mark.parametrize("groups", [True, False], ids=["control group", "watch"])
-def test_memory_of_every_kind_has_a_limit(launcher, kind, groups, monkeypatch):
-    if not groups:
-        launcher.tier = replace(launcher.tier, limits=())
-    ran = launcher.run(MEMORY[kind], timeout_s=30)
-    assert ran.code != 0
-    assert ran.process.out_of_memory or "Error" in ran.err, ran
-
-
-FILL = """
-def fill(folder):
-    size = 0
-    try:
-        for number in range(64):
-            with open(f"{folder}/{number}", "wb") as file:
-                size += file.write(bytes(1 << 20))
-    except OSError as error:
-        return size, error.errno
-    return size, 0
-print(json.dumps({place: fill(place) for place in told}))
-"""
-
-
-def test_its_files_take_no_place_on_the_disk_and_little_in_memory(launcher):
+def test_a_checkout_in_a_system_folder_is_covered_and_the_program_in_it_is_shown(launcher, tmp_path, monkeypatch):
     if not launcher.tier.own_files:
-        pytest.skip("Landlock does not say how much may be written")
-    places = ["/tmp", "/dev/shm", str(launcher.own / "home"), str(launcher.own / "work"), "/", "/var/tmp", "/usr"]
-    sizes = json.loads(launcher.run(FILL, places).out)
-    sizes = {place: size >> 20 for place, (size, _) in sizes.items()}
-    assert 6 <= sizes["/tmp"] <= 8
-    assert 6 <= sizes["/dev/shm"] <= 8
-    assert 14 <= sizes[places[2]] <= 16
-    assert [sizes[place] for place in places[3:]] == [0, 0, 0, 0]
-    assert sum(path.stat().st_size for path in launcher.own.rglob("*") if path.is_file()) == len("given")
-
-
-def test_processes_have_a_limit(launcher):
-    code = """
-started = 0
-try:
-    while started < 300:
-        if os.fork() == 0:
-            time.sleep(60); os._exit(0)
-        started += 1
-except OSError:
-    pass
-print(started, flush=True)
-time.sleep(2)
-"""
-    before = len(psutil.pids())
-    ran = launcher.run(code)
-    assert ran.process.out_of_processes or int(ran.out) <= SMALL.processes, ran
-    assert len(psutil.pids()) < before + 20
+        pytest.skip("Landlock can cover nothing")
+    system = tmp_path / "system"
+    launcher.beside = system / "checkout"
+    (launcher.beside / "sealed").mkdir(parents=True)
+    for place in (system, launcher.beside, launcher.beside / "sealed"):
+        (place / "file").write_text("x")
+    launcher.hidden = Hidden(whole=(launcher.beside,), sealed=(launcher.beside / "sealed",))
+    binds = [*program_view.system_binds(), (str(system), str(system))]
+    monkeypatch.setattr(program_view, "system_binds", lambda: binds)
+    monkeypatch.setattr("scribe_suite.sandbox.programs.SYSTEM_FOLDERS", (*SYSTEM_FOLDERS, str(system)))
+    ran = launcher.run("print([sorted(os.listdir(place)) for place in told])", [str(system), str(launcher.beside)])
+    assert ran.out == "[['checkout', 'file'], ['program']]\n", ran.err
 
 
 def test_a_program_that_cant_be_run_says_so_in_a_line(launcher):
@@ -419,13 +285,12 @@ def test_an_environment_that_is_too_long_is_refused(launcher):
         Program(launcher.tier, order)
 
 
-def test_nothing_of_a_program_is_left_on_the_machine(launcher):
-    def traces() -> Sequence[str]:
-        return sorted(path.name for path in Path("/tmp").glob("scribe-*"))
-
-    before, descriptors = traces(), len(list(Path("/proc/self/fd").iterdir()))
+def test_nothing_of_a_program_is_left_on_the_machine(launcher, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(runtime_folders, "short_temporary_folder", lambda: tmp_path / "temporary")
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     begin = time.monotonic()
     launcher.run("print(1)")
     assert time.monotonic() - begin < 20
-    assert [name for name in traces() if name not in before] == []
+    assert list((tmp_path / "temporary").iterdir()) == []
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors

@@ -151,3 +151,9 @@ def test_what_is_hidden_in_a_system_folder_is_told_so_that_it_can_be_covered(mac
     script(machine / "opt/cli", "")
     assert shown(find(machine, machine / "suite/.agents/cli"), machine) == ["suite/.agents/cli"]
     assert shown(find(machine, machine / "opt/cli"), machine) == []
+
+
+@pytest.mark.parametrize("home", ["/", "/usr/sbin", "/bin", ""])
+def test_a_home_that_is_the_system_s_hides_nothing_of_the_system(home):
+    covered = Hidden().and_usual({"HOME": home}).covered
+    assert not any(place.is_relative_to("/usr") for place in covered)

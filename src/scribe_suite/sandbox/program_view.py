@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.sandbox.fork_client import ServerSpec
-from scribe_suite.sandbox.programs import Hidden, Shown
+from scribe_suite.sandbox.programs import Hidden, Shown, outermost
 from scribe_suite.sandbox.shown import (
     GROUPS,
     HOST_FILES,
@@ -67,7 +67,7 @@ def program_spec(
         environment=environment,
         preload=None,
         read_only=binds,
-        covered=masks_over(hidden.covered, tier, binds),
+        covered=[str(place) for place in outermost(map(Path, masks_over(hidden.covered, tier, binds)))],
         inner=[(str(path), str(path)) for path in (*_own_python(), *shown.outermost(), *sockets)],
         links=shown.links | {name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
         texts={"/etc/passwd": USERS.format(uid=inner, home=laid["place"]), "/etc/group": GROUPS.format(uid=inner)},

@@ -6,7 +6,9 @@ never shown as a whole is told by `Hidden`: then the program's file stands there
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import shlex
 import shutil
 import sys
@@ -45,8 +47,9 @@ class Hidden:
 
     def and_usual(self, environ: Mapping[str, str]) -> Hidden:
         """With what is hidden on every machine: ``/``, the user's home, the folder of temporary files."""
-        home = Path(environ.get("HOME") or "/")
-        usual = (Path("/"), home, *(home / name for name in _OF_ALL_KINDS), Path(tempfile.gettempdir()), Path("/tmp"))
+        homes = [home for home in map(Path, _homes(environ)) if not _is_of_the_system(home.resolve())]
+        own = [home / name for home in homes for name in ("", *_OF_ALL_KINDS)]
+        usual = (Path("/"), *own, Path(tempfile.gettempdir()), Path("/tmp"))
         return Hidden(*(_resolved(folders) for folders in ((*self.whole, *usual), self.sealed)))
 
     @property
@@ -77,7 +80,13 @@ class Shown:
 
     def outermost(self) -> list[Path]:
         """The paths, those left out that lie below another one."""
-        return [path for path in self.paths if not any(other in path.parents for other in self.paths)]
+        return outermost(self.paths)
+
+
+def outermost(paths: Iterable[Path]) -> list[Path]:
+    """Those paths that lie below no other one."""
+    known = tuple(paths)
+    return [path for path in known if not any(other in path.parents for other in known)]
 
 
 class Finder:
@@ -225,6 +234,19 @@ class Finder:
         for folder in filter(path.is_relative_to, SYSTEM_FOLDERS):
             return not any(place.is_relative_to(folder) and path.is_relative_to(place) for place in self.hidden.covered)
         return False
+
+
+def _homes(environ: Mapping[str, str]) -> list[str]:
+    """The user's home, as the environment and as the system have it."""
+    found = [environ.get("HOME", "")]
+    with contextlib.suppress(KeyError):  # a user whom nobody has entered
+        found.append(pwd.getpwuid(os.geteuid()).pw_dir)
+    return [home for home in found if home.startswith("/")]
+
+
+def _is_of_the_system(home: Path) -> bool:
+    """Whether it is needed by others, as ``/`` or ``/usr/sbin`` is: users who are no persons have such a home."""
+    return str(home) in ("/", *SYSTEM_FOLDERS) or str(home.parent) in SYSTEM_FOLDERS
 
 
 def _resolved(folders: Iterable[Path]) -> tuple[Path, ...]:

@@ -65,11 +65,12 @@ def build_root(spec: Mapping[str, Any]) -> None:
         inside(name).symlink_to(destination)
     for source, target in spec["read_only"]:
         bind(source, inside(target), writable=False)
-    for place in spec["covered"]:
+    covered = [place for place in spec["covered"] if inside(place).is_dir()]
+    for place in covered:
         mount("tmpfs", str(inside(place)), "tmpfs", MS_NOSUID | MS_NODEV, "size=256k,mode=755")
     for source, target in spec["inner"]:
         bind(source, inside(target), writable=False)
-    for place in spec["covered"]:
+    for place in covered:
         mount("none", str(inside(place)), None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
     for name, text in spec["texts"].items():
         inside(name).parent.mkdir(parents=True, exist_ok=True)
