@@ -192,7 +192,7 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
             "Finder.file": ".is_file",
             "Finder.folders": ".is_dir",
             "Finder.pump": ".is_file .resolve",
-            "Hidden.and_usual": "tempfile.gettempdir",
+            "Hidden.and_usual": ".resolve tempfile.gettempdir",
             "_interpreters": ".open",
             "_resolved": ".resolve",
         },
