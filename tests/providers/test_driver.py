@@ -165,7 +165,8 @@ def test_what_a_cli_puts_in_the_place_of_a_file_that_is_written_or_read_later_is
 
 def test_the_end_of_what_a_cli_prints_without_end_is_kept(run, monkeypatch):
     monkeypatch.setattr("scribe_suite.providers.clis.process.MAX_PRINTED", 1 << 20)
-    run("os.ftruncate(2, 1 << 40); print('the last words', file=sys.stderr); call(1); done()")
+    much = "for _ in range(64): sys.stderr.write('x' * (1 << 17))"
+    run(f"{much}\nprint('the last words', file=sys.stderr); call(1); done()")
     printed = (run.outputs / "fake.stderr.txt").read_text()
     assert printed.endswith("the last words\n")
     assert len(printed) <= 2 << 20
