@@ -45,6 +45,15 @@ def test_no_isolation_says_what_that_means():
     assert "ways out were tried" not in text
 
 
+def test_what_agents_programs_see_use_and_reach_is_told_by_tier():
+    view = printed(IsolationTier("namespaces", own_uid=True, limits=("memory", "pids")))
+    assert "agents' programs (CLIs and command:) see their program, the system, a home in memory, and" in view
+    assert "agents' programs can use this machine's network, loopback included" in view
+    assert "agents' programs may use 4 GiB of memory, 512 processes and threads, 1 GiB of files" in view
+    assert "fill the disk" in printed(IsolationTier("landlock"))
+    assert "agents' programs can read the answer keys, ledgers, other attempts" in printed(IsolationTier("none"))
+
+
 def test_each_agent_cli_is_said_to_be_found_logged_in_or_what_to_do(tmp_path):
     program = tmp_path / "codex"
     program.write_text("#!/bin/sh\necho codex-cli 9.9.9\n")

@@ -122,10 +122,9 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/server.py": {"_listen": ".bind .chmod"},
         "providers/clis/claude.py": {"ClaudeAdapter.launch": ".write_text"},
         "providers/clis/codex.py": {"CodexAdapter.launch": ".mkdir"},
-        "providers/clis/driver.py": {"CliProvider._try": ".mkdir"},
         "providers/clis/gemini.py": {"GeminiAdapter.launch": ".mkdir .write_text .write_text"},
         "providers/clis/login.py": {"give_login": ".chmod .mkdir shutil.copyfile"},
-        "providers/clis/process.py": {"printed_file": "tempfile.TemporaryFile"},
+        "providers/programs.py": {"place_for_program": ".mkdir", "start_program": ".exists"},
         "results/attempt_folder.py": {"AttemptFolder.create": ".mkdir .mkdir"},
         "sandbox/runtime_folders.py": {
             "RuntimeFolder.__init__": ".chmod .open tempfile.mkdtemp",
@@ -170,12 +169,18 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
         "notebook/kernel.py": {"<module>": ".read_text"},
         "sandbox/escape_table.py": {"try_escapes": ".read_text"},
         "sandbox/fork_client.py": {"<module>": ".resolve"},
-        "sandbox/sandbox.py": {"Sandbox._start_plain": ".resolve", "Sandbox.start_kernel": ".resolve"},
+        "sandbox/plain_start.py": {"start_plain": ".resolve"},
+        "sandbox/sandbox.py": {"Sandbox.start_kernel": ".resolve"},
         "scoring/submitted_function.py": {"_start": ".read_text"},
     },
     MACHINE: {
         "sandbox/advice.py": {"Machine.in_container": ".exists", "Machine.setting": ".read_text"},
         "sandbox/probing.py": {"_namespaces_missing": ".resolve"},
+        "sandbox/program_view.py": {
+            "_own_python": ".resolve",
+            "program_spec": ".is_symlink .readlink .resolve",
+            "system_binds": ".exists .is_dir .is_symlink",
+        },
         "sandbox/sandbox.py": {"Sandbox._landlock_rules": ".resolve", "private_uid": ".read_text"},
         "sandbox/shown.py": {
             "gpu_devices": ".glob .is_dir",
@@ -184,12 +189,33 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
             "server_spec": ".is_symlink .readlink .resolve",
         },
     },
+    # an agent's program lies where the user has it, and is looked at before it runs
+    NAMED: {
+        "sandbox/launching.py": {"_others_may_use": ".stat .stat"},
+        "sandbox/programs.py": {
+            "Finder._environment": ".read_text",
+            "Finder._follow": ".is_symlink os.readlink",
+            "Finder.command": ".is_file",
+            "Finder.file": ".is_file",
+            "Finder.folders": ".is_dir",
+            "Finder.pump": ".is_file .resolve",
+            "Hidden.and_usual": ".resolve tempfile.gettempdir",
+            "_interpreters": ".open",
+            "_resolved": ".resolve",
+        },
+    },
+    OPENED: {"sandbox/launching.py": {"Program._opened": "UntrustedFolder", "Program._start": "UntrustedFolder"}},
+    NO_PATH: {
+        "notebook/kernel.py": {"Kernel.__init__": "io.FileIO"},
+        "sandbox/processes.py": {"ForkedProcess.__init__": "io.FileIO"},
+    },
     FRESH: {
+        "notebook/kernel.py": {"_listen": ".bind"},
+        "sandbox/launching.py": {"_give_access": ".chmod os.chown os.chown os.walk"},
         "sandbox/escape_table.py": {
             "_things_outside": ".bind .bind .bind .bind .chmod .chmod .chmod .chmod .read_text .write_text "
             "tempfile.mkdtemp",
         },
-        "notebook/kernel.py": {"_listen": ".bind"},
         "sandbox/fork_client.py": {
             "ForkServer.__init__": ".mkdir .mkdir .open",
             "ForkServer.last_words": ".read_text",
@@ -205,10 +231,6 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
     },
     BAIT: {
         "sandbox/escape_table.py": {"_state": ".is_file .iterdir .read_bytes .stat", "try_escapes": ".unlink"},
-    },
-    NO_PATH: {
-        "notebook/kernel.py": {"Kernel.__init__": "io.FileIO"},
-        "sandbox/processes.py": {"ForkedProcess.__init__": "io.FileIO"},
     },
 }  # fmt: skip
 

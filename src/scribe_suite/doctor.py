@@ -16,12 +16,18 @@ from scribe_suite.sandbox import cgroups, fork_client
 from scribe_suite.sandbox.advice import advise
 from scribe_suite.sandbox.escape_table import ESCAPES
 from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps, limits_of
 from scribe_suite.sandbox.tiers import IsolationTier
 
 _MEANING = {
     "namespaces": "kernels have a file system, processes and a network of their own",
     "landlock": "kernels see the host's file system, of which they may use only their part",
     "none": "kernels can do what you can; agents could read the answer keys",
+}
+_SEEN = {
+    "namespaces": "their program, the system, a home in memory, and the network; none of your files and processes",
+    "landlock": "the host's file system, of which they may use the system, their program and their home; the network",
+    "none": "what you see",
 }
 _COLOUR = {"namespaces": "green", "landlock": "yellow", "none": "red"}
 
@@ -57,6 +63,10 @@ def print_isolation(console: Console, tier: IsolationTier, limits_reason: str) -
     if tier.gaps:
         _point(console, "code in a kernel can " + ", ".join(ESCAPES[gap].what for gap in tier.gaps))
     _point(console, f"control groups limit: {', '.join(tier.limits) or 'nothing'}")
+    _point(console, f"agents' programs (CLIs and command:) see {_SEEN[tier.name]}")
+    _point(console, "agents' programs can " + ", ".join(GAPS[gap].what for gap in agent_gaps(tier)))
+    if fork_client.supported():
+        _point(console, f"agents' programs may use {limits_of(tier)}")
     start = "forked from a server with everything imported" if fork_client.supported() else "started one by one"
     _point(console, f"kernels are {start}")
     for number, text in enumerate(advise(tier, limits_reason=limits_reason)):

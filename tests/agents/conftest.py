@@ -76,6 +76,10 @@ class Stage:
         """Let the CLI be started by another command."""
         self._patch.setenv(f"SCRIBE_{cli.upper()}_BIN", " ".join(command))
 
+    def set_variable(self, name: str, value: str) -> None:
+        """Set a variable of the harness's environment, for this test."""
+        self._patch.setenv(name, value)
+
     def play(self, scenario: str | Scenario, *options: str, **parameters: Any) -> Played:
         """Run the toy task with every CLI."""
         for cli in CLIS:

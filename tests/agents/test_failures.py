@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import stat
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,18 +59,29 @@ def add(a: int, b: int) -> int:
 server.run()
 """
 
-#: A pump that tells its environment and ends.
-DUMPS_ENVIRONMENT = """\
+#: A pump that tells its environment, by the one way out that a CLI's sandbox has, and ends.
+TELLS_ENVIRONMENT = """\
 #!{python}
-import os
-open(f"{folder}/{{os.getpid()}}.environment", "w").write(repr(dict(os.environ)))
+import os, socket
+with socket.create_connection(("127.0.0.1", {port})) as connection:
+    connection.sendall(repr(dict(os.environ)).encode())
 """
 
 
 def executable(path: Path, text: str) -> str:
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    path.chmod(0o755)
     return str(path)
+
+
+def collect(listener: socket.socket, told: list[str]) -> None:
+    """Keep what is sent to a listener, a text for each connection, until it is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile() as file:
+                told.append(file.read())
 
 
 def causes(played: Played) -> dict[str, str]:
@@ -77,6 +90,9 @@ def causes(played: Played) -> dict[str, str]:
 
 
 def with_pump(stage: Stage, folder: Path, pump: str) -> None:
+    """Let the CLIs start another pump; one of our own lies in a folder that they are shown."""
+    if pump.startswith(str(folder)):
+        stage.set_variable("SCRIBE_COMMAND_FOLDERS", str(Path(pump).parent))
     script = executable(folder / "cli", WITH_OTHER_PUMP.format(python=sys.executable, pump=pump))
     for cli in CLIS:
         stage.run_as(cli, script, *argv(cli))
@@ -117,12 +133,14 @@ def test_an_answer_that_stops_in_the_middle_is_no_failure_of_the_agent(stage: St
 
 
 def test_the_notebook_s_side_is_not_given_the_key(stage: Stage, tmp_path: Path):
-    pump = executable(tmp_path / "pump", DUMPS_ENVIRONMENT.format(python=sys.executable, folder=tmp_path))
-    with_pump(stage, tmp_path, pump)
-    stage.play("no_tools", "--agent-timeout", ONCE_S)
-    dumps = list(tmp_path.glob("*.environment"))
-    assert len(dumps) >= len(CLIS)
-    assert all(KEY not in dump.read_text() for dump in dumps)
+    told: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=collect, args=(listener, told), daemon=True).start()
+        text = TELLS_ENVIRONMENT.format(python=sys.executable, port=listener.getsockname()[1])
+        with_pump(stage, tmp_path, executable(tmp_path / "pumps" / "pump", text))
+        stage.play("no_tools", "--agent-timeout", ONCE_S)
+    assert len(told) >= len(CLIS)
+    assert all("PATH" in environment and KEY not in environment for environment in told)
 
 
 def test_without_a_login_nothing_is_started(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -142,7 +160,7 @@ def test_a_notebook_that_can_t_be_reached_is_no_failure_of_the_agent(stage: Stag
 
 
 def test_an_agent_that_is_offered_other_tools_can_t_fail(stage: Stage, tmp_path: Path):
-    server = executable(tmp_path / "other_server", OTHER_SERVER.format(python=sys.executable))
+    server = executable(tmp_path / "pumps" / "other_server", OTHER_SERVER.format(python=sys.executable))
     with_pump(stage, tmp_path, server)
     played = stage.play("no_tools")
     assert causes(played) == everyone("mcp_not_connected"), played.told

@@ -41,7 +41,7 @@ class Run:
 def benchmark(scenario: Scenario, folder: Path, *options: str) -> Run:
     """Run one task with all CLIs, and with the reference on the same instance, against a scripted model."""
     with ModelServer() as models:
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         for cli in CLIS:
             environment[URLS[cli]] = models.base_url(APIS[cli], scenario)
             environment[KEYS[cli]] = KEY

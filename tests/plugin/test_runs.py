@@ -196,6 +196,7 @@ def test_isolation_is_announced_and_recorded(suite):
     assert run.ledger.header.isolation == "none"
     assert run.ledger.attempts[0].isolation == "none"
     assert "kernels are NOT isolated (isolation none was asked for)" in run.output
+    assert "agents' programs (CLIs and command:) can read the answer keys, ledgers" in run.output
 
 
 def test_ordinary_tests_are_left_alone(suite):

@@ -1,5 +1,6 @@
 """Programs of the user's own as agents: found, run, watched, kept."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,15 @@ import pytest
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
-from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Limits
+from scribe_suite.providers.base import NOT_ISOLATED, AttemptContext, AttemptFailedError, EndReason, Limits
+from scribe_suite.providers.clis import process
 from scribe_suite.providers.command import CommandProvider
 from scribe_suite.results.ledger import read_ledger
+from scribe_suite.sandbox import launching
+from scribe_suite.sandbox.launching import ProgramLimits
+from scribe_suite.sandbox.probing import best_tier
+from scribe_suite.sandbox.program_gaps import agent_gaps
+from scribe_suite.sandbox.tiers import IsolationTier
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_agent.py"
 SOLVE_TOY = "answer = dict(components=[n for n, v in values.items() if v > 10], confidence=1, summary='above ten')"
@@ -24,9 +31,11 @@ def program(folder: Path, code: str) -> str:
     return str(path)
 
 
-def run(folder: Path, named: str, wall_s: float = 30.0):
+def run(folder: Path, named: str, wall_s: float = 30.0, isolation: IsolationTier = NOT_ISOLATED):
     endpoint = NotebookEndpoint(Path("/run/notebook socket"), ("python", "-S", "/run/notebook socket"))
-    return CommandProvider().attempt(AttemptContext("the prompt", endpoint, Limits(wall_s, 5.0), named, folder))
+    return CommandProvider().attempt(
+        AttemptContext("the prompt", endpoint, Limits(wall_s, 5.0), named, folder, isolation=isolation)
+    )
 
 
 def example(folder: Path, code: str, more: str = "") -> None:
@@ -47,6 +56,93 @@ def test_the_example_agent_solves_the_toy_task(suite):
     lines = printed.read_text().splitlines()
     assert lines[0] == "ok"
     assert "'accepted': True" in lines[1]
+
+
+LOOK = """
+import pathlib, stat
+def told(path):
+    try:
+        path = pathlib.Path(path)
+        return sorted(os.listdir(path)) if path.is_dir() else len(path.read_bytes())
+    except OSError as error:
+        return type(error).__name__
+found = {path: told(path) for path in PATHS}
+pids = [pid for pid in os.listdir("/proc") if pid.isdigit()]
+found["environments"] = [pid for pid in pids if isinstance(told(f"/proc/{pid}/environ"), int)]
+found["sockets"] = [str(path) for path in pathlib.Path("/tmp").rglob("*.sock")]
+found["home"], found["work"] = told(os.environ["HOME"]), told(os.getcwd())
+sys.stdout.write(json.dumps(found) + "\\n")
+"""
+
+
+@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+def test_a_program_sees_no_key_no_ledger_no_attempt_and_nothing_of_the_user(suite):
+    (suite.folder / "runs").mkdir()
+    other = suite.folder / "runs" / "another_attempt"
+    other.mkdir()
+    (other / "answer.json").write_text("{}")
+    places = [suite.folder, suite.folder / "ground_truth", suite.folder / "runs", other, other / "answer.json"]
+    places += [suite.folder / "conftest.py", Path.home() / ".profile", Path.home() / ".config"]
+    paths = [str(place) for place in places]
+    example(suite.folder, SOLVE_TOY, LOOK.replace("PATHS", repr(paths)))
+    done = suite.run("--provider", "command:./my_agent")
+    assert done.outcomes == {"toy-command:./my_agent-t0": "solved"}, done.output
+    (printed,) = done.folder.glob("runs/*/outputs/command.stdout.txt")
+    found = json.loads(printed.read_text().splitlines()[-1])
+    # of the checkout there is the program itself, and of its folders those that lead to what connects the notebook
+    assert set(found.pop(paths[0])) <= {"my_agent", "src"}
+    assert {path: found.pop(path) for path in paths[1:]} == dict.fromkeys(paths[1:], "FileNotFoundError")
+    assert len(found.pop("sockets")) == 1
+    assert len(found.pop("environments")) == 1
+    assert found == {"home": [], "work": []}
+    header = done.ledger.header
+    assert (header.agent_isolation, header.agent_isolation_gaps) == ("namespaces", agent_gaps(best_tier()))
+
+
+@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+def test_further_folders_are_shown_and_hidden_ones_refused(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    for folder in (data, tmp_path / "own", tmp_path / "outputs"):
+        folder.mkdir()
+    (data / "weights").write_text("weights")
+    monkeypatch.setenv("SCRIBE_COMMAND_FOLDERS", str(data))
+    named = program(tmp_path / "own", f"print(open('{data}/weights').read(), open(__file__).read(2))")
+    context = AttemptContext(
+        "the prompt", NotebookEndpoint(Path("/run/none"), ("python",)), Limits(30.0, 5.0), named, tmp_path / "outputs",
+        isolation=best_tier(),
+    )  # fmt: skip
+    CommandProvider().attempt(context)
+    assert (tmp_path / "outputs" / "command.stdout.txt").read_text() == "weights #!\n"
+    monkeypatch.setenv("SCRIBE_COMMAND_FOLDERS", str(tmp_path))
+    with pytest.raises(InfrastructureError, match=f"SCRIBE_COMMAND_FOLDERS names {tmp_path}, which holds") as caught:
+        CommandProvider().attempt(context)
+    assert caught.value.cause == "isolation_unavailable"
+
+
+@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+def test_using_too_much_memory_is_a_limit_and_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(launching, "PROGRAM_LIMITS", ProgramLimits(memory_bytes=256 << 20))
+    (tmp_path / "own").mkdir()
+    named = program(tmp_path / "own", "x = [bytearray(b'x' * (64 << 20)) for _ in range(16)]; time.sleep(30)")
+    transcript = run(tmp_path, named, isolation=best_tier())
+    assert transcript.end_reason is EndReason.LIMIT
+    assert transcript.detail == "It used more than 0.25 GiB of memory."
+
+
+def test_what_it_prints_is_kept_up_to_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "MAX_LINES", 1 << 20)
+    monkeypatch.setattr(process, "MAX_PRINTED", 1 << 10)
+    transcript = run(tmp_path, program(tmp_path, "while True: print('x' * 9999); print('y' * 99, file=sys.stderr)"))
+    assert (transcript.end_reason, transcript.detail) == (EndReason.LIMIT, "It printed more than 1 MiB.")
+    assert (tmp_path / "command.stdout.txt").stat().st_size < 2 << 20
+    assert (tmp_path / "command.stderr.txt").stat().st_size <= 1 << 10
+
+
+def test_home_and_working_folder_are_its_own_and_empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/home/of/the/user")
+    code = "print(os.listdir(), os.listdir(os.environ['HOME']), 'XDG_CONFIG_HOME' in os.environ)"
+    run(tmp_path, program(tmp_path, code))
+    assert (tmp_path / "command.stdout.txt").read_text() == "[] [] False\n"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The driver with a program of our own as the CLI: environment, limits, retries, watchdog, nothing left behind."""
 
+import contextlib
 import json
 import os
 import sys
@@ -12,13 +13,17 @@ import pytest
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
-from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Limits
+from scribe_suite.providers.base import NOT_ISOLATED, AttemptContext, AttemptFailedError, EndReason, Limits
 from scribe_suite.providers.clis import diagnosis, driver
 from scribe_suite.providers.clis.adapter import Launch
 from scribe_suite.providers.clis.codex import CodexAdapter
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.slots import Slots
+from scribe_suite.sandbox.probing import best_tier
+from scribe_suite.sandbox.tiers import IsolationTier
 
+#: Where programs have a file system of their own, and where they have nothing of the kind.
+TIERS = [tier for tier in (best_tier(), IsolationTier("none")) if tier.own_files or not tier.confined]
 KEY = "sk-planted-key-0123456789"
 HEAD = """#!{python}
 import json, os, signal, subprocess, sys, time
@@ -59,14 +64,14 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(driver, "BACKOFF_S", (0.05, 0.1))
 
-    def start(code, slots=None, tools_listed=True, **limits):
+    def start(code, slots=None, tools_listed=True, isolation=NOT_ISOLATED, **limits):
         program = tmp_path / f"fake{time.monotonic_ns()}"
         program.write_text(HEAD.format(python=sys.executable) + code)
         program.chmod(0o755)
         monkeypatch.setenv("SCRIBE_FAKE_BIN", str(program))
         endpoint = NotebookEndpoint(Path("/nowhere"), ("pump", "/nowhere"))
         chosen = Limits(**{"wall_s": 30.0, "cell_s": 5.0, **limits})
-        context = AttemptContext("the prompt", endpoint, chosen, None, outputs, slots=slots)
+        context = AttemptContext("the prompt", endpoint, chosen, None, outputs, slots=slots, isolation=isolation)
         return FakeProvider().attempt(replace(context, tools_listed=lambda: tools_listed))
 
     start.outputs = outputs
@@ -160,7 +165,8 @@ def test_what_a_cli_puts_in_the_place_of_a_file_that_is_written_or_read_later_is
 
 def test_the_end_of_what_a_cli_prints_without_end_is_kept(run, monkeypatch):
     monkeypatch.setattr("scribe_suite.providers.clis.process.MAX_PRINTED", 1 << 20)
-    run("os.ftruncate(2, 1 << 40); print('the last words', file=sys.stderr); call(1); done()")
+    much = "for _ in range(64): sys.stderr.write('x' * (1 << 17))"
+    run(f"{much}\nprint('the last words', file=sys.stderr); call(1); done()")
     printed = (run.outputs / "fake.stderr.txt").read_text()
     assert printed.endswith("the last words\n")
     assert len(printed) <= 2 << 20
@@ -186,6 +192,66 @@ def test_a_stubborn_cli_and_all_its_children_are_killed_at_the_limit(run, tmp_pa
     started = [int(pid) for pid in pids.read_text().split()]
     assert len(started) == 3
     assert [pid for pid in started if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"] == []
+
+
+@pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.name)
+def test_a_child_with_a_session_of_its_own_does_not_survive_either(run, tier):
+    seconds = str(300_000 + os.getpid())
+    code = (
+        "for _ in range(2):\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        if os.fork() == 0:\n"
+        f"            os.setsid(); os.closerange(0, 3); os.execv('/bin/sleep', ['sleep', '{seconds}'])\n"
+        "        os._exit(0)\n"
+        "time.sleep(0.3); call(1); done()"
+    )
+    assert run(code, isolation=tier).tool_calls == 1
+    commands = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            commands.append(process.cmdline())
+    assert ["sleep", seconds] not in commands
+
+
+PLANTS = {
+    "link": "os.symlink('/proc/self/root/etc/passwd', path)",
+    "link to a descriptor": "os.symlink('/proc/self/fd/3', path)",
+    "link to the harness's root": "os.symlink('/proc/1/root/etc/shadow', path)",
+    "pipe": "os.mkfifo(path)",
+    "hard link": "open(path + '.first', 'w').write(line); os.link(path + '.first', path)",
+    "folder": "os.mkdir(path)",
+    "sparse file": "os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 1 << 29)",
+    "many sparse files": "[os.truncate(os.open(path + f'{n}.jsonl', 66), 60 << 20) for n in range(3000)]",
+    "deep": "open(path, 'w').write('[' * (1 << 20))",
+    "odd": "json.dump(dict(payload=dict(type='token_count', info=dict(total_token_usage=[1]))), open(path, 'w'))",
+    "lines": "open(path, 'w').write('\\n' * (8 << 20))",
+    "replaced": (
+        "open(path, 'w').write(line)\n"
+        "if os.fork() == 0:\n"
+        "    while True:\n"
+        "        for plant in (os.mkfifo, lambda name: os.symlink('/etc/passwd', name)):\n"
+        "            plant(path + 'x'); os.rename(path + 'x', path)\n"
+    ),
+    "its folder": "os.rename(folder, folder + 'x'); os.symlink('/etc', folder)",
+    "its home": "os.rename(os.environ['HOME'], os.environ['HOME'] + 'x'); os.symlink('/etc', os.environ['HOME'])",
+}
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.name)
+def test_nothing_that_lies_where_the_harness_reads_leads_it_elsewhere_or_holds_it_up(run, tier, plant):
+    code = (
+        "line = json.dumps(dict(payload=dict(model='of another')))\n"
+        "folder = os.environ['CODEX_HOME'] + '/.codex/sessions'; os.makedirs(folder)\n"
+        f"path = folder + '/rollout-1.jsonl'\n{PLANTS[plant]}\n"
+        "call(1); done()"
+    )
+    begin = time.monotonic()
+    transcript = run(code, isolation=tier, tokens=1000)
+    assert (transcript.end_reason, transcript.tool_calls) == (EndReason.FINISHED, 1)
+    assert transcript.model in (None, "of another" if plant == "replaced" else None)
+    assert time.monotonic() - begin < 25
 
 
 def test_a_polite_cli_ends_at_the_interrupt_and_its_last_words_count(run):

@@ -22,6 +22,7 @@ from scribe_suite.plugin.recordings import find_recording, same_answer
 from scribe_suite.plugin.submissions import SubmissionBox
 from scribe_suite.plugin.time_limit import OVERTIME_S, OverTimeError, stopped_after
 from scribe_suite.providers.base import (
+    NOT_ISOLATED,
     Activity,
     AttemptContext,
     AttemptFailedError,
@@ -38,6 +39,8 @@ from scribe_suite.providers.slots import Slots
 from scribe_suite.results.attempt_folder import AttemptFolder
 from scribe_suite.results.outcomes import Outcome, infrastructure, rule_of
 from scribe_suite.results.records import AttemptRecord, Times
+from scribe_suite.sandbox.programs import Hidden
+from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.seeds import derive_seed
 from scribe_suite.tasks.solutions import parse_percent, solution_text
@@ -180,13 +183,22 @@ class Agent:
     """A provider bound to the limits of this attempt."""
 
     def __init__(
-        self, provider: Provider, model: str | None, limits: Limits, state: AttemptState, slots: Slots | None = None
+        self,
+        provider: Provider,
+        model: str | None,
+        limits: Limits,
+        state: AttemptState,
+        slots: Slots | None = None,
+        isolation: IsolationTier = NOT_ISOLATED,
+        hidden: Hidden | None = None,
     ) -> None:
         self._provider = provider
         self._model = model
         self._limits = limits
         self._state = state
         self._slots = slots
+        self._isolation = isolation
+        self._hidden = hidden or Hidden()
 
     def work(
         self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
@@ -221,6 +233,8 @@ class Agent:
             outputs=self._state.folder.outputs,
             material={need: _MATERIAL[need](instance, self._state) for need in granted_needs(self._provider)},
             slots=self._slots,
+            isolation=self._isolation,
+            hidden=self._hidden,
             tools_listed=lambda: notebook.status().tools_listed > 0,
             activity=self._state.activity,
         )

@@ -32,6 +32,7 @@ from scribe_suite.results.records import AttemptRecord, RunEnd, RunHeader, RunRe
 from scribe_suite.results.summary import coverage
 from scribe_suite.sandbox.escape_table import ESCAPES
 from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.tasks.seeds import derive_seed
 from scribe_suite.untrusted_files import UntrustedFolder
@@ -151,6 +152,8 @@ class RunController:
             isolation_asked=settings.isolation,
             isolation_reasons=tuple(tier.reasons),
             isolation_gaps=tuple(tier.gaps),
+            agent_isolation=tier.name,
+            agent_isolation_gaps=agent_gaps(tier),
             device=None if settings.model_source == "planted" else current_device(),
             limits=limit_facts(settings.limits),
             pass_mark=settings.pass_mark,
@@ -210,6 +213,10 @@ class RunController:
             self._tell(
                 f"kernels are isolated less well than they could be ({reasons}). Code in them can {gaps}.", warning=True
             )
+
+        if not tier.own_files:
+            open_ways = ", ".join(GAPS[gap].what for gap in agent_gaps(tier))
+            self._tell(f"agents' programs (CLIs and command:) can {open_ways}.", warning=True)
 
     # -- while tests run ------------------------------------------------------------------------------------------
 

@@ -18,7 +18,11 @@ from typing import Any, ClassVar, Literal
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.slots import Slots
+from scribe_suite.sandbox.programs import Hidden
+from scribe_suite.sandbox.tiers import IsolationTier
 
+#: What programs get where nobody says how they are to be isolated.
+NOT_ISOLATED = IsolationTier("none", ("the attempt does not say how programs are to be isolated",))
 Need = Literal["solution", "oracle_answer", "random_answer", "recording"]
 
 
@@ -76,6 +80,8 @@ class AttemptContext:
         material: What the harness hands over for `Provider.needs`; empty for every other provider.
         slots: The places of this provider; whoever is told to slow down says so with `Slots.pause`.
         activity: To be kept up to date by a provider that knows of turns.
+        isolation: How programs are to be isolated that the provider starts.
+        hidden: What they must not see.
         tools_listed: Whether anybody has asked the notebook for its tools yet: an agent that never saw them can't fail.
     """
 
@@ -87,6 +93,8 @@ class AttemptContext:
     material: Mapping[Need, Any] = field(default_factory=dict, repr=False)
     slots: Slots | None = field(default=None, repr=False)
     activity: Activity = field(default_factory=Activity, repr=False)
+    isolation: IsolationTier = field(default=NOT_ISOLATED, repr=False)
+    hidden: Hidden = field(default_factory=Hidden, repr=False)
     tools_listed: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 

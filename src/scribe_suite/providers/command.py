@@ -2,7 +2,8 @@
 
 It reads the prompt from stdin and reaches the notebook through a command that speaks MCP on its stdin and stdout, or
 through the socket that the command connects to. Whatever it prints is kept. It has the user's own environment, because
-it may need keys of its own; values of variables that look like secrets are removed from what is kept.
+it may need keys of its own; values of variables that look like secrets are removed from what is kept. Its home and its
+working folder are its own and empty, and of the user's files it sees the folder it lies in.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, Transcript
-from scribe_suite.providers.clis.process import printed_file, printed_text, run_cli
+from scribe_suite.providers.clis.process import run_cli
+from scribe_suite.providers.programs import place_for_program, start_program
 from scribe_suite.providers.secrets import Scrubber
 from scribe_suite.untrusted_files import UntrustedFolder, write_all
 
@@ -26,6 +28,8 @@ SOCKET = "SCRIBE_MCP_SOCKET"
 COMMAND = "SCRIBE_MCP_COMMAND"
 WALL_S = "SCRIBE_WALL_S"
 
+#: Variables that lead to places in the user's home, or to other programs of the user's.
+_OF_THE_HOME = ("XDG_", "SSH_AUTH_SOCK", "DBUS_", "GPG_AGENT_INFO")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 
 
@@ -44,7 +48,7 @@ class CommandProvider(Provider):
         """
         program = _find(context.model)
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_HOME)},
             SOCKET: str(context.endpoint.socket_path),
             COMMAND: shlex.join(context.endpoint.pump_argv),
             WALL_S: f"{context.limits.wall_s:.0f}",
@@ -58,23 +62,26 @@ class CommandProvider(Provider):
         def take(line: str, _at: float) -> None:
             write_all(printed, scrubber.clean(line).encode("utf-8", "replace"))
 
+        told = ""
         with (
             UntrustedFolder(context.outputs) as outputs,
             outputs.append("command.stdout.txt") as printed,
-            printed_file() as errors,
+            place_for_program("scribe-command-") as place,
         ):
             try:
-                ending = run_cli([program], environment, Path.cwd(), context.prompt, errors, take, watch)
+                with start_program(context, place, [program], [program], environment, surroundings="folder") as running:
+                    ending = run_cli(running, context.prompt, take, watch)
+                told = scrubber.clean(ending.printed)
             except OSError as error:
                 raise InfrastructureError(
                     "command_missing",
                     f"{program} can't be run ({error.strerror}): has it a first line that names its interpreter?",
                 ) from error
             finally:
-                told = scrubber.clean(printed_text(errors))
                 outputs.write("command.stderr.txt", [told.encode("utf-8", "replace")])
         if ending.stopped is not None:
-            return Transcript(EndReason.TIMEOUT, ending.stopped)
+            over = time.monotonic() - begin > limit
+            return Transcript(EndReason.TIMEOUT if over else EndReason.LIMIT, ending.stopped)
         if ending.exit_code != 0:
             took = time.monotonic() - begin
             last = told.strip().splitlines()[-1:] or ["it printed nothing"]

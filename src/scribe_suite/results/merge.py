@@ -128,6 +128,8 @@ def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
             "isolation_asked": _same([header.isolation_asked for header in headers]),
             "isolation_reasons": joined(lambda header: header.isolation_reasons),
             "isolation_gaps": joined(lambda header: header.isolation_gaps),
+            "agent_isolation": _same([header.agent_isolation for header in headers]),
+            "agent_isolation_gaps": joined(lambda header: header.agent_isolation_gaps),
             "lock": _lock([header.lock for header in headers]),
         }
     )

@@ -120,6 +120,8 @@ class RunHeader(_Line):
         isolation: The tier in force.
         isolation_asked: What ``--isolation`` said; None in what was merged from parts that were asked for differently.
         isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.sandbox.escape_table`.
+        agent_isolation: The tier of agents' programs; None in ledgers from before it was told.
+        agent_isolation_gaps: What they can reach all the same; see `scribe_suite.sandbox.program_gaps`.
         device: Where real language models ran; None where none did, and in what was merged from different ones.
         limits: Of an attempt, in seconds, turns, tokens and US dollars; those that were not set are left out.
         lock: What the run's numbers depend on; see `results.lock`.
@@ -139,6 +141,8 @@ class RunHeader(_Line):
     isolation_asked: Literal["auto", "strict", "none"] | None = None
     isolation_reasons: tuple[str, ...] = ()
     isolation_gaps: tuple[str, ...] = ()
+    agent_isolation: str | None = None
+    agent_isolation_gaps: tuple[str, ...] = ()
     device: Literal["cpu", "cuda"] | None = None
     limits: dict[str, Finite]
     pass_mark: Finite | None = None

@@ -14,7 +14,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -257,6 +257,22 @@ def _set_limit(folder: Path, version: int, controller: str, limit: int | None) -
     if controller == "memory" and version == 2:
         with contextlib.suppress(OSError):
             (folder / "memory.swap.max").write_text("0")
+
+
+def limiting_group(limits: Sequence[str], memory_bytes: int | None, processes: int) -> Cgroup | None:
+    """A new group for a sandbox, or None where there is none to be had.
+
+    Args:
+        limits: What groups can limit here; without any, none is made.
+        memory_bytes: As in `Cgroup.create`.
+        processes: Processes and threads, without those that look after the sandbox.
+    """
+    if not limits:
+        return None
+    with contextlib.suppress(CgroupUnavailable):
+        name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        return Cgroup.create(name, memory_bytes, processes + 2)  # its supervisor and init
+    return None
 
 
 def remove_stale(places: list[Place]) -> None:

@@ -47,6 +47,10 @@ class ServerSpec:
         texts: Files by place.
         links: Symbolic links by place.
         devices: Device files that are shown besides those every process needs.
+        memory: Places of file systems in memory, with their bytes; by default one for the server itself.
+        covered: Places in what is shown that must look empty.
+        inner: As `read_only`, but also where something is covered.
+        laid: Host folders that are copied into memory: ``source``, ``place``, ``size``, ``uid``.
         stage: Host folder on which its root is built.
         slots: Host folder of the folders of its processes.
     """
@@ -61,6 +65,10 @@ class ServerSpec:
     texts: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     devices: Sequence[str] = ()
+    memory: Mapping[str, int] = field(default_factory=lambda: {"/tmp": 64 << 20})
+    covered: Sequence[str] = ()
+    inner: Sequence[tuple[str, str]] = ()
+    laid: Sequence[Mapping[str, Any]] = ()
     stage: str = ""
     slots: str = ""
 

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a supervisor that was told to end everything is killed itself, which ends everything too.
 KILL_S = 5.0
+#: Folders that may be asked for with one process.
+MAX_OPENED = 4
 
 
 class SandboxedProcess(Protocol):
@@ -75,6 +77,7 @@ class ForkedProcess:
         self._channel = channel
         self._cgroup = cgroup
         self._pid: int | None = None
+        self._opened: list[int] = []
         self._code: int | None = None
         self._reason = ""
         self._killed_at: float | None = None
@@ -84,6 +87,11 @@ class ForkedProcess:
     def pid(self) -> int | None:
         """PID of its supervisor."""
         return self._pid
+
+    def take_opened(self) -> list[int]:
+        """Descriptors of the folders that were asked for; from now on the caller's to close."""
+        opened, self._opened = self._opened, []
+        return opened
 
     @property
     def exceeded(self) -> str:
@@ -100,18 +108,18 @@ class ForkedProcess:
         """Take the supervisor's messages; the exit code once there is one."""
         while self._code is None:
             try:
-                data = self._channel.recv(4096)
+                data, opened, _flags, _address = socket.recv_fds(self._channel, 4096, MAX_OPENED)
             except BlockingIOError:
                 break
             except OSError:
-                data = b""
+                data, opened = b"", []
             if not data:
                 # killed with its supervisor, or never started; the log may say why
                 self._end(NOT_STARTED if self._pid is None else 128 + signal.SIGKILL)
                 break
             message = json.loads(data)
             if "pid" in message:
-                self._pid = int(message["pid"])
+                self._pid, self._opened = int(message["pid"]), opened
                 if self._cgroup is not None and not self._cgroup.add(self._pid):
                     logger.warning("a kernel could not be moved into its control group; its limits do not hold")
                 self._send(b"go")
@@ -157,6 +165,8 @@ class ForkedProcess:
             self.wait(2 * KILL_S)
         self._closed = True
         self._channel.close()
+        for descriptor in self.take_opened():
+            os.close(descriptor)
         self.printed()
         self._log.close()
         if self._cgroup is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
 import secrets
-import subprocess
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
@@ -16,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.sandbox import cgroups, fork_client
-from scribe_suite.sandbox.cgroups import Cgroup, CgroupUnavailable
-from scribe_suite.sandbox.inside import jupyter_kernel, plain, seccomp
-from scribe_suite.sandbox.processes import PlainProcess, SandboxedProcess
+from scribe_suite.sandbox import fork_client
+from scribe_suite.sandbox.cgroups import limiting_group
+from scribe_suite.sandbox.inside import jupyter_kernel, seccomp
+from scribe_suite.sandbox.plain_start import start_plain
+from scribe_suite.sandbox.processes import SandboxedProcess
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder, remove_tree
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.shown import (
@@ -322,6 +321,7 @@ class Sandbox:
             "uid": self.uid,
             "user_namespace": self._in_memory and self.uid is None,
             "network": False,
+            "opened": [],
             "limits": self._limits(limits),
             "memory": limits.memory_bytes,
             "processes": limits.processes,
@@ -336,7 +336,8 @@ class Sandbox:
             "tmpfs": tmpfs,
             "in_memory": [*tmpfs, *([] if slot.read_only else [WORK])] if self._in_memory else [],
         }
-        process = self._server.spawn(request, passed, self._cgroup(limits))
+        group = limiting_group(self.tier.limits, limits.memory_bytes, limits.processes)
+        process = self._server.spawn(request, passed, group)
         self._processes.add(process)
         return process
 
@@ -371,14 +372,6 @@ class Sandbox:
         devices = gpu_devices() if self._gpu else ()
         return {"read_only": read_only, "writable": [*writable, "/dev/null", *devices]}
 
-    def _cgroup(self, limits: Limits) -> Cgroup | None:
-        if not self.tier.limits:
-            return None
-        name = f"{cgroups.PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-        with contextlib.suppress(CgroupUnavailable):
-            return Cgroup.create(name, limits.memory_bytes, limits.processes + 2)  # its supervisor and init
-        return None
-
     def _start_plain(
         self,
         slot: Slot,
@@ -387,29 +380,10 @@ class Sandbox:
         passed: Mapping[int, int],
         environment: Mapping[str, str] | None = None,
     ) -> SandboxedProcess:
-        request = {
-            "argv": [sys.executable, *arguments],
-            "cwd": str(slot.work),
-            "limits": self._limits(limits),
-            "descriptors": dict(passed),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(plain.__file__).resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**self._environment(slot), **(environment or {})},
-            cwd="/",
-            start_new_session=True,
-            pass_fds=tuple(passed.values()),
-        )
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has died already; whoever waits for it will see that
-            process.stdin.write(json.dumps(request).encode())
-            process.stdin.close()
-        started = PlainProcess(process)
-        self._processes.add(started)
-        return started
+        whole = {**self._environment(slot), **(environment or {})}
+        process = start_plain([sys.executable, *arguments], slot.work, whole, self._limits(limits), passed)
+        self._processes.add(process)
+        return process
 
 
 @functools.cache
@@ -422,3 +396,11 @@ def private_uid() -> int | None:
     if any(int(inside) <= low and high <= int(inside) + int(count) for inside, _outside, count in mapped):
         return low + secrets.randbelow(high - low)
     return None
+
+
+def fresh_uid() -> int:
+    """A user id that kernels don't have, for one program of an agent; only where `private_uid` has one."""
+    low, high = UID_RANGE
+    while (uid := low + secrets.randbelow(high - low)) == private_uid():
+        continue
+    return uid

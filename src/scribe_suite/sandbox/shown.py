@@ -146,7 +146,9 @@ def read_only_binds() -> list[tuple[str, str]]:
     return binds
 
 
-def masks_over(hidden: Sequence[Path], tier: IsolationTier) -> list[str]:
+def masks_over(
+    hidden: Sequence[Path], tier: IsolationTier, binds: Sequence[tuple[str, str]] | None = None
+) -> list[str]:
     """Places inside the sandbox that must be covered, because a folder shown there has a hidden one below it.
 
     A shown folder that lies inside a hidden one, as the environment in a checkout does, is shown all the same.
@@ -154,6 +156,7 @@ def masks_over(hidden: Sequence[Path], tier: IsolationTier) -> list[str]:
     Args:
         hidden: Folders on the host; links are followed.
         tier: Isolation of the kernels.
+        binds: What is shown, and where; by default what every kernel is.
 
     Returns:
         Paths as a kernel would see them.
@@ -167,7 +170,7 @@ def masks_over(hidden: Sequence[Path], tier: IsolationTier) -> list[str]:
     python = Path(sys.base_prefix).resolve()
     masks = []
     for folder in dict.fromkeys(path.resolve() for path in hidden):
-        for source, target in read_only_binds():
+        for source, target in read_only_binds() if binds is None else binds:
             place = Path(source).resolve()
             if not folder.is_relative_to(place):
                 continue

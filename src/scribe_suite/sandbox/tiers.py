@@ -34,3 +34,18 @@ class IsolationTier:
     def strict(self) -> bool:
         """Whether it is what ``--isolation strict`` asks for."""
         return self.name == "namespaces"
+
+    @property
+    def own_files(self) -> bool:
+        """Whether what runs in it has a file system and processes of its own."""
+        return self.name == "namespaces"
+
+    @property
+    def restricted(self) -> bool:
+        """Whether what runs in it has the host's file system, of which it may use a part."""
+        return self.name == "landlock"
+
+    @property
+    def confined(self) -> bool:
+        """Whether anything is kept from what runs in it."""
+        return self.name != "none"

@@ -16,7 +16,9 @@ ABI = landlock.abi()
 pytestmark = pytest.mark.skipif(ABI == 0, reason="there is no Landlock here")
 
 
-def run(read_only: list[str], writable: list[str], body: str) -> list[str]:
+def run(
+    read_only: list[str], writable: list[str], body: str, setup: str = "landlock.restrict({read_only!r}, {writable!r})"
+) -> list[str]:
     code = f"""
 import os, socket, sys
 from scribe_suite.sandbox.inside import landlock
@@ -25,7 +27,7 @@ def attempt(action):
         return str(action())
     except OSError as error:
         return type(error).__name__
-landlock.restrict({read_only!r}, {writable!r})
+{setup.format(read_only=read_only, writable=writable)}
 """
     code += textwrap.dedent(body)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
@@ -110,3 +112,30 @@ def test_a_path_that_cannot_be_opened_is_named(places):
         print(error.filename)
     """
     assert run(["/usr", "/lib", "/lib64"], [], body) == [below_a_file]
+
+
+@pytest.mark.skipif(ABI < landlock.TCP_SINCE, reason="this Landlock does not know TCP")
+def test_who_may_have_the_network_has_tcp_and_no_more_files_than_before(places):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        body = f"""
+        print(attempt(lambda: socket.socket().connect(("127.0.0.1", {listener.getsockname()[1]}))))
+        print(attempt(lambda: open({str(places["hidden"] / "file")!r}).read()))
+        """
+        setup = "landlock.restrict({read_only!r}, {writable!r}, network=True)"
+        assert run([], [], body, setup) == ["None", "PermissionError"]
+
+
+@pytest.mark.skipif(ABI < landlock.SCOPE_SINCE, reason="this Landlock does not know scopes")
+def test_who_stays_among_themselves_reaches_no_abstract_socket_of_others_and_keeps_all_files(places):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0scribe-{places['hidden']}")
+        listener.listen()
+        name, file = f"scribe-{places['hidden']}", str(places["hidden"] / "file")
+        body = f"""
+        print(attempt(lambda: socket.socket(socket.AF_UNIX).connect(chr(0) + {name!r})))
+        own = socket.socket(socket.AF_UNIX); own.bind(chr(0) + "own" + {name!r}); own.listen()
+        print(attempt(lambda: socket.socket(socket.AF_UNIX).connect(own.getsockname())))
+        print(attempt(lambda: os.kill(os.getppid(), 0)), attempt(lambda: open({file!r}).read()))
+        """
+        setup = "import ctypes; ctypes.CDLL(None).prctl(38, 1, 0, 0, 0); assert landlock.stay_among_themselves()"
+        assert run([], [], body, setup) == ["PermissionError", "None", "PermissionError hidden"]

@@ -96,11 +96,34 @@ def test_threads_always_processes_by_policy(policy, processes, machine):
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, 16, 17, 38, 40])  # netlink, packet, alg, vsock
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", [name for name, rules in POLICIES.items() if not rules.network])
 def test_only_unix_sockets(policy, family, machine):
     number = number_of(machine, "socket")
     assert verdict(policy, machine, number, family, 1) == ERROR | errno.EOPNOTSUPP
     assert verdict(policy, machine, number, socket.AF_UNIX, 1) == ALLOW
+
+
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET, socket.AF_INET6])
+def test_agents_have_the_network(family, machine):
+    assert verdict("agent", machine, number_of(machine, "socket"), family, 1) == ALLOW
+    assert verdict("agent", machine, number_of(machine, "connect"), 3) == ALLOW
+
+
+@pytest.mark.parametrize("family", [15, 17, 38, 40])  # key, packet, alg, vsock
+def test_agents_have_no_other_sockets(family, machine):
+    assert verdict("agent", machine, number_of(machine, "socket"), family, 1) == ERROR | errno.EAFNOSUPPORT
+
+
+def test_of_netlink_agents_have_what_tells_of_interfaces(machine):
+    number = number_of(machine, "socket")
+    assert verdict("agent", machine, number, seccomp.AF_NETLINK, 3, 0) == ALLOW
+    assert verdict("agent", machine, number, seccomp.AF_NETLINK, 3, 9) == REFUSED  # audit
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("call", seccomp.UNCOUNTED_MEMORY)
+def test_memory_that_nobody_can_count_is_not_there(policy, call, machine):
+    assert verdict(policy, machine, number_of(machine, call)) == ERROR | errno.ENOSYS
 
 
 UNIX_TYPES = {

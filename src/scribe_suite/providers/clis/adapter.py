@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,8 +20,8 @@ from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 SERVER = "scribe"
 #: Seconds a CLI may wait for the MCP server, which is there before the CLI is.
 START_S = 90
-#: Bytes of one file of a CLI's sessions.
-MAX_SESSION_BYTES = 256 << 20
+#: Bytes, and lines, of all files of a CLI's sessions together: a long attempt with many figures has a tenth of them.
+MAX_SESSION_BYTES, MAX_SESSION_LINES = 64 << 20, 200_000
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,24 @@ class Job:
     environ: Mapping[str, str]
 
     def session_lines(self, place: str, pattern: str) -> Iterator[str]:
-        """The lines of the files in which the CLI keeps its sessions; what can't be read has none.
+        """The lines of the files in which the CLI keeps its sessions; what can't be read, or is too much, has none.
 
         Args:
             place: Folder below its home.
             pattern: What their names look like.
         """
+        lines = (line for data in self._sessions(place, pattern) for line in io.BytesIO(data))
+        for line in itertools.islice(lines, MAX_SESSION_LINES):
+            yield line.decode("utf-8", "replace")
+
+    def _sessions(self, place: str, pattern: str) -> Iterator[bytes]:
+        left = MAX_SESSION_BYTES
         with contextlib.suppress(OSError), self.kept.folder(place) as folder:
             for name in folder.files(pattern, MAX_DEPTH):
                 with contextlib.suppress(OSError):
-                    yield from folder.read(name, MAX_SESSION_BYTES).decode("utf-8", "replace").splitlines()
+                    data = folder.read(name, left)
+                    left -= len(data)
+                    yield data
 
     @property
     def tool_s(self) -> int:

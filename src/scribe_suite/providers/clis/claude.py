@@ -114,7 +114,8 @@ class ClaudeAdapter(Adapter):
         conversation.final = True
         usage = event.get("usage") or {}
         if usage.get("output_tokens") or usage.get("input_tokens"):
-            conversation.tokens = _tokens(usage)
+            # when it was interrupted, the last answer may be missing there
+            conversation.tokens = max(_tokens(usage), conversation.tokens or Tokens(), key=_sum)
             conversation.cost_usd = event.get("total_cost_usd")
         subtype = str(event.get("subtype"))
         conversation.limit = subtype in ("error_max_turns", "error_max_budget_usd")
@@ -134,6 +135,10 @@ def _tokens(usage: Mapping[str, Any]) -> Tokens:
         output=max(0, (usage.get("output_tokens") or 0) - reasoning),
         reasoning=reasoning,
     )
+
+
+def _sum(tokens: Tokens) -> int:
+    return sum(tokens.by_kind().values())
 
 
 def _text(content: object) -> str:

@@ -178,7 +178,7 @@ tool_timeout_sec = {job.tool_s}
         for line in job.session_lines(".codex/sessions", "rollout-*.jsonl"):
             try:
                 payload = json.loads(line).get("payload") or {}
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, RecursionError):
                 continue
             conversation.model = payload.get("model") or conversation.model
             if payload.get("type") == "token_count" and payload.get("info"):

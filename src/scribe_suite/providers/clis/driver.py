@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -28,9 +28,10 @@ from scribe_suite.providers.base import (
 )
 from scribe_suite.providers.clis.adapter import Adapter, Job
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
-from scribe_suite.providers.clis.process import Ending, printed_file, printed_text, run_cli
+from scribe_suite.providers.clis.process import Ending, run_cli
 from scribe_suite.providers.conversation import Conversation
 from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose, without_stacks
+from scribe_suite.providers.programs import place_for_program, start_program
 from scribe_suite.providers.secrets import Scrubber
 from scribe_suite.sandbox.runtime_folders import temporary_folder
 from scribe_suite.untrusted_files import UntrustedFolder, write_all
@@ -50,6 +51,8 @@ BACKOFF_S = (5.0, 20.0)
 RATE_PAUSE_S = 60.0
 #: What is kept of every try beside its transcript: the raw events with their times, and what was printed to stderr.
 _LOGS = ("events.jsonl", "stderr.txt")
+#: What reading something comes to that has another form than it should.
+_ODD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 _SILENT = "silence"
 _WALL = "The wall clock limit"
 
@@ -109,25 +112,22 @@ class CliProvider(Provider):
         adapter = self.adapter()
         conversation = Conversation(cli=self.name, cli_version=version)
         with ExitStack() as stack:
-            folder = stack.enter_context(temporary_folder("scribe-cli-"))
-            home, work = folder / "home", folder / "work"
-            for place in (home, work):
-                place.mkdir(mode=0o700)
+            place = stack.enter_context(place_for_program("scribe-cli-"))
             # opened before it runs: whatever has one of these names later is not what is read or written
-            kept, outputs = (stack.enter_context(UntrustedFolder(place)) for place in (home, context.outputs))
+            kept, outputs = (stack.enter_context(UntrustedFolder(path)) for path in (place.home, context.outputs))
             login = find_login(self.adapter, os.environ)
             if not login:
                 raise _failed(self.adapter, "not_logged_in", f"No login of {adapter.title} was found.")
-            give_login(login, home)
+            give_login(login, place.home)
             scrubber = Scrubber(secrets_of(login, kept, os.environ))
             job = Job(
                 prompt=context.prompt,
                 model=context.model,
                 endpoint=context.endpoint,
                 limits=context.limits,
-                home=home,
+                home=place.home,
                 kept=kept,
-                work=work,
+                work=place.work,
                 binary=binary,
                 environ=dict(os.environ),
             )
@@ -135,8 +135,6 @@ class CliProvider(Provider):
             environment = {
                 **{name: os.environ[name] for name in COMMON if name in os.environ},
                 **{name: os.environ[name] for name in (*adapter.keys, *adapter.settings) if os.environ.get(name)},
-                "HOME": str(home),
-                "TMPDIR": str(work),
                 "TERM": "xterm-256color",
                 **launch.environment,
             }
@@ -149,7 +147,7 @@ class CliProvider(Provider):
                     return
                 try:
                     adapter.read(event, at, conversation)
-                except (AttributeError, KeyError, TypeError, ValueError):
+                except _ODD:
                     conversation.unknown_events += 1  # a version we do not know; what we do know is still read
 
             limits = context.limits
@@ -160,23 +158,30 @@ class CliProvider(Provider):
                 _tell(context.activity, conversation)
                 if (limits.tokens or limits.cost_usd) and elapsed > looked + LOOK_S:
                     looked = elapsed
-                    adapter.finish(job, conversation)
+                    _finish(adapter, job, conversation)
                 return _over_limit(limits, conversation, elapsed, silent)
 
-            stderr = stack.enter_context(printed_file())
             logs = [stack.enter_context(outputs.append(f"{self.name}.{end}")) for end in _LOGS]
+            told = ""
             try:
-                ending = run_cli(launch.argv, environment, work, launch.stdin, stderr, take, watch)
+                program = stack.enter_context(
+                    start_program(context, place, binary, launch.argv, environment, surroundings="file")
+                )
+                # what it has there is its own copy, where its files are
+                kept = stack.enter_context(program.folder.folder(place.home.name))
+                job = replace(job, kept=kept)
+                ending = run_cli(program, launch.stdin, take, watch)
+                told = ending.printed
             except OSError as error:
                 raise _failed(self.adapter, "cli_missing", str(error)) from error
             finally:
                 # anew: a CLI may have renewed its tokens
                 scrubber = Scrubber(secrets_of(login, kept, os.environ))
-                printed = scrubber.clean(printed_text(stderr))
+                printed = scrubber.clean(told)
                 texts = ("".join(f"{scrubber.clean(line)}\n" for line in raw), printed)
                 for log, text in zip(logs, texts, strict=True):
                     write_all(log, text.encode("utf-8", "replace"))
-            adapter.finish(job, conversation)
+            _finish(adapter, job, conversation)
             return self._judged(context, _Try(conversation, ending, printed, raw=raw), outputs, scrubber)
 
     def _judged(self, context: AttemptContext, tried: _Try, outputs: UntrustedFolder, scrubber: Scrubber) -> _Try:
@@ -325,9 +330,15 @@ def _last_words(stderr: str) -> str:
     return without_stacks(stderr).strip()[-500:]
 
 
+def _finish(adapter: Adapter, job: Job, conversation: Conversation) -> None:
+    """Look at what a CLI has written; what it wrote in another way than it should tells nothing."""
+    with suppress(*_ODD):
+        adapter.finish(job, conversation)
+
+
 def _as_object(line: str) -> Mapping[str, object] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None

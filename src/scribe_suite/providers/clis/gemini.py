@@ -104,7 +104,7 @@ class GeminiAdapter(Adapter):
         """The models that answered, requests and, when it was stopped, tokens stand in its session file only."""
         answers: dict[str, Mapping[str, Any]] = {}
         for line in job.session_lines(".gemini/tmp", "session-*.jsonl"):
-            with contextlib.suppress(ValueError, AttributeError):
+            with contextlib.suppress(ValueError, AttributeError, RecursionError):
                 entry = json.loads(line)
                 if entry.get("type") == "gemini" and isinstance(entry.get("tokens"), dict):
                     answers[str(entry.get("id"))] = entry  # once more when its tool calls have ended

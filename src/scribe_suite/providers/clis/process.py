@@ -1,24 +1,23 @@
-"""Runs an agent CLI in a session of its own, reads its events as they come, and leaves nothing of it behind."""
+"""Talks to a program of an agent's: writes its prompt, reads its lines as they come, ends it when it must stop."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import os
 import queue
-import signal
-import subprocess
-import tempfile
+import re
+import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
-import psutil
+from scribe_suite.sandbox.inside import usage
+from scribe_suite.sandbox.inside.supervisor import NOT_STARTED
+from scribe_suite.sandbox.launching import Program
 
-#: Seconds between the interrupt of a CLI and the end of its session.
+#: Seconds between the interrupt of a CLI and the end of all its processes.
 GRACE_S = 6.0
 #: Seconds between two looks at the limits while nothing comes.
 POLL_S = 0.2
@@ -26,9 +25,12 @@ POLL_S = 0.2
 DRAIN_S = 2.0
 #: Bytes of one line; images in tool results are the longest.
 MAX_LINE = 64 << 20
-#: Bytes of what it printed to stderr that are looked at.
-MAX_PRINTED = 16 << 20
-_CHUNK = 1 << 20
+#: Bytes of all lines: what is kept of them is kept on the disk.
+MAX_LINES = 256 << 20
+#: Bytes kept of the end of what it prints to stderr.
+MAX_PRINTED = 1 << 20
+_CHUNK = 1 << 16
+_NOT_STARTED = re.compile(r"^sandbox: \w+: (?:\[Errno (\d+)\] )?(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -36,119 +38,139 @@ class Ending:
     """How a CLI ended.
 
     Attributes:
-        exit_code: As Python has it, negative for a signal.
-        stopped: What the watch said when it stopped it, or None when it ended by itself.
+        exit_code: As a shell has it, 128 + N for a signal N.
+        stopped: Why it was stopped, as a sentence or what the watch said; None when it ended by itself.
+        printed: The end of what it printed to stderr.
     """
 
     exit_code: int | None
     stopped: str | None
+    printed: str
 
 
 def run_cli(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    folder: Path,
+    program: Program,
     stdin: str,
-    stderr: IO[bytes],
     on_line: Callable[[str, float], None],
     watch: Callable[[float, float], str | None],
 ) -> Ending:
-    """Run a CLI to its end, or until the watch says that it must stop.
+    """Accompany a CLI to its end, or until the watch says that it must stop; nothing of it runs afterwards.
 
     Args:
-        argv: Its command line.
-        environment: All of its environment.
-        folder: It is started here.
+        program: The CLI, just started.
         stdin: What it reads.
-        stderr: Takes what it prints there; an open file, so that nobody need find it again by a name.
         on_line: Called with each line of its stdout and the seconds since the start.
         watch: Called several times a second with the seconds since the start and since the last line; a text stops it.
 
     Raises:
-        OSError: When it can't be started.
+        OSError: When it could not be started.
     """
+    assert program.process is not None
+    process = program.process
     begin = last = time.monotonic()
     stopped: str | None = None
-    process = subprocess.Popen(
-        list(argv),
-        env=dict(environment),
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        start_new_session=True,
-    )
-    lines: queue.Queue[bytes | None] = queue.Queue()
-    workers = [
-        threading.Thread(target=_feed, args=(process, stdin.encode()), daemon=True),
-        threading.Thread(target=_collect, args=(process, lines), daemon=True),
-    ]
+    whole = False
+    lines, errors = _Lines(program.stdout), _Tail(program.stderr)
+    feeder = threading.Thread(target=_feed, args=(program, stdin.encode()), daemon=True)
     try:
-        for worker in workers:
+        for worker in (feeder, lines, errors):
             worker.start()
         while True:
             now = time.monotonic()
-            stopped = watch(now - begin, now - last)
+            code = process.poll()
+            stopped = watch(now - begin, now - last) or lines.too_many()
             if stopped is not None:
                 break
             try:
-                line = lines.get(timeout=POLL_S)
+                line = lines.taken.get(timeout=POLL_S)
             except queue.Empty:
-                if process.poll() is not None and not workers[1].is_alive():
-                    break
-                if process.poll() is not None and now - last > DRAIN_S:
-                    break  # a child of it holds its stdout open
+                if code is not None and (not lines.is_alive() or now - last > DRAIN_S):
+                    break  # or something else holds its stdout open
                 continue
             if line is None:
+                whole = True
                 break
             last = time.monotonic()
             on_line(line.decode("utf-8", "replace"), last - begin)
-        _end(process, interrupt=stopped is not None)
-        _drain(lines, lambda text: on_line(text, time.monotonic() - begin))
-    finally:
-        kill_session(process.pid)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        if stopped is not None:
+            process.interrupt()
+        with contextlib.suppress(TimeoutError):
             process.wait(GRACE_S)
-        for stream in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError, ValueError):
-                if stream is not None:
-                    stream.close()
-    return Ending(process.returncode, stopped)
+        if not whole:
+            _drain(lines.taken, lambda text: on_line(text, time.monotonic() - begin))
+    finally:
+        program.end()
+        for worker in (feeder, lines, errors):
+            if worker.ident is not None:
+                worker.join(DRAIN_S)
+    printed, code = errors.text(), process.poll()
+    if code == NOT_STARTED and (found := _NOT_STARTED.search(printed)) is not None:
+        raise OSError(int(found[1] or errno.EIO), found[2])
+    return Ending(code, stopped or (_exceeded(program) if code != 0 else None), printed)
 
 
-@contextlib.contextmanager
-def printed_file() -> Iterator[IO[bytes]]:
-    """A file without a name for what a CLI prints to stderr."""
-    with tempfile.TemporaryFile() as file:
-        # several processes print there, and some open it anew
-        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
-        yield file
+def _exceeded(program: Program) -> str | None:
+    """The limit of the machine's resources that has ended it, as a sentence, or None."""
+    assert program.process is not None
+    gib = 1 << 30
+    told = {
+        usage.OUT_OF_MEMORY: f"It used more than {program.limits.memory_bytes / gib:g} GiB of memory.",
+        usage.TOO_MANY: f"It started more than {program.limits.processes} processes.",
+        usage.DISK_FULL: f"It wrote more than {program.limits.folder_bytes / gib:g} GiB to its folders.",
+    }
+    return told.get(program.process.exceeded)
 
 
-def printed_text(file: IO[bytes]) -> str:
-    """What is in such a file: the end of it, when it is too much."""
-    descriptor = file.fileno()
-    at = max(0, os.fstat(descriptor).st_size - MAX_PRINTED)
-    parts: list[bytes] = []
-    while len(parts) * _CHUNK < MAX_PRINTED and (part := os.pread(descriptor, _CHUNK, at)):
-        parts.append(part)
-        at += len(part)
-    return b"".join(parts).decode("utf-8", "replace")
+class _Lines(threading.Thread):
+    """Collects the lines from a descriptor, up to a sum of bytes."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(daemon=True)
+        self.taken: queue.Queue[bytes | None] = queue.Queue()
+        self._file = os.fdopen(descriptor, "rb", closefd=False)
+        self._bytes = 0
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while self._bytes <= MAX_LINES and (line := self._file.readline(MAX_LINE)):
+                self._bytes += len(line)
+                self.taken.put(line)
+        self.taken.put(None)
+
+    def too_many(self) -> str | None:
+        """What is wrong when it printed more than may be kept."""
+        return f"It printed more than {MAX_LINES >> 20} MiB." if self._bytes > MAX_LINES else None
 
 
-def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(OSError, ValueError):
-        process.stdin.write(data)
-        process.stdin.close()
+class _Tail(threading.Thread):
+    """Keeps the end of what comes from a descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(daemon=True)
+        self._descriptor = descriptor
+        self._kept = bytearray()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(self._descriptor, _CHUNK):
+                self._kept += data
+                del self._kept[:-MAX_PRINTED]
+
+    def text(self) -> str:
+        """The end of what has come."""
+        return bytes(self._kept).decode("utf-8", "replace")
 
 
-def _collect(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
-    assert process.stdout is not None
-    with contextlib.suppress(OSError, ValueError):
-        while line := process.stdout.readline(MAX_LINE):
-            lines.put(line)
-    lines.put(None)
+def _feed(program: Program, data: bytes) -> None:
+    """Write what it reads, as long as there is anybody to read it."""
+    left = memoryview(data)
+    with contextlib.suppress(OSError):
+        assert program.stdin is not None
+        os.set_blocking(program.stdin, False)
+        while left and program.stdin is not None and program.running:
+            if select.select([], [program.stdin], [], POLL_S)[1]:
+                left = left[os.write(program.stdin, left[:_CHUNK]) :]
+    program.close_stdin()
 
 
 def _drain(lines: queue.Queue[bytes | None], take: Callable[[str], None]) -> None:
@@ -161,35 +183,3 @@ def _drain(lines: queue.Queue[bytes | None], take: Callable[[str], None]) -> Non
         if line is None:
             return
         take(line.decode("utf-8", "replace"))
-
-
-def _end(process: subprocess.Popen[bytes], interrupt: bool) -> None:
-    """Let it end, asked to by an interrupt or not, for a while."""
-    if interrupt:
-        with contextlib.suppress(OSError):
-            process.send_signal(signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_S)
-
-
-def kill_session(leader: int) -> None:
-    """Kill what is left of a session: a CLI's children survive it in most cases."""
-    for _ in range(20):
-        left = session_processes(leader)
-        if not left:
-            return
-        for pid in left:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
-
-
-def session_processes(leader: int) -> list[int]:
-    """Living processes of a session."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            ours = process.pid != os.getpid() and os.getsid(process.pid) == leader
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-    return found

@@ -56,7 +56,8 @@ def begin() -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, FIRST)
     imports = {"modules": spec["preload"], "shared": spec["shared"]}
-    arguments = [spec["python"], f"{scripts}/fork_server.py", "--serve", json.dumps(imports), spec["tier"]]
+    bare = ["-I", "-S"] if spec["preload"] is None else []  # whoever imports nothing needs no environment
+    arguments = [spec["python"], *bare, f"{scripts}/fork_server.py", "--serve", json.dumps(imports), spec["tier"]]
     os.execve(spec["python"], arguments, spec["environment"])
 
 

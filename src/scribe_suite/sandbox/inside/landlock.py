@@ -51,12 +51,13 @@ def abi() -> int:
         return 0
 
 
-def restrict(read_only: Sequence[str], writable: Sequence[str]) -> int:
+def restrict(read_only: Sequence[str], writable: Sequence[str], network: bool = False) -> int:
     """Take all rights to files away from this process and its children, except for those named here.
 
     Args:
         read_only: Files and folders, with what lies below them, that may be read and executed.
         writable: Those in which anything may be done. Paths that do not exist are left out.
+        network: Whether TCP connections stay allowed.
 
     Returns:
         The version that was used.
@@ -66,7 +67,7 @@ def restrict(read_only: Sequence[str], writable: Sequence[str]) -> int:
     """
     version = abi()
     handled = sum(rights for since, rights in FILE_RIGHTS.items() if since <= version)
-    fields = [handled, TCP_BIND_AND_CONNECT if version >= TCP_SINCE else 0]
+    fields = [handled, TCP_BIND_AND_CONNECT if version >= TCP_SINCE and not network else 0]
     fields.append(ABSTRACT_SOCKETS_AND_SIGNALS if version >= SCOPE_SINCE else 0)
     size = 24 if version >= SCOPE_SINCE else 16 if version >= TCP_SINCE else 8
     attributes = ctypes.create_string_buffer(struct.pack("QQQ", *fields)[:size], size)
@@ -80,6 +81,26 @@ def restrict(read_only: Sequence[str], writable: Sequence[str]) -> int:
     finally:
         os.close(ruleset)
     return version
+
+
+def stay_among_themselves() -> bool:
+    """Keep this process and its children from abstract unix sockets and signals of others; files stay as they are.
+
+    Returns:
+        Whether this version of Landlock can.
+
+    Raises:
+        OSError: When it refuses.
+    """
+    if abi() < SCOPE_SINCE:
+        return False
+    attributes = ctypes.create_string_buffer(struct.pack("QQQ", 0, 0, ABSTRACT_SOCKETS_AND_SIGNALS), 24)
+    ruleset = _call(CREATE, attributes, ctypes.c_size_t(24), 0)
+    try:
+        _call(RESTRICT, ruleset, 0)
+    finally:
+        os.close(ruleset)
+    return True
 
 
 def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:

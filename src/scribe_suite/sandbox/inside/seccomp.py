@@ -32,6 +32,7 @@ SOCKET_TYPE_MASK = 0xF
 #: (Linux, net/unix/af_unix.c), and a datagram from one of a pair goes wherever it is addressed.
 CONNECTED_TYPES = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+AF_NETLINK, NETLINK_ROUTE = 16, 0
 
 #: By machine: its number in the kernel's audit interface, and the numbers of calls. The same name is the same call.
 MACHINES: dict[str, tuple[int, dict[str, int]]] = {
@@ -62,7 +63,8 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
             "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
             "vhangup": 58, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105,
             "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
-            "setdomainname": 162, "settimeofday": 170, "socket": 198, "socketpair": 199, "connect": 203,
+            "setdomainname": 162, "settimeofday": 170,
+            "socket": 198, "socketpair": 199, "connect": 203,
             "add_key": 217,
             "request_key": 218, "keyctl": 219, "clone": 220, "swapon": 224, "swapoff": 225, "mbind": 235,
             "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262, "name_to_handle_at": 264,
@@ -116,17 +118,20 @@ class Policy:
             unix socket is a way to other processes, whatever address it has.
         processes: Whether processes may be made. Threads always may.
         file_signals: Whether `FILE_SIGNALS` are allowed.
+        network: Whether sockets of the internet's protocols may be made, and those that tell of network interfaces.
     """
 
     connect: bool = True
     processes: bool = True
     file_signals: bool = False
+    network: bool = False
 
 
 POLICIES = {
     "kernel": Policy(),
     "no_connect": Policy(connect=False),
     "function": Policy(processes=False),
+    "agent": Policy(network=True, file_signals=True),  # they lock and watch files of their own
 }
 
 _Line = tuple[int, int, int, int]
@@ -169,13 +174,14 @@ def program(policy: str, machine: str | None = None) -> bytes:
 def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
     """What is done about each call that is not simply allowed; each block ends with verdicts."""
     blocks = {call: _refuse(errno.EPERM) for call in FORBIDDEN}
+    blocks |= {call: _refuse(errno.ENOSYS) for call in UNCOUNTED_MEMORY}
     blocks["clone3"] = _refuse(errno.ENOSYS)  # its flags are out of sight; the C library then uses clone
     blocks["clone"] = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_BITS, 0, 1, CLONE_NEW), *_refuse(errno.EPERM)]
     if not rules.processes:
         blocks["clone"] += [(JUMP_BITS, 1, 0, CLONE_THREAD), *_refuse(errno.EPERM)]
         blocks |= {call: _refuse(errno.EPERM) for call in ("fork", "vfork")}
     blocks["clone"] += _allow()
-    blocks["socket"] = _only_unix(rules)
+    blocks["socket"] = _internet() if rules.network else _only_unix(rules)
     if not rules.connect:
         blocks["connect"] = _refuse(errno.EPERM)
         blocks["socketpair"] = _only_unix(rules)
@@ -209,6 +215,15 @@ def _only_unix(rules: Policy) -> list[_Line]:
             block += [(JUMP_EQUAL, 0, 1, kind), *_allow()]
         return [*block, *_refuse(errno.EPERM)]
     return [*block, *_allow()]
+
+
+def _internet() -> list[_Line]:
+    """Verdicts on making sockets where the network may be used: its families, and of netlink the routes alone."""
+    block = [(LOAD, 0, 0, ARGUMENTS[0])]
+    for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
+        block += [(JUMP_EQUAL, 0, 1, family), *_allow()]
+    block += [(JUMP_EQUAL, 1, 0, AF_NETLINK), *_refuse(errno.EAFNOSUPPORT)]
+    return [*block, (LOAD, 0, 0, ARGUMENTS[2]), (JUMP_EQUAL, 0, 1, NETLINK_ROUTE), *_allow(), *_refuse(errno.EPERM)]
 
 
 def _refuse(number: int) -> list[_Line]:

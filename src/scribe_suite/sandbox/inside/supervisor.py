@@ -6,7 +6,8 @@
 ``inner``   what is to run: a Jupyter kernel in this very process, or a command. When it ends, everything ends.
 
 Messages from the harness: ``go`` (the process may start: it is in its control group by now), ``interrupt``; the end of
-the channel is the order to kill. Messages to it, as JSON: ``{"pid": 7}`` first, ``{"exit": 0, "reason": ""}`` last.
+the channel is the order to kill. Messages to it, as JSON: ``{"pid": 7}`` first, with descriptors of the folders that it
+has asked for, ``{"exit": 0, "reason": ""}`` last.
 
 The order matters: mounts need capabilities, setuid clears the parent-death signal, and exec makes a process dumpable
 (readable through ``/proc``) again, which init must not be.
@@ -51,7 +52,7 @@ def supervise(request: dict[str, Any], channel: socket.socket, log: int, passed:
         linux.die_with_parent(server)
         linux.set_command_line("scribe supervisor")
         os.setsid()
-        channel.send(json.dumps({"pid": os.getpid()}).encode())
+        _send_first(channel, request["opened"])
         if channel.recv(64) == b"go":
             code, reason = _run_inside(request, channel, tail, passed)
     except BaseException as error:
@@ -59,6 +60,14 @@ def supervise(request: dict[str, Any], channel: socket.socket, log: int, passed:
     with suppress(OSError):
         channel.send(json.dumps({"exit": code, "reason": reason}).encode())
     os._exit(0)
+
+
+def _send_first(channel: socket.socket, opened: Sequence[str]) -> None:
+    """Tell the PID, and hand over folders while nobody has had them yet."""
+    folders = [os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) for path in opened]
+    socket.send_fds(channel, [json.dumps({"pid": os.getpid()}).encode()], folders)
+    for folder in folders:
+        os.close(folder)
 
 
 def _complaint(error: BaseException) -> bytes:
@@ -219,10 +228,14 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
     elif request["tier"] == "namespaces" and request["kernel"] is not None:
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # as an exec would: a kernel may look at itself in /proc
     if request["landlock"]:
-        landlock.restrict(request["landlock"]["read_only"], request["landlock"]["writable"])
+        landlock.restrict(request["landlock"]["read_only"], request["landlock"]["writable"], request["network"])
+    elif request["network"] and request["tier"] == "namespaces":
+        landlock.stay_among_themselves()  # abstract sockets belong to the network
     if request["seccomp"]:
         seccomp.install(request["seccomp"])
     if request["kernel"] is None:
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # what is ignored stays so over an exec
+            signal.signal(number, signal.SIG_DFL)
         os.execve(request["argv"][0], request["argv"], request["environment"])
     kernel = request["kernel"]
     linux.set_command_line("ipykernel_launcher")

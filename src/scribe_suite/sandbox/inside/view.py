@@ -45,22 +45,38 @@ def build_root(spec: Mapping[str, Any]) -> None:
 
     Args:
         spec: ``stage`` (an empty folder), ``read_only`` (pairs of host path and place), ``texts`` and ``links`` (by
-            place), ``devices`` (host paths), ``slots`` and ``scripts`` (host folders; the latter this package's).
+            place), ``devices`` (host paths), ``slots`` and ``scripts`` (host folders; the latter this package's),
+            ``memory`` (places of file systems in memory, with their bytes), ``covered`` (places in what is shown that
+            must look empty), ``inner`` (as ``read_only``, after that), and ``laid`` (as in `_lay`).
     """
     root = Path(spec["stage"])
+    os.umask(0o022)  # whatever the harness's is: other users must find their way to what is shown
 
     def inside(path: str) -> Path:
         return root / path.lstrip("/")
 
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", str(root), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    for place, size in spec["memory"].items():
+        inside(place).mkdir(parents=True, exist_ok=True)
+        mount_memory(inside(place), size)
+    for name, destination in spec["links"].items():  # before all folders that have the same link in them
+        inside(name).parent.mkdir(parents=True, exist_ok=True)
+        inside(name).symlink_to(destination)
     for source, target in spec["read_only"]:
         bind(source, inside(target), writable=False)
+    covered = [place for place in spec["covered"] if inside(place).is_dir()]
+    for place in covered:
+        mount("tmpfs", str(inside(place)), "tmpfs", MS_NOSUID | MS_NODEV, "size=256k,mode=755")
+    for source, target in spec["inner"]:
+        bind(source, inside(target), writable=False)
+    for place in covered:
+        mount("none", str(inside(place)), None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
     for name, text in spec["texts"].items():
         inside(name).parent.mkdir(parents=True, exist_ok=True)
         inside(name).write_text(text)
-    for name, destination in spec["links"].items():
-        inside(name).symlink_to(destination)
+    for told in spec["laid"]:
+        _lay(inside(told["place"]), told)
     for folder in PRIVATE_FOLDERS:
         inside(folder).mkdir(parents=True, exist_ok=True)
     _build_devices(inside("/dev"))
@@ -69,7 +85,6 @@ def build_root(spec: Mapping[str, Any]) -> None:
     bind("/proc", inside("/proc"), writable=True)  # each process gets a proc of its own, which needs to see this one
     bind(spec["scripts"], inside(f"{SCRIPTS}/{PACKAGE}"), writable=False)
     mount(spec["slots"], str(inside(SLOTS)), None, MS_BIND | MS_REC)
-    mount_memory(inside("/tmp"), 64 << 20)  # for the fork-server itself: caches of what it imports
     old = inside("/.old")
     old.mkdir()
     check(libc.pivot_root(str(root).encode(), str(old).encode()), "pivot_root")
@@ -77,6 +92,27 @@ def build_root(spec: Mapping[str, Any]) -> None:
     check(libc.umount2(b"/.old", MNT_DETACH), "umount of the old root")
     Path("/.old").rmdir()
     mount("none", "/", None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+
+def _lay(place: Path, told: Mapping[str, Any]) -> None:
+    """Copy a host folder into a file system in memory.
+
+    Args:
+        place: Where.
+        told: ``source`` (the host folder), ``size`` (bytes of the file system), ``uid`` (whose it becomes, or None).
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    mount_memory(place, told["size"], "700")
+    shutil.copytree(told["source"], place, symlinks=True, dirs_exist_ok=True)
+    _give(place, told["uid"])
+
+
+def _give(folder: Path, uid: int | None) -> None:
+    """Make a folder with all that is in it a user's own."""
+    if uid is not None:
+        for parent, _folders, files in os.walk(folder):
+            for entry in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118
+                os.chown(entry, uid, uid, follow_symlinks=False)
 
 
 def _build_devices(dev: Path) -> None:
@@ -132,10 +168,7 @@ class MemoryFolders:
         unfinished = folder.with_name(folder.name + ".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(Path(SLOTS, wanted["source"]), unfinished)
-        if wanted["uid"] is not None:
-            for parent, _folders, files in os.walk(unfinished):
-                for entry in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118
-                    os.chown(entry, wanted["uid"], wanted["uid"])
+        _give(unfinished, wanted["uid"])
         unfinished.rename(folder)
 
     def release(self, home: str) -> None:

@@ -1,0 +1,267 @@
+"""Starts an agent's program where it sees little and can use only so much, and holds it until it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.sandbox import fork_client
+from scribe_suite.sandbox.cgroups import limiting_group
+from scribe_suite.sandbox.inside import seccomp
+from scribe_suite.sandbox.plain_start import start_plain
+from scribe_suite.sandbox.processes import ForkedProcess, SandboxedProcess
+from scribe_suite.sandbox.program_view import landlock_rules, program_spec
+from scribe_suite.sandbox.programs import Hidden, Shown
+from scribe_suite.sandbox.sandbox import LIMITS, fresh_uid
+from scribe_suite.sandbox.tiers import IsolationTier
+from scribe_suite.untrusted_files import UntrustedFolder
+
+#: Seconds until a program's sandbox must stand.
+START_S = 60.0
+#: Bytes of an environment; it is sent in one message.
+MAX_ENVIRONMENT = 100_000
+
+
+@dataclass(frozen=True)
+class ProgramLimits:
+    """What an agent's program, with all that it starts, may use of the machine.
+
+    Attributes:
+        memory_bytes: Files in memory included.
+        processes: Processes and threads.
+        folder_bytes: Of its home and working folder together; where they are on disk, it is ended when it has written
+            more.
+        tmp_bytes: Of its ``/tmp``, where that is its own.
+        shm_bytes: Of its ``/dev/shm``, where that is its own.
+    """
+
+    memory_bytes: int = 4 << 30
+    processes: int = 512
+    folder_bytes: int = 1 << 30
+    tmp_bytes: int = 256 << 20
+    shm_bytes: int = 64 << 20
+
+
+PROGRAM_LIMITS = ProgramLimits()
+
+
+@dataclass(frozen=True)
+class Order:
+    """A program to start.
+
+    Attributes:
+        argv: Its command line; the first is an absolute path.
+        environment: All of its environment.
+        folder: Folder of the harness's that becomes its own, with what is in it; its home and working folder are below.
+        work: It is started here.
+        shown: What it needs of the host.
+        hidden: What it must not see.
+        sockets: Unix sockets it may connect to.
+        limits: What it may use.
+    """
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    work: Path
+    shown: Shown = field(default_factory=Shown)
+    hidden: Hidden = field(default_factory=Hidden)
+    sockets: tuple[Path, ...] = ()
+    limits: ProgramLimits = field(default_factory=lambda: PROGRAM_LIMITS)
+
+
+class Program:
+    """A running program; a context manager.
+
+    Args:
+        tier: How it is isolated.
+        order: What it is.
+
+    Attributes:
+        limits: What it may use.
+        stdin: Descriptor that is written to, or None when it has been closed.
+        stdout: Descriptor that is read from.
+        stderr: The same.
+        process: The process; None only before it is started.
+        running: Whether it has not been told to end.
+
+    Raises:
+        InfrastructureError: With cause ``isolation_unavailable`` when it can't be shown what it needs,
+            ``agent_sandbox`` when its sandbox does not come to stand.
+        OSError: When it can't be started.
+    """
+
+    def __init__(self, tier: IsolationTier, order: Order) -> None:
+        self._server: fork_client.ForkServer | None = None
+        self.limits, self.running = order.limits, True
+        self.stdin: int | None
+        theirs_in, self.stdin = os.pipe()
+        self.stdout, theirs_out = os.pipe()
+        self.stderr, theirs_err = os.pipe()
+        self._open = [self.stdout, self.stderr]
+        self.process: SandboxedProcess | None = None
+        self._folder: UntrustedFolder | None = None
+        try:
+            if sum(map(len, (*order.environment, *order.environment.values()))) > MAX_ENVIRONMENT:
+                raise InfrastructureError(
+                    "agent_sandbox", f"The environment for {order.argv[0]} is longer than {MAX_ENVIRONMENT:,} bytes."
+                )
+            self._start(tier, order, {0: theirs_in, 1: theirs_out, 2: theirs_err})
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            for descriptor in (theirs_in, theirs_out, theirs_err):
+                os.close(descriptor)
+
+    def _start(self, tier: IsolationTier, order: Order, passed: Mapping[int, int]) -> None:
+        limits = order.limits
+        resources = dict(LIMITS)
+        if not fork_client.supported():
+            self._folder = UntrustedFolder(order.folder)
+            self.process = start_plain(order.argv, order.work, order.environment, resources, passed)
+            return
+        uid = _user_id(order, tier)
+        if uid is not None:
+            _give_access(order, uid, tier)
+        if uid is not None or tier.own_files:
+            resources["RLIMIT_NPROC"] = limits.processes
+        folder = str(order.folder)
+        laid = {"source": folder, "place": folder, "size": limits.folder_bytes, "uid": uid}
+        spec = program_spec(tier, uid, order.shown, order.hidden, order.sockets, laid, limits.tmp_bytes)
+        self._server = fork_client.ForkServer(spec)
+        tmpfs = {"/dev/shm": limits.shm_bytes}
+        request = {
+            "kernel": None,
+            "argv": list(order.argv),
+            "folders": [],
+            "opened": [folder],
+            "tier": tier.name,
+            "uid": uid,
+            "user_namespace": spec.user_namespace,
+            "network": True,
+            "limits": resources,
+            "memory": limits.memory_bytes,
+            "processes": limits.processes,
+            "disk": None if tier.own_files else limits.folder_bytes,
+            "on_disk": [] if tier.own_files else [folder],
+            "environment": dict(order.environment),
+            "cwd": str(order.work),
+            "seccomp": "agent" if tier.confined and seccomp.supported() else None,
+            "landlock": landlock_rules(order.shown, order.folder) if tier.restricted else None,
+            "binds": [],
+            "masks": [],
+            "tmpfs": tmpfs,
+            "in_memory": ["/tmp", *tmpfs, folder] if tier.own_files else [],
+        }
+        group = limiting_group(tier.limits, limits.memory_bytes, limits.processes)
+        process = self._server.spawn(request, passed, group)
+        self.process = process
+        self._folder = self._opened(process)
+
+    def _opened(self, process: ForkedProcess) -> UntrustedFolder:
+        """The program's folder, as soon as there is one; only then the program is allowed to start."""
+        assert self._server is not None
+        deadline = time.monotonic() + START_S
+        while not (opened := process.take_opened()):
+            code = process.poll()
+            if code is not None or time.monotonic() > deadline:
+                told = process.printed() or self._server.last_words()
+                raise InfrastructureError(
+                    "agent_sandbox", f"The sandbox of the agent's program could not be made: {told[-500:]}"
+                )
+            time.sleep(0.002)
+        try:
+            return UntrustedFolder(Path(f"/proc/self/fd/{opened[0]}"))
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    @property
+    def folder(self) -> UntrustedFolder:
+        """The order's folder as the program has it."""
+        assert self._folder is not None
+        return self._folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def end(self) -> None:
+        """Kill it and everything that it has started; its folder can still be read."""
+        self.running = False
+        if self.process is not None:
+            self.process.close()
+        if self._server is not None:
+            self._server.close()
+
+    def close(self) -> None:
+        """End it, and give everything back. May be called twice."""
+        self.end()
+        self.close_stdin()
+        while self._open:
+            os.close(self._open.pop())
+        if self._folder is not None:
+            self._folder.close()
+
+    def close_stdin(self) -> None:
+        """Let it see the end of what it reads."""
+        descriptor, self.stdin = self.stdin, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _user_id(order: Order, tier: IsolationTier) -> int | None:
+    """A user id of the program's own, or None where there is none to give.
+
+    Raises:
+        InfrastructureError: With cause ``isolation_unavailable`` when another user may not run the program.
+    """
+    if not tier.own_uid:
+        return None
+    closed = [path for path in order.shown.programs if not _others_may_use(path, through=not tier.own_files)]
+    if not closed:
+        return fresh_uid()
+    if not tier.own_files:
+        return None  # then it has the harness's, which Landlock allows no more
+    raise InfrastructureError(
+        "isolation_unavailable",
+        f"Agents' programs are run with a user id of their own here, which may not use {closed[0]}: allow it with "
+        f"`chmod o+rX {closed[0]}`, or run the benchmark as its owner instead of as root.",
+    )
+
+
+def _others_may_use(path: Path, *, through: bool) -> bool:
+    """Whether any user may do with a file what its owner may, and get to it; what is in a view has a way to it."""
+    try:
+        mode = path.stat().st_mode
+        ways = path.parents if through else ()
+        readable = mode & stat.S_IROTH and (mode & stat.S_IXOTH or not mode & stat.S_IXUSR)
+        return bool(readable) and all(way.stat().st_mode & stat.S_IXOTH for way in ways)
+    except OSError:
+        return False
+
+
+def _give_access(order: Order, uid: int, tier: IsolationTier) -> None:
+    """Let a user id of the program's own use its sockets, and its folder where that is not copied for it."""
+    for path in order.sockets:
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(path, uid, uid)
+            if not tier.own_files:
+                path.parent.chmod(0o711)
+    if not tier.own_files:
+        for parent, _folders, files in os.walk(order.folder):
+            for entry in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118
+                os.chown(entry, uid, uid, follow_symlinks=False)

@@ -1,0 +1,72 @@
+"""What an agent's program can reach beside what it needs, by tier: known of the tiers, not tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scribe_suite.sandbox.inside import landlock
+from scribe_suite.sandbox.launching import PROGRAM_LIMITS
+from scribe_suite.sandbox.tiers import IsolationTier
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One thing that an agent's program can do.
+
+    Attributes:
+        what: For a reader, as the end of "agents' programs can ...".
+        possible: Whether it can be done in a tier, with a version of Landlock.
+    """
+
+    what: str
+    possible: Callable[[IsolationTier, int], bool]
+
+
+GAPS: dict[str, Gap] = {
+    "read_files": Gap("read the answer keys, ledgers, other attempts and your home", lambda tier, _: not tier.confined),
+    "write_files": Gap("write wherever you can", lambda tier, _: not tier.confined),
+    "other_processes": Gap(
+        "see, end and trace your processes, and read their environment", lambda tier, _: not tier.confined
+    ),
+    "signal": Gap(
+        "end your processes",
+        lambda tier, version: tier.restricted and not tier.own_uid and version < landlock.SCOPE_SINCE,
+    ),
+    "look_at_file": Gap("see name, size and times of a file whose path they know", lambda tier, _: not tier.own_files),
+    "fill_disk": Gap("fill the disk, with files of up to 1 GiB", lambda tier, _: not tier.own_files),
+    "unix_socket": Gap(
+        "connect to unix sockets whose path they know, which other programs of yours may listen on",
+        lambda tier, _: not tier.own_files,
+    ),
+    "abstract_socket": Gap(
+        "connect to abstract unix sockets",
+        lambda tier, version: not tier.confined or version < landlock.SCOPE_SINCE,
+    ),
+    "network": Gap("use this machine's network, loopback included", lambda _tier, _version: True),
+}
+
+
+def agent_gaps(tier: IsolationTier, landlock_version: int | None = None) -> tuple[str, ...]:
+    """What agents' programs can do in a tier, by name.
+
+    Args:
+        tier: Their isolation.
+        landlock_version: Of this machine; found out by default.
+    """
+    version = landlock.abi() if landlock_version is None else landlock_version
+    return tuple(name for name, gap in GAPS.items() if gap.possible(tier, version))
+
+
+def limits_of(tier: IsolationTier) -> str:
+    """What limits agents' programs in a tier, for a reader."""
+    limits = PROGRAM_LIMITS
+    parts = [f"{limits.memory_bytes >> 30} GiB of memory"]
+    if tier.own_files or tier.own_uid:
+        parts.append(f"{limits.processes} processes and threads")
+    else:
+        parts.append(f"{limits.processes} processes")
+    if tier.own_files:
+        parts.append(f"{limits.folder_bytes >> 30} GiB of files and {limits.tmp_bytes >> 20} MiB in /tmp, in memory")
+    how = "by control groups" if set(tier.limits) >= {"memory", "pids"} else "watched from outside, twice a second"
+    return f"{', '.join(parts)} ({how})"

@@ -1,0 +1,100 @@
+"""What an agent's program sees of the file system: the system, the settings of the network, what it needs itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.sandbox.fork_client import ServerSpec
+from scribe_suite.sandbox.programs import Hidden, Shown, outermost
+from scribe_suite.sandbox.shown import (
+    GROUPS,
+    HOST_FILES,
+    INNER_UID,
+    SYSTEM_FILES,
+    SYSTEM_FOLDERS,
+    masks_over,
+)
+from scribe_suite.sandbox.tiers import IsolationTier
+
+#: What finding other machines and trusting them needs, and clocks. Of /etc/ssl and /etc/pki not all: there are keys.
+NETWORK_FILES = (
+    "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services",
+    "/etc/protocols", "/etc/localtime", "/etc/timezone", "/etc/ssl/certs", "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/ca-trust",
+    "/etc/ca-certificates", "/etc/crypto-policies",
+)  # fmt: skip
+#: Variables that name files of certificates.
+CERTIFICATES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+USERS = "root:x:0:0::/:/bin/sh\nscribe:x:{uid}:{uid}::{home}:/bin/sh\n"
+
+
+def program_spec(
+    tier: IsolationTier,
+    uid: int | None,
+    shown: Shown,
+    hidden: Hidden,
+    sockets: Sequence[Path],
+    laid: Mapping[str, Any],
+    tmp_bytes: int,
+) -> ServerSpec:
+    """What the server that starts one program is told.
+
+    Args:
+        tier: Isolation of the program.
+        uid: User id it changes to, or None.
+        shown: What it needs of the host.
+        hidden: What it must not see.
+        sockets: Unix sockets it may connect to.
+        laid: Its home and working folder, as in `ServerSpec.laid`.
+        tmp_bytes: Size of its ``/tmp``, where that is its own.
+
+    Raises:
+        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
+    """
+    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    python = str(Path(sys.executable).resolve())
+    if not tier.own_files:
+        return ServerSpec(tier.name, False, python, environment, None)
+    inner = INNER_UID if uid is None else uid
+    binds = system_binds()
+    return ServerSpec(
+        tier=tier.name,
+        user_namespace=uid is None,
+        python=python,
+        environment=environment,
+        preload=None,
+        read_only=binds,
+        covered=[str(place) for place in outermost(map(Path, masks_over(hidden.covered, tier, binds)))],
+        inner=[(str(path), str(path)) for path in (*_own_python(), *shown.outermost(), *sockets)],
+        links=shown.links | {name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
+        texts={"/etc/passwd": USERS.format(uid=inner, home=laid["place"]), "/etc/group": GROUPS.format(uid=inner)},
+        memory={"/tmp": tmp_bytes},
+        laid=[laid],
+    )
+
+
+def system_binds() -> list[tuple[str, str]]:
+    """Host paths that every program is shown, and the places where it sees them."""
+    folders = [name for name in SYSTEM_FOLDERS if Path(name).is_dir() and not Path(name).is_symlink()]
+    return [(name, name) for name in (*folders, *SYSTEM_FILES, *NETWORK_FILES) if Path(name).exists()]
+
+
+def _own_python() -> list[Path]:
+    """The harness's Python without what is installed for it: it starts the program, and connects it to the notebook."""
+    base = Path(sys.base_prefix).resolve()
+    return [] if any(base.is_relative_to(folder) for folder in SYSTEM_FOLDERS) else [base]
+
+
+def landlock_rules(shown: Shown, folder: Path) -> dict[str, list[str]]:
+    """What a program may use of the host's file system.
+
+    Args:
+        shown: What it needs of it.
+        folder: Its own folder.
+    """
+    system = [source for source, _place in system_binds()]
+    own = [str(path) for path in (*_own_python(), *shown.paths)]
+    return {"read_only": [*system, *own, *HOST_FILES, "/proc/self"], "writable": [str(folder), "/dev/null"]}

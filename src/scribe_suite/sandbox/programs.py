@@ -1,0 +1,274 @@
+"""What a program needs of the host to run: its file, the links on the way to it, its interpreter, its installation.
+
+An agent's program is found somewhere on the user's machine and is shown as little of it as it can do with. What is
+never shown as a whole is told by `Hidden`: then the program's file stands there alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.sandbox.shown import SYSTEM_FOLDERS
+
+#: Further folders for agents' programs, separated as in PATH.
+FOLDERS_VARIABLE = "SCRIBE_COMMAND_FOLDERS"
+#: Places where the sandbox has something of its own.
+TAKEN = ("/proc", "/dev", "/slots", "/sandbox")
+#: Links on a way, and interpreters of interpreters, that are followed; Linux follows no more.
+MAX_LINKS, MAX_INTERPRETERS = 40, 4
+#: Folders in the user's home in which programs of all kinds lie side by side.
+_OF_ALL_KINDS = (".local", ".local/bin", "bin")
+#: What is shown beside a program's file: nothing, or the folder it lies in.
+Surroundings = Literal["file", "folder"]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What agents' programs must not see.
+
+    Attributes:
+        whole: Folders that are never shown as a whole, though something in them may be: the checkout, the home.
+        sealed: Folders nothing of which is shown: keys, ledgers, attempts.
+    """
+
+    whole: tuple[Path, ...] = ()
+    sealed: tuple[Path, ...] = ()
+
+    def and_usual(self, environ: Mapping[str, str]) -> Hidden:
+        """With what is hidden on every machine: ``/``, the user's home, the folder of temporary files."""
+        homes = [home for home in map(Path, _homes(environ)) if not _is_of_the_system(home.resolve())]
+        own = [home / name for home in homes for name in ("", *_OF_ALL_KINDS)]
+        usual = (Path("/"), *own, Path(tempfile.gettempdir()), Path("/tmp"))
+        return Hidden(*(_resolved(folders) for folders in ((*self.whole, *usual), self.sealed)))
+
+    @property
+    def covered(self) -> tuple[Path, ...]:
+        """All folders but ``/``: where one lies in a system folder, it is covered there."""
+        return tuple(place for place in (*self.whole, *self.sealed) if place != Path("/"))
+
+    def allows(self, folder: Path) -> bool:
+        """Whether a folder, without links in its path, may be shown with all that is in it."""
+        if any(place.is_relative_to(folder) for place in (*self.whole, *self.sealed)):
+            return False
+        return not any(folder.is_relative_to(place) for place in self.sealed)
+
+
+@dataclass
+class Shown:
+    """What of the host is shown, at its own place, read-only.
+
+    Attributes:
+        links: Symbolic links by place.
+        paths: Folders and files without links in their paths.
+        programs: Files that must be readable to whoever runs the program.
+    """
+
+    links: dict[str, str] = field(default_factory=dict)
+    paths: dict[Path, None] = field(default_factory=dict)
+    programs: dict[Path, None] = field(default_factory=dict)
+
+    def outermost(self) -> list[Path]:
+        """The paths, those left out that lie below another one."""
+        return outermost(self.paths)
+
+
+def outermost(paths: Iterable[Path]) -> list[Path]:
+    """Those paths that lie below no other one."""
+    known = tuple(paths)
+    return [path for path in known if not any(other in path.parents for other in known)]
+
+
+class Finder:
+    """Finds what programs need.
+
+    Args:
+        hidden: What must not be shown, besides what is hidden on every machine.
+        environ: The user's environment.
+
+    Attributes:
+        hidden: All that must not be shown.
+        shown: What has been found so far.
+    """
+
+    def __init__(self, hidden: Hidden, environ: Mapping[str, str]) -> None:
+        self.hidden = hidden.and_usual(environ)
+        self._path = environ.get("PATH", os.defpath)
+        self.shown = Shown()
+
+    def command(self, argv: Sequence[str], surroundings: Surroundings) -> None:
+        """Show what a command line runs: its program, and files among its arguments.
+
+        Args:
+            argv: The first is an absolute path. Every file but the last is taken for an interpreter.
+            surroundings: What is shown beside a file that belongs to no installation.
+        """
+        files = [Path(argument) for argument in argv[1:] if argument.startswith("/") and Path(argument).is_file()]
+        self._program(Path(argv[0]), surroundings, interpreter=bool(files))
+        for file in files:
+            self._program(file, surroundings, interpreter=file != files[-1])
+
+    def pump(self, argv: Sequence[str]) -> None:
+        """Show what connects a program to the notebook: Python, and one script.
+
+        Args:
+            argv: Of `NotebookEndpoint.pump_argv`.
+        """
+        python = self._follow(Path(sys.executable))
+        base = Path(sys.base_prefix).resolve()
+        self._show(base if self.hidden.allows(base) else python)
+        for argument in argv:
+            if argument.endswith(".py") and Path(argument).is_file():
+                script = self._follow(Path(argument))
+                self._show(script)
+                self.shown.programs[script] = None
+
+    def folders(self, named: str) -> None:
+        """Show further folders.
+
+        Args:
+            named: Value of `FOLDERS_VARIABLE`.
+
+        Raises:
+            InfrastructureError: With cause ``isolation_unavailable`` when there is no such folder or it is hidden.
+        """
+        for name in filter(None, named.split(os.pathsep)):
+            folder = Path(name)
+            if not folder.is_absolute() or not folder.is_dir():
+                raise InfrastructureError(
+                    "isolation_unavailable",
+                    f"{FOLDERS_VARIABLE} names {name!r}, which is no folder: give absolute paths, separated by "
+                    f"{os.pathsep!r}.",
+                )
+            real = self._follow(folder)
+            if not self.hidden.allows(real):
+                raise InfrastructureError(
+                    "isolation_unavailable",
+                    f"{FOLDERS_VARIABLE} names {name}, which holds, or lies in, what agents must not see (keys, "
+                    "ledgers, other attempts, your home as a whole): name a folder with nothing but what the agent "
+                    "needs.",
+                )
+            self._show(real)
+
+    def file(self, path: Path) -> None:
+        """Show a file, if it is there."""
+        if path.is_file():
+            self._show(self._follow(path))
+
+    def _program(self, path: Path, surroundings: Surroundings, interpreter: bool = False, depth: int = 0) -> None:
+        real = self._follow(path)
+        if interpreter:
+            for place in [*map(Path, self.shown.links), real]:
+                self._environment(place.parent.parent)
+        self.shown.programs[real] = None
+        self._show(self._installation(real, surroundings, interpreter))
+        for line in _interpreters(real, self._path) if depth < MAX_INTERPRETERS else []:
+            self._program(line, surroundings, True, depth + 1)
+
+    def _installation(self, real: Path, surroundings: Surroundings, interpreter: bool) -> Path:
+        """The folder that a program needs, or its file where that folder must not be shown."""
+        candidates: list[Path] = []
+        if "node_modules" in real.parts:
+            candidates.append(Path(*real.parts[: real.parts.index("node_modules") + 1]))
+        if interpreter and real.parent.name == "bin":
+            candidates.append(real.parents[1])
+        if surroundings == "folder" and not interpreter:
+            candidates.append(real.parent)
+        return next(filter(self.hidden.allows, candidates), real)
+
+    def _environment(self, folder: Path) -> None:
+        """Show a virtual environment, and the Python it was made from."""
+        try:
+            lines = (folder / "pyvenv.cfg").read_text().splitlines()
+        except (OSError, ValueError):
+            return
+        if self.hidden.allows(folder):
+            self._show(folder)
+        told = dict(line.split("=", 1) for line in lines if "=" in line)
+        home = next((value.strip() for name, value in told.items() if name.strip() == "home"), "")
+        base = self._follow(Path(home)).parent if home.startswith("/") else folder
+        if self.hidden.allows(base):
+            self._show(base)
+
+    def _follow(self, path: Path) -> Path:
+        """Show the links in a path; where it ends."""
+        left, current, links = list(path.parts[1:]), Path("/"), 0
+        while left:
+            part = left.pop(0)
+            step = current.parent if part == ".." else current / part
+            if not step.is_symlink():
+                current = step
+                continue
+            links += 1
+            if links > MAX_LINKS:
+                raise InfrastructureError("isolation_unavailable", f"There are too many links on the way to {path}.")
+            target = Path(os.readlink(step))  # noqa: PTH115 -- as it is written
+            if not self._is_there(step):
+                self.shown.links[str(step)] = str(target)
+            current = Path("/") if target.is_absolute() else current
+            left = [part for part in target.parts if part != "/"] + left
+        return current
+
+    def _show(self, path: Path) -> None:
+        if any(path.is_relative_to(place) for place in TAKEN):
+            raise InfrastructureError(
+                "isolation_unavailable",
+                f"{path} can't be shown to an agent's program, because its sandbox has something of its own there: "
+                "move it to another place.",
+            )
+        if not self._is_there(path):
+            self.shown.paths[path] = None
+
+    def _is_there(self, path: Path) -> bool:
+        """Whether every program sees it: it lies in a system folder, and in no hidden one in there."""
+        for folder in filter(path.is_relative_to, SYSTEM_FOLDERS):
+            return not any(place.is_relative_to(folder) and path.is_relative_to(place) for place in self.hidden.covered)
+        return False
+
+
+def _homes(environ: Mapping[str, str]) -> list[str]:
+    """The user's home, as the environment and as the system have it."""
+    found = [environ.get("HOME", "")]
+    with contextlib.suppress(KeyError):  # a user whom nobody has entered
+        found.append(pwd.getpwuid(os.geteuid()).pw_dir)
+    return [home for home in found if home.startswith("/")]
+
+
+def _is_of_the_system(home: Path) -> bool:
+    """Whether it is needed by others, as ``/`` or ``/usr/sbin`` is: users who are no persons have such a home."""
+    return str(home) in ("/", *SYSTEM_FOLDERS) or str(home.parent) in SYSTEM_FOLDERS
+
+
+def _resolved(folders: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(folder.resolve() for folder in folders))
+
+
+def _interpreters(script: Path, path: str) -> list[Path]:
+    """What the first line of a script starts it with: the interpreter, after ``env`` what that finds."""
+    try:
+        with script.open("rb") as file:
+            first = file.readline(4096)
+    except OSError:
+        return []
+    if not first.startswith(b"#!"):
+        return []
+    try:
+        words = shlex.split(first[2:].decode("utf-8", "replace"))
+    except ValueError:
+        return []
+    found = [Path(word) for word in words[:1]]
+    if words and Path(words[0]).name == "env":
+        named = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
+        program = shutil.which(named, path=path)
+        found += [Path(program).absolute()] if program else []
+    return [interpreter for interpreter in found if interpreter.is_absolute()]
