@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from scribe_suite.notebook import kernel as kernel_module
+from scribe_suite.notebook import zmtp
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.sandbox import fork_client
@@ -27,19 +28,20 @@ def send(kind, content, parent=None):
 """
 
 
-def test_an_output_too_large_for_a_message_ends_the_kernel_with_a_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(kernel_module, "IDLE_GRACE_S", 1.0)
-    monkeypatch.setattr("scribe_suite.notebook.server.MAX_MESSAGE_BYTES", 1 << 20)
+def test_an_output_too_large_for_a_message_is_left_out_with_a_note_and_the_session_lives(tmp_path, monkeypatch):
+    monkeypatch.setattr(zmtp, "MAX_MESSAGE_BYTES", 1 << 20)
+    code = "from IPython.display import display\nx = 1\ndisplay({'text/plain': 'x' * (2 << 20)}, raw=True)\nprint('on')"
 
-    async def scenario(agent: Agent) -> Answer:
-        return await agent.run(
-            "from IPython.display import display\ndisplay({'text/plain': 'x' * (2 << 20)}, raw=True)"
-        )
+    async def scenario(agent: Agent) -> tuple[Answer, Answer]:
+        return await agent.run(code), await agent.run("print(x)")
 
     with NotebookServer(NotebookConfig(tmp_path)) as server:
-        assert "output channel broke" in play(server, scenario).error
+        large, after = play(server, scenario)
         status = server.status()
-    assert (status.kernel_deaths, status.infrastructure_error) == (1, None)
+    assert "an output of 2 MiB was left out" in large.text
+    assert "on" in large.text
+    assert after.output == "1"
+    assert (status.kernel_deaths, status.infrastructure_error) == (0, None)
 
 
 MADE_UP = [
@@ -100,7 +102,7 @@ def test_a_thousand_flushes_and_displays_arrive_complete(server, shared):
 
 
 def test_a_reader_slower_than_the_kernel_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("scribe_suite.notebook.server.RECEIVE_QUEUE", 10)
+    monkeypatch.setattr(zmtp, "READ_AHEAD", 1 << 12)
     match = kernel_module.Kernel._match
 
     def slow(kernel, message):

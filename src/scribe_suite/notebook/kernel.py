@@ -13,30 +13,31 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import zmq.asyncio
-from jupyter_client.asynchronous.client import AsyncKernelClient
-
 from scribe_suite.errors import InfrastructureError
+from scribe_suite.notebook.channels import ChannelName, KernelChannels, MalformedError, Message
 from scribe_suite.notebook.errors import DeadKernelError
+from scribe_suite.notebook.zmtp import ChannelError, TooLarge
 from scribe_suite.sandbox.inside import memory_file, usage
 from scribe_suite.sandbox.processes import SandboxedProcess
 from scribe_suite.sandbox.sandbox import Limits, Sandbox
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of one message; libzmq drops a connection that exceeds it, so that a kernel can't fill the harness's memory.
-MAX_MESSAGE_BYTES = 64 << 20
 #: Seconds the outputs of a cell may lag behind its reply; then the output channel counts as broken.
 IDLE_GRACE_S = 10.0
 #: Seconds that outputs may go on arriving after the reply.
 DRAIN_S = 60.0
 #: Seconds between two looks at whether the process is alive.
 POLL_S = 0.05
+#: Seconds in which a process whose channel has ended must end too, and in which what an ended process had sent is read.
+PARTING_S = 2.0
+#: Seconds without a limit: whoever starts a kernel has one.
+LONGEST_START_S = 86_400.0
 #: Seconds to wait for a killed process; one that waits for a disk may take a while.
 REAP_S = 10.0
 #: Bytes read of what a dead kernel has printed; it keeps that much.
@@ -108,21 +109,24 @@ class Kernel:
         process: SandboxedProcess,
         sandbox: Sandbox,
         printed: Mapping[str, io.FileIO],
-        client: AsyncKernelClient,
+        channels: KernelChannels,
     ) -> None:
         self._process = process
         self._sandbox = sandbox
         self._printed = printed
-        self._client = client
+        self._channels = channels
         self._runs: dict[str, _Run] = {}
         self._current: _Run | None = None
         self._last_message = 0.0
         self.infrastructure: str | None = None
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._partings: list[asyncio.TimerHandle] = []
+        self._published = asyncio.create_task(self._read("iopub", self._take_iopub))
         self._tasks = [
             asyncio.create_task(self._watch_process()),
-            asyncio.create_task(self._read("iopub", client.get_iopub_msg, self._take_iopub)),
-            asyncio.create_task(self._read("shell", client.get_shell_msg, self._take_shell)),
+            asyncio.create_task(self._read("shell", self._take_shell)),
+            self._published,
         ]
 
     @classmethod
@@ -131,7 +135,6 @@ class Kernel:
         sandbox: Sandbox,
         name: str,
         work: Path,
-        context: zmq.asyncio.Context,
         timeout_s: float,
         limits: Limits,
     ) -> Kernel:
@@ -141,7 +144,6 @@ class Kernel:
             sandbox: Its home.
             name: Its name there.
             work: Its working folder there.
-            context: ZMQ context of the event loop; gives sockets their limits.
             timeout_s: Seconds it may take.
             limits: What it may use.
 
@@ -161,15 +163,21 @@ class Kernel:
                     "sockets": {str(number): number + _SOCKETS_AT for number in range(1, len(_PORTS) + 1)},
                     "startup": _startup_line(),
                 }
-                process = sandbox.start_kernel(slot, told, passed, limits)
+                # They lie where the kernel has no way to, and are connected before it is there: to what they are. The
+                # heartbeat would call a slow start a death; stdin and control are not used.
+                paths: dict[ChannelName, Path] = {
+                    "shell": slot.root / f"k-{connection['shell_port']}",
+                    "iopub": slot.root / f"k-{connection['iopub_port']}",
+                }
+                channels = await KernelChannels.connect(paths, connection["key"])
+                try:
+                    process = sandbox.start_kernel(slot, told, passed, limits)
+                except BaseException:
+                    channels.close()
+                    raise
         except OSError as error:
             raise InfrastructureError("kernel_start", f"The kernel could not be launched: {error}.") from error
-        client = AsyncKernelClient(context=context)
-        client.load_connection_info(connection)
-        # The sockets were there before the process and lie where it has no way to: connected once, to what they are.
-        # The heartbeat would call a slow start a death; stdin and control are not used.
-        client.start_channels(stdin=False, hb=False, control=False)
-        kernel = cls(process, sandbox, printed, client)
+        kernel = cls(process, sandbox, printed, channels)
         try:
             async with asyncio.timeout(timeout_s):
                 await kernel._wait_until_ready()
@@ -217,13 +225,16 @@ class Kernel:
         if not self.alive:
             raise DeadKernelError(self.died.result())
         self._forget_printed()
-        message_id = self._client.execute(
-            code,
-            silent=silent,
-            store_history=not silent,
-            user_expressions=expressions or {},
-            allow_stdin=False,
-            stop_on_error=False,
+        message_id = self._channels.request(
+            "execute_request",
+            {
+                "code": code,
+                "silent": silent,
+                "store_history": not silent,
+                "user_expressions": expressions or {},
+                "allow_stdin": False,
+                "stop_on_error": False,
+            },
         )
         run = self._current = _Run(sink, asyncio.get_running_loop().create_future())
         self._runs[message_id] = run
@@ -263,8 +274,12 @@ class Kernel:
         self._declare_dead(reason)
         for task in self._tasks:
             task.cancel()
+        for timer in self._partings:
+            timer.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._client.stop_channels()
+        self._channels.close()
+        while self._current is not None:  # what has run until now still passes on what was printed last
+            await asyncio.sleep(0.01)
         if not await _reap(self._process):
             self.infrastructure = f"Process {self._process.pid} of a kernel was killed but does not end."
         for file in self._printed.values():
@@ -273,9 +288,21 @@ class Kernel:
     async def _wait_until_ready(self) -> None:
         """Ask for kernel_info until the answer comes on both channels: then IOPub is subscribed."""
         loop = asyncio.get_running_loop()
+        shaking = asyncio.ensure_future(self._channels.ready())
+        try:
+            if not await self._wait_for(shaking, LONGEST_START_S) or not self.alive:
+                raise DeadKernelError(self.died.result())
+            await shaking
+        except ChannelError as error:
+            await self._wait_for(self.died, PARTING_S)  # which says more
+            self._declare_dead(f"its channels did not come up: {error}")
+            raise DeadKernelError(self.died.result()) from error
+        finally:
+            shaking.cancel()
+        self._ready.set_result(None)
         while True:
             run = _Run(Discard(), loop.create_future())
-            message_id = self._client.kernel_info()
+            message_id = self._channels.request("kernel_info_request", {})
             self._runs[message_id] = run
             try:
                 if await self._wait_for(run.reply, 5.0):
@@ -318,34 +345,45 @@ class Kernel:
     async def _watch_process(self) -> None:
         while (code := self._process.poll()) is None:
             await asyncio.sleep(POLL_S)
-        await asyncio.sleep(POLL_S)  # what it said last may still be on its way
+        # what it said last may still be on its way
+        await asyncio.wait((self._published,), timeout=PARTING_S)
         if not self.died.done() and not self._sandbox.healthy:
             self.infrastructure = self._sandbox.why_unhealthy()
         self._declare_dead(_EXCEEDED.get(self._process.exceeded) or _describe_exit(code))
 
-    async def _read(self, channel: str, receive: Any, take: Any) -> None:
+    async def _read(self, name: ChannelName, take: Callable[[_Run, Message], None]) -> None:
+        """Take the messages of a channel until it ends."""
         malformed = 0
-        while self.alive:
-            try:
-                run, kind, content = self._match(await receive(timeout=None))
-                if run is not None:
-                    take(run, kind, content)
+        try:
+            await self._ready
+            while self.alive:
+                try:
+                    message = await self._channels.receive(name)
+                except MalformedError as error:
+                    malformed += 1
+                    logger.debug("kernel sent a malformed message on %s: %s", name, error)
+                    if malformed >= MAX_MALFORMED:
+                        self._declare_dead(f"it sent {malformed} malformed messages in a row")
+                    continue
                 malformed = 0
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # an unsigned, repeated or undecodable message; the type depends on its content
-                malformed += 1
-                logger.debug("kernel sent a malformed message on %s: %r", channel, error)
-                if malformed >= MAX_MALFORMED:
-                    self._declare_dead(f"it sent {malformed} malformed messages in a row")
+                if isinstance(message, TooLarge):
+                    self._leave_out(name, message)
+                elif (run := self._match(message)) is not None:
+                    take(run, message)
+        except ChannelError as error:
+            # most often the process is ending, which says more
+            detail = f"its {name} channel to the notebook broke: {error}"
+            self._partings.append(asyncio.get_running_loop().call_later(PARTING_S, self._declare_dead, detail))
 
-    def _match(self, message: Any) -> tuple[_Run | None, str, dict[str, Any]]:
-        parent, header = message.get("parent_header"), message.get("header")
-        content = message.get("content")
-        message_id = parent.get("msg_id") if isinstance(parent, dict) else None
-        kind = header.get("msg_type") if isinstance(header, dict) else None
-        run = self._runs.get(message_id) if isinstance(message_id, str) else None
-        return run, str(kind), content if isinstance(content, dict) else {}
+    def _match(self, message: Message) -> _Run | None:
+        return self._runs.get(message.parent) if message.parent is not None else None
+
+    def _leave_out(self, name: ChannelName, message: TooLarge) -> None:
+        if name == "shell":
+            self._declare_dead(f"its reply of {message.size >> 20} MiB was too large to be taken")
+        elif self._current is not None:
+            note = f"[an output of {message.size >> 20} MiB was left out: it is too large to be taken]\n"
+            self._current.sink.message("stream", {"name": "stderr", "text": note})
 
     def _forget_printed(self) -> None:
         for file in self._printed.values():
@@ -359,20 +397,23 @@ class Kernel:
             if missing:
                 run.sink.message("stream", {"name": name, "text": missing})
 
-    def _take_iopub(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
+    def _take_iopub(self, run: _Run, message: Message) -> None:
         self._last_message = asyncio.get_running_loop().time()
-        if kind == "status":
+        content = message.content
+        if message.kind == "status":
             if content.get("execution_state") == "idle":
                 run.idle.set()
             return
-        if kind == "stream":
+        if message.kind == "stream":
             name, text = str(content.get("name")), content.get("text")
+            if name not in self._printed:
+                return
             run.printed[name] = run.printed.get(name, 0) + (len(text) if isinstance(text, str) else 0)
-        run.sink.message(kind, content)
+        run.sink.message(message.kind, content)
 
-    def _take_shell(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
-        if kind in ("execute_reply", "kernel_info_reply") and not run.reply.done():
-            run.reply.set_result(content)
+    def _take_shell(self, run: _Run, message: Message) -> None:
+        if message.kind in ("execute_reply", "kernel_info_reply") and not run.reply.done():
+            run.reply.set_result(message.content)
 
     def _declare_dead(self, detail: str) -> None:
         if not self.died.done():

@@ -18,8 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import zmq
-import zmq.asyncio
 from mcp.server.lowlevel import Server
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult
 
@@ -28,7 +26,6 @@ from scribe_suite.notebook import pump
 from scribe_suite.notebook.config import NotebookConfig, NotebookStatus, SubmitVerdict
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.endpoint import NotebookEndpoint
-from scribe_suite.notebook.kernel import MAX_MESSAGE_BYTES
 from scribe_suite.notebook.progress import reporting
 from scribe_suite.notebook.sessions import SessionTable
 from scribe_suite.notebook.tools import NotebookTools, describe_tools
@@ -47,8 +44,6 @@ INSTRUCTIONS = (
 START_S, CLOSE_S = 60.0, 60.0
 #: Seconds at closing in which replies to interrupted calls can leave.
 SETTLE_S = 0.02
-#: Messages waiting to be read from a kernel before it has to wait.
-RECEIVE_QUEUE = 20_000
 
 
 class NotebookServer:
@@ -177,8 +172,7 @@ class NotebookServer:
         assert self._counters is not None
         assert self._endpoint is not None
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        context = _zmq_context()
-        table = SessionTable(self._config, sandbox, context, self._counters)
+        table = SessionTable(self._config, sandbox, self._counters)
         tools = NotebookTools(table, self._config, self._counters, self._on_submit)
         mcp_server = _mcp_server(tools, self._counters)
         connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -202,7 +196,6 @@ class NotebookServer:
             await table.close()
             await asyncio.sleep(SETTLE_S)
             await _disconnect(connections)
-            context.destroy(linger=0)
 
 
 def _listen(path: Path) -> socket.socket:
@@ -245,17 +238,6 @@ async def _disconnect(connections: dict[asyncio.Task[None], asyncio.StreamWriter
     for writer in open_ones.values():
         writer.transport.abort()
     await asyncio.sleep(0)  # transports close their sockets in a callback
-
-
-def _zmq_context() -> zmq.asyncio.Context:
-    context = zmq.asyncio.Context()
-    context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-    context.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
-    context.setsockopt(zmq.LINGER, 0)
-    # A kernel's sockets are connected once: whoever ends a connection gets no other, wherever its name may lead then.
-    context.setsockopt(zmq.RECONNECT_IVL, -1)
-    context.setsockopt(zmq.HANDSHAKE_IVL, 0)  # it may take as long to start as it is given
-    return context
 
 
 def _mcp_server(tools: NotebookTools, counters: Counters) -> Server[Any]:

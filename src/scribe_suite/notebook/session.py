@@ -106,6 +106,7 @@ class Session:
         self._running: Cell | None = None
         self._death_noted = False
         self._ended = False
+        self._burial: asyncio.Future[None] | None = None
         self._next_write: asyncio.TimerHandle | None = None
         self.killer: Cell | None = None
         self.closed = False
@@ -241,6 +242,8 @@ class Session:
         self.closed = True
         self._counters.sessions_open -= self.kernel.alive
         await self.kernel.close(reason)
+        if self._burial is not None:
+            await self._burial
         if self.kernel.infrastructure is not None and not self._death_noted:
             self._counters.infrastructure_failed("kernel_end", self.kernel.infrastructure)
         await self._tasks.finish()
@@ -264,6 +267,8 @@ class Session:
         self._log("kernel_died", session=self.session_id, detail=self.kernel.died.result(), **where)
         if cell is None:  # else when that cell has got its end and its last outputs
             self._write()
+        # nobody need shut a dead session down: its descriptors are given back now
+        self._burial = asyncio.ensure_future(self.kernel.close())
 
     def _log(self, event: str, **fields: Any) -> None:
         """Write to the journal; a failure to do so must not lose the agent its cell, but the harness must know."""

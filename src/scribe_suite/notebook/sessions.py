@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import nbformat
-import zmq.asyncio
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.allowance import Allowance
@@ -62,7 +61,6 @@ class SessionTable:
     Args:
         config: The server's configuration.
         sandbox: Home of the kernels.
-        context: ZMQ context of the event loop.
         counters: Counts what happens.
     """
 
@@ -70,12 +68,10 @@ class SessionTable:
         self,
         config: NotebookConfig,
         sandbox: Sandbox,
-        context: zmq.asyncio.Context,
         counters: Counters,
     ) -> None:
         self._config = config
         self._sandbox = sandbox
-        self._context = context
         self._counters = counters
         # whatever a kernel or somebody else puts there later: everything in it is reached from here
         self._folder = UntrustedFolder(config.notebooks)
@@ -224,9 +220,7 @@ class SessionTable:
         # CUDA reserves addresses for all memory of all GPUs and the machine
         addresses = None if config.gpu else memory
         limits = Limits(address_space_bytes=addresses, memory_bytes=memory, tmp_bytes=config.tmp_limit_bytes)
-        kernel = await Kernel.start(
-            self._sandbox, f"k{number}", notebook.work, self._context, config.start_timeout_s, limits
-        )
+        kernel = await Kernel.start(self._sandbox, f"k{number}", notebook.work, config.start_timeout_s, limits)
         self._counters.sessions_open += 1
         session = Session(f"s{number}", notebook, kernel, config, self._counters, self._allowance)
         try:

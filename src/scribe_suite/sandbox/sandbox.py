@@ -36,7 +36,7 @@ from scribe_suite.sandbox.tiers import IsolationTier
 
 #: Limits of every kernel process, on top of the address space from the configuration. At a crash no program of the
 #: host's is started for a core of 1 byte; for one of 0 it would be.
-LIMITS = {"RLIMIT_CORE": 1, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 4096}
+LIMITS = {"RLIMIT_CORE": 1, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 1024}
 #: Processes and threads of an isolated kernel; counted per user id, so only where the kernel has its own.
 MAX_PROCESSES = 512
 #: User ids for kernels when the harness is root; a random one for each harness process, so that the kernels of two of

@@ -291,6 +291,12 @@ def test_the_limit_that_keeps_the_host_from_writing_cores_can_be_asked_for_and_n
     assert verdict(policy, machine, setrlimit, 7, 0x1000) == ALLOW
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_lease_makes_others_wait_for_a_file(policy, machine):
+    for command in seccomp.LEASES:
+        assert verdict(policy, machine, number_of(machine, "fcntl"), 3, command) == ERROR | errno.EINVAL
+
+
 @pytest.mark.parametrize("policy", [name for name, rules in POLICIES.items() if not rules.file_signals])
 def test_files_in_common_are_no_channel_between_sandboxes(policy, machine):
     for call in seccomp.FILE_SIGNALS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -20,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 Targets = dict[str, Any]
-#: By machine: unshare, mount, ptrace, memfd_create, shmget, inotify_init1, flock.
-CALLS = {"x86_64": (272, 165, 101, 319, 29, 294, 73), "aarch64": (97, 40, 117, 279, 194, 26, 32)}
+#: By machine: unshare, mount, ptrace, memfd_create, shmget, inotify_init1, flock, semget.
+CALLS = {"x86_64": (272, 165, 101, 319, 29, 294, 73, 64), "aarch64": (97, 40, 117, 279, 194, 26, 32, 190)}
 CLONE_NEWUSER, PTRACE_ATTACH, IPC_PRIVATE, LOCK_SHARED = 0x10000000, 16, 0, 1
 #: Names that the harness has ever opened, or could be thought to open, where a sandboxed process can write.
 NAMES_OF_THE_HARNESS = (
@@ -221,7 +222,11 @@ def first_that_works(*actions: Callable[[], object]) -> str:
 
 def hold_memory() -> str:
     """Get memory that belongs to no process and no file system."""
-    return first_that_works(lambda: call(3, b"escape", 0), lambda: call(4, IPC_PRIVATE, 1 << 20, 0o1600))
+    return first_that_works(
+        lambda: call(3, b"escape", 0),
+        lambda: call(4, IPC_PRIVATE, 1 << 20, 0o1600),
+        lambda: call(7, IPC_PRIVATE, 1, 0o1600),
+    )
 
 
 def signal_through_file(path: str) -> str:
@@ -231,7 +236,12 @@ def signal_through_file(path: str) -> str:
         with Path(path).open("rb") as file:
             return call(6, file.fileno(), LOCK_SHARED)
 
-    return first_that_works(lock, lambda: call(5, 0))
+    def lease() -> str:
+        with Path(path).open("rb") as file:
+            fcntl.fcntl(file.fileno(), fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        return "leased"
+
+    return first_that_works(lock, lease, lambda: call(5, 0))
 
 
 def blind_supervisor() -> str:

@@ -39,10 +39,12 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
         {
-            "ioctl": 16, "shmget": 29, "msgget": 68, "fcntl": 72, "flock": 73, "setrlimit": 160, "setpriority": 141,
+            "ioctl": 16, "shmget": 29, "semget": 64, "msgget": 68, "fcntl": 72, "flock": 73, "setrlimit": 160,
+            "setpriority": 141,
             "sched_setparam": 142,
             "sched_setscheduler": 144, "sched_setaffinity": 203, "ioprio_set": 251, "inotify_init": 253,
-            "inotify_init1": 294, "prlimit64": 302, "sched_setattr": 314, "memfd_create": 319, "socket": 41,
+            "inotify_init1": 294, "mq_open": 240, "prlimit64": 302, "sched_setattr": 314, "memfd_create": 319,
+            "socket": 41,
             "connect": 42, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
             "ptrace": 101, "syslog": 103, "vhangup": 153, "pivot_root": 155, "chroot": 161, "acct": 163,
             "settimeofday": 164, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
@@ -59,7 +61,8 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
         {
             "fcntl": 25, "inotify_init1": 26, "ioprio_set": 30, "flock": 32, "sched_setparam": 118,
             "sched_setscheduler": 119, "sched_setaffinity": 122, "setpriority": 140, "setrlimit": 164, "msgget": 186,
-            "shmget": 194, "prlimit64": 261, "sched_setattr": 274, "memfd_create": 279, "lookup_dcookie": 18,
+            "shmget": 194, "semget": 190, "mq_open": 180, "prlimit64": 261, "sched_setattr": 274,
+            "memfd_create": 279, "lookup_dcookie": 18,
             "ioctl": 29, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
             "vhangup": 58, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105,
             "delete_module": 106, "clock_settime": 112, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
@@ -91,7 +94,9 @@ FORBIDDEN = (
 )  # fmt: skip
 #: Memory that no process shows as its own once it is not mapped, and that no file system limits. As if the machine had
 #: none of it: libraries then do without.
-UNCOUNTED_MEMORY = ("memfd_create", "memfd_secret", "shmget", "msgget")
+UNCOUNTED_MEMORY = ("memfd_create", "memfd_secret", "shmget", "semget", "msgget", "mq_open")
+#: Commands of fcntl that make others wait who open a file, and tell of it: F_SETLEASE, F_GETLEASE.
+LEASES = (1024, 1025)
 #: What tells a process that somebody else has a file open, has locked or read it: two sandboxes that see the same
 #: read-only file could talk through it.
 FILE_SIGNALS = ("flock", "inotify_init", "inotify_init1")
@@ -197,10 +202,11 @@ def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
     limited = [(LOAD, 0, 0, ARGUMENTS[1]), *_refuse_values((RLIMIT_CORE,))]
     blocks["prlimit64"] = [*own, *only_asks, *limited, *_allow()]
     blocks["setrlimit"] = [(LOAD, 0, 0, ARGUMENTS[0]), *_refuse_values((RLIMIT_CORE,)), *_allow()]
+    commands: tuple[int, ...] = LEASES
     if not rules.file_signals:
         blocks |= {call: _refuse(errno.ENOSYS) for call in FILE_SIGNALS}
-        refused = _refuse_values(FILE_SIGNAL_COMMANDS, errno.EINVAL)
-        blocks["fcntl"] = [(LOAD, 0, 0, ARGUMENTS[1]), *refused, *_allow()]
+        commands += FILE_SIGNAL_COMMANDS
+    blocks["fcntl"] = [(LOAD, 0, 0, ARGUMENTS[1]), *_refuse_values(commands, errno.EINVAL), *_allow()]
     blocks["ioctl"] = [(LOAD, 0, 0, ARGUMENTS[1]), *_refuse_values((TIOCSTI, TIOCLINUX)), *_allow()]
     return blocks
 

@@ -21,6 +21,8 @@ from pathlib import Path
 _SHARED = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) \S{3}s [0-9a-f]+ (\S+ \d+) +(?:/dev/zero|/memfd:|/SYSV)", re.MULTILINE)
 #: What the end of a sandbox is blamed on.
 OUT_OF_MEMORY, TOO_MANY, DISK_FULL = "memory", "processes", "disk"
+#: Bytes that the system keeps for a mapping.
+MAPPING_BYTES = 256
 _OWN_FIELDS = ("RssAnon", "RssShmem", "VmPTE")
 _SHARED_OUT_FIELDS = ("Pss_Anon", "Pss_Shmem")
 
@@ -58,28 +60,36 @@ def memory_used(pids: Sequence[int], in_memory: Iterable[str] = (), enough: int 
         in_memory: Places of file systems in memory that are theirs.
         enough: A number below which nobody cares how much it is exactly.
     """
-    shared = shared_memory(pids)
+    shared, kept = _mapped(pids)
     files = sum(map(file_system_used, in_memory))
-    used = _sum_fields(pids, "status", _OWN_FIELDS) + shared + files
+    used = _sum_fields(pids, "status", _OWN_FIELDS) + shared + files + kept
     if used <= enough:
         return used
     shared_out = _sum_fields(pids, "smaps_rollup", _SHARED_OUT_FIELDS)
     # pages of a file in memory that is mapped are in both sums, but which ones can't be told: the larger sum counts
     anonymous = _sum_fields(pids, "smaps_rollup", _SHARED_OUT_FIELDS[:1])
-    return max(shared_out, anonymous + shared + files)
+    return max(shared_out, anonymous + shared + files) + kept
 
 
 def shared_memory(pids: Sequence[int]) -> int:
     """Bytes of memory without a file system that processes have mapped to share it, each piece once."""
+    return _mapped(pids)[0]
+
+
+def _mapped(pids: Sequence[int]) -> tuple[int, int]:
+    """What `shared_memory` says, and the bytes that the system itself keeps for all mappings of the processes."""
     pieces: dict[bytes, int] = {}
+    kept = 0
     for pid in pids:
         with suppress(OSError):
             sizes: dict[bytes, int] = {}
-            for start, end, name in _SHARED.findall(Path(f"/proc/{pid}/maps").read_bytes()):
+            maps = Path(f"/proc/{pid}/maps").read_bytes()
+            kept += maps.count(b"\n") * MAPPING_BYTES
+            for start, end, name in _SHARED.findall(maps):
                 sizes[name] = sizes.get(name, 0) + int(end, 16) - int(start, 16)
             for name, size in sizes.items():
                 pieces[name] = max(pieces.get(name, 0), size)
-    return sum(pieces.values())
+    return sum(pieces.values()), kept
 
 
 def file_system_used(place: str) -> int:

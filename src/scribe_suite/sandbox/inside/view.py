@@ -38,6 +38,10 @@ PRIVATE_FOLDERS = ("/work", "/tmp", "/dev/shm", "/dev/pts", SLOTS, SCRIPTS)
 DEVICES = ("null", "zero", "full", "random", "urandom")
 #: Settings of the whole machine. A harness that is root in a user namespace of its own still owns these files.
 HOST_SETTINGS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi")
+#: What counts files and pseudo-terminals of the whole machine, so that two sandboxes could talk by opening some.
+HOST_COUNTERS = ("/proc/sys/fs", "/proc/sys/kernel/pty")
+#: Pseudo-terminals of a process: the machine has few thousand for all.
+MAX_TERMINALS = 64
 
 
 def build_root(spec: Mapping[str, Any]) -> None:
@@ -132,14 +136,15 @@ def lay_private_places(request: Mapping[str, Any]) -> None:
     for place, size in request["tmpfs"].items():
         mount_memory(Path(place), size)
     # pseudo-terminals of its own, without which ``!command`` fails in IPython
-    mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    options = f"newinstance,ptmxmode=0666,mode=620,max={MAX_TERMINALS}"
+    mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
     for source, place, writable in request["binds"]:
         bind(f"{SLOTS}/{source}", Path(place), writable)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for name in HOST_SETTINGS:
         if Path(name).exists():
             bind(name, Path(name), writable=False)
-    for place in (*request["masks"], SLOTS, SCRIPTS):
+    for place in (*request["masks"], *HOST_COUNTERS, SLOTS, SCRIPTS):
         cover(Path(place))
 
 

@@ -1,0 +1,127 @@
+"""The two channels between the harness and a kernel, in Jupyter's messages: requests and replies, and outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jupyter_client.session import Session
+
+from scribe_suite.notebook.zmtp import Channel, SocketType, TooLarge
+
+ChannelName = Literal["shell", "iopub"]
+_TYPES: dict[ChannelName, SocketType] = {"shell": "DEALER", "iopub": "SUB"}
+#: Seconds of looking at one message from which on others get their turn first.
+LONG_LOOK_S = 0.02
+#: Seconds that a channel rests at most for having taken long.
+LONGEST_REST_S = 1.0
+
+
+class MalformedError(Exception):
+    """A message that is none: unsigned, repeated, or undecodable."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as far as it is of interest; nothing in `content` is sure to be there.
+
+    Attributes:
+        parent: Id of the request it belongs to, or None.
+        kind: Its type.
+        content: What it says.
+    """
+
+    parent: str | None
+    kind: str
+    content: dict[str, Any]
+
+
+class KernelChannels:
+    """A kernel's channels; made by `connect`."""
+
+    def __init__(self, channels: Mapping[ChannelName, Channel], key: str) -> None:
+        self._channels = channels
+        self._session = Session(key=key.encode(), signature_scheme="hmac-sha256")
+        self._rest = 0.0
+
+    @classmethod
+    async def connect(cls, paths: Mapping[ChannelName, Path], key: str) -> KernelChannels:
+        """Connect to the sockets of a kernel that need not be there yet.
+
+        Args:
+            paths: Of its listening sockets.
+            key: Signs messages.
+
+        Raises:
+            OSError: When one can't be connected to.
+        """
+        channels: dict[ChannelName, Channel] = {}
+        try:
+            for name, kind in _TYPES.items():
+                channels[name] = await Channel.connect(paths[name], kind)
+        except BaseException:
+            for channel in channels.values():
+                channel.close()
+            raise
+        return cls(channels, key)
+
+    async def ready(self) -> None:
+        """Wait until the kernel speaks on both.
+
+        Raises:
+            ChannelError: When it ends, or speaks something else.
+        """
+        for channel in self._channels.values():
+            await channel.shake_hands()
+
+    def request(self, kind: str, content: Mapping[str, Any]) -> str:
+        """Send a request.
+
+        Returns:
+            Its id, which replies and outputs name.
+        """
+        message = self._session.msg(kind, dict(content))
+        self._channels["shell"].send([bytes(part) for part in self._session.serialize(message)])
+        return str(message["header"]["msg_id"])
+
+    async def receive(self, name: ChannelName) -> Message | TooLarge:
+        """The next message of a channel. One that takes long to look at has the next one wait as long.
+
+        Raises:
+            ChannelError: When the channel has ended.
+            MalformedError: When it is no message.
+        """
+        if self._rest > LONG_LOOK_S:
+            await asyncio.sleep(min(self._rest, LONGEST_REST_S))
+        parts = await self._channels[name].receive()
+        if isinstance(parts, TooLarge):
+            return parts
+        begin = time.monotonic()
+        try:
+            return self._understood(parts)
+        except Exception as error:  # its type depends on what was sent
+            raise MalformedError(repr(error)[:200]) from None
+        finally:
+            self._rest = time.monotonic() - begin
+
+    def _understood(self, parts: list[bytes]) -> Message:
+        _identities, signed = self._session.feed_identities(parts)
+        message = self._session.deserialize(signed)
+        parent, header, content = (message.get(name) for name in ("parent_header", "header", "content"))
+        parent_id = parent.get("msg_id") if isinstance(parent, dict) else None
+        return Message(
+            parent_id if isinstance(parent_id, str) else None,
+            str(header.get("msg_type") if isinstance(header, dict) else None),
+            content if isinstance(content, dict) else {},
+        )
+
+    def close(self) -> None:
+        """End both. May be called twice."""
+        for channel in self._channels.values():
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it the sockets
+                channel.close()
