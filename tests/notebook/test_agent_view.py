@@ -29,6 +29,8 @@ def display(data: bytes, mime: str = "image/png") -> dict[str, object]:
         (" 10%\r 50%\r100%\ndone", "100%\ndone"),
         ("windows\r\nlines\r\n", "windows\nlines\n"),
         ("kept\r", "kept"),
+        ("kept\r\x1b[K", "kept"),
+        ("\x1b\x1b[mc\x9b2J", "c2J"),
         ("[31m without escape", "[31m without escape"),
     ],
 )

@@ -10,7 +10,6 @@ import base64
 import binascii
 import io
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from scribe_suite.notebook.outputs import Output
+from scribe_suite.text import TERMINAL_CODE, plain_text
 
 #: Longest side of an image, in pixels.
 IMAGE_SIDE = 1024
@@ -30,7 +30,6 @@ MAX_ENTRIES = 60
 #: Pixels an image may have before it is scaled; a small file can unpack to any size.
 MAX_PIXELS = 40_000_000
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _TYPES = {"execute_result": "result", "display_data": "display"}
 
 
@@ -83,11 +82,11 @@ def fit_text(payload: dict[str, Any], limit: int) -> str:
 
 
 def strip_terminal(text: str) -> str:
-    """Text as a terminal would leave it: no ANSI codes, of a line rewritten with carriage returns its last state."""
-    text = _ANSI.sub("", text).replace("\r\n", "\n")
-    if "\r" not in text:
-        return text
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    """Text as a terminal would leave it: no codes; of a line rewritten with carriage returns its last state."""
+    text = TERMINAL_CODE.sub("", text).replace("\r\n", "\n")
+    if "\r" in text:
+        text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    return plain_text(text)
 
 
 def _entry(output: Output, images: list[bytes]) -> dict[str, Any] | None:
