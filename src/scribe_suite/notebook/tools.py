@@ -6,12 +6,11 @@ agent passes, the answer is a result: errors are results too, with ``isError`` a
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import inspect
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +18,13 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, T
 from pydantic import BaseModel, Field, ValidationError
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.agent_view import fit_text, strip_terminal, view_outputs
+from scribe_suite.notebook.agent_view import AgentView, fit_text, strip_terminal, view_outputs
 from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
 from scribe_suite.notebook.counters import Counters
+from scribe_suite.notebook.daemon_work import DaemonWork
 from scribe_suite.notebook.document import Cell
 from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, NotebookError
+from scribe_suite.notebook.outputs import Output
 from scribe_suite.notebook.session import CellResult, Session
 from scribe_suite.notebook.sessions import Restoration, SessionTable
 
@@ -35,6 +36,8 @@ MAX_SOURCE = 1_000_000
 MAX_NAME = 200
 #: Cells that list_cells shows in one call.
 LISTED_CELLS = 200
+#: Seconds that the images of one result may take, all together; ordinary ones take a few tenths.
+IMAGES_S = 20.0
 
 SessionId = Field(description="The session_id that a start_... tool returned.")
 NotebookPath = Field(
@@ -159,6 +162,7 @@ class NotebookTools:
         self._config = config
         self._counters = counters
         self._on_submit = on_submit
+        self._images = DaemonWork()
 
     async def call(self, name: str, arguments: object) -> CallToolResult:
         """Answer one call; never raises for anything an agent can do."""
@@ -278,8 +282,8 @@ class NotebookTools:
         try:
             result = await run
         except DeadKernelError:
-            return self._dead(session)
-        view = await asyncio.to_thread(view_outputs, list(result.cell.outputs))  # scaling images takes a while
+            return await self._dead(session)
+        view = await self._view(result.cell.outputs)
         payload: dict[str, Any] = {"session_id": session.session_id}
         if edited:
             payload["cell_index"] = result.index
@@ -294,11 +298,19 @@ class NotebookTools:
             payload["note"] = result.note
         return ToolReply(payload, view.images)
 
-    def _dead(self, session: Session) -> ToolReply:
+    async def _view(self, outputs: Sequence[Output]) -> AgentView:
+        """What the agent sees of a cell; without its images when they take too long."""
+        outputs = list(outputs)
+        try:
+            return await self._images.run(lambda: view_outputs(outputs), IMAGES_S)
+        except TimeoutError:
+            return view_outputs(outputs, max_images=0)
+
+    async def _dead(self, session: Session) -> ToolReply:
         if session.closed:
             return _error(f"Session {session.session_id} was shut down while the cell ran or waited.")
         payload: dict[str, Any] = {"error": session.dead_message(), "session_id": session.session_id}
-        view = view_outputs(session.killer.outputs if session.killer is not None else [])
+        view = await self._view(session.killer.outputs if session.killer is not None else [])
         if view.entries:
             payload["outputs"] = view.entries
         return ToolReply(payload, view.images, is_error=True)
