@@ -25,6 +25,7 @@ from scribe_suite.notebook.daemon_work import DaemonWork
 from scribe_suite.notebook.document import Cell
 from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, NotebookError
 from scribe_suite.notebook.outputs import Output
+from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.session import CellResult, Session
 from scribe_suite.notebook.sessions import Restoration, SessionTable
 
@@ -36,6 +37,8 @@ MAX_SOURCE = 1_000_000
 MAX_NAME = 200
 #: Cells that list_cells shows in one call.
 LISTED_CELLS = 200
+#: Calls that may be waiting for their answers, those whose client has given up included; as many of interrupt.
+MAX_OPEN_CALLS = 32
 #: Seconds that the images of one result may take, all together; ordinary ones take a few tenths.
 IMAGES_S = 20.0
 
@@ -163,11 +166,13 @@ class NotebookTools:
         self._counters = counters
         self._on_submit = on_submit
         self._images = DaemonWork()
+        self._calls = OwnedTasks()
+        self._interrupts = OwnedTasks()
 
     async def call(self, name: str, arguments: object) -> CallToolResult:
         """Answer one call; never raises for anything an agent can do."""
         with self._counters.answering(name if name in TOOLS else None):
-            reply = await self._reply(name, arguments)
+            reply = await self._bounded(name, arguments)
         self._counters.tool_errors += reply.is_error
         text = fit_text(reply.payload, self._config.agent_text_limit)
         blocks: list[ContentBlock] = [TextContent(type="text", text=text.encode("utf-8", "replace").decode())]
@@ -175,6 +180,16 @@ class NotebookTools:
             data = base64.b64encode(image).decode()
             blocks.append(ImageContent(type="image", data=data, mime_type="image/png"))
         return CallToolResult(content=blocks, is_error=reply.is_error)
+
+    async def _bounded(self, name: str, arguments: object) -> ToolReply:
+        """Answer a call unless too many are open; an interrupt, which may be what ends them, has room of its own.
+
+        What a client has given up on goes on, with all its code, so it is counted until it has ended.
+        """
+        calls = self._interrupts if name == "interrupt" else self._calls
+        if len(calls) >= MAX_OPEN_CALLS:
+            return _error(f"{len(calls)} calls are open already, which is the limit; wait for their results.")
+        return await calls.run(self._reply(name, arguments))
 
     async def _reply(self, name: str, arguments: object) -> ToolReply:
         row = TOOLS.get(name)
