@@ -2,9 +2,24 @@
 
 import pytest
 
-from scribe_suite.text import shortened
+from scribe_suite.text import plain_text, shortened
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", ""), ("abcdef", "abcdef"), ("abcdefg", "abc...")])
 def test_a_text_has_at_most_so_many_characters(text, expected):
     assert shortened(text, 6) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("\x1b[31mred\x1b[0m\x1b]0;title\x07", "red"),
+        ("\x1b\x1b[mc", "c"),
+        ("\x1b\x1b[m[2J", "[2J"),
+        ("a\x9b2Jb\x00\x07\x08\r\x7f", "a2Jb"),
+        ("two\n\tlines \u00e9 \u2713", "two\n\tlines \u00e9 \u2713"),
+        ("\ud800", "?"),
+    ],
+)
+def test_plain_text_has_nothing_that_a_terminal_would_obey(raw, plain):
+    assert plain_text(raw) == plain

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+#: C0 and C1 controls but newline and tab: what is left of codes that were put into one another, too.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain_text(text: str) -> str:
+    """Text that every report can hold and every terminal can show.
+
+    Terminal codes and other control characters but newline and tab are left out; lone surrogates, which UTF-8 has no
+    bytes for, are replaced.
+    """
+    return _CONTROL.sub("", TERMINAL_CODE.sub("", text)).encode("utf-8", "replace").decode()
+
 
 def shortened(text: str, longest: int) -> str:
     """The text, or its beginning and three dots where it has more than `longest` characters."""

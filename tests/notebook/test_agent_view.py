@@ -29,6 +29,8 @@ def display(data: bytes, mime: str = "image/png") -> dict[str, object]:
         (" 10%\r 50%\r100%\ndone", "100%\ndone"),
         ("windows\r\nlines\r\n", "windows\nlines\n"),
         ("kept\r", "kept"),
+        ("kept\r\x1b[K", "kept"),
+        ("\x1b\x1b[mc\x9b2J", "c2J"),
         ("[31m without escape", "[31m without escape"),
     ],
 )
@@ -98,3 +100,15 @@ def test_html_is_shown_only_where_there_is_no_plain_text():
     both = {"output_type": "execute_result", "data": {"text/html": "<b>1</b>", "text/plain": "1"}}
     html = {"output_type": "display_data", "data": {"text/html": "<b>1</b>"}}
     assert [entry["content"] for entry in view_outputs([both, html]).entries] == ["1", "<b>1</b>"]
+
+
+def test_images_that_cannot_be_shown_count_as_well():
+    view = view_outputs([display(b"broken")] * MAX_IMAGES + [display(image_file(4, 4))])
+    assert view.images == []
+    assert "left out" in view.entries[-1]["content"]
+
+
+def test_without_images_there_is_a_note_of_each():
+    view = view_outputs([display(image_file(4, 4))] * 2, max_images=0)
+    assert [entry["type"] for entry in view.entries] == ["image", "image"]
+    assert view.images == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import pytest
 
@@ -137,8 +138,13 @@ def test_a_judge_that_raises_is_the_infrastructure_s_failure(tmp_path):
         ({"answer": {"status": "ok", "data": None}}, "can't be read"),
         ({"answer": {"status": "ok", "data": {"text/plain": "__import__('os')"}}}, "can't be read"),
         ({"answer": {"status": "ok", "data": {"text/plain": "'not base64!'"}}}, "can't be read"),
+        ({"answer": {"status": "ok", "data": {"text/plain": "[" + "1," * 5_000 + "]"}}}, "can't be read"),
+        ({"answer": {"status": "ok", "data": {"text/plain": "'K3t9' 'K3t9'"}}}, "can't be read"),
+        ({"answer": {"status": "ok", "data": {"text/plain": "'"}}}, "can't be read"),
+        ({"answer": {"status": "error", "ename": "E", "evalue": "\x1b\x1b[mc\x9b"}}, "raised E: c$"),
         (reply("no mark"), "can't be read"),
         (reply("-because"), "because"),
+        (reply("-\x1b]0;title\x07because\x08"), "read: because$"),
         (reply("+{not json"), "not JSON"),
         (reply("+" + json.dumps("x" * 2000)), "larger than 1,000 bytes"),
         (reply("+" + json.dumps("x" * 20_000)), "can't be read"),
@@ -152,6 +158,14 @@ def test_a_kernel_that_lies_about_the_answer_is_refused(expressions, said):
 def test_an_answer_nested_too_deep_for_a_parser_is_refused():
     with pytest.raises(AnswerUnreadableError, match="not JSON"):
         decode_answer(reply("+" + "[" * 100_000), 200_000)
+
+
+def test_text_that_a_parser_would_take_long_over_is_refused_at_once():
+    literal = "'a'" + ".a" * 3_000_000
+    begin = time.monotonic()
+    with pytest.raises(AnswerUnreadableError, match="can't be read"):
+        decode_answer({"answer": {"status": "ok", "data": {"text/plain": literal}}}, 8 << 20)
+    assert time.monotonic() - begin < 1
 
 
 def test_an_honest_reply_is_the_json_text():

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
-from scribe_suite.notebook.outputs import MAX_CLEARS, MAX_OUTPUTS, MAX_SWITCHES, OutputRecorder, PromptRecorder
+from scribe_suite.notebook.outputs import (
+    MAX_CLEARS,
+    MAX_OUTPUTS,
+    MAX_SWITCHES,
+    MAX_TRACEBACK,
+    OutputRecorder,
+    PromptRecorder,
+)
 
 
 def record(messages: list[tuple[str, Any]], text_limit: int = 1000, image_limit: int = 1000) -> list[dict[str, Any]]:
@@ -105,6 +113,48 @@ def test_values_of_the_wrong_type_become_text():
     outputs = record([stream(5), stream("\ud800"), ("error", {"ename": 1, "evalue": None, "traceback": "no list"})])
     assert outputs[0]["text"] == "5?"
     assert outputs[1] == {"output_type": "error", "ename": "1", "evalue": "None", "traceback": []}
+
+
+def test_a_structure_where_text_belongs_is_told_by_its_type():
+    error = {"ename": [1], "evalue": {"a": 1}, "traceback": [[2], 3, "line"]}
+    outputs = record([stream([1, 2]), ("error", error)])
+    assert outputs[0]["text"] == "<list>"
+    assert (outputs[1]["ename"], outputs[1]["evalue"]) == ("<list>", "<dict>")
+    assert outputs[1]["traceback"] == ["<list>", "3", "line"]
+
+
+def test_a_long_traceback_keeps_its_first_and_last_lines():
+    (output,) = record([("error", {"ename": "E", "evalue": "", "traceback": [f"line {n}" for n in range(5000)]})])
+    assert len(output["traceback"]) == MAX_TRACEBACK + 1
+    assert (output["traceback"][0], output["traceback"][-1]) == ("line 0", "line 4999")
+
+
+LARGE = 20_000_000
+ZEROS = [0] * LARGE
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ("error", {"ename": "", "evalue": "", "traceback": ZEROS}),
+        ("error", {"ename": ZEROS, "evalue": ZEROS, "traceback": [ZEROS]}),
+        ("error", {"ename": "\u2713" * LARGE, "evalue": "\u2713" * LARGE, "traceback": ["\u2713" * LARGE] * 2}),
+        ("stream", {"text": ZEROS, "name": ZEROS}),
+        ("stream", {"text": "\u2713" * LARGE}),
+        ("display_data", {"data": {"text/plain": ZEROS}, "metadata": ZEROS, "transient": ZEROS}),
+        ("display_data", {"data": {"text/plain": "\u2713" * LARGE, "image/png": "A" * LARGE}}),
+        ("display_data", {"data": dict.fromkeys(map(str, range(100_000)), "x"), "transient": {"display_id": ZEROS}}),
+        ("update_display_data", {"data": {"text/plain": "x"}, "transient": {"display_id": "\u2713" * LARGE}}),
+        ("execute_result", {"data": {"text/html": "\ud800" * LARGE}, "metadata": ZEROS}),
+        ("clear_output", {"wait": ZEROS}),
+    ],
+)
+def test_what_is_far_too_large_costs_no_more_than_what_is_kept(message):
+    recorder = OutputRecorder(lambda _output: None, 1_000_000, 1_000_000)
+    begin = time.process_time()
+    for _ in range(10):
+        recorder.message(*message)
+    assert time.process_time() - begin < 0.5
 
 
 def test_threads_that_print_after_the_end_cannot_exceed_the_limit():

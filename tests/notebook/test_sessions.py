@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import time
@@ -13,6 +14,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.journal import Journal
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.notebook.sessions import REST_S
 from scribe_suite.sandbox.sandbox import Sandbox
 
 from .agent import Agent, Answer, connected, journal_events, play
@@ -172,6 +174,79 @@ def test_too_many_sessions_are_refused(server):
         return refused
 
     assert "4 sessions are open" in play(server, scenario).error
+
+
+def test_sessions_asked_for_at_once_are_refused_beyond_the_limit_however_they_begin(tmp_path):
+    async def scenario(agent: Agent) -> tuple[list[Answer], int, list[Answer]]:
+        names = []
+        for _ in range(3):
+            await agent.start()
+            await agent.run("import os; os._exit(0)")
+            names.append(agent.notebook_path)
+        calls = [agent.call("start_session_resume_notebook", notebook_path=name) for name in names]
+        calls += [agent.call("start_session_continue_notebook", notebook_path=name) for name in names]
+        calls += [agent.call("start_new_session") for _ in range(3)]
+        answers = await asyncio.gather(*calls)
+        count = server.status().sessions_open
+        for answer in answers:
+            if not answer.is_error:
+                await agent.call("shutdown_session", session_id=answer.payload["session_id"])
+        again = (agent.call("start_session_resume_notebook", notebook_path=names[0]) for _ in range(2))
+        return answers, count, await asyncio.gather(*again)
+
+    with NotebookServer(NotebookConfig(tmp_path, max_sessions=2)) as server:
+        answers, count, again = play(server, scenario, session=False)
+    assert [answer.is_error for answer in answers].count(False) == count == 2
+    assert all("2 sessions are open" in answer.error for answer in answers if answer.is_error)
+    assert [answer.is_error for answer in again].count(False) == 1
+
+
+def test_sessions_ever_started_are_bounded_in_number(tmp_path):
+    async def scenario(agent: Agent) -> list[Answer]:
+        answers = [await agent.call("start_session_resume_notebook", notebook_path="missing") for _ in range(3)]
+        for _ in range(2):
+            answers.append(await agent.start())
+            await agent.call("shutdown_session", session_id=agent.session_id)
+        return [*answers, await agent.call("start_session_resume_notebook", notebook_path=agent.notebook_path)]
+
+    with NotebookServer(NotebookConfig(tmp_path, max_sessions_ever=2)) as server:
+        answers = play(server, scenario, session=False)
+    assert [answer.is_error for answer in answers] == [True, True, True, False, False, True]
+    assert "2 sessions have been started" in answers[-1].error
+
+
+def open_journals() -> int:
+    """Journals that this process has open."""
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.append(str(entry.readlink()))
+    return sum(".journal.jsonl" in link for link in links)
+
+
+def test_starts_that_fail_and_sessions_that_have_died_hold_no_journal_open(tmp_path, monkeypatch):
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def scenario(agent: Agent) -> tuple[int, int, Answer]:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sandbox, "slot", full)
+            for tool in ("start_new_session", "start_session_continue_notebook"):
+                arguments = {"notebook_path": agent.notebook_path} if "continue" in tool else {}
+                assert (await agent.call(tool, **arguments)).is_error
+        (tmp_path / "notebooks" / "broken.ipynb").write_text("not json")
+        assert (await agent.call("start_session_resume_notebook", notebook_path="broken")).is_error
+        alive = open_journals() - before
+        await agent.run("import os; os._exit(0)")
+        await asyncio.sleep(REST_S + 0.5)
+        dead = open_journals() - before
+        return alive, dead, await agent.start("start_session_resume_notebook", notebook_path=agent.notebook_path)
+
+    before = open_journals()
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        alive, dead, resumed = play(server, scenario)
+    assert (alive, dead) == (1, 0)
+    assert not resumed.is_error
 
 
 @pytest.mark.parametrize(

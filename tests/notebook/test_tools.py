@@ -9,7 +9,7 @@ import pytest
 
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.notebook.tools import TOOLS, describe_tools
+from scribe_suite.notebook.tools import MAX_OPEN_CALLS, TOOLS, describe_tools
 
 from .agent import Agent, Answer, play
 from .raw import LIST, Raw
@@ -217,3 +217,27 @@ def test_no_host_path_is_shown_to_an_agent(server, folder):
     seen = json.dumps([answer.text for answer in play(server, scenario)])
     assert str(folder) not in seen
     assert str(server.endpoint.socket_path.parent) not in seen
+
+
+def test_calls_beyond_the_limit_are_refused_at_once_and_an_interrupt_works_all_the_same(tmp_path):
+    async def scenario(agent: Agent) -> tuple[list[Answer], Answer, Answer]:
+        running = asyncio.create_task(agent.run("import time; time.sleep(60)"))
+        while not server.status().calls_open:
+            await asyncio.sleep(0.02)
+        waiting = [asyncio.create_task(agent.run("1 + 1")) for _ in range(MAX_OPEN_CALLS - 1)]
+        while server.status().calls_open < MAX_OPEN_CALLS:
+            await asyncio.sleep(0.02)
+        # one that its client has given up on still waits, with its code
+        waiting.pop().cancel()
+        await asyncio.sleep(0.2)
+        refused = [await agent.run("too much") for _ in range(3)]
+        interrupted = await agent.call("interrupt", session_id=agent.session_id)
+        assert (await running).payload["status"] == "interrupted"
+        assert all(answer.output == "2" for answer in await asyncio.gather(*waiting))
+        return refused, interrupted, await agent.run("3 + 3")
+
+    with NotebookServer(NotebookConfig(tmp_path)) as server:
+        refused, interrupted, after = play(server, scenario)
+    assert all("32 calls are open" in answer.error for answer in refused)
+    assert "was interrupted" in interrupted.payload["message"]
+    assert after.output == "6"

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.notebook.transport import MAX_LINE_BYTES
+from scribe_suite.notebook.transport import MAX_LINE_BYTES, MAX_MALFORMED
 
 from .raw import LIST, Raw
 
@@ -87,3 +89,28 @@ def test_a_client_that_vanishes_in_the_middle_of_a_message_does_not_disturb_othe
             with Raw(plain_server) as hasty:
                 hasty.send(b'{"jsonrpc": "2.0", "id"')
         steady.assert_alive()
+
+
+def test_a_client_that_sends_only_garbage_loses_its_connection_and_disturbs_nobody(plain_server, caplog):
+    with Raw(plain_server) as steady:
+        with Raw(plain_server) as client:
+            with contextlib.suppress(ConnectionError):
+                client.send(b"x\n" * 10 * MAX_MALFORMED)
+            assert len(client.file.readlines()) == MAX_MALFORMED
+        steady.assert_alive()
+    assert "socket.send() raised exception" not in caplog.text
+
+
+def test_a_client_that_does_not_read_its_replies_is_not_read_from_and_does_not_hold_up_the_end(tmp_path):
+    with NotebookServer(NotebookConfig(tmp_path)) as server, Raw(server) as client:
+        client.socket.settimeout(1)
+        client.socket.setblocking(False)
+        sent, stalled = 0, time.monotonic()
+        while time.monotonic() - stalled < 1 and sent < MAX_LINE_BYTES:
+            with contextlib.suppress(BlockingIOError):
+                sent += client.socket.send(json.dumps(LIST).encode() + b"\n")
+                stalled = time.monotonic()
+        assert sent < 1 << 20
+        begin = time.monotonic()
+        server.close()
+        assert time.monotonic() - begin < 5

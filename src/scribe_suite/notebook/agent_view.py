@@ -7,30 +7,34 @@ The shapes are Goodfire Scribe's: ``{"type": "text" | "result" | "display", "con
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
-import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
 
+from scribe_suite.notebook.bare_images import bare_image
 from scribe_suite.notebook.outputs import Output
+from scribe_suite.text import TERMINAL_CODE, plain_text
 
 #: Longest side of an image, in pixels.
 IMAGE_SIDE = 1024
 #: Bytes of a PNG that is passed on as it is; a larger one is encoded again, without whatever else it carries.
 MAX_PNG_BYTES = 1 << 20
-#: Images of one tool result; the notebook has all of them.
+#: Images of one tool result, those that can't be shown included; the notebook has all of them.
 MAX_IMAGES = 8
 #: Entries shown of one cell; the middle is left out beyond that.
 MAX_ENTRIES = 60
-#: Pixels an image may have before it is scaled; a small file can unpack to any size.
+#: Pixels an image may have; more are not decoded, since a small file can unpack to any size.
 MAX_PIXELS = 40_000_000
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_IMAGE_TYPES = ("image/png", "image/jpeg")
+# what Pillow raises for broken files is anything of these
+_UNREADABLE = (ValueError, OSError, SyntaxError, struct.error, EOFError, MemoryError, Image.DecompressionBombError)
+_SHOWN = f"one result carries at most {MAX_IMAGES}"
 _TYPES = {"execute_result": "result", "display_data": "display"}
 
 
@@ -47,11 +51,23 @@ class AgentView:
     images: list[bytes] = field(default_factory=list)
 
 
-def view_outputs(outputs: Sequence[Output]) -> AgentView:
-    """Turn notebook outputs into what an agent sees; text is not shortened yet (see `fit_text`)."""
+def view_outputs(outputs: Sequence[Output], max_images: int = MAX_IMAGES) -> AgentView:
+    """Turn notebook outputs into what an agent sees; text is not shortened yet (see `fit_text`).
+
+    Args:
+        outputs: Of one cell.
+        max_images: Images that are looked at; of the others a note says that they are there.
+    """
     view = AgentView()
+    unseen = max_images
     for output in outputs:
-        entry = _entry(output, view.images)
+        data = output.get("data", {})
+        mime = next((mime for mime in _IMAGE_TYPES if mime in data), None)
+        entry = _entry(output) if mime is None else None
+        if mime is not None:
+            content = _add_image(data[mime], view.images) if unseen > 0 else f"[image left out: {_SHOWN}]"
+            entry = {"type": "image", "content": content}
+            unseen -= 1
         if entry is not None:
             view.entries.append(entry)
     if len(view.entries) > MAX_ENTRIES:
@@ -83,14 +99,14 @@ def fit_text(payload: dict[str, Any], limit: int) -> str:
 
 
 def strip_terminal(text: str) -> str:
-    """Text as a terminal would leave it: no ANSI codes, of a line rewritten with carriage returns its last state."""
-    text = _ANSI.sub("", text).replace("\r\n", "\n")
-    if "\r" not in text:
-        return text
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    """Text as a terminal would leave it: no codes; of a line rewritten with carriage returns its last state."""
+    text = TERMINAL_CODE.sub("", text).replace("\r\n", "\n")
+    if "\r" in text:
+        text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    return plain_text(text)
 
 
-def _entry(output: Output, images: list[bytes]) -> dict[str, Any] | None:
+def _entry(output: Output) -> dict[str, Any] | None:
     kind = output["output_type"]
     if kind == "stream":
         text = strip_terminal("".join(output["text"])).strip("\n")
@@ -103,9 +119,6 @@ def _entry(output: Output, images: list[bytes]) -> dict[str, Any] | None:
             "traceback": [strip_terminal(line) for line in output["traceback"]],
         }
     data = output["data"]
-    for mime in ("image/png", "image/jpeg"):
-        if mime in data:
-            return {"type": "image", "content": _add_image(data[mime], images)}
     for mime in ("text/plain", "text/markdown", "text/latex", "text/html", "image/svg+xml"):
         if mime in data:
             return {"type": _TYPES[kind], "content": strip_terminal(data[mime])}
@@ -113,22 +126,21 @@ def _entry(output: Output, images: list[bytes]) -> dict[str, Any] | None:
 
 
 def _add_image(encoded: str, images: list[bytes]) -> str:
-    if len(images) >= MAX_IMAGES:
-        return f"[image left out: one result carries at most {MAX_IMAGES}]"
     try:
         images.append(scale_image(base64.b64decode(encoded)))
-    except (ValueError, OSError, binascii.Error, SyntaxError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         return f"[image that can't be shown: {type(error).__name__}]"
     return f"[image {len(images)}, below]"
 
 
 def scale_image(data: bytes) -> bytes:
-    """An image file as PNG with no side above `IMAGE_SIDE`; a PNG that is small enough comes back as it is.
+    """An image file as PNG with no side above `IMAGE_SIDE`; the pixels of a PNG that is small enough stay as they are.
 
     Raises:
-        ValueError: When it has too many pixels.
-        OSError: When it is no image.
+        ValueError: When it has too many pixels, or is no PNG or JPEG (see `bare_images`).
+        OSError: When it is broken.
     """
+    data = bare_image(data)
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:

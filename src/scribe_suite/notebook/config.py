@@ -28,7 +28,9 @@ class NotebookConfig:
         cell_timeout_s: Seconds a cell of the agent may run before it is interrupted.
         start_timeout_s: Seconds a kernel may take until it answers.
         interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.
-        max_sessions: Kernels alive at once.
+        max_sessions: Kernels alive at once, those that are just starting or ending included.
+        max_sessions_ever: Sessions that can be started, resumed and continued ones included; each leaves traces (a
+            journal, a working folder) for as long as the server lives.
         preload: Modules that kernels find imported when they start, where they come from a fork-server: what every
             kernel of the harness will need, since each set of modules is a server of its own.
         shared: Modules with large data, such as a language model, that kernels find imported and have in common.
@@ -56,6 +58,7 @@ class NotebookConfig:
     start_timeout_s: float = 90.0
     interrupt_grace_s: float = 5.0
     max_sessions: int = 8
+    max_sessions_ever: int = 1000
     preload: tuple[str, ...] = ()
     shared: tuple[SharedModule, ...] = ()
     gpu: bool = False
@@ -78,7 +81,7 @@ class NotebookConfig:
         """
         if self.isolation not in get_args(Isolation):
             raise ConfigurationError(f"Isolation {self.isolation!r} does not exist; use one of {get_args(Isolation)}.")
-        for name in ("cell_timeout_s", "start_timeout_s", "interrupt_grace_s", "max_sessions"):
+        for name in ("cell_timeout_s", "start_timeout_s", "interrupt_grace_s", "max_sessions", "max_sessions_ever"):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}; it must be above 0.")
         for name in self.files:

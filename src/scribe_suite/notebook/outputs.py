@@ -1,16 +1,17 @@
 """From kernel messages to notebook outputs: checked, joined and bounded.
 
 The kernel belongs to the agent and can put anything into a message, so nothing here trusts a type, a size or a
-character. Streams arrive in many small messages and leave in few large chunks; what one run of a cell may put out is
-bounded, with its head and tail kept.
+character; of what is too large to be kept, only as much is looked at as is kept. Streams arrive in many small messages
+and leave in few large chunks; what one run of a cell may put out is bounded, with its head and tail kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import contextlib
+import string
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 #: MIME types that a notebook keeps; their data are text.
@@ -26,18 +27,29 @@ MAX_ERRORS = 3
 #: Stream characters that make a chunk of their own before the next flush.
 CHUNK_CHARACTERS = 1 << 16
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+#: Elements of a traceback that are looked at, half of them from its end, and characters of each.
+MAX_TRACEBACK, MAX_TRACEBACK_LINE = 1000, 20_000
+#: Characters of an error's traceback, and of its name and message each.
+MAX_ERROR = 100_000
+#: Characters of a display's id.
+MAX_DISPLAY_ID = 200
+
+_BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/=" + string.whitespace.encode()
 
 Output = dict[str, Any]
 
 
 def clean_text(value: object) -> str:
-    """Any value as text that every encoder takes: lone surrogates become question marks."""
-    try:
-        text = str(value)
-    except (ValueError, RecursionError):  # an integer of more than 4300 digits, or very deep nesting
-        text = f"<{type(value).__name__}>"
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Any value as text that every encoder takes: lone surrogates become question marks.
+
+    Of what is neither text nor a number only the type is told: a list may be as large as a message.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if value is None or isinstance(value, int | float):
+        with contextlib.suppress(ValueError):  # an integer of more than 4300 digits
+            return str(value)
+    return f"<{type(value).__name__}>"
 
 
 def output_size(output: Output) -> int:
@@ -78,9 +90,15 @@ class OutputRecorder:
             return
         if kind == "stream":
             name = "stderr" if content.get("name") == "stderr" else "stdout"
-            self._add_text(name, clean_text(content.get("text", "")))
+            text = content.get("text", "")
+            self._add_text(name, text if isinstance(text, str) else clean_text(text))
             return
         convert = _CONVERTERS.get(kind)
+        if convert in _WITH_DATA and self._too_large(content.get("data")):
+            self.flush()
+            self._outputs_left -= 1
+            self._note_dropped(kind, content["data"])
+            return
         output = convert(content) if convert else None
         if output is not None:
             self._add_output(output)
@@ -113,15 +131,17 @@ class OutputRecorder:
             self._switches_left -= 1
             self.flush()
             self._stream = name
-        head, rest = text[: self._head_left], text[max(self._head_left, 0) :]
+        head = clean_text(text[: max(self._head_left, 0)])
         self._head_left -= len(head)
         if head:
             self._pending.append(head)
             self._pending_characters += len(head)
             if self._pending_characters >= CHUNK_CHARACTERS:
                 self.flush()
-        if rest and not self._finished:
-            self._add_tail(rest)
+        if len(text) > len(head) and not self._finished:
+            first = max(len(head), len(text) - self._tail_limit)
+            self._omitted += first - len(head)
+            self._add_tail(clean_text(text[first:]))
 
     def _add_tail(self, text: str) -> None:
         self._tail.append(text)
@@ -150,13 +170,26 @@ class OutputRecorder:
             self._emit_tail()
             _shorten_error(output)  # the error says why the run ended: it is kept whatever came before
         elif self._outputs_left < 0 or images > self._images_left or text > max(self._head_left, 0):
-            if self._outputs_left >= -1 or output["output_type"] == "execute_result":
-                self._emit({"output_type": "stream", "name": "stderr", "text": _dropped_note(output)})
+            self._note_dropped(output["output_type"], output.get("data", {}))
             return
         else:
             self._images_left -= images
             self._head_left -= text
         self._emit(output)
+
+    def _too_large(self, data: object) -> bool:
+        """Whether the data of a display can't be kept, whatever they are: before anything of them is looked at."""
+        if not isinstance(data, dict):
+            return False
+        texts = (data.get(kind) for kind in KEPT_MIME_TYPES)
+        size = sum(len(text) for text in texts if isinstance(text, str))
+        return size > max(self._head_left, 0) + self._images_left
+
+    def _note_dropped(self, kind: str, data: Mapping[str, object]) -> None:
+        if self._outputs_left >= -1 or kind == "execute_result":
+            kinds = ", ".join(mime for mime in KEPT_MIME_TYPES if mime in data) or kind
+            note = f"\n[an output ({kinds}) was left out: this cell has put out too much]\n"
+            self._emit({"output_type": "stream", "name": "stderr", "text": note})
 
 
 class PromptRecorder:
@@ -203,12 +236,7 @@ class PromptRecorder:
         self._after_flush()
 
 
-def _dropped_note(output: Output) -> str:
-    kinds = ", ".join(output.get("data", {})) or output["output_type"]
-    return f"\n[an output ({kinds}) was left out: this cell has put out too much]\n"
-
-
-def _shorten_error(output: Output, limit: int = 100_000) -> None:
+def _shorten_error(output: Output, limit: int = MAX_ERROR) -> None:
     traceback = "\n".join(output["traceback"])
     if len(traceback) > limit:
         half = limit // 2
@@ -224,15 +252,19 @@ def _mime_bundle(content: dict[str, Any]) -> dict[str, str] | None:
         return None
     bundle = {kind: clean_text(data[kind]) for kind in KEPT_MIME_TYPES if isinstance(data.get(kind), str)}
     for kind in ("image/png", "image/jpeg"):
-        if kind in bundle and not _BASE64.fullmatch(bundle[kind]):
+        if kind in bundle and not _is_base64(bundle[kind]):
             del bundle[kind]
     return bundle or None
+
+
+def _is_base64(text: str) -> bool:
+    return text.isascii() and not text.encode().translate(None, _BASE64)
 
 
 def _display_id(content: dict[str, Any]) -> str | None:
     transient = content.get("transient")
     display_id = transient.get("display_id") if isinstance(transient, dict) else None
-    return clean_text(display_id)[:200] if isinstance(display_id, str) else None
+    return clean_text(display_id[:MAX_DISPLAY_ID]) if isinstance(display_id, str) else None
 
 
 def _display_data(content: dict[str, Any]) -> Output | None:
@@ -261,13 +293,24 @@ def _execute_result(content: dict[str, Any]) -> Output | None:
 
 def _error(content: dict[str, Any]) -> Output:
     traceback = content.get("traceback")
-    lines = [clean_text(line) for line in traceback] if isinstance(traceback, list) else []
     return {
         "output_type": "error",
-        "ename": clean_text(content.get("ename", "Error")),
-        "evalue": clean_text(content.get("evalue", "")),
-        "traceback": lines,
+        "ename": _beginning(content.get("ename", "Error"), MAX_ERROR),
+        "evalue": _beginning(content.get("evalue", ""), MAX_ERROR),
+        "traceback": _traceback(traceback) if isinstance(traceback, list) else [],
     }
+
+
+def _traceback(lines: list[object]) -> list[str]:
+    kept: list[object] = lines
+    if len(lines) > MAX_TRACEBACK:
+        half = MAX_TRACEBACK // 2
+        kept = [*lines[:half], f"[... {len(lines) - 2 * half:,} lines left out ...]", *lines[-half:]]
+    return [_beginning(line, MAX_TRACEBACK_LINE) for line in kept]
+
+
+def _beginning(value: object, limit: int) -> str:
+    return clean_text(value[:limit] if isinstance(value, str) else value)
 
 
 def _clear_output(content: dict[str, Any]) -> Output:
@@ -281,3 +324,4 @@ _CONVERTERS: dict[str, Callable[[dict[str, Any]], Output | None]] = {
     "error": _error,
     "clear_output": _clear_output,
 }
+_WITH_DATA = (_display_data, _update_display_data, _execute_result)

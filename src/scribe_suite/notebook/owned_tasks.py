@@ -19,6 +19,10 @@ class OwnedTasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        """Tasks that have not ended."""
+        return len(self._tasks)
+
     async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         """Do work to its end, whether or not the caller waits; one who does gets its result or exception."""
         task = asyncio.create_task(work)

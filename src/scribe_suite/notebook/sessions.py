@@ -37,6 +37,8 @@ from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
 MAX_NAME = 200
 #: Bytes of a notebook from elsewhere; those of this server are far below it.
 MAX_NOTEBOOK_BYTES = 512 << 20
+#: Seconds after a kernel's death until its notebook's journal is closed.
+REST_S = 1.0
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -53,6 +55,19 @@ class Restoration:
     ran: int
     errors: list[str]
     skipped: list[str]
+
+
+@dataclass(eq=False)
+class _Place:
+    """Room for one session that is being started; taken before anything is waited for.
+
+    Attributes:
+        notebook: What it is started for, once that is known.
+        counted: Whether it is among the sessions ever started.
+    """
+
+    notebook: NotebookState | None = None
+    counted: bool = False
 
 
 class SessionTable:
@@ -77,7 +92,8 @@ class SessionTable:
         self._folder = UntrustedFolder(config.notebooks)
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
-        self._starting: list[NotebookState] = []
+        self._places: set[_Place] = set()
+        self._ending: set[Session] = set()
         self._allowance = Allowance(config.journals_limit_bytes)
         self._tasks = OwnedTasks()
         # An agent that has had a kernel can make the next one fail (files in the working folder, memory, processes);
@@ -100,12 +116,16 @@ class SessionTable:
         """Start a session with an empty notebook.
 
         Raises:
-            ToolInputError: When too many sessions are open.
+            ToolInputError: When too many sessions are open, or have been started.
             InfrastructureError: When the kernel or the setup cell fails.
         """
-        self._check_room()
-        notebook = self._create_notebook(_file_stem(experiment_name or "notebook"))
-        return await self._tasks.run(self._start(notebook, "new"))
+        return await self._tasks.run(self._start_new(self._take_place(), experiment_name))
+
+    async def _start_new(self, place: _Place, experiment_name: str | None) -> Session:
+        with self._in_place(place):
+            notebook = self._create_notebook(_file_stem(experiment_name or "notebook"))
+            self._claim(place, notebook)
+            return await self._start(place, notebook, "new")
 
     async def resume(self, notebook_path: str) -> tuple[Session, Restoration]:
         """Start a new kernel for an existing notebook and run its cells again, in place.
@@ -115,21 +135,16 @@ class SessionTable:
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
-        self._check_room()
-        return await self._tasks.run(self._resume(notebook_path))
+        return await self._tasks.run(self._resume(self._take_place(), notebook_path))
 
-    async def _resume(self, notebook_path: str) -> tuple[Session, Restoration]:
-        notebook = self._open_notebook(notebook_path)
-        if notebook in self._starting:
-            raise ToolInputError(f"A session is just being started for {notebook.name}; wait for it.")
-        for session in list(self._sessions.values()):
-            if session.notebook is notebook:
-                if session.kernel.alive:
-                    raise ToolInputError(
-                        f"{notebook.name} is open in session {session.session_id}: go on there, or shut it down first."
-                    )
-                await self._shutdown(session, "resumed with a new kernel")
-        return await self._restore(notebook, "resumed")
+    async def _resume(self, place: _Place, notebook_path: str) -> tuple[Session, Restoration]:
+        with self._in_place(place):
+            notebook = self._open_notebook(notebook_path)
+            self._claim(place, notebook)
+            for session in list(self._sessions.values()):
+                if session.notebook is notebook:
+                    await self._shutdown(session, "resumed with a new kernel")
+            return await self._restore(place, notebook, "resumed")
 
     async def continue_from(self, notebook_path: str, experiment_name: str | None) -> tuple[Session, Restoration]:
         """Copy a notebook to a new one and run the copy's cells; the original stays as it is.
@@ -139,17 +154,21 @@ class SessionTable:
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
-        self._check_room()
-        return await self._tasks.run(self._continue(notebook_path, experiment_name))
+        return await self._tasks.run(self._continue(self._take_place(), notebook_path, experiment_name))
 
-    async def _continue(self, notebook_path: str, experiment_name: str | None) -> tuple[Session, Restoration]:
-        source = self._open_notebook(notebook_path)
-        stem = _file_stem(experiment_name or f"{source.name.removesuffix('.ipynb')}_continued")
-        notebook = self._create_notebook(stem)
-        self._allowance.require(*(json.dumps([cell.source, cell.outputs]) for cell in source.document.cells))
-        with self._blaming(notebook.name):
-            _copy_cells(source.document, notebook)
-        return await self._restore(notebook, "continued")
+    async def _continue(
+        self, place: _Place, notebook_path: str, experiment_name: str | None
+    ) -> tuple[Session, Restoration]:
+        with self._in_place(place):
+            source = self._open_notebook(notebook_path)
+            self._allowance.require(*(json.dumps([cell.source, cell.outputs]) for cell in source.document.cells))
+            stem = _file_stem(experiment_name or f"{source.name.removesuffix('.ipynb')}_continued")
+            notebook = self._create_notebook(stem)
+            self._claim(place, notebook)
+            with self._blaming(notebook.name):
+                _copy_cells(source.document, notebook)
+            self._rest_unless_open(source)
+            return await self._restore(place, notebook, "continued")
 
     async def shutdown(self, session: Session, reason: str) -> None:
         """End a session and forget it; its notebook stays."""
@@ -175,29 +194,75 @@ class SessionTable:
 
     async def _shutdown(self, session: Session, reason: str) -> None:
         self._sessions.pop(session.session_id, None)
-        await session.close(reason)
+        self._ending.add(session)
+        try:
+            await session.close(reason)
+        finally:
+            self._ending.discard(session)
 
-    async def _restore(self, notebook: NotebookState, origin: str) -> tuple[Session, Restoration]:
-        session = await self._start(notebook, origin)
+    async def _restore(self, place: _Place, notebook: NotebookState, origin: str) -> tuple[Session, Restoration]:
+        session = await self._start(place, notebook, origin)
         self._counters.restarts += 1
         try:
             return session, Restoration(*await session.restore())
         except DeadKernelError as error:
             raise ToolInputError(session.dead_message()) from error
 
-    def _check_room(self) -> None:
-        alive = sum(session.kernel.alive for session in self._sessions.values()) + len(self._starting)
+    def _take_place(self) -> _Place:
+        """Room for one more session; no other caller can have it until `_in_place` or `_start` gives it back."""
+        sessions = (*self._sessions.values(), *self._ending)
+        alive = sum(session.kernel.alive for session in sessions) + len(self._places)
         if alive >= self._config.max_sessions:
             raise ToolInputError(f"{alive} sessions are open, which is the limit; shut one down first.")
+        ever = self._counters.sessions_started + sum(not place.counted for place in self._places)
+        if ever >= self._config.max_sessions_ever:
+            raise ToolInputError(f"{ever} sessions have been started, and no more can be; go on in one that is open.")
+        place = _Place()
+        self._places.add(place)
+        return place
 
-    async def _start(self, notebook: NotebookState, origin: str) -> Session:
-        self._starting.append(notebook)
+    @contextlib.contextmanager
+    def _in_place(self, place: _Place) -> Iterator[None]:
+        """Give a place back at the latest at the end; a notebook that then has no session holds no descriptor."""
+        try:
+            yield
+        finally:
+            self._places.discard(place)
+            if place.notebook is not None:
+                self._rest_unless_open(place.notebook)
+
+    def _claim(self, place: _Place, notebook: NotebookState) -> None:
+        """Keep all others from starting a session for a notebook.
+
+        Raises:
+            ToolInputError: When there is one, or is just being started.
+        """
+        if any(other.notebook is notebook for other in self._places):
+            raise ToolInputError(f"A session is just being started for {notebook.name}; wait for it.")
+        if any(session.notebook is notebook for session in self._ending):
+            raise ToolInputError(f"The session of {notebook.name} is just being shut down; wait a moment.")
+        for session in self._sessions.values():
+            if session.notebook is notebook and session.kernel.alive:
+                raise ToolInputError(
+                    f"{notebook.name} is open in session {session.session_id}: go on there, or shut it down first."
+                )
+        place.notebook = notebook
+
+    def _rest_unless_open(self, notebook: NotebookState) -> None:
+        """Close the journal until the next event, unless a kernel of its own will soon have one."""
+        starting = any(place.notebook is notebook for place in self._places)
+        if not starting and not any(
+            session.notebook is notebook and session.kernel.alive for session in self._sessions.values()
+        ):
+            notebook.journal.rest()
+
+    async def _start(self, place: _Place, notebook: NotebookState, origin: str) -> Session:
         begin = time.monotonic()
         try:
             with self._blaming(notebook.name):
-                return await self._start_session(notebook, origin)
+                return await self._start_session(place, notebook, origin)
         finally:
-            self._starting.remove(notebook)
+            self._places.discard(place)
             self._counters.session_start_s += time.monotonic() - begin
 
     @contextlib.contextmanager
@@ -212,7 +277,8 @@ class SessionTable:
                 self._counters.infrastructure_failed(error.cause, str(error))
             raise
 
-    async def _start_session(self, notebook: NotebookState, origin: str) -> Session:
+    async def _start_session(self, place: _Place, notebook: NotebookState, origin: str) -> Session:
+        place.counted = True
         self._counters.sessions_started += 1
         number = self._counters.sessions_started
         config = self._config
@@ -231,8 +297,13 @@ class SessionTable:
             await session.close("it could not be set up")
             raise
         self._sessions[session.session_id] = session
+        kernel.died.add_done_callback(lambda _died: self._rest_soon(notebook))
         session.handed_out = self._handed_out = True
         return session
+
+    def _rest_soon(self, notebook: NotebookState) -> None:
+        """Rest the journal of a dead kernel's session, which has yet to note how its cell ended."""
+        asyncio.get_running_loop().call_later(REST_S, self._rest_unless_open, notebook)
 
     async def _run_setup(self, session: Session) -> None:
         if self._config.setup_code is None:
@@ -268,7 +339,11 @@ class SessionTable:
                 document = Document.from_events(read_journal(self._folder.path / _journal_name(name), self._folder))
             return self._register(name, document)
         notebook = self._register(name, Document())
-        _import_cells(self._folder, notebook, self._allowance)
+        try:
+            _import_cells(self._folder, notebook, self._allowance)
+        except BaseException:
+            notebook.journal.rest()
+            raise
         return notebook
 
     def _resolve(self, notebook_path: str) -> str:

@@ -6,12 +6,11 @@ agent passes, the answer is a result: errors are results too, with ``isError`` a
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import inspect
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +18,14 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, T
 from pydantic import BaseModel, Field, ValidationError
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.agent_view import fit_text, strip_terminal, view_outputs
+from scribe_suite.notebook.agent_view import AgentView, fit_text, strip_terminal, view_outputs
 from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
 from scribe_suite.notebook.counters import Counters
+from scribe_suite.notebook.daemon_work import DaemonWork
 from scribe_suite.notebook.document import Cell
 from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, NotebookError
+from scribe_suite.notebook.outputs import Output
+from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.session import CellResult, Session
 from scribe_suite.notebook.sessions import Restoration, SessionTable
 
@@ -35,6 +37,10 @@ MAX_SOURCE = 1_000_000
 MAX_NAME = 200
 #: Cells that list_cells shows in one call.
 LISTED_CELLS = 200
+#: Calls that may be waiting for their answers, those whose client has given up included; as many of interrupt.
+MAX_OPEN_CALLS = 32
+#: Seconds that the images of one result may take, all together; ordinary ones take a few tenths.
+IMAGES_S = 20.0
 
 SessionId = Field(description="The session_id that a start_... tool returned.")
 NotebookPath = Field(
@@ -159,11 +165,14 @@ class NotebookTools:
         self._config = config
         self._counters = counters
         self._on_submit = on_submit
+        self._images = DaemonWork()
+        self._calls = OwnedTasks()
+        self._interrupts = OwnedTasks()
 
     async def call(self, name: str, arguments: object) -> CallToolResult:
         """Answer one call; never raises for anything an agent can do."""
         with self._counters.answering(name if name in TOOLS else None):
-            reply = await self._reply(name, arguments)
+            reply = await self._bounded(name, arguments)
         self._counters.tool_errors += reply.is_error
         text = fit_text(reply.payload, self._config.agent_text_limit)
         blocks: list[ContentBlock] = [TextContent(type="text", text=text.encode("utf-8", "replace").decode())]
@@ -171,6 +180,16 @@ class NotebookTools:
             data = base64.b64encode(image).decode()
             blocks.append(ImageContent(type="image", data=data, mime_type="image/png"))
         return CallToolResult(content=blocks, is_error=reply.is_error)
+
+    async def _bounded(self, name: str, arguments: object) -> ToolReply:
+        """Answer a call unless too many are open; an interrupt, which may be what ends them, has room of its own.
+
+        What a client has given up on goes on, with all its code, so it is counted until it has ended.
+        """
+        calls = self._interrupts if name == "interrupt" else self._calls
+        if len(calls) >= MAX_OPEN_CALLS:
+            return _error(f"{len(calls)} calls are open already, which is the limit; wait for their results.")
+        return await calls.run(self._reply(name, arguments))
 
     async def _reply(self, name: str, arguments: object) -> ToolReply:
         row = TOOLS.get(name)
@@ -278,8 +297,8 @@ class NotebookTools:
         try:
             result = await run
         except DeadKernelError:
-            return self._dead(session)
-        view = await asyncio.to_thread(view_outputs, list(result.cell.outputs))  # scaling images takes a while
+            return await self._dead(session)
+        view = await self._view(result.cell.outputs)
         payload: dict[str, Any] = {"session_id": session.session_id}
         if edited:
             payload["cell_index"] = result.index
@@ -294,11 +313,19 @@ class NotebookTools:
             payload["note"] = result.note
         return ToolReply(payload, view.images)
 
-    def _dead(self, session: Session) -> ToolReply:
+    async def _view(self, outputs: Sequence[Output]) -> AgentView:
+        """What the agent sees of a cell; without its images when they take too long."""
+        outputs = list(outputs)
+        try:
+            return await self._images.run(lambda: view_outputs(outputs), IMAGES_S)
+        except TimeoutError:
+            return view_outputs(outputs, max_images=0)
+
+    async def _dead(self, session: Session) -> ToolReply:
         if session.closed:
             return _error(f"Session {session.session_id} was shut down while the cell ran or waited.")
         payload: dict[str, Any] = {"error": session.dead_message(), "session_id": session.session_id}
-        view = view_outputs(session.killer.outputs if session.killer is not None else [])
+        view = await self._view(session.killer.outputs if session.killer is not None else [])
         if view.entries:
             payload["outputs"] = view.entries
         return ToolReply(payload, view.images, is_error=True)

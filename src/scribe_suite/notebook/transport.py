@@ -1,6 +1,7 @@
 """MCP over a byte stream of an asyncio server: one JSON-RPC message a line, as the stdio transport has it.
 
-A line that is no message costs an error reply, never the connection.
+A line that is no message costs an error reply; only a client that sends nothing else for long loses the connection. A
+client that does not read its replies is not read from either, so it can't have them pile up.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 #: Bytes of one message; code cells and answers are far smaller.
 MAX_LINE_BYTES = 16 << 20
+#: Lines of a connection that are no messages, until it is ended.
+MAX_MALFORMED = 1000
+#: Seconds in which the last replies can leave a connection that has ended.
+CLOSE_S = 1.0
 _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
 
 
@@ -36,13 +41,19 @@ async def serve_connection(server: Server[Any], reader: asyncio.StreamReader, wr
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
 
     async def receive() -> None:
+        malformed = 0
         async with to_server:
             async for line in _lines(reader):
                 message = _parse(line)
                 if isinstance(message, SessionMessage):
                     await to_server.send(message)
                 elif message is not None:
+                    malformed += 1
                     writer.write(json.dumps(message).encode() + b"\n")
+                    if malformed >= MAX_MALFORMED:
+                        logger.warning("a connection was ended after %d lines that are no messages", malformed)
+                        return
+                await writer.drain()  # every message may have a reply, and those to others wait for the same
 
     async def send() -> None:
         async with from_server:
@@ -63,8 +74,10 @@ async def serve_connection(server: Server[Any], reader: asyncio.StreamReader, wr
             group.cancel_scope.cancel()
     finally:
         writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await writer.wait_closed()
+        writer.transport.abort()  # or a client that does not read would keep it for ever
 
 
 async def _lines(reader: asyncio.StreamReader) -> Any:
@@ -73,8 +86,9 @@ async def _lines(reader: asyncio.StreamReader) -> Any:
     skipping = False
     while chunk := await reader.read(1 << 16):
         buffer += chunk
-        *complete, rest = buffer.split(b"\n") if b"\n" in chunk else (buffer,)
-        buffer = bytearray(rest)
+        complete: list[bytearray] = []
+        if b"\n" in chunk:
+            *complete, buffer = buffer.split(b"\n")
         for line in complete:
             if not skipping:
                 yield bytes(line)

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.base import Transcript
+from scribe_suite.text import plain_text as plain_text  # others find it here
 
 _LONGEST_DETAIL = 2_000
 
@@ -45,8 +46,3 @@ def checked_transcript(transcript: object) -> Transcript:
         model=None if checked.model is None else plain_text(checked.model),
         version=None if checked.version is None else plain_text(checked.version),
     )
-
-
-def plain_text(text: str) -> str:
-    """Text that every report can hold: lone surrogates, which UTF-8 has no bytes for, are replaced."""
-    return text.encode("utf-8", "replace").decode()
