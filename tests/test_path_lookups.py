@@ -210,7 +210,8 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
         "sandbox/processes.py": {"ForkedProcess.__init__": "io.FileIO"},
     },
     FRESH: {
-        "notebook/kernel.py": {"_listen": ".bind"},
+        "notebook/channels.py": {"KernelChannels.connect": ".connect"},
+        "notebook/kernel.py": {"Kernel.start": ".connect", "_listen": ".bind"},
         "sandbox/launching.py": {"_give_access": ".chmod os.chown os.chown os.walk"},
         "sandbox/escape_table.py": {
             "_things_outside": ".bind .bind .bind .bind .chmod .chmod .chmod .chmod .read_text .write_text "
