@@ -187,3 +187,20 @@ def test_kernels_that_take_long_to_end_are_waited_for_at_the_same_time(tmp_path,
     begin = time.monotonic()
     server.close()
     assert 1.0 < time.monotonic() - begin < 2.9
+
+
+def test_clients_beyond_a_number_are_turned_away_and_the_others_are_served(tmp_path, monkeypatch):
+    monkeypatch.setattr("scribe_suite.notebook.server.MAX_CONNECTIONS", 3)
+    with NotebookServer(NotebookConfig(tmp_path)) as server, contextlib.ExitStack() as stack:
+        path = str(server.endpoint.socket_path)
+        for _ in range(2):
+            stack.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+
+        async def scenario(agent: Agent) -> Answer:
+            with socket.socket(socket.AF_UNIX) as late:
+                late.settimeout(10)
+                late.connect(path)
+                assert await asyncio.to_thread(late.recv, 1) == b""
+            return await agent.run("print(1)")
+
+        assert play(server, scenario).output == "1"

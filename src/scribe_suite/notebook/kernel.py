@@ -405,8 +405,8 @@ class Kernel:
                 run.idle.set()
             return
         if message.kind == "stream":
-            name, text = str(content.get("name")), content.get("text")
-            if name not in self._printed:
+            name, text = content.get("name"), content.get("text")
+            if not isinstance(name, str) or name not in self._printed:
                 return
             run.printed[name] = run.printed.get(name, 0) + (len(text) if isinstance(text, str) else 0)
         run.sink.message(message.kind, content)

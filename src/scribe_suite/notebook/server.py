@@ -42,6 +42,8 @@ INSTRUCTIONS = (
 )
 #: Seconds that starting to serve takes at most, and that closing does: kernels end within ten.
 START_S, CLOSE_S = 60.0, 60.0
+#: Clients at a time; each may have an unfinished message in memory.
+MAX_CONNECTIONS = 32
 #: Seconds at closing in which replies to interrupted calls can leave.
 SETTLE_S = 0.02
 
@@ -178,6 +180,9 @@ class NotebookServer:
         connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if len(connections) >= MAX_CONNECTIONS:
+                writer.transport.abort()
+                return
             with suppress(InfrastructureError):  # the first session will meet it again, and say so
                 sandbox.warm_up()
             task = asyncio.create_task(serve_connection(mcp_server, reader, writer))
