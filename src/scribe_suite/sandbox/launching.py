@@ -51,6 +51,8 @@ class ProgramLimits:
 
 
 PROGRAM_LIMITS = ProgramLimits()
+#: Files that a program may have open at a time: the CLIs watch many.
+OPEN_FILES = 4096
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Program:
 
     def _start(self, tier: IsolationTier, order: Order, passed: Mapping[int, int]) -> None:
         limits = order.limits
-        resources = dict(LIMITS)
+        resources = {**LIMITS, "RLIMIT_NOFILE": OPEN_FILES}
         if not fork_client.supported():
             self._folder = UntrustedFolder(order.folder)
             self.process = start_plain(order.argv, order.work, order.environment, resources, passed)
