@@ -16,6 +16,8 @@ from scribe_suite.notebook.zmtp import Channel, SocketType, TooLarge
 
 ChannelName = Literal["shell", "iopub"]
 _TYPES: dict[ChannelName, SocketType] = {"shell": "DEALER", "iopub": "SUB"}
+#: Of a signature in hexadecimal, of SHA-256.
+SIGNATURE_CHARACTERS = 64
 #: Seconds of looking at one message from which on others get their turn first.
 LONG_LOOK_S = 0.02
 #: Seconds that a channel rests at most for having taken long.
@@ -99,18 +101,23 @@ class KernelChannels:
         if self._rest > LONG_LOOK_S:
             await asyncio.sleep(min(self._rest, LONGEST_REST_S))
         parts = await self._channels[name].receive()
+        await asyncio.sleep(0)  # what is in memory already is read without a pause
         if isinstance(parts, TooLarge):
             return parts
         begin = time.monotonic()
         try:
             return self._understood(parts)
+        except MalformedError:
+            raise
         except Exception as error:  # its type depends on what was sent
-            raise MalformedError(repr(error)[:200]) from None
+            raise MalformedError(type(error).__name__) from None
         finally:
             self._rest = time.monotonic() - begin
 
     def _understood(self, parts: list[bytes]) -> Message:
         _identities, signed = self._session.feed_identities(parts)
+        if not signed or len(signed[0]) != SIGNATURE_CHARACTERS:
+            raise MalformedError("it is not signed")  # jupyter_client keeps signatures, of whatever size
         message = self._session.deserialize(signed)
         parent, header, content = (message.get(name) for name in ("parent_header", "header", "content"))
         parent_id = parent.get("msg_id") if isinstance(parent, dict) else None
@@ -119,6 +126,11 @@ class KernelChannels:
             str(header.get("msg_type") if isinstance(header, dict) else None),
             content if isinstance(content, dict) else {},
         )
+
+    def pause(self) -> None:
+        """Read nothing more; what has come is still looked at."""
+        for channel in self._channels.values():
+            channel.pause()
 
     def close(self) -> None:
         """End both. May be called twice."""

@@ -269,15 +269,19 @@ class Kernel:
         self._process.interrupt()
         return True
 
+    def pause(self) -> None:
+        """Read nothing more of what it sends: it is about to be closed."""
+        self._channels.pause()
+
     async def close(self, reason: str = "it was shut down") -> None:
         """Kill the process and everything it started, and close the sockets. May be called twice."""
         self._declare_dead(reason)
+        self._channels.close()
         for task in self._tasks:
             task.cancel()
         for timer in self._partings:
             timer.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._channels.close()
         while self._current is not None:  # what has run until now still passes on what was printed last
             await asyncio.sleep(0.01)
         if not await _reap(self._process):

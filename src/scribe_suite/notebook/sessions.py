@@ -176,6 +176,8 @@ class SessionTable:
 
     async def close(self) -> None:
         """End all sessions, those that are just starting too, and write all notebooks."""
+        for session in self._sessions.values():
+            session.kernel.pause()  # at once: what they send must not hold up their end
         await self._tasks.cancel()
         open_ones = list(self._sessions.values())
         # at the same time: each may take as long as a kernel takes to end

@@ -10,6 +10,8 @@ The protocol is https://rfc.zeromq.org/spec/23/; of it, what a client with the m
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from typing import Literal
 #: Bytes and parts of one message. A message of Jupyter has seven parts and what buffers come with it.
 MAX_MESSAGE_BYTES = 32 << 20
 MAX_PARTS = 64
+#: Frames that are read of one message, thrown away ones included, and at a stretch.
+MAX_FRAMES, FRAMES_A_TURN = 10_000, 128
 #: Bytes that wait in this process to be read, of each socket.
 READ_AHEAD = 256 << 10
 
@@ -98,7 +102,11 @@ class Channel:
         """
         parts: list[bytes] = []
         total = count = 0
-        while True:
+        for frames in itertools.count(1):
+            if frames % FRAMES_A_TURN == 0:
+                await asyncio.sleep(0)  # what is in memory already is read without a pause
+            if frames > MAX_FRAMES:
+                raise ChannelError("it sent a message without an end")
             flags, size = await self._head()
             if flags & _COMMAND:  # of this version of the protocol there is none that asks for an answer
                 await self._skip(size)
@@ -112,6 +120,14 @@ class Channel:
                 parts.append(await self._read(size))
             if not flags & _MORE:
                 return parts if len(parts) == count else TooLarge(total)
+        raise AssertionError("there is always another frame")
+
+    def pause(self) -> None:
+        """Take nothing more from the connection."""
+        transport = self._writer.transport
+        if isinstance(transport, asyncio.ReadTransport):
+            with contextlib.suppress(RuntimeError):  # it is closing
+                transport.pause_reading()
 
     def close(self) -> None:
         """End the connection at once. May be called twice."""

@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -244,15 +244,14 @@ class Agent:
         try:
             with self._state.timed("agent_s"), stopped_after(wall_s + OVERTIME_S):
                 transcript = checked_transcript(self._provider.attempt(context))
-        except InfrastructureError as error:
+        except Exception as error:  # a program can make its provider stumble over what it tells of itself
             status = notebook.status()
-            if isinstance(error, AttemptFailedError):
-                self._state.fields |= spent(checked_transcript(error.transcript))
+            told = _told(error)
+            self._state.fields |= spent(told)
             if submissions.answer is not None:
                 # it counts whatever broke afterwards, or an agent could take it back by breaking things
-                self._state.agent_failure = error.cause
-                told = error.transcript if isinstance(error, AttemptFailedError) else Transcript()
-                return checked_transcript(replace(told, end_reason=EndReason.FAILED, detail=str(error)))
+                self._state.agent_failure = error.cause if isinstance(error, InfrastructureError) else "exception"
+                return replace(told, end_reason=EndReason.FAILED, detail=plain_text(str(error))[:2000])
             if status.infrastructure_error is None:
                 raise
             # what the provider stumbled over is only the consequence
@@ -264,6 +263,13 @@ class Agent:
                 transcript, end_reason=EndReason.TIMEOUT, detail=f"It ended after its limit of {wall_s:g} s."
             )
         return transcript
+
+
+def _told(error: Exception) -> Transcript:
+    """What is known of a provider that failed, if it can be told."""
+    with suppress(InfrastructureError):
+        return checked_transcript(error.transcript if isinstance(error, AttemptFailedError) else Transcript())
+    return Transcript()
 
 
 _MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {

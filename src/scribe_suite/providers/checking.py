@@ -11,6 +11,8 @@ from scribe_suite.providers.base import Transcript
 from scribe_suite.text import plain_text as plain_text  # others find it here
 
 _LONGEST_DETAIL = 2_000
+#: Of anything that is counted: tables hold floats.
+MOST = 2**53
 
 
 class _Checked(Transcript):
@@ -40,6 +42,9 @@ def checked_transcript(transcript: object) -> Transcript:
         raise InfrastructureError(
             "bad_transcript", f"The provider's transcript is not valid ({where}: {first['msg']})."
         ) from error
+    numbers = [checked.turns or 0, checked.tool_calls, *checked.tokens.values()]
+    if not all(0 <= number <= MOST for number in numbers):
+        raise InfrastructureError("bad_transcript", "The provider's transcript has a count that can't be.")
     return replace(
         checked,
         detail=plain_text(checked.detail)[:_LONGEST_DETAIL],

@@ -108,7 +108,7 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
 def _find(named: str | None) -> str:
     """The program's path. One without a slash is looked for on PATH, others are relative to the current folder."""
     found = shutil.which(named or "")
-    if found is None:
+    if found is None or not Path(found).is_file():  # a FIFO may be executable, and be waited for
         raise InfrastructureError(
             "command_missing",
             f"There is no program {named}: give a path such as command:./my_agent, and make the file executable.",

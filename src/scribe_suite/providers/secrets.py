@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +12,9 @@ from urllib.parse import quote
 MARK = "[secret]"
 #: Shorter values are words that stand in texts for other reasons.
 SHORTEST = 8
+#: Of what is taken for secrets in a file: their number, and the characters of each.
+MOST, LONGEST = 50, 8192
+_UNUSUAL = re.compile(r"[\s\"']")
 
 
 class Scrubber:
@@ -45,7 +49,10 @@ def values_in_file(path: Path) -> list[str]:
 
 
 def values_in(credentials: bytes) -> list[str]:
-    """Texts in the JSON of credentials that may be secrets: all long ones."""
+    """Texts in the JSON of credentials that may be secrets: long ones without spaces or quotes, `MOST` of them.
+
+    A CLI may have written the file: what it puts there is not to decide what else is cut out of its record.
+    """
     try:
         content = json.loads(credentials)
     except (ValueError, RecursionError):
@@ -58,6 +65,6 @@ def values_in(credentials: bytes) -> list[str]:
             stack.extend(value.values())
         elif isinstance(value, list):
             stack.extend(value)
-        elif isinstance(value, str) and len(value) >= 20:
+        elif isinstance(value, str) and 20 <= len(value) <= LONGEST and not _UNUSUAL.search(value):
             found.append(value)
-    return found
+    return found[:MOST]

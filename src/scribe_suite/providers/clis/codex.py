@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.clis.adapter import SERVER, START_S, Adapter, Job, Launch
 from scribe_suite.providers.clis.driver import CliProvider
+from scribe_suite.providers.clis.events import parse_event
 from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
 
 KEY = "OPENAI_API_KEY"
@@ -176,9 +177,8 @@ tool_timeout_sec = {job.tool_s}
         """Model, requests and, when it was stopped, tokens stand in its session file only."""
         requests = 0
         for line in job.session_lines(".codex/sessions", "rollout-*.jsonl"):
-            try:
-                payload = json.loads(line).get("payload") or {}
-            except (ValueError, AttributeError, RecursionError):
+            payload = (parse_event(line) or {}).get("payload") or {}
+            if not isinstance(payload, dict):
                 continue
             conversation.model = payload.get("model") or conversation.model
             if payload.get("type") == "token_count" and payload.get("info"):

@@ -27,6 +27,7 @@ from scribe_suite.providers.base import (
     Transcript,
 )
 from scribe_suite.providers.clis.adapter import Adapter, Job
+from scribe_suite.providers.clis.events import parse_event
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
 from scribe_suite.providers.clis.process import Ending, run_cli
 from scribe_suite.providers.conversation import Conversation
@@ -142,7 +143,7 @@ class CliProvider(Provider):
 
             def take(line: str, at: float) -> None:
                 raw.append(json.dumps({"at": round(at, 3), "line": scrubber.clean(line.rstrip("\n"))}))
-                event = _as_object(scrubber.clean(line))
+                event = parse_event(scrubber.clean(line))
                 if event is None:
                     return
                 try:
@@ -334,11 +335,3 @@ def _finish(adapter: Adapter, job: Job, conversation: Conversation) -> None:
     """Look at what a CLI has written; what it wrote in another way than it should tells nothing."""
     with suppress(*_ODD):
         adapter.finish(job, conversation)
-
-
-def _as_object(line: str) -> Mapping[str, object] | None:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None

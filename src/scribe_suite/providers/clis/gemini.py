@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from scribe_suite.providers.clis.adapter import SERVER, Adapter, Job, Launch, bare_name
 from scribe_suite.providers.clis.driver import CliProvider
+from scribe_suite.providers.clis.events import parse_event
 from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
 
 #: The model when none is named. The CLI's own default lets another model choose one for every request.
@@ -104,10 +104,9 @@ class GeminiAdapter(Adapter):
         """The models that answered, requests and, when it was stopped, tokens stand in its session file only."""
         answers: dict[str, Mapping[str, Any]] = {}
         for line in job.session_lines(".gemini/tmp", "session-*.jsonl"):
-            with contextlib.suppress(ValueError, AttributeError, RecursionError):
-                entry = json.loads(line)
-                if entry.get("type") == "gemini" and isinstance(entry.get("tokens"), dict):
-                    answers[str(entry.get("id"))] = entry  # once more when its tool calls have ended
+            entry = parse_event(line) or {}
+            if entry.get("type") == "gemini" and isinstance(entry.get("tokens"), dict):
+                answers[str(entry.get("id"))] = entry  # once more when its tool calls have ended
         if not answers:
             return
         conversation.requests = len(answers)

@@ -30,7 +30,7 @@ MAX_LINES = 256 << 20
 #: Bytes kept of the end of what it prints to stderr.
 MAX_PRINTED = 1 << 20
 _CHUNK = 1 << 16
-_NOT_STARTED = re.compile(r"^sandbox: \w+: (?:\[Errno (\d+)\] )?(.*)$", re.MULTILINE)
+_NOT_STARTED = re.compile(r"^sandbox: \w+: (?:\[Errno (\d{1,5})\] )?(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
