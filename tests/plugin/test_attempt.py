@@ -52,14 +52,18 @@ def work(error: Exception, answer: object, tmp_path: Any) -> tuple[Transcript, A
     return bound.work("prompt", notebook, box, unknown), state
 
 
-@pytest.mark.parametrize("error", BREAKS, ids=repr)
+@pytest.mark.parametrize(
+    "error", BREAKS, ids=[f"{number} {type(error).__name__}" for number, error in enumerate(BREAKS)]
+)
 def test_an_answer_that_came_in_counts_however_the_provider_breaks(error, tmp_path):
     transcript, state = work(error, "an answer", tmp_path)
     assert transcript.end_reason is EndReason.FAILED
     assert state.agent_failure == getattr(error, "cause", "exception")
 
 
-@pytest.mark.parametrize("error", BREAKS, ids=repr)
+@pytest.mark.parametrize(
+    "error", BREAKS, ids=[f"{number} {type(error).__name__}" for number, error in enumerate(BREAKS)]
+)
 def test_without_one_it_is_the_provider_s_failure(error, tmp_path):
     with pytest.raises(type(error)):
         work(error, None, tmp_path)
