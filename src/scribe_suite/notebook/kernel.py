@@ -33,7 +33,7 @@ IDLE_GRACE_S = 10.0
 #: Seconds that outputs may go on arriving after the reply.
 DRAIN_S = 60.0
 #: Seconds between two looks at whether the process is alive.
-POLL_S = 0.05
+POLL_S, START_POLL_S = 0.05, 0.002
 #: Seconds in which a process whose channel has ended must end too, and in which what an ended process had sent is read.
 PARTING_S = 2.0
 #: Seconds without a limit: whoever starts a kernel has one.
@@ -348,7 +348,8 @@ class Kernel:
 
     async def _watch_process(self) -> None:
         while (code := self._process.poll()) is None:
-            await asyncio.sleep(POLL_S)
+            # until it is known, it waits for the first look to be told that it may start
+            await asyncio.sleep(START_POLL_S if self._process.pid is None else POLL_S)
         # what it said last may still be on its way
         await asyncio.wait((self._published,), timeout=PARTING_S)
         if not self.died.done() and not self._sandbox.healthy:
