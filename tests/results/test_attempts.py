@@ -155,3 +155,10 @@ def test_flags_are_those_of_the_records_that_stand(tmp_path):
     records = [failed(flags=("x",)), attempt(flags=("y", "z")), attempt(trial=1, flags=("y",))]
     attempts = read_attempts([write_ledger(tmp_path / "r.jsonl", records)])
     assert attempts.flags == {(0, "reference", "y"): 2, (0, "reference", "z"): 1}
+
+
+def test_a_count_that_no_table_can_hold_costs_its_place_and_not_the_ledger(tmp_path):
+    record = attempt("probes/b", "codex", 1, 0.5, tokens={"input": 10**400})
+    read = read_attempts([write_ledger(tmp_path / "r.jsonl", (record,))])
+    np.testing.assert_array_equal(read.tokens["input"], [np.nan])
+    np.testing.assert_array_equal(read.skill, [0.5])

@@ -134,7 +134,10 @@ class _Sparse:
             column = self.columns[name]
             if len(column) < row:
                 column.extend([float("nan")] * (row - len(column)))
-            column.append(value)
+            try:
+                column.append(value)
+            except OverflowError:  # a ledger may come from anywhere
+                column.append(float("nan"))
 
     def arrays(self, rows: Codes, length: int) -> dict[str, Floats]:
         filled = {}
