@@ -100,7 +100,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "plugin/recordings.py": {"ledger_of": ".resolve"},
         "plugin/resume.py": {"_take_options": ".resolve .resolve"},
         "providers/clis/login.py": {"find_login": ".is_file"},
-        "providers/command.py": {"CommandProvider.program": ".read_bytes"},
+        "providers/command.py": {"CommandProvider.program": ".read_bytes", "_find": ".is_file"},
         "providers/secrets.py": {"values_in_file": ".read_bytes"},
         "report/site.py": {"write_report": ".resolve"},
         "results/ledger.py": {
