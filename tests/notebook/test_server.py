@@ -172,7 +172,7 @@ def test_closing_ends_in_time_whatever_hangs_and_kills_the_kernels(tmp_path, mon
 
 def test_kernels_that_take_long_to_end_are_waited_for_at_the_same_time(tmp_path, monkeypatch):
     async def reluctant(kernel: Kernel, reason: str = "") -> None:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.0)
         await ended(kernel, reason)
 
     async def scenario(agent: Agent) -> None:
@@ -186,7 +186,7 @@ def test_kernels_that_take_long_to_end_are_waited_for_at_the_same_time(tmp_path,
     monkeypatch.setattr(Kernel, "close", reluctant)
     begin = time.monotonic()
     server.close()
-    assert 1.0 < time.monotonic() - begin < 2.9
+    assert 2.0 < time.monotonic() - begin < 5.9
 
 
 def test_clients_beyond_a_number_are_turned_away_and_the_others_are_served(tmp_path, monkeypatch):

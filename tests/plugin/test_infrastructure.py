@@ -363,13 +363,13 @@ def test_a_notebook_that_does_not_close_is_named_its_kernels_are_dead_and_the_ne
         from scribe_suite.notebook import server, sessions
         from scribe_suite.sandbox.sandbox import Sandbox
 
-        server.CLOSE_S = 1.0
+        server.CLOSE_S = 4.0
         calls, kill, close = [], Sandbox.kill, sessions.SessionTable.close
 
         async def hang(table):
             calls.append(1)
             if len(calls) <= 2:
-                time.sleep(20)
+                time.sleep(60)
             await close(table)
 
         def killed(sandbox):
@@ -388,7 +388,7 @@ def test_a_notebook_that_does_not_close_is_named_its_kernels_are_dead_and_the_ne
     assert [outcome for _provider, outcome, _flags in outcomes].count("solved") == 2
     assert sum("notebook_failed:notebook_close" in flags for _provider, _outcome, flags in outcomes) <= 1
     assert run.output.count("killed [True]") == 2
-    assert "did not close within 1 s" in run.output
+    assert "did not close within 4 s" in run.output
     assert run.ret != 0
     assert time.monotonic() - begin < 100
 
