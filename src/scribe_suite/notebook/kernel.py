@@ -339,8 +339,8 @@ class Kernel:
             while not await self._wait_for(idle, 0.5):
                 now = loop.time()
                 if now - self._last_message > IDLE_GRACE_S or now - begin > DRAIN_S:
-                    # e.g. an output above MAX_MESSAGE_BYTES: libzmq never delivers anything on that socket again
-                    self._declare_dead("its output channel broke; an output may have been too large")
+                    # it has answered and then says nothing more that can be read, not even that it is idle
+                    self._declare_dead("its output channel broke: nothing that can be read came after the reply")
         finally:
             idle.cancel()
         if not self.alive:
