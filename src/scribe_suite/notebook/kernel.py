@@ -187,7 +187,7 @@ class Kernel:
             raise InfrastructureError("kernel_start", message) from error
         except DeadKernelError as error:
             await kernel.close()
-            if kernel.infrastructure is not None:
+            if not sandbox.healthy and kernel.infrastructure is not None:
                 raise InfrastructureError("fork_server", kernel.infrastructure) from error
             message = f"The kernel ended at start ({error.detail}): {_last_words(process)}"
             raise InfrastructureError("kernel_start", message) from error
