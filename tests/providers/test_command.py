@@ -58,6 +58,21 @@ def test_the_example_agent_solves_the_toy_task(suite):
     assert "'accepted': True" in lines[1]
 
 
+def test_an_agent_whose_interpreter_is_a_version_manager_s_runs(suite, tmp_path, monkeypatch):
+    example(suite.folder, SOLVE_TOY)
+    manager = tmp_path / "manager"
+    starts = {"shims/python3": manager / "libexec/start", "libexec/start": Path(sys.executable).resolve()}
+    for name, target in starts.items():
+        (manager / name).parent.mkdir(parents=True)
+        (manager / name).write_text(f'#!/usr/bin/env bash\nexec "{target}" "$@"\n')
+        (manager / name).chmod(0o755)
+    for folder in (manager, *manager.parents[:2]):  # the program has a user id of its own
+        folder.chmod(0o755)
+    monkeypatch.setenv("PATH", str(manager / "shims"), prepend=":")
+    done = suite.run("--provider", "command:./my_agent")
+    assert done.outcomes == {"toy-command:./my_agent-t0": "solved"}, done.output
+
+
 LOOK = """
 import pathlib, stat
 def told(path):

@@ -97,6 +97,14 @@ def test_python_comes_with_its_environment_and_what_that_was_made_from(machine):
     assert shown(find(machine, agent, surroundings="folder"), machine) == wanted
 
 
+@pytest.mark.parametrize("named", ["interpreter", "program"])
+def test_what_a_version_manager_starts_comes_with_all_of_the_manager(machine, named):
+    shim = script(machine / "home/user/.manager/shims/agentlang", "#!/usr/bin/env bash")
+    agent = script(machine / "opt/agent/run", "#!/usr/bin/env agentlang")
+    found = find(machine, agent if named == "interpreter" else shim, path=f"{shim.parent}:/usr/bin:/bin")
+    assert "home/user/.manager" in shown(found, machine)
+
+
 def test_the_way_to_the_notebook_is_python_and_one_script(machine):
     pump = script(machine / "suite/src/notebook/pump.py")
     finder = Finder(Hidden(whole=(machine / "suite",)), {"HOME": str(machine)})

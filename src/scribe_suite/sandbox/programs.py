@@ -29,6 +29,8 @@ TAKEN = ("/proc", "/dev", "/slots", "/sandbox")
 MAX_LINKS, MAX_INTERPRETERS = 40, 4
 #: Folders in the user's home in which programs of all kinds lie side by side.
 _OF_ALL_KINDS = (".local", ".local/bin", "bin")
+#: Folder of a version manager (pyenv, rbenv, nodenv) whose scripts start what lies elsewhere below the manager's root.
+_SHIMS = "shims"
 #: What is shown beside a program's file: nothing, or the folder it lies in.
 Surroundings = Literal["file", "folder"]
 
@@ -180,7 +182,7 @@ class Finder:
         candidates: list[Path] = []
         if "node_modules" in real.parts:
             candidates.append(Path(*real.parts[: real.parts.index("node_modules") + 1]))
-        if interpreter and real.parent.name == "bin":
+        if real.parent.name == _SHIMS or (interpreter and real.parent.name == "bin"):
             candidates.append(real.parents[1])
         if surroundings == "folder" and not interpreter:
             candidates.append(real.parent)
