@@ -25,7 +25,7 @@ from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent, solution_text
 from tests.agents.binaries import CLIS, Cli, argv
-from tests.model_server import LoggedRequest, ModelServer, solve
+from tools.model_server import LoggedRequest, ModelServer, solve
 
 _APIS: dict[Cli, Literal["anthropic", "openai", "gemini"]] = {
     "claude": "anthropic",

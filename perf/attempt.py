@@ -22,7 +22,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from scribe_suite.results.ledger import Ledger, read_ledger
+from scribe_suite.ledger.ledger import Ledger, read_ledger
 from scribe_suite.tasks.registry import default_registry
 
 _SAMPLE_S = 0.1

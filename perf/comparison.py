@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from scribe_suite.results.records import AttemptRecord, RunHeader
-from scribe_suite.tasks.seeds import derive_seed
+from scribe_suite.ledger.records import AttemptRecord, RunHeader
+from scribe_suite.seeds import derive_seed
 
 PROVIDERS = ("claude", "codex", "gemini", "random", "reference")
 METRICS = {

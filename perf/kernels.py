@@ -33,7 +33,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.plugin.kernels import PRELOAD
+from scribe_suite.plugin.worker.kernels import PRELOAD
 from scribe_suite.tasks.registry import default_registry
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "isolation.md"

@@ -30,10 +30,10 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from rich.console import Console
 
+from scribe_suite.models.spec import SETUP_CODE, kernel_module_of, ready
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.plugin.kernels import PRELOAD
-from scribe_suite.real_models.sources import SETUP_CODE, kernel_module_of, ready
+from scribe_suite.plugin.worker.kernels import PRELOAD
 from scribe_suite.sandbox.shared_modules import SharedModule
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "real-models.md"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.paths import suite_root
-from scribe_suite.results.ledger import read_ledger
 from scribe_suite.tasks.registry import default_registry
 
 TRIALS = 2

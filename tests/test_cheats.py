@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.paths import suite_root
-from scribe_suite.providers.cheating.provider import REPORT
-from scribe_suite.providers.cheating.scene import MARK
-from scribe_suite.providers.cheating.table import CHEATS
-from scribe_suite.results.ledger import read_ledger
+from scribe_suite.providers.builtin.cheating.provider import REPORT
+from scribe_suite.providers.builtin.cheating.scene import MARK
+from scribe_suite.providers.builtin.cheating.table import CHEATS
 from scribe_suite.tasks.registry import default_registry
 
 #: A task of each family, and the one whose answer is code that the evaluator runs.

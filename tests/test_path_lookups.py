@@ -17,7 +17,17 @@ import scribe_suite
 from .path_lookups import lookups
 
 SOURCE = Path(scribe_suite.__file__).parent
-ROOMS = ("notebook", "sandbox", "providers", "report", "plugin", "results", "scoring/submitted_function.py")
+ROOMS = (
+    "notebook",
+    "sandbox",
+    "providers",
+    "report",
+    "plugin",
+    "ledger",
+    "analysis",
+    "watching",
+    "scoring/submitted_function.py",
+)
 
 SAFE = "through untrusted_files: below a descriptor, no links, regular files only"
 OPENED = "opens the folder below which untrusted_files works; the way to it is the user's or the suite's own"
@@ -36,8 +46,8 @@ BAIT = "what the suite itself has laid outside, to see whether an escape reaches
 WHOLE = {
     "sandbox/inside/*": INSIDE,
     "notebook/kernel_startup.py": INSIDE,
-    "providers/cheating/inside/*": INSIDE,
-    "providers/cheating/*": BAIT,
+    "providers/builtin/cheating/inside/*": INSIDE,
+    "providers/builtin/cheating/*": BAIT,
     "sandbox/cgroups.py": MACHINE,
 }
 
@@ -50,8 +60,8 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "SessionTable._create_notebook": ".exists .exists",
             "SessionTable._has_journal": ".exists .stat",
         },
-        "plugin/controller.py": {"RunController._recover_notebooks": ".stat"},
-        "plugin/recordings.py": {"_answer": ".exists"},
+        "plugin/controller/controller.py": {"RunController._recover_notebooks": ".stat"},
+        "plugin/option/replays.py": {"_answer": ".exists"},
         "report/journals.py": {"_view": ".stat"},
         "report/notebooks.py": {"_view": ".stat"},
         "report/raw_files.py": {"_copied": ".open"},
@@ -63,14 +73,14 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/journal.py": {"Journal.__init__": "UntrustedFolder", "read_journal": "UntrustedFolder"},
         "notebook/recovery.py": {"recover_notebooks": "UntrustedFolder"},
         "notebook/sessions.py": {"SessionTable.__init__": "UntrustedFolder"},
-        "plugin/controller.py": {"RunController._recover_notebooks": "UntrustedFolder"},
+        "plugin/controller/controller.py": {"RunController._recover_notebooks": "UntrustedFolder"},
         "providers/clis/driver.py": {"CliProvider._try": "UntrustedFolder"},
-        "providers/command.py": {"CommandProvider.attempt": "UntrustedFolder"},
+        "providers/builtin/command.py": {"CommandProvider.attempt": "UntrustedFolder"},
         "providers/slots.py": {"Slots._made": ".mkdir UntrustedFolder", "Slots._paused_until": "UntrustedFolder"},
         "report/attempt_folders.py": {"attempt_folder": ".resolve UntrustedFolder UntrustedFolder"},
-        "results/attempt_folder.py": {"AttemptFolder.create": "UntrustedFolder"},
-        "results/merge.py": {"_write": ".mkdir UntrustedFolder"},
-        "results/running.py": {
+        "ledger/attempt_folder.py": {"AttemptFolder.create": "UntrustedFolder"},
+        "ledger/merge.py": {"_write": ".mkdir UntrustedFolder"},
+        "watching/status_files.py": {
             "_opened": "UntrustedFolder",
             "clear_running": "UntrustedFolder",
             "make_running_folder": ".mkdir UntrustedFolder",
@@ -83,35 +93,35 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "providers/prices.py": {"_read": ".read_text"},
         "report/keys.py": {"AnswerKeys._drawn": ".glob .read_bytes"},
         "report/pages.py": {"_environment": ".read_text"},
-        "results/code.py": {
+        "ledger/code.py": {
             "_imported": ".read_bytes",
             "_sha256": ".read_bytes",
             "package_sha256": ".is_file .rglob",
             "task_sources": ".is_file",
         },
-        "results/lock.py": {"lock": ".glob .read_bytes"},
+        "ledger/lock.py": {"lock": ".glob .read_bytes"},
     },
     NAMED: {
         "notebook/__main__.py": {"_setup_code": ".read_text", "main": ".resolve"},
         "notebook/server.py": {"NotebookServer.start": ".mkdir"},
-        "plugin/comparing.py": {"RunComparing._verdict": ".exists", "comparing": ".resolve .resolve"},
-        "plugin/controller.py": {"_shown": ".resolve"},
-        "plugin/options.py": {"read_settings": ".exists .is_dir"},
-        "plugin/recordings.py": {"ledger_of": ".resolve"},
-        "plugin/resume.py": {"_take_options": ".resolve .resolve"},
+        "plugin/option/compare.py": {"RunComparing._verdict": ".exists", "comparing": ".resolve .resolve"},
+        "plugin/controller/controller.py": {"_shown": ".resolve"},
+        "plugin/option/options.py": {"read_settings": ".exists .is_dir"},
+        "plugin/option/replays.py": {"ledger_of": ".resolve"},
+        "plugin/option/resume.py": {"_take_options": ".resolve .resolve"},
         "providers/clis/login.py": {"find_login": ".is_file"},
-        "providers/command.py": {"CommandProvider.program": ".read_bytes", "_find": ".is_file"},
+        "providers/builtin/command.py": {"CommandProvider.program": ".read_bytes", "_find": ".is_file"},
         "providers/secrets.py": {"values_in_file": ".read_bytes"},
         "report/site.py": {"write_report": ".resolve"},
-        "results/ledger.py": {
+        "ledger/ledger.py": {
             "LedgerWriter.__init__": ".mkdir .open",
             "LedgerWriter.reopen": ".open",
             "_sync_folder": "os.open",
             "read_ledger": ".read_bytes",
         },
-        "results/merge.py": {"_moved": ".resolve .resolve .resolve .resolve", "merge_ledgers": ".exists"},
-        "results/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open", "find_run": ".is_file"},
-        "results/watch.py": {
+        "ledger/merge.py": {"_moved": ".resolve .resolve .resolve .resolve", "merge_ledgers": ".exists"},
+        "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open", "find_run": ".is_file"},
+        "watching/watch.py": {
             "LedgerCounts.read_on": ".open",
             "Watch.__init__": ".resolve",
             "Watch.ended": ".stat",
@@ -125,7 +135,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "providers/clis/gemini.py": {"GeminiAdapter.launch": ".mkdir .write_text .write_text"},
         "providers/clis/login.py": {"give_login": ".chmod .mkdir shutil.copyfile"},
         "providers/programs.py": {"place_for_program": ".mkdir", "start_program": ".exists"},
-        "results/attempt_folder.py": {"AttemptFolder.create": ".mkdir .mkdir"},
+        "ledger/attempt_folder.py": {"AttemptFolder.create": ".mkdir .mkdir"},
         "sandbox/runtime_folders.py": {
             "RuntimeFolder.__init__": ".chmod .open tempfile.mkdtemp",
             "short_temporary_folder": "tempfile.gettempdir",
@@ -142,8 +152,8 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "report/site.py": {"_write": ".write_text", "_write_pages": ".mkdir"},
     },
     MACHINE: {
-        "results/lock.py": {"_cpu": ".read_text"},
-        "results/running.py": {"this_place": "os.readlink"},
+        "ledger/lock.py": {"_cpu": ".read_text"},
+        "watching/status_files.py": {"this_place": "os.readlink"},
     },
     ASKED: {
         "plugin/collection.py": {"pytest_ignore_collect": ".is_dir"},
@@ -182,7 +192,7 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
             "system_binds": ".exists .is_dir .is_symlink",
         },
         "sandbox/sandbox.py": {"Sandbox._landlock_rules": ".resolve", "private_uid": ".read_text"},
-        "sandbox/shown.py": {
+        "sandbox/visible_files.py": {
             "gpu_devices": ".glob .is_dir",
             "masks_over": ".resolve .resolve .resolve",
             "read_only_binds": ".exists .is_dir .is_symlink .resolve .resolve",

@@ -13,13 +13,13 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
-from ground_truth.circuits._planted import PlantedCircuitTask
-from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word
-from ground_truth.circuits._shapes import five_layers
-from scribe_suite.planting.causal import CausalRun, Intervention, intervened, placements
-from scribe_suite.planting.circuits import CircuitPlan
-from scribe_suite.planting.decoys import DecoyRecipe
-from scribe_suite.planting.siit import SiitRecipe
+from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word
+from ground_truth.circuits.planted.shapes import five_layers
+from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.planting.circuits.causal import CausalRun, Intervention, intervened, placements
+from scribe_suite.planting.circuits.decoys import DecoyRecipe
+from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
+from scribe_suite.planting.circuits.siit import SiitRecipe
 
 _LOGIT = 2.0
 

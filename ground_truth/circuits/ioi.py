@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ground_truth.circuits._planted import PlantedCircuitTask
-from ground_truth.circuits._shapes import five_layers
-from scribe_suite.planting.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
-from scribe_suite.planting.circuits import CircuitPlan
-from scribe_suite.planting.decoys import DecoyRecipe
-from scribe_suite.planting.siit import SiitRecipe
+from ground_truth.circuits.planted.shapes import five_layers
+from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
+from scribe_suite.planting.circuits.decoys import DecoyRecipe
+from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
+from scribe_suite.planting.circuits.siit import SiitRecipe
 
 _FIRST, _SECOND, _REPEATED, _LENGTH = 2, 4, 9, 14
 _CODE = 4

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import random
 
-from ground_truth.circuits._real import RealCircuitTask
-from ground_truth.circuits._real_behaviour import Behaviour, Drawn, Frames
-from ground_truth.circuits._real_measurement import CircuitMeasurement
-from ground_truth.circuits._real_words import HIDDEN_NOUNS, NOUNS
+from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
+from ground_truth.circuits.real.measurement import CircuitMeasurement
+from ground_truth.circuits.real.task import RealCircuitTask
+from ground_truth.circuits.real.words import HIDDEN_NOUNS, NOUNS
 
 _VERBS = ((" is", " are"), (" was", " were"), (" has", " have"))
 _PUBLIC: Frames = {

@@ -15,18 +15,18 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
-from ground_truth.circuits._recall import WORDS, RecallPrompts, asked_word, asking_index
-from ground_truth.circuits._shapes import five_layers
-from scribe_suite.planting.causal import CausalModel, CausalRun, Intervention, intervened
-from scribe_suite.planting.certify import EFFECT_BAR, STRICT_BAR
-from scribe_suite.planting.circuits import CircuitPlan
-from scribe_suite.planting.decoys import DecoyRecipe
+from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word, asking_index
+from ground_truth.circuits.planted.shapes import five_layers
+from ground_truth.circuits.planted.task import CircuitSecret, PlantedCircuitTask
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Intervention, intervened
+from scribe_suite.planting.circuits.certificate import EFFECT_BAR, STRICT_BAR
+from scribe_suite.planting.circuits.decoys import DecoyRecipe
+from scribe_suite.planting.circuits.interchange import ABLATIONS, Pairs, PatchedModel
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
+from scribe_suite.planting.circuits.siit import SiitRecipe
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.planting.interchange import ABLATIONS, Pairs, PatchedModel
-from scribe_suite.planting.patchable import PatchableTransformer
-from scribe_suite.planting.siit import SiitRecipe
 
 _BITS, _ENTRIES = 5, 3
 _ASKING = 15

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from ground_truth.circuits._planted import CircuitSecret, PlantedCircuitTask
-from ground_truth.circuits._programs import placement_of, program_of
-from ground_truth.circuits._shapes import five_layers
-from scribe_suite.planting.circuits import CircuitPlan
-from scribe_suite.planting.decoys import DecoyRecipe
-from scribe_suite.planting.patchable import PatchableTransformer
-from scribe_suite.planting.siit import SiitRecipe
+from ground_truth.circuits.planted.programs import placement_of, program_of
+from ground_truth.circuits.planted.shapes import five_layers
+from ground_truth.circuits.planted.task import CircuitSecret, PlantedCircuitTask
+from scribe_suite.planting.circuits.decoys import DecoyRecipe
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
+from scribe_suite.planting.circuits.siit import SiitRecipe
 from scribe_suite.scoring.behaviour import BEHAVIOUR_METRICS, combined_score, score_behaviour
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels, require_sandbox, run_submitted_function
 from scribe_suite.tasks.answers import Answer, AnswerSchema, BehaviourAnswer

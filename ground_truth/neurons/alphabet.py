@@ -11,8 +11,8 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any, ClassVar
 
-from ground_truth.neurons._planted import NeuronTask, measured_note, random_neuron
-from ground_truth.neurons._truth import Base, Draw, HiddenTruth
+from ground_truth.neurons.planted.task import NeuronTask, measured_note, random_neuron
+from ground_truth.neurons.planted.truth import Base, Draw, HiddenTruth
 from scribe_suite.scoring.letters import LETTER_METRICS, score_letters
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, Score, TaskInstance
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ground_truth.neurons._real_properties import Property
-from ground_truth.neurons._real_tasks import EXAMPLE, Asked, RealTextTask
+from ground_truth.neurons.real.properties import Property
+from ground_truth.neurons.real.task import EXAMPLE, Asked, RealTextTask
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, TaskInstance
 
 N_LETTERS = 5

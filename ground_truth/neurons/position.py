@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ground_truth.neurons._planted import NeuronTask
-from ground_truth.neurons._truth import Draw, HiddenTruth
+from ground_truth.neurons.planted.task import NeuronTask
+from ground_truth.neurons.planted.truth import Draw, HiddenTruth
 from scribe_suite.planting.neurons.measure import position_information
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.scoring.sets import NEURON_METRICS

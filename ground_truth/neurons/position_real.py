@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ground_truth.neurons._real_properties import Property, band
-from ground_truth.neurons._real_tasks import RealTextTask
+from ground_truth.neurons.real.properties import Property, band
+from ground_truth.neurons.real.task import RealTextTask
 
 
 class PositionReal(RealTextTask):

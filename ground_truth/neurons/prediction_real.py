@@ -1,6 +1,6 @@
 """The task ``neurons/prediction_real``: which neurons of a real language model raise the logits of a class of tokens?
 
-The statistic follows exactly from the weights (`_real_effects`), so nothing is hidden but the answer.
+The statistic follows exactly from the weights (`real.effects`), so nothing is hidden but the answer.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.torch import save
 
-from ground_truth.neurons._real_classes import class_named
-from ground_truth.neurons._real_effects import LOGIT_EFFECTS, class_rve, output_weights
-from ground_truth.neurons._real_measure import PLACES
-from ground_truth.neurons._real_tasks import COUNTS, Asked, RealNeuronTask
-from ground_truth.neurons._real_tokens import vocabulary
+from ground_truth.neurons.real.classes import class_named
+from ground_truth.neurons.real.effects import LOGIT_EFFECTS, class_rve, output_weights
+from ground_truth.neurons.real.measurement import PLACES
+from ground_truth.neurons.real.task import COUNTS, Asked, RealNeuronTask
+from ground_truth.neurons.real.tokens import vocabulary
 
 _CLASS_CODE = """\
 in_class = load_file("class.safetensors")["members"]  # whether each token of the vocabulary is of the class asked for

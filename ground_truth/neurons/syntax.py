@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ground_truth.neurons._planted import NeuronTask
-from ground_truth.neurons._truth import Draw
+from ground_truth.neurons.planted.task import NeuronTask
+from ground_truth.neurons.planted.truth import Draw
 
 
 class SyntaxNeurons(NeuronTask):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ground_truth.neurons._real_properties import Property
-from ground_truth.neurons._real_tasks import RealTextTask
-from ground_truth.neurons._real_tokens import TAG_MEANINGS
+from ground_truth.neurons.real.properties import Property
+from ground_truth.neurons.real.task import RealTextTask
+from ground_truth.neurons.real.tokens import TAG_MEANINGS
 
 
 class SyntaxReal(RealTextTask):

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ground_truth.probes._places import PUBLIC_PER_COUNTRY, balanced_countries, draw_cities
-from ground_truth.probes._planted import ProbeTask
-from ground_truth.probes._split import Split, labelled, shuffled
+from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, balanced_countries, draw_cities
+from ground_truth.probes.planted.split import Split, labelled, shuffled
+from ground_truth.probes.planted.task import ProbeTask
 from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.places import N_CITIES, N_COUNTRIES, PlacesWorld
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ground_truth.probes._real import RealProbeTask
-from ground_truth.probes._real_measurement import ProbeMeasurement
-from ground_truth.probes._real_measurements import FactsMeasurement
+from ground_truth.probes.real.measurement import ProbeMeasurement
+from ground_truth.probes.real.measurements import FactsMeasurement
+from ground_truth.probes.real.task import RealProbeTask
 
 MEASUREMENT = FactsMeasurement()
 

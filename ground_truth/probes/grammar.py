@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ground_truth.probes._planted import ProbeTask
-from ground_truth.probes._split import Split, labelled, shuffled
+from ground_truth.probes.planted.split import Split, labelled, shuffled
+from ground_truth.probes.planted.task import ProbeTask
 from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.sentences import N_NOUNS, N_VERBS, TEMPLATES, SentencesWorld
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from ground_truth.probes._numbers import Comparisons
-from ground_truth.probes._planted import ProbeTask
+from ground_truth.probes.planted.numbers import Comparisons
+from ground_truth.probes.planted.task import ProbeTask
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe
 
 

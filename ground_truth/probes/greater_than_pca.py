@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ground_truth.probes._directions import DirectionTask
-from ground_truth.probes._numbers import Comparisons
+from ground_truth.probes.planted.directions import DirectionTask
+from ground_truth.probes.planted.numbers import Comparisons
 
 
 class GreaterThanPca(Comparisons, DirectionTask):

@@ -17,10 +17,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
-from ground_truth.probes._places import PUBLIC_PER_COUNTRY, draw_cities
-from ground_truth.probes._planted import ProbeTask
-from ground_truth.probes._split import Split, labelled, shuffled
 from ground_truth.probes.cities import every_city
+from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, draw_cities
+from ground_truth.probes.planted.split import Split, labelled, shuffled
+from ground_truth.probes.planted.task import ProbeTask
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.statements.language import ADDRESSES
 from scribe_suite.planting.statements.places import N_CITIES, N_COUNTRIES, PlacesWorld, continent_of

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import pytest
 
-from scribe_suite.results.records import AttemptRecord
+from scribe_suite.ledger.records import AttemptRecord
 from tests.agents.binaries import CLIS, Cli, argv
-from tests.model_server import LoggedRequest, ModelServer, Scenario
 from tests.plugin.conftest import TOY_SOLUTION, Run, Suite, suite
+from tools.model_server import LoggedRequest, ModelServer, Scenario
 
 __all__ = ["suite"]
 

@@ -11,8 +11,8 @@ import pytest
 from scribe_suite.tasks.solutions import parse_percent
 from tests.agents.binaries import CLIS
 from tests.agents.conftest import KEY, SOLUTION, SOLVE, Stage
-from tests.model_server import Scenario, Step, solve, usage_total
-from tests.model_server.scenario import RESULT, SESSION, Call
+from tools.model_server import Scenario, Step, solve, usage_total
+from tools.model_server.scenario import RESULT, SESSION, Call
 
 pytestmark = pytest.mark.agents
 

@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
-from ground_truth.circuits._public import opaque_words, public_source, setup_code
-from tests.planting.small_circuit import HalfThenLabel
+from ground_truth.circuits.planted.public import opaque_words, public_source, setup_code
+from tests.planting.circuits.small_circuit import HalfThenLabel
 
 
 def test_published_code_has_neither_decorators_nor_annotations():

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from scribe_suite.planting.certify import certify_circuit
-from scribe_suite.planting.circuits import PlantedWeights, plant_circuit
-from scribe_suite.planting.compact import compact
-from scribe_suite.planting.interchange import draw_pairs
-from scribe_suite.planting.patchable import PatchableTransformer
-from scribe_suite.planting.siit import SiitRecipe, train_circuit
-from tests.planting.small_circuit import CORRESPONDENCE, WIDTH, HalfThenLabel, planted_shape, small_plan
+from scribe_suite.planting.circuits.certificate import certify_circuit
+from scribe_suite.planting.circuits.compact import compact
+from scribe_suite.planting.circuits.interchange import draw_pairs
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.plant_circuit import PlantedWeights, plant_circuit
+from scribe_suite.planting.circuits.siit import SiitRecipe, train_circuit
+from tests.planting.circuits.small_circuit import CORRESPONDENCE, WIDTH, HalfThenLabel, planted_shape, small_plan
 
 
 @pytest.fixture(autouse=True, scope="session")

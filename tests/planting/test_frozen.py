@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.frozen import (
     Certificate,
     Check,
@@ -22,9 +23,8 @@ from scribe_suite.planting.frozen import (
     round_to_half,
     save_frozen,
 )
-from scribe_suite.planting.patchable import PatchableTransformer
 from scribe_suite.tasks.task import Task
-from tests.planting.small_circuit import small_shape
+from tests.planting.circuits.small_circuit import small_shape
 
 
 class SomeTask(Task):

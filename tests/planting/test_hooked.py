@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.hooked import (
     SETUP_CODE,
     ModelWeights,
@@ -16,8 +17,7 @@ from scribe_suite.planting.hooked import (
     untrained_twin,
     weights_of,
 )
-from scribe_suite.planting.patchable import PatchableTransformer
-from tests.planting.small_circuit import small_shape
+from tests.planting.circuits.small_circuit import small_shape
 
 WEIGHTS = PatchableTransformer(small_shape(), 3).to_weights()
 PROMPTS = torch.tensor([[0, 1, 2], [5, 4, 3]])

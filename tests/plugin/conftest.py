@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from scribe_suite.results.ledger import Ledger, read_ledger
+from scribe_suite.ledger.ledger import Ledger, read_ledger
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -101,8 +101,8 @@ import os
 import time
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.providers.base import EndReason, Provider, Transcript
-from scribe_suite.providers.driving import drive
+from scribe_suite.providers.base import EndReason, Provider, ProviderResult
+from scribe_suite.providers.builtin.client_loop import drive
 
 
 class Dies(Provider):
@@ -127,7 +127,7 @@ class Broken(Provider):
 class Limited(Provider):
     name = "limited"
     def attempt(self, context):
-        return Transcript(EndReason.LIMIT, "40 turns were used.", turns=40, tokens={"input": 5}, cost_usd=0.25)
+        return ProviderResult(EndReason.LIMIT, "40 turns were used.", turns=40, tokens={"input": 5}, cost_usd=0.25)
 
 
 class Says(Provider):

@@ -10,7 +10,7 @@ import nbformat
 import psutil
 import pytest
 
-from scribe_suite.results.ledger import read_ledger
+from scribe_suite.ledger.ledger import read_ledger
 
 #: Twice the same in two kinds of run; the second kind takes twice as long.
 XDIST = pytest.mark.parametrize(
@@ -307,10 +307,10 @@ def wait_until(condition, timeout_s):
 @pytest.mark.parametrize(
     ("transcript", "cause", "message"),
     [
-        ("None", "bad_transcript", "returned a NoneType, not a Transcript"),
-        ("Transcript(cost_usd=float('nan'))", "bad_transcript", "cost_usd"),
-        ("Transcript(tokens={'input': 'many'})", "bad_transcript", "tokens"),
-        ("Transcript('bogus')", "bad_transcript", "end_reason"),
+        ("None", "bad_transcript", "returned a NoneType, not a ProviderResult"),
+        ("ProviderResult(cost_usd=float('nan'))", "bad_transcript", "cost_usd"),
+        ("ProviderResult(tokens={'input': 'many'})", "bad_transcript", "tokens"),
+        ("ProviderResult('bogus')", "bad_transcript", "end_reason"),
         ("InfrastructureError('', 'nothing to say')", "unknown", "nothing to say"),
         ("InfrastructureError('a b/c', chr(0xD800))", "a_b_c", "?"),
     ],
@@ -326,7 +326,7 @@ def test_whatever_a_provider_returns_costs_its_own_attempt_only(suite, monkeypat
 
 @pytest.mark.slow
 def test_odd_text_in_a_transcript_is_made_plain(suite, monkeypatch):
-    monkeypatch.setenv("TOY_TRANSCRIPT", "Transcript(detail=chr(0xD800) + 'gave up')")
+    monkeypatch.setenv("TOY_TRANSCRIPT", "ProviderResult(detail=chr(0xD800) + 'gave up')")
     run = suite.run("--provider", "weird", "--json-report")
     (record,) = run.ledger.attempts
     assert (record.outcome, record.reason) == ("no_answer", "?gave up")
@@ -398,7 +398,7 @@ def test_a_full_disk_costs_the_result_file_and_not_the_record(suite):
     suite.write(
         "benchmarks/conftest.py",
         """
-        from scribe_suite.results import attempt_folder
+        from scribe_suite.ledger import attempt_folder
 
         def full(*_):
             raise OSError(28, "No space left on device")
@@ -417,7 +417,7 @@ def test_a_ledger_that_can_not_be_written_fails_the_run_and_the_table_is_printed
     suite.write(
         "benchmarks/conftest.py",
         """
-        from scribe_suite.results.ledger import LedgerWriter
+        from scribe_suite.ledger.ledger import LedgerWriter
 
         def full(*_):
             raise OSError(28, "No space left on device")

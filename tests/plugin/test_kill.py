@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from scribe_suite.results.ledger import read_ledger
+from scribe_suite.ledger.ledger import read_ledger
 
 #: Told by the controller of every report that it has passed on, after the ledger had it.
 TELLS = """

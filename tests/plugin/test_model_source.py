@@ -2,7 +2,7 @@
 
 import pytest
 
-from scribe_suite.results.ledger import read_ledger
+from scribe_suite.ledger.ledger import read_ledger
 
 XDIST = pytest.mark.parametrize(
     "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)], ids=["alone", "xdist"]

@@ -2,14 +2,14 @@
 
 import pytest
 
-from scribe_suite.providers.conversation import Conversation, ToolCall
 from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose
+from scribe_suite.providers.transcript import ToolCall, Transcript
 
 CALL = ToolCall(tool="execute_code", arguments="{}", started=1.0, ended=2.0)
 
 
 def told(**fields):
-    return Conversation(cli="claude", **fields)
+    return Transcript(cli="claude", **fields)
 
 
 WORDS = [
@@ -64,7 +64,7 @@ def test_a_status_tells_more_than_words(status, cause):
 
 
 @pytest.mark.parametrize(
-    ("conversation", "exit_code", "stderr", "cause"),
+    ("transcript", "exit_code", "stderr", "cause"),
     [
         (told(final=True, calls=[CALL]), 0, "", None),
         (told(final=True, calls=[CALL]), 1, "", "cli_crashed"),
@@ -83,8 +83,8 @@ def test_a_status_tells_more_than_words(status, cause):
         (told(error="something new"), 1, "    at f (file:///bundle/x.js:503:12)", "cli_crashed"),
     ],
 )
-def test_exit_codes_are_not_trusted_alone(conversation, exit_code, stderr, cause):
-    assert diagnose(conversation, exit_code, stderr) == cause
+def test_exit_codes_are_not_trusted_alone(transcript, exit_code, stderr, cause):
+    assert diagnose(transcript, exit_code, stderr) == cause
 
 
 def test_the_table_is_whole():

@@ -11,8 +11,8 @@ from scribe_suite.providers.clis.adapter import Job
 from scribe_suite.providers.clis.claude import ClaudeAdapter
 from scribe_suite.providers.clis.codex import CodexAdapter
 from scribe_suite.providers.clis.gemini import GeminiAdapter
-from scribe_suite.providers.conversation import Conversation, Message
 from scribe_suite.providers.failures import diagnose
+from scribe_suite.providers.transcript import Message, Transcript
 from scribe_suite.untrusted_files import UntrustedFolder
 
 CODE = {"session_id": "s1", "code": "1/0"}
@@ -103,10 +103,10 @@ ADAPTERS = {"claude": ClaudeAdapter, "codex": CodexAdapter, "gemini": GeminiAdap
 
 
 def read(cli, events):
-    adapter, conversation = ADAPTERS[cli](), Conversation(cli=cli)
+    adapter, transcript = ADAPTERS[cli](), Transcript(cli=cli)
     for second, event in enumerate(events):
-        adapter.read(json.loads(json.dumps(event)), float(second), conversation)
-    return conversation
+        adapter.read(json.loads(json.dumps(event)), float(second), transcript)
+    return transcript
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_gemini_got_over_an_error():
 @pytest.mark.parametrize("cli", sorted(ADAPTERS))
 def test_events_nobody_knows_change_nothing(cli):
     told = read(cli, [{}, {"type": None}, {"type": "brand.new", "item": {"type": "newer"}, "message": {}}])
-    assert told == Conversation(cli=cli)
+    assert told == Transcript(cli=cli)
 
 
 def test_codex_keeps_model_requests_and_tokens_in_its_session_file(tmp_path):
@@ -238,7 +238,7 @@ def test_gemini_keeps_model_requests_and_tokens_in_its_session_file(tmp_path):
 
 def check_session_file(cli, home, model, tokens):
     job = Job("", None, None, Limits(30.0, 5.0), home, UntrustedFolder(home), home, (), {})
-    adapter, told = ADAPTERS[cli](), Conversation(cli=cli)
+    adapter, told = ADAPTERS[cli](), Transcript(cli=cli)
     for _ in range(2):  # it is looked at while the CLI runs, and again at its end
         adapter.finish(job, told)
         assert (told.model, told.requests) == (model, 2)
@@ -246,10 +246,10 @@ def check_session_file(cli, home, model, tokens):
 
 
 def test_long_texts_keep_head_and_tail():
-    conversation = Conversation(cli="claude")
-    conversation.say(1.0, "assistant", "a" * 30_000 + "z")
-    conversation.say(2.0, "assistant", "  \n")
-    (message,) = conversation.messages
+    transcript = Transcript(cli="claude")
+    transcript.say(1.0, "assistant", "a" * 30_000 + "z")
+    transcript.say(2.0, "assistant", "  \n")
+    (message,) = transcript.messages
     assert isinstance(message, Message)
     assert len(message.text) < 20_100
     assert message.text.endswith("z")
@@ -276,6 +276,6 @@ def test_what_a_cli_leaves_in_the_place_of_its_session_file_is_not_read(tmp_path
         {"link": path.symlink_to, "hard link": path.hardlink_to, "pipe": lambda _: os.mkfifo(path),
          "endless": lambda _: (path.touch(), os.truncate(path, 1 << 40))}[plant](secret)  # fmt: skip
     home = tmp_path / "home"
-    told = Conversation(cli=cli)
+    told = Transcript(cli=cli)
     ADAPTERS[cli]().finish(Job("", None, None, Limits(30.0, 5.0), home, UntrustedFolder(home), home, (), {}), told)
-    assert told == Conversation(cli=cli)
+    assert told == Transcript(cli=cli)

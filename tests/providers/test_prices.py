@@ -1,8 +1,8 @@
 import pytest
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.providers.conversation import Tokens
 from scribe_suite.providers.prices import VARIABLE, cost_of, price_table
+from scribe_suite.providers.transcript import Tokens
 
 TABLE = """
 date = "2026-11-25"

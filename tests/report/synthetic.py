@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from scribe_suite.results.ledger import LedgerWriter
-from scribe_suite.results.records import RunEnd
-from tests.results.factories import NOW, header, record
+from scribe_suite.ledger.ledger import LedgerWriter
+from scribe_suite.ledger.records import RunEnd
+from tests.ledger.factories import NOW, header, record
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 CANARY = "document.title='owned';document.documentElement.dataset.owned='yes'"

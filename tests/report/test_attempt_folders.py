@@ -5,6 +5,9 @@ import os
 
 import pytest
 
+from scribe_suite.ledger.attempt_folder import AttemptFolder
+from scribe_suite.ledger.ledger import read_ledger
+from scribe_suite.ledger.merge import merge_ledgers
 from scribe_suite.report.answers import read_answer
 from scribe_suite.report.attempt_folders import attempt_folder, part_of
 from scribe_suite.report.journals import journal_views
@@ -12,12 +15,9 @@ from scribe_suite.report.notebooks import notebook_views
 from scribe_suite.report.site import write_report
 from scribe_suite.report.task_page import read_prompt
 from scribe_suite.report.transcripts import transcript_view
-from scribe_suite.results.attempt_folder import AttemptFolder
-from scribe_suite.results.ledger import read_ledger
-from scribe_suite.results.merge import merge_ledgers
 from scribe_suite.untrusted_files import UntrustedFolder
+from tests.ledger.factories import NOW
 from tests.report.synthetic import ANSWER, TRANSCRIPT, attempt, journal_lines, plain_notebook, write_run
-from tests.results.factories import NOW
 
 SECRET = "a secret of somebody else"
 

@@ -5,18 +5,18 @@ import random
 
 import pytest
 
+from scribe_suite.analysis.comparison import compare_runs
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.ledger import Ledger, read_ledger
 from scribe_suite.report import journals, transcripts
 from scribe_suite.report.answers import ItemRow, answer_view, read_answer
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import AnswerKeys, keys_may_be_shown
 from scribe_suite.report.transcripts import transcript_view
 from scribe_suite.report.views import RunView, scored_interval, token_count
-from scribe_suite.results.comparison import compare_runs
-from scribe_suite.results.ledger import Ledger, read_ledger
 from scribe_suite.untrusted_files import UntrustedFolder
+from tests.ledger.factories import header, record, write_ledger
 from tests.report.synthetic import ANSWER, TRANSCRIPT, attempt, journal_lines
-from tests.results.factories import header, record, write_ledger
 
 
 def cells_of(records):
@@ -41,8 +41,8 @@ def test_a_transcript_has_who_what_and_when(tmp_path):
 
 
 def test_messages_and_calls_of_our_own_providers_are_put_in_order(tmp_path):
-    conversation = pytest.importorskip("scribe_suite.providers.conversation")
-    told = conversation.Conversation(
+    conversation = pytest.importorskip("scribe_suite.providers.transcript")
+    told = conversation.Transcript(
         cli="claude",
         messages=[conversation.Message(at=1, role="assistant", text="first"),
                   conversation.Message(at=9.25, role="assistant", text="last")],

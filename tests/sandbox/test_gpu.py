@@ -9,7 +9,8 @@ import pytest
 
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.sandbox import sandbox, shown
+from scribe_suite.sandbox import sandbox
+from scribe_suite.sandbox import visible_files as shown
 from tests.notebook.agent import Agent, play
 
 from .test_sandbox import needs_namespaces

@@ -20,7 +20,7 @@ from scribe_suite.sandbox import launching, program_view, runtime_folders
 from scribe_suite.sandbox.inside import landlock
 from scribe_suite.sandbox.launching import Order, Program
 from scribe_suite.sandbox.programs import Finder, Hidden
-from scribe_suite.sandbox.shown import SYSTEM_FOLDERS
+from scribe_suite.sandbox.visible_files import SYSTEM_FOLDERS
 from tests.sandbox.launcher import Launcher
 from tests.sandbox.program_tiers import tier_of
 

@@ -16,7 +16,8 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.sandbox import probing, sandbox, shown
+from scribe_suite.sandbox import probing, sandbox
+from scribe_suite.sandbox import visible_files as shown
 from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
 from scribe_suite.sandbox.inside import escape_attempts as attempts
 from scribe_suite.sandbox.inside import landlock

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from scribe_suite.planting.causal import CausalModel, CausalRun, intervened
-from scribe_suite.planting.interchange import Pairs
-from scribe_suite.planting.patchable import PatchableTransformer, TransformerShape
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, intervened
+from scribe_suite.planting.circuits.interchange import Pairs
+from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
 
 TOKENS = 3
 HEADS = ("a0.h0", "a0.h1", "a1.h0", "a1.h1", "a2.h0", "a2.h1")

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from scribe_suite.planting.interchange import Pairs, PatchedModel
+from scribe_suite.planting.circuits.interchange import Pairs, PatchedModel
 from scribe_suite.scoring.faithfulness import FaithfulnessMeter, measure_faithfulness
 from tests.scoring.hand_made import HEADS, MLPS, LastToken, Wire, different_pairs, wired
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from scribe_suite.paths import suite_root
-from scribe_suite.sandbox import shown
+from scribe_suite.sandbox import visible_files as shown
 from tests.scoring.submitting import QUICK, needs_namespaces, problem, run
 
 pytestmark = needs_namespaces

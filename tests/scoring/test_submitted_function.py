@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.sandbox import fork_client, runtime_folders, shown
+from scribe_suite.sandbox import fork_client, runtime_folders
+from scribe_suite.sandbox import visible_files as shown
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.scoring import submitted_function
 from scribe_suite.scoring.submitted_function import FunctionLimits, _plans, require_sandbox

@@ -82,8 +82,11 @@ def folder(tmp_path):
 
 
 def test_shared_cells_stand_where_they_are_named(tmp_path, folder):
-    (folder / "nameless.py").write_text("# %%\nbefore = 1\n\n# %% [cells of] _shared.py\n\n# %%\nanswer = shared\n")
-    (folder / "_shared.py").write_text(
+    (folder / "nameless.py").write_text(
+        "# %%\nbefore = 1\n\n# %% [cells of] cells/shared.py\n\n# %%\nanswer = shared\n"
+    )
+    (folder / "cells").mkdir()
+    (folder / "cells" / "shared.py").write_text(
         '"""Says what it is."""\n\n# %% [markdown]\n# Text\n\n# %%\nshared = before + 1\n'
     )
     assert parse_percent(solution_text(tmp_path, Nameless())) == [
@@ -100,11 +103,11 @@ def test_a_solution_without_shared_cells_is_its_file(tmp_path, folder):
 
 
 def test_shared_cells_that_are_missing_are_named(tmp_path, folder):
-    (folder / "nameless.py").write_text("# %% [cells of] _gone.py\n")
+    (folder / "nameless.py").write_text("# %% [cells of] cells/gone.py\n")
     with pytest.raises(ConfigurationError) as caught:
         solution_text(tmp_path, Nameless())
     assert str(caught.value) == (
-        "ground_truth/solutions/probes/nameless.py uses the cells of _gone.py, which is not in its folder."
+        "ground_truth/solutions/probes/nameless.py uses the cells of cells/gone.py, which is not in its folder."
     )
 
 

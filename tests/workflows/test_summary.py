@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.results.factories import attempt, write_ledger
+from tests.ledger.factories import attempt, write_ledger
 from tests.workflows.running import BASELINE, GITHUB, Checkout, Done, merge, summarise
 
 

@@ -6,13 +6,13 @@
 # Only the last position has a label. Source prompts hold other words and may ask for the other place: a component that
 # matters carries something else there.
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
-# %% [cells of] _attribution.py
+# %% [cells of] cells/attribution.py
 
-# %% [cells of] _sweep.py
+# %% [cells of] cells/sweep.py
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %% [markdown]
 # ## Who finds the opposite, who picks it?
@@ -21,7 +21,7 @@
 # the other word only, at the last position only. A component that works on words does so where they stand; one that
 # picks the word does it at the end.
 
-# %% [cells of] _attention.py
+# %% [cells of] cells/attention.py
 
 # %%
 is_word = torch.isin(run, torch.tensor(groups["words"]))

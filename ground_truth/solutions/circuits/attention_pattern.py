@@ -6,13 +6,13 @@
 # Only the last position has a label. The rule is not told, so source prompts are simply other prompts: a component
 # that matters carries something else there.
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
-# %% [cells of] _attribution.py
+# %% [cells of] cells/attribution.py
 
-# %% [cells of] _sweep.py
+# %% [cells of] cells/sweep.py
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %% [markdown]
 # ## Where the heads of the circuit look
@@ -21,7 +21,7 @@
 # counted whose label is the commonest one of the word in that place. Then attention is read around the word right after
 # the special token.
 
-# %% [cells of] _attention.py
+# %% [cells of] cells/attention.py
 
 # %%
 special = groups["special"][0]

@@ -6,9 +6,9 @@
 # The question says that components may replace each other. A scan over single components is made first, to see what it
 # can't see.
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
-# %% [cells of] _pairwise.py
+# %% [cells of] cells/pairwise.py
 
 # %% [markdown]
 # ## Is this all, and is all of it needed?
@@ -28,7 +28,7 @@ for node in circuit:
         f"{saved[node]:.3f}"
     )
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %%
 display(

@@ -3,6 +3,6 @@
 # %% [markdown]
 # # What does the model need to go on as before?
 
-# %% [cells of] _real_attribution.py
+# %% [cells of] cells/real_attribution.py
 
-# %% [cells of] _real_curves.py
+# %% [cells of] cells/real_curves.py

@@ -6,13 +6,13 @@
 # Only the last position has a label. Source prompts tell of other people and may repeat the name in the other place: a
 # component that matters carries something else there.
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
-# %% [cells of] _attribution.py
+# %% [cells of] cells/attribution.py
 
-# %% [cells of] _sweep.py
+# %% [cells of] cells/sweep.py
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %% [markdown]
 # ## Where the heads of the circuit look
@@ -23,7 +23,7 @@
 # attention means something only where a head's output matters. So every component of the circuit is first resampled at
 # the names and the end, one at a time; where that costs more than 0.1 accuracy, its attention is read.
 
-# %% [cells of] _attention.py
+# %% [cells of] cells/attention.py
 
 # %%
 is_name = torch.isin(run, torch.tensor(groups["names"]))

@@ -6,13 +6,13 @@
 # Labels stand at every position, so accuracy is counted over all of them. Source prompts are unrelated to base prompts:
 # a component whose output matters carries something else there.
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
-# %% [cells of] _attribution.py
+# %% [cells of] cells/attribution.py
 
-# %% [cells of] _sweep.py
+# %% [cells of] cells/sweep.py
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %% [markdown]
 # ## Do positions talk to each other?

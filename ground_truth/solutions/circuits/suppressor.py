@@ -6,9 +6,9 @@
 # Accuracy can't tell: without a suppressor the answers stay right. The logit difference can. Where resampling makes it
 # fall the component supports the answer, where resampling makes it rise the component suppresses it.
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
-# %% [cells of] _pairwise.py
+# %% [cells of] cells/pairwise.py
 
 # %% [markdown]
 # ## Roles
@@ -45,7 +45,7 @@ for role in ("supports", "suppresses"):
     by_role[role] = logit_difference(logits).mean().item()
     print(f"all with role {role!r} resampled: accuracy {correct(logits).mean():.3f}, difference {by_role[role]:z.2f}")
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %%
 display(

@@ -32,7 +32,7 @@ print(", ".join(f"{position}: {value:.3f}" for position, value in enumerate(deci
 print(f"position {deciding} decides; asked kind: {[token_names[token] for token in asking]}, {len(asked_rows)} pairs")
 print(f"of the examples {torch.isin(asked_prompts[:, deciding], asking).float().mean():.2f} are of this kind")
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
 # %% [markdown]
 # ## The same on prompts of the asked kind alone
@@ -46,11 +46,11 @@ use_pairs(asked_rows)
 patching, patching_error, accuracy_lost = scan()
 heat_maps({"logit difference lost, asked kind": patching}, {"accuracy lost, asked kind": accuracy_lost})
 
-# %% [cells of] _attribution.py
+# %% [cells of] cells/attribution.py
 
-# %% [cells of] _sweep.py
+# %% [cells of] cells/sweep.py
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %% [markdown]
 # ## What the rest of the mix needs

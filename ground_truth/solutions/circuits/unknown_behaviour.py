@@ -302,13 +302,13 @@ base, source = generate(800, 1001), generate(800, 1002)
 with torch.no_grad():
     base_labels = model(base)[:, -1:].argmax(-1)
 
-# %% [cells of] _patching.py
+# %% [cells of] cells/patching.py
 
-# %% [cells of] _attribution.py
+# %% [cells of] cells/attribution.py
 
-# %% [cells of] _sweep.py
+# %% [cells of] cells/sweep.py
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py
 
 # %%
 answer = {

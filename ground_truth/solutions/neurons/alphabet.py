@@ -7,9 +7,9 @@
 # this letter" explains. A letter gets its best neuron if that one reaches the bar and is more active on the letter, and
 # nothing otherwise.
 
-# %% [cells of] _scan.py
+# %% [cells of] cells/scan.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 from string import ascii_lowercase
@@ -157,7 +157,7 @@ show_texts(
     [i], [f'the runner-up closest to the bar: "{letters[k]}", {names[i]}: RVE {rve[i, k]:.3f}'], features[..., k]
 )
 
-# %% [cells of] _ablation.py
+# %% [cells of] cells/ablation.py
 
 # %%
 rises = {}

@@ -15,9 +15,9 @@ of_letter = torch.tensor([labels.index(one) if one in labels else -1 for one in 
 features, asked = torch.stack([of_letter[tokens] == row for row in range(len(labels))]).float(), [*range(len(letters))]
 print(", ".join(f"{labels[row]}: {features[row, :, 1:].mean():.1%}" for row in asked), "of the positions")
 
-# %% [cells of] _real_scan.py
+# %% [cells of] cells/real_scan.py
 
-# %% [cells of] _real_choice.py
+# %% [cells of] cells/real_choice.py
 
 # %% [markdown]
 # ## This letter, or others?
@@ -33,9 +33,9 @@ axes.set_title("signed RVE by the first letter", fontsize=9)
 figure.colorbar(image)
 plt.show()
 
-# %% [cells of] _real_show.py
+# %% [cells of] cells/real_show.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 for row, place in pairs[:5]:

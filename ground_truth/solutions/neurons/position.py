@@ -7,9 +7,9 @@
 # information finds all neurons that know the position, in whatever shape: it shows whether the submitted ones are among
 # them, and what the others do instead.
 
-# %% [cells of] _scan.py
+# %% [cells of] cells/scan.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ if shape == "band":
 else:
     feature, what, direction = position.float(), f"{shape} with the position", 1 if shape == "rising" else -1
 
-# %% [cells of] _decision.py
+# %% [cells of] cells/decision.py
 
 # %% [markdown]
 # ## Which neurons know the position, in any shape?
@@ -123,7 +123,7 @@ show_texts(
     after=length,
 )
 
-# %% [cells of] _ablation.py
+# %% [cells of] cells/ablation.py
 
 # %% [markdown]
 # For a rising or falling neuron, the mean is furthest off in the first and the last quarter of the text: there it
@@ -132,4 +132,4 @@ show_texts(
 # %%
 used_where = feature if shape == "band" else (position < length // 4) | (position >= length - length // 4)
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py

@@ -7,9 +7,9 @@
 # more or less active there. Position 1 is the start of a line as well, and close to positions 2 and 3, so I look at
 # those for the best neurons and the runners-up.
 
-# %% [cells of] _scan.py
+# %% [cells of] cells/scan.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 what = f"being {question['behaviour']} at position 1"
@@ -17,7 +17,7 @@ direction, BAR = (1 if question["behaviour"] == "active" else -1), question["bar
 feature = position == 1
 print(f"{feature.sum()} of {feature.numel()} tokens stand at position 1")
 
-# %% [cells of] _decision.py
+# %% [cells of] cells/decision.py
 
 # %% [markdown]
 # ## Near the start, and at the start of lines
@@ -51,9 +51,9 @@ table(
 chosen = [*found[:3], *below[:3]]
 show_texts(chosen, [heading(i) for i in chosen], feature, [turned_sign(i) for i in chosen], after=12)
 
-# %% [cells of] _ablation.py
+# %% [cells of] cells/ablation.py
 
 # %%
 used_where = feature
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py

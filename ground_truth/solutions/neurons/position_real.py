@@ -22,9 +22,9 @@ profiles = [shapes[name].float() for name in labels[: len(shapes)]] + [(at == p)
 profiles = [(one - one[1:].min()) / (one[1:].max() - one[1:].min()) for one in profiles]
 features, asked = torch.stack(profiles)[:, None].expand(-1, len(tokens), -1), [0]
 
-# %% [cells of] _real_scan.py
+# %% [cells of] cells/real_scan.py
 
-# %% [cells of] _real_choice.py
+# %% [cells of] cells/real_choice.py
 
 # %% [markdown]
 # ## Mean activation by position, and other shapes
@@ -42,13 +42,13 @@ for column in chosen[0]:
     parts = ", ".join(f"{label} {explained[row, column]:z.3f}" for row, label in enumerate(labels[: len(shapes)]))
     print(f"{names[column]:>9}: {parts}")
 
-# %% [cells of] _real_show.py
+# %% [cells of] cells/real_show.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 for row, place in pairs[:5]:
     heading = f"{names[listed[place]]}, {labels[row]}: RVE {explained[row, listed[place]]:.3f}"
     show_texts([place], [heading], features[row] > 0.5, top_texts=2)
 
-# %% [cells of] _real_finding.py
+# %% [cells of] cells/real_finding.py

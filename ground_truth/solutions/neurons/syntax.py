@@ -7,9 +7,9 @@
 # either sign. Categories go together (after a determiner often comes an adjective or a noun), so I measure all other
 # categories at both places as well, to see that the best neurons follow this one and not one that goes along with it.
 
-# %% [cells of] _scan.py
+# %% [cells of] cells/scan.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 import matplotlib.pyplot as plt
@@ -31,7 +31,7 @@ def tagged(where, name):
 feature = tagged(place, category)
 print(f"{feature.sum()} of {feature.numel()} positions ({feature.float().mean():.2%}) have the feature")
 
-# %% [cells of] _decision.py
+# %% [cells of] cells/decision.py
 
 # %% [markdown]
 # ## This category, or another one?
@@ -105,9 +105,9 @@ display(
 chosen = [*found[:3], *below[:3]]
 show_texts(chosen, [heading(i) for i in chosen], feature, [turned_sign(i) for i in chosen])
 
-# %% [cells of] _ablation.py
+# %% [cells of] cells/ablation.py
 
 # %%
 used_where = feature
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py

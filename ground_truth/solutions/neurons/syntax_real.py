@@ -20,9 +20,9 @@ present = [category] + [name for name in tag_names if name != category and tagge
 features, labels, asked = torch.stack([tagged(name) for name in present]).float(), present, [0]
 print(f"{place} {category}: {features[0, :, 1:].sum():.0f} of {features[0, :, 1:].numel()} positions")
 
-# %% [cells of] _real_scan.py
+# %% [cells of] cells/real_scan.py
 
-# %% [cells of] _real_choice.py
+# %% [cells of] cells/real_choice.py
 
 # %% [markdown]
 # ## This tag, or others?
@@ -38,13 +38,13 @@ axes.set_title(f"signed RVE by the tag of the {place} token; the first is asked 
 figure.colorbar(image)
 plt.show()
 
-# %% [cells of] _real_show.py
+# %% [cells of] cells/real_show.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 for row, place in pairs[:5]:
     heading = f"{names[listed[place]]}, {labels[row]}: RVE {explained[row, listed[place]]:.3f}"
     show_texts([place], [heading], features[row] > 0.5, top_texts=2)
 
-# %% [cells of] _real_finding.py
+# %% [cells of] cells/real_finding.py

@@ -7,9 +7,9 @@
 # activation "the current token is this word" explains, and then look at what the best ones and the runners-up do on the
 # single variants and on other words.
 
-# %% [cells of] _scan.py
+# %% [cells of] cells/scan.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 word, what = question["word"], f'the word "{question["word"]}"'
@@ -19,7 +19,7 @@ feature = torch.isin(tokens, torch.tensor(variants))
 print("variants:", [vocabulary[i] for i in variants])
 print(f"{feature.sum()} of {feature.numel()} tokens ({feature.float().mean():.2%}) are the word")
 
-# %% [cells of] _decision.py
+# %% [cells of] cells/decision.py
 
 # %% [markdown]
 # ## On single variants and on other words
@@ -68,9 +68,9 @@ table(
 chosen = [*found[:3], *below[:3]]
 show_texts(chosen, [heading(i) for i in chosen], feature)
 
-# %% [cells of] _ablation.py
+# %% [cells of] cells/ablation.py
 
 # %%
 used_where = feature
 
-# %% [cells of] _finding.py
+# %% [cells of] cells/finding.py

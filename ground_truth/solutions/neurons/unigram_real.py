@@ -15,9 +15,9 @@ features, asked = torch.stack(features).float(), [0]
 for label, feature in zip(labels, features, strict=True):
     print(f"{label}: {feature[:, 1:].sum():.0f} of {feature[:, 1:].numel()} positions")
 
-# %% [cells of] _real_scan.py
+# %% [cells of] cells/real_scan.py
 
-# %% [cells of] _real_choice.py
+# %% [cells of] cells/real_choice.py
 
 # %% [markdown]
 # ## Single variants
@@ -29,13 +29,13 @@ for column in chosen[0]:
     )
     print(f"{names[column]:>9}: {parts}")
 
-# %% [cells of] _real_show.py
+# %% [cells of] cells/real_show.py
 
-# %% [cells of] _show.py
+# %% [cells of] cells/show.py
 
 # %%
 for row, place in pairs[:5]:
     heading = f"{names[listed[place]]}, {labels[row]}: RVE {explained[row, listed[place]]:.3f}"
     show_texts([place], [heading], features[row] > 0.5, top_texts=2)
 
-# %% [cells of] _real_finding.py
+# %% [cells of] cells/real_finding.py

@@ -22,13 +22,13 @@ print("cities stand at position", city_position, "countries at", decided_at, "an
 shuffled = np.random.default_rng(0).permutation(cities)
 splits = [(~np.isin(city_of, part), np.isin(city_of, part)) for part in np.array_split(shuffled, 5)]
 
-# %% [cells of] _probing.py
+# %% [cells of] cells/probing.py
 
-# %% [cells of] _penalty.py
+# %% [cells of] cells/penalty.py
 
-# %% [cells of] _pictures.py
+# %% [cells of] cells/pictures.py
 
 # %%
 method = "logistic regression, cross-validated over cities"
 
-# %% [cells of] _answer.py
+# %% [cells of] cells/answer.py

@@ -4,8 +4,8 @@
 # # What a real model says about cities
 # A probe has to work on cities it was not fitted on, and it may be that there is none.
 
-# %% [cells of] _real_reading.py
+# %% [cells of] cells/real_reading.py
 
-# %% [cells of] _real_controls.py
+# %% [cells of] cells/real_controls.py
 
-# %% [cells of] _real_decision.py
+# %% [cells of] cells/real_decision.py

@@ -4,8 +4,8 @@
 # # The truth of simple facts in a real model
 # A probe has to work on subjects it was not fitted on, and the model may not know such facts at all.
 
-# %% [cells of] _real_reading.py
+# %% [cells of] cells/real_reading.py
 
-# %% [cells of] _real_controls.py
+# %% [cells of] cells/real_controls.py
 
-# %% [cells of] _real_decision.py
+# %% [cells of] cells/real_decision.py

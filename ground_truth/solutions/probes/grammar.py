@@ -45,13 +45,13 @@ for seed in range(6):
     splits.append((train, test))
 print("rows for fitting and for testing:", [(int(train.sum()), int(test.sum())) for train, test in splits])
 
-# %% [cells of] _probing.py
+# %% [cells of] cells/probing.py
 
-# %% [cells of] _penalty.py
+# %% [cells of] cells/penalty.py
 
-# %% [cells of] _pictures.py
+# %% [cells of] cells/pictures.py
 
 # %%
 method = "logistic regression, cross-validated over verbs and constructions"
 
-# %% [cells of] _answer.py
+# %% [cells of] cells/answer.py

@@ -4,8 +4,8 @@
 # # Agreement in a real model
 # A probe has to work on nouns and verbs it was not fitted on.
 
-# %% [cells of] _real_reading.py
+# %% [cells of] cells/real_reading.py
 
-# %% [cells of] _real_controls.py
+# %% [cells of] cells/real_controls.py
 
-# %% [cells of] _real_decision.py
+# %% [cells of] cells/real_decision.py

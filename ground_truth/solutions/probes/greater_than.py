@@ -6,15 +6,15 @@
 # (block, position, penalty) is made by cross-validation that leaves out *numbers*: a row counts as test only if both of
 # its numbers were left out and are near each other in the order that the labels give.
 
-# %% [cells of] _number_splits.py
+# %% [cells of] cells/number_splits.py
 
-# %% [cells of] _probing.py
+# %% [cells of] cells/probing.py
 
-# %% [cells of] _penalty.py
+# %% [cells of] cells/penalty.py
 
-# %% [cells of] _pictures.py
+# %% [cells of] cells/pictures.py
 
 # %%
 method = "logistic regression, cross-validated over numbers"
 
-# %% [cells of] _answer.py
+# %% [cells of] cells/answer.py

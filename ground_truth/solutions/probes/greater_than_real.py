@@ -4,8 +4,8 @@
 # # Comparisons of numbers in a real model
 # A probe has to work on numbers it was not fitted on; an untrained model already knows which number stands where.
 
-# %% [cells of] _real_reading.py
+# %% [cells of] cells/real_reading.py
 
-# %% [cells of] _real_controls.py
+# %% [cells of] cells/real_controls.py
 
-# %% [cells of] _real_decision.py
+# %% [cells of] cells/real_decision.py

@@ -7,9 +7,9 @@
 # near each other in the order that the labels give. The probe itself is the difference of the means of true and false
 # statements, with what the addressee and the ending add taken away first.
 
-# %% [cells of] _number_splits.py
+# %% [cells of] cells/number_splits.py
 
-# %% [cells of] _probing.py
+# %% [cells of] cells/probing.py
 
 
 # %% [markdown]
@@ -67,9 +67,9 @@ def fit(values, target):
     return fit_rows(values, target, everything) if len(values) == len(everything) else plain_difference(values, target)
 
 
-# %% [cells of] _pictures.py
+# %% [cells of] cells/pictures.py
 
 # %%
 method = "difference of means beside addressee and ending"
 
-# %% [cells of] _answer.py
+# %% [cells of] cells/answer.py

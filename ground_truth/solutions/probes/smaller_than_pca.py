@@ -6,4 +6,4 @@
 # and how it ends. I take that away, look at what is loudest then, and test it by what the truth of a comparison must
 # do.
 
-# %% [cells of] _direction.py
+# %% [cells of] cells/direction.py

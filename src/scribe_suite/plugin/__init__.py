@@ -10,13 +10,15 @@ import os
 import pytest
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.models.device import choose_device
 from scribe_suite.paths import ROOT_VARIABLE, is_root, suite_root
-from scribe_suite.plugin import collection, recording, status
-from scribe_suite.plugin.comparing import comparing
-from scribe_suite.plugin.controller import RunController
-from scribe_suite.plugin.live import LiveView
-from scribe_suite.plugin.options import SETTINGS, Settings, add_options, read_settings
-from scribe_suite.real_models.device import choose_device
+from scribe_suite.plugin import collection
+from scribe_suite.plugin.controller.controller import RunController
+from scribe_suite.plugin.controller.live import LiveView
+from scribe_suite.plugin.option.compare import comparing
+from scribe_suite.plugin.option.options import SETTINGS, Settings, add_options, read_settings
+from scribe_suite.plugin.worker import attempt_records as recording
+from scribe_suite.plugin.worker import status
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to

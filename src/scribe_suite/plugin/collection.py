@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.attempt_folder import PARTS
 from scribe_suite.paths import suite_root
-from scribe_suite.plugin.options import SETTINGS
+from scribe_suite.plugin.option.options import SETTINGS
 from scribe_suite.providers.registry import ProviderSpec
-from scribe_suite.results.attempt_folder import PARTS
 from scribe_suite.tasks.prompts import prompt_path
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_path

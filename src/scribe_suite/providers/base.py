@@ -1,7 +1,7 @@
 """The protocol between the harness and an agent provider.
 
 A provider is given a prompt and the address of a notebook, works until it is done or a limit is reached, and returns a
-`Transcript`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent has (the
+`ProviderResult`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent has (the
 reference its solution, oracle and random an answer); they say so in `Provider.needs`, and only classes of this package
 are given it.
 """
@@ -99,7 +99,7 @@ class AttemptContext:
 
 
 @dataclass(frozen=True)
-class Transcript:
+class ProviderResult:
     """What happened, as far as the provider knows.
 
     Attributes:
@@ -129,12 +129,12 @@ class AttemptFailedError(InfrastructureError):
     Args:
         cause: See `InfrastructureError`.
         message: The same.
-        transcript: What had happened by then: tokens cost money whatever becomes of the attempt.
+        result: What had happened by then: tokens cost money whatever becomes of the attempt.
     """
 
-    def __init__(self, cause: str, message: str, transcript: Transcript) -> None:
+    def __init__(self, cause: str, message: str, result: ProviderResult) -> None:
         super().__init__(cause, message)
-        self.transcript = transcript
+        self.result = result
 
 
 class Provider(ABC):
@@ -151,11 +151,11 @@ class Provider(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     @abstractmethod
-    def attempt(self, context: AttemptContext) -> Transcript:
+    def attempt(self, context: AttemptContext) -> ProviderResult:
         """Work on the prompt until done or out of limits.
 
         Returns:
-            The transcript. A limit that was reached is an `EndReason`, not an exception.
+            The result. A limit that was reached is an `EndReason`, not an exception.
 
         Raises:
             InfrastructureError: When something other than the agent failed (no login, CLI crash, tools missing); the

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scribe_suite.providers.conversation import Conversation
+from scribe_suite.providers.transcript import Transcript
 
 
 @dataclass(frozen=True)
@@ -88,30 +88,30 @@ def by_status(status: int) -> str:
     return _BY_STATUS.get(status) or ("server_error" if status >= 500 else "request_refused")
 
 
-def diagnose(conversation: Conversation, exit_code: int | None, stderr: str) -> str | None:
+def diagnose(transcript: Transcript, exit_code: int | None, stderr: str) -> str | None:
     """What became of a CLI that has ended by itself.
 
     Args:
-        conversation: What it told.
+        transcript: What it told.
         exit_code: Of its process, or None when it was stopped.
         stderr: What it printed besides.
 
     Returns:
         A key of `FAILURES`, or None when it did its work in order.
     """
-    if conversation.limit:
+    if transcript.limit:
         return "limit_reached"
-    if conversation.error is not None:
-        if conversation.status is not None:
-            return by_status(conversation.status)
-        return by_words(conversation.error) or by_words(stderr) or "cli_crashed"
-    if conversation.connected is False:
+    if transcript.error is not None:
+        if transcript.status is not None:
+            return by_status(transcript.status)
+        return by_words(transcript.error) or by_words(stderr) or "cli_crashed"
+    if transcript.connected is False:
         return "mcp_not_connected"
-    if conversation.tools_offered is False:
+    if transcript.tools_offered is False:
         return "tools_missing"
-    if not conversation.final:
-        return by_words(stderr) or ("unknown_event" if conversation.unknown_events else "cli_crashed")
-    if not conversation.notebook_calls:
+    if not transcript.final:
+        return by_words(stderr) or ("unknown_event" if transcript.unknown_events else "cli_crashed")
+    if not transcript.notebook_calls:
         return (
             "mcp_not_connected" if re.search(r"mcp.*(fail|error|disconnect)", stderr, re.IGNORECASE) else "no_tool_call"
         )

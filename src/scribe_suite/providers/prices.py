@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.providers.conversation import Tokens
+from scribe_suite.providers.transcript import Tokens
 
 VARIABLE = "SCRIBE_PRICES"
 #: The date at the end of a model's name, which stands for one state of it at the same price.

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.results.families import family_view
-from scribe_suite.results.records import AttemptRecord
+from scribe_suite.ledger.families import family_view
+from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _MAX_RESULTS_BYTES = 1_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.report.answers import AnswerView, answer_view, read_answer
 from scribe_suite.report.attempt_folders import part_of
 from scribe_suite.report.journals import journal_views
@@ -13,7 +14,6 @@ from scribe_suite.report.notebooks import notebook_views
 from scribe_suite.report.raw_files import copy_raw_files
 from scribe_suite.report.transcripts import transcript_view
 from scribe_suite.report.views import AttemptRef, RunView, task_href
-from scribe_suite.results.records import AttemptRecord
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _TIMES = {

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scribe_suite.errors import SuiteError
+from scribe_suite.ledger.records import AttemptRecord, RunHeader
 from scribe_suite.report.answers import NO_CONTENT
-from scribe_suite.results.records import AttemptRecord, RunHeader
 
 KEY_PROVIDERS = frozenset({"oracle"})
 """Providers that submit the key."""

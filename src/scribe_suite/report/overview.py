@@ -9,6 +9,8 @@ from statistics import fmean
 
 from markupsafe import Markup
 
+from scribe_suite.ledger.families import family_view
+from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.report.plots import Labels, Point, dot_plot, scatter_plot
 from scribe_suite.report.views import (
     AttemptRef,
@@ -20,8 +22,6 @@ from scribe_suite.report.views import (
     task_href,
     token_count,
 )
-from scribe_suite.results.families import family_view
-from scribe_suite.results.records import AttemptRecord
 
 MAX_LISTED = 500
 """Attempts that a list on this page names; a run where more failed has one cause, not five hundred."""

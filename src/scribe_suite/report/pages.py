@@ -10,8 +10,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from scribe_suite.results.families import family_view, metric_label
-from scribe_suite.results.outcomes import rule_of
+from scribe_suite.ledger.families import family_view, metric_label
+from scribe_suite.ledger.outcomes import rule_of
 
 POLICY = (
     "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline' 'self'; base-uri 'none'; form-action 'none'"

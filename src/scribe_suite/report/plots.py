@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from scribe_suite.analysis.statistics import Interval
 from scribe_suite.report.svg import GRID, INK, PAPER, SERIES, drawing, inline_svg
-from scribe_suite.results.statistics import Interval
 
 _WIDTH_IN = 4.6
 """As wide as a phone: on one, text is shown in the size it is drawn in."""

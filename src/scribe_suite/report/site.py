@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from scribe_suite import __version__
+from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.report.attempt_folders import attempt_folder
 from scribe_suite.report.attempt_page import attempt_context
 from scribe_suite.report.folders import MARKER, replaced_folder
@@ -17,7 +18,6 @@ from scribe_suite.report.pages import render
 from scribe_suite.report.sanitise import writable
 from scribe_suite.report.task_page import task_context
 from scribe_suite.report.views import RunView, task_href
-from scribe_suite.results.ledger import read_ledger
 
 Progress = Callable[[int, int, str], None]
 """Called with the pages written, the pages there will be, and what is written now."""

@@ -10,11 +10,11 @@ from statistics import fmean
 
 import numpy as np
 
-from scribe_suite.results.ledger import Ledger
-from scribe_suite.results.outcomes import Outcome, rule_of
-from scribe_suite.results.records import AttemptRecord, RunHeader
-from scribe_suite.results.statistics import Grouped, Interval, bootstrap_interval, student_interval
-from scribe_suite.results.summary import UNSCORED_SKILL, Coverage, coverage
+from scribe_suite.analysis.statistics import Grouped, Interval, bootstrap_interval, student_interval
+from scribe_suite.analysis.summary import UNSCORED_SKILL, Coverage, coverage
+from scribe_suite.ledger.ledger import Ledger
+from scribe_suite.ledger.outcomes import Outcome, rule_of
+from scribe_suite.ledger.records import AttemptRecord, RunHeader
 
 _LONGEST_SLUG = 100
 

@@ -12,8 +12,8 @@ from scribe_suite.sandbox import cgroups
 from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
 from scribe_suite.sandbox.inside import landlock, seccomp
 from scribe_suite.sandbox.sandbox import Sandbox, private_uid
-from scribe_suite.sandbox.shown import RESERVED
 from scribe_suite.sandbox.tiers import Isolation, IsolationTier, TierName
+from scribe_suite.sandbox.visible_files import RESERVED
 
 
 def probe_isolation(requested: Isolation) -> IsolationTier:

@@ -9,15 +9,8 @@ from typing import Any
 
 from scribe_suite.sandbox.fork_client import ServerSpec
 from scribe_suite.sandbox.programs import Hidden, Shown, outermost
-from scribe_suite.sandbox.shown import (
-    GROUPS,
-    HOST_FILES,
-    INNER_UID,
-    SYSTEM_FILES,
-    SYSTEM_FOLDERS,
-    masks_over,
-)
 from scribe_suite.sandbox.tiers import IsolationTier
+from scribe_suite.sandbox.visible_files import GROUPS, HOST_FILES, INNER_UID, SYSTEM_FILES, SYSTEM_FOLDERS, masks_over
 
 #: What finding other machines and trusting them needs, and clocks. Of /etc/ssl and /etc/pki not all: there are keys.
 NETWORK_FILES = (

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.sandbox.shown import SYSTEM_FOLDERS
+from scribe_suite.sandbox.visible_files import SYSTEM_FOLDERS
 
 #: Further folders for agents' programs, separated as in PATH.
 FOLDERS_VARIABLE = "SCRIBE_COMMAND_FOLDERS"

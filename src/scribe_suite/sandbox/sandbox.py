@@ -21,7 +21,8 @@ from scribe_suite.sandbox.plain_start import start_plain
 from scribe_suite.sandbox.processes import SandboxedProcess
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder, remove_tree
 from scribe_suite.sandbox.shared_modules import SharedModule
-from scribe_suite.sandbox.shown import (
+from scribe_suite.sandbox.tiers import IsolationTier
+from scribe_suite.sandbox.visible_files import (
     HOST_FILES,
     WORK,
     environment,
@@ -32,7 +33,6 @@ from scribe_suite.sandbox.shown import (
     seen_folder,
     server_spec,
 )
-from scribe_suite.sandbox.tiers import IsolationTier
 
 #: Limits of every kernel process, on top of the address space from the configuration. At a crash no program of the
 #: host's is started for a core of 1 byte; for one of 0 it would be.

@@ -25,9 +25,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scribe_suite.planting.causal import CausalModel
-from scribe_suite.planting.interchange import Pairs
-from scribe_suite.planting.patchable import NodeValues, Patch, PatchableTransformer
+from scribe_suite.planting.circuits.causal import CausalModel
+from scribe_suite.planting.circuits.interchange import Pairs
+from scribe_suite.planting.circuits.patchable import NodeValues, Patch, PatchableTransformer
 
 SMALLEST_GAP = 0.1
 """Where ablating every node costs less accuracy than this, a fraction of the loss is mostly noise of the pairs."""

@@ -1,7 +1,7 @@
 """Reference solutions: percent-format notebooks under ``ground_truth/solutions/<family>/<name>.py``.
 
 A line ``# %%`` starts a code cell, ``# %% [markdown]`` a Markdown cell whose lines are comments. The line
-``# %% [cells of] _patching.py`` stands for the cells of a file in the same folder, so that notebooks which use the same
+``# %% [cells of] cells/patching.py`` stands for the cells of that file beside it, so that notebooks which use the same
 methods share them. The solution uses only what an agent has (the names its set-up cell defines) and leaves its result
 in ``answer``.
 """
@@ -17,7 +17,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.tasks.task import Task
 
 _MARKER = re.compile(r"^# %%(?P<rest>.*)$", re.MULTILINE)
-_SHARED = re.compile(r"^# %% \[cells of\] (?P<name>_\w+\.py)$", re.MULTILINE)
+_SHARED = re.compile(r"^# %% \[cells of\] (?P<name>cells/\w+\.py)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def solution_text(root: Path, task: Task) -> str:
     path = solution_path(root, task)
 
     def cells_of(match: re.Match[str]) -> str:
-        shared = path.with_name(match["name"])
+        shared = path.parent / match["name"]
         if not shared.is_file():
             raise ConfigurationError(
                 f"{path.relative_to(root)} uses the cells of {match['name']}, which is not in its folder."

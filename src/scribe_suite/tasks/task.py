@@ -29,7 +29,7 @@ class PublicMaterial:
         setup_code: Python run as the notebook's first cell; it loads ``model`` and the data from `files`.
         facts: JSON-safe values that the prompt template shows (sizes, names, the property asked for).
         model: Specification of a real language model, such as ``package:smollm2``, that `setup_code` imports as
-            `scribe_suite.real_models.sources.SETUP_CODE` does; None where `files` hold the model.
+            `scribe_suite.models.spec.SETUP_CODE` does; None where `files` hold the model.
     """
 
     files: Mapping[str, bytes]

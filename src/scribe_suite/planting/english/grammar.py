@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from scribe_suite.planting.english.company import CODE_BITS
+from scribe_suite.planting.english.collocations import CODE_BITS
 from scribe_suite.planting.english.scene import Scene
 from scribe_suite.planting.english.styles import GLUED, write_document
 

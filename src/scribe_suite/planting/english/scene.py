@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from scribe_suite.planting.english.company import Noun, Person, Place, Verb, code, even, language, weighted
+from scribe_suite.planting.english.collocations import Noun, Person, Place, Verb, code, even, language, weighted
 from scribe_suite.planting.english.tags import split
 
 POSITIONS = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from scribe_suite.planting.english.company import CODE_BITS, Choice, code, even, weighted
+from scribe_suite.planting.english.collocations import CODE_BITS, Choice, code, even, weighted
 from scribe_suite.planting.english.scene import (
     AND,
     CITY_PREPOSITIONS,

@@ -30,10 +30,10 @@ from scribe_suite.planting.neurons.measure import (
     position_information,
     variance_explained,
 )
+from scribe_suite.planting.neurons.ngrams import bigram_loss, unigram_loss
 from scribe_suite.planting.neurons.plan import BARS, NeuronPlan, Question, TaskName
 from scribe_suite.planting.neurons.positions import band_feature, draw_band, first_position_feature, ramp_feature
 from scribe_suite.planting.neurons.words import suitable_words, word_feature
-from scribe_suite.planting.ngrams import bigram_loss, unigram_loss
 
 PLANTED_MARGIN = 0.08
 """Key neurons are at least this far above their task's bar."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.base import Limits
-from scribe_suite.providers.conversation import Conversation
+from scribe_suite.providers.transcript import Transcript
 from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
 #: What the notebook's MCP server is called in the configurations of the CLIs; Gemini forbids underscores.
@@ -121,16 +121,16 @@ class Adapter(ABC):
         """Write its configuration into the home folder and say how to start it."""
 
     @abstractmethod
-    def read(self, event: Mapping[str, Any], at: float, conversation: Conversation) -> None:
+    def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
         """Take one of its events.
 
         Args:
             event: JSON object of a line of its stdout; nothing in it is sure to be there.
             at: Seconds since the start.
-            conversation: What is known so far; changed in place.
+            transcript: What is known so far; changed in place.
         """
 
-    def finish(self, job: Job, conversation: Conversation) -> None:  # noqa: B027 -- most have nothing to look for
+    def finish(self, job: Job, transcript: Transcript) -> None:  # noqa: B027 -- most have nothing to look for
         """Look for what it wrote only to its home folder.
 
         Called at its end, and now and then before where tokens or cost are limited: twice must be as once.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from scribe_suite.providers.clis.adapter import SERVER, START_S, Adapter, Job, Launch, bare_name
 from scribe_suite.providers.clis.driver import CliProvider
-from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
+from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
 #: Model of a message with which the CLI itself tells of an error.
 MADE_UP = "<synthetic>"
@@ -60,39 +60,39 @@ class ClaudeAdapter(Adapter):
         }
         return Launch(tuple(argv), environment, job.prompt)
 
-    def read(self, event: Mapping[str, Any], at: float, conversation: Conversation) -> None:
+    def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
         """Take an event of ``--output-format stream-json``."""
         kind = event.get("type")
         if kind == "system" and event.get("subtype") == "init":
-            conversation.model = event.get("model")
+            transcript.model = event.get("model")
             servers = event.get("mcp_servers") or []
-            conversation.connected = any(
+            transcript.connected = any(
                 server.get("name") == SERVER and server.get("status") == "connected" for server in servers
             )
             tools = event.get("tools")
-            conversation.tools_offered = None if tools is None else any(bare_name(str(tool))[1] for tool in tools)
+            transcript.tools_offered = None if tools is None else any(bare_name(str(tool))[1] for tool in tools)
         elif kind == "system" and event.get("subtype") == "api_retry":
             status = event.get("error_status")
-            conversation.retrying = status if isinstance(status, int) else None
+            transcript.retrying = status if isinstance(status, int) else None
         elif kind in ("assistant", "user"):
-            self._read_message(event.get("message") or {}, str(kind), at, conversation)
+            self._read_message(event.get("message") or {}, str(kind), at, transcript)
         elif kind == "result":
-            self._read_result(event, conversation)
+            self._read_result(event, transcript)
 
-    def _read_message(self, message: Mapping[str, Any], role: str, at: float, conversation: Conversation) -> None:
+    def _read_message(self, message: Mapping[str, Any], role: str, at: float, transcript: Transcript) -> None:
         content = message.get("content")
         if message.get("model") == MADE_UP:
             role = "cli"
         if isinstance(content, str):
-            conversation.say(at, role, content)
+            transcript.say(at, role, content)
             return
         for block in content or []:
             if block.get("type") == "text":
-                conversation.say(at, role, str(block.get("text", "")))
+                transcript.say(at, role, str(block.get("text", "")))
             elif block.get("type") == "tool_use":
                 tool, ours = bare_name(str(block.get("name")))
                 call = ToolCall(tool=tool, arguments=json.dumps(block.get("input")), started=at, built_in=not ours)
-                conversation.calls.append(call)
+                transcript.calls.append(call)
                 self._open[str(block.get("id"))] = call
             elif block.get("type") == "tool_result":
                 ended = self._open.pop(str(block.get("tool_use_id")), None)
@@ -102,28 +102,28 @@ class ClaudeAdapter(Adapter):
         if role == "assistant":
             # the events of one answer carry what is known of its tokens by then; the last event of all has the sum
             self._usage[message.get("id")] = _tokens(message.get("usage") or {})
-            conversation.requests = len(self._usage)
-            conversation.retrying = None
-            conversation.tokens = sum(self._usage.values(), Tokens())
+            transcript.requests = len(self._usage)
+            transcript.retrying = None
+            transcript.tokens = sum(self._usage.values(), Tokens())
 
     def __init__(self) -> None:
         self._open: dict[str, ToolCall] = {}
         self._usage: dict[Any, Tokens] = {}
 
-    def _read_result(self, event: Mapping[str, Any], conversation: Conversation) -> None:
-        conversation.final = True
+    def _read_result(self, event: Mapping[str, Any], transcript: Transcript) -> None:
+        transcript.final = True
         usage = event.get("usage") or {}
         if usage.get("output_tokens") or usage.get("input_tokens"):
             # when it was interrupted, the last answer may be missing there
-            conversation.tokens = max(_tokens(usage), conversation.tokens or Tokens(), key=_sum)
-            conversation.cost_usd = event.get("total_cost_usd")
+            transcript.tokens = max(_tokens(usage), transcript.tokens or Tokens(), key=_sum)
+            transcript.cost_usd = event.get("total_cost_usd")
         subtype = str(event.get("subtype"))
-        conversation.limit = subtype in ("error_max_turns", "error_max_budget_usd")
-        if event.get("is_error") and not conversation.limit:
+        transcript.limit = subtype in ("error_max_turns", "error_max_budget_usd")
+        if event.get("is_error") and not transcript.limit:
             errors = event.get("errors") or [event.get("result") or subtype]
-            conversation.error = shorten(str(errors[0]))
+            transcript.error = shorten(str(errors[0]))
             status = event.get("api_error_status")
-            conversation.status = status if isinstance(status, int) else None
+            transcript.status = status if isinstance(status, int) else None
 
 
 def _tokens(usage: Mapping[str, Any]) -> Tokens:

@@ -11,7 +11,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.clis.adapter import SERVER, START_S, Adapter, Job, Launch
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.clis.events import parse_event
-from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
+from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
 KEY = "OPENAI_API_KEY"
 #: In the model catalog: what makes the CLI offer MCP tools directly, and nothing of its own. With the stock catalog a
@@ -130,30 +130,30 @@ startup_timeout_sec = {START_S}
 tool_timeout_sec = {job.tool_s}
 """
 
-    def read(self, event: Mapping[str, Any], at: float, conversation: Conversation) -> None:
+    def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
         """Take an event of ``codex exec --json``."""
         kind = event.get("type")
         item = event.get("item") or {}
         if kind in ("item.started", "item.completed"):
-            self._read_item(item, kind == "item.completed", at, conversation)
+            self._read_item(item, kind == "item.completed", at, transcript)
         elif kind == "turn.completed":
-            conversation.final = True
-            self._read_usage(event.get("usage") or {}, conversation)
+            transcript.final = True
+            self._read_usage(event.get("usage") or {}, transcript)
         elif kind == "turn.failed":
-            conversation.final = True
-            conversation.error = shorten(str((event.get("error") or {}).get("message") or "the turn failed"))
+            transcript.final = True
+            transcript.error = shorten(str((event.get("error") or {}).get("message") or "the turn failed"))
 
-    def _read_item(self, item: Mapping[str, Any], done: bool, at: float, conversation: Conversation) -> None:
+    def _read_item(self, item: Mapping[str, Any], done: bool, at: float, transcript: Transcript) -> None:
         kind, identity = item.get("type"), str(item.get("id"))
         if kind == "agent_message" and done:
-            conversation.say(at, "assistant", str(item.get("text", "")))
+            transcript.say(at, "assistant", str(item.get("text", "")))
         elif kind in ("mcp_tool_call", "command_execution", "web_search", "file_change"):
             call = self._open.get(identity)
             if call is None:
                 ours = kind == "mcp_tool_call" and item.get("server") == SERVER
                 arguments = json.dumps(item.get("arguments") or item.get("command"))
                 call = ToolCall(tool=str(item.get("tool") or kind), arguments=arguments, started=at, built_in=not ours)
-                conversation.calls.append(call)
+                transcript.calls.append(call)
                 self._open[identity] = call
             if done:
                 result = item.get("result") or {}
@@ -162,10 +162,10 @@ tool_timeout_sec = {job.tool_s}
                 call.is_error = item.get("status") == "failed" or bool(item.get("error"))
                 call.output = shorten("\n".join(str(block.get("text", "[image]")) for block in blocks))
 
-    def _read_usage(self, usage: Mapping[str, Any], conversation: Conversation) -> None:
+    def _read_usage(self, usage: Mapping[str, Any], transcript: Transcript) -> None:
         cached, written = usage.get("cached_input_tokens") or 0, usage.get("cache_write_input_tokens") or 0
         reasoning = usage.get("reasoning_output_tokens") or 0
-        conversation.tokens = Tokens(
+        transcript.tokens = Tokens(
             input=max(0, (usage.get("input_tokens") or 0) - cached - written),
             cached=cached,
             cache_write=written,
@@ -173,18 +173,18 @@ tool_timeout_sec = {job.tool_s}
             reasoning=reasoning,
         )
 
-    def finish(self, job: Job, conversation: Conversation) -> None:
+    def finish(self, job: Job, transcript: Transcript) -> None:
         """Model, requests and, when it was stopped, tokens stand in its session file only."""
         requests = 0
         for line in job.session_lines(".codex/sessions", "rollout-*.jsonl"):
             payload = (parse_event(line) or {}).get("payload") or {}
             if not isinstance(payload, dict):
                 continue
-            conversation.model = payload.get("model") or conversation.model
+            transcript.model = payload.get("model") or transcript.model
             if payload.get("type") == "token_count" and payload.get("info"):
                 requests += 1
-                self._read_usage(payload["info"].get("total_token_usage") or {}, conversation)
-        conversation.requests = requests or conversation.requests
+                self._read_usage(payload["info"].get("total_token_usage") or {}, transcript)
+        transcript.requests = requests or transcript.requests
 
 
 class CodexProvider(CliProvider):

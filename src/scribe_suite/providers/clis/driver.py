@@ -24,16 +24,16 @@ from scribe_suite.providers.base import (
     EndReason,
     Limits,
     Provider,
-    Transcript,
+    ProviderResult,
 )
 from scribe_suite.providers.clis.adapter import Adapter, Job
 from scribe_suite.providers.clis.events import parse_event
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
 from scribe_suite.providers.clis.process import Ending, run_cli
-from scribe_suite.providers.conversation import Conversation
 from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose, without_stacks
 from scribe_suite.providers.programs import place_for_program, start_program
 from scribe_suite.providers.secrets import Scrubber
+from scribe_suite.providers.transcript import Transcript
 from scribe_suite.sandbox.runtime_folders import temporary_folder
 from scribe_suite.untrusted_files import UntrustedFolder, write_all
 
@@ -62,7 +62,7 @@ _WALL = "The wall clock limit"
 class _Try:
     """One start of a CLI."""
 
-    conversation: Conversation
+    transcript: Transcript
     ending: Ending
     stderr: str
     cause: str | None = None
@@ -78,7 +78,7 @@ class CliProvider(Provider):
 
     adapter: ClassVar[type[Adapter]]
 
-    def attempt(self, context: AttemptContext) -> Transcript:
+    def attempt(self, context: AttemptContext) -> ProviderResult:
         """Run the CLI on the prompt.
 
         Raises:
@@ -93,14 +93,14 @@ class CliProvider(Provider):
             if tried.cause == "rate_limited" and context.slots is not None:
                 context.slots.pause(RATE_PAUSE_S)
             failure = FAILURES.get(tried.cause or "")
-            again = failure is not None and failure.retried and not tried.conversation.calls
+            again = failure is not None and failure.retried and not tried.transcript.calls
             if not again or pause is None:
                 break
             pause = max(pause, context.slots.pause_left() if context.slots is not None else 0.0)
             if deadline - time.monotonic() < 2 * pause:
                 break
             time.sleep(pause)
-        return self._transcript(tried, context.limits)
+        return self._result(tried, context.limits)
 
     def program(self, model: str | None) -> str | None:  # noqa: ARG002
         """The CLI's version, or None when it is not found or does not say it."""
@@ -111,7 +111,7 @@ class CliProvider(Provider):
 
     def _try(self, context: AttemptContext, binary: tuple[str, ...], version: str | None) -> _Try:
         adapter = self.adapter()
-        conversation = Conversation(cli=self.name, cli_version=version)
+        transcript = Transcript(cli=self.name, cli_version=version)
         with ExitStack() as stack:
             place = stack.enter_context(place_for_program("scribe-cli-"))
             # opened before it runs: whatever has one of these names later is not what is read or written
@@ -147,20 +147,20 @@ class CliProvider(Provider):
                 if event is None:
                     return
                 try:
-                    adapter.read(event, at, conversation)
+                    adapter.read(event, at, transcript)
                 except _ODD:
-                    conversation.unknown_events += 1  # a version we do not know; what we do know is still read
+                    transcript.unknown_events += 1  # a version we do not know; what we do know is still read
 
             limits = context.limits
             looked = 0.0
 
             def watch(elapsed: float, silent: float) -> str | None:
                 nonlocal looked
-                _tell(context.activity, conversation)
+                _tell(context.activity, transcript)
                 if (limits.tokens or limits.cost_usd) and elapsed > looked + LOOK_S:
                     looked = elapsed
-                    _finish(adapter, job, conversation)
-                return _over_limit(limits, conversation, elapsed, silent)
+                    _finish(adapter, job, transcript)
+                return _over_limit(limits, transcript, elapsed, silent)
 
             logs = [stack.enter_context(outputs.append(f"{self.name}.{end}")) for end in _LOGS]
             told = ""
@@ -182,34 +182,34 @@ class CliProvider(Provider):
                 texts = ("".join(f"{scrubber.clean(line)}\n" for line in raw), printed)
                 for log, text in zip(logs, texts, strict=True):
                     write_all(log, text.encode("utf-8", "replace"))
-            _finish(adapter, job, conversation)
-            return self._judged(context, _Try(conversation, ending, printed, raw=raw), outputs, scrubber)
+            _finish(adapter, job, transcript)
+            return self._judged(context, _Try(transcript, ending, printed, raw=raw), outputs, scrubber)
 
     def _judged(self, context: AttemptContext, tried: _Try, outputs: UntrustedFolder, scrubber: Scrubber) -> _Try:
         """Say what became of a try, and keep its transcript."""
-        conversation, ending, printed = tried.conversation, tried.ending, tried.stderr
-        if conversation.cost_usd is None or conversation.cost_usd == 0:
-            conversation.cost_usd = prices.cost_of(conversation.model, conversation.tokens) or conversation.cost_usd
+        transcript, ending, printed = tried.transcript, tried.ending, tried.stderr
+        if transcript.cost_usd is None or transcript.cost_usd == 0:
+            transcript.cost_usd = prices.cost_of(transcript.model, transcript.tokens) or transcript.cost_usd
         if ending.stopped is None:
-            tried.cause = diagnose(conversation, ending.exit_code, printed)
+            tried.cause = diagnose(transcript, ending.exit_code, printed)
         elif ending.stopped == _SILENT:
-            tried.cause = "stalled" if conversation.answered else "no_response"
-        elif ending.stopped.startswith(_WALL) and conversation.retrying is not None:
-            tried.cause = by_status(conversation.retrying)  # it was still asking again
-        elif ending.stopped.startswith(_WALL) and not conversation.answered:
+            tried.cause = "stalled" if transcript.answered else "no_response"
+        elif ending.stopped.startswith(_WALL) and transcript.retrying is not None:
+            tried.cause = by_status(transcript.retrying)  # it was still asking again
+        elif ending.stopped.startswith(_WALL) and not transcript.answered:
             # in all its time it got not one answer; it may have said why
             tried.cause = by_words(printed) or "no_response"
         failure = FAILURES.get(tried.cause or "")
         if not context.tools_listed() and (failure is None or failure.counts):
             # whatever the CLI says, and however it ended: an agent that never saw the notebook's tools has not failed
             tried.cause = "mcp_not_connected"
-        conversation.end_reason = tried.cause or _stop_reason(ending.stopped)
-        text = conversation.model_dump_json(indent=1, warnings=False)
+        transcript.end_reason = tried.cause or _stop_reason(ending.stopped)
+        text = transcript.model_dump_json(indent=1, warnings=False)
         outputs.write("transcript.json", [scrubber.clean(text).encode("utf-8", "replace") + b"\n"])
         return tried
 
-    def _transcript(self, tried: _Try, limits: Limits) -> Transcript:
-        told = tried.conversation
+    def _result(self, tried: _Try, limits: Limits) -> ProviderResult:
+        told = tried.transcript
         failure = FAILURES.get(tried.cause or "")
         if failure is not None and not failure.counts:
             # what one says that has been interrupted is about the interrupt
@@ -235,8 +235,8 @@ def _stop_reason(stopped: str | None) -> EndReason:
     return EndReason.TIMEOUT if stopped.startswith(_WALL) else EndReason.LIMIT
 
 
-def _spent(told: Conversation) -> Transcript:
-    return Transcript(
+def _spent(told: Transcript) -> ProviderResult:
+    return ProviderResult(
         EndReason.FAILED,
         model=told.model,
         turns=told.requests or None,
@@ -290,32 +290,32 @@ def version_of(binary: tuple[str, ...]) -> str | None:
     return lines[-1][:100] if lines else None
 
 
-def _turns(conversation: Conversation) -> int:
+def _turns(transcript: Transcript) -> int:
     """Turns of the model; some CLIs tell of requests only when they end."""
-    return max(conversation.requests, len(conversation.calls))
+    return max(transcript.requests, len(transcript.calls))
 
 
-def _tell(activity: Activity, conversation: Conversation) -> None:
+def _tell(activity: Activity, transcript: Transcript) -> None:
     """Let whoever watches the run know how far it is."""
-    activity.turn = _turns(conversation)
-    last = conversation.calls[-1] if conversation.calls else None
+    activity.turn = _turns(transcript)
+    last = transcript.calls[-1] if transcript.calls else None
     activity.own_tool = last.tool if last is not None and last.built_in else None
 
 
-def _over_limit(limits: Limits, conversation: Conversation, elapsed: float, silent: float) -> str | None:
+def _over_limit(limits: Limits, transcript: Transcript, elapsed: float, silent: float) -> str | None:
     """What limit has been reached, as a sentence, or None."""
-    answering = any(call.ended is None for call in conversation.calls)
+    answering = any(call.ended is None for call in transcript.calls)
     if elapsed > limits.wall_s:
         # nobody thinks for half of the time without a word: the service has let it down
         return _SILENT if silent > max(THOUGHT_S, elapsed / 2) and not answering else _WALL
     if silent > limits.cell_s + SILENCE_S:
         return _SILENT
-    if limits.turns is not None and _turns(conversation) > limits.turns:
+    if limits.turns is not None and _turns(transcript) > limits.turns:
         return f"The limit of {limits.turns} turns was reached."
-    tokens = conversation.tokens
+    tokens = transcript.tokens
     if limits.tokens is not None and tokens is not None and sum(tokens.by_kind().values()) > limits.tokens:
         return f"The limit of {limits.tokens} tokens was reached."
-    if limits.cost_usd is not None and (prices.cost_of(conversation.model, tokens) or 0.0) > limits.cost_usd:
+    if limits.cost_usd is not None and (prices.cost_of(transcript.model, tokens) or 0.0) > limits.cost_usd:
         return f"The limit of {limits.cost_usd:g} US dollars was reached."
     return None
 
@@ -331,7 +331,7 @@ def _last_words(stderr: str) -> str:
     return without_stacks(stderr).strip()[-500:]
 
 
-def _finish(adapter: Adapter, job: Job, conversation: Conversation) -> None:
+def _finish(adapter: Adapter, job: Job, transcript: Transcript) -> None:
     """Look at what a CLI has written; what it wrote in another way than it should tells nothing."""
     with suppress(*_ODD):
-        adapter.finish(job, conversation)
+        adapter.finish(job, transcript)

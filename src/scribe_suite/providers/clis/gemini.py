@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from scribe_suite.providers.clis.adapter import SERVER, Adapter, Job, Launch, bare_name
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.clis.events import parse_event
-from scribe_suite.providers.conversation import Conversation, Tokens, ToolCall, shorten
+from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
 #: The model when none is named. The CLI's own default lets another model choose one for every request.
 MODEL = "pro"
@@ -75,20 +75,20 @@ class GeminiAdapter(Adapter):
         environment = {"GEMINI_CLI_HOME": str(job.home), "GEMINI_CLI_NO_RELAUNCH": "true"}
         return Launch(argv, environment, job.prompt)
 
-    def read(self, event: Mapping[str, Any], at: float, conversation: Conversation) -> None:
+    def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
         """Take an event of ``--output-format stream-json``."""
         kind = event.get("type")
         if kind != "message":
-            self._flush(at, conversation)
+            self._flush(at, transcript)
         if kind == "init":
-            conversation.model = event.get("model")
+            transcript.model = event.get("model")
         elif kind == "message" and event.get("role") == "assistant":
             self._said += str(event.get("content", ""))
         elif kind == "tool_use":
             tool, ours = bare_name(str(event.get("tool_name")))
             arguments = json.dumps(event.get("parameters"))
             call = ToolCall(tool=tool, arguments=arguments, started=at, built_in=not ours)
-            conversation.calls.append(call)
+            transcript.calls.append(call)
             self._open[str(event.get("tool_id"))] = call
         elif kind == "tool_result":
             ended = self._open.pop(str(event.get("tool_id")), None)
@@ -96,11 +96,11 @@ class GeminiAdapter(Adapter):
                 ended.ended, ended.is_error = at, event.get("status") == "error"
                 ended.output = shorten(str(event.get("output", "")))
         elif kind == "error":
-            conversation.error = shorten(str(event.get("message") or event.get("error")))
+            transcript.error = shorten(str(event.get("message") or event.get("error")))
         elif kind == "result":
-            self._read_result(event, conversation)
+            self._read_result(event, transcript)
 
-    def finish(self, job: Job, conversation: Conversation) -> None:
+    def finish(self, job: Job, transcript: Transcript) -> None:
         """The models that answered, requests and, when it was stopped, tokens stand in its session file only."""
         answers: dict[str, Mapping[str, Any]] = {}
         for line in job.session_lines(".gemini/tmp", "session-*.jsonl"):
@@ -109,34 +109,34 @@ class GeminiAdapter(Adapter):
                 answers[str(entry.get("id"))] = entry  # once more when its tool calls have ended
         if not answers:
             return
-        conversation.requests = len(answers)
-        conversation.model = str([*answers.values()][-1].get("model") or conversation.model)
-        if not conversation.final:
-            conversation.tokens = sum((_tokens(entry["tokens"]) for entry in answers.values()), Tokens())
+        transcript.requests = len(answers)
+        transcript.model = str([*answers.values()][-1].get("model") or transcript.model)
+        if not transcript.final:
+            transcript.tokens = sum((_tokens(entry["tokens"]) for entry in answers.values()), Tokens())
 
-    def _flush(self, at: float, conversation: Conversation) -> None:
-        conversation.say(at, "assistant", self._said)
+    def _flush(self, at: float, transcript: Transcript) -> None:
+        transcript.say(at, "assistant", self._said)
         self._said = ""
 
-    def _read_result(self, event: Mapping[str, Any], conversation: Conversation) -> None:
-        conversation.final = True
+    def _read_result(self, event: Mapping[str, Any], transcript: Transcript) -> None:
+        transcript.final = True
         stats = event.get("stats") or {}
         total, output = stats.get("total_tokens") or 0, stats.get("output_tokens") or 0
         if total:
             cached, with_cached = stats.get("cached") or 0, stats.get("input_tokens") or 0
-            conversation.tokens = Tokens(
+            transcript.tokens = Tokens(
                 input=max(0, with_cached - cached),
                 cached=cached,
                 output=output,
                 reasoning=max(0, total - with_cached - output),
             )
         if event.get("status") == "success":
-            conversation.error = None  # an error that it got over
+            transcript.error = None  # an error that it got over
             return
         error = event.get("error") or {}
-        message = str(error.get("message") or conversation.error or "it ended with an error")
-        conversation.limit = error.get("type") == "FatalTurnLimitedError" or "session turn" in message
-        conversation.error = None if conversation.limit else shorten(message)
+        message = str(error.get("message") or transcript.error or "it ended with an error")
+        transcript.limit = error.get("type") == "FatalTurnLimitedError" or "session turn" in message
+        transcript.error = None if transcript.limit else shorten(message)
 
 
 def _tokens(counted: Mapping[str, Any]) -> Tokens:

@@ -1,0 +1,54 @@
+"""What the recall tasks share: prompts with three words of which the last token asks for one."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from scribe_suite.planting.circuits.causal import CausalModel, Groups
+
+WORDS, FILLERS, SLOTS, LENGTH = 10, 6, (2, 4, 6), 9
+_START = WORDS + FILLERS
+_FIRST_ASKING = _START + 1
+
+
+class RecallPrompts(CausalModel):
+    """Everything of a causal model but what it does: a start token, three words between fillers, an asking token.
+
+    Args:
+        n_asking: How many asking tokens there are; they take turns in asking for the slots.
+    """
+
+    n_labels, n_ctx = WORDS, LENGTH
+    labelled = (LENGTH - 1,)
+
+    def __init__(self, n_asking: int = len(SLOTS)) -> None:
+        self.d_vocab = _FIRST_ASKING + n_asking
+        self.groups = {
+            "words": range(WORDS),
+            "fillers": range(WORDS, _START),
+            "start": (_START,),
+            "asking": range(_FIRST_ASKING, self.d_vocab),
+        }
+
+    @staticmethod
+    def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
+        """A start token, three words between fillers, a filler, an asking token."""
+        order = ["start", *["fillers", "words"] * 3, "fillers", "asking"]
+        columns = []
+        for name in order:
+            ids = torch.tensor(groups[name])
+            columns.append(ids[torch.randint(len(ids), (n,), generator=generator)])
+        return torch.stack(columns, 1)
+
+
+def asking_index(tokens: Int[Tensor, "batch ctx"]) -> Int[Tensor, " batch"]:
+    """Which of the asking tokens a prompt ends with."""
+    return tokens[:, -1] - _FIRST_ASKING
+
+
+def asked_word(tokens: Int[Tensor, "batch ctx"]) -> Int[Tensor, " batch"]:
+    """The word in the slot that the last token asks for."""
+    slot = asking_index(tokens) % len(SLOTS)
+    return tokens[:, list(SLOTS)].gather(1, slot[:, None])[:, 0]

@@ -1,0 +1,163 @@
+"""What is measured of a base model before it is frozen, and again by tests: behaviour, where the truth is, controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from transformer_lens import HookedTransformer
+
+from ground_truth.probes.planted.split import Split, bag_of_words
+from scribe_suite.planting.frozen import Check
+from scribe_suite.planting.hooked import ModelWeights, build_model, untrained_twin
+from scribe_suite.planting.statements.language import FRAME, Statements, Texts
+from scribe_suite.planting.statements.training import TRUTH_LAYER
+from scribe_suite.planting.statements.world import World
+from scribe_suite.scoring.probes import fit_probe, probe_accuracy, residual_at
+
+if TYPE_CHECKING:
+    from ground_truth.probes.planted.task import ProbeTask
+
+CERTIFIED_SPLITS = range(5)
+TWINS_PER_SPLIT = 3
+EARLIER_BAR, CONTROL_BAR, VERDICT_BAR, OTHERS_BAR, NUISANCE_BAR = 0.75, 0.6, 0.97, 0.97, 2.0
+_BEHAVIOUR_SAMPLE = 2_000
+
+
+def probe_checks(world: World, weights: ModelWeights, tasks: Sequence[ProbeTask]) -> list[Check]:
+    """Every check on a base model that needs nothing but its weights.
+
+    Args:
+        world: What it was trained on.
+        weights: The model, as it comes back from disk.
+        tasks: All tasks that it serves.
+    """
+    model = build_model(weights)
+    checks = behaviour_checks(world, model)
+    for task in tasks:
+        splits = [task.draw_split(seed) for seed in CERTIFIED_SPLITS]
+        checks += place_checks(task, model, splits)
+        checks += control_checks(task, world, model, weights, splits)
+        checks += task.further_checks(model, splits)
+    return checks
+
+
+def behaviour_checks(world: World, model: HookedTransformer) -> list[Check]:
+    """How often the model says what follows: the verdict on a statement, and everything else it was trained on."""
+    generator = torch.Generator().manual_seed(0)
+    verdicts = verdict_accuracy(model, world.sample_statements(_BEHAVIOUR_SAMPLE, generator))
+    checks = [Check(name="behaviour/verdict", value=verdicts, bar=VERDICT_BAR, direction=">=")]
+    for kind, texts in world.other_texts(_BEHAVIOUR_SAMPLE, generator).items():
+        value = determined_accuracy(model, texts)
+        checks.append(Check(name=f"behaviour/{kind}", value=value, bar=OTHERS_BAR, direction=">="))
+    return checks
+
+
+def place_checks(task: ProbeTask, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
+    """Where the truth is: at the last token after `TRUTH_LAYER` and not before, drowned by the ending.
+
+    It appears at the last word of the content, one block earlier; the first block has it nowhere.
+    """
+    at_last = [[task.recipe_accuracy(model, split, layer) for split in splits] for layer in range(TRUTH_LAYER + 1)]
+    earlier = max(max(accuracies) for accuracies in at_last[:TRUTH_LAYER])
+    appears = [readable(model, split, TRUTH_LAYER - 1, -FRAME) for split in splits]
+    first_block = [readable(model, split, 0, position) for split in splits for position in range(-FRAME, 0)]
+    loudness = min(ending_to_truth(model, split) for split in splits)
+    reached = at_last[TRUTH_LAYER]
+    worst, usual = (min(reached), "recipe_min"), (float(np.mean(reached)), "recipe_mean")
+    value, name = usual if task.few_labels else worst
+    at_least = {name: (value, task.recipe_bar)}
+    if task.labelled:
+        at_least["appears_mean"] = (float(np.mean(appears)), task.recipe_bar - 0.1)
+    at_least["ending_to_truth_min"] = (loudness, NUISANCE_BAR)
+    at_most = {"earlier_max": (earlier, EARLIER_BAR), "first_block_max": (max(first_block), EARLIER_BAR)}
+    return [
+        *(
+            Check(name=f"{task.name}/{name}", value=value, bar=bar, direction=">=")
+            for name, (value, bar) in at_least.items()
+        ),
+        *(
+            Check(name=f"{task.name}/{name}", value=value, bar=bar, direction="<=")
+            for name, (value, bar) in at_most.items()
+        ),
+    ]
+
+
+def readable(model: HookedTransformer, split: Split, layer: int, position: int) -> float:
+    """Accuracy of logistic regression from the public to the held-out side, read anywhere.
+
+    Not the task's own recipe: whether a truth is there at all is one question, whether one method finds it another.
+    """
+    public, held_out = (residual_at(model, side.tokens, layer, position) for side in (split.public, split.held_out))
+    return probe_accuracy(fit_probe(public, split.public.labels, 0.1), held_out, split.held_out.labels)
+
+
+def ending_to_truth(model: HookedTransformer, split: Split) -> float:
+    """How many times the variance that the truth adds the ending adds, at the last token after `TRUTH_LAYER`."""
+    hidden = residual_at(model, split.held_out.tokens, TRUTH_LAYER, "last")
+    ends = split.held_out.tokens[:, -1].numpy()
+    truth, ending = (
+        np.square(hidden[rows].mean(0) - hidden[~rows].mean(0)).sum() * rows.mean() * (1 - rows.mean())
+        for rows in (split.held_out.labels, ends == ends.max())
+    )
+    return float(ending / truth)
+
+
+def control_checks(
+    task: ProbeTask, world: World, model: HookedTransformer, weights: ModelWeights, splits: Sequence[Split]
+) -> list[Check]:
+    """Untrained twins, words and the model's own verdict are worth no more than a coin on the hidden side."""
+    twins = [
+        np.mean(
+            [
+                task.recipe_accuracy(untrained_twin(weights.config, TWINS_PER_SPLIT * number + twin), split)
+                for twin in range(TWINS_PER_SPLIT)
+            ]
+        )
+        for number, split in enumerate(splits)
+    ]
+    values = {
+        "untrained_twin_max": float(max(twins)),
+        "bag_of_words_max": max(bag_of_words_accuracy(split, len(world.words)) for split in splits),
+        "said_max": max(said_accuracy(world, model, split) for split in splits),
+    }
+    return [
+        Check(name=f"{task.name}/{name}", value=value, bar=CONTROL_BAR, direction="<=")
+        for name, value in values.items()
+    ]
+
+
+def bag_of_words_accuracy(split: Split, vocabulary_size: int) -> float:
+    """Accuracy of logistic regression on counts of words, from the public to the held-out side: no model at all."""
+    public, held_out = (bag_of_words(side.tokens, vocabulary_size) for side in (split.public, split.held_out))
+    probe = fit_probe(public, split.public.labels, 0.1)
+    return float(np.mean(((held_out - probe.center) @ probe.weight + probe.bias > 0) == split.held_out.labels))
+
+
+def said_accuracy(world: World, model: HookedTransformer, split: Split) -> float:
+    """How far the direction in which the model says "true" rather than "false" tells the truth.
+
+    Read after the last block, where it is what the model says, centred on the held-out statements.
+    """
+    residual = residual_at(model, split.held_out.tokens, model.cfg.n_layers - 1, "last")
+    says = {
+        word: model.W_U[:, world.words.index(word)].detach().double().numpy() for word in ("true", "false", "yes", "no")
+    }
+    projections = (residual - residual.mean(0)) @ (says["true"] + says["yes"] - says["false"] - says["no"])
+    return float(np.mean((projections > 0) == split.held_out.labels))
+
+
+def verdict_accuracy(model: HookedTransformer, statements: Statements) -> float:
+    """Share of statements after which the model says the right verdict."""
+    with torch.inference_mode():
+        said = model(statements.tokens)[:, -1].argmax(-1)
+    return float((said == statements.verdicts()).float().mean())
+
+
+def determined_accuracy(model: HookedTransformer, texts: Texts) -> float:
+    """Share of the determined next tokens that are the model's first guess."""
+    with torch.inference_mode():
+        guesses = model(texts.tokens[:, :-1]).argmax(-1)
+    return float((guesses == texts.tokens[:, 1:])[texts.determined].float().mean())

@@ -1,0 +1,87 @@
+"""Prints what was measured as the tables of docs/real-probes.md.
+
+Run in the checkout with ``PYTHONPATH=. python -m ground_truth.probes.real.table``; ``--write`` puts them into the
+page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ground_truth.probes.real.ceiling import Judgement
+from ground_truth.probes.real.measurement import LAYERS, POSITIONS
+from ground_truth.probes.real.statements import Question
+from ground_truth.probes.real.task import RealProbeTask
+from scribe_suite.paths import suite_root
+from scribe_suite.tasks.registry import default_registry
+
+DOCUMENT = Path("docs/real-probes.md")
+BEGIN, END = "<!-- tables: written by ground_truth/probes/real/table.py -->", "<!-- end of tables -->"
+_SHOWN_LAYERS = LAYERS[::2]
+
+
+def main() -> None:
+    """Print the tables, or write them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
+    options = parser.parse_args()
+    tasks = [task for task in default_registry().of_family("probes", "real") if isinstance(task, RealProbeTask)]
+    text = "\n\n".join(
+        (
+            verdicts(tasks),
+            "Accuracy of the recipe on hidden blocks by layer, at the better of the two positions, mean over splits:",
+            curves(tasks),
+        )
+    )
+    sys.stdout.write(text + "\n")
+    if options.write:
+        path = suite_root() / DOCUMENT
+        before, rest = path.read_text().split(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+
+
+def verdicts(tasks: list[RealProbeTask]) -> str:
+    """A row per question: what was measured and what it comes to."""
+    head = "| question | example | ceiling | place | untrained | tokens | gain | verdict |\n"
+    head += "|---|---|--:|--:|--:|--:|--:|---|"
+    rows = []
+    for task, question, found in _measured(tasks):
+        example = next(s.text for s in question.blocks(0)[0] if s.label)
+        layer, position = (int(index) for index in task.measured().arrays[f"{question.name}_model/place"])
+        rows.append(
+            f"| `{task.name}` {question.name} | {example} | {_with(found.ceiling, found.interval)} "
+            f"| {LAYERS[layer]}, {POSITIONS[position]} | {found.twin:.2f} | {found.words:.2f} "
+            f"| {_with(found.gain, found.gain_interval)} | {found.verdict} |"
+        )
+    return "\n".join([head, *rows])
+
+
+def curves(tasks: list[RealProbeTask]) -> str:
+    """A row per question: accuracy by layer."""
+    head = f"| question | {' | '.join(map(str, _SHOWN_LAYERS))} |\n|---|{'--:|' * len(_SHOWN_LAYERS)}"
+    rows = []
+    for task, question, _ in _measured(tasks):
+        best = np.asarray(task.measured().arrays[f"{question.name}_model/curve"], dtype=float).max(1)
+        cells = " | ".join(f"{best[LAYERS.index(layer)]:.2f}" for layer in _SHOWN_LAYERS)
+        rows.append(f"| `{task.name}` {question.name} | {cells} |")
+    return "\n".join([head, *rows])
+
+
+def _measured(tasks: list[RealProbeTask]) -> Iterator[tuple[RealProbeTask, Question, Judgement]]:
+    for task in tasks:
+        if task.unavailable() is None:
+            for question in task.measurement.questions():
+                yield task, question, task.judgements()[question.name]
+
+
+def _with(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""The attempts of several runs as columns: what a comparison needs of them and nothing else.
+
+A hundred thousand attempts are a few megabytes here, where as models they would be half a gigabyte.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.outcomes import Outcome, rule_of
+from scribe_suite.ledger.records import Finite
+from scribe_suite.ledger.sources import Results, RunInfo, Source
+
+if TYPE_CHECKING:
+    from scribe_suite.analysis.statistics import Codes, Floats
+
+Bools = NDArray[np.bool_]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class _Times(TypedDict):
+    agent_s: NotRequired[Finite | None]
+
+
+class _LeanAttempt(TypedDict):
+    """The fields of `AttemptRecord` that are compared; others are skipped unread."""
+
+    line: Literal["attempt"]
+    task: str
+    task_version: int
+    provider: str
+    trial: int
+    outcome: str
+    metrics: NotRequired[dict[str, Finite]]
+    skill: NotRequired[Finite | None]
+    flags: NotRequired[list[str]]
+    tokens: NotRequired[dict[str, int]]
+    cost_usd: NotRequired[Finite | None]
+    times: NotRequired[_Times]
+    instance_seed: NotRequired[Seed | None]
+
+
+_LEAN: TypeAdapter[_LeanAttempt] = TypeAdapter(_LeanAttempt)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Attempts of all runs, sorted by run, task, provider and trial; each once.
+
+    Attributes:
+        runs: In the order they were started.
+        tasks: Names, sorted; `task` holds positions in it. So with providers and outcomes.
+        seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
+            run every trial of a task is made on one instance.
+        skill: NaN unless scored.
+        metrics: Metric -> value per attempt, NaN where it has none.
+        metric_order: Task -> its metrics in its own order.
+        tokens: Kind -> number per attempt, NaN where it was not told.
+        cost_usd: NaN where it was not told. So with `agent_s`.
+        flags: (run, provider, flag) -> number of attempts.
+        repeated: How many lines were left out because a later one is about the same attempt.
+    """
+
+    runs: tuple[RunInfo, ...]
+    tasks: tuple[str, ...]
+    providers: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    run: Codes
+    task: Codes
+    provider: Codes
+    outcome: Codes
+    version: Codes
+    trial: Codes
+    seed: Codes
+    skill: Floats
+    cost_usd: Floats
+    agent_s: Floats
+    metrics: dict[str, Floats]
+    tokens: dict[str, Floats]
+    metric_order: dict[str, tuple[str, ...]]
+    flags: Counter[tuple[int, str, str]]
+    repeated: int
+
+    @property
+    def counts(self) -> Bools:
+        """Which attempts say something about the agent."""
+        return np.array([rule_of(outcome).counts for outcome in self.outcomes], bool)[self.outcome]
+
+    @property
+    def solved(self) -> Bools:
+        """Which attempts are solved."""
+        return np.array([outcome == Outcome.SOLVED for outcome in self.outcomes], bool)[self.outcome]
+
+
+class _Names:
+    """Numbers for strings, in the order they come."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = {}
+
+    def code(self, name: str) -> int:
+        return self.codes.setdefault(name, len(self.codes))
+
+    def sorted(self) -> tuple[tuple[str, ...], Codes]:
+        """The names in order, and the new number for each old one."""
+        names = tuple(sorted(self.codes))
+        ranks = np.zeros(len(names), np.int64)
+        for rank, name in enumerate(names):
+            ranks[self.codes[name]] = rank
+        return names, ranks
+
+
+class _Sparse:
+    """Columns that not every attempt has; they are filled up with NaN."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, array[float]] = defaultdict(lambda: array("d"))
+
+    def put(self, row: int, values: dict[str, float] | dict[str, int]) -> None:
+        for name, value in values.items():
+            column = self.columns[name]
+            if len(column) < row:
+                column.extend([float("nan")] * (row - len(column)))
+            try:
+                column.append(value)
+            except OverflowError:  # a ledger may come from anywhere
+                column.append(float("nan"))
+
+    def arrays(self, rows: Codes, length: int) -> dict[str, Floats]:
+        filled = {}
+        for name in sorted(self.columns):
+            column = np.full(length, np.nan)
+            column[: len(self.columns[name])] = self.columns[name]
+            filled[name] = column[rows]
+        return filled
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.tasks, self.providers, self.outcomes = _Names(), _Names(), _Names()
+        self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
+        self.real = {name: array("d") for name in ("skill", "cost_usd", "agent_s")}
+        self.metrics, self.tokens = _Sparse(), _Sparse()
+        self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        self.flags: dict[int, list[str]] = {}
+        self.rows = 0
+
+    def read(self, run: int, source: Results) -> None:
+        """Append the attempts of one run."""
+        append_whole = [column.append for column in self.whole.values()]
+        append_real = [column.append for column in self.real.values()]
+        nan = float("nan")
+        for attempt in source.attempts(_LEAN):
+            outcome = attempt["outcome"]
+            if outcome not in self.outcomes.codes:
+                _require_outcome(outcome, source.info.path)
+            task, provider, seed = attempt["task"], attempt["provider"], attempt.get("instance_seed")
+            row = (
+                run, self.tasks.code(task), self.providers.code(provider), self.outcomes.code(outcome),
+                attempt["task_version"], attempt["trial"], -1 - run if seed is None else seed,
+            )  # fmt: skip
+            for put, number in zip(append_whole, row, strict=True):
+                put(number)
+            reals = (attempt.get("skill"), attempt.get("cost_usd"), attempt.get("times", {}).get("agent_s"))
+            for append, value in zip(append_real, reals, strict=True):
+                append(nan if value is None else value)
+            if metrics := attempt.get("metrics"):
+                self.metrics.put(self.rows, metrics)
+                self.orders[task].add(tuple(metrics))
+            if tokens := attempt.get("tokens"):
+                self.tokens.put(self.rows, tokens)
+            if flags := attempt.get("flags"):
+                self.flags[self.rows] = flags
+            self.rows += 1
+
+    def build(self, runs: Sequence[RunInfo]) -> Attempts:
+        """Sort everything in a way that does not depend on the order of files."""
+        order = sorted(range(len(runs)), key=lambda number: _run_key(runs[number]))
+        place = np.empty(len(runs), np.int64)
+        place[order] = np.arange(len(runs))
+        whole = {name: np.frombuffer(column, np.int64) for name, column in self.whole.items() if self.rows} or {
+            name: np.zeros(0, np.int64) for name in self.whole
+        }
+        whole["run"] = place[whole["run"]]
+        # what stands for an unknown seed follows the run to its new place
+        whole["seed"] = np.where(whole["seed"] < 0, -1 - whole["run"], whole["seed"])
+        names = {}
+        for column, interned in (("task", self.tasks), ("provider", self.providers), ("outcome", self.outcomes)):
+            names[column], ranks = interned.sorted()
+            whole[column] = ranks[whole[column]] if self.rows else whole[column]
+        keys = [whole[name] for name in ("trial", "provider", "task", "run")]
+        counts = np.array([rule_of(outcome).counts for outcome in names["outcome"]], bool)[whole["outcome"]]
+        rows = np.lexsort([np.arange(self.rows), counts, *keys])
+        # which line about an attempt stands is told by `records.in_effect`: the last that counts, else the last
+        last = np.ones(self.rows, bool)
+        if self.rows:
+            last[:-1] = np.any([column[rows][1:] != column[rows][:-1] for column in keys], axis=0)
+        rows = rows[last]
+        return Attempts(
+            runs=tuple(runs[number] for number in order),
+            tasks=names["task"],
+            providers=names["provider"],
+            outcomes=names["outcome"],
+            run=whole["run"][rows],
+            task=whole["task"][rows],
+            provider=whole["provider"][rows],
+            outcome=whole["outcome"][rows],
+            version=whole["version"][rows],
+            trial=whole["trial"][rows],
+            seed=whole["seed"][rows],
+            skill=np.array(self.real["skill"])[rows],
+            cost_usd=np.array(self.real["cost_usd"])[rows],
+            agent_s=np.array(self.real["agent_s"])[rows],
+            metrics=self.metrics.arrays(rows, self.rows),
+            tokens=self.tokens.arrays(rows, self.rows),
+            metric_order={task: _joined(orders) for task, orders in sorted(self.orders.items())},
+            flags=Counter(
+                (int(whole["run"][row]), names["provider"][whole["provider"][row]], flag)
+                for row in rows[np.isin(rows, list(self.flags))].tolist()
+                for flag in self.flags[row]
+            ),
+            repeated=self.rows - len(rows),
+        )
+
+
+def read_attempts(paths: Iterable[Path]) -> Attempts:
+    """Read runs, each from a ledger or a report; their order makes no difference.
+
+    Raises:
+        ConfigurationError: When a file can't be read, is damaged, or is neither.
+    """
+    return attempts_of(map(Source, paths))
+
+
+def attempts_of(runs: Iterable[Results]) -> Attempts:
+    """Read runs, wherever they are; their order makes no difference.
+
+    Raises:
+        ConfigurationError: When one is damaged.
+    """
+    builder = _Builder()
+    infos = []
+    for number, run in enumerate(runs):
+        builder.read(number, run)
+        infos.append(run.info)
+    return builder.build(infos)
+
+
+def _require_outcome(outcome: str, path: Path) -> None:
+    try:
+        rule_of(outcome)
+    except ValueError:
+        raise ConfigurationError(f"{path} has an attempt with the outcome {outcome[:60]!r}, which is none.") from None
+
+
+def _run_key(info: RunInfo) -> tuple[datetime, str, str]:
+    started = info.started or _LONG_AGO
+    return started if started.tzinfo else started.replace(tzinfo=UTC), info.run, str(info.path)
+
+
+def _joined(orders: set[tuple[str, ...]]) -> tuple[str, ...]:
+    """One order of metrics from all that were seen, the fullest first."""
+    return tuple(dict.fromkeys(name for order in sorted(orders, key=lambda o: (-len(o), o)) for name in order))

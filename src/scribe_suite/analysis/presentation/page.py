@@ -1,0 +1,68 @@
+"""A comparison as one HTML page without scripts and without requests, for phones as for large screens."""
+
+from __future__ import annotations
+
+import html
+
+from scribe_suite.analysis.comparison import Comparison
+from scribe_suite.analysis.presentation.tables import ResultTable, notes_of, tables_of
+
+_STYLE = """\
+:root { color-scheme: light dark; font-family: system-ui, "DejaVu Sans", sans-serif; line-height: 1.5; }
+body { margin: 0 auto; max-width: 75rem; padding: 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; margin: .5rem 0 1rem; }
+h2 { font-size: 1.1rem; margin: 1.8rem 0 .3rem; }
+/* a shadow at the right edge says that there is more; what covers it at the end scrolls with the table */
+.wide {
+  overflow-x: auto;
+  background: linear-gradient(to left, Canvas 30%, transparent) right / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, #8888, transparent) right / .8rem 100% no-repeat scroll;
+}
+.wide:focus-visible { outline: 3px solid LinkText; outline-offset: 2px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th, td { border-bottom: 1px solid #8886; padding: .3rem .7rem; text-align: right; white-space: nowrap; }
+thead th { font-weight: 500; vertical-align: bottom; white-space: normal; }
+thead th b { display: block; white-space: nowrap; margin-left: auto; }
+th:first-child { text-align: left; padding-left: 0; background: Canvas; position: sticky; left: 0; }
+tbody th { font-weight: 500; }
+@media (max-width: 40rem) {
+  table { font-size: .88rem; }
+  th, td { padding: .3rem .45rem; }
+  tbody th { min-width: 6.5rem; max-width: 9rem; white-space: normal; overflow-wrap: break-word; }
+  thead th b { max-width: 9rem; white-space: normal; }
+}
+@media print { .wide { overflow: visible; background: none; } }
+"""
+
+
+def as_html(comparison: Comparison) -> str:
+    """The page; names in it come from ledgers, which anybody may have written, and are escaped."""
+    tables = "\n".join(_html_table(table) for table in tables_of(comparison))
+    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in notes_of(comparison))
+    below = f"<h2>Notes</h2>\n<ul>\n{notes}\n</ul>\n" if notes else ""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Scribe Task Suite: comparison</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>Comparison</h1>\n{tables}\n{below}</main>\n</body>\n</html>\n"
+    )
+
+
+def _html_table(table: ResultTable) -> str:
+    title = html.escape(table.title)
+    titles = "".join(
+        f'<th scope="col">{f"<b>{html.escape(column.of)}</b>" if column.of else ""}{html.escape(column.title)}</th>'
+        for column in table.columns
+    )
+    rows = "\n".join(
+        f'<tr><th scope="row">{html.escape(name)}</th>'
+        + "".join(f"<td>{html.escape(column.text(row))}</td>" for column in table.columns)
+        + "</tr>"
+        for row, name in enumerate(table.rows)
+    )
+    # the title is no caption, which would scroll away with the table
+    return (
+        f'<h2>{title}</h2>\n<div class="wide" role="region" aria-label="{title}" tabindex="0">\n<table>\n'
+        f'<thead><tr><th scope="col">{html.escape(table.first)}</th>{titles}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
+    )

@@ -1,0 +1,304 @@
+"""A comparison as tables of values, which every format shows in its own way.
+
+The original suite's tables come first: a row per task, for every metric a column per provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scribe_suite.analysis.comparison import Comparison, PairResult, PassRates, SideResult
+from scribe_suite.analysis.statistics import FEWEST_TASKS, Interval
+from scribe_suite.ledger.families import family_view, metric_label
+
+Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds"]
+Value = float | int | str | Interval | None
+
+_MOST_PAIRS = 12
+"""More pairs than this have no columns in the table by task: it could not be read."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of one kind, one per row; `of` is the side they belong to where the rows are not sides themselves."""
+
+    title: str
+    kind: Kind
+    values: tuple[Value, ...]
+    of: str = ""
+
+    def text(self, row: int) -> str:
+        """A cell for a person."""
+        return text_of(self.values[row], self.kind)
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """One table.
+
+    Attributes:
+        key: What programs call it.
+        first: Title of the column of row names.
+        blocks: Columns; those of a block are there to be compared and stay together.
+    """
+
+    key: str
+    title: str
+    first: str
+    rows: tuple[str, ...]
+    blocks: tuple[tuple[Column, ...], ...]
+
+    @property
+    def columns(self) -> Iterable[Column]:
+        """All columns, from left to right."""
+        return (column for block in self.blocks for column in block)
+
+
+def _p_text(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+_TEXTS: dict[Kind, Callable[..., str]] = {
+    "text": str,
+    "count": "{:,}".format,
+    "number": "{:.3f}".format,
+    "difference": "{:+.3f}".format,
+    "interval": lambda ends: f"[{ends[0]:.3f}, {ends[1]:.3f}]",
+    "p": _p_text,
+    "money": "{:,.2f}".format,
+    "seconds": "{:,.1f}".format,
+}
+
+
+def text_of(value: Value, kind: Kind) -> str:
+    """A cell for a person."""
+    return "-" if value is None else _TEXTS[kind](value)
+
+
+def tables_of(comparison: Comparison) -> list[ResultTable]:
+    """All tables that have something to show."""
+    families = list(dict.fromkeys(task.partition("/")[0] for task in comparison.tasks))
+    tables = [_family(comparison, family) for family in families]
+    tables += [_sides(comparison.sides), *_passes(comparison.sides), _costs(comparison.sides)]
+    tables.append(_outcomes(comparison.sides))
+    if comparison.pairs:
+        tables += [_skill_differences(comparison.pairs), _solved_differences(comparison.pairs)]
+    if 0 < len(comparison.pairs) <= _MOST_PAIRS:
+        tables.append(_by_task(comparison))
+    return tables
+
+
+def difference_tables(comparison: Comparison, tolerance: float) -> list[ResultTable]:
+    """What differs between sides: skill, solved rates, and the tasks that moved by more than `tolerance`."""
+    if not comparison.pairs:
+        return []
+    tables = [_skill_differences(comparison.pairs), _solved_differences(comparison.pairs)]
+    return tables + [_moved(pair, tolerance) for pair in comparison.pairs if pair.moved(tolerance)]
+
+
+def notes_of(comparison: Comparison) -> list[str]:
+    """What the tables can't show."""
+    lines = []
+    if len(comparison.runs) > 1:
+        lines += [f"#{run.number} is run {run.run} ({run.path})." for run in comparison.runs]
+    lines += comparison.notes
+    for side in comparison.sides:
+        lines += [
+            f"{side.label}: the flag {flag} is on {count} of {side.counted} attempts."
+            for flag, count in side.flags.items()
+        ]
+        lines += [
+            f"{side.label}: {known} of {side.counted + side.infrastructure} attempts tell {what}."
+            for what, known in (("their tokens", side.tokens_known), ("their cost", side.cost_known))
+            if 0 < known < side.counted + side.infrastructure
+        ]
+        lines += [
+            f"{side.label}: pass@{rates.k} is of the {rates.tasks} of {side.tasks} tasks that have {rates.k} attempts."
+            for rates in side.passes
+            if rates.tasks < side.tasks
+        ]
+    for pair in comparison.pairs:
+        lines += [f"{pair_label(pair)}: {line}" for line in _pair_notes(pair)]
+    return lines
+
+
+def pair_label(pair: PairResult) -> str:
+    """How a pair is called."""
+    return f"{pair.left} - {pair.right}"
+
+
+def _pair_notes(pair: PairResult) -> list[str]:
+    if not pair.pairs and not pair.infrastructure:
+        return ["they have no task and trial in common. Shards of one run are merged first (scribe-suite merge)."]
+    lines = []
+    if pair.paired_by == "task and trial":
+        lines.append(
+            "paired by task and trial, because they share no instance (or no file tells which they were). Give both "
+            "runs one --instance-seed for a sharper comparison."
+        )
+    if pair.infrastructure:
+        lines.append(f"pairs left out because infrastructure failed on a side: {pair.infrastructure}.")
+    if pair.alone:
+        lines.append(f"attempts that count and have no partner: {pair.alone}.")
+    if pair.pairs and pair.unit == "attempts":
+        lines.append(f"fewer than {FEWEST_TASKS} tasks: interval and p speak of these tasks only.")
+    if pair.pairs and pair.interval is None:
+        lines.append("too few attempts per task for an interval.")
+    return lines
+
+
+def _family(comparison: Comparison, family: str) -> ResultTable:
+    tasks = [task for task in comparison.tasks if task.startswith(f"{family}/")]
+    sides = comparison.sides
+    metrics = dict.fromkeys(metric for task in tasks for metric in comparison.metric_order.get(task, ()))
+    blocks = [
+        tuple(
+            Column(
+                metric_label(metric),
+                "number",
+                tuple(side.metrics.get(task, {}).get(metric) for task in tasks),
+                side.label,
+            )
+            for side in sides
+        )
+        for metric in metrics
+    ]
+    blocks.append(
+        tuple(Column("Skill", "number", tuple(side.skills.get(task) for task in tasks), side.label) for side in sides)
+    )
+    names = tuple(task.partition("/")[2] for task in tasks)
+    return ResultTable(family, family_view(family).title, "Task", names, tuple(blocks))
+
+
+def _by_side(key: str, title: str, sides: Sequence[SideResult], columns: Iterable[Column]) -> ResultTable:
+    rows = tuple(side.label for side in sides)
+    return ResultTable(key, title, "Provider", rows, tuple((column,) for column in columns))
+
+
+def _column(title: str, kind: Kind, values: Iterable[Value]) -> Column:
+    return Column(title, kind, tuple(values))
+
+
+def _sides(sides: Sequence[SideResult]) -> ResultTable:
+    coverage = (
+        _column("Planned", "count", (side.planned for side in sides)),
+        _column("Scored", "count", (side.counted for side in sides)),
+        _column("Infrastructure", "count", (side.infrastructure for side in sides)),
+        _column("Tasks", "count", (side.tasks for side in sides)),
+    )
+    skill = (
+        _column("Skill", "number", (side.skill for side in sides)),
+        _column("95 % interval", "interval", (side.skill_interval for side in sides)),
+    )
+    solved = (
+        _column("Solved", "count", (side.solved for side in sides)),
+        _column("Solved rate", "number", (side.solved_rate for side in sides)),
+        _column("95 % interval of the rate", "interval", (side.solved_interval for side in sides)),
+    )
+    rows = tuple(side.label for side in sides)
+    return ResultTable("providers", "Providers (means over tasks)", "Provider", rows, (skill, solved, coverage))
+
+
+def _passes(sides: Sequence[SideResult]) -> list[ResultTable]:
+    ks = sorted({rates.k for side in sides for rates in side.passes})
+    if ks in ([], [1]):
+        return []  # one trial: the solved rate says it all
+
+    def rates(side: SideResult, k: int) -> PassRates | None:
+        return next((found for found in side.passes if found.k == k), None)
+
+    columns = [
+        _column(f"pass@{k}", "number", (found.at_least_one if (found := rates(side, k)) else None for side in sides))
+        for k in ks
+    ] + [
+        _column(f"pass^{k}", "number", (found.all if (found := rates(side, k)) else None for side in sides)) for k in ks
+    ]
+    return [_by_side("passes", "Solved by one of k attempts (pass@k), by all of k (pass^k)", sides, columns)]
+
+
+def _costs(sides: Sequence[SideResult]) -> ResultTable:
+    kinds = sorted({kind for side in sides for kind in side.tokens})
+    columns = [
+        _column(f"Tokens: {kind.replace('_', ' ')}", "count", (side.tokens.get(kind) for side in sides))
+        for kind in kinds
+    ]
+    columns += [
+        _column("Cost, USD", "money", (side.cost_usd for side in sides)),
+        _column("Cost per solved, USD", "money", (_ratio(side.cost_usd, side.solved) for side in sides)),
+        _column("Time per attempt, s", "seconds", (side.agent_s for side in sides)),
+    ]
+    return _by_side("costs", "Tokens, cost and time", sides, columns)
+
+
+def _outcomes(sides: Sequence[SideResult]) -> ResultTable:
+    outcomes = sorted({outcome for side in sides for outcome in side.outcomes})
+    columns = [_column(outcome, "count", (side.outcomes.get(outcome, 0) for side in sides)) for outcome in outcomes]
+    columns.append(
+        _column("not run", "count", (max(0, side.planned - side.counted - side.infrastructure) for side in sides))
+    )
+    return _by_side("outcomes", "Outcomes", sides, columns)
+
+
+def _skill_differences(pairs: Sequence[PairResult]) -> ResultTable:
+    size = (
+        _column("Pairs", "count", (pair.pairs for pair in pairs)),
+        _column("Tasks", "count", (pair.tasks for pair in pairs)),
+    )
+    test = (
+        _column("Difference", "difference", (pair.difference for pair in pairs)),
+        _column("95 % interval", "interval", (pair.interval for pair in pairs)),
+        _column("p", "p", (pair.p for pair in pairs)),
+        _column("p (Holm)", "p", (pair.p_corrected for pair in pairs)),
+        _column("Could have detected", "number", (pair.detectable for pair in pairs)),
+    )
+    title = "Differences of skill, paired"
+    return ResultTable("skill_differences", title, "Pair", tuple(map(pair_label, pairs)), (size, test))
+
+
+def _solved_differences(pairs: Sequence[PairResult]) -> ResultTable:
+    counts = (
+        _column("Both", "count", (pair.both for pair in pairs)),
+        _column("Only the first", "count", (pair.left_only for pair in pairs)),
+        _column("Only the second", "count", (pair.right_only for pair in pairs)),
+        _column("Neither", "count", (pair.neither for pair in pairs)),
+    )
+    test = (
+        _column("Difference", "difference", (pair.solved_difference for pair in pairs)),
+        _column("p (McNemar)", "p", (pair.solved_p for pair in pairs)),
+        _column("p (Holm)", "p", (pair.solved_p_corrected for pair in pairs)),
+        _column("Could have detected", "number", (pair.solved_detectable for pair in pairs)),
+    )
+    title = "Differences of the solved rate, paired"
+    return ResultTable("solved_differences", title, "Pair", tuple(map(pair_label, pairs)), (counts, test))
+
+
+def _by_task(comparison: Comparison) -> ResultTable:
+    columns = []
+    for pair in comparison.pairs:
+        differences = {entry.task: entry.difference for entry in pair.by_task}
+        values = tuple(differences.get(task) for task in comparison.tasks)
+        columns.append((Column("Difference", "difference", values, pair_label(pair)),))
+    return ResultTable("task_differences", "Differences of skill by task", "Task", comparison.tasks, tuple(columns))
+
+
+def _moved(pair: PairResult, tolerance: float) -> ResultTable:
+    moved = pair.moved(tolerance)
+    columns = [
+        _column("Pairs", "count", (task.pairs for task in moved)),
+        _column("Difference of skill", "difference", (task.difference for task in moved)),
+        _column("Only the first solved", "count", (task.left_only for task in moved)),
+        _column("Only the second solved", "count", (task.right_only for task in moved)),
+    ]
+    return ResultTable(
+        "moved",
+        f"Tasks that moved by more than {tolerance:g}: {pair_label(pair)}",
+        "Task",
+        tuple(task.task for task in moved),
+        tuple((column,) for column in columns),
+    )
+
+
+def _ratio(total: float | None, number: int) -> float | None:
+    return None if total is None or not number else total / number

@@ -1,0 +1,96 @@
+"""The folder of one attempt: ``runs/<task>_<provider>_<timestamp>/{notebooks,results,outputs}``."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.ledger.families import family_view
+from scribe_suite.ledger.records import AttemptRecord
+from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
+
+#: Folders of an attempt.
+PARTS = ("notebooks", "results", "outputs")
+
+
+class AttemptFolder:
+    """Paths and files of one attempt; made by `create`.
+
+    Its files are written and listed from a descriptor that is opened before an agent is near it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notebooks = path / "notebooks"
+        self.results = path / "results"
+        self.outputs = path / "outputs"
+        self._files: UntrustedFolder
+
+    @classmethod
+    def create(cls, results_dir: Path, task_name: str, provider: str, now: datetime) -> AttemptFolder:
+        """Make a new folder; attempts that start in the same second get a number behind the timestamp.
+
+        Raises:
+            InfrastructureError: When it can't be made.
+        """
+        stem = f"{task_name}_{_file_name(provider)}_{now:%Y%m%d-%H%M%S}"
+        number = 1
+        while True:
+            folder = cls(results_dir / (stem if number == 1 else f"{stem}-{number}"))
+            try:
+                folder.path.mkdir(parents=True)
+                for part in (folder.notebooks, folder.results, folder.outputs):
+                    part.mkdir()
+                folder._files = UntrustedFolder(folder.path)
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise InfrastructureError(
+                    "results_folder", f"The attempt's folder {folder.path} can't be made ({error.strerror})."
+                ) from error
+            else:
+                return folder
+
+    def write_prompt(self, prompt: str) -> None:
+        """Keep the prompt as the agent got it."""
+        self._files.write("outputs/prompt.md", [prompt.encode()])
+
+    def write_answer(self, answer: dict[str, Any]) -> None:
+        """Keep the answer that was scored."""
+        self._files.write("outputs/answer.json", [json.dumps(answer, indent=1).encode() + b"\n"])
+
+    def write_results(self, record: AttemptRecord) -> None:
+        """Write the family's evaluation file, keyed by task as in the original suite."""
+        content = {
+            record.task.partition("/")[2]: {
+                "provider": record.provider,
+                "trial": record.trial,
+                "outcome": record.outcome,
+                "reason": record.reason,
+                "metrics": record.metrics,
+                "primary": record.primary,
+                "skill": record.skill,
+                "chance": record.chance,
+                "reference": record.reference,
+                "interval": record.interval,
+                "flags": record.flags,
+            }
+        }
+        text = json.dumps(content, indent=1, allow_nan=False)
+        self._files.write(f"results/{family_view(record.family).result_file}", [text.encode() + b"\n"])
+
+    def artifacts(self) -> tuple[str, ...]:
+        """Paths of every file in the folder, relative to it; no links."""
+        return tuple(self._files.files(depth=MAX_DEPTH))
+
+    def close(self) -> None:
+        """Give the descriptor back, when there is nothing more to write."""
+        self._files.close()
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text)

@@ -1,0 +1,130 @@
+"""What defines a run: versions and hashes of everything that can change its numbers.
+
+Runs with equal locks are comparable. What only changes how long things take is kept apart, under ``machine``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scribe_suite.ledger.code import package_sha256, task_sha256
+from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS
+from scribe_suite.tasks.prompts import prompt_sha256
+from scribe_suite.tasks.solutions import solution_text
+from scribe_suite.tasks.task import Task
+
+PACKAGES = (
+    "scribe-suite", "torch", "transformer_lens", "numpy", "scikit-learn", "scipy", "ipykernel", "jupyter_client",
+    "nbformat", "mcp", "pydantic", "pytest", "pytest-xdist", "safetensors",
+)  # fmt: skip
+
+
+def lock(
+    root: Path,
+    tasks: Iterable[Task],
+    *,
+    seeds: Mapping[str, Mapping[int, int]] | None = None,
+    providers: Mapping[str, Mapping[str, str | None]] | None = None,
+    isolation: str | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Everything that must be equal for two runs to be comparable, and the machine; JSON-safe.
+
+    Args:
+        root: The checkout.
+        tasks: The tasks of the run.
+        seeds: Task id -> trial -> seed of its instance, for those that are planned. Only hashes are given back.
+        providers: As ``--provider`` names them -> what is known of each, such as the version of its program.
+        isolation: The tier of kernels.
+        limits: Of an attempt.
+
+    Raises:
+        ConfigurationError: When a task's prompt or reference solution is missing.
+    """
+    planned = seeds or {}
+    return {
+        "git": _git(root),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "suite_sha256": package_sha256(),
+        TASKS: {
+            task.id: {
+                "version": task.version,
+                "code_sha256": task_sha256(root, task),
+                "prompt_sha256": prompt_sha256(root, task),
+                "solution_sha256": hashlib.sha256(solution_text(root, task).encode()).hexdigest(),
+                # a certificate has the hash of its weights, without which they are not loaded
+                "base_models": {
+                    path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                    for path in sorted((root / "ground_truth" / "frozen" / task.models_id).glob("*.json"))
+                },
+                **task.truth_facts(),
+                INSTANCE_SEEDS: {
+                    str(trial): hashlib.sha256(str(seed).encode()).hexdigest()
+                    for trial, seed in sorted(planned.get(task.id, {}).items())
+                },
+            }
+            for task in tasks
+        },
+        PROVIDERS: {name: dict(facts) for name, facts in (providers or {}).items()},
+        "isolation": isolation,
+        "limits": dict(limits or {}),
+        MACHINE: machine(),
+    }
+
+
+def without_seeds(locked: Mapping[str, Any]) -> dict[str, Any]:
+    """A lock that may be shown to anybody: where the run seed is a small number, a hash of it is soon undone."""
+    tasks = {
+        name: {key: value for key, value in facts.items() if key != INSTANCE_SEEDS}
+        for name, facts in locked[TASKS].items()
+    }
+    return {**locked, TASKS: tasks}
+
+
+def machine() -> dict[str, Any]:
+    """What the machine is; cores are those that this process may use, memory is in bytes."""
+    return {
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+    }
+
+
+def _cpu() -> str | None:
+    """The processor's model as it calls itself, or None."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, colon, value = line.partition(":")
+            if colon and name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or None
+
+
+def _git(root: Path) -> dict[str, Any]:
+    """Commit, dirty flag and the hash of what is not committed; nulls outside a git checkout."""
+    try:
+        commit = _git_output(root, "rev-parse", "HEAD").decode().strip()
+        changes = _git_output(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color")
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None, "diff_sha256": None}
+    return {
+        "commit": commit,
+        "dirty": bool(changes),
+        "diff_sha256": hashlib.sha256(changes).hexdigest() if changes else None,
+    }
+
+
+def _git_output(root: Path, *arguments: str) -> bytes:
+    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=True, timeout=30).stdout

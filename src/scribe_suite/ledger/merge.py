@@ -1,0 +1,197 @@
+"""Ledgers of parts of one run, such as shards and jobs of a matrix, brought together in one.
+
+Parts are of one run when everything that defines a run is equal. What can't be merged is refused with all of its names,
+because in a CI job there is nobody to ask.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.ledger import Ledger, read_ledger
+from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS, lock_differences
+from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader, RunResume
+from scribe_suite.untrusted_files import UntrustedFolder
+
+_SHOWN = 10
+_NOT_OF_LOCK = (MACHINE, "isolation", "limits")
+"""Parts of a lock that are not compared: machines of one job matrix may differ, which changes times and not scores;
+the header has the others as well."""
+
+_EQUAL = ("format", "run_seed", "seed_mode", "isolation", "limits", "pass_mark", "record_only")
+"""Fields of the header that must be equal."""
+
+_UNEQUAL_ADVICE = {"run_seed": "give all parts one --instance-seed, so that providers meet the same instances"}
+
+_SERIOUS_EXITS = (3, 2, 4)
+"""Exit codes that say more than that tests failed, the most telling first; 5 (an empty shard) is none."""
+
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was merged, for the message."""
+
+    attempts: int
+    planned: int
+    complete: bool
+
+
+def merge_ledgers(paths: Sequence[Path], output: Path) -> Merged:
+    """Write one ledger from several; it appears whole or not at all.
+
+    Raises:
+        ConfigurationError: When a part can't be read, parts are not of one run, an attempt is in several of them, or
+            the output can't be written.
+    """
+    if output.exists():
+        raise ConfigurationError(f"{output} exists: name a new file, or remove it.")
+    ledgers = [(path, read_ledger(path)) for path in paths]
+    _refuse_conflicts(ledgers)
+    _refuse_duplicates(ledgers)
+    # sorted is stable: records of one attempt stay in the order they were written
+    records = sorted(
+        (_moved(record, path, output) for path, ledger in ledgers for record in ledger.records),
+        key=lambda record: (record.started is not None, record.started, record.nodeid),
+    )
+    header = _header(output, [ledger.header for _, ledger in ledgers])
+    resumes = sorted((line for _, ledger in ledgers for line in ledger.resumes), key=lambda line: line.resumed)
+    end = _end([ledger for _, ledger in ledgers], header, records)
+    _write(output, [header, *resumes, *records, *([end] if end else [])])
+    attempts = len({record.nodeid for record in records})
+    return Merged(attempts, len(header.planned), end is not None)
+
+
+def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
+    parts = [(_label(path, ledgers), ledger.header) for path, ledger in ledgers]
+    lines = []
+    for name in _EQUAL:
+        values = {label: getattr(header, name) for label, header in parts}
+        if len({repr(value) for value in values.values()}) > 1:
+            told = ", ".join(f"{label}: {value}" for label, value in values.items())
+            advice = f"; {_UNEQUAL_ADVICE[name]}" if name in _UNEQUAL_ADVICE else ""
+            lines.append(f"{name} ({told}){advice}")
+    lines += lock_differences([(label, header.lock) for label, header in parts], ignored=_NOT_OF_LOCK)
+    if lines:
+        raise ConfigurationError(f"The ledgers are not parts of one run; they differ in {_some(lines, '; ')}.")
+
+
+def _refuse_duplicates(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
+    found: dict[str, list[str]] = {}
+    for path, ledger in ledgers:
+        for nodeid in dict.fromkeys(record.nodeid for record in ledger.attempts):
+            found.setdefault(nodeid, []).append(_label(path, ledgers))
+    twice = [f"{nodeid} (in {' and '.join(labels)})" for nodeid, labels in found.items() if len(labels) > 1]
+    if twice:
+        raise ConfigurationError(f"Attempts are in more than one ledger: {_some(twice, ', ')}.")
+
+
+def _label(path: Path, ledgers: Sequence[tuple[Path, Ledger]]) -> str:
+    """A file's name, or its path where names repeat."""
+    return path.name if sum(other.name == path.name for other, _ in ledgers) == 1 else str(path)
+
+
+def _some(lines: Sequence[str], separator: str) -> str:
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return separator.join([*lines[:_SHOWN], *more])
+
+
+def _moved(record: AttemptRecord, path: Path, output: Path) -> AttemptRecord:
+    """The record with its folder's path as seen from the new ledger."""
+    if record.folder is None or path.parent.resolve() == output.parent.resolve():
+        return record
+    folder = os.path.relpath(path.parent.resolve() / record.folder, output.parent.resolve())
+    return record.model_copy(update={"folder": Path(folder).as_posix()})
+
+
+def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
+    def joined(values: Callable[[RunHeader], Iterable[str]]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value for header in headers for value in values(header)))
+
+    return headers[0].model_copy(
+        update={
+            "run": output.stem,
+            "started": min(header.started for header in headers),
+            "planned": joined(lambda header: header.planned),
+            "providers": joined(lambda header: header.providers),
+            "trials": max(header.trials for header in headers),
+            "shard": _shard([header.shard for header in headers]),
+            "device": _same([header.device for header in headers]),
+            "isolation_asked": _same([header.isolation_asked for header in headers]),
+            "isolation_reasons": joined(lambda header: header.isolation_reasons),
+            "isolation_gaps": joined(lambda header: header.isolation_gaps),
+            "agent_isolation": _same([header.agent_isolation for header in headers]),
+            "agent_isolation_gaps": joined(lambda header: header.agent_isolation_gaps),
+            "lock": _lock([header.lock for header in headers]),
+        }
+    )
+
+
+def _lock(locks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The lock of the whole: every task and provider, every seed of an instance, and all machines."""
+    whole = dict(locks[0])
+    for part in (TASKS, PROVIDERS):
+        named: dict[str, Any] = {}
+        for lock in locks:
+            for name, facts in lock.get(part, {}).items():
+                seeds = {**named.get(name, {}).get(INSTANCE_SEEDS, {}), **facts.get(INSTANCE_SEEDS, {})}
+                named[name] = {**facts, **({INSTANCE_SEEDS: dict(sorted(seeds.items()))} if seeds else {})}
+        if named:
+            whole[part] = dict(sorted(named.items()))
+    machines = [lock[MACHINE] for lock in locks if MACHINE in lock]
+    if machines:
+        facts = dict.fromkeys(name for machine in machines for name in machine)
+        whole[MACHINE] = {name: _one_or_all([machine.get(name) for machine in machines]) for name in facts}
+    return whole
+
+
+def _one_or_all(values: Sequence[Any]) -> Any:
+    """The value that all have, or all values as text."""
+    different = sorted({str(value) for value in values})
+    return values[0] if len(different) == 1 else "; ".join(different)
+
+
+def _shard(shards: Sequence[str | None]) -> str | None:
+    """None when the parts make up a whole run, else the shards that are there."""
+    named = set(filter(None, shards))
+    counts = {shard.partition("/")[2] for shard in named}
+    if None in shards or (len(counts) == 1 and len(named) == int(*counts)):
+        return None
+    return ", ".join(sorted(named, key=lambda shard: [int(number) for number in re.findall(r"\d+", shard)]))
+
+
+def _same(values: Sequence[_T]) -> _T | None:
+    """The value that all have, or None."""
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _end(ledgers: Sequence[Ledger], header: RunHeader, attempts: Sequence[AttemptRecord]) -> RunEnd | None:
+    """The end of the whole, or None when a part was cut off."""
+    ends = [ledger.end for ledger in ledgers]
+    if any(end is None for end in ends):
+        return None
+    given = [end for end in ends if end is not None]
+    codes = {end.exit_code for end in given}
+    recorded = {record.nodeid for record in attempts}
+    return RunEnd(
+        finished=max(end.finished for end in given),
+        exit_code=next((code for code in _SERIOUS_EXITS if code in codes), max(codes - {5}, default=5)),
+        missing=tuple(nodeid for nodeid in header.planned if nodeid not in recorded),
+    )
+
+
+def _write(output: Path, lines: Iterable[RunHeader | AttemptRecord | RunResume | RunEnd]) -> None:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with UntrustedFolder(output.parent) as folder:
+            folder.write(output.name, (line.model_dump_json().encode() + b"\n" for line in lines), durable=True)
+    except OSError as error:
+        raise ConfigurationError(f"{output} can't be written ({error.strerror}): name another file.") from error

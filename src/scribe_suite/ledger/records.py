@@ -1,0 +1,200 @@
+"""The ledger's schema: a header line that says what was run, then one record per attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from scribe_suite.ledger.outcomes import rule_of
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Times(_Line):
+    """Seconds an attempt spent, by phase; a phase that was not reached is None.
+
+    Attributes:
+        queue_s: Waiting for a place among the attempts of the same provider, and for the end of a pause it made.
+        setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
+        kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
+        agent_s: From handing over the prompt to the provider's return.
+        scoring_s: Scoring the answer.
+        teardown_s: Ending kernels and writing notebooks.
+    """
+
+    queue_s: Finite | None = None
+    setup_s: Finite | None = None
+    kernel_s: Finite | None = None
+    agent_s: Finite | None = None
+    scoring_s: Finite | None = None
+    teardown_s: Finite | None = None
+
+
+class AttemptRecord(_Line):
+    """One provider on one instance, once.
+
+    Attributes:
+        line: Tells records from headers.
+        nodeid: The pytest id; diffs and resumes key on it.
+        task: Task id, ``family/name``.
+        outcome: A key of `outcomes.OUTCOMES` or ``infrastructure:<cause>``.
+        reason: One sentence on the outcome; empty when there is nothing to say.
+        metrics: Metric -> value; empty unless the outcome is scored.
+        skill: Normalised score, or None unless scored.
+        agent_version: Version of the program that drove the model, or None.
+        reproduced: Of a replay: whether the same answer came out.
+        instance_seed: Filled in by the controller, which alone writes it down.
+        folder: The attempt's folder, relative to the results folder.
+        artifacts: Files in it, relative to it.
+    """
+
+    line: Literal["attempt"] = "attempt"
+    nodeid: str
+    task: str
+    task_version: int
+    provider: str
+    trial: int
+    outcome: str
+    reason: str = ""
+    metrics: dict[str, Finite] = {}
+    primary: str | None = None
+    skill: Finite | None = None
+    chance: Finite | None = None
+    reference: Finite | None = None
+    interval: tuple[Finite, Finite] | None = None
+    flags: tuple[str, ...] = ()
+    pass_mark: Finite | None = None
+    confidence: Finite | None = None
+    nothing_found: bool | None = None
+    reproduced: bool | None = None
+    submissions: int = 0
+    model: str | None = None
+    agent_version: str | None = None
+    end_reason: str | None = None
+    turns: int | None = None
+    tool_calls: int | None = None
+    cells: int | None = None
+    tokens: dict[str, int] = {}
+    cost_usd: Finite | None = None
+    times: Times = Times()
+    isolation: str | None = None
+    base_model: str | None = None
+    instance_seed: int | None = None
+    folder: str | None = None
+    artifacts: tuple[str, ...] = ()
+    started: datetime | None = None
+    worker: str | None = None
+
+    @field_validator("outcome")
+    @classmethod
+    def _outcome_is_known(cls, value: str) -> str:
+        rule_of(value)
+        return value
+
+    @property
+    def family(self) -> str:
+        """First part of the task id."""
+        return self.task.partition("/")[0]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the attempt says something about the agent."""
+        return rule_of(self.outcome).counts
+
+
+class RunHeader(_Line):
+    """The first line of a ledger: everything that defines the run.
+
+    Attributes:
+        run: Run id; the ledger is ``<run>.jsonl``.
+        planned: Node ids of the attempts that were to be made.
+        run_seed: What all instance seeds are derived from.
+        shard: The part of a run that this is, as ``2/8``; None for a whole run.
+        isolation: The tier in force.
+        isolation_asked: What ``--isolation`` said; None in what was merged from parts that were asked for differently.
+        isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.sandbox.escape_table`.
+        agent_isolation: The tier of agents' programs; None in ledgers from before it was told.
+        agent_isolation_gaps: What they can reach all the same; see `scribe_suite.sandbox.program_gaps`.
+        device: Where real language models ran; None where none did, and in what was merged from different ones.
+        limits: Of an attempt, in seconds, turns, tokens and US dollars; those that were not set are left out.
+        lock: What the run's numbers depend on; see `results.lock`.
+    """
+
+    line: Literal["header"] = "header"
+    format: Literal[1] = 1
+    run: str
+    started: datetime
+    planned: tuple[str, ...]
+    providers: tuple[str, ...]
+    trials: int
+    run_seed: int
+    seed_mode: Literal["fresh", "fixed"]
+    shard: str | None = None
+    isolation: str
+    isolation_asked: Literal["auto", "strict", "none"] | None = None
+    isolation_reasons: tuple[str, ...] = ()
+    isolation_gaps: tuple[str, ...] = ()
+    agent_isolation: str | None = None
+    agent_isolation_gaps: tuple[str, ...] = ()
+    device: Literal["cpu", "cuda"] | None = None
+    limits: dict[str, Finite]
+    pass_mark: Finite | None = None
+    record_only: bool = False
+    lock: dict[str, Any]
+
+
+class RunResume(_Line):
+    """Says that the run was taken up again; attempts follow, and an end if it comes to one.
+
+    Attributes:
+        resumed: When.
+        planned: Node ids of the attempts that are made now: what was missing, or failed by infrastructure.
+        differences: In what the lock differs from the header's although it should not; not empty only with
+            ``--resume-anyway``.
+        machine_differences: In what the machines differ.
+    """
+
+    line: Literal["resume"] = "resume"
+    resumed: datetime
+    planned: tuple[str, ...]
+    differences: tuple[str, ...] = ()
+    machine_differences: tuple[str, ...] = ()
+
+
+class RunEnd(_Line):
+    """The last line of a ledger whose run came to its end; another one follows when it is taken up again.
+
+    Attributes:
+        exit_code: What the run exits with.
+        missing: Node ids of attempts that were planned and have no record, because the run was stopped.
+    """
+
+    line: Literal["end"] = "end"
+    finished: datetime
+    exit_code: int
+    missing: tuple[str, ...] = ()
+
+
+def in_effect(records: Iterable[AttemptRecord]) -> list[AttemptRecord]:
+    """The one record of each attempt that stands: the last that counts, or the last of all where none does.
+
+    An attempt that infrastructure failed is made again by a resumed run. One that counts never is, so that nobody can
+    try again for a better score.
+
+    Args:
+        records: In the order they were written, which the result keeps.
+    """
+    standing: dict[str, AttemptRecord] = {}
+    for record in records:
+        before = standing.get(record.nodeid)
+        if before is None or record.counts or not before.counts:
+            standing.pop(record.nodeid, None)
+            standing[record.nodeid] = record
+    return list(standing.values())

@@ -1,0 +1,69 @@
+"""Tasks on a real language model: their truth is measured, and they are there only where model and truth are."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import ClassVar
+
+from transformer_lens import HookedTransformer
+
+from scribe_suite.errors import ConfigurationError, InfrastructureError
+from scribe_suite.measurements import REAL_MODEL
+from scribe_suite.measurements.measurement import Measurement
+from scribe_suite.measurements.store import Measured, find_measured
+from scribe_suite.models.evaluator import evaluator_model
+from scribe_suite.tasks.task import ProgressCallback, Task
+
+
+class RealTask(Task):
+    """One question about a real language model.
+
+    Class attributes:
+        model: Specification of the model.
+        measurement: Where its truth comes from.
+    """
+
+    source: ClassVar[str] = "real"
+    model: ClassVar[str] = REAL_MODEL
+    measurement: ClassVar[Measurement]
+
+    def plant(self, seed: int, progress: ProgressCallback) -> None:  # noqa: ARG002
+        """See `Task.plant`: there is nothing to plant.
+
+        Raises:
+            ConfigurationError: Always, with the command that was meant.
+        """
+        raise ConfigurationError(
+            f"{self.id} has no base models, its truth is measured on {self.model}: run "
+            f"`scribe-suite measure {self.measurement.id}`."
+        )
+
+    def unavailable(self) -> str | None:
+        """See `Task.unavailable`: the model is not converted, or the truth is not measured."""
+        found = find_measured(self.measurement, self.model)
+        return found if isinstance(found, str) else None
+
+    def truth_facts(self) -> dict[str, str]:
+        """See `Task.truth_facts`: the model and the measured result."""
+        record = self.measured().record
+        return {"model": record.model, "model_sha256": record.model_sha256, "measured_sha256": record.sha256}
+
+    def measured(self) -> Measured:
+        """The truth, read once per process.
+
+        Raises:
+            InfrastructureError: With cause ``truth_missing`` and the command that makes it.
+        """
+        return _measured(self.measurement, self.model)
+
+    def evaluator(self) -> HookedTransformer:
+        """The model as the evaluator has it."""
+        return evaluator_model(self.model)
+
+
+@cache
+def _measured(measurement: Measurement, spec: str) -> Measured:
+    found = find_measured(measurement, spec)
+    if isinstance(found, str):
+        raise InfrastructureError("truth_missing", found)
+    return found

@@ -1,0 +1,226 @@
+"""Measured truths on disk: arrays as safetensors, a record with the certificate as JSON beside them, bound by hashes.
+
+A result lies in ``ground_truth/measured/<id>/<model>.{json,safetensors}`` when it is shipped with the suite, or at the
+same place below ``<cache>/measured``, which is looked at first. While a measurement goes on, every finished step has a
+file of its own in ``<cache>/measured/<id>/<model>.steps/``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from scribe_suite.errors import ConfigurationError, FrozenModelError
+from scribe_suite.measurements import REAL_MODEL
+from scribe_suite.measurements.measurement import Arrays, Measurement
+from scribe_suite.models import cache as model_cache
+from scribe_suite.models.evaluator import model_identity
+from scribe_suite.models.spec import find
+from scribe_suite.paths import suite_root
+from scribe_suite.planting.frozen import Certificate
+
+_TEXT = "text:"
+"""Before the name of an array of strings: safetensors holds numbers, so these are kept as their UTF-32 code points."""
+
+
+class MeasuredRecord(BaseModel):
+    """What stands beside the arrays of a result.
+
+    Attributes:
+        format: Version of this file format.
+        measurement: Id of the measurement.
+        version: Version of the measurement.
+        model: Specification of the model.
+        model_sha256: `model_identity` of it.
+        inputs_sha256: Of the data it was made from.
+        sha256: Of the safetensors file.
+        certificate: Why it can be trusted.
+        made: How it was made: CPU seconds of every step, versions, device.
+        digest: sha256 of all other fields, `made` left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    measurement: str
+    version: int
+    model: str
+    model_sha256: str
+    inputs_sha256: str
+    sha256: str
+    certificate: Certificate
+    made: dict[str, Any]
+    digest: str = ""
+
+    def expected_digest(self) -> str:
+        """What `digest` must be."""
+        bound = self.model_dump(mode="json", exclude={"digest", "made"})
+        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A result that can be trusted.
+
+    Attributes:
+        record: Where it comes from.
+        arrays: As `Measurement.kept` gave them.
+    """
+
+    record: MeasuredRecord
+    arrays: Mapping[str, NDArray[Any]]
+
+
+def remedy(measurement: Measurement, spec: str) -> str:
+    """The command that makes a result."""
+    return f"`scribe-suite measure {measurement.id}" + ("" if spec == REAL_MODEL else f" --model {spec}") + "`"
+
+
+def shipped_folder(measurement: Measurement) -> Path:
+    """Where results that are part of the suite lie."""
+    return suite_root() / "ground_truth" / "measured" / measurement.id
+
+
+def cached_folder(measurement: Measurement) -> Path:
+    """Where results of this machine lie."""
+    return model_cache.cache_folder().with_name("measured") / measurement.id
+
+
+def steps_folder(measurement: Measurement, spec: str) -> Path:
+    """Where finished steps of an unfinished measurement lie."""
+    return cached_folder(measurement) / f"{model_cache.entry_name(spec)}.steps"
+
+
+def find_measured(measurement: Measurement, spec: str) -> Measured | str:
+    """The result for a model, or one sentence that says which command makes it."""
+    model = find(spec)
+    if isinstance(model, str):
+        return model
+    complaint = f"{measurement.id} is not measured on {spec}"
+    for folder in (cached_folder(measurement), shipped_folder(measurement)):
+        path = folder / f"{model_cache.entry_name(spec)}.json"
+        if not path.exists():
+            continue
+        try:
+            found = _read(path)
+        except FrozenModelError as error:
+            complaint = str(error)
+            continue
+        stale = _stale(found.record, measurement, model_identity(model))
+        if stale is None:
+            return found
+        complaint = f"{path} is for {stale}"
+    return f"{complaint}: run {remedy(measurement, spec)}."
+
+
+def _stale(record: MeasuredRecord, measurement: Measurement, model_sha256: str) -> str | None:
+    if (record.measurement, record.version) != (measurement.id, measurement.version):
+        return f"version {record.version} of {record.measurement}"
+    if record.model_sha256 != model_sha256:
+        return "other weights"
+    if record.inputs_sha256 != measurement.inputs_sha256():
+        return "other texts or lists than those of this version"
+    if not record.certificate.passed:
+        return f"a certificate that fails ({'; '.join(record.certificate.failures()) or 'no checks'})"
+    return None
+
+
+def _read(path: Path) -> Measured:
+    arrays_path = path.with_suffix(".safetensors")
+    try:
+        record = MeasuredRecord.model_validate_json(path.read_bytes())
+        payload = arrays_path.read_bytes()
+        arrays = unpacked(payload)
+    except (OSError, ValidationError, SafetensorError, ValueError) as error:
+        raise FrozenModelError(f"{path} can't be read ({str(error).splitlines()[0]})") from error
+    if hashlib.sha256(payload).hexdigest() != record.sha256:
+        raise FrozenModelError(f"{arrays_path} is not what {path.name} was written for")
+    if record.digest != record.expected_digest():
+        raise FrozenModelError(f"{path} was changed after it was made")
+    return Measured(record, arrays)
+
+
+def write(folder: Path, record: MeasuredRecord, payload: bytes) -> Path:
+    """Write a result; complete on the disk before it takes the place of an older one.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        ConfigurationError: When the folder can't be written.
+    """
+    bound = record.model_copy(update={"digest": record.expected_digest()})
+    path = folder / f"{model_cache.entry_name(record.model)}.json"
+    parts = (path.with_name(path.name + ".part"), path.with_name(path.stem + ".safetensors.part"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        parts[0].write_text(json.dumps(bound.model_dump(mode="json"), indent=1) + "\n")
+        parts[1].write_bytes(payload)
+        parts[1].replace(path.with_suffix(".safetensors"))
+        parts[0].replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} can't be written ({error.strerror}): make it writable.") from error
+    finally:
+        with suppress(OSError):  # it has been told
+            for part in parts:
+                part.unlink(missing_ok=True)
+    return path
+
+
+def write_step(folder: Path, name: str, arrays: Arrays) -> None:
+    """Keep the arrays of a finished step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{name}.part"
+    part.write_bytes(packed(arrays))
+    part.replace(folder / f"{name}.safetensors")
+
+
+def read_step(folder: Path, name: str) -> Arrays | None:
+    """The arrays of a finished step, or None."""
+    try:
+        return unpacked((folder / f"{name}.safetensors").read_bytes())
+    except (OSError, SafetensorError, ValueError):
+        return None
+
+
+def forget_steps(folder: Path) -> None:
+    """Remove what is kept of an unfinished measurement."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def packed(arrays: Arrays) -> bytes:
+    """Arrays as safetensors; the same arrays give the same bytes."""
+    numbers = {}
+    for name, value in sorted(arrays.items()):
+        array = np.asarray(value, order="C")  # ascontiguousarray would make a list of a number
+        if array.dtype.kind == "U":
+            width = max(array.dtype.itemsize // 4, 1)
+            numbers[_TEXT + name] = array.astype(f"<U{width}").view(np.uint32).reshape(*array.shape, width)
+        else:
+            numbers[name] = array
+    payload: bytes = save(numbers)
+    return payload
+
+
+def unpacked(payload: bytes) -> dict[str, NDArray[Any]]:
+    """What `packed` was given."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, value in load(payload).items():
+        if name.startswith(_TEXT):
+            codes = np.ascontiguousarray(value, dtype=np.uint32)
+            arrays[name.removeprefix(_TEXT)] = codes.view(f"<U{codes.shape[-1]}")[..., 0]
+        else:
+            arrays[name] = value
+    return arrays

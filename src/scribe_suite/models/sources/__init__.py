@@ -1,0 +1,1 @@
+"""Where models come from: packages, hubs, files, the suite's own base models."""

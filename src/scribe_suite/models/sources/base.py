@@ -1,0 +1,96 @@
+"""What a source of models is: the interface that `planted`, `package`, `hub` and `path` share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformer_lens import HookedTransformer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from scribe_suite.models.check import LogProbabilities
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, as its source has it and as it is to be served.
+
+    Attributes:
+        original: Log-probabilities by the source's own implementation.
+        hooked: The same model in TransformerLens' form.
+        tokenizer: Its tokenizer, or None where tokens have no text.
+    """
+
+    original: LogProbabilities
+    hooked: HookedTransformer
+    tokenizer: PreTrainedTokenizerBase | None
+
+
+class ModelSource(ABC):
+    """One model and where it comes from.
+
+    Class attributes:
+        kind: What stands before the colon of its specification.
+        meaning: What stands behind it, for help texts.
+
+    Args:
+        name: What stands behind the colon.
+
+    Raises:
+        ConfigurationError: When the name can't be one.
+    """
+
+    kind: ClassVar[str]
+    meaning: ClassVar[str]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def spec(self) -> str:
+        """Its specification, ``kind:name``."""
+        return f"{self.kind}:{self.name}"
+
+    @property
+    def remedy(self) -> str:
+        """The command that makes it usable."""
+        return f"`scribe-suite models convert {self.spec}`"
+
+    @abstractmethod
+    def origin(self) -> dict[str, str] | None:
+        """What identifies what a conversion now would start from, found out quickly; None when that is not there.
+
+        A converted model whose recorded origin differs is out of date; one whose origin is gone is still good.
+        """
+
+    @abstractmethod
+    def load(self) -> Loaded:
+        """Read the model.
+
+        Raises:
+            ConfigurationError: With one sentence on what to do, when it is not there or can't be read.
+        """
+
+
+def original_of(model: PreTrainedModel) -> LogProbabilities:
+    """Log-probabilities of a model of transformers, in nats."""
+
+    def log_probabilities(ids: Int[Tensor, "1 position"]) -> Float[Tensor, "1 position vocabulary"]:
+        logits: Tensor = model(input_ids=ids, use_cache=False).logits
+        return torch.log_softmax(logits.float(), dim=-1)
+
+    return log_probabilities
+
+
+def served(model: HookedTransformer) -> LogProbabilities:
+    """Log-probabilities of a model in TransformerLens' form, in nats."""
+
+    def log_probabilities(ids: Int[Tensor, "1 position"]) -> Float[Tensor, "1 position vocabulary"]:
+        logits: Tensor = model(ids, prepend_bos=False)
+        return torch.log_softmax(logits.float(), dim=-1)
+
+    return log_probabilities

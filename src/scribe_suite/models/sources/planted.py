@@ -1,0 +1,66 @@
+"""``planted:FAMILY/NAME/seedN``: the suite's own base models, by the same interface as others' models.
+
+For programs that take any model, and for comparisons. Tasks draw fresh instances of base models instead, and nothing
+here gives away a key: only weights and shape are read.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.models.sources.base import Loaded, ModelSource, served
+from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_frozen
+from scribe_suite.planting.hooked import build_model
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.task import Task
+
+
+class PlantedModel(ModelSource):
+    """A frozen base model of a task."""
+
+    kind = "planted"
+    meaning = "a frozen base model, such as circuits/ioi/seed0; `scribe-suite tasks` lists the tasks"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        match = re.fullmatch(r"([^/]+/[^/]+)/seed(\d+)", name)
+        if match is None:
+            raise ConfigurationError(f"planted:{name} is no base model: write planted:circuits/ioi/seed0, for example.")
+        self._models_id, self._seed = match[1], int(match[2])
+
+    def origin(self) -> dict[str, str] | None:
+        """The checksum of the weights; None when they are not there or can't be trusted."""
+        try:
+            return {"sha256": self._frozen().record.sha256}
+        except ConfigurationError:
+            return None
+
+    def load(self) -> Loaded:
+        """Build it; the original is the same model before it is written."""
+        model = build_model(self._frozen().weights)
+        log_probabilities = served(model)
+
+        def original(ids: Int[Tensor, "1 position"]) -> Float[Tensor, "1 position vocabulary"]:
+            return log_probabilities(ids.to(torch.long))
+
+        return Loaded(original, model, None)
+
+    def _frozen(self) -> FrozenModel:
+        task = self._task()
+        path = frozen_folder(task) / f"seed{self._seed}.json"
+        if path not in list_frozen(path.parent):
+            seeds = ", ".join(found.stem for found in list_frozen(path.parent)) or "none"
+            raise ConfigurationError(f"{self.spec} is not frozen; of {self._models_id} there are: {seeds}.")
+        return load_frozen(path, task)
+
+    def _task(self) -> Task:
+        for task in default_registry().of_source("planted"):
+            if task.models_id == self._models_id:
+                return task
+        known = sorted({task.models_id for task in default_registry().of_source("planted")})
+        raise ConfigurationError(f"No task has base models {self._models_id!r}; there are: {', '.join(known)}.")

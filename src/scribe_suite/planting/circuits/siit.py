@@ -1,0 +1,330 @@
+"""Strict interchange-intervention training (SIIT): a network learns a causal model at chosen nodes and nowhere else.
+
+Interchange-intervention training (Geiger et al. 2022, "Inducing Causal Structure for Interpretable Neural Networks",
+arXiv 2112.00826) patches the nodes of a variable from a source prompt and asks for the causal model's output under the
+same intervention. The strict variant (InterpBench, Gupta et al. 2024, arXiv 2407.14494, section 3) also patches nodes
+outside the circuit and asks for an unchanged output, so that nothing else can matter.
+
+Here this is done in two stages. `train_circuit` trains the circuit alone, in a network that has no other nodes:
+strictness holds by construction and training takes seconds. Then `planting.decoys` puts the circuit into a larger
+network among loud decoys, and `harden` trains the circuit with the strict loss while the decoys stay as they are: it
+learns not to listen to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Correspondence, circuit_of, interchanged
+from scribe_suite.planting.circuits.interchange import PatchedModel, centred, draw_pairs
+from scribe_suite.planting.circuits.patchable import (
+    NodeValues,
+    Patch,
+    PatchableTransformer,
+    TransformerShape,
+    concatenate,
+)
+from scribe_suite.tasks.task import ProgressCallback
+
+_WATCH_EVERY = 100
+_WATCH_PAIRS = 256
+
+
+@dataclass(frozen=True)
+class SiitRecipe:
+    """How to train.
+
+    Attributes:
+        steps: Optimiser steps of the circuit alone; there is no early stop, so that the learning rate always decays to
+            its end.
+        hardening_steps: Steps among decoys with the strict loss.
+        batch: Pairs per step.
+        learning_rate: Peak of AdamW's rate; linear warm-up, then linear decay to 2 %.
+        hardening_rate: The same for hardening.
+        warmup: Steps of warm-up.
+        clip: Largest norm of a gradient.
+        behaviour_weight: Of the loss without patches.
+        interchange_weight: Of the loss under interchange interventions.
+        strict_weight: Of the loss with patched bystanders, and with one of several redundant nodes ablated.
+        match_weight: Of the KL divergence between a strict copy's output and the unpatched one's.
+        several_variables: Share of examples where a random subset of variables is interchanged instead of one (or of
+            one redundant set).
+        all_bystanders: Share of strict examples where every bystander is patched.
+        one_bystander: Share where exactly one is; the rest patch a random subset.
+        zero_ablation: Share of strict examples patched with zeros.
+        mean_ablation: Share patched with the batch mean; the rest take the source's values.
+    """
+
+    steps: int
+    hardening_steps: int = 0
+    batch: int = 64
+    learning_rate: float = 2e-3
+    hardening_rate: float = 5e-4
+    warmup: int = 100
+    clip: float = 1.0
+    behaviour_weight: float = 1.0
+    interchange_weight: float = 1.0
+    strict_weight: float = 1.0
+    match_weight: float = 0.5
+    several_variables: float = 0.25
+    all_bystanders: float = 0.4
+    one_bystander: float = 0.3
+    zero_ablation: float = 0.15
+    mean_ablation: float = 0.15
+
+
+def train_circuit(
+    causal: CausalModel,
+    correspondence: Correspondence,
+    shape: TransformerShape,
+    recipe: SiitRecipe,
+    seed: int,
+    progress: ProgressCallback,
+) -> PatchableTransformer:
+    """Train a network that implements `causal` at the nodes of `correspondence` and whose other nodes write nothing.
+
+    Runs on one thread, where the same seed gives the same weights.
+
+    Args:
+        causal: What to implement.
+        correspondence: Where.
+        shape: The architecture; best no larger than the circuit needs (`planting.compact`).
+        recipe: How.
+        seed: Of initial weights, prompts and all random choices.
+        progress: Called every hundred steps.
+
+    Returns:
+        The network; whether it is good enough is for a certificate to say.
+
+    Raises:
+        ValueError: When the correspondence names other variables than the model's or nodes that do not exist.
+    """
+    _require_all_variables(causal, correspondence)
+    circuit = shape.mask(circuit_of(correspondence))
+    network = PatchableTransformer(shape, seed)
+    with torch.no_grad():
+        network.W_O[~circuit[:, :-1]] = 0.0
+        network.W_out[~circuit[:, -1]] = 0.0
+    losses = _Losses(causal, correspondence, shape, None, recipe, torch.Generator().manual_seed(seed + 1))
+    _optimise(network, losses, recipe, recipe.steps, recipe.learning_rate, seed + 2, progress)
+    return network
+
+
+def harden(
+    network: PatchableTransformer,
+    causal: CausalModel,
+    correspondence: Correspondence,
+    recipe: SiitRecipe,
+    seed: int,
+    progress: ProgressCallback,
+) -> None:
+    """Train the circuit, in place, to ignore the nodes around it; those and the normalisation stay as they are.
+
+    Args:
+        network: Holds the circuit and decoys.
+        causal: What the circuit implements.
+        correspondence: Where.
+        recipe: How.
+        seed: Of prompts and all random choices.
+        progress: Called every hundred steps.
+
+    Raises:
+        ValueError: When the correspondence names other variables than the model's or nodes that do not exist.
+    """
+    _require_all_variables(causal, correspondence)
+    for name, parameter in network.named_parameters():
+        if name.startswith("ln"):  # decoys read through it as well, and equal norms assume that it is neutral
+            parameter.requires_grad_(False)
+    circuit = network.shape.mask(circuit_of(correspondence))
+    generator = torch.Generator().manual_seed(seed + 1)
+    losses = _Losses(causal, correspondence, network.shape, ~circuit, recipe, generator)
+    _optimise(network, losses, recipe, recipe.hardening_steps, recipe.hardening_rate, seed + 2, progress)
+
+
+def _require_all_variables(causal: CausalModel, correspondence: Correspondence) -> None:
+    if set(correspondence) != set(causal.variables):
+        raise ValueError(f"the correspondence covers {sorted(correspondence)}, the variables are {causal.variables}")
+
+
+class _Losses:
+    """Draws batches and computes their loss.
+
+    Args:
+        causal: What to implement.
+        correspondence: Where.
+        shape: The architecture.
+        bystanders: Nodes of the strict loss; None for a circuit alone.
+        recipe: Weights and shares.
+        generator: Of all random choices.
+    """
+
+    def __init__(
+        self,
+        causal: CausalModel,
+        correspondence: Correspondence,
+        shape: TransformerShape,
+        bystanders: Bool[Tensor, "layer slot"] | None,
+        recipe: SiitRecipe,
+        generator: torch.Generator,
+    ) -> None:
+        self.causal, self.correspondence = causal, correspondence
+        self.circuit = shape.mask(circuit_of(correspondence))
+        self._bystanders, self._recipe, self._generator = bystanders, recipe, generator
+        self._variable_masks = torch.stack([shape.mask(correspondence[name]) for name in causal.variables])
+        self._redundant = shape.mask(node for group in causal.joint for name in group for node in correspondence[name])
+        groups = [*((name,) for name in causal.variables), *causal.joint]
+        self._units = torch.tensor([[name in group for name in causal.variables] for group in groups])
+        self._labelled = list(causal.labelled)
+
+    def __call__(self, network: PatchableTransformer) -> Float[Tensor, ""]:
+        """The weighted loss of a fresh batch, with gradients."""
+        recipe = self._recipe
+        pairs = draw_pairs(self.causal, recipe.batch, self._generator)
+        right = self.causal.run(pairs.base)
+        # gradients flow into the source pass too: the circuit's nodes learn to carry what others will be patched with
+        _, values = network(pairs.source)
+        chosen = self._choose_variables()
+        wanted = interchanged(self.causal, pairs.base, pairs.source, chosen)
+        interchange = torch.einsum("bv,vls->bls", chosen.float(), self._variable_masks.float()) > 0
+        masks, patches = [torch.zeros_like(interchange), interchange], [values.detach(), values]
+        if self._bystanders is not None:
+            masks.append(self._choose_bystanders(self._bystanders))
+            patches.append(self._ablated(values.detach()))
+        if self._redundant.any():  # each of them alone may be ablated in any way
+            masks.append(self._one_of(self._redundant))
+            patches.append(self._ablated(values.detach()))
+
+        logits, _ = network(pairs.base.repeat(len(masks), 1), Patch(torch.cat(masks), concatenate(patches)))
+        clean, exchanged, *strict = logits[:, self._labelled].chunk(len(masks))
+        loss = recipe.behaviour_weight * _loss(clean, right) + recipe.interchange_weight * _loss(exchanged, wanted)
+        for ablated in strict:
+            loss = loss + recipe.strict_weight * _loss(ablated, right)
+            loss = loss + recipe.match_weight * _divergence(ablated, clean.detach())
+        return loss
+
+    def _choose_variables(self) -> Bool[Tensor, "batch variable"]:
+        batch, n_variables = self._recipe.batch, len(self.causal.variables)
+        one = self._units[torch.randint(len(self._units), (batch,), generator=self._generator)]
+        several = self._uniform(batch, n_variables) < 0.5
+        return torch.where(self._uniform(batch, 1) < self._recipe.several_variables, several, one)
+
+    def _choose_bystanders(self, bystanders: Bool[Tensor, "layer slot"]) -> Bool[Tensor, "batch layer slot"]:
+        recipe, batch = self._recipe, self._recipe.batch
+        single = self._one_of(bystanders)
+        subset = (self._uniform(batch, *bystanders.shape) < self._uniform(batch, 1, 1)) & bystanders
+        draw = self._uniform(batch, 1, 1)
+        some = torch.where(draw < recipe.all_bystanders + recipe.one_bystander, single, subset)
+        return torch.where(draw < recipe.all_bystanders, bystanders, some)
+
+    def _one_of(self, nodes: Bool[Tensor, "layer slot"]) -> Bool[Tensor, "batch layer slot"]:
+        places = nodes.flatten().nonzero()[:, 0]
+        drawn = places[torch.randint(len(places), (self._recipe.batch,), generator=self._generator)]
+        return functional.one_hot(drawn, nodes.numel()).bool().view(-1, *nodes.shape)
+
+    def _ablated(self, values: NodeValues) -> NodeValues:
+        draw = self._uniform(self._recipe.batch, 1, 1)
+        zero = draw < self._recipe.zero_ablation
+        mean = draw < self._recipe.zero_ablation + self._recipe.mean_ablation
+        slots = self.circuit.shape
+        return values.zeros().where(zero.expand(-1, *slots), values.mean().where(mean.expand(-1, *slots), values))
+
+    def _uniform(self, *size: int) -> Float[Tensor, "..."]:
+        return torch.rand(*size, generator=self._generator)
+
+
+def _optimise(
+    network: PatchableTransformer,
+    losses: _Losses,
+    recipe: SiitRecipe,
+    steps: int,
+    learning_rate: float,
+    watch_seed: int,
+    progress: ProgressCallback,
+) -> None:
+    watch = torch.Generator().manual_seed(watch_seed)
+    with _one_thread(), _only_the_circuit_learns(network, losses.circuit):
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: min((step + 1) / recipe.warmup, max(0.02, 1 - step / steps), 1.0)
+        )
+        for step in range(1, steps + 1):
+            loss = losses(network)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
+            optimiser.step()
+            schedule.step()
+            if step % _WATCH_EVERY == 0 or step == steps:
+                state = _state_of_training(network, losses.causal, losses.correspondence, watch)
+                progress(step / steps, f"step {step}: loss {loss.item():.3f}, {state}")
+
+
+@contextmanager
+def _only_the_circuit_learns(network: PatchableTransformer, circuit: Bool[Tensor, "layer slot"]) -> Iterator[None]:
+    """Stop gradients at the parameters of all other nodes; b_O belongs to no head and learns."""
+    heads, mlps = circuit[:, :-1].float(), circuit[:, -1].float()
+    masks = dict.fromkeys(("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V"), heads)
+    masks |= dict.fromkeys(("W_in", "b_in", "W_out", "b_out"), mlps)
+    handles = [
+        parameter.register_hook(  # type: ignore[no-untyped-call]
+            _masked(masks[name].view(*masks[name].shape, *[1] * (parameter.dim() - masks[name].dim())))
+        )
+        for name, parameter in network.named_parameters()
+        if name in masks
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _masked(mask: Float[Tensor, "..."]) -> Callable[[Tensor], Tensor]:
+    return lambda gradient: gradient * mask
+
+
+def _loss(logits: Float[Tensor, "batch labelled label"], wanted: CausalRun) -> Float[Tensor, ""]:
+    if wanted.logits is not None:
+        return functional.mse_loss(centred(logits), centred(wanted.logits))
+    return functional.cross_entropy(logits.flatten(0, 1), wanted.labels.flatten())
+
+
+def _divergence(
+    logits: Float[Tensor, "batch labelled label"], clean: Float[Tensor, "batch labelled label"]
+) -> Float[Tensor, ""]:
+    return functional.kl_div(
+        logits.log_softmax(-1).flatten(0, 1),
+        clean.log_softmax(-1).flatten(0, 1),
+        log_target=True,
+        reduction="batchmean",
+    )
+
+
+def _state_of_training(
+    network: PatchableTransformer, causal: CausalModel, correspondence: Correspondence, generator: torch.Generator
+) -> str:
+    patched = PatchedModel(network, causal, draw_pairs(causal, _WATCH_PAIRS, generator))
+    bystanders = set(network.shape.nodes) - circuit_of(correspondence)
+    accuracies = [patched.interchange([name], correspondence).accuracy for name in causal.variables]
+    return (
+        f"behaviour {patched.behaviour():.3f}, interchange {min(accuracies):.3f}, "
+        f"without bystanders {patched.ablated(bystanders, 'resample'):.3f}"
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,72 @@
+"""What a run prints at its end: what `scribe-suite compare` prints of it, what could not be scored, coverage, paths."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from scribe_suite.analysis.summary import coverage, notes
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.records import AttemptRecord
+from scribe_suite.ledger.sources import RecordedRun, RunInfo, Source
+from scribe_suite.plugin.option.options import SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NARROWEST = 120  # a log file has no width of its own, and a table folded to 80 columns can't be read
+
+
+def print_summary(reporter: Any, records: Sequence[AttemptRecord], planned: int, paths: Mapping[str, str]) -> None:
+    """Print the comparison of a run.
+
+    Args:
+        reporter: pytest's terminal reporter.
+        records: All attempts of the run.
+        planned: How many there were to be.
+        paths: Label -> where to find it.
+    """
+    # numpy and scipy take most of a second to import, which a run that ends here can spare and a collection can't
+    from scribe_suite.analysis.columns import attempts_of
+    from scribe_suite.analysis.comparison import compare
+    from scribe_suite.analysis.presentation.formats import print_terminal, without_controls
+
+    reporter.section("scribe task suite", sep="=", bold=True)
+    run = RecordedRun(_info(reporter.config.stash[SETTINGS]), records)
+    comparison = compare(attempts_of([run]))
+    write(reporter, lambda console: print_terminal(comparison, console))
+    for note in notes(records):
+        reporter.write_line(without_controls(note))
+    counts = coverage(records, planned)
+    reporter.write_line(str(counts), bold=True, red=counts.counted < counts.planned)
+    for label, path in paths.items():
+        reporter.write_line(f"{label}: {path}")
+
+
+def write(reporter: Any, print_to: Callable[[Console], None]) -> None:
+    """Write what rich prints through pytest's reporter, which may write to a file or be captured.
+
+    Args:
+        reporter: pytest's terminal reporter.
+        print_to: Prints to the console that it is given.
+    """
+    stream = io.StringIO()
+    print_to(Console(file=stream, width=max(reporter._tw.fullwidth, _NARROWEST), color_system=None))
+    reporter.write("".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines()))
+
+
+def ledger_path(settings: Settings) -> Path:
+    """Where a run's ledger is."""
+    return settings.results_dir / f"{settings.run}.jsonl"
+
+
+def _info(settings: Settings) -> RunInfo:
+    path = ledger_path(settings)
+    try:
+        return Source(path).info
+    except ConfigurationError:  # somebody took it away, and the attempts are here all the same
+        return RunInfo(path, settings.run)

@@ -1,0 +1,45 @@
+"""The reference provider: runs the task's reference solution cell by cell through the MCP tools, like any agent."""
+
+from __future__ import annotations
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.base import AttemptContext, Provider, ProviderResult
+from scribe_suite.providers.builtin.client_loop import drive
+from scribe_suite.providers.builtin.mcp_client import NotebookClient
+from scribe_suite.tasks.solutions import Cell
+
+
+class ReferenceProvider(Provider):
+    """Executes the percent-format solution the harness hands over, then submits its ``answer``."""
+
+    name = "reference"
+    summary = "runs the task's reference solution, cell by cell through the notebook tools"
+    needs = frozenset({"solution"})
+
+    def attempt(self, context: AttemptContext) -> ProviderResult:
+        """Run the solution.
+
+        Raises:
+            InfrastructureError: With cause ``reference_failed`` when a cell fails: the solution is the suite's own.
+        """
+        cells: list[Cell] = context.material["solution"]
+
+        async def work(notebook: NotebookClient) -> str:
+            session = await notebook.start_session("reference")
+            for number, cell in enumerate(cells, start=1):
+                if cell.kind == "markdown":
+                    done = await notebook.call("add_markdown", session_id=session, content=cell.source)
+                else:
+                    done = await notebook.call("execute_code", session_id=session, code=cell.source)
+                if done.is_error or _raised(done.value):
+                    raise InfrastructureError(
+                        "reference_failed", f"Cell {number} of the reference solution failed: {done.text[-1500:]}"
+                    )
+            submitted = await notebook.call("submit_answer", session_id=session, variable="answer")
+            return submitted.text if submitted.is_error else ""
+
+        return drive(context, work)
+
+
+def _raised(value: object) -> bool:
+    return isinstance(value, dict) and value.get("status", "ok") != "ok"

@@ -1,0 +1,80 @@
+"""The replay provider: runs the cells of a recorded attempt again, in fresh kernels, and submits again.
+
+The same answer means that the notebook reproduces. What to run is read from the attempt's journals by the harness,
+which also compares the answers: a provider sees no ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.base import AttemptContext, Provider, ProviderResult
+from scribe_suite.providers.builtin.client_loop import drive
+from scribe_suite.providers.builtin.mcp_client import NotebookClient
+from scribe_suite.providers.replays import REPLAY, Action, Recording, Step
+
+#: Tool and arguments of each action on an open session.
+_CALLS: dict[Action, tuple[str, Callable[[Step], dict[str, Any]]]] = {
+    "run": ("execute_code", lambda step: {"code": step.text}),
+    "edit": ("edit_cell", lambda step: {"code": step.text, "cell_index": step.cell}),
+    "note": ("add_markdown", lambda step: {"content": step.text}),
+    "submit": ("submit_answer", lambda step: {"variable": step.text}),
+    "close": ("shutdown_session", lambda _: {}),
+}
+
+
+class ReplayProvider(Provider):
+    """Does to the notebook what a recorded attempt did to it."""
+
+    name = REPLAY
+    summary = "replay:RUN runs the cells of a recorded run again, on its instances: does the same answer come out?"
+    needs = frozenset({"recording"})
+
+    def attempt(self, context: AttemptContext) -> ProviderResult:
+        """Replay the recording."""
+        recording: Recording = context.material["recording"]
+
+        async def work(notebook: NotebookClient) -> str:
+            replay = _Replay(notebook)
+            for step in recording.steps:
+                await replay.do(step)
+            return replay.refusal
+
+        return drive(context, work)
+
+
+class _Replay:
+    """The sessions of a replay, by recorded notebook."""
+
+    def __init__(self, notebook: NotebookClient) -> None:
+        self._notebook = notebook
+        self._sessions: dict[str, str] = {}
+        self._paths: dict[str, str] = {}
+        self.refusal = ""
+
+    async def do(self, step: Step) -> None:
+        """Do one step. Cells that fail are part of a recording; only a session that does not start ends a replay."""
+        if step.action == "start":
+            await self._open(step, "start_new_session", experiment_name=step.notebook)
+        elif step.action == "resume":
+            # its kernel had died, or was shut down for the purpose
+            await self._notebook.call("shutdown_session", session_id=self._sessions.get(step.notebook, ""))
+            path = self._paths.get(step.notebook, step.notebook)
+            await self._open(step, "start_session_resume_notebook", notebook_path=path)
+        else:
+            tool, arguments = _CALLS[step.action]
+            session = self._sessions.get(step.notebook, "")
+            done = await self._notebook.call(tool, session_id=session, **arguments(step))
+            if step.action == "submit":
+                self.refusal = done.text if done.is_error else ""
+
+    async def _open(self, step: Step, tool: str, **arguments: str) -> None:
+        started = await self._notebook.call(tool, **arguments)
+        if started.is_error or not isinstance(started.value, dict):
+            raise InfrastructureError(
+                "session_start", f"The notebook {step.notebook} could not be opened again: {started.text[:500]}"
+            )
+        self._sessions[step.notebook] = str(started.value["session_id"])
+        self._paths[step.notebook] = str(started.value["notebook_path"])

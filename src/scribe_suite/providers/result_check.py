@@ -1,0 +1,53 @@
+"""What a provider returned, before anything of it goes into a ledger: providers come from anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.base import ProviderResult
+from scribe_suite.text import plain_text as plain_text  # others find it here
+
+_LONGEST_DETAIL = 2_000
+#: Of anything that is counted: tables hold floats.
+MOST = 2**53
+
+
+class _Checked(ProviderResult):
+    """The same fields, validated; a dataclass takes its configuration from its class."""
+
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)
+
+
+_TRANSCRIPT = TypeAdapter(_Checked)
+
+
+def checked_result(result: object) -> ProviderResult:
+    """`result`, if it is one that a ledger can hold.
+
+    Raises:
+        InfrastructureError: With cause ``bad_transcript`` and what is wrong with it.
+    """
+    if not isinstance(result, ProviderResult):
+        raise InfrastructureError(
+            "bad_transcript", f"The provider returned a {type(result).__name__}, not a ProviderResult."
+        )
+    try:
+        checked = _TRANSCRIPT.validate_python(asdict(result))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InfrastructureError(
+            "bad_transcript", f"The provider's result is not valid ({where}: {first['msg']})."
+        ) from error
+    numbers = [checked.turns or 0, checked.tool_calls, *checked.tokens.values()]
+    if not all(0 <= number <= MOST for number in numbers):
+        raise InfrastructureError("bad_transcript", "The provider's result has a count that can't be.")
+    return replace(
+        checked,
+        detail=plain_text(checked.detail)[:_LONGEST_DETAIL],
+        model=None if checked.model is None else plain_text(checked.model),
+        version=None if checked.version is None else plain_text(checked.version),
+    )

@@ -1,0 +1,132 @@
+"""What an agent CLI said and did, in one schema for all of them; the raw events are kept beside it.
+
+Token counts mean the same for every CLI: ``input`` never includes what came from a cache, ``output`` includes reasoning
+only where the CLI does not count it apart.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+#: Characters kept of one text; the raw events have all of it.
+MAX_TEXT = 20_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Message(_Part):
+    """Something that was said.
+
+    Attributes:
+        at: Seconds since the CLI was started.
+        role: ``assistant`` is the model, ``user`` whoever asks it, ``cli`` the CLI itself.
+    """
+
+    at: float
+    role: str
+    text: str
+
+
+class ToolCall(_Part):
+    """A call of a tool.
+
+    Attributes:
+        tool: Name without the CLI's prefix for the notebook's server.
+        started: Seconds since the CLI was started.
+        ended: The same, or None when no result came.
+        is_error: Whether the result was an error.
+        built_in: Whether it was none of the notebook's tools.
+    """
+
+    tool: str
+    arguments: str
+    started: float
+    ended: float | None = None
+    is_error: bool = False
+    output: str = ""
+    built_in: bool = False
+
+
+class Tokens(_Part):
+    """Tokens of all requests together."""
+
+    input: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        mine, others = self.model_dump(), other.model_dump()
+        return Tokens(**{kind: count + others[kind] for kind, count in mine.items()})
+
+    def by_kind(self) -> dict[str, int]:
+        """Counts by name; kinds of which there are none are left out, but for input and output."""
+        counts: dict[str, int] = self.model_dump()
+        return {kind: count for kind, count in counts.items() if count or kind in ("input", "output")}
+
+
+class Transcript(_Part):
+    """An attempt as a CLI told it.
+
+    Attributes:
+        cli: Name of the provider.
+        cli_version: As the CLI gives it, or None.
+        model: Model id that answered, or None when the CLI does not tell.
+        tokens: None when the CLI did not tell.
+        requests: Requests to the model, as far as they can be counted.
+        cost_usd: Of the CLI or of the price table, or None when unknown.
+        connected: Whether the notebook's tools were there, or None when the CLI does not tell.
+        final: Whether the event came with which a CLI ends in order.
+        error: What the CLI calls the reason of a failure, or None.
+        status: HTTP status of the failure, or None.
+        retrying: HTTP status for which the CLI is asking again, or None.
+        limit: Whether the CLI stopped at a limit of its own.
+        tools_offered: Whether the notebook's tools were among those that the model was offered, or None when the CLI
+            does not tell.
+        unknown_events: Events that were not as they should be.
+        end_reason: ``finished``, ``timeout``, ``limit``, or what failed, as it is called in `failures.FAILURES`.
+    """
+
+    cli: str
+    cli_version: str | None = None
+    model: str | None = None
+    messages: list[Message] = []
+    calls: list[ToolCall] = []
+    tokens: Tokens | None = None
+    requests: int = 0
+    cost_usd: float | None = None
+    connected: bool | None = None
+    final: bool = False
+    error: str | None = None
+    status: int | None = None
+    retrying: int | None = None
+    limit: bool = False
+    tools_offered: bool | None = None
+    unknown_events: int = 0
+    end_reason: str | None = None
+
+    def say(self, at: float, role: str, text: str) -> None:
+        """Add a message, unless it is empty."""
+        if text.strip():
+            self.messages.append(Message(at=at, role=role, text=shorten(text)))
+
+    @property
+    def answered(self) -> bool:
+        """Whether a model has said or done anything."""
+        return bool(self.calls) or any(message.role == "assistant" for message in self.messages)
+
+    @property
+    def notebook_calls(self) -> int:
+        """Calls of the notebook's tools."""
+        return sum(not call.built_in for call in self.calls)
+
+
+def shorten(text: str) -> str:
+    """Head and tail of a text that is too long."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"

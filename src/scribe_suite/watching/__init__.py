@@ -1,0 +1,1 @@
+"""Watching a run: what its workers say, and how a terminal shows it."""

@@ -1,0 +1,232 @@
+"""Programs of the user's own as agents: found, run, watched, kept."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.ledger.ledger import read_ledger
+from scribe_suite.notebook.endpoint import NotebookEndpoint
+from scribe_suite.providers.base import NOT_ISOLATED, AttemptContext, AttemptFailedError, EndReason, Limits
+from scribe_suite.providers.builtin.command import CommandProvider
+from scribe_suite.providers.clis import process
+from scribe_suite.sandbox import launching
+from scribe_suite.sandbox.launching import ProgramLimits
+from scribe_suite.sandbox.probing import best_tier
+from scribe_suite.sandbox.program_gaps import agent_gaps
+from scribe_suite.sandbox.tiers import IsolationTier
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "my_agent.py"
+SOLVE_TOY = "answer = dict(components=[n for n, v in values.items() if v > 10], confidence=1, summary='above ten')"
+SECRET = "sk-a-secret-of-the-user"
+
+
+def program(folder: Path, code: str) -> str:
+    path = folder / "agent"
+    path.write_text(f"#!{sys.executable}\nimport os, sys, time\n{code}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def run(folder: Path, named: str, wall_s: float = 30.0, isolation: IsolationTier = NOT_ISOLATED):
+    endpoint = NotebookEndpoint(Path("/run/notebook socket"), ("python", "-S", "/run/notebook socket"))
+    return CommandProvider().attempt(
+        AttemptContext("the prompt", endpoint, Limits(wall_s, 5.0), named, folder, isolation=isolation)
+    )
+
+
+def example(folder: Path, code: str, more: str = "") -> None:
+    """The example of the documentation, with another thought."""
+    text = EXAMPLE.read_text()
+    begin = text.index('code = """')
+    end = text.index('"""\n', begin + 10) + 4
+    agent = folder / "my_agent"
+    agent.write_text(f"{text[:begin]}code = {code!r}\n{text[end:]}{more}")
+    agent.chmod(0o755)
+
+
+def test_the_example_agent_solves_the_toy_task(suite):
+    example(suite.folder, SOLVE_TOY)
+    done = suite.run("--provider", "command:./my_agent")
+    assert done.outcomes == {"toy-command:./my_agent-t0": "solved"}, done.output
+    (printed,) = done.folder.glob("runs/*/outputs/command.stdout.txt")
+    lines = printed.read_text().splitlines()
+    assert lines[0] == "ok"
+    assert "'accepted': True" in lines[1]
+
+
+def test_an_agent_whose_interpreter_is_a_version_manager_s_runs(suite, tmp_path, monkeypatch):
+    example(suite.folder, SOLVE_TOY)
+    manager = tmp_path / "manager"
+    starts = {"shims/python3": manager / "libexec/start", "libexec/start": Path(sys.executable).resolve()}
+    for name, target in starts.items():
+        (manager / name).parent.mkdir(parents=True)
+        (manager / name).write_text(f'#!/usr/bin/env bash\nexec "{target}" "$@"\n')
+        (manager / name).chmod(0o755)
+    for folder in (manager, *manager.parents[:2]):  # the program has a user id of its own
+        folder.chmod(0o755)
+    monkeypatch.setenv("PATH", str(manager / "shims"), prepend=":")
+    done = suite.run("--provider", "command:./my_agent")
+    assert done.outcomes == {"toy-command:./my_agent-t0": "solved"}, done.output
+
+
+LOOK = """
+import pathlib, stat
+def told(path):
+    try:
+        path = pathlib.Path(path)
+        return sorted(os.listdir(path)) if path.is_dir() else len(path.read_bytes())
+    except OSError as error:
+        return type(error).__name__
+found = {path: told(path) for path in PATHS}
+pids = [pid for pid in os.listdir("/proc") if pid.isdigit()]
+found["environments"] = [pid for pid in pids if isinstance(told(f"/proc/{pid}/environ"), int)]
+found["sockets"] = [str(path) for path in pathlib.Path("/tmp").rglob("*.sock")]
+found["home"], found["work"] = told(os.environ["HOME"]), told(os.getcwd())
+sys.stdout.write(json.dumps(found) + "\\n")
+"""
+
+
+@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+def test_a_program_sees_no_key_no_ledger_no_attempt_and_nothing_of_the_user(suite):
+    (suite.folder / "runs").mkdir()
+    other = suite.folder / "runs" / "another_attempt"
+    other.mkdir()
+    (other / "answer.json").write_text("{}")
+    places = [suite.folder, suite.folder / "ground_truth", suite.folder / "runs", other, other / "answer.json"]
+    places += [suite.folder / "conftest.py", Path.home() / ".profile", Path.home() / ".config"]
+    paths = [str(place) for place in places]
+    example(suite.folder, SOLVE_TOY, LOOK.replace("PATHS", repr(paths)))
+    done = suite.run("--provider", "command:./my_agent")
+    assert done.outcomes == {"toy-command:./my_agent-t0": "solved"}, done.output
+    (printed,) = done.folder.glob("runs/*/outputs/command.stdout.txt")
+    found = json.loads(printed.read_text().splitlines()[-1])
+    # of the checkout there is the program itself, and of its folders those that lead to what connects the notebook
+    assert set(found.pop(paths[0])) <= {"my_agent", "src"}
+    assert {path: found.pop(path) for path in paths[1:]} == dict.fromkeys(paths[1:], "FileNotFoundError")
+    assert len(found.pop("sockets")) == 1
+    assert len(found.pop("environments")) == 1
+    assert found == {"home": [], "work": []}
+    header = done.ledger.header
+    assert (header.agent_isolation, header.agent_isolation_gaps) == ("namespaces", agent_gaps(best_tier()))
+
+
+@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+def test_further_folders_are_shown_and_hidden_ones_refused(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    for folder in (data, tmp_path / "own", tmp_path / "outputs"):
+        folder.mkdir()
+    (data / "weights").write_text("weights")
+    monkeypatch.setenv("SCRIBE_COMMAND_FOLDERS", str(data))
+    named = program(tmp_path / "own", f"print(open('{data}/weights').read(), open(__file__).read(2))")
+    context = AttemptContext(
+        "the prompt", NotebookEndpoint(Path("/run/none"), ("python",)), Limits(30.0, 5.0), named, tmp_path / "outputs",
+        isolation=best_tier(),
+    )  # fmt: skip
+    CommandProvider().attempt(context)
+    assert (tmp_path / "outputs" / "command.stdout.txt").read_text() == "weights #!\n"
+    monkeypatch.setenv("SCRIBE_COMMAND_FOLDERS", str(tmp_path))
+    with pytest.raises(InfrastructureError, match=f"SCRIBE_COMMAND_FOLDERS names {tmp_path}, which holds") as caught:
+        CommandProvider().attempt(context)
+    assert caught.value.cause == "isolation_unavailable"
+
+
+@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+def test_using_too_much_memory_is_a_limit_and_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(launching, "PROGRAM_LIMITS", ProgramLimits(memory_bytes=256 << 20))
+    (tmp_path / "own").mkdir()
+    named = program(tmp_path / "own", "x = [bytearray(b'x' * (64 << 20)) for _ in range(16)]; time.sleep(30)")
+    transcript = run(tmp_path, named, isolation=best_tier())
+    assert transcript.end_reason is EndReason.LIMIT
+    assert transcript.detail == "It used more than 0.25 GiB of memory."
+
+
+def test_what_it_prints_is_kept_up_to_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "MAX_LINES", 1 << 20)
+    monkeypatch.setattr(process, "MAX_PRINTED", 1 << 10)
+    transcript = run(tmp_path, program(tmp_path, "while True: print('x' * 9999); print('y' * 99, file=sys.stderr)"))
+    assert (transcript.end_reason, transcript.detail) == (EndReason.LIMIT, "It printed more than 1 MiB.")
+    assert (tmp_path / "command.stdout.txt").stat().st_size < 2 << 20
+    assert (tmp_path / "command.stderr.txt").stat().st_size <= 1 << 10
+
+
+def test_home_and_working_folder_are_its_own_and_empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/home/of/the/user")
+    code = "print(os.listdir(), os.listdir(os.environ['HOME']), 'XDG_CONFIG_HOME' in os.environ)"
+    run(tmp_path, program(tmp_path, code))
+    assert (tmp_path / "command.stdout.txt").read_text() == "[] [] False\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "end",
+    [
+        "sys.exit(3)",
+        # what the sandbox says of a program that could not be started, and what nobody can read
+        "sys.stderr.write('sandbox: X: [Errno ' + '9' * 5000 + '] hi\\n'); sys.stderr.flush(); sys.exit(125)",
+        "sys.stderr.write('sandbox: X: [Errno 2] hi\\n'); sys.stderr.flush(); sys.exit(125)",
+    ],
+)
+def test_an_answer_that_came_in_counts_whatever_becomes_of_the_agent(suite, end):
+    example(suite.folder, SOLVE_TOY, f"{end}\n")
+    (record,) = suite.run("--provider", "command:./my_agent").ledger.attempts
+    assert (record.outcome, record.end_reason) == ("solved", "failed")
+    assert any(flag.startswith("agent_failed:command_") for flag in record.flags), record.flags
+
+
+@pytest.mark.slow
+def test_the_example_agent_works_as_it_is_on_a_real_task(tmp_path):
+    named = f"command:{EXAMPLE}"
+    command = [sys.executable, "-m", "pytest", "benchmarks/circuits", "-k", "mlp_only", "--provider", named]
+    command += ["--results-dir", str(tmp_path), "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=EXAMPLE.parents[1], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (ledger,) = tmp_path.glob("*.jsonl")
+    (record,) = read_ledger(ledger).attempts
+    assert record.outcome == "unsolved", record.reason
+    assert record.metrics["recall"] == 1.0
+
+
+def test_it_gets_prompt_socket_and_command_and_its_output_is_kept_without_secrets(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", SECRET)
+    code = (
+        "print(sys.stdin.read()); print(os.environ['SCRIBE_MCP_SOCKET']); print(os.environ['SCRIBE_MCP_COMMAND'])\n"
+        "print(os.environ['MY_API_KEY']); print(os.environ['MY_API_KEY'], file=sys.stderr)"
+    )
+    assert run(tmp_path, program(tmp_path, code)).end_reason is EndReason.FINISHED
+    assert (tmp_path / "command.stdout.txt").read_text().splitlines() == [
+        "the prompt",
+        "/run/notebook socket",
+        "python -S '/run/notebook socket'",
+        "[secret]",
+    ]
+    assert (tmp_path / "command.stderr.txt").read_text() == "[secret]\n"
+
+
+def test_another_exit_code_is_a_failure_with_its_last_words(tmp_path):
+    with pytest.raises(AttemptFailedError, match=r"exit code 3 after .* s: out of luck") as caught:
+        run(tmp_path, program(tmp_path, "sys.exit(3 if print('out of luck', file=sys.stderr) is None else 0)"))
+    assert caught.value.cause == "command_failed"
+
+
+def test_time_is_limited(tmp_path):
+    transcript = run(tmp_path, program(tmp_path, "time.sleep(60)"), wall_s=1.0)
+    assert transcript.end_reason is EndReason.TIMEOUT
+
+
+@pytest.mark.parametrize("named", ["./nothing_here", "/nonexistent/agent"])
+def test_a_program_that_is_not_there_is_infrastructure(tmp_path, named):
+    with pytest.raises(InfrastructureError, match=f"There is no program {named}") as caught:
+        run(tmp_path, named)
+    assert caught.value.cause == "command_missing"
+
+
+def test_a_file_that_is_no_program_is_infrastructure(tmp_path):
+    path = tmp_path / "agent"
+    path.write_text("print('no first line')\n")
+    path.chmod(0o755)
+    with pytest.raises(InfrastructureError, match="can't be run"):
+        run(tmp_path, str(path))
