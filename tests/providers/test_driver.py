@@ -317,7 +317,7 @@ def test_what_can_not_be_helped_is_not_tried_again(run, tmp_path, code, cause, t
         run(COUNTED.format(path=str(tmp_path / "count")) + code)
     assert caught.value.cause == cause
     assert len((tmp_path / "count").read_text()) == tries
-    assert caught.value.transcript.version == "fake 1.2.3"
+    assert caught.value.result.version == "fake 1.2.3"
 
 
 def test_the_login_is_named_when_it_was_refused(run):

@@ -1,9 +1,9 @@
 """The protocol between the harness and an agent provider.
 
 A provider is given a prompt and the address of a notebook, works until it is done or a limit is reached, and returns a
-`ProviderResult`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent has (the
-reference its solution, oracle and random an answer); they say so in `Provider.needs`, and only classes of this package
-are given it.
+`ProviderResult`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent has
+(the reference its solution, oracle and random an answer); they say so in `Provider.needs`, and only classes of this
+package are given it.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def test_in_a_kernel_that_is_not_sealed_a_search_finds_the_bait(name, tmp_path):
     assert report[name]["got"]
     assert isinstance(ending, AttemptFailedError)
     assert ending.cause == "cheat_succeeded"
-    assert ending.transcript.end_reason is EndReason.FAILED
+    assert ending.result.end_reason is EndReason.FAILED
     assert name in str(ending)
 
 

@@ -1,0 +1,3 @@
+from tests.report.conftest import toy_registry
+
+__all__ = ["toy_registry"]
