@@ -24,7 +24,7 @@ from rich.table import Table
 
 from scribe_suite.planting.frozen import frozen_folder, list_frozen
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.task import PlantedTask, Task
 
 _INSTANCES = 30
 _DEMANDED_MS = 100.0
@@ -74,7 +74,7 @@ def main() -> None:
     torch.set_num_threads(1)
     registry = default_registry()
     tasks = [registry[name] for name in options.tasks] or [
-        task for task in registry.values() if list_frozen(frozen_folder(task))
+        task for task in registry.values() if isinstance(task, PlantedTask) and list_frozen(frozen_folder(task))
     ]
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(measure(tasks))

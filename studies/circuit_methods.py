@@ -43,7 +43,7 @@ from scribe_suite.planting.reference import reference_answer
 from scribe_suite.scoring.sets import set_metrics
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent
-from scribe_suite.tasks.task import TaskInstance
+from scribe_suite.tasks.task import PlantedTask, TaskInstance
 from studies.degenerate import DEGENERATE, NodeStatistic, auroc, glance, node_statistics
 
 FIRST_SEED = 7000
@@ -332,7 +332,8 @@ def replaced(document: str, tables: str) -> str:
 
 def measurable_tasks() -> list[str]:
     """Circuit tasks that have base models."""
-    return [task.id for task in default_registry().of_family("circuits") if list_frozen(frozen_folder(task))]
+    tasks = default_registry().of_family("circuits")
+    return [task.id for task in tasks if isinstance(task, PlantedTask) and list_frozen(frozen_folder(task))]
 
 
 def chapters(results: Mapping[str, Measured]) -> list[str]:

@@ -43,7 +43,7 @@ from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import TaskInstance
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
-    from ground_truth.probes.planted.task import Hidden, ProbeTask
+    from ground_truth.probes.planted.task import Hidden, PlantedProbeTask
 
 FIRST_SEED = 9000
 DOCUMENT = "docs/probes.md"
@@ -105,7 +105,7 @@ class Seen:
 
     def __init__(self, instance: TaskInstance) -> None:
         self.instance = instance
-        self.task = cast("ProbeTask", instance.task)
+        self.task = cast("PlantedProbeTask", instance.task)
         self.hidden: Hidden = instance.hidden
         self.model = build_model(self.hidden.weights)
         self.public, self.held_out = (
@@ -401,13 +401,12 @@ def certificates(tasks: Sequence[str]) -> str:
     What a task does not need, and what the models of a world were not trained on, is a dash.
     """
     registry = default_registry()
-    task_of = {registry[task_id].models_id: registry[task_id] for task_id in tasks}
+    planted = [registry.planted(task_id) for task_id in tasks]
+    task_of = {task.models_id: task for task in planted}
     models = {models_id: load_all_frozen(task) for models_id, task in task_of.items()}
     values = {models_id: worst(all_models) for models_id, all_models in models.items()}
     behaviours = {_titled(models_id): _below("behaviour", found) for models_id, found in values.items()}
-    checks = {
-        _titled(task_id): _checks_of(registry[task_id].name, values[registry[task_id].models_id]) for task_id in tasks
-    }
+    checks = {_titled(task.id): _checks_of(task.name, values[task.models_id]) for task in planted}
     counted = ", ".join(f"{len(found)} {models_id.split('/')[1]}" for models_id, found in models.items())
     return f"{_crossed(f'worst of {counted}', checks)}\n\n{_crossed('behaviour', behaviours)}"
 

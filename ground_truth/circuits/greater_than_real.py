@@ -10,7 +10,7 @@ import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
 from ground_truth.circuits.real.measurement import CircuitMeasurement
-from ground_truth.circuits.real.task import RealCircuitTask
+from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import EVENTS, HIDDEN_EVENTS
 
 _PUBLIC: Frames = {
@@ -58,7 +58,7 @@ class GreaterThanMeasurement(CircuitMeasurement):
     behaviour = BEHAVIOUR
 
 
-class GreaterThanReal(RealCircuitTask):
+class GreaterThanReal(MeasuredCircuitTask):
     """``circuits/greater_than_real``."""
 
     family = "circuits"

@@ -11,7 +11,7 @@ import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
 from ground_truth.circuits.real.measurement import CircuitMeasurement
-from ground_truth.circuits.real.task import RealCircuitTask
+from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import (
     EVENTS,
     HIDDEN_EVENTS,
@@ -69,7 +69,7 @@ class InductionMeasurement(CircuitMeasurement):
     behaviour = BEHAVIOUR
 
 
-class InductionReal(RealCircuitTask):
+class InductionReal(MeasuredCircuitTask):
     """``circuits/induction_real``."""
 
     family = "circuits"

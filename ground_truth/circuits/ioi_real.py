@@ -10,7 +10,7 @@ import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
 from ground_truth.circuits.real.measurement import CircuitMeasurement
-from ground_truth.circuits.real.task import RealCircuitTask
+from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import HIDDEN_NAMES, HIDDEN_OBJECTS, HIDDEN_PLACES, NAMES, OBJECTS, PLACES
 
 _PUBLIC: Frames = {
@@ -65,7 +65,7 @@ class IoiMeasurement(CircuitMeasurement):
     behaviour = BEHAVIOUR
 
 
-class IoiReal(RealCircuitTask):
+class IoiReal(MeasuredCircuitTask):
     """``circuits/ioi_real``."""
 
     family = "circuits"

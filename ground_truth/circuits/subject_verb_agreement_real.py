@@ -9,7 +9,7 @@ import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
 from ground_truth.circuits.real.measurement import CircuitMeasurement
-from ground_truth.circuits.real.task import RealCircuitTask
+from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import HIDDEN_NOUNS, NOUNS
 
 _VERBS = ((" is", " are"), (" was", " were"), (" has", " have"))
@@ -62,7 +62,7 @@ class AgreementMeasurement(CircuitMeasurement):
     behaviour = BEHAVIOUR
 
 
-class SubjectVerbAgreementReal(RealCircuitTask):
+class SubjectVerbAgreementReal(MeasuredCircuitTask):
     """``circuits/subject_verb_agreement_real``."""
 
     family = "circuits"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any, ClassVar
 
-from ground_truth.neurons.planted.task import NeuronTask, measured_note, random_neuron
+from ground_truth.neurons.planted.task import PlantedNeuronTask, measured_note, random_neuron
 from ground_truth.neurons.planted.truth import Base, Draw, HiddenTruth
 from scribe_suite.scoring.letters import LETTER_METRICS, score_letters
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, Score, TaskInstance
@@ -20,7 +20,7 @@ N_PRESENT = 4
 N_ABSENT = 1
 
 
-class AlphabetNeurons(NeuronTask):
+class AlphabetNeurons(PlantedNeuronTask):
     """Find a neuron for each letter."""
 
     name = "alphabet"
@@ -74,7 +74,7 @@ class AlphabetNeurons(NeuronTask):
         )
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
-        """See `NeuronTask.primary_score`: accuracy over the letters."""
+        """See `PlantedNeuronTask.primary_score`: accuracy over the letters."""
         return self.score(instance, answer).metrics["accuracy"]
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ground_truth.neurons.real.properties import Property
-from ground_truth.neurons.real.task import EXAMPLE, Asked, RealTextTask
+from ground_truth.neurons.real.task import EXAMPLE, Asked, MeasuredTextTask
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, TaskInstance
 
 N_LETTERS = 5
 
 
-class AlphabetReal(RealTextTask):
+class AlphabetReal(MeasuredTextTask):
     """Find the best neuron of each letter."""
 
     name = "alphabet_real"
@@ -25,7 +25,7 @@ class AlphabetReal(RealTextTask):
         return {"letters": [one.name for one in asked]}
 
     def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
-        """See `RealNeuronTask.drawn`: several letters, and one neuron for each."""
+        """See `MeasuredNeuronTask.drawn`: several letters, and one neuron for each."""
         letters = rng.sample(self.properties(), N_LETTERS)
         question = self.described([Property(self.property_task, letter) for letter in letters])
         return tuple(self.asked(letter, 1) for letter in letters), question
@@ -38,12 +38,12 @@ class AlphabetReal(RealTextTask):
         return AnswerSchema(model=LetterAnswer, facts=facts, example={"neurons": shown, **EXAMPLE})
 
     def columns(self, instance: TaskInstance, answer: Answer) -> list[list[int]]:
-        """See `RealNeuronTask.columns`: a letter without a neuron has an empty place."""
+        """See `MeasuredNeuronTask.columns`: a letter without a neuron has an empty place."""
         assert isinstance(answer, LetterAnswer)
         given = (answer.neurons.get(one.name) for one in instance.hidden.asked)
         return [[] if name is None else [self.column(name)] for name in given]
 
     def submission(self, instance: TaskInstance, columns: Sequence[Sequence[int]]) -> dict[str, str]:
-        """See `RealNeuronTask.submission`."""
+        """See `MeasuredNeuronTask.submission`."""
         letters = (one.name for one in instance.hidden.asked)
         return {letter: self.neuron(chosen[0]) for letter, chosen in zip(letters, columns, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ground_truth.neurons.planted.task import NeuronTask
+from ground_truth.neurons.planted.task import PlantedNeuronTask
 from ground_truth.neurons.planted.truth import Draw, HiddenTruth
 from scribe_suite.planting.neurons.measure import position_information
 from scribe_suite.planting.neurons.survey import CONTEXT
@@ -13,7 +13,7 @@ from scribe_suite.scoring.sets import NEURON_METRICS
 from scribe_suite.tasks import NeuronAnswer
 
 
-class PositionNeurons(NeuronTask):
+class PositionNeurons(PlantedNeuronTask):
     """Find the neurons whose activation is a given function of the position."""
 
     name = "position"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ground_truth.neurons.real.properties import Property, band
-from ground_truth.neurons.real.task import RealTextTask
+from ground_truth.neurons.real.task import MeasuredTextTask
 
 
-class PositionReal(RealTextTask):
+class PositionReal(MeasuredTextTask):
     """Find the neurons whose activation is most clearly a given function of the position."""
 
     name = "position_real"

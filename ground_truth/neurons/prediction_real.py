@@ -16,7 +16,7 @@ from safetensors.torch import save
 from ground_truth.neurons.real.classes import class_named
 from ground_truth.neurons.real.effects import LOGIT_EFFECTS, class_rve, output_weights
 from ground_truth.neurons.real.measurement import PLACES
-from ground_truth.neurons.real.task import COUNTS, Asked, RealNeuronTask
+from ground_truth.neurons.real.task import COUNTS, Asked, MeasuredNeuronTask
 from ground_truth.neurons.real.tokens import vocabulary
 
 _CLASS_CODE = """\
@@ -24,7 +24,7 @@ in_class = load_file("class.safetensors")["members"]  # whether each token of th
 """
 
 
-class PredictionReal(RealNeuronTask):
+class PredictionReal(MeasuredNeuronTask):
     """Find the neurons whose logit effects are explained best by a class of tokens."""
 
     name = "prediction_real"
@@ -32,7 +32,7 @@ class PredictionReal(RealNeuronTask):
     summary = "In SmolLM2, find the neurons that raise the logits of a class of tokens most clearly, by their weights."
 
     def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
-        """See `RealNeuronTask.drawn`: one class, and how many neurons."""
+        """See `MeasuredNeuronTask.drawn`: one class, and how many neurons."""
         arrays = self.measured().arrays
         names = arrays["classes"].tolist()
         name, places = rng.choice(names), rng.choice(COUNTS)
@@ -56,9 +56,9 @@ class PredictionReal(RealNeuronTask):
     def material(
         self,
         asked: Sequence[Asked],
-        rng: random.Random,  # noqa: ARG002 - see `RealNeuronTask.material`
+        rng: random.Random,  # noqa: ARG002 - see `MeasuredNeuronTask.material`
     ) -> tuple[dict[str, bytes], str, dict[str, Any]]:
-        """See `RealNeuronTask.material`: which tokens are of the class."""
+        """See `MeasuredNeuronTask.material`: which tokens are of the class."""
         members = class_named(asked[0].name).members(vocabulary(self.model))
         facts = {"n_members": int(members.sum())}
         return {"class.safetensors": save({"members": members})}, _CLASS_CODE, facts

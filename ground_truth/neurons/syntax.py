@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ground_truth.neurons.planted.task import NeuronTask
+from ground_truth.neurons.planted.task import PlantedNeuronTask
 from ground_truth.neurons.planted.truth import Draw
 
 
-class SyntaxNeurons(NeuronTask):
+class SyntaxNeurons(PlantedNeuronTask):
     """Find the neurons of a grammatical category."""
 
     name = "syntax"

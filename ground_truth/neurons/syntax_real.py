@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ground_truth.neurons.real.properties import Property
-from ground_truth.neurons.real.task import RealTextTask
+from ground_truth.neurons.real.task import MeasuredTextTask
 from ground_truth.neurons.real.tokens import TAG_MEANINGS
 
 
-class SyntaxReal(RealTextTask):
+class SyntaxReal(MeasuredTextTask):
     """Find the neurons of a part of speech."""
 
     name = "syntax_real"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ground_truth.neurons.planted.task import NeuronTask
+from ground_truth.neurons.planted.task import PlantedNeuronTask
 from ground_truth.neurons.planted.truth import Draw
 from scribe_suite.planting.english import vocabulary
 
 
-class UnigramNeurons(NeuronTask):
+class UnigramNeurons(PlantedNeuronTask):
     """Find the neurons that fire on a given word."""
 
     name = "unigram"

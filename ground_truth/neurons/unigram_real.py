@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ground_truth.neurons.real.properties import Property, variants
-from ground_truth.neurons.real.task import RealTextTask
+from ground_truth.neurons.real.task import MeasuredTextTask
 from ground_truth.neurons.real.tokens import vocabulary
 
 
-class UnigramReal(RealTextTask):
+class UnigramReal(MeasuredTextTask):
     """Find the neurons of a word."""
 
     name = "unigram_real"

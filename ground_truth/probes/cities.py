@@ -11,13 +11,13 @@ from jaxtyping import Float
 
 from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, balanced_countries, draw_cities
 from ground_truth.probes.planted.split import Split, labelled, shuffled
-from ground_truth.probes.planted.task import ProbeTask
+from ground_truth.probes.planted.task import PlantedProbeTask
 from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.places import N_CITIES, N_COUNTRIES, PlacesWorld
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe
 
 
-class Cities(ProbeTask):
+class Cities(PlantedProbeTask):
     """Read from the residual stream whether "the city of X is in Y" is true."""
 
     name: ClassVar[str] = "cities"
@@ -25,11 +25,11 @@ class Cities(ProbeTask):
     summary: ClassVar[str] = "linear probe for the truth of statements on real cities, judged on unseen cities"
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all
-        """See `ProbeTask.world`."""
+        """See `PlantedProbeTask.world`."""
         return PlacesWorld()
 
     def draw_split(self, seed: int) -> Split:
-        """See `ProbeTask.draw_split`: every city with its country and a wrong one, with both endings."""
+        """See `PlantedProbeTask.draw_split`: every city with its country and a wrong one, with both endings."""
         generator = torch.Generator().manual_seed(seed)
         public, held_out = draw_cities(generator)
         statements, groups = every_city(public, generator)
@@ -37,11 +37,11 @@ class Cities(ProbeTask):
         return Split(labelled(statements, groups), labelled(*every_city(held_out, generator)))
 
     def further_facts(self, split: Split, vocabulary: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """See `ProbeTask.further_facts`."""
+        """See `PlantedProbeTask.further_facts`."""
         return {"n_cities": N_CITIES, "n_countries": N_COUNTRIES, "n_public_cities": N_COUNTRIES * PUBLIC_PER_COUNTRY}
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
-        """See `ProbeTask.recipe`: regularised logistic regression."""
+        """See `PlantedProbeTask.recipe`: regularised logistic regression."""
         return fit_probe(hidden, public.labels, 0.1)
 
 

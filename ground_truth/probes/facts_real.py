@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.measurements import FactsMeasurement
-from ground_truth.probes.real.task import RealProbeTask
+from ground_truth.probes.real.task import MeasuredProbeTask
 
 MEASUREMENT = FactsMeasurement()
 
 
-class FactsReal(RealProbeTask):
+class FactsReal(MeasuredProbeTask):
     """Read from a real model's residual stream what a question about statements asks, where that is possible."""
 
     name: ClassVar[str] = "facts_real"

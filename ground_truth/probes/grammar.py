@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ground_truth.probes.planted.split import Split, labelled, shuffled
-from ground_truth.probes.planted.task import ProbeTask
+from ground_truth.probes.planted.task import PlantedProbeTask
 from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.sentences import N_NOUNS, N_VERBS, TEMPLATES, SentencesWorld
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe
@@ -25,7 +25,7 @@ _PUBLIC_REPEATS, _HELD_OUT_REPEATS = 16, 14
 """Pairs of sentences per construction and numbers of subject and attractor."""
 
 
-class Grammar(ProbeTask):
+class Grammar(PlantedProbeTask):
     """Read from the residual stream whether a sentence is grammatical."""
 
     name: ClassVar[str] = "grammar"
@@ -33,11 +33,11 @@ class Grammar(ProbeTask):
     summary: ClassVar[str] = "linear probe for agreement at a distance, judged on unseen words and constructions"
 
     def world(self, seed: int) -> SentencesWorld:  # noqa: ARG002 - the language is the same for all
-        """See `ProbeTask.world`."""
+        """See `PlantedProbeTask.world`."""
         return SentencesWorld()
 
     def draw_split(self, seed: int) -> Split:
-        """See `ProbeTask.draw_split`; agents are told the construction of every sentence."""
+        """See `PlantedProbeTask.draw_split`; agents are told the construction of every sentence."""
         generator = torch.Generator().manual_seed(seed)
         templates = torch.randperm(len(TEMPLATES), generator=generator).tolist()
         nouns, verbs = (torch.randperm(size, generator=generator) for size in (N_NOUNS, N_VERBS))
@@ -52,11 +52,11 @@ class Grammar(ProbeTask):
         return Split(labelled(public, groups), labelled(held_out, held_out_groups), {"constructions": kinds[order]})
 
     def further_facts(self, split: Split, vocabulary: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """See `ProbeTask.further_facts`."""
+        """See `PlantedProbeTask.further_facts`."""
         return {"n_constructions": len(TEMPLATES), "n_public_constructions": PUBLIC_TEMPLATES}
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
-        """See `ProbeTask.recipe`: regularised logistic regression."""
+        """See `PlantedProbeTask.recipe`: regularised logistic regression."""
         return fit_probe(hidden, public.labels, 0.1)
 
 

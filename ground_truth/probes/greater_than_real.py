@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.measurements import GreaterThanMeasurement
-from ground_truth.probes.real.task import RealProbeTask
+from ground_truth.probes.real.task import MeasuredProbeTask
 
 MEASUREMENT = GreaterThanMeasurement()
 
 
-class GreaterThanReal(RealProbeTask):
+class GreaterThanReal(MeasuredProbeTask):
     """Read from a real model's residual stream what a question about statements asks, where that is possible."""
 
     name: ClassVar[str] = "greater_than_real"

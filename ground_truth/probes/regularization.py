@@ -20,7 +20,7 @@ from transformer_lens import HookedTransformer
 from ground_truth.probes.cities import every_city
 from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, draw_cities
 from ground_truth.probes.planted.split import Split, labelled, shuffled
-from ground_truth.probes.planted.task import ProbeTask
+from ground_truth.probes.planted.task import PlantedProbeTask
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.statements.language import ADDRESSES
 from scribe_suite.planting.statements.places import N_CITIES, N_COUNTRIES, PlacesWorld, continent_of
@@ -38,7 +38,7 @@ N_WRONG = 6
 UNREGULARISED_BAR = 0.9
 
 
-class Regularization(ProbeTask):
+class Regularization(PlantedProbeTask):
     """Read the truth of statements about cities, from few examples with accidental regularities."""
 
     name: ClassVar[str] = "regularization"
@@ -48,17 +48,17 @@ class Regularization(ProbeTask):
     summary: ClassVar[str] = "linear probe from few examples in which louder directions agree with the labels"
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all
-        """See `ProbeTask.world`."""
+        """See `PlantedProbeTask.world`."""
         return PlacesWorld()
 
     def draw_split(self, seed: int) -> Split:
-        """See `ProbeTask.draw_split`; hidden statements are balanced as those of probes/cities are."""
+        """See `PlantedProbeTask.draw_split`; hidden statements are balanced as those of probes/cities are."""
         generator = torch.Generator().manual_seed(seed)
         public, held_out = draw_cities(generator)
         return Split(few_statements(public, generator), labelled(*every_city(held_out, generator)))
 
     def further_facts(self, split: Split, vocabulary: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """See `ProbeTask.further_facts`."""
+        """See `PlantedProbeTask.further_facts`."""
         return {
             "n_cities": N_CITIES,
             "n_countries": N_COUNTRIES,
@@ -68,11 +68,11 @@ class Regularization(ProbeTask):
         }
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
-        """See `ProbeTask.recipe`: few components and an L1 penalty, both cross-validated."""
+        """See `PlantedProbeTask.recipe`: few components and an L1 penalty, both cross-validated."""
         return cross_validated_sparse(hidden, public.labels)
 
     def further_checks(self, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
-        """See `ProbeTask.further_checks`: what is done without choosing how much to regularise falls short."""
+        """See `PlantedProbeTask.further_checks`: what is done without choosing how much to regularise falls short."""
         recipes = {
             "mean_difference": mean_difference,
             "unpenalised": lambda hidden, labels: fit_probe(hidden, labels, 1e4),

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float
 
 from ground_truth.probes.planted.numbers import Comparisons
-from ground_truth.probes.planted.task import ProbeTask
+from ground_truth.probes.planted.task import PlantedProbeTask
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe
 from scribe_suite.scoring.recipes import mean_difference, one_hot, without
 
 
-class SmallerThan(Comparisons, ProbeTask):
+class SmallerThan(Comparisons, PlantedProbeTask):
     """Read from the residual stream whether "x is smaller than y" is true."""
 
     name: ClassVar[str] = "smaller_than"
@@ -21,6 +21,6 @@ class SmallerThan(Comparisons, ProbeTask):
     summary: ClassVar[str] = "linear probe for the truth of the inverse comparison, judged on unseen numbers"
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
-        """See `ProbeTask.recipe`: the difference of the means, each ending and address taken away first."""
+        """See `PlantedProbeTask.recipe`: the difference of the means, each ending and address taken away first."""
         found = mean_difference(without(hidden, one_hot(public.tokens[:, -2:].numpy())), public.labels)
         return LinearProbe(found.weight, 0.0, hidden.mean(0))

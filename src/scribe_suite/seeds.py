@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import secrets
 
 
@@ -15,3 +16,21 @@ def derive_seed(run_seed: int, *names: str | int) -> int:
     """A 62-bit seed for what `names` identify, the same in every process and for every provider."""
     text = "\x1f".join(str(part) for part in (run_seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
+
+
+def attempt_seed(run_seed: int, task_id: str, trial: int) -> int:
+    """The seed of an attempt's instance: every provider meets the same one."""
+    return derive_seed(run_seed, task_id, trial)
+
+
+def instance_rng(task_id: str, seed: int, purpose: str = "") -> random.Random:
+    """The generator that an instance is drawn with.
+
+    Certificates hold what reference solutions reached on instances drawn like this, so the formula stays as it is.
+
+    Args:
+        task_id: Of the task.
+        seed: Of the instance.
+        purpose: What is drawn, where several things are drawn independently of each other.
+    """
+    return random.Random(f"{task_id} {purpose} {seed}" if purpose else f"{task_id} {seed}")

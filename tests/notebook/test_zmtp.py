@@ -226,4 +226,4 @@ def test_closing_leaves_no_descriptor(place):
     before = psutil.Process().num_fds()
     for number in range(5):
         meet(place.with_name(str(number)), stay, nothing, "SUB")
-    assert psutil.Process().num_fds() == before
+    assert psutil.Process().num_fds() <= before  # fewer, where what other tests left was collected meanwhile

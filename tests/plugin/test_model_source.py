@@ -7,7 +7,7 @@ from scribe_suite.ledger.ledger import read_ledger
 XDIST = pytest.mark.parametrize(
     "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)], ids=["alone", "xdist"]
 )
-#: Stands for `RealTask`: what decides is the same, and no test here waits for torch.
+#: Stands for `MeasuredTask`: what decides is the same, and no test here waits for torch.
 ON_A_REAL_MODEL = """
     source = "real"
 

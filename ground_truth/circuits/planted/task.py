@@ -41,12 +41,13 @@ from scribe_suite.planting.frozen import (
 from scribe_suite.planting.hooked import ModelWeights, public_files
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.symmetries import Symmetry, apply_symmetry, draw_symmetry
+from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.faithfulness import FaithfulnessMeter
 from scribe_suite.scoring.normalise import best_blind_answer, expected_score
 from scribe_suite.scoring.sets import CIRCUIT_METRICS, f1, score_components
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answers import Answer, AnswerSchema, ComponentAnswer
-from scribe_suite.tasks.task import ProgressCallback, PublicMaterial, Score, Task, TaskInstance
+from scribe_suite.tasks.task import PlantedTask, PublicMaterial, Score, TaskInstance
 
 REFERENCE_CHECK = "reference/primary"
 REFERENCE_BAR = 0.9
@@ -85,7 +86,7 @@ class CircuitSecret:
         return FaithfulnessMeter(PatchableTransformer.from_weights(self.weights), self.causal, self.held_out)
 
 
-class PlantedCircuitTask(Task):
+class PlantedCircuitTask(PlantedTask):
     """Base of tasks that ask for the components of a planted circuit."""
 
     metrics: ClassVar[tuple[str, ...]] = CIRCUIT_METRICS

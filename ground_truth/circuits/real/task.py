@@ -17,7 +17,7 @@ from ground_truth.circuits.planted.public import public_source
 from ground_truth.circuits.real.behaviour import Behaviour, Draw, encode, tokenizer_of
 from ground_truth.circuits.real.measurement import BLIND
 from ground_truth.circuits.real.rankings import blind_rankings
-from scribe_suite.measurements.real_task import RealTask
+from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.models.evaluator import evaluator_model
 from scribe_suite.models.spec import SETUP_CODE, ready
 from scribe_suite.scoring.circuit_curve import METRICS, SHARES, CurveMeter, circuit_sizes, score_ranking
@@ -48,7 +48,7 @@ class Secret:
         return CurveMeter(evaluator_model(self.spec), self.pairs)
 
 
-class RealCircuitTask(RealTask):
+class MeasuredCircuitTask(MeasuredTask):
     """Base of tasks that ask which components of a real language model a behaviour needs.
 
     Class attributes:

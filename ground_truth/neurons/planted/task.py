@@ -42,18 +42,11 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.training import TrainingSettings, train_planted
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.symmetries import apply_symmetry, draw_symmetry
+from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.normalise import best_blind_answer
 from scribe_suite.scoring.sets import NEURON_METRICS, f1, score_neurons
-from scribe_suite.tasks import (
-    Answer,
-    AnswerSchema,
-    NeuronAnswer,
-    ProgressCallback,
-    PublicMaterial,
-    Score,
-    Task,
-    TaskInstance,
-)
+from scribe_suite.seeds import instance_rng
+from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PlantedTask, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.registry import default_registry
 
 CONFIG: Mapping[str, Any] = {
@@ -79,7 +72,7 @@ _REFERENCE_BAR = 0.9
 _SHOWN_NEURONS = 12
 
 
-class NeuronTask(Task):
+class PlantedNeuronTask(PlantedTask):
     """Base of the tasks that ask for the neurons of a feature."""
 
     family = "neurons"
@@ -199,7 +192,7 @@ class NeuronTask(Task):
 
     def draw(self, bases: Sequence[Base], seed: int) -> Draw:
         """What the instance of `seed` is made of."""
-        rng = random.Random(f"{self.id} {seed}")
+        rng = instance_rng(self.id, seed)
         base = rng.choice(bases)
         return Draw(
             base=base,
@@ -271,8 +264,8 @@ def base_models() -> tuple[Base, ...]:
     return tuple(map(_base_of, load_all_frozen(_any_task())))
 
 
-def _any_task() -> NeuronTask:
-    return next(task for task in default_registry().values() if isinstance(task, NeuronTask))
+def _any_task() -> PlantedNeuronTask:
+    return next(task for task in default_registry().values() if isinstance(task, PlantedNeuronTask))
 
 
 def _base_of(model: FrozenModel) -> Base:
@@ -286,7 +279,7 @@ def _base_of(model: FrozenModel) -> Base:
 
 def _reference_checks(seed: int, weights: ModelWeights, key: Key, progress: ProgressCallback) -> list[Check]:
     """The worst result of every task's reference solution on a few instances of a model that is not frozen yet."""
-    tasks = [task for task in default_registry().values() if isinstance(task, NeuronTask)]
+    tasks = [task for task in default_registry().values() if isinstance(task, PlantedNeuronTask)]
     base = Base(f"seed{seed}", weights, key, {task.name: 1.0 for task in tasks})
     checks = []
     for number, task in enumerate(tasks):
@@ -301,7 +294,7 @@ def _reference_checks(seed: int, weights: ModelWeights, key: Key, progress: Prog
 
 
 @cache
-def _blind_answer(task: NeuronTask) -> frozenset[str]:
+def _blind_answer(task: PlantedNeuronTask) -> frozenset[str]:
     """The best answer of somebody who knows the source but sees no model."""
     draws = [task.draw(base_models(), seed) for seed in range(_BLIND_INSTANCES)]
     keys = [frozenset().union(*(asked_in(task.name, name, draw).neurons for name in draw.names)) for draw in draws]

@@ -22,9 +22,10 @@ from safetensors.torch import save
 from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN
 from ground_truth.neurons.real.properties import Property, TextTask
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS, model_sizes, pool_text, vocabulary
-from scribe_suite.measurements.real_task import RealTask
+from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.models.spec import SETUP_CODE
 from scribe_suite.scoring.neuron_regret import REGRET_METRICS, Places, score_places, top, top_mean
+from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
 
 PUBLIC_TEXTS = 96
@@ -99,7 +100,7 @@ class HiddenRanking:
     asked: tuple[Asked, ...]
 
 
-class RealNeuronTask(RealTask):
+class MeasuredNeuronTask(MeasuredTask):
     """Base of the tasks that ask for the neurons with the highest statistic of a real model."""
 
     family = "neurons"
@@ -115,7 +116,7 @@ class RealNeuronTask(RealTask):
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`."""
-        rng = random.Random(f"{self.id} {seed}")
+        rng = instance_rng(self.id, seed)
         asked, question = self.drawn(rng)
         files, code, facts = self.material(asked, rng)
         strings = vocabulary(self.model)
@@ -193,7 +194,7 @@ class RealNeuronTask(RealTask):
         return {"neurons": self.submission(instance, chosen), "confidence": 0.0, "summary": "Drawn at random."}
 
 
-class RealTextTask(RealNeuronTask):
+class MeasuredTextTask(MeasuredNeuronTask):
     """Base of those whose statistic is measured on text."""
 
     measurement = TEXT_SCAN
@@ -226,17 +227,17 @@ class RealTextTask(RealNeuronTask):
         )
 
     def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
-        """See `RealNeuronTask.drawn`: one property, and how many neurons."""
+        """See `MeasuredNeuronTask.drawn`: one property, and how many neurons."""
         name, places = rng.choice(self.properties()), rng.choice(COUNTS)
         question = {**self.described([Property(self.property_task, name)]), "count": places}
         return (self.asked(name, places),), question
 
     def material(
         self,
-        asked: Sequence[Asked],  # noqa: ARG002 - see `RealNeuronTask.material`
+        asked: Sequence[Asked],  # noqa: ARG002 - see `MeasuredNeuronTask.material`
         rng: random.Random,
     ) -> tuple[dict[str, bytes], str, dict[str, Any]]:
-        """See `RealNeuronTask.material`: a part of the public text."""
+        """See `MeasuredNeuronTask.material`: a part of the public text."""
         text = pool_text("public", self.model)
         rows = torch.tensor(rng.sample(range(len(text.tokens)), PUBLIC_TEXTS))
         tensors, files = {"tokens": text.tokens[rows].int()}, {}

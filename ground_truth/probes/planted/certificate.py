@@ -18,7 +18,7 @@ from scribe_suite.planting.statements.world import World
 from scribe_suite.scoring.probes import fit_probe, probe_accuracy, residual_at
 
 if TYPE_CHECKING:
-    from ground_truth.probes.planted.task import ProbeTask
+    from ground_truth.probes.planted.task import PlantedProbeTask
 
 CERTIFIED_SPLITS = range(5)
 TWINS_PER_SPLIT = 3
@@ -26,7 +26,7 @@ EARLIER_BAR, CONTROL_BAR, VERDICT_BAR, OTHERS_BAR, NUISANCE_BAR = 0.75, 0.6, 0.9
 _BEHAVIOUR_SAMPLE = 2_000
 
 
-def probe_checks(world: World, weights: ModelWeights, tasks: Sequence[ProbeTask]) -> list[Check]:
+def probe_checks(world: World, weights: ModelWeights, tasks: Sequence[PlantedProbeTask]) -> list[Check]:
     """Every check on a base model that needs nothing but its weights.
 
     Args:
@@ -55,7 +55,7 @@ def behaviour_checks(world: World, model: HookedTransformer) -> list[Check]:
     return checks
 
 
-def place_checks(task: ProbeTask, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
+def place_checks(task: PlantedProbeTask, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
     """Where the truth is: at the last token after `TRUTH_LAYER` and not before, drowned by the ending.
 
     It appears at the last word of the content, one block earlier; the first block has it nowhere.
@@ -106,7 +106,7 @@ def ending_to_truth(model: HookedTransformer, split: Split) -> float:
 
 
 def control_checks(
-    task: ProbeTask, world: World, model: HookedTransformer, weights: ModelWeights, splits: Sequence[Split]
+    task: PlantedProbeTask, world: World, model: HookedTransformer, weights: ModelWeights, splits: Sequence[Split]
 ) -> list[Check]:
     """Untrained twins, words and the model's own verdict are worth no more than a coin on the hidden side."""
     twins = [

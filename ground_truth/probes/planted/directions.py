@@ -14,7 +14,7 @@ from safetensors.torch import save
 from transformer_lens import HookedTransformer
 
 from ground_truth.probes.planted.split import Split
-from ground_truth.probes.planted.task import Hidden, ProbeTask, reading_facts
+from ground_truth.probes.planted.task import Hidden, PlantedProbeTask, reading_facts
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights, build_model
 from scribe_suite.planting.statements.training import TRUTH_LAYER
@@ -41,7 +41,7 @@ def text(tokens):
 """
 
 
-class DirectionTask(ProbeTask):
+class DirectionTask(PlantedProbeTask):
     """Base of the tasks that ask for a direction and give no labels.
 
     The model is not public: its verdicts would be labels.
@@ -51,7 +51,7 @@ class DirectionTask(ProbeTask):
     recipe_bar: ClassVar[float] = 0.88
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
-        """See `ProbeTask.recipe`: the first principal component beside ending and address; labels are not looked at."""
+        """See `PlantedProbeTask.recipe`: the first component beside ending and address; labels are not looked at."""
         frame = one_hot(public.tokens[:, -2:].numpy())
         return LinearProbe(principal_directions(without(hidden, frame))[0], 0.0, hidden.mean(0))
 
@@ -61,11 +61,11 @@ class DirectionTask(ProbeTask):
         hidden: Float[np.ndarray, "statement d_model"],
         labels: Bool[np.ndarray, " statement"],
     ) -> float:
-        """See `ProbeTask.judged`: the better of the two signs."""
+        """See `PlantedProbeTask.judged`: the better of the two signs."""
         return direction_accuracy(probe.weight, hidden, labels)
 
     def further_checks(self, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
-        """See `ProbeTask.further_checks`: the nuisance is larger than the truth and tells nothing of it."""
+        """See `PlantedProbeTask.further_checks`: the nuisance is larger than the truth and tells nothing of it."""
         raw = []
         for split in splits:
             public = residual_at(model, split.public.tokens, TRUTH_LAYER, "last")
@@ -88,7 +88,7 @@ class DirectionTask(ProbeTask):
         )
 
     def answer_schema(self, config: Mapping[str, Any], length: int) -> AnswerSchema:
-        """See `ProbeTask.answer_schema`."""
+        """See `PlantedProbeTask.answer_schema`."""
         example = {
             "layer": 0,
             "position": "last",

@@ -33,11 +33,11 @@ class Comparisons:
     relation: ClassVar[str]
 
     def world(self, seed: int) -> NumbersWorld:
-        """See `ProbeTask.world`."""
+        """See `PlantedProbeTask.world`."""
         return NumbersWorld(seed)
 
     def draw_split(self, seed: int) -> Split:
-        """See `ProbeTask.draw_split`.
+        """See `PlantedProbeTask.draw_split`.
 
         Public: every ordered pair of public numbers once, in a random manner. Held out: near pairs of the other
         numbers, in both orders and with both endings, the two orders always in the same manner.
@@ -62,10 +62,10 @@ class Comparisons:
         return Split(labelled(public, groups), labelled(held_out, (low * N_NUMBERS + high).repeat(2)))
 
     def strings(self, words: Sequence[str], rng: random.Random) -> list[str]:
-        """See `ProbeTask.strings`: numbers under opaque names."""
+        """See `PlantedProbeTask.strings`: numbers under opaque names."""
         first = NumbersWorld.first_number
         return [*words[:first], *opaque_names(len(words) - first, rng)]
 
     def further_facts(self, split: Split, vocabulary: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """See `ProbeTask.further_facts`."""
+        """See `PlantedProbeTask.further_facts`."""
         return {"n_numbers": N_NUMBERS, "n_public_numbers": PUBLIC_NUMBERS}

@@ -42,6 +42,7 @@ from scribe_suite.planting.statements.language import FRAME
 from scribe_suite.planting.statements.training import TRUTH_LAYER, StatementTraining, train_statements
 from scribe_suite.planting.statements.world import World
 from scribe_suite.planting.symmetries import Symmetry, apply_symmetry, draw_symmetry
+from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.probes import (
     PROBE_METRICS,
     LabelledStatements,
@@ -51,16 +52,8 @@ from scribe_suite.scoring.probes import (
     residual_at,
     score_probe,
 )
-from scribe_suite.tasks import (
-    Answer,
-    AnswerSchema,
-    ProbeAnswer,
-    ProgressCallback,
-    PublicMaterial,
-    Score,
-    Task,
-    TaskInstance,
-)
+from scribe_suite.seeds import instance_rng
+from scribe_suite.tasks import Answer, AnswerSchema, PlantedTask, ProbeAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.registry import default_registry
 
 LARGEST_CONTROL, LOWEST_REFERENCE = 0.6, 0.8
@@ -105,7 +98,7 @@ class Hidden:
         return self.split.held_out
 
 
-class ProbeTask(Task):
+class PlantedProbeTask(PlantedTask):
     """Base of the probe tasks: a linear probe is submitted.
 
     Attributes:
@@ -205,7 +198,7 @@ class ProbeTask(Task):
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: draw base model, names, symmetry and split."""
         models = base_models(frozen_folder(self), self)
-        base = models[random.Random(f"{self.id} base {seed}").randrange(len(models))]
+        base = models[instance_rng(self.id, seed, "base").randrange(len(models))]
         return self.instance_of(seed, base.name, base.weights)
 
     def instance_of(self, seed: int, base_name: str, base: ModelWeights) -> TaskInstance:
@@ -214,7 +207,7 @@ class ProbeTask(Task):
         Raises:
             FrozenModelError: When no drawn split has a control near chance and a recipe that works.
         """
-        rng = random.Random(f"{self.id} {seed}")
+        rng = instance_rng(self.id, seed)
         symmetry = draw_symmetry(base.config, rng.getrandbits(60), labels="as_tokens")
         weights = apply_symmetry(base, symmetry)
         model = build_model(weights)
@@ -357,14 +350,14 @@ def reading_facts(config: Mapping[str, Any], length: int) -> dict[str, int]:
     return {"n_layers": int(config["n_layers"]), "n_ctx": length, "d_model": int(config["d_model"])}
 
 
-def sharing(task: ProbeTask) -> list[ProbeTask]:
+def sharing(task: PlantedProbeTask) -> list[PlantedProbeTask]:
     """All tasks that share base models with `task`, itself included."""
-    registered = [other for other in default_registry().of_family(task.family) if isinstance(other, ProbeTask)]
+    registered = [other for other in default_registry().of_family(task.family) if isinstance(other, PlantedProbeTask)]
     return [other for other in registered if other.models_id == task.models_id]
 
 
 @cache
-def base_models(folder: Path, task: ProbeTask) -> list[FrozenModel]:
+def base_models(folder: Path, task: PlantedProbeTask) -> list[FrozenModel]:
     """The base models in `folder`.
 
     Raises:
@@ -373,7 +366,9 @@ def base_models(folder: Path, task: ProbeTask) -> list[FrozenModel]:
     return load_all_frozen(task, folder)
 
 
-def _reference_checks(weights: ModelWeights, tasks: Sequence[ProbeTask], progress: ProgressCallback) -> list[Check]:
+def _reference_checks(
+    weights: ModelWeights, tasks: Sequence[PlantedProbeTask], progress: ProgressCallback
+) -> list[Check]:
     """The worst accuracy of every task's reference solution on a few instances of a model that is not frozen yet.
 
     With few labels luck decides about one instance: there it is the mean.

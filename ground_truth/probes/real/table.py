@@ -16,7 +16,7 @@ import numpy as np
 from ground_truth.probes.real.ceiling import Judgement
 from ground_truth.probes.real.measurement import LAYERS, POSITIONS
 from ground_truth.probes.real.statements import Question
-from ground_truth.probes.real.task import RealProbeTask
+from ground_truth.probes.real.task import MeasuredProbeTask
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
     options = parser.parse_args()
-    tasks = [task for task in default_registry().of_family("probes", "real") if isinstance(task, RealProbeTask)]
+    tasks = [task for task in default_registry().of_family("probes", "real") if isinstance(task, MeasuredProbeTask)]
     text = "\n\n".join(
         (
             verdicts(tasks),
@@ -45,7 +45,7 @@ def main() -> None:
         path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
 
 
-def verdicts(tasks: list[RealProbeTask]) -> str:
+def verdicts(tasks: list[MeasuredProbeTask]) -> str:
     """A row per question: what was measured and what it comes to."""
     head = "| question | example | ceiling | place | untrained | tokens | gain | verdict |\n"
     head += "|---|---|--:|--:|--:|--:|--:|---|"
@@ -61,7 +61,7 @@ def verdicts(tasks: list[RealProbeTask]) -> str:
     return "\n".join([head, *rows])
 
 
-def curves(tasks: list[RealProbeTask]) -> str:
+def curves(tasks: list[MeasuredProbeTask]) -> str:
     """A row per question: accuracy by layer."""
     head = f"| question | {' | '.join(map(str, _SHOWN_LAYERS))} |\n|---|{'--:|' * len(_SHOWN_LAYERS)}"
     rows = []
@@ -72,7 +72,7 @@ def curves(tasks: list[RealProbeTask]) -> str:
     return "\n".join([head, *rows])
 
 
-def _measured(tasks: list[RealProbeTask]) -> Iterator[tuple[RealProbeTask, Question, Judgement]]:
+def _measured(tasks: list[MeasuredProbeTask]) -> Iterator[tuple[MeasuredProbeTask, Question, Judgement]]:
     for task in tasks:
         if task.unavailable() is None:
             for question in task.measurement.questions():

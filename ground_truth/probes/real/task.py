@@ -18,7 +18,7 @@ import numpy as np
 from ground_truth.probes.real.ceiling import Judgement
 from ground_truth.probes.real.measurement import ProbeMeasurement, StatementRows
 from ground_truth.probes.real.statements import N_BLOCKS, N_PUBLIC_BLOCKS, Block, Question
-from scribe_suite.measurements.real_task import RealTask
+from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.models.spec import SETUP_CODE
 from scribe_suite.scoring.probes import fit_probe
 from scribe_suite.scoring.real_probes import (
@@ -31,6 +31,7 @@ from scribe_suite.scoring.real_probes import (
     score_real_probe,
     tokenised,
 )
+from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, PublicMaterial, Score, TaskInstance, TextProbeAnswer
 
 NULL_SHARE = 0.3
@@ -64,7 +65,7 @@ class Hidden:
     held_out: StatementRows
 
 
-class RealProbeTask(RealTask):
+class MeasuredProbeTask(MeasuredTask):
     """Base of the probe tasks on a real model: a linear probe is submitted, or that there is none."""
 
     family: ClassVar[str] = "probes"
@@ -83,7 +84,7 @@ class RealProbeTask(RealTask):
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: draw question, entities, pairs and blocks."""
-        rng = random.Random(f"{self.id} {seed}")
+        rng = instance_rng(self.id, seed)
         nulls = self.questions(readable=False)
         asked = nulls if nulls and rng.random() < NULL_SHARE else self.questions(readable=True)
         return self.instance_of(seed, rng.choice(asked), rng)
@@ -210,5 +211,5 @@ def nothing_found(summary: str) -> dict[str, Any]:
 
 
 @cache
-def _judgements(task: RealProbeTask) -> Mapping[str, Judgement]:
+def _judgements(task: MeasuredProbeTask) -> Mapping[str, Judgement]:
     return task.measurement.judgements(task.measured().arrays)

@@ -187,12 +187,15 @@ def _parser() -> argparse.ArgumentParser:
 def _tasks(_: argparse.Namespace) -> int:
     from scribe_suite.planting.frozen import frozen_folder, list_frozen
     from scribe_suite.tasks.registry import default_registry
+    from scribe_suite.tasks.task import PlantedTask
 
     table = Table(Column("Task", no_wrap=True), "Models", "Metrics", "What is asked")
     for task in default_registry().values():
-        planted = f"{len(list_frozen(frozen_folder(task)))} planted"
         missing = task.unavailable()
-        models = planted if task.source == "planted" else "a real one" if missing is None else f"a real one: {missing}"
+        if isinstance(task, PlantedTask):
+            models = f"{len(list_frozen(frozen_folder(task)))} planted"
+        else:
+            models = "a real one" if missing is None else f"a real one: {missing}"
         table.add_row(task.id, models, ", ".join(task.metrics), task.summary)
     _print_list(table)
     return 0
@@ -217,7 +220,7 @@ def _plant(options: argparse.Namespace) -> int:
     from scribe_suite.planting.runner import plant
     from scribe_suite.tasks.registry import default_registry
 
-    return plant(default_registry()[options.task], options.seeds, keep_valid=not options.force)
+    return plant(default_registry().planted(options.task), options.seeds, keep_valid=not options.force)
 
 
 def _recover(options: argparse.Namespace) -> int:

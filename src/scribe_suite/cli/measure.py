@@ -43,10 +43,10 @@ def add_measure_command(commands: Any) -> None:
 
 def known_measurements() -> dict[str, Measurement]:
     """All measurements that a task needs, by id."""
-    from scribe_suite.measurements.real_task import RealTask
+    from scribe_suite.measurements.measured_task import MeasuredTask
     from scribe_suite.tasks.registry import default_registry
 
-    tasks = (task for task in default_registry().values() if isinstance(task, RealTask))
+    tasks = (task for task in default_registry().values() if isinstance(task, MeasuredTask))
     return dict(sorted({task.measurement.id: task.measurement for task in tasks}.items()))
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from scribe_suite.models.sources.base import ModelSource
-    from scribe_suite.tasks.task import ProgressCallback
+    from scribe_suite.progress import ProgressCallback
 
 _NO_LIMIT = 10_000
 _SPEC_HELP = "package:smollm2, hub:NAME, path:DIR or planted:FAMILY/NAME/seedN"
@@ -131,7 +131,7 @@ class _Bar:
     """A progress bar on stderr; where that is no terminal, a line for every step."""
 
     def __init__(self, source: ModelSource) -> None:
-        from scribe_suite.planting.runner import progress_bars
+        from scribe_suite.progress import progress_bars
 
         self._console = Console(file=sys.stderr)  # this one, also while readers of models have theirs muted
         self._progress = progress_bars(self._console)

@@ -64,10 +64,7 @@ def lock(
                 "prompt_sha256": prompt_sha256(root, task),
                 "solution_sha256": hashlib.sha256(solution_text(root, task).encode()).hexdigest(),
                 # a certificate has the hash of its weights, without which they are not loaded
-                "base_models": {
-                    path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-                    for path in sorted((root / "ground_truth" / "frozen" / task.models_id).glob("*.json"))
-                },
+                "base_models": task.base_models_sha256(root),
                 **task.truth_facts(),
                 INSTANCE_SEEDS: {
                     str(trial): hashlib.sha256(str(seed).encode()).hexdigest()

@@ -13,7 +13,7 @@ from transformer_lens import HookedTransformer
 
 from scribe_suite.models.evaluator import evaluator_model, untrained_model
 from scribe_suite.planting.frozen import Check
-from scribe_suite.tasks.task import ProgressCallback
+from scribe_suite.progress import ProgressCallback
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays of one step by name; strings are kept as arrays of fixed-width unicode."""

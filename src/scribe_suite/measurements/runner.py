@@ -19,8 +19,7 @@ from scribe_suite.models.cache import CachedModel
 from scribe_suite.models.device import current_device
 from scribe_suite.models.evaluator import model_identity
 from scribe_suite.planting.frozen import Certificate
-from scribe_suite.planting.runner import progress_bars, reporter
-from scribe_suite.tasks.task import ProgressCallback
+from scribe_suite.progress import ProgressCallback, progress_bars, reporter
 
 EXIT_NOT_CERTIFIED = 1
 EXIT_INTERRUPTED = 130

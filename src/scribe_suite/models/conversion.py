@@ -13,7 +13,7 @@ from scribe_suite.models.cache import CachedModel, ModelRecord
 from scribe_suite.models.check import BAR, Comparison, compare, token_sequences
 from scribe_suite.models.hooked_conversion import write_folder
 from scribe_suite.models.sources.base import Loaded, ModelSource, served
-from scribe_suite.tasks.task import ProgressCallback
+from scribe_suite.progress import ProgressCallback
 
 
 def convert(source: ModelSource, progress: ProgressCallback) -> CachedModel:

@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.task import PlantedTask
 
 
 class Check(BaseModel):
@@ -117,7 +117,7 @@ class FrozenModel(BaseModel):
     weights: ModelWeights
 
 
-def frozen_folder(task: Task) -> Path:
+def frozen_folder(task: PlantedTask) -> Path:
     """``ground_truth/frozen/<family>/<name>``, or under the name of the models that several tasks share."""
     return suite_root() / "ground_truth" / "frozen" / task.models_id
 
@@ -129,7 +129,7 @@ def round_to_half(weights: ModelWeights) -> ModelWeights:
 
 def save_frozen(
     folder: Path,
-    task: Task,
+    task: PlantedTask,
     seed: int,
     weights: ModelWeights,
     key: Mapping[str, Any],
@@ -186,7 +186,7 @@ def list_frozen(folder: Path) -> list[Path]:
     return sorted((path for path, match in named.items() if match), key=lambda path: int(path.stem[len("seed") :]))
 
 
-def load_frozen(path: Path, task: Task) -> FrozenModel:
+def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
     """Load one base model after checking that it can be trusted.
 
     Args:
@@ -239,7 +239,7 @@ def _digest(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
 
 
-def load_all_frozen(task: Task, folder: Path | None = None) -> list[FrozenModel]:
+def load_all_frozen(task: PlantedTask, folder: Path | None = None) -> list[FrozenModel]:
     """Every base model of `task`.
 
     Raises:

@@ -6,23 +6,17 @@ from collections.abc import Sequence
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Task as Bar
-from rich.table import Column
-from rich.text import Text
 
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.planting.frozen import frozen_folder, load_frozen
-from scribe_suite.tasks.task import ProgressCallback, Task
+from scribe_suite.progress import progress_bars, reporter
+from scribe_suite.tasks.task import PlantedTask
 
 EXIT_NOT_PLANTED = 1
 EXIT_INTERRUPTED = 130
 
-_BAR_WIDTH = 16
-"""With the longest task id and a time, this leaves a quarter of 80 columns to what is being done."""
 
-
-def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
+def plant(task: PlantedTask, seeds: Sequence[int], *, keep_valid: bool) -> int:
     """Plant one base model per seed.
 
     Args:
@@ -69,28 +63,6 @@ def plant(task: Task, seeds: Sequence[int], *, keep_valid: bool) -> int:
     return EXIT_NOT_PLANTED if failed else 0
 
 
-def progress_bars(console: Console) -> Progress:
-    """A line per seed: what is planted, a bar, what is being done, and the time."""
-    whole = Column(no_wrap=True)
-    return Progress(
-        TextColumn("{task.description}", table_column=whole),
-        BarColumn(_BAR_WIDTH, table_column=whole.copy()),
-        _StateColumn(),
-        TimeElapsedColumn(table_column=whole.copy()),
-        console=console,
-    )
-
-
-class _StateColumn(ProgressColumn):
-    """What is being done: the one column that gives way where a line is too long.
-
-    rich narrows columns that may wrap before all others; the text itself is cut instead of wrapped.
-    """
-
-    def render(self, task: Bar) -> Text:
-        return Text(task.fields["state"], no_wrap=True, overflow="ellipsis")
-
-
 def seed_text(seeds: Sequence[int]) -> str:
     """Seeds as ``--seeds`` reads them, in order: ``0-2,7``."""
     runs: list[list[int]] = []
@@ -102,7 +74,7 @@ def seed_text(seeds: Sequence[int]) -> str:
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
-def _after_interruption(task: Task, kept: Sequence[int], left: Sequence[int], keep_valid: bool) -> str:
+def _after_interruption(task: PlantedTask, kept: Sequence[int], left: Sequence[int], keep_valid: bool) -> str:
     finished = f"frozen and kept are seeds {seed_text(kept)}" if kept else "no seed was finished"
     if not left:
         return f"Interrupted: {finished}; nothing is left to do."
@@ -110,24 +82,7 @@ def _after_interruption(task: Task, kept: Sequence[int], left: Sequence[int], ke
     return f"Interrupted: {finished}. Go on with: scribe-suite plant {task.id} --seeds {seed_text(left)}{force}"
 
 
-def reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:
-    """Moves the bar; where there is none, as in a log file, it prints a line for every tenth of the work instead."""
-    printed = -1
-
-    def report(done: float, state: str) -> None:
-        nonlocal printed
-        progress.update(bar, completed=done, state=state)
-        tenth = int(10 * done)
-        if not console.is_terminal and tenth != printed:
-            printed = tenth
-            console.print(
-                f"{progress.tasks[bar].description} {done:.0%} {state}", markup=False, highlight=False, soft_wrap=True
-            )
-
-    return report
-
-
-def _is_valid(task: Task, seed: int) -> bool:
+def _is_valid(task: PlantedTask, seed: int) -> bool:
     try:
         load_frozen(frozen_folder(task) / f"seed{seed}.json", task)
     except FrozenModelError:

@@ -60,7 +60,7 @@ def attempt_of(nodeid: str) -> tuple[Task, str, int] | None:
     match = _ATTEMPT_ID.search(nodeid)
     if match is None:
         return None
-    tasks = [task for task in default_registry().values() if task.name == match["task"]]
+    tasks = [task for task in default_registry().values() if task.label == match["task"]]
     if len(tasks) > 1:
         tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
     return (tasks[0], match["provider"], int(match["trial"])) if len(tasks) == 1 else None

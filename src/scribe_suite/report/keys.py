@@ -7,7 +7,6 @@ seeds, base models, and what the ``oracle`` provider submitted, which is the key
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,9 +73,7 @@ class AnswerKeys:
                 "are others.",
             )
         locked = self._locked.get(task.id, {}).get("base_models")
-        frozen = suite_root() / "ground_truth" / "frozen" / task.models_id
-        here = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in frozen.glob("*.json")}
-        if locked is not None and locked != here:
+        if locked is not None and locked != task.base_models_sha256(suite_root()):
             return Key(None, "The base models here are not those of the run, so instances of its seeds are others.")
         known = self._locked.get(task.id, {})
         if any(known.get(name, value) != value for name, value in task.truth_facts().items()):

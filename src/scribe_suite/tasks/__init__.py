@@ -13,7 +13,7 @@ from scribe_suite.tasks.answers import (
     RoleAnswer,
     TextProbeAnswer,
 )
-from scribe_suite.tasks.task import ProgressCallback, PublicMaterial, Score, Task, TaskInstance
+from scribe_suite.tasks.task import PlantedTask, PublicMaterial, Score, Task, TaskInstance
 
 __all__ = [
     "Answer",
@@ -23,8 +23,8 @@ __all__ = [
     "DirectionAnswer",
     "LetterAnswer",
     "NeuronAnswer",
+    "PlantedTask",
     "ProbeAnswer",
-    "ProgressCallback",
     "PublicMaterial",
     "RankingAnswer",
     "RoleAnswer",

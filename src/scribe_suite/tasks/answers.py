@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -313,6 +313,20 @@ class BehaviourAnswer(Answer):
     @classmethod
     def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
         return _known(value, (info.context or {})["components"], "component")
+
+
+_Submitted = TypeVar("_Submitted", bound=Answer)
+
+
+def expect(answer: Answer, kind: type[_Submitted]) -> _Submitted:
+    """The answer, known to be of the type that a task scores.
+
+    Raises:
+        TypeError: When it is of another.
+    """
+    if not isinstance(answer, kind):
+        raise TypeError(f"a {kind.__name__} is scored here, not a {type(answer).__name__}")
+    return answer
 
 
 @dataclass(frozen=True)

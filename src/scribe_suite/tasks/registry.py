@@ -1,4 +1,4 @@
-"""Which tasks exist: every file ``ground_truth/<family>/<name>.py`` that defines a `Task` of that family and name."""
+"""Which tasks exist: one for each level of each file ``ground_truth/<family>/<name>.py`` that defines a `Task`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.task import PlantedTask, Task
 from scribe_suite.text import shortened
 
-_NOT_FAMILIES = {"solutions", "frozen"}
+_NOT_FAMILIES = {"solutions", "frozen", "measured"}
 _CLOSE = 0.7
 """How much alike two names must be for one to be a slip of the other."""
 _SHOWN_ID = 60
@@ -38,9 +38,7 @@ class TaskRegistry(Mapping[str, Task]):
             sys.path.insert(0, str(root))
         found: dict[str, Task] = {}
         for path in _task_files(root):
-            task = _load(path)
-            if task is not None:
-                found[task.id] = task
+            found |= {task.id: task for task in _load(path)}
         return cls(found)
 
     def __getitem__(self, task_id: str) -> Task:
@@ -77,6 +75,19 @@ class TaskRegistry(Mapping[str, Task]):
             raise ConfigurationError(f"Unknown task family {family!r}: choose from {', '.join(self.families())}.")
         return [task for task in tasks if source in ("all", task.source)]
 
+    def planted(self, task_id: str) -> PlantedTask:
+        """A task that has base models.
+
+        Raises:
+            ConfigurationError: When there is no such task, or its truth is not planted.
+        """
+        task = self[task_id]
+        if not isinstance(task, PlantedTask):
+            raise ConfigurationError(
+                f"{task.id} has no base models, because its truth is measured: see `scribe-suite measure`."
+            )
+        return task
+
     def of_source(self, source: str) -> list[Task]:
         """The tasks on ``planted`` or on ``real`` models."""
         return [task for task in self._tasks.values() if task.source == source]
@@ -85,9 +96,9 @@ class TaskRegistry(Mapping[str, Task]):
         shown = shortened(task_id, _SHOWN_ID)
         family, _, name = task_id.rpartition("/")
         # by names alone: in "circuits/..." every id of the family is much like every other
-        close = get_close_matches(name, [task.name for task in self._tasks.values()], n=1, cutoff=_CLOSE)
+        close = get_close_matches(name, [task.label for task in self._tasks.values()], n=1, cutoff=_CLOSE)
         if close:
-            meant = [task.id for task in self._tasks.values() if task.name == close[0]]
+            meant = [task.id for task in self._tasks.values() if task.label == close[0]]
             best = next((one for one in meant if one.startswith(f"{family}/")), meant[0])
             return f"Unknown task {shown!r}: did you mean {best!r}?"
         theirs = [task.id for task in self._tasks.values() if task.family in (family, name)]
@@ -104,11 +115,12 @@ def _task_files(root: Path) -> list[Path]:
     return [
         path
         for path in sorted((root / "ground_truth").glob("*/*.py"))
-        if path.parent.name not in _NOT_FAMILIES and not path.name.startswith("_")
+        if path.parent.name not in _NOT_FAMILIES and path.name != "__init__.py"
     ]
 
 
-def _load(path: Path) -> Task | None:
+def _load(path: Path) -> list[Task]:
+    """The task of a file, at each of its levels."""
     module_name = f"ground_truth.{path.parent.name}.{path.stem}"
     try:
         module = importlib.import_module(module_name)
@@ -122,11 +134,13 @@ def _load(path: Path) -> Task | None:
     ]
     if len(own) != 1:
         raise ConfigurationError(
-            f"{path} defines {len(own)} tasks where one file holds exactly one: name helpers' files with a leading '_'."
+            f"{path} defines {len(own)} tasks where one file holds exactly one: put what tasks share into a folder "
+            "beside them."
         )
-    task: Task = own[0]()
-    if (task.family, task.name) != (path.parent.name, path.stem):
+    kind: type[Task] = own[0]
+    if (kind.family, kind.name) != (path.parent.name, path.stem):
         raise ConfigurationError(
-            f"{path} defines the task {task.id!r}: set family and name to {path.parent.name!r} and {path.stem!r}."
+            f"{path} defines the task '{kind.family}/{kind.name}': set family and name to {path.parent.name!r} and "
+            f"{path.stem!r}."
         )
-    return task
+    return [kind(level) for level in sorted(kind.levels) or [1]]

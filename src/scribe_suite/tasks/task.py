@@ -1,23 +1,25 @@
 """The contract between a task and the rest of the suite.
 
-A `Task` knows how its base models are made, how a fresh `TaskInstance` is drawn from a seed, and how an answer to that
-instance is scored. It knows nothing about pytest, kernels, providers or ledgers. One task is one file under
-``ground_truth/<family>/``; the registry finds it there.
+A `Task` knows how a fresh `TaskInstance` is drawn from a seed, and how an answer to that instance is scored. It knows
+nothing about pytest, kernels, providers or ledgers. There are two kinds, by where the truth comes from: a `PlantedTask`
+is about models that the suite trains with a known truth, a `MeasuredTask` (`scribe_suite.measurements.measured_task`)
+about a pretrained model on which the truth was measured. One task is one file under ``ground_truth/<family>/``; the
+registry finds it there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
+from scribe_suite.progress import ProgressCallback
 from scribe_suite.tasks.answers import Answer, AnswerSchema
-
-ProgressCallback = Callable[[float, str], None]
-"""Called during long work with the fraction done (0 to 1) and one line about the present state."""
 
 
 @dataclass(frozen=True)
@@ -95,45 +97,56 @@ class Score:
 
 
 class Task(ABC):
-    """One question about a neural network; subclass it in ``ground_truth/<family>/<name>.py``.
+    """One question about a neural network, at one level; subclass `PlantedTask` or `MeasuredTask` in a file of its own.
 
     Class attributes:
         family: Folder name: ``circuits``, ``neurons``, ``probes``, ...
-        name: Task name, the first part of a test id.
+        name: Task name, which is the file's.
         source: ``planted`` for models of the suite, ``real`` for tasks on a pretrained language model.
-        models: Name of the base models where several tasks of the family share them; else they bear the task's name.
+        levels: Level -> what it sets the task's dial to, one line each; empty for a task with one level, which is 1.
+        default_levels: The levels that run when none are asked for; empty for all of them.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
         metrics: The metrics every score has, in the tables' column order.
         pass_mark: The skill from which the task counts as solved, unless a marker or option says otherwise.
+
+    Args:
+        level: One of `levels`; the lowest by default.
+
+    Raises:
+        ValueError: When the task has no such level.
     """
 
     family: ClassVar[str]
     name: ClassVar[str]
-    source: ClassVar[str] = "planted"
-    models: ClassVar[str] = ""
+    source: ClassVar[str]
+    levels: ClassVar[Mapping[int, str]] = {}
+    default_levels: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[int] = 1
     summary: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     pass_mark: ClassVar[float] = 0.8
 
+    def __init__(self, level: int | None = None) -> None:
+        known = sorted(self.levels) or [1]
+        self.level = known[0] if level is None else level
+        if self.level not in known:
+            raise ValueError(f"{self.family}/{self.name} has no level {level}: it has {', '.join(map(str, known))}")
+
+    @property
+    def label(self) -> str:
+        """The first part of a test id: the name, and the level where there are several."""
+        return f"{self.name}_{self.level}" if self.levels else self.name
+
     @property
     def id(self) -> str:
-        """``family/name``."""
-        return f"{self.family}/{self.name}"
+        """``family/label``."""
+        return f"{self.family}/{self.label}"
 
     @property
-    def models_id(self) -> str:
-        """``family/name`` of its base models, which is where they lie below ``ground_truth/frozen``."""
-        return f"{self.family}/{self.models or self.name}"
-
-    @abstractmethod
-    def plant(self, seed: int, progress: ProgressCallback) -> None:
-        """Train, certify and freeze the base model of `seed`; deterministic for one thread.
-
-        Raises:
-            FrozenModelError: When training did not reach the certificate; nothing is written then.
-        """
+    def is_default(self) -> bool:
+        """Whether this level runs when none is asked for."""
+        return not self.default_levels or self.level in self.default_levels
 
     def unavailable(self) -> str | None:
         """Why the task can't be done on this machine, in one sentence with the command that mends that, or None."""
@@ -141,6 +154,14 @@ class Task(ABC):
 
     def truth_facts(self) -> dict[str, str]:
         """What identifies a truth that is not in frozen base models, for the lock of a run; JSON-safe."""
+        return {}
+
+    def base_models_sha256(self, root: Path) -> dict[str, str]:  # noqa: ARG002 -- most kinds have none
+        """Hashes of the records of its frozen base models by file name, for the lock of a run.
+
+        Args:
+            root: The checkout.
+        """
         return {}
 
     @abstractmethod
@@ -153,7 +174,11 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """Score a validated answer; everything is recomputed from `instance`, nothing is believed."""
+        """Score a validated answer; everything is recomputed from `instance`, nothing is believed.
+
+        Raises:
+            TypeError: When the answer is not of the type that the instance's schema asks for.
+        """
 
     @abstractmethod
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
@@ -162,3 +187,33 @@ class Task(ABC):
     @abstractmethod
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
         """A valid answer drawn without looking at the model, for the random provider and for tests."""
+
+
+class PlantedTask(Task):
+    """A question about models that the suite trains, certifies and freezes.
+
+    Class attributes:
+        models: Name of the base models where several tasks of the family, or all levels of this one, share them; else
+            they bear the task's label.
+    """
+
+    source: ClassVar[str] = "planted"
+    models: ClassVar[str] = ""
+
+    @property
+    def models_id(self) -> str:
+        """``family/name`` of its base models, which is where they lie below ``ground_truth/frozen``."""
+        return f"{self.family}/{self.models or self.label}"
+
+    def base_models_sha256(self, root: Path) -> dict[str, str]:
+        """See `Task.base_models_sha256`."""
+        folder = root / "ground_truth" / "frozen" / self.models_id
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.json"))}
+
+    @abstractmethod
+    def plant(self, seed: int, progress: ProgressCallback) -> None:
+        """Train, certify and freeze the base model of `seed`; deterministic for one thread.
+
+        Raises:
+            FrozenModelError: When training did not reach the certificate; nothing is written then.
+        """

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from ground_truth.circuits.real.task import RealCircuitTask
+from ground_truth.circuits.real.task import MeasuredCircuitTask
 from scribe_suite.tasks.registry import default_registry
 
-TASKS: dict[str, RealCircuitTask] = {
-    task.id: task for task in default_registry().of_family("circuits") if isinstance(task, RealCircuitTask)
+TASKS: dict[str, MeasuredCircuitTask] = {
+    task.id: task for task in default_registry().of_family("circuits") if isinstance(task, MeasuredCircuitTask)
 }
 every_task = pytest.mark.parametrize("task_id", TASKS)
 

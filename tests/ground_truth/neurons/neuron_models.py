@@ -12,15 +12,15 @@ from safetensors.torch import load
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
-from ground_truth.neurons.planted.task import NeuronTask, base_models
+from ground_truth.neurons.planted.task import PlantedNeuronTask, base_models
 from ground_truth.neurons.planted.truth import Asked, HiddenTruth
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
 
-TASKS: Mapping[str, NeuronTask] = {
-    task.name: task for task in default_registry().values() if isinstance(task, NeuronTask)
+TASKS: Mapping[str, PlantedNeuronTask] = {
+    task.name: task for task in default_registry().values() if isinstance(task, PlantedNeuronTask)
 }
 SEEDS = range(8)
 OPPOSITE = {"rising": "falling", "falling": "rising", "active": "silent", "silent": "active"}

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from ground_truth.neurons.planted.task import NeuronTask, base_models
+from ground_truth.neurons.planted.task import PlantedNeuronTask, base_models
 from ground_truth.neurons.planted.truth import HiddenTruth
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
@@ -39,17 +39,17 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="module", params=TASKS)
-def task(request: pytest.FixtureRequest) -> NeuronTask:
+def task(request: pytest.FixtureRequest) -> PlantedNeuronTask:
     return TASKS[request.param]
 
 
 @pytest.fixture(scope="module")
-def first(task: NeuronTask) -> TaskInstance:
+def first(task: PlantedNeuronTask) -> TaskInstance:
     return task.instance(0)
 
 
 @pytest.fixture(scope="module")
-def some(task: NeuronTask, first: TaskInstance) -> list[TaskInstance]:
+def some(task: PlantedNeuronTask, first: TaskInstance) -> list[TaskInstance]:
     return [first, task.instance(1)]
 
 
@@ -77,7 +77,7 @@ def test_there_are_five_neuron_tasks_that_share_their_models() -> None:
     assert {task.models_id for task in TASKS.values()} == {"neurons/language_model"}
 
 
-def test_the_same_seed_gives_the_same_bytes(task: NeuronTask, first: TaskInstance) -> None:
+def test_the_same_seed_gives_the_same_bytes(task: PlantedNeuronTask, first: TaskInstance) -> None:
     again = task.instance(0)
     assert first.public == again.public
     assert first.base_model == again.base_model
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_bytes(task: NeuronTask, first: TaskInstanc
     assert first.answer_schema == again.answer_schema
 
 
-def test_instances_differ_in_questions_models_neurons_and_text(task: NeuronTask) -> None:
+def test_instances_differ_in_questions_models_neurons_and_text(task: PlantedNeuronTask) -> None:
     draws = [task.draw(base_models(), seed) for seed in range(30)]
     assert len({(draw.base.name, draw.names) for draw in draws}) >= (4 if task.name != "position_1" else 2)
     assert {draw.base.name for draw in draws} == {base.name for base in base_models()}
@@ -100,7 +100,7 @@ def test_other_seeds_give_other_public_material(some: list[TaskInstance]) -> Non
         assert len({instance.public.files[name] for instance in some}) == len(some), name
 
 
-def test_a_name_means_another_neuron_in_another_instance_of_the_same_question(task: NeuronTask) -> None:
+def test_a_name_means_another_neuron_in_another_instance_of_the_same_question(task: PlantedNeuronTask) -> None:
     by_question: dict[tuple[str, str], list[frozenset[str]]] = {}
     for seed in range(60):
         draw = task.draw(base_models(), seed)
@@ -193,7 +193,7 @@ def test_the_model_reads_the_text(some: list[TaskInstance]) -> None:
 # --- right answers -----------------------------------------------------------------------------------------------
 
 
-def test_the_oracle_has_skill_and_success_one(task: NeuronTask, some: list[TaskInstance]) -> None:
+def test_the_oracle_has_skill_and_success_one(task: PlantedNeuronTask, some: list[TaskInstance]) -> None:
     for instance in some:
         score = task.score(instance, instance.answer_schema.parse(json.dumps(task.oracle_answer(instance))))
         assert score.skill == 1.0
@@ -243,7 +243,9 @@ def test_the_evaluator_measures_what_is_submitted(first: TaskInstance) -> None:
     assert named <= hidden.near_misses, "a note names a neuron that was not submitted"
 
 
-def test_only_neurons_of_the_position_have_their_information_measured(task: NeuronTask, first: TaskInstance) -> None:
+def test_only_neurons_of_the_position_have_their_information_measured(
+    task: PlantedNeuronTask, first: TaskInstance
+) -> None:
     score = submit(first, {one.question.name: sorted(one.neurons) for one in first.hidden.asked})
     assert ("information" in score.metrics) == (task.name == "position")
     assert score.metrics.get("information", 1.0) > 0.2
@@ -261,7 +263,7 @@ def _unnamed(instance: TaskInstance) -> dict[str, list[str]]:
     return {names[0]: ["", "L0.N1"], **{name: ["L0.N1"] for name in names[1:]}}
 
 
-def test_random_answers_are_valid(task: NeuronTask, first: TaskInstance) -> None:
+def test_random_answers_are_valid(task: PlantedNeuronTask, first: TaskInstance) -> None:
     rng = random.Random(0)
     for _ in range(20):
         first.answer_schema.parse(json.dumps(task.random_answer(first, rng)))

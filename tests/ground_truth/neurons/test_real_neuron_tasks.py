@@ -21,7 +21,7 @@ from ground_truth.neurons.real.measurement import PLACES
 from ground_truth.neurons.real.pool import CANDIDATES
 from ground_truth.neurons.real.properties import Property, feature_values
 from ground_truth.neurons.real.scan import scan
-from ground_truth.neurons.real.task import PUBLIC_TEXTS, RealNeuronTask, RealTextTask
+from ground_truth.neurons.real.task import PUBLIC_TEXTS, MeasuredNeuronTask, MeasuredTextTask
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
@@ -42,7 +42,7 @@ VOCABULARY = (
 )  # fmt: skip
 CLASSES = ("leading space", "starts with t", "capitalised")
 LIMITS = {"agent_timeout_s": 1800, "cell_timeout_s": 300, "max_turns": None}
-TASKS = {task.name: task for task in default_registry().values() if isinstance(task, RealNeuronTask)}
+TASKS = {task.name: task for task in default_registry().values() if isinstance(task, MeasuredNeuronTask)}
 every_task = pytest.mark.parametrize("name", sorted(TASKS))
 mpl.use("Agg")
 
@@ -99,9 +99,9 @@ def small_world(monkeypatch, model) -> None:
     monkeypatch.setattr(real_task, "pool_text", lambda pool, _: text({"public": 120, "hidden": 30}[pool]))
     for module in (real_task, unigram_real, prediction_real):
         monkeypatch.setattr(module, "vocabulary", lambda _: VOCABULARY)
-    monkeypatch.setattr(RealTextTask, "measured", lambda _: SimpleNamespace(arrays=text_result))
+    monkeypatch.setattr(MeasuredTextTask, "measured", lambda _: SimpleNamespace(arrays=text_result))
     monkeypatch.setattr(TASKS["prediction_real"].__class__, "measured", lambda _: SimpleNamespace(arrays=class_result))
-    monkeypatch.setattr(RealNeuronTask, "evaluator", lambda _: model)
+    monkeypatch.setattr(MeasuredNeuronTask, "evaluator", lambda _: model)
 
 
 def instance(name: str, seed: int = 1) -> TaskInstance:
@@ -259,7 +259,7 @@ def test_the_reference_solution_finds_the_best_neurons_of_its_text(name, model, 
     with torch.no_grad():
         answer = run_solution(one, model)
     one.answer_schema.parse(json.dumps(answer))
-    if isinstance(one.task, RealTextTask):
+    if isinstance(one.task, MeasuredTextTask):
         tensors = load(one.public.files["text.safetensors"])
         sample = TaggedText(tensors["tokens"].long(), tensors.get("tags", tensors["tokens"]).long())
         asked = [Property(one.task.property_task, asked.name) for asked in one.hidden.asked]

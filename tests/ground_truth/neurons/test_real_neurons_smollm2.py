@@ -16,7 +16,7 @@ from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN, blocks_of
 from ground_truth.neurons.real.pool import CANDIDATES
 from ground_truth.neurons.real.properties import feature_values
 from ground_truth.neurons.real.scan import scan
-from ground_truth.neurons.real.task import RealNeuronTask, RealTextTask
+from ground_truth.neurons.real.task import MeasuredNeuronTask, MeasuredTextTask
 from ground_truth.neurons.real.tokens import passages, pool_text, tagged_tokens, tokenizer_of, vocabulary
 from scribe_suite.measurements.store import find_measured
 from scribe_suite.models.evaluator import evaluator_model
@@ -27,7 +27,7 @@ from scribe_suite.tasks.registry import default_registry
 
 SPEC = "package:smollm2"
 TEXTS = 24
-TASKS = {task.name: task for task in default_registry().values() if isinstance(task, RealNeuronTask)}
+TASKS = {task.name: task for task in default_registry().values() if isinstance(task, MeasuredNeuronTask)}
 every_task = pytest.mark.parametrize("name", sorted(TASKS))
 pytestmark = pytest.mark.real_models
 
@@ -157,7 +157,7 @@ def test_public_and_hidden_texts_share_no_row() -> None:
 
 def test_a_choice_on_little_public_text_has_most_of_the_skill() -> None:
     """The reference in small: a third of its text is enough to be far above the control."""
-    task = next(one for one in TASKS.values() if isinstance(one, RealTextTask) and one.name == "syntax_real")
+    task = next(one for one in TASKS.values() if isinstance(one, MeasuredTextTask) and one.name == "syntax_real")
     text = pool_text("public", SPEC)
     part = TaggedText(text.tokens[::8], text.tags[::8])
     names = task.properties()

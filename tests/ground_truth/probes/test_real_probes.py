@@ -28,12 +28,12 @@ REGISTRY = default_registry()
 
 from ground_truth.probes.real.ceiling import ceiling_of  # noqa: E402
 from ground_truth.probes.real.measurement import LAYERS, MEASURED_SEED, POSITIONS, StatementRows  # noqa: E402
-from ground_truth.probes.real.task import RealProbeTask, nothing_found  # noqa: E402
+from ground_truth.probes.real.task import MeasuredProbeTask, nothing_found  # noqa: E402
 
 pytestmark = pytest.mark.real_models
 
-TASKS: dict[str, RealProbeTask] = {
-    task.name: task for task in REGISTRY.of_family("probes", "real") if isinstance(task, RealProbeTask)
+TASKS: dict[str, MeasuredProbeTask] = {
+    task.name: task for task in REGISTRY.of_family("probes", "real") if isinstance(task, MeasuredProbeTask)
 }
 every_task = pytest.mark.parametrize("name", TASKS)
 LIMITS = {"agent_timeout_s": 600, "cell_timeout_s": 60, "max_turns": None}

@@ -17,7 +17,7 @@ from scribe_suite.models.sources.base import Loaded, ModelSource, served
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_frozen
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.task import PlantedTask
 
 
 class PlantedModel(ModelSource):
@@ -58,9 +58,10 @@ class PlantedModel(ModelSource):
             raise ConfigurationError(f"{self.spec} is not frozen; of {self._models_id} there are: {seeds}.")
         return load_frozen(path, task)
 
-    def _task(self) -> Task:
-        for task in default_registry().of_source("planted"):
+    def _task(self) -> PlantedTask:
+        planted = [task for task in default_registry().values() if isinstance(task, PlantedTask)]
+        for task in planted:
             if task.models_id == self._models_id:
                 return task
-        known = sorted({task.models_id for task in default_registry().of_source("planted")})
+        known = sorted({task.models_id for task in planted})
         raise ConfigurationError(f"No task has base models {self._models_id!r}; there are: {', '.join(known)}.")

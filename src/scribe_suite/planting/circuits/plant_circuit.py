@@ -20,8 +20,8 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer, Trans
 from scribe_suite.planting.circuits.siit import SiitRecipe, harden, train_circuit
 from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.hooked import ModelWeights
+from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
-from scribe_suite.tasks.task import ProgressCallback
 
 ATTEMPTS = 6
 """Initial weights that are tried before a seed is given up: now and then training settles on another algorithm."""

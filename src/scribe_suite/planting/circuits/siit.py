@@ -31,7 +31,7 @@ from scribe_suite.planting.circuits.patchable import (
     TransformerShape,
     concatenate,
 )
-from scribe_suite.tasks.task import ProgressCallback
+from scribe_suite.progress import ProgressCallback
 
 _WATCH_EVERY = 100
 _WATCH_PAIRS = 256

@@ -28,7 +28,7 @@ from scribe_suite.planting.neurons.local_ablation import (
 )
 from scribe_suite.planting.neurons.measure import Neuron, recording_hooks, variance_explained
 from scribe_suite.planting.neurons.plan import NeuronPlan
-from scribe_suite.tasks.task import ProgressCallback
+from scribe_suite.progress import ProgressCallback
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from scribe_suite.sandbox.escape_table import ESCAPES
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps
 from scribe_suite.sandbox.tiers import IsolationTier
-from scribe_suite.seeds import derive_seed
+from scribe_suite.seeds import attempt_seed
 from scribe_suite.untrusted_files import UntrustedFolder
 
 EXIT_LOST_OR_INFRASTRUCTURE = 3
@@ -241,7 +241,7 @@ class RunController:
     def _append(self, record: AttemptRecord) -> None:
         if self._writer is None:
             return
-        seed = derive_seed(self._settings.run_seed, record.task, record.trial)
+        seed = attempt_seed(self._settings.run_seed, record.task, record.trial)
         record = record.model_copy(update={"instance_seed": seed})
         self._records.append(record)
         try:

@@ -13,7 +13,7 @@ from scribe_suite.plugin.collection import attempt_of
 from scribe_suite.plugin.option.options import Settings
 from scribe_suite.providers.base import Limits
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
-from scribe_suite.seeds import derive_seed
+from scribe_suite.seeds import attempt_seed
 
 
 def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
     seeds: dict[str, dict[int, int]] = {}
     for task, _, trial in filter(None, map(attempt_of, planned)):
         tasks[task.id] = task
-        seeds.setdefault(task.id, {})[trial] = derive_seed(settings.run_seed, task.id, trial)
+        seeds.setdefault(task.id, {})[trial] = attempt_seed(settings.run_seed, task.id, trial)
     return lock(
         suite_root(),
         tasks.values(),

@@ -41,7 +41,7 @@ from scribe_suite.providers.result_check import checked_result, plain_text
 from scribe_suite.providers.slots import Slots
 from scribe_suite.sandbox.programs import Hidden
 from scribe_suite.sandbox.tiers import IsolationTier
-from scribe_suite.seeds import derive_seed
+from scribe_suite.seeds import attempt_seed, derive_seed
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.solutions import parse_percent, solution_text
 from scribe_suite.tasks.task import Score, Task, TaskInstance
@@ -91,7 +91,7 @@ class AttemptState:
     @property
     def instance_seed(self) -> int:
         """The seed of this attempt's instance; the same for every provider."""
-        return derive_seed(self.run_seed, self.task.id, self.key.trial)
+        return attempt_seed(self.run_seed, self.task.id, self.key.trial)
 
     def take_recording(self) -> Recording:
         """The attempt that this one replays.

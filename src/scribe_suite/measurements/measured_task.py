@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from transformer_lens import HookedTransformer
 
-from scribe_suite.errors import ConfigurationError, InfrastructureError
+from scribe_suite.errors import InfrastructureError
 from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measurement import Measurement
 from scribe_suite.measurements.store import Measured, find_measured
 from scribe_suite.models.evaluator import evaluator_model
-from scribe_suite.tasks.task import ProgressCallback, Task
+from scribe_suite.tasks.task import Task
 
 
-class RealTask(Task):
+class MeasuredTask(Task):
     """One question about a real language model.
 
     Class attributes:
@@ -26,17 +26,6 @@ class RealTask(Task):
     source: ClassVar[str] = "real"
     model: ClassVar[str] = REAL_MODEL
     measurement: ClassVar[Measurement]
-
-    def plant(self, seed: int, progress: ProgressCallback) -> None:  # noqa: ARG002
-        """See `Task.plant`: there is nothing to plant.
-
-        Raises:
-            ConfigurationError: Always, with the command that was meant.
-        """
-        raise ConfigurationError(
-            f"{self.id} has no base models, its truth is measured on {self.model}: run "
-            f"`scribe-suite measure {self.measurement.id}`."
-        )
 
     def unavailable(self) -> str | None:
         """See `Task.unavailable`: the model is not converted, or the truth is not measured."""

@@ -1,0 +1,59 @@
+"""Progress of long work: what reports it, and the bars that a terminal shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+#: Called during long work with the fraction done (0 to 1) and one line about the present state.
+ProgressCallback = Callable[[float, str], None]
+
+#: With the longest task id and a time, this leaves a quarter of 80 columns to what is being done.
+_BAR_WIDTH = 16
+
+
+def progress_bars(console: Console) -> Progress:
+    """A line per piece of work: what it is, a bar, what is being done, and the time."""
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Task as Bar
+    from rich.table import Column
+    from rich.text import Text
+
+    class StateColumn(ProgressColumn):
+        """What is being done: the one column that gives way where a line is too long.
+
+        rich narrows columns that may wrap before all others; the text itself is cut instead of wrapped.
+        """
+
+        def render(self, task: Bar) -> Text:
+            return Text(task.fields["state"], no_wrap=True, overflow="ellipsis")
+
+    whole = Column(no_wrap=True)
+    return Progress(
+        TextColumn("{task.description}", table_column=whole),
+        BarColumn(_BAR_WIDTH, table_column=whole.copy()),
+        StateColumn(),
+        TimeElapsedColumn(table_column=whole.copy()),
+        console=console,
+    )
+
+
+def reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:
+    """Moves a bar; where there is none, as in a log file, it prints a line for every tenth of the work instead."""
+    printed = -1
+
+    def report(done: float, state: str) -> None:
+        nonlocal printed
+        progress.update(bar, completed=done, state=state)
+        tenth = int(10 * done)
+        if not console.is_terminal and tenth != printed:
+            printed = tenth
+            console.print(
+                f"{progress.tasks[bar].description} {done:.0%} {state}", markup=False, highlight=False, soft_wrap=True
+            )
+
+    return report
