@@ -293,4 +293,4 @@ def test_nothing_of_a_program_is_left_on_the_machine(launcher, tmp_path, monkeyp
     launcher.run("print(1)")
     assert time.monotonic() - begin < 20
     assert list((tmp_path / "temporary").iterdir()) == []
-    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors

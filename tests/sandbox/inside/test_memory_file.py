@@ -71,4 +71,4 @@ def test_no_descriptor_is_left_when_it_can_not_be_made(monkeypatch):
     monkeypatch.setattr(os, "ftruncate", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError, match="full"):
         memory_file.create(10)
-    assert psutil.Process().num_fds() == before
+    assert psutil.Process().num_fds() <= before
