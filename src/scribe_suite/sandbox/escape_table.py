@@ -43,8 +43,6 @@ class Escape:
 
 
 _SHOWN: tuple[TierName, ...] = ("namespaces", "landlock")
-BEGIN_TABLE = "<!-- printed by python -m scribe_suite.sandbox.escape_table -->"
-END_TABLE = "<!-- end of what is printed -->"
 _BOTH = frozenset[TierName]({"namespaces", "landlock"})
 _NAMESPACES = frozenset[TierName]({"namespaces"})
 _NOWHERE = frozenset[TierName]()
@@ -93,7 +91,7 @@ def as_markdown() -> str:
     }
     rows = [f"| {what} | {' | '.join(verdict)} |" for what, verdict in verdicts.items()]
     head = f"| code in a kernel tries to | {' | '.join(f'`{tier}`' for tier in _SHOWN)} |"
-    return "\n".join([BEGIN_TABLE, "", head, f"|---|{'---|' * len(_SHOWN)}", *rows, "", END_TABLE])
+    return "\n".join([head, f"|---|{'---|' * len(_SHOWN)}", *rows])
 
 
 def try_escapes(sandbox: Sandbox) -> dict[str, str]:
@@ -206,7 +204,3 @@ def _victim(canary: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         victim.kill()
         victim.wait()
-
-
-if __name__ == "__main__":
-    print(as_markdown())  # noqa: T201

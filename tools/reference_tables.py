@@ -1,0 +1,89 @@
+"""Tables in the documentation that repeat what the code says: made from the code, and checked by a test.
+
+    python -m tools.reference_tables            # write all of them into their documents
+    python -m tools.reference_tables --check    # say which are stale, and change nothing
+
+A document holds a table between two comments, ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scribe_suite.sandbox import escape_table
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class GeneratedTable:
+    """One table of the documentation.
+
+    Attributes:
+        document: Where it is, relative to the checkout.
+        make: Gives it as Markdown, without an empty line at either end.
+    """
+
+    document: str
+    make: Callable[[], str]
+
+
+#: By the name in their comments.
+TABLES: Mapping[str, GeneratedTable] = {
+    "ways out": GeneratedTable("docs/isolation.md", escape_table.as_markdown),
+}
+
+
+def with_table(text: str, name: str, table: str) -> str:
+    """A document with a table put in the place of the one it has.
+
+    Args:
+        text: The document.
+        name: Of the table.
+        table: Markdown.
+
+    Raises:
+        ValueError: When the document does not hold both comments once.
+    """
+    begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"write {begin} and, below it, {end} once, where the table belongs")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
+
+
+def stale(root: Path = ROOT) -> list[str]:
+    """The names of tables that are not what the code says."""
+    return [
+        name
+        for name, table in TABLES.items()
+        if (text := (root / table.document).read_text()) != with_table(text, name, table.make())
+    ]
+
+
+def write(root: Path = ROOT) -> None:
+    """Put every table into its document."""
+    for name, table in TABLES.items():
+        path = root / table.document
+        path.write_text(with_table(path.read_text(), name, table.make()))
+
+
+def main() -> int:
+    """Write or check; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a table is stale")
+    if not parser.parse_args().check:
+        write()
+        return 0
+    names = stale()
+    for name in names:
+        print(f"{TABLES[name].document}: the table {name!r} is stale: run python -m tools.reference_tables")
+    return 1 if names else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
