@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lets kernels have namespaces of their own where AppArmor keeps them from ordinary programs, as on GitHub's Ubuntu
-# runners (docs/isolation.md). Without that they run in a lower tier of isolation.
+# runners (docs/guide/isolation.md). Without that they run in a lower tier of isolation.
 set -euo pipefail
 
 setting=kernel.apparmor_restrict_unprivileged_userns

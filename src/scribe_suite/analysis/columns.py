@@ -263,7 +263,7 @@ def _require_outcome(outcome: str, path: Path) -> None:
     try:
         rule_of(outcome)
     except ValueError:
-        raise ConfigurationError(f"{path} has an attempt with the outcome {outcome[:60]!r}, which is none.") from None
+        raise ConfigurationError(f"{path} has an attempt with the unknown outcome {outcome[:60]!r}.") from None
 
 
 def _run_key(info: RunInfo) -> tuple[datetime, str, str]:

@@ -341,9 +341,7 @@ def _notes(attempts: Attempts) -> list[str]:
     locks = [(label, info.lock) for label, info in numbered if info.lock]
     lines += [f"The runs differ in {line}." for line in lock_differences(locks)]
     lines += [
-        f"Run {label} was resumed with other things than it was begun with: {line}."
-        for label, info in numbered
-        for line in info.differences
+        f"Run {label} changed when it was resumed: {line}." for label, info in numbered for line in info.differences
     ]
     twice = Counter(info.run for _, info in numbered)
     lines += [f"Files given of run {run}: {count}." for run, count in sorted(twice.items()) if count > 1]
