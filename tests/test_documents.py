@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_imports import ALLOWED, BASE
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -81,6 +83,15 @@ def test_every_document_is_reached_from_the_index():
     index = ROOT / "docs" / "index.md"
     linked = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(index.read_text())}
     assert [name(document) for document in DOCUMENTS[1:] if document != index and document not in linked] == []
+
+
+def test_the_architecture_page_draws_the_directions_of_imports():
+    rows = re.findall(
+        r"^\| ([^|]+) \| [^|]+ \|([^|]*)\|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE
+    )
+    (base, _), *rooms = [row for row in rows if "`errors`" in row[0] or row[0].strip("`") in ALLOWED]
+    assert set(re.findall(r"`(\w+)`", base)) == BASE
+    assert {name.strip("`"): frozenset(re.findall(r"`(\w+)`", known)) for name, known in rooms} == ALLOWED
 
 
 def test_a_missing_file_is_noticed():
