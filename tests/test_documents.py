@@ -85,6 +85,13 @@ def test_every_document_is_reached_from_the_index():
     assert [name(document) for document in DOCUMENTS[1:] if document != index and document not in linked] == []
 
 
+def test_every_document_that_code_names_is_there():
+    code = [path for path in tracked() if path.endswith((".py", ".sh", ".toml", ".yml", "Makefile"))]
+    named = {(path, found) for path in code for found in re.findall(r"docs/[\w/-]+\.md", (ROOT / path).read_text())}
+    assert len(named) > 10
+    assert sorted(f"{path}: {document}" for path, document in named if not is_there(document)) == []
+
+
 def test_the_architecture_page_draws_the_directions_of_imports():
     rows = re.findall(
         r"^\| ([^|]+) \| [^|]+ \|([^|]*)\|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE
