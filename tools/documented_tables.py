@@ -9,8 +9,10 @@ from importlib.metadata import entry_points
 from scribe_suite.ledger.outcomes import INFRASTRUCTURE, INFRASTRUCTURE_RULE, OUTCOMES
 from scribe_suite.notebook.tools import TOOLS
 from scribe_suite.providers.builtin.cheating.table import CHEATS
+from scribe_suite.providers.clis.diagnosis import ADAPTERS
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
 from scribe_suite.tasks.registry import default_registry
+from tools.agent_clis.binaries import PINNED
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -36,7 +38,7 @@ def tasks() -> str:
     return markdown_table(
         ("task", "what it asks", "metrics", "version"),
         (
-            (f"`{task.id}`", task.summary, ", ".join(f"`{metric}`" for metric in task.metrics), str(task.version))
+            (f"`{task.id}`", task.summary, _codes(task.metrics), str(task.version))
             for task in default_registry().values()
         ),
     )
@@ -47,6 +49,23 @@ def providers() -> str:
     names = sorted(point.name for point in entry_points(group=GROUP) if point.value.startswith("scribe_suite."))
     return markdown_table(
         ("provider", "what it does"), ((f"`{name}`", load_provider(ProviderSpec(name)).summary) for name in names)
+    )
+
+
+def agent_clis() -> str:
+    """How each agent CLI is installed, found and logged in; a column for each."""
+    rows = {
+        "install": lambda name, _: f"`npm install -g {PINNED[name].package}`",
+        "tested with": lambda name, _: PINNED[name].version,
+        "found on PATH, or through": lambda _, adapter: f"`{adapter.variable}`",
+        "key, any of": lambda _, adapter: _codes(adapter.keys),
+        "else your login's files": lambda _, adapter: _codes(f"~/{path}" for path in adapter.credentials),
+        "its folder, if you have moved it": lambda _, adapter: f"`{adapter.config_variable}`",
+        "other variables that it gets": lambda _, adapter: _codes(adapter.settings),
+    }
+    return markdown_table(
+        ("", *(f"`{name}`" for name in ADAPTERS)),
+        ((title, *(cell(name, adapter) for name, adapter in ADAPTERS.items())) for title, cell in rows.items()),
     )
 
 
@@ -73,6 +92,10 @@ def cheats() -> str:
         ("cheat", "it tries to", "class", "it has succeeded when"),
         ((f"`{name}`", cheat.tries, cheat.flaw, cheat.success) for name, cheat in CHEATS.items()),
     )
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _yes(value: bool) -> str:

@@ -35,6 +35,7 @@ class GeneratedTable:
 
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
+    "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
     "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
     "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
