@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 
 from scribe_suite.ledger.outcomes import INFRASTRUCTURE, INFRASTRUCTURE_RULE, OUTCOMES
 from scribe_suite.notebook.tools import TOOLS
 from scribe_suite.providers.builtin.cheating.table import CHEATS
+from scribe_suite.providers.clis.adapter import Adapter
 from scribe_suite.providers.clis.diagnosis import ADAPTERS
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
 from scribe_suite.tasks.registry import default_registry
-from tools.agent_clis.binaries import PINNED
+from tools.agent_clis.binaries import CLIS, PINNED, Cli
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -54,7 +55,7 @@ def providers() -> str:
 
 def agent_clis() -> str:
     """How each agent CLI is installed, found and logged in; a column for each."""
-    rows = {
+    rows: dict[str, Callable[[Cli, type[Adapter]], str]] = {
         "install": lambda name, _: f"`npm install -g {PINNED[name].package}`",
         "tested with": lambda name, _: PINNED[name].version,
         "found on PATH, or through": lambda _, adapter: f"`{adapter.variable}`",
@@ -64,8 +65,8 @@ def agent_clis() -> str:
         "other variables that it gets": lambda _, adapter: _codes(adapter.settings),
     }
     return markdown_table(
-        ("", *(f"`{name}`" for name in ADAPTERS)),
-        ((title, *(cell(name, adapter) for name, adapter in ADAPTERS.items())) for title, cell in rows.items()),
+        ("", *(f"`{name}`" for name in CLIS)),
+        ((title, *(cell(name, ADAPTERS[name]) for name in CLIS)) for title, cell in rows.items()),
     )
 
 
