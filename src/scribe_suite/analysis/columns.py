@@ -62,14 +62,14 @@ class Attempts:
 
     Attributes:
         runs: In the order they were started.
-        tasks: Names, sorted; `task` holds positions in it. So with providers and outcomes.
+        tasks: Names, sorted; `task` holds positions in it. Providers and outcomes are stored in the same way.
         seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
             run every trial of a task is made on one instance.
         skill: NaN unless scored.
         metrics: Metric -> value per attempt, NaN where it has none.
         metric_order: Task -> its metrics in its own order.
-        tokens: Kind -> number per attempt, NaN where it was not told.
-        cost_usd: NaN where it was not told. So with `agent_s`.
+        tokens: Kind -> number per attempt, NaN if the attempt does not report it.
+        cost_usd: NaN if unknown; `agent_s` likewise.
         flags: (run, provider, flag) -> number of attempts.
         repeated: How many lines were left out because a later one is about the same attempt.
     """

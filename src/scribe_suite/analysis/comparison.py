@@ -62,7 +62,7 @@ class SideResult:
         metrics: Task -> metric -> mean over the attempts that were scored.
         skills: Task -> mean skill.
         outcomes: Outcome -> attempts.
-        tokens: Kind -> sum over all attempts that tell it. So with `cost_usd`; the numbers of attempts that tell are
+        tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
     """
@@ -108,10 +108,10 @@ class PairResult:
 
     Attributes:
         unit: What the interval draws anew; it speaks of other tasks only when that is tasks.
-        p_corrected: Holm's correction over all pairs. So with `solved_p_corrected`.
+        p_corrected: Holm's correction over all pairs; `solved_p_corrected` likewise.
         left_only: Pairs that only the left side solved.
         detectable: The smallest true difference of skill that these pairs would show 4 times out of 5.
-        solved_detectable: So with the solved rate.
+        solved_detectable: The same for the solved rate.
     """
 
     left: str
