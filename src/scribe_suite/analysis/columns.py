@@ -62,7 +62,7 @@ class Attempts:
 
     Attributes:
         runs: In the order they were started.
-        tasks: Names, sorted; `task` holds positions in it. Providers and outcomes are stored in the same way.
+        tasks: Names, sorted; `task` holds positions in it. So with providers and outcomes.
         seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
             run every trial of a task is made on one instance.
         skill: NaN unless scored.

@@ -127,7 +127,7 @@ def test_other_code_prompts_or_instances_are_refused_by_name_unless_the_user_ins
     assert accepted.ret == 1
     (line,) = read_ledger(path).resumes
     assert len(line.differences) == 2
-    assert "the resumed part differs from the run so far: " in accepted.output
+    assert "is not made with what it was begun with: " in accepted.output
     info, records = read_records(path)
     assert info.differences == line.differences
     assert len(records) == 1

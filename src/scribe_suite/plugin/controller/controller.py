@@ -182,7 +182,7 @@ class RunController:
                 f"{len(resumed.pending) - len(planned)} more are left that are not among the chosen tests.", True
             )
         if differences:
-            self._tell(f"the resumed part differs from the run so far: {listed(differences)}.", warning=True)
+            self._tell(f"it is not made with what it was begun with: {listed(differences)}.", warning=True)
         if machine:
             self._tell(f"the machine is another, so times are not comparable: {listed(machine)}.", warning=True)
 
