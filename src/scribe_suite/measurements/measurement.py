@@ -62,17 +62,17 @@ class Step:
 class Measurement(ABC):
     """An exhaustive computation on one model whose result is the truth of one or several tasks.
 
-    Class attributes:
+    Attributes:
         id: ``family/name``, its place below ``ground_truth/measured``.
         version: Raised whenever the steps, or what they mean, change.
         summary: One line for lists.
         cost: What it takes on one CPU thread, in words ("12 CPU minutes").
     """
 
-    id: ClassVar[str]
+    id: str
     version: ClassVar[int] = 1
-    summary: ClassVar[str]
-    cost: ClassVar[str]
+    summary: str
+    cost: str
 
     @abstractmethod
     def inputs_sha256(self) -> str:

@@ -14,8 +14,8 @@ from scribe_suite.planting.statements.sentences import SentencesWorld
 from scribe_suite.planting.statements.world import World
 
 WORLDS: dict[str, World] = {"numbers": NumbersWorld(3), "places": PlacesWorld(), "sentences": SentencesWorld()}
+#: One statement that ends ``, sir .``.
 MANNER = (torch.tensor([False]), torch.tensor([0]))
-"""One statement that ends ``, sir .``."""
 
 
 def seeded(seed: int = 0) -> torch.Generator:
