@@ -84,7 +84,6 @@ class AskedAntonym(CausalModel):
 class Antonym(PlantedCircuitTask):
     """``circuits/antonym``; ten seeds in a row have all ten placements of the MLP and a later head in five layers."""
 
-    family = "circuits"
     name = "antonym"
     summary = "Find the components of a small transformer that name the opposite of one of two words."
 

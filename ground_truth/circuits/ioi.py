@@ -110,7 +110,6 @@ class IndirectObject(CausalModel):
 class Ioi(PlantedCircuitTask):
     """``circuits/ioi``; seeds take turns: one name mover, two name movers, LayerNorm."""
 
-    family = "circuits"
     name = "ioi"
     summary = "Find the components of a small transformer that name whom something was given to."
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from transformer_lens import HookedTransformer
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measurement import Measurement
+from scribe_suite.measurements.selection import selected_model
 from scribe_suite.measurements.store import Measured, find_measured
 from scribe_suite.models.evaluator import evaluator_model
 from scribe_suite.tasks.task import Task
@@ -19,13 +19,16 @@ class MeasuredTask(Task):
     """One question about a real language model.
 
     Class attributes:
-        model: Specification of the model.
         measurement: Where its truth comes from.
     """
 
     source: ClassVar[str] = "real"
-    model: ClassVar[str] = REAL_MODEL
     measurement: ClassVar[Measurement]
+
+    @property
+    def model(self) -> str:
+        """Specification of the model: the one that is selected for this process."""
+        return selected_model()
 
     def unavailable(self) -> str | None:
         """See `Task.unavailable`: the model is not converted, or the truth is not measured."""
