@@ -23,6 +23,7 @@ _PAIRS, _LENGTH = 12, 8
 _SLOTS = (2, 4)
 _FIXED = ("<bos>", "first", "second", "opposite", "of")
 
+#: No word stands twice, and none is one of the other tokens.
 ANTONYMS = (
     *(("hot", "cold"), ("big", "small"), ("tall", "short"), ("fast", "slow"), ("happy", "sad"), ("rich", "poor")),
     *(
@@ -42,7 +43,6 @@ ANTONYMS = (
     *(("war", "peace"), ("friend", "enemy"), ("victory", "defeat"), ("heaven", "hell"), ("day", "night")),
     *(("summer", "winter"), ("buy", "sell"), ("push", "pull"), ("laugh", "cry"), ("begin", "end"), ("win", "lose")),
 )
-"""No word stands twice, and none is one of the other tokens."""
 
 
 class AskedAntonym(CausalModel):

@@ -30,8 +30,8 @@ from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights
 
 _BITS, _ENTRIES = 5, 3
+#: Asking tokens; the first `_ENTRIES` of them are those the MLP knows.
 _ASKING = 15
-"""Asking tokens; the first `_ENTRIES` of them are those the MLP knows."""
 _CODES = 2**_BITS
 _EXAMPLES = 12
 _CERTIFICATE_PAIRS = 1024
