@@ -18,7 +18,7 @@ class AlphabetReal(MeasuredTextTask):
 
     name = "alphabet_real"
     property_task = "alphabet"
-    summary = "In SmolLM2, for some letters, find the neuron that fires most clearly on the tokens that start with it."
+    summary = "In a real language model, find for some letters the neuron that fires most clearly on tokens that start with it."
 
     def described(self, asked: Sequence[Property]) -> dict[str, Any]:
         """``letters``: those asked for."""

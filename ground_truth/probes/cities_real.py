@@ -1,4 +1,4 @@
-"""probes/cities_real: a linear probe for a property of statements in SmolLM2, or that there is none."""
+"""probes/cities_real: a linear probe for a property of statements in a real model, or that there is none."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class CitiesReal(MeasuredProbeTask):
 
     name: ClassVar[str] = "cities_real"
     summary: ClassVar[str] = (
-        "linear probe for statements about cities and countries on SmolLM2, judged on unseen ones; or none"
+        "linear probe for statements about cities and countries on a real model, judged on unseen ones; or none"
     )
     measurement: ClassVar[ProbeMeasurement] = MEASUREMENT

@@ -1,4 +1,4 @@
-"""probes/facts_real: a linear probe for a property of statements in SmolLM2, or that there is none."""
+"""probes/facts_real: a linear probe for a property of statements in a real model, or that there is none."""
 
 from __future__ import annotations
 
@@ -15,5 +15,7 @@ class FactsReal(MeasuredProbeTask):
     """Read from a real model's residual stream what a question about statements asks, where that is possible."""
 
     name: ClassVar[str] = "facts_real"
-    summary: ClassVar[str] = "linear probe for statements about simple facts on SmolLM2, judged on unseen ones; or none"
+    summary: ClassVar[str] = (
+        "linear probe for statements about simple facts on a real model, judged on unseen ones; or none"
+    )
     measurement: ClassVar[ProbeMeasurement] = MEASUREMENT

@@ -1,4 +1,4 @@
-"""probes/grammar_real: a linear probe for a property of statements in SmolLM2, or that there is none."""
+"""probes/grammar_real: a linear probe for a property of statements in a real model, or that there is none."""
 
 from __future__ import annotations
 
@@ -15,5 +15,7 @@ class GrammarReal(MeasuredProbeTask):
     """Read from a real model's residual stream what a question about statements asks, where that is possible."""
 
     name: ClassVar[str] = "grammar_real"
-    summary: ClassVar[str] = "linear probe for statements about agreement on SmolLM2, judged on unseen ones; or none"
+    summary: ClassVar[str] = (
+        "linear probe for statements about agreement on a real model, judged on unseen ones; or none"
+    )
     measurement: ClassVar[ProbeMeasurement] = MEASUREMENT

@@ -1,4 +1,4 @@
-"""probes/smaller_than_real: a linear probe for a property of statements in SmolLM2, or that there is none."""
+"""probes/smaller_than_real: a linear probe for a property of statements in a real model, or that there is none."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class SmallerThanReal(MeasuredProbeTask):
 
     name: ClassVar[str] = "smaller_than_real"
     summary: ClassVar[str] = (
-        "linear probe for statements about smaller numbers on SmolLM2, judged on unseen ones; or none"
+        "linear probe for statements about smaller numbers on a real model, judged on unseen ones; or none"
     )
     measurement: ClassVar[ProbeMeasurement] = MEASUREMENT

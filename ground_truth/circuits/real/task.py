@@ -39,6 +39,7 @@ class MeasuredCircuitTask(MeasuredTask):
 
     family = "circuits"
     metrics = METRICS
+    solution = "real"
     behaviour: ClassVar[Behaviour]
 
     def instance(self, seed: int) -> TaskInstance:

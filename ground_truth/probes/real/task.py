@@ -103,7 +103,7 @@ class MeasuredProbeTask(MeasuredTask):
             task=self,
             seed=seed,
             base_model=self.model,
-            public=public_material(self.model, question, public, facts),
+            public=public_material(self.model, question, public, facts).with_facts(model=self.model_facts()),
             hidden=hidden,
             answer_schema=AnswerSchema(TextProbeAnswer, facts, example_answer(facts["d_model"])),
         )
