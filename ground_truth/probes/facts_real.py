@@ -15,7 +15,5 @@ class FactsReal(MeasuredProbeTask):
     """Read from a real model's residual stream what a question about statements asks, where that is possible."""
 
     name: ClassVar[str] = "facts_real"
-    summary: ClassVar[str] = (
-        "linear probe for statements about simple facts on a real model, judged on unseen ones; or none"
-    )
+    summary: ClassVar[str] = "linear probe for statements about simple facts on a real model, judged on others; or none"
     measurement: ClassVar[ProbeMeasurement] = MEASUREMENT

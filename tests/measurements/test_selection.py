@@ -115,7 +115,7 @@ def test_another_model_is_measured_and_asked_about(another, monkeypatch, capsys)
     assert "SmolLM2" not in prompt
     assert str(cache) not in prompt
     oracle = instance.answer_schema.parse(json.dumps(TASK.oracle_answer(instance)))
-    assert TASK.score(instance, oracle).skill == 1
+    assert TASK.score(instance, oracle).skill == pytest.approx(1)
     rng = random.Random(0)
     guesses = [instance.answer_schema.parse(json.dumps(TASK.random_answer(instance, rng))) for _ in range(5)]
     assert all(TASK.score(instance, guess).skill < 0.3 for guess in guesses)
