@@ -43,9 +43,9 @@ class CitiesReal(MeasuredProbeTask):
     """Read from a real model what a question about cities asks, where that is possible."""
 
     name = "cities_real"
-    summary = "linear probe for statements about cities on a real language model, judged on unseen ones; or none"
+    summary = "linear probe for statements about cities on a real model, judged on unseen ones; or none"
     measurement = ProbeMeasurement(
-        "probes/cities_real",
+        name,
         questions,
         summary="what linear probes read about cities, by layer and position, with controls",
         cost="4 CPU minutes",

@@ -38,9 +38,9 @@ class FactsReal(MeasuredProbeTask):
     """Read from a real model whether a simple fact is true, where that is possible."""
 
     name = "facts_real"
-    summary = "linear probe for statements about simple facts on a real language model, judged on unseen ones; or none"
+    summary = "linear probe for statements about simple facts on a real model, judged on unseen ones; or none"
     measurement = ProbeMeasurement(
-        "probes/facts_real",
+        name,
         questions,
         summary="what linear probes read about simple facts, by relation, with controls",
         cost="5 CPU minutes",

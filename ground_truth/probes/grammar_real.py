@@ -25,9 +25,9 @@ class GrammarReal(MeasuredProbeTask):
     """Read from a real model whether a verb or pronoun agrees with its subject, where that is possible."""
 
     name = "grammar_real"
-    summary = "linear probe for statements about agreement on a real language model, judged on unseen ones; or none"
+    summary = "linear probe for statements about agreement on a real model, judged on unseen ones; or none"
     measurement = ProbeMeasurement(
-        "probes/grammar_real",
+        name,
         questions,
         summary="what linear probes read about agreement, with controls",
         cost="4 CPU minutes",

@@ -34,11 +34,9 @@ class GreaterThanReal(MeasuredProbeTask):
     """Read from a real model whether a comparison of numbers is true, where that is possible."""
 
     name = "greater_than_real"
-    summary = (
-        "linear probe for statements about larger numbers on a real language model, judged on unseen ones; or none"
-    )
+    summary = "linear probe for statements about larger numbers on a real model, judged on unseen ones; or none"
     measurement = ProbeMeasurement(
-        "probes/greater_than_real",
+        name,
         questions,
         summary="what linear probes read about larger numbers, with controls",
         cost="5 CPU minutes",

@@ -28,11 +28,9 @@ class SmallerThanReal(MeasuredProbeTask):
     """Read from a real model whether a comparison of numbers is true, where that is possible."""
 
     name = "smaller_than_real"
-    summary = (
-        "linear probe for statements about smaller numbers on a real language model, judged on unseen ones; or none"
-    )
+    summary = "linear probe for statements about smaller numbers on a real model, judged on unseen ones; or none"
     measurement = ProbeMeasurement(
-        "probes/smaller_than_real",
+        name,
         questions,
         summary="what linear probes read about smaller numbers, with controls",
         cost="3 CPU minutes",

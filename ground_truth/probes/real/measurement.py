@@ -38,7 +38,7 @@ class ProbeMeasurement(Measurement):
     """What can be read about the questions of one task.
 
     Args:
-        measurement_id: Its id, which is the task's.
+        name: Of the task.
         questions: Gives the questions that the task's instances draw from, in a fixed order.
         summary: See `Measurement`.
         cost: See `Measurement`.
@@ -46,13 +46,9 @@ class ProbeMeasurement(Measurement):
 
     version = 1
 
-    def __init__(
-        self, measurement_id: str, questions: Callable[[], Sequence[Question]], *, summary: str, cost: str
-    ) -> None:
-        self.id = measurement_id
-        self.summary = summary
-        self.cost = cost
-        self._questions = questions
+    def __init__(self, name: str, questions: Callable[[], Sequence[Question]], *, summary: str, cost: str) -> None:
+        self.id = f"probes/{name}"
+        self.summary, self.cost, self._questions = summary, cost, questions
 
     def questions(self) -> Sequence[Question]:
         """The questions, in a fixed order."""

@@ -43,11 +43,12 @@ class MeasuredProbeTask(MeasuredTask):
 
     family: ClassVar[str] = "probes"
     metrics: ClassVar[tuple[str, ...]] = REAL_PROBE_METRICS
+    solution: ClassVar[str] = "real"
     measurement: ClassVar[ProbeMeasurement]
 
     def judgements(self) -> Mapping[str, Judgement]:
         """What was measured, by question."""
-        return _judgements(self)
+        return _judgements(self, self.model)
 
     def questions(self, *, readable: bool) -> list[Question]:
         """The questions that can be read, or those that can't; what is neither for sure is never asked."""
@@ -81,7 +82,7 @@ class MeasuredProbeTask(MeasuredTask):
             task=self,
             seed=seed,
             base_model=self.model,
-            public=public_material(self.model, question, public, facts),
+            public=public_material(self.model, question, public, facts).with_facts(model=self.model_facts()),
             hidden=hidden,
             answer_schema=AnswerSchema(TextProbeAnswer, facts, example_probe(facts["d_model"])),
         )
@@ -126,5 +127,5 @@ def nothing_found(summary: str) -> dict[str, Any]:
 
 
 @cache
-def _judgements(task: MeasuredProbeTask) -> Mapping[str, Judgement]:
+def _judgements(task: MeasuredProbeTask, spec: str) -> Mapping[str, Judgement]:  # noqa: ARG001 -- other truths for each
     return task.measurement.judgements(task.measured().arrays)

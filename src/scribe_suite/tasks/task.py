@@ -14,7 +14,7 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +38,10 @@ class PublicMaterial:
     setup_code: str
     facts: Mapping[str, Any]
     model: str | None = None
+
+    def with_facts(self, **more: Any) -> PublicMaterial:
+        """The same with more facts for the prompt."""
+        return replace(self, facts={**self.facts, **more})
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Task(ABC):
         default_levels: The levels that run when none are asked for; empty for all of them.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
+        solution: Name of the reference solution's file where several tasks share it; else it bears the task's name.
         metrics: The metrics every score has, in the tables' column order.
         pass_mark: The skill from which the task counts as solved, unless a marker or option says otherwise.
 
@@ -119,11 +124,12 @@ class Task(ABC):
 
     family: ClassVar[str]
     name: ClassVar[str]
-    source: ClassVar[str]
+    source: ClassVar[str] = "planted"
     levels: ClassVar[Mapping[int, str]] = {}
     default_levels: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[int] = 1
     summary: ClassVar[str]
+    solution: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]]
     pass_mark: ClassVar[float] = 0.8
 
@@ -197,7 +203,6 @@ class PlantedTask(Task):
             they bear the task's label.
     """
 
-    source: ClassVar[str] = "planted"
     models: ClassVar[str] = ""
 
     @property

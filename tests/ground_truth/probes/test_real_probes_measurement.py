@@ -39,7 +39,7 @@ def measurement_of_fact(name):
     task = default_registry()["probes/facts_real"]
     assert isinstance(task, MeasuredProbeTask)
     asked = [question for question in task.measurement.questions() if question.name == name]
-    return ProbeMeasurement("probes/one_question", lambda: asked, summary="For tests.", cost="seconds")
+    return ProbeMeasurement("one_question", lambda: asked, summary="For tests.", cost="seconds")
 
 
 def small_model(seed):
