@@ -1,4 +1,4 @@
-"""Reference solution of the probe tasks on a real model: logistic regression on left-out blocks, controls, a decision."""
+"""Reference solution of the probe tasks on a real model: regression on left-out blocks, controls, a decision."""
 
 # %% [markdown]
 # # What can be read from a real model
