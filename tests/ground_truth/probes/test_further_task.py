@@ -42,6 +42,34 @@ class Agreement(Grammar):
 
     name = "agreement"
 '''
+#: A further task on a real model; it shares the reference solution of the others.
+FURTHER_REAL_TASK = '''"""Which thing has which colour."""
+
+from ground_truth.probes.real.measurement import ProbeMeasurement
+from ground_truth.probes.real.statements import Question, Relation
+from ground_truth.probes.real.task import MeasuredProbeTask
+
+
+def questions() -> list[Question]:
+    """One relation."""
+    colours = {f"thing {number}": ("red", "green", "blue")[number % 3] for number in range(200)}
+    return [Relation("colour", "the statement about a colour is true", colours, ("the colour of {x} is {y}.",))]
+
+
+class ColoursReal(MeasuredProbeTask):
+    """Read from a real model which colour something has."""
+
+    name = "colours_real"
+    summary = "for tests"
+    measurement = ProbeMeasurement(name, questions, summary="what is read about colours", cost="a minute")
+'''
+MEASURED = """\
+from scribe_suite.paths import suite_root
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.solutions import solution_path
+task = default_registry()["probes/colours_real"]
+print(len(task.measurement.steps()), solution_path(suite_root(), task).name)
+"""
 DRAW = """\
 from scribe_suite.tasks.registry import default_registry
 print(default_registry()["probes/agreement"].instance(5).base_model)
@@ -161,3 +189,13 @@ def test_three_files_and_one_command_make_a_task(checkout):
     for name, one in added.items():  # the same question on the same splits; only reference instances are others
         assert one["value"] == pytest.approx(renamed[name]["value"], abs=0.05), name
     assert load_frozen(folder / "seed0.json", default_registry().planted("probes/grammar"))
+
+
+@pytest.mark.slow
+def test_a_real_task_is_its_file_its_prompt_and_a_measurement(checkout):
+    (checkout / "ground_truth/probes/colours_real.py").write_text(FURTHER_REAL_TASK)
+    shutil.copy(checkout / "prompts/probes/facts_real.md", checkout / "prompts/probes/colours_real.md")
+    found = in_checkout(checkout, "-c", MEASURED)
+    assert found.stdout.split() == ["2", "real.py"], found.stderr
+    listed = in_checkout(checkout, "-m", "scribe_suite.cli", "measure")
+    assert "probes/colours_real" in listed.stdout, listed.stderr
