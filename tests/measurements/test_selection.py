@@ -75,7 +75,7 @@ def test_a_model_that_is_not_converted_is_one_sentence_with_the_command_that_con
     assert TASK.unavailable() == "hub:gpt2 is not ready: run `scribe-suite models convert hub:gpt2`."
 
 
-def test_prompts_that_another_tokenizer_does_not_align_are_refused_in_one_sentence(spec):
+def test_prompts_that_another_tokenizer_does_not_align_are_refused_in_one_sentence(spec, capsys):
     """The tiny model's tokenizer cuts most words into letters."""
     select_model(spec)
     circuits = [task for task in REAL_TASKS.values() if task.family == "circuits"]
@@ -83,6 +83,8 @@ def test_prompts_that_another_tokenizer_does_not_align_are_refused_in_one_senten
     for task in circuits:
         with pytest.raises(ConfigurationError, match=r"tokenizer does not align them .*: choose another model\.$"):
             task.instance(0)
+    assert main(["measure", circuits[0].measurement.id, "--model", spec, "--device", "cpu"]) == 2
+    assert "tokenizer does not align them" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
