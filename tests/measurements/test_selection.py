@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import subprocess
+import sys
 
 import pytest
 
 from scribe_suite.cli import main
 from scribe_suite.errors import ConfigurationError, InfrastructureError
+from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.measurements.selection import select_model, selected_model, selecting
@@ -75,7 +78,7 @@ def test_a_model_that_is_not_converted_is_one_sentence_with_the_command_that_con
     assert TASK.unavailable() == "hub:gpt2 is not ready: run `scribe-suite models convert hub:gpt2`."
 
 
-def test_prompts_that_another_tokenizer_does_not_align_are_refused_in_one_sentence(spec):
+def test_prompts_that_another_tokenizer_does_not_align_are_refused_in_one_sentence(spec, capsys):
     """The tiny model's tokenizer cuts most words into letters."""
     select_model(spec)
     circuits = [task for task in REAL_TASKS.values() if task.family == "circuits"]
@@ -83,6 +86,8 @@ def test_prompts_that_another_tokenizer_does_not_align_are_refused_in_one_senten
     for task in circuits:
         with pytest.raises(ConfigurationError, match=r"tokenizer does not align them .*: choose another model\.$"):
             task.instance(0)
+    assert main(["measure", circuits[0].measurement.id, "--model", spec, "--device", "cpu"]) == 2
+    assert "tokenizer does not align them" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +128,26 @@ def test_another_model_is_measured_and_asked_about(another, monkeypatch, capsys)
     select_model(None)
     assert not isinstance(find_measured(TASK.measurement, spec), str)
     assert TASK.model == REAL_MODEL
+
+
+@pytest.mark.slow
+def test_a_run_on_another_model_is_solved_by_the_reference_solution_and_its_ledger_names_the_model(
+    another, tmp_path, monkeypatch
+):
+    cache, spec = another
+    monkeypatch.setenv("SCRIBE_SUITE_CACHE", str(cache))
+    monkeypatch.setenv("SCRIBE_SUITE_DEVICE", "cpu")
+    assert main(["measure", TASK.measurement.id, "--model", spec]) == 0
+    command = [sys.executable, "-m", "pytest", "benchmarks/neurons", "-q", "-p", "no:cacheprovider"]
+    command += ["--model-source", "real", "--model", spec, "--provider", "reference,oracle"]
+    command += ["--instance-seed", "7", "--results-dir", str(tmp_path / "runs")]
+    done = subprocess.run(command, cwd=suite_root(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+    (path,) = (tmp_path / "runs").glob("*.jsonl")
+    ledger = read_ledger(path)
+    assert {(record.task, record.provider): record.outcome for record in ledger.attempts} == {
+        (TASK.id, "reference"): "solved",
+        (TASK.id, "oracle"): "solved",
+    }, "no other neuron task was measured on it"
+    assert {record.base_model for record in ledger.attempts} == {spec}
+    assert ledger.header.lock["tasks"][TASK.id]["model"] == spec

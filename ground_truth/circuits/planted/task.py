@@ -9,7 +9,7 @@ import random
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ class PlantedCircuitTask(PlantedTask):
     """
 
     family = "circuits"
-    metrics = CIRCUIT_METRICS
+    metrics: ClassVar[tuple[str, ...]] = CIRCUIT_METRICS
     public_pairs = True
 
     @abstractmethod

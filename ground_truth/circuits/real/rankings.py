@@ -186,9 +186,9 @@ def _each_ablated_in_its_copy(
     return [(f"blocks.{layer}.attn.hook_z", heads), (f"blocks.{layer}.hook_mlp_out", mlp)]
 
 
+#: By the name of the measurement's step.
 METHODS: Mapping[str, Callable[[HookedTransformer, PromptPairs, Report], Effects]] = {
     "attribution": lambda model, pairs, report: attributed(model, pairs, 1, report),
     "eap_ig": lambda model, pairs, report: attributed(model, pairs, 5, report),
     "single_ablation": ablated_one_by_one,
 }
-"""By the name of the measurement's step."""

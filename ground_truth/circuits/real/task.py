@@ -1,6 +1,7 @@
 """What all tasks about circuits of a real language model share: fresh prompts, public material, scoring.
 
-A task adds a behaviour (templates, words, how a pair is drawn), its measurement, a prompt and a reference solution.
+A task adds a behaviour (templates, words, how a pair is drawn) with its measurement, and a prompt; all share one
+reference solution.
 """
 
 from __future__ import annotations
