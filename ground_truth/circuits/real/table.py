@@ -1,9 +1,6 @@
 """What was measured, as a Markdown table: ``python -m ground_truth.circuits.real.table`` writes it for the docs.
 
-Read from the frozen results alone; docs/truth/real-circuits.md holds the same table, and a test compares them.
-=======
 Read from the frozen results alone; docs/truth/real-circuits.md holds the same tables, and a test compares them.
->>>>>>> 75332ede0691f1da59113558769475bf84d15a0a
 """
 
 from __future__ import annotations
