@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scribe_suite.plugin.option import options
 from scribe_suite.sandbox import escape_table
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +35,7 @@ class GeneratedTable:
 
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
+    "options": GeneratedTable("docs/reference/options.md", options.as_markdown),
     "ways out": GeneratedTable("docs/isolation.md", escape_table.as_markdown),
 }
 

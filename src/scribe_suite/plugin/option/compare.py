@@ -14,22 +14,22 @@ import pytest
 from scribe_suite.cli.results import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.sources import Source, find_run
-from scribe_suite.plugin.controller.terminal import ledger_path, write
-from scribe_suite.plugin.option.options import SETTINGS, Settings
-from scribe_suite.tasks.registry import default_registry
+from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.controller.terminal import write
+from scribe_suite.plugin.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from scribe_suite.analysis.baseline import Judgement, Verdict
 
+#: Exit code when a provider is significantly worse than in the earlier run.
 EXIT_WORSE = 6
-"""Exit code when a provider is significantly worse than in the earlier run."""
 
+#: Exit code when ``--fail-below`` could judge nothing.
 EXIT_NOT_COMPARABLE = 7
-"""Exit code when ``--fail-below`` could judge nothing."""
 
 _EXITS: Mapping[Judgement, int] = {"worse": EXIT_WORSE, "not comparable": EXIT_NOT_COMPARABLE}
+#: Exit codes that a verdict replaces: an agent that fails some tasks is the usual case. Any other says more.
 _REPLACED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-"""Exit codes that a verdict replaces: an agent that fails some tasks is the usual case. Any other says more."""
 
 
 class RunComparing:
@@ -63,15 +63,12 @@ class RunComparing:
         self._require_versions(ids)
 
     def _require_versions(self, nodeids: Sequence[str]) -> None:
-        registry = default_registry()
+        tasks = {found.task.id: found.task for found in map(attempt_of, nodeids) if found is not None}
         for task_id, versions in self._versions.items():
-            family, _, name = task_id.partition("/")
-            if task_id not in registry or versions == {registry[task_id].version}:
-                continue
-            if any(f"[{name}-" in nodeid and family in nodeid.partition("::")[0] for nodeid in nodeids):
+            if task_id in tasks and versions != {tasks[task_id].version}:
                 raise pytest.UsageError(
                     f"--compare: {self._earlier.name} has version {' and '.join(map(str, sorted(versions)))} of "
-                    f"{task_id}, and here it is {registry[task_id].version}, so the scores can't be compared: name a "
+                    f"{task_id}, and here it is {tasks[task_id].version}, so the scores can't be compared: name a "
                     "newer run, or leave --compare out."
                 )
 
@@ -111,7 +108,7 @@ class RunComparing:
         """The verdict, or why there is none."""
         from scribe_suite.analysis.baseline import judge
 
-        path = ledger_path(self._settings)
+        path = self._settings.ledger_path
         if not path.exists():
             return "no attempt was made."
         try:
@@ -136,7 +133,7 @@ def comparing(config: pytest.Config) -> RunComparing | None:
         earlier = find_run(name, settings.results_dir)
     except ConfigurationError as error:
         raise pytest.UsageError(f"--compare: {error}") from error
-    if earlier.resolve() == ledger_path(settings).resolve():
+    if earlier.resolve() == settings.ledger_path.resolve():
         raise pytest.UsageError("--compare names the run that is resumed: name another one.")
     return RunComparing(settings, earlier, tolerance)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.plugin.option.options import SETTINGS
-from scribe_suite.plugin.worker.attempt import ATTEMPT_STATE, AttemptState
+from scribe_suite.plugin.settings import SETTINGS
+from scribe_suite.plugin.worker.attempt_state import ATTEMPT_STATE, AttemptState
 from scribe_suite.watching.status_files import (
     HEARTBEAT_S,
     WORKING,
