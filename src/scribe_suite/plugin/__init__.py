@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         controller = RunController(config, settings)
         config.pluginmanager.register(controller, "scribe_suite.controller")
-        config.pluginmanager.register(JsonReport(settings, controller), "scribe_suite.json_report")
+        config.pluginmanager.register(JsonReport(settings, controller.ledger), "scribe_suite.json_report")
         config.pluginmanager.register(LiveView(config, settings, controller), "scribe_suite.live")
         if (comparison := comparing(config)) is not None:
             # after the controller, so that its verdict is in before the controller writes the exit code down

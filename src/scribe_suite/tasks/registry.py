@@ -13,7 +13,7 @@ from pathlib import Path
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.task import PlantedTask, Task
-from scribe_suite.text import by_last_number, shortened
+from scribe_suite.text import shortened
 
 _NOT_FAMILIES = {"solutions", "frozen", "measured"}
 _CLOSE = 0.7
@@ -25,7 +25,7 @@ class TaskRegistry(Mapping[str, Task]):
     """The tasks of one checkout by id, in a stable order."""
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
-        self._tasks = {name: tasks[name] for name in sorted(tasks, key=by_last_number)}
+        self._tasks = dict(sorted(tasks.items()))
 
     @classmethod
     def discover(cls, root: Path) -> TaskRegistry:

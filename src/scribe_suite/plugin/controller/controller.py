@@ -33,7 +33,6 @@ class RunController:
 
     Attributes:
         ledger: Of the run; not open in a session without attempts.
-        surroundings: What the run is made with, once that is known.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
@@ -46,7 +45,7 @@ class RunController:
         self._internal_error = False
         self._resumed = config.stash.get(RESUMED, None)
         self.ledger = RunLedger(settings, self._resumed)
-        self.surroundings: Surroundings | None = None
+        self._surroundings: Surroundings | None = None
 
     # -- before the first test -----------------------------------------------------------------------------------
 
@@ -71,10 +70,10 @@ class RunController:
 
     def _look_around(self, planned: Sequence[str]) -> Surroundings:
         try:
-            self.surroundings = find_surroundings(self._settings, planned)
+            self._surroundings = find_surroundings(self._settings, planned)
         except SuiteError as error:
             raise pytest.UsageError(str(error)) from error
-        return self.surroundings
+        return self._surroundings
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -126,9 +125,9 @@ class RunController:
         self._announcements.begun(len(planned), surroundings.tier, self.ledger.path)
 
     def _resume(self, resumed: ResumedRun, planned: tuple[str, ...]) -> None:
-        surroundings = self.surroundings
+        surroundings = self._surroundings
         assert surroundings is not None  # since the session's start
-        self.ledger.reopen(resumed)
+        self.ledger.reopen(resumed, surroundings)
         number = len(resumed.ledger.resumes) + 1
         name_report(self._config, self._settings, f"{self._settings.run}.resume{number}.report.json")
         if not planned:

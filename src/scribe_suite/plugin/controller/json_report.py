@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from scribe_suite.analysis.summary import coverage
 from scribe_suite.ledger.lock import without_seeds
+from scribe_suite.plugin.controller.run_ledger import RunLedger
 from scribe_suite.plugin.settings import Settings
-
-if TYPE_CHECKING:
-    from scribe_suite.plugin.controller.controller import RunController
 
 _DEFAULT_NAME = ".report.json"
 
@@ -33,15 +31,15 @@ def name_report(config: pytest.Config, settings: Settings, name: str) -> None:
 class JsonReport:
     """Registered by the process that writes the ledger."""
 
-    def __init__(self, settings: Settings, controller: RunController) -> None:
+    def __init__(self, settings: Settings, ledger: RunLedger) -> None:
         self._settings = settings
-        self._controller = controller
+        self._ledger = ledger
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_json_modifyreport(self, json_report: dict[str, Any]) -> None:
         """Add the run; the plugin's own environment block is always empty with pytest-metadata 3."""
-        ledger, surroundings = self._controller.ledger, self._controller.surroundings
-        if not ledger.is_open or surroundings is None:
+        ledger, surroundings = self._ledger, self._ledger.surroundings
+        if surroundings is None:
             return
         _replace_non_finite(json_report)
         counts = coverage(ledger.records, len(ledger.planned))

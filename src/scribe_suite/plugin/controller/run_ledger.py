@@ -33,6 +33,7 @@ class RunLedger:
 
     Attributes:
         planned: Node ids of the attempts of the whole run; empty before it is opened.
+        surroundings: What the session's attempts are made with; None before it is opened.
         unwritten: Why a record could not be written, as a sentence, or None.
     """
 
@@ -42,6 +43,7 @@ class RunLedger:
         self._records: list[AttemptRecord] = [] if resumed is None else list(resumed.ledger.records)
         self._started = 0.0
         self.planned: tuple[str, ...] = ()
+        self.surroundings: Surroundings | None = None
         self.unwritten: str | None = None
 
     @property
@@ -65,13 +67,13 @@ class RunLedger:
         Raises:
             ConfigurationError: When it can't be made.
         """
-        self.planned = planned
+        self.planned, self.surroundings = planned, surroundings
         self._started = time.time() - _CLOCK_S
         self._writer = LedgerWriter(self._settings.ledger_path, self._header(surroundings))
 
-    def reopen(self, resumed: ResumedRun) -> None:
+    def reopen(self, resumed: ResumedRun, surroundings: Surroundings) -> None:
         """Take the file of a run that is resumed; it is not changed yet."""
-        self.planned = resumed.header.planned
+        self.planned, self.surroundings = resumed.header.planned, surroundings
         self._started = resumed.header.started.timestamp() - _CLOCK_S
         self._writer = resumed.writer
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scribe_suite.cli.results import DEFAULT_TOLERANCE
+from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.sources import Source, find_run
 from scribe_suite.plugin.attempt_ids import attempt_of

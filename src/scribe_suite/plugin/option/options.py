@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from scribe_suite.cli.results import tolerance
+from scribe_suite.analysis.arguments import tolerance
 from scribe_suite.ledger.records import RunHeader
 from scribe_suite.models.device import DEVICES
 from scribe_suite.notebook.config import CELL_TIMEOUT_S
