@@ -104,7 +104,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
     NAMED: {
         "notebook/__main__.py": {"_setup_code": ".read_text", "main": ".resolve"},
         "notebook/server.py": {"NotebookServer.start": ".mkdir"},
-        "plugin/option/compare.py": {"RunComparing._verdict": ".exists", "comparing": ".resolve .resolve"},
+        "plugin/option/compare.py": {"RunComparison._verdict": ".exists", "comparing": ".resolve .resolve"},
         "plugin/controller/announcements.py": {"shown_path": ".resolve"},
         "plugin/option/reading.py": {"_decided_here": ".exists .is_dir"},
         "plugin/option/replays.py": {"ledger_of": ".resolve"},

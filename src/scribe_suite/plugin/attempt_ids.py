@@ -25,7 +25,7 @@ class AttemptKey:
 
     @property
     def test_id(self) -> str:
-        """What stands in the test's brackets."""
+        """The part of the node id in brackets."""
         return str(AttemptId(self.task_id.partition("/")[2], str(self.provider), self.trial))
 
 

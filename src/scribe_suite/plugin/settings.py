@@ -75,7 +75,7 @@ class Settings(RunIdentity):
         device: Where real language models are to run: ``auto``, ``cpu`` or ``cuda``.
         max_concurrent: By provider, how many of its attempts run at the same time; as many as there are workers where
             nothing is said.
-        live: How the run is shown while it goes on.
+        live: How the run is shown while tests run.
         live_interval_s: Seconds between two lines that show it.
         shard: The part of the tests that is run, or None for all.
     """

@@ -161,16 +161,16 @@ class LiveView:
             self._region.close()
 
     def _run(self, show: Any) -> None:
-        begin = told = time.monotonic()
+        begin = beat = time.monotonic()
         while not self._over.wait(min(REDRAW_S, self._settings.live_interval_s)):
             now = time.monotonic()
-            if now > told + HEARTBEAT_S:
-                told = now
+            if now > beat + HEARTBEAT_S:
+                beat = now
                 write_controller(self._folder)
             if not self._paused.is_set():
                 try:
                     show(now - begin)
-                except Exception:  # a run that can't be watched goes on
+                except Exception:  # a run continues although it can't be watched
                     logger.exception("the live view ends")
                     show = self._nothing
                     if self._region is not None:

@@ -32,7 +32,7 @@ _EXITS: Mapping[Judgement, int] = {"worse": EXIT_WORSE, "not comparable": EXIT_N
 _REPLACED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
-class RunComparing:
+class RunComparison:
     """Compares the run with an earlier one; registered by the process that writes the ledger.
 
     Args:
@@ -76,7 +76,7 @@ class RunComparing:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """Set the exit code before the controller writes it down; the controller's own goes over it."""
+        """Set the exit code before the controller writes it down; the controller's own replaces it."""
         if not session.config.option.collectonly and self._tolerance is not None and session.exitstatus in _REPLACED:
             verdict = self._verdict()
             judgement = "not comparable" if isinstance(verdict, str) else verdict.judgement
@@ -117,7 +117,7 @@ class RunComparing:
             return str(error)
 
 
-def comparing(config: pytest.Config) -> RunComparing | None:
+def comparing(config: pytest.Config) -> RunComparison | None:
     """What ``--compare`` asks for, or None without it.
 
     Raises:
@@ -135,7 +135,7 @@ def comparing(config: pytest.Config) -> RunComparing | None:
         raise pytest.UsageError(f"--compare: {error}") from error
     if earlier.resolve() == settings.ledger_path.resolve():
         raise pytest.UsageError("--compare names the run that is resumed: name another one.")
-    return RunComparing(settings, earlier, tolerance)
+    return RunComparison(settings, earlier, tolerance)
 
 
 def _versions_in(path: Path) -> dict[str, set[int]]:

@@ -84,7 +84,7 @@ def reopen_run(name: str, results_dir: Path, *, anyway: bool) -> ResumedRun:
         anyway: Whether differences between the locks are accepted.
 
     Raises:
-        pytest.UsageError: When there is no such run, or it still goes on.
+        pytest.UsageError: When there is no such run, or it is still going on.
     """
     try:
         path = find_run(name, results_dir)

@@ -67,7 +67,7 @@ class BoundProvider:
         Args:
             prompt: What it is asked.
             notebook: A started server.
-            submissions: Where its answers arrive; takes none after the time limit.
+            submissions: Where its answers arrive; none is accepted after the time limit.
             instance: Only for built-in providers that need more than an agent has.
 
         Raises:
