@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from scribe_suite.ledger.records import ALL_LEVELS
-from scribe_suite.tasks.task import Task
 
 _MOST_DIGITS = 3
+
+
+class AtLevel(Protocol):
+    """A task, or what is known of one: each has one level."""
+
+    @property
+    def level(self) -> int:
+        """Its level."""
+        ...
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this level runs when none is asked for."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,11 +57,11 @@ class LevelChoice:
     def __str__(self) -> str:
         return ALL_LEVELS if self.every else ",".join(map(str, sorted(self.numbers)))
 
-    def chooses(self, task: Task) -> bool:
-        """Whether a task, which has one level, is run."""
+    def chooses(self, task: AtLevel) -> bool:
+        """Whether a task is run."""
         return self.every or (task.level in self.numbers if self.numbers else task.is_default)
 
-    def not_found(self, chosen: Iterable[Task], known: Iterable[Task]) -> str | None:
+    def not_found(self, chosen: Iterable[AtLevel], known: Iterable[AtLevel]) -> str | None:
         """Why the run would not be what was asked for, in one sentence, or None.
 
         Args:
