@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scribe_suite.plugin.option import options
 from scribe_suite.sandbox import escape_table
+from tools import documented_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,8 +36,14 @@ class GeneratedTable:
 
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
+    "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
+    "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
     "options": GeneratedTable("docs/reference/options.md", options.as_markdown),
-    "ways out": GeneratedTable("docs/isolation.md", escape_table.as_markdown),
+    "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
+    "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
+    "tasks": GeneratedTable("docs/reference/tasks.md", documented_tables.tasks),
+    "tools": GeneratedTable("docs/guide/agents.md", documented_tables.notebook_tools),
+    "ways out": GeneratedTable("docs/guide/isolation.md", escape_table.as_markdown),
 }
 
 
