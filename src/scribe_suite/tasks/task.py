@@ -222,3 +222,16 @@ class PlantedTask(Task):
         Raises:
             FrozenModelError: When training did not reach the certificate; nothing is written then.
         """
+
+    def add_checks(self, seed: int, progress: ProgressCallback) -> bool:  # noqa: ARG002 -- most tasks have none to add
+        """Certify the frozen base model of `seed` for this task, where it was frozen for others before this one.
+
+        Nothing is trained: weights and earlier checks stay as they are.
+
+        Returns:
+            Whether checks were missing; never, for a task with base models of its own.
+
+        Raises:
+            FrozenModelError: When a check fails; nothing is written then.
+        """
+        return False
