@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scribe_suite import causes
 from scribe_suite.sandbox import escape_table
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +35,8 @@ class GeneratedTable:
 
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
+    "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", causes.cli_causes_as_markdown),
+    "other causes": GeneratedTable("docs/reference/causes.md", causes.other_causes_as_markdown),
     "ways out": GeneratedTable("docs/isolation.md", escape_table.as_markdown),
 }
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from scribe_suite.errors import InfrastructureError
+from scribe_suite.errors import InfrastructureError, UnknownCauseError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.slots import Slots
 from scribe_suite.sandbox.programs import Hidden
@@ -133,7 +133,11 @@ class AttemptFailedError(InfrastructureError):
     """
 
     def __init__(self, cause: str, message: str, result: ProviderResult) -> None:
-        super().__init__(cause, message)
+        try:
+            super().__init__(cause, message)
+        except UnknownCauseError as error:
+            error.result = result
+            raise
         self.result = result
 
 

@@ -87,7 +87,7 @@ class Transcript(_Part):
         tools_offered: Whether the notebook's tools were among those that the model was offered, or None when the CLI
             does not tell.
         unknown_events: Events that were not as they should be.
-        end_reason: ``finished``, ``timeout``, ``limit``, or what failed, as it is called in `failures.FAILURES`.
+        end_reason: ``finished``, ``timeout``, ``limit``, or what failed, as it is called in `causes.CAUSES`.
     """
 
     cli: str

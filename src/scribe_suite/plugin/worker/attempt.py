@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import pytest
 
-from scribe_suite.errors import InfrastructureError, SuiteError
+from scribe_suite.errors import InfrastructureError, SuiteError, UnknownCauseError, cause_of
 from scribe_suite.ledger.attempt_folder import AttemptFolder
 from scribe_suite.ledger.outcomes import Outcome, infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord, Times
@@ -124,12 +123,8 @@ class AttemptState:
 
     def conclude_from_exception(self, error: BaseException) -> None:
         """Fix the outcome for an exception that is not the agent's doing."""
-        cause = (
-            error.cause if isinstance(error, InfrastructureError) else _CAUSES.get(type(error).__name__, "exception")
-        )
-        cause = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(cause))[:80] or "unknown"
         text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
-        self.conclude(infrastructure(cause), text[:2000])
+        self.conclude(infrastructure(cause_of(error)), text[:2000])
 
     def record(self) -> AttemptRecord:
         """The record as far as it is known."""
@@ -146,8 +141,6 @@ class AttemptState:
             **self.fields,
         )
 
-
-_CAUSES = {"FrozenModelError": "frozen_model", "ConfigurationError": "configuration"}
 
 ATTEMPT_STATE = pytest.StashKey[AttemptState]()
 
@@ -250,12 +243,14 @@ class Agent:
             self._state.fields |= spent(told)
             if submissions.answer is not None:
                 # it counts whatever broke afterwards, or an agent could take it back by breaking things
-                self._state.agent_failure = error.cause if isinstance(error, InfrastructureError) else "exception"
+                self._state.agent_failure = cause_of(error)
                 return replace(told, end_reason=EndReason.FAILED, detail=plain_text(str(error))[:2000])
             if status.infrastructure_error is None:
                 raise
             # what the provider stumbled over is only the consequence
-            raise InfrastructureError(status.infrastructure_cause or "notebook", status.infrastructure_error) from error
+            raise InfrastructureError(
+                status.infrastructure_cause or "notebook_internal", status.infrastructure_error
+            ) from error
         except OverTimeError:
             return ProviderResult(EndReason.TIMEOUT, f"It did not stop by itself at its limit of {wall_s:g} s.")
         if result.end_reason is EndReason.FINISHED and time.monotonic() - begin > wall_s:
@@ -265,8 +260,9 @@ class Agent:
 
 def _told(error: Exception) -> ProviderResult:
     """What is known of a provider that failed, if it can be told."""
+    result = error.result if isinstance(error, AttemptFailedError | UnknownCauseError) else None
     with suppress(InfrastructureError):
-        return checked_result(error.result if isinstance(error, AttemptFailedError) else ProviderResult())
+        return checked_result(result or ProviderResult())
     return ProviderResult()
 
 
@@ -295,7 +291,7 @@ def finish_attempt(
         "cells": status.cells_run,
     }
     state.times["kernel_s"] = status.session_start_s
-    cause, error = status.infrastructure_cause or "notebook", status.infrastructure_error
+    cause, error = status.infrastructure_cause or "notebook_internal", status.infrastructure_error
     if error is not None and box.answer is None:
         raise InfrastructureError(cause, error)
     if state.recording is not None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+from scribe_suite.causes import CAUSES
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers import prices
 from scribe_suite.providers.base import (
@@ -30,7 +31,7 @@ from scribe_suite.providers.clis.adapter import Adapter, Job
 from scribe_suite.providers.clis.events import parse_event
 from scribe_suite.providers.clis.login import find_login, give_login, secrets_of
 from scribe_suite.providers.clis.process import Ending, run_cli
-from scribe_suite.providers.failures import FAILURES, by_status, by_words, diagnose, without_stacks
+from scribe_suite.providers.failures import by_status, by_words, diagnose, without_stacks
 from scribe_suite.providers.programs import place_for_program, start_program
 from scribe_suite.providers.secrets import Scrubber
 from scribe_suite.providers.transcript import Transcript
@@ -82,7 +83,7 @@ class CliProvider(Provider):
         """Run the CLI on the prompt.
 
         Raises:
-            InfrastructureError: With a cause of `failures.FAILURES` that does not count, and what to do.
+            InfrastructureError: With a cause of `causes.CAUSES` that does not count, and what to do.
         """
         binary = find_binary(self.adapter, os.environ)
         version = version_of(binary)
@@ -92,7 +93,7 @@ class CliProvider(Provider):
             tried = self._try(replace(context, limits=replace(context.limits, wall_s=left)), binary, version)
             if tried.cause == "rate_limited" and context.slots is not None:
                 context.slots.pause(RATE_PAUSE_S)
-            failure = FAILURES.get(tried.cause or "")
+            failure = CAUSES.get(tried.cause or "")
             again = failure is not None and failure.retried and not tried.transcript.calls
             if not again or pause is None:
                 break
@@ -199,7 +200,7 @@ class CliProvider(Provider):
         elif ending.stopped.startswith(_WALL) and not transcript.answered:
             # in all its time it got not one answer; it may have said why
             tried.cause = by_words(printed) or "no_response"
-        failure = FAILURES.get(tried.cause or "")
+        failure = CAUSES.get(tried.cause or "")
         if not context.tools_listed() and (failure is None or failure.counts):
             # whatever the CLI says, and however it ended: an agent that never saw the notebook's tools has not failed
             tried.cause = "mcp_not_connected"
@@ -210,7 +211,7 @@ class CliProvider(Provider):
 
     def _result(self, tried: _Try, limits: Limits) -> ProviderResult:
         told = tried.transcript
-        failure = FAILURES.get(tried.cause or "")
+        failure = CAUSES.get(tried.cause or "")
         if failure is not None and not failure.counts:
             # what one says that has been interrupted is about the interrupt
             detail = "" if tried.ending.stopped else told.error or _last_words(tried.stderr)
@@ -321,7 +322,7 @@ def _over_limit(limits: Limits, transcript: Transcript, elapsed: float, silent: 
 
 
 def _failed(adapter: type[Adapter], cause: str, detail: str) -> InfrastructureError:
-    advice = FAILURES[cause].advice.format(cli=adapter.title, login=adapter.login, variable=adapter.variable)
+    advice = CAUSES[cause].advice.format(cli=adapter.title, login=adapter.login, variable=adapter.variable)
     told = " ".join(detail.split())[:500].rstrip(".")
     return InfrastructureError(cause, f"{told}. {advice}" if told else advice)
 
