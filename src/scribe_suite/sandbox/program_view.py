@@ -33,7 +33,7 @@ def program_spec(
     laid: Mapping[str, Any],
     tmp_bytes: int,
 ) -> ServerSpec:
-    """What the server that starts one program is told.
+    """The specification of the server that starts one program.
 
     Args:
         tier: Isolation of the program.
@@ -49,12 +49,13 @@ def program_spec(
     """
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
     python = str(Path(sys.executable).resolve())
-    if not tier.own_files:
-        return ServerSpec(tier.name, False, python, environment, None)
+    if not tier.own_root:
+        return ServerSpec(False, tier.landlock, False, python, environment, None)
     inner = INNER_UID if uid is None else uid
     binds = system_binds()
     return ServerSpec(
-        tier=tier.name,
+        own_root=True,
+        passable=False,
         user_namespace=uid is None,
         python=python,
         environment=environment,

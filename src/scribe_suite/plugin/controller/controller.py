@@ -206,7 +206,7 @@ class RunController:
         count = len(self._expected if self._resumed else self.planned)
         self._tell(f"{count} attempts, isolation {tier.name}, ledger {_shown(self._writer.path)}")
         reasons = "; ".join(tier.reasons)
-        if tier.name == "none":
+        if not tier.confined:
             self._tell(f"kernels are NOT isolated ({reasons}): agents could read the answer keys.", warning=True)
         elif not tier.strict:
             gaps = ", ".join(ESCAPES[gap].what for gap in tier.gaps)
@@ -214,7 +214,7 @@ class RunController:
                 f"kernels are isolated less well than they could be ({reasons}). Code in them can {gaps}.", warning=True
             )
 
-        if not tier.own_files:
+        if not tier.own_root:
             open_ways = ", ".join(GAPS[gap].what for gap in agent_gaps(tier))
             self._tell(f"agents' programs (CLIs and command:) can {open_ways}.", warning=True)
 

@@ -1,4 +1,4 @@
-"""What sandboxed processes see of the file system, in the tier ``namespaces``. Standard library only.
+"""What sandboxed processes see of the file system, where they have a root of their own. Standard library only.
 
 The fork-server builds one root file system with nothing in it but Python, the system libraries (both read-only) and
 empty places; every process forked from it lays its private folders over those places, in a mount namespace of its own.
