@@ -57,7 +57,7 @@ test-cheats: $(STAMP)
 	@$(VENV)/bin/pytest tests/test_cheats.py -m exhaustive --timeout 1800 $(TEST_ARGS)
 
 agents: $(STAMP)
-	@$(VENV)/bin/python -m tests.agents.install
+	@$(VENV)/bin/python -m tools.agent_clis.install
 
 test-agents: agents
 	@$(VENV)/bin/pytest tests -m agents -n 2 --timeout 600 $(TEST_ARGS)
