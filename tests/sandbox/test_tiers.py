@@ -13,7 +13,7 @@ import pytest
 
 from scribe_suite.sandbox import inside, requests, tiers
 from scribe_suite.sandbox.inside import seccomp
-from scribe_suite.sandbox.requests import Places, ProcessRequest, Resources, Started, process_request
+from scribe_suite.sandbox.requests import Execution, Places, ProcessRequest, Resources, process_request
 from scribe_suite.sandbox.tiers import TIERS, IsolationTier, Promise, Requirement, TierName
 
 ROOT = Path(__file__).parents[2]
@@ -88,10 +88,10 @@ def test_the_fields_of_a_tier_fit_together(tier):
 
 
 def request(name: TierName, uid: int | None) -> ProcessRequest:
-    started = Started({"PATH": "/bin"}, "/work", argv=["/bin/true"])
+    execution = Execution({"PATH": "/bin"}, "/work", argv=["/bin/true"])
     places = Places(on_disk=["/disk"], in_memory=["/tmp"], tmpfs={"/tmp": 1})
     resources = Resources({"RLIMIT_CORE": 1}, 2, 3, 4)
-    return process_request(IsolationTier(name), uid, started, resources, places, policy="kernel", network=False)
+    return process_request(IsolationTier(name), uid, execution, resources, places, policy="kernel", network=False)
 
 
 def test_a_request_has_what_follows_from_the_tier_and_not_its_name():

@@ -25,7 +25,7 @@ from scribe_suite.sandbox.requests import ProcessRequest
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder
 
 SCRIPT = Path(fork_server.__file__).resolve()
-#: Seconds a server may take to end when it is told to.
+#: Seconds a server may take to end when it is asked to.
 END_S = 10.0
 #: Seconds for a request to find room: only a server that hangs has none.
 SEND_S = 30.0

@@ -19,7 +19,7 @@ from scribe_suite.sandbox.plain_start import start_plain
 from scribe_suite.sandbox.processes import ForkedProcess, SandboxedProcess
 from scribe_suite.sandbox.program_view import landlock_rules, program_spec
 from scribe_suite.sandbox.programs import Hidden, Shown
-from scribe_suite.sandbox.requests import LIMITS, Places, Resources, Started, process_request
+from scribe_suite.sandbox.requests import LIMITS, Execution, Places, Resources, process_request
 from scribe_suite.sandbox.sandbox import fresh_uid
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.untrusted_files import UntrustedFolder
@@ -93,7 +93,7 @@ class Program:
         stdout: Descriptor that is read from.
         stderr: The same.
         process: The process; None only before it is started.
-        running: Whether it has not been told to end.
+        running: Whether it has not been asked to end.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` when it can't be shown what it needs,
@@ -148,9 +148,9 @@ class Program:
             opened=[folder],
             landlock=landlock_rules(order.shown, order.folder) if tier.landlock else None,
         )
-        started = Started(order.environment, str(order.work), argv=order.argv)
+        execution = Execution(order.environment, str(order.work), argv=order.argv)
         policy = tier.kind.program_filter
-        request = process_request(tier, uid, started, resources, places, policy=policy, network=True)
+        request = process_request(tier, uid, execution, resources, places, policy=policy, network=True)
         group = limiting_group(tier.limits, limits.memory_bytes, limits.processes)
         process = self._server.spawn(request, passed, group)
         self.process = process
@@ -163,9 +163,9 @@ class Program:
         while not (opened := process.take_opened()):
             code = process.poll()
             if code is not None or time.monotonic() > deadline:
-                told = process.printed() or self._server.last_words()
+                reason = process.printed() or self._server.last_words()
                 raise InfrastructureError(
-                    "agent_sandbox", f"The sandbox of the agent's program could not be made: {told[-500:]}"
+                    "agent_sandbox", f"The sandbox of the agent's program could not be made: {reason[-500:]}"
                 )
             time.sleep(0.002)
         try:

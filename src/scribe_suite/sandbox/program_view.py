@@ -45,12 +45,19 @@ def program_spec(
         tmp_bytes: Size of its ``/tmp``, where that is its own.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
+        InfrastructureError: With cause ``isolation_unavailable`` as in `visible_files.masks_over`.
     """
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
     python = str(Path(sys.executable).resolve())
     if not tier.own_root:
-        return ServerSpec(False, tier.landlock, False, python, environment, None)
+        return ServerSpec(
+            own_root=False,
+            passable=tier.landlock,
+            user_namespace=False,
+            python=python,
+            environment=environment,
+            preload=None,
+        )
     inner = INNER_UID if uid is None else uid
     binds = system_binds()
     return ServerSpec(

@@ -73,8 +73,8 @@ class ProcessRequest:
 
 
 @dataclass(frozen=True)
-class Started:
-    """What is to run.
+class Execution:
+    """What is to be run.
 
     Attributes:
         environment: All of its environment.
@@ -134,7 +134,7 @@ class Places:
 def process_request(
     tier: IsolationTier,
     uid: int | None,
-    started: Started,
+    execution: Execution,
     resources: Resources,
     places: Places,
     *,
@@ -146,17 +146,17 @@ def process_request(
     Args:
         tier: How it is isolated.
         uid: User id it changes to, or None.
-        started: What is to run.
+        execution: What is to run.
         resources: What it may use.
         places: What it sees and may write to.
         policy: Of `inside.seccomp`; used where the machine has filters.
         network: Whether it keeps the host's network.
     """
     return ProcessRequest(
-        kernel=started.kernel,
-        argv=list(started.argv),
-        environment=dict(started.environment),
-        cwd=started.cwd,
+        kernel=execution.kernel,
+        argv=list(execution.argv),
+        environment=dict(execution.environment),
+        cwd=execution.cwd,
         own_root=tier.own_root,
         user_namespace=tier.own_root and uid is None,
         network=network,

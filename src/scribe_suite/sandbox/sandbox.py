@@ -19,7 +19,7 @@ from scribe_suite.sandbox.cgroups import limiting_group
 from scribe_suite.sandbox.inside import jupyter_kernel
 from scribe_suite.sandbox.plain_start import start_plain
 from scribe_suite.sandbox.processes import SandboxedProcess
-from scribe_suite.sandbox.requests import LIMITS, Places, Resources, Started, process_request
+from scribe_suite.sandbox.requests import LIMITS, Execution, Places, Resources, process_request
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder, remove_tree
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import IsolationTier
@@ -92,7 +92,7 @@ class Sandbox:
         gpu: Whether processes may use the GPUs of the machine.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
+        InfrastructureError: With cause ``isolation_unavailable`` as in `visible_files.masks_over`.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class Sandbox:
             read_only: As in `Slot`.
 
         Raises:
-            InfrastructureError: As in `shown.masks_over`.
+            InfrastructureError: As in `visible_files.masks_over`.
             OSError: When they can't be made.
         """
         root = self._home / name
@@ -222,13 +222,13 @@ class Sandbox:
         return {"work": str(slot.work), "tmp": str(slot.root / "tmp"), "python": python}
 
     def start_kernel(
-        self, slot: Slot, told: Mapping[str, Any], passed: Mapping[int, int], limits: Limits
+        self, slot: Slot, launch: Mapping[str, Any], passed: Mapping[int, int], limits: Limits
     ) -> SandboxedProcess:
         """Start a Jupyter kernel.
 
         Args:
             slot: Where it lives.
-            told: As in `inside.jupyter_kernel.run`.
+            launch: As in `inside.jupyter_kernel.run`.
             passed: Descriptors it is to have, by their number there; the caller's own can be closed afterwards.
             limits: What it may use.
 
@@ -238,9 +238,9 @@ class Sandbox:
         """
         if self._server is None:
             script = str(Path(jupyter_kernel.__file__).resolve())
-            return self._start_plain(slot, [script], limits, passed, {"SCRIBE_KERNEL": json.dumps(told)})
-        started = Started(self._environment(slot), self._seen_work(slot), kernel=told)
-        return self._spawn(slot, started, limits, self.tier.kind.kernel_filter, passed)
+            return self._start_plain(slot, [script], limits, passed, {"SCRIBE_KERNEL": json.dumps(launch)})
+        execution = Execution(self._environment(slot), self._seen_work(slot), kernel=launch)
+        return self._spawn(slot, execution, limits, self.tier.kind.kernel_filter, passed)
 
     def start_python(
         self,
@@ -268,8 +268,8 @@ class Sandbox:
         if self._server is None:
             return self._start_plain(slot, arguments, limits, passed or {})
         argv = [inner_python(self.tier), *arguments]
-        started = Started(self._environment(slot), self._seen_work(slot), argv=argv)
-        return self._spawn(slot, started, limits, policy or self.tier.kind.kernel_filter, passed or {})
+        execution = Execution(self._environment(slot), self._seen_work(slot), argv=argv)
+        return self._spawn(slot, execution, limits, policy or self.tier.kind.kernel_filter, passed or {})
 
     def kill(self) -> None:
         """Kill whatever was started here, and wait for its end; for when nobody else does. From any thread."""
@@ -304,7 +304,7 @@ class Sandbox:
         return WORK if self.tier.in_memory else str(slot.work)
 
     def _spawn(
-        self, slot: Slot, started: Started, limits: Limits, policy: str | None, passed: Mapping[int, int]
+        self, slot: Slot, execution: Execution, limits: Limits, policy: str | None, passed: Mapping[int, int]
     ) -> SandboxedProcess:
         assert self._server is not None
         tmpfs = {"/tmp": limits.tmp_bytes, "/dev/shm": limits.shm_bytes}
@@ -319,7 +319,7 @@ class Sandbox:
             folders=self._folders(slot),
             landlock=self._landlock_rules(slot) if self.tier.landlock else None,
         )
-        request = process_request(self.tier, self.uid, started, resources, places, policy=policy, network=False)
+        request = process_request(self.tier, self.uid, execution, resources, places, policy=policy, network=False)
         group = limiting_group(self.tier.limits, limits.memory_bytes, limits.processes)
         process = self._server.spawn(request, passed, group)
         self._processes.add(process)

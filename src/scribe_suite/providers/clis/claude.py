@@ -10,7 +10,7 @@ from scribe_suite.providers.clis.adapter import SERVER, START_S, Adapter, Job, L
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
-#: Model of a message with which the CLI itself tells of an error.
+#: Model of a message with which the CLI itself reports an error.
 MADE_UP = "<synthetic>"
 #: Retries of a failed request that are left to the CLI.
 RETRIES = "3"

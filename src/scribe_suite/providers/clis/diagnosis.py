@@ -1,4 +1,4 @@
-"""Which agent CLIs can be used here, as far as can be told without asking their services."""
+"""Which agent CLIs can be used here, as far as is known without asking their services."""
 
 from __future__ import annotations
 

@@ -4,14 +4,14 @@ Usage: ``python -I -S fork_server.py``, with a SOCK_SEQPACKET socket as stdin. T
 `scribe_suite.sandbox.fork_client.ServerSpec` as JSON; it decides where the server itself lives. With
 ``own_root`` that is a mount namespace whose root has nothing but Python in it: the server can't read what the processes
 forked from it must not see, and holds nothing of it. Then it executes itself with the kernels' Python,
-imports what it is told to, and serves:
+imports what the specification names, and serves:
 
 ``{"op": "spawn", ...}`` with descriptors, a channel, a log and what the process is to have: fork it (`supervisor`)
 ``{"op": "release", "home": "n1"}``: give the file systems of a home back
 end of the socket: end, and with it everything that was forked
 
 It has one thread, no event loop, no ZMQ context, and never computes anything with torch: a child inherits all of its
-memory but none of its threads. Standard library only, but for what it is told to import.
+memory but none of its threads. Standard library only, but for what it is to import.
 """
 
 from __future__ import annotations

@@ -104,12 +104,12 @@ def _run_inside(
         os.close(descriptor)
     os.set_blocking(printed, False)
     status, reason = _watch(child, channel, request, printed, tail, group=not isolated)
-    told = mine.recv(64).decode() if select.select([mine], [], [], 0)[0] else ""
+    exceeded = mine.recv(64).decode() if select.select([mine], [], [], 0)[0] else ""
     if not isolated:
         kill_descendants()
     while tail.take(printed) and select.select([printed], [], [], 0)[0]:
         pass  # what the pipe still holds
-    return exit_code(status), told or reason
+    return exit_code(status), exceeded or reason
 
 
 def _watch(
@@ -243,7 +243,7 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
     _run_kernel(kernel)
 
 
-def _run_kernel(told: Mapping[str, Any]) -> None:
+def _run_kernel(launch: Mapping[str, Any]) -> None:
     import tempfile
 
     from scribe_suite.sandbox.inside import jupyter_kernel
@@ -253,7 +253,7 @@ def _run_kernel(told: Mapping[str, Any]) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "scribe_suite"]:
         del sys.modules[name]  # a kernel has what it would have if it had been started by itself
     try:
-        jupyter_kernel.run(told)
+        jupyter_kernel.run(launch)
     except SystemExit as ending:
         os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
     os._exit(0)
