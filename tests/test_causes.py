@@ -119,10 +119,24 @@ def test_a_provider_of_somebody_else_s_with_a_cause_of_its_own_is_recorded_with_
     assert caught.value.result == spent
 
 
+class WithoutCauseError(InfrastructureError):
+    """Somebody's subclass that forgets to call the constructor."""
+
+    def __init__(self):
+        Exception.__init__(self, "broken")
+
+
 def test_every_exception_has_a_cause_of_the_table():
     changed = InfrastructureError("network", "gone")
     changed.cause = "something else"
-    errors = [InfrastructureError("network", ""), changed, ConfigurationError(), FrozenModelError(), KeyError("x")]
+    errors = [
+        InfrastructureError("network", ""),
+        changed,
+        WithoutCauseError(),
+        ConfigurationError(),
+        FrozenModelError(),
+        KeyError("x"),
+    ]
     assert [cause_of(error) for error in errors] == [
-        "network", PROVIDER_ERROR, "configuration", "frozen_model", EXCEPTION,
+        "network", PROVIDER_ERROR, PROVIDER_ERROR, "configuration", "frozen_model", EXCEPTION,
     ]  # fmt: skip

@@ -128,8 +128,14 @@ _TABLE = (
         "The service answered 400 or 404.",
         "The service refused the request: check the model's name.",
     ),
-    Cause("no_tool_call", Part.CLI, "The agent ended by itself.", "The agent called no tool.", counts=True),
-    Cause("limit_reached", Part.CLI, "Turns, tokens, cost or time were used up.", "A limit was reached.", counts=True),
+    Cause("no_tool_call", Part.CLI, "The agent called no tool.", "Nothing: it counts against the agent.", counts=True),
+    Cause(
+        "limit_reached",
+        Part.CLI,
+        "The CLI stopped at its own limit of turns or cost.",
+        "Raise the limit, or let it count against the agent.",
+        counts=True,
+    ),
     Cause(
         PROVIDER_ERROR,
         Part.PROVIDER,

@@ -63,7 +63,8 @@ def cause_of(error: BaseException) -> str:
     """The cause under which an exception is recorded that is not the agent's doing; always a row of the table."""
     if isinstance(error, InfrastructureError):
         try:
-            return infrastructure_cause(error.cause).name  # the class is public, and so is its attribute
+            # the class is public: a subclass may have set the cause to anything, or not at all
+            return infrastructure_cause(getattr(error, "cause", None)).name
         except ValueError:
             return PROVIDER_ERROR
     return next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), EXCEPTION)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scribe_suite.errors import InfrastructureError, SuiteError
+from scribe_suite.errors import InfrastructureError, SuiteError, cause_of
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.plugin.collection import attempt_key_of, marked_pass_mark
 from scribe_suite.plugin.option.options import SETTINGS
@@ -96,7 +96,7 @@ def _conclude(state: AttemptState, call: pytest.CallInfo[Any]) -> None:
     elif isinstance(error, InfrastructureError):
         if rule_of(state.outcome).scored:
             # an answer that came in counts whatever breaks afterwards, or an agent could take it back
-            state.fields["flags"] = (*state.fields.get("flags", ()), f"notebook_failed:{error.cause}")
+            state.fields["flags"] = (*state.fields.get("flags", ()), f"notebook_failed:{cause_of(error)}")
         else:
             state.conclude_from_exception(error)
 

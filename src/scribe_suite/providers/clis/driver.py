@@ -177,7 +177,7 @@ class CliProvider(Provider):
             return replace(
                 spent, end_reason=EndReason.LIMIT, detail=f"{self.adapter.title} stopped at a limit of its own."
             )
-        return replace(spent, end_reason=EndReason.FINISHED, detail="" if cause is None else cause.advice)
+        return replace(spent, end_reason=EndReason.FINISHED, detail="" if cause is None else cause.meaning)
 
 
 def _pause_s(start: Start, backoff_s: float | None, slots: Slots | None) -> float | None:
