@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scribe_suite import causes
 from scribe_suite.sandbox import escape_table
+from tools import documented_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,9 +35,15 @@ class GeneratedTable:
 
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
-    "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", causes.cli_causes_as_markdown),
-    "other causes": GeneratedTable("docs/reference/causes.md", causes.other_causes_as_markdown),
-    "ways out": GeneratedTable("docs/isolation.md", escape_table.as_markdown),
+    "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
+    "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", documented_tables.cli_causes),
+    "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
+    "other causes": GeneratedTable("docs/reference/causes.md", documented_tables.other_causes),
+    "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
+    "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
+    "tasks": GeneratedTable("docs/reference/tasks.md", documented_tables.tasks),
+    "tools": GeneratedTable("docs/guide/agents.md", documented_tables.notebook_tools),
+    "ways out": GeneratedTable("docs/guide/isolation.md", escape_table.as_markdown),
 }
 
 

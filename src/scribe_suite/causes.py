@@ -323,8 +323,6 @@ _TABLE = (
     Cause(EXCEPTION, Part.RUN, "An exception said nothing of its cause.", "Read its message and traceback."),
 )
 
-_YES = "**yes**"
-
 #: The table, by name.
 CAUSES: Mapping[str, Cause] = MappingProxyType({cause.name: cause for cause in _TABLE})
 
@@ -343,30 +341,3 @@ def infrastructure_cause(name: object) -> Cause:
     if cause.counts:
         raise ValueError(f"The cause {name!r} counts against the agent, so it is no infrastructure failure.")
     return cause
-
-
-def cli_causes_as_markdown() -> str:
-    """The causes of `Part.CLI` for the documentation, with what is particular to them."""
-    rows = [
-        f"| `{cause.name}` | {cause.meaning} | {_YES if cause.retried else 'no'} | {_YES if cause.counts else 'no'} | "
-        f"{_general(cause)} |"
-        for cause in CAUSES.values()
-        if cause.part is Part.CLI
-    ]
-    return "\n".join(["| cause | what happened | again? | counts? | what to do |", "|---|---|---|---|---|", *rows])
-
-
-def other_causes_as_markdown() -> str:
-    """All other causes for the documentation; none of them is tried again or counts."""
-    rows = [
-        f"| `{cause.name}` | {cause.part} | {cause.meaning} | {_general(cause)} |"
-        for cause in CAUSES.values()
-        if cause.part is not Part.CLI
-    ]
-    return "\n".join(["| cause | where | what happened | what to do |", "|---|---|---|---|", *rows])
-
-
-def _general(cause: Cause) -> str:
-    """What to do, for any CLI."""
-    text = cause.advice.format(cli="the CLI", login="see `scribe-suite doctor`", variable="its variable")
-    return text[:1].upper() + text[1:]

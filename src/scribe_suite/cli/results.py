@@ -26,7 +26,7 @@ def add_result_commands(commands: _SubParsersAction[argparse.ArgumentParser]) ->
         help="compare providers and runs: tables, intervals, tests, cost",
         description="Print the tables of one or several runs, and compare providers and runs with each other: attempts "
         "are paired by task, trial and instance, and attempts that infrastructure failed are in no number. How each "
-        "number is made is in docs/statistics.md.",
+        "number is made is in docs/reference/statistics.md.",
     )
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=_RUN_HELP)
     compare.add_argument("--format", choices=COMPARE_FORMATS, default="terminal", help="default: terminal")

@@ -47,12 +47,13 @@ def diagnose_clis(environ: Mapping[str, str] | None = None) -> list[CliDiagnosis
         environ: The user's environment; this process's own by default.
     """
     environment = os.environ if environ is None else environ
+    return [_diagnose(provider, adapter, environment) for provider, adapter in adapters().items()]
+
+
+def adapters() -> dict[str, type[Adapter]]:
+    """What is particular to each agent CLI, by what ``--provider`` calls it: those that are entry points of ours."""
     providers = own_providers(__name__.rpartition(".")[0])
-    return [
-        _diagnose(provider.name, provider.adapter, environment)
-        for provider in providers
-        if issubclass(provider, CliProvider)
-    ]
+    return {provider.name: provider.adapter for provider in providers if issubclass(provider, CliProvider)}
 
 
 def _diagnose(provider: str, adapter: type[Adapter], environ: Mapping[str, str]) -> CliDiagnosis:
