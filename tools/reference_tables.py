@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scribe_suite.plugin.option import options
 from scribe_suite.sandbox import escape_table
 from tools import documented_tables
 
@@ -38,6 +39,7 @@ TABLES: Mapping[str, GeneratedTable] = {
     "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
     "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", documented_tables.cli_causes),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
+    "options": GeneratedTable("docs/reference/options.md", options.as_markdown),
     "other causes": GeneratedTable("docs/reference/causes.md", documented_tables.other_causes),
     "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
     "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
