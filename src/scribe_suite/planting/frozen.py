@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -177,6 +178,8 @@ def save_frozen(
     finally:  # where both were renamed there is nothing left to remove
         new_weights.unlink(missing_ok=True)
         new_record.unlink(missing_ok=True)
+    for place in [place for place in _LOADED if place[0] == folder]:
+        del _LOADED[place]
     return path
 
 
@@ -232,6 +235,25 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
     if record.digest != record.expected_digest():
         raise FrozenModelError(f"{path} was changed after it was made (its digest does not fit its content): {remedy}")
     return FrozenModel(name=f"{task.models_id}/{path.stem}", record=record, weights=ModelWeights(record.config, state))
+
+
+def frozen_models(task: PlantedTask) -> Mapping[str, FrozenModel]:
+    """Every base model of `task` by its name, in the order of their seeds.
+
+    They are read once per process, and again after `save_frozen` has written into their folder.
+
+    Raises:
+        FrozenModelError: When there is none, or one of them can't be trusted.
+    """
+    folder = frozen_folder(task)
+    place = (folder, task.models_id, task.version)
+    if place not in _LOADED:
+        _LOADED[place] = MappingProxyType({model.name: model for model in load_all_frozen(task, folder)})
+    return _LOADED[place]
+
+
+#: What `frozen_models` has read, by folder, id of the models and version of the task.
+_LOADED: dict[tuple[Path, str, int], Mapping[str, FrozenModel]] = {}
 
 
 def _digest(record: Mapping[str, Any]) -> str:
