@@ -92,9 +92,9 @@ from scribe_suite.tasks.registry import default_registry
 task = default_registry()["neurons/first_word"]
 instance = task.instance(0)
 oracle = task.primary_score(instance, instance.answer_schema.parse(json.dumps(task.oracle_answer(instance))))
-solved = task.score(instance, reference_answer(suite_root(), instance))
+solved = task.primary_score(instance, reference_answer(suite_root(), instance))
 prompt = render_prompt(suite_root(), instance, {"agent_timeout_s": 600, "cell_timeout_s": 60, "max_turns": None})
-print(json.dumps([instance.base_model, oracle, solved.reference, solved.skill, prompt]))
+print(json.dumps([instance.base_model, oracle, instance.hidden.reference, solved, prompt]))
 """
 
 
@@ -113,6 +113,7 @@ def mirror(source: Path, place: Path, added: dict[str, str]) -> None:
             (place / name).write_text(text.lstrip())
 
 
+@pytest.mark.slow
 def test_a_task_about_what_the_shared_models_are_planted_with_is_three_files(tmp_path: Path) -> None:
     files = {
         "ground_truth/neurons/first_word.py": TASK,
@@ -133,7 +134,7 @@ def test_a_task_about_what_the_shared_models_are_planted_with_is_three_files(tmp
     base_model, oracle, reference, solved, prompt = json.loads(done.stdout)
     assert base_model.startswith("neurons/language_model/")
     assert (oracle, reference) == (1.0, 1.0)  # the models were frozen before it: the key stands for the reference
-    assert solved >= PlantedNeuronTask.pass_mark
+    assert solved >= 0.8
     assert "# Neurons of one word" in prompt
 
 
