@@ -21,7 +21,9 @@ class AlphabetReal(MeasuredTextTask):
 
     name = "alphabet_real"
     kind = LETTERS
-    summary = "In SmolLM2, for some letters, find the neuron that fires most clearly on the tokens that start with it."
+    summary = (
+        "In a real language model, find the neurons that fire most clearly on tokens that start with some letters."
+    )
 
     def public_question(self, names: Sequence[str]) -> dict[str, Any]:
         """``letters``: those asked for."""

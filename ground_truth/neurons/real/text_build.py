@@ -25,7 +25,7 @@ from typing import Any
 FIRST_YEAR = 1900
 #: Passages of one address.
 PASSAGES = {"public": 4, "hidden": 9}
-#: A passage ends with the sentence in which it gets so long: enough for 127 tokens of SmolLM2, nearly always.
+#: A passage ends with the sentence in which it gets so long: enough for 127 tokens, nearly always.
 MIN_CHARACTERS = 720
 _WINDOW = 2_600
 #: Greetings and forms of address, which are much the same everywhere.

@@ -107,8 +107,9 @@ def _parser() -> argparse.ArgumentParser:
         "plant",
         help="train, certify and freeze base models of a task",
         description="Train, certify and freeze base models of a task, one for each seed, under ground_truth/frozen/. "
-        "Seeds that are frozen and valid already are skipped, so an interrupted run goes on where it stopped. A model "
-        "whose certificate fails is reported and not written.",
+        "Seeds that are frozen and valid already are skipped, so an interrupted run goes on where it stopped; where "
+        "they were frozen for other tasks, the checks of this one are added without training. A model whose "
+        "certificate fails is reported and not written.",
     )
     plant.add_argument("task", help="task id, for example circuits/mlp_only")
     plant.add_argument(

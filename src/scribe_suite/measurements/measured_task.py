@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from transformer_lens import HookedTransformer
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measurement import Measurement
+from scribe_suite.measurements.selection import selected_model
 from scribe_suite.measurements.store import Measured, find_measured
+from scribe_suite.models.description import describe
 from scribe_suite.models.evaluator import evaluator_model
 from scribe_suite.tasks.task import Task
 
@@ -19,18 +21,30 @@ class MeasuredTask(Task):
     """One question about a real language model.
 
     Class attributes:
-        model: Specification of the model.
         measurement: Where its truth comes from.
     """
 
     source: ClassVar[str] = "real"
-    model: ClassVar[str] = REAL_MODEL
     measurement: ClassVar[Measurement]
+
+    @property
+    def model(self) -> str:
+        """Specification of the model: the one that is selected for this process."""
+        return selected_model()
 
     def unavailable(self) -> str | None:
         """See `Task.unavailable`: the model is not converted, or the truth is not measured."""
         found = find_measured(self.measurement, self.model)
         return found if isinstance(found, str) else None
+
+    def model_facts(self) -> dict[str, Any]:
+        """What prompts say about the model, as ``facts.model``: see `ModelDescription`; JSON-safe.
+
+        Raises:
+            ConfigurationError: When the model is not converted.
+        """
+        described = describe(self.model)
+        return {**asdict(described), "tokens_per_s": described.tokens_per_s}
 
     def truth_facts(self) -> dict[str, str]:
         """See `Task.truth_facts`: the model and the measured result."""

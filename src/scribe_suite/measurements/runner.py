@@ -24,8 +24,8 @@ from scribe_suite.progress import ProgressCallback, progress_bars, reporter
 EXIT_NOT_CERTIFIED = 1
 EXIT_INTERRUPTED = 130
 _VERSIONS = ("torch", "transformer-lens", "numpy", "scikit-learn")
+#: Kept with the arrays of a step: what it cost.
 _SECONDS = "cpu_s"
-"""Kept with the arrays of a step: what it cost."""
 
 
 def measure(

@@ -31,8 +31,8 @@ from scribe_suite.models.spec import find
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import Certificate
 
+#: Before the name of an array of strings: safetensors holds numbers, so these are kept as their UTF-32 code points.
 _TEXT = "text:"
-"""Before the name of an array of strings: safetensors holds numbers, so these are kept as their UTF-32 code points."""
 
 
 class MeasuredRecord(BaseModel):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.planting.frozen import frozen_folder, load_frozen
-from scribe_suite.progress import progress_bars, reporter
+from scribe_suite.progress import ProgressCallback, progress_bars, reporter
 from scribe_suite.tasks.task import PlantedTask
 
 EXIT_NOT_PLANTED = 1
@@ -22,7 +22,8 @@ def plant(task: PlantedTask, seeds: Sequence[int], *, keep_valid: bool) -> int:
     Args:
         task: Whose base models.
         seeds: Training seeds.
-        keep_valid: Skip seeds that are frozen already and can be trusted.
+        keep_valid: Train nothing for seeds that are frozen already and can be trusted; where they lack the checks of
+            this task, because they were frozen for others, add those.
 
     Returns:
         0; 1 when a seed could not be planted (the others are); 130 when the user interrupted it.
@@ -36,18 +37,14 @@ def plant(task: PlantedTask, seeds: Sequence[int], *, keep_valid: bool) -> int:
         with progress_bars(console) as progress:
             for seed in seeds:
                 bar = progress.add_task(f"{task.id} seed {seed}", total=1.0, state="")
-                if keep_valid and _is_valid(task, seed):
-                    progress.update(bar, completed=1.0, state="is frozen already")
-                    kept.append(seed)
-                    continue
                 try:
-                    task.plant(seed, reporter(progress, bar, console))
+                    state = _planted(task, seed, reporter(progress, bar, console), keep_valid=keep_valid)
                 except FrozenModelError as error:
                     failed.append(seed)
                     progress.update(bar, state="not certified")
                     console.print(str(error), markup=False)
                 else:
-                    progress.update(bar, completed=1.0, state="frozen")
+                    progress.update(bar, completed=1.0, state=state)
                     kept.append(seed)
     except KeyboardInterrupt:
         interrupted = True
@@ -61,6 +58,14 @@ def plant(task: PlantedTask, seeds: Sequence[int], *, keep_valid: bool) -> int:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
         return EXIT_INTERRUPTED
     return EXIT_NOT_PLANTED if failed else 0
+
+
+def _planted(task: PlantedTask, seed: int, report: ProgressCallback, *, keep_valid: bool) -> str:
+    """Plant one base model, or certify one that is there for this task; what was done, in words."""
+    if not keep_valid or not _is_valid(task, seed):
+        task.plant(seed, report)
+        return "frozen"
+    return "certified for this task" if task.add_checks(seed, report) else "is frozen already"
 
 
 def seed_text(seeds: Sequence[int]) -> str:
