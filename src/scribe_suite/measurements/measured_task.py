@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import ClassVar
-
-from transformer_lens import HookedTransformer
+from typing import TYPE_CHECKING, ClassVar
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measurement import Measurement
-from scribe_suite.measurements.store import Measured, find_measured
-from scribe_suite.models.evaluator import evaluator_model
+from scribe_suite.measurements.store import Measured, MeasuredRecord, find_measured, find_record, truth_of
+from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
+
+if TYPE_CHECKING:
+    from transformer_lens import HookedTransformer
 
 
 class MeasuredTask(Task):
@@ -27,15 +28,18 @@ class MeasuredTask(Task):
     model: ClassVar[str] = REAL_MODEL
     measurement: ClassVar[Measurement]
 
+    def known_facts(self) -> TaskFacts:
+        """See `Task.known_facts`."""
+        return super().known_facts().model_copy(update={"truth": truth_of(self.measurement, self.model)})
+
     def unavailable(self) -> str | None:
         """See `Task.unavailable`: the model is not converted, or the truth is not measured."""
-        found = find_measured(self.measurement, self.model)
+        found = find_record(truth_of(self.measurement, self.model))
         return found if isinstance(found, str) else None
 
     def truth_facts(self) -> dict[str, str]:
         """See `Task.truth_facts`: the model and the measured result."""
-        record = self.measured().record
-        return {"model": record.model, "model_sha256": record.model_sha256, "measured_sha256": record.sha256}
+        return _identity(self.measured().record)
 
     def measured(self) -> Measured:
         """The truth, read once per process.
@@ -47,7 +51,35 @@ class MeasuredTask(Task):
 
     def evaluator(self) -> HookedTransformer:
         """The model as the evaluator has it."""
+        from scribe_suite.models.evaluator import evaluator_model
+
         return evaluator_model(self.model)
+
+
+def unavailable(task: TaskFacts) -> str | None:
+    """Why a task can't be done on this machine, found out without its file; see `Task.unavailable`."""
+    if task.truth is None:
+        return None
+    found = find_record(task.truth)
+    return found if isinstance(found, str) else None
+
+
+def truth_facts(task: TaskFacts) -> dict[str, str]:
+    """What identifies a measured truth, found out without the task's file; see `Task.truth_facts`.
+
+    Raises:
+        InfrastructureError: With cause ``truth_missing`` and the command that makes it.
+    """
+    if task.truth is None:
+        return {}
+    found = find_record(task.truth)
+    if isinstance(found, str):
+        raise InfrastructureError("truth_missing", found)
+    return _identity(found)
+
+
+def _identity(record: MeasuredRecord) -> dict[str, str]:
+    return {"model": record.model, "model_sha256": record.model_sha256, "measured_sha256": record.sha256}
 
 
 @cache

@@ -18,7 +18,7 @@ from scribe_suite.plugin.controller.live import LiveView
 from scribe_suite.plugin.option.compare import comparing
 from scribe_suite.plugin.option.options import SETTINGS, Settings, add_options, read_settings
 from scribe_suite.plugin.worker import attempt_records as recording
-from scribe_suite.plugin.worker import status
+from scribe_suite.plugin.worker import loading, status
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
@@ -52,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # json-report ships log records to the controller as they are, and one odd extra in one of them kills the worker
         config.option.json_report_omit = [*omit, "log"]
     config.pluginmanager.register(collection, "scribe_suite.collection")
+    config.pluginmanager.register(loading, "scribe_suite.loading")
     config.pluginmanager.register(recording, "scribe_suite.recording")
     config.pluginmanager.register(status, "scribe_suite.status")
     if not hasattr(config, "workerinput"):

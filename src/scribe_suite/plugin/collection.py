@@ -16,10 +16,10 @@ from scribe_suite.ledger.attempt_folder import PARTS
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.option.options import SETTINGS
 from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.prompts import prompt_path
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_path
-from scribe_suite.tasks.task import Task
 
 MARKERS = (
     "family(name): run this test for every task of the family, every provider and every trial",
@@ -52,15 +52,15 @@ def attempt_key_of(item: pytest.Item) -> AttemptKey | None:
     return key if isinstance(key, AttemptKey) else None
 
 
-def attempt_of(nodeid: str) -> tuple[Task, str, int] | None:
-    """The task, provider and trial that a node id names, or None for an ordinary test.
+def attempt_of(nodeid: str) -> tuple[TaskFacts, str, int] | None:
+    """The facts of the task, the provider and the trial that a node id names, or None for an ordinary test.
 
     The controller of an xdist run has ids only. A name that two families share is told apart by the path.
     """
     match = _ATTEMPT_ID.search(nodeid)
     if match is None:
         return None
-    tasks = [task for task in default_registry().values() if task.label == match["task"]]
+    tasks = [task for task in default_registry().facts.values() if task.label == match["task"]]
     if len(tasks) > 1:
         tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
     return (tasks[0], match["provider"], int(match["trial"])) if len(tasks) == 1 else None
@@ -112,7 +112,7 @@ def marked_pass_mark(node: pytest.Item) -> float | None:
     return None if marker is None else float(marker.args[0])
 
 
-def _tasks_of(definition: pytest.Item, source: str) -> list[Task]:
+def _tasks_of(definition: pytest.Item, source: str) -> list[TaskFacts]:
     """The tasks on models of one source that a test runs for, after its markers and the tasks' files were checked.
 
     Raises:
@@ -122,7 +122,7 @@ def _tasks_of(definition: pytest.Item, source: str) -> list[Task]:
     if family is None or len(family.args) != 1 or family.kwargs:
         raise ConfigurationError('mark the test with @pytest.mark.family("circuits") or another family.')
     registry = default_registry()
-    tasks = registry.of_family(family.args[0], source)
+    tasks = registry.facts_of_family(family.args[0], source)
     _check_metrics(definition, tasks)
     _check_pass_mark(definition)
     root = suite_root()
@@ -132,7 +132,7 @@ def _tasks_of(definition: pytest.Item, source: str) -> list[Task]:
     return tasks
 
 
-def _check_metrics(definition: pytest.Item, tasks: list[Task]) -> None:
+def _check_metrics(definition: pytest.Item, tasks: list[TaskFacts]) -> None:
     marker = definition.get_closest_marker("metrics")
     if marker is None:
         return

@@ -21,6 +21,7 @@ from scribe_suite.ledger.ledger import LedgerWriter
 from scribe_suite.ledger.lock import without_seeds
 from scribe_suite.ledger.outcomes import infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader, RunResume, in_effect
+from scribe_suite.measurements.measured_task import unavailable
 from scribe_suite.models.device import current_device
 from scribe_suite.notebook.recovery import recover_opened
 from scribe_suite.plugin.collection import attempt_of
@@ -129,7 +130,7 @@ class RunController:
     def _attempts_of(self, nodeids: Iterable[str]) -> tuple[str, ...]:
         """The attempts among some tests that can be made on this machine; says why others can't."""
         found = {nodeid: attempt[0] for nodeid in nodeids if (attempt := attempt_of(nodeid)) is not None}
-        reasons = {task: task.unavailable() for task in dict.fromkeys(found.values())}
+        reasons = {task: unavailable(task) for task in dict.fromkeys(found.values())}
         for reason in dict.fromkeys(filter(None, reasons.values())):
             count = sum(reasons[task] == reason for task in found.values())
             self._tell(f"{count} {'test is' if count == 1 else 'tests are'} skipped: {reason}", warning=True)

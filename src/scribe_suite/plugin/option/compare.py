@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scribe_suite.cli.results import DEFAULT_TOLERANCE
+from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.sources import Source, find_run
 from scribe_suite.plugin.controller.terminal import ledger_path, write
@@ -63,15 +63,15 @@ class RunComparing:
         self._require_versions(ids)
 
     def _require_versions(self, nodeids: Sequence[str]) -> None:
-        registry = default_registry()
+        facts = default_registry().facts
         for task_id, versions in self._versions.items():
             family, _, name = task_id.partition("/")
-            if task_id not in registry or versions == {registry[task_id].version}:
+            if task_id not in facts or versions == {facts[task_id].version}:
                 continue
             if any(f"[{name}-" in nodeid and family in nodeid.partition("::")[0] for nodeid in nodeids):
                 raise pytest.UsageError(
                     f"--compare: {self._earlier.name} has version {' and '.join(map(str, sorted(versions)))} of "
-                    f"{task_id}, and here it is {registry[task_id].version}, so the scores can't be compared: name a "
+                    f"{task_id}, and here it is {facts[task_id].version}, so the scores can't be compared: name a "
                     "newer run, or leave --compare out."
                 )
 

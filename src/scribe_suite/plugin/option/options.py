@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 
 import pytest
 
-from scribe_suite.cli.results import tolerance
+from scribe_suite.analysis.arguments import tolerance
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.models.device import DEVICES
 from scribe_suite.plugin.option.replays import replayed_seed

@@ -1,0 +1,26 @@
+"""Arguments that several commands and options take, for parsers that import no numbers to know them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+COMPARE_FORMATS = ("terminal", "markdown", "csv", "json", "html")
+DIFF_FORMAT_NAMES = ("terminal", "markdown", "json")
+#: Changes of skill and metrics up to this size are none.
+DEFAULT_TOLERANCE = 0.05
+
+
+def tolerance(text: str) -> float:
+    """A finite number from 0 on.
+
+    Raises:
+        argparse.ArgumentTypeError: When it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no tolerance: give a number from 0 on, such as 0.05.")
+    return value
