@@ -91,7 +91,6 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/answer.py": {"<module>": ".read_text"},
         "notebook/server.py": {"NotebookServer.start": ".resolve"},
         "providers/prices.py": {"_read": ".read_text"},
-        "report/keys.py": {"AnswerKeys._drawn": ".glob .read_bytes"},
         "report/pages.py": {"_environment": ".read_text"},
         "ledger/code.py": {
             "_imported": ".read_bytes",
@@ -99,7 +98,6 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "package_sha256": ".is_file .rglob",
             "task_sources": ".is_file",
         },
-        "ledger/lock.py": {"lock": ".glob .read_bytes"},
     },
     NAMED: {
         "notebook/__main__.py": {"_setup_code": ".read_text", "main": ".resolve"},

@@ -67,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _choose_device(config: pytest.Config, settings: Settings) -> None:
     """Decide where real models run, for workers too. Finding out takes torch, so runs without such models do not."""
     wanted = config.option.device
+    if config.option.collectonly:
+        return
     if settings.model_source == "planted" and wanted != "cuda":
         return
     try:

@@ -1,20 +1,17 @@
 """``scribe-suite plant``: goes on where it stopped, reports what failed, never ships it."""
 
-import io
-
 import pytest
 import torch
-from rich.console import Console
 
+from scribe_suite.cli import plant as command
 from scribe_suite.errors import FrozenModelError
-from scribe_suite.planting import frozen
-from scribe_suite.planting import runner as command
+from scribe_suite.planting import frozen, runner
 from scribe_suite.planting.frozen import Certificate, Check, list_frozen, load_frozen, save_frozen
 from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.task import PlantedTask
 
 
-class Small(Task):
+class Small(PlantedTask):
     """Freezes one number; seeds in `bad` fail their certificate."""
 
     family = "circuits"
@@ -52,7 +49,7 @@ class Small(Task):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    for module in (frozen, command):
+    for module in (frozen, runner):
         monkeypatch.setattr(module, "frozen_folder", lambda _task: tmp_path)
     return tmp_path
 
@@ -127,22 +124,3 @@ def test_an_interruption_of_the_first_seed_says_that_nothing_is_finished(capsys)
     assert "Interrupted: no seed was finished. Go on with: scribe-suite plant circuits/small --seeds 4" in (
         capsys.readouterr().out
     )
-
-
-def test_seeds_are_told_as_they_are_read():
-    assert command.seed_text([7, 0, 1, 2, 9, 2]) == "0-2,7,9"
-
-
-def test_of_a_long_line_only_the_state_is_cut():
-    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
-    progress = command.progress_bars(console)
-    progress.add_task(
-        "circuits/attention_pattern seed 10", total=1.0, completed=0.5, state="step 400: loss 0.003, " + "word " * 30
-    )
-    console.print(progress.get_renderable())
-    (line,) = console.file.getvalue().splitlines()
-    assert line.startswith("circuits/attention_pattern seed 10 ")
-    assert "\u2501" * (command._BAR_WIDTH // 2) in line
-    assert "step 400: loss" in line
-    assert "\u2026" in line
-    assert line.rstrip().endswith(" 0:00:00")
