@@ -19,7 +19,7 @@ TEST_ARGS ?=
 help:
 	@echo "make bench      run every task, print the table (PROVIDER=reference WORKERS=2 BENCH_ARGS='--trials 3'"
 	@echo "                TASKS=benchmarks/circuits for one family)"
-	@echo "make test       run the project's own tests (TEST_ARGS='-k journal')"
+	@echo "make test       run the project's own tests (TEST_ARGS='-k journal'); those of tools only when they changed"
 	@echo "make test-slow  run the tests marked slow: a certificate of each task recomputed"
 	@echo "make test-exhaustive  recompute the certificates of all base models (an hour; after planting)"
 	@echo "make test-cheats  let an agent that cheats attempt every task: it must get nothing, and have no skill"
@@ -45,7 +45,7 @@ bench: $(STAMP)
 	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not real_models" -n 2 --timeout 300 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not real_models" -n 2 --rotate --timeout 300 $(TEST_ARGS)
 
 test-slow: $(STAMP)
 	@$(VENV)/bin/pytest tests -m "slow and not exhaustive and not agents and not real_models" -n 2 --timeout 1800 $(TEST_ARGS)
@@ -57,7 +57,7 @@ test-cheats: $(STAMP)
 	@$(VENV)/bin/pytest tests/test_cheats.py -m exhaustive --timeout 1800 $(TEST_ARGS)
 
 agents: $(STAMP)
-	@$(VENV)/bin/python -m tests.agents.install
+	@$(VENV)/bin/python -m tools.agent_clis.install
 
 test-agents: agents
 	@$(VENV)/bin/pytest tests -m agents -n 2 --timeout 600 $(TEST_ARGS)

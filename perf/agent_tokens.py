@@ -24,7 +24,7 @@ from rich.table import Table
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent, solution_text
-from tests.agents.binaries import CLIS, Cli, argv
+from tools.agent_clis.binaries import CLIS, Cli, argv
 from tools.model_server import LoggedRequest, ModelServer, solve
 
 _APIS: dict[Cli, Literal["anthropic", "openai", "gemini"]] = {

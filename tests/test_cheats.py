@@ -45,6 +45,7 @@ def assert_nothing_got(folder, attempts):
         assert record.skill <= 0, (record.task, record.reason)
 
 
+@pytest.mark.core
 @pytest.mark.slow
 def test_a_cheat_has_no_skill_on_a_task_of_each_family(tmp_path):
     attempts = attempts_of_a_cheat(tmp_path, "-k", " or ".join(SOME))

@@ -1,7 +1,8 @@
+import random
 import subprocess
 import sys
 
-from scribe_suite.seeds import derive_seed, fresh_run_seed
+from scribe_suite.seeds import attempt_seed, derive_seed, fresh_run_seed, instance_rng
 
 
 def test_the_same_names_give_the_same_seed_in_every_process():
@@ -28,3 +29,13 @@ def test_seeds_fit_where_seeds_go():
 
 def test_fresh_seeds_differ():
     assert len({fresh_run_seed() for _ in range(50)}) == 50
+
+
+def test_the_seed_of_an_attempt_depends_on_run_task_and_trial_alone():
+    assert attempt_seed(7, "circuits/toy", 0) == derive_seed(7, "circuits/toy", 0)
+    assert len({attempt_seed(run, task, trial) for run in (1, 2) for task in ("a", "b") for trial in (0, 1)}) == 8
+
+
+def test_what_instances_are_drawn_with_stays_as_certificates_were_measured():
+    assert instance_rng("probes/cities", 5).random() == random.Random("probes/cities 5").random()
+    assert instance_rng("probes/cities", 5, "base").random() == random.Random("probes/cities base 5").random()

@@ -25,7 +25,7 @@ case "$CLI" in
     *) echo "::error::There is no agent CLI '$CLI': use claude, codex or gemini."; exit 2 ;;
 esac
 if [[ -n "$CLI" ]]; then
-    program=$(.venv/bin/python -c 'import sys; from tests.agents.binaries import argv; print(*argv(sys.argv[1]))' "$CLI")
+    program=$(.venv/bin/python -c 'import sys; from tools.agent_clis.binaries import argv; print(*argv(sys.argv[1]))' "$CLI")
     export "SCRIBE_${CLI^^}_BIN=$program"
 fi
 

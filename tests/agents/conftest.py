@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pytest
 
 from scribe_suite.ledger.records import AttemptRecord
-from tests.agents.binaries import CLIS, Cli, argv
 from tests.plugin.conftest import TOY_SOLUTION, Run, Suite, suite
+from tools.agent_clis.binaries import CLIS, Cli, argv
 from tools.model_server import LoggedRequest, ModelServer, Scenario
 
 __all__ = ["suite"]

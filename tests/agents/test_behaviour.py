@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from scribe_suite.tasks.solutions import parse_percent
-from tests.agents.binaries import CLIS
 from tests.agents.conftest import KEY, SOLUTION, SOLVE, Stage
+from tools.agent_clis.binaries import CLIS
 from tools.model_server import Scenario, Step, solve, usage_total
 from tools.model_server.scenario import RESULT, SESSION, Call
 

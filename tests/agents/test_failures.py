@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.binaries import CLIS, argv
 from tests.agents.conftest import KEY, KEYS, SOLVE, Played, Stage
 from tests.agents.test_behaviour import everyone, leftovers
+from tools.agent_clis.binaries import CLIS, argv
 
 pytestmark = pytest.mark.agents
 

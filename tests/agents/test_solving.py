@@ -15,8 +15,8 @@ from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent, solution_text
-from tests.agents.binaries import CLIS, argv
 from tests.agents.conftest import APIS, KEY, KEYS, URLS
+from tools.agent_clis.binaries import CLIS, argv
 from tools.model_server import ModelServer, Scenario, solve
 
 pytestmark = pytest.mark.agents

@@ -12,9 +12,8 @@ import pytest
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import TaskRegistry
 
-HEAVY = frozenset(
-    ["torch", "transformer_lens", "transformers", "sklearn", "scipy", "matplotlib", "jupyter_client", "nbconvert", "nbformat", "mcp"]
-)
+HEAVY = {"torch", "transformer_lens", "transformers", "sklearn", "scipy", "matplotlib", "jupyter_client", "mcp"}
+HEAVY |= {"nbconvert", "nbformat"}
 RUN = """
 import atexit, json, os, sys
 atexit.register(lambda: os.write(2, ("\\n" + json.dumps(sorted(sys.modules))).encode()))

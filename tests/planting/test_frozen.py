@@ -23,11 +23,11 @@ from scribe_suite.planting.frozen import (
     round_to_half,
     save_frozen,
 )
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.task import PlantedTask
 from tests.planting.circuits.small_circuit import small_shape
 
 
-class SomeTask(Task):
+class SomeTask(PlantedTask):
     family, name, summary, metrics = "circuits", "some", "For tests.", ("f1",)
 
     def plant(self, seed, progress):

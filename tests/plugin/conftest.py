@@ -27,12 +27,12 @@ import json
 import random
 
 from scribe_suite.scoring.sets import COMPONENT_METRICS, score_components
-from scribe_suite.tasks import AnswerSchema, ComponentAnswer, PublicMaterial, Task, TaskInstance
+from scribe_suite.tasks import AnswerSchema, ComponentAnswer, PlantedTask, PublicMaterial, TaskInstance
 
 UNIVERSE = tuple(f"m{number}" for number in range(8))
 
 
-class Toy(Task):
+class Toy(PlantedTask):
     family = "circuits"
     name = "TASK_NAME"
     summary = "numbers above ten"

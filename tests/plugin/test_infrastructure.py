@@ -260,6 +260,7 @@ def test_a_killed_run_keeps_every_finished_attempt_and_leaves_no_process(suite, 
     assert len(ledger.header.planned) == 2
 
 
+@pytest.mark.core
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_of_a_cell_loses_nothing_that_ran_and_the_next_attempt_starts(suite, monkeypatch):
     monkeypatch.setenv("TOY_CODE", "import time\nprint('begun', flush=True)\ntime.sleep(120)")

@@ -81,10 +81,23 @@ def test_tasks_are_found_and_sorted_by_id(checkout):
 
 def test_helpers_solutions_and_frozen_models_are_no_tasks(checkout):
     checkout.write("real")
-    checkout.write("helper", text="HELP = 1", family=f"{checkout.family}/planted")
+    checkout.write("real/helper", text="HELP = 1")
     checkout.write("real", text="not python at all", family="solutions")
     checkout.write("real", text="not python at all", family="frozen")
     assert list(checkout.discover()) == [f"{checkout.family}/real"]
+
+
+def test_a_task_with_levels_is_there_once_for_each_of_them(checkout):
+    text = TASK.format(family=checkout.family, name="deep").replace(
+        "    def plant", '    levels = {2: "100 experiments", 10: "20 experiments"}\n    def plant', 1
+    )
+    checkout.write("deep", text=text)
+    registry = checkout.discover()
+    assert {name: task.level for name, task in registry.items()} == {
+        f"{checkout.family}/deep_10": 10,
+        f"{checkout.family}/deep_2": 2,
+    }
+    assert {task.label for task in registry.values()} == {"deep_2", "deep_10"}
 
 
 def test_a_checkout_without_tasks_has_an_empty_registry(checkout):
@@ -104,9 +117,8 @@ def test_an_unknown_task_is_answered_with_the_nearest(checkout):
 
 
 def test_a_name_that_two_families_have_is_taken_from_the_one_that_was_named():
-    facts = [
-        default_registry().facts["circuits/ioi"].model_copy(update={"family": one, "label": "same"}) for one in "ab"
-    ]
+    ioi = default_registry().facts["circuits/ioi"]
+    facts = [ioi.model_copy(update={"family": family, "label": "same"}) for family in "ab"]
     with pytest.raises(ConfigurationError, match=r"did you mean 'b/same'\?"):
         TaskRegistry(facts, list)["b/saame"]
 
@@ -151,7 +163,7 @@ def test_a_file_without_a_task_says_where_helpers_belong(checkout):
     checkout.write("helpers", text="from scribe_suite.tasks import Task\nX = 1")
     message = checkout.refused()
     assert "helpers.py defines 0 tasks" in message
-    assert message.endswith("put what tasks share into a folder beside them.")
+    assert "into a folder beside them" in message
 
 
 def test_two_tasks_in_one_file_are_refused(checkout):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.binaries import PINNED
 from tests.workflows.running import ATTEMPTS, KEYS, REPOSITORY, Checkout, step_of, values_of
+from tools.agent_clis.binaries import PINNED
 
 FAKE_PYTEST = f"""#!{sys.executable}
 import json, os, sys
@@ -43,7 +43,7 @@ def test_a_job_fails_when_there_is_no_result(checkout: Checkout, code: int, job_
 @pytest.mark.parametrize("cli", KEYS)
 def test_a_cli_gets_its_key_under_its_own_name_and_is_found(checkout: Checkout, cli: str) -> None:
     pretend(checkout, 0)
-    shutil.copytree(REPOSITORY / "tests/agents", checkout.folder / "tests/agents")
+    shutil.copytree(REPOSITORY / "tools/agent_clis", checkout.folder / "tools/agent_clis")
     programs = {
         "claude": "@anthropic-ai/claude-code-linux-*/claude",
         "codex": "@openai/codex-linux-*/vendor/*/bin/codex",

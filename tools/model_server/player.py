@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.tools.model_server.cli_tools import builtin_call
-
+from .cli_tools import builtin_call
 from .conversation import Conversation, Reply, ToolCall
 from .scenario import RESULT, SESSION, Call, Scenario, Step
 from .usage import Api

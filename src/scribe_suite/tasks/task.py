@@ -119,7 +119,7 @@ class Task(ABC):
 
     family: ClassVar[str]
     name: ClassVar[str]
-    source: ClassVar[str]
+    source: ClassVar[str] = "planted"
     levels: ClassVar[Mapping[int, str]] = {}
     default_levels: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[int] = 1
@@ -212,7 +212,6 @@ class PlantedTask(Task):
             they bear the task's label.
     """
 
-    source: ClassVar[str] = "planted"
     models: ClassVar[str] = ""
 
     @property

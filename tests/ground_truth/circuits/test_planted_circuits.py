@@ -77,6 +77,7 @@ def test_a_model_that_its_own_reference_does_not_solve_is_never_shipped(empty_ch
     assert not frozen_file(empty_checkout, 0).exists()
 
 
+@pytest.mark.core
 @pytest.mark.slow
 def test_planting_freezes_a_certified_model_with_its_reference(empty_checkout):
     task, states = SmallTask(), []

@@ -177,6 +177,7 @@ def test_an_answer_that_came_in_counts_whatever_becomes_of_the_agent(suite, end)
     assert any(flag.startswith("agent_failed:command_") for flag in record.flags), record.flags
 
 
+@pytest.mark.core
 @pytest.mark.slow
 def test_the_example_agent_works_as_it_is_on_a_real_task(tmp_path):
     named = f"command:{EXAMPLE}"

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from scribe_suite.tasks.solutions import parse_percent
+from tools.model_server.cli_tools import BUILTINS
 from tools.model_server.scenario import Call, Scenario, Step
 from tools.model_server.solving import solve
 from tools.model_server.usage import usage_at, usage_total
 
-from .cli_tools import BUILTINS
 from .clients import APIS, HTTP, post, request_body, say, spelled, target
 
 STARTED = json.dumps({"session_id": "s7", "notebook_path": "quick.ipynb"})

@@ -9,11 +9,11 @@ import pytest
 
 from scribe_suite.notebook.tools import TOOLS
 from scribe_suite.tasks.solutions import parse_percent
+from tools.model_server.cli_tools import BUILTINS
 from tools.model_server.failures import FAILURES
 from tools.model_server.scenario import FailureKind, ScenarioError, Step, load_scenario, scenario_names
 from tools.model_server.solving import solve
 
-from .cli_tools import BUILTINS
 from .clients import APIS
 
 STEP = '[[steps]]\ntext = "done"\n'

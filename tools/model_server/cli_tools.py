@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.model_server.usage import Api
+from .usage import Api
 
 Candidate = tuple[str, dict[str, Any]]
 

@@ -1,4 +1,4 @@
-"""Install the pinned agent CLIs into ``.agents/``, from the npm registry: ``python -m tests.agents.install``.
+"""Install the pinned agent CLIs into ``.agents/``, from the npm registry: ``python -m tools.agent_clis.install``.
 
 The three take 0.9 GB. Nothing is done where the stamp says that they are there. Node 20 is enough: npm warns that
 Claude Code wants a newer one, which is for its wrapper script and not for the executable that is run.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from tests.agents.binaries import CLIS, FOLDER, PINNED, Cli, argv, missing
+from tools.agent_clis.binaries import CLIS, FOLDER, PINNED, Cli, argv, missing
 
 STAMP = FOLDER / ".installed"
 _VERSION_TIMEOUT_S = 60
