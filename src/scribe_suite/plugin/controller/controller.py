@@ -206,6 +206,7 @@ class RunController:
             return
         count = len(self._expected if self._resumed else self.planned)
         self._tell(f"{count} attempts, isolation {tier.name}, ledger {_shown(self._writer.path)}")
+        self._tell("the tasks' code is being loaded; then the first attempts begin, and start their kernels' servers.")
         reasons = "; ".join(tier.reasons)
         if tier.name == "none":
             self._tell(f"kernels are NOT isolated ({reasons}): agents could read the answer keys.", warning=True)
