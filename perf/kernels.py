@@ -3,7 +3,7 @@
     python perf/kernels.py                          # ours and a plain kernel
     python perf/kernels.py --scribe ../scribe       # and Scribe; its packages must be importable, see --scribe-packages
     python perf/kernels.py --only start calls       # some of: start calls outputs memory training
-    python perf/kernels.py --write                  # put the tables into docs/isolation.md
+    python perf/kernels.py --write                  # put the tables into docs/guide/isolation.md
 
 All subjects do the same work in one run, one after the other in every round, and figures are medians: read them as
 ratios. Ours and Scribe are called by an MCP client over stdio, as agents call them; the plain kernel by jupyter_client
@@ -36,7 +36,7 @@ from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.plugin.worker.kernels import PRELOAD
 from scribe_suite.tasks.registry import default_registry
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "isolation.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "guide" / "isolation.md"
 BEGIN, END = "<!-- tables: written by perf/kernels.py -->", "<!-- end of tables -->"
 TASK, SEED = "circuits/ioi", 1
 CALLS = 300

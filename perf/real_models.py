@@ -3,7 +3,7 @@
     make real-models
     python perf/real_models.py                       # of package:smollm2
     python perf/real_models.py --model path:DIR --kernels 1 2 4
-    python perf/real_models.py --write               # put the table into docs/real-models.md
+    python perf/real_models.py --write               # put the table into docs/guide/real-models.md
 
 *Ours* is what tasks on real models do: the model is loaded by the fork-server, with its weights mapped from the file.
 *Copied* is what a set-up cell would do without that: build the model and load the weights into it. Both have the same
@@ -36,7 +36,7 @@ from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.plugin.worker.kernels import PRELOAD
 from scribe_suite.sandbox.shared_modules import SharedModule
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "real-models.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "guide" / "real-models.md"
 BEGIN, END = "<!-- table: written by perf/real_models.py -->", "<!-- end of table -->"
 MB = 1e6
 COPIED = """\
@@ -181,7 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="package:smollm2", help="default: package:smollm2")
     parser.add_argument("--kernels", type=int, nargs="+", default=[1, 2, 4], help="how many at once (default: 1 2 4)")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/real-models.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/guide/real-models.md")
     options = parser.parse_args()
     begun = time.perf_counter()
     model = ready(options.model)

@@ -2,7 +2,7 @@
 
     python studies/circuit_methods.py                                    # all circuit tasks, ten fresh instances each
     python studies/circuit_methods.py --tasks circuits/ioi --instances 3 # one of them
-    python studies/circuit_methods.py --instances 20 --jobs 2 --reference --write # and into docs/methods.md
+    python studies/circuit_methods.py --instances 20 --jobs 2 --reference --write # and into docs/reference/methods.md
 
 Methods are run as agents would run them: in the set-up cell's names, by the shared cells of the reference solutions
 (``ground_truth/solutions/circuits/_*.py``). Some ten seconds per instance, as many again
@@ -47,7 +47,7 @@ from scribe_suite.tasks.task import PlantedTask, TaskInstance
 from studies.degenerate import DEGENERATE, NodeStatistic, auroc, glance, node_statistics
 
 FIRST_SEED = 7000
-DOCUMENT = "docs/methods.md"
+DOCUMENT = "docs/reference/methods.md"
 BEGIN, END = "<!-- tables: written by studies/circuit_methods.py -->", "<!-- end of tables -->"
 COLUMNS = ("IoU", "precision", "recall", "AUROC")
 HEADROOM = ("circuits/backup_heads", "circuits/suppressor", "circuits/two_behaviours")

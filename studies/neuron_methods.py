@@ -2,7 +2,7 @@
 
     python studies/neuron_methods.py                                             # ten fresh instances per task
     python studies/neuron_methods.py --tasks neurons/syntax --instances 3        # one task
-    python studies/neuron_methods.py --instances 20 --jobs 2 --reference --write # and into docs/neurons.md
+    python studies/neuron_methods.py --instances 20 --jobs 2 --reference --write # and into docs/truth/neurons.md
 
 A scan here is the task's own statistic (variance explained, with the sign asked for) of every neuron on held-out text.
 Some seconds per instance, ten more with the reference solution.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
     from ground_truth.neurons.planted.truth import Asked, HiddenTruth
 
 FIRST_SEED = 7000
-DOCUMENT = "docs/neurons.md"
+DOCUMENT = "docs/truth/neurons.md"
 BEGIN, END = "<!-- tables: written by studies/neuron_methods.py -->", "<!-- end of tables -->"
 CARELESS = 0.25
 """A threshold somebody might take who has not read the question."""

@@ -2,7 +2,7 @@
 
     python studies/probe_methods.py                                               # ten fresh instances per task
     python studies/probe_methods.py --tasks probes/grammar --instances 3          # one task
-    python studies/probe_methods.py --instances 20 --jobs 2 --reference --write   # and into docs/probes.md
+    python studies/probe_methods.py --instances 20 --jobs 2 --reference --write   # and into docs/truth/probes.md
 
 Every method is judged as its task judges answers. A cheap answer to a task without labels may use them here: what it
 does not reach with them, it does not reach. Some ten seconds per instance, as many again with the reference solution.
@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
     from ground_truth.probes.planted.task import Hidden, PlantedProbeTask
 
 FIRST_SEED = 9000
-DOCUMENT = "docs/probes.md"
+DOCUMENT = "docs/truth/probes.md"
 BEGIN, END = "<!-- tables: written by studies/probe_methods.py -->", "<!-- end of tables -->"
 
 Place = tuple[int, int]

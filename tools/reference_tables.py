@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scribe_suite.sandbox import escape_table
+from tools import documented_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +35,13 @@ class GeneratedTable:
 
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
-    "ways out": GeneratedTable("docs/isolation.md", escape_table.as_markdown),
+    "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
+    "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
+    "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
+    "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
+    "tasks": GeneratedTable("docs/reference/tasks.md", documented_tables.tasks),
+    "tools": GeneratedTable("docs/guide/agents.md", documented_tables.notebook_tools),
+    "ways out": GeneratedTable("docs/guide/isolation.md", escape_table.as_markdown),
 }
 
 

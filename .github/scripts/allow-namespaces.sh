@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lets kernels have namespaces of their own where AppArmor keeps them from ordinary programs, as on GitHub's Ubuntu
-# runners (docs/isolation.md). Without that they run in a lower tier of isolation.
+# Allows user namespaces where AppArmor denies them to ordinary programs, as on GitHub's Ubuntu runners. Without them
+# kernels run in a weaker isolation tier (docs/guide/isolation.md).
 set -euo pipefail
 
 setting=kernel.apparmor_restrict_unprivileged_userns

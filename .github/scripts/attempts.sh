@@ -6,13 +6,13 @@
 #   WORKERS                         attempts at the same time
 #   CLI API_KEY                     claude, codex or gemini, and its key; both empty for providers that need none
 #
-# That an agent did not solve a task is a result, so it is no failure of the job; exit codes that say that there is no
-# result are (3: infrastructure; 2, 4: pytest could not run). A shard without tests (5) is none.
+# A task that an agent did not solve is a result, so the job succeeds. The job fails when there is no result
+# (3: infrastructure; 2, 4: pytest could not run). A shard without tests (5) is no failure.
 set -euo pipefail
 
 folder="parts/$PART"
 mkdir -p "$folder"
-# what is known when this is cut off
+# what is known if the job is cut off
 printf '{"part": "%s", "exit_code": null}\n' "$PART" >"$folder/part.json"
 
 key=$API_KEY

@@ -8,8 +8,8 @@ Environment:
     BASELINE, BASELINE_RUN: Its ledger and id; empty when there is none.
     TOLERANCE: Changes of a test's skill up to this size are none.
     FAIL_ON: ``significant``: a provider that is worse than in the last run over all its tasks, by the test of
-        docs/statistics.md; ``any``: a test whose skill fell by more than the tolerance; or ``nothing``. Runs have
-        different instances, so some test may always fall by chance.
+        docs/reference/statistics.md; ``any``: a test whose skill fell by more than the tolerance; or ``nothing``.
+        Runs have different instances, so some test may always fall by chance.
     GITHUB_STEP_SUMMARY: File for the summary. The whole text is also in ``merged/summary.md``.
 
 Exit code 1 when there is no whole result, or when a regression is one to fail on.

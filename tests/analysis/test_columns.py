@@ -132,7 +132,7 @@ def test_a_file_that_holds_no_results_is_named(tmp_path, content, sentence):
         (attempt().model_dump_json().replace('"skill":1.0', '"skill":NaN'), r"\(skill: "),
         (
             attempt().model_dump_json().replace('"outcome":"solved"', '"outcome":"great"'),
-            "outcome 'great', which is none",
+            "an attempt with the unknown outcome 'great'",
         ),
         ('{"line":"end"}', r"Line 2 of .* \(finished: Field required\)"),
     ],

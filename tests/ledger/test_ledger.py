@@ -249,7 +249,7 @@ def test_a_run_that_was_taken_up_and_cut_off_has_no_end(tmp_path):
     assert not source.info.complete
     assert source.info.differences == ("git x",)
     told = [note for note in compare_runs([path]).notes if "resumed" in note]
-    assert told == ["Run #1 was resumed with other things than it was begun with: git x."]
+    assert told == ["Run #1 changed when it was resumed: git x."]
     resume_ledger(path, [])
     assert read_ledger(path).end is not None
 

@@ -1,4 +1,4 @@
-"""Prints what was measured as the tables of docs/real-probes.md.
+"""Prints what was measured as the tables of docs/truth/real-probes.md.
 
 Run in the checkout with ``PYTHONPATH=. python -m ground_truth.probes.real.table``; ``--write`` puts them into the
 page.
@@ -20,7 +20,7 @@ from ground_truth.probes.real.task import MeasuredProbeTask
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 
-DOCUMENT = Path("docs/real-probes.md")
+DOCUMENT = Path("docs/truth/real-probes.md")
 BEGIN, END = "<!-- tables: written by ground_truth/probes/real/table.py -->", "<!-- end of tables -->"
 _SHOWN_LAYERS = LAYERS[::2]
 

@@ -68,8 +68,8 @@ class Attempts:
         skill: NaN unless scored.
         metrics: Metric -> value per attempt, NaN where it has none.
         metric_order: Task -> its metrics in its own order.
-        tokens: Kind -> number per attempt, NaN where it was not told.
-        cost_usd: NaN where it was not told. So with `agent_s`.
+        tokens: Kind -> number per attempt, NaN if the attempt does not report it.
+        cost_usd: NaN if unknown; `agent_s` likewise.
         flags: (run, provider, flag) -> number of attempts.
         repeated: How many lines were left out because a later one is about the same attempt.
     """
@@ -263,7 +263,7 @@ def _require_outcome(outcome: str, path: Path) -> None:
     try:
         rule_of(outcome)
     except ValueError:
-        raise ConfigurationError(f"{path} has an attempt with the outcome {outcome[:60]!r}, which is none.") from None
+        raise ConfigurationError(f"{path} has an attempt with the unknown outcome {outcome[:60]!r}.") from None
 
 
 def _run_key(info: RunInfo) -> tuple[datetime, str, str]:

@@ -62,7 +62,7 @@ class SideResult:
         metrics: Task -> metric -> mean over the attempts that were scored.
         skills: Task -> mean skill.
         outcomes: Outcome -> attempts.
-        tokens: Kind -> sum over all attempts that tell it. So with `cost_usd`; the numbers of attempts that tell are
+        tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
     """
@@ -108,10 +108,10 @@ class PairResult:
 
     Attributes:
         unit: What the interval draws anew; it speaks of other tasks only when that is tasks.
-        p_corrected: Holm's correction over all pairs. So with `solved_p_corrected`.
+        p_corrected: Holm's correction over all pairs; `solved_p_corrected` likewise.
         left_only: Pairs that only the left side solved.
         detectable: The smallest true difference of skill that these pairs would show 4 times out of 5.
-        solved_detectable: So with the solved rate.
+        solved_detectable: The same for the solved rate.
     """
 
     left: str
@@ -341,9 +341,7 @@ def _notes(attempts: Attempts) -> list[str]:
     locks = [(label, info.lock) for label, info in numbered if info.lock]
     lines += [f"The runs differ in {line}." for line in lock_differences(locks)]
     lines += [
-        f"Run {label} was resumed with other things than it was begun with: {line}."
-        for label, info in numbered
-        for line in info.differences
+        f"Run {label} changed when it was resumed: {line}." for label, info in numbered for line in info.differences
     ]
     twice = Counter(info.run for _, info in numbered)
     lines += [f"Files given of run {run}: {count}." for run, count in sorted(twice.items()) if count > 1]

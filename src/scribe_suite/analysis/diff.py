@@ -71,7 +71,7 @@ class Diff:
     Attributes:
         changes: Tests that are in both runs and are not the same, sorted by node id.
         same: How many are the same within the tolerance.
-        removed: Tests that only the old run has. So with `added`.
+        removed: Tests that only the old run has; `added` are those that only the new run has.
         other_instances: How many tests were made on another instance than before.
     """
 

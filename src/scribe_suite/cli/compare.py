@@ -19,7 +19,7 @@ def register(commands: Commands) -> None:
         summary="compare providers and runs: tables, intervals, tests, cost",
         description="Print the tables of one or several runs, and compare providers and runs with each other: attempts "
         "are paired by task, trial and instance, and attempts that infrastructure failed are in no number. How each "
-        "number is made is in docs/statistics.md.",
+        "number is made is in docs/reference/statistics.md.",
         examples=(
             "scribe-suite compare runs/20261122-174501-a1b2c3.jsonl",
             "scribe-suite compare runs/monday.jsonl runs/friday.jsonl --format markdown",

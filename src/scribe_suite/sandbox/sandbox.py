@@ -124,7 +124,7 @@ class Sandbox:
         masks_over(self._hidden, tier)  # refused now rather than with the first process
 
     def warm_up(self) -> None:
-        """Start what starts processes, without waiting until it is ready. Needs not be called.
+        """Start the fork-server without waiting until it is ready; optional, since starting a process does it too.
 
         Raises:
             InfrastructureError: With cause ``fork_server`` when it can't be started.

@@ -227,7 +227,7 @@ class TestMeasurement:
 @every_task
 def test_the_docs_show_what_was_measured(task_id):
     table = table_of(task_id.removeprefix("circuits/"))
-    assert table in (suite_root() / "docs" / "real-circuits.md").read_text()
+    assert table in (suite_root() / "docs" / "truth" / "real-circuits.md").read_text()
 
 
 class TestPublicCode:

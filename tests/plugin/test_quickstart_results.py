@@ -1,4 +1,4 @@
-"""The commands of the README's section "Results", as they stand there, in a small checkout."""
+"""The commands of the quickstart's section "Compare runs", as written there, in a small checkout."""
 
 import os
 import re
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def commands():
-    section = (REPOSITORY / "README.md").read_text().split("\n## Results\n")[1].split("\n## ")[0]
+    section = (REPOSITORY / "docs" / "quickstart.md").read_text().split("\n## Compare runs\n")[1].split("\n## ")[0]
     return [line.split("  #")[0].split(" #")[0].strip() for line in section.splitlines() if line.startswith("    ")]
 
 

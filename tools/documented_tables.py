@@ -1,0 +1,107 @@
+"""Tables of the documentation that are made from registries and tables of the code; see `tools.reference_tables`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import entry_points
+
+from scribe_suite.ledger.outcomes import INFRASTRUCTURE, INFRASTRUCTURE_RULE, OUTCOMES
+from scribe_suite.notebook.tools import TOOLS
+from scribe_suite.providers.builtin.cheating.table import CHEATS
+from scribe_suite.providers.clis.adapter import Adapter
+from scribe_suite.providers.clis.diagnosis import ADAPTERS
+from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
+from scribe_suite.tasks.registry import default_registry
+from tools.agent_clis.binaries import CLIS, PINNED, Cli
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; a vertical bar in a cell is escaped."""
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in (head, *rows)]
+    return "\n".join((lines[0], "|---" * len(head) + "|", *lines[1:]))
+
+
+def outcomes() -> str:
+    """How every outcome is treated."""
+    rules = {
+        **{str(outcome): rule for outcome, rule in OUTCOMES.items()},
+        f"{INFRASTRUCTURE}<cause>": INFRASTRUCTURE_RULE,
+    }
+    return markdown_table(
+        ("outcome", "meaning", "test", "counts", "scored"),
+        ((f"`{name}`", rule.meaning, rule.test, _yes(rule.counts), _yes(rule.scored)) for name, rule in rules.items()),
+    )
+
+
+def tasks() -> str:
+    """Every task with its line for lists and the metrics of its table."""
+    return markdown_table(
+        ("task", "what it asks", "metrics", "version"),
+        (
+            (f"`{task.id}`", task.summary, _codes(task.metrics), str(task.version))
+            for task in default_registry().values()
+        ),
+    )
+
+
+def providers() -> str:
+    """The providers of this package; what else is installed here is not the documentation's."""
+    names = sorted(point.name for point in entry_points(group=GROUP) if point.value.startswith("scribe_suite."))
+    return markdown_table(
+        ("provider", "what it does"), ((f"`{name}`", load_provider(ProviderSpec(name)).summary) for name in names)
+    )
+
+
+def agent_clis() -> str:
+    """How each agent CLI is installed, found and logged in; a column for each."""
+    rows: dict[str, Callable[[Cli, type[Adapter]], str]] = {
+        "install": lambda name, _: f"`npm install -g {PINNED[name].package}`",
+        "tested with": lambda name, _: PINNED[name].version,
+        "found on PATH, or through": lambda _, adapter: f"`{adapter.variable}`",
+        "key, any of": lambda _, adapter: _codes(adapter.keys),
+        "else your login's files": lambda _, adapter: _codes(f"~/{path}" for path in adapter.credentials),
+        "its folder, if you have moved it": lambda _, adapter: f"`{adapter.config_variable}`",
+        "other variables that it gets": lambda _, adapter: _codes(adapter.settings),
+    }
+    return markdown_table(
+        ("", *(f"`{name}`" for name in CLIS)),
+        ((title, *(cell(name, ADAPTERS[name]) for name in CLIS)) for title, cell in rows.items()),
+    )
+
+
+def notebook_tools() -> str:
+    """What an agent can call: the first sentence of what it reads about each tool."""
+    return markdown_table(
+        ("tool", "arguments", "what it does"),
+        (
+            (
+                f"`{name}`",
+                ", ".join(
+                    f"`{field}`" if info.is_required() else f"`{field}`?" for field, info in model.model_fields.items()
+                ),
+                _first_paragraph(model),
+            )
+            for name, (model, _) in TOOLS.items()
+        ),
+    )
+
+
+def cheats() -> str:
+    """What the provider ``cheat`` tries."""
+    return markdown_table(
+        ("cheat", "it tries to", "class", "it has succeeded when"),
+        ((f"`{name}`", cheat.tries, cheat.flaw, cheat.success) for name, cheat in CHEATS.items()),
+    )
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _first_paragraph(model: type) -> str:
+    return " ".join((inspect.getdoc(model) or "").partition("\n\n")[0].split())
