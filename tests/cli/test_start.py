@@ -19,6 +19,19 @@ import atexit, json, os, sys
 atexit.register(lambda: os.write(2, ("\\n" + json.dumps(sorted(sys.modules))).encode()))
 {what}
 """
+TASK = """
+from scribe_suite.tasks import PlantedTask
+
+
+class Small(PlantedTask):
+    family, name, summary, metrics = "toys", "small", "a toy", ("accuracy",)
+
+    def plant(self, seed, progress): ...
+    def instance(self, seed): ...
+    def score(self, instance, answer): ...
+    def oracle_answer(self, instance): ...
+    def random_answer(self, instance, rng): ...
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +44,13 @@ def warm_cache(tmp_path_factory):
     return folder
 
 
-def imported(what: str, cache) -> tuple[set[str], str]:
-    """The top-level modules that a process has imported at its end, and what it printed."""
+def imported(what: str, cache, root=None) -> tuple[set[str], str]:
+    """The top-level modules that a process in a checkout has imported at its end, and what it printed."""
+    root = root or suite_root()
     done = subprocess.run(
         [sys.executable, "-c", RUN.format(what=what)],
-        cwd=suite_root(),
-        env=os.environ | {"SCRIBE_SUITE_CACHE": str(cache)},
+        cwd=root,
+        env=os.environ | {"SCRIBE_SUITE_CACHE": str(cache), "SCRIBE_SUITE_ROOT": str(root)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -80,10 +94,15 @@ def test_the_help_needs_no_library_at_all_that_reads_data(warm_cache):
     assert modules & {"numpy", "pydantic", "rich"} == set()
 
 
-def test_without_kept_facts_the_tasks_are_imported_and_kept(tmp_path):
-    modules, first = imported(command_line("tasks"), tmp_path)
-    assert "torch" in modules
-    modules, second = imported(command_line("tasks"), tmp_path)
-    assert modules & HEAVY == set()
+def test_task_files_are_imported_once_and_then_their_facts_are_kept(tmp_path):
+    root = tmp_path / "checkout"
+    (root / "prompts").mkdir(parents=True)
+    (root / "ground_truth" / "toys").mkdir(parents=True)
+    (root / "ground_truth" / "toys" / "small.py").write_text(TASK)
+    modules, first = imported(command_line("tasks"), tmp_path / "cache", root)
+    assert "ground_truth" in modules
+    modules, second = imported(command_line("tasks"), tmp_path / "cache", root)
+    assert "ground_truth" not in modules
     tables = [text[: text.rindex("\n[")] for text in (first, second)]
+    assert "toys/small" in tables[0]
     assert tables[0] == tables[1]
