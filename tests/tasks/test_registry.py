@@ -252,3 +252,11 @@ def test_a_file_that_changes_while_the_program_runs_is_refused(checkout):
     checkout.write("cities", text=TASK.format(family=checkout.family, name="cities") + "    version = 2\n")
     with pytest.raises(ConfigurationError, match="start it again"):
         registry[f"{checkout.family}/cities"]
+
+
+@pytest.mark.parametrize("own", [None, "unavailable", "truth_facts"])
+def test_facts_say_when_only_the_task_knows_whether_it_is_there(checkout, own):
+    text = TASK.format(family=checkout.family, name="cities")
+    checkout.write("cities", text=text + (f"    def {own}(self): return None\n" if own else ""))
+    (facts,) = checkout.discover().facts.values()
+    assert facts.decides_itself is (own is not None)

@@ -10,6 +10,7 @@ from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measurement import Measurement
 from scribe_suite.measurements.store import Measured, MeasuredRecord, find_measured, find_record, truth_of
 from scribe_suite.tasks.facts import TaskFacts
+from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ class MeasuredTask(Task):
 
     def known_facts(self) -> TaskFacts:
         """See `Task.known_facts`."""
-        return super().known_facts().model_copy(update={"truth": truth_of(self.measurement, self.model)})
+        known = {
+            "truth": truth_of(self.measurement, self.model),
+            "decides_itself": self._decides_otherwise_than(MeasuredTask),
+        }
+        return super().known_facts().model_copy(update=known)
 
     def unavailable(self) -> str | None:
         """See `Task.unavailable`: the model is not converted, or the truth is not measured."""
@@ -57,7 +62,9 @@ class MeasuredTask(Task):
 
 
 def unavailable(task: TaskFacts) -> str | None:
-    """Why a task can't be done on this machine, found out without its file; see `Task.unavailable`."""
+    """Why a task can't be done on this machine, without its file where that can be; see `Task.unavailable`."""
+    if task.decides_itself:
+        return default_registry()[task.id].unavailable()
     if task.truth is None:
         return None
     found = find_record(task.truth)
@@ -65,11 +72,13 @@ def unavailable(task: TaskFacts) -> str | None:
 
 
 def truth_facts(task: TaskFacts) -> dict[str, str]:
-    """What identifies a measured truth, found out without the task's file; see `Task.truth_facts`.
+    """What identifies a truth, found out without the task's file where that can be; see `Task.truth_facts`.
 
     Raises:
         InfrastructureError: With cause ``truth_missing`` and the command that makes it.
     """
+    if task.decides_itself:
+        return default_registry()[task.id].truth_facts()
     if task.truth is None:
         return {}
     found = find_record(task.truth)

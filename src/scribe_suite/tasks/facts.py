@@ -46,6 +46,7 @@ class TaskFacts(BaseModel):
         is_default: Whether it runs when no level is asked for.
         models_id: Where its base models lie below ``ground_truth/frozen``; None where it has none.
         truth: Of a task on a real model.
+        decides_itself: Whether only the task itself can say if it is available, and what its truth is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -62,6 +63,7 @@ class TaskFacts(BaseModel):
     is_default: bool
     models_id: str | None = None
     truth: MeasuredTruth | None = None
+    decides_itself: bool = False
 
     @property
     def id(self) -> str:

@@ -177,7 +177,12 @@ class Task(ABC):
             metrics=self.metrics,
             pass_mark=self.pass_mark,
             is_default=self.is_default,
+            decides_itself=self._decides_otherwise_than(Task),
         )
+
+    def _decides_otherwise_than(self, kind: type) -> bool:
+        """Whether it has its own way to find out what its facts tell of tasks of a kind."""
+        return any(getattr(type(self), name) is not getattr(kind, name) for name in ("unavailable", "truth_facts"))
 
     @abstractmethod
     def instance(self, seed: int) -> TaskInstance:
