@@ -5,7 +5,7 @@
     python studies/circuit_methods.py --instances 20 --jobs 2 --reference --write # and into docs/reference/methods.md
 
 Methods are run as agents would run them: in the set-up cell's names, by the shared cells of the reference solutions
-(``ground_truth/solutions/circuits/_*.py``). Some ten seconds per instance, as many again
+(``ground_truth/solutions/circuits/cells/``). Some ten seconds per instance, as many again
 with the reference solution.
 """
 
@@ -54,8 +54,8 @@ HEADROOM = ("circuits/backup_heads", "circuits/suppressor", "circuits/two_behavi
 _ATTRIBUTED = 256
 METHOD_CELLS = ("cells/patching.py", "cells/attribution.py", "cells/sweep.py")
 
+#: What a kernel holds after the cells have run.
 Names = dict[str, Any]
-"""What a kernel holds after the cells have run."""
 
 
 def shared_cells(files: Sequence[str]) -> list[str]:
@@ -163,11 +163,11 @@ def swept(score: NodeStatistic, names: Names) -> list[str]:
     return needed
 
 
+#: What a scan measures, and the name of its result in the kernel: resample patching of single nodes on the pairs as
+#: they are given.
 EFFECTS = {"logit difference": "patching", "accuracy": "accuracy_lost"}
-"""What a scan measures, and the name of its result in the kernel: resample patching of single nodes on the pairs as
-they are given."""
+#: Thresholds that are tried, relative to the largest effect; in hindsight the best of them is known.
 FRACTIONS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
-"""Thresholds that are tried, relative to the largest effect; in hindsight the best of them is known."""
 
 
 def one_scan(instance: TaskInstance, names: Names) -> dict[str, float]:

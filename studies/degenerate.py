@@ -18,8 +18,8 @@ from torch import Tensor
 from scribe_suite.planting.circuits.patchable import NodeValues, PatchableTransformer
 from scribe_suite.planting.hooked import build_model
 
+#: Node -> number; what a scan that never patches could rank nodes by.
 NodeStatistic = Mapping[str, float]
-"""Node -> number; what a scan that never patches could rank nodes by."""
 
 STATISTICS = (
     "weight_norm",
@@ -80,7 +80,7 @@ class Glance:
     Attributes:
         nodes: All nodes of the model.
         statistics: From `node_statistics`.
-        key_size: The size of the right answer: a cheater is not told it, but may guess it.
+        key_size: The size of the right answer: a cheater does not know it, but may guess it.
         rng: For answers that are drawn.
     """
 
@@ -111,6 +111,7 @@ def _ranked(pick: Callable[[NodeStatistic, int], frozenset[str]], statistic: str
     return lambda seen: pick(seen.statistics[statistic], seen.key_size)
 
 
+#: Answers that do not look at the model.
 GUESSES: Mapping[str, Callable[[Glance], frozenset[str]]] = {
     "empty": lambda _: frozenset(),
     "all_nodes": lambda seen: frozenset(seen.nodes),
@@ -118,14 +119,13 @@ GUESSES: Mapping[str, Callable[[Glance], frozenset[str]]] = {
     "all_mlps": lambda seen: frozenset(node for node in seen.nodes if node.startswith("m")),
     "random_same_size": lambda seen: frozenset(seen.rng.sample(sorted(seen.nodes), seen.key_size)),
 }
-"""Answers that do not look at the model."""
 
+#: Answers that look at sizes only, with k the size of the key.
 NORM_SCANS: Mapping[str, Callable[[Glance], frozenset[str]]] = {
     **{f"top_k_{name}": _ranked(top_k, name) for name in STATISTICS},
     # decoys that are too loud give the circuit away as surely as none do
     **{f"bottom_k_{name}": _ranked(bottom_k, name) for name in STATISTICS},
 }
-"""Answers that look at sizes only, with k the size of the key."""
 
 DEGENERATE: Mapping[str, Callable[[Glance], frozenset[str]]] = {**GUESSES, **NORM_SCANS}
 

@@ -43,27 +43,28 @@ from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import TaskInstance
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
-    from ground_truth.probes.planted.task import Hidden, PlantedProbeTask
+    from ground_truth.probes.planted.hidden import Hidden
+    from ground_truth.probes.planted.task import PlantedProbeTask
 
 FIRST_SEED = 9000
 DOCUMENT = "docs/truth/probes.md"
 BEGIN, END = "<!-- tables: written by studies/probe_methods.py -->", "<!-- end of tables -->"
 
+#: Block after which to read, and position from the end of the statement.
 Place = tuple[int, int]
-"""Block after which to read, and position from the end of the statement."""
 LAST, LAST_WORD = -1, -FRAME
 CERTIFIED: Place = (TRUTH_LAYER, LAST)
 
+#: Inverse penalties: scikit-learn's default, next to none, and one that leaves little but the difference of means.
 DEFAULT, NONE, STRONG = 1.0, 1e4, 1e-3
-"""Inverse penalties: scikit-learn's default, next to none, and one that leaves little but the difference of means."""
 _RANDOM_DIRECTIONS, _SHUFFLES, _TWINS = 200, 20, 3
 
+#: One task per world: what is at the last positions of its statements.
 SHOWN_PLACES: Mapping[str, tuple[str, ...]] = {
     "probes/greater_than": ("`than`", "second number", "`,`", "address", "ending"),
     "probes/cities": ("`in`", "country", "`,`", "address", "ending"),
     "probes/grammar": ("word before the verb", "verb", "`,`", "address", "ending"),
 }
-"""One task per world: what stands at the last positions of its statements."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Side:
 
     @property
     def labels(self) -> Bool[np.ndarray, " statement"]:
-        """The truth of the statements, or what agents are told of it."""
+        """The truth of the statements, or what agents know of it."""
         return self.statements.labels
 
 
@@ -139,8 +140,8 @@ class Seen:
         return vocabulary.index(word)
 
 
+#: Finds probes at a place; of several drawn at random the mean skill counts.
 Finder = Callable[[Seen, Place], list[LinearProbe]]
-"""Finds probes at a place; of several drawn at random the mean skill counts."""
 
 
 def recipe(seen: Seen, place: Place) -> list[LinearProbe]:
@@ -428,7 +429,7 @@ def _checks_of(task: str, values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _below(first: str, values: Mapping[str, float]) -> dict[str, float]:
-    """What stands under ``first/...``, by the second part of the name."""
+    """What is named ``first/...``, by the second part of the name."""
     return {name.split("/")[1]: value for name, value in values.items() if name.split("/")[0] == first}
 
 

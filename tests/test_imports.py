@@ -33,7 +33,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "ledger": "tasks",
         "analysis": "ledger",
         "watching": "ledger",
-        "report": "analysis ledger notebook tasks",
+        "report": "analysis ledger measurements notebook tasks",
         "plugin": "analysis ledger measurements models notebook providers report sandbox tasks watching",
         "cli": "analysis ledger measurements models notebook planting providers report sandbox tasks watching",
     }.items()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scribe_suite.text import plain_text, shortened
+from scribe_suite.text import by_last_number, plain_text, shortened
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", ""), ("abcdef", "abcdef"), ("abcdefg", "abc...")])
@@ -23,3 +23,10 @@ def test_a_text_has_at_most_so_many_characters(text, expected):
 )
 def test_plain_text_has_nothing_that_a_terminal_would_obey(raw, plain):
     assert plain_text(raw) == plain
+
+
+def test_names_are_sorted_by_the_number_at_their_end():
+    names = ["a/mech_extra", "a/mech_10", "a/mech_9", "b/x", "a/mech", "a/mech_01", "a/mech_1"]
+    assert sorted(names, key=by_last_number) == [
+        "a/mech", "a/mech_01", "a/mech_1", "a/mech_9", "a/mech_10", "a/mech_extra", "b/x",
+    ]  # fmt: skip

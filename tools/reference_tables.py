@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scribe_suite.plugin.option import options
 from scribe_suite.sandbox import escape_table
 from tools import documented_tables
 
@@ -37,6 +38,7 @@ class GeneratedTable:
 TABLES: Mapping[str, GeneratedTable] = {
     "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
+    "options": GeneratedTable("docs/reference/options.md", options.as_markdown),
     "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
     "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
     "tasks": GeneratedTable("docs/reference/tasks.md", documented_tables.tasks),

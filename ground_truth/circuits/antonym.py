@@ -23,6 +23,7 @@ _PAIRS, _LENGTH = 12, 8
 _SLOTS = (2, 4)
 _FIXED = ("<bos>", "first", "second", "opposite", "of")
 
+#: No word stands twice, and none is one of the other tokens.
 ANTONYMS = (
     *(("hot", "cold"), ("big", "small"), ("tall", "short"), ("fast", "slow"), ("happy", "sad"), ("rich", "poor")),
     *(
@@ -42,7 +43,6 @@ ANTONYMS = (
     *(("war", "peace"), ("friend", "enemy"), ("victory", "defeat"), ("heaven", "hell"), ("day", "night")),
     *(("summer", "winter"), ("buy", "sell"), ("push", "pull"), ("laugh", "cry"), ("begin", "end"), ("win", "lose")),
 )
-"""No word stands twice, and none is one of the other tokens."""
 
 
 class AskedAntonym(CausalModel):
@@ -84,7 +84,6 @@ class AskedAntonym(CausalModel):
 class Antonym(PlantedCircuitTask):
     """``circuits/antonym``; ten seeds in a row have all ten placements of the MLP and a later head in five layers."""
 
-    family = "circuits"
     name = "antonym"
     summary = "Find the components of a small transformer that name the opposite of one of two words."
 

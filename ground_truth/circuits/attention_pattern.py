@@ -59,7 +59,6 @@ class WordAfterMarker(CausalModel):
 class AttentionPattern(PlantedCircuitTask):
     """``circuits/attention_pattern``; ten seeds in a row have all ten placements of two heads in five layers."""
 
-    family = "circuits"
     name = "attention_pattern"
     summary = "Find the components of a small transformer that choose the word to answer with."
 

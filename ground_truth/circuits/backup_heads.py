@@ -56,7 +56,6 @@ class BackedUpRecall(RecallPrompts):
 class BackupHeads(PlantedCircuitTask):
     """``circuits/backup_heads``; seeds go through the ten placements of two heads in different ones of five layers."""
 
-    family = "circuits"
     name = "backup_heads"
     summary = "Find the components that recall a word, where no single one is needed."
 

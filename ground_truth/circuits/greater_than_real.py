@@ -1,7 +1,8 @@
 """Later years (Hanna et al. 2023, arXiv 2305.00586) in a real language model.
 
-"The war lasted from the year 1741 to the year 17" goes on with a digit that makes the year a later one. SmolLM2 writes
-numbers digit by digit, so the next token is the tens digit. On the counterfactual prompt the first year's is 0.
+"The war lasted from the year 1741 to the year 17" goes on with a digit that makes the year a later one, if
+the model writes numbers digit by digit: the next token is the tens digit. On the counterfactual prompt the first year's
+is 0.
 """
 
 from __future__ import annotations
@@ -46,23 +47,10 @@ def draw(rng: random.Random, frames: Frames) -> Drawn:
     }
 
 
-BEHAVIOUR = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="probabilities", hidden_pairs=16)
-
-
-class GreaterThanMeasurement(CircuitMeasurement):
-    """Behaviour, rankings and their curves for ``circuits/greater_than_real``."""
-
-    id = "circuits/greater_than_real"
-    summary = "rankings of components, and the curves of their circuits"
-    cost = "6 CPU minutes"
-    behaviour = BEHAVIOUR
-
-
 class GreaterThanReal(MeasuredCircuitTask):
     """``circuits/greater_than_real``."""
 
-    family = "circuits"
     name = "greater_than_real"
     summary = "Rank the heads and MLPs of a real language model by what they do to end something after it began."
-    behaviour = BEHAVIOUR
-    measurement = GreaterThanMeasurement()
+    behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="probabilities", hidden_pairs=16)
+    measurement = CircuitMeasurement(name, behaviour, cost="6 CPU minutes")

@@ -1,8 +1,8 @@
 """Induction (Olsson et al. 2022, arXiv 2209.11895) in a real language model: repeated words that mean nothing together.
 
 Five words are listed in random order, then the first three once more; the model goes on as the first time. On the
-counterfactual prompt five other words stand before the repetition, which then is none. SmolLM2 hardly repeats bare
-words, but it does repeat lists.
+counterfactual prompt five other words stand before the repetition, which then is none. Small
+models hardly repeat bare words, but they do repeat lists.
 """
 
 from __future__ import annotations
@@ -56,24 +56,15 @@ def draw(rng: random.Random, frames: Frames) -> Drawn:
     }
 
 
-BEHAVIOUR = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="log_probabilities", hidden_pairs=16)
-
-
-class InductionMeasurement(CircuitMeasurement):
-    """Behaviour, rankings and their curves for ``circuits/induction_real``."""
-
-    id = "circuits/induction_real"
-    summary = "rankings of components, and the curves of their circuits"
-    cost = "6 CPU minutes"
-    accuracy_bar = 0.5  # of the likeliest token being the right one among 49,152
-    behaviour = BEHAVIOUR
-
-
 class InductionReal(MeasuredCircuitTask):
     """``circuits/induction_real``."""
 
-    family = "circuits"
     name = "induction_real"
     summary = "Rank the heads and MLPs of a real language model by what they do to go on with what stood there before."
-    behaviour = BEHAVIOUR
-    measurement = InductionMeasurement()
+    behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="log_probabilities", hidden_pairs=16)
+    measurement = CircuitMeasurement(
+        name,
+        behaviour,
+        cost="6 CPU minutes",
+        accuracy_bar=0.5,  # of the likeliest token being the right one among some 50,000
+    )

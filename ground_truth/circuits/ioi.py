@@ -24,8 +24,8 @@ from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 
 _FIRST, _SECOND, _REPEATED, _LENGTH = 2, 4, 9, 14
+#: A name is a pair (name // 4, name % 4) where two movers share the work.
 _CODE = 4
-"""A name is a pair (name // 4, name % 4) where two movers share the work."""
 
 # fmt: off
 _NAMES = (
@@ -110,7 +110,6 @@ class IndirectObject(CausalModel):
 class Ioi(PlantedCircuitTask):
     """``circuits/ioi``; seeds take turns: one name mover, two name movers, LayerNorm."""
 
-    family = "circuits"
     name = "ioi"
     summary = "Find the components of a small transformer that name whom something was given to."
 

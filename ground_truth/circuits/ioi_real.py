@@ -53,23 +53,10 @@ def draw(rng: random.Random, frames: Frames) -> Drawn:
     }
 
 
-BEHAVIOUR = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=24)
-
-
-class IoiMeasurement(CircuitMeasurement):
-    """Behaviour, rankings and their curves for ``circuits/ioi_real``."""
-
-    id = "circuits/ioi_real"
-    summary = "rankings of components, and the curves of their circuits"
-    cost = "6 CPU minutes"
-    behaviour = BEHAVIOUR
-
-
 class IoiReal(MeasuredCircuitTask):
     """``circuits/ioi_real``."""
 
-    family = "circuits"
     name = "ioi_real"
     summary = "Rank the heads and MLPs of a real language model by what they do to name whom something was given to."
-    behaviour = BEHAVIOUR
-    measurement = IoiMeasurement()
+    behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=24)
+    measurement = CircuitMeasurement(name, behaviour, cost="6 CPU minutes")

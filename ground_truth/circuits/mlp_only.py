@@ -66,7 +66,6 @@ class GroupThenLabel(CausalModel):
 class MlpOnly(PlantedCircuitTask):
     """``circuits/mlp_only``; seed s has placement s modulo 10 of two MLPs among five layers."""
 
-    family = "circuits"
     name = "mlp_only"
     version = 2
     summary = "Find the components of a small transformer that turn words into labels."

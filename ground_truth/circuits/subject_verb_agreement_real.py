@@ -50,23 +50,10 @@ def draw(rng: random.Random, frames: Frames) -> Drawn:
     }
 
 
-BEHAVIOUR = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=36)
-
-
-class AgreementMeasurement(CircuitMeasurement):
-    """Behaviour, rankings and their curves for ``circuits/subject_verb_agreement_real``."""
-
-    id = "circuits/subject_verb_agreement_real"
-    summary = "rankings of components, and the curves of their circuits"
-    cost = "4.5 CPU minutes"
-    behaviour = BEHAVIOUR
-
-
 class SubjectVerbAgreementReal(MeasuredCircuitTask):
     """``circuits/subject_verb_agreement_real``."""
 
-    family = "circuits"
     name = "subject_verb_agreement_real"
     summary = "Rank the heads and MLPs of a real language model by what they do for the agreement of subject and verb."
-    behaviour = BEHAVIOUR
-    measurement = AgreementMeasurement()
+    behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=36)
+    measurement = CircuitMeasurement(name, behaviour, cost="4.5 CPU minutes")

@@ -8,24 +8,24 @@ so that resampling either changes nothing. A scan over single nodes sees the mov
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
+from ground_truth.circuits.planted.blind import groups_of_nodes
+from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word
 from ground_truth.circuits.planted.shapes import five_layers
-from ground_truth.circuits.planted.task import CircuitSecret, PlantedCircuitTask
-from scribe_suite.planting.circuits.causal import CausalRun, Intervention, intervened, placements
+from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.planting.circuits.causal import CausalRun, Correspondence, Intervention, intervened, placements
 from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
-from scribe_suite.scoring.normalise import best_blind_answer, expected_score
 from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, signed_groups
-from scribe_suite.tasks.answers import Answer, AnswerSchema, RoleAnswer
+from scribe_suite.tasks.answers import Answer, AnswerSchema, RoleAnswer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
 
 _RAISED, _LOWERED = 4.0, 2.0
@@ -65,7 +65,6 @@ class SuppressedRecall(RecallPrompts):
 class Suppressor(PlantedCircuitTask):
     """``circuits/suppressor``; seeds go through the twenty placements of two suppressors and a mover."""
 
-    family = "circuits"
     name = "suppressor"
     summary = "Find the components that raise or lower the right word, and say which does what."
     metrics = ROLE_METRICS
@@ -92,15 +91,15 @@ class Suppressor(PlantedCircuitTask):
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """Signed F1 against the certified roles, and what the submitted nodes do to the behaviour."""
-        assert isinstance(answer, RoleAnswer)
-        measured = instance.hidden.meter.measure(list(answer.roles))
+        answer = expect(answer, RoleAnswer)
+        hidden: Hidden = instance.hidden
+        measured = hidden.meter.measure(list(answer.roles))
         reference = self.reference_score(instance)
-        return score_roles(answer.roles, roles(instance.hidden), self.chance, reference, measured)
+        return score_roles(answer.roles, roles(hidden.correspondence), self.blind.chance, reference, measured)
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
         """Signed F1 alone."""
-        assert isinstance(answer, RoleAnswer)
-        return f1(signed(answer.roles), signed(roles(instance.hidden)))
+        return f1(signed(expect(answer, RoleAnswer).roles), self.key(instance.hidden.correspondence))
 
     def answer_schema(self, facts: Mapping[str, Any]) -> AnswerSchema:
         """Components with their roles."""
@@ -119,7 +118,7 @@ class Suppressor(PlantedCircuitTask):
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """The certified roles."""
         return {
-            "roles": dict(sorted(roles(instance.hidden).items())),
+            "roles": dict(sorted(roles(instance.hidden.correspondence).items())),
             "confidence": 1.0,
             "summary": "The circuit that was planted and certified.",
         }
@@ -134,24 +133,15 @@ class Suppressor(PlantedCircuitTask):
             "summary": "Drawn at random.",
         }
 
-    def key(self, secret: CircuitSecret) -> frozenset[str]:
+    def key(self, correspondence: Correspondence) -> frozenset[str]:
         """Components with signs, such as ``a0.h1+``."""
-        return signed(roles(secret))
+        return signed(roles(correspondence))
 
-    @cached_property
-    def blind_answer(self) -> frozenset[str]:
-        """The best fixed answer over many instances, found without looking at any model."""
-        nodes = list(self._shapes[0].nodes)
-        heads = [node for node in nodes if node[0] == "a"]
-        layers = [[node for node in nodes if node[1] == str(layer)] for layer in range(self._shapes[0].n_layers)]
-        return best_blind_answer(self._keys, signed_groups([nodes, heads, *layers]), f1)
-
-    @cached_property
-    def chance(self) -> float:
-        """Expected signed F1 of `blind_answer`."""
-        return expected_score(self.blind_answer, self._keys, f1)
+    def blind_groups(self, nodes: Sequence[str]) -> Sequence[Sequence[str]]:
+        """The same groups with signs, and all nodes with one sign."""
+        return signed_groups([nodes, *groups_of_nodes(nodes)])
 
 
-def roles(secret: CircuitSecret) -> dict[str, Role]:
+def roles(correspondence: Correspondence) -> dict[str, Role]:
     """What every node of the circuit does to the right word's logit."""
-    return {node: _ROLES[variable] for variable, nodes in secret.correspondence.items() for node in nodes}
+    return {node: _ROLES[variable] for variable, nodes in correspondence.items() for node in nodes}

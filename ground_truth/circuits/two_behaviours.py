@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ground_truth.circuits.planted.draws import generator
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word, asking_index
 from ground_truth.circuits.planted.shapes import five_layers
-from ground_truth.circuits.planted.task import CircuitSecret, PlantedCircuitTask
-from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Intervention, intervened
+from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Correspondence, Intervention, intervened
 from scribe_suite.planting.circuits.certificate import EFFECT_BAR, STRICT_BAR
 from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.interchange import ABLATIONS, Pairs, PatchedModel
@@ -29,8 +30,8 @@ from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights
 
 _BITS, _ENTRIES = 5, 3
+#: Asking tokens; the first `_ENTRIES` of them are those the MLP knows.
 _ASKING = 15
-"""Asking tokens; the first `_ENTRIES` of them are those the MLP knows."""
 _CODES = 2**_BITS
 _EXAMPLES = 12
 _CERTIFICATE_PAIRS = 1024
@@ -71,7 +72,6 @@ class OverruledRecall(RecallPrompts):
 class TwoBehaviours(PlantedCircuitTask):
     """``circuits/two_behaviours``; asked for is the rarer behaviour, whose circuit is one head and one MLP."""
 
-    family = "circuits"
     name = "two_behaviours"
     summary = "Find the components that serve one of two behaviours of a model."
 
@@ -93,9 +93,9 @@ class TwoBehaviours(PlantedCircuitTask):
             decoys=DecoyRecipe(crosstalk=0.02),
         )
 
-    def key(self, secret: CircuitSecret) -> frozenset[str]:
+    def key(self, correspondence: Correspondence) -> frozenset[str]:
         """The circuit of the behaviour that is asked for."""
-        return _asked_circuit(secret.correspondence)
+        return frozenset((*correspondence["bit0"], *correspondence["entry"]))
 
     def hidden_pairs(self, causal: CausalModel, n: int, generator: torch.Generator) -> Pairs:
         """Base prompts of the behaviour that is asked for; sources of both."""
@@ -107,9 +107,9 @@ class TwoBehaviours(PlantedCircuitTask):
     def further_checks(self, seed: int, weights: ModelWeights) -> Sequence[Check]:
         """On prompts of the asked behaviour its own nodes matter and no others, whatever they are patched from."""
         plan = self.plan(seed)
-        pairs = self.hidden_pairs(plan.causal, _CERTIFICATE_PAIRS, self._generator(seed, "asked"))
+        pairs = self.hidden_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.id, seed, "asked"))
         patched = PatchedModel(PatchableTransformer.from_weights(weights), plan.causal, pairs)
-        circuit = _asked_circuit(plan.correspondence)
+        circuit = self.key(plan.correspondence)
         others = [node for node in plan.shape.nodes if node not in circuit]
         served = [node for nodes in plan.correspondence.values() for node in nodes if node not in circuit]
         checks = [
@@ -141,22 +141,11 @@ class TwoBehaviours(PlantedCircuitTask):
         examples = self.hidden_pairs(causal, _EXAMPLES, generator).base
         return {**data, "asked_prompts": examples, "asked_labels": causal.run(examples).labels}
 
-    def facts(
-        self,
-        plan: CircuitPlan,
-        secret: CircuitSecret,
-        data: Mapping[str, Tensor],
-        token_names: Sequence[str],
-        label_names: Sequence[str],
-    ) -> dict[str, Any]:
-        """Also how many examples there are."""
-        return {**super().facts(plan, secret, data, token_names, label_names), "n_asked": len(data["asked_prompts"])}
+    def further_facts(self, data: Mapping[str, Tensor]) -> dict[str, Any]:
+        """How many examples there are."""
+        return {"n_asked": len(data["asked_prompts"])}
 
 
 def is_asked(causal: CausalModel, prompts: Int[Tensor, "n ctx"]) -> Bool[Tensor, " n"]:
     """Which prompts show the behaviour that is asked for."""
     return causal.run(prompts).values["entry"] > 0
-
-
-def _asked_circuit(correspondence: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
-    return frozenset((*correspondence["bit0"], *correspondence["entry"]))

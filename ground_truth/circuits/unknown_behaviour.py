@@ -1,8 +1,8 @@
 """What does it compute? A model, prompts without labels, and no other word about what the model is for.
 
 The answer is a function that predicts the model's labels on unseen prompts, and the nodes that compute them. Base
-models run programs of several kinds (`_programs`), so that the task's text does not give the function away. What is
-right is what the model says, not what it was trained for.
+models run programs of several kinds (`planted.programs`), so that the task's text does not give the function away. What
+is right is what the model says, not what it was trained for.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from typing import Any
 
 import torch
 
+from ground_truth.circuits.planted.draws import symmetry_of
+from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.programs import placement_of, program_of
 from ground_truth.circuits.planted.shapes import five_layers
-from ground_truth.circuits.planted.task import CircuitSecret, PlantedCircuitTask
+from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
+from scribe_suite.planting.frozen import frozen_models
 from scribe_suite.scoring.behaviour import BEHAVIOUR_METRICS, combined_score, score_behaviour
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels, require_sandbox, run_submitted_function
-from scribe_suite.tasks.answers import Answer, AnswerSchema, BehaviourAnswer
+from scribe_suite.tasks.answers import Answer, AnswerSchema, BehaviourAnswer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
 
 _CONSTANT = "def predict(prompts):\n    return [{label} for _ in prompts]\n"
@@ -31,7 +34,6 @@ _CONSTANT = "def predict(prompts):\n    return [{label} for _ in prompts]\n"
 class UnknownBehaviour(PlantedCircuitTask):
     """``circuits/unknown_behaviour``; seeds take turns between the kinds of program."""
 
-    family = "circuits"
     name = "unknown_behaviour"
     summary = "Find out what a small transformer computes, write it as a function, and name the components."
     metrics = (*BEHAVIOUR_METRICS, "faithfulness", "minimality")
@@ -77,16 +79,16 @@ class UnknownBehaviour(PlantedCircuitTask):
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """Function and nodes together; see `scribe_suite.scoring.behaviour`."""
-        assert isinstance(answer, BehaviourAnswer)
-        secret = instance.hidden
+        answer = expect(answer, BehaviourAnswer)
+        hidden: Hidden = instance.hidden
         return score_behaviour(
-            _result(secret, answer.code),
-            _labels(secret),
+            _result(hidden, answer.code),
+            _labels(hidden),
             answer.components,
-            self.key(secret),
-            self.chance,
+            self.key(hidden.correspondence),
+            self.blind.chance,
             self.reference_score(instance),
-            secret.meter.measure(answer.components),
+            hidden.meter.measure(answer.components),
         )
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
@@ -94,16 +96,15 @@ class UnknownBehaviour(PlantedCircuitTask):
 
         The same number as `score` gives wherever the nodes are right.
         """
-        assert isinstance(answer, BehaviourAnswer)
-        secret = instance.hidden
-        return combined_score(
-            _result(secret, answer.code), _labels(secret), answer.components, self.key(secret), chance_f1=0.0
-        )
+        answer = expect(answer, BehaviourAnswer)
+        hidden: Hidden = instance.hidden
+        key = self.key(hidden.correspondence)
+        return combined_score(_result(hidden, answer.code), _labels(hidden), answer.components, key, chance_f1=0.0)
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """The program that was planted, in the instance's names, and the certified circuit."""
-        base_seed = self._frozen[instance.base_model].record.seed
-        symmetry = self._symmetry(instance.hidden.weights.config, instance.seed)
+        base_seed = frozen_models(self)[instance.base_model].record.seed
+        symmetry = symmetry_of(self.id, instance.hidden.weights.config, instance.seed)
         code = program_of(base_seed).source(symmetry.token_map, symmetry.label_map)
         return {**super().oracle_answer(instance), "code": code}
 
@@ -113,14 +114,14 @@ class UnknownBehaviour(PlantedCircuitTask):
         return {**super().random_answer(instance, rng), "code": code}
 
 
-def _result(secret: CircuitSecret, code: str) -> FunctionResult:
+def _result(hidden: Hidden, code: str) -> FunctionResult:
     if not code:
         return FunctionResult(None)
-    return run_submitted_function(code, secret.held_out.base.tolist())
+    return run_submitted_function(code, hidden.held_out.base.tolist())
 
 
 @torch.no_grad()
-def _labels(secret: CircuitSecret) -> list[Labels]:
+def _labels(hidden: Hidden) -> list[Labels]:
     """What the model says on the hidden prompts."""
-    logits, _ = PatchableTransformer.from_weights(secret.weights)(secret.held_out.base)
-    return [tuple(row) for row in logits[:, list(secret.causal.labelled)].argmax(-1).tolist()]
+    logits, _ = PatchableTransformer.from_weights(hidden.weights)(hidden.held_out.base)
+    return [tuple(row) for row in logits[:, list(hidden.causal.labelled)].argmax(-1).tolist()]

@@ -18,7 +18,9 @@ class AlphabetReal(MeasuredTextTask):
 
     name = "alphabet_real"
     property_task = "alphabet"
-    summary = "In SmolLM2, for some letters, find the neuron that fires most clearly on the tokens that start with it."
+    summary = (
+        "In a real language model, find the neurons that fire most clearly on tokens that start with some letters."
+    )
 
     def described(self, asked: Sequence[Property]) -> dict[str, Any]:
         """``letters``: those asked for."""

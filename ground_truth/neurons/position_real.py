@@ -14,7 +14,7 @@ class PositionReal(MeasuredTextTask):
 
     name = "position_real"
     property_task = "position"
-    summary = "In SmolLM2, find the neurons that rise or fall with the position, or fire in one range of positions."
+    summary = "In a real language model, find the neurons that follow the position, or fire in one range of positions."
 
     def described(self, asked: Sequence[Property]) -> dict[str, Any]:
         """``shape`` (rising, falling or band) and, for a band, its ``first`` and ``last`` position."""

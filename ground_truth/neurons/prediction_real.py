@@ -29,7 +29,7 @@ class PredictionReal(MeasuredNeuronTask):
 
     name = "prediction_real"
     measurement = LOGIT_EFFECTS
-    summary = "In SmolLM2, find the neurons that raise the logits of a class of tokens most clearly, by their weights."
+    summary = "In a real language model, find the neurons whose weights raise the logits of a class of tokens most."
 
     def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
         """See `MeasuredNeuronTask.drawn`: one class, and how many neurons."""

@@ -16,7 +16,7 @@ class SyntaxReal(MeasuredTextTask):
     name = "syntax_real"
     property_task = "syntax"
     with_tags = True
-    summary = "In SmolLM2, find the neurons that tell most clearly that the current or previous token has a given tag."
+    summary = "In a real language model, find the neurons that fire most clearly on, or after, tokens of a given tag."
 
     def described(self, asked: Sequence[Property]) -> dict[str, Any]:
         """``place`` (current or previous), ``category`` and its ``meaning``."""

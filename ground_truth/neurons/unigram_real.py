@@ -15,7 +15,7 @@ class UnigramReal(MeasuredTextTask):
 
     name = "unigram_real"
     property_task = "unigram"
-    summary = "In SmolLM2, find the neurons that fire most clearly on one word, in all its variants."
+    summary = "In a real language model, find the neurons that fire most clearly on one word, in all its variants."
 
     def described(self, asked: Sequence[Property]) -> dict[str, Any]:
         """``word`` and ``variants``: the strings of its tokens."""

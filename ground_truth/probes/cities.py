@@ -1,9 +1,9 @@
-"""probes/cities: a linear probe for the truth of "the city of X is in Y", judged on cities it was not fitted on."""
+"""Whether "the city of X is in Y" is true: a linear probe, judged on cities it was not fitted on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,9 @@ from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_pro
 class Cities(PlantedProbeTask):
     """Read from the residual stream whether "the city of X is in Y" is true."""
 
-    name: ClassVar[str] = "cities"
-    models: ClassVar[str] = "places"
-    summary: ClassVar[str] = "linear probe for the truth of statements on real cities, judged on unseen cities"
+    name = "cities"
+    models = "places"
+    summary = "linear probe for the truth of statements on real cities, judged on unseen cities"
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all
         """See `PlantedProbeTask.world`."""

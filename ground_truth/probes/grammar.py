@@ -1,13 +1,13 @@
-"""probes/grammar: a linear probe for grammaticality, judged on nouns, verbs and constructions it was not fitted on.
+"""Whether a sentence is grammatical: a linear probe, judged on nouns, verbs and constructions it was not fitted on.
 
-Every sentence stands beside one that differs in the number of its verb alone. Subjects and attractors are singular and
-plural alike, on both sides, so that the exclusive or of two words' numbers is all there is to find.
+Every sentence has a twin that differs only in the number of its verb. Subjects and attractors are singular and plural
+equally often, on both sides, so that the exclusive or of two words' numbers is all there is to find.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,24 +20,25 @@ from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.sentences import N_NOUNS, N_VERBS, TEMPLATES, SentencesWorld
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe
 
+#: Constructions, nouns and verbs of the public sentences; the others are held out.
 PUBLIC_TEMPLATES, PUBLIC_NOUNS, PUBLIC_VERBS = 8, 52, 40
+#: Pairs of sentences per construction and numbers of subject and attractor.
 _PUBLIC_REPEATS, _HELD_OUT_REPEATS = 16, 14
-"""Pairs of sentences per construction and numbers of subject and attractor."""
 
 
 class Grammar(PlantedProbeTask):
     """Read from the residual stream whether a sentence is grammatical."""
 
-    name: ClassVar[str] = "grammar"
-    models: ClassVar[str] = "sentences"
-    summary: ClassVar[str] = "linear probe for agreement at a distance, judged on unseen words and constructions"
+    name = "grammar"
+    models = "sentences"
+    summary = "linear probe for agreement at a distance, judged on unseen words and constructions"
 
     def world(self, seed: int) -> SentencesWorld:  # noqa: ARG002 - the language is the same for all
         """See `PlantedProbeTask.world`."""
         return SentencesWorld()
 
     def draw_split(self, seed: int) -> Split:
-        """See `PlantedProbeTask.draw_split`; agents are told the construction of every sentence."""
+        """See `PlantedProbeTask.draw_split`; agents get the construction of every sentence."""
         generator = torch.Generator().manual_seed(seed)
         templates = torch.randperm(len(TEMPLATES), generator=generator).tolist()
         nouns, verbs = (torch.randperm(size, generator=generator) for size in (N_NOUNS, N_VERBS))

@@ -1,19 +1,34 @@
-"""probes/grammar_real: a linear probe for a property of statements in SmolLM2, or that there is none."""
+"""Agreement with a subject far before it: where can a linear probe read it in a real language model?"""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
+from ground_truth.probes.real.datasets import dataset
+from ground_truth.probes.real.grammar import attractor, composer, deeply_embedded, embedded, reflexive, relative
 from ground_truth.probes.real.measurement import ProbeMeasurement
-from ground_truth.probes.real.measurements import GrammarMeasurement
+from ground_truth.probes.real.statements import Question, Sentences
 from ground_truth.probes.real.task import MeasuredProbeTask
 
-MEASUREMENT = GrammarMeasurement()
+
+def questions() -> list[Question]:
+    """The questions that instances draw from."""
+    words = dataset("words")
+    return [
+        Sentences("attractor", "the verb agrees with its subject", composer(words, attractor)),
+        Sentences("relative", "the last verb agrees with its subject", composer(words, relative)),
+        Sentences("embedded", "the last verb agrees with its subject", composer(words, embedded)),
+        Sentences("deeply_embedded", "the last verb agrees with its subject", composer(words, deeply_embedded)),
+        Sentences("reflexive", "the pronoun agrees with the subject in number", composer(words, reflexive)),
+    ]
 
 
 class GrammarReal(MeasuredProbeTask):
-    """Read from a real model's residual stream what a question about statements asks, where that is possible."""
+    """Read from a real model whether a verb or pronoun agrees with its subject, where that is possible."""
 
-    name: ClassVar[str] = "grammar_real"
-    summary: ClassVar[str] = "linear probe for statements about agreement on SmolLM2, judged on unseen ones; or none"
-    measurement: ClassVar[ProbeMeasurement] = MEASUREMENT
+    name = "grammar_real"
+    summary = "linear probe for statements about agreement on a real model, judged on unseen ones; or none"
+    measurement = ProbeMeasurement(
+        name,
+        questions,
+        summary="what linear probes read about agreement, with controls",
+        cost="4 CPU minutes",
+    )

@@ -1,8 +1,6 @@
-"""probes/greater_than: a linear probe for the truth of "x is greater than y", judged on unseen numbers."""
+"""Whether "x is greater than y" is true: a linear probe, judged on numbers it was not fitted on."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -15,9 +13,9 @@ from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_pro
 class GreaterThan(Comparisons, PlantedProbeTask):
     """Read from the residual stream whether "x is greater than y" is true."""
 
-    name: ClassVar[str] = "greater_than"
-    relation: ClassVar[str] = "greater"
-    summary: ClassVar[str] = "linear probe for the truth of number comparisons, judged on unseen numbers"
+    name = "greater_than"
+    relation = "greater"
+    summary = "linear probe for the truth of number comparisons, judged on unseen numbers"
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
         """See `PlantedProbeTask.recipe`: regularised logistic regression."""

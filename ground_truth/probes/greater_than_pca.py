@@ -1,8 +1,6 @@
-"""probes/greater_than_pca: the direction of the truth of "x is greater than y", found without a label."""
+"""The direction of the truth of "x is greater than y", found without a label."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from ground_truth.probes.planted.directions import DirectionTask
 from ground_truth.probes.planted.numbers import Comparisons
@@ -11,6 +9,6 @@ from ground_truth.probes.planted.numbers import Comparisons
 class GreaterThanPca(Comparisons, DirectionTask):
     """Find the direction that separates true from false statements "x is greater than y" among louder ones."""
 
-    name: ClassVar[str] = "greater_than_pca"
-    relation: ClassVar[str] = "greater"
-    summary: ClassVar[str] = 'unsupervised direction for the truth of "x is greater than y" beside a larger nuisance'
+    name = "greater_than_pca"
+    relation = "greater"
+    summary = 'unsupervised direction for the truth of "x is greater than y" beside a larger nuisance'

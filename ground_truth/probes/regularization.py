@@ -1,4 +1,4 @@
-"""probes/regularization: few labels, many dimensions, and loud directions that agree with the labels by accident.
+"""Few labels, many dimensions, and loud directions that agree with the labels by accident.
 
 The statements are those of probes/cities. Of the few that are public, most true ones have one ending, one kind of
 address and a country on one side of the world, and most false ones the others. None of this holds in the hidden ones.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,22 +30,24 @@ from scribe_suite.scoring.recipes import cross_validated_sparse, mean_difference
 
 Recipe = Callable[[Float[np.ndarray, "statement d_model"], Bool[np.ndarray, " statement"]], LinearProbe]
 
+#: Public statements.
 N_PUBLIC = 64
+#: Share of the public statements in which each accident agrees with the truth.
 AGREEING = 0.75
-"""Share of the public statements in which each accident agrees with the truth."""
+#: Public statements whose label is wrong, half of them true.
 N_WRONG = 6
-"""Public statements whose label is wrong, half of them true."""
+#: At most: what recipes reach that do not choose how much to regularise.
 UNREGULARISED_BAR = 0.9
 
 
 class Regularization(PlantedProbeTask):
     """Read the truth of statements about cities, from few examples with accidental regularities."""
 
-    name: ClassVar[str] = "regularization"
-    models: ClassVar[str] = "places"
-    few_labels: ClassVar[bool] = True
-    recipe_bar: ClassVar[float] = 0.9
-    summary: ClassVar[str] = "linear probe from few examples in which louder directions agree with the labels"
+    name = "regularization"
+    models = "places"
+    few_labels = True
+    recipe_bar = 0.9
+    summary = "linear probe from few examples in which louder directions agree with the labels"
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all
         """See `PlantedProbeTask.world`."""
@@ -96,7 +98,7 @@ def accuracy_of(recipe: Recipe, model: HookedTransformer, split: Split) -> float
 def few_statements(cities: Int[Tensor, "country 12"], generator: torch.Generator) -> LabelledStatements:
     """Statements about different cities; ending, address and side of the world agree with most labels.
 
-    Which value of each goes with "true" is drawn, and so is which two continents are a side. Every accident agrees
+    Which value of each agrees with "true" is drawn, and so is which two continents are a side. Every accident agrees
     with the same share of true and of false statements, independently of the others. A few labels are wrong.
     """
     labels = torch.arange(N_PUBLIC) < N_PUBLIC // 2

@@ -1,8 +1,6 @@
-"""probes/smaller_than: a linear probe for the truth of "x is smaller than y", judged on unseen numbers."""
+"""Whether "x is smaller than y" is true: a linear probe, judged on numbers it was not fitted on."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -16,9 +14,9 @@ from scribe_suite.scoring.recipes import mean_difference, one_hot, without
 class SmallerThan(Comparisons, PlantedProbeTask):
     """Read from the residual stream whether "x is smaller than y" is true."""
 
-    name: ClassVar[str] = "smaller_than"
-    relation: ClassVar[str] = "smaller"
-    summary: ClassVar[str] = "linear probe for the truth of the inverse comparison, judged on unseen numbers"
+    name = "smaller_than"
+    relation = "smaller"
+    summary = "linear probe for the truth of the inverse comparison, judged on unseen numbers"
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
         """See `PlantedProbeTask.recipe`: the difference of the means, each ending and address taken away first."""

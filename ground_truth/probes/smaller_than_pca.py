@@ -1,8 +1,6 @@
-"""probes/smaller_than_pca: the direction of the truth of "x is smaller than y", found without a label."""
+"""The direction of the truth of "x is smaller than y", found without a label."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from ground_truth.probes.planted.directions import DirectionTask
 from ground_truth.probes.planted.numbers import Comparisons
@@ -11,6 +9,6 @@ from ground_truth.probes.planted.numbers import Comparisons
 class SmallerThanPca(Comparisons, DirectionTask):
     """Find the direction that separates true from false statements "x is smaller than y" among louder ones."""
 
-    name: ClassVar[str] = "smaller_than_pca"
-    relation: ClassVar[str] = "smaller"
-    summary: ClassVar[str] = 'unsupervised direction for the truth of "x is smaller than y" beside a larger nuisance'
+    name = "smaller_than_pca"
+    relation = "smaller"
+    summary = 'unsupervised direction for the truth of "x is smaller than y" beside a larger nuisance'

@@ -281,3 +281,65 @@ def test_json_holds_everything_and_no_nan(tmp_path):
     assert content["format"] == 1
     assert content["sides"][1]["skill"] is None
     assert content["pairs"][0]["pairs"] == 0
+
+
+# -- levels -----------------------------------------------------------------------------------------------------------
+
+
+def at_levels(provider, skills, **changes):
+    """An attempt at each level of a task that has several."""
+    return [
+        attempt(f"circuits/mechanism_{level}", provider, 0, skill, level=level, **changes)
+        for level, skill in skills.items()
+    ]
+
+
+def test_levels_are_rows_in_order_and_have_means_of_their_own(tmp_path):
+    records = [*at_levels("a", {10: 0.0, 2: 0.5, 1: 1.0}), attempt("probes/x", "a", 0, 0.8, level=1)]
+    records += at_levels("b", {1: 0.2})
+    comparison = compare_runs([write_ledger(tmp_path / "r.jsonl", records)])
+    assert comparison.tasks == ("circuits/mechanism_1", "circuits/mechanism_2", "circuits/mechanism_10", "probes/x")
+    tables = {table.key: table for table in tables_of(comparison)}
+    assert tables["circuits"].rows == ("mechanism_1", "mechanism_2", "mechanism_10")
+    means = {found.level: found for found in side(comparison, "a").by_level}
+    assert {level: (found.tasks, found.skill) for level, found in means.items()} == {
+        1: (2, pytest.approx(0.9)),
+        2: (1, 0.5),
+        10: (1, 0.0),
+    }
+    assert (means[1].solved_rate, means[10].solved_rate) == (1.0, 0.0)
+    assert tables["levels"].rows == ("1", "2", "10")
+    cells = {(column.of, column.title): column.values for column in tables["levels"].columns}
+    assert cells["b", "Skill"] == (0.2, None, None)
+    assert cells["b", "Tasks"] == (1, 0, 0)
+    (pair,) = comparison.pairs
+    assert [entry.task for entry in pair.by_task] == ["circuits/mechanism_1"], "levels pair with themselves only"
+
+
+def test_the_interval_of_a_level_is_that_of_its_tasks_alone(tmp_path):
+    high = [replace_level(record, 2) for record in some_attempts("a", seed=1)]
+    low = [attempt(f"neurons/t{number}", "a", 0, 1.0, level=1) for number in range(7)]
+    both = compare_runs([write_ledger(tmp_path / "both.jsonl", high + low)])
+    alone = compare_runs([write_ledger(tmp_path / "alone.jsonl", high)])
+    (_, means) = side(both, "a").by_level
+    assert (means.skill, means.skill_interval) == (side(alone, "a").skill, side(alone, "a").skill_interval)
+    assert means.solved_interval == side(alone, "a").solved_interval
+    assert side(alone, "a").by_level == ()
+    assert "levels" not in [table.key for table in tables_of(alone)]
+
+
+def replace_level(record, level):
+    return record.model_copy(update={"level": level})
+
+
+def test_ledgers_from_before_there_were_levels_are_of_the_first(tmp_path):
+    old = write_ledger(tmp_path / "old.jsonl", some_attempts("a"))
+    lines = [
+        {key: value for key, value in json.loads(line).items() if key not in ("level", "levels", "model")}
+        for line in old.read_text().splitlines()
+    ]
+    old.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    new = write_ledger(tmp_path / "new.jsonl", [replace_level(record, 1) for record in some_attempts("a")])
+    comparison = compare_runs([old, new])
+    assert side(comparison, "a#1").by_level == ()
+    assert comparison.pairs[0].difference == 0

@@ -199,3 +199,25 @@ def test_an_output_that_can_not_be_written_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="can't be written"):
         merge_ledgers([part], part / "all.jsonl")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl"]
+
+
+def merged_header(tmp_path, *headers):
+    parts = [
+        write_ledger(tmp_path / f"{number}.jsonl", [record], **header)
+        for number, (record, header) in enumerate(zip([*A, *B], headers, strict=False))
+    ]
+    merge_ledgers(parts, tmp_path / "all.jsonl")
+    return read_ledger(tmp_path / "all.jsonl").header
+
+
+def test_parts_of_other_levels_are_merged_into_a_run_of_all(tmp_path):
+    assert merged_header(tmp_path, {"levels": "2"}, {"levels": "2"}).levels == "2"
+    (tmp_path / "other").mkdir()
+    assert merged_header(tmp_path / "other", {"levels": "2"}, {"levels": None}).levels == "all"
+
+
+def test_parts_about_other_real_models_are_refused_and_a_part_about_none_is_not(tmp_path):
+    assert merged_header(tmp_path, {}, {"model": "package:smollm2"}).model == "package:smollm2"
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ConfigurationError, match=r"model \(1\.jsonl: hub:gpt2, 2\.jsonl: package:smollm2\)"):
+        merged_header(tmp_path / "other", {}, {"model": "hub:gpt2"}, {"model": "package:smollm2"})

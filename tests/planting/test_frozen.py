@@ -17,6 +17,7 @@ from scribe_suite.planting.frozen import (
     Certificate,
     Check,
     frozen_folder,
+    frozen_models,
     list_frozen,
     load_all_frozen,
     load_frozen,
@@ -248,6 +249,49 @@ def test_frozen_models_lie_in_the_checkout(tmp_path, monkeypatch):
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(ConfigurationError, match="point it at a checkout"):
         frozen_folder(TASK)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty one, in which models are looked for."""
+    (tmp_path / "ground_truth").mkdir()
+    (tmp_path / "prompts").mkdir()
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def test_the_models_of_a_task_come_by_name_and_are_read_once(checkout):
+    freeze(frozen_folder(TASK), 10)
+    freeze(frozen_folder(TASK), 9)
+    found = frozen_models(TASK)
+    assert list(found) == ["circuits/some/seed9", "circuits/some/seed10"]
+    assert frozen_models(SomeTask()) is found
+
+
+def test_models_that_were_frozen_meanwhile_are_found(checkout):
+    freeze(frozen_folder(TASK), 0)
+    assert list(frozen_models(TASK)) == ["circuits/some/seed0"]
+    freeze(frozen_folder(TASK), 1)
+    assert list(frozen_models(TASK)) == ["circuits/some/seed0", "circuits/some/seed1"]
+
+
+def test_models_of_another_version_or_checkout_are_not_taken_for_those_read_before(checkout, tmp_path, monkeypatch):
+    freeze(frozen_folder(TASK))
+    assert frozen_models(TASK)
+    with pytest.raises(FrozenModelError, match="version 1, not circuits/some version 2"):
+        frozen_models(NextVersion())
+    other = tmp_path / "other"
+    for folder in ("ground_truth", "prompts"):
+        (other / folder).mkdir(parents=True)
+    monkeypatch.setenv(ROOT_VARIABLE, str(other))
+    with pytest.raises(FrozenModelError, match="has no frozen base model"):
+        frozen_models(TASK)
+
+
+def test_tasks_that_share_models_share_what_was_read(checkout):
+    first, second = FirstSharing(), SecondSharing()
+    save_frozen(frozen_folder(first), first, 0, WEIGHTS, {}, PASSING, {})
+    assert frozen_models(first) is frozen_models(second)
 
 
 def test_checks_and_their_failures_read_well():

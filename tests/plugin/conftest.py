@@ -38,6 +38,7 @@ class Toy(PlantedTask):
     summary = "numbers above ten"
     metrics = COMPONENT_METRICS
     pass_mark = 0.8
+    MORE_ATTRIBUTES
 
     def plant(self, seed, progress):
         raise NotImplementedError
@@ -256,8 +257,10 @@ class Suite:
         path.write_text(textwrap.dedent(text) if text.startswith("\n") else text)
         return path
 
-    def add_task(self, name: str, before_instance: str = "pass", before_score: str = "pass") -> None:
-        task = TOY_TASK.replace("TASK_NAME", name)
+    def add_task(
+        self, name: str, before_instance: str = "pass", before_score: str = "pass", attributes: str = "..."
+    ) -> None:
+        task = TOY_TASK.replace("TASK_NAME", name).replace("MORE_ATTRIBUTES", attributes)
         task = task.replace("BEFORE_INSTANCE", before_instance).replace("BEFORE_SCORE", before_score)
         self.write(f"ground_truth/circuits/{name}.py", task)
         self.write(f"ground_truth/solutions/circuits/{name}.py", TOY_SOLUTION)

@@ -1,4 +1,4 @@
-"""``--model-source``: the tasks on a real language model, which are there only where model and truth are."""
+"""``--model-source`` and ``--model``: tasks on a real language model, which run only where model and truth are."""
 
 import pytest
 
@@ -78,6 +78,49 @@ def test_a_resumed_run_takes_the_same_tasks(with_real):
     refused = with_real.run("--model-source", "planted", path=f"--resume={path.stem}")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     assert "leave out --model-source (in the run: real)" in refused.output
+
+
+#: A task that says which model was selected in the worker that made the attempt, in the one field of a record that may
+#: name any model.
+NAMES_THE_MODEL = """
+    def instance(self, seed):
+        from dataclasses import replace
+        from scribe_suite.measurements.selection import selected_model
+        return replace(self.drawn(seed), base_model=selected_model())
+
+    def drawn(self, seed):"""
+
+
+@XDIST
+def test_the_model_that_is_asked_for_is_selected_in_every_process_and_kept(with_real, workers):
+    path = with_real.folder / "ground_truth/circuits/toy_real.py"
+    text = path.read_text().replace("\n    def instance(self, seed):", NAMES_THE_MODEL)
+    with_real.write("ground_truth/circuits/toy_real.py", text)
+    real = ("--model-source", "real", "--device", "cpu", *workers)
+    run = with_real.run("--provider", "oracle,nologin", "--model", "hub:gpt2", *real)
+    assert {record.base_model for record in run.ledger.attempts} == {"hub:gpt2"}
+    assert run.ledger.header.model == "hub:gpt2"
+    (ledger,) = with_real.folder.glob("runs/*.jsonl")
+    with_real.run(*workers, path=f"--resume={ledger.stem}")
+    assert [record.base_model for record in read_ledger(ledger).records] == ["hub:gpt2"] * 3
+    refused = with_real.run("--model", "hub:other", path=f"--resume={ledger.stem}")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert "leave out --model (in the run: hub:gpt2)" in refused.output
+
+
+@pytest.mark.slow
+def test_the_default_model_is_recorded_only_where_tasks_are_about_it(with_real):
+    with_real.run("--provider", "oracle", "--model-source", "all", "--device", "cpu")
+    with_real.run("--provider", "oracle", "--results-dir", "planted")
+    (real,), (planted_only,) = with_real.folder.glob("runs/*.jsonl"), with_real.folder.glob("planted/*.jsonl")
+    assert read_ledger(real).header.model == "package:smollm2"
+    assert read_ledger(planted_only).header.model is None
+
+
+def test_a_text_that_names_no_model_is_a_usage_error(with_real):
+    run = with_real.run("--model", "nonsense")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    assert "nonsense" in run.output
 
 
 def test_a_gpu_that_is_not_there_is_a_usage_error(with_real, monkeypatch):

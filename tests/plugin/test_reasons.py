@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scribe_suite.ledger.outcomes import Outcome
-from scribe_suite.plugin.worker.attempt import Attempt, AttemptState
+from scribe_suite.plugin.worker.attempt import Attempt
+from scribe_suite.plugin.worker.attempt_state import AttemptState
 
 
 @pytest.mark.parametrize("said", ["\x1b[2Jgone", "\x1b\x1b[mcgone", "\x9b2Jgone", "\x1b]0;title\x07gone"])

@@ -170,7 +170,7 @@ def test_an_answer_after_the_time_limit_is_not_taken(suite):
 
 @pytest.mark.slow
 def test_a_provider_that_never_stops_is_stopped(suite):
-    suite.write("benchmarks/conftest.py", "import scribe_suite.plugin.worker.attempt as a\na.OVERTIME_S = 1.0\n")
+    suite.write("benchmarks/conftest.py", "import scribe_suite.plugin.worker.bound_provider as b\nb.OVERTIME_S = 1.0\n")
     run = suite.run("--provider", "stubborn,null", "--agent-timeout", "8")
     assert run.outcomes == {"toy-stubborn-t0": "agent_timeout", "toy-null-t0": "no_answer"}
     assert "did not stop by itself" in run.ledger.attempts[0].reason

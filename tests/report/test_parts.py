@@ -8,6 +8,8 @@ import pytest
 from scribe_suite.analysis.comparison import compare_runs
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.ledger import Ledger, read_ledger
+from scribe_suite.measurements import REAL_MODEL
+from scribe_suite.measurements.selection import selected_model
 from scribe_suite.report import journals, transcripts
 from scribe_suite.report.answers import ItemRow, answer_view, read_answer
 from scribe_suite.report.journals import journal_views
@@ -187,6 +189,13 @@ def test_a_truth_that_was_measured_anew_gives_no_key(toy_registry, monkeypatch):
     assert AnswerKeys(run).key_of(attempt()).content is not None
     run = header(lock={"tasks": {"circuits/toy": {"measured_sha256": "0" * 64}}})
     assert "measured anew after the run" in AnswerKeys(run).key_of(attempt()).note
+
+
+def test_a_key_is_drawn_on_the_model_of_the_run(toy_registry, monkeypatch):
+    monkeypatch.setattr(toy_registry, "truth_facts", lambda: {"model": selected_model()})
+    run = header(lock={"tasks": {"circuits/toy": {"model": "hub:gpt2"}}})
+    assert AnswerKeys(run).key_of(attempt()).content is not None
+    assert selected_model() == REAL_MODEL
 
 
 def test_a_task_that_raises_gives_no_key(toy_registry, monkeypatch):

@@ -37,11 +37,11 @@ CONFIG = {
     "device": "cpu",
 }
 N = 120
+#: Residual directions of the last token's parity and, much louder, of the half of the vocabulary it is in.
 TRUTH, NUISANCE = 2, 5
-"""Residual directions of the last token's parity and, much louder, of the half of the vocabulary it is in."""
 
+#: A direction in which the nuisance is nearly as loud as the truth.
 PARTLY = [0.0, 0.0, 1.0, 0.0, 0.0, 0.11, 0.0, 0.0]
-"""A direction in which the nuisance is nearly as loud as the truth."""
 
 
 def axis(index: int, size: float = 1.0) -> list[float]:

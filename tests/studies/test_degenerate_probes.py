@@ -9,7 +9,6 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from scribe_suite.planting.frozen import frozen_folder
 from scribe_suite.planting.hooked import build_model, untrained_twin
 from scribe_suite.planting.statements.training import TRUTH_LAYER
 from scribe_suite.scoring.probes import BELOW_CHANCE, LinearProbe, fit_probe, residual_at
@@ -216,11 +215,11 @@ def test_what_the_model_says_is_not_the_truth(name):
 
 def test_few_labels_need_the_right_amount_of_regularisation():
     """Neither extreme reaches what the recipe does, on average over more splits than there are instances here."""
-    from ground_truth.probes.planted.task import base_models
+    from ground_truth.probes.planted.base import base_models
     from ground_truth.probes.regularization import accuracy_of
 
     task = task_of("regularization")
-    model = build_model(base_models(frozen_folder(task), task)[0].weights)
+    model = build_model(base_models(task)[0].weights)
     splits = [task.draw_split(seed) for seed in range(50, 58)]
     recipes = {
         "difference of means": mean_difference,
@@ -241,5 +240,5 @@ def test_an_answer_of_another_kind_is_refused(name):
     wrong = other.answer_schema.parse('{"%s": [], "nothing_found": true, "confidence": 0.5, "summary": ""}' % (
         "weight" if name in LABEL_FREE else "direction"
     ))  # fmt: skip
-    with pytest.raises(TypeError, match=r"scores a (Probe|Direction)Answer"):
+    with pytest.raises(TypeError, match=r"a (Probe|Direction)Answer is scored here"):
         task_of(name).score(instance_of(name, SEEDS[0]), wrong)

@@ -45,8 +45,8 @@ from studies.probe_methods import (
 
 REGISTRY = default_registry()
 
+from ground_truth.probes.planted.hidden import Hidden  # noqa: E402 - the registry makes it importable
 from ground_truth.probes.planted.split import Split  # noqa: E402
-from ground_truth.probes.planted.task import Hidden  # noqa: E402 - the registry makes it importable
 
 TASKS = ("probes/greater_than", "probes/greater_than_pca")
 CONTROL = 0.52
@@ -310,7 +310,7 @@ def test_the_tables_replace_only_what_stands_between_the_markers(tmp_path):
 
 @pytest.mark.slow
 def test_the_script_runs_by_itself_from_anywhere(tmp_path):
-    script = suite_root() / "perf" / "probe_methods.py"
+    script = suite_root() / "studies" / "probe_methods.py"
     told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert "--reference" in told.stdout

@@ -19,7 +19,7 @@ REAL = PLANTED.model_copy(
     update={
         "source": "real",
         "models_id": None,
-        "truth": MeasuredTruth(id="circuits/toy", version=1, inputs_sha256="0" * 64, model="package:smollm2"),
+        "truth": MeasuredTruth(id="circuits/toy", version=1, inputs_sha256="0" * 64),
     }
 )
 

@@ -63,7 +63,11 @@ def test_a_cell_is_a_value():
 
 
 class Nameless:
-    id, family, name = "probes/nameless", "probes", "nameless"
+    id, family, name, solution = "probes/nameless", "probes", "nameless", ""
+
+
+class Sharing(Nameless):
+    name, solution = "other", "nameless"
 
 
 def test_a_missing_solution_says_which_file_to_write(tmp_path):
@@ -100,6 +104,11 @@ def test_shared_cells_stand_where_they_are_named(tmp_path, folder):
 def test_a_solution_without_shared_cells_is_its_file(tmp_path, folder):
     (folder / "nameless.py").write_text(NOTEBOOK)
     assert solution_text(tmp_path, Nameless()) == NOTEBOOK
+
+
+def test_tasks_may_share_a_solution(tmp_path, folder):
+    (folder / "nameless.py").write_text(NOTEBOOK)
+    assert solution_text(tmp_path, Sharing()) == solution_text(tmp_path, Nameless())
 
 
 def test_shared_cells_that_are_missing_are_named(tmp_path, folder):

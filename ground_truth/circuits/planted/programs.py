@@ -27,8 +27,8 @@ from scribe_suite.planting.circuits.causal import (
 )
 
 WORDS, LABELS, LENGTH = 15, 5, 8
+#: The token that stands in every prompt once, and the last position.
 ONCE, LAST = WORDS, LENGTH - 1
-"""The token that stands in every prompt once, and the last position."""
 
 _GROUPS, _CLASSES, _SLOTS = 5, 4, 4
 

@@ -12,17 +12,15 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypedDict
 
 import torch
-from transformers import AutoTokenizer
 
-from scribe_suite.models.spec import ready
+from scribe_suite.errors import ConfigurationError
 from scribe_suite.scoring.circuit_patching import PromptPairs, Readout
 
+#: Templates and lists of words, by what they are for; JSON-safe.
 Frames = Mapping[str, Sequence[Any]]
-"""Templates and lists of words, by what they are for; JSON-safe."""
 
 
 class Drawn(TypedDict):
@@ -41,8 +39,8 @@ class Drawn(TypedDict):
     weights: list[float]
 
 
+#: Fills one of the frames' templates with words.
 Draw = Callable[[random.Random, Frames], Drawn]
-"""Fills one of the frames' templates with words."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,13 @@ class Behaviour:
             n: How many.
             seed: For templates and words.
             tokenizer: The model's.
+
+        Raises:
+            ConfigurationError: When the tokenizer cuts the prompts so that they can't be compared token by token.
         """
         rng = random.Random(seed)
         drawn = [self.draw(rng, frames) for _ in range(n)]
+        _check_alignment(drawn, tokenizer)
         return PromptPairs(*encode(drawn, tokenizer), readout=self.readout)
 
     def sha256(self) -> str:
@@ -95,11 +97,23 @@ def encode(drawn: Sequence[Drawn], tokenizer: Any) -> tuple[Any, Any, Any, Any]:
     return prompts, counterfactuals, options, torch.tensor([one["weights"] for one in drawn])
 
 
-@cache
-def tokenizer_of(spec: str) -> Any:
-    """The tokenizer of a converted model, without the model.
+def _check_alignment(drawn: Sequence[Drawn], tokenizer: Any) -> None:
+    """Refuse a tokenizer with which prompts differ in length, or an option is more than one token.
 
     Raises:
-        ConfigurationError: As `scribe_suite.models.spec.ready`.
+        ConfigurationError: In one sentence, with an example.
     """
-    return AutoTokenizer.from_pretrained(ready(spec).folder, local_files_only=True)
+
+    def length(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False))
+
+    wanted = length(drawn[0]["clean"])
+    for one in drawn:
+        uneven = [one[side] for side in ("clean", "counterfactual") if length(one[side]) != wanted]
+        split = [option for option in one["options"] if length(option) != 1]
+        if uneven or split:
+            example = f"{uneven[0]!r} is not of {wanted} tokens" if uneven else f"{split[0]!r} is not one token"
+            raise ConfigurationError(
+                f"The prompts of this task can't be put to the selected model, whose tokenizer does not align them "
+                f"({example}): choose another model."
+            )

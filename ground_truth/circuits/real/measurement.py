@@ -7,29 +7,30 @@ anew on an instance's own hidden pairs. What is frozen is which rankings those a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ground_truth.circuits.real.behaviour import Behaviour, tokenizer_of
+from ground_truth.circuits.real.behaviour import Behaviour
 from ground_truth.circuits.real.rankings import METHODS, blind_rankings, ranking_of
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
+from scribe_suite.models.description import tokenizer_of
 from scribe_suite.planting.frozen import Check
 from scribe_suite.scoring.circuit_curve import Curve, CurveMeter
 from scribe_suite.scoring.circuit_patching import PatchedRuns, PromptPairs, component_names
 from scribe_suite.seeds import derive_seed
 
+#: The method of the reference ranking, as in the reference solution; components by the size of their effect.
 REFERENCE = "eap_ig"
-"""The method of the reference ranking, as in the reference solution; components by the size of their effect."""
+#: How many blind rankings are measured again for every score.
 CHANCE_RANKINGS = 2
-"""How many blind rankings are measured again for every score."""
 
 _BEHAVIOUR_PAIRS = 72
 _BATCH = 24
 _METHOD_PAIRS = {"attribution": 48, "single_ablation": 6}
+#: Pairs of each half of what the reference is made from.
 _HALF = 30
-"""Pairs of each half of what the reference is made from."""
+#: Methods, and whether components are ranked by the size of their effect or by the effect itself.
 _COMPARED = (
     ("eap_ig", True),
     ("eap_ig", False),
@@ -37,11 +38,10 @@ _COMPARED = (
     ("attribution", False),
     ("single_ablation", True),
 )
-"""Methods, and whether components are ranked by the size of their effect or by the effect itself."""
+#: Before the titles of blind rankings.
 BLIND = "blind: "
-"""Before the titles of blind rankings."""
+#: Fresh sets of hidden pairs on which all rankings are compared.
 _DRAWS = 3
-"""Fresh sets of hidden pairs on which all rankings are compared."""
 
 _GAP_BAR = 8.0
 _MARGIN_BAR = 0.1
@@ -50,15 +50,20 @@ _OVERLAP_OF = 30
 
 
 class CircuitMeasurement(Measurement):
-    """Base of the measurements; one subclass per task.
+    """Whether a model shows a behaviour, rankings of its components by several methods, and their curves.
 
-    Class attributes:
-        behaviour: What the task is about.
+    Args:
+        name: Of the task.
+        behaviour: What it is about.
+        cost: As `Measurement.cost`.
         accuracy_bar: How often the model must be right on fresh hidden prompts.
     """
 
-    behaviour: ClassVar[Behaviour]
-    accuracy_bar: ClassVar[float] = 0.8
+    summary = "rankings of components, and the curves of their circuits"
+
+    def __init__(self, name: str, behaviour: Behaviour, *, cost: str, accuracy_bar: float = 0.8) -> None:
+        self.id = f"circuits/{name}"
+        self.behaviour, self.cost, self.accuracy_bar = behaviour, cost, accuracy_bar
 
     def inputs_sha256(self) -> str:
         """See `Measurement.inputs_sha256`: templates, words and how they are drawn."""

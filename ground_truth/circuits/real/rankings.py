@@ -14,13 +14,13 @@ from transformer_lens.hook_points import HookPoint
 
 from scribe_suite.scoring.circuit_patching import PromptPairs, component_names, parse_component
 
+#: One number per component, in the order of `component_names`: how much of the metric is lost without it.
 Effects = NDArray[np.float64]
-"""One number per component, in the order of `component_names`: how much of the metric is lost without it."""
+#: Called with the fraction done.
 Report = Callable[[float], None]
-"""Called with the fraction done."""
 
+#: Pairs at a time in backward passes; memory grows with it.
 _BATCH = 12
-"""Pairs at a time in backward passes; memory goes with it."""
 _RANDOM = 1
 
 _ORDERS: dict[str, Callable[[int, bool], tuple[int, ...]]] = {
@@ -186,9 +186,9 @@ def _each_ablated_in_its_copy(
     return [(f"blocks.{layer}.attn.hook_z", heads), (f"blocks.{layer}.hook_mlp_out", mlp)]
 
 
+#: By the name of the measurement's step.
 METHODS: Mapping[str, Callable[[HookedTransformer, PromptPairs, Report], Effects]] = {
     "attribution": lambda model, pairs, report: attributed(model, pairs, 1, report),
     "eap_ig": lambda model, pairs, report: attributed(model, pairs, 5, report),
     "single_ablation": ablated_one_by_one,
 }
-"""By the name of the measurement's step."""

@@ -1,25 +1,24 @@
 """What was measured, as a Markdown table: ``python -m ground_truth.circuits.real.table`` writes it for the docs.
 
-Read from the frozen results alone; docs/truth/real-circuits.md holds the same table, and a test compares them.
+Read from the frozen results alone; docs/truth/real-circuits.md holds the same tables, and a test compares them.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ground_truth.circuits.real.measurement import BLIND
+from ground_truth.circuits.real.task import MeasuredCircuitTask
 from scribe_suite.measurements import REAL_MODEL
-from scribe_suite.measurements.store import unpacked
+from scribe_suite.measurements.store import shipped_folder, unpacked
 from scribe_suite.models.cache import entry_name
-from scribe_suite.paths import suite_root
 from scribe_suite.scoring.circuit_curve import SHARES, Curve
+from scribe_suite.tasks.registry import default_registry
 
-TASKS = ("ioi_real", "subject_verb_agreement_real", "greater_than_real", "induction_real")
 _SHOWN = (0.02, 0.05, 0.1, 0.2, 0.5)
 _NAMES = {
     "eap_ig by size": "EAP-IG, by size (the reference)",
@@ -30,20 +29,15 @@ _NAMES = {
 }
 
 
-def table(task: str) -> str:
-    """Rankings of one task by falling closeness: CMD and f, means over draws with their range.
-
-    Args:
-        task: Name of the task.
-    """
-    folder = suite_root() / "ground_truth" / "measured" / "circuits" / task
-    record = folder / f"{entry_name(REAL_MODEL)}.json"
+def table(task: MeasuredCircuitTask) -> str:
+    """Rankings of one task by falling closeness: CMD and f, means over draws with their range."""
+    record = shipped_folder(task.measurement) / f"{entry_name(REAL_MODEL)}.json"
     arrays = unpacked(record.with_suffix(".safetensors").read_bytes())
     made = json.loads(record.read_text())["made"]
     rows = sorted(_row(str(title), arrays["curves"][:, at]) for at, title in enumerate(arrays["titles"]))
     accuracy, minutes = float(arrays["accuracy"][0]), sum(made["cpu_s"].values()) / 60
     head = [
-        f"**{task}** (accuracy on fresh hidden prompts {accuracy:.2f}; measured in {minutes:.1f} CPU minutes)",
+        f"**{task.name}** (accuracy on fresh hidden prompts {accuracy:.2f}; measured in {minutes:.1f} CPU minutes)",
         "",
         "| ranking | CMD, mean (range) | " + " | ".join(f"f at {share:.0%}" for share in _SHOWN) + " |",
         "|---|--:|" + "--:|" * len(_SHOWN),
@@ -61,8 +55,9 @@ def _row(title: str, draws: NDArray[np.float32]) -> tuple[float, str]:
     return mean, f"| {name} | {mean:.3f} ({min(cmd):.3f} to {max(cmd):.3f}) | {shown} |"
 
 
-def main(tasks: Sequence[str] = TASKS) -> None:
+def main() -> None:
     """Print all tables."""
+    tasks = (task for task in default_registry().values() if isinstance(task, MeasuredCircuitTask))
     sys.stdout.write("\n\n".join(map(table, tasks)) + "\n")
 
 

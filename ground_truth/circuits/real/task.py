@@ -1,51 +1,34 @@
 """What all tasks about circuits of a real language model share: fresh prompts, public material, scoring.
 
-A task adds a behaviour (templates, words, how a pair is drawn), its measurement, a prompt and a reference solution.
+A task adds a behaviour (templates, words, how a pair is drawn) with its measurement, and a prompt; all share one
+reference solution.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from safetensors.torch import save
 
 from ground_truth.circuits.planted.public import public_source
-from ground_truth.circuits.real.behaviour import Behaviour, Draw, encode, tokenizer_of
+from ground_truth.circuits.real.behaviour import Behaviour, Draw, encode
+from ground_truth.circuits.real.hidden import Hidden
 from ground_truth.circuits.real.measurement import BLIND
 from ground_truth.circuits.real.rankings import blind_rankings
 from scribe_suite.measurements.measured_task import MeasuredTask
-from scribe_suite.models.evaluator import evaluator_model
-from scribe_suite.models.spec import SETUP_CODE, ready
-from scribe_suite.scoring.circuit_curve import METRICS, SHARES, CurveMeter, circuit_sizes, score_ranking
+from scribe_suite.models.description import describe, tokenizer_of
+from scribe_suite.models.spec import SETUP_CODE
+from scribe_suite.scoring.circuit_curve import METRICS, SHARES, circuit_sizes, score_ranking
 from scribe_suite.scoring.circuit_patching import PromptPairs, component_names
 from scribe_suite.seeds import derive_seed
-from scribe_suite.tasks.answers import Answer, AnswerSchema, RankingAnswer
+from scribe_suite.tasks.answers import Answer, AnswerSchema, RankingAnswer, expect
 from scribe_suite.tasks.task import PublicMaterial, Score, TaskInstance
 
 _PUBLIC_PAIRS = 200
 _SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Secret:
-    """The hidden side of an instance.
-
-    Attributes:
-        spec: Specification of the model.
-        pairs: Prompts that no agent sees.
-    """
-
-    spec: str
-    pairs: PromptPairs
-
-    @cached_property
-    def meter(self) -> CurveMeter:
-        """Measures rankings on the pairs."""
-        return CurveMeter(evaluator_model(self.spec), self.pairs)
 
 
 class MeasuredCircuitTask(MeasuredTask):
@@ -55,7 +38,9 @@ class MeasuredCircuitTask(MeasuredTask):
         behaviour: Which one.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = METRICS
+    family = "circuits"
+    metrics = METRICS
+    solution = "real"
     behaviour: ClassVar[Behaviour]
 
     def instance(self, seed: int) -> TaskInstance:
@@ -86,26 +71,18 @@ class MeasuredCircuitTask(MeasuredTask):
                 facts=facts,
                 model=self.model,
             ),
-            hidden=Secret(self.model, hidden),
-            answer_schema=AnswerSchema(
-                RankingAnswer,
-                facts,
-                example={
-                    "ranking": [facts["components"][-1], facts["components"][0]],
-                    "confidence": 0.7,
-                    "nothing_found": False,
-                    "summary": "How I ranked them, and what supports it.",
-                },
-            ),
+            hidden=Hidden(self.model, hidden),
+            answer_schema=self.answer_schema(facts),
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """The closeness of the answer's curve, between that of the best blind ranking and the reference's."""
-        assert isinstance(answer, RankingAnswer)
-        truth = self.measured().arrays
-        blind = {f"{BLIND}{name}": ranking for name, ranking in blind_rankings(*_shape(self.model)).items()}
+        ranking = expect(answer, RankingAnswer).ranking
+        hidden: Hidden = instance.hidden
+        truth, shape = self.measured().arrays, describe(hidden.spec)
+        blind = {f"{BLIND}{name}": one for name, one in blind_rankings(shape.n_layers, shape.n_heads).items()}
         chance = {str(name): blind[str(name)] for name in truth["chance"]}
-        return score_ranking(instance.hidden.meter, answer.ranking, [*map(str, truth["reference"])], chance)
+        return score_ranking(hidden.meter, ranking, [*map(str, truth["reference"])], chance)
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:  # noqa: ARG002  # the same for all prompts
         """The reference ranking."""
@@ -120,15 +97,30 @@ class MeasuredCircuitTask(MeasuredTask):
         universe = list(instance.public.facts["components"])
         return {"ranking": rng.sample(universe, len(universe)), "confidence": 0.5, "summary": "Drawn at random."}
 
+    def answer_schema(self, facts: Mapping[str, Any]) -> AnswerSchema:
+        """What a submission must look like: components in order."""
+        components = facts["components"]
+        return AnswerSchema(
+            RankingAnswer,
+            facts,
+            example={
+                "ranking": [components[-1], components[0]],
+                "confidence": 0.7,
+                "nothing_found": False,
+                "summary": "How I ranked them, and what supports it.",
+            },
+        )
+
     def _facts(self, public: PromptPairs, tokenizer: Any) -> dict[str, Any]:
         """What the prompt template may show."""
-        n_layers, n_heads = _shape(self.model)
-        components = component_names(n_layers, n_heads)
+        shape = describe(self.model)
+        components = component_names(shape.n_layers, shape.n_heads)
         shown = public.part(slice(_SHOWN))
         return {
             "components": components,
-            "n_layers": n_layers,
-            "n_heads": n_heads,
+            "model": self.model_facts(),
+            "n_layers": shape.n_layers,
+            "n_heads": shape.n_heads,
             "n_pairs": len(public),
             "length": public.clean.shape[1],
             "n_options": public.options.shape[1],
@@ -141,12 +133,6 @@ class MeasuredCircuitTask(MeasuredTask):
                 for clean, other in zip(shown.clean, shown.counterfactual, strict=True)
             ],
         }
-
-
-def _shape(spec: str) -> tuple[int, int]:
-    """Layers and heads per layer, without the model."""
-    config = json.loads((ready(spec).folder / "config.json").read_text())
-    return int(config["n_layers"]), int(config["n_heads"])
 
 
 #: How logits are read, as public code.

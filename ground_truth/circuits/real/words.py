@@ -1,6 +1,7 @@
 """Words of the prompts for a real language model, in two halves: one that agents see, one that they don't.
 
-All are single tokens of SmolLM2's tokenizer with a space before them; a test holds that.
+All are single tokens with a space before them, for the tokenizer of the default model; a test holds that. What another
+tokenizer cuts up is refused when prompts are drawn.
 """
 
 from __future__ import annotations

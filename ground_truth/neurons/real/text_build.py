@@ -26,7 +26,7 @@ FIRST_YEAR = 1900
 PASSAGES = {"public": 4, "hidden": 9}
 """Passages of one address."""
 MIN_CHARACTERS = 720
-"""A passage ends with the sentence in which it gets so long: enough for 127 tokens of SmolLM2, nearly always."""
+"""A passage ends with the sentence in which it gets so long: enough for 127 tokens, nearly always."""
 _WINDOW = 2_600
 _OPENING = 400
 """Greetings and forms of address, which are much the same everywhere."""

@@ -3,30 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 from transformer_lens import HookedTransformer
 
+from ground_truth.probes.planted.base import Base, reference_check_name
 from ground_truth.probes.planted.split import Split, bag_of_words
+from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights, build_model, untrained_twin
+from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.statements.language import FRAME, Statements, Texts
 from scribe_suite.planting.statements.training import TRUTH_LAYER
 from scribe_suite.planting.statements.world import World
 from scribe_suite.scoring.probes import fit_probe, probe_accuracy, residual_at
+from scribe_suite.tasks import Answer, TaskInstance
 
-if TYPE_CHECKING:
-    from ground_truth.probes.planted.task import PlantedProbeTask
-
+#: Seeds of the splits on which a base model is certified.
 CERTIFIED_SPLITS = range(5)
+#: Untrained twins whose mean is the control on one split.
 TWINS_PER_SPLIT = 3
-EARLIER_BAR, CONTROL_BAR, VERDICT_BAR, OTHERS_BAR, NUISANCE_BAR = 0.75, 0.6, 0.97, 0.97, 2.0
+#: At most: accuracy before `TRUTH_LAYER`, and of the controls on the hidden side.
+EARLIER_BAR, CONTROL_BAR = 0.75, 0.6
+#: At least: verdicts and other texts that the model says right.
+VERDICT_BAR, OTHERS_BAR = 0.97, 0.97
+#: At least: variance of the ending over that of the truth.
+NUISANCE_BAR = 2.0
+#: At least: what the reference solution reaches, on the worst instance and, with few labels, on average.
+REFERENCE_BAR, FEW_LABELS_BAR = 0.9, 0.85
+#: Seeds of the instances on which the reference solution is measured.
+REFERENCE_INSTANCES = range(2)
+
+#: Statements, and other texts of each kind, on which the behaviour is measured.
 _BEHAVIOUR_SAMPLE = 2_000
 
 
-def probe_checks(world: World, weights: ModelWeights, tasks: Sequence[PlantedProbeTask]) -> list[Check]:
+class CertifiedTask(Protocol):
+    """What a certificate asks of a task; see `ground_truth.probes.planted.task.PlantedProbeTask`."""
+
+    name: ClassVar[str]
+    labelled: ClassVar[bool]
+    few_labels: ClassVar[bool]
+    recipe_bar: ClassVar[float]
+
+    def draw_split(self, seed: int) -> Split:
+        """See `PlantedProbeTask.draw_split`."""
+        ...
+
+    def recipe_accuracy(
+        self, model: HookedTransformer, split: Split, layer: int = ..., position: int | str = ...
+    ) -> float:
+        """See `PlantedProbeTask.recipe_accuracy`."""
+        ...
+
+    def further_checks(self, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
+        """See `PlantedProbeTask.further_checks`."""
+        ...
+
+    def instance_of(self, base: Base, seed: int) -> TaskInstance:
+        """See `PlantedProbeTask.instance_of`."""
+        ...
+
+    def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
+        """See `PlantedProbeTask.primary_score`."""
+        ...
+
+
+def probe_checks(world: World, weights: ModelWeights, tasks: Sequence[CertifiedTask]) -> list[Check]:
     """Every check on a base model that needs nothing but its weights.
 
     Args:
@@ -34,14 +79,32 @@ def probe_checks(world: World, weights: ModelWeights, tasks: Sequence[PlantedPro
         weights: The model, as it comes back from disk.
         tasks: All tasks that it serves.
     """
-    model = build_model(weights)
-    checks = behaviour_checks(world, model)
+    checks = behaviour_checks(world, build_model(weights))
     for task in tasks:
-        splits = [task.draw_split(seed) for seed in CERTIFIED_SPLITS]
-        checks += place_checks(task, model, splits)
-        checks += control_checks(task, world, model, weights, splits)
-        checks += task.further_checks(model, splits)
+        checks += task_checks(task, world, weights)
     return checks
+
+
+def task_checks(task: CertifiedTask, world: World, weights: ModelWeights) -> list[Check]:
+    """The checks of one task that need nothing but the weights; see `probe_checks` for the arguments."""
+    model = build_model(weights)
+    splits = [task.draw_split(seed) for seed in CERTIFIED_SPLITS]
+    return [
+        *place_checks(task, model, splits),
+        *control_checks(task, world, model, weights, splits),
+        *task.further_checks(model, splits),
+    ]
+
+
+def reference_check(task: CertifiedTask, base: Base) -> Check:
+    """The worst primary metric of a task's reference solution on a few instances of a base model.
+
+    With few labels luck decides about one instance: there it is the mean.
+    """
+    instances = [task.instance_of(base, seed) for seed in REFERENCE_INSTANCES]
+    reached = [task.primary_score(instance, reference_answer(suite_root(), instance)) for instance in instances]
+    value, bar = (float(np.mean(reached)), FEW_LABELS_BAR) if task.few_labels else (min(reached), REFERENCE_BAR)
+    return Check(name=reference_check_name(task.name), value=value, bar=bar, direction=">=")
 
 
 def behaviour_checks(world: World, model: HookedTransformer) -> list[Check]:
@@ -55,7 +118,7 @@ def behaviour_checks(world: World, model: HookedTransformer) -> list[Check]:
     return checks
 
 
-def place_checks(task: PlantedProbeTask, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
+def place_checks(task: CertifiedTask, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
     """Where the truth is: at the last token after `TRUTH_LAYER` and not before, drowned by the ending.
 
     It appears at the last word of the content, one block earlier; the first block has it nowhere.
@@ -106,7 +169,7 @@ def ending_to_truth(model: HookedTransformer, split: Split) -> float:
 
 
 def control_checks(
-    task: PlantedProbeTask, world: World, model: HookedTransformer, weights: ModelWeights, splits: Sequence[Split]
+    task: CertifiedTask, world: World, model: HookedTransformer, weights: ModelWeights, splits: Sequence[Split]
 ) -> list[Check]:
     """Untrained twins, words and the model's own verdict are worth no more than a coin on the hidden side."""
     twins = [
@@ -137,7 +200,7 @@ def bag_of_words_accuracy(split: Split, vocabulary_size: int) -> float:
 
 
 def said_accuracy(world: World, model: HookedTransformer, split: Split) -> float:
-    """How far the direction in which the model says "true" rather than "false" tells the truth.
+    """How well the direction in which the model says "true" rather than "false" predicts the truth.
 
     Read after the last block, where it is what the model says, centred on the held-out statements.
     """

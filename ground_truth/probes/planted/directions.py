@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
-from safetensors.torch import save
 from transformer_lens import HookedTransformer
 
+from ground_truth.probes.planted.hidden import Hidden
+from ground_truth.probes.planted.public import activations_material
 from ground_truth.probes.planted.split import Split
-from ground_truth.probes.planted.task import Hidden, PlantedProbeTask, reading_facts
+from ground_truth.probes.planted.task import PlantedProbeTask
+from ground_truth.probes.shared.answers import example_direction, random_direction, reading_facts
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights, build_model
 from scribe_suite.planting.statements.training import TRUTH_LAYER
@@ -23,22 +23,7 @@ from scribe_suite.scoring.normalise import SMALLEST_RANGE
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, residual_at
 from scribe_suite.scoring.recipes import mean_difference, one_hot, principal_directions, without
 from scribe_suite.tasks import Answer, AnswerSchema, DirectionAnswer, PublicMaterial, Score, TaskInstance
-
-_SETUP_CODE = """\
-import json
-import torch
-from safetensors.torch import load_file
-
-torch.set_num_threads(1)
-vocabulary = json.load(open("vocabulary.json"))  # token id -> string
-data = load_file("activations.safetensors")
-statements = data["tokens"]  # token ids [statement, position]
-activations = data["activations"]  # residual stream at the last token of every statement [layer, statement, d_model]
-
-
-def text(tokens):
-    return " ".join(vocabulary[token] for token in tokens.tolist())
-"""
+from scribe_suite.tasks.answers import expect
 
 
 class DirectionTask(PlantedProbeTask):
@@ -65,7 +50,7 @@ class DirectionTask(PlantedProbeTask):
         return direction_accuracy(probe.weight, hidden, labels)
 
     def further_checks(self, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
-        """See `PlantedProbeTask.further_checks`: the nuisance is larger than the truth and tells nothing of it."""
+        """See `PlantedProbeTask.further_checks`: the nuisance is larger than the truth and says nothing about it."""
         raw = []
         for split in splits:
             public = residual_at(model, split.public.tokens, TRUTH_LAYER, "last")
@@ -76,42 +61,25 @@ class DirectionTask(PlantedProbeTask):
     def public_material(
         self, weights: ModelWeights, model: HookedTransformer, split: Split, vocabulary: Sequence[str]
     ) -> PublicMaterial:
-        """Activations at the last token after every block, and the statements."""
-        tokens = split.public.tokens
-        layers = range(int(weights.config["n_layers"]))
-        read = np.stack([residual_at(model, tokens, layer, "last") for layer in layers])
-        data = {"tokens": tokens.contiguous(), "activations": torch.from_numpy(read).float().contiguous()}
-        return PublicMaterial(
-            files={"vocabulary.json": json.dumps(list(vocabulary)).encode(), "activations.safetensors": save(data)},
-            setup_code=_SETUP_CODE,
-            facts={**self.sizes(weights.config, split, vocabulary), **self.further_facts(split, vocabulary)},
-        )
+        """See `PlantedProbeTask.public_material`: activations at the last token after every block, and statements."""
+        return activations_material(model, weights.config, split, vocabulary, self.further_facts(split, vocabulary))
 
     def answer_schema(self, config: Mapping[str, Any], length: int) -> AnswerSchema:
         """See `PlantedProbeTask.answer_schema`."""
-        example = {
-            "layer": 0,
-            "position": "last",
-            "direction": [0.5] * int(config["d_model"]),
-            "confidence": 0.7,
-            "nothing_found": False,
-            "summary": "How the direction was found and what supports it.",
-        }
-        return AnswerSchema(model=DirectionAnswer, facts=reading_facts(config, length), example=example)
+        return AnswerSchema(DirectionAnswer, reading_facts(config, length), example_direction(int(config["d_model"])))
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """See `Task.score`: accuracy of the better sign on statements about held-out entities."""
-        if not isinstance(answer, DirectionAnswer):
-            raise TypeError(f"{self.id} scores a DirectionAnswer, not a {type(answer).__name__}")
+        found = expect(answer, DirectionAnswer)
         hidden: Hidden = instance.hidden
         model, held_out = build_model(hidden.weights), hidden.held_out
         # a random direction may be luckier where the answer reads than where the truth is certified to be
         luck = max(
             random_direction_accuracy(residual_at(model, held_out.tokens, layer, position), held_out.labels)
-            for layer, position in ((TRUTH_LAYER, "last"), (answer.layer, answer.position))
+            for layer, position in ((TRUTH_LAYER, "last"), (found.layer, found.position))
         )
         return score_direction(
-            answer,
+            found,
             model,
             held_out,
             control_accuracy=hidden.control_accuracy,
@@ -133,11 +101,4 @@ class DirectionTask(PlantedProbeTask):
 
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
         """See `Task.random_answer`: a random direction at a random layer."""
-        config = instance.hidden.weights.config
-        return {
-            "layer": rng.randrange(int(config["n_layers"])),
-            "position": "last",
-            "direction": [rng.gauss(0.0, 1.0) for _ in range(int(config["d_model"]))],
-            "confidence": 0.5,
-            "summary": "A random direction.",
-        }
+        return random_direction(instance.answer_schema.facts, rng)

@@ -1,7 +1,7 @@
 """Comparisons of numbers: every pair of some numbers is public, near pairs of the others are held out.
 
-Held-out pairs are near in rank, so that the size of one number alone, which tells three quarters of all comparisons,
-tells hardly more than a coin.
+Held-out pairs are near in rank, so that the size of one number alone, which predicts three quarters of all comparisons,
+predicts them hardly better than a coin.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from ground_truth.probes.planted.split import Split, labelled, shuffled
 from scribe_suite.planting.statements.language import draw_manner
 from scribe_suite.planting.statements.numbers import N_NUMBERS, NumbersWorld, ordered_pairs
 
+#: Numbers that occur in public statements.
 PUBLIC_NUMBERS = 36
+#: Held-out numbers are paired when their ranks among the held-out ones differ by at most this much.
 NEAR = 6
-"""Held-out numbers are paired when at most this many ranks among the held-out ones lie between them, ends included."""
 
 
 class Comparisons:

@@ -1,7 +1,7 @@
 """Statements about cities: twelve cities of every country are public, the other eight held out.
 
-Every city stands in as many true as false statements and every country is named in as many true as false ones, on both
-sides, so that no word is worth anything.
+Every city occurs in as many true as false statements and every country is named in as many true as false ones, on both
+sides, so that no single word predicts the truth.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scribe_suite.planting.statements.places import CITIES_PER_COUNTRY, N_COUNTRIES
 
+#: Cities of each country that occur in public statements.
 PUBLIC_PER_COUNTRY = 12
 
 

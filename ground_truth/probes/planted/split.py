@@ -1,4 +1,4 @@
-"""What stands on either side of a split: labelled statements for agents, and others about entities they never see."""
+"""The two sides of a split: labelled statements for agents, and others about entities they never see."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Split:
 
     Attributes:
         public: What agents get.
-        held_out: What answers are judged on: other entities, balanced in everything that is no truth.
-        further: Name -> Int[statement]; what agents are told of public statements besides their labels.
+        held_out: What answers are judged on: other entities, balanced in everything but the truth.
+        further: Name -> Int[statement]; what agents get about public statements besides their labels.
     """
 
     public: LabelledStatements
@@ -49,6 +49,6 @@ def shuffled(
 
 
 def bag_of_words(tokens: Int[Tensor, "statement position"], vocabulary_size: int) -> np.ndarray:
-    """How often every word stands in every statement: Float[statement word]."""
+    """How often every word occurs in every statement: Float[statement word]."""
     counts: np.ndarray = torch.nn.functional.one_hot(tokens, vocabulary_size).sum(1).double().numpy()
     return counts

@@ -19,8 +19,8 @@ DATA = Path(__file__).with_name("data")
 _CITY, _COUNTRY = re.compile(r"[A-Z][a-z]{2,13}"), re.compile(r"[A-Z][a-z]+( [A-Z][a-z]+)?")
 _SMALLEST_CITY, _SMALLEST_COUNTRY = 250_000, 1_000_000
 _CITIES, _PER_COUNTRY, _FEWEST = 340, 9, 3
+#: How many times as many inhabitants as its namesakes a city must have.
 _LARGER = 5
-"""How many times as many inhabitants as its namesakes a city must have."""
 _DISPUTED = {"PS", "TW", "XK", "PR", "IL", "SO"}
 _ARTICLES = {
     "The Netherlands": "the Netherlands", "United States": "the United States", "Philippines": "the Philippines",

@@ -1,4 +1,4 @@
-"""How well a recipe reads a property on entities it was not fitted on, and whether that is worth anything.
+"""How well a recipe reads a property on entities it was not fitted on, and whether controls do as well.
 
 Five blocks of statements share no entity. A split fits on three and tests on two, and all ten splits are made. Where to
 read is chosen inside the three, by fitting on two and testing on the third, so no accuracy here was helped by the
@@ -19,11 +19,14 @@ from ground_truth.probes.real.statements import N_BLOCKS, N_PUBLIC_BLOCKS
 from scribe_suite.scoring.probes import fit_probe, project
 from scribe_suite.scoring.real_probes import BAR, INVERSE_PENALTY
 
+#: The public blocks of every split.
 SPLITS = tuple(combinations(range(N_BLOCKS), N_PUBLIC_BLOCKS))
-"""The public blocks of every split."""
+#: Among the hits of a split, a statement that is public in it.
 NOT_HIDDEN = -1
 
+#: The blocks that are fitted on where a third one chooses the place.
 _INNER = tuple(combinations(range(N_BLOCKS), N_PUBLIC_BLOCKS - 1))
+#: Standard errors of a 95 % interval to either side.
 _NORMAL = 1.96
 
 Verdict = Literal["readable", "null", "open"]
@@ -163,7 +166,7 @@ def _shares(hits: Int[np.ndarray, "split statement"]) -> Float[np.ndarray, " sta
 
 
 def _interval(values: Float[np.ndarray, " statement"], entities: Sequence[tuple[str, ...]]) -> tuple[float, float]:
-    """95 % interval of a mean over statements of which those that share an entity go together.
+    """95 % interval of a mean over statements, of which those that share an entity are not independent.
 
     The cluster-robust variance for overlapping clusters: the products of the deviations of all statements that share
     any entity, summed (Aronow, Samii & Assenova 2015, "Cluster-Robust Variance Estimation for Dyadic Data", Political

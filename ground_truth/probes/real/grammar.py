@@ -33,8 +33,8 @@ class Words:
     past: Sequence[str]
 
 
+#: From words, the numbers of subject and attractor and a counter: the right sentence, the wrong one, entities.
 Maker = Callable[[random.Random, Words, tuple[int, int], int], tuple[str, str, tuple[str, ...]]]
-"""From words, the numbers of subject and attractor and a counter: the right sentence, the wrong one, entities."""
 
 
 def composer(words: Mapping[str, Any], make: Maker) -> Callable[[random.Random, int], Block]:

@@ -7,9 +7,7 @@ an untrained one of the same shape, and that of counts of tokens. See `ground_tr
 from __future__ import annotations
 
 import hashlib
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -18,74 +16,43 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from ground_truth.probes.real.ceiling import NOT_HIDDEN, Ceiling, Judgement, Verdict, best_place, ceiling_of, judge
-from ground_truth.probes.real.statements import Block, Question
+from ground_truth.probes.real.statements import Question, StatementRows
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
 from scribe_suite.planting.frozen import Check
 from scribe_suite.scoring.real_probes import BAR, Measured, read_from_end, tokenised
 
-LAYERS = tuple(range(1, 30, 2))
+#: The first block that is measured; from there on every second one.
+FIRST_LAYER, LAYER_STEP = 1, 2
+#: Of the untrained model, where every block adds as little as any other: there is no depth at which it gets better.
 TWIN_LAYERS = (1, 3, 5, 9, 13)
-"""Of the untrained model, where every block adds as little as any other: there is no depth at which it gets better."""
+#: The full stop, and the last token of what it ends.
 POSITIONS = (-1, -2)
-"""The full stop, and the last token of what it ends."""
+#: Seed of the statements that are measured.
 MEASURED_SEED = "measured"
 
+#: At most: accuracy with labels that mean nothing. At least: statements of a question.
 _SHUFFLED_BAR, _FEWEST_STATEMENTS = 0.6, 150
 
 
-@dataclass(frozen=True)
-class StatementRows:
-    """The statements of some blocks in one row, as arrays.
-
-    Attributes:
-        texts: The statements.
-        labels: Bool[statement].
-        blocks: Int[statement].
-        pairs: Int[statement]; over all blocks.
-        entities: Of each statement.
-    """
-
-    texts: tuple[str, ...]
-    labels: Bool[np.ndarray, " statement"]
-    blocks: Int[np.ndarray, " statement"]
-    pairs: Int[np.ndarray, " statement"]
-    entities: tuple[tuple[str, ...], ...]
-
-    @classmethod
-    def of(cls, blocks: Sequence[Block]) -> StatementRows:
-        """The statements of some blocks, one after the other."""
-        rows = [(number, statement) for number, block in enumerate(blocks) for statement in block]
-        pairs: dict[tuple[int, int], int] = {}
-        for number, statement in rows:
-            pairs.setdefault((number, statement.pair), len(pairs))
-        return cls(
-            texts=tuple(statement.text for _, statement in rows),
-            labels=np.array([statement.label for _, statement in rows]),
-            blocks=np.array([number for number, _ in rows]),
-            pairs=np.array([pairs[number, statement.pair] for number, statement in rows]),
-            entities=tuple(statement.entities for _, statement in rows),
-        )
-
-    def reordered(self, order: Sequence[int]) -> StatementRows:
-        """The same statements in another order."""
-        rows = list(order)
-        return StatementRows(
-            texts=tuple(self.texts[row] for row in rows),
-            labels=self.labels[rows],
-            blocks=self.blocks[rows],
-            pairs=self.pairs[rows],
-            entities=tuple(self.entities[row] for row in rows),
-        )
-
-
 class ProbeMeasurement(Measurement):
-    """What can be read about the questions of one task."""
+    """What can be read about the questions of one task.
+
+    Args:
+        name: Of the task.
+        questions: Gives the questions that the task's instances draw from, in a fixed order.
+        summary: See `Measurement`.
+        cost: See `Measurement`.
+    """
 
     version = 1
 
-    @abstractmethod
+    def __init__(self, name: str, questions: Callable[[], Sequence[Question]], *, summary: str, cost: str) -> None:
+        self.id = f"probes/{name}"
+        self.summary, self.cost, self._questions = summary, cost, questions
+
     def questions(self) -> Sequence[Question]:
         """The questions, in a fixed order."""
+        return self._questions()
 
     def inputs_sha256(self) -> str:
         """See `Measurement.inputs_sha256`: of all statements that are measured."""
@@ -151,7 +118,7 @@ class ProbeMeasurement(Measurement):
         layer, position = (int(index) for index in arrays[f"{name}_model/place"])
         return Measured(
             readable=judgement.verdict == "readable",
-            layer=LAYERS[layer],
+            layer=layer_at(layer),
             position=POSITIONS[position],
             ceiling=judgement.ceiling,
             low=judgement.interval[0],
@@ -160,10 +127,20 @@ class ProbeMeasurement(Measurement):
         )
 
 
+def layers_of(n_layers: int) -> tuple[int, ...]:
+    """The blocks of a model of this depth after which is read."""
+    return tuple(range(FIRST_LAYER, n_layers, LAYER_STEP))
+
+
+def layer_at(index: int) -> int:
+    """One of `layers_of`, by its index in what was measured."""
+    return FIRST_LAYER + LAYER_STEP * index
+
+
 def on_model(statements: StatementRows, context: Context) -> Arrays:
     """The step on the trained model, with the controls that need none: words, and labels that mean nothing."""
     tokens = tokenised(context.model, statements.texts)
-    read = read_from_end(context.model, tokens, LAYERS, POSITIONS)
+    read = read_from_end(context.model, tokens, layers_of(context.model.cfg.n_layers), POSITIONS)
     context.progress(0.6, "fitting probes")
     found = ceiling_of(read, statements.labels, statements.blocks)
     place = best_place(found)
@@ -178,13 +155,14 @@ def on_model(statements: StatementRows, context: Context) -> Arrays:
 
 def on_twin(statements: StatementRows, context: Context) -> Arrays:
     """The step on the untrained model."""
-    read = read_from_end(context.twin, tokenised(context.twin, statements.texts), TWIN_LAYERS, POSITIONS)
+    layers = [layer for layer in TWIN_LAYERS if layer < context.twin.cfg.n_layers]
+    read = read_from_end(context.twin, tokenised(context.twin, statements.texts), layers, POSITIONS)
     context.progress(0.6, "fitting probes")
     return _arrays(ceiling_of(read, statements.labels, statements.blocks))
 
 
 def counts(tokens: Sequence[Any]) -> Float[np.ndarray, "statement token"]:
-    """How often every token that occurs stands in every statement."""
+    """How often every token that occurs is in every statement."""
     known = sorted({int(token) for one in tokens for token in one})
     column = {token: number for number, token in enumerate(known)}
     table = np.zeros((len(tokens), len(known)), dtype=np.float32)

@@ -13,9 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Bool, Int
+
+#: Blocks of statements that are drawn for an instance, and how many of them are public.
 N_BLOCKS, N_PUBLIC_BLOCKS = 5, 3
+#: At most; 240 statements are public then, and 160 hidden.
 PAIRS_PER_BLOCK = 40
-"""At most; public are then 240 statements, hidden 160."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,51 @@ class Statement:
 
 
 Block = tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class StatementRows:
+    """The statements of some blocks in one row, as arrays.
+
+    Attributes:
+        texts: The statements.
+        labels: Bool[statement].
+        blocks: Int[statement].
+        pairs: Int[statement]; over all blocks.
+        entities: Of each statement.
+    """
+
+    texts: tuple[str, ...]
+    labels: Bool[np.ndarray, " statement"]
+    blocks: Int[np.ndarray, " statement"]
+    pairs: Int[np.ndarray, " statement"]
+    entities: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> StatementRows:
+        """The statements of some blocks, one after the other."""
+        rows = [(number, statement) for number, block in enumerate(blocks) for statement in block]
+        pairs: dict[tuple[int, int], int] = {}
+        for number, statement in rows:
+            pairs.setdefault((number, statement.pair), len(pairs))
+        return cls(
+            texts=tuple(statement.text for _, statement in rows),
+            labels=np.array([statement.label for _, statement in rows]),
+            blocks=np.array([number for number, _ in rows]),
+            pairs=np.array([pairs[number, statement.pair] for number, statement in rows]),
+            entities=tuple(statement.entities for _, statement in rows),
+        )
+
+    def reordered(self, order: Sequence[int]) -> StatementRows:
+        """The same statements in another order."""
+        rows = list(order)
+        return StatementRows(
+            texts=tuple(self.texts[row] for row in rows),
+            labels=self.labels[rows],
+            blocks=self.blocks[rows],
+            pairs=self.pairs[rows],
+            entities=tuple(self.entities[row] for row in rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +112,7 @@ class Question(ABC):
 class Relation(Question):
     """As "The capital of X is Y": every entity with its own value and with that of another entity of its block.
 
-    Within a block every value is named as often truly as falsely, so that no word by itself tells anything.
+    Within a block every value is named as often truly as falsely, so that no word by itself predicts the truth.
 
     Attributes:
         values: Entity -> value.
@@ -101,8 +150,8 @@ class Relation(Question):
 class Comparison(Question):
     """As "X is larger than Y": pairs of entities in both orders, one of them true.
 
-    Only entities that are near in the order of their block are paired, or the size of one of them alone would tell most
-    comparisons.
+    Only entities that are near in the order of their block are paired: else the size of one of them alone would
+    predict most comparisons.
 
     Attributes:
         keys: Entity -> what is compared.
@@ -177,7 +226,7 @@ def without_majority(entities: Sequence[str], values: Mapping[str, str]) -> list
 def other_values(entities: Sequence[str], values: Mapping[str, str], rng: random.Random) -> dict[str, str]:
     """A value for every entity that is not its own; every value is given as often as entities have it.
 
-    Entities in the order of their values, moved on by the size of the largest group: nobody meets the own value.
+    Entities in the order of their values, moved on by the size of the largest group: no entity gets its own value.
 
     Raises:
         ValueError: When more than half of the entities have one value.

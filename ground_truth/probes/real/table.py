@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ground_truth.probes.real.ceiling import Judgement
-from ground_truth.probes.real.measurement import LAYERS, POSITIONS
+from ground_truth.probes.real.measurement import POSITIONS, layer_at
 from ground_truth.probes.real.statements import Question
 from ground_truth.probes.real.task import MeasuredProbeTask
 from scribe_suite.paths import suite_root
@@ -22,7 +22,6 @@ from scribe_suite.tasks.registry import default_registry
 
 DOCUMENT = Path("docs/truth/real-probes.md")
 BEGIN, END = "<!-- tables: written by ground_truth/probes/real/table.py -->", "<!-- end of tables -->"
-_SHOWN_LAYERS = LAYERS[::2]
 
 
 def main() -> None:
@@ -55,20 +54,21 @@ def verdicts(tasks: list[MeasuredProbeTask]) -> str:
         layer, position = (int(index) for index in task.measured().arrays[f"{question.name}_model/place"])
         rows.append(
             f"| `{task.name}` {question.name} | {example} | {_with(found.ceiling, found.interval)} "
-            f"| {LAYERS[layer]}, {POSITIONS[position]} | {found.twin:.2f} | {found.words:.2f} "
+            f"| {layer_at(layer)}, {POSITIONS[position]} | {found.twin:.2f} | {found.words:.2f} "
             f"| {_with(found.gain, found.gain_interval)} | {found.verdict} |"
         )
     return "\n".join([head, *rows])
 
 
 def curves(tasks: list[MeasuredProbeTask]) -> str:
-    """A row per question: accuracy by layer."""
-    head = f"| question | {' | '.join(map(str, _SHOWN_LAYERS))} |\n|---|{'--:|' * len(_SHOWN_LAYERS)}"
-    rows = []
+    """A row per question: accuracy by layer, of every second one that was measured."""
+    shown: dict[str, list[float]] = {}
     for task, question, _ in _measured(tasks):
-        best = np.asarray(task.measured().arrays[f"{question.name}_model/curve"], dtype=float).max(1)
-        cells = " | ".join(f"{best[LAYERS.index(layer)]:.2f}" for layer in _SHOWN_LAYERS)
-        rows.append(f"| `{task.name}` {question.name} | {cells} |")
+        curve = np.asarray(task.measured().arrays[f"{question.name}_model/curve"], dtype=float)
+        shown[f"`{task.name}` {question.name}"] = curve.max(1)[::2].tolist()
+    depth = max(map(len, shown.values()), default=0)
+    head = f"| question | {' | '.join(str(layer_at(2 * index)) for index in range(depth))} |\n|---|{'--:|' * depth}"
+    rows = [f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |" for name, values in shown.items()]
     return "\n".join([head, *rows])
 
 

@@ -50,17 +50,7 @@ parts += [
     if works_at[node] == "the last position"
 ]
 display(Markdown(f"Resampled at one position only: {'; '.join(parts)}."))
+at_asked = ", ".join(f"{lost[node]['the asked word']:z.2f} ({node})" for node in circuit)
+further = f"Lost at the asked word's position: {at_asked}."
 
-# %%
-answer = {
-    "components": circuit,
-    "confidence": 0.98 if sufficient > 0.95 * clean_accuracy else 0.5,
-    "nothing_found": False,
-    "summary": (
-        f"Keeping only {', '.join(circuit)} and resampling everything else at once leaves accuracy {sufficient:.3f}; "
-        f"resampling one of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other "
-        f"component at most {max(accuracy_lost[node] for node in others):.3f}. Lost at the asked word's position: "
-        + ", ".join(f"{lost[node]['the asked word']:z.2f} ({node})" for node in circuit)
-        + "."
-    ),
-}
+# %% [cells of] cells/answer.py

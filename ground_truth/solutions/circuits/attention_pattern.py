@@ -63,16 +63,6 @@ display(
         + "."
     )
 )
+further = f"The word right after the special token decides {decides[1]:.2f} of the labels."
 
-# %%
-answer = {
-    "components": circuit,
-    "confidence": 0.98 if sufficient > 0.95 * clean_accuracy else 0.5,
-    "nothing_found": False,
-    "summary": (
-        f"Keeping only {', '.join(circuit)} and resampling everything else at once leaves accuracy {sufficient:.3f}; "
-        f"resampling one of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other "
-        f"component at most {max(accuracy_lost[node] for node in others):.3f}. The word right after the special token "
-        f"decides {decides[1]:.2f} of the labels."
-    ),
-}
+# %% [cells of] cells/answer.py

@@ -97,16 +97,6 @@ for node in circuit:
 
 # %%
 display(Markdown("\n".join(f"- `{node}` {carries[node]}. It {readings[node]}." for node in circuit)))
+further = " ".join(f"{node} {carries[node]}; it {readings[node]}." for node in circuit)
 
-# %%
-answer = {
-    "components": circuit,
-    "confidence": 0.98 if sufficient > 0.95 * clean_accuracy else 0.5,
-    "nothing_found": False,
-    "summary": (
-        f"Keeping only {', '.join(circuit)} and resampling everything else at once leaves accuracy {sufficient:.3f}; "
-        f"resampling one of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other "
-        f"component at most {max(accuracy_lost[node] for node in others):z.3f}. "
-        + " ".join(f"{node} {carries[node]}; it {readings[node]}." for node in circuit)
-    ),
-}
+# %% [cells of] cells/answer.py

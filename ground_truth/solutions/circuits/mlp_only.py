@@ -38,17 +38,8 @@ display(
         + ("every label is computed at its own position." if on_its_own else "positions do depend on each other.")
     )
 )
+further = f"With all heads resampled accuracy is {without_heads:.3f}: " + (
+    "every label is computed at its own position." if on_its_own else "positions depend on each other."
+)
 
-# %%
-answer = {
-    "components": circuit,
-    "confidence": 0.98 if sufficient > 0.95 * clean_accuracy else 0.5,
-    "nothing_found": False,
-    "summary": (
-        f"Keeping only {', '.join(circuit)} and resampling everything else at once leaves accuracy {sufficient:.3f}; "
-        f"resampling one of them alone costs at least {min(accuracy_lost[node] for node in circuit):.2f}, any other "
-        f"component at most {max(accuracy_lost[node] for node in others):.3f}. With all heads resampled accuracy is "
-        f"{without_heads:.3f}: "
-        + ("every label is computed at its own position." if on_its_own else "positions depend on each other.")
-    ),
-}
+# %% [cells of] cells/answer.py

@@ -1,7 +1,7 @@
 """Reference solution of neurons/alphabet_real: variance explained by the first letter, one neuron per letter."""
 
 # %% [markdown]
-# # Which neuron of SmolLM2 follows each letter?
+# # Which neuron of the model follows each letter?
 #
 # All letters are measured, not only those asked for: a neuron that follows one letter may follow others as well.
 

@@ -1,7 +1,7 @@
 """Reference solution of neurons/position_real: variance explained by a shape over the position."""
 
 # %% [markdown]
-# # Which neurons of SmolLM2 follow the position?
+# # Which neurons of the model follow the position?
 #
 # Besides the shape asked for I measure a few others, to see what the neurons follow best, and means by position.
 

@@ -1,7 +1,7 @@
 """Reference solution of neurons/prediction_real: variance of logit effects explained by a class of tokens."""
 
 # %% [markdown]
-# # Which neurons of SmolLM2 raise the logits of a class of tokens?
+# # Which neurons of the model raise the logits of a class of tokens?
 #
 # A neuron with output weights w has the logit effects w U, with U the unembedding. With U centred over the tokens,
 # their variance is w (U Uᵀ / tokens) wᵀ, and their covariance with the class f is w (U f / tokens): matrices of the

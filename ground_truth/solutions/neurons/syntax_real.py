@@ -1,7 +1,7 @@
 """Reference solution of neurons/syntax_real: variance explained by the tag of the current or previous token."""
 
 # %% [markdown]
-# # Which neurons of SmolLM2 follow a part of speech?
+# # Which neurons of the model follow a part of speech?
 #
 # Besides the tag asked for I measure all others at the same place: a neuron that follows it may follow a larger group
 # (verbs of any form), or a single frequent word of it.

@@ -1,7 +1,7 @@
 """Reference solution of neurons/unigram_real: variance explained by the merged variants of the word."""
 
 # %% [markdown]
-# # Which neurons of SmolLM2 follow one word?
+# # Which neurons of the model follow one word?
 #
 # The word counts in all its case and space variants. As a comparison I measure each variant by itself as well: a neuron
 # may follow one of them only.

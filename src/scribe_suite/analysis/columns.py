@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import Finite
 from scribe_suite.ledger.sources import Results, RunInfo, Source
+from scribe_suite.text import by_last_number
 
 if TYPE_CHECKING:
     from scribe_suite.analysis.statistics import Codes, Floats
@@ -41,6 +42,7 @@ class _LeanAttempt(TypedDict):
     line: Literal["attempt"]
     task: str
     task_version: int
+    level: NotRequired[int | None]
     provider: str
     trial: int
     outcome: str
@@ -62,7 +64,9 @@ class Attempts:
 
     Attributes:
         runs: In the order they were started.
-        tasks: Names, sorted; `task` holds positions in it. So with providers and outcomes.
+        tasks: Ids in order, levels of one task by number; `task` holds positions in it, and `provider` and `outcome`
+            hold positions in `providers` and `outcomes`.
+        levels: Task -> its level.
         seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
             run every trial of a task is made on one instance.
         skill: NaN unless scored.
@@ -78,6 +82,7 @@ class Attempts:
     tasks: tuple[str, ...]
     providers: tuple[str, ...]
     outcomes: tuple[str, ...]
+    levels: dict[str, int]
     run: Codes
     task: Codes
     provider: Codes
@@ -114,9 +119,9 @@ class _Names:
     def code(self, name: str) -> int:
         return self.codes.setdefault(name, len(self.codes))
 
-    def sorted(self) -> tuple[tuple[str, ...], Codes]:
+    def sorted(self, key: Callable[[str], Any] | None = None) -> tuple[tuple[str, ...], Codes]:
         """The names in order, and the new number for each old one."""
-        names = tuple(sorted(self.codes))
+        names = tuple(sorted(self.codes, key=key))
         ranks = np.zeros(len(names), np.int64)
         for rank, name in enumerate(names):
             ranks[self.codes[name]] = rank
@@ -151,6 +156,7 @@ class _Sparse:
 class _Builder:
     def __init__(self) -> None:
         self.tasks, self.providers, self.outcomes = _Names(), _Names(), _Names()
+        self.levels: dict[str, int] = {}
         self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
         self.real = {name: array("d") for name in ("skill", "cost_usd", "agent_s")}
         self.metrics, self.tokens = _Sparse(), _Sparse()
@@ -174,6 +180,8 @@ class _Builder:
             )  # fmt: skip
             for put, number in zip(append_whole, row, strict=True):
                 put(number)
+            if level := attempt.get("level"):
+                self.levels[task] = level
             reals = (attempt.get("skill"), attempt.get("cost_usd"), attempt.get("times", {}).get("agent_s"))
             for append, value in zip(append_real, reals, strict=True):
                 append(nan if value is None else value)
@@ -198,8 +206,12 @@ class _Builder:
         # what stands for an unknown seed follows the run to its new place
         whole["seed"] = np.where(whole["seed"] < 0, -1 - whole["run"], whole["seed"])
         names = {}
-        for column, interned in (("task", self.tasks), ("provider", self.providers), ("outcome", self.outcomes)):
-            names[column], ranks = interned.sorted()
+        for column, interned, key in (
+            ("task", self.tasks, by_last_number),
+            ("provider", self.providers, None),
+            ("outcome", self.outcomes, None),
+        ):
+            names[column], ranks = interned.sorted(key)
             whole[column] = ranks[whole[column]] if self.rows else whole[column]
         keys = [whole[name] for name in ("trial", "provider", "task", "run")]
         counts = np.array([rule_of(outcome).counts for outcome in names["outcome"]], bool)[whole["outcome"]]
@@ -214,6 +226,8 @@ class _Builder:
             tasks=names["task"],
             providers=names["provider"],
             outcomes=names["outcome"],
+            # in ledgers from before there were levels, every task had one
+            levels={task: self.levels.get(task, 1) for task in names["task"]},
             run=whole["run"][rows],
             task=whole["task"][rows],
             provider=whole["provider"][rows],

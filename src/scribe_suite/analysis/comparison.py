@@ -29,8 +29,8 @@ from scribe_suite.analysis.summary import UNSCORED_SKILL
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.lock_differences import lock_differences
 
+#: Which pairs of sides are compared.
 Choice = Callable[[list[Side]], list[tuple[Side, Side]]]
-"""Which pairs of sides are compared."""
 
 KS = (1, 2, 3, 5, 10, 20, 50, 100)
 SIGNIFICANT = 1 - statistics.LEVEL
@@ -53,6 +53,18 @@ class PassRates:
 
 
 @dataclass(frozen=True)
+class LevelMeans:
+    """What one side did at the tasks of one level; means over these tasks, as in `SideResult`."""
+
+    level: int
+    tasks: int
+    skill: float | None
+    skill_interval: Interval | None
+    solved_rate: float | None
+    solved_interval: Interval | None
+
+
+@dataclass(frozen=True)
 class SideResult:
     """What one side did.
 
@@ -61,6 +73,7 @@ class SideResult:
         solved_rate: Mean over tasks.
         metrics: Task -> metric -> mean over the attempts that were scored.
         skills: Task -> mean skill.
+        by_level: One entry for each level in the comparison, where it has several; else empty.
         outcomes: Outcome -> attempts.
         tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
@@ -82,6 +95,7 @@ class SideResult:
     passes: tuple[PassRates, ...]
     metrics: dict[str, dict[str, float]]
     skills: dict[str, float]
+    by_level: tuple[LevelMeans, ...]
     outcomes: dict[str, int]
     flags: dict[str, int]
     tokens: dict[str, int]
@@ -241,6 +255,7 @@ def _side_result(attempts: Attempts, skills: Floats, side: Side) -> SideResult:
         passes=_passes(solved),
         metrics=_metric_means(attempts, rows),
         skills=_means_by_task(attempts, rows, skills),
+        by_level=_level_means(attempts, rows, skills),
         outcomes={name: int(n) for name, n in zip(attempts.outcomes, outcomes, strict=True) if n},
         flags={
             flag: count
@@ -253,6 +268,29 @@ def _side_result(attempts: Attempts, skills: Floats, side: Side) -> SideResult:
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,
     )
+
+
+def _level_means(attempts: Attempts, rows: Codes, skills: Floats) -> tuple[LevelMeans, ...]:
+    levels = np.array([attempts.levels[task] for task in attempts.tasks], np.int64)
+    distinct = np.unique(levels).tolist()
+    if len(distinct) < 2:
+        return ()
+    means = []
+    for level in distinct:
+        here = rows[levels[attempts.task[rows]] == level]
+        skill = Grouped.of(skills[here], attempts.task[here])
+        solved = Grouped.of(attempts.solved[here].astype(np.float64), attempts.task[here])
+        means.append(
+            LevelMeans(
+                level=level,
+                tasks=skill.count,
+                skill=statistics.mean(skill),
+                skill_interval=statistics.bootstrap_interval(skill),
+                solved_rate=statistics.mean(solved),
+                solved_interval=statistics.rate_interval(solved),
+            )
+        )
+    return tuple(means)
 
 
 def _passes(solved: Grouped) -> tuple[PassRates, ...]:

@@ -27,8 +27,9 @@ def register(commands: Commands) -> None:
         run,
         summary="train, certify and freeze base models of a task",
         description="Train, certify and freeze base models of a task, one for each seed, under ground_truth/frozen/. "
-        "Seeds that are frozen and valid already are skipped, so an interrupted run goes on where it stopped. A model "
-        "whose certificate fails is reported and not written.",
+        "Seeds that are frozen and valid already are skipped, so an interrupted run goes on where it stopped; where "
+        "they were frozen for other tasks, the checks of this one are added without training. A model whose "
+        "certificate fails is reported and not written.",
         examples=("scribe-suite plant circuits/mlp_only --seeds 0-5",),
     )
     parser.add_argument("task", help="task id, for example circuits/mlp_only")
@@ -51,7 +52,8 @@ def plant(task: PlantedTask, seeds: Sequence[int], *, keep_valid: bool) -> int:
     Args:
         task: Whose base models.
         seeds: Training seeds.
-        keep_valid: Skip seeds that are frozen already and can be trusted.
+        keep_valid: Train nothing for seeds that are frozen already and can be trusted; where they lack the checks of
+            this task, because they were frozen for others, add those.
 
     Returns:
         0; 1 when a seed could not be planted (the others are); 130 when the user interrupted it.
@@ -82,24 +84,20 @@ def _plant_all(
     task: PlantedTask, seeds: Sequence[int], console: Console, kept: list[int], failed: list[int], *, keep_valid: bool
 ) -> None:
     """Plant one seed after another with a bar for each; `kept` and `failed` hold what became of them at any time."""
-    from scribe_suite.planting.runner import is_planted, plant_seed
+    from scribe_suite.planting.runner import plant_seed
     from scribe_suite.progress import progress_bars, reporter
 
     with progress_bars(console) as progress:
         for seed in seeds:
             bar = progress.add_task(f"{task.id} seed {seed}", total=1.0, state="")
-            if keep_valid and is_planted(task, seed):
-                progress.update(bar, completed=1.0, state="is frozen already")
-                kept.append(seed)
-                continue
             try:
-                plant_seed(task, seed, reporter(progress, bar, console))
+                state = plant_seed(task, seed, reporter(progress, bar, console), keep_valid=keep_valid)
             except FrozenModelError as error:
                 failed.append(seed)
                 progress.update(bar, state="not certified")
                 console.print(str(error), markup=False)
             else:
-                progress.update(bar, completed=1.0, state="frozen")
+                progress.update(bar, completed=1.0, state=state)
                 kept.append(seed)
 
 

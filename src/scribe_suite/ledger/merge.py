@@ -16,22 +16,21 @@ from typing import Any, TypeVar
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.ledger import Ledger, read_ledger
 from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS, lock_differences
-from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader, RunResume
+from scribe_suite.ledger.records import ALL_LEVELS, AttemptRecord, RunEnd, RunHeader, RunResume
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _SHOWN = 10
+#: Parts of a lock that are not compared: machines of one job matrix may differ, which changes times and not scores; the
+#: header has the others as well.
 _NOT_OF_LOCK = (MACHINE, "isolation", "limits")
-"""Parts of a lock that are not compared: machines of one job matrix may differ, which changes times and not scores;
-the header has the others as well."""
-
+#: Fields of the header that must be equal.
 _EQUAL = ("format", "run_seed", "seed_mode", "isolation", "limits", "pass_mark", "record_only")
-"""Fields of the header that must be equal."""
-
+#: Fields of the header that must be equal where parts have them.
+_EQUAL_IF_GIVEN = ("model",)
 _UNEQUAL_ADVICE = {"run_seed": "give all parts one --instance-seed, so that providers meet the same instances"}
 
+#: Exit codes that say more than that tests failed, the most telling first; 5 (an empty shard) is none.
 _SERIOUS_EXITS = (3, 2, 4)
-"""Exit codes that say more than that tests failed, the most telling first; 5 (an empty shard) is none."""
-
 
 _T = TypeVar("_T")
 
@@ -73,8 +72,10 @@ def merge_ledgers(paths: Sequence[Path], output: Path) -> Merged:
 def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
     parts = [(_label(path, ledgers), ledger.header) for path, ledger in ledgers]
     lines = []
-    for name in _EQUAL:
+    for name in (*_EQUAL, *_EQUAL_IF_GIVEN):
         values = {label: getattr(header, name) for label, header in parts}
+        if name in _EQUAL_IF_GIVEN:
+            values = {label: value for label, value in values.items() if value is not None}
         if len({repr(value) for value in values.values()}) > 1:
             told = ", ".join(f"{label}: {value}" for label, value in values.items())
             advice = f"; {_UNEQUAL_ADVICE[name]}" if name in _UNEQUAL_ADVICE else ""
@@ -123,6 +124,8 @@ def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
             "planned": joined(lambda header: header.planned),
             "providers": joined(lambda header: header.providers),
             "trials": max(header.trials for header in headers),
+            "levels": _levels([header.levels for header in headers]),
+            "model": next((header.model for header in headers if header.model is not None), None),
             "shard": _shard([header.shard for header in headers]),
             "device": _same([header.device for header in headers]),
             "isolation_asked": _same([header.isolation_asked for header in headers]),
@@ -166,6 +169,11 @@ def _shard(shards: Sequence[str | None]) -> str | None:
     if None in shards or (len(counts) == 1 and len(named) == int(*counts)):
         return None
     return ", ".join(sorted(named, key=lambda shard: [int(number) for number in re.findall(r"\d+", shard)]))
+
+
+def _levels(asked: Sequence[str | None]) -> str | None:
+    """What all parts were asked for, else all levels: a resumed run chooses among them by what was planned."""
+    return asked[0] if len(set(asked)) == 1 else ALL_LEVELS
 
 
 def _same(values: Sequence[_T]) -> _T | None:

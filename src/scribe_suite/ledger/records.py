@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from scribe_suite.ledger.outcomes import rule_of
 
+#: What ``--level`` calls all levels.
+ALL_LEVELS = "all"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -43,7 +45,8 @@ class AttemptRecord(_Line):
     Attributes:
         line: Tells records from headers.
         nodeid: The pytest id; diffs and resumes key on it.
-        task: Task id, ``family/name``.
+        task: Task id, ``family/name``, with the level behind the name where the task has several.
+        level: The task's level; None in ledgers from before tasks had levels.
         outcome: A key of `outcomes.OUTCOMES` or ``infrastructure:<cause>``.
         reason: One sentence on the outcome; empty when there is nothing to say.
         metrics: Metric -> value; empty unless the outcome is scored.
@@ -59,6 +62,7 @@ class AttemptRecord(_Line):
     nodeid: str
     task: str
     task_version: int
+    level: int | None = None
     provider: str
     trial: int
     outcome: str
@@ -116,6 +120,8 @@ class RunHeader(_Line):
         run: Run id; the ledger is ``<run>.jsonl``.
         planned: Node ids of the attempts that were to be made.
         run_seed: What all instance seeds are derived from.
+        levels: What ``--level`` said; None where it said nothing.
+        model: Specification of the real language model that was asked for or used; None where none was.
         shard: The part of a run that this is, as ``2/8``; None for a whole run.
         isolation: The tier in force.
         isolation_asked: What ``--isolation`` said; None in what was merged from parts that were asked for differently.
@@ -136,6 +142,8 @@ class RunHeader(_Line):
     trials: int
     run_seed: int
     seed_mode: Literal["fresh", "fixed"]
+    levels: str | None = None
+    model: str | None = None
     shard: str | None = None
     isolation: str
     isolation_asked: Literal["auto", "strict", "none"] | None = None

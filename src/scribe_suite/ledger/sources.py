@@ -18,10 +18,10 @@ from typing import IO, Any, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.attempt_ids import AttemptId
 from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader, RunResume, in_effect
 
 _REPORT_KEY = "scribe_suite"
-_NODE_ID = re.compile(r"\[[A-Za-z0-9_]+-(?P<provider>.+)-t\d+\]$")
 _RECORD: TypeAdapter[AttemptRecord] = TypeAdapter(AttemptRecord)
 _ADVICE = "name a ledger runs/<run>.jsonl or a pytest-json-report of this suite"
 
@@ -218,7 +218,7 @@ def find_run(name: str, results_dir: Path) -> Path:
 
 def planned_by_provider(nodeids: Iterable[str]) -> Counter[str]:
     """Count attempts by the provider that their node ids name; ordinary tests are left out."""
-    return Counter(match["provider"] for match in map(_NODE_ID.search, nodeids) if match)
+    return Counter(found.provider for found in map(AttemptId.parse, nodeids) if found)
 
 
 def _entries(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

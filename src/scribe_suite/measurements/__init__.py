@@ -4,5 +4,5 @@ A `Measurement` is computed once, step by step, by ``scribe-suite measure``; its
 ``ground_truth/measured/`` where they are small enough to ship, and in the cache of this machine else.
 """
 
+#: The model that real tasks are about unless another one is selected; its measured truths are part of the suite.
 REAL_MODEL = "package:smollm2"
-"""The model of all real tasks."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measurement import Measurement
+from scribe_suite.measurements.selection import selected_model
 from scribe_suite.measurements.store import Measured, MeasuredRecord, find_measured, find_record, truth_of
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.registry import default_registry
@@ -21,26 +22,40 @@ class MeasuredTask(Task):
     """One question about a real language model.
 
     Class attributes:
-        model: Specification of the model.
         measurement: Where its truth comes from.
     """
 
     source: ClassVar[str] = "real"
-    model: ClassVar[str] = REAL_MODEL
     measurement: ClassVar[Measurement]
+
+    @property
+    def model(self) -> str:
+        """Specification of the model: the one that is selected for this process."""
+        return selected_model()
 
     def known_facts(self) -> TaskFacts:
         """See `Task.known_facts`."""
         known = {
-            "truth": truth_of(self.measurement, self.model),
+            "truth": truth_of(self.measurement),
             "decides_itself": self._decides_otherwise_than(MeasuredTask),
         }
         return super().known_facts().model_copy(update=known)
 
     def unavailable(self) -> str | None:
         """See `Task.unavailable`: the model is not converted, or the truth is not measured."""
-        found = find_record(truth_of(self.measurement, self.model))
+        found = find_record(truth_of(self.measurement), self.model)
         return found if isinstance(found, str) else None
+
+    def model_facts(self) -> dict[str, Any]:
+        """What prompts say about the model, as ``facts.model``: see `ModelDescription`; JSON-safe.
+
+        Raises:
+            ConfigurationError: When the model is not converted.
+        """
+        from scribe_suite.models.description import describe
+
+        described = describe(self.model)
+        return {**asdict(described), "tokens_per_s": described.tokens_per_s}
 
     def truth_facts(self) -> dict[str, str]:
         """See `Task.truth_facts`: the model and the measured result."""
@@ -67,7 +82,7 @@ def unavailable(task: TaskFacts) -> str | None:
         return default_registry()[task.id].unavailable()
     if task.truth is None:
         return None
-    found = find_record(task.truth)
+    found = find_record(task.truth, selected_model())
     return found if isinstance(found, str) else None
 
 
@@ -81,7 +96,7 @@ def truth_facts(task: TaskFacts) -> dict[str, str]:
         return default_registry()[task.id].truth_facts()
     if task.truth is None:
         return {}
-    found = find_record(task.truth)
+    found = find_record(task.truth, selected_model())
     if isinstance(found, str):
         raise InfrastructureError("truth_missing", found)
     return _identity(found)

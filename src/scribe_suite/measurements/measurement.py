@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scribe_suite.planting.frozen import Check
 from scribe_suite.progress import ProgressCallback
@@ -66,17 +66,17 @@ class Step:
 class Measurement(ABC):
     """An exhaustive computation on one model whose result is the truth of one or several tasks.
 
-    Class attributes:
+    Attributes, of the class or of its objects:
         id: ``family/name``, its place below ``ground_truth/measured``.
         version: Raised whenever the steps, or what they mean, change.
         summary: One line for lists.
         cost: What it takes on one CPU thread, in words ("12 CPU minutes").
     """
 
-    id: ClassVar[str]
-    version: ClassVar[int] = 1
-    summary: ClassVar[str]
-    cost: ClassVar[str]
+    id: str
+    version: int = 1
+    summary: str
+    cost: str
 
     @abstractmethod
     def inputs_sha256(self) -> str:

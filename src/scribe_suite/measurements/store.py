@@ -112,22 +112,20 @@ def steps_folder(measurement: Named, spec: str) -> Path:
     return cached_folder(measurement) / f"{model_cache.entry_name(spec)}.steps"
 
 
-def truth_of(measurement: Measurement, spec: str) -> MeasuredTruth:
-    """What identifies the result of a measurement on a model."""
-    return MeasuredTruth(
-        id=measurement.id, version=measurement.version, inputs_sha256=measurement.inputs_sha256(), model=spec
-    )
+def truth_of(measurement: Measurement) -> MeasuredTruth:
+    """What identifies the results of a measurement."""
+    return MeasuredTruth(id=measurement.id, version=measurement.version, inputs_sha256=measurement.inputs_sha256())
 
 
 def find_measured(measurement: Measurement, spec: str) -> Measured | str:
     """The result for a model, or one sentence that says which command makes it."""
-    found = _find(truth_of(measurement, spec))
+    found = _find(truth_of(measurement), spec)
     return found if isinstance(found, str) else Measured(found.record, unpacked(found.payload))
 
 
-def find_record(truth: MeasuredTruth) -> MeasuredRecord | str:
+def find_record(truth: MeasuredTruth, spec: str) -> MeasuredRecord | str:
     """The record of a result that can be trusted, or one sentence that says which command makes it; reads no array."""
-    found = _find(truth)
+    found = _find(truth, spec)
     return found if isinstance(found, str) else found.record
 
 
@@ -137,13 +135,13 @@ class _Stored:
     payload: bytes
 
 
-def _find(truth: MeasuredTruth) -> _Stored | str:
-    model = find(truth.model)
+def _find(truth: MeasuredTruth, spec: str) -> _Stored | str:
+    model = find(spec)
     if isinstance(model, str):
         return model
-    complaint = f"{truth.id} is not measured on {truth.model}"
+    complaint = f"{truth.id} is not measured on {spec}"
     for folder in (cached_folder(truth), shipped_folder(truth)):
-        path = folder / f"{model_cache.entry_name(truth.model)}.json"
+        path = folder / f"{model_cache.entry_name(spec)}.json"
         if not path.exists():
             continue
         try:
@@ -155,7 +153,7 @@ def _find(truth: MeasuredTruth) -> _Stored | str:
         if stale is None:
             return found
         complaint = f"{path} is for {stale}"
-    return f"{complaint}: run {remedy(truth, truth.model)}."
+    return f"{complaint}: run {remedy(truth, spec)}."
 
 
 def _stale(record: MeasuredRecord, truth: MeasuredTruth, model_sha256: str) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from scribe_suite.errors import ConfigurationError, SuiteError
-from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.config import CELL_TIMEOUT_S, NotebookConfig
 from scribe_suite.notebook.pump import pump
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.sandbox.tiers import Isolation
@@ -42,7 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
         "'none' lets them see and do what you can (default: auto)",
     )
     parser.add_argument(
-        "--cell-timeout", type=float, default=300.0, metavar="SECONDS", help="longest run of a cell (default: 300)"
+        "--cell-timeout",
+        type=float,
+        default=CELL_TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"longest run of a cell (default: {CELL_TIMEOUT_S:g})",
     )
     parser.add_argument(
         "--setup", type=Path, metavar="FILE", help="Python file that becomes the first cell of every new notebook"

@@ -11,6 +11,9 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import Isolation
 
+#: Seconds that a cell may run, where nobody says otherwise.
+CELL_TIMEOUT_S = 300.0
+
 
 @dataclass(frozen=True)
 class NotebookConfig:
@@ -54,7 +57,7 @@ class NotebookConfig:
     setup_code: str | None = None
     isolation: Isolation = "auto"
     hidden: tuple[Path, ...] = ()
-    cell_timeout_s: float = 300.0
+    cell_timeout_s: float = CELL_TIMEOUT_S
     start_timeout_s: float = 90.0
     interrupt_grace_s: float = 5.0
     max_sessions: int = 8

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -180,13 +181,56 @@ def save_frozen(
     new_weights, new_record = (folder / f"{final.name}.part" for final in (weights_path, path))
     try:
         new_weights.write_bytes(payload)
-        new_record.write_text(json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
+        new_record.write_text(_as_text(record))
         new_weights.replace(weights_path)
         new_record.replace(path)
     finally:  # where both were renamed there is nothing left to remove
         new_weights.unlink(missing_ok=True)
         new_record.unlink(missing_ok=True)
+    _forget(folder)
     return path
+
+
+def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check]) -> None:
+    """Write a record anew with further checks at the end of its certificate; weights and earlier checks stay.
+
+    This is how a base model that several tasks share is certified for one that was not there when it was frozen.
+
+    Args:
+        path: Its JSON file.
+        task: The task that it is certified for.
+        checks: What was measured for this task.
+
+    Raises:
+        FrozenModelError: When a check did not pass, or the model can't be trusted; nothing is written then.
+    """
+    further = Certificate(checks=tuple(checks))
+    if not further.passed:
+        raise FrozenModelError(
+            f"{path} is not certified for {task.id}, because checks fail: "
+            f"{'; '.join(further.failures()) or 'there are none'}. The file stays as it was."
+        )
+    record = load_frozen(path, task).record
+    certificate = Certificate(checks=(*record.certificate.checks, *checks))
+    record = record.model_copy(update={"certificate": certificate})
+    record = record.model_copy(update={"digest": record.expected_digest()})
+    new_record = path.with_name(f"{path.name}.part")
+    try:
+        new_record.write_text(_as_text(record))
+        new_record.replace(path)
+    finally:
+        new_record.unlink(missing_ok=True)
+    _forget(path.parent)
+
+
+def _as_text(record: FrozenRecord) -> str:
+    return json.dumps(record.model_dump(mode="json"), indent=1) + "\n"
+
+
+def _forget(folder: Path) -> None:
+    """Read the models of a folder again when they are needed next."""
+    for place in [place for place in _LOADED if place[0] == folder]:
+        del _LOADED[place]
 
 
 def list_frozen(folder: Path) -> list[Path]:
@@ -245,6 +289,25 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
     if record.digest != record.expected_digest():
         raise FrozenModelError(f"{path} was changed after it was made (its digest does not fit its content): {remedy}")
     return FrozenModel(name=f"{task.models_id}/{path.stem}", record=record, weights=ModelWeights(record.config, state))
+
+
+def frozen_models(task: PlantedTask) -> Mapping[str, FrozenModel]:
+    """Every base model of `task` by its name, in the order of their seeds.
+
+    They are read once per process, and again after `save_frozen` has written into their folder.
+
+    Raises:
+        FrozenModelError: When there is none, or one of them can't be trusted.
+    """
+    folder = frozen_folder(task)
+    place = (folder, task.models_id, task.version)
+    if place not in _LOADED:
+        _LOADED[place] = MappingProxyType({model.name: model for model in load_all_frozen(task, folder)})
+    return _LOADED[place]
+
+
+#: What `frozen_models` has read, by folder, id of the models and version of the task.
+_LOADED: dict[tuple[Path, str, int], Mapping[str, FrozenModel]] = {}
 
 
 def _digest(record: Mapping[str, Any]) -> str:

@@ -10,23 +10,30 @@ from scribe_suite.progress import ProgressCallback
 from scribe_suite.tasks.task import PlantedTask
 
 
-def plant_seed(task: PlantedTask, seed: int, progress: ProgressCallback) -> None:
-    """Train, certify and freeze the base model of a seed with one thread.
+def plant_seed(task: PlantedTask, seed: int, progress: ProgressCallback, *, keep_valid: bool) -> str:
+    """Train, certify and freeze the base model of a seed with one thread, or certify one that is there for this task.
 
     Args:
         task: Whose base model.
         seed: Of training.
         progress: Called now and then.
+        keep_valid: Train nothing when it is frozen already and can be trusted; where it lacks the checks of this task,
+            because it was frozen for others, add those.
+
+    Returns:
+        What was done, in words.
 
     Raises:
         FrozenModelError: When it is not certified; nothing is written then.
     """
     torch.set_num_threads(1)  # a model is the same again only with the same number of threads
-    task.plant(seed, progress)
+    if not keep_valid or not _is_valid(task, seed):
+        task.plant(seed, progress)
+        return "frozen"
+    return "certified for this task" if task.add_checks(seed, progress) else "is frozen already"
 
 
-def is_planted(task: PlantedTask, seed: int) -> bool:
-    """Whether the base model of a seed is frozen and can be trusted."""
+def _is_valid(task: PlantedTask, seed: int) -> bool:
     try:
         load_frozen(frozen_folder(task) / f"seed{seed}.json", task)
     except FrozenModelError:

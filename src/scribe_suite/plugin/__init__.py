@@ -10,19 +10,23 @@ import os
 import pytest
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.measurements.selection import select_model
 from scribe_suite.models.device import choose_device
 from scribe_suite.paths import ROOT_VARIABLE, is_root, suite_root
 from scribe_suite.plugin import collection
 from scribe_suite.plugin.controller.controller import RunController
+from scribe_suite.plugin.controller.json_report import JsonReport
 from scribe_suite.plugin.controller.live import LiveView
 from scribe_suite.plugin.option.compare import comparing
-from scribe_suite.plugin.option.options import SETTINGS, Settings, add_options, read_settings
+from scribe_suite.plugin.option.options import add_options
+from scribe_suite.plugin.option.reading import read_settings
+from scribe_suite.plugin.settings import SETTINGS, Settings
 from scribe_suite.plugin.worker import attempt_records as recording
 from scribe_suite.plugin.worker import loading, status
 
+#: Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
+#: 21 s with two on a shared machine with 2 cores; concurrency comes from workers. A value of the user's own is kept.
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
-21 s with two on a shared machine with 2 cores; concurrency comes from workers. A value of the user's own is kept."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     settings = read_settings(config)
-    _choose_device(config, settings)
+    _choose_real_model(settings, looks=not config.option.collectonly)
     for line in collection.MARKERS:
         config.addinivalue_line("markers", line)
     config.stash[SETTINGS] = settings
@@ -58,20 +62,24 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         controller = RunController(config, settings)
         config.pluginmanager.register(controller, "scribe_suite.controller")
+        config.pluginmanager.register(JsonReport(settings, controller.ledger), "scribe_suite.json_report")
         config.pluginmanager.register(LiveView(config, settings, controller), "scribe_suite.live")
         if (comparison := comparing(config)) is not None:
             # after the controller, so that its verdict is in before the controller writes the exit code down
             config.pluginmanager.register(comparison, "scribe_suite.comparing")
 
 
-def _choose_device(config: pytest.Config, settings: Settings) -> None:
-    """Decide where real models run, for workers too. Finding out takes torch, so runs without such models do not."""
-    wanted = config.option.device
-    if config.option.collectonly:
-        return
-    if settings.model_source == "planted" and wanted != "cuda":
-        return
+def _choose_real_model(settings: Settings, *, looks: bool) -> None:
+    """Decide which real language model measured tasks are about, and where it runs; in workers too.
+
+    Args:
+        settings: Of the run.
+        looks: Whether to look for a device.
+    """
     try:
-        choose_device(wanted)
+        select_model(settings.model)
+        # finding a device takes torch, so runs without such models don't ask for one
+        if looks and (settings.model_source != "planted" or settings.device == "cuda"):
+            choose_device(settings.device)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from error

@@ -1,12 +1,7 @@
-"""Collection: a test marked with a family becomes one test per task, provider and trial.
-
-Ids are ``[task-provider-tN]``: stable over runs, because diffs and resumes key on them.
-"""
+"""Collection: a test marked with a family becomes one test per task, provider and trial."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,8 +9,8 @@ import pytest
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.attempt_folder import PARTS
 from scribe_suite.paths import suite_root
-from scribe_suite.plugin.option.options import SETTINGS
-from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.plugin.attempt_ids import KEY_FIXTURE, AttemptKey
+from scribe_suite.plugin.settings import SETTINGS, Settings
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.prompts import prompt_path
 from scribe_suite.tasks.registry import default_registry
@@ -26,44 +21,6 @@ MARKERS = (
     "metrics(name, ...): the metrics this test records; every task of the family must have them",
     "pass_mark(skill): the skill from which a task counts as solved; --pass-mark overrides it",
 )
-
-KEY_FIXTURE = "attempt_key"
-
-_ATTEMPT_ID = re.compile(r"\[(?P<task>[A-Za-z0-9_]+)-(?P<provider>.+)-t(?P<trial>\d+)\]$")
-
-
-@dataclass(frozen=True)
-class AttemptKey:
-    """Which attempt a test is."""
-
-    task_id: str
-    provider: ProviderSpec
-    trial: int
-
-    @property
-    def test_id(self) -> str:
-        """What stands in the test's brackets."""
-        return f"{self.task_id.partition('/')[2]}-{self.provider}-t{self.trial}"
-
-
-def attempt_key_of(item: pytest.Item) -> AttemptKey | None:
-    """The attempt that `item` is, or None for an ordinary test."""
-    key = getattr(getattr(item, "callspec", None), "params", {}).get(KEY_FIXTURE)
-    return key if isinstance(key, AttemptKey) else None
-
-
-def attempt_of(nodeid: str) -> tuple[TaskFacts, str, int] | None:
-    """The facts of the task, the provider and the trial that a node id names, or None for an ordinary test.
-
-    The controller of an xdist run has ids only. A name that two families share is told apart by the path.
-    """
-    match = _ATTEMPT_ID.search(nodeid)
-    if match is None:
-        return None
-    tasks = [task for task in default_registry().facts.values() if task.label == match["task"]]
-    if len(tasks) > 1:
-        tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
-    return (tasks[0], match["provider"], int(match["trial"])) if len(tasks) == 1 else None
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -87,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     settings = metafunc.config.stash[SETTINGS]
     try:
-        tasks = _tasks_of(metafunc.definition, settings.model_source)
+        tasks = _tasks_of(metafunc.definition, settings)
     except ConfigurationError as error:
         # a CollectError is shown as its message alone, without the way it came
         raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from error
@@ -112,8 +69,8 @@ def marked_pass_mark(node: pytest.Item) -> float | None:
     return None if marker is None else float(marker.args[0])
 
 
-def _tasks_of(definition: pytest.Item, source: str) -> list[TaskFacts]:
-    """The tasks on models of one source that a test runs for, after its markers and the tasks' files were checked.
+def _tasks_of(definition: pytest.Item, settings: Settings) -> list[TaskFacts]:
+    """The tasks that a test runs for, after its markers and the tasks' files were checked.
 
     Raises:
         ConfigurationError: With one sentence that names the marker or file.
@@ -122,7 +79,11 @@ def _tasks_of(definition: pytest.Item, source: str) -> list[TaskFacts]:
     if family is None or len(family.args) != 1 or family.kwargs:
         raise ConfigurationError('mark the test with @pytest.mark.family("circuits") or another family.')
     registry = default_registry()
-    tasks = registry.facts_of_family(family.args[0], source)
+    tasks = [
+        task
+        for task in registry.facts_of_family(family.args[0], settings.model_source)
+        if settings.levels.chooses(task)
+    ]
     _check_metrics(definition, tasks)
     _check_pass_mark(definition)
     root = suite_root()

@@ -62,6 +62,7 @@ class AnswerKeys:
         return self._known[place]
 
     def _drawn(self, record: AttemptRecord, seed: int) -> Key:
+        from scribe_suite.measurements.selection import selecting
         from scribe_suite.paths import suite_root
         from scribe_suite.tasks.registry import default_registry
 
@@ -76,7 +77,8 @@ class AnswerKeys:
         if locked is not None and locked != task.base_models_sha256(suite_root()):
             return Key(None, "The base models here are not those of the run, so instances of its seeds are others.")
         known = self._locked.get(task.id, {})
-        if any(known.get(name, value) != value for name, value in task.truth_facts().items()):
-            return Key(None, "The truth was measured anew after the run: its answers were scored against another.")
-        answer = task.oracle_answer(task.instance(seed))
+        with selecting(known.get("model")):  # of real tasks, the one they were about in the run
+            if any(known.get(name, value) != value for name, value in task.truth_facts().items()):
+                return Key(None, "The truth was measured anew after the run: its answers were scored against another.")
+            answer = task.oracle_answer(task.instance(seed))
         return Key({name: value for name, value in answer.items() if name not in NO_CONTENT})

@@ -25,11 +25,11 @@ from scribe_suite.text import shortened
 if TYPE_CHECKING:  # sets of names need no torch
     from scribe_suite.scoring.faithfulness import Faithfulness
 
+#: Of `score_behaviour` when faithfulness is not measured.
 BEHAVIOUR_METRICS = ("combined", "exact_match", "f1", "iou", "precision", "recall")
-"""Of `score_behaviour` when faithfulness is not measured."""
 
+#: Characters of a function's problem that a score repeats: enough for an exception and its line.
 LONGEST_PROBLEM = 300
-"""Characters of a function's problem that a score repeats: enough for an exception and its line."""
 
 
 def exact_match(predictions: Sequence[Labels | None] | None, labels: Sequence[Labels]) -> float:
@@ -62,7 +62,7 @@ def function_skill(exact: float, chance: float) -> float:
     """Exact match above chance, as a share of what can be had: 0 for any constant, 1 for the right function.
 
     Raises:
-        ValueError: When a constant predicts nearly everything, so that nothing tells the function from it.
+        ValueError: When a constant predicts nearly everything, so that no function is distinguishable from it.
     """
     if 1.0 - chance < SMALLEST_RANGE:
         raise ValueError(f"a constant prediction has exact match {chance:.3f}; no function can be told from it")

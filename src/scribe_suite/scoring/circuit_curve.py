@@ -34,15 +34,15 @@ from scribe_suite.scoring.circuit_patching import PatchedRuns, PromptPairs
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.task import Score
 
+#: Of all components, how many a circuit has.
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Of all components, how many a circuit has."""
+#: Metrics that are f at one share.
 REPORTED = {"f_2pct": 0.02, "f_5pct": 0.05, "f_10pct": 0.1, "f_20pct": 0.2}
-"""Metrics that are f at one share."""
+#: What a score of a ranking has; the first one is primary.
 METRICS = ("closeness", "cmd", "cpr", *REPORTED)
-"""What a score of a ranking has; the first one is primary."""
 
+#: In standard errors of m(all) - m(none): with less, f is mostly noise of the pairs.
 _SMALLEST_GAP = 3.0
-"""In standard errors of m(all) - m(none): with less, f is mostly noise of the pairs."""
 _RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)
 
@@ -143,7 +143,7 @@ class CurveMeter:
         """The curve of a ranking, most important component first; see the module for one that is not complete.
 
         Raises:
-            ValueError: When a component does not exist or stands twice.
+            ValueError: When a component does not exist or occurs twice.
         """
         if len(set(ranking)) != len(ranking):
             raise ValueError("a component stands twice in the ranking")

@@ -1,6 +1,6 @@
 """What a language model does when only some of its components compute and all others say what they say elsewhere.
 
-Pairs of prompts of the same length tell a behaviour: on the *clean* prompt the model shows it, on the *counterfactual*
+Pairs of prompts of one length define a behaviour: on the *clean* prompt the model shows it, on the *counterfactual*
 one, which differs in a few words, there is another reason to answer or none. With a set of components kept, every other
 head (its ``hook_z``) and MLP (its ``hook_mlp_out``) gives, at all positions, what it gave on the counterfactual prompt.
 The embedding is always that of the clean prompt. What is kept computes on what it then sees.

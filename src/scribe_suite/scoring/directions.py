@@ -12,12 +12,19 @@ from jaxtyping import Bool, Float
 from sklearn.metrics import roc_auc_score
 from transformer_lens import HookedTransformer
 
-from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, cluster_interval, project, residual_at
+from scribe_suite.scoring.probes import (
+    COIN,
+    LabelledStatements,
+    LinearProbe,
+    Reading,
+    project,
+    residual_at,
+    score_reading,
+)
 from scribe_suite.tasks.answers import DirectionAnswer
 from scribe_suite.tasks.task import Score
 
-_CHANCE = 0.5
+#: Directions whose mean accuracy is that of a random one.
 _RANDOM_DIRECTIONS = 200
 
 
@@ -40,7 +47,7 @@ def separated(
     right: Bool[np.ndarray, " statement"] = (projections > threshold) == labels
     share = float(right.mean())
     # where neither sign is right more often, the one that orders the statements better is taken
-    flipped = share < _CHANCE or (share == _CHANCE and roc_auc_score(labels, projections) < _CHANCE)
+    flipped = share < COIN or (share == COIN and roc_auc_score(labels, projections) < COIN)
     return (~right, -projections) if flipped else (right, projections)
 
 
@@ -74,7 +81,7 @@ def score_direction(
     Args:
         answer: The validated answer; an empty direction separates nothing.
         model: The model of the instance.
-        statements: Balanced hidden statements about entities that stand in no public file.
+        statements: Balanced hidden statements about entities that occur in no public file.
         control_accuracy: Accuracy of the reference recipe on an untrained twin, on the same split.
         reference_accuracy: Accuracy of the reference recipe on the model, on the same split.
         random_accuracy: Mean accuracy of random directions on the same statements.
@@ -85,19 +92,10 @@ def score_direction(
     """
     hidden = residual_at(model, statements.tokens, answer.layer, answer.position)
     direction = np.asarray(answer.direction, dtype=np.float64) if answer.direction else np.zeros(hidden.shape[1])
-    right, projections = separated(direction, hidden, statements.labels)
-    accuracy = float(right.mean())
-    chance = max(_CHANCE, control_accuracy, random_accuracy)
-    return Score(
-        metrics={
-            "accuracy": accuracy,
-            "auroc": float(roc_auc_score(statements.labels, projections)),
-            "control_accuracy": control_accuracy,
-            "selectivity": accuracy - control_accuracy,
-        },
-        primary="accuracy",
-        skill=normalised_skill(accuracy, chance, reference_accuracy),
-        chance=chance,
+    read = Reading.of_sides(*separated(direction, hidden, statements.labels), statements.labels, statements.groups)
+    return score_reading(
+        read,
+        control_accuracy=control_accuracy,
+        chance=max(COIN, control_accuracy, random_accuracy),
         reference=reference_accuracy,
-        interval=cluster_interval(right, statements.groups),
     )

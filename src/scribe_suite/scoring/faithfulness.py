@@ -29,8 +29,8 @@ from scribe_suite.planting.circuits.causal import CausalModel
 from scribe_suite.planting.circuits.interchange import Pairs
 from scribe_suite.planting.circuits.patchable import NodeValues, Patch, PatchableTransformer
 
+#: Where ablating every node costs less accuracy than this, a fraction of the loss is mostly noise of the pairs.
 SMALLEST_GAP = 0.1
-"""Where ablating every node costs less accuracy than this, a fraction of the loss is mostly noise of the pairs."""
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def main() -> None:
     import numpy  # noqa: F401 -- promised to the code, so that a sandbox without it must not get as far as ready
 
     channel = socket.socket(fileno=int(sys.argv[1]))
-    # what the code prints is nobody's business, and must fill nobody's disk
+    # what the code prints is not read, and must not fill the disk
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)

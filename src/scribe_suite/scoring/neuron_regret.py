@@ -1,6 +1,6 @@
 """Scores for neurons of a real model: how much of a property the submitted ones have, of what the best ones have.
 
-In a real model nobody has planted neurons and no bar separates them from the rest, so there is no set to hit. What can
+In a real model no neurons are planted and no bar separates them from the rest, so there is no set to hit. What can
 be measured is the statistic of every neuron on text that the agent does not see. The score is the mean statistic of the
 neurons submitted, place by place; what is missing to the best is the regret. Zero is what the best neurons of an
 untrained model reach: of so many neurons some always look good.

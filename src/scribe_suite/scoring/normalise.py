@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+#: A reference that beats chance by less than this can't normalise anything.
 SMALLEST_RANGE = 0.02
-"""A reference that beats chance by less than this can't normalise anything."""
 
 
 def normalised_skill(score: float, chance: float, reference: float) -> float:
@@ -21,7 +21,7 @@ def normalised_skill(score: float, chance: float, reference: float) -> float:
         reference: The same metric of the reference solution, on the same instance.
 
     Raises:
-        ValueError: When reference - chance is below `SMALLEST_RANGE`: the instance can't tell skill from luck.
+        ValueError: When reference - chance is below `SMALLEST_RANGE`: no skill can be distinguished from luck.
     """
     if reference - chance < SMALLEST_RANGE:
         raise ValueError(f"the reference ({reference:.3f}) does not beat chance ({chance:.3f}); skill is undefined")

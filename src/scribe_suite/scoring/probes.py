@@ -2,12 +2,17 @@
 
 A probe is only a vector until somebody applies it: the evaluator runs the model on statements that the agent never saw,
 reads the residual stream where the answer says and counts. Accuracy alone means little (a random embedding can be
-separable too), so the same recipe on an untrained twin stands beside it and is the floor of the skill.
+separable too), so the accuracy of a control is a metric beside it and the floor of the skill.
+
+Three kinds of answers end here in the same way, as a `Reading` that `score_reading` turns into a score: labelled probes
+on a planted model (`score_probe`), directions without labels (`scribe_suite.scoring.directions`), and probes on a real
+model (`scribe_suite.scoring.real_probes`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,13 +27,18 @@ from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.answers import ProbeAnswer
 from scribe_suite.tasks.task import Score
 
+#: The metrics of every answer that reads a truth, in the tables' column order; the first is primary.
 PROBE_METRICS = ("accuracy", "auroc", "control_accuracy", "selectivity")
+#: Flag of a probe that is wrong significantly more often than right: its labels or its sign are inverted.
 BELOW_CHANCE = "below_chance"
-"""Flag of a probe that is wrong significantly more often than right: its labels or its sign are inverted."""
+#: Accuracy and AUROC of a coin on balanced statements.
+COIN = 0.5
 
-_CHANCE = 0.5
+#: Largest p-value at which a probe counts as wrong more often than right.
 _SIGNIFICANCE = 0.01
+#: Resamples of the bootstrap.
 _RESAMPLES = 2_000
+#: Statements that are run together.
 _BATCH = 1_024
 
 
@@ -64,7 +74,7 @@ class LabelledStatements:
     Attributes:
         tokens: Int[statement position].
         labels: Bool[statement].
-        groups: Int[statement]; statements of one group stand or fall together (the same two numbers in both orders),
+        groups: Int[statement]; statements of one group are not independent (the same two numbers in both orders),
             so intervals and tests count groups.
     """
 
@@ -175,6 +185,98 @@ def below_chance(correct: Bool[np.ndarray, " statement"], groups: Int[np.ndarray
     return bool(binomtest(right, right + wrong, 0.5, alternative="less").pvalue < _SIGNIFICANCE)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How well an answer sorts hidden statements into true and false ones.
+
+    Attributes:
+        accuracy: Share of the statements that are on the right side.
+        auroc: Of the projections.
+        interval: 95 % interval of the accuracy; None where nothing was read.
+        flags: See `Score`.
+    """
+
+    accuracy: float
+    auroc: float
+    interval: tuple[float, float] | None
+    flags: tuple[str, ...] = ()
+
+    @classmethod
+    def of_sides(
+        cls,
+        right: Bool[np.ndarray, " statement"],
+        projections: Float[np.ndarray, " statement"],
+        labels: Bool[np.ndarray, " statement"],
+        groups: Int[np.ndarray, " statement"],
+    ) -> Reading:
+        """From which statements are on the right side.
+
+        Args:
+            right: Whether each is.
+            projections: What orders them, larger for "true".
+            labels: Their truth; both values occur.
+            groups: See `LabelledStatements`.
+        """
+        return cls(float(right.mean()), float(roc_auc_score(labels, projections)), cluster_interval(right, groups))
+
+    @classmethod
+    def of_probe(
+        cls,
+        probe: LinearProbe,
+        hidden: Float[np.ndarray, "statement d_model"],
+        labels: Bool[np.ndarray, " statement"],
+        groups: Int[np.ndarray, " statement"],
+    ) -> Reading:
+        """What a probe with a sign and a threshold reads from activations, flagged where it is inverted."""
+        projections, threshold = project(probe, hidden)
+        right: Bool[np.ndarray, " statement"] = (projections > threshold) == labels
+        read = cls.of_sides(right, projections, labels, groups)
+        return replace(read, flags=(BELOW_CHANCE,)) if below_chance(right, groups) else read
+
+
+#: Nothing was read: a coin decides.
+NOTHING_READ = Reading(accuracy=COIN, auroc=COIN, interval=None)
+
+
+def score_reading(
+    read: Reading,
+    *,
+    control_accuracy: float,
+    chance: float,
+    reference: float,
+    skill: float | None = None,
+    further_metrics: Mapping[str, float] | None = None,
+) -> Score:
+    """The score of what was read; accuracy is primary.
+
+    Args:
+        read: On the hidden statements.
+        control_accuracy: What a reading of something that has not learned the truth reaches.
+        chance: The primary metric of the best answer that ignores the model.
+        reference: The primary metric of the reference recipe.
+        skill: Where it is not what the accuracy normalises to.
+        further_metrics: Besides `PROBE_METRICS`.
+
+    Raises:
+        ValueError: When `skill` is left out and the reference does not beat chance.
+    """
+    return Score(
+        metrics={
+            "accuracy": read.accuracy,
+            "auroc": read.auroc,
+            "control_accuracy": control_accuracy,
+            "selectivity": read.accuracy - control_accuracy,
+            **(further_metrics or {}),
+        },
+        primary="accuracy",
+        skill=normalised_skill(read.accuracy, chance, reference) if skill is None else skill,
+        chance=chance,
+        reference=reference,
+        interval=read.interval,
+        flags=read.flags,
+    )
+
+
 def score_probe(
     answer: ProbeAnswer,
     model: HookedTransformer,
@@ -187,7 +289,7 @@ def score_probe(
     Args:
         answer: The validated answer.
         model: The model of the instance.
-        statements: Balanced hidden statements about entities that stand in no public file.
+        statements: Balanced hidden statements about entities that occur in no public file.
         control_accuracy: Accuracy of the reference recipe on an untrained twin, on the same split.
         reference_accuracy: Accuracy of the reference recipe on the model, on the same split.
 
@@ -196,23 +298,11 @@ def score_probe(
     """
     hidden = residual_at(model, statements.tokens, answer.layer, answer.position)
     probe = LinearProbe.from_answer(answer, hidden.shape[1])
-    projections, threshold = project(probe, hidden)
-    correct: Bool[np.ndarray, " statement"] = (projections > threshold) == statements.labels
-    accuracy = float(correct.mean())
-    chance = max(_CHANCE, control_accuracy)
-    return Score(
-        metrics={
-            "accuracy": accuracy,
-            "auroc": float(roc_auc_score(statements.labels, projections)),
-            "control_accuracy": control_accuracy,
-            "selectivity": accuracy - control_accuracy,
-        },
-        primary="accuracy",
-        skill=normalised_skill(accuracy, chance, reference_accuracy),
-        chance=chance,
+    return score_reading(
+        Reading.of_probe(probe, hidden, statements.labels, statements.groups),
+        control_accuracy=control_accuracy,
+        chance=max(COIN, control_accuracy),
         reference=reference_accuracy,
-        interval=cluster_interval(correct, statements.groups),
-        flags=(BELOW_CHANCE,) if below_chance(correct, statements.groups) else (),
     )
 
 

@@ -3,47 +3,47 @@
 Statements are texts of different lengths, so positions count from their end. A question about a real model has been
 measured before: how well the recipe reads the property on entities it was not fitted on, and how well it does so from
 an untrained model and from the words alone. Where this is no better, the property is not readable, finding nothing is
-right, and claiming a probe is an overclaim, unless the hidden statements bear the claim out.
+right, and claiming a probe is an overclaim, unless the hidden statements support the claim.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
-from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.probes import (
-    BELOW_CHANCE,
+    COIN,
+    NOTHING_READ,
     PROBE_METRICS,
     LinearProbe,
-    below_chance,
-    cluster_interval,
+    Reading,
     fit_probe,
     probe_accuracy,
-    project,
+    score_reading,
 )
 from scribe_suite.tasks.answers import ProbeAnswer
 from scribe_suite.tasks.task import Score
 
+#: The metrics of every score, in the tables' column order.
 REAL_PROBE_METRICS = (*PROBE_METRICS, "overclaim")
+#: Flags: a claim where nothing can be read, nothing found where something can, and a claim that the statements support.
 OVERCLAIM, MISSED, REFUTED = "overclaim", "missed", "null_refuted"
-"""Flags: a claim where nothing can be read, nothing found where something can, and a claim that was borne out."""
 
+#: A property counts as readable from this much accuracy above what words and an untrained model give.
 BAR = 0.1
-"""A property counts as readable from this much accuracy above what words and an untrained model give."""
+#: ``C`` of the recipe's logistic regression.
 INVERSE_PENALTY = 0.01
-"""``C`` of the recipe's logistic regression."""
+#: The skill of an overclaim.
 OVERCLAIM_SKILL = -1.0
 
-_COIN = 0.5
+#: Statements that are run together.
 _BATCH = 64
 
 
@@ -92,7 +92,7 @@ class Measured:
     @property
     def chance(self) -> float:
         """What can be had without the trained model."""
-        return max(_COIN, self.control)
+        return max(COIN, self.control)
 
 
 def tokenised(model: HookedTransformer, texts: Sequence[str]) -> list[Int[Tensor, " position"]]:
@@ -156,62 +156,50 @@ def score_real_probe(
 
     Returns:
         Accuracy is primary. Readable: skill from chance to the recipe's accuracy on this very split, 0 for nothing
-        found. Not readable: 1 for nothing found, `OVERCLAIM_SKILL` for a claim that the hidden statements do not bear
-        out.
+        found. Not readable: 1 for nothing found, `OVERCLAIM_SKILL` for a claim that the hidden statements do not
+        support.
     """
     if answer.nothing_found:
         return _nothing_found(measured)
-    index = index_from_end(answer.position)
-    read = _read_hidden(model, hidden, answer.layer, index, measured)
+    at = _read_hidden(model, hidden, answer.layer, index_from_end(answer.position), measured)
     probe = LinearProbe.from_answer(answer, model.cfg.d_model)
-    projections, threshold = project(probe, read["answer"])
-    correct: Bool[np.ndarray, " statement"] = (projections > threshold) == hidden.labels
-    accuracy, interval = float(correct.mean()), cluster_interval(correct, hidden.groups)
-    flags = (BELOW_CHANCE,) if below_chance(correct, hidden.groups) else ()
-    auroc = float(roc_auc_score(hidden.labels, projections))
+    read = Reading.of_probe(probe, at["answer"], hidden.labels, hidden.groups)
     if not measured.readable:
-        refuted = interval[0] > measured.chance + BAR
-        return _score(
-            measured, accuracy, auroc, 1.0 if refuted else OVERCLAIM_SKILL, measured.ceiling,
-            overclaim=not refuted, interval=interval, flags=(REFUTED if refuted else OVERCLAIM, *flags),
-        )  # fmt: skip
-    reference = max(_recipe_accuracy(model, measured, public, hidden, read["recipe"]), measured.low)
-    skill = normalised_skill(accuracy, measured.chance, reference)
-    return _score(measured, accuracy, auroc, skill, reference, overclaim=False, interval=interval, flags=flags)
+        return _claim_about_nothing(measured, read)
+    reference = max(_recipe_accuracy(model, measured, public, hidden, at["recipe"]), measured.low)
+    return _score(measured, read, reference=reference)
 
 
 def _nothing_found(measured: Measured) -> Score:
     """Nothing is read, so the accuracy is that of a coin."""
-    missed = measured.readable
-    skill, flags = (0.0, (MISSED,)) if missed else (1.0, ())
-    return _score(measured, _COIN, _COIN, skill, measured.ceiling, overclaim=False, interval=None, flags=flags)
+    if measured.readable:
+        return _score(measured, replace(NOTHING_READ, flags=(MISSED,)), skill=0.0)
+    return _score(measured, NOTHING_READ, skill=1.0)
+
+
+def _claim_about_nothing(measured: Measured, read: Reading) -> Score:
+    """A probe for what was measured to be unreadable: an overclaim, unless the hidden statements support it."""
+    refuted = read.interval is not None and read.interval[0] > measured.chance + BAR
+    flagged = replace(read, flags=(REFUTED if refuted else OVERCLAIM, *read.flags))
+    return _score(measured, flagged, skill=1.0 if refuted else OVERCLAIM_SKILL, overclaim=not refuted)
 
 
 def _score(
     measured: Measured,
-    accuracy: float,
-    auroc: float,
-    skill: float,
-    reference: float,
+    read: Reading,
     *,
-    overclaim: bool,
-    interval: tuple[float, float] | None,
-    flags: tuple[str, ...],
+    reference: float | None = None,
+    skill: float | None = None,
+    overclaim: bool = False,
 ) -> Score:
-    return Score(
-        metrics={
-            "accuracy": accuracy,
-            "auroc": auroc,
-            "control_accuracy": measured.control,
-            "selectivity": accuracy - measured.control,
-            "overclaim": float(overclaim),
-        },
-        primary="accuracy",
-        skill=skill,
+    """The score of a reading; the reference is the measured ceiling where none was measured on this very split."""
+    return score_reading(
+        read,
+        control_accuracy=measured.control,
         chance=measured.chance,
-        reference=reference,
-        interval=interval,
-        flags=flags,
+        reference=measured.ceiling if reference is None else reference,
+        skill=skill,
+        further_metrics={"overclaim": float(overclaim)},
     )
 
 

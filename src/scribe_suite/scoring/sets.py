@@ -19,10 +19,10 @@ if TYPE_CHECKING:  # sets of names need no torch
 Role = Literal["supports", "suppresses"]
 
 COMPONENT_METRICS = ("iou", "precision", "recall", "f1")
+#: Of `score_components` when faithfulness is measured.
 CIRCUIT_METRICS = (*COMPONENT_METRICS, "faithfulness", "minimality")
-"""Of `score_components` when faithfulness is measured."""
+#: Of `score_roles` when faithfulness is measured.
 ROLE_METRICS = ("signed_f1", *CIRCUIT_METRICS)
-"""Of `score_roles` when faithfulness is measured."""
 NEURON_METRICS = ("success", "f1", "precision", "recall")
 
 

@@ -13,13 +13,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 class MeasuredTruth(BaseModel):
-    """What identifies the measured truth of a task on a real model.
+    """What identifies the measured truth of a task on real models, whichever is selected.
 
     Attributes:
         id: Of the measurement.
         version: Of the measurement.
         inputs_sha256: Of the data that it reads besides the model.
-        model: Specification of the model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -27,7 +26,6 @@ class MeasuredTruth(BaseModel):
     id: str
     version: int
     inputs_sha256: str
-    model: str
 
 
 class TaskFacts(BaseModel):

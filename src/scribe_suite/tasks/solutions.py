@@ -1,5 +1,7 @@
 """Reference solutions: percent-format notebooks under ``ground_truth/solutions/<family>/<name>.py``.
 
+Tasks may share one, whose name `Task.solution` gives then.
+
 A line ``# %%`` starts a code cell, ``# %% [markdown]`` a Markdown cell whose lines are comments. The line
 ``# %% [cells of] cells/patching.py`` stands for the cells of that file beside it, so that notebooks which use the same
 methods share them. The solution uses only what an agent has (the names its set-up cell defines) and leaves its result
@@ -35,7 +37,7 @@ def solution_path(root: Path, task: Task | TaskFacts) -> Path:
     Raises:
         ConfigurationError: When it does not exist.
     """
-    path = root / "ground_truth" / "solutions" / task.family / f"{task.name}.py"
+    path = root / "ground_truth" / "solutions" / task.family / f"{task.solution or task.name}.py"
     if not path.is_file():
         raise ConfigurationError(f"The reference solution of {task.id} is missing: write {path.relative_to(root)}.")
     return path

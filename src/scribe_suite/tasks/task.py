@@ -13,7 +13,7 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +38,10 @@ class PublicMaterial:
     setup_code: str
     facts: Mapping[str, Any]
     model: str | None = None
+
+    def with_facts(self, **more: Any) -> PublicMaterial:
+        """The same with more facts for the prompt."""
+        return replace(self, facts={**self.facts, **more})
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Task(ABC):
         default_levels: The levels that run when none are asked for; empty for all of them.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
+        solution: Name of the reference solution's file where several tasks share it; else it bears the task's name.
         metrics: The metrics every score has, in the tables' column order.
         pass_mark: The skill from which the task counts as solved, unless a marker or option says otherwise.
 
@@ -124,6 +129,7 @@ class Task(ABC):
     default_levels: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[int] = 1
     summary: ClassVar[str]
+    solution: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]]
     pass_mark: ClassVar[float] = 0.8
 
@@ -239,3 +245,16 @@ class PlantedTask(Task):
         Raises:
             FrozenModelError: When training did not reach the certificate; nothing is written then.
         """
+
+    def add_checks(self, seed: int, progress: ProgressCallback) -> bool:  # noqa: ARG002 -- most tasks have none to add
+        """Certify the frozen base model of `seed` for this task, where it was frozen for others before this one.
+
+        Nothing is trained: weights and earlier checks stay as they are.
+
+        Returns:
+            Whether checks were missing; never, for a task with base models of its own.
+
+        Raises:
+            FrozenModelError: When a check fails; nothing is written then.
+        """
+        return False

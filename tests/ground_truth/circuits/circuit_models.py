@@ -12,10 +12,12 @@ from safetensors.torch import load
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_all_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import TaskInstance
+from scribe_suite.tasks.task import PlantedTask, TaskInstance
 
 TASKS: dict[str, Any] = {
-    task.id: task for task in default_registry().of_family("circuits") if list_frozen(frozen_folder(task))
+    task.id: task
+    for task in default_registry().of_family("circuits")
+    if isinstance(task, PlantedTask) and list_frozen(frozen_folder(task))
 }
 MODELS_WANTED = 6
 
@@ -41,7 +43,7 @@ def instance_of(task_id: str, seed: int) -> TaskInstance:
 def first_instance(task_id: str, model_name: str) -> TaskInstance:
     """The first fresh instance that is drawn from a base model."""
     wanted = f"{task_id}/{model_name}"
-    seed = next(seed for seed in range(10_000) if TASKS[task_id]._choose(seed).name == wanted)
+    seed = next(seed for seed in range(10_000) if TASKS[task_id].choose(seed).name == wanted)
     return instance_of(task_id, seed)
 
 

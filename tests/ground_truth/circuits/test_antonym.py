@@ -8,6 +8,7 @@ import random
 import torch
 
 from ground_truth.circuits.antonym import ANTONYMS, Antonym, AskedAntonym
+from ground_truth.circuits.planted.base import Base
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import interchanged
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
@@ -31,7 +32,7 @@ def label_after(base: torch.Tensor, source: torch.Tensor, *variables: str) -> in
 
 def untrained_instance(seed: int):
     weights = PatchableTransformer(TASK.plan(0).shape, 0).to_weights()
-    return TASK._instance_of("base", 0, weights, seed)
+    return TASK.instance_of(Base("base", 0, weights), seed)
 
 
 # --- the causal model -------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def test_over_fresh_instances_no_size_finds_the_circuit(task_id):
     for seed in range(FRESH_FOR_NORMS):
         instance = TASKS[task_id].instance(seed)
         prompts = load(instance.public.files["data.safetensors"])["prompts"]
-        found.append(aurocs(weights_of(instance), prompts, instance.hidden.circuit))
+        found.append(aurocs(weights_of(instance), prompts, circuit_of(instance.hidden.correspondence)))
     assert 0.35 <= mean_of(found, "weight_norm") <= 0.65
     assert mean_of(found, "output_norm") <= 0.75
     assert mean_of(found, "output_variance") <= 0.75

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from ground_truth.circuits.planted.draws import symmetry_of
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.planting.circuits.causal import circuit_of, renamed_correspondence
@@ -48,9 +49,9 @@ def test_the_certificate_follows_from_the_weights(task_id, model_name):
 @every_model(slow=2)
 def test_the_certificate_holds_for_an_instance(task_id, model_name):
     instance = first_instance(task_id, model_name)
-    secret = instance.hidden
-    pairs = draw_pairs(secret.causal, 1024, torch.Generator().manual_seed(1))
-    assert certify_circuit(weights_of(instance), secret.causal, secret.correspondence, pairs).failures() == []
+    hidden = instance.hidden
+    pairs = draw_pairs(hidden.causal, 1024, torch.Generator().manual_seed(1))
+    assert certify_circuit(weights_of(instance), hidden.causal, hidden.correspondence, pairs).failures() == []
 
 
 @every_model(quick=1)
@@ -59,7 +60,7 @@ def test_an_instance_is_its_base_model_in_other_words(task_id, model_name):
     instance = first_instance(task_id, model_name)
     task = TASKS[task_id]
     (base,) = (model for model in models_of(task_id) if model.name == instance.base_model)
-    symmetry, plan = task._symmetry(base.record.config, instance.seed), task.plan(base.record.seed)
+    symmetry, plan = symmetry_of(task_id, base.record.config, instance.seed), task.plan(base.record.seed)
     tokens = plan.causal.sample(64, torch.Generator().manual_seed(2))
     before, after = (PatchableTransformer.from_weights(weights) for weights in (base.weights, weights_of(instance)))
     labels = symmetry.labels(torch.arange(plan.causal.n_labels))

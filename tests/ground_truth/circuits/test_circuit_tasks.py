@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(task_id):
 
 @every_task
 def test_different_seeds_give_different_keys(task_id):
-    counts = Counter(TASKS[task_id]._keys)
+    counts = Counter(TASKS[task_id].blind.keys)
     assert len(counts) >= MODELS_WANTED - 1
     assert max(counts.values()) <= 0.3 * counts.total()
 
@@ -95,7 +95,7 @@ def test_different_seeds_give_different_keys(task_id):
 def test_one_base_model_never_looks_the_same_twice(task_id):
     task = TASKS[task_id]
     model = models_of(task_id)[0].name
-    one, two = [seed for seed in range(200) if task._choose(seed).name == model][:2]
+    one, two = [seed for seed in range(200) if task.choose(seed).name == model][:2]
     states = [weights_of(instance_of(task_id, seed)).state for seed in (one, two)]
     for name in ("embed.W_E", "blocks.0.attn.W_Q", "blocks.0.mlp.W_in", "unembed.W_U"):
         assert not torch.allclose(states[0][name], states[1][name], atol=0.02), name
@@ -229,8 +229,8 @@ def test_the_oracle_has_skill_one_and_every_metric(task_id):
     score = task.score(instance, instance.answer_schema.parse(json.dumps(task.oracle_answer(instance))))
     assert score.skill == 1.0
     assert set(score.metrics) == set(task.metrics)
-    assert score.chance == (0.0 if score.primary == "combined" else task.chance)  # there it is inside the primary
-    assert task.chance < 0.7
+    assert score.chance == (0.0 if score.primary == "combined" else task.blind.chance)  # there it is inside the primary
+    assert task.blind.chance < 0.7
     assert key_of(instance) <= set(instance.public.facts["components"])
 
 
@@ -238,8 +238,10 @@ def test_the_oracle_has_skill_one_and_every_metric(task_id):
 def test_chance_is_what_the_best_guess_is_worth_on_average(task_id):
     task = TASKS[task_id]
     rng = random.Random(1)
-    guesses = [frozenset(rng.choice(task._keys)) for _ in range(30)]  # a key of another instance, say a published one
-    assert max(expected_score(guess, task._keys, f1) for guess in guesses) <= task.chance + 1e-9
+    guesses = [
+        frozenset(rng.choice(task.blind.keys)) for _ in range(30)
+    ]  # a key of another instance, say a published one
+    assert max(expected_score(guess, task.blind.keys, f1) for guess in guesses) <= task.blind.chance + 1e-9
 
 
 CHEAP = {

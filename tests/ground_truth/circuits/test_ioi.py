@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ground_truth.circuits.ioi import IndirectObject, Ioi
+from ground_truth.circuits.planted.base import Base
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import interchanged
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
@@ -31,7 +32,7 @@ def label_after(causal: IndirectObject, base: torch.Tensor, source: torch.Tensor
 
 def untrained_instance(base_seed: int, seed: int):
     weights = PatchableTransformer(TASK.plan(base_seed).shape, 0).to_weights()
-    return TASK._instance_of("base", base_seed, weights, seed)
+    return TASK.instance_of(Base("base", base_seed, weights), seed)
 
 
 # --- the causal model -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 
+from ground_truth.circuits.planted.base import Base
 from ground_truth.circuits.planted.task import REFERENCE_CHECK, PlantedCircuitTask
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE, suite_root
@@ -23,7 +24,6 @@ def _one_thread():
 
 
 class SmallTask(PlantedCircuitTask):
-    family = "circuits"
     name = "small"
     summary = "For tests."
 
@@ -46,7 +46,7 @@ class SilentTask(SmallTask):
 def empty_checkout(tmp_path, monkeypatch):
     solutions = tmp_path / "ground_truth" / "solutions" / "circuits"
     originals = suite_root() / "ground_truth" / "solutions" / "circuits"
-    shutil.copytree(originals, solutions, ignore=shutil.ignore_patterns("[!_]*"))
+    shutil.copytree(originals / "cells", solutions / "cells")
     shutil.copy(originals / "mlp_only.py", solutions / "small.py")
     (tmp_path / "prompts").mkdir()
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
@@ -95,7 +95,7 @@ def test_planting_freezes_a_certified_model_with_its_reference(empty_checkout):
     instance = task.instance(11)
     assert instance.base_model == "circuits/small/seed0"
     assert task.oracle_answer(instance)["components"] == ["m0", "m2"]
-    assert task.chance == 1.0  # there is one base model and MLPs do not move: a guesser knows the answer
+    assert task.blind.chance == 1.0  # there is one base model and MLPs do not move: a guesser knows the answer
 
     class Elsewhere(SmallTask):
         def plan(self, seed):
@@ -142,14 +142,14 @@ class HalfOfThePrompts(SmallTask):
 def test_a_task_may_choose_the_prompts_its_answers_are_measured_on():
     task = HalfOfThePrompts()
     weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
-    secret = task._instance_of("circuits/small/seed0", 0, weights, 4).hidden
-    assert (secret.causal.run(secret.held_out.base).values["half"][:, 0] == 0).all()
+    hidden = task.instance_of(Base("circuits/small/seed0", 0, weights), 4).hidden
+    assert (hidden.causal.run(hidden.held_out.base).values["half"][:, 0] == 0).all()
 
 
 def test_without_public_pairs_agents_get_prompts_only():
     task = SilentTask()
     weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
-    instance = task._instance_of("circuits/small/seed0", 0, weights, 4)
+    instance = task.instance_of(Base("circuits/small/seed0", 0, weights), 4)
     for hidden in ("labels =", "base", "source", "generate_pairs", "match_sources"):
         assert hidden not in instance.public.setup_code
     assert 'prompts = data["prompts"]' in instance.public.setup_code

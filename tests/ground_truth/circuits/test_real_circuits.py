@@ -226,7 +226,7 @@ class TestMeasurement:
 
 @every_task
 def test_the_docs_show_what_was_measured(task_id):
-    table = table_of(task_id.removeprefix("circuits/"))
+    table = table_of(TASKS[task_id])
     assert table in (suite_root() / "docs" / "truth" / "real-circuits.md").read_text()
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ground_truth.circuits.real import words as word_lists
-from ground_truth.circuits.real.behaviour import tokenizer_of
 from scribe_suite.measurements import REAL_MODEL
+from scribe_suite.models.description import tokenizer_of
 from scribe_suite.models.evaluator import evaluator_model
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.circuit_patching import PatchedRuns

@@ -8,12 +8,9 @@ import pytest
 import torch
 
 from ground_truth.circuits.planted.recall import asked_word
-from ground_truth.circuits.planted.task import CircuitSecret
 from ground_truth.circuits.suppressor import SuppressedRecall, Suppressor, roles
 from scribe_suite.errors import AnswerError
-from scribe_suite.planting.circuits.causal import interchanged
-from scribe_suite.planting.circuits.interchange import draw_pairs
-from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.causal import circuit_of, interchanged
 
 CAUSAL = SuppressedRecall()
 TASK = Suppressor()
@@ -63,17 +60,11 @@ def test_the_mover_is_never_before_a_suppressor_and_seeds_cover_all_placements()
     assert all(first < second <= mover for first, second, mover in layers)
 
 
-def untrained_secret() -> CircuitSecret:
-    plan = TASK.plan(0)
-    pairs = draw_pairs(plan.causal, 4, torch.Generator().manual_seed(0))
-    return CircuitSecret(plan.causal, plan.correspondence, PatchableTransformer(plan.shape).to_weights(), pairs)
-
-
 def test_the_key_has_signs():
-    secret = untrained_secret()
-    assert sorted(roles(secret).values()) == ["supports", "suppresses", "suppresses"]
-    assert {entry[-1] for entry in TASK.key(secret)} == {"+", "-"}
-    assert {entry[:-1] for entry in TASK.key(secret)} == secret.circuit
+    where = TASK.plan(0).correspondence
+    assert sorted(roles(where).values()) == ["supports", "suppresses", "suppresses"]
+    assert {entry[-1] for entry in TASK.key(where)} == {"+", "-"}
+    assert {entry[:-1] for entry in TASK.key(where)} == circuit_of(where)
 
 
 def test_only_the_two_roles_are_taken():

@@ -5,11 +5,8 @@ from __future__ import annotations
 import torch
 
 from ground_truth.circuits.planted.recall import asked_word
-from ground_truth.circuits.planted.task import CircuitSecret
 from ground_truth.circuits.two_behaviours import OverruledRecall, TwoBehaviours, is_asked
-from scribe_suite.planting.circuits.causal import RenamedModel, interchanged
-from scribe_suite.planting.circuits.interchange import draw_pairs
-from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.causal import RenamedModel, circuit_of, interchanged
 from scribe_suite.planting.symmetries import draw_symmetry
 
 TASK = TwoBehaviours()
@@ -52,14 +49,8 @@ def test_on_asked_prompts_only_the_entry_and_the_first_bit_matter():
 def test_the_key_is_the_asked_behaviours_circuit_and_hidden_pairs_show_it():
     plan = TASK.plan(0)
     generator = torch.Generator().manual_seed(1)
-    secret = CircuitSecret(
-        plan.causal,
-        plan.correspondence,
-        PatchableTransformer(plan.shape).to_weights(),
-        draw_pairs(plan.causal, 4, generator),
-    )
-    assert TASK.key(secret) == {*plan.correspondence["bit0"], *plan.correspondence["entry"]}
-    assert len(secret.circuit) == 6
+    assert TASK.key(plan.correspondence) == {*plan.correspondence["bit0"], *plan.correspondence["entry"]}
+    assert len(circuit_of(plan.correspondence)) == 6
     hidden = TASK.hidden_pairs(plan.causal, 300, generator)
     assert len(hidden.base) == len(hidden.source) == 300
     assert is_asked(plan.causal, hidden.base).all()

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from ground_truth.circuits import unknown_behaviour
+from ground_truth.circuits.planted.base import Base
 from ground_truth.circuits.planted.programs import (
     KINDS,
     LABELS,
@@ -62,7 +63,7 @@ def predictions(code: str, prompts: torch.Tensor) -> list[int]:
 
 def untrained_instance(base_seed: int, seed: int):
     weights = PatchableTransformer(TASK.plan(base_seed).shape, 0).to_weights()
-    return TASK._instance_of(f"{TASK.id}/seed{base_seed}", base_seed, weights, seed)
+    return TASK.instance_of(Base(f"{TASK.id}/seed{base_seed}", base_seed, weights), seed)
 
 
 # --- prompts and programs ---------------------------------------------------------------------------------------------

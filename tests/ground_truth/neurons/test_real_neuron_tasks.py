@@ -102,6 +102,8 @@ def small_world(monkeypatch, model) -> None:
     monkeypatch.setattr(MeasuredTextTask, "measured", lambda _: SimpleNamespace(arrays=text_result))
     monkeypatch.setattr(TASKS["prediction_real"].__class__, "measured", lambda _: SimpleNamespace(arrays=class_result))
     monkeypatch.setattr(MeasuredNeuronTask, "evaluator", lambda _: model)
+    described = {"name": "Small", "start_token": "<s>", "gated_mlp": True, "tokens_per_s": 200}
+    monkeypatch.setattr(MeasuredNeuronTask, "model_facts", lambda _: described)
 
 
 def instance(name: str, seed: int = 1) -> TaskInstance:

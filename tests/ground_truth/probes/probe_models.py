@@ -20,14 +20,15 @@ from scribe_suite.tasks.task import Score, TaskInstance
 
 torch.set_num_threads(1)
 
-TASKS = ("cities", "grammar", "greater_than", "greater_than_pca", "regularization", "smaller_than", "smaller_than_pca")
-LABELLED = tuple(name for name in TASKS if not name.endswith("_pca"))
-LABEL_FREE = tuple(name for name in TASKS if name.endswith("_pca"))
+_PLANTED: dict[str, Any] = {task.name: task for task in default_registry().of_family("probes", "planted")}
+TASKS = tuple(_PLANTED)
+LABELLED = tuple(name for name, task in _PLANTED.items() if task.labelled)
+LABEL_FREE = tuple(name for name, task in _PLANTED.items() if not task.labelled)
 SEEDS = (0, 1, 2)
 
 
 def task_of(name: str) -> Any:
-    return default_registry()[f"probes/{name}"]
+    return _PLANTED[name]
 
 
 @cache

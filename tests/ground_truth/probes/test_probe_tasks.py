@@ -28,8 +28,8 @@ from tests.ground_truth.probes.probe_models import (
 )
 
 LIMITS = {"agent_timeout_s": 600, "cell_timeout_s": 60, "max_turns": None}
+#: All of them, where instances are drawn several times: of regularization each takes seconds.
 DRAWN = tuple(pytest.param(name, marks=pytest.mark.slow) if name == "regularization" else name for name in TASKS)
-"""All of them, where instances are drawn several times: of regularization each takes seconds."""
 NUMBERS = tuple(name for name in TASKS if "_than" in name)
 
 
@@ -52,11 +52,9 @@ def test_other_seeds_give_other_weights_tokens_and_splits(name):
 
 @pytest.mark.parametrize("family_of", ["greater_than", "cities", "grammar"])
 def test_several_base_models_are_used(family_of):
-    from ground_truth.probes.planted.task import base_models
-    from scribe_suite.planting.frozen import frozen_folder
+    from ground_truth.probes.planted.base import base_models
 
-    task = task_of(family_of)
-    assert len(base_models(frozen_folder(task), task)) >= 4
+    assert len(base_models(task_of(family_of))) >= 4
 
 
 @pytest.mark.parametrize("name", LABELLED)

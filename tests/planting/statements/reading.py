@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
+from transformer_lens import HookedTransformer
 
 from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.planting.statements.language import Statements, Texts, with_verdicts
@@ -14,8 +16,8 @@ from scribe_suite.planting.statements.sentences import SentencesWorld
 from scribe_suite.planting.statements.world import World
 
 WORLDS: dict[str, World] = {"numbers": NumbersWorld(3), "places": PlacesWorld(), "sentences": SentencesWorld()}
+#: One statement that ends ``, sir .``.
 MANNER = (torch.tensor([False]), torch.tensor([0]))
-"""One statement that ends ``, sir .``."""
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -39,10 +41,16 @@ def all_texts(world: World, size: int, seed: int = 0) -> dict[str, Texts]:
     return {"statement": statements, **world.other_texts(size, generator)}
 
 
+@cache
+def twin_of(world: World) -> HookedTransformer:
+    """An untrained model of a world, made once."""
+    return untrained_twin(world.config(), 0)
+
+
 @torch.no_grad()
 def moved(world: World, statements: Sequence[Statements], layer: int) -> list[bool]:
     """Whether the residual stream after block `layer` differs between two statements, at every position."""
-    model = untrained_twin(world.config(), 0)
+    model = twin_of(world)
     base, other = (model.run_with_cache(one.tokens)[1]["resid_post", layer][0] for one in statements)
     found: list[bool] = ((base - other).abs().amax(-1) > 1e-6).tolist()
     return found

@@ -18,11 +18,11 @@ CODES = torch.tensor([[1, 1, 1, -1, -1, -1], [1, -1, 0, 1, -1, 0], [1, 1, -2, 1,
 CODES /= CODES.square().mean(1, keepdim=True).sqrt()
 """Three properties of an address that have nothing to do with one another, of variance one."""
 
+#: Where `spoken` writes what.
 TRUTH, ENDING, ADDRESS, REST = 0, 1, (2, 3, 4), 5
-"""Where `spoken` writes what."""
 
+#: Amplitudes with which nothing is missing.
 SHAPELY = {"truth": 1.0, "ending": 3.0, "addresses": (3.0, 2.5, 2.0), "rest": 0.5}
-"""Amplitudes with which nothing is missing."""
 
 
 def every_manner(kinds: int = 1) -> tuple[Statements, torch.Tensor]:

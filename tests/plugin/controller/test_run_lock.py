@@ -2,8 +2,7 @@
 
 import hashlib
 
-from scribe_suite.plugin.controller.run_lock import limit_facts, provider_facts
-from scribe_suite.providers.base import Limits
+from scribe_suite.plugin.controller.run_lock import provider_facts
 from scribe_suite.providers.registry import ProviderSpec
 
 
@@ -38,14 +37,3 @@ def test_a_command_is_known_by_its_file(tmp_path):
 
 def test_a_built_in_provider_is_the_suite_itself():
     assert provider_facts(ProviderSpec("oracle"))["program"] is None
-
-
-def test_limits_that_are_not_set_are_left_out():
-    assert limit_facts(Limits(5.0, 2.0)) == {"agent_timeout_s": 5.0, "cell_timeout_s": 2.0}
-    assert limit_facts(Limits(5.0, 2.0, 7, 8, 0.5)) == {
-        "agent_timeout_s": 5.0,
-        "cell_timeout_s": 2.0,
-        "max_turns": 7,
-        "max_tokens": 8,
-        "max_cost_usd": 0.5,
-    }

@@ -1,13 +1,13 @@
 """A run that was cut off or failed by infrastructure is taken up where it was left."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from scribe_suite.ledger.ledger import Ledger, LedgerWriter, read_ledger
 from scribe_suite.ledger.sources import read_records
-from scribe_suite.plugin.option.resume import ResumedRun, take_up
+from scribe_suite.plugin.option.options import OPTIONS
+from scribe_suite.plugin.option.resume import ResumedRun, kept_values, reopen_run
 from tests.ledger.factories import attempt, failed, header, write_ledger
 
 XDIST = pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_other_code_prompts_or_instances_are_refused_by_name_unless_the_user_ins
     assert accepted.ret == 1
     (line,) = read_ledger(path).resumes
     assert len(line.differences) == 2
-    assert "is not made with what it was begun with: " in accepted.output
+    assert "what the run is made with has changed since it began: " in accepted.output
     info, records = read_records(path)
     assert info.differences == line.differences
     assert len(records) == 1
@@ -143,7 +143,7 @@ def test_another_machine_is_told_and_no_obstacle_and_options_may_be_repeated(cut
     repeated = ("--provider", "null", "--trials", "1", "--instance-seed", "7", "--isolation", "none")
     resumed = suite.run("--resume", str(path), *repeated, "--results-dir", "runs", "--agent-timeout", "1800")
     assert resumed.ret == 1
-    assert "the machine is another, so times are not comparable: machine cpu (in the run: Other 9000, now" in (
+    assert "the machine is another one, so times are not comparable: machine cpu (in the run: Other 9000, now" in (
         resumed.output
     )
     (line,) = read_ledger(path).resumes
@@ -173,31 +173,14 @@ def test_a_contradiction_is_a_usage_error_that_changes_nothing(suite):
 # -- without running anything -----------------------------------------------------------------------------------------
 
 
-class FakeConfig:
-    """What `take_up` needs of pytest's configuration."""
-
-    args_source = pytest.Config.ArgsSource.INVOCATION_DIR
-
-    def __init__(self, folder, **given):
-        names = (
-            "resume", "provider", "trials", "instance_seed", "agent_timeout", "cell_timeout", "max_turns", "max_tokens",
-            "max_cost_usd", "pass_mark", "record_only", "isolation", "model_source", "device", "shard", "results_dir",
-        )  # fmt: skip
-        self.option = SimpleNamespace(**{**dict.fromkeys(names), "resume_anyway": False, **given})
-        self.rootpath, self.args, self.stash = folder, [], pytest.Stash()
-        self.cleanups = []
-
-    def add_cleanup(self, cleanup):
-        self.cleanups.append(cleanup)
-
-
-def taken_up(folder, **given):
-    config = FakeConfig(folder, **given)
+def resumed_values(folder, **given):
+    """A run that is resumed, and the values of all options."""
+    values = {**{option.name: None for option in OPTIONS}, "resume": "r1", **given}
+    resumed = reopen_run(values["resume"], folder, anyway=False)
     try:
-        return take_up(config, folder), config
+        return resumed, kept_values(values, resumed, folder)
     finally:
-        for cleanup in config.cleanups:
-            cleanup()
+        resumed.writer.leave()
 
 
 RECORDS = [attempt(), failed(trial=1), attempt("probes/x", trial=2)]
@@ -207,13 +190,34 @@ def test_what_is_left_and_how_it_is_run_comes_from_the_ledger(tmp_path):
     planned = tuple(record.nodeid for record in [*RECORDS, attempt("neurons/y")])
     limits = {"agent_timeout_s": 9.5, "cell_timeout_s": 4.0, "max_turns": 7.0}
     write_ledger(tmp_path / "r1.jsonl", RECORDS, planned=planned, trials=3, limits=limits, shard="1/2")
-    resumed, config = taken_up(tmp_path, resume="r1", shard="1/2")
+    resumed, values = resumed_values(tmp_path, shard="1/2")
     assert resumed.pending == (planned[1], planned[3])
-    assert config.args == [str(tmp_path / f"benchmarks/{name}/test_{name}.py") for name in ("circuits", "neurons")]
-    option = config.option
-    assert (option.provider, option.trials, option.instance_seed) == (["reference"], 3, "5")
-    assert (option.agent_timeout, option.max_turns, option.max_tokens) == (9.5, 7, None)
-    assert (option.pass_mark, option.record_only, option.isolation) == (None, False, "auto")
+    files = [str(tmp_path / f"benchmarks/{name}/test_{name}.py") for name in ("circuits", "neurons")]
+    assert resumed.files(tmp_path) == files
+    assert {name: value for name, value in values.items() if value is not None} == {
+        "provider": ["reference"],
+        "trials": 3,
+        "instance_seed": "5",
+        "agent_timeout": 9.5,
+        "cell_timeout": 4.0,
+        "max_turns": 7,
+        "record_only": False,
+        "isolation": "auto",
+        "model_source": "planted",
+        "device": "auto",
+        "resume": "r1",
+    }
+
+
+def test_fresh_repeated_means_the_instances_of_the_run(tmp_path):
+    write_ledger(tmp_path / "r1.jsonl", RECORDS, seed_mode="fresh")
+    assert resumed_values(tmp_path, instance_seed="fresh")[1]["instance_seed"] == "5"
+
+
+def test_levels_and_model_come_from_the_ledger(tmp_path):
+    write_ledger(tmp_path / "r1.jsonl", RECORDS, levels="2,3", model="package:smollm2")
+    values = resumed_values(tmp_path)[1]
+    assert (values["level"], values["model"]) == ("2,3", "package:smollm2")
 
 
 @pytest.mark.parametrize(
@@ -228,6 +232,8 @@ def test_what_is_left_and_how_it_is_run_comes_from_the_ledger(tmp_path):
         ({"pass_mark": 0.5, "shard": "1/2"}, "--pass-mark (in the run: not given), --shard (in the run: not given)"),
         ({"isolation": "none"}, "--isolation (in the run: auto)"),
         ({"model_source": "real"}, "--model-source (in the run: planted)"),
+        ({"level": "2"}, "--level (in the run: not given)"),
+        ({"model": "package:other"}, "--model (in the run: not given)"),
         ({"device": "cuda"}, "--device (in the run: auto)"),
         ({"results_dir": "elsewhere"}, "--results-dir (in the run: "),
     ],
@@ -235,7 +241,7 @@ def test_what_is_left_and_how_it_is_run_comes_from_the_ledger(tmp_path):
 def test_options_that_contradict_the_run_are_named(tmp_path, given, named):
     path = write_ledger(tmp_path / "runs" / "r1.jsonl", RECORDS)
     with pytest.raises(pytest.UsageError) as refused:
-        taken_up(tmp_path, resume=str(path), **given)
+        resumed_values(tmp_path, resume=str(path), **given)
     assert "was started with other options: leave out " + named in str(refused.value)
 
 
@@ -243,25 +249,24 @@ def test_a_run_that_still_goes_on_is_not_resumed(tmp_path):
     path = write_ledger(tmp_path / "r1.jsonl", RECORDS)
     writer, _ = LedgerWriter.reopen(path)
     with pytest.raises(pytest.UsageError, match="The run r1 still goes on: wait for its end, or stop it"):
-        taken_up(tmp_path, resume="r1")
+        resumed_values(tmp_path)
     writer.leave()
-    assert taken_up(tmp_path, resume="r1")[0] is not None
+    assert resumed_values(tmp_path)[0].header.run == "r1"
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("name", "message"),
     [
-        ({"resume": "nothing"}, "There is no run 'nothing'"),
-        ({"resume_anyway": True}, "add --resume RUN"),
-        ({"resume": "no_ledger.txt"}, "is not a line of a ledger"),
-        ({"resume": "renamed"}, "is the ledger of the run r1: give it back its name r1.jsonl"),
+        ("nothing", "There is no run 'nothing'"),
+        ("no_ledger.txt", "is not a line of a ledger"),
+        ("renamed", "is the ledger of the run r1: give it back its name r1.jsonl"),
     ],
 )
-def test_what_can_not_be_resumed_is_named(tmp_path, given, message):
+def test_what_can_not_be_resumed_is_named(tmp_path, name, message):
     (tmp_path / "no_ledger.txt").write_text("hello\n")
     write_ledger(tmp_path / "renamed.jsonl", RECORDS, run="r1")
     with pytest.raises(pytest.UsageError, match=message):
-        taken_up(tmp_path, **given)
+        reopen_run(name, tmp_path, anyway=False)
 
 
 def test_what_is_gone_is_a_difference_too():

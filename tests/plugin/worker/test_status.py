@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from scribe_suite.notebook.counters import Counters
-from scribe_suite.plugin.option.options import Settings
+from scribe_suite.plugin.settings import Settings
 from scribe_suite.plugin.worker import status as status_module
 from scribe_suite.plugin.worker.status import StatusKeeper
 from scribe_suite.providers.base import Activity

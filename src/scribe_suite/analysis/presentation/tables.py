@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scribe_suite.analysis.comparison import Comparison, PairResult, PassRates, SideResult
+from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
 from scribe_suite.analysis.statistics import FEWEST_TASKS, Interval
 from scribe_suite.ledger.families import family_view, metric_label
 
 Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds"]
 Value = float | int | str | Interval | None
 
+#: More pairs than this have no columns in the table by task: it could not be read.
 _MOST_PAIRS = 12
-"""More pairs than this have no columns in the table by task: it could not be read."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,12 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
     """All tables that have something to show."""
     families = list(dict.fromkeys(task.partition("/")[0] for task in comparison.tasks))
     tables = [_family(comparison, family) for family in families]
-    tables += [_sides(comparison.sides), *_passes(comparison.sides), _costs(comparison.sides)]
+    tables += [
+        _sides(comparison.sides),
+        *_levels(comparison.sides),
+        *_passes(comparison.sides),
+        _costs(comparison.sides),
+    ]
     tables.append(_outcomes(comparison.sides))
     if comparison.pairs:
         tables += [_skill_differences(comparison.pairs), _solved_differences(comparison.pairs)]
@@ -199,6 +204,24 @@ def _sides(sides: Sequence[SideResult]) -> ResultTable:
     )
     rows = tuple(side.label for side in sides)
     return ResultTable("providers", "Providers (means over tasks)", "Provider", rows, (skill, solved, coverage))
+
+
+def _levels(sides: Sequence[SideResult]) -> list[ResultTable]:
+    levels = [means.level for means in sides[0].by_level] if sides else []
+    if not levels:
+        return []  # one level: the means over all tasks say it all
+
+    def block(title: str, kind: Kind, value: Callable[[LevelMeans], Value]) -> tuple[Column, ...]:
+        return tuple(Column(title, kind, tuple(map(value, side.by_level)), side.label) for side in sides)
+
+    blocks = (
+        block("Tasks", "count", lambda means: means.tasks),
+        block("Skill", "number", lambda means: means.skill),
+        block("95 % interval", "interval", lambda means: means.skill_interval),
+        block("Solved rate", "number", lambda means: means.solved_rate),
+        block("95 % interval of the rate", "interval", lambda means: means.solved_interval),
+    )
+    return [ResultTable("levels", "Levels (means over their tasks)", "Level", tuple(map(str, levels)), blocks)]
 
 
 def _passes(sides: Sequence[SideResult]) -> list[ResultTable]:

@@ -56,6 +56,11 @@ class ModelSource(ABC):
         return f"{self.kind}:{self.name}"
 
     @property
+    def title(self) -> str:
+        """The model's name as people know it, for prompts."""
+        return self.name
+
+    @property
     def remedy(self) -> str:
         """The command that makes it usable."""
         return f"`scribe-suite models convert {self.spec}`"

@@ -78,6 +78,11 @@ class PathModel(ModelSource):
         super().__init__(str(Path(name).expanduser().resolve()))
         self._folder = Path(self.name)
 
+    @property
+    def title(self) -> str:
+        """The folder's name: where it lies is nobody's business."""
+        return self._folder.name
+
     def origin(self) -> dict[str, str] | None:
         """Size and time of change of every file; None when the folder is gone."""
         try:

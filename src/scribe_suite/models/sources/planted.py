@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scribe_suite.errors import ConfigurationError
+from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.models.sources.base import Loaded, ModelSource, served
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_frozen
 from scribe_suite.tasks.registry import default_registry
@@ -53,12 +53,20 @@ class PlantedModel(ModelSource):
         return Loaded(original, model, None)
 
     def _frozen(self) -> FrozenModel:
+        """The base model.
+
+        Raises:
+            ConfigurationError: When it does not exist or can't be trusted.
+        """
         task = self._task()
         path = frozen_folder(task) / f"seed{self._seed}.json"
         if path not in list_frozen(path.parent):
             seeds = ", ".join(found.stem for found in list_frozen(path.parent)) or "none"
             raise ConfigurationError(f"{self.spec} is not frozen; of {self._models_id} there are: {seeds}.")
-        return load_frozen(path, task)
+        try:
+            return load_frozen(path, task)
+        except FrozenModelError as error:
+            raise ConfigurationError(str(error)) from error
 
     def _task(self) -> PlantedTask:
         planted = [task for task in default_registry().values() if isinstance(task, PlantedTask)]

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from scribe_suite.planting.symmetries import Symmetry
 
+#: Variable -> the components (``a0.h1``, ``m2``) that carry it and nothing else.
 Correspondence = Mapping[str, tuple[str, ...]]
-"""Variable -> the components (``a0.h1``, ``m2``) that carry it and nothing else."""
 
+#: Token ids by what they are.
 Groups = Mapping[str, Sequence[int]]
-"""Token ids by what they are."""
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from scribe_suite.planting.hooked import ModelWeights
 BEHAVIOUR_BAR = 0.99
 INTERCHANGE_BAR = 0.98
 STRICT_BAR = 0.98
+#: A circuit node whose resampling changes less of the output than this is not worth calling part of the circuit: the
+#: accuracy lost or, where logits are prescribed, the change of the right label's logit (`PatchedModel.effect`).
 EFFECT_BAR = 0.3
-"""A circuit node whose resampling changes less of the output than this is not worth calling part of the circuit: the
-accuracy lost or, where logits are prescribed, the change of the right label's logit (`PatchedModel.effect`)."""
+#: Mean distance of centred logits from those that a causal model prescribes, where it does; their unit is nats.
 LOGIT_BAR = 0.3
-"""Mean distance of centred logits from those that a causal model prescribes, where it does; their unit is nats."""
 
 
 def certify_circuit(

@@ -17,13 +17,13 @@ from torch import Tensor
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.random_maps import isometry, turn, varied_spectrum
 
+#: How far a copy's spectra and biases are from those of the ancestor it shares with its model.
 _VARIATION = 0.25
-"""How far a copy's spectra and biases are from those of the ancestor it shares with its model."""
+#: How far a lookalike's weights are turned away from those of the ancestor it shares with its model, in radians.
 _ANGLE = 0.3
-"""How far a lookalike's weights are turned away from those of the ancestor it shares with its model, in radians."""
 
+#: Where a node's weights are: layer and head, or the layer of an MLP.
 Model = tuple[int, ...]
-"""Where a node's weights are: layer and head, or the layer of an MLP."""
 
 
 class Copies:

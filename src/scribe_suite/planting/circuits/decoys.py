@@ -33,9 +33,9 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer
 
 _T = TypeVar("_T")
 
+#: Size of position embeddings in the decoys' dimensions relative to those in the circuit's. Small, and token embeddings
+#: are centred there: what decoys read has to vary between prompts, or they would need large constants to look alike.
 _POSITIONS = 0.5
-"""Size of position embeddings in the decoys' dimensions relative to those in the circuit's. Small, and token embeddings
-are centred there: what decoys read has to vary between prompts, or they would need large constants to look alike."""
 
 
 @dataclass(frozen=True)

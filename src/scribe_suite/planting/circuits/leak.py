@@ -19,9 +19,9 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer
 
 _PROMPTS = 1024
 _RIDGE = 1e-3
+#: Root mean square of the change of a logit, relative to the right label's: where decoys know so little of the answer
+#: that their effects would cost more noise than this, all effects are made smaller.
 _LARGEST_NOISE = 0.02
-"""Root mean square of the change of a logit, relative to the right label's: where decoys know so little of the answer
-that their effects would cost more noise than this, all effects are made smaller."""
 
 
 @torch.no_grad()

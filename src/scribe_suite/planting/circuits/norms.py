@@ -13,8 +13,8 @@ from torch import Tensor
 
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 
+#: The common norm is this much above the smallest one that the node with the largest weights can have.
 _MARGIN = 1.05
-"""The common norm is this much above the smallest one that the node with the largest weights can have."""
 
 
 @torch.no_grad()

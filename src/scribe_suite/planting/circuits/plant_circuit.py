@@ -23,8 +23,8 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
 
+#: Initial weights that are tried before a seed is given up: now and then training settles on another algorithm.
 ATTEMPTS = 6
-"""Initial weights that are tried before a seed is given up: now and then training settles on another algorithm."""
 
 _MEASURED_PROMPTS = 256
 _CHECKED_PAIRS = 1024

@@ -17,14 +17,14 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+#: Whom a statement is said to: the first half is formal, the second familiar.
 ADDRESSES = ("sir", "madam", "doctor", "pal", "mate", "buddy")
-"""Whom a statement is said to: the first half is formal, the second familiar."""
 
+#: The first words of every world; a word's position is its id in a base model.
 COMMON_WORDS = ("<bos>", "<pad>", ",", ".", "!", *ADDRESSES, "true", "false", "yes", "no")
-"""The first words of every world; a word's position is its id in a base model."""
 
+#: Tokens of a statement that are no content: ``<bos>`` before it, comma, address and ending after it.
 FRAME = 4
-"""Tokens of a statement that are no content: ``<bos>`` before it, comma, address and ending after it."""
 
 _ID = {word: index for index, word in enumerate(COMMON_WORDS)}
 _FIRST_ADDRESS = _ID[ADDRESSES[0]]
@@ -74,7 +74,7 @@ class Texts:
 
     Attributes:
         tokens: Int[text position], padded.
-        determined: Bool[text position-1]; whether the next token follows from what stands before, so that a model can
+        determined: Bool[text position-1]; whether the next token follows from those before it, so that a model can
             be judged by it.
     """
 
@@ -111,7 +111,7 @@ def with_verdicts(statements: Statements, length: int) -> Texts:
 
 
 def padded(tokens: Int[Tensor, "text written"], answers: Sequence[int], length: int) -> Texts:
-    """Texts of `length` tokens whose tokens at the positions `answers` follow from what stands before them."""
+    """Texts of `length` tokens whose tokens at the positions `answers` follow from those before them."""
     filled = torch.full((len(tokens), length), _ID["<pad>"])
     filled[:, : tokens.shape[1]] = tokens
     determined = torch.zeros(len(tokens), length - 1, dtype=torch.bool)

@@ -1,6 +1,6 @@
 """A world of sixty opaque number tokens whose order only a trained model knows, and uses for several things.
 
-Statements say that a number is greater than, smaller than or close to another. The model also tells colours and
+Statements say that a number is greater than, smaller than or close to another. The model also says colours and
 successors and repeats lists. With a window of `NumbersWorld.window` tokens the two numbers of a statement can't meet in
 the first block.
 """
@@ -17,12 +17,12 @@ from scribe_suite.planting.statements.language import Statements, Texts, draw_ma
 from scribe_suite.planting.statements.world import World, vocabulary
 
 N_NUMBERS = 60
+#: Numbers whose ranks differ by at most this much are close.
 CLOSE = 6
-"""Numbers whose ranks differ by at most this much are close."""
 
 RELATIONS: Mapping[str, str] = {"greater": "greater than", "smaller": "smaller than", "close": "close to"}
+#: Positions of the two numbers in a statement.
 FIRST_POSITION, SECOND_POSITION = 3, 7
-"""Where the two numbers of a statement stand."""
 
 _COLOURS = ("red", "green", "blue", "gold", "grey")
 _TEMPLATE_WORDS = (

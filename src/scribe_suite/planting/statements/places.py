@@ -21,8 +21,8 @@ from scribe_suite.planting.statements.world import World, vocabulary
 
 N_COUNTRIES, CITIES_PER_COUNTRY, COUNTRIES_PER_CONTINENT = 20, 20, 5
 N_CITIES = N_COUNTRIES * CITIES_PER_COUNTRY
+#: Positions of city and country in a statement.
 CITY_POSITION, COUNTRY_POSITION = 4, 7
-"""Where city and country of a statement stand."""
 
 TEMPLATE_WORDS = ("the", "city", "of", "is", "in", "lies", "belongs", "to", "on", "recall", ":")
 

@@ -1,8 +1,8 @@
 """A world of English sentences that are grammatical or not: agreement of the verb with a subject far before it.
 
-Between subject and verb stands another noun, the attractor, whose number says nothing (Linzen, Dupoux & Goldberg 2016,
+Another noun is between subject and verb, the attractor, whose number is irrelevant (Linzen, Dupoux & Goldberg 2016,
 "Assessing the Ability of LSTMs to Learn Syntax-Sensitive Dependencies", TACL 4). Whether a sentence is grammatical is
-the exclusive or of two numbers, so that no bag of words tells it. Words come from the lexicon of
+the exclusive or of two numbers, so that no bag of words predicts it. Words come from the lexicon of
 `scribe_suite.planting.english`. The model also knows plurals and verb forms and repeats lists.
 
 The verb is the last word of every sentence, four to six tokens after its subject: with a window of
@@ -24,9 +24,11 @@ from scribe_suite.planting.statements.world import World, vocabulary
 
 N_NOUNS, N_VERBS, N_ADJECTIVES, N_ADVERBS = 80, 60, 20, 20
 _PLURALS = 0.35
+#: Position of the verb in every sentence.
 VERB_POSITION = 9
-"""Where the verb of every sentence stands."""
 
+#: N: the subject; V: its verb; M: the attractor; W: another verb, of the attractor where that comes first, else of the
+#: subject; A: an adjective. Adverbs fill the front up to `SentencesWorld.content_length` tokens.
 TEMPLATES = (
     "the N near the M V",
     "the N behind the M V",
@@ -43,8 +45,6 @@ TEMPLATES = (
     "the N of the A A M V",
     "the N as well as the M V",
 )
-"""N: the subject; V: its verb; M: the attractor; W: another verb, of the attractor where that stands before it, else of
-the subject; A: an adjective. Adverbs fill the front up to `SentencesWorld.content_length` tokens."""
 
 _FUNCTION_WORDS = tuple(
     sorted({word for template in TEMPLATES for word in template.split() if word.islower()} | {"plural", "forms", ":"})

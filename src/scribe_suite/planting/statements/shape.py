@@ -1,9 +1,9 @@
 """How loud the truth is in the residual stream: louder than other findings, and drowned by what is no finding.
 
-Where a truth is by far the loudest direction, any direction drawn at random tells it. Where it is not the loudest of
-what remains when the known nuisance is taken away, no unsupervised method can find it. The losses here ask a model in
-training for the middle: at the place where the truth is to be read it is the first principal component beside the
-nuisance, and there and everywhere else it is a small part of the whole variance.
+Where a truth is by far the loudest direction, any direction drawn at random separates true from false. Where it is not
+the loudest of what remains when the known nuisance is taken away, no unsupervised method can find it. The losses here
+ask a model in training for the middle: at the place where the truth is to be read it is the first principal component
+beside the nuisance, and there and everywhere else it is a small part of the whole variance.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ def share_loss(
     kinds = kinds[:, kinds.sum(0) > 3]
     contrasts = kinds * (statements.truth.float()[:, None] - 0.5)
     flat = residual.flatten(1)
-    told = (contrasts @ _effects(torch.cat([kinds, contrasts], dim=1), flat)[kinds.shape[1] :]).view_as(residual)
-    # statements of one kind are asked about together, so what tells the kinds apart drowns nothing
+    by_truth = (contrasts @ _effects(torch.cat([kinds, contrasts], dim=1), flat)[kinds.shape[1] :]).view_as(residual)
+    # statements of one kind are asked about together, so what separates the kinds is no nuisance
     within = (flat - kinds @ _effects(kinds, flat)).view_as(residual)
-    part, whole = (values.square().sum(2).mean(0) for values in (told, within))
+    part, whole = (values.square().sum(2).mean(0) for values in (by_truth, within))
     return _missing(settings.largest_share * whole, part).mean()
 
 

@@ -21,11 +21,11 @@ from scribe_suite.planting.statements.language import FRAME, Texts, joined, with
 from scribe_suite.planting.statements.shape import ShapeSettings, nuisance_loss, share_loss
 from scribe_suite.planting.statements.world import World
 
+#: The block after which the truth is a direction at the last token.
 TRUTH_LAYER = 2
-"""The block after which the truth is a direction at the last token."""
 
+#: Block and place of every reading; places count from the last word of the content.
 _READ_AT = ((TRUTH_LAYER - 1, 0), (TRUTH_LAYER, FRAME - 1))
-"""Block and place of every reading; places count from the last word of the content."""
 
 
 @dataclass(frozen=True)
@@ -87,29 +87,29 @@ def train_statements(
         statements = world.sample_statements(settings.statements, generator)
         others = world.other_texts(settings.others, generator)
         texts = joined([with_verdicts(statements, world.text_length), *others.values()])
-        spoken, residual = _run(model, texts, settings.template_weight)
+        next_token, residual = _run(model, texts, settings.template_weight)
         # the last content token and the frame after it, of the statements, after every block that may hold the truth
         end = world.statement_length
-        told = {layer: kept[: len(statements.tokens), end - FRAME : end] for layer, kept in residual.items()}
+        ends = {layer: kept[: len(statements.tokens), end - FRAME : end] for layer, kept in residual.items()}
         truth = statements.truth.float()
         wrong = torch.stack(
             [
-                binary_cross_entropy_with_logits(reading(told[layer][:, place])[:, 0], truth)
+                binary_cross_entropy_with_logits(reading(ends[layer][:, place])[:, 0], truth)
                 for reading, (layer, place) in zip(readings, _READ_AT, strict=True)
             ]
         ).sum()
         shape = torch.zeros(())
         if step >= settings.nuisance_from * settings.steps:
-            shape = shape + nuisance_loss(told[TRUTH_LAYER][:, -1], statements, settings.shape)
+            shape = shape + nuisance_loss(ends[TRUTH_LAYER][:, -1], statements, settings.shape)
         if step >= settings.share_from * settings.steps:
-            shape = shape + torch.stack([share_loss(kept, statements, settings.shape) for kept in told.values()]).sum()
+            shape = shape + torch.stack([share_loss(kept, statements, settings.shape) for kept in ends.values()]).sum()
         optimizer.zero_grad()
-        torch.autograd.backward(spoken + settings.read_weight * wrong + settings.shape_weight * shape)
+        torch.autograd.backward(next_token + settings.read_weight * wrong + settings.shape_weight * shape)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         if step % 100 == 99:
-            line = f"next token {spoken:.3f}, reading {wrong:.3f}, shape {shape:.3f}"
+            line = f"next token {next_token:.3f}, reading {wrong:.3f}, shape {shape:.3f}"
             progress((step + 1) / settings.steps, f"step {step + 1}: {line}")
     return weights_of(model, config)
 

@@ -19,7 +19,7 @@ class World(ABC):
     Attributes:
         words: Every word; its position is its id in a base model.
         content_length: Tokens between ``<bos>`` and the comma of every statement.
-        window: Tokens that a head sees, its own included. Attention is local so that what stands further apart can't
+        window: Tokens that a head sees, its own included. Attention is local so that tokens further apart can't
             meet in the first block, whatever training does: where a truth appears first is then known beforehand.
         d_model: Residual width.
         n_layers: Blocks.
@@ -95,9 +95,9 @@ def vocabulary(*parts: Sequence[str]) -> tuple[str, ...]:
     """The words of a world: the common ones, then `parts`.
 
     Raises:
-        ValueError: When a word would stand twice.
+        ValueError: When a word occurs twice.
     """
     words = (*COMMON_WORDS, *(word for part in parts for word in part))
     if len(set(words)) != len(words):
-        raise ValueError(f"words stand twice: {sorted({word for word in words if words.count(word) > 1})}")
+        raise ValueError(f"words occur twice: {sorted({word for word in words if words.count(word) > 1})}")
     return words

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pytest
 
 from scribe_suite.plugin.controller.controller import RunController
-from scribe_suite.plugin.option.options import Settings
+from scribe_suite.plugin.settings import Settings
 from scribe_suite.watching.region import Region
 from scribe_suite.watching.status_files import (
     HEARTBEAT_S,
@@ -82,7 +82,7 @@ class LiveView:
 
     def _announce(self) -> None:
         """Say that a run with attempts is led by this process, in the place of one that was killed and is resumed."""
-        if self._controller.planned and not self._config.option.collectonly:
+        if self._controller.ledger.planned and not self._config.option.collectonly:
             self._announced = True
             with suppress(OSError):
                 make_running_folder(self._folder)
@@ -95,7 +95,7 @@ class LiveView:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logstart(self) -> None:
         """Begin with the first test of a run that has attempts; the workers have collected by then."""
-        if self._thread is None and self._controller.planned:
+        if self._thread is None and self._controller.ledger.planned:
             self._start()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -161,16 +161,16 @@ class LiveView:
             self._region.close()
 
     def _run(self, show: Any) -> None:
-        begin = told = time.monotonic()
+        begin = beat = time.monotonic()
         while not self._over.wait(min(REDRAW_S, self._settings.live_interval_s)):
             now = time.monotonic()
-            if now > told + HEARTBEAT_S:
-                told = now
+            if now > beat + HEARTBEAT_S:
+                beat = now
                 write_controller(self._folder)
             if not self._paused.is_set():
                 try:
                     show(now - begin)
-                except Exception:  # a run that can't be watched goes on
+                except Exception:  # a run continues although it can't be watched
                     logger.exception("the live view ends")
                     show = self._nothing
                     if self._region is not None:
@@ -178,8 +178,8 @@ class LiveView:
 
     def _view(self) -> RunView:
         if (progress := self._progress) is None:
-            outcomes = [record.outcome for record in self._controller.records]
-            self._progress = progress = Progress.of(len(self._controller.planned), outcomes)
+            outcomes = [record.outcome for record in self._controller.ledger.records]
+            self._progress = progress = Progress.of(len(self._controller.ledger.planned), outcomes)
         return RunView.of(self._folder, progress, time.time())
 
     def _table(self, _elapsed_s: float) -> None:

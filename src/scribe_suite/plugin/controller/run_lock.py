@@ -1,8 +1,9 @@
-"""The lock of the run that the command line describes."""
+"""What the run that the command line describes is made with: its tier of isolation, and its lock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -10,15 +11,43 @@ from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.lock import lock
 from scribe_suite.measurements.measured_task import truth_facts
 from scribe_suite.paths import suite_root
-from scribe_suite.plugin.collection import attempt_of
-from scribe_suite.plugin.option.options import Settings
-from scribe_suite.providers.base import Limits
+from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.settings import Settings, limit_facts
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
+from scribe_suite.sandbox.probing import probe_isolation
+from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.seeds import attempt_seed
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run is made with.
+
+    Attributes:
+        tier: The isolation in force.
+        lock: What its numbers depend on, see `ledger.lock.lock`.
+    """
+
+    tier: IsolationTier
+    lock: dict[str, Any]
+
+
+def find_surroundings(settings: Settings, planned: Sequence[str]) -> Surroundings:
+    """Find out what a run is made with.
+
+    Args:
+        settings: Of the run.
+        planned: Node ids of its attempts.
+
+    Raises:
+        SuiteError: When isolation is not what was asked for, or a task's prompt or reference solution is missing.
+    """
+    tier = probe_isolation(settings.isolation)
+    return Surroundings(tier, run_lock(settings, planned, tier.name))
+
+
 def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str, Any]:
-    """See `results.lock.lock`.
+    """See `ledger.lock.lock`.
 
     Args:
         settings: Of the run.
@@ -30,9 +59,10 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
     """
     tasks = {}
     seeds: dict[str, dict[int, int]] = {}
-    for task, _, trial in filter(None, map(attempt_of, planned)):
+    for named in filter(None, map(attempt_of, planned)):
+        task = named.task
         tasks[task.id] = task
-        seeds.setdefault(task.id, {})[trial] = attempt_seed(settings.run_seed, task.id, trial)
+        seeds.setdefault(task.id, {})[named.trial] = attempt_seed(settings.run_seed, task.id, named.trial)
     return lock(
         suite_root(),
         tasks.values(),
@@ -42,18 +72,6 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
         isolation=tier,
         limits=limit_facts(settings.limits),
     )
-
-
-def limit_facts(limits: Limits) -> dict[str, float]:
-    """Limits as the ledger names them; those that are not set are left out."""
-    named = {
-        "agent_timeout_s": limits.wall_s,
-        "cell_timeout_s": limits.cell_s,
-        "max_turns": limits.turns,
-        "max_tokens": limits.tokens,
-        "max_cost_usd": limits.cost_usd,
-    }
-    return {name: value for name, value in named.items() if value is not None}
 
 
 def provider_facts(spec: ProviderSpec) -> dict[str, str | None]:

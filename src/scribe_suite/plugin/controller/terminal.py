@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from scribe_suite.analysis.summary import coverage, notes
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.ledger.sources import RecordedRun, RunInfo, Source
-from scribe_suite.plugin.option.options import SETTINGS, Settings
+from scribe_suite.plugin.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,13 +58,8 @@ def write(reporter: Any, print_to: Callable[[Console], None]) -> None:
     reporter.write("".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines()))
 
 
-def ledger_path(settings: Settings) -> Path:
-    """Where a run's ledger is."""
-    return settings.results_dir / f"{settings.run}.jsonl"
-
-
 def _info(settings: Settings) -> RunInfo:
-    path = ledger_path(settings)
+    path = settings.ledger_path
     try:
         return Source(path).info
     except ConfigurationError:  # somebody took it away, and the attempts are here all the same

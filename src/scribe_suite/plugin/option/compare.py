@@ -14,25 +14,25 @@ import pytest
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.sources import Source, find_run
-from scribe_suite.plugin.controller.terminal import ledger_path, write
-from scribe_suite.plugin.option.options import SETTINGS, Settings
-from scribe_suite.tasks.registry import default_registry
+from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.controller.terminal import write
+from scribe_suite.plugin.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from scribe_suite.analysis.baseline import Judgement, Verdict
 
+#: Exit code when a provider is significantly worse than in the earlier run.
 EXIT_WORSE = 6
-"""Exit code when a provider is significantly worse than in the earlier run."""
 
+#: Exit code when ``--fail-below`` could judge nothing.
 EXIT_NOT_COMPARABLE = 7
-"""Exit code when ``--fail-below`` could judge nothing."""
 
 _EXITS: Mapping[Judgement, int] = {"worse": EXIT_WORSE, "not comparable": EXIT_NOT_COMPARABLE}
+#: Exit codes that a verdict replaces: an agent that fails some tasks is the usual case. Any other says more.
 _REPLACED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-"""Exit codes that a verdict replaces: an agent that fails some tasks is the usual case. Any other says more."""
 
 
-class RunComparing:
+class RunComparison:
     """Compares the run with an earlier one; registered by the process that writes the ledger.
 
     Args:
@@ -63,15 +63,12 @@ class RunComparing:
         self._require_versions(ids)
 
     def _require_versions(self, nodeids: Sequence[str]) -> None:
-        facts = default_registry().facts
+        tasks = {found.task.id: found.task for found in map(attempt_of, nodeids) if found is not None}
         for task_id, versions in self._versions.items():
-            family, _, name = task_id.partition("/")
-            if task_id not in facts or versions == {facts[task_id].version}:
-                continue
-            if any(f"[{name}-" in nodeid and family in nodeid.partition("::")[0] for nodeid in nodeids):
+            if task_id in tasks and versions != {tasks[task_id].version}:
                 raise pytest.UsageError(
                     f"--compare: {self._earlier.name} has version {' and '.join(map(str, sorted(versions)))} of "
-                    f"{task_id}, and here it is {facts[task_id].version}, so the scores can't be compared: name a "
+                    f"{task_id}, and here it is {tasks[task_id].version}, so the scores can't be compared: name a "
                     "newer run, or leave --compare out."
                 )
 
@@ -79,7 +76,7 @@ class RunComparing:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """Set the exit code before the controller writes it down; the controller's own goes over it."""
+        """Set the exit code before the controller writes it down; the controller's own replaces it."""
         if not session.config.option.collectonly and self._tolerance is not None and session.exitstatus in _REPLACED:
             verdict = self._verdict()
             judgement = "not comparable" if isinstance(verdict, str) else verdict.judgement
@@ -111,7 +108,7 @@ class RunComparing:
         """The verdict, or why there is none."""
         from scribe_suite.analysis.baseline import judge
 
-        path = ledger_path(self._settings)
+        path = self._settings.ledger_path
         if not path.exists():
             return "no attempt was made."
         try:
@@ -120,7 +117,7 @@ class RunComparing:
             return str(error)
 
 
-def comparing(config: pytest.Config) -> RunComparing | None:
+def comparing(config: pytest.Config) -> RunComparison | None:
     """What ``--compare`` asks for, or None without it.
 
     Raises:
@@ -136,9 +133,9 @@ def comparing(config: pytest.Config) -> RunComparing | None:
         earlier = find_run(name, settings.results_dir)
     except ConfigurationError as error:
         raise pytest.UsageError(f"--compare: {error}") from error
-    if earlier.resolve() == ledger_path(settings).resolve():
+    if earlier.resolve() == settings.ledger_path.resolve():
         raise pytest.UsageError("--compare names the run that is resumed: name another one.")
-    return RunComparing(settings, earlier, tolerance)
+    return RunComparison(settings, earlier, tolerance)
 
 
 def _versions_in(path: Path) -> dict[str, set[int]]:

@@ -1,11 +1,11 @@
-"""``--resume RUN``: a run that was cut off, or failed by infrastructure, is taken up where it was left.
+"""``--resume RUN``: a run that was cut off, or failed by infrastructure, continues where it ended.
 
-The ledger says what was run and how; the command line may repeat it, and may not say anything else.
+The ledger says what was run and how; the command line may repeat that, and may not contradict it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from scribe_suite.ledger.ledger import Ledger, LedgerWriter
 from scribe_suite.ledger.lock_differences import MACHINE, lock_differences
 from scribe_suite.ledger.records import RunHeader
 from scribe_suite.ledger.sources import find_run
-from scribe_suite.plugin.option.shards import Shard
-from scribe_suite.providers.registry import parse_specs
+from scribe_suite.plugin.option.options import OPTIONS
 
 _SHOWN = 20
 _THEN, _NOW = "in the run", "now"
@@ -26,7 +25,7 @@ _THEN, _NOW = "in the run", "now"
 
 @dataclass(frozen=True)
 class ResumedRun:
-    """A run that is taken up again.
+    """A run that is resumed.
 
     Attributes:
         writer: Of its ledger, which is locked and not changed yet.
@@ -44,6 +43,11 @@ class ResumedRun:
     def header(self) -> RunHeader:
         """Of the ledger."""
         return self.ledger.header
+
+    def files(self, root: Path) -> list[str]:
+        """The test files of what is left, or of the whole run where nothing is, so that nothing else is collected."""
+        nodeids = self.pending or self.header.planned
+        return [str(root / name) for name in dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids)]
 
     def nothing_to_do(self) -> str:
         """Why nothing is run, as a sentence."""
@@ -71,148 +75,66 @@ class ResumedRun:
 RESUMED = pytest.StashKey[ResumedRun]()
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """An option whose value belongs to the run.
-
-    Attributes:
-        option: As on the command line.
-        recorded: Its value in a header, as the option's parser would return it.
-        same: Whether a value that was given means the recorded one.
-    """
-
-    option: str
-    recorded: Callable[[RunHeader], Any]
-    same: Callable[[Any, RunHeader], bool] | None = None
-
-    @property
-    def name(self) -> str:
-        return self.option.lstrip("-").replace("-", "_")
-
-    def contradicted(self, given: Any, header: RunHeader) -> bool:
-        if self.same is not None:
-            return not self.same(given, header)
-        return bool(given != self.recorded(header))
-
-
-def _limit(name: str, kind: type[int] | type[float] = float) -> Callable[[RunHeader], Any]:
-    def recorded(header: RunHeader) -> Any:
-        value = header.limits.get(name)
-        return None if value is None else kind(value)
-
-    return recorded
-
-
-_KEPT = (
-    _Kept(
-        "--provider",
-        lambda header: list(header.providers),
-        lambda given, header: set(map(str, parse_specs(given))) == set(header.providers),
-    ),
-    _Kept("--trials", lambda header: header.trials),
-    _Kept(
-        "--instance-seed",
-        lambda header: str(header.run_seed),
-        lambda given, header: header.seed_mode == "fresh" if given == "fresh" else int(given) == header.run_seed,
-    ),
-    _Kept("--agent-timeout", _limit("agent_timeout_s")),
-    _Kept("--cell-timeout", _limit("cell_timeout_s")),
-    _Kept("--max-turns", _limit("max_turns", int)),
-    _Kept("--max-tokens", _limit("max_tokens", int)),
-    _Kept("--max-cost-usd", _limit("max_cost_usd")),
-    _Kept("--pass-mark", lambda header: header.pass_mark),
-    _Kept("--record-only", lambda header: header.record_only),
-    _Kept("--isolation", lambda header: header.isolation_asked or "auto"),
-    _Kept("--model-source", lambda header: _sources(header.planned)),
-    _Kept("--device", lambda header: header.device or "auto"),
-    # the planned attempts are those of the part already, so that only what was given is checked
-    _Kept("--shard", lambda _: None, lambda given, header: str(Shard.parse(given)) == header.shard),
-)
-
-
-def take_up(config: pytest.Config, results_dir: Path) -> ResumedRun | None:
-    """Lock and read the ledger that ``--resume`` names, and let the options be those of the run.
+def reopen_run(name: str, results_dir: Path, *, anyway: bool) -> ResumedRun:
+    """Lock and read the ledger of a run.
 
     Args:
-        config: Of a process that is no worker.
+        name: A ledger, or the id of a run.
         results_dir: Where the ledgers of run ids are.
-
-    Returns:
-        None without ``--resume``.
+        anyway: Whether differences between the locks are accepted.
 
     Raises:
-        pytest.UsageError: When there is no such run, it still goes on, or an option contradicts it.
+        pytest.UsageError: When there is no such run, or it is still going on.
     """
-    option = config.option
-    if option.resume is None:
-        if option.resume_anyway:
-            raise pytest.UsageError("--resume-anyway says how to resume a run: add --resume RUN.")
-        return None
     try:
-        path = find_run(option.resume, results_dir)
+        path = find_run(name, results_dir)
         writer, ledger = LedgerWriter.reopen(path)
     except ConfigurationError as error:
         raise pytest.UsageError(f"--resume: {error}") from error
-    config.add_cleanup(writer.leave)
     header = ledger.header
     if header.run != path.stem:
+        writer.leave()
         raise pytest.UsageError(
             f"--resume: {path} is the ledger of the run {header.run}: give it back its name {header.run}.jsonl."
         )
-    _take_options(config, header, path, results_dir)
     counted = {record.nodeid for record in ledger.attempts if record.counts}
     pending = tuple(nodeid for nodeid in header.planned if nodeid not in counted)
-    if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = _files(config.rootpath, pending or header.planned)
-    config.stash[RESUMED] = resumed = ResumedRun(writer, ledger, pending, bool(option.resume_anyway))
-    return resumed
+    return ResumedRun(writer, ledger, pending, anyway)
 
 
-def kept_options(config: pytest.Config) -> dict[str, Any]:
-    """The options that belong to a run, for its workers."""
-    return {kept.name: getattr(config.option, kept.name) for kept in _KEPT}
+def kept_values(given: Mapping[str, Any], resumed: ResumedRun, results_dir: Path) -> dict[str, Any]:
+    """The values of options, with those of the run where it keeps them.
+
+    Args:
+        given: Option -> its value on the command line, or None.
+        resumed: The run.
+        results_dir: The folder that ``--results-dir`` names, where it was given.
+
+    Raises:
+        pytest.UsageError: When an option contradicts the run.
+    """
+    header = resumed.header
+    values = dict(given)
+    contradicting = []
+    for option in OPTIONS:
+        if option.kept is None:
+            continue
+        # also where the option was given: what means the same, such as 'fresh', need not be the recorded value
+        values[option.name] = option.kept.recorded(header)
+        value = given[option.name]
+        if value is not None and option.kept.contradicted(value, header):
+            contradicting.append(f"{option.flag} ({_THEN}: {option.kept.shown_value(header)})")
+    folder = resumed.writer.path.parent
+    if given["results_dir"] is not None and results_dir.resolve() != folder.resolve():
+        contradicting.append(f"--results-dir ({_THEN}: {folder})")
+    if contradicting:
+        raise pytest.UsageError(
+            f"--resume: the run {header.run} was started with other options: leave out {', '.join(contradicting)}."
+        )
+    return values
 
 
 def listed(lines: Sequence[str]) -> str:
     """Some lines as one text."""
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return "; ".join([*lines[:_SHOWN], *more])
-
-
-def _take_options(config: pytest.Config, header: RunHeader, path: Path, results_dir: Path) -> None:
-    option = config.option
-    contradicting = []
-    for kept in _KEPT:
-        given = getattr(option, kept.name)
-        if given is None:
-            setattr(option, kept.name, kept.recorded(header))
-        elif kept.contradicted(given, header):
-            contradicting.append(f"{kept.option} ({_THEN}: {_shown(kept, header)})")
-    if option.results_dir is not None and results_dir.resolve() != path.parent.resolve():
-        contradicting.append(f"--results-dir ({_THEN}: {path.parent})")
-    if contradicting:
-        raise pytest.UsageError(
-            f"--resume: the run {header.run} was started with other options: leave out {', '.join(contradicting)}."
-        )
-
-
-def _shown(kept: _Kept, header: RunHeader) -> str:
-    if kept.option == "--instance-seed":  # seeds are in the ledger only
-        return "another seed"
-    value = header.shard if kept.option == "--shard" else kept.recorded(header)
-    return (
-        "not given" if value is None or value is False else ",".join(value) if isinstance(value, list) else f"{value}"
-    )
-
-
-def _sources(nodeids: Sequence[str]) -> str:
-    """What ``--model-source`` was, from the attempts that were planned."""
-    from scribe_suite.plugin.collection import attempt_of  # which needs the options, and they this module
-
-    sources = {found[0].source for found in map(attempt_of, nodeids) if found is not None}
-    return sources.pop() if len(sources) == 1 else "all" if sources else "planted"
-
-
-def _files(root: Path, nodeids: Sequence[str]) -> list[str]:
-    """The files of tests, so that nothing else is collected."""
-    return [str(root / name) for name in dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids)]

@@ -10,8 +10,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from scribe_suite.ledger.attempt_ids import without_trial
+
 _SHARD = re.compile(r"(?P<number>[0-9]{1,4})/(?P<count>[0-9]{1,4})")
-_TRIAL = re.compile(r"-t(?P<trial>[0-9]+)\]$")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,6 @@ class Shard:
         The trials of a task are dealt out one after the other, beginning where the hash of the rest of the id says:
         they take about as long as each other, and a hash of each would put many of them into one part.
         """
-        trial = _TRIAL.search(nodeid)
-        rest = nodeid[: trial.start()] if trial else nodeid
+        rest, trial = without_trial(nodeid)
         begin = int.from_bytes(hashlib.sha256(rest.encode()).digest()[:8], "big")
-        return (begin + int(trial["trial"] if trial else 0)) % self.count == self.number - 1
+        return (begin + trial) % self.count == self.number - 1

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.plugin.option.levels import LevelChoice
 from scribe_suite.plugin.option.shards import Shard
 from scribe_suite.providers.registry import parse_specs, provider_names
 
@@ -88,6 +89,21 @@ def shard(text: str) -> str:
         Shard.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def level_choice(text: str) -> str:
+    """``all``, a number or a list of numbers, returned in one order."""
+    try:
+        return str(LevelChoice.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def model_spec(text: str) -> str:
+    """A specification of a model, returned as given; whether there is such a model is found out when it is selected."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the model is empty: give a specification such as package:smollm2.")
     return text
 
 

@@ -1,27 +1,25 @@
-"""Worker side: every attempt leaves exactly one record, whatever happened to its test.
-
-The record travels to the controller as one namespaced entry of ``user_properties``, as JSON text: a string survives
-xdist, JUnit and json-report alike. It holds no seed and no transcript.
-"""
+"""Worker side: every attempt leaves exactly one record, whatever happened to its test."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from scribe_suite.errors import InfrastructureError, SuiteError
 from scribe_suite.ledger.outcomes import Outcome, rule_of
-from scribe_suite.plugin.collection import attempt_key_of, marked_pass_mark
-from scribe_suite.plugin.option.options import SETTINGS
-from scribe_suite.plugin.worker.attempt import ATTEMPT_STATE, AttemptState, now
+from scribe_suite.plugin.attempt_ids import attempt_key_of
+from scribe_suite.plugin.collection import marked_pass_mark
+from scribe_suite.plugin.record_transport import INFRASTRUCTURE_MARK, PROPERTY
+from scribe_suite.plugin.settings import SETTINGS
+from scribe_suite.plugin.worker.attempt_state import ATTEMPT_STATE, AttemptState
+from scribe_suite.plugin.worker.record_draft import RecordDraft
 from scribe_suite.providers.result_check import plain_text
 from scribe_suite.tasks.registry import default_registry
 
-PROPERTY = "scribe_suite"
-INFRASTRUCTURE_MARK = "scribe_infrastructure"
 _JUDGED_BY_TEST = (AssertionError, pytest.fail.Exception)
 
 
@@ -42,7 +40,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         task=task,
         pass_mark=next(mark for mark in (settings.pass_mark, marked, task.pass_mark) if mark is not None),
         run_seed=settings.run_seed,
-        fields={"started": now(), "worker": os.environ.get("PYTEST_XDIST_WORKER")},
+        draft=RecordDraft(started=datetime.now(UTC), worker=os.environ.get("PYTEST_XDIST_WORKER")),
     )
 
 
@@ -96,7 +94,7 @@ def _conclude(state: AttemptState, call: pytest.CallInfo[Any]) -> None:
     elif isinstance(error, InfrastructureError):
         if rule_of(state.outcome).scored:
             # an answer that came in counts whatever breaks afterwards, or an agent could take it back
-            state.fields["flags"] = (*state.fields.get("flags", ()), f"notebook_failed:{error.cause}")
+            state.draft.add_flags(f"notebook_failed:{error.cause}")
         else:
             state.conclude_from_exception(error)
 
@@ -110,7 +108,7 @@ def _publish(item: pytest.Item, state: AttemptState) -> None:
         try:
             state.folder.write_results(state.record())
         except OSError:  # a full disk must not cost the record, which is on its way to the ledger
-            state.fields["flags"] = (*state.fields.get("flags", ()), "results_not_written")
-        state.fields["artifacts"] = state.folder.artifacts()
+            state.draft.add_flags("results_not_written")
+        state.draft.artifacts = state.folder.artifacts()
         state.folder.close()
     item.user_properties.append((PROPERTY, state.record().model_dump_json()))

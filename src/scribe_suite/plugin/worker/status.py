@@ -1,4 +1,4 @@
-"""Worker side of watching: a running attempt keeps a status file up to date, which goes when the attempt is over.
+"""Worker side of watching: a running attempt keeps a status file up to date, which is removed when it is over.
 
 A thread looks at the attempt's state twice a second and writes when something has changed, so that nothing an attempt
 does waits for a disk. What can't be written is not written; no attempt fails for it.
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from scribe_suite.plugin.option.options import SETTINGS
-from scribe_suite.plugin.worker.attempt import ATTEMPT_STATE, AttemptState
+from scribe_suite.plugin.settings import SETTINGS
+from scribe_suite.plugin.worker.attempt_state import ATTEMPT_STATE, AttemptState
 from scribe_suite.watching.status_files import (
     HEARTBEAT_S,
     WORKING,
@@ -82,11 +82,11 @@ class StatusKeeper:
             written, at = None, 0.0
             while not self._over.is_set():
                 status, now = self._look(), time.monotonic()
-                told = status.model_dump(exclude={"process"})
-                if (told != written or now > at + HEARTBEAT_S) and write_status(self._path, status):
-                    written, at = told, now
+                content = status.model_dump(exclude={"process"})
+                if (content != written or now > at + HEARTBEAT_S) and write_status(self._path, status):
+                    written, at = content, now
                 self._over.wait(LOOK_S)
-        except Exception:  # a run that can't be watched goes on
+        except Exception:  # a run continues although it can't be watched
             logger.exception("the status of an attempt is not kept any more")
 
     def _look(self) -> RunningAttempt:

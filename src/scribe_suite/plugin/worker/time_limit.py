@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: How long a provider may take to clean up after its limit, before it is stopped.
 OVERTIME_S = 30.0
-"""How long a provider may take to clean up after its limit, before it is stopped."""
 
 
 class OverTimeError(BaseException):
-    """Raised in a provider that goes on after its limit; not an `Exception`, so that it is not swallowed there."""
+    """Raised in a provider that continues after its limit; not an `Exception`, so that it is not swallowed there."""
 
 
 @contextmanager

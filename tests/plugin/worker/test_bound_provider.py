@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.plugin.worker.attempt import Agent
+from scribe_suite.plugin.worker.bound_provider import BoundProvider
+from scribe_suite.plugin.worker.record_draft import RecordDraft
 from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, ProviderResult
 
 FAILED = ProviderResult(EndReason.FAILED)
@@ -24,7 +25,7 @@ BREAKS = [
 ]
 
 
-def agent(error: Exception, tmp_path: Any) -> tuple[Agent, Any]:
+def bound_to(error: Exception, tmp_path: Any) -> tuple[BoundProvider, Any]:
     class Broken(Provider):
         name = "broken"
 
@@ -35,16 +36,16 @@ def agent(error: Exception, tmp_path: Any) -> tuple[Agent, Any]:
         folder=Stub(outputs=tmp_path),
         timed=lambda _phase: nullcontext(),
         activity=None,
-        fields={},
+        draft=RecordDraft(),
         notebook_status=None,
         agent_failure=None,
     )
     limits: Any = Stub(wall_s=60.0)
-    return Agent(Broken(), None, limits, state), state
+    return BoundProvider(Broken(), None, limits, state), state
 
 
 def work(error: Exception, answer: object, tmp_path: Any) -> tuple[ProviderResult, Any]:
-    bound, state = agent(error, tmp_path)
+    bound, state = bound_to(error, tmp_path)
     status = Stub(tools_listed=1, infrastructure_error=None, infrastructure_cause=None)
     notebook: Any = Stub(endpoint=None, status=lambda: status)
     box: Any = Stub(close_after=lambda _seconds: None, answer=answer)
@@ -56,8 +57,8 @@ def work(error: Exception, answer: object, tmp_path: Any) -> tuple[ProviderResul
     "error", BREAKS, ids=[f"{number} {type(error).__name__}" for number, error in enumerate(BREAKS)]
 )
 def test_an_answer_that_came_in_counts_however_the_provider_breaks(error, tmp_path):
-    transcript, state = work(error, "an answer", tmp_path)
-    assert transcript.end_reason is EndReason.FAILED
+    result, state = work(error, "an answer", tmp_path)
+    assert result.end_reason is EndReason.FAILED
     assert state.agent_failure == getattr(error, "cause", "exception")
 
 

@@ -1,0 +1,75 @@
+"""Base models with a planted circuit: what is frozen beside the weights, and that it is what the task's plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from scribe_suite.errors import FrozenModelError
+from scribe_suite.planting.circuits.causal import Correspondence
+from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
+from scribe_suite.planting.frozen import FrozenModel, frozen_models
+from scribe_suite.planting.hooked import ModelWeights
+from scribe_suite.tasks.task import PlantedTask
+
+
+@dataclass(frozen=True)
+class Base:
+    """What instances are made from.
+
+    Attributes:
+        name: Of the base model.
+        seed: That it was trained from, which is that of its plan.
+        weights: Its weights.
+    """
+
+    name: str
+    seed: int
+    weights: ModelWeights
+
+    @classmethod
+    def of(cls, model: FrozenModel) -> Base:
+        """A frozen base model."""
+        return cls(model.name, model.record.seed, model.weights)
+
+
+def base_models(task: PlantedTask, plan: Callable[[int], CircuitPlan]) -> Mapping[str, FrozenModel]:
+    """The frozen base models of a task by name.
+
+    Args:
+        task: The task.
+        plan: What the base model of a training seed implements.
+
+    Raises:
+        FrozenModelError: When there is none, when one can't be trusted, or has another circuit than its plan.
+    """
+    models = frozen_models(task)
+    if _CHECKED.get(task) is not models:
+        for model in models.values():
+            if model.record.key != key_of_plan(plan(model.record.seed)):
+                raise FrozenModelError(
+                    f"The key of {model.name} is not the circuit that its seed stands for: the task's code has "
+                    f"changed since; make it again with `scribe-suite plant {task.id} --seeds {model.record.seed} "
+                    "--force`."
+                )
+        _CHECKED[task] = models
+    return models
+
+
+#: Of a task, the models whose keys have been compared with its plans.
+_CHECKED: WeakKeyDictionary[PlantedTask, Mapping[str, FrozenModel]] = WeakKeyDictionary()
+
+
+def key_of_plan(plan: CircuitPlan) -> dict[str, Any]:
+    """The truth as it is frozen beside the weights: where the variables are, and which is computed from which."""
+    return {
+        "variables": {name: list(nodes) for name, nodes in plan.correspondence.items()},
+        "edges": [list(edge) for edge in plan.causal.edges],
+    }
+
+
+def correspondence_of(model: FrozenModel) -> Correspondence:
+    """Where the variables of a frozen base model are."""
+    return {name: tuple(nodes) for name, nodes in model.record.key["variables"].items()}

@@ -1,0 +1,132 @@
+"""What agents get of an instance with a planted circuit: the model, fresh prompts, names, facts for the prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from ground_truth.circuits.planted.public import setup_code
+from scribe_suite.planting.circuits.causal import CausalModel
+from scribe_suite.planting.circuits.interchange import draw_pairs
+from scribe_suite.planting.circuits.patchable import TransformerShape
+from scribe_suite.planting.hooked import ModelWeights, public_files
+from scribe_suite.planting.symmetries import Symmetry
+from scribe_suite.tasks.task import PublicMaterial
+
+_PROMPTS = 2000
+_PAIRS = 1000
+#: Prompts that the task's own prompt shows.
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Names:
+    """The words behind the ids of an instance.
+
+    Attributes:
+        tokens: By token id.
+        labels: By label.
+    """
+
+    tokens: Sequence[str]
+    labels: Sequence[str]
+
+    def renamed(self, symmetry: Symmetry) -> Names:
+        """The same words for the ids after a symmetry."""
+        old_tokens, old_labels = (torch.tensor(order).argsort() for order in (symmetry.token_map, symmetry.label_map))
+        return Names([self.tokens[old] for old in old_tokens], [self.labels[old] for old in old_labels])
+
+
+def draw_data(causal: CausalModel, generator: torch.Generator, *, with_pairs: bool) -> dict[str, Tensor]:
+    """The tensors an agent is given, by the names they get in its notebook.
+
+    Args:
+        causal: What the model computes, in the instance's names.
+        generator: For prompts.
+        with_pairs: Whether there are labels and counterfactual pairs.
+    """
+    prompts = causal.sample(_PROMPTS, generator)
+    if not with_pairs:
+        return {"prompts": prompts}
+    pairs = draw_pairs(causal, _PAIRS, generator)
+    return {
+        "prompts": prompts,
+        "labels": causal.run(prompts).labels,
+        "base": pairs.base,
+        "base_labels": causal.run(pairs.base).labels,
+        "source": pairs.source,
+        "source_labels": causal.run(pairs.source).labels,
+    }
+
+
+def facts_of(
+    shape: TransformerShape, causal: CausalModel, data: Mapping[str, Tensor], names: Names, *, with_pairs: bool
+) -> dict[str, Any]:
+    """What every prompt template of a circuit task may show.
+
+    Args:
+        shape: Of the model.
+        causal: What it computes, in the instance's names.
+        data: As `draw_data` gave it.
+        names: Of the instance's tokens and labels.
+        with_pairs: Whether agents get labels.
+    """
+    shown = data["prompts"][:_SHOWN]
+    labels = causal.run(shown).labels
+    return {
+        "components": list(shape.nodes),
+        "n_layers": shape.n_layers,
+        "n_heads": shape.n_heads,
+        "d_model": shape.d_model,
+        "normalization": shape.normalization,
+        "n_ctx": causal.n_ctx,
+        "n_tokens": causal.d_vocab,
+        "n_labels": causal.n_labels,
+        "n_prompts": _PROMPTS,
+        "n_pairs": _PAIRS,
+        "labelled": list(causal.labelled),
+        "examples": [
+            {
+                "prompt": " ".join(names.tokens[token] for token in prompt),
+                **({"labels": [names.labels[label] for label in row]} if with_pairs else {}),
+            }
+            for prompt, row in zip(shown.tolist(), labels.tolist(), strict=True)
+        ],
+    }
+
+
+def public_material(
+    weights: ModelWeights,
+    causal: CausalModel,
+    data: Mapping[str, Tensor],
+    names: Names,
+    facts: Mapping[str, Any],
+    *,
+    with_pairs: bool,
+) -> PublicMaterial:
+    """Everything an agent gets.
+
+    Args:
+        weights: The model, in the instance's names, as all that follows.
+        causal: Whose prompts more can be generated of.
+        data: As `draw_data` gave it.
+        names: Of tokens and labels.
+        facts: For the prompt.
+        with_pairs: Whether more counterfactual pairs can be generated.
+    """
+    words = {"tokens": list(names.tokens), "labels": list(names.labels), "groups": causal.groups}
+    return PublicMaterial(
+        files={
+            **public_files(weights),
+            "data.safetensors": save({name: value.contiguous() for name, value in data.items()}),
+            "names.json": json.dumps(words, indent=1).encode(),
+        },
+        setup_code=setup_code(causal, data, pairs=with_pairs),
+        facts=facts,
+    )

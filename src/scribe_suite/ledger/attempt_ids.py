@@ -1,0 +1,43 @@
+"""Ids of attempts: the one place that knows how a pytest node id names a task, a provider and a trial.
+
+An id ends in ``[<label>-<provider>-t<trial>]``; the label is a task's name, with its level where it has several. Ids
+are stable over runs, because resumes, diffs and shards key on them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ATTEMPT = re.compile(r"\[(?P<label>[A-Za-z0-9_]+)-(?P<provider>.+)-t(?P<trial>\d+)\]$")
+_TRIAL = re.compile(r"-t(?P<trial>[0-9]+)\]$")
+
+
+@dataclass(frozen=True)
+class AttemptId:
+    """What a node id says about an attempt.
+
+    Attributes:
+        label: Of the task, without its family.
+        provider: As ``--provider`` names it.
+        trial: From 0 on.
+    """
+
+    label: str
+    provider: str
+    trial: int
+
+    @classmethod
+    def parse(cls, nodeid: str) -> AttemptId | None:
+        """The attempt that a node id names, or None for an ordinary test."""
+        match = _ATTEMPT.search(nodeid)
+        return None if match is None else cls(match["label"], match["provider"], int(match["trial"]))
+
+    def __str__(self) -> str:
+        return f"{self.label}-{self.provider}-t{self.trial}"
+
+
+def without_trial(nodeid: str) -> tuple[str, int]:
+    """What all trials of a test have in common, and the trial's number; 0 for a test that has none."""
+    match = _TRIAL.search(nodeid)
+    return (nodeid, 0) if match is None else (nodeid[: match.start()], int(match["trial"]))

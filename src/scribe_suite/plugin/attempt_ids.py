@@ -1,0 +1,58 @@
+"""Which attempt a test is: the key that collection gives it, and the task that a node id names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from scribe_suite.ledger.attempt_ids import AttemptId
+from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.tasks.facts import TaskFacts
+from scribe_suite.tasks.registry import default_registry
+
+#: The fixture that makes a test an attempt; collection parametrises every test that needs it.
+KEY_FIXTURE = "attempt_key"
+
+
+@dataclass(frozen=True)
+class AttemptKey:
+    """Which attempt a test is."""
+
+    task_id: str
+    provider: ProviderSpec
+    trial: int
+
+    @property
+    def test_id(self) -> str:
+        """The part of the node id in brackets."""
+        return str(AttemptId(self.task_id.partition("/")[2], str(self.provider), self.trial))
+
+
+@dataclass(frozen=True)
+class NamedAttempt:
+    """The attempt that a node id names."""
+
+    task: TaskFacts
+    provider: str
+    trial: int
+
+
+def attempt_key_of(item: pytest.Item) -> AttemptKey | None:
+    """The attempt that `item` is, or None for an ordinary test."""
+    key = getattr(getattr(item, "callspec", None), "params", {}).get(KEY_FIXTURE)
+    return key if isinstance(key, AttemptKey) else None
+
+
+def attempt_of(nodeid: str) -> NamedAttempt | None:
+    """The attempt that a node id names, or None for an ordinary test.
+
+    The controller of an xdist run has ids only. Where two families have a task of one name, the path decides.
+    """
+    found = AttemptId.parse(nodeid)
+    if found is None:
+        return None
+    tasks = [task for task in default_registry().facts.values() if task.label == found.label]
+    if len(tasks) > 1:
+        tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
+    return NamedAttempt(tasks[0], found.provider, found.trial) if len(tasks) == 1 else None

@@ -1,0 +1,73 @@
+"""With what a run exits: pytest's own code, unless the ledger says more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from scribe_suite.ledger.outcomes import infrastructure, rule_of
+from scribe_suite.ledger.records import AttemptRecord
+
+EXIT_LOST_OR_INFRASTRUCTURE = 3
+#: pytest's exit codes that are about the tests of this session, where a resumed run's is about the whole run.
+_OF_TESTS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+_LOST = tuple(map(infrastructure, ("lost", "worker_crashed")))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a session ended.
+
+    Attributes:
+        pytest_code: What pytest would exit with.
+        stopped: Whether it was stopped before all tests had run.
+        broken: Whether an attempt left no report, pytest itself failed, or a record could not be written.
+        records: Of all attempts of the run; one for each.
+        record_only: Whether tests pass whatever the agent did.
+        resumed: Whether the run was begun by an earlier session.
+        left: Whether a resumed run had attempts left when this session began.
+        missing: Whether planned attempts have no record.
+    """
+
+    pytest_code: int
+    stopped: bool
+    broken: bool
+    records: Sequence[AttemptRecord]
+    record_only: bool
+    resumed: bool
+    left: bool
+    missing: bool
+
+
+def exit_code_of(ending: Ending) -> int | None:
+    """The exit code, or None where pytest's own is right."""
+    if ending.broken or any(record.outcome in _LOST for record in ending.records):
+        return EXIT_LOST_OR_INFRASTRUCTURE
+    if _only_infrastructure_failed(ending):
+        return EXIT_LOST_OR_INFRASTRUCTURE
+    if ending.resumed and not ending.stopped and ending.pytest_code in _OF_TESTS:
+        return _of_resumed_run(ending)
+    return None
+
+
+def _only_infrastructure_failed(ending: Ending) -> bool:
+    """Whether nothing failed but infrastructure, so that no verdict on the agents is hidden by the code."""
+    failed = [record for record in ending.records if rule_of(record.outcome).test != "passed"]
+    if ending.record_only:
+        failed = [record for record in failed if not record.counts]
+    return bool(failed) and not any(record.counts for record in failed)
+
+
+def _of_resumed_run(ending: Ending) -> int:
+    """0 where nothing was left to do, whatever the agents did before; else what one session would exit with."""
+    if not ending.left:
+        return int(pytest.ExitCode.OK)
+    if ending.missing:
+        return EXIT_LOST_OR_INFRASTRUCTURE
+    solved = ending.record_only or all(
+        rule_of(record.outcome).test == "passed" for record in ending.records if record.counts
+    )
+    all_count = all(record.counts for record in ending.records)
+    return int(pytest.ExitCode.OK if solved and all_count else pytest.ExitCode.TESTS_FAILED)

@@ -1,0 +1,83 @@
+"""``--level``: which levels of the tasks are run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from scribe_suite.ledger.records import ALL_LEVELS
+
+_MOST_DIGITS = 3
+
+
+class AtLevel(Protocol):
+    """A task, or what is known of one: each has one level."""
+
+    @property
+    def level(self) -> int:
+        """Its level."""
+        ...
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this level runs when none is asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class LevelChoice:
+    """The levels that were asked for; by default, those that each task runs when nobody asks.
+
+    Attributes:
+        numbers: Levels by number.
+        every: Whether all levels are run.
+    """
+
+    numbers: frozenset[int] = frozenset()
+    every: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> LevelChoice:
+        """Read ``all``, a number, or a comma list of numbers.
+
+        Raises:
+            ValueError: With a sentence for a person, when it is none of them.
+        """
+        parts = [part.strip() for part in text.split(",")]
+        if parts == [ALL_LEVELS]:
+            return cls(every=True)
+        for part in parts:
+            if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS and int(part)):
+                raise ValueError(
+                    f"{text!r} names no levels: give a number from 1 on, a list such as 2,3, or {ALL_LEVELS!r}."
+                )
+        return cls(frozenset(map(int, parts)))
+
+    def __str__(self) -> str:
+        return ALL_LEVELS if self.every else ",".join(map(str, sorted(self.numbers)))
+
+    def chooses(self, task: AtLevel) -> bool:
+        """Whether a task is run."""
+        return self.every or (task.level in self.numbers if self.numbers else task.is_default)
+
+    def not_found(self, chosen: Iterable[AtLevel], known: Iterable[AtLevel]) -> str | None:
+        """Why the run would not be what was asked for, in one sentence, or None.
+
+        Args:
+            chosen: The tasks that are run.
+            known: All tasks.
+        """
+        missing = sorted(self.numbers - {task.level for task in chosen})
+        if not missing:
+            return None
+        levels = sorted({task.level for task in known})
+        return (
+            f"--level {self}: no selected task has level {_listed(missing, 'or')}; there "
+            f"{'is level' if len(levels) == 1 else 'are levels'} {_listed(levels, 'and')}."
+        )
+
+
+def _listed(numbers: list[int], word: str) -> str:
+    *rest, last = map(str, numbers)
+    return f"{', '.join(rest)} {word} {last}" if rest else last

@@ -1,0 +1,135 @@
+"""From the command line to the settings of a run, step by step.
+
+The controller decides: the command line, the header of a resumed run, a replayed run's seed, and the defaults. Workers
+take what it decided.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.plugin.option.options import given_values, settings_fields, with_defaults
+from scribe_suite.plugin.option.replays import replayed_seed
+from scribe_suite.plugin.option.resume import RESUMED, ResumedRun, kept_values, reopen_run
+from scribe_suite.plugin.settings import RunIdentity, SeedMode, Settings
+from scribe_suite.providers.base import Limits
+from scribe_suite.providers.registry import parse_specs
+from scribe_suite.seeds import fresh_run_seed
+
+#: Where a worker's input has what the controller decided.
+WORKER_KEY = "scribe_suite"
+
+#: The values of all options, for workers.
+_VALUES = pytest.StashKey[dict[str, Any]]()
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """The settings of this process's run.
+
+    Raises:
+        pytest.UsageError: When options do not fit together, a run can't be resumed, or the results folder can't be one.
+    """
+    shared: dict[str, Any] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    return _decided_here(config) if shared is None else _decided_by_controller(config, shared)
+
+
+def worker_input(config: pytest.Config, settings: Settings) -> dict[str, Any]:
+    """What a worker must know of the controller's decisions; builtins only."""
+    return {
+        "run": settings.run,
+        "run_seed": settings.run_seed,
+        "seed_mode": settings.seed_mode,
+        "results_dir": str(settings.results_dir),
+        "only": None if settings.only is None else sorted(settings.only),
+        "args": None if settings.only is None else [str(arg) for arg in config.args],
+        "values": config.stash[_VALUES],
+    }
+
+
+def _decided_by_controller(config: pytest.Config, shared: Mapping[str, Any]) -> Settings:
+    config.args = shared["args"] or config.args
+    identity = RunIdentity(
+        run=shared["run"],
+        run_seed=shared["run_seed"],
+        seed_mode=shared["seed_mode"],
+        results_dir=Path(shared["results_dir"]),
+        only=None if shared["only"] is None else frozenset(shared["only"]),
+    )
+    return _settings(identity, shared["values"])
+
+
+def _decided_here(config: pytest.Config) -> Settings:
+    given = given_values(config)
+    results_dir = _results_dir(config, given["results_dir"])
+    resumed = _resumed(config, given, results_dir)
+    if resumed is not None:
+        given = kept_values(given, resumed, results_dir)
+        results_dir = resumed.writer.path.parent.absolute()
+    if results_dir.exists() and not results_dir.is_dir():
+        raise pytest.UsageError(f"--results-dir {results_dir} is not a folder: name another one.")
+    values = config.stash[_VALUES] = with_defaults(given)
+    return _settings(_identity(values, results_dir, resumed), values)
+
+
+def _results_dir(config: pytest.Config, given: str | None) -> Path:
+    """Where results are written, unless a run is resumed, whose results are where they were."""
+    if given is None:
+        return config.rootpath / "runs"
+    if not given:
+        raise pytest.UsageError("--results-dir is empty: name a folder.")
+    return config.invocation_params.dir / given
+
+
+def _resumed(config: pytest.Config, given: Mapping[str, Any], results_dir: Path) -> ResumedRun | None:
+    """The run that is resumed, locked for this session; where no tests are named, its files are collected."""
+    if given["resume"] is None:
+        if given["resume_anyway"]:
+            raise pytest.UsageError("--resume-anyway says how to resume a run: add --resume RUN.")
+        return None
+    resumed = reopen_run(given["resume"], results_dir, anyway=bool(given["resume_anyway"]))
+    config.add_cleanup(resumed.writer.leave)
+    config.stash[RESUMED] = resumed
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = resumed.files(config.rootpath)
+    return resumed
+
+
+def _identity(values: Mapping[str, Any], results_dir: Path, resumed: ResumedRun | None) -> RunIdentity:
+    run_seed, seed_mode = _seed(values, results_dir)
+    if resumed is None:
+        run = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        return RunIdentity(run=run, run_seed=run_seed, seed_mode=seed_mode, results_dir=results_dir, only=None)
+    header = resumed.header
+    return RunIdentity(
+        run=header.run,
+        run_seed=run_seed,
+        seed_mode=header.seed_mode,
+        results_dir=results_dir,
+        only=frozenset(resumed.pending),
+    )
+
+
+def _seed(values: Mapping[str, Any], results_dir: Path) -> tuple[int, SeedMode]:
+    """The run seed, and whether it was drawn; a replay has those of its run."""
+    text: str = values["instance_seed"]
+    try:
+        replayed = replayed_seed(parse_specs(values["provider"]), results_dir)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from error
+    if replayed is not None:
+        if text not in ("fresh", str(replayed[0])):
+            raise pytest.UsageError("A replay needs the instances of its run: leave --instance-seed out.")
+        return replayed
+    return (fresh_run_seed(), "fresh") if text == "fresh" else (int(text), "fixed")
+
+
+def _settings(identity: RunIdentity, values: Mapping[str, Any]) -> Settings:
+    fields, limits = settings_fields(values)
+    return Settings(**vars(identity), **fields, limits=Limits(**limits))

@@ -1,0 +1,125 @@
+"""What is known of an attempt while it is made; its record comes from here whatever happens."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from scribe_suite.errors import InfrastructureError, SuiteError
+from scribe_suite.ledger.attempt_folder import AttemptFolder
+from scribe_suite.ledger.outcomes import infrastructure, rule_of
+from scribe_suite.ledger.records import AttemptRecord, Times
+from scribe_suite.notebook.config import NotebookStatus
+from scribe_suite.plugin.attempt_ids import AttemptKey
+from scribe_suite.plugin.option.replays import find_recording
+from scribe_suite.plugin.worker.record_draft import RecordDraft, ScorePart
+from scribe_suite.providers.base import Activity
+from scribe_suite.providers.replays import Recording
+from scribe_suite.providers.result_check import plain_text
+from scribe_suite.seeds import attempt_seed
+from scribe_suite.tasks.task import Task
+
+
+@dataclass
+class AttemptState:
+    """What is known of a running attempt; becomes its record whatever happens.
+
+    Attributes:
+        nodeid: The test's id.
+        key: Which attempt it is.
+        task: Its task.
+        pass_mark: The skill from which it is solved.
+        run_seed: Of the run.
+        draft: The parts of the record that are known already.
+        times: Seconds by phase.
+        outcome: Set once, by `conclude`.
+        agent_failure: Cause of the failure that ended the agent after it had submitted, or None.
+        recording: What is replayed, or None.
+        phase: The phase that began last, a field of `Times`, and when, in Unix seconds.
+        activity: What the provider tells of itself while it works.
+        notebook_status: Tells what the notebook has done, or None before there is one.
+    """
+
+    nodeid: str
+    key: AttemptKey
+    task: Task
+    pass_mark: float
+    run_seed: int
+    draft: RecordDraft = field(default_factory=RecordDraft)
+    times: dict[str, float] = field(default_factory=dict)
+    folder: AttemptFolder | None = None
+    outcome: str | None = None
+    reason: str = ""
+    agent_failure: str | None = None
+    recording: Recording | None = None
+    phase: tuple[str, float] | None = None
+    activity: Activity = field(default_factory=Activity)
+    notebook_status: Callable[[], NotebookStatus] | None = None
+
+    @property
+    def instance_seed(self) -> int:
+        """The seed of this attempt's instance; the same for every provider."""
+        return attempt_seed(self.run_seed, self.task.id, self.key.trial)
+
+    def take_recording(self) -> Recording:
+        """The attempt that this one replays.
+
+        Raises:
+            InfrastructureError: When there is none.
+        """
+        assert self.folder is not None
+        self.recording = find_recording(
+            self.key.provider.model, self.folder.path.parent, self.task.id, self.key.trial, self.instance_seed
+        )
+        return self.recording
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the time of a block to `phase`."""
+        self.phase = (phase, time.time())
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.times[phase] = self.times.get(phase, 0.0) + time.perf_counter() - start
+
+    def conclude(self, outcome: str, reason: str = "") -> None:
+        """Fix the outcome. A score that does not belong to it is dropped."""
+        self.outcome, self.reason = outcome, plain_text(reason)
+        if not rule_of(outcome).scored:
+            self.draft.score = ScorePart()
+
+    def conclude_from_exception(self, error: BaseException) -> None:
+        """Fix the outcome for an exception that is not the agent's doing."""
+        cause = (
+            error.cause if isinstance(error, InfrastructureError) else _CAUSES.get(type(error).__name__, "exception")
+        )
+        cause = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(cause))[:80] or "unknown"
+        text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
+        self.conclude(infrastructure(cause), text[:2000])
+
+    def record(self) -> AttemptRecord:
+        """The record as far as it is known."""
+        return AttemptRecord(
+            nodeid=self.nodeid,
+            task=self.task.id,
+            task_version=self.task.version,
+            level=self.task.level,
+            provider=str(self.key.provider),
+            trial=self.key.trial,
+            outcome=self.outcome or infrastructure("not_finished"),
+            reason=self.reason,
+            pass_mark=self.pass_mark,
+            times=Times(**self.times),
+            **self.draft.fields(),
+        )
+
+
+_CAUSES = {"FrozenModelError": "frozen_model", "ConfigurationError": "configuration"}
+
+ATTEMPT_STATE = pytest.StashKey[AttemptState]()

@@ -1,0 +1,139 @@
+"""The provider of one attempt at work: it gets a place, the prompt and the notebook, and is stopped at its limits."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.paths import suite_root
+from scribe_suite.plugin.worker.attempt_state import AttemptState
+from scribe_suite.plugin.worker.record_draft import EffortPart
+from scribe_suite.plugin.worker.submissions import SubmissionBox
+from scribe_suite.plugin.worker.time_limit import OVERTIME_S, OverTimeError, stopped_after
+from scribe_suite.providers.base import (
+    NOT_ISOLATED,
+    AttemptContext,
+    AttemptFailedError,
+    EndReason,
+    Limits,
+    Need,
+    Provider,
+    ProviderResult,
+)
+from scribe_suite.providers.registry import granted_needs
+from scribe_suite.providers.result_check import checked_result, plain_text
+from scribe_suite.providers.slots import Slots
+from scribe_suite.sandbox.programs import Hidden
+from scribe_suite.sandbox.tiers import IsolationTier
+from scribe_suite.seeds import derive_seed
+from scribe_suite.tasks.solutions import parse_percent, solution_text
+from scribe_suite.tasks.task import TaskInstance
+
+if TYPE_CHECKING:  # it takes half a second to import, which runs without an attempt need not wait for
+    from scribe_suite.notebook.server import NotebookServer
+
+
+class BoundProvider:
+    """A provider bound to one attempt: its limits, its place among others, and what its programs may see."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        model: str | None,
+        limits: Limits,
+        state: AttemptState,
+        slots: Slots | None = None,
+        isolation: IsolationTier = NOT_ISOLATED,
+        hidden: Hidden | None = None,
+    ) -> None:
+        self._provider = provider
+        self._model = model
+        self._limits = limits
+        self._state = state
+        self._slots = slots
+        self._isolation = isolation
+        self._hidden = hidden or Hidden()
+
+    def work(
+        self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
+    ) -> ProviderResult:
+        """Let the provider work on `prompt` with `notebook`, once it has a place; its time begins then.
+
+        Args:
+            prompt: What it is asked.
+            notebook: A started server.
+            submissions: Where its answers arrive; none is accepted after the time limit.
+            instance: Only for built-in providers that need more than an agent has.
+
+        Raises:
+            InfrastructureError: When something other than the agent failed.
+        """
+        with ExitStack() as stack:
+            if self._slots is not None:
+                with self._state.timed("queue_s"):
+                    stack.enter_context(self._slots.place())
+            return self._work(prompt, notebook, submissions, instance)
+
+    def _work(
+        self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
+    ) -> ProviderResult:
+        assert self._state.folder is not None
+        wall_s = self._limits.wall_s
+        context = AttemptContext(
+            prompt=prompt,
+            endpoint=notebook.endpoint,
+            limits=self._limits,
+            model=self._model,
+            outputs=self._state.folder.outputs,
+            material={need: _MATERIAL[need](instance, self._state) for need in granted_needs(self._provider)},
+            slots=self._slots,
+            isolation=self._isolation,
+            hidden=self._hidden,
+            tools_listed=lambda: notebook.status().tools_listed > 0,
+            activity=self._state.activity,
+        )
+        self._state.notebook_status = notebook.status
+        submissions.close_after(wall_s)
+        begin = time.monotonic()
+        try:
+            with self._state.timed("agent_s"), stopped_after(wall_s + OVERTIME_S):
+                result = checked_result(self._provider.attempt(context))
+        except Exception as error:  # a program can make its provider stumble over what it reports
+            status = notebook.status()
+            known = _result_of(error)
+            self._state.draft.effort = EffortPart.of(known)
+            if submissions.answer is not None:
+                # it counts whatever broke afterwards, or an agent could take it back by breaking things
+                self._state.agent_failure = error.cause if isinstance(error, InfrastructureError) else "exception"
+                return replace(known, end_reason=EndReason.FAILED, detail=plain_text(str(error))[:2000])
+            if status.infrastructure_error is None:
+                raise
+            # what the provider stumbled over is only the consequence
+            raise InfrastructureError(status.infrastructure_cause or "notebook", status.infrastructure_error) from error
+        except OverTimeError:
+            return ProviderResult(EndReason.TIMEOUT, f"It did not stop by itself at its limit of {wall_s:g} s.")
+        if result.end_reason is EndReason.FINISHED and time.monotonic() - begin > wall_s:
+            return replace(result, end_reason=EndReason.TIMEOUT, detail=f"It ended after its limit of {wall_s:g} s.")
+        return result
+
+
+def _result_of(error: Exception) -> ProviderResult:
+    """What is known of the work of a provider that failed."""
+    with suppress(InfrastructureError):
+        return checked_result(error.result if isinstance(error, AttemptFailedError) else ProviderResult())
+    return ProviderResult()
+
+
+_MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {
+    "solution": lambda instance, _: parse_percent(solution_text(suite_root(), instance.task)),
+    "oracle_answer": lambda instance, _: instance.task.oracle_answer(instance),
+    "random_answer": lambda instance, state: instance.task.random_answer(
+        instance, random.Random(derive_seed(state.instance_seed, "random", str(state.key.provider)))
+    ),
+    "recording": lambda _, state: state.take_recording(),
+}
