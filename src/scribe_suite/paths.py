@@ -1,13 +1,19 @@
-"""Where the suite's checkout lies: the folder with ``ground_truth/``, ``prompts/`` and ``benchmarks/``."""
+"""Where the suite's checkout and the user's cache lie.
+
+A checkout is the folder with ``ground_truth/``, ``prompts/`` and ``benchmarks/``.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import platformdirs
+
 from scribe_suite.errors import ConfigurationError
 
 ROOT_VARIABLE = "SCRIBE_SUITE_ROOT"
+CACHE_VARIABLE = "SCRIBE_SUITE_CACHE"
 
 
 def suite_root() -> Path:
@@ -38,3 +44,10 @@ def suite_root() -> Path:
 def is_root(path: Path) -> bool:
     """Whether `path` is a checkout of the suite."""
     return (path / "ground_truth").is_dir() and (path / "prompts").is_dir()
+
+
+def user_cache() -> Path:
+    """Where what can be made again is kept: ``$SCRIBE_SUITE_CACHE``, else a folder of the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    base = Path(named).expanduser() if named else platformdirs.user_cache_path("scribe-suite")
+    return base.absolute()

@@ -5,42 +5,11 @@ import sys
 
 import pytest
 
-from scribe_suite import cli
-from scribe_suite.cli import main, seed_list
+from scribe_suite.cli import main
 from scribe_suite.ledger.ledger import LedgerWriter
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from tests.ledger.factories import header, record
-
-
-@pytest.mark.parametrize(("text", "seeds"), [("0-3", [0, 1, 2, 3]), ("4", [4]), ("0,2,7-8,2", [0, 2, 7, 8])])
-def test_seeds_are_numbers_ranges_and_lists(text, seeds):
-    assert seed_list(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["x", "", "3-1", "-1", "1-"])
-def test_other_text_is_no_seed_list(text, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["plant", "circuits/mlp_only", f"--seeds={text}"])
-    assert caught.value.code == 2
-    assert "--seeds" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("0-9999999", "'9999999' is too large: the largest seed is 999999."),
-        ("9" * 10_000, f"'{'9' * 57}...' is too large: the largest seed is 999999."),
-        ("0,,", "'0,,' has a comma without a seed on both sides: remove it."),
-        ("", "no seed is given: write a seed or a range such as 0-5."),
-        ("x" * 10_000, f"'{'x' * 57}...' is not a seed or a range such as 0-5."),
-    ],
-    ids=["too large", "far too large", "a comma too many", "nothing", "long"],
-)
-def test_what_is_wrong_with_a_seed_list_is_said(text, sentence, capsys):
-    with pytest.raises(SystemExit):
-        main(["plant", "circuits/mlp_only", f"--seeds={text}"])
-    assert capsys.readouterr().err.endswith(f"argument --seeds: {sentence}\n")
 
 
 def test_an_unknown_task_is_named_in_one_sentence(capsys):
@@ -53,13 +22,13 @@ def test_an_unknown_task_is_named_in_one_sentence(capsys):
 def test_task_ids_are_never_cut(terminal, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "dumb")  # so that nothing but text is written
-    monkeypatch.setattr(cli.sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert main(["tasks"]) == 0
     output = capsys.readouterr().out
     assert all(task_id in output for task_id in default_registry())
     widest = max(map(len, output.splitlines()))
     assert (widest <= 80) is terminal
-    assert all(task.summary in output for task in default_registry().values()) is not terminal
+    assert all(task.summary in output for task in default_registry().facts.values()) is not terminal
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")

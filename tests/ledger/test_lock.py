@@ -12,7 +12,7 @@ from scribe_suite.tasks.registry import default_registry
 
 
 def test_the_lock_names_everything_that_can_change_a_number():
-    tasks = default_registry().of_source("planted")
+    tasks = [facts for facts in default_registry().facts.values() if facts.source == "planted"]
     locked = lock(
         suite_root(),
         tasks,
@@ -38,7 +38,7 @@ def test_the_lock_names_everything_that_can_change_a_number():
 
 
 def test_what_may_be_shown_has_no_trace_of_seeds():
-    task = default_registry()["circuits/ioi"]
+    task = default_registry().facts["circuits/ioi"]
     locked = lock(suite_root(), [task], seeds={task.id: {0: 1}})
     shown = without_seeds(locked)
     assert "instance_seeds" not in json.dumps(shown)
@@ -67,7 +67,7 @@ def copied(tmp_path):
     ],
 )
 def test_a_change_of_what_a_task_is_made_of_changes_the_lock(copied, name, difference):
-    task = default_registry()["circuits/mlp_only"]
+    task = default_registry().facts["circuits/mlp_only"]
     before = lock(copied, [task])
     assert before["git"] == {"commit": None, "dirty": None, "diff_sha256": None}
     path = copied / name

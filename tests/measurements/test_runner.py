@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
+from scribe_suite.cli.measure import EXIT_INTERRUPTED, EXIT_NOT_CERTIFIED, measure
 from scribe_suite.measurements import store
-from scribe_suite.measurements.runner import EXIT_INTERRUPTED, EXIT_NOT_CERTIFIED, measure
 from scribe_suite.measurements.store import find_measured
 from scribe_suite.models.spec import find
 from tests.measurements.counting import Counting

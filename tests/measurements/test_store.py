@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.measurements import store
 from scribe_suite.measurements.store import MeasuredRecord, find_measured, packed, unpacked, write
-from scribe_suite.models.evaluator import model_identity
 from scribe_suite.models.spec import find
 from scribe_suite.planting.frozen import Certificate, Check
 from tests.measurements.counting import Counting
@@ -46,7 +45,7 @@ def written(measurement, spec, folder, payload=None, /, **changes):
         "measurement": measurement.id,
         "version": 1,
         "model": spec,
-        "model_sha256": model_identity(find(spec)),
+        "model_sha256": find(spec).identity,
         "inputs_sha256": measurement.inputs_sha256(),
         "sha256": store.hashlib.sha256(payload).hexdigest(),
         "certificate": PASSED,
@@ -97,7 +96,7 @@ def test_files_that_can_not_be_read_are_named(spec, content):
     measurement = Counting()
     path = written(measurement, spec, store.cached_folder(measurement))
     path.with_suffix(".safetensors").write_bytes(content)
-    assert "can't be read" in find_measured(measurement, spec)
+    assert f"{path.stem}.safetensors is not what {path.name} was written for" in find_measured(measurement, spec)
     path.write_bytes(content)
     assert "can't be read" in find_measured(measurement, spec)
 

@@ -3,7 +3,7 @@ import torch
 
 from scribe_suite.models.cache import read
 from scribe_suite.models.conversion import convert
-from scribe_suite.models.evaluator import evaluator_model, model_identity, untrained_model
+from scribe_suite.models.evaluator import evaluator_model, untrained_model
 from scribe_suite.models.spec import find, parse
 
 
@@ -48,6 +48,6 @@ def test_a_model_is_known_by_what_it_was_made_from_where_that_is_known(spec):
     found = find(spec)
     assert not isinstance(found, str)
     record = read(spec).record
-    assert model_identity(found) == record.sha256["model.safetensors"]
+    assert found.identity == record.sha256["model.safetensors"]
     packaged = record.model_copy(update={"origin": {"file": "x.gguf", "sha256": "7" * 64}})
-    assert model_identity(type(found)(found.folder, packaged)) == "7" * 64
+    assert type(found)(found.folder, packaged).identity == "7" * 64

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,10 +14,10 @@ from scribe_suite.tasks.registry import TaskRegistry, default_registry
 from scribe_suite.tasks.task import Task
 
 TASK = """
-from scribe_suite.tasks import Task
+from scribe_suite.tasks import PlantedTask
 
 
-class Example(Task):
+class Example(PlantedTask):
     family = {family!r}
     name = {name!r}
     summary = "an example"
@@ -61,8 +60,9 @@ class Checkout:
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     before = set(sys.modules)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield Checkout(tmp_path)
+    monkeypatch.setenv("SCRIBE_SUITE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path / "checkout")
+    yield Checkout(tmp_path / "checkout")
     for name in set(sys.modules) - before:
         if name.startswith("ground_truth.example"):
             del sys.modules[name]
@@ -117,9 +117,10 @@ def test_an_unknown_task_is_answered_with_the_nearest(checkout):
 
 
 def test_a_name_that_two_families_have_is_taken_from_the_one_that_was_named():
-    tasks = {f"{family}/same": SimpleNamespace(id=f"{family}/same", family=family, label="same") for family in "ab"}
+    ioi = default_registry().facts["circuits/ioi"]
+    facts = [ioi.model_copy(update={"family": family, "label": "same"}) for family in "ab"]
     with pytest.raises(ConfigurationError, match=r"did you mean 'b/same'\?"):
-        TaskRegistry(tasks)["b/saame"]
+        TaskRegistry(facts, list)["b/saame"]
 
 
 @pytest.mark.parametrize("wanted", ["circuits", "circuits/nope", "circuits/"])
@@ -174,7 +175,7 @@ def test_two_tasks_in_one_file_are_refused(checkout):
 
 
 def test_an_abstract_base_of_the_task_is_not_counted(checkout):
-    base = "from scribe_suite.tasks import Task\nclass Base(Task):\n    pass\n"
+    base = "from scribe_suite.tasks import PlantedTask\nclass Base(PlantedTask):\n    pass\n"
     checkout.write("one", text=base + TASK.format(family=checkout.family, name="one"))
     assert list(checkout.discover()) == [f"{checkout.family}/one"]
 
@@ -203,3 +204,59 @@ def test_every_task_of_this_checkout_is_complete():
         assert len(set(task.metrics)) == len(task.metrics) > 0
         assert 0 < task.pass_mark <= 1
         assert task.version >= 1
+
+
+def test_facts_are_known_without_importing_a_file_twice(checkout):
+    checkout.write("cities")
+    assert checkout.discover().facts[f"{checkout.family}/cities"].metrics == ("accuracy",)
+    del sys.modules[f"ground_truth.{checkout.family}.cities"]
+    registry = checkout.discover()
+    assert list(registry) == [f"{checkout.family}/cities"]
+    assert registry.facts_of_family(checkout.family, "real") == []
+    assert f"ground_truth.{checkout.family}.cities" not in sys.modules
+    task = registry[f"{checkout.family}/cities"]
+    assert task is registry[f"{checkout.family}/cities"]
+    assert task.known_facts() == registry.facts[task.id]
+
+
+def test_every_level_has_its_facts_and_its_task(checkout):
+    text = TASK.format(family=checkout.family, name="graded").replace(
+        "    metrics =", '    levels = {3: "hard", 1: "easy"}\n    default_levels = (3,)\n    metrics ='
+    )
+    checkout.write("graded", text=text)
+    for registry in (checkout.discover(), checkout.discover()):
+        facts = list(registry.facts.values())
+        assert [(one.label, one.level) for one in facts] == [("graded_1", 1), ("graded_3", 3)]
+        assert [one.is_default for one in facts] == [False, True]
+        assert [one.models_id for one in facts] == [one.id for one in facts]
+        assert [registry[one.id].level for one in facts] == [1, 3]
+
+
+def test_a_task_that_is_not_what_was_kept_of_it_is_refused_and_looked_at_anew(checkout):
+    checkout.write("cities")
+    checkout.discover()
+    (kept,) = (checkout.root.parent / "cache" / "tasks").glob("*.json")
+    kept.write_text(kept.read_text().replace('"pass_mark":0.8', '"pass_mark":0.1'))
+    registry = checkout.discover()
+    assert registry.facts[f"{checkout.family}/cities"].pass_mark == 0.1
+    with pytest.raises(ConfigurationError, match=r"The task .*/cities has changed since this program began: start it"):
+        registry[f"{checkout.family}/cities"]
+    assert checkout.discover()[f"{checkout.family}/cities"].pass_mark == 0.8
+
+
+def test_a_file_that_changes_while_the_program_runs_is_refused(checkout):
+    checkout.write("cities")
+    checkout.discover()
+    del sys.modules[f"ground_truth.{checkout.family}.cities"]
+    registry = checkout.discover()
+    checkout.write("cities", text=TASK.format(family=checkout.family, name="cities") + "    version = 2\n")
+    with pytest.raises(ConfigurationError, match="start it again"):
+        registry[f"{checkout.family}/cities"]
+
+
+@pytest.mark.parametrize("own", [None, "unavailable", "truth_facts"])
+def test_facts_say_when_only_the_task_knows_whether_it_is_there(checkout, own):
+    text = TASK.format(family=checkout.family, name="cities")
+    checkout.write("cities", text=text + (f"    def {own}(self): return None\n" if own else ""))
+    (facts,) = checkout.discover().facts.values()
+    assert facts.decides_itself is (own is not None)

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 from collections.abc import Sequence
-
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
+from typing import TYPE_CHECKING
 
 from scribe_suite import __version__
-from scribe_suite.providers.clis.diagnosis import CliDiagnosis, diagnose_clis
-from scribe_suite.sandbox import cgroups, fork_client
-from scribe_suite.sandbox.advice import advise
-from scribe_suite.sandbox.escape_table import ESCAPES
-from scribe_suite.sandbox.probing import probe_isolation
-from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps, limits_of
-from scribe_suite.sandbox.tiers import IsolationTier
+from scribe_suite.cli.parsers import Commands, add_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scribe_suite.providers.clis.diagnosis import CliDiagnosis
+    from scribe_suite.sandbox.tiers import IsolationTier
 
 
-def diagnose(console: Console) -> int:
+def register(commands: Commands) -> None:
+    """Add the command."""
+    add_command(
+        commands,
+        "doctor",
+        run,
+        summary="say what works on this machine: how kernels are isolated, and how to get more",
+        description="Really try how well kernels can be isolated on this machine; say what is not prevented, why it is "
+        "not better, and what would help. Exit code 0 for the best tier, 1 for any other.",
+        examples=("scribe-suite doctor",),
+    )
+
+
+def run(_: argparse.Namespace) -> int:
     """Print the diagnosis.
 
     Returns:
         Exit code: 0 when kernels are isolated with namespaces, else 1. Agent CLIs don't change it: nobody needs them
         all.
     """
+    from scribe_suite.cli.consoles import console_for_logs
+    from scribe_suite.providers.clis.diagnosis import diagnose_clis
+    from scribe_suite.sandbox import cgroups
+    from scribe_suite.sandbox.probing import probe_isolation
+
+    console = console_for_logs()
     system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     console.print(f"scribe-suite {__version__} on {system}, user id {_user_id()}", markup=False)
     tier = probe_isolation("auto")
@@ -37,6 +54,11 @@ def diagnose(console: Console) -> int:
 
 def print_isolation(console: Console, tier: IsolationTier, limits_reason: str) -> None:
     """Print what isolates kernels here, what it does not prevent, and how to get more."""
+    from scribe_suite.sandbox import fork_client
+    from scribe_suite.sandbox.advice import advise
+    from scribe_suite.sandbox.escape_table import ESCAPES
+    from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps, limits_of
+
     kind = tier.kind
     console.print(f"\n[bold]Isolation[/bold]  [{kind.colour}]{kind.name}[/{kind.colour}]: {kind.meaning}")
     for reason in tier.reasons:
@@ -77,6 +99,9 @@ def print_clis(console: Console, clis: Sequence[CliDiagnosis]) -> None:
 
 
 def _point(console: Console, text: str, indent: int = 2) -> None:
+    from rich.markup import escape
+    from rich.padding import Padding
+
     console.print(Padding(f"- {escape(text)}", (0, 0, 0, indent)))
 
 

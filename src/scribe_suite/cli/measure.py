@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Column, Table
-
-from scribe_suite.errors import ConfigurationError
+from scribe_suite.cli.parsers import Commands, add_command
+from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.models.device import DEVICES
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from scribe_suite.measurements.measurement import Measurement
+    from scribe_suite.models.cache import CachedModel
+
+EXIT_NOT_CERTIFIED = 1
+EXIT_INTERRUPTED = 130
 
 
-def add_measure_command(commands: Any) -> None:
-    """Add ``measure`` to the subparsers of the command line."""
-    parser = commands.add_parser(
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
         "measure",
-        help="measure the truth that tasks on a real language model are scored against",
+        run,
+        summary="measure the truth that tasks on a real language model are scored against",
         description="Compute, on a real language model, what the real tasks are scored against: exhaustive scans, "
         "curves of reference and chance, ceilings of probes. The results for " + REAL_MODEL + " are part of the suite; "
         "measuring them again is only needed for another model or after a change. Every finished step is kept, so an "
         "interrupted run goes on where it stopped.",
+        examples=("scribe-suite measure", "scribe-suite measure neurons/text_scan --model hub:gpt2"),
     )
     parser.add_argument(
         "measurements", nargs="*", metavar="ID", help="for example neurons/text_scan; without one, they are listed"
@@ -38,7 +47,6 @@ def add_measure_command(commands: Any) -> None:
     parser.add_argument(
         "--ship", action="store_true", help="write into ground_truth/measured/ of the checkout instead of the cache"
     )
-    parser.set_defaults(command=_command)
 
 
 def known_measurements() -> dict[str, Measurement]:
@@ -50,9 +58,10 @@ def known_measurements() -> dict[str, Measurement]:
     return dict(sorted({task.measurement.id: task.measurement for task in tasks}.items()))
 
 
-def _command(options: argparse.Namespace) -> int:
-    # torch, and the task files: not for `scribe-suite --help`
-    from scribe_suite.measurements.runner import measure
+def run(options: argparse.Namespace) -> int:
+    """Measure what is asked for, or list what can be."""
+    from rich.console import Console
+
     from scribe_suite.models.device import choose_device
     from scribe_suite.models.spec import find
 
@@ -73,7 +82,59 @@ def _command(options: argparse.Namespace) -> int:
     return measure([known[name] for name in chosen], model, console, force=options.force, ship=options.ship)
 
 
+def measure(
+    measurements: Sequence[Measurement], model: CachedModel, console: Console, *, force: bool, ship: bool
+) -> int:
+    """Make results one after another.
+
+    Args:
+        measurements: What to measure.
+        model: The converted model.
+        console: For progress and messages.
+        force: Measure what is there already, and steps that are kept, again.
+        ship: Write into the checkout.
+
+    Returns:
+        0; 1 when a certificate failed (nothing is written for it); 130 when the user interrupted it.
+    """
+    from scribe_suite.cli.consoles import say
+    from scribe_suite.measurements import store
+
+    spec = model.record.spec
+    failed = False
+    for number, measurement in enumerate(measurements):
+        if force:
+            store.forget_steps(store.steps_folder(measurement, spec))
+        elif not isinstance(store.find_measured(measurement, spec), str):
+            say(f"{measurement.id} is measured already", console)
+            continue
+        try:
+            _measure(measurement, model, console, ship=ship)
+        except KeyboardInterrupt:
+            left = " ".join(one.id for one in measurements[number:])
+            further = f"--model {spec}" + (" --ship" if ship else "")
+            say(f"Interrupted; finished steps are kept. Go on with: scribe-suite measure {left} {further}", console)
+            return EXIT_INTERRUPTED
+        except FrozenModelError as error:
+            failed = True
+            say(str(error), console)
+    return EXIT_NOT_CERTIFIED if failed else 0
+
+
+def _measure(measurement: Measurement, model: CachedModel, console: Console, *, ship: bool) -> None:
+    from scribe_suite.cli.consoles import say
+    from scribe_suite.measurements.runner import make
+    from scribe_suite.progress import progress_bars, reporter
+
+    with progress_bars(console) as progress:
+        bar = progress.add_task(measurement.id, total=1.0, state="")
+        made = make(measurement, model, reporter(progress, bar, console), ship=ship)
+    say(f"{measurement.id}: {made.cpu_s / 60:.1f} CPU min, {made.size / 1e6:.2f} MB, {made.path}", console)
+
+
 def _listed(known: dict[str, Measurement], spec: str) -> Table:
+    from rich.table import Column, Table
+
     from scribe_suite.measurements import store
 
     table = Table(Column("Measurement", no_wrap=True), "What", "Cost, one thread", f"On {spec}")

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as Bars
+from scribe_suite.cli.parsers import Commands, add_command
 
-from scribe_suite.report.site import Progress, write_report
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scribe_suite.report.site import Progress
 
 _LINE_EVERY_S = 10.0
 
 
-def report(ledger: Path, output: Path, *, with_keys: bool) -> Path:
-    """Write the report of a run, with a progress bar on a terminal and now and then a line elsewhere.
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "report",
+        run,
+        summary="write a ledger's run as a static site",
+        description="Write pages for a run, its tasks and its attempts: plots, scores, prompts, answers, notebooks, "
+        "transcripts, journals. They need no server and no network. What an answer was scored against is told when the "
+        "run's seeds were fixed; of fresh instances, only with --with-keys.",
+        examples=("scribe-suite report runs/20261122-174501-a1b2c3.jsonl -o report",),
+    )
+    parser.add_argument("ledger", type=Path, metavar="RUN", help="runs/<run>.jsonl")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("report"), help="folder; an older report there is replaced"
+    )
+    parser.add_argument("--with-keys", action="store_true", help="show keys, seeds and base models of fresh instances")
 
-    Args:
-        ledger: ``runs/<run>.jsonl``.
-        output: Folder for the report.
-        with_keys: Whether keys of fresh instances are shown.
 
-    Returns:
-        The first page.
-    """
+def run(options: argparse.Namespace) -> int:
+    """Write the report, with a progress bar on a terminal and now and then a line elsewhere; name its first page."""
+    from rich.console import Console
+
+    from scribe_suite.report.site import write_report
+
     with _shown_progress(Console(stderr=True)) as progress:
-        return write_report(ledger, output, with_keys=with_keys, progress=progress)
+        print(write_report(options.ledger, options.output, with_keys=options.with_keys, progress=progress))
+    return 0
 
 
 @contextmanager
@@ -36,6 +54,9 @@ def _shown_progress(console: Console) -> Iterator[Progress]:
     if not console.is_terminal:
         yield _lines(console)
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bars
+
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
     with Bars(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("")

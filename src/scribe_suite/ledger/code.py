@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import scribe_suite
+from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
 
 _TRUTH = "ground_truth"
@@ -23,7 +24,7 @@ def package_sha256() -> str:
     return _sha256(root, (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"))
 
 
-def task_sha256(root: Path, task: Task) -> str:
+def task_sha256(root: Path, task: Task | TaskFacts) -> str:
     """Hash of a task's module and of all modules of ``ground_truth/`` that it imports, directly or not.
 
     Args:
@@ -33,7 +34,7 @@ def task_sha256(root: Path, task: Task) -> str:
     return _sha256(root, task_sources(root, task))
 
 
-def task_sources(root: Path, task: Task) -> set[Path]:
+def task_sources(root: Path, task: Task | TaskFacts) -> set[Path]:
     """A task's module and all modules of ``ground_truth/`` that it imports; none where the task lies elsewhere."""
     found: set[Path] = set()
     left = [root / _TRUTH / task.family / f"{task.name}.py"]

@@ -19,9 +19,9 @@ import psutil
 
 from scribe_suite.ledger.code import package_sha256, task_sha256
 from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS
+from scribe_suite.tasks.facts import TaskFacts, base_models_sha256
 from scribe_suite.tasks.prompts import prompt_sha256
 from scribe_suite.tasks.solutions import solution_text
-from scribe_suite.tasks.task import Task
 
 PACKAGES = (
     "scribe-suite", "torch", "transformer_lens", "numpy", "scikit-learn", "scipy", "ipykernel", "jupyter_client",
@@ -31,8 +31,9 @@ PACKAGES = (
 
 def lock(
     root: Path,
-    tasks: Iterable[Task],
+    tasks: Iterable[TaskFacts],
     *,
+    truths: Mapping[str, Mapping[str, str]] | None = None,
     seeds: Mapping[str, Mapping[int, int]] | None = None,
     providers: Mapping[str, Mapping[str, str | None]] | None = None,
     isolation: str | None = None,
@@ -43,6 +44,7 @@ def lock(
     Args:
         root: The checkout.
         tasks: The tasks of the run.
+        truths: Task id -> what identifies its truth, for those whose truth is not in frozen base models.
         seeds: Task id -> trial -> seed of its instance, for those that are planned. Only hashes are given back.
         providers: As ``--provider`` names them -> what is known of each, such as the version of its program.
         isolation: The tier of kernels.
@@ -64,8 +66,8 @@ def lock(
                 "prompt_sha256": prompt_sha256(root, task),
                 "solution_sha256": hashlib.sha256(solution_text(root, task).encode()).hexdigest(),
                 # a certificate has the hash of its weights, without which they are not loaded
-                "base_models": task.base_models_sha256(root),
-                **task.truth_facts(),
+                "base_models": {} if task.models_id is None else base_models_sha256(root, task.models_id),
+                **(truths or {}).get(task.id, {}),
                 INSTANCE_SEEDS: {
                     str(trial): hashlib.sha256(str(seed).encode()).hexdigest()
                     for trial, seed in sorted(planned.get(task.id, {}).items())

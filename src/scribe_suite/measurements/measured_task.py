@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cache
-from typing import Any, ClassVar
-
-from transformer_lens import HookedTransformer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.measurements.measurement import Measurement
 from scribe_suite.measurements.selection import selected_model
-from scribe_suite.measurements.store import Measured, find_measured
-from scribe_suite.models.description import describe
-from scribe_suite.models.evaluator import evaluator_model
+from scribe_suite.measurements.store import Measured, MeasuredRecord, find_measured, find_record, truth_of
+from scribe_suite.tasks.facts import TaskFacts
+from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Task
+
+if TYPE_CHECKING:
+    from transformer_lens import HookedTransformer
 
 
 class MeasuredTask(Task):
@@ -32,9 +33,17 @@ class MeasuredTask(Task):
         """Specification of the model: the one that is selected for this process."""
         return selected_model()
 
+    def known_facts(self) -> TaskFacts:
+        """See `Task.known_facts`."""
+        known = {
+            "truth": truth_of(self.measurement),
+            "decides_itself": self._decides_otherwise_than(MeasuredTask),
+        }
+        return super().known_facts().model_copy(update=known)
+
     def unavailable(self) -> str | None:
         """See `Task.unavailable`: the model is not converted, or the truth is not measured."""
-        found = find_measured(self.measurement, self.model)
+        found = find_record(truth_of(self.measurement), self.model)
         return found if isinstance(found, str) else None
 
     def model_facts(self) -> dict[str, Any]:
@@ -43,13 +52,14 @@ class MeasuredTask(Task):
         Raises:
             ConfigurationError: When the model is not converted.
         """
+        from scribe_suite.models.description import describe
+
         described = describe(self.model)
         return {**asdict(described), "tokens_per_s": described.tokens_per_s}
 
     def truth_facts(self) -> dict[str, str]:
         """See `Task.truth_facts`: the model and the measured result."""
-        record = self.measured().record
-        return {"model": record.model, "model_sha256": record.model_sha256, "measured_sha256": record.sha256}
+        return _identity(self.measured().record)
 
     def measured(self) -> Measured:
         """The truth, read once per process.
@@ -61,7 +71,39 @@ class MeasuredTask(Task):
 
     def evaluator(self) -> HookedTransformer:
         """The model as the evaluator has it."""
+        from scribe_suite.models.evaluator import evaluator_model
+
         return evaluator_model(self.model)
+
+
+def unavailable(task: TaskFacts) -> str | None:
+    """Why a task can't be done on this machine, without its file where that can be; see `Task.unavailable`."""
+    if task.decides_itself:
+        return default_registry()[task.id].unavailable()
+    if task.truth is None:
+        return None
+    found = find_record(task.truth, selected_model())
+    return found if isinstance(found, str) else None
+
+
+def truth_facts(task: TaskFacts) -> dict[str, str]:
+    """What identifies a truth, found out without the task's file where that can be; see `Task.truth_facts`.
+
+    Raises:
+        InfrastructureError: With cause ``truth_missing`` and the command that makes it.
+    """
+    if task.decides_itself:
+        return default_registry()[task.id].truth_facts()
+    if task.truth is None:
+        return {}
+    found = find_record(task.truth, selected_model())
+    if isinstance(found, str):
+        raise InfrastructureError("truth_missing", found)
+    return _identity(found)
+
+
+def _identity(record: MeasuredRecord) -> dict[str, str]:
+    return {"model": record.model, "model_sha256": record.model_sha256, "measured_sha256": record.sha256}
 
 
 @cache

@@ -6,17 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from numpy.typing import NDArray
-from transformer_lens import HookedTransformer
-
-from scribe_suite.models.evaluator import evaluator_model, untrained_model
 from scribe_suite.planting.frozen import Check
 from scribe_suite.progress import ProgressCallback
 
+if TYPE_CHECKING:  # a result is looked up without a model and without reading arrays
+    from numpy.typing import NDArray
+    from transformer_lens import HookedTransformer
+
 #: Arrays of one step by name; strings are kept as arrays of fixed-width unicode.
-Arrays = Mapping[str, NDArray[Any]]
+Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
 
 
 @dataclass
@@ -36,11 +36,15 @@ class Context:
     @cached_property
     def model(self) -> HookedTransformer:
         """The model, on the device in force, without gradients; loaded when first asked for."""
+        from scribe_suite.models.evaluator import evaluator_model
+
         return evaluator_model(self.spec)
 
     @cached_property
     def twin(self) -> HookedTransformer:
         """The same shape with random weights: the control of every claim about what training has put there."""
+        from scribe_suite.models.evaluator import untrained_model
+
         return untrained_model(self.spec)
 
 

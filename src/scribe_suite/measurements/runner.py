@@ -4,103 +4,70 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 
+from scribe_suite.errors import FrozenModelError
 from scribe_suite.measurements import store
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement
 from scribe_suite.measurements.store import MeasuredRecord
 from scribe_suite.models.cache import CachedModel
 from scribe_suite.models.device import current_device
-from scribe_suite.models.evaluator import model_identity
 from scribe_suite.planting.frozen import Certificate
-from scribe_suite.progress import ProgressCallback, progress_bars, reporter
+from scribe_suite.progress import ProgressCallback
 
-EXIT_NOT_CERTIFIED = 1
-EXIT_INTERRUPTED = 130
+#: Packages whose versions are kept in a record.
 _VERSIONS = ("torch", "transformer-lens", "numpy", "scikit-learn")
 #: Kept with the arrays of a step: what it cost.
 _SECONDS = "cpu_s"
 
 
-def measure(
-    measurements: Sequence[Measurement], model: CachedModel, console: Console, *, force: bool, ship: bool
-) -> int:
-    """Make results one after another.
+@dataclass(frozen=True)
+class Made:
+    """A result that was written.
+
+    Attributes:
+        path: Its JSON file.
+        cpu_s: CPU seconds of all its steps.
+        size: Of its arrays on disk, in bytes.
+    """
+
+    path: Path
+    cpu_s: float
+    size: int
+
+
+def make(measurement: Measurement, model: CachedModel, progress: ProgressCallback, *, ship: bool) -> Made:
+    """Make and write one result; steps that are kept of an interrupted run are not made again.
 
     Args:
-        measurements: What to measure.
+        measurement: What to measure.
         model: The converted model.
-        console: For progress and messages.
-        force: Measure what is there already, and steps that are kept, again.
+        progress: Called now and then.
         ship: Write into the checkout.
 
-    Returns:
-        0; 1 when a certificate failed (nothing is written for it); 130 when the user interrupted it.
+    Raises:
+        FrozenModelError: When its certificate fails; the steps are kept, and nothing else is written.
     """
     torch.set_num_threads(1)  # sums in another order are other numbers
     spec = model.record.spec
-    failed = []
-    for number, measurement in enumerate(measurements):
-        if force:
-            store.forget_steps(store.steps_folder(measurement, spec))
-        elif not isinstance(store.find_measured(measurement, spec), str):
-            console.print(f"{measurement.id} is measured already", markup=False, highlight=False)
-            continue
-        try:
-            written = _measure(measurement, model, console, ship=ship)
-        except KeyboardInterrupt:
-            left = " ".join(one.id for one in measurements[number:])
-            further = f"--model {spec}" + (" --ship" if ship else "")
-            console.print(
-                f"Interrupted; finished steps are kept. Go on with: scribe-suite measure {left} {further}",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
-            return EXIT_INTERRUPTED
-        if written is not None:
-            failed.append(measurement.id)
-            console.print(written, markup=False, highlight=False, soft_wrap=True)
-    return EXIT_NOT_CERTIFIED if failed else 0
-
-
-def _measure(measurement: Measurement, model: CachedModel, console: Console, *, ship: bool) -> str | None:
-    """Make and write one result; why it was not written, or None."""
-    spec = model.record.spec
     folder = store.steps_folder(measurement, spec)
-    mark = f"{measurement.version} {measurement.inputs_sha256()} {model_identity(model)}"
-    _start(folder, mark)
-    cpu_s: dict[str, float] = {}
-    results: dict[str, Arrays] = {}
-    steps = measurement.steps()
-    with progress_bars(console) as progress:
-        bar = progress.add_task(measurement.id, total=1.0, state="")
-        report = reporter(progress, bar, console)
-        for number, step in enumerate(steps):
-            kept = store.read_step(folder, step.name)
-            if kept is None:
-                context = Context(spec, _part(report, number, len(steps)), dict(results))
-                report(number / len(steps), step.summary)
-                before = time.process_time()
-                kept = {**step.compute(context), _SECONDS: np.asarray(time.process_time() - before)}
-                store.write_step(folder, step.name, kept)
-            cpu_s[step.name] = float(kept[_SECONDS])
-            results[step.name] = {name: value for name, value in kept.items() if name != _SECONDS}
-        report(1.0, "measured")
+    _start(folder, f"{measurement.version} {measurement.inputs_sha256()} {model.identity}")
+    results, cpu_s = _results(measurement, spec, folder, progress)
     certificate = Certificate(checks=tuple(measurement.checks(results)))
     if not certificate.passed:
         failures = "; ".join(certificate.failures()) or "it has no checks"
-        return f"{measurement.id} is not kept, because its certificate fails: {failures}."
+        raise FrozenModelError(f"{measurement.id} is not kept, because its certificate fails: {failures}.")
     payload = store.packed(measurement.kept(results))
     record = MeasuredRecord(
         measurement=measurement.id,
         version=measurement.version,
         model=spec,
-        model_sha256=model_identity(model),
+        model_sha256=model.identity,
         inputs_sha256=measurement.inputs_sha256(),
         sha256=hashlib.sha256(payload).hexdigest(),
         certificate=certificate,
@@ -113,11 +80,28 @@ def _measure(measurement: Measurement, model: CachedModel, console: Console, *, 
     target = store.shipped_folder(measurement) if ship else store.cached_folder(measurement)
     path = store.write(target, record, payload)
     store.forget_steps(folder)
-    console.print(
-        f"{measurement.id}: {sum(cpu_s.values()) / 60:.1f} CPU min, {len(payload) / 1e6:.2f} MB, {path}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
-    return None
+    return Made(path, sum(cpu_s.values()), len(payload))
+
+
+def _results(
+    measurement: Measurement, spec: str, folder: Path, progress: ProgressCallback
+) -> tuple[dict[str, Arrays], dict[str, float]]:
+    """The arrays of all steps and the CPU seconds that each took, whenever it was made."""
+    results: dict[str, Arrays] = {}
+    cpu_s: dict[str, float] = {}
+    steps = measurement.steps()
+    for number, step in enumerate(steps):
+        kept = store.read_step(folder, step.name)
+        if kept is None:
+            context = Context(spec, _part(progress, number, len(steps)), dict(results))
+            progress(number / len(steps), step.summary)
+            before = time.process_time()
+            kept = {**step.compute(context), _SECONDS: np.asarray(time.process_time() - before)}
+            store.write_step(folder, step.name, kept)
+        cpu_s[step.name] = float(kept[_SECONDS])
+        results[step.name] = {name: value for name, value in kept.items() if name != _SECONDS}
+    progress(1.0, "measured")
+    return results, cpu_s
 
 
 def _part(report: ProgressCallback, number: int, of: int) -> ProgressCallback:

@@ -14,25 +14,34 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.measurements import REAL_MODEL
-from scribe_suite.measurements.measurement import Arrays, Measurement
 from scribe_suite.models import cache as model_cache
-from scribe_suite.models.evaluator import model_identity
 from scribe_suite.models.spec import find
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import Certificate
+from scribe_suite.tasks.facts import MeasuredTruth
+
+if TYPE_CHECKING:  # numpy only where arrays are read
+    from numpy.typing import NDArray
+
+    from scribe_suite.measurements.measurement import Arrays, Measurement
 
 #: Before the name of an array of strings: safetensors holds numbers, so these are kept as their UTF-32 code points.
 _TEXT = "text:"
+
+
+class Named(Protocol):
+    """A `Measurement`, or what is known of one."""
+
+    @property
+    def id(self) -> str:
+        """``family/name``."""
 
 
 class MeasuredRecord(BaseModel):
@@ -43,7 +52,7 @@ class MeasuredRecord(BaseModel):
         measurement: Id of the measurement.
         version: Version of the measurement.
         model: Specification of the model.
-        model_sha256: `model_identity` of it.
+        model_sha256: `CachedModel.identity` of it.
         inputs_sha256: Of the data it was made from.
         sha256: Of the safetensors file.
         certificate: Why it can be trusted.
@@ -83,33 +92,55 @@ class Measured:
     arrays: Mapping[str, NDArray[Any]]
 
 
-def remedy(measurement: Measurement, spec: str) -> str:
+def remedy(measurement: Named, spec: str) -> str:
     """The command that makes a result."""
     return f"`scribe-suite measure {measurement.id}" + ("" if spec == REAL_MODEL else f" --model {spec}") + "`"
 
 
-def shipped_folder(measurement: Measurement) -> Path:
+def shipped_folder(measurement: Named) -> Path:
     """Where results that are part of the suite lie."""
     return suite_root() / "ground_truth" / "measured" / measurement.id
 
 
-def cached_folder(measurement: Measurement) -> Path:
+def cached_folder(measurement: Named) -> Path:
     """Where results of this machine lie."""
     return model_cache.cache_folder().with_name("measured") / measurement.id
 
 
-def steps_folder(measurement: Measurement, spec: str) -> Path:
+def steps_folder(measurement: Named, spec: str) -> Path:
     """Where finished steps of an unfinished measurement lie."""
     return cached_folder(measurement) / f"{model_cache.entry_name(spec)}.steps"
 
 
+def truth_of(measurement: Measurement) -> MeasuredTruth:
+    """What identifies the results of a measurement."""
+    return MeasuredTruth(id=measurement.id, version=measurement.version, inputs_sha256=measurement.inputs_sha256())
+
+
 def find_measured(measurement: Measurement, spec: str) -> Measured | str:
     """The result for a model, or one sentence that says which command makes it."""
+    found = _find(truth_of(measurement), spec)
+    return found if isinstance(found, str) else Measured(found.record, unpacked(found.payload))
+
+
+def find_record(truth: MeasuredTruth, spec: str) -> MeasuredRecord | str:
+    """The record of a result that can be trusted, or one sentence that says which command makes it; reads no array."""
+    found = _find(truth, spec)
+    return found if isinstance(found, str) else found.record
+
+
+@dataclass(frozen=True)
+class _Stored:
+    record: MeasuredRecord
+    payload: bytes
+
+
+def _find(truth: MeasuredTruth, spec: str) -> _Stored | str:
     model = find(spec)
     if isinstance(model, str):
         return model
-    complaint = f"{measurement.id} is not measured on {spec}"
-    for folder in (cached_folder(measurement), shipped_folder(measurement)):
+    complaint = f"{truth.id} is not measured on {spec}"
+    for folder in (cached_folder(truth), shipped_folder(truth)):
         path = folder / f"{model_cache.entry_name(spec)}.json"
         if not path.exists():
             continue
@@ -118,38 +149,37 @@ def find_measured(measurement: Measurement, spec: str) -> Measured | str:
         except FrozenModelError as error:
             complaint = str(error)
             continue
-        stale = _stale(found.record, measurement, model_identity(model))
+        stale = _stale(found.record, truth, model.identity)
         if stale is None:
             return found
         complaint = f"{path} is for {stale}"
-    return f"{complaint}: run {remedy(measurement, spec)}."
+    return f"{complaint}: run {remedy(truth, spec)}."
 
 
-def _stale(record: MeasuredRecord, measurement: Measurement, model_sha256: str) -> str | None:
-    if (record.measurement, record.version) != (measurement.id, measurement.version):
+def _stale(record: MeasuredRecord, truth: MeasuredTruth, model_sha256: str) -> str | None:
+    if (record.measurement, record.version) != (truth.id, truth.version):
         return f"version {record.version} of {record.measurement}"
     if record.model_sha256 != model_sha256:
         return "other weights"
-    if record.inputs_sha256 != measurement.inputs_sha256():
+    if record.inputs_sha256 != truth.inputs_sha256:
         return "other texts or lists than those of this version"
     if not record.certificate.passed:
         return f"a certificate that fails ({'; '.join(record.certificate.failures()) or 'no checks'})"
     return None
 
 
-def _read(path: Path) -> Measured:
+def _read(path: Path) -> _Stored:
     arrays_path = path.with_suffix(".safetensors")
     try:
         record = MeasuredRecord.model_validate_json(path.read_bytes())
         payload = arrays_path.read_bytes()
-        arrays = unpacked(payload)
-    except (OSError, ValidationError, SafetensorError, ValueError) as error:
+    except (OSError, ValidationError) as error:
         raise FrozenModelError(f"{path} can't be read ({str(error).splitlines()[0]})") from error
     if hashlib.sha256(payload).hexdigest() != record.sha256:
         raise FrozenModelError(f"{arrays_path} is not what {path.name} was written for")
     if record.digest != record.expected_digest():
         raise FrozenModelError(f"{path} was changed after it was made")
-    return Measured(record, arrays)
+    return _Stored(record, payload)
 
 
 def write(folder: Path, record: MeasuredRecord, payload: bytes) -> Path:
@@ -202,6 +232,9 @@ def forget_steps(folder: Path) -> None:
 
 def packed(arrays: Arrays) -> bytes:
     """Arrays as safetensors; the same arrays give the same bytes."""
+    import numpy as np
+    from safetensors.numpy import save
+
     numbers = {}
     for name, value in sorted(arrays.items()):
         array = np.asarray(value, order="C")  # ascontiguousarray would make a list of a number
@@ -216,6 +249,9 @@ def packed(arrays: Arrays) -> bytes:
 
 def unpacked(payload: bytes) -> dict[str, NDArray[Any]]:
     """What `packed` was given."""
+    import numpy as np
+    from safetensors.numpy import load
+
     arrays: dict[str, NDArray[Any]] = {}
     for name, value in load(payload).items():
         if name.startswith(_TEXT):

@@ -8,7 +8,6 @@ A folder appears complete or not at all, and only one process converts a model a
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,13 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.paths import CACHE_VARIABLE, user_cache
 
-CACHE_VARIABLE = "SCRIBE_SUITE_CACHE"
 #: Packages whose other version may read or make the folder differently.
 MAKERS = ("transformer-lens", "transformers")
 _RECORD = ".record.json"
@@ -73,6 +71,14 @@ class CachedModel:
     folder: Path
     record: ModelRecord
 
+    @property
+    def identity(self) -> str:
+        """What a measurement is bound to: the checksum of what was converted if known, else of the weights.
+
+        A conversion made on another machine may differ in the last bits; the file it was made from does not.
+        """
+        return self.record.origin.get("sha256") or self.record.sha256["model.safetensors"]
+
     def damaged(self) -> str | None:
         """Which file is not what the record says, by its checksum, or None; reads all of them."""
         for name, digest in self.record.sha256.items():
@@ -91,10 +97,8 @@ class CachedModel:
 
 
 def cache_folder() -> Path:
-    """Where converted models lie: ``$SCRIBE_SUITE_CACHE/models``, else below the user's cache folder."""
-    named = os.environ.get(CACHE_VARIABLE)
-    base = Path(named).expanduser() if named else platformdirs.user_cache_path("scribe-suite")
-    return base.absolute() / "models"
+    """Where converted models lie: ``models`` in `user_cache`."""
+    return user_cache() / "models"
 
 
 def makers() -> dict[str, str]:

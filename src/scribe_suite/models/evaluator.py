@@ -9,7 +9,6 @@ from functools import cache
 import torch
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
-from scribe_suite.models.cache import CachedModel
 from scribe_suite.models.device import Device, current_device
 from scribe_suite.models.spec import load, ready
 
@@ -42,14 +41,6 @@ def untrained_model(spec: str, seed: int = TWIN_SEED) -> HookedTransformer:
         torch.manual_seed(seed)
         twin = HookedTransformer(config, evaluator_model(spec).tokenizer)
     return _frozen(twin, current_device())
-
-
-def model_identity(model: CachedModel) -> str:
-    """What a measurement is bound to: the checksum of what was converted, where that is known, else of the weights.
-
-    A conversion made on another machine may differ in the last bits; the file it was made from does not.
-    """
-    return model.record.origin.get("sha256") or model.record.sha256["model.safetensors"]
 
 
 @cache

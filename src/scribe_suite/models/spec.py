@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-
-from transformer_lens import HookedTransformer
+from typing import TYPE_CHECKING
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.models import cache, kernel_module
+from scribe_suite.models import cache
 from scribe_suite.models.cache import CachedModel, ModelRecord
 from scribe_suite.models.sources.base import ModelSource
 from scribe_suite.models.sources.hub import HubModel, PathModel
 from scribe_suite.models.sources.package import PackageModel
 from scribe_suite.models.sources.planted import PlantedModel
 from scribe_suite.sandbox.shared_modules import SharedModule
+
+if TYPE_CHECKING:
+    from transformer_lens import HookedTransformer
 
 #: By what stands before the colon.
 SOURCES: dict[str, type[ModelSource]] = {
@@ -112,7 +114,10 @@ def load(spec: str) -> HookedTransformer:
     Raises:
         ConfigurationError: As `ready`.
     """
-    return kernel_module.load(ready(spec).folder)
+    folder = ready(spec).folder
+    from scribe_suite.models import kernel_module  # imports torch, which finding a model does not need
+
+    return kernel_module.load(folder)
 
 
 def kernel_module_of(spec: str) -> SharedModule:
@@ -121,7 +126,7 @@ def kernel_module_of(spec: str) -> SharedModule:
     Raises:
         ConfigurationError: As `ready`.
     """
-    source = Path(kernel_module.__file__).read_text()
+    source = Path(__file__).with_name("kernel_module.py").read_text()
     return SharedModule(MODULE, source, ready(spec).folder)
 
 

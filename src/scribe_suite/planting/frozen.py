@@ -10,19 +10,20 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.task import PlantedTask
+
+if TYPE_CHECKING:  # torch, which listing models and reading certificates do not need
+    from scribe_suite.planting.hooked import ModelWeights
 
 
 class Check(BaseModel):
@@ -108,10 +109,9 @@ class FrozenRecord(BaseModel):
         return _digest(self.model_dump(mode="json"))
 
 
-class FrozenModel(BaseModel):
+@dataclass(frozen=True)
+class FrozenModel:
     """A base model that passed: its record and its weights."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     name: str
     record: FrozenRecord
@@ -120,11 +120,18 @@ class FrozenModel(BaseModel):
 
 def frozen_folder(task: PlantedTask) -> Path:
     """``ground_truth/frozen/<family>/<name>``, or under the name of the models that several tasks share."""
-    return suite_root() / "ground_truth" / "frozen" / task.models_id
+    return models_folder(task.models_id)
+
+
+def models_folder(models_id: str) -> Path:
+    """``ground_truth/frozen/<family>/<name>``, of base models by their id."""
+    return suite_root() / "ground_truth" / "frozen" / models_id
 
 
 def round_to_half(weights: ModelWeights) -> ModelWeights:
     """The weights as they come back from disk: certify these, not the trained ones."""
+    from scribe_suite.planting.hooked import ModelWeights
+
     return ModelWeights(weights.config, {name: value.half().float() for name, value in weights.state.items()})
 
 
@@ -153,6 +160,8 @@ def save_frozen(
             f"The model of {task.id}, seed {seed}, is not frozen, because its certificate fails: "
             f"{'; '.join(certificate.failures()) or 'it has no checks'}."
         )
+    from safetensors.torch import save
+
     payload = save({name: value.half().contiguous() for name, value in sorted(weights.state.items())})
     record = FrozenRecord(
         task=task.models_id,
@@ -242,6 +251,10 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
             the weights do not have the hash the key was made for, the task or its version differ, or the certificate
             does not hold.
     """
+    from safetensors.torch import load
+
+    from scribe_suite.planting.hooked import ModelWeights
+
     weights_path = path.with_suffix(".safetensors")
     seed = path.stem.removeprefix("seed")
     remedy = f"restore it with git, or make it again with `scribe-suite plant {task.id} --seeds {seed} --force`."
@@ -260,7 +273,7 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
             f"{task.version}: {remedy}"
         )
     try:
-        state = {name: value.to(torch.float32) for name, value in load(payload).items()}
+        state = {name: value.float() for name, value in load(payload).items()}
     except SafetensorError as error:
         raise FrozenModelError(f"{weights_path} is not a readable safetensors file ({error}): {remedy}") from error
     digest = hashlib.sha256(payload).hexdigest()

@@ -22,7 +22,7 @@ from scribe_suite.plugin.option.options import add_options
 from scribe_suite.plugin.option.reading import read_settings
 from scribe_suite.plugin.settings import SETTINGS, Settings
 from scribe_suite.plugin.worker import attempt_records as recording
-from scribe_suite.plugin.worker import status
+from scribe_suite.plugin.worker import loading, status
 
 #: Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
 #: 21 s with two on a shared machine with 2 cores; concurrency comes from workers. A value of the user's own is kept.
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     settings = read_settings(config)
-    _choose_real_model(settings)
+    _choose_real_model(settings, looks=not config.option.collectonly)
     for line in collection.MARKERS:
         config.addinivalue_line("markers", line)
     config.stash[SETTINGS] = settings
@@ -56,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # json-report ships log records to the controller as they are, and one odd extra in one of them kills the worker
         config.option.json_report_omit = [*omit, "log"]
     config.pluginmanager.register(collection, "scribe_suite.collection")
+    config.pluginmanager.register(loading, "scribe_suite.loading")
     config.pluginmanager.register(recording, "scribe_suite.recording")
     config.pluginmanager.register(status, "scribe_suite.status")
     if not hasattr(config, "workerinput"):
@@ -68,12 +69,17 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(comparison, "scribe_suite.comparing")
 
 
-def _choose_real_model(settings: Settings) -> None:
-    """Decide which real language model measured tasks are about, and where it runs; in workers too."""
+def _choose_real_model(settings: Settings, *, looks: bool) -> None:
+    """Decide which real language model measured tasks are about, and where it runs; in workers too.
+
+    Args:
+        settings: Of the run.
+        looks: Whether to look for a device.
+    """
     try:
         select_model(settings.model)
         # finding a device takes torch, so runs without such models don't ask for one
-        if settings.model_source != "planted" or settings.device == "cuda":
+        if looks and (settings.model_source != "planted" or settings.device == "cuda"):
             choose_device(settings.device)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from error

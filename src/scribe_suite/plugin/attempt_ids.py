@@ -8,8 +8,8 @@ import pytest
 
 from scribe_suite.ledger.attempt_ids import AttemptId
 from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import Task
 
 #: The fixture that makes a test an attempt; collection parametrises every test that needs it.
 KEY_FIXTURE = "attempt_key"
@@ -33,7 +33,7 @@ class AttemptKey:
 class NamedAttempt:
     """The attempt that a node id names."""
 
-    task: Task
+    task: TaskFacts
     provider: str
     trial: int
 
@@ -52,7 +52,7 @@ def attempt_of(nodeid: str) -> NamedAttempt | None:
     found = AttemptId.parse(nodeid)
     if found is None:
         return None
-    tasks = [task for task in default_registry().values() if task.label == found.label]
+    tasks = [task for task in default_registry().facts.values() if task.label == found.label]
     if len(tasks) > 1:
         tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
     return NamedAttempt(tasks[0], found.provider, found.trial) if len(tasks) == 1 else None

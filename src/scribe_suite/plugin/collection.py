@@ -11,10 +11,10 @@ from scribe_suite.ledger.attempt_folder import PARTS
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.attempt_ids import KEY_FIXTURE, AttemptKey
 from scribe_suite.plugin.settings import SETTINGS, Settings
+from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.prompts import prompt_path
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_path
-from scribe_suite.tasks.task import Task
 
 MARKERS = (
     "family(name): run this test for every task of the family, every provider and every trial",
@@ -69,7 +69,7 @@ def marked_pass_mark(node: pytest.Item) -> float | None:
     return None if marker is None else float(marker.args[0])
 
 
-def _tasks_of(definition: pytest.Item, settings: Settings) -> list[Task]:
+def _tasks_of(definition: pytest.Item, settings: Settings) -> list[TaskFacts]:
     """The tasks that a test runs for, after its markers and the tasks' files were checked.
 
     Raises:
@@ -80,7 +80,9 @@ def _tasks_of(definition: pytest.Item, settings: Settings) -> list[Task]:
         raise ConfigurationError('mark the test with @pytest.mark.family("circuits") or another family.')
     registry = default_registry()
     tasks = [
-        task for task in registry.of_family(family.args[0], settings.model_source) if settings.levels.chooses(task)
+        task
+        for task in registry.facts_of_family(family.args[0], settings.model_source)
+        if settings.levels.chooses(task)
     ]
     _check_metrics(definition, tasks)
     _check_pass_mark(definition)
@@ -91,7 +93,7 @@ def _tasks_of(definition: pytest.Item, settings: Settings) -> list[Task]:
     return tasks
 
 
-def _check_metrics(definition: pytest.Item, tasks: list[Task]) -> None:
+def _check_metrics(definition: pytest.Item, tasks: list[TaskFacts]) -> None:
     marker = definition.get_closest_marker("metrics")
     if marker is None:
         return

@@ -17,12 +17,13 @@ import jinja2
 import jinja2.meta
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task, TaskInstance
 
 PREAMBLE = "preamble.md"
 
 
-def prompt_path(root: Path, task: Task) -> Path:
+def prompt_path(root: Path, task: Task | TaskFacts) -> Path:
     """Where the template of `task` lies.
 
     Raises:
@@ -35,7 +36,7 @@ def prompt_path(root: Path, task: Task) -> Path:
     return path
 
 
-def prompt_sha256(root: Path, task: Task) -> str:
+def prompt_sha256(root: Path, task: Task | TaskFacts) -> str:
     """Hash of everything that shapes the prompt: the task's template and all templates that it extends.
 
     Raises:

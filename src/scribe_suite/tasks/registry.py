@@ -1,67 +1,93 @@
-"""Which tasks exist: one for each level of each file ``ground_truth/<family>/<name>.py`` that defines a `Task`."""
+"""Which tasks exist: one for each level of each file ``ground_truth/<family>/<name>.py`` that defines a `Task`.
+
+Task files import torch and more. `TaskRegistry.facts` tells what lists and collection need without them, as long as
+they are what they were when they were last imported; a task's file is imported when the task itself is asked for.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
+from scribe_suite.tasks.facts import TaskFacts
+from scribe_suite.tasks.facts_cache import NOT_FAMILIES, forget_facts, keep_facts, read_facts, sources_key
 from scribe_suite.tasks.task import PlantedTask, Task
 from scribe_suite.text import shortened
 
-_NOT_FAMILIES = {"solutions", "frozen", "measured"}
+#: How much alike two names must be for one to be a slip of the other.
 _CLOSE = 0.7
-"""How much alike two names must be for one to be a slip of the other."""
 _SHOWN_ID = 60
 
 
 class TaskRegistry(Mapping[str, Task]):
-    """The tasks of one checkout by id, in a stable order."""
+    """The tasks of one checkout by id, in a stable order.
 
-    def __init__(self, tasks: Mapping[str, Task]) -> None:
-        self._tasks = dict(sorted(tasks.items()))
+    Args:
+        facts: Of all tasks.
+        load: Gives the tasks of the file that one of the facts is about, one for each level.
+    """
+
+    def __init__(self, facts: Iterable[TaskFacts], load: Callable[[TaskFacts], Sequence[Task]]) -> None:
+        self._facts = {one.id: one for one in sorted(facts, key=lambda one: one.id)}
+        self._load = load
+        self._tasks: dict[str, Task] = {}
+
+    @classmethod
+    def of(cls, tasks: Iterable[Task]) -> TaskRegistry:
+        """A registry of tasks that are there already."""
+        known = {task.id: task for task in tasks}
+        return cls([task.known_facts() for task in known.values()], lambda facts: [known[facts.id]])
 
     @classmethod
     def discover(cls, root: Path) -> TaskRegistry:
-        """Import every task file below ``root/ground_truth``.
+        """The tasks below ``root/ground_truth``.
 
         Raises:
             ConfigurationError: When a file can't be imported, defines no task, or a task under another name.
         """
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
-        found: dict[str, Task] = {}
-        for path in _task_files(root):
-            found |= {task.id: task for task in _load(path)}
-        return cls(found)
+        key = sources_key(root)
+        facts = read_facts(root, key)
+        if facts is None:
+            facts = [task.known_facts() for path in _task_files(root) for task in _load(path)]
+            keep_facts(root, key, facts)
+        return cls(facts, partial(_load_unchanged, root))
+
+    @property
+    def facts(self) -> Mapping[str, TaskFacts]:
+        """What is known of every task without its file, by id in the same order."""
+        return self._facts
 
     def __getitem__(self, task_id: str) -> Task:
-        try:
-            return self._tasks[task_id]
-        except KeyError:
-            raise ConfigurationError(self._unknown(task_id)) from None
+        if task_id not in self._facts:
+            raise ConfigurationError(self._unknown(task_id))
+        if task_id not in self._tasks:
+            self._tasks |= {task.id: task for task in self._load(self._facts[task_id])}
+        return self._tasks[task_id]
 
     def __contains__(self, task_id: object) -> bool:
-        return task_id in self._tasks
+        return task_id in self._facts
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tasks)
+        return iter(self._facts)
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._facts)
 
     def families(self) -> list[str]:
         """The families that have at least one task."""
-        return sorted({task.family for task in self._tasks.values()})
+        return sorted({facts.family for facts in self._facts.values()})
 
-    def of_family(self, family: str, source: str = "all") -> list[Task]:
-        """The tasks of one family.
+    def facts_of_family(self, family: str, source: str = "all") -> list[TaskFacts]:
+        """What is known of the tasks of one family without their files.
 
         Args:
             family: Its name.
@@ -70,10 +96,14 @@ class TaskRegistry(Mapping[str, Task]):
         Raises:
             ConfigurationError: When there is no such family.
         """
-        tasks = [task for task in self._tasks.values() if task.family == family]
-        if not tasks:
+        facts = [one for one in self._facts.values() if one.family == family]
+        if not facts:
             raise ConfigurationError(f"Unknown task family {family!r}: choose from {', '.join(self.families())}.")
-        return [task for task in tasks if source in ("all", task.source)]
+        return [one for one in facts if source in ("all", one.source)]
+
+    def of_family(self, family: str, source: str = "all") -> list[Task]:
+        """The tasks of one family; see `facts_of_family`."""
+        return [self[facts.id] for facts in self.facts_of_family(family, source)]
 
     def planted(self, task_id: str) -> PlantedTask:
         """A task that has base models.
@@ -90,19 +120,20 @@ class TaskRegistry(Mapping[str, Task]):
 
     def of_source(self, source: str) -> list[Task]:
         """The tasks on ``planted`` or on ``real`` models."""
-        return [task for task in self._tasks.values() if task.source == source]
+        return [self[facts.id] for facts in self._facts.values() if facts.source == source]
 
     def _unknown(self, task_id: str) -> str:
         shown = shortened(task_id, _SHOWN_ID)
         family, _, name = task_id.rpartition("/")
+        known = self._facts.values()
         # by names alone: in "circuits/..." every id of the family is much like every other
-        close = get_close_matches(name, [task.label for task in self._tasks.values()], n=1, cutoff=_CLOSE)
+        close = get_close_matches(name, [one.label for one in known], n=1, cutoff=_CLOSE)
         if close:
-            meant = [task.id for task in self._tasks.values() if task.label == close[0]]
+            meant = [one.id for one in known if one.label == close[0]]
             best = next((one for one in meant if one.startswith(f"{family}/")), meant[0])
             return f"Unknown task {shown!r}: did you mean {best!r}?"
-        theirs = [task.id for task in self._tasks.values() if task.family in (family, name)]
-        return f"Unknown task {shown!r}: choose from {', '.join(theirs or self._tasks)}."
+        theirs = [one.id for one in known if one.family in (family, name)]
+        return f"Unknown task {shown!r}: choose from {', '.join(theirs or self._facts)}."
 
 
 @cache
@@ -115,8 +146,21 @@ def _task_files(root: Path) -> list[Path]:
     return [
         path
         for path in sorted((root / "ground_truth").glob("*/*.py"))
-        if path.parent.name not in _NOT_FAMILIES and path.name != "__init__.py"
+        if path.parent.name not in NOT_FAMILIES and path.name != "__init__.py"
     ]
+
+
+def _load_unchanged(root: Path, facts: TaskFacts) -> list[Task]:
+    """The tasks of a file, of which `facts` must still be true.
+
+    Raises:
+        ConfigurationError: When they are not, or as for `_load`.
+    """
+    tasks = _load(root / "ground_truth" / facts.family / f"{facts.name}.py")
+    if facts not in [task.known_facts() for task in tasks]:
+        forget_facts(root)
+        raise ConfigurationError(f"The task {facts.id} has changed since this program began: start it again.")
+    return tasks
 
 
 def _load(path: Path) -> list[Task]:

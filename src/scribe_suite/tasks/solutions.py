@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
 
 _MARKER = re.compile(r"^# %%(?P<rest>.*)$", re.MULTILINE)
@@ -30,7 +31,7 @@ class Cell:
     source: str
 
 
-def solution_path(root: Path, task: Task) -> Path:
+def solution_path(root: Path, task: Task | TaskFacts) -> Path:
     """Where the reference solution of `task` lies.
 
     Raises:
@@ -42,7 +43,7 @@ def solution_path(root: Path, task: Task) -> Path:
     return path
 
 
-def solution_text(root: Path, task: Task) -> str:
+def solution_text(root: Path, task: Task | TaskFacts) -> str:
     """The whole reference solution of `task`, shared cells included.
 
     Raises:

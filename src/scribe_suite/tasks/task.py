@@ -9,7 +9,6 @@ registry finds it there.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import random
 from abc import ABC, abstractmethod
@@ -20,6 +19,7 @@ from typing import Any, ClassVar
 
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.tasks.answers import Answer, AnswerSchema
+from scribe_suite.tasks.facts import TaskFacts, base_models_sha256
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,26 @@ class Task(ABC):
         """
         return {}
 
+    def known_facts(self) -> TaskFacts:
+        """What is known of it without its file."""
+        return TaskFacts(
+            family=self.family,
+            name=self.name,
+            level=self.level,
+            label=self.label,
+            source=self.source,
+            version=self.version,
+            summary=self.summary,
+            metrics=self.metrics,
+            pass_mark=self.pass_mark,
+            is_default=self.is_default,
+            decides_itself=self._decides_otherwise_than(Task),
+        )
+
+    def _decides_otherwise_than(self, kind: type) -> bool:
+        """Whether it has its own way to find out what its facts tell of tasks of a kind."""
+        return any(getattr(type(self), name) is not getattr(kind, name) for name in ("unavailable", "truth_facts"))
+
     @abstractmethod
     def instance(self, seed: int) -> TaskInstance:
         """Draw the instance of `seed`: the same seed gives the same bytes.
@@ -210,10 +230,13 @@ class PlantedTask(Task):
         """``family/name`` of its base models, which is where they lie below ``ground_truth/frozen``."""
         return f"{self.family}/{self.models or self.label}"
 
+    def known_facts(self) -> TaskFacts:
+        """See `Task.known_facts`."""
+        return super().known_facts().model_copy(update={"models_id": self.models_id})
+
     def base_models_sha256(self, root: Path) -> dict[str, str]:
         """See `Task.base_models_sha256`."""
-        folder = root / "ground_truth" / "frozen" / self.models_id
-        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.json"))}
+        return base_models_sha256(root, self.models_id)
 
     @abstractmethod
     def plant(self, seed: int, progress: ProgressCallback) -> None:

@@ -56,7 +56,7 @@ def test_the_original_suites_tables_come_first_in_every_format(comparison):
 
 
 def test_every_text_format_is_offered_by_the_command():
-    from scribe_suite.cli.results import COMPARE_FORMATS
+    from scribe_suite.analysis.arguments import COMPARE_FORMATS
 
     assert ("terminal", *TEXT_FORMATS) == COMPARE_FORMATS
 

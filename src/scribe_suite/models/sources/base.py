@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from transformer_lens import HookedTransformer
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+if TYPE_CHECKING:  # sources are listed and looked up without reading a model
+    from jaxtyping import Float, Int
+    from torch import Tensor
+    from transformer_lens import HookedTransformer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from scribe_suite.models.check import LogProbabilities
+    from scribe_suite.models.check import LogProbabilities
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def original_of(model: PreTrainedModel) -> LogProbabilities:
 
     def log_probabilities(ids: Int[Tensor, "1 position"]) -> Float[Tensor, "1 position vocabulary"]:
         logits: Tensor = model(input_ids=ids, use_cache=False).logits
-        return torch.log_softmax(logits.float(), dim=-1)
+        return logits.float().log_softmax(dim=-1)
 
     return log_probabilities
 
@@ -96,6 +96,6 @@ def served(model: HookedTransformer) -> LogProbabilities:
 
     def log_probabilities(ids: Int[Tensor, "1 position"]) -> Float[Tensor, "1 position vocabulary"]:
         logits: Tensor = model(ids, prepend_bos=False)
-        return torch.log_softmax(logits.float(), dim=-1)
+        return logits.float().log_softmax(dim=-1)
 
     return log_probabilities

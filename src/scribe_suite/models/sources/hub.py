@@ -11,16 +11,13 @@ from __future__ import annotations
 from contextlib import nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
-
-import torch
-from huggingface_hub import constants, try_to_load_from_cache
-from transformer_lens.loading_from_pretrained import get_official_model_name
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.models.hooked_conversion import to_hooked
 from scribe_suite.models.sources.base import Loaded, ModelSource, original_of
-from scribe_suite.models.sources.checkpoint import checkpoint_origin, is_checkpoint, load_checkpoint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class HubModel(ModelSource):
@@ -30,6 +27,8 @@ class HubModel(ModelSource):
     meaning = "a model by its name on the Hugging Face hub, such as gpt2; taken from the local cache where it is there"
 
     def __init__(self, name: str) -> None:
+        from transformer_lens.loading_from_pretrained import get_official_model_name
+
         super().__init__(name)
         try:
             self._repository, self._known = get_official_model_name(name), True
@@ -38,6 +37,10 @@ class HubModel(ModelSource):
 
     def origin(self) -> dict[str, str] | None:
         """The revision in the local cache; None when it is not there."""
+        from huggingface_hub import try_to_load_from_cache
+
+        from scribe_suite.models.sources.checkpoint import checkpoint_origin, is_checkpoint
+
         if is_checkpoint(self._repository):
             return checkpoint_origin(self._repository)
         found = try_to_load_from_cache(self._repository, "config.json")
@@ -45,6 +48,11 @@ class HubModel(ModelSource):
 
     def load(self) -> Loaded:
         """Read it from the local cache, else download it into that."""
+        from huggingface_hub import constants
+
+        from scribe_suite.models.hooked_conversion import to_hooked
+        from scribe_suite.models.sources.checkpoint import is_checkpoint, load_checkpoint
+
         if is_checkpoint(self._repository):
             return load_checkpoint(self._repository)
         try:
@@ -85,6 +93,8 @@ class PathModel(ModelSource):
 
     def load(self) -> Loaded:
         """Read it."""
+        from scribe_suite.models.hooked_conversion import to_hooked
+
         if not (self._folder / "config.json").is_file():
             raise ConfigurationError(
                 f"{self._folder} has no config.json: name a folder that transformers' save_pretrained has written."
@@ -99,6 +109,9 @@ def _read(place: str, *, local: bool) -> tuple[PreTrainedModel, PreTrainedTokeni
     Raises:
         ConfigurationError: When either can't be read.
     """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     part = "model"
     try:
         with redirect_stderr(StringIO()) if local else nullcontext():  # bars of a download are worth seeing

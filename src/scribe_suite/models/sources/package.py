@@ -13,15 +13,14 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import Any
-
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from typing import TYPE_CHECKING, Any
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.models.cache import sha256_of
-from scribe_suite.models.hooked_conversion import to_hooked
 from scribe_suite.models.sources.base import Loaded, ModelSource, original_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -130,6 +129,11 @@ def load_gguf(path: Path, name: str) -> Loaded:
     Raises:
         ConfigurationError: When TransformerLens can't convert it.
     """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from scribe_suite.models.hooked_conversion import to_hooked
+
     with redirect_stderr(StringIO()):  # bars of transformers; the command has its own
         read: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True

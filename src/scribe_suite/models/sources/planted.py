@@ -7,17 +7,17 @@ here gives away a key: only weights and shape are read.
 from __future__ import annotations
 
 import re
-
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.models.sources.base import Loaded, ModelSource, served
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_frozen
-from scribe_suite.planting.hooked import build_model
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
 
 
 class PlantedModel(ModelSource):
@@ -42,11 +42,13 @@ class PlantedModel(ModelSource):
 
     def load(self) -> Loaded:
         """Build it; the original is the same model before it is written."""
+        from scribe_suite.planting.hooked import build_model
+
         model = build_model(self._frozen().weights)
         log_probabilities = served(model)
 
         def original(ids: Int[Tensor, "1 position"]) -> Float[Tensor, "1 position vocabulary"]:
-            return log_probabilities(ids.to(torch.long))
+            return log_probabilities(ids.long())
 
         return Loaded(original, model, None)
 

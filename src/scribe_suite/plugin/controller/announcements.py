@@ -11,7 +11,7 @@ from scribe_suite.plugin.option.resume import ResumedRun, listed
 from scribe_suite.sandbox.escape_table import ESCAPES
 from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps
 from scribe_suite.sandbox.tiers import IsolationTier
-from scribe_suite.tasks.task import Task
+from scribe_suite.tasks.facts import TaskFacts
 
 
 class Announcements:
@@ -29,7 +29,7 @@ class Announcements:
                 reporter._tw.line()
             reporter.write_line(f"scribe-suite: {sentence}", yellow=warning)
 
-    def skipped(self, reasons: Mapping[Task, str | None], tasks: Iterable[Task]) -> None:
+    def skipped(self, reasons: Mapping[TaskFacts, str | None], tasks: Iterable[TaskFacts]) -> None:
         """Say why tests can't be run on this machine.
 
         Args:
@@ -44,6 +44,7 @@ class Announcements:
     def begun(self, count: int, tier: IsolationTier, ledger: Path) -> None:
         """Say what is made, and what isolation does not prevent."""
         self.say(f"{count} attempts, isolation {tier.name}, ledger {shown_path(ledger)}")
+        self.say("the tasks' code is being loaded; then the first attempts begin, and start their kernels' servers.")
         reasons = "; ".join(tier.reasons)
         if not tier.confined:
             self.say(f"kernels are NOT isolated ({reasons}): agents could read the answer keys.", warning=True)

@@ -14,6 +14,7 @@ import pytest
 
 from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.records import AttemptRecord
+from scribe_suite.measurements.measured_task import unavailable
 from scribe_suite.plugin.attempt_ids import attempt_of
 from scribe_suite.plugin.controller.announcements import Announcements, shown_path
 from scribe_suite.plugin.controller.exit_code import Ending, exit_code_of
@@ -107,14 +108,14 @@ class RunController:
         settings = self._settings
         if settings.levels.numbers and settings.shard is None and settings.only is None:
             chosen = [found.task for found in map(attempt_of, ids) if found is not None]
-            reason = settings.levels.not_found(chosen, default_registry().values())
+            reason = settings.levels.not_found(chosen, default_registry().facts.values())
             if reason is not None:
                 raise pytest.UsageError(reason)
 
     def _attempts_of(self, nodeids: Iterable[str]) -> tuple[str, ...]:
         """The attempts among some tests that can be made on this machine; says why others can't."""
         tasks = {nodeid: attempt.task for nodeid in nodeids if (attempt := attempt_of(nodeid)) is not None}
-        reasons = {task: task.unavailable() for task in dict.fromkeys(tasks.values())}
+        reasons = {task: unavailable(task) for task in dict.fromkeys(tasks.values())}
         self._announcements.skipped(reasons, tasks.values())
         return tuple(nodeid for nodeid, task in tasks.items() if reasons[task] is None)
 

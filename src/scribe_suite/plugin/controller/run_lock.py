@@ -9,6 +9,7 @@ from typing import Any
 
 from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.lock import lock
+from scribe_suite.measurements.measured_task import truth_facts
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.attempt_ids import attempt_of
 from scribe_suite.plugin.settings import Settings, limit_facts
@@ -65,6 +66,7 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
     return lock(
         suite_root(),
         tasks.values(),
+        truths={task.id: truth_facts(task) for task in tasks.values()},
         seeds=seeds,
         providers={str(spec): provider_facts(spec) for spec in settings.providers},
         isolation=tier,

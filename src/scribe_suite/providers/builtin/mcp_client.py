@@ -6,13 +6,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
-
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters
+from typing import TYPE_CHECKING, Any
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
+
+if TYPE_CHECKING:
+    from mcp.client import Client
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class NotebookClient:
 @asynccontextmanager
 async def connect(endpoint: NotebookEndpoint) -> AsyncIterator[NotebookClient]:
     """Connect to a notebook through its stdio pump, as the agent CLIs do."""
+    from mcp.client import Client  # half a second that listing providers does not need
+    from mcp.client.stdio import StdioServerParameters
+
     command, *arguments = endpoint.pump_argv
     async with Client(StdioServerParameters(command=command, args=arguments)) as client:
         yield NotebookClient(client)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from scribe_suite.cli import plant as command
 from scribe_suite.errors import FrozenModelError
-from scribe_suite.planting import frozen
-from scribe_suite.planting import runner as command
+from scribe_suite.planting import frozen, runner
 from scribe_suite.planting.frozen import Certificate, Check, list_frozen, load_frozen, save_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.task import PlantedTask
@@ -49,7 +49,7 @@ class Small(PlantedTask):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    for module in (frozen, command):
+    for module in (frozen, runner):
         monkeypatch.setattr(module, "frozen_folder", lambda _task: tmp_path)
     return tmp_path
 
@@ -124,7 +124,3 @@ def test_an_interruption_of_the_first_seed_says_that_nothing_is_finished(capsys)
     assert "Interrupted: no seed was finished. Go on with: scribe-suite plant circuits/small --seeds 4" in (
         capsys.readouterr().out
     )
-
-
-def test_seeds_are_told_as_they_are_read():
-    assert command.seed_text([7, 0, 1, 2, 9, 2]) == "0-2,7,9"

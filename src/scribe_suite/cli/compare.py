@@ -1,0 +1,48 @@
+"""``scribe-suite compare``: providers and runs beside each other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from scribe_suite.analysis.arguments import COMPARE_FORMATS
+from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "compare",
+        run,
+        summary="compare providers and runs: tables, intervals, tests, cost",
+        description="Print the tables of one or several runs, and compare providers and runs with each other: attempts "
+        "are paired by task, trial and instance, and attempts that infrastructure failed are in no number. How each "
+        "number is made is in docs/reference/statistics.md.",
+        examples=(
+            "scribe-suite compare runs/20261122-174501-a1b2c3.jsonl",
+            "scribe-suite compare runs/monday.jsonl runs/friday.jsonl --format markdown",
+        ),
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=RUN_HELP)
+    parser.add_argument("--format", choices=COMPARE_FORMATS, default="terminal", help="default: terminal")
+    parser.add_argument(
+        "--allow-different-versions",
+        action="store_true",
+        help="compare attempts at different versions of a task all the same",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the comparison."""
+    from scribe_suite.analysis.comparison import compare_runs
+    from scribe_suite.analysis.presentation.formats import TEXT_FORMATS, print_terminal
+    from scribe_suite.cli.consoles import console_for_logs
+
+    comparison = compare_runs(options.runs, allow_different_versions=options.allow_different_versions)
+    if options.format == "terminal":
+        print_terminal(comparison, console_for_logs())
+    else:
+        sys.stdout.write(TEXT_FORMATS[options.format](comparison))
+    return 0

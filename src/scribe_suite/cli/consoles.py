@@ -1,0 +1,27 @@
+"""Consoles for what commands print."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+#: Columns of a table that is read later: in a log, in a mail.
+LOG_WIDTH = 120
+#: A width that no list reaches: what reads a pipe has no use for cells that are cut or wrapped.
+NO_LIMIT = 10_000
+
+
+def console_for_lists() -> Console:
+    """The terminal; where there is none, lines are as long as they need to be."""
+    return Console() if sys.stdout.isatty() else Console(width=NO_LIMIT)
+
+
+def console_for_logs() -> Console:
+    """The terminal; where there is none, lines of a usual width."""
+    return Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
+
+
+def say(text: str, console: Console | None = None) -> None:
+    """Print a sentence in one line however long, so that paths and commands in it can be copied."""
+    (console or Console()).print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,39 @@
+"""``scribe-suite merge``: one ledger of several."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from scribe_suite.cli.parsers import Commands, add_command
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "merge",
+        run,
+        summary="make one ledger of those of shards or of the jobs of a matrix",
+        description="Write one ledger from those of parts of a run. An attempt that is in several of them and locks "
+        "that differ are refused by name.",
+        examples=("scribe-suite merge shards/*.jsonl -o runs/whole.jsonl",),
+    )
+    parser.add_argument("ledgers", type=Path, nargs="+", metavar="LEDGER", help="runs/<run>.jsonl")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="LEDGER", help="a file that is not there yet"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the ledger, and say how complete it is."""
+    from scribe_suite.ledger.merge import merge_ledgers
+
+    merged = merge_ledgers(options.ledgers, options.output)
+    sys.stdout.write(
+        f"{options.output}: {merged.attempts} attempts of {merged.planned} planned"
+        + ("" if merged.complete else "; a part was cut off, so the whole counts as cut off")
+        + "\n"
+    )
+    return 0

@@ -1,0 +1,51 @@
+"""What commands use to add their parsers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+#: What `register` of a command is given.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+#: What an argument that names a run may be.
+RUN_HELP = "ledger runs/<run>.jsonl, or a pytest-json-report of this suite"
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps paragraphs, and leaves lines as they are that are indented: examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return "\n".join(f"{indent}{line}" for line in text.splitlines())
+        return super()._fill_text(text, width, indent)
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    summary: str,
+    description: str,
+    examples: Sequence[str] = (),
+) -> argparse.ArgumentParser:
+    """Add a command.
+
+    Args:
+        commands: Those of the command line, or the actions of one of them.
+        name: What the user types.
+        run: Does the work; returns the exit code.
+        summary: For the list of commands.
+        description: For the command's own help.
+        examples: Command lines, for the end of that.
+    """
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog="\n  ".join(("examples:", *examples)) if examples else None,
+        formatter_class=_Formatter,
+    )
+    parser.set_defaults(run=run)
+    return parser

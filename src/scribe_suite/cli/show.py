@@ -1,0 +1,40 @@
+"""``scribe-suite show``: the tables of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scribe_suite.cli.parsers import Commands, add_command
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "show",
+        run,
+        summary="print the tables of a run, also of one that was killed",
+        description="Print what a run prints at its end: the tables that compare gives, what could not be scored and "
+        "why, and the coverage.",
+        examples=("scribe-suite show runs/20261122-174501-a1b2c3.jsonl",),
+    )
+    parser.add_argument("ledger", type=Path, metavar="RUN", help="runs/<run>.jsonl, or a pytest-json-report")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the tables."""
+    from scribe_suite.analysis.columns import attempts_of
+    from scribe_suite.analysis.comparison import compare
+    from scribe_suite.analysis.presentation.formats import print_terminal, without_controls
+    from scribe_suite.analysis.summary import coverage, notes
+    from scribe_suite.cli.consoles import console_for_logs
+    from scribe_suite.ledger.sources import RecordedRun, read_records
+
+    recorded = RecordedRun(*read_records(options.ledger))
+    console = console_for_logs()
+    print_terminal(compare(attempts_of([recorded])), console)
+    for note in notes(recorded.records):
+        console.print(without_controls(note), markup=False)
+    console.print(str(coverage(recorded.records, recorded.info.planned.total())))
+    return 0

@@ -1,0 +1,60 @@
+"""``scribe-suite watch``: what a run is doing, from another terminal."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from scribe_suite.cli.parsers import Commands, add_command
+
+_SHORTEST_INTERVAL_S = 0.1
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "watch",
+        run,
+        summary="show what a run is doing, from another terminal",
+        description="Show the attempts that run (task, provider, turn, tool, elapsed, limit) and how many are done, "
+        "until the run has ended; in a terminal as a table, else as a line now and then. Exit code 0 when the run came "
+        "to its end, 1 when it was cut off. It only reads: Ctrl-C ends the view, not the run.",
+        examples=("scribe-suite watch", "scribe-suite watch --once"),
+    )
+    parser.add_argument(
+        "name", metavar="RUN", nargs="?", help="run id or ledger runs/<run>.jsonl (default: the newest)"
+    )
+    parser.add_argument(
+        "--results-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (default: runs)"
+    )
+    parser.add_argument("--once", action="store_true", help="show it as it is now, and exit with 0")
+    parser.add_argument(
+        "--interval",
+        type=interval,
+        metavar="SECONDS",
+        help="between two looks (default: 1 in a terminal, 60 where lines are printed)",
+    )
+
+
+def interval(text: str) -> float:
+    """Seconds between two looks.
+
+    Raises:
+        argparse.ArgumentTypeError: When the text is no number, or too small.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= _SHORTEST_INTERVAL_S):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {_SHORTEST_INTERVAL_S:g} or more seconds.")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the run."""
+    from scribe_suite.watching.watch import watch
+
+    return watch(options.name, options.results_dir, options.interval, options.once)

@@ -1,0 +1,80 @@
+"""What is known of a task without its file: enough to list it and to collect its tests.
+
+Task files import torch and more, which takes seconds. Their facts are kept, and checked against the task as soon as
+that is loaded (`TaskRegistry`); scoring only ever uses the task itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class MeasuredTruth(BaseModel):
+    """What identifies the measured truth of a task on real models, whichever is selected.
+
+    Attributes:
+        id: Of the measurement.
+        version: Of the measurement.
+        inputs_sha256: Of the data that it reads besides the model.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: str
+    version: int
+    inputs_sha256: str
+
+
+class TaskFacts(BaseModel):
+    """One task at one level, as `Task` describes its attributes.
+
+    Attributes:
+        family: Folder name.
+        name: Name of its file.
+        level: The level.
+        label: The first part of a test id.
+        source: ``planted`` or ``real``.
+        version: Results of different versions do not compare.
+        summary: One line for lists.
+        metrics: The metrics every score has.
+        pass_mark: The skill from which it counts as solved, unless a marker or option says otherwise.
+        is_default: Whether it runs when no level is asked for.
+        models_id: Where its base models lie below ``ground_truth/frozen``; None where it has none.
+        truth: Of a task on a real model.
+        decides_itself: Whether only the task itself can say if it is available, and what its truth is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    family: str
+    name: str
+    level: int
+    label: str
+    source: str
+    version: int
+    summary: str
+    metrics: tuple[str, ...]
+    pass_mark: float
+    is_default: bool
+    models_id: str | None = None
+    truth: MeasuredTruth | None = None
+    decides_itself: bool = False
+
+    @property
+    def id(self) -> str:
+        """``family/label``."""
+        return f"{self.family}/{self.label}"
+
+
+def base_models_sha256(root: Path, models_id: str) -> dict[str, str]:
+    """Hashes of the records of frozen base models by file name.
+
+    Args:
+        root: The checkout.
+        models_id: Where they lie below ``ground_truth/frozen``.
+    """
+    folder = root / "ground_truth" / "frozen" / models_id
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.json"))}

@@ -1,0 +1,108 @@
+"""Keeps the facts of a checkout's tasks in the user's cache, so that listing them takes no import of their files.
+
+What is kept counts only for exactly the files it was made from: all of the package and of the families' folders, by
+content. Anything else, be it a damaged file or an unwritable cache, is a reason to import the task files, never an
+error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import scribe_suite
+from scribe_suite.paths import user_cache
+from scribe_suite.tasks.facts import TaskFacts
+
+#: Folders of ``ground_truth/`` that hold no code and no data of tasks.
+NOT_FAMILIES = frozenset({"solutions", "frozen", "measured"})
+#: Checkouts whose facts are kept; the oldest are forgotten.
+_LARGEST_NUMBER = 32
+_FORMAT = "1"
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    key: str
+    tasks: tuple[TaskFacts, ...]
+
+
+def read_facts(root: Path, key: str) -> list[TaskFacts] | None:
+    """The facts that were kept for a checkout.
+
+    Args:
+        root: The checkout.
+        key: `sources_key` of it.
+
+    Returns:
+        None when there are none, or they were made from other files.
+    """
+    try:
+        kept = _Kept.model_validate_json(_path(root).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return list(kept.tasks) if kept.key == key else None
+
+
+def keep_facts(root: Path, key: str, facts: Sequence[TaskFacts]) -> None:
+    """Keep the facts of a checkout; does nothing where the cache can't be written.
+
+    Args:
+        root: The checkout.
+        key: `sources_key` of it before its task files were imported.
+        facts: Of all tasks.
+    """
+    path = _path(root)
+    kept = _Kept(key=key, tasks=tuple(facts))
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(kept.model_dump_json())
+            Path(part).replace(path)  # several workers may write the same at the same time
+        finally:
+            Path(part).unlink(missing_ok=True)
+        _forget_oldest(path.parent)
+
+
+def forget_facts(root: Path) -> None:
+    """Remove what is kept for a checkout."""
+    with suppress(OSError):
+        _path(root).unlink(missing_ok=True)
+
+
+def sources_key(root: Path) -> str:
+    """Hash of everything that facts are made from; reading four hundred small files takes 15 ms."""
+    digest = hashlib.sha256(f"{_FORMAT} {sys.version}".encode())
+    for path in sorted(_sources(root)):
+        content = path.read_bytes()
+        digest.update(os.fsencode(path) + b"\0" + str(len(content)).encode() + b"\0" + content)
+    return digest.hexdigest()
+
+
+def _path(root: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    return user_cache() / "tasks" / f"{name}.json"
+
+
+def _forget_oldest(folder: Path) -> None:
+    kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in kept[_LARGEST_NUMBER:]:
+        path.unlink(missing_ok=True)
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    families = (folder for folder in (root / "ground_truth").glob("*/") if folder.name not in NOT_FAMILIES)
+    for folder in (Path(scribe_suite.__file__).parent, *families):
+        for place, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            yield from (Path(place, name) for name in files)
