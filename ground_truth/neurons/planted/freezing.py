@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, cast
+from typing import ClassVar
 
 import torch
 
@@ -14,21 +15,35 @@ from scribe_suite.planting.frozen import Certificate, Check, frozen_folder, save
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.neurons.certificate import neuron_checks
 from scribe_suite.planting.neurons.evidence import Evidence
+from scribe_suite.planting.neurons.kinds import QuestionKind
 from scribe_suite.planting.neurons.plan import NeuronPlan
+from scribe_suite.planting.neurons.training import TrainingSettings
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.progress import ProgressCallback
-from scribe_suite.tasks import PlantedTask
+from scribe_suite.tasks import Answer, PlantedTask, TaskInstance
 from scribe_suite.tasks.registry import default_registry
-
-if TYPE_CHECKING:
-    from ground_truth.neurons.planted.task import PlantedNeuronTask
 
 #: Instances of every task that the reference solution is measured on, and the primary metric that it must reach.
 _REFERENCE_INSTANCES, _REFERENCE_BAR = 2, 0.9
 
 
+class FreezableTask(PlantedTask):
+    """What freezing asks of a neuron task; see `ground_truth.neurons.planted.task.PlantedNeuronTask`."""
+
+    kinds: ClassVar[tuple[QuestionKind, ...]]
+    training: ClassVar[TrainingSettings]
+
+    @abstractmethod
+    def instance_of(self, bases: Sequence[Base], seed: int) -> TaskInstance:
+        """The instance of `seed` if there were only these base models."""
+
+    @abstractmethod
+    def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
+        """The primary metric alone, which needs no frozen reference."""
+
+
 def freeze_model(
-    task: PlantedNeuronTask, seed: int, weights: ModelWeights, plan: NeuronPlan, progress: ProgressCallback
+    task: FreezableTask, seed: int, weights: ModelWeights, plan: NeuronPlan, progress: ProgressCallback
 ) -> None:
     """Certify and save a trained model.
 
@@ -60,19 +75,17 @@ def freeze_model(
     progress(1.0, "frozen")
 
 
-def _sharing(task: PlantedNeuronTask) -> list[PlantedNeuronTask]:
+def _sharing(task: FreezableTask) -> list[FreezableTask]:
     """The tasks that have the base models of `task`: those of the checkout, or it alone where it is not one of them."""
     known = [
-        cast("PlantedNeuronTask", other)  # the id of its models says so
+        other
         for other in default_registry().values()
-        if isinstance(other, PlantedTask) and other.models_id == task.models_id
+        if isinstance(other, FreezableTask) and other.models_id == task.models_id
     ]
     return known or [task]
 
 
-def _reference_checks(
-    tasks: Sequence[PlantedNeuronTask], base: Base, seed: int, progress: ProgressCallback
-) -> list[Check]:
+def _reference_checks(tasks: Sequence[FreezableTask], base: Base, seed: int, progress: ProgressCallback) -> list[Check]:
     """The worst result of every task's reference solution on a few instances of a model that is not frozen yet."""
     checks = []
     for number, task in enumerate(tasks):

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from safetensors.torch import save
 
 from ground_truth.neurons.planted.base import Base, Draw, base_models
-from ground_truth.neurons.planted.freezing import freeze_model
+from ground_truth.neurons.planted.freezing import FreezableTask, freeze_model
 from ground_truth.neurons.planted.hidden import Hidden
 from ground_truth.neurons.planted.language_model import CONFIG, KINDS
 from ground_truth.neurons.planted.public import renamed_strings, setup_code
@@ -36,7 +36,7 @@ from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.normalise import best_blind_answer
 from scribe_suite.scoring.sets import NEURON_METRICS, f1, score_neurons
 from scribe_suite.seeds import instance_rng
-from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PlantedTask, PublicMaterial, Score, TaskInstance
+from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
 
 #: A valid answer, besides the neurons, which the prompt shows.
@@ -56,7 +56,7 @@ _TRAINING_SEEDS = 1_000_000
 _SHOWN_NEURONS = 12
 
 
-class PlantedNeuronTask(PlantedTask):
+class PlantedNeuronTask(FreezableTask):
     """Base of the tasks that ask for the neurons of a feature.
 
     Class attributes:
