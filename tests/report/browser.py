@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+#: Name a folder in this variable to keep the pictures and look at them.
 SHOTS = "SCRIBE_SUITE_SCREENSHOTS"
-"""Name a folder in this variable to keep the pictures and look at them."""
 PHONE, DESKTOP = 360, 1200
 
 IN_CHROMIUM = [

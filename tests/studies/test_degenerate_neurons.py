@@ -23,8 +23,8 @@ from scribe_suite.planting.neurons.measure import all_neurons, neuron_activation
 from scribe_suite.planting.neurons.survey import CONTEXT
 from tests.ground_truth.neurons.neuron_models import LANGUAGE_MODELS, SEEDS, TASKS, Chosen, View, submit
 
+#: Public texts that rules look at.
 _ROWS = 150
-"""Public texts that rules look at."""
 _HIGHEST_SKILL = 0.1
 
 Rule = Callable[[View], Chosen]

@@ -57,8 +57,8 @@ class Checkout:
     """A folder with the repository's workflows, and what GitHub is besides."""
 
     folder: Path
+    #: Environment that a step has besides its own.
     extra: dict[str, str] = field(default_factory=dict)
-    """Environment that a step has besides its own."""
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         path = self.folder / name

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import AttemptRecord, in_effect
 
+#: Skill of an attempt that counts but left no valid answer: that is no better than the best answer that ignores the
+#: model, and no worse.
 UNSCORED_SKILL = 0.0
-"""Skill of an attempt that counts but left no valid answer: that is no better than the best answer that ignores the
-model, and no worse."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from scribe_suite.text import shortened
 
 TASKS = "tasks"
 PROVIDERS = "providers"
+#: Of each task: the hashes of its seeds, which belong in the ledger and nowhere else, as the seeds do.
 INSTANCE_SEEDS = "instance_seeds"
-"""Of each task: the hashes of its seeds, which belong in the ledger and nowhere else, as the seeds do."""
+#: The part of a lock that may differ between runs that are comparable.
 MACHINE = "machine"
-"""The part of a lock that may differ between runs that are comparable."""
 
 _SHOWN = 40
 _BY_NAME = (TASKS, PROVIDERS)

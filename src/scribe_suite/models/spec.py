@@ -130,6 +130,7 @@ def kernel_module_of(spec: str) -> SharedModule:
     return SharedModule(MODULE, source, ready(spec).folder)
 
 
+#: Public code that gives an agent ``model`` and ``tokenizer``; the start of the set-up cell of tasks on real models.
 SETUP_CODE = f"""\
 import sys
 import torch
@@ -144,4 +145,3 @@ if device == "cuda":
     model.to(device)
 tokenizer = model.tokenizer
 """
-"""Public code that gives an agent ``model`` and ``tokenizer``; the start of the set-up cell of tasks on real models."""

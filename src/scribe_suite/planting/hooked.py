@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
+#: Public code that loads a model from the files `public_files` makes; the start of every task's setup cell.
 SETUP_CODE = """\
 import json
 import torch
@@ -30,7 +31,6 @@ model = HookedTransformer(config)
 model.load_state_dict(load_file("model.safetensors"), strict=False)  # all parameters; only mask buffers are not stored
 model.eval()
 """
-"""Public code that loads a model from the files `public_files` makes; the start of every task's setup cell."""
 
 _BUFFERS = (".mask", ".IGNORE")
 

@@ -26,14 +26,14 @@ from torch import Tensor
 
 from scribe_suite.planting.hooked import ModelWeights
 
+#: How output labels are renamed: by a permutation of their own, like the tokens of the same id, or not at all.
 LabelRule = Literal["independent", "as_tokens", "fixed"]
-"""How output labels are renamed: by a permutation of their own, like the tokens of the same id, or not at all."""
 
+#: Singular values of the bases inside heads: far enough from 1 to change norms, near enough to keep accuracy.
 _SMALLEST_STRETCH, _LARGEST_STRETCH = 0.7, 1.4
-"""Singular values of the bases inside heads: far enough from 1 to change norms, near enough to keep accuracy."""
 
+#: Beside that, a head's two bases and an MLP's neurons are scaled as a whole by up to this factor, or its inverse.
 _LARGEST_SCALE = 1.5
-"""Beside that, a head's two bases and an MLP's neurons are scaled as a whole by up to this factor, or its inverse."""
 
 _INDEX = r"(0|[1-9]\d*)"
 

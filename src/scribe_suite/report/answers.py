@@ -11,15 +11,15 @@ from scribe_suite.text import shortened
 from scribe_suite.untrusted_files import UntrustedFolder
 
 ANSWER = "answer.json"
+#: Fields that every answer has; the key has none of them.
 NO_CONTENT = ("confidence", "nothing_found", "summary")
-"""Fields that every answer has; the key has none of them."""
 
 MAX_BYTES = 100_000_000
 MAX_ROWS = 1_000
 MAX_TEXT = 50_000
 _LONG_LIST = 6
+#: Lists of names whose order is what they say.
 _IN_ORDER = ("ranking",)
-"""Lists of names whose order is what they say."""
 _IN_SET = "yes"
 
 

@@ -24,8 +24,8 @@ _TIMES = {
     "scoring_s": "Scoring",
     "teardown_s": "Teardown",
 }
+#: Fields that only some providers fill in.
 _FURTHER = {"agent_version": "Version of the agent", "reproduced": "Answer reproduced"}
-"""Fields that only some providers fill in."""
 
 SEALED = (
     "This provider submits the answer key, and the run's instances are fresh: its answer, notebook and files are left "

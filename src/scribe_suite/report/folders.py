@@ -11,8 +11,8 @@ from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
 
+#: A file that every report has; a folder without it is somebody's work and is never replaced.
 MARKER = "scribe-report.json"
-"""A file that every report has; a folder without it is somebody's work and is never replaced."""
 
 
 def require_replaceable(output: Path) -> None:

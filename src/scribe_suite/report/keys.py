@@ -15,8 +15,8 @@ from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.records import AttemptRecord, RunHeader
 from scribe_suite.report.answers import NO_CONTENT
 
+#: Providers that submit the key.
 KEY_PROVIDERS = frozenset({"oracle"})
-"""Providers that submit the key."""
 
 
 @dataclass(frozen=True)

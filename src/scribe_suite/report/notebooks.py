@@ -32,10 +32,10 @@ from scribe_suite.untrusted_files import UntrustedFolder
 
 MAX_NOTEBOOK_BYTES = 30_000_000
 MAX_CELLS = 2_000
+#: Characters of a cell or of one output that are shown; a page must stay one that a phone can open.
 MAX_TEXT = 60_000
-"""Characters of a cell or of one output that are shown; a page must stay one that a phone can open."""
+#: Characters of all cells and outputs of a notebook, images not counted.
 MAX_TEXT_OF_ALL = 3_000_000
-"""Characters of all cells and outputs of a notebook, images not counted."""
 
 _DROPPED_NOTE = "<p>[Scripts and other active parts of this output are left out.]</p>"
 _ALT = "Image that a cell has put out"
@@ -241,6 +241,7 @@ def _plain(text: str, budget: _Budget) -> dict[str, str] | None:
     return {"text/plain": budget.cut(text)}
 
 
+#: Representations of an output in the order in which they are tried; the first that leaves something is shown.
 _BEST_FIRST: dict[str, Callable[[str, _Budget], dict[str, str] | None]] = {
     "text/html": _html,
     "text/markdown": _markdown,
@@ -250,7 +251,6 @@ _BEST_FIRST: dict[str, Callable[[str, _Budget], dict[str, str] | None]] = {
     "text/latex": _plain,  # without scripts there is nothing to set formulas with
     "text/plain": _plain,
 }
-"""Representations of an output in the order in which they are tried; the first that leaves something is shown."""
 
 
 def _joined(value: object) -> str:

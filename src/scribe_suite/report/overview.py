@@ -23,8 +23,8 @@ from scribe_suite.report.views import (
     token_count,
 )
 
+#: Attempts that a list on this page names; a run where more failed has one cause, not five hundred.
 MAX_LISTED = 500
-"""Attempts that a list on this page names; a run where more failed has one cause, not five hundred."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from scribe_suite.ledger.families import family_view, metric_label
 from scribe_suite.ledger.outcomes import rule_of
 
+#: What a browser may do on a page of the report: show it. No script runs, nothing is asked of a network.
 POLICY = (
     "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline' 'self'; base-uri 'none'; form-action 'none'"
 )
-"""What a browser may do on a page of the report: show it. No script runs, nothing is asked of a network."""
 
 NOTHING = "\N{EN DASH}"
 _TEMPLATES = Path(__file__).with_name("templates")

@@ -15,20 +15,20 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from scribe_suite.analysis.statistics import Interval
 from scribe_suite.report.svg import GRID, INK, PAPER, SERIES, drawing, inline_svg
 
+#: As wide as a phone: on one, text is shown in the size it is drawn in.
 _WIDTH_IN = 4.6
-"""As wide as a phone: on one, text is shown in the size it is drawn in."""
 
 _ROW_IN = 0.17
 _STACK_IN = 0.5
 _TICKS = 5
+#: Marks nearer to each other than this part of the axis are stacked.
 _BINS = 50
-"""Marks nearer to each other than this part of the axis are stacked."""
+#: A marker for each series besides its colour: not everybody sees colours, and not every printer has them.
 _MARKERS = "osD^vPX*"
-"""A marker for each series besides its colour: not everybody sees colours, and not every printer has them."""
 
 _LARGEST_LABEL = 24
+#: Ratio of the largest to the smallest value from which a scale is logarithmic.
 _LOG_FROM = 30.0
-"""Ratio of the largest to the smallest value from which a scale is logarithmic."""
 
 
 @dataclass(frozen=True)

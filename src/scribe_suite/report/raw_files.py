@@ -13,14 +13,14 @@ from urllib.parse import quote
 
 from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
+#: Larger files are named, not copied.
 MAX_BYTES = 100_000_000
-"""Larger files are named, not copied."""
 
+#: Names by which every browser knows that there is nothing to run.
 _SHOWN_AS_DATA = frozenset({".gif", ".jpeg", ".jpg", ".json", ".png", ".txt"})
-"""Names by which every browser knows that there is nothing to run."""
 
+#: A browser that does not know a name looks at the content, so these keep theirs only when they begin like JSON.
 _JSON_BY_ANOTHER_NAME = frozenset({".ipynb", ".jsonl"})
-"""A browser that does not know a name looks at the content, so these keep theirs only when they begin like JSON."""
 
 _BEGINNING = 256
 _CHUNK = 1 << 20

@@ -23,19 +23,20 @@ from typing import Any
 
 from scribe_suite.errors import SuiteError
 
+#: Characters of one piece of HTML that are cleaned; more than this is no table that anybody reads.
 MAX_HTML = 300_000
-"""Characters of one piece of HTML that are cleaned; more than this is no table that anybody reads."""
 
+#: Elements inside each other; the content of deeper ones is kept, without them.
 MAX_DEPTH = 60
-"""Elements inside each other; the content of deeper ones is kept, without them."""
 
+#: Elements that a piece of somebody else's HTML may have.
 TAGS = frozenset({
     "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "em", "h1", "h2",
     "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small",
     "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var",
 })  # fmt: skip
-"""Elements that a piece of somebody else's HTML may have."""
 
+#: Attributes by element; there are none that every element may have.
 ATTRIBUTES = {
     "details": frozenset({"open"}),
     "img": frozenset({"alt", "height", "src", "width"}),
@@ -43,17 +44,17 @@ ATTRIBUTES = {
     "td": frozenset({"colspan", "rowspan"}),
     "th": frozenset({"colspan", "rowspan", "scope"}),
 }
-"""Attributes by element; there are none that every element may have."""
 
 OWN_TAGS = frozenset({"section"})
+#: What our templates add around such pieces.
 OWN_ATTRIBUTES = frozenset({"aria-label", "class", "role", "tabindex"})
-"""What our templates add around such pieces."""
 
 _VOID = frozenset({"br", "hr", "img"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _BLOCKS = _HEADINGS | {"blockquote", "details", "div", "dl", "hr", "ol", "p", "pre", "summary", "table", "ul"}
 _ROW_GROUPS = frozenset({"tbody", "tfoot", "thead"})
 
+#: Elements that stand directly in certain others and nowhere else. Without such a parent they are left out.
 _PARENTS = {
     "caption": frozenset({"table"}),
     "dd": frozenset({"dl"}),
@@ -67,10 +68,9 @@ _PARENTS = {
     "thead": frozenset({"table"}),
     "tr": _ROW_GROUPS | {"table"},
 }
-"""Elements that stand directly in certain others and nowhere else. Without such a parent they are left out."""
 
+#: Elements that hold no text of their own; a browser would move it out of the table.
 _ONLY_PARTS = frozenset({"table", "tr"}) | _ROW_GROUPS
-"""Elements that hold no text of their own; a browser would move it out of the table."""
 
 _TOKEN = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*)>")
 _ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?""")
@@ -256,6 +256,7 @@ class _Writer:
                 return
 
 
+#: Where the search for such an element's parent ends.
 _LIMITS = {
     "caption": frozenset({"td", "th"}),
     "dd": frozenset({"td", "th", "li"}),
@@ -264,7 +265,6 @@ _LIMITS = {
     "summary": frozenset({"td", "th", "li", "dd"}),
     **dict.fromkeys(("tbody", "td", "tfoot", "th", "thead", "tr"), frozenset({"table"})),
 }
-"""Where the search for such an element's parent ends."""
 
 
 def _kept_attributes(tag: str, text: str) -> str:

@@ -19,8 +19,8 @@ from scribe_suite.report.sanitise import writable
 from scribe_suite.report.task_page import task_context
 from scribe_suite.report.views import RunView, task_href
 
+#: Called with the pages written, the pages there will be, and what is written now.
 Progress = Callable[[int, int, str], None]
-"""Called with the pages written, the pages there will be, and what is written now."""
 
 
 def write_report(ledger_path: Path, output: Path, *, with_keys: bool, progress: Progress) -> Path:

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 INK = "#010101"
 GRID = "#020202"
 PAPER = "#030303"
+#: Stand-ins that a figure is drawn with; matplotlib knows nothing of style sheets.
 SERIES = tuple(f"#0401{number:02x}" for number in range(8))
-"""Stand-ins that a figure is drawn with; matplotlib knows nothing of style sheets."""
 
 _COLOURS = {INK: "currentColor", GRID: "var(--line)", PAPER: "var(--paper)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES)

@@ -16,11 +16,11 @@ from scribe_suite.untrusted_files import UntrustedFolder
 
 PROMPT = "prompt.md"
 MAX_PROMPT_BYTES = 1_000_000
+#: Prompts shown on a page; those of further instances are on the pages of their attempts.
 MAX_PROMPTS = 10
-"""Prompts shown on a page; those of further instances are on the pages of their attempts."""
 
+#: Opens the folder of an attempt; None when there is none that may be read.
 FolderOf = Callable[[AttemptRef], UntrustedFolder | None]
-"""Opens the folder of an attempt; None when there is none that may be read."""
 
 
 @dataclass(frozen=True)

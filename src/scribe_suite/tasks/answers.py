@@ -19,8 +19,8 @@ from scribe_suite.errors import AnswerError
 from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
+#: Larger answers are refused unread: the longest honest one (a probe on a wide model) is a few ten kilobytes.
 MAX_ANSWER_BYTES = 1_000_000
-"""Larger answers are refused unread: the longest honest one (a probe on a wide model) is a few ten kilobytes."""
 
 _SHOWN_ERRORS = 3
 _SHOWN_NAME = 60

@@ -22,8 +22,8 @@ _SAVE, _RESTORE = "\x1b7", "\x1b8"
 _ERASE_BELOW = "\x1b[J"
 _ERASE_RIGHT = "\x1b[K"
 _ERASE_LINE = "\x1b[2K"
+#: Goes down a line and stays in its column; at the bottom of the screen it scrolls.
 _DOWN = "\x1bD"
-"""Goes down a line and stays in its column; at the bottom of the screen it scrolls."""
 
 
 class Region:

@@ -14,6 +14,7 @@ from scribe_suite.analysis.diff import Change, Diff, TestChange, ValueChange
 from scribe_suite.analysis.presentation.formats import markdown_code, markdown_rows, markdown_text
 from scribe_suite.text import shortened
 
+#: What is shown, in this order.
 TITLES = {
     Change.NEWLY_UNSOLVED: "Newly unsolved",
     Change.NEWLY_INFRASTRUCTURE: "Newly failed by infrastructure",
@@ -22,10 +23,9 @@ TITLES = {
     Change.SCORED_AGAIN: "Scored again, after an infrastructure failure",
     Change.OTHER_VERSION: "Another version of the task, not compared",
 }
-"""What is shown, in this order."""
 
+#: A comment of GitHub holds 65,536 characters; so many lines of each kind stay well below.
 _MOST_LISTED = 100
-"""A comment of GitHub holds 65,536 characters; so many lines of each kind stay well below."""
 
 _LONGEST_REASON = 120
 

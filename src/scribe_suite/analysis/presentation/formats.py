@@ -88,13 +88,13 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
+#: The formats that are text; the terminal's is printed by `print_terminal`.
 TEXT_FORMATS: dict[str, Callable[[Comparison], str]] = {
     "markdown": as_markdown,
     "csv": as_csv,
     "json": as_json,
     "html": as_html,
 }
-"""The formats that are text; the terminal's is printed by `print_terminal`."""
 
 
 def markdown_text(text: str) -> str:

@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from scribe_suite.providers.builtin.cheating.scene import Scene, Session
 
+#: Tries a cheat; returns what it got besides what was heard, or an empty string.
 Play = Callable[[Scene], Awaitable[str]]
-"""Tries a cheat; returns what it got besides what was heard, or an empty string."""
 
 _SEARCH_S = 2.5
 #: What may lie in an attempt's folder. Everything else is something that somebody may collect, import or run.
