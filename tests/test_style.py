@@ -1,6 +1,7 @@
 """What the linters do not know of this code's style."""
 
 import ast
+import itertools
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def documented_after(source: str) -> list[int]:
     return [
         constant.lineno
         for body in bodies
-        for constant, after in zip(body, body[1:], strict=False)
+        for constant, after in itertools.pairwise(body)
         if isinstance(constant, ast.Assign | ast.AnnAssign)
         and isinstance(after, ast.Expr)
         and isinstance(after.value, ast.Constant)
