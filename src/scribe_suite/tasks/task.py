@@ -183,6 +183,7 @@ class Task(ABC):
             metrics=self.metrics,
             pass_mark=self.pass_mark,
             is_default=self.is_default,
+            solution=self.solution,
             decides_itself=self._decides_otherwise_than(Task),
         )
 
