@@ -27,7 +27,7 @@ from rich.progress import track
 from torch import Tensor
 
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.frozen import load_all_frozen
+from scribe_suite.planting.frozen import frozen_models
 from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations, position_information
 from scribe_suite.planting.neurons.measure import variance_explained as explained
@@ -37,17 +37,17 @@ from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
-    from ground_truth.neurons.planted.truth import Asked, HiddenTruth
+    from ground_truth.neurons.planted.hidden import AskedQuestion, Hidden
 
 FIRST_SEED = 7000
 DOCUMENT = "docs/truth/neurons.md"
 BEGIN, END = "<!-- tables: written by studies/neuron_methods.py -->", "<!-- end of tables -->"
+#: A threshold that somebody might choose without reading the question.
 CARELESS = 0.25
-"""A threshold somebody might take who has not read the question."""
 _INFORMATION_ROWS = 128
 
+#: Question name -> neurons, best first.
 Chosen = dict[str, list[str]]
-"""Question name -> neurons, best first."""
 
 
 class Seen:
@@ -55,12 +55,14 @@ class Seen:
 
     def __init__(self, instance: TaskInstance) -> None:
         self.instance = instance
-        self.hidden: HiddenTruth = instance.hidden
+        self.hidden: Hidden = instance.hidden
         cfg = self.hidden.weights.config
         self.names = [str(neuron) for neuron in all_neurons(int(cfg["n_layers"]), int(cfg["d_mlp"]))]
         self.activations = self.hidden.activations
 
-    def scan(self, asked: Asked, activations: Float[Tensor, "n neuron"] | None = None) -> Float[Tensor, " neuron"]:
+    def scan(
+        self, asked: AskedQuestion, activations: Float[Tensor, "n neuron"] | None = None
+    ) -> Float[Tensor, " neuron"]:
         """The statistic of every neuron for one question."""
         feature = asked.question.feature.values(self.hidden.text).flatten()[:, None]
         used = self.activations if activations is None else activations
@@ -97,7 +99,7 @@ def careless(seen: Seen) -> Chosen:
     return {asked.question.name: above_value(seen, asked, CARELESS) for asked in seen.hidden.asked}
 
 
-def above_value(seen: Seen, asked: Asked, threshold: float) -> list[str]:
+def above_value(seen: Seen, asked: AskedQuestion, threshold: float) -> list[str]:
     """The neurons of one question whose statistic is at least `threshold`."""
     values = seen.scan(asked)
     return seen.best(values, int((values >= threshold).sum()))
@@ -114,7 +116,7 @@ def widest_gap(seen: Seen) -> Chosen:
 
 
 def without_sign(seen: Seen) -> Chosen:
-    """Everything above the bar, whichever way it goes."""
+    """Everything above the bar, whatever the sign."""
     found: Chosen = {}
     for asked in seen.hidden.asked:
         feature = asked.question.feature.values(seen.hidden.text).flatten()[:, None]
@@ -239,7 +241,7 @@ def _row(title: str, values: Sequence[float]) -> str:
 
 def certificates() -> str:
     """A row per number, a column per base model: three losses, then the worst of what its certificate says."""
-    models = load_all_frozen(default_registry().planted("neurons/unigram"))  # all tasks share them
+    models = list(frozen_models(default_registry().planted("neurons/unigram")).values())  # all tasks share them
     values = [{check.name: check.value for check in model.record.certificate.checks} for model in models]
     losses = {
         "loss of the model, nats": [value["loss/model"] for value in values],

@@ -74,7 +74,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/recovery.py": {"recover_notebooks": "UntrustedFolder"},
         "notebook/sessions.py": {"SessionTable.__init__": "UntrustedFolder"},
         "plugin/controller/run_ledger.py": {"RunLedger.recover_notebooks": "UntrustedFolder"},
-        "providers/clis/driver.py": {"CliProvider._try": "UntrustedFolder"},
+        "providers/clis/driver.py": {"CliProvider._start": "UntrustedFolder"},
         "providers/builtin/command.py": {"CommandProvider.attempt": "UntrustedFolder"},
         "providers/slots.py": {"Slots._made": ".mkdir UntrustedFolder", "Slots._paused_until": "UntrustedFolder"},
         "report/attempt_folders.py": {"attempt_folder": ".resolve UntrustedFolder UntrustedFolder"},
@@ -183,7 +183,7 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
     },
     MACHINE: {
         "sandbox/advice.py": {"Machine.in_container": ".exists", "Machine.setting": ".read_text"},
-        "sandbox/probing.py": {"_namespaces_missing": ".resolve"},
+        "sandbox/probing.py": {"_python_in_the_way": ".resolve"},
         "sandbox/program_view.py": {
             "_own_python": ".resolve",
             "program_spec": ".is_symlink .readlink .resolve",

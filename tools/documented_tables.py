@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 
+from scribe_suite.causes import CAUSES, Cause, Part
 from scribe_suite.ledger.outcomes import INFRASTRUCTURE, INFRASTRUCTURE_RULE, OUTCOMES
 from scribe_suite.notebook.tools import TOOLS
 from scribe_suite.providers.builtin.cheating.table import CHEATS
 from scribe_suite.providers.clis.adapter import Adapter
-from scribe_suite.providers.clis.diagnosis import ADAPTERS
+from scribe_suite.providers.clis.diagnosis import adapters
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
 from scribe_suite.tasks.registry import default_registry
 from tools.agent_clis.binaries import CLIS, PINNED, Cli
@@ -32,6 +33,36 @@ def outcomes() -> str:
         ("outcome", "meaning", "test", "counts", "scored"),
         ((f"`{name}`", rule.meaning, rule.test, _yes(rule.counts), _yes(rule.scored)) for name, rule in rules.items()),
     )
+
+
+def cli_causes() -> str:
+    """The causes of failures of agent CLIs, with what is particular to them."""
+    return markdown_table(
+        ("cause", "what happened", "again?", "counts?", "what to do"),
+        (
+            (f"`{cause.name}`", cause.meaning, _yes(cause.retried), _yes(cause.counts), _advice(cause))
+            for cause in CAUSES.values()
+            if cause.part is Part.CLI
+        ),
+    )
+
+
+def other_causes() -> str:
+    """All other causes; none of them is tried again or counts."""
+    return markdown_table(
+        ("cause", "where", "what happened", "what to do"),
+        (
+            (f"`{cause.name}`", cause.part, cause.meaning, _advice(cause))
+            for cause in CAUSES.values()
+            if cause.part is not Part.CLI
+        ),
+    )
+
+
+def _advice(cause: Cause) -> str:
+    """What to do, for any CLI."""
+    text = cause.advice.format(cli="the CLI", login="see `scribe-suite doctor`", variable="its variable")
+    return text[:1].upper() + text[1:]
 
 
 def tasks() -> str:
@@ -64,9 +95,10 @@ def agent_clis() -> str:
         "its folder, if you have moved it": lambda _, adapter: f"`{adapter.config_variable}`",
         "other variables that it gets": lambda _, adapter: _codes(adapter.settings),
     }
+    known = adapters()
     return markdown_table(
         ("", *(f"`{name}`" for name in CLIS)),
-        ((title, *(cell(name, ADAPTERS[name]) for name in CLIS)) for title, cell in rows.items()),
+        ((title, *(cell(name, known[name]) for name in CLIS)) for title, cell in rows.items()),
     )
 
 

@@ -37,8 +37,10 @@ class GeneratedTable:
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
     "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
+    "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", documented_tables.cli_causes),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
     "options": GeneratedTable("docs/reference/options.md", options.as_markdown),
+    "other causes": GeneratedTable("docs/reference/causes.md", documented_tables.other_causes),
     "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
     "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
     "tasks": GeneratedTable("docs/reference/tasks.md", documented_tables.tasks),

@@ -1,4 +1,4 @@
-"""The task ``neurons/alphabet_real``: which neuron of a real language model follows each of some letters most?"""
+"""Which neuron of a real language model follows each of some letters most?"""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ground_truth.neurons.real.properties import Property
-from ground_truth.neurons.real.task import EXAMPLE, Asked, MeasuredTextTask
+from ground_truth.neurons.real.hidden import AskedProperty
+from ground_truth.neurons.real.properties import LETTERS
+from ground_truth.neurons.real.task import EXAMPLE, MeasuredTextTask
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, TaskInstance
+from scribe_suite.tasks.answers import expect
 
+#: Letters that an instance asks for.
 N_LETTERS = 5
 
 
@@ -17,19 +20,19 @@ class AlphabetReal(MeasuredTextTask):
     """Find the best neuron of each letter."""
 
     name = "alphabet_real"
-    property_task = "alphabet"
+    kind = LETTERS
     summary = (
         "In a real language model, find the neurons that fire most clearly on tokens that start with some letters."
     )
 
-    def described(self, asked: Sequence[Property]) -> dict[str, Any]:
+    def public_question(self, names: Sequence[str]) -> dict[str, Any]:
         """``letters``: those asked for."""
-        return {"letters": [one.name for one in asked]}
+        return {"letters": list(names)}
 
-    def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
+    def drawn(self, rng: random.Random) -> tuple[tuple[AskedProperty, ...], dict[str, Any]]:
         """See `MeasuredNeuronTask.drawn`: several letters, and one neuron for each."""
         letters = rng.sample(self.properties(), N_LETTERS)
-        question = self.described([Property(self.property_task, letter) for letter in letters])
+        question = self.public_question(letters)
         return tuple(self.asked(letter, 1) for letter in letters), question
 
     def answer_schema(self, question: Mapping[str, Any]) -> AnswerSchema:
@@ -41,8 +44,8 @@ class AlphabetReal(MeasuredTextTask):
 
     def columns(self, instance: TaskInstance, answer: Answer) -> list[list[int]]:
         """See `MeasuredNeuronTask.columns`: a letter without a neuron has an empty place."""
-        assert isinstance(answer, LetterAnswer)
-        given = (answer.neurons.get(one.name) for one in instance.hidden.asked)
+        neurons = expect(answer, LetterAnswer).neurons
+        given = (neurons.get(one.name) for one in instance.hidden.asked)
         return [[] if name is None else [self.column(name)] for name in given]
 
     def submission(self, instance: TaskInstance, columns: Sequence[Sequence[int]]) -> dict[str, str]:

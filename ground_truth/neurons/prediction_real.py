@@ -1,4 +1,4 @@
-"""The task ``neurons/prediction_real``: which neurons of a real language model raise the logits of a class of tokens?
+"""Which neurons of a real language model raise the logits of a class of tokens?
 
 The statistic follows exactly from the weights (`real.effects`), so nothing is hidden but the answer.
 """
@@ -14,9 +14,10 @@ from jaxtyping import Float
 from safetensors.torch import save
 
 from ground_truth.neurons.real.classes import class_named
-from ground_truth.neurons.real.effects import LOGIT_EFFECTS, class_rve, output_weights
-from ground_truth.neurons.real.measurement import PLACES
-from ground_truth.neurons.real.task import COUNTS, Asked, MeasuredNeuronTask
+from ground_truth.neurons.real.effects import class_rve, output_weights
+from ground_truth.neurons.real.hidden import AskedProperty
+from ground_truth.neurons.real.measurement import LOGIT_EFFECTS, PLACES
+from ground_truth.neurons.real.task import COUNTS, MeasuredNeuronTask
 from ground_truth.neurons.real.tokens import vocabulary
 
 _CLASS_CODE = """\
@@ -31,13 +32,13 @@ class PredictionReal(MeasuredNeuronTask):
     measurement = LOGIT_EFFECTS
     summary = "In a real language model, find the neurons whose weights raise the logits of a class of tokens most."
 
-    def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
+    def drawn(self, rng: random.Random) -> tuple[tuple[AskedProperty, ...], dict[str, Any]]:
         """See `MeasuredNeuronTask.drawn`: one class, and how many neurons."""
         arrays = self.measured().arrays
         names = arrays["classes"].tolist()
         name, places = rng.choice(names), rng.choice(COUNTS)
         row, at = names.index(name), PLACES.index(places)
-        asked = Asked(
+        asked = AskedProperty(
             name=name,
             places=places,
             reference=float(arrays["reference"][row, at]),
@@ -55,7 +56,7 @@ class PredictionReal(MeasuredNeuronTask):
 
     def material(
         self,
-        asked: Sequence[Asked],
+        asked: Sequence[AskedProperty],
         rng: random.Random,  # noqa: ARG002 - see `MeasuredNeuronTask.material`
     ) -> tuple[dict[str, bytes], str, dict[str, Any]]:
         """See `MeasuredNeuronTask.material`: which tokens are of the class."""

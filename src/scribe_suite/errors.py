@@ -7,6 +7,8 @@ counts, `ConfigurationError` is the user's and stops a run before anything start
 
 from __future__ import annotations
 
+from scribe_suite.causes import EXCEPTION, PROVIDER_ERROR, infrastructure_cause
+
 
 class SuiteError(Exception):
     """Base of all errors with a message meant for a person."""
@@ -28,11 +30,49 @@ class InfrastructureError(SuiteError):
     """Something other than the agent failed, so the attempt has no score.
 
     Args:
-        cause: A short stable identifier such as ``kernel_start`` or ``scoring_exception``; it becomes the outcome
+        cause: A row of `causes.CAUSES`, such as ``kernel_start`` or ``scoring_exception``; it becomes the outcome
             ``infrastructure:<cause>`` in the ledger.
         message: What happened and what to do, for a person.
+
+    Raises:
+        UnknownCauseError: When the cause is in no row, or counts against the agent.
     """
 
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
+        try:
+            infrastructure_cause(cause)
+        except ValueError as error:
+            raise UnknownCauseError(f"{message} ({error})") from None
         self.cause = cause
+
+
+class UnknownCauseError(SuiteError, ValueError):
+    """Somebody has raised an infrastructure failure with a cause that is not in the table.
+
+    It still is one: the attempt is recorded with `causes.PROVIDER_ERROR`. The message has that of the failure.
+
+    Attributes:
+        result: What a provider had done by then, or None; see `providers.base.AttemptFailedError`.
+    """
+
+    result: object = None
+
+
+def cause_of(error: BaseException) -> str:
+    """The cause under which an exception is recorded that is not the agent's doing; always a row of the table."""
+    if isinstance(error, InfrastructureError):
+        try:
+            # the class is public: a subclass may have set the cause to anything, or not at all
+            return infrastructure_cause(getattr(error, "cause", None)).name
+        except ValueError:
+            return PROVIDER_ERROR
+    return next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), EXCEPTION)
+
+
+#: What other exceptions are recorded under.
+_CAUSES: dict[type[BaseException], str] = {
+    UnknownCauseError: PROVIDER_ERROR,
+    FrozenModelError: "frozen_model",
+    ConfigurationError: "configuration",
+}

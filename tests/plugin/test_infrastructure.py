@@ -312,8 +312,8 @@ def wait_until(condition, timeout_s):
         ("ProviderResult(cost_usd=float('nan'))", "bad_transcript", "cost_usd"),
         ("ProviderResult(tokens={'input': 'many'})", "bad_transcript", "tokens"),
         ("ProviderResult('bogus')", "bad_transcript", "end_reason"),
-        ("InfrastructureError('', 'nothing to say')", "unknown", "nothing to say"),
-        ("InfrastructureError('a b/c', chr(0xD800))", "a_b_c", "?"),
+        ("InfrastructureError('', 'nothing to say')", "provider_error", "nothing to say"),
+        ("InfrastructureError('a b/c', chr(0xD800))", "provider_error", "? ('a b/c' is no cause of a failure"),
     ],
 )
 @pytest.mark.slow

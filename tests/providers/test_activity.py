@@ -1,4 +1,4 @@
-"""What a CLI's driver tells of an attempt while it goes on."""
+"""What is known of a CLI's attempt while it goes on."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ import pytest
 
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.base import Activity, AttemptContext, Limits
-from scribe_suite.providers.clis.driver import _tell
+from scribe_suite.providers.clis.listening import report_activity
 from scribe_suite.providers.transcript import ToolCall, Transcript
 from tests.providers.test_driver import HEAD, KEY, FakeProvider
 
@@ -43,5 +43,5 @@ def test_turns_are_told_while_the_cli_works(tmp_path, monkeypatch):
 def test_only_tools_that_are_not_the_notebooks_are_told(built_in, own_tool):
     activity = Activity(own_tool="Bash")
     call = ToolCall(tool="WebFetch", arguments="{}", started=1.0, built_in=built_in)
-    _tell(activity, Transcript(cli="claude", calls=[call], requests=7))
+    report_activity(activity, Transcript(cli="claude", calls=[call], requests=7))
     assert activity == Activity(turn=7, own_tool=own_tool)

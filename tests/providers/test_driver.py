@@ -14,7 +14,7 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.base import NOT_ISOLATED, AttemptContext, AttemptFailedError, EndReason, Limits
-from scribe_suite.providers.clis import diagnosis, driver
+from scribe_suite.providers.clis import binary, diagnosis, driver, listening, meter
 from scribe_suite.providers.clis.adapter import Launch
 from scribe_suite.providers.clis.codex import CodexAdapter
 from scribe_suite.providers.clis.driver import CliProvider
@@ -23,7 +23,7 @@ from scribe_suite.sandbox.probing import best_tier
 from scribe_suite.sandbox.tiers import IsolationTier
 
 #: Where programs have a file system of their own, and where they have nothing of the kind.
-TIERS = [tier for tier in (best_tier(), IsolationTier("none")) if tier.own_files or not tier.confined]
+TIERS = [tier for tier in (best_tier(), IsolationTier("none")) if tier.own_root or not tier.confined]
 KEY = "sk-planted-key-0123456789"
 HEAD = """#!{python}
 import json, os, signal, subprocess, sys, time
@@ -111,7 +111,7 @@ def test_an_agent_whose_notebook_was_never_asked_for_its_tools_has_not_failed(ru
 
 
 def test_silence_for_most_of_the_time_is_the_service_s_and_a_long_cell_is_not(run, monkeypatch):
-    monkeypatch.setattr(driver, "THOUGHT_S", 1.0)
+    monkeypatch.setattr(meter, "THOUGHT_S", 1.0)
     with pytest.raises(AttemptFailedError) as caught:
         run("call(1); time.sleep(60)", wall_s=3.0)
     assert caught.value.cause == "stalled"
@@ -273,7 +273,7 @@ def test_other_limits_end_it_too(run, limits, words, tmp_path, monkeypatch):
     prices = tmp_path / "prices.toml"
     prices.write_text('[models."gpt-x"]\ninput = 1000.0\noutput = 1000.0\n')
     monkeypatch.setenv("SCRIBE_PRICES", str(prices))
-    monkeypatch.setattr(driver, "LOOK_S", 0.1)
+    monkeypatch.setattr(listening, "LOOK_S", 0.1)
     code = (
         "folder = os.environ['CODEX_HOME'] + '/.codex/sessions'; os.makedirs(folder)\n"
         "usage = dict(input_tokens=10, output_tokens=5)\n"
@@ -286,6 +286,23 @@ def test_other_limits_end_it_too(run, limits, words, tmp_path, monkeypatch):
     assert transcript.end_reason is EndReason.LIMIT
     assert words in transcript.detail
     assert transcript.tool_calls < 100
+
+
+def test_what_reached_a_limit_is_recorded_though_the_cli_s_sums_shrink_when_it_is_interrupted(run, monkeypatch):
+    monkeypatch.setattr(listening, "LOOK_S", 0.1)
+    code = (
+        "folder = os.environ['CODEX_HOME'] + '/.codex/sessions'; os.makedirs(folder)\n"
+        "def count(tokens):\n"
+        "    usage = dict(input_tokens=tokens, output_tokens=0)\n"
+        "    line = json.dumps(dict(payload=dict(type='token_count', info=dict(total_token_usage=usage))))\n"
+        "    open(folder + '/rollout-1.jsonl', 'w').write(line + '\\n')\n"
+        "def stop(*_):\n    count(7810); done(); sys.exit(0)\n"
+        "signal.signal(signal.SIGINT, stop)\ncount(9021)\ncall(1)\nwhile True: time.sleep(0.05)"
+    )
+    result = run(code, tokens=9000)
+    assert (result.end_reason, result.detail) == (EndReason.LIMIT, "The limit of 9000 tokens was reached.")
+    assert dict(result.tokens) == {"input": 9021, "output": 0}
+    assert json.loads((run.outputs / "transcript.json").read_text())["tokens"]["input"] == 9021
 
 
 COUNTED = "count = {path!r}\nopen(count, 'a').write('x')\ntries = len(open(count).read())\n"
@@ -326,7 +343,7 @@ def test_the_login_is_named_when_it_was_refused(run):
 
 
 def test_a_cli_that_falls_silent_is_stopped(run, monkeypatch):
-    monkeypatch.setattr(driver, "SILENCE_S", 0.5)
+    monkeypatch.setattr(meter, "SILENCE_S", 0.5)
     monkeypatch.setattr(driver, "BACKOFF_S", ())
     for code, cause in (("time.sleep(60)", "no_response"), ("call(1); time.sleep(60)", "stalled")):
         with pytest.raises(AttemptFailedError) as caught:
@@ -366,7 +383,7 @@ def test_a_missing_cli_and_a_missing_login_say_what_to_do(run, monkeypatch, tmp_
     with pytest.raises(
         InfrastructureError, match="SCRIBE_FAKE_BIN names '/nowhere/fake --option', which is no"
     ) as caught:
-        driver.find_binary(FakeAdapter, os.environ)
+        binary.find_binary(FakeAdapter, os.environ)
     assert caught.value.cause == "cli_missing"
 
 

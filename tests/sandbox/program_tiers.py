@@ -13,7 +13,7 @@ WAYS = ("own user id", "user namespace", "landlock")
 def tier_of(way: str) -> IsolationTier:
     """The tier behind one of `WAYS`; skips the test where there is none."""
     if way == "landlock":
-        tier, reason = probing._try_tier("landlock")
+        tier, reason = probing.try_tier("landlock")
         return tier or pytest.skip(reason)
     best = probing.best_tier()
     if best.name != "namespaces":

@@ -141,7 +141,7 @@ def names_of(source: str) -> list[str]:
 
 
 def tried(launcher: Launcher, source: str, told: dict[str, Any]) -> dict[str, list[str]]:
-    told |= {"work": str(launcher.own / "work"), "same_pids": not launcher.tier.own_files}
+    told |= {"work": str(launcher.own / "work"), "same_pids": not launcher.tier.own_root}
     told["pump"] = [sys.executable, "-S", "-E", str(Path(launching.__file__).parents[1] / "notebook" / "pump.py"),
                     told["socket"]]  # fmt: skip
     launcher.sockets = (Path(told["socket"]),)
@@ -154,9 +154,9 @@ def tried(launcher: Launcher, source: str, told: dict[str, Any]) -> dict[str, li
 def test_nothing_of_the_harness_is_in_reach(launcher, outside):
     found = tried(launcher, ESCAPES, outside)
     allowed = {name: detail for name, (verdict, detail) in found.items() if verdict == "allowed"}
-    possible = set() if launcher.tier.own_files else OF_LANDLOCK
+    possible = set() if launcher.tier.own_root else OF_LANDLOCK
     if landlock.abi() < landlock.SCOPE_SINCE:
-        possible |= {"abstract"} | (set() if launcher.tier.own_files else {"kill_harness"})
+        possible |= {"abstract"} | (set() if launcher.tier.own_root else {"kill_harness"})
     assert set(allowed) <= possible, allowed
 
 
@@ -186,7 +186,7 @@ except OSError:
         for name in ("link", "folder/secret", "pipe", "endless", "second"):
             with pytest.raises(OSError, match="is not opened"):
                 home.read(name, 1 << 20)
-        if launcher.tier.own_files:
+        if launcher.tier.own_root:
             assert sorted(path.name for path in launcher.own.rglob("*")) == ["given", "home", "work"]
 
 
@@ -237,7 +237,7 @@ time.sleep(60)
 
 
 def test_a_checkout_in_a_system_folder_is_covered_and_the_program_in_it_is_shown(launcher, tmp_path, monkeypatch):
-    if not launcher.tier.own_files:
+    if not launcher.tier.own_root:
         pytest.skip("Landlock can cover nothing")
     system = tmp_path / "system"
     launcher.beside = system / "checkout"

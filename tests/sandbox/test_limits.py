@@ -134,7 +134,7 @@ def test_a_submitted_function_holds_no_more_memory_than_it_may_of_whatever_kind(
 @pytest.mark.parametrize("name", ["landlock", "none"])
 @pytest.mark.parametrize("folder", ["os.getcwd()", "os.environ['TMPDIR']"])
 def test_where_folders_are_on_disk_a_kernel_that_fills_them_is_ended(name, folder, tmp_path, monkeypatch):
-    tier = IsolationTier("none") if name == "none" else probing._try_tier("landlock")[0]
+    tier = IsolationTier("none") if name == "none" else probing.try_tier("landlock")[0]
     if tier is None:
         pytest.skip("there is no Landlock here")
     monkeypatch.setattr("scribe_suite.notebook.server.probe_isolation", lambda _requested: tier)

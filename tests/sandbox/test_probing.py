@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,14 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.sandbox import probing, sandbox
+from scribe_suite.sandbox import probing, sandbox, tiers
 from scribe_suite.sandbox import visible_files as shown
 from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
 from scribe_suite.sandbox.inside import escape_attempts as attempts
 from scribe_suite.sandbox.inside import landlock
 from scribe_suite.sandbox.probing import probe_isolation, refusal
 from scribe_suite.sandbox.sandbox import Sandbox
-from scribe_suite.sandbox.tiers import IsolationTier
+from scribe_suite.sandbox.tiers import IsolationTier, Requirement
 
 SOURCE = Path(probing.__file__).parents[2]
 BEST = probe_isolation("auto")
@@ -65,12 +66,11 @@ def test_namespaces_prevent_every_escape_in_both_ways_of_having_them(monkeypatch
 
 @needs_landlock
 def test_landlock_prevents_what_it_must_and_the_rest_is_listed(monkeypatch):
-    monkeypatch.setattr(probing, "_namespaces_missing", lambda: "not today")
-    monkeypatch.setitem(probing._REQUIREMENTS, "namespaces", lambda: "not today")
+    monkeypatch.setitem(probing.CHECKS, Requirement.PYTHON_ELSEWHERE, lambda: "not today")
     tier = probe_isolation("auto")
     assert tier.name == "landlock"
     assert tier.reasons == ("namespaces: not today",)
-    assert not {gap for gap in tier.gaps if "landlock" in ESCAPES[gap].prevented_in}
+    assert not {gap for gap in tier.gaps if ESCAPES[gap].prevented_in(tier.kind)}
     assert {"look_at_file", "fill_work"} <= set(tier.gaps)
     with pytest.raises(InfrastructureError, match="not today"):
         probe_isolation("strict")
@@ -94,15 +94,15 @@ def test_without_isolation_the_escapes_succeed():
 )
 def test_a_sandbox_with_a_hole_is_not_taken_for_one(monkeypatch, patched, escape):
     if "kernel" in patched:
-        monkeypatch.setitem(sandbox.SECCOMP_POLICY, "namespaces", None)
+        monkeypatch.setitem(tiers.TIERS, "namespaces", replace(tiers.TIERS["namespaces"], kernel_filter=None))
         monkeypatch.setattr("scribe_suite.sandbox.escape_table.socket.create_server", _inside_nothing)
-        tier, reason = probing._try_tier("namespaces")
+        tier, reason = probing.try_tier("namespaces")
         assert tier is None
         assert "make namespaces" in reason
     else:
         binds = [*shown.read_only_binds(), ("/tmp", "/tmp/host")]
         monkeypatch.setattr(shown, "read_only_binds", lambda: binds)
-        tier, reason = probing._try_tier("namespaces")
+        tier, reason = probing.try_tier("namespaces")
         assert tier is None or "read_file" not in tier.gaps
 
 
@@ -154,7 +154,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 from scribe_suite.sandbox import probing
 for name in ("namespaces", "landlock"):
-    tier, reason = probing._try_tier(name)
+    tier, reason = probing.try_tier(name)
     print(name, tier and sorted(tier.gaps), reason)
 """
 

@@ -14,14 +14,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ground_truth.neurons import position
-from ground_truth.neurons.planted import truth as _truth
-from ground_truth.neurons.planted.task import base_models
-from ground_truth.neurons.planted.truth import Asked
+from ground_truth.neurons.planted import hidden as _hidden
+from ground_truth.neurons.planted.hidden import AskedQuestion
+from ground_truth.neurons.planted.language_model import KINDS
 from scribe_suite.planting.english import sample_text
 from scribe_suite.planting.hooked import build_model, untrained_twin
 from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations, variance_explained
 from scribe_suite.planting.neurons.survey import CONTEXT
-from tests.ground_truth.neurons.neuron_models import SEEDS, TASKS, Chosen, View, submit
+from tests.ground_truth.neurons.neuron_models import LANGUAGE_MODELS, SEEDS, TASKS, Chosen, View, submit
 
 _ROWS = 150
 """Public texts that rules look at."""
@@ -37,7 +37,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def for_every_question(choose: Callable[[View, Asked], list[str]]) -> Rule:
+def for_every_question(choose: Callable[[View, AskedQuestion], list[str]]) -> Rule:
     return lambda view: {asked.question.name: choose(view, asked) for asked in view.hidden.asked}
 
 
@@ -129,7 +129,7 @@ def skills(task_name: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in (*rules_of(task_name), "opposite", "drawn by the task")}
     with pytest.MonkeyPatch.context() as patch:
         # what is measured on held-out text is no part of skill, and slow for all neurons
-        patch.setattr(_truth, "_HIDDEN_ROWS", 5)
+        patch.setattr(_hidden, "_HIDDEN_ROWS", 5)
         patch.setattr(position, "position_information", lambda *_: torch.zeros(1))
         for seed in SEEDS:
             view = View(TASKS[task_name].instance(seed), _ROWS)
@@ -156,13 +156,13 @@ def test_an_answer_without_insight_has_no_skill(task_name: str, rule: str) -> No
 
 @cache
 def overlaps(rule: str) -> dict[str, list[float]]:
-    """Task -> F1 of as many neurons as the key has, the largest by a rule that knows no question.
+    """Kind of questions -> F1 of as many neurons as the key has, the largest by a rule that knows no question.
 
     Over every question of every base model, which no draw of instances covers; symmetries change neither side.
     """
-    found: dict[str, list[float]] = {task: [] for task in TASKS}
+    found: dict[str, list[float]] = {kind.id: [] for kind in KINDS}
     text = sample_text(77, _ROWS, CONTEXT)
-    for base in base_models():
+    for base in LANGUAGE_MODELS:
         state, layers = base.weights.state, range(int(base.weights.config["n_layers"]))
         if rule.endswith("norm"):
             weight, dim = ("W_in", 0) if rule == "input norm" else ("W_out", 1)
@@ -180,9 +180,9 @@ def overlaps(rule: str) -> dict[str, list[float]]:
 
 @pytest.mark.parametrize("rule", ["activity", "peak", "input norm", "output norm"])
 def test_no_look_at_size_or_activity_finds_the_keys_of_all_questions(rule: str) -> None:
-    for task, found in overlaps(rule).items():
-        assert len(found) >= 2 * len(base_models())
-        assert statistics.mean(found) <= _HIGHEST_SKILL, task
+    for kind, found in overlaps(rule).items():
+        assert len(found) >= 2 * len(LANGUAGE_MODELS)
+        assert statistics.mean(found) <= _HIGHEST_SKILL, kind
 
 
 @every_task
@@ -201,7 +201,7 @@ def test_neurons_that_go_the_opposite_way_have_no_skill(task_name: str) -> None:
 
 @every_task
 def test_near_misses_beside_the_key_cost(task_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_truth, "_HIDDEN_ROWS", 5)
+    monkeypatch.setattr(_hidden, "_HIDDEN_ROWS", 5)
     for seed in SEEDS[:3]:
         instance = TASKS[task_name].instance(seed)
         asked = instance.hidden.asked

@@ -1,19 +1,14 @@
-"""What neurons do to the logits of tokens, from the weights alone: the measurement ``neurons/logit_effects``.
+"""What neurons do to the logits of tokens, from the weights alone.
 
 A neuron that is active by 1 writes its output weights into the residual stream, and through the unembedding they raise
 and lower logits: its *logit effects*, one for every token (Gurnee et al. 2024, arXiv 2401.12181, section 5). For a
 class of tokens the statistic is the variance of these effects over the vocabulary that the class explains, negative
 where the neuron lowers the class.
-
-The control is stricter than an untrained model, to whose unembedding no two tokens have anything in common: the output
-weights of the untrained twin, read by the *trained* unembedding. Classes of tokens that it sets apart are favoured a
-little by any direction.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,82 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
-from ground_truth.neurons.real.classes import CLASSES
-from ground_truth.neurons.real.measurement import PLACES
-from ground_truth.neurons.real.tokens import vocabulary
-from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
-from scribe_suite.planting.frozen import Check
-from scribe_suite.scoring.neuron_regret import top_mean
-
-SMALLEST_LEAD = 0.03
-"""RVE by which the best neurons of a class must be above the control's, for it to be asked for."""
-KURTOSIS_BAR = 10.0
-"""Kurtosis of a neuron's logit effects from which Gurnee et al. call it a prediction neuron."""
-
-_FEWEST_CLASSES = 25
 _NEURONS_AT_ONCE = 256
-_EVERY = 8
-"""One neuron in so many is enough to see how many have logit effects of high kurtosis."""
-
-
-class LogitEffects(Measurement):
-    """See the module."""
-
-    id = "neurons/logit_effects"
-    version = 2
-    summary = "Variance of all MLP neurons' logit effects explained by classes of tokens, from the weights."
-    cost = "1 CPU minute"
-
-    def inputs_sha256(self) -> str:
-        """See `Measurement.inputs_sha256`: the classes."""
-        return hashlib.sha256("\n".join(one.description for one in CLASSES).encode()).hexdigest()
-
-    def steps(self) -> Sequence[Step]:
-        """See `Measurement.steps`."""
-        return [
-            Step("trained", "logit effects of the model's neurons", lambda context: _measure(context, context.model)),
-            Step("untrained", "logit effects of random weights", lambda context: _measure(context, context.twin)),
-        ]
-
-    def kept(self, results: Mapping[str, Arrays]) -> Arrays:
-        """What the task needs, and what the certificate says about all neurons.
-
-        Returns:
-            ``classes``: Names of those that can be asked for, [class].
-            ``reference`` and ``untrained``: for 1, 2, ... places, the mean of the best neurons of the model and of the
-            control, [class places].
-            ``kurtosis`` and ``skew``: of the logit effects of one neuron in eight, [neuron].
-        """
-        asked = _asked(results)
-        trained = results["trained"]
-        return {
-            "classes": np.asarray([CLASSES[number].name for number in asked]),
-            "reference": trained["best"][asked].astype(np.float32),
-            "untrained": results["untrained"]["best"][asked].astype(np.float32),
-            "kurtosis": trained["kurtosis"].astype(np.float16),
-            "skew": trained["skew"].astype(np.float16),
-        }
-
-    def checks(self, results: Mapping[str, Arrays]) -> Sequence[Check]:
-        """See `Measurement.checks`: enough classes, well above the control, and neurons that single out few tokens."""
-        asked, trained, control = _asked(results), results["trained"], results["untrained"]
-        lead = (trained["best"][asked] - control["best"][asked]).min() if asked else 0.0
-        return [
-            Check(name="classes", value=len(asked), bar=_FEWEST_CLASSES, direction=">="),
-            Check(name="lead_min", value=float(lead), bar=SMALLEST_LEAD, direction=">="),
-            Check(
-                name="kurtosis/neurons_above_10",
-                value=float((trained["kurtosis"] > KURTOSIS_BAR).mean()),
-                bar=0.005,
-                direction=">=",
-            ),
-            Check(
-                name="kurtosis/untrained_above_10",
-                value=float((control["kurtosis"] > KURTOSIS_BAR).mean()),
-                bar=0.0,
-                direction="<=",
-            ),
-        ]
 
 
 def class_rve(
@@ -155,21 +75,3 @@ def output_weights(model: HookedTransformer) -> Float[Tensor, "neuron d_model"]:
     """What each neuron of a model writes, layer by layer."""
     out: Float[Tensor, "neuron d_model"] = model.W_out.detach().flatten(0, 1)
     return out
-
-
-def _measure(context: Context, writing: HookedTransformer) -> Arrays:
-    out, unembed = output_weights(writing), context.model.W_U.detach()
-    strings = vocabulary(context.spec)
-    members = torch.stack([one.members(strings) for one in CLASSES])
-    explained = class_rve(out, unembed, members)
-    kurtosis, skew = moments(out[::_EVERY], unembed, lambda done: context.progress(done, "kurtosis of logit effects"))
-    best = [[top_mean(row, places) for places in PLACES] for row in explained]
-    return {"best": np.asarray(best), "kurtosis": kurtosis, "skew": skew}
-
-
-def _asked(results: Mapping[str, Arrays]) -> list[int]:
-    lead = (results["trained"]["best"] - results["untrained"]["best"]).min(1)  # over the numbers of places
-    return [number for number in range(len(CLASSES)) if lead[number] >= SMALLEST_LEAD]
-
-
-LOGIT_EFFECTS = LogitEffects()

@@ -1,62 +1,93 @@
-"""The measurement ``neurons/text_scan``: what every property explains of every neuron, on the hidden text.
-
-The hidden text is scanned with the model, and a part of it with its untrained twin, in blocks of whole addresses. Even
-and odd blocks are the two halves: what the best neurons of one have on the other can be reached by choosing well
-(`scribe_suite.scoring.neuron_regret.crossed_top_mean`).
-"""
+"""The measurements of the neuron tasks on a real language model: a scan of text, and logit effects from the weights."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from operator import add
+from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from transformer_lens import HookedTransformer
 
-from ground_truth.neurons.real.pool import CANDIDATES
-from ground_truth.neurons.real.properties import feature_values
+from ground_truth.neurons.real.classes import CLASSES
+from ground_truth.neurons.real.effects import class_rve, moments, output_weights
+from ground_truth.neurons.real.properties import (
+    CATEGORIES,
+    LETTERS,
+    SHAPES,
+    WORDS,
+    Property,
+    PropertyKind,
+    feature_values,
+)
 from ground_truth.neurons.real.scan import Sums, scan
 from ground_truth.neurons.real.tokens import Passage, passages, pool_sha256, tagged_tokens, tokenizer_of, vocabulary
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
 from scribe_suite.planting.frozen import Check
 from scribe_suite.scoring.neuron_regret import crossed_top_mean, top_mean
 
-BLOCKS = 6
-SCANNED = {"trained": BLOCKS, "untrained": 2}
-"""Blocks that each model is scanned on. For the twin, which is a control, a third of the text is enough."""
+#: As many neurons may a question ask for.
 PLACES = range(1, 7)
-"""As many neurons may a question ask for."""
-SMALLEST_LEAD = 0.05
-"""RVE by which the model's best must lead over its untrained twin's, for a property to be asked for."""
-SMALLEST_AGREEMENT = 0.85
-"""Share of the best neurons' RVE that must be left when they are chosen on the other half."""
 
-_FEWEST = {"alphabet": 8, "syntax": 8, "unigram": 8, "position": 3}
-"""Properties that each task must have."""
+#: Parts of the hidden text.
+BLOCKS = 6
+#: Parts that each model is scanned on. For the twin, which is a control, a third of the text is enough.
+SCANNED = {"trained": BLOCKS, "untrained": 2}
+#: RVE by which the model's best must lead over its untrained twin's, for a property to be asked for.
+SMALLEST_LEAD = 0.05
+#: Share of the best neurons' RVE that must be left when they are chosen on the other half.
+SMALLEST_AGREEMENT = 0.85
+#: Positions of the hidden text that a scan must have seen.
 _MIN_POSITIONS = 60_000
+#: RVE of an untrained neuron above which being untrained is no control any more.
 _LARGEST_TWIN = 0.75
-"""RVE of an untrained neuron above which being untrained is no control any more."""
+
+#: RVE by which the best neurons of a class must be above the control's, for it to be asked for.
+SMALLEST_EFFECTS_LEAD = 0.03
+#: Kurtosis of a neuron's logit effects from which Gurnee et al. call it a prediction neuron.
+KURTOSIS_BAR = 10.0
+#: Classes that can be asked for.
+_FEWEST_CLASSES = 25
+#: One neuron in so many is enough to see how many have logit effects of high kurtosis.
+_EVERY = 8
 
 
 class TextScan(Measurement):
-    """See the module."""
+    """Variance of every MLP neuron that properties of text explain, on the hidden text.
+
+    The hidden text is scanned with the model, and a part of it with its untrained twin, in blocks of whole addresses.
+    Even and odd blocks are the two halves: what the best neurons of one have on the other can be reached by choosing
+    well (`scribe_suite.scoring.neuron_regret.crossed_top_mean`).
+
+    Class attributes:
+        kinds: Which kinds of properties are looked at. For others, a subclass says which, with an `id` and a `summary`
+            of its own.
+    """
 
     id = "neurons/text_scan"
     summary = "Variance of all MLP neurons explained by letters, words, tags and positions, on hidden text."
     cost = "9 CPU minutes"
+    kinds: ClassVar[tuple[PropertyKind, ...]] = (LETTERS, WORDS, CATEGORIES, SHAPES)
+
+    @cached_property
+    def candidates(self) -> tuple[Property, ...]:
+        """All properties that are looked at."""
+        return tuple(one for kind in self.kinds for one in kind.properties())
 
     def inputs_sha256(self) -> str:
         """See `Measurement.inputs_sha256`: the hidden text and the list of properties."""
-        listed = "\n".join([pool_sha256("hidden"), *(one.id for one in CANDIDATES)])
+        listed = "\n".join([pool_sha256("hidden"), *(one.id for one in self.candidates)])
         return hashlib.sha256(listed.encode()).hexdigest()
 
     def steps(self) -> Sequence[Step]:
         """See `Measurement.steps`."""
         return [
-            Step(f"{kind}_{block}", _state(kind, block), partial(_scan_block, kind, block))
+            Step(f"{kind}_{block}", _state(kind, block), partial(self._scan_block, kind, block))
             for kind, blocks in SCANNED.items()
             for block in range(blocks)
         ]
@@ -73,7 +104,7 @@ class TextScan(Measurement):
         found = _Statistics.of(results)
         asked = found.asked()
         return {
-            "properties": np.asarray([CANDIDATES[candidate].id for candidate in asked]),
+            "properties": np.asarray([self.candidates[candidate].id for candidate in asked]),
             "rve": found.whole[asked].astype(np.float16),
             "reference": np.asarray([found.reference(candidate) for candidate in asked], dtype=np.float32),
             "untrained": np.asarray([found.untrained_best(candidate) for candidate in asked], dtype=np.float32),
@@ -85,18 +116,89 @@ class TextScan(Measurement):
         asked = found.asked()
         positions = sum(int(results[f"trained_{block}"]["count"]) for block in range(BLOCKS))
         checks = [Check(name="positions", value=positions, bar=_MIN_POSITIONS, direction=">=")]
-        for task, fewest in _FEWEST.items():
-            chosen = [candidate for candidate in asked if CANDIDATES[candidate].task == task]
+        for kind in self.kinds:
+            chosen = [candidate for candidate in asked if self.candidates[candidate].kind is kind]
             lead = min(map(found.lead, chosen), default=0.0)
             agreement = min(map(found.agreement, chosen), default=0.0)
             twin = max((found.untrained_best(candidate)[0] for candidate in chosen), default=1.0)
             checks += [
-                Check(name=f"{task}/properties", value=len(chosen), bar=fewest, direction=">="),
-                Check(name=f"{task}/lead_min", value=lead, bar=SMALLEST_LEAD, direction=">="),
-                Check(name=f"{task}/agreement_min", value=agreement, bar=SMALLEST_AGREEMENT, direction=">="),
-                Check(name=f"{task}/untrained_best_max", value=float(twin), bar=_LARGEST_TWIN, direction="<="),
+                Check(name=f"{kind.id}/properties", value=len(chosen), bar=kind.fewest, direction=">="),
+                Check(name=f"{kind.id}/lead_min", value=lead, bar=SMALLEST_LEAD, direction=">="),
+                Check(name=f"{kind.id}/agreement_min", value=agreement, bar=SMALLEST_AGREEMENT, direction=">="),
+                Check(name=f"{kind.id}/untrained_best_max", value=float(twin), bar=_LARGEST_TWIN, direction="<="),
             ]
         return checks
+
+    def _scan_block(self, part: str, block: int, context: Context) -> Arrays:
+        text = tagged_tokens(tokenizer_of(context.spec), blocks_of(passages("hidden"))[block])
+        features = feature_values(self.candidates, text, vocabulary(context.spec))
+        model = context.model if part == "trained" else context.twin
+        return scan(model, text.tokens, features, lambda done: context.progress(done, _state(part, block))).arrays()
+
+
+class LogitEffects(Measurement):
+    """Variance of all MLP neurons' logit effects that classes of tokens explain, from the weights (`effects`).
+
+    The control is stricter than an untrained model, to whose unembedding no two tokens have anything in common: the
+    output weights of the untrained twin, read by the *trained* unembedding. Classes of tokens that it sets apart are
+    favoured a little by any direction.
+    """
+
+    id = "neurons/logit_effects"
+    version = 2
+    summary = "Variance of all MLP neurons' logit effects explained by classes of tokens, from the weights."
+    cost = "1 CPU minute"
+
+    def inputs_sha256(self) -> str:
+        """See `Measurement.inputs_sha256`: the classes."""
+        return hashlib.sha256("\n".join(one.description for one in CLASSES).encode()).hexdigest()
+
+    def steps(self) -> Sequence[Step]:
+        """See `Measurement.steps`."""
+        return [
+            Step("trained", "logit effects of the model's neurons", lambda here: _effects_of(here, here.model)),
+            Step("untrained", "logit effects of random weights", lambda here: _effects_of(here, here.twin)),
+        ]
+
+    def kept(self, results: Mapping[str, Arrays]) -> Arrays:
+        """What the task needs, and what the certificate says about all neurons.
+
+        Returns:
+            ``classes``: Names of those that can be asked for, [class].
+            ``reference`` and ``untrained``: for 1, 2, ... places, the mean of the best neurons of the model and of the
+            control, [class places].
+            ``kurtosis`` and ``skew``: of the logit effects of one neuron in eight, [neuron].
+        """
+        asked = _classes_asked(results)
+        trained = results["trained"]
+        return {
+            "classes": np.asarray([CLASSES[number].name for number in asked]),
+            "reference": trained["best"][asked].astype(np.float32),
+            "untrained": results["untrained"]["best"][asked].astype(np.float32),
+            "kurtosis": trained["kurtosis"].astype(np.float16),
+            "skew": trained["skew"].astype(np.float16),
+        }
+
+    def checks(self, results: Mapping[str, Arrays]) -> Sequence[Check]:
+        """See `Measurement.checks`: enough classes, well above the control, and neurons that single out few tokens."""
+        asked, trained, control = _classes_asked(results), results["trained"], results["untrained"]
+        lead = (trained["best"][asked] - control["best"][asked]).min() if asked else 0.0
+        return [
+            Check(name="classes", value=len(asked), bar=_FEWEST_CLASSES, direction=">="),
+            Check(name="lead_min", value=float(lead), bar=SMALLEST_EFFECTS_LEAD, direction=">="),
+            Check(
+                name="kurtosis/neurons_above_10",
+                value=float((trained["kurtosis"] > KURTOSIS_BAR).mean()),
+                bar=0.005,
+                direction=">=",
+            ),
+            Check(
+                name="kurtosis/untrained_above_10",
+                value=float((control["kurtosis"] > KURTOSIS_BAR).mean()),
+                bar=0.0,
+                direction="<=",
+            ),
+        ]
 
 
 def blocks_of(found: Sequence[Passage]) -> list[tuple[Passage, ...]]:
@@ -106,15 +208,8 @@ def blocks_of(found: Sequence[Passage]) -> list[tuple[Passage, ...]]:
     return [tuple(passage for passage in found if block[passage.source] == number) for number in range(BLOCKS)]
 
 
-def _scan_block(kind: str, block: int, context: Context) -> Arrays:
-    text = tagged_tokens(tokenizer_of(context.spec), blocks_of(passages("hidden"))[block])
-    features = feature_values(CANDIDATES, text, vocabulary(context.spec))
-    model = context.model if kind == "trained" else context.twin
-    return scan(model, text.tokens, features, lambda done: context.progress(done, _state(kind, block))).arrays()
-
-
-def _state(kind: str, block: int) -> str:
-    return f"{kind} model, text {block + 1}/{SCANNED[kind]}"
+def _state(part: str, block: int) -> str:
+    return f"{part} model, text {block + 1}/{SCANNED[part]}"
 
 
 @dataclass(frozen=True)
@@ -159,9 +254,25 @@ class _Statistics:
         """The candidates that can be asked for."""
         return [
             candidate
-            for candidate in range(len(CANDIDATES))
+            for candidate in range(len(self.whole))
             if self.lead(candidate) >= SMALLEST_LEAD and self.agreement(candidate) >= SMALLEST_AGREEMENT
         ]
 
 
+def _effects_of(context: Context, writing: HookedTransformer) -> Arrays:
+    out, unembed = output_weights(writing), context.model.W_U.detach()
+    strings = vocabulary(context.spec)
+    members = torch.stack([one.members(strings) for one in CLASSES])
+    explained = class_rve(out, unembed, members)
+    kurtosis, skew = moments(out[::_EVERY], unembed, lambda done: context.progress(done, "kurtosis of logit effects"))
+    best = [[top_mean(row, places) for places in PLACES] for row in explained]
+    return {"best": np.asarray(best), "kurtosis": kurtosis, "skew": skew}
+
+
+def _classes_asked(results: Mapping[str, Arrays]) -> list[int]:
+    lead = (results["trained"]["best"] - results["untrained"]["best"]).min(1)  # over the numbers of places
+    return [number for number in range(len(CLASSES)) if lead[number] >= SMALLEST_EFFECTS_LEAD]
+
+
 TEXT_SCAN = TextScan()
+LOGIT_EFFECTS = LogitEffects()

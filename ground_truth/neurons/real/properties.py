@@ -3,14 +3,18 @@
 Each property is a `Feature` of the planted tasks over the real model's tokens, so definitions are the same: a neuron's
 statistic is the variance of its activation that the feature explains (RVE), negative where the neuron is less active
 where the feature is larger.
+
+A `PropertyKind` also says which of its properties are looked at: those that are frequent enough in 12,000 tokens to
+choose neurons by. Whether one can be asked for is not decided here but measured (`measurement.TextScan`).
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -20,10 +24,8 @@ from ground_truth.neurons.real.tokens import CONTEXT, TAGS
 from scribe_suite.planting.english import TaggedText
 from scribe_suite.planting.neurons.features import Feature
 
-TextTask = Literal["position", "alphabet", "syntax", "unigram"]
-
+#: Positions that count; position 0 is the start token.
 FIRST, LAST = 1, CONTEXT - 1
-"""Positions that count; position 0 is the start token."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,17 @@ class Property:
     """One thing to ask for.
 
     Attributes:
-        task: Whose it is.
-        name: A letter, a word, ``current TAG`` or ``previous TAG``, ``rising``, ``falling`` or ``band FIRST-LAST``.
+        kind: Its kind.
+        name: Its name within the kind.
     """
 
-    task: TextTask
+    kind: PropertyKind
     name: str
 
     @property
     def id(self) -> str:
-        """``task/name``."""
-        return f"{self.task}/{self.name}"
+        """``kind/name``."""
+        return f"{self.kind.id}/{self.name}"
 
     def feature(self, vocabulary: Sequence[str]) -> Feature:
         """It over the tokens of a vocabulary.
@@ -49,19 +51,104 @@ class Property:
         Args:
             vocabulary: Token id -> string.
         """
-        match self.task:
-            case "alphabet":
-                return Feature(self.id, tokens=tokens_starting_with(self.name, vocabulary))
-            case "unigram":
-                return Feature(self.id, tokens=variants(self.name, vocabulary))
-            case "syntax":
-                place, tag = self.name.split(" ")
-                chosen = frozenset([TAGS.index(tag)])
-                if place == "current":
-                    return Feature(self.id, tags=chosen)
-                return Feature(self.id, previous_tags=chosen)
-            case "position":
-                return Feature(self.id, profile=profile(self.name))
+        return self.kind.feature(self.name, vocabulary)
+
+
+class PropertyKind(ABC):
+    """A kind of properties of text.
+
+    Class attributes:
+        id: What the ids of its properties begin with, in what was measured.
+        candidates: Names of the properties that are looked at.
+        fewest: As many properties must be found fit to be asked for, or the measurement is not certified.
+    """
+
+    id: ClassVar[str]
+    candidates: ClassVar[tuple[str, ...]]
+    fewest: ClassVar[int] = 8
+
+    @abstractmethod
+    def feature(self, name: str, vocabulary: Sequence[str]) -> Feature:
+        """The property of a name over the tokens of a vocabulary.
+
+        Args:
+            name: Of the property.
+            vocabulary: Token id -> string.
+
+        Raises:
+            ValueError: When there is no such property.
+        """
+
+    def properties(self) -> tuple[Property, ...]:
+        """Those that are looked at."""
+        return tuple(Property(self, name) for name in self.candidates)
+
+
+class Letters(PropertyKind):
+    """The token starts with a letter."""
+
+    id = "alphabet"
+    candidates = tuple("abcdefhilmnoprstwy")
+
+    def feature(self, name: str, vocabulary: Sequence[str]) -> Feature:
+        """See `PropertyKind.feature`: the name is the letter."""
+        return Feature(f"{self.id}/{name}", tokens=tokens_starting_with(name, vocabulary))
+
+
+class Words(PropertyKind):
+    """The token is a word."""
+
+    id = "unigram"
+    candidates = (
+        "and", "as", "at", "be", "congress", "for", "from", "government", "more", "must", "new", "not", "our", "so",
+        "that", "there", "will", "world",
+    )  # fmt: skip
+
+    def feature(self, name: str, vocabulary: Sequence[str]) -> Feature:
+        """See `PropertyKind.feature`: the name is the word, in lower case."""
+        return Feature(f"{self.id}/{name}", tokens=variants(name, vocabulary))
+
+
+class Categories(PropertyKind):
+    """The token, or the one before it, has a part-of-speech tag."""
+
+    id = "syntax"
+    candidates = (
+        *(
+            f"current {tag}"
+            for tag in (
+                "CD", "DT", "IN", "JJ", "JJR", "MD", "NN", "NNP", "NNS", "PRP", "PRP$", "VB", "VBD", "VBG", "VBN",
+                "VBZ",
+            )
+        ),
+        *(f"previous {tag}" for tag in ("CC", "CD", "DT", "IN", "PRP")),
+    )  # fmt: skip
+
+    def feature(self, name: str, vocabulary: Sequence[str]) -> Feature:  # noqa: ARG002 - tags, not tokens
+        """See `PropertyKind.feature`: the name is ``current TAG`` or ``previous TAG``."""
+        place, tag = name.split(" ")
+        tags = frozenset([TAGS.index(tag)])
+        if place == "current":
+            return Feature(f"{self.id}/{name}", tags=tags)
+        return Feature(f"{self.id}/{name}", previous_tags=tags)
+
+
+class Shapes(PropertyKind):
+    """A function of the position in the text."""
+
+    id = "position"
+    candidates = (
+        "rising", "falling", "band 1-1", "band 1-2", "band 1-4", "band 1-8", "band 1-16", "band 1-32", "band 2-4",
+        "band 2-8", "band 64-127",
+    )  # fmt: skip
+    fewest = 3
+
+    def feature(self, name: str, vocabulary: Sequence[str]) -> Feature:  # noqa: ARG002 - positions, not tokens
+        """See `PropertyKind.feature`: the name is ``rising``, ``falling`` or ``band FIRST-LAST``."""
+        return Feature(f"{self.id}/{name}", profile=profile(name))
+
+
+LETTERS, WORDS, CATEGORIES, SHAPES = Letters(), Words(), Categories(), Shapes()
 
 
 def tokens_starting_with(letter: str, vocabulary: Sequence[str]) -> frozenset[int]:

@@ -9,27 +9,26 @@ from __future__ import annotations
 import json
 import random
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from safetensors.torch import save
 
+from ground_truth.neurons.real.hidden import AskedProperty, Hidden
 from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN
-from ground_truth.neurons.real.properties import Property, TextTask
+from ground_truth.neurons.real.properties import PropertyKind
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS, model_sizes, pool_text, vocabulary
 from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.models.spec import SETUP_CODE
-from scribe_suite.scoring.neuron_regret import REGRET_METRICS, Places, score_places, top, top_mean
+from scribe_suite.scoring.neuron_regret import REGRET_METRICS, score_places
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
+from scribe_suite.tasks.answers import expect
 
+#: Texts an agent gets: about 12,000 tokens, two minutes of one thread.
 PUBLIC_TEXTS = 96
-"""Texts an agent gets: about 12,000 tokens, two minutes of one thread."""
 
 _VOCABULARY_CODE = """
 import json
@@ -45,73 +44,28 @@ _TAGS_CODE = """\
 tags = load_file("text.safetensors")["tags"].long()  # the category of every token of `tokens`
 tag_names = json.load(open("tag_names.json"))
 """
+#: Of an answer, besides the neurons.
 EXAMPLE: Mapping[str, Any] = {
     "confidence": 0.7,
     "nothing_found": False,
     "summary": "What was measured, and why it shows that these are the neurons.",
 }
-"""Of an answer, besides the neurons."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A property in one instance.
-
-    Attributes:
-        name: What is asked for.
-        places: For how many neurons.
-        reference: What a good choice reaches.
-        untrained: Mean of the best neurons of the untrained twin.
-        measure: Gives the hidden statistic of all neurons, layer by layer.
-    """
-
-    name: str
-    places: int
-    reference: float
-    untrained: float
-    measure: Callable[[], Float[np.ndarray, " neuron"]] = field(repr=False)
-
-    @cached_property
-    def statistic(self) -> Float[np.ndarray, " neuron"]:
-        """The hidden statistic, when it is first needed."""
-        return self.measure().astype(np.float64)
-
-    @cached_property
-    def best(self) -> list[int]:
-        """The best neurons."""
-        return top(self.statistic, self.places)
-
-    def scored(self, neurons: Sequence[int]) -> Places:
-        """Some neurons as a scorer wants them."""
-        return Places(
-            given=[float(self.statistic[neuron]) for neuron in neurons],
-            hits=len(set(neurons) & set(self.best)),
-            places=self.places,
-            best=top_mean(self.statistic, self.places),
-            reference=self.reference,
-            untrained=self.untrained,
-        )
-
-
-@dataclass(frozen=True)
-class HiddenRanking:
-    """What the evaluator knows: the properties asked for, one or (letters) several."""
-
-    asked: tuple[Asked, ...]
 
 
 class MeasuredNeuronTask(MeasuredTask):
     """Base of the tasks that ask for the neurons with the highest statistic of a real model."""
 
     family = "neurons"
-    metrics: ClassVar[tuple[str, ...]] = REGRET_METRICS
+    metrics = REGRET_METRICS
 
     @abstractmethod
-    def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
+    def drawn(self, rng: random.Random) -> tuple[tuple[AskedProperty, ...], dict[str, Any]]:
         """What is asked, and the agent's ``question``, JSON-safe."""
 
     @abstractmethod
-    def material(self, asked: Sequence[Asked], rng: random.Random) -> tuple[dict[str, bytes], str, dict[str, Any]]:
+    def material(
+        self, asked: Sequence[AskedProperty], rng: random.Random
+    ) -> tuple[dict[str, bytes], str, dict[str, Any]]:
         """Files, the code that reads them and facts for the prompt, besides vocabulary and question."""
 
     def instance(self, seed: int) -> TaskInstance:
@@ -141,7 +95,7 @@ class MeasuredNeuronTask(MeasuredTask):
                 },
                 model=self.model,
             ),
-            hidden=HiddenRanking(asked),
+            hidden=Hidden(asked),
             answer_schema=self.answer_schema(question),
         )
 
@@ -165,8 +119,7 @@ class MeasuredNeuronTask(MeasuredTask):
 
     def columns(self, instance: TaskInstance, answer: Answer) -> list[list[int]]:  # noqa: ARG002 - see `AlphabetReal`
         """The submitted neurons for every property asked, as indices into its statistic."""
-        assert isinstance(answer, NeuronAnswer)
-        return [[self.column(name) for name in answer.neurons]]
+        return [[self.column(name) for name in expect(answer, NeuronAnswer).neurons]]
 
     def column(self, name: str) -> int:
         """Where the neuron ``L{layer}.N{neuron}`` is among all, layer by layer."""
@@ -180,7 +133,7 @@ class MeasuredNeuronTask(MeasuredTask):
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """See `Task.score`: the hidden statistic of what was submitted, see `score_places`."""
-        hidden: HiddenRanking = instance.hidden
+        hidden: Hidden = instance.hidden
         given = self.columns(instance, answer)
         return score_places([one.scored(columns) for one, columns in zip(hidden.asked, given, strict=True)])
 
@@ -202,30 +155,36 @@ class MeasuredNeuronTask(MeasuredTask):
 
 
 class MeasuredTextTask(MeasuredNeuronTask):
-    """Base of those whose statistic is measured on text."""
+    """Base of those whose statistic is measured on text.
+
+    Class attributes:
+        kind: Kind of the properties that it asks about; its measurement must look at them. A task with a kind of its
+            own brings a measurement of its own, a subclass of `TextScan`.
+        with_tags: Whether agents get the category of every token.
+    """
 
     measurement = TEXT_SCAN
-    property_task: ClassVar[TextTask]
+    kind: ClassVar[PropertyKind]
     with_tags: ClassVar[bool] = False
 
     @abstractmethod
-    def described(self, asked: Sequence[Property]) -> dict[str, Any]:
-        """What is asked, JSON-safe."""
+    def public_question(self, names: Sequence[str]) -> dict[str, Any]:
+        """What is asked about the properties of these names, JSON-safe."""
 
     def properties(self) -> list[str]:
         """Names of the properties that can be asked for."""
         return [
             name.partition("/")[2]
             for name in self.measured().arrays["properties"].tolist()
-            if name.partition("/")[0] == self.property_task
+            if name.partition("/")[0] == self.kind.id
         ]
 
-    def asked(self, name: str, places: int) -> Asked:
+    def asked(self, name: str, places: int) -> AskedProperty:
         """A property with what was measured of it."""
         arrays = self.measured().arrays
-        row = arrays["properties"].tolist().index(f"{self.property_task}/{name}")
+        row = arrays["properties"].tolist().index(f"{self.kind.id}/{name}")
         at = PLACES.index(places)
-        return Asked(
+        return AskedProperty(
             name=name,
             places=places,
             reference=float(arrays["reference"][row, at]),
@@ -233,15 +192,15 @@ class MeasuredTextTask(MeasuredNeuronTask):
             measure=lambda: np.asarray(arrays["rve"][row]),
         )
 
-    def drawn(self, rng: random.Random) -> tuple[tuple[Asked, ...], dict[str, Any]]:
+    def drawn(self, rng: random.Random) -> tuple[tuple[AskedProperty, ...], dict[str, Any]]:
         """See `MeasuredNeuronTask.drawn`: one property, and how many neurons."""
         name, places = rng.choice(self.properties()), rng.choice(COUNTS)
-        question = {**self.described([Property(self.property_task, name)]), "count": places}
+        question = {**self.public_question([name]), "count": places}
         return (self.asked(name, places),), question
 
     def material(
         self,
-        asked: Sequence[Asked],  # noqa: ARG002 - see `MeasuredNeuronTask.material`
+        asked: Sequence[AskedProperty],  # noqa: ARG002 - see `MeasuredNeuronTask.material`
         rng: random.Random,
     ) -> tuple[dict[str, bytes], str, dict[str, Any]]:
         """See `MeasuredNeuronTask.material`: a part of the public text."""
@@ -256,5 +215,5 @@ class MeasuredTextTask(MeasuredNeuronTask):
         return {**files, "text.safetensors": save(tensors)}, code, facts
 
 
+#: How many neurons a question asks for.
 COUNTS = range(3, PLACES.stop)
-"""How many neurons a question asks for."""

@@ -21,15 +21,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+#: Earlier addresses are written in the English of their time.
 FIRST_YEAR = 1900
-"""Earlier addresses are written in the English of their time."""
+#: Passages of one address.
 PASSAGES = {"public": 4, "hidden": 9}
-"""Passages of one address."""
+#: A passage ends with the sentence in which it gets so long: enough for 127 tokens, nearly always.
 MIN_CHARACTERS = 720
-"""A passage ends with the sentence in which it gets so long: enough for 127 tokens, nearly always."""
 _WINDOW = 2_600
+#: Greetings and forms of address, which are much the same everywhere.
 _OPENING = 400
-"""Greetings and forms of address, which are much the same everywhere."""
 
 _FOLDER = Path(__file__).with_name("text")
 

@@ -22,15 +22,16 @@ from scribe_suite.planting.english import TaggedText
 
 Pool = Literal["public", "hidden"]
 
+#: Tokens of a text, the first of which is the model's own start token.
 CONTEXT = 128
-"""Tokens of a text, the first of which is the model's own start token."""
 
+#: Categories of tokens: the tags of the Penn Treebank that stand for words; marks and the start token are ``other``.
 TAGS = (
     "CC", "CD", "DT", "EX", "IN", "JJ", "JJR", "JJS", "MD", "NN", "NNP", "NNPS", "NNS", "PDT", "POS", "PRP", "PRP$",
     "RB", "RBR", "RBS", "RP", "TO", "UH", "VB", "VBD", "VBG", "VBN", "VBP", "VBZ", "WDT", "WP", "WP$", "WRB", "other",
 )  # fmt: skip
-"""Categories of tokens: the tags of the Penn Treebank that stand for words; marks and the start token are ``other``."""
 
+#: Of the tags that are asked for.
 TAG_MEANINGS = {
     "CC": "coordinating conjunction",
     "CD": "number, in digits or words",
@@ -50,7 +51,6 @@ TAG_MEANINGS = {
     "VBN": "verb, past participle",
     "VBZ": "verb, third person singular present",
 }
-"""Of the tags that are asked for."""
 
 _FOLDER = Path(__file__).with_name("text")
 

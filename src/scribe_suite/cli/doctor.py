@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from scribe_suite.providers.clis.diagnosis import CliDiagnosis
     from scribe_suite.sandbox.tiers import IsolationTier
 
-_MEANING = {
-    "namespaces": "kernels have a file system, processes and a network of their own",
-    "landlock": "kernels see the host's file system, of which they may use only their part",
-    "none": "kernels can do what you can; agents could read the answer keys",
-}
-_SEEN = {
-    "namespaces": "their program, the system, a home in memory, and the network; none of your files and processes",
-    "landlock": "the host's file system, of which they may use the system, their program and their home; the network",
-    "none": "what you see",
-}
-_COLOUR = {"namespaces": "green", "landlock": "yellow", "none": "red"}
-
 
 def register(commands: Commands) -> None:
     """Add the command."""
@@ -71,21 +59,19 @@ def print_isolation(console: Console, tier: IsolationTier, limits_reason: str) -
     from scribe_suite.sandbox.escape_table import ESCAPES
     from scribe_suite.sandbox.program_gaps import GAPS, agent_gaps, limits_of
 
-    colour = _COLOUR[tier.name]
-    console.print(f"\n[bold]Isolation[/bold]  [{colour}]{tier.name}[/{colour}]: {_MEANING[tier.name]}")
+    kind = tier.kind
+    console.print(f"\n[bold]Isolation[/bold]  [{kind.colour}]{kind.name}[/{kind.colour}]: {kind.meaning}")
     for reason in tier.reasons:
         _point(console, f"not better because {reason}")
-    if tier.name != "none":
+    if tier.confined:
         prevented = len(ESCAPES) - len(tier.gaps)
-        user = "a user id" if tier.own_uid else "a user namespace" if tier.name == "namespaces" else "your user id"
-        _point(
-            console, f"kernels run with {user}{' of their own' if tier.name == 'namespaces' or tier.own_uid else ''}"
-        )
+        user = "a user id" if tier.own_uid else "a user namespace" if tier.own_root else "your user id"
+        _point(console, f"kernels run with {user}{' of their own' if tier.own_root or tier.own_uid else ''}")
         _point(console, f"{prevented} of {len(ESCAPES)} ways out were tried just now and failed")
     if tier.gaps:
         _point(console, "code in a kernel can " + ", ".join(ESCAPES[gap].what for gap in tier.gaps))
     _point(console, f"control groups limit: {', '.join(tier.limits) or 'nothing'}")
-    _point(console, f"agents' programs (CLIs and command:) see {_SEEN[tier.name]}")
+    _point(console, f"agents' programs (CLIs and command:) see {kind.programs_see}")
     _point(console, "agents' programs can " + ", ".join(GAPS[gap].what for gap in agent_gaps(tier)))
     if fork_client.supported():
         _point(console, f"agents' programs may use {limits_of(tier)}")

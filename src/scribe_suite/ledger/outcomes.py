@@ -1,15 +1,18 @@
 """Every way an attempt can end, as one table: does it count, how does pytest show it.
 
-``infrastructure:<cause>`` stands for anything that is not the agent's doing. Such an attempt has no score, is in no
-mean, and is shown in the coverage ("scored 41/44").
+``infrastructure:<cause>``, with a cause of `causes.CAUSES`, stands for anything that is not the agent's doing. Such an
+attempt has no score, is in no mean, and is shown in the coverage ("scored 41/44").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+from scribe_suite.causes import CAUSES, infrastructure_cause
+
+#: What the outcome of an infrastructure failure begins with; its cause follows.
 INFRASTRUCTURE = "infrastructure:"
 
 
@@ -41,6 +44,7 @@ class OutcomeRule:
     meaning: str
 
 
+#: The table of what counts.
 OUTCOMES: dict[Outcome, OutcomeRule] = {
     Outcome.SOLVED: OutcomeRule(True, True, "passed", "The answer's skill reached the pass mark."),
     Outcome.UNSOLVED: OutcomeRule(True, True, "failed", "The answer was scored below the pass mark."),
@@ -50,20 +54,31 @@ OUTCOMES: dict[Outcome, OutcomeRule] = {
     Outcome.LIMIT_REACHED: OutcomeRule(True, False, "failed", "A limit was reached before a valid answer came in."),
 }
 
+#: What an infrastructure failure is, whatever its cause.
 INFRASTRUCTURE_RULE = OutcomeRule(False, False, "error", "Something other than the agent failed; nothing is scored.")
+
+_INFRASTRUCTURE_RULES: dict[str, OutcomeRule] = {
+    INFRASTRUCTURE + cause.name: replace(INFRASTRUCTURE_RULE, meaning=f"{cause.meaning} Nothing is scored.")
+    for cause in CAUSES.values()
+    if not cause.counts
+}
 
 
 def infrastructure(cause: str) -> str:
-    """The outcome for a failure with this cause."""
-    return INFRASTRUCTURE + cause
+    """The outcome for a failure with this cause.
+
+    Raises:
+        ValueError: When it is not in `causes.CAUSES`, or counts against the agent.
+    """
+    return INFRASTRUCTURE + infrastructure_cause(cause).name
 
 
 def rule_of(outcome: str) -> OutcomeRule:
-    """The rule for an outcome string.
+    """The rule for an outcome string; a ledger may have causes that the table no longer has, or not yet.
 
     Raises:
         ValueError: For a string that is no outcome.
     """
     if outcome.startswith(INFRASTRUCTURE) and len(outcome) > len(INFRASTRUCTURE):
-        return INFRASTRUCTURE_RULE
+        return _INFRASTRUCTURE_RULES.get(outcome, INFRASTRUCTURE_RULE)
     return OUTCOMES[Outcome(outcome)]

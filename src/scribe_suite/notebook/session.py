@@ -83,7 +83,7 @@ class Session:
     Attributes:
         handed_out: Whether the agent has it; until then a dead kernel is not the agent's doing.
         closed: Whether `close` was called; a dead kernel is expected then.
-        killer: The cell that ran when the kernel died, or None.
+        fatal_cell: The cell that ran when the kernel died, or None.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Session:
         self._ended = False
         self._burial: asyncio.Future[None] | None = None
         self._next_write: asyncio.TimerHandle | None = None
-        self.killer: Cell | None = None
+        self.fatal_cell: Cell | None = None
         self.closed = False
         self.handed_out = False
         kernel.died.add_done_callback(lambda _died: self._note_death())
@@ -228,7 +228,7 @@ class Session:
     def dead_message(self) -> str:
         """What to tell an agent about a session whose kernel is gone."""
         cells = self.notebook.document.code_cells()
-        where = f" while cell {cells.index(self.killer)} ran" if self.killer is not None else ""
+        where = f" while cell {cells.index(self.fatal_cell)} ran" if self.fatal_cell is not None else ""
         return (
             f"The kernel of session {self.session_id} died{where} ({self.kernel.died.result()}). Its variables are "
             f'lost. Call start_session_resume_notebook(notebook_path="{self.notebook.name}") for a new kernel: it runs '
@@ -262,7 +262,7 @@ class Session:
             self._counters.infrastructure_failed("fork_server", self.kernel.infrastructure)
         else:
             self._counters.kernel_deaths += self.handed_out  # before that it is the infrastructure's
-        self.killer = cell = self._running
+        self.fatal_cell = cell = self._running
         where = {} if cell is None else {"cell": cell.cell_id, "run": cell.runs}
         self._log("kernel_died", session=self.session_id, detail=self.kernel.died.result(), **where)
         if cell is None:  # else when that cell has got its end and its last outputs

@@ -325,7 +325,7 @@ class NotebookTools:
         if session.closed:
             return _error(f"Session {session.session_id} was shut down while the cell ran or waited.")
         payload: dict[str, Any] = {"error": session.dead_message(), "session_id": session.session_id}
-        view = await self._view(session.killer.outputs if session.killer is not None else [])
+        view = await self._view(session.fatal_cell.outputs if session.fatal_cell is not None else [])
         if view.entries:
             payload["outputs"] = view.entries
         return ToolReply(payload, view.images, is_error=True)

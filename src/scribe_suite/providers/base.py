@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from scribe_suite.errors import InfrastructureError
+from scribe_suite.errors import InfrastructureError, UnknownCauseError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.slots import Slots
 from scribe_suite.sandbox.programs import Hidden
@@ -41,7 +41,7 @@ class Limits:
 
     Attributes:
         wall_s: Seconds for the whole attempt.
-        cell_s: Seconds for one cell; enforced by the notebook, told to the provider.
+        cell_s: Seconds for one cell; enforced by the notebook, known to the provider.
         turns: Model turns, or None where there is no limit.
         tokens: Of all requests together, or None.
         cost_usd: US dollars, or None; holds only where a cost is known.
@@ -56,11 +56,11 @@ class Limits:
 
 @dataclass
 class Activity:
-    """What a provider tells of itself while it works, for whoever watches the run; nothing depends on it.
+    """What a provider says of itself while it works, for whoever watches the run; nothing depends on it.
 
     Attributes:
         turn: Turns of the model so far, or None where they are not known.
-        own_tool: The tool called last when it was none of the notebook's, of which the notebook tells by itself.
+        own_tool: The tool called last when it was none of the notebook's, which the notebook shows by itself.
     """
 
     turn: int | None = None
@@ -78,7 +78,7 @@ class AttemptContext:
         model: The text after the colon of ``--provider NAME:MODEL``, or None.
         outputs: An existing folder for whatever the provider wants to keep (raw events, logs).
         material: What the harness hands over for `Provider.needs`; empty for every other provider.
-        slots: The places of this provider; whoever is told to slow down says so with `Slots.pause`.
+        slots: The places of this provider; whoever is asked to slow down says so with `Slots.pause`.
         activity: To be kept up to date by a provider that knows of turns.
         isolation: How programs are to be isolated that the provider starts.
         hidden: What they must not see.
@@ -133,7 +133,11 @@ class AttemptFailedError(InfrastructureError):
     """
 
     def __init__(self, cause: str, message: str, result: ProviderResult) -> None:
-        super().__init__(cause, message)
+        try:
+            super().__init__(cause, message)
+        except UnknownCauseError as error:
+            error.result = result
+            raise
         self.result = result
 
 

@@ -1,54 +1,15 @@
-"""Every way an agent CLI can fail, as one table: what it is, whether it is tried again, whether it counts.
+"""What failed when an agent's CLI did: read off the HTTP status and the words of the CLI.
 
-What failed is read off the HTTP status and the words of the CLI; exit codes are never trusted alone.
+Exit codes are never trusted alone. What follows from a cause stands in `scribe_suite.causes`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from scribe_suite.providers.transcript import Transcript
 
-
-@dataclass(frozen=True)
-class Failure:
-    """One way to fail.
-
-    Attributes:
-        counts: Whether it says something about the agent; else it is an infrastructure failure.
-        retried: Whether the attempt is started again, as long as no tool has been called.
-        advice: What the user can do, as a sentence; ``{cli}`` and ``{login}`` are filled in.
-    """
-
-    counts: bool
-    retried: bool
-    advice: str
-
-
-FAILURES: dict[str, Failure] = {
-    "not_logged_in": Failure(False, False, "Log in: {login}."),
-    "auth_rejected": Failure(
-        False, False, "The service refused the login: check the key and what it may use, or {login}."
-    ),
-    "rate_limited": Failure(False, True, "The service limits your requests: use fewer workers or --max-concurrent."),
-    "server_error": Failure(False, True, "The service failed: try again later."),
-    "network": Failure(False, True, "The service could not be reached: check network and proxy."),
-    "no_response": Failure(False, True, "{cli} got no answer: the service or a proxy hangs."),
-    "stalled": Failure(False, True, "The answer to {cli} stopped in the middle."),
-    "mcp_not_connected": Failure(False, True, "{cli} could not reach the notebook; look at its stderr in outputs/."),
-    "tools_missing": Failure(False, False, "{cli} was not offered the notebook's tools: its version may differ."),
-    "cli_missing": Failure(False, False, "Install {cli}, or name its program in {variable}."),
-    "cli_crashed": Failure(False, True, "{cli} failed or broke off: look at its events and stderr in outputs/."),
-    "unknown_event": Failure(
-        False, False, "{cli} told something that is not understood here: its version may differ; see its raw events."
-    ),
-    "request_refused": Failure(False, False, "The service refused the request: check the model's name."),
-    "no_tool_call": Failure(True, False, "The agent called no tool."),
-    "gave_up": Failure(True, False, "The agent ended by itself."),
-    "limit_reached": Failure(True, False, "A limit was reached."),
-}
-
+#: Causes by HTTP status; any other one is `server_error` from 500 on, else `request_refused`.
 _BY_STATUS = {401: "auth_rejected", 403: "auth_rejected", 408: "no_response", 429: "rate_limited"}
 #: Characters of what a CLI printed that are looked at, from its end.
 _READ = 4000
@@ -73,9 +34,9 @@ _BY_WORDS = (
 
 
 def by_words(text: str) -> str | None:
-    """The failure that an error message, or the end of what a CLI printed, tells of, or None."""
-    told = without_stacks(text)[-_READ:]
-    return next((cause for pattern, cause in _BY_WORDS if re.search(pattern, told, re.IGNORECASE)), None)
+    """The cause that an error message, or the end of what a CLI printed, speaks of, or None."""
+    read = without_stacks(text)[-_READ:]
+    return next((cause for pattern, cause in _BY_WORDS if re.search(pattern, read, re.IGNORECASE)), None)
 
 
 def without_stacks(text: str) -> str:
@@ -84,7 +45,7 @@ def without_stacks(text: str) -> str:
 
 
 def by_status(status: int) -> str:
-    """The failure that an HTTP status tells of."""
+    """The cause that an HTTP status stands for."""
     return _BY_STATUS.get(status) or ("server_error" if status >= 500 else "request_refused")
 
 
@@ -92,12 +53,12 @@ def diagnose(transcript: Transcript, exit_code: int | None, stderr: str) -> str 
     """What became of a CLI that has ended by itself.
 
     Args:
-        transcript: What it told.
+        transcript: What it said and did.
         exit_code: Of its process, or None when it was stopped.
         stderr: What it printed besides.
 
     Returns:
-        A key of `FAILURES`, or None when it did its work in order.
+        A key of `causes.CAUSES`, or None when it did its work in order.
     """
     if transcript.limit:
         return "limit_reached"

@@ -77,6 +77,16 @@ def load_provider(spec: ProviderSpec) -> Provider:
     return cls()
 
 
+def own_providers(package: str) -> list[type[Provider]]:
+    """The installed providers whose classes lie in a package of this one, by name.
+
+    Args:
+        package: Such as ``scribe_suite.providers.clis``; nothing of any other package is imported.
+    """
+    points = sorted(_entry_points().items())
+    return [type(load_provider(ProviderSpec(name))) for name, point in points if point.module.startswith(f"{package}.")]
+
+
 def granted_needs(provider: Provider) -> frozenset[Need]:
     """The needs the harness honours: those of this package's own providers, nobody else's.
 

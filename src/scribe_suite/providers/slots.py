@@ -1,4 +1,4 @@
-"""How many attempts of one provider run at the same time, over all workers of a run, and the pauses it is told to make.
+"""How many attempts of a provider run at the same time, over all workers of a run, and the pauses its service wants.
 
 Workers share nothing but a folder. A place is a lock on a file in it, which the system gives back whatever happens to
 the worker. A pause is the time until which nobody shall start, as text in a file.
@@ -65,7 +65,7 @@ class Slots:
         end = time.time() + min(max(seconds, 0.0), LONGEST_PAUSE_S)
         if end <= self._paused_until():
             return
-        # a pause that can't be told is no reason to lose an attempt
+        # a pause that can't be written is no reason to lose an attempt
         with contextlib.suppress(OSError), self._made() as folder:
             folder.write(self._pause_name, [f"{end:.3f}\n".encode()])
 

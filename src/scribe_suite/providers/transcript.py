@@ -62,6 +62,11 @@ class Tokens(_Part):
         mine, others = self.model_dump(), other.model_dump()
         return Tokens(**{kind: count + others[kind] for kind, count in mine.items()})
 
+    @property
+    def total(self) -> int:
+        """Tokens of all kinds."""
+        return self.input + self.cached + self.cache_write + self.output + self.reasoning
+
     def by_kind(self) -> dict[str, int]:
         """Counts by name; kinds of which there are none are left out, but for input and output."""
         counts: dict[str, int] = self.model_dump()
@@ -69,25 +74,25 @@ class Tokens(_Part):
 
 
 class Transcript(_Part):
-    """An attempt as a CLI told it.
+    """What a CLI said and did in an attempt.
 
     Attributes:
         cli: Name of the provider.
         cli_version: As the CLI gives it, or None.
-        model: Model id that answered, or None when the CLI does not tell.
-        tokens: None when the CLI did not tell.
+        model: Model id that answered, or None when the CLI does not say.
+        tokens: None when the CLI did not say.
         requests: Requests to the model, as far as they can be counted.
         cost_usd: Of the CLI or of the price table, or None when unknown.
-        connected: Whether the notebook's tools were there, or None when the CLI does not tell.
+        connected: Whether the notebook's tools were there, or None when the CLI does not say.
         final: Whether the event came with which a CLI ends in order.
         error: What the CLI calls the reason of a failure, or None.
         status: HTTP status of the failure, or None.
         retrying: HTTP status for which the CLI is asking again, or None.
         limit: Whether the CLI stopped at a limit of its own.
         tools_offered: Whether the notebook's tools were among those that the model was offered, or None when the CLI
-            does not tell.
+            does not say.
         unknown_events: Events that were not as they should be.
-        end_reason: ``finished``, ``timeout``, ``limit``, or what failed, as it is called in `failures.FAILURES`.
+        end_reason: ``finished``, ``timeout``, ``limit``, or what failed, as it is called in `causes.CAUSES`.
     """
 
     cli: str

@@ -19,7 +19,7 @@ from typing import Any
 from scribe_suite.sandbox.inside import escape_attempts as attempts
 from scribe_suite.sandbox.runtime_folders import remove_tree, short_temporary_folder
 from scribe_suite.sandbox.sandbox import Limits, Sandbox
-from scribe_suite.sandbox.tiers import TierName
+from scribe_suite.sandbox.tiers import TIERS, Promise, Tier
 
 #: What the sandbox in which escapes are tried may use; small, so that filling it takes no time.
 TRIAL_LIMITS = Limits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)
@@ -35,63 +35,63 @@ class Escape:
 
     Attributes:
         what: For a reader, as the end of "code can ...".
-        prevented_in: Tiers that must prevent it: where it succeeds, the tier is not in force.
+        breaks: The promise of a tier that it would break, or None when none promises anything about it.
     """
 
     what: str
-    prevented_in: frozenset[TierName]
+    breaks: Promise | None
 
+    def prevented_in(self, tier: Tier) -> bool:
+        """Whether a tier must prevent it: where it succeeds, the tier is not in force."""
+        return self.breaks in tier.promises
 
-_SHOWN: tuple[TierName, ...] = ("namespaces", "landlock")
-_BOTH = frozenset[TierName]({"namespaces", "landlock"})
-_NAMESPACES = frozenset[TierName]({"namespaces"})
-_NOWHERE = frozenset[TierName]()
 
 ESCAPES: dict[str, Escape] = {
-    "read_file": Escape("read files outside its folders", _BOTH),
-    "list_folder": Escape("list folders outside its own", _BOTH),
-    "look_at_file": Escape("see name, size and times of a file whose path it knows", _NAMESPACES),
-    "write_file": Escape("write to files outside its folders", _BOTH),
-    "make_file": Escape("make files outside its folders", _BOTH),
-    "change_mode": Escape("change modes and times of your files whose path it knows", _NAMESPACES),
-    "write_python": Escape("change the Python environment", _BOTH),
-    "read_environment": Escape("read the environment of other processes", _BOTH),
-    "see_process": Escape("see other processes", _BOTH),
-    "signal_process": Escape("end other processes", _NAMESPACES),
-    "trace_process": Escape("trace other processes", _BOTH),
-    "tcp": Escape("open TCP connections", _BOTH),
-    "udp": Escape("send UDP datagrams", _BOTH),
-    "abstract_socket": Escape("connect to abstract unix sockets", _BOTH),
-    "unix_socket": Escape("connect to unix sockets", _BOTH),
-    "unix_datagram": Escape("send datagrams to unix sockets", _BOTH),
-    "mount": Escape("mount file systems", _BOTH),
-    "new_namespace": Escape("make namespaces", _BOTH),
-    "become_root": Escape("become root", _BOTH),
-    "make_device": Escape("make device files", _BOTH),
-    "fill_tmp": Escape("fill the disk through its temporary folder", _NAMESPACES),
-    "fill_work": Escape("fill the disk through its working folder", _NAMESPACES),
-    "use_memory": Escape("use more memory than its limit in one process", _BOTH),
-    "hold_memory": Escape("hold memory that no limit sees", _BOTH),
-    "signal_through_file": Escape("signal to other kernels through files that all of them see", _BOTH),
-    "blind_supervisor": Escape("change the limits of the process that watches over it", _BOTH),
-    "leave_core": Escape("have the host write what a crash leaves", _BOTH),
+    "read_file": Escape("read files outside its folders", Promise.CONFINED),
+    "list_folder": Escape("list folders outside its own", Promise.CONFINED),
+    "look_at_file": Escape("see name, size and times of a file whose path it knows", Promise.OWN_ROOT),
+    "write_file": Escape("write to files outside its folders", Promise.CONFINED),
+    "make_file": Escape("make files outside its folders", Promise.CONFINED),
+    "change_mode": Escape("change modes and times of your files whose path it knows", Promise.OWN_ROOT),
+    "write_python": Escape("change the Python environment", Promise.CONFINED),
+    "read_environment": Escape("read the environment of other processes", Promise.CONFINED),
+    "see_process": Escape("see other processes", Promise.CONFINED),
+    "signal_process": Escape("end other processes", Promise.OWN_ROOT),
+    "trace_process": Escape("trace other processes", Promise.CONFINED),
+    "tcp": Escape("open TCP connections", Promise.CONFINED),
+    "udp": Escape("send UDP datagrams", Promise.CONFINED),
+    "abstract_socket": Escape("connect to abstract unix sockets", Promise.CONFINED),
+    "unix_socket": Escape("connect to unix sockets", Promise.CONFINED),
+    "unix_datagram": Escape("send datagrams to unix sockets", Promise.CONFINED),
+    "mount": Escape("mount file systems", Promise.CONFINED),
+    "new_namespace": Escape("make namespaces", Promise.CONFINED),
+    "become_root": Escape("become root", Promise.CONFINED),
+    "make_device": Escape("make device files", Promise.CONFINED),
+    "fill_tmp": Escape("fill the disk through its temporary folder", Promise.OWN_ROOT),
+    "fill_work": Escape("fill the disk through its working folder", Promise.OWN_ROOT),
+    "use_memory": Escape("use more memory than its limit in one process", Promise.CONFINED),
+    "hold_memory": Escape("hold memory that no limit sees", Promise.CONFINED),
+    "signal_through_file": Escape("signal to other kernels through files that all of them see", Promise.CONFINED),
+    "blind_supervisor": Escape("change the limits of the process that watches over it", Promise.CONFINED),
+    "leave_core": Escape("have the host write what a crash leaves", Promise.CONFINED),
     "deceive_harness": Escape(
-        "make the harness read, change or wait for something by what it leaves in its folders", _BOTH
+        "make the harness read, change or wait for something by what it leaves in its folders", Promise.CONFINED
     ),
     # root in a user namespace, where there is no control group, is the one that has no limit
-    "fork_bomb": Escape("start processes without limit", _NOWHERE),
+    "fork_bomb": Escape("start processes without limit", None),
 }
 
 
 def as_markdown() -> str:
     """The table as the documentation has it, between two lines that mark its place."""
+    shown = [tier for tier in TIERS.values() if tier.confined]
     verdicts = {
-        escape.what: ["prevented" if tier in escape.prevented_in else "possible" for tier in _SHOWN]
+        escape.what: ["prevented" if escape.prevented_in(tier) else "possible" for tier in shown]
         for escape in ESCAPES.values()
     }
     rows = [f"| {what} | {' | '.join(verdict)} |" for what, verdict in verdicts.items()]
-    head = f"| code in a kernel tries to | {' | '.join(f'`{tier}`' for tier in _SHOWN)} |"
-    return "\n".join([head, f"|---|{'---|' * len(_SHOWN)}", *rows])
+    head = f"| code in a kernel tries to | {' | '.join(f'`{tier.name}`' for tier in shown)} |"
+    return "\n".join([head, f"|---|{'---|' * len(shown)}", *rows])
 
 
 def try_escapes(sandbox: Sandbox) -> dict[str, str]:
@@ -151,8 +151,8 @@ def _state(targets: Mapping[str, Any]) -> object:
     file = Path(targets["file"])
     if not file.is_file():
         return None
-    told = file.stat()
-    return file.read_bytes(), told.st_mode, told.st_mtime_ns, sorted(file.parent.iterdir())
+    status = file.stat()
+    return file.read_bytes(), status.st_mode, status.st_mtime_ns, sorted(file.parent.iterdir())
 
 
 @contextlib.contextmanager

@@ -21,11 +21,11 @@ from scribe_suite.sandbox.cgroups import Cgroup
 from scribe_suite.sandbox.inside import fork_server, memory_file
 from scribe_suite.sandbox.inside.supervisor import LOG_BYTES
 from scribe_suite.sandbox.processes import ForkedProcess
+from scribe_suite.sandbox.requests import ProcessRequest
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder
-from scribe_suite.sandbox.tiers import TierName
 
 SCRIPT = Path(fork_server.__file__).resolve()
-#: Seconds a server may take to end when it is told to.
+#: Seconds a server may take to end when it is asked to.
 END_S = 10.0
 #: Seconds for a request to find room: only a server that hangs has none.
 SEND_S = 30.0
@@ -36,7 +36,8 @@ class ServerSpec:
     """Where a fork-server lives and what it imports; sent to it as JSON.
 
     Attributes:
-        tier: Of the processes it forks.
+        own_root: Whether it, and the processes it forks, have a file system of their own.
+        passable: Whether other users must be able to pass through its folder, on the way to folders of their own.
         user_namespace: Whether it needs one to be allowed to mount.
         python: The kernels' Python, as seen in the place where the server lives.
         environment: Its environment; every process it forks gets one of its own.
@@ -55,7 +56,8 @@ class ServerSpec:
         slots: Host folder of the folders of its processes.
     """
 
-    tier: TierName
+    own_root: bool
+    passable: bool
     user_namespace: bool
     python: str
     environment: Mapping[str, str]
@@ -89,14 +91,14 @@ class ForkServer:
     """
 
     def __init__(self, spec: ServerSpec) -> None:
-        self._folder = RuntimeFolder(passable=spec.tier == "landlock")
+        self._folder = RuntimeFolder(passable=spec.passable)
         self.slots = self._folder.path / "slots"
         self.log = self._folder.path / "log"
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._asked = False
-        self._namespaces = spec.tier == "namespaces"
+        self._own_root = spec.own_root
         stage = self._folder.path / "stage"
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         mine.settimeout(SEND_S)
@@ -135,12 +137,12 @@ class ForkServer:
         return folder
 
     def spawn(
-        self, request: Mapping[str, Any], passed: Mapping[int, int] | None = None, cgroup: Cgroup | None = None
+        self, request: ProcessRequest, passed: Mapping[int, int] | None = None, cgroup: Cgroup | None = None
     ) -> ForkedProcess:
         """Ask for a process; returns at once, also while the server is still importing.
 
         Args:
-            request: What `inside.supervisor` is told.
+            request: What it is.
             passed: Descriptors that the process is to have, by their number there. The end of what it prints is kept
                 where they have no place for it.
             cgroup: Its control group.
@@ -153,7 +155,7 @@ class ForkServer:
         log = memory_file.create(LOG_BYTES)
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            message = json.dumps({"op": "spawn", **request, "descriptors": list(passed)}).encode()
+            message = json.dumps({"op": "spawn", **request.as_message(), "descriptors": list(passed)}).encode()
             try:
                 with self._lock:
                     self._asked = True
@@ -183,7 +185,7 @@ class ForkServer:
         self._control.close()
         if self._owner != os.getpid():
             return  # a fork of the harness must not end what is the harness's
-        if self._namespaces or not self._asked:
+        if self._own_root or not self._asked:
             # it may still be importing, and has nothing to clean up: its processes end with it, their namespaces with
             # them
             self._process.kill()

@@ -15,12 +15,12 @@ from typing import Self
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox import fork_client
 from scribe_suite.sandbox.cgroups import limiting_group
-from scribe_suite.sandbox.inside import seccomp
 from scribe_suite.sandbox.plain_start import start_plain
 from scribe_suite.sandbox.processes import ForkedProcess, SandboxedProcess
 from scribe_suite.sandbox.program_view import landlock_rules, program_spec
 from scribe_suite.sandbox.programs import Hidden, Shown
-from scribe_suite.sandbox.sandbox import LIMITS, fresh_uid
+from scribe_suite.sandbox.requests import LIMITS, Execution, Places, Resources, process_request
+from scribe_suite.sandbox.sandbox import fresh_uid
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.untrusted_files import UntrustedFolder
 
@@ -93,7 +93,7 @@ class Program:
         stdout: Descriptor that is read from.
         stderr: The same.
         process: The process; None only before it is started.
-        running: Whether it has not been told to end.
+        running: Whether it has not been asked to end.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` when it can't be shown what it needs,
@@ -126,44 +126,31 @@ class Program:
 
     def _start(self, tier: IsolationTier, order: Order, passed: Mapping[int, int]) -> None:
         limits = order.limits
-        resources = {**LIMITS, "RLIMIT_NOFILE": OPEN_FILES}
+        resources = Resources(
+            {**LIMITS, "RLIMIT_NOFILE": OPEN_FILES}, limits.memory_bytes, limits.processes, limits.folder_bytes
+        )
         if not fork_client.supported():
             self._folder = UntrustedFolder(order.folder)
-            self.process = start_plain(order.argv, order.work, order.environment, resources, passed)
+            self.process = start_plain(order.argv, order.work, order.environment, resources.limits, passed)
             return
         uid = _user_id(order, tier)
         if uid is not None:
             _give_access(order, uid, tier)
-        if uid is not None or tier.own_files:
-            resources["RLIMIT_NPROC"] = limits.processes
         folder = str(order.folder)
         laid = {"source": folder, "place": folder, "size": limits.folder_bytes, "uid": uid}
         spec = program_spec(tier, uid, order.shown, order.hidden, order.sockets, laid, limits.tmp_bytes)
         self._server = fork_client.ForkServer(spec)
         tmpfs = {"/dev/shm": limits.shm_bytes}
-        request = {
-            "kernel": None,
-            "argv": list(order.argv),
-            "folders": [],
-            "opened": [folder],
-            "tier": tier.name,
-            "uid": uid,
-            "user_namespace": spec.user_namespace,
-            "network": True,
-            "limits": resources,
-            "memory": limits.memory_bytes,
-            "processes": limits.processes,
-            "disk": None if tier.own_files else limits.folder_bytes,
-            "on_disk": [] if tier.own_files else [folder],
-            "environment": dict(order.environment),
-            "cwd": str(order.work),
-            "seccomp": "agent" if tier.confined and seccomp.supported() else None,
-            "landlock": landlock_rules(order.shown, order.folder) if tier.restricted else None,
-            "binds": [],
-            "masks": [],
-            "tmpfs": tmpfs,
-            "in_memory": ["/tmp", *tmpfs, folder] if tier.own_files else [],
-        }
+        places = Places(
+            on_disk=[folder],
+            in_memory=["/tmp", *tmpfs, folder],
+            tmpfs=tmpfs,
+            opened=[folder],
+            landlock=landlock_rules(order.shown, order.folder) if tier.landlock else None,
+        )
+        execution = Execution(order.environment, str(order.work), argv=order.argv)
+        policy = tier.kind.program_filter
+        request = process_request(tier, uid, execution, resources, places, policy=policy, network=True)
         group = limiting_group(tier.limits, limits.memory_bytes, limits.processes)
         process = self._server.spawn(request, passed, group)
         self.process = process
@@ -176,9 +163,9 @@ class Program:
         while not (opened := process.take_opened()):
             code = process.poll()
             if code is not None or time.monotonic() > deadline:
-                told = process.printed() or self._server.last_words()
+                reason = process.printed() or self._server.last_words()
                 raise InfrastructureError(
-                    "agent_sandbox", f"The sandbox of the agent's program could not be made: {told[-500:]}"
+                    "agent_sandbox", f"The sandbox of the agent's program could not be made: {reason[-500:]}"
                 )
             time.sleep(0.002)
         try:
@@ -233,10 +220,10 @@ def _user_id(order: Order, tier: IsolationTier) -> int | None:
     """
     if not tier.own_uid:
         return None
-    closed = [path for path in order.shown.programs if not _others_may_use(path, through=not tier.own_files)]
+    closed = [path for path in order.shown.programs if not _others_may_use(path, through=not tier.own_root)]
     if not closed:
         return fresh_uid()
-    if not tier.own_files:
+    if not tier.own_root:
         return None  # then it has the harness's, which Landlock allows no more
     raise InfrastructureError(
         "isolation_unavailable",
@@ -261,9 +248,9 @@ def _give_access(order: Order, uid: int, tier: IsolationTier) -> None:
     for path in order.sockets:
         with contextlib.suppress(FileNotFoundError):
             os.chown(path, uid, uid)
-            if not tier.own_files:
+            if not tier.own_root:
                 path.parent.chmod(0o711)
-    if not tier.own_files:
+    if not tier.own_root:
         for parent, _folders, files in os.walk(order.folder):
             for entry in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118
                 os.chown(entry, uid, uid, follow_symlinks=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import functools
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
@@ -12,7 +14,7 @@ from scribe_suite.sandbox import cgroups
 from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
 from scribe_suite.sandbox.inside import landlock, seccomp
 from scribe_suite.sandbox.sandbox import Sandbox, private_uid
-from scribe_suite.sandbox.tiers import Isolation, IsolationTier, TierName
+from scribe_suite.sandbox.tiers import TIERS, WITHOUT, Isolation, IsolationTier, Requirement, TierName
 from scribe_suite.sandbox.visible_files import RESERVED
 
 
@@ -29,7 +31,7 @@ def probe_isolation(requested: Isolation) -> IsolationTier:
         InfrastructureError: With cause ``isolation_unavailable`` when ``strict`` can't be had.
     """
     if requested == "none":
-        return IsolationTier("none", ("isolation none was asked for",), gaps=tuple(ESCAPES))
+        return IsolationTier(WITHOUT, ("isolation none was asked for",), gaps=tuple(ESCAPES))
     tier = best_tier()
     if requested == "strict" and not tier.strict:
         raise InfrastructureError(
@@ -44,19 +46,21 @@ def probe_isolation(requested: Isolation) -> IsolationTier:
 def best_tier() -> IsolationTier:
     """The best tier that works here, with the reasons against the better ones."""
     reasons: list[str] = []
-    for name in ("namespaces", "landlock"):
-        tier, reason = _try_tier(name)
+    for kind in TIERS.values():
+        if not kind.confined:
+            continue
+        tier, reason = try_tier(kind.name)
         if tier is not None:
-            return IsolationTier(tier.name, tuple(reasons), tier.own_uid, tier.gaps, tier.limits)
-        reasons.append(f"{name}: {reason}")
-    return IsolationTier("none", tuple(reasons), gaps=tuple(ESCAPES))
+            return replace(tier, reasons=tuple(reasons))
+        reasons.append(f"{kind.name}: {reason}")
+    return IsolationTier(WITHOUT, tuple(reasons), gaps=tuple(ESCAPES))
 
 
-def _try_tier(name: TierName) -> tuple[IsolationTier | None, str]:
+def try_tier(name: TierName) -> tuple[IsolationTier | None, str]:
     """A tier with what was found out about it, or None and why it can't be had."""
-    missing = _REQUIREMENTS[name]()
-    if missing:
-        return None, missing
+    for requirement in TIERS[name].requirements:
+        if missing := CHECKS[requirement]():
+            return None, missing
     reasons: list[str] = []
     for own_uid in _ways():
         tier = IsolationTier(name, own_uid=own_uid, limits=cgroups.probe()[0])
@@ -66,7 +70,7 @@ def _try_tier(name: TierName) -> tuple[IsolationTier | None, str]:
         except (InfrastructureError, OSError, RuntimeError, ValueError) as error:
             reasons.append(refusal(str(error)))
             continue
-        broken = [escape for escape in succeeded if name in ESCAPES[escape].prevented_in]
+        broken = [escape for escape in succeeded if ESCAPES[escape].prevented_in(tier.kind)]
         if not broken:
             return IsolationTier(name, (), own_uid, tuple(succeeded), tier.limits), ""
         reasons.append("; ".join(f"code in it could {ESCAPES[escape].what}" for escape in broken))
@@ -81,28 +85,36 @@ def _ways() -> tuple[bool, ...]:
     return (True, False)
 
 
-def _namespaces_missing() -> str:
-    if sys.platform != "linux":
-        return f"needs Linux, this is {sys.platform}"
+def _no_linux() -> str:
+    return "" if sys.platform == "linux" else f"needs Linux, this is {sys.platform}"
+
+
+def _no_filter() -> str:
+    if seccomp.supported():
+        return ""
+    return "this machine's kernel or processor has no filter of system calls (seccomp) that is known here"
+
+
+def _no_landlock() -> str:
+    if landlock.abi() > 0:
+        return ""
+    return "the kernel has no Landlock (Linux 5.13, and lsm=landlock among its parameters)"
+
+
+def _python_in_the_way() -> str:
     base = Path(sys.base_prefix).resolve()
-    if any(base.is_relative_to(place) for place in RESERVED):
-        return f"the base Python lies in {base}, where the sandbox keeps its own folders"
-    if not seccomp.supported():
-        return "this machine's kernel or processor has no filter of system calls (seccomp) that is known here"
-    return ""
+    if not any(base.is_relative_to(place) for place in RESERVED):
+        return ""
+    return f"the base Python lies in {base}, where the sandbox keeps its own folders"
 
 
-def _landlock_missing() -> str:
-    if sys.platform != "linux":
-        return f"needs Linux, this is {sys.platform}"
-    if not seccomp.supported():
-        return "this machine's kernel or processor has no filter of system calls (seccomp) that is known here"
-    if landlock.abi() == 0:
-        return "the kernel has no Landlock (Linux 5.13, and lsm=landlock among its parameters)"
-    return ""
-
-
-_REQUIREMENTS = {"namespaces": _namespaces_missing, "landlock": _landlock_missing}
+#: What is missing for a requirement of a tier, as a clause, or an empty text.
+CHECKS: dict[Requirement, Callable[[], str]] = {
+    Requirement.LINUX: _no_linux,
+    Requirement.FILTER: _no_filter,
+    Requirement.LANDLOCK: _no_landlock,
+    Requirement.PYTHON_ELSEWHERE: _python_in_the_way,
+}
 
 
 def refusal(line: str) -> str:

@@ -21,7 +21,7 @@ from scribe_suite.sandbox.inside.usage import OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which a supervisor that was told to end everything is killed itself, which ends everything too.
+#: Seconds after which a supervisor that is to end everything is killed itself, which ends everything too.
 KILL_S = 5.0
 #: Folders that may be asked for with one process.
 MAX_OPENED = 4

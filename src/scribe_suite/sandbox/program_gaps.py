@@ -1,4 +1,4 @@
-"""What an agent's program can reach beside what it needs, by tier: known of the tiers, not tried."""
+"""What an agent's program can reach beside what it needs, by tier: what is known of the tiers, not tried."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ GAPS: dict[str, Gap] = {
     ),
     "signal": Gap(
         "end your processes",
-        lambda tier, version: tier.restricted and not tier.own_uid and version < landlock.SCOPE_SINCE,
+        lambda tier, version: tier.landlock and not tier.own_uid and version < landlock.SCOPE_SINCE,
     ),
-    "look_at_file": Gap("see name, size and times of a file whose path they know", lambda tier, _: not tier.own_files),
-    "fill_disk": Gap("fill the disk, with files of up to 1 GiB", lambda tier, _: not tier.own_files),
+    "look_at_file": Gap("see name, size and times of a file whose path they know", lambda tier, _: not tier.own_root),
+    "fill_disk": Gap("fill the disk, with files of up to 1 GiB", lambda tier, _: not tier.in_memory),
     "unix_socket": Gap(
         "connect to unix sockets whose path they know, which other programs of yours may listen on",
-        lambda tier, _: not tier.own_files,
+        lambda tier, _: not tier.own_root,
     ),
     "abstract_socket": Gap(
         "connect to abstract unix sockets",
@@ -62,11 +62,11 @@ def limits_of(tier: IsolationTier) -> str:
     """What limits agents' programs in a tier, for a reader."""
     limits = PROGRAM_LIMITS
     parts = [f"{limits.memory_bytes >> 30} GiB of memory"]
-    if tier.own_files or tier.own_uid:
+    if tier.own_root or tier.own_uid:
         parts.append(f"{limits.processes} processes and threads")
     else:
         parts.append(f"{limits.processes} processes")
-    if tier.own_files:
+    if tier.in_memory:
         parts.append(f"{limits.folder_bytes >> 30} GiB of files and {limits.tmp_bytes >> 20} MiB in /tmp, in memory")
     how = "by control groups" if set(tier.limits) >= {"memory", "pids"} else "watched from outside, twice a second"
     return f"{', '.join(parts)} ({how})"

@@ -33,7 +33,7 @@ def program_spec(
     laid: Mapping[str, Any],
     tmp_bytes: int,
 ) -> ServerSpec:
-    """What the server that starts one program is told.
+    """The specification of the server that starts one program.
 
     Args:
         tier: Isolation of the program.
@@ -45,16 +45,24 @@ def program_spec(
         tmp_bytes: Size of its ``/tmp``, where that is its own.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
+        InfrastructureError: With cause ``isolation_unavailable`` as in `visible_files.masks_over`.
     """
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
     python = str(Path(sys.executable).resolve())
-    if not tier.own_files:
-        return ServerSpec(tier.name, False, python, environment, None)
+    if not tier.own_root:
+        return ServerSpec(
+            own_root=False,
+            passable=tier.landlock,
+            user_namespace=False,
+            python=python,
+            environment=environment,
+            preload=None,
+        )
     inner = INNER_UID if uid is None else uid
     binds = system_binds()
     return ServerSpec(
-        tier=tier.name,
+        own_root=True,
+        passable=False,
         user_namespace=uid is None,
         python=python,
         environment=environment,

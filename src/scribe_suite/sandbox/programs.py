@@ -1,7 +1,7 @@
 """What a program needs of the host to run: its file, the links on the way to it, its interpreter, its installation.
 
 An agent's program is found somewhere on the user's machine and is shown as little of it as it can do with. What is
-never shown as a whole is told by `Hidden`: then the program's file stands there alone.
+never shown as a whole is in `Hidden`: then the program's file is shown alone.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ class Finder:
             return
         if self.hidden.allows(folder):
             self._show(folder)
-        told = dict(line.split("=", 1) for line in lines if "=" in line)
-        home = next((value.strip() for name, value in told.items() if name.strip() == "home"), "")
+        settings = dict(line.split("=", 1) for line in lines if "=" in line)
+        home = next((value.strip() for name, value in settings.items() if name.strip() == "home"), "")
         base = self._follow(Path(home)).parent if home.startswith("/") else folder
         if self.hidden.allows(base):
             self._show(base)

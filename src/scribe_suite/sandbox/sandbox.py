@@ -16,9 +16,10 @@ from typing import Any
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox import fork_client
 from scribe_suite.sandbox.cgroups import limiting_group
-from scribe_suite.sandbox.inside import jupyter_kernel, seccomp
+from scribe_suite.sandbox.inside import jupyter_kernel
 from scribe_suite.sandbox.plain_start import start_plain
 from scribe_suite.sandbox.processes import SandboxedProcess
+from scribe_suite.sandbox.requests import LIMITS, Execution, Places, Resources, process_request
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder, remove_tree
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import IsolationTier
@@ -34,16 +35,11 @@ from scribe_suite.sandbox.visible_files import (
     server_spec,
 )
 
-#: Limits of every kernel process, on top of the address space from the configuration. At a crash no program of the
-#: host's is started for a core of 1 byte; for one of 0 it would be.
-LIMITS = {"RLIMIT_CORE": 1, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 1024}
 #: Processes and threads of an isolated kernel; counted per user id, so only where the kernel has its own.
 MAX_PROCESSES = 512
 #: User ids for kernels when the harness is root; a random one for each harness process, so that the kernels of two of
 #: them can't signal or count one another.
 UID_RANGE = (20_000, 60_000)
-#: Filter of system calls, by tier. Without a network namespace, no socket may be connected at all.
-SECCOMP_POLICY = {"namespaces": "kernel", "landlock": "no_connect", "none": None}
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ class Sandbox:
         gpu: Whether processes may use the GPUs of the machine.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` as in `shown.masks_over`.
+        InfrastructureError: With cause ``isolation_unavailable`` as in `visible_files.masks_over`.
     """
 
     def __init__(
@@ -156,10 +152,6 @@ class Sandbox:
         self.close()
 
     @property
-    def _in_memory(self) -> bool:
-        return self.tier.name == "namespaces"
-
-    @property
     def healthy(self) -> bool:
         """Whether what starts processes here still runs."""
         return self._server is None or self._server.alive
@@ -178,8 +170,8 @@ class Sandbox:
         Raises:
             OSError: When they can't be written.
         """
-        folder = self._home / ("lay" if self._in_memory else ".") / name
-        if self._in_memory and self._laid is not None and self._laid[0] is files:
+        folder = self._home / ("lay" if self.tier.in_memory else ".") / name
+        if self.tier.in_memory and self._laid is not None and self._laid[0] is files:
             self._sources[name] = self._laid[1]  # copied in memory: however many there are, the disk has one
             return folder
         folder.mkdir(mode=0o700, parents=True)
@@ -201,7 +193,7 @@ class Sandbox:
             read_only: As in `Slot`.
 
         Raises:
-            InfrastructureError: As in `shown.masks_over`.
+            InfrastructureError: As in `visible_files.masks_over`.
             OSError: When they can't be made.
         """
         root = self._home / name
@@ -225,18 +217,18 @@ class Sandbox:
     def seen_places(self, slot: Slot) -> dict[str, str]:
         """Where a process finds its ``work`` and ``tmp`` folders and its ``python`` environment."""
         python = str(Path(inner_python(self.tier)).parent.parent)
-        if self._in_memory:
+        if self.tier.in_memory:
             return {"work": WORK, "tmp": "/tmp", "python": python}
         return {"work": str(slot.work), "tmp": str(slot.root / "tmp"), "python": python}
 
     def start_kernel(
-        self, slot: Slot, told: Mapping[str, Any], passed: Mapping[int, int], limits: Limits
+        self, slot: Slot, launch: Mapping[str, Any], passed: Mapping[int, int], limits: Limits
     ) -> SandboxedProcess:
         """Start a Jupyter kernel.
 
         Args:
             slot: Where it lives.
-            told: As in `inside.jupyter_kernel.run`.
+            launch: As in `inside.jupyter_kernel.run`.
             passed: Descriptors it is to have, by their number there; the caller's own can be closed afterwards.
             limits: What it may use.
 
@@ -246,9 +238,9 @@ class Sandbox:
         """
         if self._server is None:
             script = str(Path(jupyter_kernel.__file__).resolve())
-            return self._start_plain(slot, [script], limits, passed, {"SCRIBE_KERNEL": json.dumps(told)})
-        command = {"kernel": told, "argv": [], "folders": self._folders(slot)}
-        return self._spawn(slot, command, limits, SECCOMP_POLICY[self.tier.name], passed)
+            return self._start_plain(slot, [script], limits, passed, {"SCRIBE_KERNEL": json.dumps(launch)})
+        execution = Execution(self._environment(slot), self._seen_work(slot), kernel=launch)
+        return self._spawn(slot, execution, limits, self.tier.kind.kernel_filter, passed)
 
     def start_python(
         self,
@@ -271,13 +263,13 @@ class Sandbox:
             InfrastructureError: With cause ``fork_server`` when that is gone.
             OSError: When it can't be started.
         """
-        if policy is not None and self.tier.name == "landlock":
+        if policy is not None and self.tier.landlock:
             raise ValueError("what Landlock leaves open needs the tier's own policy")
         if self._server is None:
             return self._start_plain(slot, arguments, limits, passed or {})
         argv = [inner_python(self.tier), *arguments]
-        command = {"kernel": None, "argv": argv, "folders": self._folders(slot)}
-        return self._spawn(slot, command, limits, policy or SECCOMP_POLICY[self.tier.name], passed or {})
+        execution = Execution(self._environment(slot), self._seen_work(slot), argv=argv)
+        return self._spawn(slot, execution, limits, policy or self.tier.kind.kernel_filter, passed or {})
 
     def kill(self) -> None:
         """Kill whatever was started here, and wait for its end; for when nobody else does. From any thread."""
@@ -290,7 +282,7 @@ class Sandbox:
         """Remove all folders; what still runs in them must have been closed. May be called twice."""
         if self._where is None:
             return
-        if self._server is not None and self._in_memory:
+        if self._server is not None and self.tier.in_memory:
             self._server.release(self._where)
         if self._runtime is not None:
             self._runtime.remove()
@@ -298,7 +290,7 @@ class Sandbox:
             remove_tree(self._where)
 
     def _environment(self, slot: Slot) -> dict[str, str]:
-        if self._in_memory:
+        if self.tier.in_memory:
             return environment(self.tier, WORK, "/tmp", gpu=self._gpu)
         return environment(self.tier, str(slot.work), str(slot.root / "tmp"), gpu=self._gpu)
 
@@ -306,36 +298,28 @@ class Sandbox:
         values = dict(LIMITS)
         if limits.address_space_bytes is not None:
             values["RLIMIT_AS"] = limits.address_space_bytes
-        if self.tier.own_uid or self._in_memory:
-            values["RLIMIT_NPROC"] = limits.processes
         return values
 
+    def _seen_work(self, slot: Slot) -> str:
+        return WORK if self.tier.in_memory else str(slot.work)
+
     def _spawn(
-        self, slot: Slot, command: Mapping[str, Any], limits: Limits, policy: str | None, passed: Mapping[int, int]
+        self, slot: Slot, execution: Execution, limits: Limits, policy: str | None, passed: Mapping[int, int]
     ) -> SandboxedProcess:
         assert self._server is not None
         tmpfs = {"/tmp": limits.tmp_bytes, "/dev/shm": limits.shm_bytes}
-        request = {
-            **command,
-            "tier": self.tier.name,
-            "uid": self.uid,
-            "user_namespace": self._in_memory and self.uid is None,
-            "network": False,
-            "opened": [],
-            "limits": self._limits(limits),
-            "memory": limits.memory_bytes,
-            "processes": limits.processes,
-            "disk": None if self._in_memory else self._work_bytes + limits.tmp_bytes,
-            "on_disk": [] if self._in_memory else [str(self._home)],
-            "environment": self._environment(slot),
-            "cwd": WORK if self._in_memory else str(slot.work),
-            "seccomp": policy if seccomp.supported() else None,
-            "landlock": self._landlock_rules(slot) if self.tier.name == "landlock" else None,
-            "binds": self._binds(slot),
-            "masks": slot.masks,
-            "tmpfs": tmpfs,
-            "in_memory": [*tmpfs, *([] if slot.read_only else [WORK])] if self._in_memory else [],
-        }
+        disk_bytes = self._work_bytes + limits.tmp_bytes
+        resources = Resources(self._limits(limits), limits.memory_bytes, limits.processes, disk_bytes)
+        places = Places(
+            on_disk=[str(self._home)],
+            in_memory=[*tmpfs, *([] if slot.read_only else [WORK])],
+            tmpfs=tmpfs,
+            binds=self._binds(slot),
+            masks=slot.masks,
+            folders=self._folders(slot),
+            landlock=self._landlock_rules(slot) if self.tier.landlock else None,
+        )
+        request = process_request(self.tier, self.uid, execution, resources, places, policy=policy, network=False)
         group = limiting_group(self.tier.limits, limits.memory_bytes, limits.processes)
         process = self._server.spawn(request, passed, group)
         self._processes.add(process)
@@ -343,7 +327,7 @@ class Sandbox:
 
     def _folders(self, slot: Slot) -> list[dict[str, Any]]:
         """What is to be in memory: the working folder."""
-        if not self._in_memory or slot.read_only:
+        if not self.tier.in_memory or slot.read_only:
             return []
         home, work = self._home.name, slot.work.name
         return [
@@ -357,7 +341,7 @@ class Sandbox:
         ]
 
     def _binds(self, slot: Slot) -> list[tuple[str, str, bool]]:
-        if not self._in_memory:
+        if not self.tier.in_memory:
             return []
         home, work = self._home.name, slot.work.name
         source = self._sources[work]

@@ -1,8 +1,12 @@
-"""The tiers of isolation, as data: what each prevents is in `escape_table`, how it is found in `probing`."""
+"""The tiers of isolation, one row each; how the tier of a machine is found is in `probing`.
+
+Nobody else compares the name of a tier, which is for people and ledgers: what depends on a tier asks a field of it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Literal
 
 TierName = Literal["namespaces", "landlock", "none"]
@@ -10,16 +14,126 @@ TierName = Literal["namespaces", "landlock", "none"]
 Isolation = Literal["auto", "strict", "none"]
 
 
+class Promise(Enum):
+    """What a tier may promise; `escape_table` says which escape would break which promise."""
+
+    #: What runs in it is kept from whatever is not its own.
+    CONFINED = auto()
+    #: It does not even see the host: its file system, its processes and its memory for files are its own.
+    OWN_ROOT = auto()
+
+
+class Requirement(Enum):
+    """What a tier needs of a machine; `probing` knows how to look."""
+
+    LINUX = auto()
+    #: Filters of system calls.
+    FILTER = auto()
+    LANDLOCK = auto()
+    #: The base Python does not lie where the sandbox has something of its own.
+    PYTHON_ELSEWHERE = auto()
+
+
 @dataclass(frozen=True)
-class IsolationTier:
-    """What isolates the kernels.
+class Tier:
+    """One tier.
 
     Attributes:
-        name: ``namespaces`` (own mount, PID, network, IPC and UTS namespaces), ``landlock`` (a Landlock ruleset on the
-            host's file system), or ``none``.
+        name: For people and ledgers.
+        strict: Whether it is what ``--isolation strict`` asks for.
+        own_root: Whether what runs in it has a file system, processes and IPC of its own, in namespaces.
+        in_memory: Whether the folders it may write to are in memory; else they are on a disk of the host.
+        landlock: Whether a Landlock ruleset says what it may use of the host's file system.
+        kernel_filter: Policy of `inside.seccomp` for kernels, or None. Without a network namespace, no socket may be
+            connected at all.
+        program_filter: The same for agents' programs.
+        promises: What holds, or else the tier is not in force.
+        requirements: What the machine must have, in the order in which it is looked for.
+        meaning: What kernels have in it, as a clause.
+        programs_see: What agents' programs see in it, as a clause.
+        colour: In which it is printed.
+    """
+
+    name: TierName
+    strict: bool
+    own_root: bool
+    in_memory: bool
+    landlock: bool
+    kernel_filter: str | None
+    program_filter: str | None
+    promises: frozenset[Promise]
+    requirements: tuple[Requirement, ...]
+    meaning: str
+    programs_see: str
+    colour: str
+
+    @property
+    def confined(self) -> bool:
+        """Whether anything is kept from what runs in it."""
+        return Promise.CONFINED in self.promises
+
+
+_TABLE = (
+    Tier(
+        name="namespaces",
+        strict=True,
+        own_root=True,
+        in_memory=True,
+        landlock=False,
+        kernel_filter="kernel",
+        program_filter="agent",
+        promises=frozenset({Promise.CONFINED, Promise.OWN_ROOT}),
+        requirements=(Requirement.LINUX, Requirement.PYTHON_ELSEWHERE, Requirement.FILTER),
+        meaning="kernels have a file system, processes and a network of their own",
+        programs_see="their program, the system, a home in memory, and the network; none of your files and processes",
+        colour="green",
+    ),
+    Tier(
+        name="landlock",
+        strict=False,
+        own_root=False,
+        in_memory=False,
+        landlock=True,
+        kernel_filter="no_connect",
+        program_filter="agent",
+        promises=frozenset({Promise.CONFINED}),
+        requirements=(Requirement.LINUX, Requirement.FILTER, Requirement.LANDLOCK),
+        meaning="kernels see the host's file system, of which they may use only their part",
+        programs_see="the host's file system, of which they may use the system, their program and their home; the "
+        "network",
+        colour="yellow",
+    ),
+    Tier(
+        name="none",
+        strict=False,
+        own_root=False,
+        in_memory=False,
+        landlock=False,
+        kernel_filter=None,
+        program_filter=None,
+        promises=frozenset(),
+        requirements=(),
+        meaning="kernels can do what you can; agents could read the answer keys",
+        programs_see="what you see",
+        colour="red",
+    ),
+)
+
+#: The tiers by name, best first.
+TIERS: dict[TierName, Tier] = {tier.name: tier for tier in _TABLE}
+#: The one that needs nothing and promises nothing.
+WITHOUT: TierName = next(tier.name for tier in _TABLE if not tier.confined)
+
+
+@dataclass(frozen=True)
+class IsolationTier:
+    """What isolates the kernels: a tier, and what was found out about it on this machine.
+
+    Attributes:
+        name: Of the tier.
         reasons: Why it is not a better tier; empty for the best.
-        own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one); else, in
-            ``namespaces``, a user namespace.
+        own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one); else, with a root
+            of its own, a user namespace.
         gaps: Escapes that were tried at the start of the session and are not prevented, by name; see `escape_table`.
         limits: What control groups limit for a kernel as a whole: ``memory``, ``pids``.
     """
@@ -31,21 +145,31 @@ class IsolationTier:
     limits: tuple[str, ...] = ()
 
     @property
+    def kind(self) -> Tier:
+        """The row of the tier."""
+        return TIERS[self.name]
+
+    @property
     def strict(self) -> bool:
-        """Whether it is what ``--isolation strict`` asks for."""
-        return self.name == "namespaces"
+        """See `Tier.strict`."""
+        return self.kind.strict
 
     @property
-    def own_files(self) -> bool:
-        """Whether what runs in it has a file system and processes of its own."""
-        return self.name == "namespaces"
+    def own_root(self) -> bool:
+        """See `Tier.own_root`."""
+        return self.kind.own_root
 
     @property
-    def restricted(self) -> bool:
-        """Whether what runs in it has the host's file system, of which it may use a part."""
-        return self.name == "landlock"
+    def in_memory(self) -> bool:
+        """See `Tier.in_memory`."""
+        return self.kind.in_memory
+
+    @property
+    def landlock(self) -> bool:
+        """See `Tier.landlock`."""
+        return self.kind.landlock
 
     @property
     def confined(self) -> bool:
-        """Whether anything is kept from what runs in it."""
-        return self.name != "none"
+        """See `Tier.confined`."""
+        return self.kind.confined

@@ -36,7 +36,7 @@ def in_virtual_environment() -> bool:
 
 def inner_python(tier: IsolationTier) -> str:
     """Path of the kernels' Python, as they see it."""
-    if tier.name == "namespaces" and in_virtual_environment():
+    if tier.own_root and in_virtual_environment():
         return f"{ENVIRONMENT}/bin/{Path(sys.executable).name}"
     return sys.executable
 
@@ -84,7 +84,7 @@ def gpu_devices() -> tuple[str, ...]:
 
 def seen_folder(module: SharedModule, tier: IsolationTier) -> str:
     """Where kernels see the folder of a shared module."""
-    return f"{SHARED}/{module.name}" if tier.name == "namespaces" else str(module.folder)
+    return f"{SHARED}/{module.name}" if tier.own_root else str(module.folder)
 
 
 def server_spec(
@@ -95,7 +95,7 @@ def server_spec(
     *,
     gpu: bool = False,
 ) -> ServerSpec:
-    """What a fork-server for a tier is told.
+    """The specification of a fork-server for a tier.
 
     Args:
         tier: Isolation of its processes.
@@ -105,14 +105,15 @@ def server_spec(
         gpu: Whether its processes may use the GPUs of the machine.
     """
     spec = ServerSpec(
-        tier=tier.name,
-        user_namespace=tier.name == "namespaces" and uid is None,
+        own_root=tier.own_root,
+        passable=tier.landlock,
+        user_namespace=tier.own_root and uid is None,
         python=inner_python(tier),
         environment=environment(tier, "/", "/tmp", gpu=gpu),
         preload=preload,
         shared=tuple((module.name, module.source, seen_folder(module, tier)) for module in shared),
     )
-    if tier.name != "namespaces":
+    if not tier.own_root:
         return spec
     inner = INNER_UID if uid is None else uid
     return ServerSpec(
@@ -165,7 +166,7 @@ def masks_over(
         InfrastructureError: With cause ``isolation_unavailable`` when a kernel can't start without a hidden folder, or
             the tier can't cover anything.
     """
-    if tier.name == "none":
+    if not tier.confined:
         return []
     python = Path(sys.base_prefix).resolve()
     masks = []
@@ -175,7 +176,7 @@ def masks_over(
             if not folder.is_relative_to(place):
                 continue
             mask = Path(target) / folder.relative_to(place)
-            if folder == place or python.is_relative_to(mask) or tier.name == "landlock":
+            if folder == place or python.is_relative_to(mask) or not tier.own_root:
                 raise InfrastructureError(
                     "isolation_unavailable",
                     f"{folder} must be hidden from kernels, but they can't start without {target}; move the checkout "

@@ -100,7 +100,7 @@ def require_sandbox() -> IsolationTier:
         InfrastructureError: With cause ``sandbox`` where there is none. Submitted code never runs without.
     """
     tier = probe_isolation("auto")
-    if tier.name != "namespaces":
+    if not tier.own_root:
         raise InfrastructureError(
             "sandbox",
             f"Submitted code runs in a sandbox only, and none works here ({'; '.join(tier.reasons)}): allow "

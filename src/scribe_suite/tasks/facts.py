@@ -42,7 +42,7 @@ class TaskFacts(BaseModel):
         metrics: The metrics every score has.
         pass_mark: The skill from which it counts as solved, unless a marker or option says otherwise.
         is_default: Whether it runs when no level is asked for.
-        solution: Name of the reference solution's file where several tasks share it, else empty.
+        solution: Name of its reference solution's file where several tasks share it.
         models_id: Where its base models lie below ``ground_truth/frozen``; None where it has none.
         truth: Of a task on a real model.
         decides_itself: Whether only the task itself can say if it is available, and what its truth is.

@@ -12,8 +12,9 @@ from safetensors.torch import load
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
-from ground_truth.neurons.planted.task import PlantedNeuronTask, base_models
-from ground_truth.neurons.planted.truth import Asked, HiddenTruth
+from ground_truth.neurons.planted.base import Base, base_models
+from ground_truth.neurons.planted.hidden import AskedQuestion, Hidden
+from ground_truth.neurons.planted.task import PlantedNeuronTask
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.neurons.measure import all_neurons, neuron_activations
 from scribe_suite.tasks.registry import default_registry
@@ -22,12 +23,14 @@ from scribe_suite.tasks.task import Score, TaskInstance
 TASKS: Mapping[str, PlantedNeuronTask] = {
     task.name: task for task in default_registry().values() if isinstance(task, PlantedNeuronTask)
 }
+#: The base models of the tasks that do not bring their own.
+LANGUAGE_MODELS = base_models(TASKS["unigram"])
 SEEDS = range(8)
+#: Questions that differ in the direction alone.
 OPPOSITE = {"rising": "falling", "falling": "rising", "active": "silent", "silent": "active"}
-"""Questions that differ in the direction alone."""
 
+#: Question name -> neurons, the best one first.
 Chosen = Mapping[str, Sequence[str]]
-"""Question name -> neurons, the best one first."""
 
 
 class View:
@@ -43,8 +46,14 @@ class View:
         self.rows = rows
 
     @property
-    def hidden(self) -> HiddenTruth:
+    def hidden(self) -> Hidden:
         return self.instance.hidden  # type: ignore[no-any-return]
+
+    @property
+    def base(self) -> Base:
+        """The base model that the instance was made from."""
+        task = TASKS[self.instance.task.name]
+        return next(base for base in base_models(task) if base.name == self.instance.base_model)
 
     @cached_property
     def text(self) -> dict[str, Tensor]:
@@ -74,12 +83,12 @@ class View:
         """The neurons with the largest values."""
         return [self.names[i] for i in values.argsort(descending=True)[:count].tolist()]
 
-    def feature(self, asked: Asked) -> Float[Tensor, " n"]:
+    def feature(self, asked: AskedQuestion) -> Float[Tensor, " n"]:
         """What the prompt asks for, from public material alone."""
         facts = self.instance.public.facts
         tokens = self.text["tokens"]
         place = torch.arange(tokens.shape[1]).expand_as(tokens)
-        match asked.question.task:
+        match asked.question.kind:
             case "unigram":
                 spelled = torch.tensor([string.strip().lower() == facts["word"] for string in self.strings])
                 holds = spelled[tokens]
@@ -99,22 +108,20 @@ class View:
                 holds = place
         return holds.flatten().float()
 
-    def of_other_questions(self, asked: Asked) -> list[str]:
+    def of_other_questions(self, asked: AskedQuestion) -> list[str]:
         """Key neurons of all other questions of the task that the same model could be asked."""
-        base = {model.name: model for model in base_models()}[self.instance.base_model]
         others = [
             neurons["key"]
-            for question, neurons in base.key.items()
-            if question.partition("/")[0] == asked.question.task and question != asked.question.id
+            for question, neurons in self.base.key.items()
+            if question.partition("/")[0] == asked.question.kind and question != asked.question.id
         ]
         return sorted({self.hidden.symmetry.neuron(name) for names in others for name in names} - asked.neurons)
 
     def opposite(self) -> list[str]:
         """Key neurons of the question that differs in its direction alone; none where there is no such question."""
         (asked,) = self.hidden.asked
-        base = {model.name: model for model in base_models()}[self.instance.base_model]
         other = OPPOSITE.get(asked.question.name)
-        names = base.key[f"{asked.question.task}/{other}"]["key"] if other else []
+        names = self.base.key[f"{asked.question.kind}/{other}"]["key"] if other else []
         return [self.hidden.symmetry.neuron(name) for name in names]
 
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from ground_truth.neurons.planted.task import CONFIG
-from ground_truth.neurons.planted.truth import key_of
+from ground_truth.neurons.planted.base import key_of
+from ground_truth.neurons.planted.language_model import CONFIG, KINDS
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_all_frozen, load_frozen
 from scribe_suite.planting.hooked import untrained_twin, weights_of
-from scribe_suite.planting.neurons.certificate import FEWEST_NEAR_MISSES, Evidence, neuron_checks
+from scribe_suite.planting.neurons.certificate import FEWEST_NEAR_MISSES, neuron_checks
 from scribe_suite.planting.neurons.draw import draw_plan
-from scribe_suite.planting.neurons.plan import BARS, NeuronPlan
+from scribe_suite.planting.neurons.evidence import Evidence
+from scribe_suite.planting.neurons.plan import NeuronPlan
 from scribe_suite.planting.reference import reference_answer
 from tests.ground_truth.neurons.neuron_models import TASKS
-from tests.planting.neurons.checking import DIRECTIONS
+from tests.planting.neurons.checking import BARS, DIRECTIONS
 
 WANTED = 4
 LARGEST_BYTES = 3_000_000
@@ -36,7 +37,7 @@ def frozen() -> list[FrozenModel]:
 
 @cache
 def plan_of(seed: int) -> NeuronPlan:
-    return draw_plan(seed, int(CONFIG["n_layers"]), int(CONFIG["d_mlp"]))
+    return draw_plan(seed, KINDS, int(CONFIG["n_layers"]), int(CONFIG["d_mlp"]))
 
 
 def test_there_are_enough_base_models_and_they_are_small(frozen: list[FrozenModel]) -> None:
@@ -78,10 +79,12 @@ def test_every_question_has_near_misses(frozen: list[FrozenModel]) -> None:
 
 
 def test_every_base_model_has_the_whole_certificate(frozen: list[FrozenModel]) -> None:
-    wanted = {**DIRECTIONS, **{f"reference/{task}": ">=" for task in BARS}}
+    # a task that was added after the models had been frozen has no reference in them
+    references = {f"reference/{name}": ">=" for name in TASKS}
     for model in frozen:
         found = {check.name: check.direction for check in model.record.certificate.checks}
-        assert found == wanted
+        assert DIRECTIONS.items() <= found.items() <= (DIRECTIONS | references).items()
+        assert len(found) > len(DIRECTIONS)
 
 
 @pytest.mark.slow
@@ -108,7 +111,7 @@ def test_the_certificate_of_a_base_model_is_what_its_weights_say(path: Path) -> 
     record = model.record
     evidence = Evidence(model.weights, plan_of(record.seed))
     assert record.key == {"questions": key_of(plan_of(record.seed), evidence.near_misses)}
-    checks = neuron_checks(evidence)
+    checks = neuron_checks(evidence, KINDS)
     assert [check.name for check in checks if not check.passed] == []
     for check in checks:
         assert check.value == pytest.approx(record.certificate.value(check.name), abs=2e-3), check.name
@@ -117,7 +120,7 @@ def test_the_certificate_of_a_base_model_is_what_its_weights_say(path: Path) -> 
 @pytest.mark.exhaustive
 def test_the_certificate_fails_for_untrained_weights() -> None:
     weights = weights_of(untrained_twin(CONFIG, 0), CONFIG)
-    failed = {check.name for check in neuron_checks(Evidence(weights, plan_of(0))) if not check.passed}
+    failed = {check.name for check in neuron_checks(Evidence(weights, plan_of(0)), KINDS) if not check.passed}
     assert {"loss/model", "loss/minus_bigram", "loss/minus_unigram", "near_misses/question_min"} <= failed
     assert {f"rve/{task}/planted_min" for task in BARS} <= failed
     assert {f"ablation/{task}/question_min" for task in BARS} <= failed

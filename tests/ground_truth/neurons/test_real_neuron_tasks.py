@@ -14,18 +14,19 @@ from safetensors.torch import load
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
 from ground_truth.neurons import prediction_real, unigram_real
+from ground_truth.neurons.real import measurement
 from ground_truth.neurons.real import task as real_task
 from ground_truth.neurons.real.classes import class_named
 from ground_truth.neurons.real.effects import class_rve, output_weights
-from ground_truth.neurons.real.measurement import PLACES
-from ground_truth.neurons.real.pool import CANDIDATES
-from ground_truth.neurons.real.properties import Property, feature_values
+from ground_truth.neurons.real.measurement import BLOCKS, PLACES, SCANNED, TEXT_SCAN, TextScan
+from ground_truth.neurons.real.properties import Property, PropertyKind, feature_values
 from ground_truth.neurons.real.scan import scan
 from ground_truth.neurons.real.task import PUBLIC_TEXTS, MeasuredNeuronTask, MeasuredTextTask
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.english import TaggedText
+from scribe_suite.planting.neurons.features import Feature
 from scribe_suite.scoring.neuron_regret import REGRET_METRICS, top
 from scribe_suite.tasks import LetterAnswer, TaskInstance
 from scribe_suite.tasks.prompts import render_prompt
@@ -50,7 +51,7 @@ mpl.use("Agg")
 def statistics() -> np.ndarray:
     """Six neurons that follow each candidate, one that does the opposite, and noise."""
     rng = np.random.default_rng(0)
-    found = rng.normal(0, 0.01, (len(CANDIDATES), NEURONS))
+    found = rng.normal(0, 0.01, (len(TEXT_SCAN.candidates), NEURONS))
     for row in found:
         chosen = rng.choice(NEURONS, 7, replace=False)
         row[chosen] = [0.5, 0.45, 0.4, 0.35, 0.3, 0.25, -0.4]
@@ -82,10 +83,10 @@ def small_world(monkeypatch, model) -> None:
     rve = statistics()
     best = -np.sort(-rve, axis=1)
     text_result = {
-        "properties": np.asarray([one.id for one in CANDIDATES]),
+        "properties": np.asarray([one.id for one in TEXT_SCAN.candidates]),
         "rve": rve.astype(np.float16),
         "reference": np.stack([best[:, :places].mean(1) for places in PLACES], axis=1).astype(np.float32),
-        "untrained": np.full((len(CANDIDATES), len(PLACES)), 0.03, dtype=np.float32),
+        "untrained": np.full((len(TEXT_SCAN.candidates), len(PLACES)), 0.03, dtype=np.float32),
     }
     members = torch.stack([class_named(name).members(VOCABULARY) for name in CLASSES])
     effects = -np.sort(-class_rve(output_weights(model), model.W_U.detach(), members), axis=1)
@@ -232,6 +233,57 @@ def test_a_letter_without_a_neuron_has_an_empty_place() -> None:
     assert partly.metrics["rve"] == pytest.approx(full.metrics["rve"] - lost)
 
 
+class Endings(PropertyKind):
+    """The token ends with a letter."""
+
+    id = "ending"
+    candidates = ("e", "s", "t")
+    fewest = 2
+
+    def feature(self, name, vocabulary) -> Feature:
+        holds = (token for token, string in enumerate(vocabulary) if string.endswith(name))
+        return Feature(f"ending/{name}", tokens=frozenset(holds))
+
+
+class EndingsScan(TextScan):
+    """What endings explain."""
+
+    id = "neurons/endings_scan"
+    summary = "Endings of tokens."
+    kinds = (Endings(),)
+
+
+class EndingsReal(MeasuredTextTask):
+    """Find the neurons of an ending."""
+
+    name = "endings_of_a_test"
+    summary = "Find the neurons of an ending."
+    measurement = EndingsScan()
+    kind = EndingsScan.kinds[0]
+
+    def public_question(self, names) -> dict:
+        return {"ending": names[0]}
+
+
+def test_a_task_with_properties_of_its_own_is_measured_and_drawn_by_what_it_declares(model, monkeypatch) -> None:
+    """No other module knows of it: the scan sees its properties, and its instances ask about what was kept of them."""
+    task, sample = EndingsReal(), text(12)
+    found = scan(model, sample.tokens, feature_values(task.measurement.candidates, sample, VOCABULARY))
+    steps = {f"trained_{block}": found.arrays() for block in range(BLOCKS)}
+    silent = {**found.arrays(), "fa": np.outer(found.f, found.a) / found.count}  # a twin that follows nothing
+    steps |= {f"untrained_{block}": silent for block in range(SCANNED["untrained"])}
+    assert {check.name for check in task.measurement.checks(steps)} >= {"ending/properties", "ending/lead_min"}
+    monkeypatch.setattr(measurement, "SMALLEST_LEAD", 0.0)
+    kept = task.measurement.kept(steps)
+    assert kept["properties"].tolist() == ["ending/e", "ending/s", "ending/t"]
+    monkeypatch.setattr(EndingsReal, "measured", lambda _: SimpleNamespace(arrays=kept))
+    one = task.instance(0)
+    (asked,) = one.hidden.asked
+    assert json.loads(one.public.files["question.json"]) == {"ending": asked.name, "count": asked.places}
+    score = task.score(one, one.answer_schema.parse(json.dumps(task.oracle_answer(one))))
+    assert score.metrics["overlap"] == 1.0
+
+
 def run_solution(one: TaskInstance, model: HookedTransformer) -> dict:
     """The reference solution's cells, as they would run after the set-up cell."""
     files = one.public.files
@@ -264,7 +316,7 @@ def test_the_reference_solution_finds_the_best_neurons_of_its_text(name, model, 
     if isinstance(one.task, MeasuredTextTask):
         tensors = load(one.public.files["text.safetensors"])
         sample = TaggedText(tensors["tokens"].long(), tensors.get("tags", tensors["tokens"]).long())
-        asked = [Property(one.task.property_task, asked.name) for asked in one.hidden.asked]
+        asked = [Property(one.task.kind, asked.name) for asked in one.hidden.asked]
         found = scan(model, sample.tokens, feature_values(asked, sample, VOCABULARY)).signed_rve()
     else:
         members = class_named(one.hidden.asked[0].name).members(VOCABULARY)

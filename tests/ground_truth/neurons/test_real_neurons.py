@@ -10,13 +10,29 @@ import pytest
 import torch
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
-from ground_truth.neurons.real import measurement as real_measurement
 from ground_truth.neurons.real import tokens as real_tokens
 from ground_truth.neurons.real.classes import CLASSES, class_named
-from ground_truth.neurons.real.effects import LOGIT_EFFECTS, class_rve, moments, output_weights
-from ground_truth.neurons.real.measurement import BLOCKS, PLACES, SCANNED, SMALLEST_LEAD, TEXT_SCAN, blocks_of
-from ground_truth.neurons.real.pool import CANDIDATES
-from ground_truth.neurons.real.properties import Property, band, feature_values, profile
+from ground_truth.neurons.real.effects import class_rve, moments, output_weights
+from ground_truth.neurons.real.measurement import (
+    BLOCKS,
+    LOGIT_EFFECTS,
+    PLACES,
+    SCANNED,
+    SMALLEST_LEAD,
+    TEXT_SCAN,
+    TextScan,
+    blocks_of,
+)
+from ground_truth.neurons.real.properties import (
+    CATEGORIES,
+    LETTERS,
+    SHAPES,
+    WORDS,
+    Property,
+    band,
+    feature_values,
+    profile,
+)
 from ground_truth.neurons.real.scan import Sums, scan
 from ground_truth.neurons.real.tokens import CONTEXT, TAG_MEANINGS, TAGS, Passage, passages, tagged_tokens
 from scribe_suite.planting.english import TaggedText
@@ -108,20 +124,20 @@ class TestTaggedTokens:
 
 
 class TestProperties:
-    def held(self, task, name) -> set[str]:
-        feature = Property(task, name).feature(VOCABULARY)
+    def held(self, kind, name) -> set[str]:
+        feature = Property(kind, name).feature(VOCABULARY)
         return {VOCABULARY[token] for token in feature.tokens}
 
     def test_a_letter_is_the_first_one_in_either_case(self) -> None:
-        assert self.held("alphabet", "t") == {"The", " the", " Table", "tHE "}
+        assert self.held(LETTERS, "t") == {"The", " the", " Table", "tHE "}
 
     def test_a_word_is_all_its_variants(self) -> None:
-        assert self.held("unigram", "the") == {"The", " the", "tHE "}
+        assert self.held(WORDS, "the") == {"The", " the", "tHE "}
 
     def test_a_tag_is_at_its_place(self) -> None:
         sample = text(3)
         here, before = feature_values(
-            [Property("syntax", "current NN"), Property("syntax", "previous NN")], sample, VOCABULARY
+            [Property(CATEGORIES, "current NN"), Property(CATEGORIES, "previous NN")], sample, VOCABULARY
         )
         assert torch.equal(here > 0, sample.tags == TAGS.index("NN"))
         assert torch.equal(before[:, 1:], here[:, :-1])
@@ -142,9 +158,9 @@ class TestProperties:
             profile("round")
 
     def test_every_candidate_is_there_once_and_can_be_described(self) -> None:
-        assert len({one.id for one in CANDIDATES}) == len(CANDIDATES)
-        for one in CANDIDATES:
-            if one.task == "syntax":
+        assert len({one.id for one in TEXT_SCAN.candidates}) == len(TEXT_SCAN.candidates)
+        for one in TEXT_SCAN.candidates:
+            if one.kind is CATEGORIES:
                 place, tag = one.name.split(" ")
                 assert place in ("current", "previous")
                 assert tag in TAG_MEANINGS
@@ -152,7 +168,7 @@ class TestProperties:
 
 
 class TestScan:
-    PROPERTIES = (Property("alphabet", "t"), Property("position", "rising"), Property("syntax", "previous NN"))
+    PROPERTIES = (Property(LETTERS, "t"), Property(SHAPES, "rising"), Property(CATEGORIES, "previous NN"))
 
     def test_gives_the_variance_explained_of_the_planted_tasks(self, model: HookedTransformer) -> None:
         sample = text(20)
@@ -202,8 +218,8 @@ def sums_of(activations: np.ndarray, features: np.ndarray) -> Sums:
     )
 
 
-FOLLOWED = len(CANDIDATES) - 10
-"""Of the made-up scan: candidates that have neurons; the others have none."""
+#: Of the made-up scan: candidates that have neurons; the others have none.
+FOLLOWED = len(TEXT_SCAN.candidates) - 10
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +228,7 @@ def made_up_scan() -> dict[str, dict[str, np.ndarray]]:
     rng = np.random.default_rng(0)
     results = {}
     for block in range(BLOCKS):
-        features = (rng.random((2_000, len(CANDIDATES))) < 0.1).astype(float)
+        features = (rng.random((2_000, len(TEXT_SCAN.candidates))) < 0.1).astype(float)
         noise = rng.normal(0, 1, (len(features), 8 * FOLLOWED))
         followed = np.repeat(features[:, :FOLLOWED], 8, axis=1) * np.tile(np.linspace(2, 4, 8), FOLLOWED)
         results[f"trained_{block}"] = sums_of(noise + followed, features).arrays()
@@ -223,7 +239,7 @@ def made_up_scan() -> dict[str, dict[str, np.ndarray]]:
 class TestTextScan:
     def test_keeps_what_the_model_has_and_its_twin_has_not(self, made_up_scan) -> None:
         kept = TEXT_SCAN.kept(made_up_scan)
-        assert kept["properties"].tolist() == [one.id for one in CANDIDATES[:FOLLOWED]]
+        assert kept["properties"].tolist() == [one.id for one in TEXT_SCAN.candidates[:FOLLOWED]]
         assert kept["rve"].shape == (FOLLOWED, 8 * FOLLOWED)
         assert kept["rve"].dtype == np.float16
         assert kept["reference"].shape == kept["untrained"].shape == (FOLLOWED, len(PLACES))
@@ -265,10 +281,12 @@ class TestTextScan:
         monkeypatch.setattr(real_tokens, "_FOLDER", tmp_path)
         assert TEXT_SCAN.inputs_sha256() != before
 
-    def test_another_list_of_properties_makes_the_result_stale(self, monkeypatch) -> None:
-        before = TEXT_SCAN.inputs_sha256()
-        monkeypatch.setattr(real_measurement, "CANDIDATES", CANDIDATES[1:])
-        assert TEXT_SCAN.inputs_sha256() != before
+    def test_other_properties_make_the_result_stale(self) -> None:
+        class WithoutLetters(TextScan):
+            id = "neurons/without_letters"
+            kinds = TextScan.kinds[1:]
+
+        assert TextScan().inputs_sha256() == TEXT_SCAN.inputs_sha256() != WithoutLetters().inputs_sha256()
 
     def test_every_step_has_a_name_of_its_own(self) -> None:
         names = [step.name for step in TEXT_SCAN.steps()]

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from ground_truth.neurons.real.classes import class_named
-from ground_truth.neurons.real.effects import LOGIT_EFFECTS, class_rve, output_weights
-from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN, blocks_of
-from ground_truth.neurons.real.pool import CANDIDATES
+from ground_truth.neurons.real.effects import class_rve, output_weights
+from ground_truth.neurons.real.measurement import LOGIT_EFFECTS, PLACES, TEXT_SCAN, blocks_of
 from ground_truth.neurons.real.properties import feature_values
 from ground_truth.neurons.real.scan import scan
 from ground_truth.neurons.real.task import MeasuredNeuronTask, MeasuredTextTask
@@ -46,7 +45,7 @@ def sample():
     """Sums of all candidates over a few hidden texts, one of each of so many addresses."""
     chosen = [block[number] for number in (0, 30, 60, 85) for block in blocks_of(passages("hidden"))]
     text = tagged_tokens(tokenizer_of(SPEC), tuple(chosen[:TEXTS]))
-    return scan(evaluator_model(SPEC), text.tokens, feature_values(CANDIDATES, text, vocabulary(SPEC)))
+    return scan(evaluator_model(SPEC), text.tokens, feature_values(TEXT_SCAN.candidates, text, vocabulary(SPEC)))
 
 
 def parsed(instance, content, **common):
@@ -121,7 +120,7 @@ def test_hidden_texts_give_what_is_frozen(sample) -> None:
     frozen = dict(zip(arrays["properties"].tolist(), arrays["rve"].astype(float), strict=True))
     found = sample.signed_rve()
     for wanted in ("alphabet/t", "syntax/current DT", "syntax/current NN", "unigram/and", "position/falling"):
-        number = next(number for number, one in enumerate(CANDIDATES) if one.id == wanted)
+        number = next(number for number, one in enumerate(TEXT_SCAN.candidates) if one.id == wanted)
         best = top(frozen[wanted], 20)
         assert np.corrcoef(found[number][best], frozen[wanted][best])[0, 1] > 0.8, wanted
         assert len(set(top(found[number], 10)) & set(best)) >= 6, wanted
@@ -161,7 +160,7 @@ def test_a_choice_on_little_public_text_has_most_of_the_skill() -> None:
     text = pool_text("public", SPEC)
     part = TaggedText(text.tokens[::8], text.tags[::8])
     names = task.properties()
-    properties = [one for one in CANDIDATES if one.task == "syntax" and one.name in names]
+    properties = [one for one in TEXT_SCAN.candidates if one.kind is task.kind and one.name in names]
     found = scan(evaluator_model(SPEC), part.tokens, feature_values(properties, part, vocabulary(SPEC))).signed_rve()
     reached = []
     for row, one in enumerate(properties):

@@ -1,10 +1,21 @@
-"""What holds for the questions of every task before any model is trained, and what a trained one is checked for."""
+"""The kinds of questions, what holds for their questions before any model is trained, and what is certified later."""
 
 from __future__ import annotations
 
-from scribe_suite.planting.neurons.plan import BARS, Question, Wish
-from scribe_suite.planting.neurons.wishes import KEY_MARGIN, LOWEST_KEY_RVE, NEAR_MISS_SHARE, expected_statistic
+from scribe_suite.planting.neurons.categories import CATEGORIES
+from scribe_suite.planting.neurons.kinds import QuestionKind
+from scribe_suite.planting.neurons.letters import LETTERS
+from scribe_suite.planting.neurons.plan import Question, Target
+from scribe_suite.planting.neurons.positions import FIRST_POSITION, SHAPES
+from scribe_suite.planting.neurons.targets import KEY_MARGIN, LOWEST_KEY_RVE, NEAR_MISS_SHARE, expected_statistic
+from scribe_suite.planting.neurons.words import WORDS
 
+#: In the order in which the suite's language models are planted with them.
+KINDS: tuple[QuestionKind, ...] = (FIRST_POSITION, SHAPES, CATEGORIES, LETTERS, WORDS)
+#: By the id of the kind.
+BARS = {kind.id: kind.bar for kind in KINDS}
+
+#: Every check of the certificate that needs nothing but the model.
 DIRECTIONS = {
     "loss/model": "<=",
     "loss/minus_bigram": "<=",
@@ -20,28 +31,27 @@ DIRECTIONS = {
     **{f"ablation/{task}/neuron_min": ">=" for task in BARS},
     **{f"ablation/{task}/elsewhere_max": "<=" for task in BARS},
 }
-"""Every check of the certificate that needs nothing but the model."""
 
 
-def keys(question: Question) -> list[Wish]:
-    return [wish for wish in question.wishes if wish.kind == "key"]
+def keys(question: Question) -> list[Target]:
+    return [target for target in question.targets if target.role == "key"]
 
 
-def near_misses(question: Question) -> dict[str, Wish]:
+def near_misses(question: Question) -> dict[str, Target]:
     """By kind; every kind may be there once."""
-    found = {wish.kind: wish for wish in question.wishes if wish.kind != "key"}
-    assert len(found) == len(question.wishes) - len(keys(question)), "two near misses are of one kind"
+    found = {target.role: target for target in question.targets if target.role != "key"}
+    assert len(found) == len(question.targets) - len(keys(question)), "two near misses are of one kind"
     return found
 
 
 def check_question(question: Question, fitted: set[str]) -> None:
     """Key neurons are well above the bar, near misses of the kinds in `fitted` between half of it and four fifths."""
-    for wish in keys(question):
-        expected = expected_statistic(wish.response, question)
+    for target in keys(question):
+        expected = expected_statistic(target.response, question)
         assert expected >= max(LOWEST_KEY_RVE, question.bar + KEY_MARGIN) - 0.02
     low, high = NEAR_MISS_SHARE
-    for kind, wish in near_misses(question).items():
-        share = expected_statistic(wish.response, question) / question.bar
+    for kind, target in near_misses(question).items():
+        share = expected_statistic(target.response, question) / question.bar
         assert share <= high, kind
         if kind in fitted:
             assert share >= low, kind

@@ -7,7 +7,7 @@ import torch
 from scribe_suite.planting.english import TaggedText
 from scribe_suite.planting.neurons.features import Feature, Response
 from scribe_suite.planting.neurons.measure import Neuron
-from scribe_suite.planting.neurons.plan import Assignment, NeuronPlan, Question, Wish
+from scribe_suite.planting.neurons.plan import Assignment, NeuronPlan, Question, Target
 
 LENGTH = 12
 CONFIG = {
@@ -30,12 +30,12 @@ LATER = Feature("place", profile=tuple(place / (LENGTH - 1) for place in range(L
 EIGHT_OR_NINE = Feature("eight or nine", tokens=frozenset({8, 9}))
 
 
-def _key(feature: Feature, *, silent: bool = False) -> Wish:
-    return Wish("key", Response(((feature, 1.0), (Feature("nought", tokens=frozenset({0})), 0.2)), silent))
+def _key(feature: Feature, *, silent: bool = False) -> Target:
+    return Target("key", Response(((feature, 1.0), (Feature("nought", tokens=frozenset({0})), 0.2)), silent))
 
 
-def _near(kind: str, feature: Feature) -> Wish:
-    return Wish(kind, Response(((feature, 1.0),)))
+def _near(kind: str, feature: Feature) -> Target:
+    return Target(kind, Response(((feature, 1.0),)))
 
 
 _WORD = (
@@ -49,10 +49,10 @@ _PLACE = (_key(LATER), _near("first half only", Feature("half", profile=(*LATER.
 _LETTER = (_near("some variants", Feature("eight", tokens=frozenset({8}))),)
 
 QUESTIONS = (
-    Question("unigram", "three", THREE, "rises", _WORD),
-    Question("syntax", "current tagged", TAGGED, "either", _CATEGORY),
-    Question("position", "rising", LATER, "rises", _PLACE),
-    Question("alphabet", "e", EIGHT_OR_NINE, "rises", _LETTER),
+    Question("unigram", "three", THREE, "rises", 0.5, _WORD),
+    Question("syntax", "current tagged", TAGGED, "either", 0.5, _CATEGORY),
+    Question("position", "rising", LATER, "rises", 0.65, _PLACE),
+    Question("alphabet", "e", EIGHT_OR_NINE, "rises", 0.37, _LETTER),
 )
 _NEURONS = {
     "unigram/three": (Neuron(0, 5), Neuron(1, 9), Neuron(1, 2), Neuron(0, 7)),
@@ -63,9 +63,9 @@ _NEURONS = {
 PLAN = NeuronPlan(
     QUESTIONS,
     tuple(
-        Assignment(neuron, question.id, wish, 2.0 + 0.5 * neuron.layer)
+        Assignment(neuron, question.id, target, 2.0 + 0.5 * neuron.layer)
         for question in QUESTIONS
-        for neuron, wish in zip(_NEURONS[question.id], question.wishes, strict=True)
+        for neuron, target in zip(_NEURONS[question.id], question.targets, strict=True)
     ),
 )
 

@@ -9,8 +9,8 @@ import pytest
 
 from scribe_suite.planting.english import TAGS
 from scribe_suite.planting.neurons.categories import (
+    CATEGORIES,
     Place,
-    ask_category,
     category_feature,
     category_question,
     suitable_categories,
@@ -39,14 +39,14 @@ def test_a_category_is_the_tag_of_the_token_or_of_the_one_before() -> None:
 
 @pytest.mark.parametrize("place", get_args(Place))
 def test_asking_for_a_category_gives_its_feature_and_no_neurons(place: Place) -> None:
-    asked = ask_category(f"{place} adverb")
-    assert asked == Question("syntax", f"{place} adverb", category_feature("adverb", place), "either")
+    asked = CATEGORIES.ask(f"{place} adverb")
+    assert asked == Question("syntax", f"{place} adverb", category_feature("adverb", place), "either", 0.5)
 
 
 @pytest.mark.parametrize("name", ["", "adverb", "next adverb", "current adverbs", "previous", "current current adverb"])
 def test_what_is_no_place_and_category_cannot_be_asked_for(name: str) -> None:
     with pytest.raises(ValueError, match="no place and category"):
-        ask_category(name)
+        CATEGORIES.ask(name)
 
 
 def test_suitable_categories_are_of_words_and_neither_rare_nor_everywhere() -> None:
@@ -64,22 +64,22 @@ def test_a_category_has_key_neurons_and_near_misses(question: Question) -> None:
 
 def test_near_misses_of_categories_are_silent_as_often_as_key_neurons() -> None:
     asked = [category_question("noun_plural", "current", random.Random(seed)) for seed in range(12)]
-    silent = [wish.response.silent for question in asked for wish in near_misses(question).values()]
+    silent = [target.response.silent for question in asked for target in near_misses(question).values()]
     assert 0.1 < sum(silent) / len(silent) < 0.7
 
 
 def test_some_key_neurons_of_categories_are_silent_and_some_are_active() -> None:
     rng = random.Random(0)
-    wishes = [wish for _ in range(12) for wish in keys(category_question("adverb", "current", rng))]
-    silent = sum(wish.response.silent for wish in wishes)
-    assert 0.1 < silent / len(wishes) < 0.7
+    targets = [target for _ in range(12) for target in keys(category_question("adverb", "current", rng))]
+    silent = sum(target.response.silent for target in targets)
+    assert 0.1 < silent / len(targets) < 0.7
 
 
 def test_near_misses_of_a_category_are_what_their_kind_says(question: Question) -> None:
     is_current = question.feature.tags is not None
     own = question.feature.tags or question.feature.previous_tags or frozenset()
-    for kind, wish in near_misses(question).items():
-        ((feature, _),) = wish.response.parts
+    for kind, target in near_misses(question).items():
+        ((feature, _),) = target.response.parts
         here, there = (feature.tags, feature.previous_tags) if is_current else (feature.previous_tags, feature.tags)
         match kind:
             case "overlapping category":

@@ -10,12 +10,13 @@ import torch
 from scribe_suite.planting.english import sample_text, vocabulary
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights, untrained_twin, weights_of
-from scribe_suite.planting.neurons import certificate
-from scribe_suite.planting.neurons.certificate import Evidence, neuron_checks
+from scribe_suite.planting.neurons import certificate, evidence, positions
+from scribe_suite.planting.neurons.certificate import neuron_checks
+from scribe_suite.planting.neurons.evidence import HELD_OUT_SEED, Evidence
 from scribe_suite.planting.neurons.measure import all_neurons, variance_explained
-from scribe_suite.planting.neurons.plan import BARS, NeuronPlan
+from scribe_suite.planting.neurons.plan import NeuronPlan
 from scribe_suite.planting.neurons.survey import CONTEXT
-from tests.planting.neurons.checking import DIRECTIONS
+from tests.planting.neurons.checking import BARS, DIRECTIONS, KINDS
 from tests.planting.neurons.conftest import D_MLP, N_LAYERS
 
 CONFIG = {
@@ -41,7 +42,7 @@ def plan(plans: list[NeuronPlan]) -> NeuronPlan:
 @pytest.fixture(scope="module")
 def few_questions(plan: NeuronPlan) -> NeuronPlan:
     """One answered question of every task, and a letter without neurons: ablations with a model take long."""
-    of_task = [next(group) for _, group in groupby(plan.questions, key=lambda question: question.task)]
+    of_task = [next(group) for _, group in groupby(plan.questions, key=lambda question: question.kind)]
     absent = next(question for question in plan.questions if not plan.neurons(question.id, key=True))
     chosen = [*of_task, absent]
     ids = {question.id for question in chosen}
@@ -57,15 +58,16 @@ def untrained() -> ModelWeights:
 def small_measurement():
     """The certificate's text and twins cut down, so that one takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        sizes = {"ROWS": 48, "COUNTED_ROWS": 400, "INFORMATION_ROWS": 80, "TWINS": 2, "TWIN_ROWS": 32}
-        for name, size in sizes.items():
+        patch.setattr(evidence, "_ROWS", 48)
+        patch.setattr(positions, "_INFORMATION_ROWS", 80)
+        for name, size in {"COUNTED_ROWS": 400, "TWINS": 2, "TWIN_ROWS": 32}.items():
             patch.setattr(certificate, f"_{name}", size)
         yield
 
 
 @pytest.fixture(scope="module")
 def checks_of_untrained(small_measurement, untrained: ModelWeights, few_questions: NeuronPlan) -> dict[str, Check]:
-    return by_name(neuron_checks(Evidence(untrained, few_questions)))
+    return by_name(neuron_checks(Evidence(untrained, few_questions), KINDS))
 
 
 class Pretended:
@@ -82,11 +84,11 @@ class Pretended:
 
     def __init__(self, plan: NeuronPlan) -> None:
         self.plan = plan
-        self.text = sample_text(certificate._HELD_OUT_SEED, self.rows, CONTEXT)
+        self.text = sample_text(HELD_OUT_SEED, self.rows, CONTEXT)
         noise = torch.Generator().manual_seed(0)
         self.activations = 0.01 * torch.randn(self.text.tokens.numel(), N_LAYERS * D_MLP, generator=noise)
         for item in plan.assignments:
-            self.activations[:, COLUMN[item.neuron]] += item.strength * item.wish.response.on(self.text).flatten()
+            self.activations[:, COLUMN[item.neuron]] += item.strength * item.target.response.on(self.text).flatten()
         self.loss, self.rise, self.rise_elsewhere = 3.0, 0.5, 0.02
         self.read = {question.id: question.where_read(self.text)[:, :-1] > 0 for question in plan.questions}
 
@@ -100,15 +102,11 @@ class Pretended:
         return losses
 
     def checks(self, patch: pytest.MonkeyPatch) -> dict[str, Check]:
-        measured = certificate.neuron_activations
-        patch.setattr(certificate, "_ROWS", self.rows)
-        patch.setattr(certificate, "next_token_loss", self.next_token_loss)
-        patch.setattr(
-            certificate,
-            "neuron_activations",
-            lambda model, tokens: self.activations if len(tokens) == self.rows else measured(model, tokens),
-        )
-        return by_name(neuron_checks(Evidence(weights_of(untrained_twin(CONFIG, 0), CONFIG), self.plan)))
+        patch.setattr(evidence, "_ROWS", self.rows)
+        patch.setattr(evidence, "next_token_loss", self.next_token_loss)
+        patch.setattr(evidence, "neuron_activations", lambda *_: self.activations)
+        measured = Evidence(weights_of(untrained_twin(CONFIG, 0), CONFIG), self.plan)
+        return by_name(neuron_checks(measured, KINDS))
 
     def failed(self, patch: pytest.MonkeyPatch) -> set[str]:
         return {name for name, check in self.checks(patch).items() if not check.passed}
@@ -118,7 +116,7 @@ class Pretended:
         return next(
             COLUMN[item.neuron]
             for item in self.plan.assignments
-            if item.question.startswith(f"{task}/") and item.wish.kind == "key"
+            if item.question.startswith(f"{task}/") and item.target.role == "key"
         )
 
 
@@ -192,18 +190,18 @@ def test_near_misses_that_do_something_else_are_not_counted_as_near_misses(
     small_measurement, plan: NeuronPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Pretended(plan)
-    near = [item.neuron for item in plan.assignments if item.wish.kind != "key"]
+    near = [item.neuron for item in plan.assignments if item.target.role != "key"]
     model.activations[:, COLUMN[near[0]]] = torch.rand(len(model.activations))
     model.checks(monkeypatch)
-    evidence = Evidence(weights_of(untrained_twin(CONFIG, 0), CONFIG), plan)
-    assert evidence.near_misses == set(near[1:])
+    measured = Evidence(weights_of(untrained_twin(CONFIG, 0), CONFIG), plan)
+    assert measured.near_misses == set(near[1:])
 
 
 def test_a_word_neuron_that_misses_one_variant_is_noticed(
     small_measurement, plan: NeuronPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Pretended(plan)
-    word = next(question.name for question in plan.questions if question.task == "unigram")
+    word = next(question.name for question in plan.questions if question.kind == "unigram")
     rarest = min(vocabulary().variants(word), key=lambda token: int((model.text.tokens == token).sum()))
     model.activations[model.text.tokens.flatten() == rarest, model.key_of("unigram")] = 0.0
     assert "firing/weakest_variant" in model.failed(monkeypatch)
@@ -237,13 +235,13 @@ def test_a_model_that_counts_as_well_is_noticed(
 def test_evidence_has_a_statistic_for_every_question_and_neuron(
     small_measurement, untrained: ModelWeights, plan: NeuronPlan
 ) -> None:
-    evidence = Evidence(untrained, plan)
-    assert set(evidence.statistics) == {question.id for question in plan.questions}
+    measured = Evidence(untrained, plan)
+    assert set(measured.statistics) == {question.id for question in plan.questions}
     question = next(
-        question for question in plan.questions if question.direction == "falls" or question.task == "syntax"
+        question for question in plan.questions if question.direction == "falls" or question.kind == "syntax"
     )
-    feature = question.feature.values(evidence.text).flatten()[:, None]
-    wanted = question.statistic(variance_explained(evidence.activations, feature)[:, 0])
-    assert torch.allclose(evidence.statistics[question.id], wanted, atol=1e-5)
+    feature = question.feature.values(measured.text).flatten()[:, None]
+    wanted = question.statistic(variance_explained(measured.activations, feature)[:, 0])
+    assert torch.allclose(measured.statistics[question.id], wanted, atol=1e-5)
     names = [str(neuron) for neuron in all_neurons(N_LAYERS, D_MLP)]
-    assert [names[row] for row in evidence.rows(question)] == list(map(str, plan.neurons(question.id, key=True)))
+    assert [names[row] for row in measured.rows(question)] == list(map(str, plan.neurons(question.id, key=True)))

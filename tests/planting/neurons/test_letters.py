@@ -7,7 +7,7 @@ import random
 import pytest
 
 from scribe_suite.planting.english import vocabulary
-from scribe_suite.planting.neurons.letters import ask_letter, letter_feature, letter_question, suitable_letters
+from scribe_suite.planting.neurons.letters import LETTERS, letter_feature, letter_question, suitable_letters
 from scribe_suite.planting.neurons.plan import Question
 from scribe_suite.planting.neurons.survey import survey
 from tests.planting.neurons.checking import check_question, keys, near_misses
@@ -36,13 +36,13 @@ def test_marks_have_no_letter() -> None:
 
 
 def test_asking_for_a_letter_gives_its_feature_and_no_neurons() -> None:
-    assert ask_letter("s") == Question("alphabet", "s", letter_feature("s"), "rises")
+    assert LETTERS.ask("s") == Question("alphabet", "s", letter_feature("s"), "rises", 0.37)
 
 
 @pytest.mark.parametrize("letter", ["", "S", "st", "#", "<", "1"])
 def test_what_no_token_starts_with_cannot_be_asked_for(letter: str) -> None:
     with pytest.raises(ValueError, match="no token starts with"):
-        ask_letter(letter)
+        LETTERS.ask(letter)
 
 
 def test_suitable_letters_are_neither_rare_nor_everywhere() -> None:
@@ -53,7 +53,7 @@ def test_suitable_letters_are_neither_rare_nor_everywhere() -> None:
 
 def test_a_letter_has_one_or_two_key_neurons_and_near_misses(question: Question) -> None:
     assert 1 <= len(keys(question)) <= 2
-    assert not any(wish.response.silent for wish in question.wishes)
+    assert not any(target.response.silent for target in question.targets)
     assert 2 <= len(near_misses(question)) <= 3
     check_question(question, FITTED)
 
@@ -69,8 +69,8 @@ def test_a_letter_without_neurons_has_near_misses_only() -> None:
 
 def test_near_misses_of_a_letter_are_what_their_kind_says(question: Question) -> None:
     own = question.feature.tokens or frozenset()
-    for kind, wish in near_misses(question).items():
-        ((feature, _),) = wish.response.parts
+    for kind, target in near_misses(question).items():
+        ((feature, _),) = target.response.parts
         tokens = feature.tokens or frozenset()
         match kind:
             case "and other letters":

@@ -10,8 +10,8 @@ import torch
 from scribe_suite.planting.english import TaggedText, sample_text
 from scribe_suite.planting.neurons.plan import Question
 from scribe_suite.planting.neurons.positions import (
-    ask_first_position,
-    ask_position,
+    FIRST_POSITION,
+    SHAPES,
     band_feature,
     band_question,
     draw_band,
@@ -21,7 +21,7 @@ from scribe_suite.planting.neurons.positions import (
     ramp_question,
 )
 from scribe_suite.planting.neurons.survey import CONTEXT
-from scribe_suite.planting.neurons.wishes import expected_statistic
+from scribe_suite.planting.neurons.targets import expected_statistic
 from tests.planting.neurons.checking import check_question, keys, near_misses
 
 LINE = TaggedText(torch.zeros(1, CONTEXT, dtype=torch.long), torch.zeros(1, CONTEXT, dtype=torch.long))
@@ -44,32 +44,32 @@ def test_the_first_position_is_the_one_after_the_document_mark() -> None:
 
 @pytest.mark.parametrize(("name", "direction"), [("rising", "rises"), ("falling", "falls")])
 def test_rising_and_falling_ask_for_the_same_ramp_in_two_directions(name: str, direction: str) -> None:
-    asked = ask_position(name)
+    asked = SHAPES.ask(name)
     assert (asked.id, asked.feature, asked.direction) == (f"position/{name}", ramp_feature(), direction)
-    assert not asked.wishes
+    assert not asked.targets
 
 
 def test_a_band_is_asked_for_by_its_first_and_last_position() -> None:
-    assert ask_position("band 4-6") == Question("position", "band 4-6", band_feature(4, 7), "rises")
+    assert SHAPES.ask("band 4-6") == Question("position", "band 4-6", band_feature(4, 7), "rises", 0.65)
 
 
 @pytest.mark.parametrize("name", ["", "up", "band", "band 4", "band 4-", "Rising", "band 4-6 ", "band -4-6"])
 def test_what_is_no_shape_cannot_be_asked_for(name: str) -> None:
     with pytest.raises(ValueError, match="no shape over positions"):
-        ask_position(name)
+        SHAPES.ask(name)
 
 
 @pytest.mark.parametrize(("name", "direction"), [("active", "rises"), ("silent", "falls")])
 def test_position_one_is_asked_for_in_two_directions(name: str, direction: str) -> None:
-    asked = ask_first_position(name)
-    assert (asked.task, asked.name, asked.direction) == ("position_1", name, direction)
+    asked = FIRST_POSITION.ask(name)
+    assert (asked.kind, asked.name, asked.direction) == ("position_1", name, direction)
     assert asked.feature == first_position_feature()
 
 
 @pytest.mark.parametrize("name", ["", "rising", "Active", "position 1"])
 def test_nothing_else_can_be_asked_of_position_one(name: str) -> None:
     with pytest.raises(ValueError, match="nothing that a neuron does at position 1"):
-        ask_first_position(name)
+        FIRST_POSITION.ask(name)
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -88,15 +88,15 @@ def test_a_ramp_has_active_key_neurons_and_near_misses_of_other_shapes(rising: b
     question = ramp_question(rising=rising, rng=random.Random(0))
     assert question.name == ("rising" if rising else "falling")
     assert 2 <= len(keys(question)) <= 3
-    assert not any(wish.response.silent for wish in question.wishes)
+    assert not any(target.response.silent for target in question.targets)
     assert {"first half only", "levels off"} <= set(near_misses(question))
-    for wish in keys(question):
-        assert expected_statistic(wish.response, question) >= 0.75
-    for kind, wish in near_misses(question).items():
-        assert expected_statistic(wish.response, question) <= 0.8 * question.bar, kind
-    opposite = ask_position("falling" if rising else "rising")
-    for wish in keys(question):
-        assert expected_statistic(wish.response, opposite) < 0
+    for target in keys(question):
+        assert expected_statistic(target.response, question) >= 0.75
+    for kind, target in near_misses(question).items():
+        assert expected_statistic(target.response, question) <= 0.8 * question.bar, kind
+    opposite = SHAPES.ask("falling" if rising else "rising")
+    for target in keys(question):
+        assert expected_statistic(target.response, opposite) < 0
 
 
 @pytest.mark.parametrize("rising", [True, False], ids=["rising", "falling"])
@@ -112,7 +112,7 @@ def test_the_neuron_of_the_first_half_goes_the_asked_way_there(rising: bool) -> 
 def test_a_band_has_key_neurons_and_near_misses(band: tuple[int, int]) -> None:
     question = band_question(*band, random.Random(0))
     assert question.name == f"band {band[0]}-{band[1] - 1}"
-    assert question.feature == ask_position(question.name).feature
+    assert question.feature == SHAPES.ask(question.name).feature
     assert 2 <= len(keys(question)) <= 3
     check_question(question, {"other band", "some categories"})
     assert set(near_misses(question)) == {"other band", "some categories"}
@@ -124,7 +124,7 @@ def test_a_band_has_key_neurons_and_near_misses(band: tuple[int, int]) -> None:
 def test_position_one_has_key_neurons_and_near_misses_that_are_active_or_silent_as_asked(active: bool) -> None:
     question = first_position_question(active=active, rng=random.Random(0))
     assert 2 <= len(keys(question)) <= 3
-    assert all(wish.response.silent != active for wish in question.wishes)
+    assert all(target.response.silent != active for target in question.targets)
     assert {"position 2", "line start"} <= set(near_misses(question))
     check_question(question, {"first positions", "some words"})
 

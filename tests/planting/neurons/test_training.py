@@ -51,14 +51,14 @@ def explained(activations: torch.Tensor, held_out: TaggedText) -> torch.Tensor:
 @pytest.mark.slow
 def test_every_planted_neuron_does_what_it_shall(activations: torch.Tensor, held_out: TaggedText) -> None:
     for item in PLAN.assignments:
-        wanted = item.wish.response.on(held_out).flatten()[:, None]
+        wanted = item.target.response.on(held_out).flatten()[:, None]
         found = variance_explained(activations[:, [COLUMN[item.neuron]]], wanted).item()
-        assert found > (0.9 if item.wish.kind == "key" else 0.5), (item.question, item.wish.kind)
+        assert found > (0.9 if item.target.role == "key" else 0.5), (item.question, item.target.role)
 
 
 @pytest.mark.slow
 def test_a_silent_key_neuron_is_active_elsewhere(activations: torch.Tensor, held_out: TaggedText) -> None:
-    (silent,) = [item for item in PLAN.assignments if item.wish.response.silent]
+    (silent,) = [item for item in PLAN.assignments if item.target.response.silent]
     here = QUESTIONS[1].feature.values(held_out).flatten() > 0
     activation = activations[:, COLUMN[silent.neuron]]
     assert activation[here].mean().abs() < 0.3 * silent.strength
@@ -75,8 +75,8 @@ def test_key_neurons_are_above_the_bar_in_the_direction_asked_for_and_no_others_
 
 
 def test_key_neurons_have_the_strength_of_their_assignment(activations: torch.Tensor, held_out: TaggedText) -> None:
-    for item in [item for item in PLAN.assignments if item.wish.kind == "key"]:
-        full = item.wish.response.on(held_out).flatten() == 1
+    for item in [item for item in PLAN.assignments if item.target.role == "key"]:
+        full = item.target.response.on(held_out).flatten() == 1
         assert activations[full, COLUMN[item.neuron]].mean().item() == pytest.approx(item.strength, rel=0.25)
 
 
@@ -174,7 +174,7 @@ def test_a_batch_without_any_occurrence_does_not_break_training() -> None:
 def test_a_neuron_of_another_layer_is_another_neuron(activations: torch.Tensor, held_out: TaggedText) -> None:
     item: Assignment = PLAN.assignments[0]
     twin = Neuron(1 - item.neuron.layer, item.neuron.index)
-    wanted = item.wish.response.on(held_out).flatten()[:, None]
+    wanted = item.target.response.on(held_out).flatten()[:, None]
     assert variance_explained(activations[:, [COLUMN[twin]]], wanted).abs().item() < 0.4
 
 

@@ -9,7 +9,7 @@ import pytest
 from scribe_suite.planting.english import TAGS, vocabulary
 from scribe_suite.planting.neurons.plan import Question
 from scribe_suite.planting.neurons.survey import survey
-from scribe_suite.planting.neurons.words import ask_word, suitable_words, word_feature, word_question
+from scribe_suite.planting.neurons.words import WORDS, suitable_words, word_feature, word_question
 from tests.planting.neurons.checking import check_question, keys, near_misses
 
 
@@ -28,13 +28,13 @@ def test_a_word_is_all_its_variants() -> None:
 
 def test_asking_for_a_word_gives_its_feature_and_no_neurons() -> None:
     word = suitable_words()[0]
-    assert ask_word(word) == Question("unigram", word, word_feature(word), "rises")
+    assert WORDS.ask(word) == Question("unigram", word, word_feature(word), "rises", 0.5)
 
 
 @pytest.mark.parametrize("word", ["", "xylophonist", " the", "The", "."])
 def test_what_is_no_word_cannot_be_asked_for(word: str) -> None:
     with pytest.raises(ValueError, match="no token for the word"):
-        ask_word(word)
+        WORDS.ask(word)
 
 
 def test_suitable_words_are_content_words_of_medium_frequency_whose_variants_occur() -> None:
@@ -52,15 +52,15 @@ def test_suitable_words_are_content_words_of_medium_frequency_whose_variants_occ
 def test_a_word_has_key_neurons_that_fire_on_it_and_near_misses(question: Question) -> None:
     assert question.id == f"unigram/{question.name}"
     assert 2 <= len(keys(question)) <= 3
-    assert not any(wish.response.silent for wish in question.wishes)
+    assert not any(target.response.silent for target in question.targets)
     check_question(question, {"some variants", "some contexts", "with other words"})
     assert len(near_misses(question)) >= 3
 
 
 def test_near_misses_of_a_word_are_what_their_kind_says(question: Question) -> None:
     own = question.feature.tokens or frozenset()
-    for kind, wish in near_misses(question).items():
-        ((feature, weight),) = wish.response.parts
+    for kind, target in near_misses(question).items():
+        ((feature, weight),) = target.response.parts
         tokens = feature.tokens or frozenset()
         assert weight == 1.0
         match kind:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scribe_suite.errors import InfrastructureError
+from scribe_suite.errors import InfrastructureError, UnknownCauseError, cause_of
 from scribe_suite.plugin.worker.bound_provider import BoundProvider
 from scribe_suite.plugin.worker.record_draft import RecordDraft
 from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, ProviderResult
@@ -19,6 +19,7 @@ BREAKS = [
     AttemptFailedError("cli_crashed", "crashed", FAILED),
     AttemptFailedError("cli_crashed", "crashed", ProviderResult(EndReason.FAILED, cost_usd=float("inf"))),
     AttemptFailedError("cli_crashed", "crashed", ProviderResult(EndReason.FAILED, tokens={"input": 10**400})),
+    UnknownCauseError("The quota is used up."),
     ValueError("Exceeds the limit for integer string conversion"),
     OverflowError("int too large to convert to float"),
     KeyError("x"),
@@ -59,7 +60,7 @@ def work(error: Exception, answer: object, tmp_path: Any) -> tuple[ProviderResul
 def test_an_answer_that_came_in_counts_however_the_provider_breaks(error, tmp_path):
     result, state = work(error, "an answer", tmp_path)
     assert result.end_reason is EndReason.FAILED
-    assert state.agent_failure == getattr(error, "cause", "exception")
+    assert state.agent_failure == cause_of(error)
 
 
 @pytest.mark.parametrize(

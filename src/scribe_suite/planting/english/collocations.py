@@ -1,4 +1,4 @@
-"""Which words go together: topics, the company that a word keeps, and how popular it is.
+"""Which words go together: topics, a word's collocations, and how popular it is.
 
 All of it is drawn once from a constant seed, so that it belongs to the language and is the same in every text.
 Words are held as codes, ``token id * 32 + tag``, of their usual spelling: `` cat``, or `` Anna`` for proper names.
@@ -18,17 +18,34 @@ from scribe_suite.planting.english.tags import FUNCTION_WORDS, TAG
 from scribe_suite.planting.english.vocabulary import vocabulary
 
 T = TypeVar("T")
+#: Maps a uniform number in [0, 1) to an item.
 Choice = Callable[[float], T]
-"""Maps a uniform number in [0, 1) to an item."""
 
 CODE_BITS = 5
 TOPICS = 8
 _SEED = 20_261_104
 _STARS_PER_TOPIC = 3
+#: Few function words begin with these letters, so content words make up for it.
 _LETTER_BOOST = {"f": 1.4, "g": 1.25, "l": 1.4, "m": 1.1, "n": 1.4, "o": 1.4, "r": 1.25}
-"""Few function words begin with these letters, so content words make up for it."""
-_KEPT_COMPANY = 3
-"""How many verbs a noun prefers, adjectives, and so on."""
+#: How many verbs a noun prefers, adjectives, and so on.
+_COLLOCATES = 3
+#: How many prepositions a verb prefers, and adverbs; and how many objects.
+_VERB_COLLOCATES, _VERB_OBJECTS = 2, 4
+
+#: Popularity of a word: of a star (a few frequent words per category), of another frequent word, of any other.
+_NOUN_WEIGHTS = (1.0, 0.09, 0.014)
+_VERB_WEIGHTS = (1.0, 1.0, 0.13)
+_ADJECTIVE_WEIGHTS = (1.5, 0.15, 0.03)
+_NAME_WEIGHTS = (1.0, 0.05, 0.02)
+#: Stars among adjectives and among the names of either gender, each with a first letter of its own.
+_STAR_ADJECTIVES, _STAR_NAMES = 12, 8
+#: Most stars among nouns with one first letter.
+_STARS_PER_LETTER = 2
+
+#: How popular a form is in lists and hash tags, as a share of its word's popularity.
+_LISTED_PLURAL, _LISTED_ING, _LISTED_VERB_FORM, _LISTED_ADJECTIVE, _LISTED_NAME = 0.7, 0.6, 0.1, 0.5, 0.4
+#: The larger, the more alike are the popularities of the largest city and the smallest.
+_CITY_RANKS = 10
 
 
 def code(string: str, tag: str) -> int:
@@ -94,7 +111,7 @@ class Adjective:
 
 @dataclass(eq=False, slots=True)
 class Verb:
-    """The codes of a verb's forms and the company it keeps."""
+    """The codes of a verb's forms and its collocations."""
 
     base: int
     third_person: int
@@ -111,7 +128,7 @@ class Verb:
 
 @dataclass(eq=False, slots=True)
 class Noun:
-    """The codes of a noun's forms and the company it keeps."""
+    """The codes of a noun's forms and its collocations."""
 
     singular: int
     plural: int
@@ -155,7 +172,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """All words with their company."""
+    """All words with their collocations."""
 
     topics: tuple[Topic, ...]
     people: Choice[Person]
@@ -178,21 +195,21 @@ class Language:
 
 @cache
 def language() -> Language:
-    """The words and their company; the same in every process."""
+    """The words and their collocations; the same in every process."""
     rng = random.Random(_SEED)
     nouns, verbs, adjectives, people = _nouns(), _verbs(), _adjectives(), _people()
     adverbs = [(code(f" {word}", "adverb"), word[0]) for word in (*lexicon().adverbs, *FUNCTION_WORDS["adverb"])]
     prepositions = [code(f" {word}", "preposition") for word in FUNCTION_WORDS["preposition"]]
     adverb_codes = [adverb for adverb, _ in adverbs]
     for verb in verbs:
-        verb.prepositions = _some(rng, prepositions, [1.0] * len(prepositions), 2)
-        verb.adverbs = _some(rng, adverb_codes, [1.0] * len(adverbs), 2)
-        verb.objects = _some(rng, nouns, _popularity(nouns), 4)
+        verb.prepositions = _some(rng, prepositions, [1.0] * len(prepositions), _VERB_COLLOCATES)
+        verb.adverbs = _some(rng, adverb_codes, [1.0] * len(adverbs), _VERB_COLLOCATES)
+        verb.objects = _some(rng, nouns, _popularity(nouns), _VERB_OBJECTS)
     for noun in nouns:
-        noun.verbs = _some(rng, verbs, _popularity(verbs), _KEPT_COMPANY)
-        noun.adjectives = _some(rng, adjectives, _popularity(adjectives), _KEPT_COMPANY)
+        noun.verbs = _some(rng, verbs, _popularity(verbs), _COLLOCATES)
+        noun.adjectives = _some(rng, adjectives, _popularity(adjectives), _COLLOCATES)
     for person in people:
-        person.verbs = _some(rng, verbs, _popularity(verbs), _KEPT_COMPANY)
+        person.verbs = _some(rng, verbs, _popularity(verbs), _COLLOCATES)
     topics = tuple(
         Topic(
             nouns=_popular(of_nouns),
@@ -214,7 +231,7 @@ def language() -> Language:
         topics=topics,
         people=_popular(people),
         frequent_people=_popular([person for person in people if person.frequent]),
-        cities=weighted(places, [1 / (rank + 10) for rank in range(len(places))]),
+        cities=weighted(places, [1 / (rank + _CITY_RANKS) for rank in range(len(places))]),
         countries=even([_proper(country, "country") for country in lexicon().countries]),
         adverbs=even(adverb_codes),
         prepositions=even(prepositions),
@@ -281,15 +298,15 @@ def _letter_words(
 ) -> list[tuple[int, str, float, bool]]:
     """What lists and tags are made of: code, letter, weight, and whether all four variants exist."""
     rows = [(noun.singular, noun.letter, noun.popularity, noun.frequent) for noun in nouns]
-    rows += [(noun.plural, noun.letter, noun.popularity * 0.7, noun.frequent) for noun in nouns]
-    rows += [(verb.ing, verb.letter, verb.popularity * 0.6, verb.frequent) for verb in verbs]
+    rows += [(noun.plural, noun.letter, noun.popularity * _LISTED_PLURAL, noun.frequent) for noun in nouns]
+    rows += [(verb.ing, verb.letter, verb.popularity * _LISTED_ING, verb.frequent) for verb in verbs]
     for verb in verbs:
         forms = [verb.base, verb.third_person, verb.past]
         if verb.participle >> CODE_BITS != verb.past >> CODE_BITS:
             forms.append(verb.participle)
-        rows += [(form, verb.letter, verb.popularity * 0.1, verb.frequent) for form in forms]
-    rows += [(word.code, word.letter, word.popularity * 0.5, word.frequent) for word in adjectives]
-    return rows + [(name.code, name.letter, name.popularity * 0.4, name.frequent) for name in people]
+        rows += [(form, verb.letter, verb.popularity * _LISTED_VERB_FORM, verb.frequent) for form in forms]
+    rows += [(word.code, word.letter, word.popularity * _LISTED_ADJECTIVE, word.frequent) for word in adjectives]
+    return rows + [(name.code, name.letter, name.popularity * _LISTED_NAME, name.frequent) for name in people]
 
 
 def _stars(words: Sequence[tuple[str, bool]], count: int, per_letter: int) -> set[str]:
@@ -310,7 +327,7 @@ def _weight(word: str, frequent: bool, stars: set[str], weights: tuple[float, fl
 
 def _nouns() -> list[Noun]:
     source = lexicon().nouns
-    stars = _stars([(noun.singular, noun.frequent) for noun in source], TOPICS * _STARS_PER_TOPIC, 2)
+    stars = _stars([(noun.singular, noun.frequent) for noun in source], TOPICS * _STARS_PER_TOPIC, _STARS_PER_LETTER)
     words = [
         Noun(
             code(f" {noun.singular}", "noun_singular"),
@@ -318,7 +335,7 @@ def _nouns() -> list[Noun]:
             noun.singular[0],
             _takes_an(noun.singular),
             noun.frequent,
-            _weight(noun.singular, noun.frequent, stars, (1.0, 0.09, 0.014)),
+            _weight(noun.singular, noun.frequent, stars, _NOUN_WEIGHTS),
         )
         for noun in source
     ]
@@ -335,7 +352,7 @@ def _verbs() -> list[Verb]:
             code(f" {verb.participle}", "verb_participle"),
             verb.base[0],
             verb.frequent,
-            _weight(verb.base, verb.frequent, set(), (1.0, 1.0, 0.13)),
+            _weight(verb.base, verb.frequent, set(), _VERB_WEIGHTS),
         )
         for verb in lexicon().verbs
     ]
@@ -344,14 +361,14 @@ def _verbs() -> list[Verb]:
 
 def _adjectives() -> list[Adjective]:
     source = lexicon().adjectives
-    stars = _stars([(adjective.word, adjective.frequent) for adjective in source], 12, 1)
+    stars = _stars([(adjective.word, adjective.frequent) for adjective in source], _STAR_ADJECTIVES, 1)
     words = [
         Adjective(
             code(f" {adjective.word}", "adjective"),
             adjective.word[0],
             _takes_an(adjective.word),
             adjective.frequent,
-            _weight(adjective.word, adjective.frequent, stars, (1.5, 0.15, 0.03)),
+            _weight(adjective.word, adjective.frequent, stars, _ADJECTIVE_WEIGHTS),
         )
         for adjective in source
     ]
@@ -360,15 +377,15 @@ def _adjectives() -> list[Adjective]:
 
 def _people() -> list[Person]:
     source = lexicon().names
-    women = _stars([(name.name, name.frequent) for name in source if name.female], 8, 1)
-    men = _stars([(name.name, name.frequent) for name in source if not name.female], 8, 1)
+    women = _stars([(name.name, name.frequent) for name in source if name.female], _STAR_NAMES, 1)
+    men = _stars([(name.name, name.frequent) for name in source if not name.female], _STAR_NAMES, 1)
     return [
         Person(
             _proper(name.name, "person"),
             name.name[0],
             name.female,
             name.frequent,
-            _weight(name.name, name.frequent, women | men, (1.0, 0.05, 0.02)),
+            _weight(name.name, name.frequent, women | men, _NAME_WEIGHTS),
         )
         for name in source
     ]

@@ -1,8 +1,8 @@
 """A seeded, unlimited source of English-like text with word-level tokens and an exact tag for every token.
 
-Words choose their company, neighbours often share their first letter, topic and characters persist through a document,
-and the kind of line, the kind of subject and the tense depend on the position. A language model gains from each of
-these. Nothing here knows about models.
+Words have their collocations, neighbours often share their first letter, topic and characters persist through a
+document, and the kind of line, the kind of subject and the tense depend on the position. A language model gains from
+each of these. Nothing here knows about models.
 """
 
 from __future__ import annotations

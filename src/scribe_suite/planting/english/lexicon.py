@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+#: Verbs that introduce direct speech; `build` always takes them.
 SPEECH_VERBS = ("ask", "explain", "insist", "announce", "suggest", "admit", "argue", "agree")
-"""Verbs that introduce direct speech; `build` always takes them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,55 @@ import random
 from scribe_suite.planting.english.collocations import Noun, Person, Place, Verb, code, even, language, weighted
 from scribe_suite.planting.english.tags import split
 
+#: Positions of a document whose content depends on where they are; later ones are like the last.
 POSITIONS = 64
-_COMPANY = 0.7
+
+# What is chosen how often. Where one drawn number decides between several cases, their bounds are in one line, in
+# rising order: the first case has the numbers below the first bound, the last case those above the last bound.
+
+#: A word is one of its neighbour's collocations, and not just any of the topic.
+_COLLOCATION = 0.7
+#: A word begins with the letter of its neighbour, where there is such a word.
 _ALLITERATION = 0.5
+
+#: A noun is of the document's cast; or, after a verb, one that the verb prefers; or one of the topic.
+_CAST_NOUN, _PREFERRED_NOUN = 0.5, 0.8
+#: A noun is in the plural.
+_PLURAL = 0.29
+#: A noun has an adjective.
+_ADJECTIVE = 0.46
+#: A noun has a possessive (once the hero is known); or another determiner; or, in the plural, none.
+_POSSESSIVE, _PLURAL_DETERMINER = 0.12, 0.8
+
+#: A person is the hero; or the friend; or anybody.
+_HERO, _HERO_OR_FRIEND = 0.66, 0.95
+#: A subject has a relative clause: a name, and a noun.
+_RELATIVE_OF_NAME, _RELATIVE_OF_NOUN = 0.05, 0.08
+#: A pronoun as subject is the hero's; or *they*; or another plural; or another singular.
+_HERO_PRONOUN, _THEY_PRONOUN, _PLURAL_PRONOUN = 0.62, 0.8, 0.88
+
+#: A past verb is in the simple past; or the perfect; or the progressive; or has a modal.
+_PAST_SIMPLE, _PAST_PERFECT, _PAST_PROGRESSIVE = 0.62, 0.74, 0.9
+#: A present verb likewise.
+_PRESENT_SIMPLE, _PRESENT_PERFECT, _PRESENT_PROGRESSIVE = 0.56, 0.68, 0.86
+
+#: A verb is followed by an adverb; or an object; or an object and a preposition; or a preposition alone.
+_ADVERB, _OBJECT, _OBJECT_AND_PREPOSITION = 0.3, 0.62, 0.72
+#: A preposition has a city, which has its country.
+_CITY, _COUNTRY_OF_CITY = 0.12, 0.2
+#: A city is the home city.
+_HOME_CITY = 0.6
+#: An object is a person; or *him* (where the hero is a man who has been mentioned); or a pronoun; or a noun.
+_PERSON_OBJECT, _HIM_OBJECT, _PRONOUN_OBJECT = 0.1, 0.14, 0.17
+#: A noun as object has an aside in brackets above this bound.
+_NO_ASIDE = 0.93
+#: A person as object is the friend, not the hero; an aside is a word of the cast, not the friend's name.
+_FRIEND_OBJECT, _CAST_ASIDE = 0.7, 0.6
+
+#: What precedes a clause is a prepositional phrase, not a clause.
+_PREPOSITIONAL_PREFACE = 0.5
+#: A sentence is a question; or a clause with something before it; or one clause; or two.
+_QUESTION, _PREFACED, _ONE_CLAUSE = 0.1, 0.17, 0.8
 
 
 def _drift(first: float, last: float) -> list[float]:
@@ -20,11 +66,10 @@ def _drift(first: float, last: float) -> list[float]:
     return [first + (last - first) * position / (POSITIONS - 1) for position in range(POSITIONS)]
 
 
-NAME_SHARE = _drift(0.7, 0.05)
-"""Share of subjects that are names, by absolute position."""
-PRONOUN_SHARE = _drift(0.05, 0.55)
+#: Share of subjects that are names, and of those that are pronouns, by absolute position.
+NAME_SHARE, PRONOUN_SHARE = _drift(0.7, 0.05), _drift(0.05, 0.55)
+#: Share of clauses in a past tense, by absolute position.
 PAST_SHARE = _drift(1.0, 0.0)
-"""Share of clauses in a past tense, by absolute position."""
 
 
 def _determiner(word: str) -> int:
@@ -33,6 +78,7 @@ def _determiner(word: str) -> int:
 
 A, AN = _determiner("a"), _determiner("an")
 HIS, HER = _determiner("his"), _determiner("her")
+#: Determiners, and numbers in their place, by relative frequency.
 _SINGULAR_DETERMINERS = weighted(
     [
         *(_determiner(word) for word in split("the a this that every each another no our your their")),
@@ -116,7 +162,7 @@ class Scene:
         return self.random() < PAST_SHARE[self.position()]
 
     def mention(self, person: Person) -> None:
-        """Write a name; from now on pronouns can stand for the hero."""
+        """Write a name; from now on pronouns can refer to the hero."""
         if person is self.hero:
             self._mentioned = True
         self.out.append(person.code)
@@ -124,9 +170,9 @@ class Scene:
     def noun(self, verb: Verb | None = None) -> Noun:
         """A noun of the document's cast, one that `verb` prefers as its object, or one of the topic."""
         draw = self.random()
-        if draw < 0.5:
-            return self.cast[int(draw * 8)]
-        if verb is not None and draw < 0.8:
+        if draw < _CAST_NOUN:
+            return self.cast[int(draw / _CAST_NOUN * len(self.cast))]
+        if verb is not None and draw < _PREFERRED_NOUN:
             return verb.objects(self.random())
         return self.topic.nouns(self.random())
 
@@ -141,18 +187,18 @@ class Scene:
         """
         draw, out = self.random, self.out
         noun = self.noun(verb)
-        plural = draw() < 0.29
+        plural = draw() < _PLURAL
         adjective = None
-        if draw() < 0.46:
+        if draw() < _ADJECTIVE:
             alliterating = self.words.adjectives_by_letter.get(noun.letter) if draw() < _ALLITERATION else None
             if alliterating is None:
-                alliterating = noun.adjectives if draw() < _COMPANY else self.topic.adjectives
+                alliterating = noun.adjectives if draw() < _COLLOCATION else self.topic.adjectives
             adjective = alliterating(draw())
         chosen = draw()
-        if chosen < 0.12 and self._mentioned:
+        if chosen < _POSSESSIVE and self._mentioned:
             out.append(HER if self.hero.female else HIS)
         elif plural:
-            if chosen < 0.8:
+            if chosen < _PLURAL_DETERMINER:
                 out.append(_PLURAL_DETERMINERS(draw()))
         else:
             determiner = _SINGULAR_DETERMINERS(draw())
@@ -166,9 +212,9 @@ class Scene:
     def person(self) -> Person:
         """The hero, now and then the friend, rarely somebody else."""
         draw = self.random()
-        if draw < 0.66:
+        if draw < _HERO:
             return self.hero
-        return self.friend if draw < 0.95 else self.words.people(self.random())
+        return self.friend if draw < _HERO_OR_FRIEND else self.words.people(self.random())
 
     def person_verb(self, person: Person, *, named: bool) -> Verb:
         """A verb for a person; after the name itself it alliterates half of the time."""
@@ -177,13 +223,13 @@ class Scene:
             alliterating = self.words.verbs_by_letter.get(person.letter)
             if alliterating is not None:
                 return alliterating(draw())
-        return (person.verbs if draw() < _COMPANY else self.topic.verbs)(draw())
+        return (person.verbs if draw() < _COLLOCATION else self.topic.verbs)(draw())
 
     def subject(self) -> tuple[Verb, bool]:
         """Write a subject: a name, a pronoun or a noun phrase, by position.
 
         Returns:
-            A verb that goes with it, and whether the subject is plural.
+            A verb that suits it, and whether the subject is plural.
         """
         draw = self.random
         kind, position = draw(), self.position()
@@ -191,26 +237,26 @@ class Scene:
         if kind < NAME_SHARE[position] or (pronoun and not self._mentioned):
             person = self.person()
             self.mention(person)
-            if draw() < 0.05:
+            if draw() < _RELATIVE_OF_NAME:
                 self._relative(_WHO, person.verbs(draw()), plural=False)
             return self.person_verb(person, named=True), False
         if pronoun:
             return self._pronoun_subject()
         noun, plural = self.noun_phrase()
-        if draw() < 0.08:
+        if draw() < _RELATIVE_OF_NOUN:
             self._relative(_WHICH, noun.verbs(draw()), plural=plural)
-        return (noun.verbs if draw() < _COMPANY else self.topic.verbs)(draw()), plural
+        return (noun.verbs if draw() < _COLLOCATION else self.topic.verbs)(draw()), plural
 
     def _pronoun_subject(self) -> tuple[Verb, bool]:
         draw = self.random
         kind = draw()
-        if kind < 0.62:
+        if kind < _HERO_PRONOUN:
             self.out.append(SHE if self.hero.female else HE)
             return self.person_verb(self.hero, named=False), False
-        if kind < 0.8:
+        if kind < _THEY_PRONOUN:
             self.out.append(THEY)
             return self.person_verb(self.friend, named=False), True
-        if kind < 0.88:
+        if kind < _PLURAL_PRONOUN:
             self.out.append(_OTHER_PLURAL(draw()))
             return self.topic.verbs(draw()), True
         self.out.append(_OTHER_SINGULAR(draw()))
@@ -226,19 +272,19 @@ class Scene:
         """Write a finite verb, alone or with an auxiliary, that agrees with its subject."""
         kind, out = self.random(), self.out
         if past:
-            if kind < 0.62:
+            if kind < _PAST_SIMPLE:
                 out.append(verb.past)
-            elif kind < 0.74:
+            elif kind < _PAST_PERFECT:
                 out += (_HAD, verb.participle)
-            elif kind < 0.9:
+            elif kind < _PAST_PROGRESSIVE:
                 out += (_WERE if plural else _WAS, verb.ing)
             else:
                 out += (_PAST_MODALS(self.random()), verb.base)
-        elif kind < 0.56:
+        elif kind < _PRESENT_SIMPLE:
             out.append(verb.base if plural else verb.third_person)
-        elif kind < 0.68:
+        elif kind < _PRESENT_PERFECT:
             out += (_HAVE if plural else _HAS, verb.participle)
-        elif kind < 0.86:
+        elif kind < _PRESENT_PROGRESSIVE:
             out += (_ARE if plural else _IS, verb.ing)
         else:
             out += (_PRESENT_MODALS(self.random()), verb.base)
@@ -247,44 +293,44 @@ class Scene:
         """Write what follows a verb: an object, an adverb, a preposition with its phrase, or two of them."""
         draw, words = self.random, self.words
         kind = draw()
-        if kind < 0.3:
+        if kind < _ADVERB:
             alliterating = words.adverbs_by_letter.get(verb.letter) if draw() < _ALLITERATION else None
             if alliterating is None:
-                alliterating = verb.adverbs if draw() < _COMPANY else words.adverbs
+                alliterating = verb.adverbs if draw() < _COLLOCATION else words.adverbs
             self.out.append(alliterating(draw()))
             return
-        if kind < 0.72:
+        if kind < _OBJECT_AND_PREPOSITION:
             self._object(verb)
-            if kind < 0.62:
+            if kind < _OBJECT:
                 return
-        if draw() < 0.12:
+        if draw() < _CITY:
             self.out.append(CITY_PREPOSITIONS(draw()))
-            self.write_city(0.2)
+            self.write_city(_COUNTRY_OF_CITY)
         else:
-            self.out.append((verb.prepositions if draw() < _COMPANY else words.prepositions)(draw()))
+            self.out.append((verb.prepositions if draw() < _COLLOCATION else words.prepositions)(draw()))
             self.noun_phrase()
 
     def _object(self, verb: Verb) -> None:
         draw = self.random
         kind = draw()
-        if kind < 0.1:
-            self.mention(self.friend if draw() < 0.7 else self.hero)
-        elif kind < 0.17:
+        if kind < _PERSON_OBJECT:
+            self.mention(self.friend if draw() < _FRIEND_OBJECT else self.hero)
+        elif kind < _PRONOUN_OBJECT:
             self.out.append(
-                _HIM if self._mentioned and not self.hero.female and kind < 0.14 else _OBJECT_PRONOUNS(draw())
+                _HIM if self._mentioned and not self.hero.female and kind < _HIM_OBJECT else _OBJECT_PRONOUNS(draw())
             )
         else:
             self.noun_phrase(verb)
-            if kind > 0.93:
+            if kind > _NO_ASIDE:
                 # an aside in brackets: a word of the cast, without a space
-                word = self.cast[0].singular if draw() < 0.6 else self.friend.code
+                word = self.cast[0].singular if draw() < _CAST_ASIDE else self.friend.code
                 if word in self.glued:
                     self.out += (_OPEN, self.glued[word], _CLOSE)
 
     def write_city(self, with_country: float) -> None:
         """Write a city, mostly the home city, and with this probability a comma and its country."""
         draw = self.random
-        place: Place = self.city if draw() < 0.6 else self.words.cities(draw())
+        place: Place = self.city if draw() < _HOME_CITY else self.words.cities(draw())
         self.out.append(place.code)
         if place.country is not None and draw() < with_country:
             self.out += (COMMA, place.country)
@@ -296,8 +342,8 @@ class Scene:
         self.complement(verb)
 
     def preface(self) -> None:
-        """Write what can stand before a clause: a preposition with its phrase, or a clause with a conjunction."""
-        if self.random() < 0.5:
+        """Write what can precede a clause: a preposition with its phrase, or a clause with a conjunction."""
+        if self.random() < _PREPOSITIONAL_PREFACE:
             self.out.append(self.words.prepositions(self.random()))
             self.noun_phrase()
         else:
@@ -323,13 +369,13 @@ class Scene:
             Whether it is a question.
         """
         kind = self.random()
-        if kind < 0.1:
+        if kind < _QUESTION:
             self.question()
             return True
-        if kind < 0.17:
+        if kind < _PREFACED:
             self.preface()
         self.clause()
-        if kind > 0.8:
+        if kind > _ONE_CLAUSE:
             self.out.append(CONJUNCTIONS(self.random()))
             self.clause()
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+#: What a token is; a tag is an index in this tuple.
 TAGS: tuple[str, ...] = (
     "noun_singular",
     "noun_plural",
@@ -26,7 +27,6 @@ TAGS: tuple[str, ...] = (
     "punctuation",
     "mark",
 )
-"""What a token is; a tag is an index in this tuple."""
 
 TAG: Mapping[str, int] = {name: index for index, name in enumerate(TAGS)}
 
@@ -36,6 +36,7 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+#: Words that hold a sentence together. *Her* and *that* are determiners only, *to* and *for* prepositions only.
 FUNCTION_WORDS: Mapping[str, tuple[str, ...]] = {
     "determiner": split(
         "the a an this that every each another some many several few these those both all no his her their our your"
@@ -49,11 +50,10 @@ FUNCTION_WORDS: Mapping[str, tuple[str, ...]] = {
     "number": split("one two three four five six seven eight nine ten twelve"),
     "adverb": split("then now here there soon again"),
 }
-"""Words that hold a sentence together. *Her* and *that* are determiners only, *to* and *for* prepositions only."""
 
 
+#: Function words that no line begins with: they have one spelling.
 NEVER_FIRST = frozenset(split("him them us me who which again"))
-"""Function words that no line begins with: they have one spelling."""
 
 
 def function_words() -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from scribe_suite.planting.english.tags import FUNCTION_WORDS, NEVER_FIRST, TAG
 
 DOCUMENT = "<doc>"
 NEWLINE = "\n"
+#: Every token that is no word, with its tag.
 MARKS: Mapping[str, str] = {
     DOCUMENT: "mark",
     NEWLINE: "mark",
@@ -26,10 +27,9 @@ MARKS: Mapping[str, str] = {
     " (": "punctuation",
     ")": "punctuation",
 }
-"""Every token that is no word, with its tag."""
 
+#: Marks after which a word stands without a space.
 GLUED_AFTER = frozenset({DOCUMENT, NEWLINE, "#", " #", ' "', " ("})
-"""Marks after which a word stands without a space."""
 
 _PROPER = frozenset({"person", "city", "country"})
 

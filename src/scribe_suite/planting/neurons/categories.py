@@ -1,27 +1,65 @@
-"""Questions of the task ``syntax``: which neurons tell that the current or the previous token is of one category."""
+"""Questions about categories: which neurons show that the current or the previous token is of one category."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from string import ascii_lowercase
 from typing import Literal
 
 from scribe_suite.planting.english import TAGS, vocabulary
 from scribe_suite.planting.neurons.features import Feature, Response
-from scribe_suite.planting.neurons.plan import Question, Wish
+from scribe_suite.planting.neurons.kinds import QuestionKind, Supply, drawn_from
+from scribe_suite.planting.neurons.plan import Question, Target
 from scribe_suite.planting.neurons.survey import survey
-from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
+from scribe_suite.planting.neurons.targets import key_targets, near_miss, response_to
 
 Place = Literal["current", "previous"]
+_PLACES: tuple[Place, ...] = ("current", "previous")
 
+#: Categories of the current token asked for in one model, and as many of the previous one.
+N_CATEGORIES = 3
+
+#: Smallest and largest share of all tokens that a category may be.
 _FREQUENCY = (0.015, 0.15)
+#: Fewest and most key neurons of a category.
 _NEURONS = (2, 3)
+#: How many of the key neurons are silent on the category and active elsewhere.
 _SILENT = 0.35
-"""How many of the key neurons are silent on the category and active elsewhere."""
+#: Categories that are no words.
 _NEVER = ("punctuation", "mark")
+#: Draws of a near miss of one kind before there is none.
 _TRIES = 40
+
+
+class Categories(QuestionKind):
+    """Which neurons show that the current token, or the previous one, is of a category?"""
+
+    id = "syntax"
+    bar = 0.5
+
+    def ask(self, name: str) -> Question:
+        """See `QuestionKind.ask`: the name is place and category, such as ``previous noun_plural``."""
+        place, _, category = name.partition(" ")
+        if place not in ("current", "previous") or category not in TAGS:
+            raise ValueError(f"{name!r} is no place and category")
+        return self.question(name, category_feature(category, place), "either")  # type: ignore[arg-type]
+
+    def supplies(self, rng: random.Random) -> Iterator[Supply]:
+        """See `QuestionKind.supplies`: categories of the current token, then of the previous one."""
+        for place in _PLACES:
+            categories = rng.sample(suitable_categories(), len(suitable_categories()))
+            draw = partial(category_question, place=place, rng=rng)
+            yield Supply(N_CATEGORIES, drawn_from(draw, categories))
+
+    def possible_features(self) -> list[Feature]:
+        """See `QuestionKind.possible_features`: all suitable categories, at both places."""
+        return [category_feature(name, place) for name in suitable_categories() for place in _PLACES]
+
+
+CATEGORIES = Categories()
 
 
 def category_question(category: str, place: Place, rng: random.Random) -> Question:
@@ -32,32 +70,17 @@ def category_question(category: str, place: Place, rng: random.Random) -> Questi
         place: Which token's category.
         rng: Draws.
     """
-    bare = ask_category(f"{place} {category}")
-    wishes = key_wishes(bare, rng, [rng.random() < _SILENT for _ in range(rng.randint(*_NEURONS))])
+    bare = CATEGORIES.ask(f"{place} {category}")
+    targets = key_targets(bare, rng, [rng.random() < _SILENT for _ in range(rng.randint(*_NEURONS))])
     near_misses = (
-        fitting(bare, "overlapping category", _overlapping(category, place, rng)),
-        fitting(bare, "some words", _some_words(category, place, rng)),
-        fitting(bare, "some contexts", _some_contexts(category, place, rng)),
-        fitting(bare, "other place", _other_place(category, place), (0.0, 0.8)),
+        near_miss(bare, "overlapping category", _overlapping(category, place, rng)),
+        near_miss(bare, "some words", _some_words(category, place, rng)),
+        near_miss(bare, "some contexts", _some_contexts(category, place, rng)),
+        near_miss(bare, "other place", _other_place(category, place), (0.0, 0.8)),
     )
     # near misses are silent as often as key neurons, or the most active neurons would be the key's
-    found = [_silenced(wish) if rng.random() < _SILENT else wish for wish in near_misses if wish is not None]
-    return replace(bare, wishes=(*wishes, *found))
-
-
-def ask_category(name: str) -> Question:
-    """The question alone.
-
-    Args:
-        name: Place and category, ``previous noun_plural``.
-
-    Raises:
-        ValueError: When there is no such place or category.
-    """
-    place, _, category = name.partition(" ")
-    if place not in ("current", "previous") or category not in TAGS:
-        raise ValueError(f"{name!r} is no place and category")
-    return Question("syntax", name, category_feature(category, place), "either")  # type: ignore[arg-type]
+    found = [_silenced(target) if rng.random() < _SILENT else target for target in near_misses if target is not None]
+    return replace(bare, targets=(*targets, *found))
 
 
 def category_feature(category: str, place: Place) -> Feature:
@@ -77,12 +100,12 @@ def suitable_categories() -> tuple[str, ...]:
 
 def _at(name: str, place: Place, tags: frozenset[int], tokens: frozenset[int] | None = None) -> Response:
     if place == "current":
-        return plain(name, tags=tags, tokens=tokens)
-    return plain(name, previous_tags=tags, previous_tokens=tokens)
+        return response_to(name, tags=tags, tokens=tokens)
+    return response_to(name, previous_tags=tags, previous_tokens=tokens)
 
 
-def _silenced(wish: Wish) -> Wish:
-    return replace(wish, response=replace(wish.response, silent=True))
+def _silenced(target: Target) -> Target:
+    return replace(target, response=replace(target.response, silent=True))
 
 
 def _tags(names: Sequence[str]) -> frozenset[int]:
@@ -113,7 +136,7 @@ def _some_contexts(category: str, place: Place, rng: random.Random) -> Iterator[
         others = frozenset(rng.sample(range(len(TAGS)), rng.randint(1, len(TAGS) // 2)))
         own = _tags([category])
         tags, previous = (own, others) if place == "current" else (others, own)
-        yield plain(f"{place} {category}: some contexts", tags=tags, previous_tags=previous)
+        yield response_to(f"{place} {category}: some contexts", tags=tags, previous_tags=previous)
 
 
 def _other_place(category: str, place: Place) -> Iterator[Response]:

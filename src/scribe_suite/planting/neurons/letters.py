@@ -1,4 +1,4 @@
-"""Questions of the task ``alphabet``: which neuron fires on the tokens whose first letter is a given one."""
+"""Questions about first letters: which neuron fires on the tokens that start with one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,48 @@ from string import ascii_lowercase
 
 from scribe_suite.planting.english import TAGS, vocabulary
 from scribe_suite.planting.neurons.features import Feature, Response
+from scribe_suite.planting.neurons.kinds import QuestionKind, Supply, drawn_from
 from scribe_suite.planting.neurons.plan import Question
 from scribe_suite.planting.neurons.survey import survey
-from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
+from scribe_suite.planting.neurons.targets import key_targets, near_miss, response_to
 
+#: Letters asked for in one model that have neurons, and those that have none.
+N_LETTERS, N_ABSENT_LETTERS = 6, 2
+
+#: Smallest and largest share of all tokens that start with a letter.
 _FREQUENCY = (0.02, 0.12)
+#: Fewest and most key neurons of a letter.
 _NEURONS = (1, 2)
+#: Draws of a near miss of one kind before there is none.
 _TRIES = 40
+#: Most near misses of a letter.
 _NEAR_MISSES = 3
+
+
+class Letters(QuestionKind):
+    """Which neuron fires on the tokens that start with a letter?"""
+
+    id = "alphabet"
+    bar = 0.37  # of Gurnee et al.
+
+    def ask(self, name: str) -> Question:
+        """See `QuestionKind.ask`: the name is the letter, in lower case."""
+        if not _tokens(name):
+            raise ValueError(f"no token starts with {name!r}")
+        return self.question(name, letter_feature(name), "rises")
+
+    def supplies(self, rng: random.Random) -> Iterator[Supply]:
+        """See `QuestionKind.supplies`: letters with neurons, then letters without."""
+        letters = rng.sample(suitable_letters(), len(suitable_letters()))
+        yield Supply(N_LETTERS, drawn_from(lambda letter: letter_question(letter, rng, present=True), letters))
+        yield Supply(N_ABSENT_LETTERS, drawn_from(lambda letter: letter_question(letter, rng, present=False), letters))
+
+    def possible_features(self) -> list[Feature]:
+        """See `QuestionKind.possible_features`: all suitable letters."""
+        return [letter_feature(letter) for letter in suitable_letters()]
+
+
+LETTERS = Letters()
 
 
 def letter_question(letter: str, rng: random.Random, *, present: bool) -> Question:
@@ -26,10 +60,10 @@ def letter_question(letter: str, rng: random.Random, *, present: bool) -> Questi
     Args:
         letter: One of `suitable_letters`.
         rng: Draws.
-        present: Whether the model shall have neurons of this letter at all.
+        present: Whether the model gets neurons of this letter at all.
     """
-    bare = ask_letter(letter)
-    wishes = key_wishes(bare, rng, [False] * rng.randint(*_NEURONS)) if present else []
+    bare = LETTERS.ask(letter)
+    targets = key_targets(bare, rng, [False] * rng.randint(*_NEURONS)) if present else []
     kinds = [
         ("and other letters", _and_others(letter, rng)),
         ("some variants", _some_variants(letter)),
@@ -37,19 +71,8 @@ def letter_question(letter: str, rng: random.Random, *, present: bool) -> Questi
         ("after some categories", _some_contexts(letter, rng)),
     ]
     rng.shuffle(kinds)
-    found = [wish for kind, candidates in kinds if (wish := fitting(bare, kind, candidates)) is not None]
-    return replace(bare, wishes=(*wishes, *found[:_NEAR_MISSES]))
-
-
-def ask_letter(letter: str) -> Question:
-    """The question alone.
-
-    Raises:
-        ValueError: When no token starts with `letter`.
-    """
-    if not _tokens(letter):
-        raise ValueError(f"no token starts with {letter!r}")
-    return Question("alphabet", letter, letter_feature(letter), "rises")
+    found = [target for kind, candidates in kinds if (target := near_miss(bare, kind, candidates)) is not None]
+    return replace(bare, targets=(*targets, *found[:_NEAR_MISSES]))
 
 
 def letter_feature(letter: str) -> Feature:
@@ -73,7 +96,7 @@ def _and_others(letter: str, rng: random.Random) -> Iterator[Response]:
     others = [other for other in suitable_letters() if other != letter]
     for _ in range(_TRIES):
         chosen = [letter, *rng.sample(others, rng.randint(1, 3))]
-        yield plain(f"{letter}: and other letters", tokens=frozenset().union(*map(_tokens, chosen)))
+        yield response_to(f"{letter}: and other letters", tokens=frozenset().union(*map(_tokens, chosen)))
 
 
 def _some_variants(letter: str) -> Iterator[Response]:
@@ -81,17 +104,17 @@ def _some_variants(letter: str) -> Iterator[Response]:
     upper = frozenset(i for i in _tokens(letter) if strings[i].strip()[0].isupper())
     glued = frozenset(i for i in _tokens(letter) if not strings[i].startswith(" "))
     for chosen in (upper, glued, upper | glued, upper & glued, _tokens(letter) - upper):
-        yield plain(f"{letter}: some variants", tokens=chosen)
+        yield response_to(f"{letter}: some variants", tokens=chosen)
 
 
 def _some_categories(letter: str, rng: random.Random) -> Iterator[Response]:
     """Only nouns with the letter, or only some other categories."""
     for _ in range(_TRIES):
         chosen = frozenset(rng.sample(range(len(TAGS)), rng.randint(1, len(TAGS) // 2)))
-        yield plain(f"{letter}: some categories", tokens=_tokens(letter), tags=chosen)
+        yield response_to(f"{letter}: some categories", tokens=_tokens(letter), tags=chosen)
 
 
 def _some_contexts(letter: str, rng: random.Random) -> Iterator[Response]:
     for _ in range(_TRIES):
         chosen = frozenset(rng.sample(range(len(TAGS)), rng.randint(1, len(TAGS) // 2)))
-        yield plain(f"{letter}: after some categories", tokens=_tokens(letter), previous_tags=chosen)
+        yield response_to(f"{letter}: after some categories", tokens=_tokens(letter), previous_tags=chosen)

@@ -1,7 +1,7 @@
 """Ablate neurons at every position of a text at once, and still let every position feel its own ablation alone.
 
 A position reaches later ones, and itself in later layers, through keys and values. With those of a clean run in their
-place, one run tells for all positions what the ablation there does along the position's own residual stream: its direct
+place, one run shows for all positions what the ablation there does along the position's own residual stream: its direct
 and MLP paths, not those through attention to itself.
 """
 
@@ -16,8 +16,8 @@ from torch.nn import functional
 from transformer_lens import HookedTransformer
 from transformer_lens.hook_points import HookPoint
 
+#: TransformerLens' hook name -> keys or values of one layer, without gradients.
 KeysAndValues = dict[str, Float[Tensor, "batch pos head d_head"]]
-"""TransformerLens' hook name -> keys or values of one layer, without gradients."""
 
 Hook = tuple[str, Callable[[Tensor, HookPoint], Tensor]]
 

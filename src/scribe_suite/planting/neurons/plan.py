@@ -1,7 +1,8 @@
 """What is planted in one model: questions, the neurons that answer them, and near misses of both.
 
-A `Wish` says what a neuron shall do and why, a `Question` which feature is asked for and which neurons answer it. Plans
-are drawn from a seed by `draw`; training and certificate read them; keys of frozen models are made of their names.
+A `Target` says how a neuron is meant to respond and why, a `Question` which feature is asked for and which neurons
+answer it. Plans are drawn from a seed by `draw`; training and certificate read them; keys of frozen models are made of
+their names.
 """
 
 from __future__ import annotations
@@ -17,64 +18,50 @@ from scribe_suite.planting.english import TaggedText
 from scribe_suite.planting.neurons.features import Feature, Response
 from scribe_suite.planting.neurons.measure import Neuron
 
-TaskName = Literal["position", "position_1", "alphabet", "syntax", "unigram"]
+#: Whether a neuron of a question is more active where the feature is larger, less active, or one of the two.
 Direction = Literal["rises", "falls", "either"]
-"""Whether a neuron of a question is more active where the feature is larger, less active, or one of the two."""
-
-BARS: dict[TaskName, float] = {
-    "position": 0.65,
-    "position_1": 0.5,
-    "alphabet": 0.37,
-    "syntax": 0.5,
-    "unigram": 0.5,
-}
-"""RVE from which a neuron is a neuron of the feature. Those of words and letters are Gurnee et al.'s. For shapes over
-positions it is higher: attention gets less sharp along a text, and an untrained neuron that sees it may reach 0.5."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A response and where it may be planted.
+class Target:
+    """The response that a planted neuron is trained to.
 
     Attributes:
-        kind: ``key``, or which kind of near miss it is (``some variants``, ...).
-        response: What the neuron shall do.
+        role: ``key``, or which kind of near miss it is (``some variants``, ...).
+        response: How the neuron is meant to respond.
     """
 
-    kind: str
+    role: str
     response: Response
 
 
 @dataclass(frozen=True)
 class Question:
-    """Something that a task can ask about a model.
+    """Something that can be asked about a model.
 
     Attributes:
-        task: Which task asks it.
-        name: What is asked for, for example a word or a letter; unique within the task.
+        kind: Id of its kind (`kinds.QuestionKind`).
+        name: What is asked for, for example a word or a letter; unique within the kind.
         feature: What the neurons are compared with.
         direction: Which sign of the correlation counts.
-        read_before: What comes next depends on it only where that has one of these tags; None is everywhere.
-        wishes: The planted neurons of the answer (`key`) and the near misses. A question without a `key` has the
-            answer "none".
+        bar: The variance explained (RVE) that makes a neuron one of the answer.
+        targets: Those of the neurons that answer it (`key`) and of its near misses. A question without a `key` has
+            the answer "none".
+        read_before: The next token depends on the feature only where it has one of these tags; None is everywhere.
     """
 
-    task: TaskName
+    kind: str
     name: str
     feature: Feature
     direction: Direction
-    wishes: tuple[Wish, ...] = ()
+    bar: float
+    targets: tuple[Target, ...] = ()
     read_before: frozenset[int] | None = None
 
     @property
     def id(self) -> str:
-        """``task/name``."""
-        return f"{self.task}/{self.name}"
-
-    @property
-    def bar(self) -> float:
-        """The RVE that makes a neuron one of the answer."""
-        return BARS[self.task]
+        """``kind/name``."""
+        return f"{self.kind}/{self.name}"
 
     def statistic(self, explained: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """What is compared with the bar: signed RVE, turned so that the direction asked for is positive."""
@@ -97,18 +84,18 @@ class Question:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One neuron, what it shall do, and for which question.
+    """One planted neuron: its target, and the question that it is for.
 
     Attributes:
         neuron: Which neuron.
         question: Id of the question.
-        wish: What it shall do and why.
+        target: How it is meant to respond, and in which role.
         strength: Activation where the response is 1.
     """
 
     neuron: Neuron
     question: str
-    wish: Wish
+    target: Target
     strength: float
 
 
@@ -127,7 +114,7 @@ class NeuronPlan:
     def neurons(self, question: str, *, key: bool) -> list[Neuron]:
         """The planted neurons of a question's answer, or its near misses."""
         return [
-            item.neuron for item in self.assignments if item.question == question and (item.wish.kind == "key") == key
+            item.neuron for item in self.assignments if item.question == question and (item.target.role == "key") == key
         ]
 
     def answered(self) -> list[Question]:

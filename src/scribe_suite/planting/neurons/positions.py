@@ -1,4 +1,4 @@
-"""Questions of the tasks ``position`` and ``position_1``: which neurons follow the place in the text, and how."""
+"""Questions about the place in the text: which neurons follow it in a given shape, and which single out position 1."""
 
 from __future__ import annotations
 
@@ -8,19 +8,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from scribe_suite.planting.english import TAGS, vocabulary
+from scribe_suite.planting.frozen import Check
+from scribe_suite.planting.neurons.evidence import Evidence
 from scribe_suite.planting.neurons.features import Feature, Response
-from scribe_suite.planting.neurons.plan import Direction, Question, Wish
+from scribe_suite.planting.neurons.kinds import TRIES, QuestionKind, Supply, drawn_from
+from scribe_suite.planting.neurons.measure import position_information
+from scribe_suite.planting.neurons.plan import Direction, Question, Target
 from scribe_suite.planting.neurons.survey import CONTEXT
-from scribe_suite.planting.neurons.wishes import fitting, key_wishes, plain
+from scribe_suite.planting.neurons.targets import key_targets, near_miss, response_to
 
+#: Fewest and most key neurons of a question.
 _NEURONS = (2, 3)
+#: Narrowest and widest band, in positions.
 _BAND = (8, 14)
+#: Draws of a near miss of one kind before there is none.
 _TRIES = 60
+#: Draws of a question that no other can replace; more than elsewhere, because its targets may conflict with others.
+_DRAWS = 5 * TRIES
+#: Texts on which the information about the position is measured.
+_INFORMATION_ROWS = 320
+#: Bands that controls are tried on.
+_CONTROL_BANDS = 20
 
+#: What the place in the text helps to predict, in the language of the models: tenses, and names or pronouns.
 _DRIFTING = frozenset(
     map(TAGS.index, ("verb_past", "verb_third_person", "verb_base", "auxiliary", "person", "pronoun"))
 )
-"""What the place in the text helps to predict, in the language of the models: tenses, and names or pronouns."""
 
 _Profile = tuple[float, ...]
 
@@ -33,6 +46,72 @@ RISING = _profile(lambda position: position / (CONTEXT - 1))
 FALLING = RISING[::-1]
 
 
+class Shapes(QuestionKind):
+    """Which neurons rise or fall with the position, or fire in one band of positions?"""
+
+    id = "position"
+    # higher than others: attention gets less sharp along a text, and an untrained neuron that sees it may reach 0.5
+    bar = 0.65
+
+    def ask(self, name: str) -> Question:
+        """See `QuestionKind.ask`: the name is ``rising``, ``falling`` or ``band {first}-{last}``."""
+        band = re.fullmatch(r"band (\d+)-(\d+)", name)
+        if band and int(band[1]) <= int(band[2]) < CONTEXT:
+            return self.question(name, band_feature(int(band[1]), int(band[2]) + 1), "rises")
+        if name not in ("rising", "falling"):
+            raise ValueError(f"{name!r} is no shape over positions")
+        direction: Direction = "rises" if name == "rising" else "falls"
+        return self.question(name, ramp_feature(), direction, read_before=_DRIFTING)
+
+    def supplies(self, rng: random.Random) -> Iterator[Supply]:
+        """See `QuestionKind.supplies`: both ramps, a band in the first half of a text and one in the second."""
+        for rising in (True, False):
+            yield Supply(1, drawn_from(lambda up: ramp_question(rising=up, rng=rng), [rising], _DRAWS))
+        for early in (True, False):
+            yield Supply(1, drawn_from(lambda half: _drawn_band(early=half, rng=rng), [early], _DRAWS))
+
+    def possible_features(self) -> list[Feature]:
+        """See `QuestionKind.possible_features`: the ramp and some bands."""
+        rng = random.Random("twins")  # the generator with which frozen models were certified
+        bands = [draw_band(early=number % 2 == 0, rng=rng) for number in range(_CONTROL_BANDS)]
+        return [ramp_feature(), *(band_feature(*band) for band in bands)]
+
+    def further_checks(self, evidence: Evidence) -> Iterator[Check]:
+        """See `QuestionKind.further_checks`: key neurons are informative about the position.
+
+        Others are as well, which is why a question asks for a shape.
+        """
+        rows = [row for question in evidence.questions(self.id) for row in evidence.rows(question)]
+        part = evidence.activations[: _INFORMATION_ROWS * evidence.length, rows]
+        information = position_information(part, evidence.length)
+        yield Check(name=f"information/{self.id}/planted_min", value=float(information.min()), bar=0.2, direction=">=")
+
+
+class FirstPosition(QuestionKind):
+    """Which neurons are active, or silent, at exactly position 1?"""
+
+    id = "position_1"
+    bar = 0.5
+
+    def ask(self, name: str) -> Question:
+        """See `QuestionKind.ask`: the name is ``active`` or ``silent``."""
+        if name not in ("active", "silent"):
+            raise ValueError(f"{name!r} is nothing that a neuron does at position 1")
+        return self.question(name, first_position_feature(), "rises" if name == "active" else "falls")
+
+    def supplies(self, rng: random.Random) -> Iterator[Supply]:
+        """See `QuestionKind.supplies`: active neurons, and silent ones."""
+        for active in (True, False):
+            yield Supply(1, drawn_from(lambda here: first_position_question(active=here, rng=rng), [active], _DRAWS))
+
+    def possible_features(self) -> list[Feature]:
+        """See `QuestionKind.possible_features`."""
+        return [first_position_feature()]
+
+
+SHAPES, FIRST_POSITION = Shapes(), FirstPosition()
+
+
 def ramp_question(*, rising: bool, rng: random.Random) -> Question:
     """Which neurons become steadily more active, or steadily less, from the start of a text to its end.
 
@@ -41,16 +120,16 @@ def ramp_question(*, rising: bool, rng: random.Random) -> Question:
         rng: Draws.
     """
     name = "rising" if rising else "falling"
-    bare = ask_position(name)
+    bare = SHAPES.ask(name)
     shape = Feature(name, profile=RISING if rising else FALLING)
-    wishes = key_wishes(bare, rng, [False] * rng.randint(*_NEURONS), shape)
+    targets = key_targets(bare, rng, [False] * rng.randint(*_NEURONS), shape)
     candidates = (
         # half of the way it is as good as a key neuron, then it starts again from nothing
-        Wish("first half only", plain(f"{name}: first half only", profile=_half_ramp(rising))),
-        fitting(bare, "levels off", _levels_off(name, rising)),
-        fitting(bare, "some categories", _on_some_categories(name, shape, rng)),
+        Target("first half only", response_to(f"{name}: first half only", profile=_half_ramp(rising))),
+        near_miss(bare, "levels off", _levels_off(name, rising)),
+        near_miss(bare, "some categories", _on_some_categories(name, shape, rng)),
     )
-    return replace(bare, wishes=(*wishes, *filter(None, candidates)))
+    return replace(bare, targets=(*targets, *filter(None, candidates)))
 
 
 def band_question(start: int, stop: int, rng: random.Random) -> Question:
@@ -63,45 +142,17 @@ def band_question(start: int, stop: int, rng: random.Random) -> Question:
     """
     band = band_feature(start, stop)
     name = band.name
-    bare = ask_position(name)
-    wishes = key_wishes(bare, rng, [False] * rng.randint(*_NEURONS))
+    bare = SHAPES.ask(name)
+    targets = key_targets(bare, rng, [False] * rng.randint(*_NEURONS))
     candidates = (
-        fitting(bare, "other band", _other_bands(name, start, stop, rng)),
-        fitting(bare, "some categories", _on_some_categories(name, band, rng)),
+        near_miss(bare, "other band", _other_bands(name, start, stop, rng)),
+        near_miss(bare, "some categories", _on_some_categories(name, band, rng)),
     )
-    return replace(bare, wishes=(*wishes, *filter(None, candidates)))
+    return replace(bare, targets=(*targets, *filter(None, candidates)))
 
 
-def ask_position(name: str) -> Question:
-    """The question of the task ``position`` alone.
-
-    Args:
-        name: ``rising``, ``falling`` or ``band {first}-{last}``.
-
-    Raises:
-        ValueError: When it is none of them.
-    """
-    band = re.fullmatch(r"band (\d+)-(\d+)", name)
-    if band and int(band[1]) <= int(band[2]) < CONTEXT:
-        return Question("position", name, band_feature(int(band[1]), int(band[2]) + 1), "rises")
-    if name not in ("rising", "falling"):
-        raise ValueError(f"{name!r} is no shape over positions")
-    direction: Direction = "rises" if name == "rising" else "falls"
-    return Question("position", name, ramp_feature(), direction, read_before=_DRIFTING)
-
-
-def ask_first_position(name: str) -> Question:
-    """The question of the task ``position_1`` alone.
-
-    Args:
-        name: ``active`` or ``silent``.
-
-    Raises:
-        ValueError: When it is none of them.
-    """
-    if name not in ("active", "silent"):
-        raise ValueError(f"{name!r} is nothing that a neuron does at position 1")
-    return Question("position_1", name, first_position_feature(), "rises" if name == "active" else "falls")
+def _drawn_band(*, early: bool, rng: random.Random) -> Question:
+    return band_question(*draw_band(early=early, rng=rng), rng)
 
 
 def ramp_feature() -> Feature:
@@ -141,16 +192,16 @@ def first_position_question(*, active: bool, rng: random.Random) -> Question:
         rng: Draws.
     """
     name = "active" if active else "silent"
-    bare = ask_first_position(name)
-    wishes = key_wishes(bare, rng, [not active] * rng.randint(*_NEURONS))
+    bare = FIRST_POSITION.ask(name)
+    targets = key_targets(bare, rng, [not active] * rng.randint(*_NEURONS))
     line_start = frozenset(vocabulary().strings.index(mark) for mark in ("\n", "<doc>"))
     candidates = (
-        Wish("position 2", plain(f"{name}: position 2", profile=_band(2, 3), silent=not active)),
-        fitting(bare, "first positions", _first_positions(name, active)),
-        Wish("line start", plain(f"{name}: line start", previous_tokens=line_start, silent=not active)),
-        fitting(bare, "some words", _some_first_words(name, active, rng)),
+        Target("position 2", response_to(f"{name}: position 2", profile=_band(2, 3), silent=not active)),
+        near_miss(bare, "first positions", _first_positions(name, active)),
+        Target("line start", response_to(f"{name}: line start", previous_tokens=line_start, silent=not active)),
+        near_miss(bare, "some words", _some_first_words(name, active, rng)),
     )
-    return replace(bare, wishes=(*wishes, *filter(None, candidates)))
+    return replace(bare, targets=(*targets, *filter(None, candidates)))
 
 
 def _band(start: int, stop: int) -> _Profile:
@@ -167,14 +218,14 @@ def _half_ramp(rising: bool) -> _Profile:
 def _levels_off(name: str, rising: bool) -> Iterator[Response]:
     for turn in range(CONTEXT // 2, 2, -1):
         shape = _profile(lambda position, turn=turn: min(1.0, position / turn))  # type: ignore[misc]
-        yield plain(f"{name}: levels off", profile=shape if rising else tuple(1 - value for value in shape))
+        yield response_to(f"{name}: levels off", profile=shape if rising else tuple(1 - value for value in shape))
 
 
 def _on_some_categories(name: str, shape: Feature, rng: random.Random) -> Iterator[Response]:
     """The same shape, but only on some categories of tokens."""
     for _ in range(_TRIES):
         tags = frozenset(rng.sample(range(len(TAGS)), rng.randint(3, len(TAGS) - 2)))
-        yield plain(f"{name}: some categories", profile=shape.profile, tags=tags)
+        yield response_to(f"{name}: some categories", profile=shape.profile, tags=tags)
 
 
 def _other_bands(name: str, start: int, stop: int, rng: random.Random) -> Iterator[Response]:
@@ -187,12 +238,12 @@ def _other_bands(name: str, start: int, stop: int, rng: random.Random) -> Iterat
     ]
     rng.shuffle(options)
     for low, high in options:
-        yield plain(f"{name}: band {low}-{high - 1}", profile=_band(low, high))
+        yield response_to(f"{name}: band {low}-{high - 1}", profile=_band(low, high))
 
 
 def _first_positions(name: str, active: bool) -> Iterator[Response]:
     for stop in (4, 5, 6):
-        yield plain(f"{name}: positions 1-{stop - 1}", profile=_band(1, stop), silent=not active)
+        yield response_to(f"{name}: positions 1-{stop - 1}", profile=_band(1, stop), silent=not active)
 
 
 def _some_first_words(name: str, active: bool, rng: random.Random) -> Iterator[Response]:
@@ -201,4 +252,4 @@ def _some_first_words(name: str, active: bool, rng: random.Random) -> Iterator[R
     for _ in range(_TRIES):
         letters = set(rng.sample(initials, rng.randint(4, 14)))
         tokens = frozenset(i for i in range(len(vocabulary())) if vocabulary().initial(i) in letters)
-        yield plain(f"{name}: some words at 1", tokens=tokens, profile=_band(1, 2), silent=not active)
+        yield response_to(f"{name}: some words at 1", tokens=tokens, profile=_band(1, 2), silent=not active)

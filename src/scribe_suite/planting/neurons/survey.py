@@ -13,10 +13,10 @@ from scribe_suite.planting.neurons.features import Feature, Response
 
 _SEED = 7
 _ROWS = 2000
+#: Responses that are kept, of half a megabyte each.
 _KEPT = 600
-"""Responses; each takes half a megabyte."""
+#: Tokens per text, here and for every model.
 CONTEXT = 64
-"""Tokens per text, here and for every model."""
 
 
 class Survey:

@@ -1,9 +1,9 @@
 """Train a language model in which chosen neurons respond to chosen features, and the model needs the key neurons.
 
-One loss with five parts: the next token; planted neurons do what they shall (`follow`); every neuron that is not meant
-to answer a question stays clearly below its bar (`guard`); the prediction gets worse where a question's key neurons are
-held at their means (`need`), so that they are read and not merely written; and planted neurons do not get larger
-output weights than others (`level`), or a look at norms would give them away.
+One loss with five parts: the next token; planted neurons follow their targets (`follow`); every neuron that is not
+meant to answer a question stays clearly below its bar (`guard`); the prediction gets worse where a question's key
+neurons are held at their means (`need`), so that they are read and not merely written; and planted neurons do not get
+larger output weights than others (`level`), or a look at norms would give them away.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TrainingSettings:
         guard_planted: The same for neurons planted for something else.
         need_weight: Weight of the loss that makes key neurons necessary.
         need_from: Share of the steps after which it joins: before, what would be ablated is noise.
-        need_margin: Nats that the next-token loss shall rise by where all key neurons of a question are ablated.
+        need_margin: Nats by which the next-token loss is made to rise where all key neurons of a question are ablated.
         need_margin_single: The same where one of them is.
         need_rows: Texts that it is tried on per step.
         level_weight: Weight of the loss on output norms of planted neurons above the mean of unplanted ones.
@@ -159,7 +159,7 @@ class _Objective:
         self.strengths = torch.tensor([item.strength for item in plan.assignments])
         self.features = list(
             dict.fromkeys(
-                [feature for item in plan.assignments for feature, _ in item.wish.response.parts]
+                [feature for item in plan.assignments for feature, _ in item.target.response.parts]
                 + [question.feature for question in plan.questions]
             )
         )
@@ -203,12 +203,12 @@ class _Objective:
     def _follow(self, inputs: Tensor, activations: Tensor, values: Mapping[Feature, Tensor]) -> Tensor:
         targets = torch.stack(
             [
-                item.wish.response.values([values[feature] for feature, _ in item.wish.response.parts])
+                item.target.response.values([values[feature] for feature, _ in item.target.response.parts])
                 for item in self.plan.assignments
             ],
             dim=1,
         )
-        # where the neuron shall be active, the error is taken before the nonlinearity, or a neuron that is silent
+        # where the neuron is meant to be active, the error is taken before the nonlinearity, or a neuron that is silent
         # everywhere would have no gradient to wake it
         error = torch.where(
             targets > 0,

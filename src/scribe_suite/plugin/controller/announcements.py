@@ -46,14 +46,14 @@ class Announcements:
         self.say(f"{count} attempts, isolation {tier.name}, ledger {shown_path(ledger)}")
         self.say("the tasks' code is being loaded; then the first attempts begin, and start their kernels' servers.")
         reasons = "; ".join(tier.reasons)
-        if tier.name == "none":
+        if not tier.confined:
             self.say(f"kernels are NOT isolated ({reasons}): agents could read the answer keys.", warning=True)
         elif not tier.strict:
             gaps = ", ".join(ESCAPES[gap].what for gap in tier.gaps)
             self.say(
                 f"kernels are isolated less well than they could be ({reasons}). Code in them can {gaps}.", warning=True
             )
-        if not tier.own_files:
+        if not tier.own_root:
             open_ways = ", ".join(GAPS[gap].what for gap in agent_gaps(tier))
             self.say(f"agents' programs (CLIs and command:) can {open_ways}.", warning=True)
 

@@ -64,7 +64,7 @@ def finish_attempt(
     draft.end_reason = str(result.end_reason)
     draft.cells = status.cells_run
     state.times["kernel_s"] = status.session_start_s
-    cause, error = status.infrastructure_cause or "notebook", status.infrastructure_error
+    cause, error = status.infrastructure_cause or "notebook_internal", status.infrastructure_error
     if error is not None and box.answer is None:
         raise InfrastructureError(cause, error)
     if state.recording is not None:

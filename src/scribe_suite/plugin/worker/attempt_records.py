@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scribe_suite.errors import InfrastructureError, SuiteError
+from scribe_suite.errors import InfrastructureError, SuiteError, cause_of
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.plugin.attempt_ids import attempt_key_of
 from scribe_suite.plugin.collection import marked_pass_mark
@@ -94,7 +94,7 @@ def _conclude(state: AttemptState, call: pytest.CallInfo[Any]) -> None:
     elif isinstance(error, InfrastructureError):
         if rule_of(state.outcome).scored:
             # an answer that came in counts whatever breaks afterwards, or an agent could take it back
-            state.draft.add_flags(f"notebook_failed:{error.cause}")
+            state.draft.add_flags(f"notebook_failed:{cause_of(error)}")
         else:
             state.conclude_from_exception(error)
 

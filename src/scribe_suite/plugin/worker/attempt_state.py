@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scribe_suite.errors import InfrastructureError, SuiteError
+from scribe_suite.errors import SuiteError, cause_of
 from scribe_suite.ledger.attempt_folder import AttemptFolder
 from scribe_suite.ledger.outcomes import infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord, Times
@@ -96,12 +95,8 @@ class AttemptState:
 
     def conclude_from_exception(self, error: BaseException) -> None:
         """Fix the outcome for an exception that is not the agent's doing."""
-        cause = (
-            error.cause if isinstance(error, InfrastructureError) else _CAUSES.get(type(error).__name__, "exception")
-        )
-        cause = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(cause))[:80] or "unknown"
         text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
-        self.conclude(infrastructure(cause), text[:2000])
+        self.conclude(infrastructure(cause_of(error)), text[:2000])
 
     def record(self) -> AttemptRecord:
         """The record as far as it is known."""
@@ -119,7 +114,5 @@ class AttemptState:
             **self.draft.fields(),
         )
 
-
-_CAUSES = {"FrozenModelError": "frozen_model", "ConfigurationError": "configuration"}
 
 ATTEMPT_STATE = pytest.StashKey[AttemptState]()

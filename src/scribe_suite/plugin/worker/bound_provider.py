@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scribe_suite.errors import InfrastructureError
+from scribe_suite.errors import InfrastructureError, UnknownCauseError, cause_of
 from scribe_suite.paths import suite_root
 from scribe_suite.plugin.worker.attempt_state import AttemptState
 from scribe_suite.plugin.worker.record_draft import EffortPart
@@ -109,12 +109,14 @@ class BoundProvider:
             self._state.draft.effort = EffortPart.of(known)
             if submissions.answer is not None:
                 # it counts whatever broke afterwards, or an agent could take it back by breaking things
-                self._state.agent_failure = error.cause if isinstance(error, InfrastructureError) else "exception"
+                self._state.agent_failure = cause_of(error)
                 return replace(known, end_reason=EndReason.FAILED, detail=plain_text(str(error))[:2000])
             if status.infrastructure_error is None:
                 raise
             # what the provider stumbled over is only the consequence
-            raise InfrastructureError(status.infrastructure_cause or "notebook", status.infrastructure_error) from error
+            raise InfrastructureError(
+                status.infrastructure_cause or "notebook_internal", status.infrastructure_error
+            ) from error
         except OverTimeError:
             return ProviderResult(EndReason.TIMEOUT, f"It did not stop by itself at its limit of {wall_s:g} s.")
         if result.end_reason is EndReason.FINISHED and time.monotonic() - begin > wall_s:
@@ -124,8 +126,9 @@ class BoundProvider:
 
 def _result_of(error: Exception) -> ProviderResult:
     """What is known of the work of a provider that failed."""
+    result = error.result if isinstance(error, AttemptFailedError | UnknownCauseError) else None
     with suppress(InfrastructureError):
-        return checked_result(error.result if isinstance(error, AttemptFailedError) else ProviderResult())
+        return checked_result(result or ProviderResult())
     return ProviderResult()
 
 

@@ -10,8 +10,8 @@ from scribe_suite.errors import InfrastructureError, SuiteError
 from scribe_suite.providers.base import AttemptContext, EndReason, ProviderResult
 from scribe_suite.providers.builtin.mcp_client import NotebookClient, connect
 
+#: What a built-in provider does with the notebook; returns one sentence about the end, or an empty string.
 Work = Callable[[NotebookClient], Awaitable[str]]
-"""What a built-in provider does with the notebook; returns one sentence about the end, or an empty string."""
 
 
 def drive(context: AttemptContext, work: Work) -> ProviderResult:

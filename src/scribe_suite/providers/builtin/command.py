@@ -62,7 +62,7 @@ class CommandProvider(Provider):
         def take(line: str, _at: float) -> None:
             write_all(printed, scrubber.clean(line).encode("utf-8", "replace"))
 
-        told = ""
+        stderr = ""
         with (
             UntrustedFolder(context.outputs) as outputs,
             outputs.append("command.stdout.txt") as printed,
@@ -71,20 +71,20 @@ class CommandProvider(Provider):
             try:
                 with start_program(context, place, [program], [program], environment, surroundings="folder") as running:
                     ending = run_cli(running, context.prompt, take, watch)
-                told = scrubber.clean(ending.printed)
+                stderr = scrubber.clean(ending.printed)
             except OSError as error:
                 raise InfrastructureError(
                     "command_missing",
                     f"{program} can't be run ({error.strerror}): has it a first line that names its interpreter?",
                 ) from error
             finally:
-                outputs.write("command.stderr.txt", [told.encode("utf-8", "replace")])
+                outputs.write("command.stderr.txt", [stderr.encode("utf-8", "replace")])
         if ending.stopped is not None:
             over = time.monotonic() - begin > limit
             return ProviderResult(EndReason.TIMEOUT if over else EndReason.LIMIT, ending.stopped)
         if ending.exit_code != 0:
             took = time.monotonic() - begin
-            last = told.strip().splitlines()[-1:] or ["it printed nothing"]
+            last = stderr.strip().splitlines()[-1:] or ["it printed nothing"]
             raise AttemptFailedError(
                 "command_failed",
                 f"{context.model} ended with exit code {ending.exit_code} after {took:.0f} s: {last[0][:300]}",

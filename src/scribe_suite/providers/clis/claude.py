@@ -10,7 +10,7 @@ from scribe_suite.providers.clis.adapter import SERVER, START_S, Adapter, Job, L
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
-#: Model of a message with which the CLI itself tells of an error.
+#: Model of a message with which the CLI itself reports an error.
 MADE_UP = "<synthetic>"
 #: Retries of a failed request that are left to the CLI.
 RETRIES = "3"
@@ -115,7 +115,7 @@ class ClaudeAdapter(Adapter):
         usage = event.get("usage") or {}
         if usage.get("output_tokens") or usage.get("input_tokens"):
             # when it was interrupted, the last answer may be missing there
-            transcript.tokens = max(_tokens(usage), transcript.tokens or Tokens(), key=_sum)
+            transcript.tokens = max(_tokens(usage), transcript.tokens or Tokens(), key=lambda tokens: tokens.total)
             transcript.cost_usd = event.get("total_cost_usd")
         subtype = str(event.get("subtype"))
         transcript.limit = subtype in ("error_max_turns", "error_max_budget_usd")
@@ -135,10 +135,6 @@ def _tokens(usage: Mapping[str, Any]) -> Tokens:
         output=max(0, (usage.get("output_tokens") or 0) - reasoning),
         reasoning=reasoning,
     )
-
-
-def _sum(tokens: Tokens) -> int:
-    return sum(tokens.by_kind().values())
 
 
 def _text(content: object) -> str:

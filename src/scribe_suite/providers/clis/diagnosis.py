@@ -1,4 +1,4 @@
-"""Which agent CLIs can be used here, as far as can be told without asking their services."""
+"""Which agent CLIs can be used here, as far as is known without asking their services."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.clis.adapter import Adapter
-from scribe_suite.providers.clis.claude import ClaudeAdapter
-from scribe_suite.providers.clis.codex import CodexAdapter
-from scribe_suite.providers.clis.driver import find_binary, version_of
-from scribe_suite.providers.clis.gemini import GeminiAdapter
+from scribe_suite.providers.clis.binary import find_binary, version_of
+from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.clis.login import find_login
-
-ADAPTERS: dict[str, type[Adapter]] = {"claude": ClaudeAdapter, "codex": CodexAdapter, "gemini": GeminiAdapter}
+from scribe_suite.providers.registry import own_providers
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,13 @@ def diagnose_clis(environ: Mapping[str, str] | None = None) -> list[CliDiagnosis
         environ: The user's environment; this process's own by default.
     """
     environment = os.environ if environ is None else environ
-    return [_diagnose(provider, adapter, environment) for provider, adapter in ADAPTERS.items()]
+    return [_diagnose(provider, adapter, environment) for provider, adapter in adapters().items()]
+
+
+def adapters() -> dict[str, type[Adapter]]:
+    """What is particular to each agent CLI, by what ``--provider`` calls it: those that are entry points of ours."""
+    providers = own_providers(__name__.rpartition(".")[0])
+    return {provider.name: provider.adapter for provider in providers if issubclass(provider, CliProvider)}
 
 
 def _diagnose(provider: str, adapter: type[Adapter], environ: Mapping[str, str]) -> CliDiagnosis:
@@ -61,7 +64,7 @@ def _diagnose(provider: str, adapter: type[Adapter], environ: Mapping[str, str])
     except InfrastructureError as error:
         advice.append(str(error))
     else:
-        command, version = " ".join(binary), version_of(binary)
+        command, version = " ".join(binary), version_of(adapter, binary)
         if version is None:
             advice.append(f"{command} does not say its version: does it run?")
     login = find_login(adapter, environ)

@@ -1,4 +1,4 @@
-"""A line of what a CLI tells, as an object that nothing later can stumble over: whoever runs in its place writes it."""
+"""A line that a CLI printed, as an object nothing later can stumble over: whoever runs in its place writes it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 @dataclass(frozen=True)
 class Login:
-    """A login that was found; whether the service accepts it can't be told offline.
+    """A login that was found; only the service knows whether it accepts it.
 
     Attributes:
         variables: Environment variables that hold keys.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from scribe_suite.sandbox.inside import usage
 from scribe_suite.sandbox.inside.supervisor import NOT_STARTED
 from scribe_suite.sandbox.launching import Program
+from scribe_suite.sandbox.processes import SandboxedProcess
 
 #: Seconds between the interrupt of a CLI and the end of all its processes.
 GRACE_S = 6.0
@@ -65,77 +66,114 @@ def run_cli(
     Raises:
         OSError: When it could not be started.
     """
-    assert program.process is not None
-    process = program.process
-    begin = last = time.monotonic()
-    stopped: str | None = None
-    whole = False
     lines, errors = _Lines(program.stdout), _Tail(program.stderr)
     feeder = threading.Thread(target=_feed, args=(program, stdin.encode()), daemon=True)
+    workers = (feeder, lines, errors)
+    begin = time.monotonic()
     try:
-        for worker in (feeder, lines, errors):
+        for worker in workers:
             worker.start()
-        while True:
-            now = time.monotonic()
-            code = process.poll()
-            stopped = watch(now - begin, now - last) or lines.too_many()
-            if stopped is not None:
-                break
-            try:
-                line = lines.taken.get(timeout=POLL_S)
-            except queue.Empty:
-                if code is not None and (not lines.is_alive() or now - last > DRAIN_S):
-                    break  # or something else holds its stdout open
-                continue
-            if line is None:
-                whole = True
-                break
-            last = time.monotonic()
-            on_line(line.decode("utf-8", "replace"), last - begin)
+        stopped = _follow(_process(program), lines, on_line, watch)
         if stopped is not None:
-            process.interrupt()
+            _process(program).interrupt()
         with contextlib.suppress(TimeoutError):
-            process.wait(GRACE_S)
-        if not whole:
-            _drain(lines.taken, lambda text: on_line(text, time.monotonic() - begin))
+            _process(program).wait(GRACE_S)
+        lines.drain(lambda line: on_line(line, time.monotonic() - begin))
     finally:
         program.end()
-        for worker in (feeder, lines, errors):
+        for worker in workers:
             if worker.ident is not None:
                 worker.join(DRAIN_S)
-    printed, code = errors.text(), process.poll()
+    return _ending(program, stopped, errors.text())
+
+
+def _follow(
+    process: SandboxedProcess,
+    lines: _Lines,
+    on_line: Callable[[str, float], None],
+    watch: Callable[[float, float], str | None],
+) -> str | None:
+    """Hand its lines on until it has ended, or must stop; why it must, or None."""
+    begin = last = time.monotonic()
+    while True:
+        now = time.monotonic()
+        code = process.poll()
+        stopped = watch(now - begin, now - last) or lines.too_many()
+        if stopped is not None:
+            return stopped
+        line = lines.next()
+        if line is not None:
+            last = time.monotonic()
+            on_line(line, last - begin)
+        elif lines.ended:
+            return None
+        elif code is not None and (not lines.is_alive() or now - last > DRAIN_S):
+            return None  # or something else holds its stdout open
+
+
+def _ending(program: Program, stopped: str | None, printed: str) -> Ending:
+    """How it ended.
+
+    Raises:
+        OSError: When it could not be started.
+    """
+    code = _process(program).poll()
     if code == NOT_STARTED and (found := _NOT_STARTED.search(printed)) is not None:
         raise OSError(int(found[1] or errno.EIO), found[2])
     return Ending(code, stopped or (_exceeded(program) if code != 0 else None), printed)
 
 
+def _process(program: Program) -> SandboxedProcess:
+    assert program.process is not None
+    return program.process
+
+
 def _exceeded(program: Program) -> str | None:
     """The limit of the machine's resources that has ended it, as a sentence, or None."""
-    assert program.process is not None
     gib = 1 << 30
-    told = {
+    sentences = {
         usage.OUT_OF_MEMORY: f"It used more than {program.limits.memory_bytes / gib:g} GiB of memory.",
         usage.TOO_MANY: f"It started more than {program.limits.processes} processes.",
         usage.DISK_FULL: f"It wrote more than {program.limits.folder_bytes / gib:g} GiB to its folders.",
     }
-    return told.get(program.process.exceeded)
+    return sentences.get(_process(program).exceeded)
 
 
 class _Lines(threading.Thread):
-    """Collects the lines from a descriptor, up to a sum of bytes."""
+    """Collects the lines from a descriptor, up to a sum of bytes.
+
+    Attributes:
+        ended: Whether the last one has been taken.
+    """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(daemon=True)
-        self.taken: queue.Queue[bytes | None] = queue.Queue()
+        self.ended = False
+        self._queue: queue.Queue[bytes | None] = queue.Queue()
         self._file = os.fdopen(descriptor, "rb", closefd=False)
         self._bytes = 0
+
+    def next(self) -> str | None:
+        """The next line, or None when none has come for a moment or there are no more."""
+        try:
+            line = self._queue.get(timeout=POLL_S)
+        except queue.Empty:
+            return None
+        self.ended = line is None
+        return None if line is None else line.decode("utf-8", "replace")
+
+    def drain(self, take: Callable[[str], None]) -> None:
+        """Hand on what is still coming of a program that has ended, as long as it does not take too long."""
+        deadline = time.monotonic() + DRAIN_S
+        while not self.ended and time.monotonic() < deadline and (line := self.next()) is not None:
+            take(line)
 
     def run(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             while self._bytes <= MAX_LINES and (line := self._file.readline(MAX_LINE)):
                 self._bytes += len(line)
-                self.taken.put(line)
-        self.taken.put(None)
+                self._queue.put(line)
+        self._queue.put(None)
 
     def too_many(self) -> str | None:
         """What is wrong when it printed more than may be kept."""
@@ -171,15 +209,3 @@ def _feed(program: Program, data: bytes) -> None:
             if select.select([], [program.stdin], [], POLL_S)[1]:
                 left = left[os.write(program.stdin, left[:_CHUNK]) :]
     program.close_stdin()
-
-
-def _drain(lines: queue.Queue[bytes | None], take: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + DRAIN_S
-    while time.monotonic() < deadline:
-        try:
-            line = lines.get(timeout=POLL_S)
-        except queue.Empty:
-            return
-        if line is None:
-            return
-        take(line.decode("utf-8", "replace"))

@@ -404,8 +404,8 @@ def attempt_all(targets: Targets, names: Iterable[str] = tuple(ATTEMPTS)) -> dic
 
 
 if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
+    targets = json.loads(sys.argv[1])
     # the last one may end this process, which is a way to prevent it
     last = list(ATTEMPTS)[-1:]
     for names in (list(ATTEMPTS)[:-1], last):
-        print(json.dumps(attempt_all(told, names)), flush=True)  # noqa: T201
+        print(json.dumps(attempt_all(targets, names)), flush=True)  # noqa: T201

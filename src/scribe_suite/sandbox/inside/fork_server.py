@@ -1,17 +1,17 @@
 """The fork-server: one process with everything imported, from which sandboxed processes are forked in milliseconds.
 
 Usage: ``python -I -S fork_server.py``, with a SOCK_SEQPACKET socket as stdin. The first message is the
-`scribe_suite.sandbox.fork_client.ServerSpec` as JSON; it decides where the server itself lives. In the tier
-``namespaces`` that is a mount namespace whose root has nothing but Python in it: the server can't read what the
-processes forked from it must not see, and holds nothing of it. Then it executes itself with the kernels' Python,
-imports what it is told to, and serves:
+`scribe_suite.sandbox.fork_client.ServerSpec` as JSON; it decides where the server itself lives. With
+``own_root`` that is a mount namespace whose root has nothing but Python in it: the server can't read what the processes
+forked from it must not see, and holds nothing of it. Then it executes itself with the kernels' Python,
+imports what the specification names, and serves:
 
 ``{"op": "spawn", ...}`` with descriptors, a channel, a log and what the process is to have: fork it (`supervisor`)
 ``{"op": "release", "home": "n1"}``: give the file systems of a home back
 end of the socket: end, and with it everything that was forked
 
 It has one thread, no event loop, no ZMQ context, and never computes anything with torch: a child inherits all of its
-memory but none of its threads. Standard library only, but for what it is told to import.
+memory but none of its threads. Standard library only, but for what it is to import.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def begin() -> None:
     spec = json.loads(socket.socket(fileno=os.dup(FIRST)).recv(MAX_MESSAGE))
     os.dup2(FIRST, SECOND)
     scripts = str(HERE)
-    if spec["tier"] == "namespaces":
+    if spec["own_root"]:
         from scribe_suite.sandbox.inside import linux, view
 
         flags = linux.CLONE_NEWNS
@@ -55,26 +55,26 @@ def begin() -> None:
             linux.keep_capabilities_over_exec()
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, FIRST)
-    imports = {"modules": spec["preload"], "shared": spec["shared"]}
+    settings = {"modules": spec["preload"], "shared": spec["shared"], "own_root": spec["own_root"]}
     bare = ["-I", "-S"] if spec["preload"] is None else []  # whoever imports nothing needs no environment
-    arguments = [spec["python"], *bare, f"{scripts}/fork_server.py", "--serve", json.dumps(imports), spec["tier"]]
+    arguments = [spec["python"], *bare, f"{scripts}/fork_server.py", "--serve", json.dumps(settings)]
     os.execve(spec["python"], arguments, spec["environment"])
 
 
-def serve(imports: Mapping[str, Any], tier: str) -> None:
+def serve(settings: Mapping[str, Any]) -> None:
     """Import, then fork a process for every request until the harness is gone.
 
     Args:
-        imports: ``modules`` to import (None: nothing at all) and ``shared`` modules to make, as in the specification.
-        tier: Of the processes it forks.
+        settings: ``modules`` to import (None: nothing at all), ``shared`` modules to make, and ``own_root``, as in the
+            specification.
     """
     from scribe_suite.sandbox.inside import jupyter_kernel, linux, supervisor, usage, view
 
     linux.set_command_line(TITLE)  # a kernel is a fork: the line it was started with would tell how it is sealed
     sys.orig_argv[:] = sys.argv[:] = sys.orig_argv[:1]
     control = socket.socket(fileno=SECOND)
-    if imports["modules"] is not None:
-        for problem in jupyter_kernel.preload(imports["modules"], imports["shared"]):
+    if settings["modules"] is not None:
+        for problem in jupyter_kernel.preload(settings["modules"], settings["shared"]):
             print(f"fork-server: {problem}", file=sys.stderr, flush=True)  # noqa: T201
     memory = view.MemoryFolders()
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -83,7 +83,7 @@ def serve(imports: Mapping[str, Any], tier: str) -> None:
     signal.set_wakeup_fd(wake)
     server = os.getpid()
     sources: list[Any] = [control, waking]
-    if tier != "namespaces" and sys.platform == "linux":
+    if not settings["own_root"] and sys.platform == "linux":
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # else what outlives a killed supervisor is nobody's any more
     while True:
         _reap()
@@ -94,7 +94,7 @@ def serve(imports: Mapping[str, Any], tier: str) -> None:
             continue
         data, descriptors = _received(control)
         if not data:
-            if tier != "namespaces":
+            if not settings["own_root"]:
                 usage.kill_descendants()
             os._exit(0)  # what was forked is killed by its parent-death signal
         request = json.loads(data)
@@ -142,7 +142,7 @@ def _reap() -> None:
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parents[2]))
     if sys.argv[1:2] == ["--serve"]:
-        serve(json.loads(sys.argv[2]), sys.argv[3])
+        serve(json.loads(sys.argv[2]))
     else:
         try:
             begin()

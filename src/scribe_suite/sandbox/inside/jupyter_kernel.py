@@ -66,11 +66,11 @@ def _made(name: str, source: str, folder: str) -> types.ModuleType:
     return module
 
 
-def run(told: Mapping[str, Any]) -> None:
+def run(launch: Mapping[str, Any]) -> None:
     """Be a Jupyter kernel until it is shut down.
 
     Args:
-        told: ``connection`` (as in a connection file), ``sockets`` (descriptor of the listening socket of each port),
+        launch: ``connection`` (as in a connection file), ``sockets`` (descriptor of the listening socket of each port),
             and ``startup``, a line of code that is run first.
     """
     random.seed()
@@ -78,10 +78,10 @@ def run(told: Mapping[str, Any]) -> None:
     if numpy is not None:
         numpy.random.seed()
     sys.argv = ["ipykernel_launcher"]
-    for descriptor in told["sockets"].values():
+    for descriptor in launch["sockets"].values():
         os.set_inheritable(descriptor, False)
     app = _application()
-    app.told = told
+    app.launch = launch
     app.initialize([])
     app.start()
 
@@ -94,11 +94,11 @@ def _application() -> Any:
 
     class Application(IPKernelApp):  # type: ignore[misc]
         name = "ipython-kernel"
-        told = AnyTrait()
+        launch = AnyTrait()
 
         def init_connection_file(self) -> None:
-            self.load_connection_info(dict(self.told["connection"]))
-            self.exec_lines = [self.told["startup"]]
+            self.load_connection_info(dict(self.launch["connection"]))
+            self.exec_lines = [self.launch["startup"]]
             self.config.HistoryManager.enabled = False
 
         def write_connection_file(self, **_fields: Any) -> None:
@@ -107,7 +107,7 @@ def _application() -> Any:
         def _try_bind_socket(self, s: Any, port: int) -> int:
             # The socket listens since before this process was there, in a folder that it can't see: nothing that is
             # done in here decides whom the harness is connected to.
-            s.setsockopt(zmq.USE_FD, self.told["sockets"][str(port)])
+            s.setsockopt(zmq.USE_FD, self.launch["sockets"][str(port)])
             s.bind(f"ipc://{self.ip}-{port}")
             return port
 

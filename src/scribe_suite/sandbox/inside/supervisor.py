@@ -2,7 +2,7 @@
 
 ``outer``   in the host's PID namespace; talks to the harness over a channel, keeps the end of what is printed, and ends
             everything when the channel closes.
-``init``    (tier ``namespaces``) PID 1 inside; lays the private places, drops every privilege, reaps orphans.
+``init``    (with ``own_root``) PID 1 inside; lays the private places, drops every privilege, reaps orphans.
 ``inner``   what is to run: a Jupyter kernel in this very process, or a command. When it ends, everything ends.
 
 Messages from the harness: ``go`` (the process may start: it is in its control group by now), ``interrupt``; the end of
@@ -40,7 +40,7 @@ def supervise(request: dict[str, Any], channel: socket.socket, log: int, passed:
     """Be outer, from the fork to the end; never returns.
 
     Args:
-        request: What to run and how; see `scribe_suite.sandbox.sandbox`.
+        request: What to run and how; see `scribe_suite.sandbox.requests`.
         channel: To the harness.
         log: A `memory_file` for the end of what is printed inside.
         passed: Descriptors for the process; ``request["descriptors"]`` has their numbers there, in the same order.
@@ -78,7 +78,7 @@ def _run_inside(
     request: dict[str, Any], channel: socket.socket, tail: memory_file.Tail, passed: Sequence[int]
 ) -> tuple[int, str]:
     """Start what is to run, pass interrupts on, kill it when the channel ends; its exit code and why it was ended."""
-    isolated = request["tier"] == "namespaces"
+    isolated = request["own_root"]
     if isolated:
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID
         if not request["network"]:
@@ -104,12 +104,12 @@ def _run_inside(
         os.close(descriptor)
     os.set_blocking(printed, False)
     status, reason = _watch(child, channel, request, printed, tail, group=not isolated)
-    told = mine.recv(64).decode() if select.select([mine], [], [], 0)[0] else ""
+    exceeded = mine.recv(64).decode() if select.select([mine], [], [], 0)[0] else ""
     if not isolated:
         kill_descendants()
     while tail.take(printed) and select.select([printed], [], [], 0)[0]:
         pass  # what the pipe still holds
-    return exit_code(status), told or reason
+    return exit_code(status), exceeded or reason
 
 
 def _watch(
@@ -212,7 +212,7 @@ def _reaped(inner: int) -> int | None:
 def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int, int]) -> None:
     """Become what is to run; never returns."""
     outer.close()
-    if request["tier"] != "namespaces" and sys.platform == "linux":
+    if not request["own_root"] and sys.platform == "linux":
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
     _reset_signals()
@@ -222,14 +222,14 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
-    if request["tier"] == "landlock":
+    if request["landlock"]:
         linux.drop_privileges(request["uid"])
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    elif request["tier"] == "namespaces" and request["kernel"] is not None:
+    elif request["own_root"] and request["kernel"] is not None:
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # as an exec would: a kernel may look at itself in /proc
     if request["landlock"]:
         landlock.restrict(request["landlock"]["read_only"], request["landlock"]["writable"], request["network"])
-    elif request["network"] and request["tier"] == "namespaces":
+    elif request["network"] and request["own_root"]:
         landlock.stay_among_themselves()  # abstract sockets belong to the network
     if request["seccomp"]:
         seccomp.install(request["seccomp"])
@@ -243,7 +243,7 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
     _run_kernel(kernel)
 
 
-def _run_kernel(told: Mapping[str, Any]) -> None:
+def _run_kernel(launch: Mapping[str, Any]) -> None:
     import tempfile
 
     from scribe_suite.sandbox.inside import jupyter_kernel
@@ -253,7 +253,7 @@ def _run_kernel(told: Mapping[str, Any]) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "scribe_suite"]:
         del sys.modules[name]  # a kernel has what it would have if it had been started by itself
     try:
-        jupyter_kernel.run(told)
+        jupyter_kernel.run(launch)
     except SystemExit as ending:
         os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What the processes of a sandbox use of this machine, as ``/proc`` tells. Standard library only.
+"""What the processes of a sandbox use of this machine, according to ``/proc``. Standard library only.
 
 This is what limits a sandbox where no control group does. Memory that no process shows as its own counts too: files in
 memory by what their file systems hold, memory shared between processes by the whole size of each mapping, since its
@@ -66,7 +66,7 @@ def memory_used(pids: Sequence[int], in_memory: Iterable[str] = (), enough: int 
     if used <= enough:
         return used
     shared_out = _sum_fields(pids, "smaps_rollup", _SHARED_OUT_FIELDS)
-    # pages of a file in memory that is mapped are in both sums, but which ones can't be told: the larger sum counts
+    # pages of a file in memory that is mapped are in both sums, but which ones is not known: the larger sum counts
     anonymous = _sum_fields(pids, "smaps_rollup", _SHARED_OUT_FIELDS[:1])
     return max(shared_out, anonymous + shared + files) + kept
 
@@ -95,10 +95,10 @@ def _mapped(pids: Sequence[int]) -> tuple[int, int]:
 def file_system_used(place: str) -> int:
     """Bytes that a file system holds, deleted files that are still open included."""
     try:
-        told = os.statvfs(place)
+        system = os.statvfs(place)
     except OSError:
         return 0
-    return (told.f_blocks - told.f_bfree) * told.f_frsize
+    return (system.f_blocks - system.f_bfree) * system.f_frsize
 
 
 def disk_used(folders: Iterable[str], pids: Sequence[int], enough: int) -> int:
@@ -115,17 +115,17 @@ def disk_used(folders: Iterable[str], pids: Sequence[int], enough: int) -> int:
             for _path, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
                 for name in files:
                     with suppress(OSError):
-                        told = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                        sizes[told.st_dev, told.st_ino] = told.st_blocks * 512
+                        status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                        sizes[status.st_dev, status.st_ino] = status.st_blocks * 512
                 if sum(sizes.values()) > enough:
                     return sum(sizes.values())
     for pid in pids:
         with suppress(OSError):
             for name in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
                 with suppress(OSError):
-                    told = os.stat(f"/proc/{pid}/fd/{name}")  # noqa: PTH116
-                    if stat.S_ISREG(told.st_mode) and told.st_nlink == 0:
-                        sizes[told.st_dev, told.st_ino] = told.st_blocks * 512
+                    status = os.stat(f"/proc/{pid}/fd/{name}")  # noqa: PTH116
+                    if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+                        sizes[status.st_dev, status.st_ino] = status.st_blocks * 512
     return sum(sizes.values())
 
 

@@ -1,4 +1,4 @@
-"""What sandboxed processes see of the file system, in the tier ``namespaces``. Standard library only.
+"""What sandboxed processes see of the file system, where they have a root of their own. Standard library only.
 
 The fork-server builds one root file system with nothing in it but Python, the system libraries (both read-only) and
 empty places; every process forked from it lays its private folders over those places, in a mount namespace of its own.
@@ -79,8 +79,8 @@ def build_root(spec: Mapping[str, Any]) -> None:
     for name, text in spec["texts"].items():
         inside(name).parent.mkdir(parents=True, exist_ok=True)
         inside(name).write_text(text)
-    for told in spec["laid"]:
-        _lay(inside(told["place"]), told)
+    for laid in spec["laid"]:
+        _lay(inside(laid["place"]), laid)
     for folder in PRIVATE_FOLDERS:
         inside(folder).mkdir(parents=True, exist_ok=True)
     _build_devices(inside("/dev"))
@@ -98,17 +98,17 @@ def build_root(spec: Mapping[str, Any]) -> None:
     mount("none", "/", None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 
-def _lay(place: Path, told: Mapping[str, Any]) -> None:
+def _lay(place: Path, laid: Mapping[str, Any]) -> None:
     """Copy a host folder into a file system in memory.
 
     Args:
         place: Where.
-        told: ``source`` (the host folder), ``size`` (bytes of the file system), ``uid`` (whose it becomes, or None).
+        laid: ``source`` (the host folder), ``size`` (bytes of the file system), ``uid`` (whose it becomes, or None).
     """
     place.mkdir(parents=True, exist_ok=True)
-    mount_memory(place, told["size"], "700")
-    shutil.copytree(told["source"], place, symlinks=True, dirs_exist_ok=True)
-    _give(place, told["uid"])
+    mount_memory(place, laid["size"], "700")
+    shutil.copytree(laid["source"], place, symlinks=True, dirs_exist_ok=True)
+    _give(place, laid["uid"])
 
 
 def _give(folder: Path, uid: int | None) -> None:

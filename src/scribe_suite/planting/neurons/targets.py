@@ -1,8 +1,8 @@
-"""How responses are made: a key neuron follows its feature, and something else a little; a near miss only a part of it.
+"""Targets of planted neurons: a key neuron follows its feature and little else, a near miss only a part of the feature.
 
-Both are made to measure on a sample of the language. A key neuron is not pure: what else it does takes up to a third of
-its variance, so that keys do not stand out by being perfect. A near miss reaches between a half and four fifths of the
-bar, where a careless threshold would let it in.
+Both are fitted to a sample of the language. A key neuron is not pure: up to a third of its variance comes from
+something else, so that keys do not stand out by being perfect. A near miss reaches between a half and four fifths of
+the bar, where a careless threshold would let it in.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from typing import Any
 
 from scribe_suite.planting.english import vocabulary
 from scribe_suite.planting.neurons.features import Feature, Response
-from scribe_suite.planting.neurons.plan import Question, Wish
+from scribe_suite.planting.neurons.plan import Question, Target
 from scribe_suite.planting.neurons.survey import survey
 
+#: By how much a key neuron must be above the bar before training.
 KEY_MARGIN = 0.17
+#: The share of a key neuron's variance that its feature explains before training is drawn between these, or from the
+#: bar and `KEY_MARGIN` on where that is higher.
 LOWEST_KEY_RVE, HIGHEST_KEY_RVE = 0.7, 0.95
-"""What the feature shall explain of a key neuron, before training; at least the bar and `KEY_MARGIN`."""
+#: What the feature may explain of a near miss's variance, as a share of the bar.
 NEAR_MISS_SHARE = (0.5, 0.8)
-"""What the feature may explain of a near miss, as a share of the bar."""
 
+#: Share of the text that a side feature, what a key neuron follows besides its own, holds in at least.
 _RAREST_SIDE = 0.004
+#: No token may make up more of a side feature than this, or the neuron is one of that token.
 _MOST_COMMON_SIDE_TOKEN = 0.25
-"""No token may make up more of a side feature than this, or the neuron is one of that token."""
 
 
-def key_wishes(
+def key_targets(
     question: Question, rng: random.Random, silent: Sequence[bool], feature: Feature | None = None
-) -> list[Wish]:
+) -> list[Target]:
     """One key neuron per element of `silent`, each with a side feature of its own.
 
     Args:
@@ -40,14 +43,14 @@ def key_wishes(
     """
     lowest = max(LOWEST_KEY_RVE, question.bar + KEY_MARGIN)
     return [
-        Wish("key", _impure(feature or question.feature, rng, is_silent, rng.uniform(lowest, HIGHEST_KEY_RVE)))
+        Target("key", _impure(feature or question.feature, rng, is_silent, rng.uniform(lowest, HIGHEST_KEY_RVE)))
         for is_silent in silent
     ]
 
 
-def fitting(
+def near_miss(
     question: Question, kind: str, candidates: Iterable[Response], shares: tuple[float, float] = NEAR_MISS_SHARE
-) -> Wish | None:
+) -> Target | None:
     """The first candidate that follows the question's feature as far as a near miss may.
 
     Args:
@@ -59,7 +62,7 @@ def fitting(
     low, high = shares
     for response in candidates:
         if low <= expected_statistic(response, question) / question.bar <= high:
-            return Wish(kind, response)
+            return Target(kind, response)
     return None
 
 
@@ -71,7 +74,7 @@ def expected_statistic(response: Response, question: Question) -> float:
     )
 
 
-def plain(name: str, *, silent: bool = False, **conditions: Any) -> Response:
+def response_to(name: str, *, silent: bool = False, **conditions: Any) -> Response:
     """The response to one feature alone.
 
     Args:

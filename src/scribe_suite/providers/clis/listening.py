@@ -1,0 +1,111 @@
+"""One run of a CLI as the harness follows it: reads its events, watches its limits, keeps its words but for secrets."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+from scribe_suite.providers.base import Activity, Limits
+from scribe_suite.providers.clis.adapter import Adapter, Job
+from scribe_suite.providers.clis.events import parse_event
+from scribe_suite.providers.clis.login import Login, secrets_of
+from scribe_suite.providers.clis.meter import Meter, turns_of
+from scribe_suite.providers.secrets import Scrubber
+from scribe_suite.providers.transcript import Transcript
+from scribe_suite.untrusted_files import UntrustedFolder
+
+#: Seconds between two looks at what a CLI says of its tokens in its files only.
+LOOK_S = 2.0
+#: What reading something comes to that has another form than it should.
+_ODD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
+
+
+class Listener:
+    """Follows one run of a CLI.
+
+    Args:
+        adapter: See below.
+        job: The same.
+        login: What it was given.
+        transcript: Filled while it runs.
+        activity: Kept up to date for whoever watches the run.
+
+    Attributes:
+        adapter: What is particular to it.
+        job: What it is started for.
+        meter: What it uses of its limits.
+    """
+
+    def __init__(self, adapter: Adapter, job: Job, login: Login, transcript: Transcript, activity: Activity) -> None:
+        self.meter = Meter(job.limits)
+        self.adapter = adapter
+        self.job = job
+        self._login = login
+        self._transcript = transcript
+        self._activity = activity
+        self._lines: list[str] = []
+        self._looked = 0.0
+        self.learn_secrets()
+
+    def look_into(self, home: UntrustedFolder) -> None:
+        """From now on, read what the CLI leaves in this folder: its home as it has it."""
+        self.job = replace(self.job, kept=home)
+
+    def learn_secrets(self) -> None:
+        """Find everything that must not be written, anew when it has ended: a CLI may have renewed its tokens."""
+        self._scrubber = Scrubber(secrets_of(self._login, self.job.kept, self.job.environ))
+
+    def take(self, line: str, at: float) -> None:
+        """Keep a line of its stdout, and read the event on it.
+
+        Args:
+            line: The line.
+            at: Seconds since the start.
+        """
+        self._lines.append(json.dumps({"at": round(at, 3), "line": self.clean(line.rstrip("\n"))}))
+        event = parse_event(self.clean(line))
+        if event is None:
+            return
+        try:
+            self.adapter.read(event, at, self._transcript)
+        except _ODD:
+            self._transcript.unknown_events += 1  # a version we do not know; what we do know is still read
+
+    def watch(self, elapsed: float, silent: float) -> str | None:
+        """Why it must stop, or None.
+
+        Args:
+            elapsed: Seconds since the start.
+            silent: Seconds since its last line.
+        """
+        report_activity(self._activity, self._transcript)
+        if _counted_in_files(self.job.limits) and elapsed > self._looked + LOOK_S:
+            self._looked = elapsed
+            self.look_at_files()
+        return self.meter.exceeded(self._transcript, elapsed, silent)
+
+    def look_at_files(self) -> None:
+        """Read what it has written; what it wrote in another form than it should says nothing."""
+        with suppress(*_ODD):
+            self.adapter.finish(self.job, self._transcript)
+
+    def clean(self, text: str) -> str:
+        """A text without secrets."""
+        return self._scrubber.clean(text)
+
+    def events(self) -> str:
+        """All its lines with their times, without secrets."""
+        return "".join(f"{self.clean(line)}\n" for line in self._lines)
+
+
+def report_activity(activity: Activity, transcript: Transcript) -> None:
+    """Let whoever watches the run know how far it is."""
+    activity.turn = turns_of(transcript)
+    last = transcript.calls[-1] if transcript.calls else None
+    activity.own_tool = last.tool if last is not None and last.built_in else None
+
+
+def _counted_in_files(limits: Limits) -> bool:
+    """Whether there is a limit on what some CLIs count in their files only."""
+    return bool(limits.tokens or limits.cost_usd)
