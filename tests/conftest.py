@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[1]
 TURN = pytest.StashKey[Turn]()
-#: How many tests that rotate run, and which do not.
-ROTATED = pytest.StashKey[tuple[int, list[str]]]()
+#: How many tests that rotate run, and how many do not.
+ROTATED = pytest.StashKey[tuple[int, int]]()
+#: Under which xdist's workers say so.
+_OUTPUT = "rotated"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # as under nohup, and inherited: what tests start and interrupt would not even notice
@@ -49,16 +52,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in rotating
         if not turn.runs(item.nodeid, slow=_is_slow(item), core=item.get_closest_marker("core") is not None)
     ]
-    config.stash[ROTATED] = (len(rotating) - len(left_out), [item.nodeid for item in left_out])
+    config.stash[ROTATED] = (len(rotating) - len(left_out), len(left_out))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         dropped = set(left_out)
         items[:] = [item for item in items if item not in dropped]
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """With xdist only workers collect: each says the same."""
+    if (rotated := node.workeroutput.get(_OUTPUT)) is not None:
+        node.config.stash[ROTATED] = (rotated[0], rotated[1])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None and ROTATED in session.config.stash:
+        output[_OUTPUT] = session.config.stash[ROTATED]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     turn, rotated = config.stash.get(TURN, None), config.stash.get(ROTATED, None)
-    return None if turn is None or rotated is None else line_about(turn, *rotated)
+    if turn is not None and rotated is not None:
+        terminalreporter.write_line(line_about(turn, *rotated))
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

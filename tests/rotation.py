@@ -3,13 +3,16 @@
 ``--rotate`` leaves out tests that rotate: those marked slow (but not core), and those of folders that belong to tools
 and studies which most changes can't touch. A part of them runs all the same, another one after every commit, so that
 ten commits in a row run all of them. Without the option everything that is selected runs.
+
+Commits are counted along the first parents, so that a merge is one of them. Where several commits are pushed at once,
+the parts between are skipped; what they changed runs all the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -48,7 +51,7 @@ class Turn:
             slow: Whether it is marked slow.
             core: Whether it is marked core.
         """
-        if core:
+        if core or nodeid.partition("::")[0] in self.changed:
             return True
         folder = next((name for name in WATCHED if nodeid.startswith(f"{name}/")), None)
         if folder is None and not slow:
@@ -77,7 +80,10 @@ def turn_of(root: Path) -> Turn | None:
     """
     if _git(root, "rev-parse", "--is-shallow-repository") != ["false"]:
         return None
-    commits, when = _git(root, "rev-list", "--count", "HEAD"), _git(root, "show", "-s", "--format=%ct", "HEAD")
+    commits, when = (
+        _git(root, "rev-list", "--count", "--first-parent", "HEAD"),
+        _git(root, "show", "-s", "--format=%ct", "HEAD"),
+    )
     if not commits or not when:
         return None
     since = int(when[0]) - int(LATELY.total_seconds())
@@ -85,21 +91,24 @@ def turn_of(root: Path) -> Turn | None:
         *_git(root, "log", "--format=", "--name-only", f"--since={since}"),
         *_git(root, "log", "--format=", "--name-only", f"-{LATE_COMMITS}"),
         *_git(root, "diff", "--name-only", "HEAD"),
+        *_git(root, "diff", "--name-only", "HEAD^1", "HEAD"),
         *_git(root, "ls-files", "--others", "--exclude-standard"),
     }
     return Turn(int(commits[0]) % PARTS, frozenset(changed))
 
 
-def line_about(turn: Turn, ran: int, left_out: Iterable[str]) -> str:
+def line_about(turn: Turn, ran: int, left_out: int) -> str:
     """One line about what rotates.
 
     Args:
         turn: Whose turn it is.
         ran: How many tests that rotate run.
-        left_out: Those that do not.
+        left_out: How many do not.
     """
-    count = len(list(left_out))
-    return f"rotation: part {turn.part + 1} of {PARTS}; {ran} of {ran + count} tests that rotate run, {count} do not"
+    return (
+        f"rotation: part {turn.part + 1} of {PARTS}: {ran} of {ran + left_out} tests that rotate were run "
+        "(tests/rotation.py; without --rotate all of them are)"
+    )
 
 
 def _git(root: Path, *arguments: str) -> list[str]:

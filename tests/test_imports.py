@@ -136,6 +136,34 @@ def test_the_table_of_rooms_has_no_edge_that_is_not_used():
     assert {name: known - used[name] for name, known in ALLOWED.items() if known - used[name]} == {}
 
 
+@pytest.mark.parametrize(("below", "above"), [("option", "worker"), ("option", "controller"), ("worker", "controller")])
+def test_the_plugin_s_options_know_neither_side_and_workers_not_the_controller(below, above):
+    inside = f"{PACKAGE}.plugin."
+    wrong = [
+        f"{module} -> {other}"
+        for module, others in graph("src").items()
+        for other in sorted(others)
+        if module.startswith(f"{inside}{below}.") and other.startswith(f"{inside}{above}.")
+    ]
+    assert wrong == []
+
+
+def test_no_task_imports_another_one():
+    def is_task(module: str) -> bool:
+        return len(module.split(".")) == 3 and module.split(".")[1] not in ("frozen", "measured", "solutions")
+
+    wrong = [
+        f"{module} -> {other}"
+        for module, others in graph("src", "ground_truth").items()
+        for other in sorted(others)
+        if module.startswith("ground_truth.")
+        and is_task(module)
+        and other.startswith("ground_truth.")
+        and is_task(other)
+    ]
+    assert wrong == []
+
+
 def test_the_table_of_rooms_has_a_direction():
     assert circle(ALLOWED) == []
 

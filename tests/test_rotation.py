@@ -83,6 +83,30 @@ def test_the_turn_goes_on_with_every_commit(tmp_path, commit):
     assert sorted(parts) == list(range(PARTS))
 
 
+def test_a_merge_of_many_commits_is_one_turn(tmp_path, commit):
+    def git(*arguments: str) -> None:
+        who = {f"GIT_{role}_{what}": "x" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True, capture_output=True, env=who)
+
+    commit("a")
+    before = turn_of(tmp_path)
+    git("checkout", "-q", "-b", "side")
+    for number in range(14):
+        commit(f"side/{number}", day=1)
+    git("checkout", "-q", "main")
+    git("merge", "-q", "--no-ff", "-m", "x", "side")
+    after = turn_of(tmp_path)
+    assert before is not None
+    assert after is not None
+    assert after.part == (before.part + 1) % PARTS
+    assert {f"side/{number}" for number in range(14)} <= after.changed
+
+
+def test_a_slow_test_whose_module_was_changed_runs():
+    turns = [Turn(part, frozenset(["tests/test_x.py"])) for part in range(PARTS)]
+    assert all(turn.runs("tests/test_x.py::test_it[a]", slow=True, core=False) for turn in turns)
+
+
 def test_changes_of_the_last_days_and_the_last_commits_count_and_those_not_committed(tmp_path, commit):
     commit("old/x", day=1)
     for number in range(20):

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, balanced_countries, draw_cities
+from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, draw_cities, every_city
 from ground_truth.probes.planted.split import Split, labelled, shuffled
 from ground_truth.probes.planted.task import PlantedProbeTask
-from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.places import N_CITIES, N_COUNTRIES, PlacesWorld
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe
 
@@ -43,23 +42,3 @@ class Cities(PlantedProbeTask):
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
         """See `PlantedProbeTask.recipe`: regularised logistic regression."""
         return fit_probe(hidden, public.labels, 0.1)
-
-
-def every_city(cities: torch.Tensor, generator: torch.Generator) -> tuple[Statements, torch.Tensor]:
-    """Four statements per city, two of them true; the true and the false one of an ending have the same address.
-
-    Args:
-        cities: Int[country city].
-        generator: Draws wrong countries and addresses.
-
-    Returns:
-        The statements and the city of each.
-    """
-    city, right, wrong = balanced_countries(cities, generator)
-    both = city.repeat(2)
-    contrary = torch.tensor([False, True]).repeat_interleave(len(city))
-    _, address = draw_manner(len(both), generator)
-    world = PlacesWorld()
-    true = world.statements(both, right.repeat(2), contrary, address)
-    false = world.statements(both, wrong.repeat(2), contrary, address)
-    return Statements.joined([true, false]), both.repeat(2)

@@ -17,8 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
-from ground_truth.probes.cities import every_city
-from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, draw_cities
+from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, draw_cities, every_city
 from ground_truth.probes.planted.split import Split, labelled, shuffled
 from ground_truth.probes.planted.task import PlantedProbeTask
 from scribe_suite.planting.frozen import Check

@@ -47,16 +47,22 @@ class InfrastructureError(SuiteError):
         self.cause = cause
 
 
-class UnknownCauseError(SuiteError, ValueError):
+class UnknownCauseError(InfrastructureError):
     """Somebody has raised an infrastructure failure with a cause that is not in the table.
 
     It still is one: the attempt is recorded with `causes.PROVIDER_ERROR`. The message has that of the failure.
+
+    Args:
+        message: Of the failure, and what is wrong with its cause.
 
     Attributes:
         result: What a provider had done by then, or None; see `providers.base.AttemptFailedError`.
     """
 
     result: object = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(PROVIDER_ERROR, message)
 
 
 def cause_of(error: BaseException) -> str:
@@ -72,7 +78,6 @@ def cause_of(error: BaseException) -> str:
 
 #: What other exceptions are recorded under.
 _CAUSES: dict[type[BaseException], str] = {
-    UnknownCauseError: PROVIDER_ERROR,
     FrozenModelError: "frozen_model",
     ConfigurationError: "configuration",
 }

@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from scribe_suite.cli.plant import EXIT_NOT_PLANTED, plant
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE
 from scribe_suite.planting.frozen import (
@@ -19,7 +20,6 @@ from scribe_suite.planting.frozen import (
     save_frozen,
 )
 from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.planting.runner import EXIT_NOT_PLANTED, plant
 from scribe_suite.tasks.task import PlantedTask
 
 
@@ -45,9 +45,10 @@ class Sharing(PlantedTask):
 
     def add_checks(self, seed, progress):
         path = frozen_folder(self) / f"seed{seed}.json"
-        if any(one.name == self.name for one in load_frozen(path, self).record.certificate.checks):
+        model = load_frozen(path, self)
+        if any(one.name == self.name for one in model.record.certificate.checks):
             return False
-        add_checks(path, self, [check(self.name, self.worth)])
+        add_checks(path, self, [check(self.name, self.worth)], model)
         return True
 
     def instance(self, seed):
@@ -119,18 +120,35 @@ def test_a_check_that_fails_is_reported_and_leaves_the_record_as_it_was(path, ca
 def test_no_checks_certify_nothing(path):
     before = contents(path)
     with pytest.raises(FrozenModelError, match="there are none"):
-        add_checks(path, Sharing("further"), [])
+        add_checks(path, Sharing("further"), [], load_frozen(path, Sharing("further")))
     assert contents(path) == before
 
 
 def test_a_record_that_can_not_be_trusted_gets_no_checks(path):
+    measured = load_frozen(path, Sharing("further"))
     record = json.loads(path.read_text())
     record["key"] = {"changed": "by hand"}
     path.write_text(json.dumps(record))
     before = contents(path)
     with pytest.raises(FrozenModelError, match="was changed after it was made"):
-        add_checks(path, Sharing("further"), [check("further")])
+        add_checks(path, Sharing("further"), [check("further")], measured)
     assert contents(path) == before
+
+
+def test_checks_of_another_model_than_the_one_that_is_there_are_refused(path):
+    measured = load_frozen(path, Sharing("further"))
+    assert plant(Sharing("again"), [0], keep_valid=False) == 0
+    before = contents(path)
+    with pytest.raises(FrozenModelError, match="was changed while its checks were measured"):
+        add_checks(path, Sharing("further"), [check("further")], measured)
+    assert contents(path) == before
+
+
+def test_a_check_is_there_only_once(path):
+    measured = load_frozen(path, Sharing("further"))
+    name = measured.record.certificate.checks[0].name
+    with pytest.raises(FrozenModelError, match=f"has the checks {name} already"):
+        add_checks(path, Sharing("further"), [check(name)], measured)
 
 
 def test_force_trains_again(path):

@@ -4,6 +4,7 @@ The traps of xdist and pytest-json-report that were measured before this suite w
 """
 
 import json
+import shutil
 import time
 
 import nbformat
@@ -500,3 +501,19 @@ def test_an_interrupted_run_keeps_what_was_finished_and_says_what_is_missing(sui
     assert run.outcomes == {"toy-oracle-t0": "solved"}
     assert run.ledger.end is not None
     assert [nodeid.partition("::")[2] for nodeid in run.ledger.end.missing] == ["test_stop[toy-oracle-t0]"]
+
+
+def test_a_task_whose_code_can_not_be_loaded_any_more_is_infrastructure(suite):
+    path = suite.folder / "ground_truth/circuits/toy.py"
+    suite.write("needed.py", "")
+    suite.write(
+        "ground_truth/circuits/toy.py", path.read_text().replace("import random\n", "import needed\nimport random\n")
+    )
+    assert suite.run().ret == 0  # from now on the task is known without its file
+    (suite.folder / "needed.py").unlink()
+    shutil.rmtree(suite.folder / "runs")
+    done = suite.run()
+    assert done.ret == 3, done.output
+    (record,) = done.ledger.attempts
+    assert record.outcome == "infrastructure:configuration"
+    assert "No module named 'needed'" in record.reason

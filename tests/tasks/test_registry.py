@@ -97,7 +97,37 @@ def test_a_task_with_levels_is_there_once_for_each_of_them(checkout):
         f"{checkout.family}/deep_10": 10,
         f"{checkout.family}/deep_2": 2,
     }
+    assert [task.level for task in registry.values()] == [2, 10]
     assert {task.label for task in registry.values()} == {"deep_2", "deep_10"}
+
+
+def test_two_tasks_with_one_id_are_refused(checkout):
+    text = TASK.format(family=checkout.family, name="deep").replace(
+        "    def plant", '    levels = {1: "one", 2: "two"}\n    def plant', 1
+    )
+    checkout.write("deep", text=text)
+    checkout.write("deep_1")
+    message = checkout.refused()
+    assert f"Two tasks have the id {checkout.family}/deep_1" in message
+    assert "Rename one of them." in message
+
+
+@pytest.mark.parametrize(
+    ("levels", "defaults", "named"), [("{0: 'a'}", "()", "0"), ("{1: 'a', 2: 'b'}", "(3,)", "3"), ("{}", "(2,)", "2")]
+)
+def test_levels_that_can_not_be_are_refused(checkout, levels, defaults, named):
+    text = TASK.format(family=checkout.family, name="deep").replace(
+        "    def plant", f"    levels, default_levels = {levels}, {defaults}\n    def plant", 1
+    )
+    checkout.write("deep", text=text)
+    assert f"has levels that can't be: {named}." in checkout.refused()
+
+
+def test_what_editors_leave_and_what_cannot_be_read_costs_the_cache_only(checkout):
+    checkout.write("one")
+    folder = checkout.root / "ground_truth" / checkout.family
+    (folder / ".#one.py").symlink_to("gone")
+    assert list(checkout.discover()) == [f"{checkout.family}/one"]
 
 
 def test_a_checkout_without_tasks_has_an_empty_registry(checkout):

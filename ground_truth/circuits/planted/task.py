@@ -58,6 +58,17 @@ class PlantedCircuitTask(PlantedTask):
 
     family = "circuits"
     metrics: ClassVar[tuple[str, ...]] = CIRCUIT_METRICS
+
+    def __init_subclass__(cls) -> None:
+        """Refuse what certificates of circuits have no place for.
+
+        Raises:
+            TypeError: When the task shares base models: their certificate holds what one reference solution reaches.
+        """
+        super().__init_subclass__()
+        if cls.models:
+            raise TypeError(f"{cls.__name__} shares the base models {cls.models!r}, but each circuit task has its own.")
+
     public_pairs = True
 
     @abstractmethod

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from transformer_lens import HookedTransformer
 
+from ground_truth.probes.planted.answers import example_direction, random_direction, reading_facts
 from ground_truth.probes.planted.hidden import Hidden
 from ground_truth.probes.planted.public import activations_material
 from ground_truth.probes.planted.split import Split
 from ground_truth.probes.planted.task import PlantedProbeTask
-from ground_truth.probes.shared.answers import example_direction, random_direction, reading_facts
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights, build_model
 from scribe_suite.planting.statements.training import TRUTH_LAYER
@@ -56,7 +56,7 @@ class DirectionTask(PlantedProbeTask):
             public = residual_at(model, split.public.tokens, TRUTH_LAYER, "last")
             held_out = residual_at(model, split.held_out.tokens, TRUTH_LAYER, "last")
             raw.append(direction_accuracy(principal_directions(public)[0], held_out, split.held_out.labels))
-        return [Check(name=f"{self.name}/first_component_max", value=max(raw), bar=0.6, direction="<=")]
+        return [Check(name=f"{self.label}/first_component_max", value=max(raw), bar=0.6, direction="<=")]
 
     def public_material(
         self, weights: ModelWeights, model: HookedTransformer, split: Split, vocabulary: Sequence[str]

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from scribe_suite.planting.statements.places import CITIES_PER_COUNTRY, N_COUNTRIES
+from scribe_suite.planting.statements.language import Statements, draw_manner
+from scribe_suite.planting.statements.places import CITIES_PER_COUNTRY, N_COUNTRIES, PlacesWorld
 
 #: Cities of each country that occur in public statements.
 PUBLIC_PER_COUNTRY = 12
@@ -36,3 +37,23 @@ def balanced_countries(
     # one shift for each column: the wrong countries of a column are all countries once
     shifts = torch.randint(1, N_COUNTRIES, (count,), generator=generator)
     return cities.flatten(), home.flatten(), ((home + shifts) % N_COUNTRIES).flatten()
+
+
+def every_city(cities: torch.Tensor, generator: torch.Generator) -> tuple[Statements, torch.Tensor]:
+    """Four statements per city, two of them true; the true and the false one of an ending have the same address.
+
+    Args:
+        cities: Int[country city].
+        generator: Draws wrong countries and addresses.
+
+    Returns:
+        The statements and the city of each.
+    """
+    city, right, wrong = balanced_countries(cities, generator)
+    both = city.repeat(2)
+    contrary = torch.tensor([False, True]).repeat_interleave(len(city))
+    _, address = draw_manner(len(both), generator)
+    world = PlacesWorld()
+    true = world.statements(both, right.repeat(2), contrary, address)
+    false = world.statements(both, wrong.repeat(2), contrary, address)
+    return Statements.joined([true, false]), both.repeat(2)

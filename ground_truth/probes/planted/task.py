@@ -19,12 +19,12 @@ import torch
 from jaxtyping import Bool, Float
 from transformer_lens import HookedTransformer
 
+from ground_truth.probes.planted.answers import example_probe, fitted_probe, random_probe, reading_facts
 from ground_truth.probes.planted.base import Base, base_models, is_certified
 from ground_truth.probes.planted.certificate import probe_checks, reference_check, task_checks
 from ground_truth.probes.planted.hidden import Hidden
 from ground_truth.probes.planted.public import labelled_material
 from ground_truth.probes.planted.split import Split
-from ground_truth.probes.shared.answers import example_probe, fitted_probe, random_probe, reading_facts
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.planting.frozen import (
     Certificate,
@@ -175,7 +175,7 @@ class PlantedProbeTask(PlantedTask):
         if all(check.passed for check in checks):
             progress(0.5, "certified; measuring the reference solution")
             checks.append(reference_check(self, candidate(self, model.weights)))
-        add_checks(path, self, checks)
+        add_checks(path, self, checks, model)
         return True
 
     def instance(self, seed: int) -> TaskInstance:

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ground_truth.probes.planted.answers import example_probe, fitted_probe, random_probe, reading_facts
 from ground_truth.probes.real.ceiling import Judgement
 from ground_truth.probes.real.hidden import Hidden
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.public import public_material
 from ground_truth.probes.real.statements import N_BLOCKS, N_PUBLIC_BLOCKS, Block, Question, StatementRows
-from ground_truth.probes.shared.answers import example_probe, fitted_probe, random_probe, reading_facts
 from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.scoring.probes import fit_probe
 from scribe_suite.scoring.real_probes import (

@@ -27,6 +27,7 @@ from scribe_suite.cli import (
     tasks,
     watch,
 )
+from scribe_suite.cli.parsers import EXIT_INTERRUPTED
 from scribe_suite.errors import SuiteError
 
 #: In the order of the help text: what there is, what a run does and has done, how truths are made.
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("scribe-suite: interrupted", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
 
 
 def parser() -> argparse.ArgumentParser:

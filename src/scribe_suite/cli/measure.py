@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from scribe_suite.cli.parsers import Commands, add_command
+from scribe_suite.cli.parsers import EXIT_INTERRUPTED, Commands, add_command
 from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.models.device import DEVICES
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from scribe_suite.models.cache import CachedModel
 
 EXIT_NOT_CERTIFIED = 1
-EXIT_INTERRUPTED = 130
 
 
 def register(commands: Commands) -> None:

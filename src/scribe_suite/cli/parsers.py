@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 #: What `register` of a command is given.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+#: Exit code after Ctrl+C, as shells have it.
+EXIT_INTERRUPTED = 130
 #: What an argument that names a run may be.
 RUN_HELP = "ledger runs/<run>.jsonl, or a pytest-json-report of this suite"
 

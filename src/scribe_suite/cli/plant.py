@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scribe_suite.cli.parsers import Commands, add_command
+from scribe_suite.cli.parsers import EXIT_INTERRUPTED, Commands, add_command
 from scribe_suite.cli.seed_lists import seed_list, seed_text
 from scribe_suite.errors import FrozenModelError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from scribe_suite.tasks.task import PlantedTask
 
 EXIT_NOT_PLANTED = 1
-EXIT_INTERRUPTED = 130
 
 
 def register(commands: Commands) -> None:

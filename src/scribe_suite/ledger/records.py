@@ -130,7 +130,7 @@ class RunHeader(_Line):
         agent_isolation_gaps: What they can reach all the same; see `scribe_suite.sandbox.program_gaps`.
         device: Where real language models ran; None where none did, and in what was merged from different ones.
         limits: Of an attempt, in seconds, turns, tokens and US dollars; those that were not set are left out.
-        lock: What the run's numbers depend on; see `results.lock`.
+        lock: What the run's numbers depend on; see `ledger.lock`.
     """
 
     line: Literal["header"] = "header"

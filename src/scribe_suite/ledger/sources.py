@@ -37,7 +37,7 @@ class RunInfo:
         run: Run id.
         started: When; None when the file does not say.
         planned: Provider -> attempts that were to be made.
-        lock: What the run's numbers depend on, see `results.lock`; empty when the file does not say.
+        lock: What the run's numbers depend on, see `ledger.lock`; empty when the file does not say.
         complete: Whether the run came to its end.
         differences: What differed from `lock` when the run was taken up again nevertheless.
     """

@@ -27,14 +27,12 @@ from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError,
 from scribe_suite.notebook.outputs import Output
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.session import CellResult, Session
-from scribe_suite.notebook.sessions import Restoration, SessionTable
+from scribe_suite.notebook.sessions import MAX_NAME, Restoration, SessionTable
 
 logger = logging.getLogger(__name__)
 
 #: Characters of a cell.
 MAX_SOURCE = 1_000_000
-#: Characters of a notebook's name; file systems take 255 bytes, and suffixes are added.
-MAX_NAME = 200
 #: Cells that list_cells shows in one call.
 LISTED_CELLS = 200
 #: Calls that may be waiting for their answers, those whose client has given up included; as many of interrupt.

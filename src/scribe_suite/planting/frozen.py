@@ -191,7 +191,7 @@ def save_frozen(
     return path
 
 
-def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check]) -> None:
+def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check], measured_on: FrozenModel) -> None:
     """Write a record anew with further checks at the end of its certificate; weights and earlier checks stay.
 
     This is how a base model that several tasks share is certified for one that was not there when it was frozen.
@@ -200,9 +200,11 @@ def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check]) -> None:
         path: Its JSON file.
         task: The task that it is certified for.
         checks: What was measured for this task.
+        measured_on: The model that they were measured on, which may have been planted again meanwhile.
 
     Raises:
-        FrozenModelError: When a check did not pass, or the model can't be trusted; nothing is written then.
+        FrozenModelError: When a check did not pass or is there already, the model is another one by now, or it can't be
+            trusted; nothing is written then.
     """
     further = Certificate(checks=tuple(checks))
     if not further.passed:
@@ -211,6 +213,11 @@ def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check]) -> None:
             f"{'; '.join(further.failures()) or 'there are none'}. The file stays as it was."
         )
     record = load_frozen(path, task).record
+    if record.digest != measured_on.record.digest:
+        raise FrozenModelError(f"{path} was changed while its checks were measured: measure them again.")
+    known = {check.name for check in record.certificate.checks}
+    if again := sorted(known & {check.name for check in checks}):
+        raise FrozenModelError(f"{path} has the checks {', '.join(again)} already. The file stays as it was.")
     certificate = Certificate(checks=(*record.certificate.checks, *checks))
     record = record.model_copy(update={"certificate": certificate})
     record = record.model_copy(update={"digest": record.expected_digest()})

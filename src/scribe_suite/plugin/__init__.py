@@ -56,7 +56,6 @@ def pytest_configure(config: pytest.Config) -> None:
         # json-report ships log records to the controller as they are, and one odd extra in one of them kills the worker
         config.option.json_report_omit = [*omit, "log"]
     config.pluginmanager.register(collection, "scribe_suite.collection")
-    config.pluginmanager.register(loading, "scribe_suite.loading")
     config.pluginmanager.register(recording, "scribe_suite.recording")
     config.pluginmanager.register(status, "scribe_suite.status")
     if not hasattr(config, "workerinput"):
@@ -67,6 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if (comparison := comparing(config)) is not None:
             # after the controller, so that its verdict is in before the controller writes the exit code down
             config.pluginmanager.register(comparison, "scribe_suite.comparing")
+    # after the controller, which first says what it waits for, and refuses what can't be run
+    config.pluginmanager.register(loading, "scribe_suite.loading")
 
 
 def _choose_real_model(settings: Settings, *, looks: bool) -> None:

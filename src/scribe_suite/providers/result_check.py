@@ -21,7 +21,7 @@ class _Checked(ProviderResult):
     __pydantic_config__ = ConfigDict(allow_inf_nan=False)
 
 
-_TRANSCRIPT = TypeAdapter(_Checked)
+_RESULT = TypeAdapter(_Checked)
 
 
 def checked_result(result: object) -> ProviderResult:
@@ -35,7 +35,7 @@ def checked_result(result: object) -> ProviderResult:
             "bad_transcript", f"The provider returned a {type(result).__name__}, not a ProviderResult."
         )
     try:
-        checked = _TRANSCRIPT.validate_python(asdict(result))
+        checked = _RESULT.validate_python(asdict(result))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

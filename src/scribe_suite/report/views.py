@@ -15,6 +15,7 @@ from scribe_suite.analysis.summary import UNSCORED_SKILL, Coverage, coverage
 from scribe_suite.ledger.ledger import Ledger
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import AttemptRecord, RunHeader
+from scribe_suite.text import by_last_number
 
 _LONGEST_SLUG = 100
 
@@ -123,7 +124,7 @@ class RunView:
             for record in ledger.records
         )
         self.current = tuple(attempt for attempt in self.attempts if not attempt.superseded)
-        self.tasks = sorted({attempt.record.task for attempt in self.attempts})
+        self.tasks = sorted({attempt.record.task for attempt in self.attempts}, key=by_last_number)
         self.providers = sorted({attempt.record.provider for attempt in self.attempts})
         self.coverage = coverage([attempt.record for attempt in self.current], len(self.planned))
         self._by_task: dict[str, list[AttemptRef]] = {}

@@ -19,8 +19,10 @@ from scribe_suite.paths import suite_root
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.facts_cache import NOT_FAMILIES, forget_facts, keep_facts, read_facts, sources_key
 from scribe_suite.tasks.task import PlantedTask, Task
-from scribe_suite.text import shortened
+from scribe_suite.text import by_last_number, shortened
 
+#: As `--level` reads them.
+LARGEST_LEVEL = 999
 #: How much alike two names must be for one to be a slip of the other.
 _CLOSE = 0.7
 _SHOWN_ID = 60
@@ -35,7 +37,7 @@ class TaskRegistry(Mapping[str, Task]):
     """
 
     def __init__(self, facts: Iterable[TaskFacts], load: Callable[[TaskFacts], Sequence[Task]]) -> None:
-        self._facts = {one.id: one for one in sorted(facts, key=lambda one: one.id)}
+        self._facts = {one.id: one for one in sorted(facts, key=lambda one: by_last_number(one.id))}
         self._load = load
         self._tasks: dict[str, Task] = {}
 
@@ -55,10 +57,12 @@ class TaskRegistry(Mapping[str, Task]):
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
         key = sources_key(root)
-        facts = read_facts(root, key)
+        facts = None if key is None else read_facts(root, key)
         if facts is None:
             facts = [task.known_facts() for path in _task_files(root) for task in _load(path)]
-            keep_facts(root, key, facts)
+            _refuse_equal_ids(facts)
+            if key is not None:
+                keep_facts(root, key, facts)
         return cls(facts, partial(_load_unchanged, root))
 
     @property
@@ -142,11 +146,22 @@ def default_registry() -> TaskRegistry:
     return TaskRegistry.discover(suite_root())
 
 
+def _refuse_equal_ids(facts: Iterable[TaskFacts]) -> None:
+    """Refuse two tasks with one id, as level 1 of ``position`` and a task ``position_1`` would be."""
+    names: dict[str, str] = {}
+    for one in facts:
+        other = names.setdefault(one.id, one.name)
+        if other != one.name:
+            raise ConfigurationError(
+                f"Two tasks have the id {one.id}: level {one.level} of {one.name!r} and {other!r}. Rename one of them."
+            )
+
+
 def _task_files(root: Path) -> list[Path]:
     return [
         path
         for path in sorted((root / "ground_truth").glob("*/*.py"))
-        if path.parent.name not in NOT_FAMILIES and path.name != "__init__.py"
+        if path.parent.name not in NOT_FAMILIES and path.name != "__init__.py" and not path.name.startswith(".")
     ]
 
 
@@ -186,5 +201,12 @@ def _load(path: Path) -> list[Task]:
         raise ConfigurationError(
             f"{path} defines the task '{kind.family}/{kind.name}': set family and name to {path.parent.name!r} and "
             f"{path.stem!r}."
+        )
+    wrong = [level for level in kind.levels if not 1 <= level <= LARGEST_LEVEL]
+    wrong += [level for level in kind.default_levels if level not in (kind.levels or [1])]
+    if wrong:
+        raise ConfigurationError(
+            f"{path} has levels that can't be: {', '.join(map(str, wrong))}. Levels are from 1 to {LARGEST_LEVEL}, and "
+            "those that run by default are among them."
         )
     return [kind(level) for level in sorted(kind.levels) or [1]]

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from scribe_suite.ledger.records import Finite
 from scribe_suite.untrusted_files import UntrustedFolder
 
 #: Seconds after which a status is written again although nothing has changed.
@@ -37,8 +38,6 @@ _SUFFIX = ".json"
 _CONTROLLER = "controller.json"
 _Status = TypeVar("_Status", bound=BaseModel)
 _NOT_IN_TOOLS = re.compile(r"[^A-Za-z0-9_.:/-]+")
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class RunProcess(BaseModel):

@@ -43,6 +43,7 @@ class RunController:
         self._expected: dict[str, None] = {}
         self._reported: set[str] = set()
         self._crashed: dict[str, str] = {}
+        self._failed_setups: dict[str, str] = {}
         self._internal_error = False
         self._resumed = config.stash.get(RESUMED, None)
         self.ledger = RunLedger(settings, self._resumed)
@@ -150,6 +151,9 @@ class RunController:
             for name, value in report.user_properties:
                 if name == PROPERTY and isinstance(value, str):
                     self.ledger.append(AttemptRecord.model_validate_json(value))
+        elif report.when == "setup" and report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self._failed_setups[report.nodeid] = str(getattr(crash, "message", report.longrepr))
         elif report.when not in ("setup", "call"):  # xdist's report for a test whose worker died
             self._reported.add(report.nodeid)
             self._crashed[report.nodeid] = str(report.longrepr)
@@ -180,6 +184,9 @@ class RunController:
             self.ledger.append_lost(nodeid, "worker_crashed", message)
         for nodeid in lost:
             self.ledger.append_lost(nodeid, "lost", "The worker that ran it reported nothing: see its output above.")
+        for nodeid in self.ledger.missing():  # the task itself could not be loaded, so that there was no attempt yet
+            if nodeid in self._failed_setups:
+                self.ledger.append_lost(nodeid, "configuration", self._failed_setups[nodeid])
 
     def _ending(self, exitstatus: int, stopped: bool, lost: Sequence[str]) -> Ending:
         return Ending(

@@ -153,7 +153,7 @@ class RunLedger:
             run_seed=settings.run_seed,
             seed_mode=settings.seed_mode,
             levels=str(settings.levels) or None,
-            model=settings.model or (None if planted_only else selected_model()),
+            model=None if planted_only and settings.model is None else selected_model(),
             shard=None if settings.shard is None else str(settings.shard),
             isolation=tier.name,
             isolation_asked=settings.isolation,

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
+from typing import Any
 
 from scribe_suite.analysis.summary import coverage, notes
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.ledger.sources import RecordedRun, RunInfo, Source
+from scribe_suite.plugin.reporter import write
 from scribe_suite.plugin.settings import SETTINGS, Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_NARROWEST = 120  # a log file has no width of its own, and a table folded to 80 columns can't be read
 
 
 def print_summary(reporter: Any, records: Sequence[AttemptRecord], planned: int, paths: Mapping[str, str]) -> None:
@@ -44,18 +37,6 @@ def print_summary(reporter: Any, records: Sequence[AttemptRecord], planned: int,
     reporter.write_line(str(counts), bold=True, red=counts.counted < counts.planned)
     for label, path in paths.items():
         reporter.write_line(f"{label}: {path}")
-
-
-def write(reporter: Any, print_to: Callable[[Console], None]) -> None:
-    """Write what rich prints through pytest's reporter, which may write to a file or be captured.
-
-    Args:
-        reporter: pytest's terminal reporter.
-        print_to: Prints to the console that it is given.
-    """
-    stream = io.StringIO()
-    print_to(Console(file=stream, width=max(reporter._tw.fullwidth, _NARROWEST), color_system=None))
-    reporter.write("".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines()))
 
 
 def _info(settings: Settings) -> RunInfo:
