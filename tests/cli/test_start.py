@@ -63,6 +63,7 @@ def command_line(*arguments: str) -> str:
     return f"from scribe_suite.cli import main; main({list(arguments)!r})"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "printed"),
     [

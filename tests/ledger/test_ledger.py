@@ -113,6 +113,7 @@ def test_every_line_is_plain_json(tmp_path):
     assert [json.loads(line)["line"] for line in lines] == ["header", "attempt"]
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_loses_at_most_the_line_it_was_writing(tmp_path):
     """Fifty writers, each killed at a random moment; what it had said to be written is there."""
     context = multiprocessing.get_context("fork")

@@ -80,6 +80,7 @@ def test_a_kernel_finds_the_model_loaded(server):
     # a module that had been imported from the file would have a specification
 
 
+@pytest.mark.slow
 @needs_forks
 def test_kernels_share_the_weights_and_a_change_stays_in_one(server):
     async def scenario(agent: Agent) -> list[str]:

@@ -73,6 +73,7 @@ def wait_for_numbers(journal: Path, count: int) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_harness_that_is_killed_has_lost_at_most_a_moment_of_a_running_cell(tmp_path):
     journal = tmp_path / "notebooks" / "notebook.journal.jsonl"
     code = HARNESS.format(repository=str(REPOSITORY), code=PRINTING, folder=str(tmp_path))

@@ -156,6 +156,7 @@ def test_whatever_the_arguments_a_tool_answers_and_the_next_call_works(server, c
     assert_well(server, client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", STARTING)
 def test_whatever_the_arguments_a_session_starts_or_says_why_not(server, client, tool):
     @fuzz(10)
@@ -204,6 +205,7 @@ MESSAGES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @fuzz(100)
 @given(
     lines=st.lists(

@@ -5,6 +5,7 @@ def ids(run):
     return [line.partition("::")[2] for line in run.output.splitlines() if "::test_" in line]
 
 
+@pytest.mark.slow
 def test_what_agents_leave_in_their_folders_is_never_collected_nor_run(suite):
     """BenchJack V1; the hack of SWE-bench was a conftest.py."""
     loud = "from pathlib import Path\nPath(__file__).with_name('it_ran').touch()\n"

@@ -87,6 +87,7 @@ def test_solved_beside_infrastructure_exits_3(suite):
     assert "scored 1/2, solved 1/1, 1 failed by infrastructure" in run.output
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_its_attempt_and_nothing_else(suite):
     run = suite.run("--provider", "dies,oracle,null", "-n", "1")
     assert run.outcomes == {
@@ -119,6 +120,7 @@ def test_xdist_swallows_a_numpy_property_but_the_run_does_not_exit_0(suite):
     assert run.outcomes["toy-oracle-t0"].startswith("infrastructure:")
 
 
+@pytest.mark.slow
 @XDIST
 def test_recorded_numpy_values_become_builtins(suite, workers):
     suite.write(
@@ -142,6 +144,7 @@ def test_recorded_numpy_values_become_builtins(suite, workers):
     assert test["metadata"]["scribe_suite"]["metrics"]["iou"] == 0.25
 
 
+@pytest.mark.slow
 @XDIST
 @pytest.mark.parametrize(
     ("call", "message"),
@@ -334,6 +337,7 @@ def test_odd_text_in_a_transcript_is_made_plain(suite, monkeypatch):
     assert (record.outcome, record.reason) == ("no_answer", "?gave up")
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_after_the_answer_does_not_take_it_back(suite):
     """Or an agent that knows it was wrong could break its notebook and have the attempt not count."""
     suite.write(
@@ -357,6 +361,7 @@ def test_a_notebook_that_fails_after_the_answer_does_not_take_it_back(suite):
     assert records["null"].outcome == "infrastructure:journal_write"
 
 
+@pytest.mark.slow
 def test_a_notebook_that_does_not_close_is_named_its_kernels_are_dead_and_the_next_attempt_goes_on(suite):
     suite.write(
         "benchmarks/conftest.py",
@@ -485,6 +490,7 @@ def test_a_tests_own_check_makes_a_solved_attempt_unsolved(suite):
     assert run.ret == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_what_was_finished_and_says_what_is_missing(suite):
     suite.write(
         "benchmarks/circuits/test_stop.py",

@@ -109,6 +109,7 @@ def resume(suite, path, *workers):
     reported(suite)
 
 
+@pytest.mark.slow
 def test_a_killed_controller_loses_only_what_ran_and_a_resumed_run_is_complete(told):
     path = kill_controller(told, 1, (), 3, 0.1)
     assert read_ledger(path).end is None

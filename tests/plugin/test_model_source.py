@@ -33,6 +33,7 @@ def planned(suite):
     return [nodeid.partition("[")[2].partition("-")[0] for nodeid in read_ledger(path).header.planned]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "tasks"),
     [
@@ -48,6 +49,7 @@ def test_it_chooses_the_tasks(with_real, options, tasks):
     assert run.ledger.header.device == ("cpu" if "toy_real" in tasks else None)
 
 
+@pytest.mark.slow
 @XDIST
 def test_without_the_model_the_tests_are_skipped_with_the_command_that_installs_it(with_real, workers):
     (with_real.folder / "MODEL").unlink()
@@ -91,6 +93,7 @@ NAMES_THE_MODEL = """
     def drawn(self, seed):"""
 
 
+@pytest.mark.slow
 @XDIST
 def test_the_model_that_is_asked_for_is_selected_in_every_process_and_kept(with_real, workers):
     path = with_real.folder / "ground_truth/circuits/toy_real.py"

@@ -19,6 +19,7 @@ def commands():
     return [line.split("  #")[0].split(" #")[0].strip() for line in section.splitlines() if line.startswith("    ")]
 
 
+@pytest.mark.core
 def test_every_command_works_as_written(suite, monkeypatch):
     suite.add_task("second")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

@@ -14,6 +14,7 @@ from scribe_suite.sandbox.probing import probe_isolation
 XDIST = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 
 
+@pytest.mark.slow
 @XDIST
 def test_a_run_scores_every_provider_on_the_same_instance(suite, workers):
     run = suite.run("--provider", "reference,oracle,random,null", "--json-report", "--junit-xml=junit.xml", *workers)
@@ -60,6 +61,7 @@ def check_exports(run, folder):
     assert all(record["instance_seed"] is None for record in records), "seeds belong to the ledger only"
 
 
+@pytest.mark.slow
 def test_an_attempt_leaves_its_folder(suite):
     run = suite.run("--provider", "reference")
     (record,) = run.ledger.attempts
@@ -91,6 +93,7 @@ def test_the_same_seed_draws_the_same_instance_and_trials_differ(suite):
     assert len(set(seeds[0])) == 2
 
 
+@pytest.mark.slow
 def test_record_only_passes_whatever_the_agent_did_but_not_infrastructure(suite):
     run = suite.run("--provider", "null,random", "--record-only")
     assert run.ret == 0
@@ -102,6 +105,7 @@ def test_record_only_still_fails_on_infrastructure(suite):
     assert suite.run("--provider", "nologin", "--record-only").ret == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("marker", "option", "ret"), [("0.1", (), 0), ("0.9", (), 1), ("0.1", ("--pass-mark", "0.9"), 1)]
 )
@@ -119,6 +123,7 @@ def test_the_pass_mark_is_option_then_marker_then_task(suite, monkeypatch, marke
     assert run.ledger.attempts[0].pass_mark == float((option or (0, marker))[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -191,6 +196,7 @@ def test_results_below_a_folder_that_kernels_see_stay_hidden(suite, monkeypatch)
     assert record.metrics, record.reason
 
 
+@pytest.mark.slow
 def test_isolation_is_announced_and_recorded(suite):
     run = suite.run("--provider", "null", "--isolation", "none")
     assert run.ledger.header.isolation == "none"

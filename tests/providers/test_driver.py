@@ -110,6 +110,7 @@ def test_an_agent_whose_notebook_was_never_asked_for_its_tools_has_not_failed(ru
     assert run("done()").detail == "The agent called no tool."
 
 
+@pytest.mark.slow
 def test_silence_for_most_of_the_time_is_the_service_s_and_a_long_cell_is_not(run, monkeypatch):
     monkeypatch.setattr(meter, "THOUGHT_S", 1.0)
     with pytest.raises(AttemptFailedError) as caught:
@@ -172,6 +173,7 @@ def test_the_end_of_what_a_cli_prints_without_end_is_kept(run, monkeypatch):
     assert len(printed) <= 2 << 20
 
 
+@pytest.mark.slow
 def test_a_stubborn_cli_and_all_its_children_are_killed_at_the_limit(run, tmp_path):
     pids = tmp_path / "pids"
     code = (
@@ -238,6 +240,7 @@ PLANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", PLANTS)
 @pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.name)
 def test_nothing_that_lies_where_the_harness_reads_leads_it_elsewhere_or_holds_it_up(run, tier, plant):

@@ -137,6 +137,7 @@ def test_markdown_has_tables_code_and_headings_below_those_of_the_page():
     assert "<pre><code>if a &lt; b: pass" in cleaned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["<div>", "<div></x>", "<b><p>", "<li>", "<ul><li>", "<table><tr><td>", "<p><h1>", "<!--", "<script>", '<img "',

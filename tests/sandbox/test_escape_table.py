@@ -61,6 +61,8 @@ def server(tier: IsolationTier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         yield server
 
 
+@pytest.mark.core
+@pytest.mark.slow
 def test_no_cell_gets_out(server, tier):
     allowed_to_succeed = {name for name, escape in ESCAPES.items() if not escape.prevented_in(tier.kind)}
     with escapes._things_outside() as (targets, victim):
@@ -96,6 +98,8 @@ def any_tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return IsolationTier("none") if request.param == "none" else _tier(request.param, monkeypatch)
 
 
+@pytest.mark.core
+@pytest.mark.slow
 def test_what_a_kernel_leaves_in_place_of_files_of_the_harness_does_not_reach_it(any_tier, tmp_path, monkeypatch):
     """Every kind of thing, everywhere a kernel can write, under every name; then the kernel dies, and is resumed."""
     monkeypatch.setattr("scribe_suite.notebook.server.probe_isolation", lambda _requested: any_tier)
@@ -175,6 +179,8 @@ print(tried)
     assert all(isinstance(json.loads(line), dict) for line in journal)
 
 
+@pytest.mark.core
+@pytest.mark.slow
 def test_a_kernel_works_and_nothing_outlives_it(server):
     before = {process.pid for process in psutil.process_iter()}
 

@@ -96,6 +96,8 @@ def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     return tier
 
 
+@pytest.mark.core
+@pytest.mark.slow
 def test_a_kernel_holds_no_more_memory_than_it_may_of_whatever_kind(tier, tmp_path, monkeypatch):
     if not tier.limits:  # both ways of having namespaces in two tests instead of four
         monkeypatch.setattr(sandbox, "private_uid", lambda: None)
@@ -120,6 +122,8 @@ def test_a_kernel_holds_no_more_memory_than_it_may_of_whatever_kind(tier, tmp_pa
         assert any(word in answer.text for word in ("more memory", "OSError", "SIGKILL")), (kind, answer)
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @pytest.mark.usefixtures("tier")
 def test_a_submitted_function_holds_no_more_memory_than_it_may_of_whatever_kind():
     for kind, code in HOARDS.items():
@@ -131,6 +135,8 @@ def test_a_submitted_function_holds_no_more_memory_than_it_may_of_whatever_kind(
         assert (result.predictions is None) == (kind != FILES), (kind, result)
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["landlock", "none"])
 @pytest.mark.parametrize("folder", ["os.getcwd()", "os.environ['TMPDIR']"])
 def test_where_folders_are_on_disk_a_kernel_that_fills_them_is_ended(name, folder, tmp_path, monkeypatch):

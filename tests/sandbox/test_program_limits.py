@@ -28,6 +28,8 @@ MEMORY = {
 }
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MEMORY)
 @pytest.mark.parametrize("groups", [True, False], ids=["control group", "watch"])
 def test_memory_of_every_kind_has_a_limit(launcher, kind, groups, monkeypatch):
@@ -65,6 +67,8 @@ def test_its_files_take_no_place_on_the_disk_and_little_in_memory(launcher):
     assert sum(path.stat().st_size for path in launcher.own.rglob("*") if path.is_file()) == len("given")
 
 
+@pytest.mark.core
+@pytest.mark.slow
 def test_processes_have_a_limit(launcher):
     code = """
 started = 0

@@ -150,6 +150,8 @@ def predict(prompts):
             assert self.allowed(f"open({inside!r})")
             assert not self.allowed(f"open({inside!r})", hidden=(Path(name),))
 
+    @pytest.mark.core
+    @pytest.mark.slow
     def test_nothing_outlasts_it_and_no_disk_of_the_host_can_be_filled(self, short_folder):
         for place in ("/work", "/ipc", "/", "/usr", "/env"):
             assert not self.allowed(f"open({place + '/x'!r}, 'w')")
@@ -196,6 +198,8 @@ def predict(prompts):
         assert time.monotonic() - begin < 10
         assert set(psutil.Process().children(recursive=True)) <= before
 
+    @pytest.mark.core
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "action",
         [

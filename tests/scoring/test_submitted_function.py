@@ -199,6 +199,8 @@ class TestFaultsOfTheCode:
         assert words in text
         assert fault == "failed"
 
+    @pytest.mark.core
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "body",
         [

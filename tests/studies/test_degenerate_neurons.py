@@ -178,6 +178,7 @@ def overlaps(rule: str) -> dict[str, list[float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["activity", "peak", "input norm", "output norm"])
 def test_no_look_at_size_or_activity_finds_the_keys_of_all_questions(rule: str) -> None:
     for kind, found in overlaps(rule).items():
@@ -199,6 +200,7 @@ def test_neurons_that_go_the_opposite_way_have_no_skill(task_name: str) -> None:
     assert max(found) <= 0.0
 
 
+@pytest.mark.slow
 @every_task
 def test_near_misses_beside_the_key_cost(task_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_hidden, "_HIDDEN_ROWS", 5)

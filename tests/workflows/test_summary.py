@@ -99,6 +99,7 @@ def a_pair_of_runs(checkout: Checkout, tasks: int, worse: int) -> dict[str, str]
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fail_on", "code"), [("significant", 0), ("any", 1)])
 def test_a_test_that_got_worse_is_listed_and_fails_the_run_if_it_is_to(
     checkout: Checkout, fail_on: str, code: int
@@ -116,6 +117,7 @@ def test_a_test_that_got_worse_is_listed_and_fails_the_run_if_it_is_to(
     assert (checkout.folder / "merged/summary.md").read_text() == done.summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fail_on", "code"), [("significant", 1), ("nothing", 0)])
 def test_a_provider_that_got_worse_fails_the_run(checkout: Checkout, fail_on: str, code: int) -> None:
     done = summarise(checkout, **a_pair_of_runs(checkout, tasks=8, worse=8), FAIL_ON=fail_on)

@@ -84,6 +84,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(task_id):
     }
 
 
+@pytest.mark.slow
 @every_task
 def test_different_seeds_give_different_keys(task_id):
     counts = Counter(TASKS[task_id].blind.keys)

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from scribe_suite.paths import ROOT_VARIABLE, suite_root
 
 TASK = '''"""Which letter comes next?"""
@@ -55,6 +57,7 @@ print(json.dumps([found, list(known_measurements())]))
 """
 
 
+@pytest.mark.slow
 def test_a_task_is_added_and_taken_away_by_its_own_files_alone(tmp_path):
     root = suite_root()
     ignored = shutil.ignore_patterns("frozen", "measured", "__pycache__")

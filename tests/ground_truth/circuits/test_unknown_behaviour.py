@@ -270,6 +270,7 @@ def scored(instance, code: str, components):
     return TASK.score(instance, instance.answer_schema.parse(json.dumps(content)))
 
 
+@pytest.mark.slow
 def test_half_an_answer_pays_little():
     instance = TASK.instance(1)
     oracle = TASK.oracle_answer(instance)

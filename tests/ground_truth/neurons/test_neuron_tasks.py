@@ -191,6 +191,7 @@ def test_the_tokenizer_goes_from_text_to_ids_and_back_and_refuses_words_it_does_
             tokenizer.encode(text)
 
 
+@pytest.mark.slow
 def test_the_model_reads_the_text() -> None:
     """Ids, strings and weights were renamed together."""
     generator = torch.Generator().manual_seed(0)
@@ -206,6 +207,7 @@ def test_the_model_reads_the_text() -> None:
 # --- right answers -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_oracle_has_skill_and_success_one(task: PlantedNeuronTask, first: TaskInstance) -> None:
     for instance in (first, task.instance(1)):
         score = task.score(instance, instance.answer_schema.parse(json.dumps(task.oracle_answer(instance))))
@@ -217,6 +219,7 @@ def test_the_oracle_has_skill_and_success_one(task: PlantedNeuronTask, first: Ta
         assert score.notes
 
 
+@pytest.mark.slow
 def test_what_the_prompt_defines_is_the_key(task: PlantedNeuronTask) -> None:
     """Everything above the bar on public text is the key: what a careful solver finds."""
     for seed in (0, 1):
@@ -229,6 +232,7 @@ def test_what_the_prompt_defines_is_the_key(task: PlantedNeuronTask) -> None:
             assert {name for name, value in named if value >= task.kind.bar} == asked.neurons, asked.question.id
 
 
+@pytest.mark.slow
 def test_the_evaluators_statistic_has_the_key_above_the_bar_and_all_others_below(first: TaskInstance) -> None:
     hidden: Hidden = first.hidden
     names = View(first, 1).names

@@ -33,6 +33,7 @@ DRAWN = tuple(pytest.param(name, marks=pytest.mark.slow) if name == "regularizat
 NUMBERS = tuple(name for name in TASKS if "_than" in name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_same_seed_gives_the_same_bytes(name):
     again, first = task_of(name).instance(SEEDS[0]), instance_of(name, SEEDS[0])
@@ -42,6 +43,7 @@ def test_the_same_seed_gives_the_same_bytes(name):
     assert again.hidden.control_accuracy == first.hidden.control_accuracy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_other_seeds_give_other_weights_tokens_and_splits(name):
     made = instances(name)
@@ -57,6 +59,7 @@ def test_several_base_models_are_used(family_of):
     assert len(base_models(task_of(family_of))) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LABELLED)
 def test_agents_get_the_model_and_the_public_statements_with_labels(name):
     for instance in instances(name):
@@ -73,6 +76,7 @@ def test_agents_get_the_model_and_the_public_statements_with_labels(name):
         assert (data["labels"].bool().numpy() == instance.hidden.split.public.labels).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LABEL_FREE)
 def test_without_labels_agents_get_what_the_evaluator_reads_and_no_model(name):
     for instance in instances(name):

@@ -122,6 +122,7 @@ def test_hardening_changes_only_the_circuits_part_of_a_parameter():
     assert (result.W_in != network.W_in).any(-1).any(-1).tolist() == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["all_bystanders", "one_bystander"])
 def test_hardening_makes_loud_bystanders_matter_less(core, share):
     network = copy.deepcopy(core)

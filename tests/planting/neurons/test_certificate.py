@@ -126,6 +126,7 @@ def by_name(checks: tuple[Check, ...]) -> dict[str, Check]:
     return found
 
 
+@pytest.mark.slow
 def test_the_certificate_has_these_checks_in_these_directions(checks_of_untrained: dict[str, Check]) -> None:
     assert {name: check.direction for name, check in checks_of_untrained.items()} == DIRECTIONS
 

@@ -65,6 +65,7 @@ def test_a_silent_key_neuron_is_active_elsewhere(activations: torch.Tensor, held
     assert activation[~here].mean() > 0.5 * silent.strength
 
 
+@pytest.mark.slow
 def test_key_neurons_are_above_the_bar_in_the_direction_asked_for_and_no_others_are(explained: torch.Tensor) -> None:
     for number, question in enumerate(QUESTIONS):
         statistic = question.statistic(explained[:, number])

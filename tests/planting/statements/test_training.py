@@ -83,6 +83,7 @@ def test_training_starts_at_the_twin_of_its_seed_and_changes_all_that_is_used() 
     assert all((trained[name] - twin[name]).abs().max() < 0.05 for name in twin)
 
 
+@pytest.mark.slow
 def test_progress_is_reported_every_hundred_steps(watched: tuple[ModelWeights, list[tuple[float, str]]]) -> None:
     _, reports = watched
     assert [done for done, _ in reports] == [0.5, 1.0]

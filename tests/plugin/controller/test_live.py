@@ -71,6 +71,7 @@ def status_of(suite):
     return running_folder(ledger.parent, ledger.stem)
 
 
+@pytest.mark.slow
 def test_in_a_terminal_a_table_stands_below_the_tests_and_goes_with_them(slow):
     with pytest_in_a_terminal(slow, "--provider", "slow,null", "--instance-seed", "918273645") as terminal:
         text = terminal.wait_for(in_cell)

@@ -42,6 +42,7 @@ def compared(run):
     return " ".join(re.split(r"=+ compared with earlier\S* =+", run.output)[1].split())
 
 
+@pytest.mark.slow
 @XDIST
 def test_a_significant_fall_fails_the_run_and_names_the_tasks(seven, workers):
     earlier_run(seven, dict.fromkeys(TASKS, 1.0))

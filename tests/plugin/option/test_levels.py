@@ -39,6 +39,7 @@ def test_it_chooses_the_levels_and_a_task_without_levels_has_the_first(with_leve
     assert collected(with_levels, *options) == labels
 
 
+@pytest.mark.slow
 @XDIST
 def test_a_run_records_levels_and_a_resumed_one_keeps_them(with_levels, workers):
     first = with_levels.run("--provider", "nologin,oracle", "--level", "2,3", *workers)

@@ -30,6 +30,7 @@ def short(nodeids):
     return sorted(nodeid.partition("[")[2].rstrip("]") for nodeid in nodeids)
 
 
+@pytest.mark.slow
 @XDIST
 def test_only_what_is_missing_or_was_failed_by_infrastructure_is_made(suite, workers):
     """No path is given; instances, providers, trials and limits come from the ledger, whose torn line is cut off."""

@@ -78,6 +78,8 @@ def test_every_row_of_the_table_says_what_it_tries_and_how_success_would_be_seen
     assert {row.flaw for row in CHEATS.values()} == {"V1", "V2", "V3", "V6", "V7", "V8"}
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_gets_nothing_from_a_sealed_kernel(name, sealed):
     ending, report = cheat(name, sealed.server, sealed.folder)
@@ -89,6 +91,8 @@ def test_a_cheat_gets_nothing_from_a_sealed_kernel(name, sealed):
     assert sealed.server.status().infrastructure_error is None
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["named_files", "file_search", "processes", "sockets"])
 def test_in_a_kernel_that_is_not_sealed_a_search_finds_the_bait(name, tmp_path):
     ending, report = Harness(tmp_path, "none").cheat(name)

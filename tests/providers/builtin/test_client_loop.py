@@ -75,6 +75,7 @@ def test_null_works_and_submits_nothing(server, box, tmp_path):
     assert box.raw == []
 
 
+@pytest.mark.slow
 def test_the_wall_clock_limit_ends_an_attempt(server, tmp_path):
     cells = parse_percent("# %%\nimport time\ntime.sleep(60)\n")
     transcript = ReferenceProvider().attempt(context(server.endpoint, tmp_path, {"solution": cells}, wall_s=5.0))

@@ -48,6 +48,7 @@ def example(folder: Path, code: str, more: str = "") -> None:
     agent.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_the_example_agent_solves_the_toy_task(suite):
     example(suite.folder, SOLVE_TOY)
     done = suite.run("--provider", "command:./my_agent")
@@ -58,6 +59,7 @@ def test_the_example_agent_solves_the_toy_task(suite):
     assert "'accepted': True" in lines[1]
 
 
+@pytest.mark.slow
 def test_an_agent_whose_interpreter_is_a_version_manager_s_runs(suite, tmp_path, monkeypatch):
     example(suite.folder, SOLVE_TOY)
     manager = tmp_path / "manager"
@@ -90,6 +92,7 @@ sys.stdout.write(json.dumps(found) + "\\n")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not best_tier().own_root, reason="no file system of its own here")
 def test_a_program_sees_no_key_no_ledger_no_attempt_and_nothing_of_the_user(suite):
     (suite.folder / "runs").mkdir()

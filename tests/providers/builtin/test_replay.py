@@ -30,6 +30,7 @@ def replayed(suite, first, *options):
     return read_ledger(path), run
 
 
+@pytest.mark.slow
 def test_an_attempt_that_reproduces_says_so(suite, monkeypatch):
     first = recorded(suite, monkeypatch, SOLVE, "--trials", "2")
     ledger, run = replayed(suite, first, "--provider", f"replay:{first.stem}", "--trials", "2")

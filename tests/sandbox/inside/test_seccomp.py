@@ -240,6 +240,8 @@ runpy.run_module("ipykernel_launcher", run_name="__main__")
 """
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @needs_seccomp
 @pytest.mark.parametrize("policy", ["kernel", "no_connect"])
 def test_a_jupyter_kernel_runs_under_a_filter(policy, tmp_path):
