@@ -5,7 +5,7 @@ and studies which most changes can't touch. A part of them runs all the same, an
 ten commits in a row run all of them. Without the option everything that is selected runs.
 
 Commits are counted along the first parents, so that a merge is one of them. Where several commits are pushed at once,
-the parts between are skipped; what they changed runs all the same.
+the parts between are skipped. A slow test also runs when the last commit changed its module.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ class Turn:
     Attributes:
         part: Of `PARTS`, from 0 on.
         changed: Paths that were changed lately.
+        edited: Paths that the last commit changed, or that are not committed yet.
     """
 
     part: int
-    changed: frozenset[str]
+    changed: frozenset[str] = frozenset()
+    edited: frozenset[str] = frozenset()
 
     def runs(self, nodeid: str, *, slow: bool, core: bool) -> bool:
         """Whether a test runs now.
@@ -51,7 +53,7 @@ class Turn:
             slow: Whether it is marked slow.
             core: Whether it is marked core.
         """
-        if core or nodeid.partition("::")[0] in self.changed:
+        if core or nodeid.partition("::")[0] in self.edited:
             return True
         folder = next((name for name in WATCHED if nodeid.startswith(f"{name}/")), None)
         if folder is None and not slow:
@@ -87,14 +89,16 @@ def turn_of(root: Path) -> Turn | None:
     if not commits or not when:
         return None
     since = int(when[0]) - int(LATELY.total_seconds())
-    changed = {
-        *_git(root, "log", "--format=", "--name-only", f"--since={since}"),
-        *_git(root, "log", "--format=", "--name-only", f"-{LATE_COMMITS}"),
+    edited = {
         *_git(root, "diff", "--name-only", "HEAD"),
         *_git(root, "diff", "--name-only", "HEAD^1", "HEAD"),
         *_git(root, "ls-files", "--others", "--exclude-standard"),
     }
-    return Turn(int(commits[0]) % PARTS, frozenset(changed))
+    changed = {
+        *_git(root, "log", "--format=", "--name-only", f"--since={since}"),
+        *_git(root, "log", "--format=", "--name-only", f"-{LATE_COMMITS}"),
+    }
+    return Turn(int(commits[0]) % PARTS, frozenset(changed | edited), frozenset(edited))
 
 
 def line_about(turn: Turn, ran: int, left_out: int) -> str:

@@ -103,7 +103,7 @@ def test_a_merge_of_many_commits_is_one_turn(tmp_path, commit):
 
 
 def test_a_slow_test_whose_module_was_changed_runs():
-    turns = [Turn(part, frozenset(["tests/test_x.py"])) for part in range(PARTS)]
+    turns = [Turn(part, edited=frozenset(["tests/test_x.py"])) for part in range(PARTS)]
     assert all(turn.runs("tests/test_x.py::test_it[a]", slow=True, core=False) for turn in turns)
 
 
@@ -117,6 +117,7 @@ def test_changes_of_the_last_days_and_the_last_commits_count_and_those_not_commi
     assert turn is not None
     assert {path.partition("/")[0] for path in turn.changed} == {"days", "new"}
     assert len(turn.changed) == 21
+    assert turn.edited == {"days/19", "new/x"}
 
 
 def test_without_a_history_there_is_no_turn(tmp_path, commit):
