@@ -31,7 +31,8 @@ STATISTICS = (
     "activation_norm",
 )
 
-_MOST_PROMPTS = 128  # the statistics are means over prompts and positions; the spread of nodes is far larger
+#: The statistics are means over prompts and positions; the spread of nodes is far larger.
+_MOST_PROMPTS = 128
 
 
 def node_statistics(

@@ -21,7 +21,7 @@ class Cities(PlantedProbeTask):
 
     name = "cities"
     models = "places"
-    summary = "linear probe for the truth of statements on real cities, judged on unseen cities"
+    summary = "Find a linear probe for the truth of statements about real cities, judged on unseen cities."
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all
         """See `PlantedProbeTask.world`."""

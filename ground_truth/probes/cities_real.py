@@ -43,7 +43,7 @@ class CitiesReal(MeasuredProbeTask):
     """Read from a real model what a question about cities asks, where that is possible."""
 
     name = "cities_real"
-    summary = "linear probe for statements about cities on a real model, judged on unseen ones; or none"
+    summary = "In a real model, find a linear probe for statements about cities, or say that there is none."
     measurement = ProbeMeasurement(
         name,
         questions,

@@ -38,7 +38,7 @@ class FactsReal(MeasuredProbeTask):
     """Read from a real model whether a simple fact is true, where that is possible."""
 
     name = "facts_real"
-    summary = "linear probe for statements about simple facts on a real model, judged on unseen ones; or none"
+    summary = "In a real model, find a linear probe for statements of simple facts, or say that there is none."
     measurement = ProbeMeasurement(
         name,
         questions,

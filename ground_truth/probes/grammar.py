@@ -31,7 +31,7 @@ class Grammar(PlantedProbeTask):
 
     name = "grammar"
     models = "sentences"
-    summary = "linear probe for agreement at a distance, judged on unseen words and constructions"
+    summary = "Find a linear probe for agreement at a distance, judged on unseen words and constructions."
 
     def world(self, seed: int) -> SentencesWorld:  # noqa: ARG002 - the language is the same for all
         """See `PlantedProbeTask.world`."""

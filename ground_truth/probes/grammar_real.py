@@ -25,7 +25,7 @@ class GrammarReal(MeasuredProbeTask):
     """Read from a real model whether a verb or pronoun agrees with its subject, where that is possible."""
 
     name = "grammar_real"
-    summary = "linear probe for statements about agreement on a real model, judged on unseen ones; or none"
+    summary = "In a real model, find a linear probe for agreement, or say that there is none."
     measurement = ProbeMeasurement(
         name,
         questions,

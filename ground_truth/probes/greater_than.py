@@ -15,7 +15,7 @@ class GreaterThan(Comparisons, PlantedProbeTask):
 
     name = "greater_than"
     relation = "greater"
-    summary = "linear probe for the truth of number comparisons, judged on unseen numbers"
+    summary = "Find a linear probe for the truth of number comparisons, judged on unseen numbers."
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
         """See `PlantedProbeTask.recipe`: regularised logistic regression."""

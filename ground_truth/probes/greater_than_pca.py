@@ -11,4 +11,4 @@ class GreaterThanPca(Comparisons, DirectionTask):
 
     name = "greater_than_pca"
     relation = "greater"
-    summary = 'unsupervised direction for the truth of "x is greater than y" beside a larger nuisance'
+    summary = 'Without labels, find the direction of the truth of "x is greater than y" beside a larger nuisance.'

@@ -34,7 +34,7 @@ class GreaterThanReal(MeasuredProbeTask):
     """Read from a real model whether a comparison of numbers is true, where that is possible."""
 
     name = "greater_than_real"
-    summary = "linear probe for statements about larger numbers on a real model, judged on unseen ones; or none"
+    summary = 'In a real model, find a linear probe for "is greater than", or say that there is none.'
     measurement = ProbeMeasurement(
         name,
         questions,

@@ -46,7 +46,7 @@ class Regularization(PlantedProbeTask):
     models = "places"
     few_labels = True
     recipe_bar = 0.9
-    summary = "linear probe from few examples in which louder directions agree with the labels"
+    summary = "Find a linear probe from few examples, in which louder directions agree with the labels."
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all
         """See `PlantedProbeTask.world`."""

@@ -16,7 +16,7 @@ class SmallerThan(Comparisons, PlantedProbeTask):
 
     name = "smaller_than"
     relation = "smaller"
-    summary = "linear probe for the truth of the inverse comparison, judged on unseen numbers"
+    summary = "Find a linear probe for the truth of the inverse comparison, judged on unseen numbers."
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
         """See `PlantedProbeTask.recipe`: the difference of the means, each ending and address taken away first."""

@@ -11,4 +11,4 @@ class SmallerThanPca(Comparisons, DirectionTask):
 
     name = "smaller_than_pca"
     relation = "smaller"
-    summary = 'unsupervised direction for the truth of "x is smaller than y" beside a larger nuisance'
+    summary = 'Without labels, find the direction of the truth of "x is smaller than y" beside a larger nuisance.'

@@ -28,7 +28,7 @@ class SmallerThanReal(MeasuredProbeTask):
     """Read from a real model whether a comparison of numbers is true, where that is possible."""
 
     name = "smaller_than_real"
-    summary = "linear probe for statements about smaller numbers on a real model, judged on unseen ones; or none"
+    summary = 'In a real model, find a linear probe for "is smaller than", or say that there is none.'
     measurement = ProbeMeasurement(
         name,
         questions,

@@ -32,7 +32,8 @@ MAX_ENTRIES = 1_000_000
 #: How much is read at once; a file that says it is large need not be.
 _CHUNK = 1 << 20
 
-_SYS_OPENAT2 = 437  # the same number on every architecture
+#: The same number on every architecture.
+_SYS_OPENAT2 = 437
 _RESOLVE_NO_XDEV, _RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH = 1, 2, 4, 8
 _RESOLVE = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_XDEV
 _SAFE = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY

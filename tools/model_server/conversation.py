@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_SESSION_ID = re.compile(r'\\*"session_id\\*":\s*\\*"(?P<id>[^"\\]+)')  # JSON may lie in JSON strings
+#: JSON may lie in JSON strings.
+_SESSION_ID = re.compile(r'\\*"session_id\\*":\s*\\*"(?P<id>[^"\\]+)')
 
 
 @dataclass(frozen=True)

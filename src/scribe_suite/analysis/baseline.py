@@ -64,15 +64,15 @@ class Verdict:
         if pair.difference is None or pair.p_corrected is None:
             return f"{name}: no pair of attempts that count."
         size = f"{pair.pairs} pairs, {pair.tasks} tasks"
-        told = f"{name}: skill {pair.difference:+.3f} ({size}, p {pair.p_corrected:.4f})"
+        sentence = f"{name}: skill {pair.difference:+.3f} ({size}, p {pair.p_corrected:.4f})"
         if self.tolerance is None:
-            return f"{told}."
+            return f"{sentence}."
         if pair.falls_below(self.tolerance):
-            return f"{told}: WORSE by more than {self.tolerance:g}, and significantly."
+            return f"{sentence}: WORSE by more than {self.tolerance:g}, and significantly."
         if pair.difference < -self.tolerance:
-            told += f": worse by more than {self.tolerance:g}, but not significantly"
-            return f"{told}{self._open(pair)}."
-        return f"{told}: not worse by more than {self.tolerance:g}{self._open(pair)}."
+            sentence += f": worse by more than {self.tolerance:g}, but not significantly"
+            return f"{sentence}{self._open(pair)}."
+        return f"{sentence}: not worse by more than {self.tolerance:g}{self._open(pair)}."
 
     def _open(self, pair: PairResult) -> str:
         """What a verdict that is not "worse" leaves open."""

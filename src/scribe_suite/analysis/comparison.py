@@ -237,7 +237,7 @@ def _side_result(attempts: Attempts, skills: Floats, side: Side) -> SideResult:
     solved = Grouped.of(attempts.solved[rows].astype(np.float64), tasks)
     costs, seconds = attempts.cost_usd[side.rows], attempts.agent_s[rows]
     tokens = {kind: column[side.rows] for kind, column in attempts.tokens.items()}
-    tells = np.any([~np.isnan(column) for column in tokens.values()], axis=0) if tokens else np.zeros(0, bool)
+    known = np.any([~np.isnan(column) for column in tokens.values()], axis=0) if tokens else np.zeros(0, bool)
     outcomes = np.bincount(attempts.outcome[side.rows], minlength=len(attempts.outcomes))
     return SideResult(
         label=side.label,
@@ -263,7 +263,7 @@ def _side_result(attempts: Attempts, skills: Floats, side: Side) -> SideResult:
             if (run, provider) == (side.run, side.provider)
         },
         tokens={kind: int(np.nansum(column)) for kind, column in tokens.items() if not np.isnan(column).all()},
-        tokens_known=int(tells.sum()),
+        tokens_known=int(known.sum()),
         cost_usd=float(np.nansum(costs)) if not np.isnan(costs).all() else None,
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,

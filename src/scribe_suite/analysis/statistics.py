@@ -23,11 +23,15 @@ Unit = Literal["tasks", "attempts"]
 LEVEL = 0.95
 POWER = 0.8
 RESAMPLES = 20_000
-SEED = 20_260_101  # any number: the same ledgers always give the same intervals
-FEWEST_TASKS = 6  # of n units drawn anew, all are one and the same side with probability 2^(1-n): below 6, over 5 %
+#: Any number: the same ledgers always give the same intervals.
+SEED = 20_260_101
+#: Of n units drawn anew, all are one and the same side with probability 2^(1-n): below 6, over 5 %.
+FEWEST_TASKS = 6
 FEWEST_PAIRS = 6
-EXACT_UNITS = 14  # 2^14 sign patterns are listed, more are drawn
-MANY = 2_000  # from so many values on, a resampled mean is drawn from the normal distribution that it has
+#: 2^14 sign patterns are listed, more are drawn.
+EXACT_UNITS = 14
+#: From so many values on, a resampled mean is drawn from the normal distribution that it has.
+MANY = 2_000
 _CHUNK = 2_000_000
 _TIE = 1e-12
 

@@ -77,9 +77,9 @@ def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
         if name in _EQUAL_IF_GIVEN:
             values = {label: value for label, value in values.items() if value is not None}
         if len({repr(value) for value in values.values()}) > 1:
-            told = ", ".join(f"{label}: {value}" for label, value in values.items())
+            listed = ", ".join(f"{label}: {value}" for label, value in values.items())
             advice = f"; {_UNEQUAL_ADVICE[name]}" if name in _UNEQUAL_ADVICE else ""
-            lines.append(f"{name} ({told}){advice}")
+            lines.append(f"{name} ({listed}){advice}")
     lines += lock_differences([(label, header.lock) for label, header in parts], ignored=_NOT_OF_LOCK)
     if lines:
         raise ConfigurationError(f"The ledgers are not parts of one run; they differ in {_some(lines, '; ')}.")

@@ -158,7 +158,7 @@ class Kernel:
                 listening = _listen(connection, sockets)
                 printed = {stream: memory_file.create(MAX_RECOVERED_BYTES) for stream in _PRINTED_AT}
                 passed = listening | {_PRINTED_AT[stream]: file.fileno() for stream, file in printed.items()}
-                told = {
+                request = {
                     "connection": {**connection, "ip": "/k"},
                     "sockets": {str(number): number + _SOCKETS_AT for number in range(1, len(_PORTS) + 1)},
                     "startup": _startup_line(),
@@ -171,7 +171,7 @@ class Kernel:
                 }
                 channels = await KernelChannels.connect(paths, connection["key"])
                 try:
-                    process = sandbox.start_kernel(slot, told, passed, limits)
+                    process = sandbox.start_kernel(slot, request, passed, limits)
                 except BaseException:
                     channels.close()
                     raise

@@ -78,5 +78,5 @@ def _says_the_same(content: Any, record: AttemptRecord) -> bool:
     entry = content.get(record.task.partition("/")[2]) if isinstance(content, dict) else None
     if not isinstance(entry, dict) or not entry.keys() >= _ALWAYS_TOLD:
         return False
-    told = record.model_dump(mode="json")
-    return all(name in told and told[name] == value for name, value in entry.items())
+    recorded = record.model_dump(mode="json")
+    return all(name in recorded and recorded[name] == value for name, value in entry.items())

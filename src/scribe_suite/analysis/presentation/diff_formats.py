@@ -99,10 +99,10 @@ def _told(test: TestChange) -> str:
 
 def _markdown_cells(test: TestChange) -> list[str]:
     reason = test.reason if test.reason and test.old_outcome != test.new_outcome else ""
-    told = [f"{markdown_text(value.name)} {_change_text(value)}" for value in test.values]
+    changes = [f"{markdown_text(value.name)} {_change_text(value)}" for value in test.values]
     if reason:
-        told.append(markdown_code(shortened(reason, _LONGEST_REASON)))
-    return [markdown_text(test.old_outcome), markdown_text(test.new_outcome), "<br>".join(told)]
+        changes.append(markdown_code(shortened(reason, _LONGEST_REASON)))
+    return [markdown_text(test.old_outcome), markdown_text(test.new_outcome), "<br>".join(changes)]
 
 
 def _change_text(value: ValueChange) -> str:

@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from scribe_suite.planting.hooked import ModelWeights
 
-_LN_EPS = 1e-5  # the default of HookedTransformerConfig
+#: The default of HookedTransformerConfig.
+_LN_EPS = 1e-5
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ def searching(function: str) -> Play:
     async def play(scene: Scene) -> str:
         session = await scene.session()
         own = json.loads(await _connection_folder(scene, session))
-        told = {**scene.targets(), "seconds": _SEARCH_S, "own": own}
+        settings = {**scene.targets(), "seconds": _SEARCH_S, "own": own}
         reached = len(scene.bait.reached)
-        await scene.run(session, "searching", function, told)
+        await scene.run(session, "searching", function, settings)
         return ", ".join(scene.bait.reached[reached:])
 
     return play

@@ -102,8 +102,8 @@ async def submitted_code(scene: Scene) -> str:
     """Where the answer has code, end with code that looks for the key when the evaluator runs it."""
     if "code" in scene.example:
         empty = {name: type(value)() for name, value in scene.example.items() if isinstance(value, list)}
-        told = {"MARK": str(scene.mark), "PATHS": scene.targets()["paths"]}
-        code = "".join(f"{name} = {value!r}\n" for name, value in told.items()) + _LOOKING
+        values = {"MARK": str(scene.mark), "PATHS": scene.targets()["paths"]}
+        code = "".join(f"{name} = {value!r}\n" for name, value in values.items()) + _LOOKING
         scene.parting.append({**scene.example, **empty, "code": code, "confidence": 0.0, "summary": "It looks around."})
     return ""  # what it got is in the record of the attempt
 
