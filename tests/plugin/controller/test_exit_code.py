@@ -16,6 +16,7 @@ USUAL = Ending(
     pytest_code=1,
     stopped=False,
     broken=False,
+    uncollected=False,
     records=(SOLVED, UNSOLVED),
     record_only=False,
     resumed=False,
@@ -31,6 +32,11 @@ RESUMED = replace(USUAL, resumed=True, left=True)
         (USUAL, None),
         (replace(USUAL, records=()), None),
         (replace(USUAL, broken=True), 3),
+        # what could not be collected says nothing about agents, whatever xdist makes of it
+        (replace(USUAL, uncollected=True), 2),
+        (replace(USUAL, uncollected=True, records=()), 2),
+        (replace(USUAL, uncollected=True, broken=True), 3),
+        (replace(USUAL, uncollected=True, pytest_code=2), None),
         (replace(USUAL, records=(SOLVED, UNSOLVED, LOST)), 3),
         (replace(USUAL, records=(failed("infrastructure:worker_crashed"), UNSOLVED)), 3),
         # nothing failed but infrastructure

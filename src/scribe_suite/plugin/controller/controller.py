@@ -44,7 +44,7 @@ class RunController:
         self._reported: set[str] = set()
         self._crashed: dict[str, str] = {}
         self._failed_setups: dict[str, str] = {}
-        self._internal_error = False
+        self._internal_error = self._uncollected = False
         self._resumed = config.stash.get(RESUMED, None)
         self.ledger = RunLedger(settings, self._resumed)
         self._surroundings: Surroundings | None = None
@@ -160,6 +160,10 @@ class RunController:
             if attempt_of(report.nodeid) is not None:
                 setattr(report, INFRASTRUCTURE_MARK, True)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember that there are tests that can't be run."""
+        self._uncollected |= report.failed
+
     def pytest_internalerror(self) -> None:
         """Remember that the session is broken."""
         self._internal_error = True
@@ -193,6 +197,7 @@ class RunController:
             pytest_code=exitstatus,
             stopped=stopped,
             broken=bool(lost or self._internal_error or self.ledger.unwritten),
+            uncollected=self._uncollected,
             records=self.ledger.records,
             record_only=self._settings.record_only,
             resumed=self._resumed is not None,

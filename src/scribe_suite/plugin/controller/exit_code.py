@@ -24,6 +24,7 @@ class Ending:
         pytest_code: What pytest would exit with.
         stopped: Whether it was stopped before all tests had run.
         broken: Whether an attempt left no report, pytest itself failed, or a record could not be written.
+        uncollected: Whether tests could not be collected.
         records: Of all attempts of the run; one for each.
         record_only: Whether tests pass whatever the agent did.
         resumed: Whether the run was begun by an earlier session.
@@ -34,6 +35,7 @@ class Ending:
     pytest_code: int
     stopped: bool
     broken: bool
+    uncollected: bool
     records: Sequence[AttemptRecord]
     record_only: bool
     resumed: bool
@@ -45,6 +47,8 @@ def exit_code_of(ending: Ending) -> int | None:
     """The exit code, or None where pytest's own is right."""
     if ending.broken or any(record.outcome in _LOST for record in ending.records):
         return EXIT_LOST_OR_INFRASTRUCTURE
+    if ending.uncollected and ending.pytest_code == pytest.ExitCode.TESTS_FAILED:
+        return int(pytest.ExitCode.INTERRUPTED)  # as without workers: it says nothing about the agents
     if _only_infrastructure_failed(ending):
         return EXIT_LOST_OR_INFRASTRUCTURE
     if ending.resumed and not ending.stopped and ending.pytest_code in _OF_TESTS:
