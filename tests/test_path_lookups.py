@@ -207,7 +207,7 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
             "Finder.file": ".is_file",
             "Finder.folders": ".is_dir",
             "Finder.pump": ".is_file .resolve",
-            "Hidden.and_usual": ".resolve tempfile.gettempdir",
+            "HiddenPaths.and_usual": ".resolve tempfile.gettempdir",
             "_interpreters": ".open",
             "_resolved": ".resolve",
         },
@@ -233,7 +233,7 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
         "sandbox/sandbox.py": {
             "Sandbox._give_all": "os.chown os.walk",
             "Sandbox._give": "os.chown",
-            "Sandbox.slot": ".mkdir .mkdir",
+            "Sandbox.private_folders": ".mkdir .mkdir",
             "Sandbox.warm_up": ".mkdir",
             "Sandbox.work_folder": ".mkdir .mkdir .write_bytes",
         },

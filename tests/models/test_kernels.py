@@ -174,6 +174,6 @@ def test_each_tier_shows_the_folder(tmp_path):
     module = SharedModule("data", "", folder)
     with Sandbox(tier, preload=None, shared=(module,)) as sandbox:
         work = sandbox.work_folder("w", {"a.txt": b"a"})
-        rules = sandbox._landlock_rules(sandbox.slot("s", work))
+        rules = sandbox._landlock_rules(sandbox.private_folders("s", work))
     assert str(folder.resolve()) in rules["read_only"]
     assert str(folder.resolve()) not in rules["writable"]

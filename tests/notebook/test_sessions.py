@@ -230,7 +230,7 @@ def test_starts_that_fail_and_sessions_that_have_died_hold_no_journal_open(tmp_p
 
     async def scenario(agent: Agent) -> tuple[int, int, Answer]:
         with monkeypatch.context() as patch:
-            patch.setattr(Sandbox, "slot", full)
+            patch.setattr(Sandbox, "private_folders", full)
             for tool in ("start_new_session", "start_session_continue_notebook"):
                 arguments = {"notebook_path": agent.notebook_path} if "continue" in tool else {}
                 assert (await agent.call(tool, **arguments)).is_error
@@ -299,7 +299,9 @@ def test_an_agent_that_spoils_its_working_folder_cannot_pass_that_off_as_the_inf
     assert server.status().infrastructure_error is None
 
 
-@pytest.mark.parametrize(("owner", "method"), [(Sandbox, "slot"), (Sandbox, "work_folder"), (Journal, "append")])
+@pytest.mark.parametrize(
+    ("owner", "method"), [(Sandbox, "private_folders"), (Sandbox, "work_folder"), (Journal, "append")]
+)
 def test_a_disk_that_an_agent_has_filled_is_a_tool_error_and_costs_nothing_later(server, monkeypatch, owner, method):
     """Making the folders of a kernel or of a notebook fails, or beginning its journal."""
 
@@ -328,7 +330,7 @@ def test_a_full_disk_before_the_agent_had_a_kernel_is_the_infrastructure_s_failu
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Sandbox, "slot", full)
+    monkeypatch.setattr(Sandbox, "private_folders", full)
     with NotebookServer(NotebookConfig(tmp_path)) as server:
         assert "not your doing" in play(server, lambda agent: agent.start(), session=False).error
         assert server.status().infrastructure_cause == "notebook_internal"

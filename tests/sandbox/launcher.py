@@ -11,7 +11,7 @@ from typing import Any
 
 from scribe_suite.sandbox import launching
 from scribe_suite.sandbox.launching import Order, Program, ProgramLimits
-from scribe_suite.sandbox.programs import Finder, Hidden
+from scribe_suite.sandbox.programs import Finder, HiddenPaths
 from scribe_suite.sandbox.tiers import IsolationTier
 
 SMALL = ProgramLimits(memory_bytes=512 << 20, processes=64, folder_bytes=16 << 20, tmp_bytes=8 << 20, shm_bytes=8 << 20)
@@ -40,7 +40,7 @@ class Launcher:
 
     def __init__(self, tier: IsolationTier, own: Path, beside: Path) -> None:
         self.tier, self.own, self.beside = tier, own, beside
-        self.hidden = Hidden(sealed=(beside / "sealed",))
+        self.hidden = HiddenPaths(sealed=(beside / "sealed",))
         self.sockets: tuple[Path, ...] = ()
         beside.joinpath("sealed").mkdir(parents=True)
 

@@ -19,7 +19,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox import launching, program_view, runtime_folders
 from scribe_suite.sandbox.inside import landlock
 from scribe_suite.sandbox.launching import Order, Program
-from scribe_suite.sandbox.programs import Finder, Hidden
+from scribe_suite.sandbox.programs import Finder, HiddenPaths
 from scribe_suite.sandbox.visible_files import SYSTEM_FOLDERS
 from tests.sandbox.launcher import Launcher
 from tests.sandbox.program_tiers import tier_of
@@ -244,7 +244,7 @@ def test_a_checkout_in_a_system_folder_is_covered_and_the_program_in_it_is_shown
     (launcher.beside / "sealed").mkdir(parents=True)
     for place in (system, launcher.beside, launcher.beside / "sealed"):
         (place / "file").write_text("x")
-    launcher.hidden = Hidden(whole=(launcher.beside,), sealed=(launcher.beside / "sealed",))
+    launcher.hidden = HiddenPaths(whole=(launcher.beside,), sealed=(launcher.beside / "sealed",))
     binds = [*program_view.system_binds(), (str(system), str(system))]
     monkeypatch.setattr(program_view, "system_binds", lambda: binds)
     monkeypatch.setattr("scribe_suite.sandbox.programs.SYSTEM_FOLDERS", (*SYSTEM_FOLDERS, str(system)))

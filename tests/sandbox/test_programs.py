@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.sandbox.programs import Finder, Hidden, Shown
+from scribe_suite.sandbox.programs import Finder, HiddenPaths, ShownPaths
 
 
 @pytest.fixture
@@ -27,15 +27,15 @@ def script(path: Path, first: str = "#!/bin/sh") -> Path:
     return path
 
 
-def find(machine: Path, *argv: Path | str, surroundings="file", path="/usr/bin:/bin", folders: str = "") -> Shown:
-    hidden = Hidden(whole=(machine / "suite",), sealed=(machine / "suite/ground_truth", machine / "suite/runs"))
+def find(machine: Path, *argv: Path | str, surroundings="file", path="/usr/bin:/bin", folders: str = "") -> ShownPaths:
+    hidden = HiddenPaths(whole=(machine / "suite",), sealed=(machine / "suite/ground_truth", machine / "suite/runs"))
     finder = Finder(hidden, {"HOME": str(machine / "home/user"), "PATH": path})
     finder.command([str(word) for word in argv], surroundings)
     finder.folders(folders)
     return finder.shown
 
 
-def shown(found: Shown, machine: Path) -> list[str]:
+def shown(found: ShownPaths, machine: Path) -> list[str]:
     return sorted(str(path.relative_to(machine)) for path in found.outermost())
 
 
@@ -107,7 +107,7 @@ def test_what_a_version_manager_starts_comes_with_all_of_the_manager(machine, na
 
 def test_the_way_to_the_notebook_is_python_and_one_script(machine):
     pump = script(machine / "suite/src/notebook/pump.py")
-    finder = Finder(Hidden(whole=(machine / "suite",)), {"HOME": str(machine)})
+    finder = Finder(HiddenPaths(whole=(machine / "suite",)), {"HOME": str(machine)})
     finder.pump([sys.executable, "-S", str(pump), "/run/socket"])
     base = Path(sys.base_prefix).resolve()
     assert {path for path in finder.shown.paths if path != base} == {pump}
@@ -163,5 +163,5 @@ def test_what_is_hidden_in_a_system_folder_is_told_so_that_it_can_be_covered(mac
 
 @pytest.mark.parametrize("home", ["/", "/usr/sbin", "/bin", ""])
 def test_a_home_that_is_the_system_s_hides_nothing_of_the_system(home):
-    covered = Hidden().and_usual({"HOME": home}).covered
+    covered = HiddenPaths().and_usual({"HOME": home}).covered
     assert not any(place.is_relative_to("/usr") for place in covered)

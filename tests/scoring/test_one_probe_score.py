@@ -10,7 +10,7 @@ from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.scoring.directions import score_direction
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.probes import BELOW_CHANCE, LabelledStatements, residual_at, score_probe
-from scribe_suite.scoring.real_probes import Measured, TextStatements, score_real_probe
+from scribe_suite.scoring.real_probes import MeasuredQuestion, TextStatements, score_real_probe
 from scribe_suite.tasks.answers import DirectionAnswer, ProbeAnswer, TextProbeAnswer
 
 torch.set_num_threads(1)
@@ -63,7 +63,7 @@ def fields(layer, **further):
 def test_planted_and_real_models_judge_a_probe_alike(model, statements, drawn):
     texts = TextStatements(list(statements.tokens), statements.labels, statements.groups)
     # a reference that no recipe reaches on this model is the lower end of the measured ceiling
-    measured = Measured(True, layer=1, position=-1, ceiling=1.0, low=1.0, twin=CONTROL, words=0.5)
+    measured = MeasuredQuestion(True, layer=1, position=-1, ceiling=1.0, low=1.0, twin=CONTROL, words=0.5)
     flagged = 0
     for weight, bias, layer in drawn:
         answer = fields(layer, weight=weight.tolist(), bias=float(bias))

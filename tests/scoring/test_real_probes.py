@@ -15,7 +15,7 @@ from scribe_suite.scoring.real_probes import (
     OVERCLAIM_SKILL,
     REAL_PROBE_METRICS,
     REFUTED,
-    Measured,
+    MeasuredQuestion,
     TextStatements,
     index_from_end,
     read_from_end,
@@ -40,8 +40,8 @@ CONFIG = {
 }
 FACTS = {"n_layers": 3, "n_ctx": 4, "d_model": WIDTH}
 AXIS = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-READABLE = Measured(readable=True, layer=1, position=-2, ceiling=0.95, low=0.9, twin=0.6, words=0.5)
-UNREADABLE = Measured(readable=False, layer=1, position=-2, ceiling=0.52, low=0.47, twin=0.51, words=0.5)
+READABLE = MeasuredQuestion(readable=True, layer=1, position=-2, ceiling=0.95, low=0.9, twin=0.6, words=0.5)
+UNREADABLE = MeasuredQuestion(readable=False, layer=1, position=-2, ceiling=0.52, low=0.47, twin=0.51, words=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +127,13 @@ def test_chance_is_the_best_of_coin_twin_and_words(model):
     assert score.metrics["control_accuracy"] == 0.6
     assert score.metrics["selectivity"] == pytest.approx(score.metrics["accuracy"] - 0.6)
     assert UNREADABLE.chance == 0.51
-    assert Measured(readable=True, layer=0, position=-1, ceiling=0.9, low=0.8, twin=0.4, words=0.3).chance == 0.5
+    assert (
+        MeasuredQuestion(readable=True, layer=0, position=-1, ceiling=0.9, low=0.8, twin=0.4, words=0.3).chance == 0.5
+    )
 
 
 def test_the_reference_is_never_below_the_ceiling_s_lower_end(model):
-    elsewhere = Measured(readable=True, layer=0, position=-1, ceiling=0.9, low=0.8, twin=0.5, words=0.5)
+    elsewhere = MeasuredQuestion(readable=True, layer=0, position=-1, ceiling=0.9, low=0.8, twin=0.5, words=0.5)
     score = scored(model, fitted(model, PUBLIC), elsewhere)  # the recipe reads a coin at the last token
     assert score.reference == 0.8
 

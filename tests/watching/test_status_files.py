@@ -30,7 +30,7 @@ from scribe_suite.watching.status_files import (
     write_controller,
     write_status,
 )
-from scribe_suite.watching.view import Progress, RunView, clock, rendered
+from scribe_suite.watching.view import LiveRun, Progress, clock, rendered
 
 NOW = time.time()
 
@@ -164,7 +164,7 @@ def test_a_tool_name_is_short_and_plain(text):
 
 
 def test_the_line_of_a_log_tells_all_of_it():
-    view = RunView(Progress(40, 5, 3, 1), [attempt(), attempt("probes/cities", phase="scoring", limit_s=None)], NOW)
+    view = LiveRun(Progress(40, 5, 3, 1), [attempt(), attempt("probes/cities", phase="scoring", limit_s=None)], NOW)
     assert view.line() == (
         "2 running, 5 of 40 done, 3 solved, 1 failed by infrastructure: circuits/ioi claude t0 turn 12 edit_cell "
         "03:10/30:00; probes/cities claude t0 (scoring) 03:10"
@@ -172,21 +172,21 @@ def test_the_line_of_a_log_tells_all_of_it():
 
 
 def test_without_turns_the_calls_are_told():
-    line = RunView(Progress(1, 0, 0, 0), [attempt(turn=None, in_tool=False)], NOW).line()
+    line = LiveRun(Progress(1, 0, 0, 0), [attempt(turn=None, in_tool=False)], NOW).line()
     assert line.endswith("circuits/ioi claude t0 9 calls after edit_cell 03:10/30:00")
 
 
 @pytest.mark.parametrize("width", [20, 60, 100, 200])
 def test_no_line_of_the_table_is_wider_than_it_may_be(width):
     long = attempt("circuits/" + "x" * 100, provider="command:[red]" + "y" * 300, tool="z" * MAX_TOOL)
-    lines = rendered(RunView(Progress(9, 0, 0, 0), [long] * 9, NOW), width, 4, color=False)
+    lines = rendered(LiveRun(Progress(9, 0, 0, 0), [long] * 9, NOW), width, 4, color=False)
     assert max(map(len, lines)) <= width
     assert len(lines) == 1 + 1 + 4 + 1
     assert lines[-1] == "and 5 more"
 
 
 def test_the_table_has_a_row_for_each_attempt():
-    view = RunView(Progress(40, 5, 3, 0), [attempt(), attempt("probes/cities", turn=None, in_tool=False)], NOW)
+    view = LiveRun(Progress(40, 5, 3, 0), [attempt(), attempt("probes/cities", turn=None, in_tool=False)], NOW)
     assert [" ".join(line.split()) for line in rendered(view, 100, 9, color=False)] == [
         "2 running, 5 of 40 done, 3 solved",
         "Task Trial Provider Turn Calls Last tool Elapsed Limit",
@@ -196,7 +196,7 @@ def test_the_table_has_a_row_for_each_attempt():
 
 
 def test_names_are_no_markup():
-    text = "\n".join(rendered(RunView(Progress(1, 0, 0, 0), [attempt(provider="x[red]y[/red]")], NOW), 100, 9, False))
+    text = "\n".join(rendered(LiveRun(Progress(1, 0, 0, 0), [attempt(provider="x[red]y[/red]")], NOW), 100, 9, False))
     assert "x[red]y[/red]" in text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ground_truth.probes.real.statements import StatementRows
-from scribe_suite.scoring.real_probes import Measured
+from scribe_suite.scoring.real_probes import MeasuredQuestion
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,6 @@ class Hidden:
     """
 
     question: str
-    measured: Measured
+    measured: MeasuredQuestion
     public: StatementRows
     held_out: StatementRows

@@ -19,7 +19,7 @@ from ground_truth.probes.real.ceiling import NOT_HIDDEN, Ceiling, Judgement, Ver
 from ground_truth.probes.real.statements import Question, StatementRows
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
 from scribe_suite.planting.frozen import Check
-from scribe_suite.scoring.real_probes import BAR, Measured, read_from_end, tokenised
+from scribe_suite.scoring.real_probes import BAR, MeasuredQuestion, read_from_end, tokenised
 
 #: The first block that is measured; from there on every second one.
 FIRST_LAYER, LAYER_STEP = 1, 2
@@ -107,7 +107,7 @@ class ProbeMeasurement(Measurement):
             for question in self.questions()
         }
 
-    def measured(self, arrays: Mapping[str, NDArray[Any]], name: str, judgement: Judgement) -> Measured:
+    def measured(self, arrays: Mapping[str, NDArray[Any]], name: str, judgement: Judgement) -> MeasuredQuestion:
         """What the scorer must know about a question.
 
         Args:
@@ -116,7 +116,7 @@ class ProbeMeasurement(Measurement):
             judgement: Of the same question.
         """
         layer, position = (int(index) for index in arrays[f"{name}_model/place"])
-        return Measured(
+        return MeasuredQuestion(
             readable=judgement.verdict == "readable",
             layer=layer_at(layer),
             position=POSITIONS[position],

@@ -27,7 +27,7 @@ LogProbabilities = Callable[[Int[Tensor, "1 position"]], Float[Tensor, "1 positi
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ConversionCheck:
     """What was measured.
 
     Attributes:
@@ -69,7 +69,7 @@ def token_sequences(
 @torch.no_grad()
 def compare(
     original: LogProbabilities, converted: LogProbabilities, sequences: Sequence[Int[Tensor, "1 position"]]
-) -> Comparison:
+) -> ConversionCheck:
     """Compare two models.
 
     Args:
@@ -92,4 +92,4 @@ def compare(
                 losses.append(-right[0, :-1].gather(1, ids[0, 1:, None])[:, 0])
     nll = torch.cat(losses).mean().item() if losses else None
     # a NaN anywhere must not be lost: torch's max keeps it, Python's does not
-    return Comparison(torch.stack(differences).max().item(), nll, positions)
+    return ConversionCheck(torch.stack(differences).max().item(), nll, positions)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.models import cache, kernel_module
 from scribe_suite.models.cache import CachedModel, ModelRecord
-from scribe_suite.models.check import BAR, Comparison, compare, token_sequences
+from scribe_suite.models.check import BAR, ConversionCheck, compare, token_sequences
 from scribe_suite.models.hooked_conversion import write_folder
 from scribe_suite.models.sources.base import Loaded, ModelSource, served
 from scribe_suite.progress import ProgressCallback
@@ -59,7 +59,7 @@ def convert(source: ModelSource, progress: ProgressCallback) -> CachedModel:
         return cache.publish(folder, record)
 
 
-def verify(model: CachedModel, source: ModelSource, progress: ProgressCallback) -> Comparison:
+def verify(model: CachedModel, source: ModelSource, progress: ProgressCallback) -> ConversionCheck:
     """Recompute the checksums of a converted model, and compare it with the original once more.
 
     Raises:
@@ -82,7 +82,7 @@ def verify(model: CachedModel, source: ModelSource, progress: ProgressCallback) 
     return comparison
 
 
-def _compared(loaded: Loaded, folder: Path) -> Comparison:
+def _compared(loaded: Loaded, folder: Path) -> ConversionCheck:
     model = kernel_module.load(folder)
     sequences = token_sequences(loaded.tokenizer, model.cfg.d_vocab, model.cfg.n_ctx)
     return compare(loaded.original, served(model), sequences)

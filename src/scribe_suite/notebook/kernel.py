@@ -24,7 +24,7 @@ from scribe_suite.notebook.errors import DeadKernelError
 from scribe_suite.notebook.zmtp import ChannelError, TooLarge
 from scribe_suite.sandbox.inside import memory_file, usage
 from scribe_suite.sandbox.processes import SandboxedProcess
-from scribe_suite.sandbox.sandbox import Limits, Sandbox
+from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Kernel:
         name: str,
         work: Path,
         timeout_s: float,
-        limits: Limits,
+        limits: ProcessLimits,
     ) -> Kernel:
         """Start a kernel and wait until it answers.
 
@@ -151,9 +151,9 @@ class Kernel:
             InfrastructureError: With cause ``kernel_start`` when it does not come up, ``fork_server`` when what should
                 start it is gone.
         """
-        slot = sandbox.slot(name, work)
+        private = sandbox.private_folders(name, work)
         try:
-            connection = _connection(slot.root / "k")
+            connection = _connection(private.root / "k")
             with contextlib.ExitStack() as sockets:
                 listening = _listen(connection, sockets)
                 printed = {stream: memory_file.create(MAX_RECOVERED_BYTES) for stream in _PRINTED_AT}
@@ -166,12 +166,12 @@ class Kernel:
                 # They lie where the kernel has no way to, and are connected before it is there: to what they are. The
                 # heartbeat would call a slow start a death; stdin and control are not used.
                 paths: dict[ChannelName, Path] = {
-                    "shell": slot.root / f"k-{connection['shell_port']}",
-                    "iopub": slot.root / f"k-{connection['iopub_port']}",
+                    "shell": private.root / f"k-{connection['shell_port']}",
+                    "iopub": private.root / f"k-{connection['iopub_port']}",
                 }
                 channels = await KernelChannels.connect(paths, connection["key"])
                 try:
-                    process = sandbox.start_kernel(slot, request, passed, limits)
+                    process = sandbox.start_kernel(private, request, passed, limits)
                 except BaseException:
                     channels.close()
                     raise

@@ -30,7 +30,7 @@ from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journ
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.session import NotebookState, Session
-from scribe_suite.sandbox.sandbox import Limits, Sandbox
+from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
 
 #: Characters of a notebook's name; file systems have 255 bytes for it and what is put before and behind it.
@@ -287,7 +287,7 @@ class SessionTable:
         memory = config.memory_limit_bytes
         # CUDA reserves addresses for all memory of all GPUs and the machine
         addresses = None if config.gpu else memory
-        limits = Limits(address_space_bytes=addresses, memory_bytes=memory, tmp_bytes=config.tmp_limit_bytes)
+        limits = ProcessLimits(address_space_bytes=addresses, memory_bytes=memory, tmp_bytes=config.tmp_limit_bytes)
         kernel = await Kernel.start(self._sandbox, f"k{number}", notebook.work, config.start_timeout_s, limits)
         self._counters.sessions_open += 1
         session = Session(f"s{number}", notebook, kernel, config, self._counters, self._allowance)

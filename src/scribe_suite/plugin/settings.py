@@ -16,7 +16,7 @@ from scribe_suite.providers.registry import ProviderSpec
 from scribe_suite.sandbox.tiers import Isolation
 
 Live = Literal["auto", "table", "lines", "off"]
-ModelSource = Literal["planted", "real", "all"]
+TaskSource = Literal["planted", "real", "all"]
 SeedMode = Literal["fresh", "fixed"]
 
 #: Field of `Limits` -> what ledgers call it.
@@ -86,7 +86,7 @@ class Settings(RunIdentity):
     pass_mark: float | None
     record_only: bool
     isolation: Isolation
-    model_source: ModelSource
+    model_source: TaskSource
     levels: LevelChoice
     model: str | None
     device: str

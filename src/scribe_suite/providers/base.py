@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 from scribe_suite.errors import InfrastructureError, UnknownCauseError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.slots import Slots
-from scribe_suite.sandbox.programs import Hidden
+from scribe_suite.sandbox.programs import HiddenPaths
 from scribe_suite.sandbox.tiers import IsolationTier
 
 #: What programs get where nobody says how they are to be isolated.
@@ -94,7 +94,7 @@ class AttemptContext:
     slots: Slots | None = field(default=None, repr=False)
     activity: Activity = field(default_factory=Activity, repr=False)
     isolation: IsolationTier = field(default=NOT_ISOLATED, repr=False)
-    hidden: Hidden = field(default_factory=Hidden, repr=False)
+    hidden: HiddenPaths = field(default_factory=HiddenPaths, repr=False)
     tools_listed: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from scribe_suite.providers.base import AttemptContext
 from scribe_suite.sandbox.launching import Order, Program
 from scribe_suite.sandbox.program_view import CERTIFICATES
-from scribe_suite.sandbox.programs import FOLDERS_VARIABLE, Finder, Shown, Surroundings
+from scribe_suite.sandbox.programs import FOLDERS_VARIABLE, Finder, ShownPaths, Surroundings
 from scribe_suite.sandbox.runtime_folders import temporary_folder
 
 
@@ -68,7 +68,7 @@ def start_program(
         OSError: When it can't be started.
     """
     hidden = replace(context.hidden, sealed=(*context.hidden.sealed, context.outputs))
-    shown = Shown()
+    shown = ShownPaths()
     if context.isolation.confined:
         finder = Finder(hidden, os.environ)
         finder.command(program, surroundings)

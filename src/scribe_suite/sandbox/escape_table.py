@@ -18,11 +18,11 @@ from typing import Any
 
 from scribe_suite.sandbox.inside import escape_attempts as attempts
 from scribe_suite.sandbox.runtime_folders import remove_tree, short_temporary_folder
-from scribe_suite.sandbox.sandbox import Limits, Sandbox
+from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.sandbox.tiers import TIERS, Promise, Tier
 
 #: What the sandbox in which escapes are tried may use; small, so that filling it takes no time.
-TRIAL_LIMITS = Limits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)
+TRIAL_LIMITS = ProcessLimits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)
 TRIAL_WORK_BYTES = 4 << 20
 TRIAL_S = 30.0
 #: Seconds that giving a small sandbox back takes at most, unless the harness waits for something in it.
@@ -109,15 +109,15 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
         OSError: When it could not even be started.
     """
     work = sandbox.work_folder("w", {})
-    slot = sandbox.slot("trial", work)
-    seen = sandbox.seen_places(slot)
+    private = sandbox.private_folders("trial", work)
+    seen = sandbox.seen_places(private)
     with _things_outside() as (targets, victim):
         targets |= {"tmp": seen["tmp"], "tmp_bytes": TRIAL_LIMITS.tmp_bytes}
         targets |= {"work": seen["work"], "work_bytes": TRIAL_WORK_BYTES, "python": seen["python"]}
         targets |= {"memory_bytes": 2 * (TRIAL_LIMITS.address_space_bytes or 0)}
         targets |= {"processes": 3 * TRIAL_LIMITS.processes}
         source = Path(attempts.__file__).read_text()
-        process = sandbox.start_python(slot, ["-I", "-c", source, json.dumps(targets)], TRIAL_LIMITS)
+        process = sandbox.start_python(private, ["-I", "-c", source, json.dumps(targets)], TRIAL_LIMITS)
         try:
             code = process.wait(TRIAL_S)
         except TimeoutError:

@@ -18,7 +18,7 @@ from scribe_suite.sandbox.cgroups import limiting_group
 from scribe_suite.sandbox.plain_start import start_plain
 from scribe_suite.sandbox.processes import ForkedProcess, SandboxedProcess
 from scribe_suite.sandbox.program_view import landlock_rules, program_spec
-from scribe_suite.sandbox.programs import Hidden, Shown
+from scribe_suite.sandbox.programs import HiddenPaths, ShownPaths
 from scribe_suite.sandbox.requests import LIMITS, Execution, Places, Resources, process_request
 from scribe_suite.sandbox.sandbox import fresh_uid
 from scribe_suite.sandbox.tiers import IsolationTier
@@ -74,8 +74,8 @@ class Order:
     environment: Mapping[str, str]
     folder: Path
     work: Path
-    shown: Shown = field(default_factory=Shown)
-    hidden: Hidden = field(default_factory=Hidden)
+    shown: ShownPaths = field(default_factory=ShownPaths)
+    hidden: HiddenPaths = field(default_factory=HiddenPaths)
     sockets: tuple[Path, ...] = ()
     limits: ProgramLimits = field(default_factory=lambda: PROGRAM_LIMITS)
 

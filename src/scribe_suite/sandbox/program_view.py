@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.sandbox.fork_client import ServerSpec
-from scribe_suite.sandbox.programs import Hidden, Shown, outermost
+from scribe_suite.sandbox.programs import HiddenPaths, ShownPaths, outermost
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.sandbox.visible_files import GROUPS, HOST_FILES, INNER_UID, SYSTEM_FILES, SYSTEM_FOLDERS, masks_over
 
@@ -27,8 +27,8 @@ USERS = "root:x:0:0::/:/bin/sh\nscribe:x:{uid}:{uid}::{home}:/bin/sh\n"
 def program_spec(
     tier: IsolationTier,
     uid: int | None,
-    shown: Shown,
-    hidden: Hidden,
+    shown: ShownPaths,
+    hidden: HiddenPaths,
     sockets: Sequence[Path],
     laid: Mapping[str, Any],
     tmp_bytes: int,
@@ -89,7 +89,7 @@ def _own_python() -> list[Path]:
     return [] if any(base.is_relative_to(folder) for folder in SYSTEM_FOLDERS) else [base]
 
 
-def landlock_rules(shown: Shown, folder: Path) -> dict[str, list[str]]:
+def landlock_rules(shown: ShownPaths, folder: Path) -> dict[str, list[str]]:
     """What a program may use of the host's file system.
 
     Args:

@@ -1,7 +1,7 @@
 """What a program needs of the host to run: its file, the links on the way to it, its interpreter, its installation.
 
 An agent's program is found somewhere on the user's machine and is shown as little of it as it can do with. What is
-never shown as a whole is in `Hidden`: then the program's file is shown alone.
+never shown as a whole is in `HiddenPaths`: then the program's file is shown alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Surroundings = Literal["file", "folder"]
 
 
 @dataclass(frozen=True)
-class Hidden:
+class HiddenPaths:
     """What agents' programs must not see.
 
     Attributes:
@@ -47,12 +47,12 @@ class Hidden:
     whole: tuple[Path, ...] = ()
     sealed: tuple[Path, ...] = ()
 
-    def and_usual(self, environ: Mapping[str, str]) -> Hidden:
+    def and_usual(self, environ: Mapping[str, str]) -> HiddenPaths:
         """With what is hidden on every machine: ``/``, the user's home, the folder of temporary files."""
         homes = [home for home in map(Path, _homes(environ)) if not _is_of_the_system(home.resolve())]
         own = [home / name for home in homes for name in ("", *_OF_ALL_KINDS)]
         usual = (Path("/"), *own, Path(tempfile.gettempdir()), Path("/tmp"))
-        return Hidden(*(_resolved(folders) for folders in ((*self.whole, *usual), self.sealed)))
+        return HiddenPaths(*(_resolved(folders) for folders in ((*self.whole, *usual), self.sealed)))
 
     @property
     def covered(self) -> tuple[Path, ...]:
@@ -67,7 +67,7 @@ class Hidden:
 
 
 @dataclass
-class Shown:
+class ShownPaths:
     """What of the host is shown, at its own place, read-only.
 
     Attributes:
@@ -103,10 +103,10 @@ class Finder:
         shown: What has been found so far.
     """
 
-    def __init__(self, hidden: Hidden, environ: Mapping[str, str]) -> None:
+    def __init__(self, hidden: HiddenPaths, environ: Mapping[str, str]) -> None:
         self.hidden = hidden.and_usual(environ)
         self._path = environ.get("PATH", os.defpath)
-        self.shown = Shown()
+        self.shown = ShownPaths()
 
     def command(self, argv: Sequence[str], surroundings: Surroundings) -> None:
         """Show what a command line runs: its program, and files among its arguments.

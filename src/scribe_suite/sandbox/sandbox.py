@@ -43,7 +43,7 @@ UID_RANGE = (20_000, 60_000)
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """What one sandboxed process, with all that it starts, may use.
 
     Attributes:
@@ -62,7 +62,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Slot:
+class PrivateFolders:
     """The private folders of one process on the host, and where the process sees them.
 
     Attributes:
@@ -184,24 +184,24 @@ class Sandbox:
         self._laid, self._sources[name] = (files, name), name
         return folder
 
-    def slot(self, name: str, work: Path, read_only: bool = False) -> Slot:
+    def private_folders(self, name: str, work: Path, read_only: bool = False) -> PrivateFolders:
         """Make the private folders of a process.
 
         Args:
             name: Of the process, never used before.
             work: From `work_folder`.
-            read_only: As in `Slot`.
+            read_only: As in `PrivateFolders`.
 
         Raises:
             InfrastructureError: As in `visible_files.masks_over`.
             OSError: When they can't be made.
         """
         root = self._home / name
-        slot = Slot(root, work, tuple(masks_over(self._hidden, self.tier)), read_only)
+        private = PrivateFolders(root, work, tuple(masks_over(self._hidden, self.tier)), read_only)
         root.mkdir(mode=0o711)
         (root / "tmp").mkdir(mode=0o700)
         self._give(root / "tmp")
-        return slot
+        return private
 
     def _give(self, path: Path) -> None:
         """Make a file or folder the processes' own."""
@@ -214,20 +214,20 @@ class Sandbox:
                 for entry in (parent, *(str(Path(parent) / file) for file in files)):
                     os.chown(entry, self.uid, self.uid, follow_symlinks=False)
 
-    def seen_places(self, slot: Slot) -> dict[str, str]:
+    def seen_places(self, private: PrivateFolders) -> dict[str, str]:
         """Where a process finds its ``work`` and ``tmp`` folders and its ``python`` environment."""
         python = str(Path(inner_python(self.tier)).parent.parent)
         if self.tier.in_memory:
             return {"work": WORK, "tmp": "/tmp", "python": python}
-        return {"work": str(slot.work), "tmp": str(slot.root / "tmp"), "python": python}
+        return {"work": str(private.work), "tmp": str(private.root / "tmp"), "python": python}
 
     def start_kernel(
-        self, slot: Slot, launch: Mapping[str, Any], passed: Mapping[int, int], limits: Limits
+        self, private: PrivateFolders, launch: Mapping[str, Any], passed: Mapping[int, int], limits: ProcessLimits
     ) -> SandboxedProcess:
         """Start a Jupyter kernel.
 
         Args:
-            slot: Where it lives.
+            private: Where it lives.
             launch: As in `inside.jupyter_kernel.run`.
             passed: Descriptors it is to have, by their number there; the caller's own can be closed afterwards.
             limits: What it may use.
@@ -238,22 +238,22 @@ class Sandbox:
         """
         if self._server is None:
             script = str(Path(jupyter_kernel.__file__).resolve())
-            return self._start_plain(slot, [script], limits, passed, {"SCRIBE_KERNEL": json.dumps(launch)})
-        execution = Execution(self._environment(slot), self._seen_work(slot), kernel=launch)
-        return self._spawn(slot, execution, limits, self.tier.kind.kernel_filter, passed)
+            return self._start_plain(private, [script], limits, passed, {"SCRIBE_KERNEL": json.dumps(launch)})
+        execution = Execution(self._environment(private), self._seen_work(private), kernel=launch)
+        return self._spawn(private, execution, limits, self.tier.kind.kernel_filter, passed)
 
     def start_python(
         self,
-        slot: Slot,
+        private: PrivateFolders,
         arguments: Sequence[str],
-        limits: Limits,
+        limits: ProcessLimits,
         policy: str | None = None,
         passed: Mapping[int, int] | None = None,
     ) -> SandboxedProcess:
         """Start Python.
 
         Args:
-            slot: Where it lives.
+            private: Where it lives.
             arguments: What follows ``python`` on its command line.
             limits: What it may use.
             passed: As in `start_kernel`.
@@ -266,10 +266,10 @@ class Sandbox:
         if policy is not None and self.tier.landlock:
             raise ValueError("what Landlock leaves open needs the tier's own policy")
         if self._server is None:
-            return self._start_plain(slot, arguments, limits, passed or {})
+            return self._start_plain(private, arguments, limits, passed or {})
         argv = [inner_python(self.tier), *arguments]
-        execution = Execution(self._environment(slot), self._seen_work(slot), argv=argv)
-        return self._spawn(slot, execution, limits, policy or self.tier.kind.kernel_filter, passed or {})
+        execution = Execution(self._environment(private), self._seen_work(private), argv=argv)
+        return self._spawn(private, execution, limits, policy or self.tier.kind.kernel_filter, passed or {})
 
     def kill(self) -> None:
         """Kill whatever was started here, and wait for its end; for when nobody else does. From any thread."""
@@ -289,22 +289,27 @@ class Sandbox:
         else:
             remove_tree(self._where)
 
-    def _environment(self, slot: Slot) -> dict[str, str]:
+    def _environment(self, private: PrivateFolders) -> dict[str, str]:
         if self.tier.in_memory:
             return environment(self.tier, WORK, "/tmp", gpu=self._gpu)
-        return environment(self.tier, str(slot.work), str(slot.root / "tmp"), gpu=self._gpu)
+        return environment(self.tier, str(private.work), str(private.root / "tmp"), gpu=self._gpu)
 
-    def _limits(self, limits: Limits) -> dict[str, int]:
+    def _limits(self, limits: ProcessLimits) -> dict[str, int]:
         values = dict(LIMITS)
         if limits.address_space_bytes is not None:
             values["RLIMIT_AS"] = limits.address_space_bytes
         return values
 
-    def _seen_work(self, slot: Slot) -> str:
-        return WORK if self.tier.in_memory else str(slot.work)
+    def _seen_work(self, private: PrivateFolders) -> str:
+        return WORK if self.tier.in_memory else str(private.work)
 
     def _spawn(
-        self, slot: Slot, execution: Execution, limits: Limits, policy: str | None, passed: Mapping[int, int]
+        self,
+        private: PrivateFolders,
+        execution: Execution,
+        limits: ProcessLimits,
+        policy: str | None,
+        passed: Mapping[int, int],
     ) -> SandboxedProcess:
         assert self._server is not None
         tmpfs = {"/tmp": limits.tmp_bytes, "/dev/shm": limits.shm_bytes}
@@ -312,12 +317,12 @@ class Sandbox:
         resources = Resources(self._limits(limits), limits.memory_bytes, limits.processes, disk_bytes)
         places = Places(
             on_disk=[str(self._home)],
-            in_memory=[*tmpfs, *([] if slot.read_only else [WORK])],
+            in_memory=[*tmpfs, *([] if private.read_only else [WORK])],
             tmpfs=tmpfs,
-            binds=self._binds(slot),
-            masks=slot.masks,
-            folders=self._folders(slot),
-            landlock=self._landlock_rules(slot) if self.tier.landlock else None,
+            binds=self._binds(private),
+            masks=private.masks,
+            folders=self._folders(private),
+            landlock=self._landlock_rules(private) if self.tier.landlock else None,
         )
         request = process_request(self.tier, self.uid, execution, resources, places, policy=policy, network=False)
         group = limiting_group(self.tier.limits, limits.memory_bytes, limits.processes)
@@ -325,11 +330,11 @@ class Sandbox:
         self._processes.add(process)
         return process
 
-    def _folders(self, slot: Slot) -> list[dict[str, Any]]:
+    def _folders(self, private: PrivateFolders) -> list[dict[str, Any]]:
         """What is to be in memory: the working folder."""
-        if not self.tier.in_memory or slot.read_only:
+        if not self.tier.in_memory or private.read_only:
             return []
-        home, work = self._home.name, slot.work.name
+        home, work = self._home.name, private.work.name
         return [
             {
                 "uid": self.uid,
@@ -340,32 +345,32 @@ class Sandbox:
             }
         ]
 
-    def _binds(self, slot: Slot) -> list[tuple[str, str, bool]]:
+    def _binds(self, private: PrivateFolders) -> list[tuple[str, str, bool]]:
         if not self.tier.in_memory:
             return []
-        home, work = self._home.name, slot.work.name
+        home, work = self._home.name, private.work.name
         source = self._sources[work]
-        return [(f"{home}/lay/{source}", WORK, False) if slot.read_only else (f"{home}/work/{work}", WORK, True)]
+        return [(f"{home}/lay/{source}", WORK, False) if private.read_only else (f"{home}/work/{work}", WORK, True)]
 
-    def _landlock_rules(self, slot: Slot) -> dict[str, list[str]]:
-        writable = [] if slot.read_only else [str(slot.work), str(slot.root / "tmp")]
+    def _landlock_rules(self, private: PrivateFolders) -> dict[str, list[str]]:
+        writable = [] if private.read_only else [str(private.work), str(private.root / "tmp")]
         read_only = [source for source, _place in read_only_binds()] + [*HOST_FILES, "/proc/self"]
         read_only += [str(module.folder.resolve()) for module in self._shared]
-        if slot.read_only:
-            read_only.append(str(slot.work))
+        if private.read_only:
+            read_only.append(str(private.work))
         devices = gpu_devices() if self._gpu else ()
         return {"read_only": read_only, "writable": [*writable, "/dev/null", *devices]}
 
     def _start_plain(
         self,
-        slot: Slot,
+        private: PrivateFolders,
         arguments: Sequence[str],
-        limits: Limits,
+        limits: ProcessLimits,
         passed: Mapping[int, int],
         environment: Mapping[str, str] | None = None,
     ) -> SandboxedProcess:
-        whole = {**self._environment(slot), **(environment or {})}
-        process = start_plain([sys.executable, *arguments], slot.work, whole, self._limits(limits), passed)
+        whole = {**self._environment(private), **(environment or {})}
+        process = start_plain([sys.executable, *arguments], private.work, whole, self._limits(limits), passed)
         self._processes.add(process)
         return process
 

@@ -63,7 +63,7 @@ class TextStatements:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredQuestion:
     """What is known about a question before anybody answers it.
 
     Attributes:
@@ -141,7 +141,7 @@ def index_from_end(position: int | str) -> int:
 def score_real_probe(
     answer: ProbeAnswer,
     model: HookedTransformer,
-    measured: Measured,
+    measured: MeasuredQuestion,
     public: TextStatements,
     hidden: TextStatements,
 ) -> Score:
@@ -170,14 +170,14 @@ def score_real_probe(
     return _score(measured, read, reference=reference)
 
 
-def _nothing_found(measured: Measured) -> Score:
+def _nothing_found(measured: MeasuredQuestion) -> Score:
     """Nothing is read, so the accuracy is that of a coin."""
     if measured.readable:
         return _score(measured, replace(NOTHING_READ, flags=(MISSED,)), skill=0.0)
     return _score(measured, NOTHING_READ, skill=1.0)
 
 
-def _claim_about_nothing(measured: Measured, read: Reading) -> Score:
+def _claim_about_nothing(measured: MeasuredQuestion, read: Reading) -> Score:
     """A probe for what was measured to be unreadable: an overclaim, unless the hidden statements support it."""
     refuted = read.interval is not None and read.interval[0] > measured.chance + BAR
     flagged = replace(read, flags=(REFUTED if refuted else OVERCLAIM, *read.flags))
@@ -185,7 +185,7 @@ def _claim_about_nothing(measured: Measured, read: Reading) -> Score:
 
 
 def _score(
-    measured: Measured,
+    measured: MeasuredQuestion,
     read: Reading,
     *,
     reference: float | None = None,
@@ -204,7 +204,7 @@ def _score(
 
 
 def _read_hidden(
-    model: HookedTransformer, hidden: TextStatements, layer: int, position: int, measured: Measured
+    model: HookedTransformer, hidden: TextStatements, layer: int, position: int, measured: MeasuredQuestion
 ) -> dict[Literal["answer", "recipe"], Float[np.ndarray, "statement d_model"]]:
     """The hidden statements where the answer reads and where the recipe does, in one pass."""
     layers, positions = sorted({layer, measured.layer}), sorted({position, measured.position})
@@ -217,7 +217,7 @@ def _read_hidden(
 
 def _recipe_accuracy(
     model: HookedTransformer,
-    measured: Measured,
+    measured: MeasuredQuestion,
     public: TextStatements,
     hidden: TextStatements,
     read: Float[np.ndarray, "statement d_model"],

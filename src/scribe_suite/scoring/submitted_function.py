@@ -29,7 +29,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.paths import suite_root
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.sandbox.processes import SandboxedProcess
-from scribe_suite.sandbox.sandbox import Limits, Sandbox
+from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.scoring import function_runner
 
@@ -220,13 +220,13 @@ def _ready_sandbox(
 
 
 def _start(sandbox: Sandbox, limits: FunctionLimits, stack: ExitStack) -> tuple[SandboxedProcess, socket.socket]:
-    slot = sandbox.slot("f", sandbox.work_folder("w", {}), read_only=True)
+    private = sandbox.private_folders("f", sandbox.work_folder("w", {}), read_only=True)
     channel, theirs = socket.socketpair()
     stack.callback(channel.close)
     with theirs:
         arguments = ["-I", "-c", Path(function_runner.__file__).read_text(), str(_CHANNEL_AT)]
-        within = Limits(limits.memory_bytes, limits.memory_bytes, limits.tmp_bytes, _SHM_BYTES, MAX_PROCESSES)
-        process = sandbox.start_python(slot, arguments, within, "function", {_CHANNEL_AT: theirs.fileno()})
+        within = ProcessLimits(limits.memory_bytes, limits.memory_bytes, limits.tmp_bytes, _SHM_BYTES, MAX_PROCESSES)
+        process = sandbox.start_python(private, arguments, within, "function", {_CHANNEL_AT: theirs.fileno()})
     stack.callback(process.close)
     _wait_until_ready(channel, process, limits.start_s)
     return process, channel

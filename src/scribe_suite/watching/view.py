@@ -52,7 +52,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class RunView:
+class LiveRun:
     """A run at one moment.
 
     Attributes:
@@ -66,7 +66,7 @@ class RunView:
     now: float
 
     @classmethod
-    def of(cls, folder: Path, progress: Progress, now: float) -> RunView:
+    def of(cls, folder: Path, progress: Progress, now: float) -> LiveRun:
         """Look at what runs.
 
         Args:
@@ -140,13 +140,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
 
 
-def rendered(view: RunView, width: int, max_rows: int, color: bool) -> list[str]:
+def rendered(view: LiveRun, width: int, max_rows: int, color: bool) -> list[str]:
     """The table's lines, with escape sequences for styles only.
 
     Args:
         view: What to show.
         width: Columns; no line is longer.
-        max_rows: See `RunView.table`.
+        max_rows: See `LiveRun.table`.
         color: Whether there may be escape sequences.
     """
     stream = io.StringIO()

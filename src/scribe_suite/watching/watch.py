@@ -16,7 +16,7 @@ from rich.text import Text
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import rule_of
 from scribe_suite.watching.status_files import GONE_S, controller_alive, running_folder
-from scribe_suite.watching.view import MAX_ROWS, Progress, RunView, clock
+from scribe_suite.watching.view import MAX_ROWS, LiveRun, Progress, clock
 
 #: Seconds between two looks, in a terminal and elsewhere, unless the user says otherwise.
 TERMINAL_INTERVAL_S = 1.0
@@ -137,12 +137,12 @@ class Watch:
         """Run id."""
         return self._counts.run
 
-    def view(self) -> RunView:
+    def view(self) -> LiveRun:
         """The run now."""
         self._counts.read_on()
-        return RunView.of(self._folder, self._counts.progress(), time.time())
+        return LiveRun.of(self._folder, self._counts.progress(), time.time())
 
-    def ended(self, view: RunView) -> tuple[str, int] | None:
+    def ended(self, view: LiveRun) -> tuple[str, int] | None:
         """How the run ended, as a sentence and as this command's exit code, or None while it goes on."""
         if self._counts.finished is not None:
             return f"The run has ended with exit code {self._counts.finished}.", 0
@@ -201,7 +201,7 @@ def _show_table(watched: Watch, console: Console, interval_s: float) -> int:
             time.sleep(interval_s)
 
 
-def _page(watched: Watch, view: RunView, console: Console, end: tuple[str, int] | None) -> Group:
+def _page(watched: Watch, view: LiveRun, console: Console, end: tuple[str, int] | None) -> Group:
     table = view.table(min(MAX_ROWS, console.height - OTHER_ROWS))
     last = end[0] if end else f"{time.strftime('%H:%M:%S')}  Ctrl-C ends this view, not the run."
     return Group(Text(f"run {watched.run}", style="bold"), table, Text(last, style="dim"))

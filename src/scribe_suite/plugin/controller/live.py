@@ -25,7 +25,7 @@ from scribe_suite.watching.status_files import (
     running_folder,
     write_controller,
 )
-from scribe_suite.watching.view import MAX_ROWS, Progress, RunView, rendered
+from scribe_suite.watching.view import MAX_ROWS, LiveRun, Progress, rendered
 
 logger = logging.getLogger(__name__)
 
@@ -176,11 +176,11 @@ class LiveView:
                     if self._region is not None:
                         self._region.hide()
 
-    def _view(self) -> RunView:
+    def _view(self) -> LiveRun:
         if (progress := self._progress) is None:
             outcomes = [record.outcome for record in self._controller.ledger.records]
             self._progress = progress = Progress.of(len(self._controller.ledger.planned), outcomes)
-        return RunView.of(self._folder, progress, time.time())
+        return LiveRun.of(self._folder, progress, time.time())
 
     def _table(self, _elapsed_s: float) -> None:
         assert self._region is not None

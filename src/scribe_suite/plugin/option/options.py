@@ -33,7 +33,7 @@ from scribe_suite.plugin.option.values import (
     shard,
     trial_count,
 )
-from scribe_suite.plugin.settings import LIMIT_NAMES, Live, ModelSource
+from scribe_suite.plugin.settings import LIMIT_NAMES, Live, TaskSource
 from scribe_suite.providers.registry import parse_specs
 from scribe_suite.sandbox.tiers import Isolation
 
@@ -195,7 +195,7 @@ OPTIONS: tuple[Option, ...] = (
         "which tasks are run: 'planted' those on models with a planted truth, 'real' their variants on a real language "
         "model (`make real-models` installs it), or 'all'",
         default="planted",
-        choices=get_args(ModelSource),
+        choices=get_args(TaskSource),
         setting="model_source",
         kept=Kept(_recorded_source),
     ),

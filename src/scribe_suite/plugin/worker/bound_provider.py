@@ -28,7 +28,7 @@ from scribe_suite.providers.base import (
 from scribe_suite.providers.registry import granted_needs
 from scribe_suite.providers.result_check import checked_result, plain_text
 from scribe_suite.providers.slots import Slots
-from scribe_suite.sandbox.programs import Hidden
+from scribe_suite.sandbox.programs import HiddenPaths
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.solutions import parse_percent, solution_text
@@ -49,7 +49,7 @@ class BoundProvider:
         state: AttemptState,
         slots: Slots | None = None,
         isolation: IsolationTier = NOT_ISOLATED,
-        hidden: Hidden | None = None,
+        hidden: HiddenPaths | None = None,
     ) -> None:
         self._provider = provider
         self._model = model
@@ -57,7 +57,7 @@ class BoundProvider:
         self._state = state
         self._slots = slots
         self._isolation = isolation
-        self._hidden = hidden or Hidden()
+        self._hidden = hidden or HiddenPaths()
 
     def work(
         self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
