@@ -23,7 +23,7 @@ from scribe_suite.sandbox.tiers import IsolationTier
 
 #: What programs get where nobody says how they are to be isolated.
 NOT_ISOLATED = IsolationTier("none", ("the attempt does not say how programs are to be isolated",))
-Need = Literal["solution", "oracle_answer", "random_answer", "recording"]
+Need = Literal["solution", "oracle_answer", "random_answer", "replay"]
 
 
 class EndReason(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: Name of the provider that replays recordings.
+#: Name of the provider that replays recorded attempts.
 REPLAY = "replay"
 
 Action = Literal["start", "resume", "run", "edit", "note", "submit", "close"]
@@ -30,8 +30,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Recording:
-    """A recorded attempt.
+class Replay:
+    """What a replay does again: a recorded attempt.
 
     Attributes:
         steps: In the order of their times, over all its notebooks.

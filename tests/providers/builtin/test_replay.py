@@ -6,7 +6,7 @@ import os
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.plugin.option.replays import _steps, read_recording, same_answer
+from scribe_suite.plugin.option.replays import _steps, read_replay, same_answer
 from scribe_suite.providers.replays import Step
 from tests.ledger.factories import record
 
@@ -47,7 +47,7 @@ def test_an_attempt_that_does_not_reproduce_says_so(suite, monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_has_no_recording_is_infrastructure(suite, monkeypatch):
+def test_an_attempt_that_is_not_there_to_replay_is_infrastructure(suite, monkeypatch):
     first = recorded(suite, monkeypatch, SOLVE)
     ledger, _ = replayed(suite, first, "--provider", f"replay:{first.stem}", "--trials", "2")
     assert [record.outcome for record in ledger.attempts] == ["solved", "infrastructure:replay"]
@@ -145,9 +145,9 @@ def attempt(tmp_path):
     return tmp_path / "runs" / "attempt"
 
 
-def test_a_recording_is_read_from_the_attempts_folder(attempt):
-    recording = read_recording(attempt.parent, record(folder="attempt"))
-    assert ([step.text for step in recording.steps], recording.answer) == (["attempt"], {"of": "attempt"})
+def test_a_replay_is_read_from_the_attempts_folder(attempt):
+    replay = read_replay(attempt.parent, record(folder="attempt"))
+    assert ([step.text for step in replay.steps], replay.answer) == (["attempt"], {"of": "attempt"})
 
 
 @pytest.mark.parametrize("name", ["../private", "attempt/../../private", "link", "link/private", "..", ".", "a\0b"])
@@ -155,7 +155,7 @@ def test_a_ledger_can_not_have_anything_else_replayed(attempt, tmp_path, name):
     (attempt.parent / "link").symlink_to(tmp_path / "private" if name == "link" else tmp_path)
     for folder in (name, str(attempt.parent / name)):
         with pytest.raises(InfrastructureError, match="There are no journals"):
-            read_recording(attempt.parent, record(folder=folder))
+            read_replay(attempt.parent, record(folder=folder))
 
 
 def test_links_and_pipes_are_not_replayed(attempt, tmp_path):
@@ -164,11 +164,11 @@ def test_links_and_pipes_are_not_replayed(attempt, tmp_path):
         (attempt / name).unlink()
         (attempt / name).symlink_to(private / name)
     with pytest.raises(InfrastructureError, match="There are no journals"):
-        read_recording(attempt.parent, record(folder="attempt"))
+        read_replay(attempt.parent, record(folder="attempt"))
     (attempt / "notebooks" / "m.journal.jsonl").write_text("")
     with pytest.raises(InfrastructureError, match="answer of attempt can't be read"):
-        read_recording(attempt.parent, record(folder="attempt"))
+        read_replay(attempt.parent, record(folder="attempt"))
     (attempt / "outputs" / "answer.json").unlink()
     os.mkfifo(attempt / "outputs" / "answer.json")
     with pytest.raises(InfrastructureError, match="answer of attempt can't be read"):
-        read_recording(attempt.parent, record(folder="attempt"))
+        read_replay(attempt.parent, record(folder="attempt"))

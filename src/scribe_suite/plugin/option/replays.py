@@ -16,7 +16,7 @@ from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.ledger.sources import find_run
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
 from scribe_suite.providers.registry import ProviderSpec
-from scribe_suite.providers.replays import REPLAY, Recording, Step
+from scribe_suite.providers.replays import REPLAY, Replay, Step
 from scribe_suite.report.attempt_folders import attempt_folder, part_of
 from scribe_suite.untrusted_files import UntrustedFolder
 
@@ -54,7 +54,7 @@ def replayed_seed(specs: Iterable[ProviderSpec], results_dir: Path) -> tuple[int
     return (headers[0].run_seed, headers[0].seed_mode) if headers else None
 
 
-def find_recording(model: str | None, results_dir: Path, task: str, trial: int, instance_seed: int) -> Recording:
+def find_replay(model: str | None, results_dir: Path, task: str, trial: int, instance_seed: int) -> Replay:
     """The recorded attempt of a task and trial.
 
     Raises:
@@ -79,10 +79,10 @@ def find_recording(model: str | None, results_dir: Path, task: str, trial: int, 
         raise InfrastructureError(
             "replay", f"The attempt was made on another instance: leave --instance-seed out, {path.name} has its own."
         )
-    return read_recording(path.parent, record)
+    return read_replay(path.parent, record)
 
 
-def read_recording(results_dir: Path, record: AttemptRecord) -> Recording:
+def read_replay(results_dir: Path, record: AttemptRecord) -> Replay:
     """What is in an attempt's folder.
 
     Raises:
@@ -94,7 +94,7 @@ def read_recording(results_dir: Path, record: AttemptRecord) -> Recording:
         if folder is None or timed is None:
             name = Path(str(record.folder)).name
             raise InfrastructureError("replay", f"There are no journals in {name}/notebooks to replay.")
-        return Recording(tuple(step for _, _, step in timed), _answer(folder))
+        return Replay(tuple(step for _, _, step in timed), _answer(folder))
 
 
 def _timed(notebooks: UntrustedFolder) -> list[tuple[float, int, Step]] | None:

@@ -67,9 +67,9 @@ def finish_attempt(
     cause, error = status.infrastructure_cause or "notebook_internal", status.infrastructure_error
     if error is not None and box.answer is None:
         raise InfrastructureError(cause, error)
-    if state.recording is not None:
+    if state.replay is not None:
         replayed = None if box.answer is None else box.answer.model_dump(mode="json")
-        draft.reproduced = same_answer(state.recording.answer, replayed)
+        draft.reproduced = same_answer(state.replay.answer, replayed)
     if box.answer is None:
         state.conclude(*_unscored(result, box.rejection or status.submission_error))
         return

@@ -15,10 +15,10 @@ from scribe_suite.ledger.outcomes import infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord, Times
 from scribe_suite.notebook.config import NotebookStatus
 from scribe_suite.plugin.attempt_ids import AttemptKey
-from scribe_suite.plugin.option.replays import find_recording
+from scribe_suite.plugin.option.replays import find_replay
 from scribe_suite.plugin.worker.record_draft import RecordDraft, ScorePart
 from scribe_suite.providers.base import Activity
-from scribe_suite.providers.replays import Recording
+from scribe_suite.providers.replays import Replay
 from scribe_suite.providers.result_check import plain_text
 from scribe_suite.seeds import attempt_seed
 from scribe_suite.tasks.task import Task
@@ -38,7 +38,7 @@ class AttemptState:
         times: Seconds by phase.
         outcome: Set once, by `conclude`.
         agent_failure: Cause of the failure that ended the agent after it had submitted, or None.
-        recording: What is replayed, or None.
+        replay: What is replayed, or None.
         phase: The phase that began last, a field of `Times`, and when, in Unix seconds.
         activity: What the provider tells of itself while it works.
         notebook_status: Tells what the notebook has done, or None before there is one.
@@ -55,7 +55,7 @@ class AttemptState:
     outcome: str | None = None
     reason: str = ""
     agent_failure: str | None = None
-    recording: Recording | None = None
+    replay: Replay | None = None
     phase: tuple[str, float] | None = None
     activity: Activity = field(default_factory=Activity)
     notebook_status: Callable[[], NotebookStatus] | None = None
@@ -65,17 +65,17 @@ class AttemptState:
         """The seed of this attempt's instance; the same for every provider."""
         return attempt_seed(self.run_seed, self.task.id, self.key.trial)
 
-    def take_recording(self) -> Recording:
+    def take_replay(self) -> Replay:
         """The attempt that this one replays.
 
         Raises:
             InfrastructureError: When there is none.
         """
         assert self.folder is not None
-        self.recording = find_recording(
+        self.replay = find_replay(
             self.key.provider.model, self.folder.path.parent, self.task.id, self.key.trial, self.instance_seed
         )
-        return self.recording
+        return self.replay
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

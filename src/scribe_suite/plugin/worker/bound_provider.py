@@ -138,5 +138,5 @@ _MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {
     "random_answer": lambda instance, state: instance.task.random_answer(
         instance, random.Random(derive_seed(state.instance_seed, "random", str(state.key.provider)))
     ),
-    "recording": lambda _, state: state.take_recording(),
+    "replay": lambda _, state: state.take_replay(),
 }

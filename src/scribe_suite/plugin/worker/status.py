@@ -115,7 +115,7 @@ KEEPER = pytest.StashKey[StatusKeeper]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin to keep the status, once `recording` has opened the attempt's state and before its fixtures are made."""
+    """Begin to keep the status, after `attempt_records` opened the attempt's state and before its fixtures are made."""
     state = item.stash.get(ATTEMPT_STATE, None)
     if state is not None:
         settings = item.config.stash[SETTINGS]

@@ -13,7 +13,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.base import AttemptContext, Provider, ProviderResult
 from scribe_suite.providers.builtin.client_loop import drive
 from scribe_suite.providers.builtin.mcp_client import NotebookClient
-from scribe_suite.providers.replays import REPLAY, Action, Recording, Step
+from scribe_suite.providers.replays import REPLAY, Action, Replay, Step
 
 #: Tool and arguments of each action on an open session.
 _CALLS: dict[Action, tuple[str, Callable[[Step], dict[str, Any]]]] = {
@@ -30,22 +30,22 @@ class ReplayProvider(Provider):
 
     name = REPLAY
     summary = "replay:RUN runs the cells of a recorded run again, on its instances: does the same answer come out?"
-    needs = frozenset({"recording"})
+    needs = frozenset({"replay"})
 
     def attempt(self, context: AttemptContext) -> ProviderResult:
-        """Replay the recording."""
-        recording: Recording = context.material["recording"]
+        """Replay what was recorded."""
+        replay: Replay = context.material["replay"]
 
         async def work(notebook: NotebookClient) -> str:
-            replay = _Replay(notebook)
-            for step in recording.steps:
-                await replay.do(step)
-            return replay.refusal
+            sessions = _ReplayedSessions(notebook)
+            for step in replay.steps:
+                await sessions.do(step)
+            return sessions.refusal
 
         return drive(context, work)
 
 
-class _Replay:
+class _ReplayedSessions:
     """The sessions of a replay, by recorded notebook."""
 
     def __init__(self, notebook: NotebookClient) -> None:
@@ -55,7 +55,7 @@ class _Replay:
         self.refusal = ""
 
     async def do(self, step: Step) -> None:
-        """Do one step. Cells that fail are part of a recording; only a session that does not start ends a replay."""
+        """Do one step. Cells that fail are part of the attempt; only a session that does not start ends a replay."""
         if step.action == "start":
             await self._open(step, "start_new_session", experiment_name=step.notebook)
         elif step.action == "resume":
