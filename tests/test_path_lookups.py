@@ -56,7 +56,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
     SAFE: {
         "notebook/journal.py": {"read_journal": ".open"},
         "notebook/recovery.py": {"_recover": ".open"},
-        "notebook/sessions.py": {
+        "notebook/session_table.py": {
             "SessionTable._create_notebook": ".exists .exists",
             "SessionTable._has_journal": ".exists .stat",
         },
@@ -72,7 +72,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/document.py": {"NotebookFile.__init__": "UntrustedFolder"},
         "notebook/journal.py": {"Journal.__init__": "UntrustedFolder", "read_journal": "UntrustedFolder"},
         "notebook/recovery.py": {"recover_notebooks": "UntrustedFolder"},
-        "notebook/sessions.py": {"SessionTable.__init__": "UntrustedFolder"},
+        "notebook/session_table.py": {"SessionTable.__init__": "UntrustedFolder"},
         "plugin/controller/run_ledger.py": {"RunLedger.recover_notebooks": "UntrustedFolder"},
         "providers/clis/driver.py": {"CliProvider._start": "UntrustedFolder"},
         "providers/builtin/command.py": {"CommandProvider.attempt": "UntrustedFolder"},

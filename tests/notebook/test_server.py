@@ -159,7 +159,7 @@ def test_closing_ends_in_time_whatever_hangs_and_kills_the_kernels(tmp_path, mon
     server.start()
     play(server, lambda agent: agent.call("start_new_session"), session=False)
     (process,) = server._sandbox._processes
-    monkeypatch.setattr("scribe_suite.notebook.sessions.SessionTable.close", hang)
+    monkeypatch.setattr("scribe_suite.notebook.session_table.SessionTable.close", hang)
     begin = time.monotonic()
     with pytest.raises(InfrastructureError, match="did not close within") as caught:
         server.close()

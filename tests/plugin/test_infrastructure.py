@@ -367,11 +367,11 @@ def test_a_notebook_that_does_not_close_is_named_its_kernels_are_dead_and_the_ne
         "benchmarks/conftest.py",
         """
         import time
-        from scribe_suite.notebook import server, sessions
+        from scribe_suite.notebook import server, session_table
         from scribe_suite.sandbox.sandbox import Sandbox
 
         server.CLOSE_S = 4.0
-        calls, kill, close = [], Sandbox.kill, sessions.SessionTable.close
+        calls, kill, close = [], Sandbox.kill, session_table.SessionTable.close
 
         async def hang(table):
             calls.append(1)
@@ -384,7 +384,7 @@ def test_a_notebook_that_does_not_close_is_named_its_kernels_are_dead_and_the_ne
             kill(sandbox)
             print("killed", [process.poll() is not None for process in processes])
 
-        sessions.SessionTable.close, Sandbox.kill = hang, killed
+        session_table.SessionTable.close, Sandbox.kill = hang, killed
         """,
     )
     begin = time.monotonic()

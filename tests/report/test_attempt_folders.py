@@ -8,7 +8,7 @@ import pytest
 from scribe_suite.ledger.attempt_folder import AttemptFolder
 from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.ledger.merge import merge_ledgers
-from scribe_suite.report.answers import read_answer
+from scribe_suite.report.answer_views import read_answer
 from scribe_suite.report.attempt_folders import attempt_folder, part_of
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.notebooks import notebook_views

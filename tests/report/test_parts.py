@@ -11,7 +11,7 @@ from scribe_suite.ledger.ledger import Ledger, read_ledger
 from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.selection import selected_model
 from scribe_suite.report import journals, transcripts
-from scribe_suite.report.answers import ItemRow, answer_view, read_answer
+from scribe_suite.report.answer_views import ItemRow, answer_view, read_answer
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import AnswerKeys, keys_may_be_shown
 from scribe_suite.report.transcripts import transcript_view

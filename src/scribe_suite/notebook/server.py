@@ -27,7 +27,7 @@ from scribe_suite.notebook.config import NotebookConfig, NotebookStatus, SubmitV
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.notebook.progress import reporting
-from scribe_suite.notebook.sessions import SessionTable
+from scribe_suite.notebook.session_table import SessionTable
 from scribe_suite.notebook.tools import NotebookTools, describe_tools
 from scribe_suite.notebook.transport import serve_connection
 from scribe_suite.sandbox.probing import probe_isolation

@@ -78,7 +78,7 @@ class CellResult:
 
 
 class Session:
-    """A running kernel with its notebook; made by `sessions.SessionTable`.
+    """A running kernel with its notebook; made by `session_table.SessionTable`.
 
     Attributes:
         handed_out: Whether the agent has it; until then a dead kernel is not the agent's doing.

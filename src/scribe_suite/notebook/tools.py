@@ -27,7 +27,7 @@ from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError,
 from scribe_suite.notebook.outputs import Output
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.session import CellResult, Session
-from scribe_suite.notebook.sessions import MAX_NAME, Restoration, SessionTable
+from scribe_suite.notebook.session_table import MAX_NAME, Restoration, SessionTable
 
 logger = logging.getLogger(__name__)
 

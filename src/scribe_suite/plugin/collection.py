@@ -9,7 +9,7 @@ import pytest
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.attempt_folder import PARTS
 from scribe_suite.paths import suite_root
-from scribe_suite.plugin.attempt_ids import KEY_FIXTURE, AttemptKey
+from scribe_suite.plugin.attempt_keys import KEY_FIXTURE, AttemptKey
 from scribe_suite.plugin.settings import SETTINGS, Settings
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.prompts import prompt_path

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scribe_suite.ledger.records import AttemptRecord
-from scribe_suite.report.answers import AnswerView, answer_view, read_answer
+from scribe_suite.report.answer_views import AnswerView, answer_view, read_answer
 from scribe_suite.report.attempt_folders import part_of
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import KEY_PROVIDERS, AnswerKeys, Key

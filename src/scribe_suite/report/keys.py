@@ -13,7 +13,7 @@ from typing import Any
 
 from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.records import AttemptRecord, RunHeader
-from scribe_suite.report.answers import NO_CONTENT
+from scribe_suite.report.answer_views import NO_CONTENT
 
 #: Providers that submit the key.
 KEY_PROVIDERS = frozenset({"oracle"})

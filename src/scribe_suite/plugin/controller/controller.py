@@ -15,7 +15,7 @@ import pytest
 from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.measurements.measured_task import unavailable
-from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.attempt_keys import attempt_of
 from scribe_suite.plugin.controller.announcements import Announcements, shown_path
 from scribe_suite.plugin.controller.exit_code import Ending, exit_code_of
 from scribe_suite.plugin.controller.json_report import name_report

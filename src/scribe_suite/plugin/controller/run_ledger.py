@@ -15,7 +15,7 @@ from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader, RunRes
 from scribe_suite.measurements.selection import selected_model
 from scribe_suite.models.device import current_device
 from scribe_suite.notebook.recovery import recover_opened
-from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.attempt_keys import attempt_of
 from scribe_suite.plugin.controller.run_lock import Surroundings
 from scribe_suite.plugin.option.resume import ResumedRun
 from scribe_suite.plugin.settings import Settings, limit_facts

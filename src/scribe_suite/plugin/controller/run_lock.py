@@ -11,7 +11,7 @@ from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.lock import lock
 from scribe_suite.measurements.measured_task import truth_facts
 from scribe_suite.paths import suite_root
-from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.attempt_keys import attempt_of
 from scribe_suite.plugin.settings import Settings, limit_facts
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
 from scribe_suite.sandbox.probing import probe_isolation

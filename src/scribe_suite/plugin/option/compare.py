@@ -14,7 +14,7 @@ import pytest
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.sources import Source, find_run
-from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.attempt_keys import attempt_of
 from scribe_suite.plugin.reporter import write
 from scribe_suite.plugin.settings import SETTINGS, Settings
 

@@ -15,7 +15,7 @@ from scribe_suite.analysis.arguments import tolerance
 from scribe_suite.ledger.records import RunHeader
 from scribe_suite.models.device import DEVICES
 from scribe_suite.notebook.config import CELL_TIMEOUT_S
-from scribe_suite.plugin.attempt_ids import attempt_of
+from scribe_suite.plugin.attempt_keys import attempt_of
 from scribe_suite.plugin.option.levels import LevelChoice
 from scribe_suite.plugin.option.row import Kept, Option
 from scribe_suite.plugin.option.shards import Shard

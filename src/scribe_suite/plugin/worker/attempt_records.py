@@ -11,7 +11,7 @@ import pytest
 
 from scribe_suite.errors import InfrastructureError, SuiteError, cause_of
 from scribe_suite.ledger.outcomes import Outcome, rule_of
-from scribe_suite.plugin.attempt_ids import attempt_key_of
+from scribe_suite.plugin.attempt_keys import attempt_key_of
 from scribe_suite.plugin.collection import marked_pass_mark
 from scribe_suite.plugin.record_transport import INFRASTRUCTURE_MARK, PROPERTY
 from scribe_suite.plugin.settings import SETTINGS

@@ -14,7 +14,7 @@ from scribe_suite.ledger.attempt_folder import AttemptFolder
 from scribe_suite.ledger.outcomes import infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord, Times
 from scribe_suite.notebook.config import NotebookStatus
-from scribe_suite.plugin.attempt_ids import AttemptKey
+from scribe_suite.plugin.attempt_keys import AttemptKey
 from scribe_suite.plugin.option.replays import find_replay
 from scribe_suite.plugin.worker.record_draft import RecordDraft, ScorePart
 from scribe_suite.providers.base import Activity

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.plugin.attempt_ids import attempt_key_of
+from scribe_suite.plugin.attempt_keys import attempt_key_of
 from scribe_suite.tasks.registry import default_registry
 
 

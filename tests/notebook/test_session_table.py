@@ -14,7 +14,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.journal import Journal
 from scribe_suite.notebook.server import NotebookServer
-from scribe_suite.notebook.sessions import REST_S
+from scribe_suite.notebook.session_table import REST_S
 from scribe_suite.sandbox.sandbox import Sandbox
 
 from .agent import Agent, Answer, connected, journal_events, play

@@ -10,8 +10,8 @@ import pytest
 
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.plugin.settings import Settings
-from scribe_suite.plugin.worker import status as status_module
-from scribe_suite.plugin.worker.status import StatusKeeper
+from scribe_suite.plugin.worker import status_writer
+from scribe_suite.plugin.worker.status_writer import StatusKeeper
 from scribe_suite.providers.base import Activity
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.watching.status_files import read_running, running_folder
@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def keeper(state, folder, monkeypatch):
-    monkeypatch.setattr(status_module, "LOOK_S", 0.02)
+    monkeypatch.setattr(status_writer, "LOOK_S", 0.02)
     made = StatusKeeper(state, folder, 1800.0)
     yield made
     made.stop()
@@ -75,7 +75,7 @@ def test_an_attempt_is_followed_through_its_phases(state, folder, keeper):
 
 
 def test_a_status_that_does_not_change_is_written_now_and_then(state, folder, keeper, monkeypatch):
-    monkeypatch.setattr(status_module, "HEARTBEAT_S", 0.3)
+    monkeypatch.setattr(status_writer, "HEARTBEAT_S", 0.3)
     keeper.start()
     (first,) = until(lambda: read_running(folder, time.time()), bool)
     time.sleep(0.1)
