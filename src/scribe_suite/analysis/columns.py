@@ -59,7 +59,7 @@ _LEAN: TypeAdapter[_LeanAttempt] = TypeAdapter(_LeanAttempt)
 
 
 @dataclass(frozen=True)
-class Attempts:
+class AttemptColumns:
     """Attempts of all runs, sorted by run, task, provider and trial; each once.
 
     Attributes:
@@ -194,7 +194,7 @@ class _Builder:
                 self.flags[self.rows] = flags
             self.rows += 1
 
-    def build(self, runs: Sequence[RunInfo]) -> Attempts:
+    def build(self, runs: Sequence[RunInfo]) -> AttemptColumns:
         """Sort everything in a way that does not depend on the order of files."""
         order = sorted(range(len(runs)), key=lambda number: _run_key(runs[number]))
         place = np.empty(len(runs), np.int64)
@@ -221,7 +221,7 @@ class _Builder:
         if self.rows:
             last[:-1] = np.any([column[rows][1:] != column[rows][:-1] for column in keys], axis=0)
         rows = rows[last]
-        return Attempts(
+        return AttemptColumns(
             runs=tuple(runs[number] for number in order),
             tasks=names["task"],
             providers=names["provider"],
@@ -250,7 +250,7 @@ class _Builder:
         )
 
 
-def read_attempts(paths: Iterable[Path]) -> Attempts:
+def read_attempts(paths: Iterable[Path]) -> AttemptColumns:
     """Read runs, each from a ledger or a report; their order makes no difference.
 
     Raises:
@@ -259,7 +259,7 @@ def read_attempts(paths: Iterable[Path]) -> Attempts:
     return attempts_of(map(Source, paths))
 
 
-def attempts_of(runs: Iterable[Results]) -> Attempts:
+def attempts_of(runs: Iterable[Results]) -> AttemptColumns:
     """Read runs, wherever they are; their order makes no difference.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from scribe_suite.analysis import statistics
-from scribe_suite.analysis.columns import Attempts, read_attempts
+from scribe_suite.analysis.columns import AttemptColumns, read_attempts
 from scribe_suite.analysis.pairing import (
     Keys,
     PairedBy,
@@ -206,7 +206,7 @@ def compare_runs(paths: Sequence[Path], *, allow_different_versions: bool = Fals
     return compare(attempts)
 
 
-def compare(attempts: Attempts, choose: Choice = pairs_to_compare) -> Comparison:
+def compare(attempts: AttemptColumns, choose: Choice = pairs_to_compare) -> Comparison:
     """Compare what was read; Holm's correction is over the pairs that `choose` takes."""
     sides = sides_of(attempts)
     skills = np.where(np.isnan(attempts.skill), UNSCORED_SKILL, attempts.skill)
@@ -230,7 +230,7 @@ def compare(attempts: Attempts, choose: Choice = pairs_to_compare) -> Comparison
     )
 
 
-def _side_result(attempts: Attempts, skills: Floats, side: Side) -> SideResult:
+def _side_result(attempts: AttemptColumns, skills: Floats, side: Side) -> SideResult:
     rows = side.rows[attempts.counts[side.rows]]
     tasks = attempts.task[rows]
     skill = Grouped.of(skills[rows], tasks)
@@ -270,7 +270,7 @@ def _side_result(attempts: Attempts, skills: Floats, side: Side) -> SideResult:
     )
 
 
-def _level_means(attempts: Attempts, rows: Codes, skills: Floats) -> tuple[LevelMeans, ...]:
+def _level_means(attempts: AttemptColumns, rows: Codes, skills: Floats) -> tuple[LevelMeans, ...]:
     levels = np.array([attempts.levels[task] for task in attempts.tasks], np.int64)
     distinct = np.unique(levels).tolist()
     if len(distinct) < 2:
@@ -305,7 +305,7 @@ def _passes(solved: Grouped) -> tuple[PassRates, ...]:
     return tuple(rates)
 
 
-def _metric_means(attempts: Attempts, rows: Codes) -> dict[str, dict[str, float]]:
+def _metric_means(attempts: AttemptColumns, rows: Codes) -> dict[str, dict[str, float]]:
     by_metric = {metric: _means_by_task(attempts, rows, column) for metric, column in attempts.metrics.items()}
     return {
         task: {metric: by_metric[metric][task] for metric in order if task in by_metric[metric]}
@@ -313,7 +313,7 @@ def _metric_means(attempts: Attempts, rows: Codes) -> dict[str, dict[str, float]
     }
 
 
-def _means_by_task(attempts: Attempts, rows: Codes, column: Floats) -> dict[str, float]:
+def _means_by_task(attempts: AttemptColumns, rows: Codes, column: Floats) -> dict[str, float]:
     values = column[rows]
     known = ~np.isnan(values)
     tasks = attempts.task[rows][known]
@@ -323,7 +323,7 @@ def _means_by_task(attempts: Attempts, rows: Codes, column: Floats) -> dict[str,
 
 
 def _pair_result(
-    attempts: Attempts, skills: Floats, keys: Keys, left: Side, right: Side, comparisons: int
+    attempts: AttemptColumns, skills: Floats, keys: Keys, left: Side, right: Side, comparisons: int
 ) -> PairResult:
     pairs = pair(keys, attempts.counts, left, right)
     grouped = Grouped.of(skills[pairs.left] - skills[pairs.right], attempts.task[pairs.left])
@@ -357,7 +357,7 @@ def _pair_result(
     )
 
 
-def _by_task(attempts: Attempts, skill: Grouped, solved: Grouped, left: Codes) -> tuple[TaskDifference, ...]:
+def _by_task(attempts: AttemptColumns, skill: Grouped, solved: Grouped, left: Codes) -> tuple[TaskDifference, ...]:
     names = [attempts.tasks[code] for code in np.unique(attempts.task[left]).tolist()]
     left_only = np.bincount(solved.tasks, solved.values > 0, solved.count)
     right_only = np.bincount(solved.tasks, solved.values < 0, solved.count)
@@ -369,7 +369,7 @@ def _by_task(attempts: Attempts, skill: Grouped, solved: Grouped, left: Codes) -
     )
 
 
-def _notes(attempts: Attempts) -> list[str]:
+def _notes(attempts: AttemptColumns) -> list[str]:
     """What is true of the runs and not to be seen in any table."""
     numbered = [(f"#{number}", info) for number, info in enumerate(attempts.runs, start=1)]
     lines = [f"Run {label} ({info.run}) was cut off." for label, info in numbered if not info.complete]

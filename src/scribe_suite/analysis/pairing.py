@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scribe_suite.analysis.columns import Attempts, Bools
+from scribe_suite.analysis.columns import AttemptColumns, Bools
 from scribe_suite.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Side:
 
     Attributes:
         label: The provider's name, with the run's number when several runs have the provider.
-        run: Position in `Attempts.runs`.
+        run: Position in `AttemptColumns.runs`.
     """
 
     label: str
@@ -47,7 +47,7 @@ class Pairs:
     Attributes:
         left: Rows of the left side's attempts; the same position in `right` is the partner.
         infrastructure: Pairs left out because infrastructure failed on a side.
-        alone: Attempts that count and have no partner at all.
+        alone: AttemptColumns that count and have no partner at all.
     """
 
     left: Codes
@@ -60,12 +60,12 @@ class Pairs:
 class Keys:
     """Numbers for (task, trial, instance) and for (task, trial), the same for all attempts that share them."""
 
-    def __init__(self, attempts: Attempts) -> None:
+    def __init__(self, attempts: AttemptColumns) -> None:
         self.instance = _numbered(attempts.task, attempts.trial, attempts.seed)
         self.slot = _numbered(attempts.task, attempts.trial)
 
 
-def sides_of(attempts: Attempts) -> list[Side]:
+def sides_of(attempts: AttemptColumns) -> list[Side]:
     """All sides, sorted by provider and run; also those that were planned and have no attempt."""
     planned = Counter({(name, run): n for run, info in enumerate(attempts.runs) for name, n in info.planned.items()})
     combined = attempts.provider * len(attempts.runs) + attempts.run
@@ -133,7 +133,7 @@ def pair(keys: Keys, counts: Bools, left: Side, right: Side) -> Pairs:
     return Pairs(rows[0][kept], rows[1][kept], paired_by, int((~kept).sum()), counting - with_partner)
 
 
-def require_equal_versions(attempts: Attempts) -> None:
+def require_equal_versions(attempts: AttemptColumns) -> None:
     """Refuse runs that were made with different versions of a task.
 
     Raises:
@@ -148,7 +148,7 @@ def require_equal_versions(attempts: Attempts) -> None:
         )
 
 
-def version_differences(attempts: Attempts) -> list[str]:
+def version_differences(attempts: AttemptColumns) -> list[str]:
     """Tasks that were run in several versions, with versions and files."""
     distinct = np.unique(np.stack([attempts.task, attempts.version, attempts.run]), axis=1).T
     versions: dict[int, dict[int, list[str]]] = {}

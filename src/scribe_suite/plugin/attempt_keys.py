@@ -29,23 +29,14 @@ class AttemptKey:
         return str(AttemptId(self.task_id.partition("/")[2], str(self.provider), self.trial))
 
 
-@dataclass(frozen=True)
-class NamedAttempt:
-    """The attempt that a node id names."""
-
-    task: TaskFacts
-    provider: str
-    trial: int
-
-
 def attempt_key_of(item: pytest.Item) -> AttemptKey | None:
     """The attempt that `item` is, or None for an ordinary test."""
     key = getattr(getattr(item, "callspec", None), "params", {}).get(KEY_FIXTURE)
     return key if isinstance(key, AttemptKey) else None
 
 
-def attempt_of(nodeid: str) -> NamedAttempt | None:
-    """The attempt that a node id names, or None for an ordinary test.
+def task_of(nodeid: str) -> TaskFacts | None:
+    """The task that a node id names, or None for an ordinary test; `AttemptId` says the rest.
 
     The controller of an xdist run has ids only. Where two families have a task of one name, the path decides.
     """
@@ -55,4 +46,4 @@ def attempt_of(nodeid: str) -> NamedAttempt | None:
     tasks = [task for task in default_registry().facts.values() if task.label == found.label]
     if len(tasks) > 1:
         tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
-    return NamedAttempt(tasks[0], found.provider, found.trial) if len(tasks) == 1 else None
+    return tasks[0] if len(tasks) == 1 else None

@@ -15,7 +15,7 @@ import pytest
 from scribe_suite.errors import SuiteError
 from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.measurements.measured_task import unavailable
-from scribe_suite.plugin.attempt_keys import attempt_of
+from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.controller.announcements import Announcements, shown_path
 from scribe_suite.plugin.controller.exit_code import Ending, exit_code_of
 from scribe_suite.plugin.controller.json_report import name_report
@@ -108,14 +108,14 @@ class RunController:
         """Refuse levels that no selected task has; a shard or the rest of a resumed run need not have them all."""
         settings = self._settings
         if settings.levels.numbers and settings.shard is None and settings.only is None:
-            chosen = [found.task for found in map(attempt_of, ids) if found is not None]
+            chosen = [task for task in map(task_of, ids) if task is not None]
             reason = settings.levels.not_found(chosen, default_registry().facts.values())
             if reason is not None:
                 raise pytest.UsageError(reason)
 
     def _attempts_of(self, nodeids: Iterable[str]) -> tuple[str, ...]:
         """The attempts among some tests that can be made on this machine; says why others can't."""
-        tasks = {nodeid: attempt.task for nodeid in nodeids if (attempt := attempt_of(nodeid)) is not None}
+        tasks = {nodeid: task for nodeid in nodeids if (task := task_of(nodeid)) is not None}
         reasons = {task: unavailable(task) for task in dict.fromkeys(tasks.values())}
         self._announcements.skipped(reasons, tasks.values())
         return tuple(nodeid for nodeid, task in tasks.items() if reasons[task] is None)
@@ -157,7 +157,7 @@ class RunController:
         elif report.when not in ("setup", "call"):  # xdist's report for a test whose worker died
             self._reported.add(report.nodeid)
             self._crashed[report.nodeid] = str(report.longrepr)
-            if attempt_of(report.nodeid) is not None:
+            if task_of(report.nodeid) is not None:
                 setattr(report, INFRASTRUCTURE_MARK, True)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

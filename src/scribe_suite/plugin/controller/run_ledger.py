@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scribe_suite.errors import SuiteError
+from scribe_suite.ledger.attempt_ids import AttemptId
 from scribe_suite.ledger.ledger import LedgerWriter
 from scribe_suite.ledger.outcomes import infrastructure
 from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader, RunResume, in_effect
 from scribe_suite.measurements.selection import selected_model
 from scribe_suite.models.device import current_device
 from scribe_suite.notebook.recovery import recover_opened
-from scribe_suite.plugin.attempt_keys import attempt_of
+from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.controller.run_lock import Surroundings
 from scribe_suite.plugin.option.resume import ResumedRun
 from scribe_suite.plugin.settings import Settings, limit_facts
@@ -106,16 +107,16 @@ class RunLedger:
 
     def append_lost(self, nodeid: str, cause: str, reason: str) -> None:
         """Write down an attempt whose worker left no record."""
-        found = attempt_of(nodeid)
-        if found is not None:
+        named, task = AttemptId.parse(nodeid), task_of(nodeid)
+        if named is not None and task is not None:
             self.append(
                 AttemptRecord(
                     nodeid=nodeid,
-                    task=found.task.id,
-                    task_version=found.task.version,
-                    level=found.task.level,
-                    provider=found.provider,
-                    trial=found.trial,
+                    task=task.id,
+                    task_version=task.version,
+                    level=task.level,
+                    provider=named.provider,
+                    trial=named.trial,
                     outcome=infrastructure(cause),
                     reason=reason[:_LONGEST_REASON],
                 )

@@ -8,10 +8,11 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from scribe_suite.errors import SuiteError
+from scribe_suite.ledger.attempt_ids import AttemptId
 from scribe_suite.ledger.lock import lock
 from scribe_suite.measurements.measured_task import truth_facts
 from scribe_suite.paths import suite_root
-from scribe_suite.plugin.attempt_keys import attempt_of
+from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.settings import Settings, limit_facts
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
 from scribe_suite.sandbox.probing import probe_isolation
@@ -59,8 +60,10 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
     """
     tasks = {}
     seeds: dict[str, dict[int, int]] = {}
-    for named in filter(None, map(attempt_of, planned)):
-        task = named.task
+    for nodeid in planned:
+        named, task = AttemptId.parse(nodeid), task_of(nodeid)
+        if named is None or task is None:
+            continue
         tasks[task.id] = task
         seeds.setdefault(task.id, {})[named.trial] = attempt_seed(settings.run_seed, task.id, named.trial)
     return lock(

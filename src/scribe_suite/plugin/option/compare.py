@@ -14,7 +14,7 @@ import pytest
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.sources import Source, find_run
-from scribe_suite.plugin.attempt_keys import attempt_of
+from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.reporter import write
 from scribe_suite.plugin.settings import SETTINGS, Settings
 
@@ -63,7 +63,7 @@ class RunComparison:
         self._require_versions(ids)
 
     def _require_versions(self, nodeids: Sequence[str]) -> None:
-        tasks = {found.task.id: found.task for found in map(attempt_of, nodeids) if found is not None}
+        tasks = {task.id: task for task in map(task_of, nodeids) if task is not None}
         for task_id, versions in self._versions.items():
             if task_id in tasks and versions != {tasks[task_id].version}:
                 raise pytest.UsageError(

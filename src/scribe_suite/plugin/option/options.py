@@ -15,7 +15,7 @@ from scribe_suite.analysis.arguments import tolerance
 from scribe_suite.ledger.records import RunHeader
 from scribe_suite.models.device import DEVICES
 from scribe_suite.notebook.config import CELL_TIMEOUT_S
-from scribe_suite.plugin.attempt_keys import attempt_of
+from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.option.levels import LevelChoice
 from scribe_suite.plugin.option.row import Kept, Option
 from scribe_suite.plugin.option.shards import Shard
@@ -53,7 +53,7 @@ def _limit(name: str, kind: Callable[[float], Any] = float) -> dict[str, Any]:
 
 def _recorded_source(header: RunHeader) -> str:
     """What ``--model-source`` was, from the attempts that were planned."""
-    sources = {found.task.source for found in map(attempt_of, header.planned) if found is not None}
+    sources = {task.source for task in map(task_of, header.planned) if task is not None}
     return sources.pop() if len(sources) == 1 else "all" if sources else "planted"
 
 
