@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from scribe_suite.errors import FrozenModelError
-from scribe_suite.planting.circuits.causal import Correspondence
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.frozen import FrozenModel, frozen_models
 from scribe_suite.planting.hooked import ModelWeights
@@ -35,12 +35,16 @@ class Base:
         return cls(model.name, model.record.seed, model.weights)
 
 
-def base_models(task: PlantedTask, plan: Callable[[int], CircuitPlan]) -> Mapping[str, FrozenModel]:
-    """The frozen base models of a task by name.
+class PlannedTask(PlantedTask):
+    """What base models ask of a circuit task; see `ground_truth.circuits.planted.task.PlantedCircuitTask`."""
 
-    Args:
-        task: The task.
-        plan: What the base model of a training seed implements.
+    @abstractmethod
+    def plan(self, seed: int) -> CircuitPlan:
+        """What the base model of a training seed implements, where and how it is trained; deterministic."""
+
+
+def base_models(task: PlannedTask) -> tuple[Base, ...]:
+    """The frozen base models of a circuit task, in the order of their seeds.
 
     Raises:
         FrozenModelError: When there is none, when one can't be trusted, or has another circuit than its plan.
@@ -48,18 +52,18 @@ def base_models(task: PlantedTask, plan: Callable[[int], CircuitPlan]) -> Mappin
     models = frozen_models(task)
     if _CHECKED.get(task) is not models:
         for model in models.values():
-            if model.record.key != key_of_plan(plan(model.record.seed)):
+            if model.record.key != key_of_plan(task.plan(model.record.seed)):
                 raise FrozenModelError(
                     f"The key of {model.name} is not the circuit that its seed stands for: the task's code has "
                     f"changed since; make it again with `scribe-suite plant {task.id} --seeds {model.record.seed} "
                     "--force`."
                 )
         _CHECKED[task] = models
-    return models
+    return tuple(map(Base.of, models.values()))
 
 
 #: Of a task, the models whose keys have been compared with its plans.
-_CHECKED: WeakKeyDictionary[PlantedTask, Mapping[str, FrozenModel]] = WeakKeyDictionary()
+_CHECKED: WeakKeyDictionary[PlannedTask, Mapping[str, FrozenModel]] = WeakKeyDictionary()
 
 
 def key_of_plan(plan: CircuitPlan) -> dict[str, Any]:
@@ -68,8 +72,3 @@ def key_of_plan(plan: CircuitPlan) -> dict[str, Any]:
         "variables": {name: list(nodes) for name, nodes in plan.correspondence.items()},
         "edges": [list(edge) for edge in plan.causal.edges],
     }
-
-
-def correspondence_of(model: FrozenModel) -> Correspondence:
-    """Where the variables of a frozen base model are."""
-    return {name: tuple(nodes) for name, nodes in model.record.key["variables"].items()}

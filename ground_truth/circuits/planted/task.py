@@ -6,7 +6,6 @@ A task adds a plan per training seed (causal model, nodes, architecture, recipe)
 from __future__ import annotations
 
 import random
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ground_truth.circuits.planted.base import Base, base_models, correspondence_of, key_of_plan
+from ground_truth.circuits.planted.base import Base, PlannedTask, base_models, key_of_plan
 from ground_truth.circuits.planted.blind import BlindAnswer, groups_of_nodes
 from ground_truth.circuits.planted.draws import generator, symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
@@ -31,8 +30,8 @@ from scribe_suite.planting.circuits.causal import (
 from scribe_suite.planting.circuits.certificate import certify_circuit
 from scribe_suite.planting.circuits.interchange import Pairs, draw_pairs
 from scribe_suite.planting.circuits.patchable import TransformerShape
-from scribe_suite.planting.circuits.plant_circuit import CircuitPlan, PlantedWeights, plant_circuit
-from scribe_suite.planting.frozen import Certificate, Check, FrozenModel, frozen_folder, frozen_models, save_frozen
+from scribe_suite.planting.circuits.plant_circuit import PlantedWeights, plant_circuit
+from scribe_suite.planting.frozen import Certificate, Check, frozen_folder, frozen_models, save_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.symmetries import apply_symmetry
@@ -40,7 +39,7 @@ from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.sets import CIRCUIT_METRICS, f1, score_components
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answers import Answer, AnswerSchema, ComponentAnswer, expect
-from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
+from scribe_suite.tasks.task import Score, TaskInstance
 
 REFERENCE_CHECK = "reference/primary"
 REFERENCE_BAR = 0.9
@@ -49,7 +48,7 @@ _HELD_OUT_PAIRS = 512
 _CERTIFICATE_PAIRS = 1024
 
 
-class PlantedCircuitTask(PlantedTask):
+class PlantedCircuitTask(PlannedTask):
     """Base of tasks that ask for the components of a planted circuit.
 
     Class attributes:
@@ -71,10 +70,6 @@ class PlantedCircuitTask(PlantedTask):
 
     public_pairs = True
 
-    @abstractmethod
-    def plan(self, seed: int) -> CircuitPlan:
-        """What the base model of a training seed implements, where and how it is trained; deterministic."""
-
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:
         """Names of the original token ids and labels, drawn for one instance; words without a meaning by default."""
         drawn = opaque_words(causal.d_vocab + causal.n_labels, rng)
@@ -92,18 +87,18 @@ class PlantedCircuitTask(PlantedTask):
         """The tensors an agent is given, by the names they get in its notebook."""
         return draw_data(causal, generator, with_pairs=self.public_pairs)
 
-    def choose(self, seed: int) -> FrozenModel:
+    def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
 
         Raises:
             FrozenModelError: When there is none, or one of them can't be trusted.
         """
-        models = list(base_models(self, self.plan).values())
+        models = base_models(self)
         return models[derive_seed(seed, self.id, "base model") % len(models)]
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh data."""
-        return self.instance_of(Base.of(self.choose(seed)), seed)
+        return self.instance_of(self.choose(seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
         """The instance of `seed` if there were only this base model."""
@@ -241,13 +236,14 @@ class PlantedCircuitTask(PlantedTask):
     @cached_property
     def blind(self) -> BlindAnswer:
         """The best fixed answer over many instances, from frozen keys and symmetries alone."""
-        models = base_models(self, self.plan).values()
-        nodes = {node for model in models for node in TransformerShape.of_config(model.record.config).nodes}
+        bases = base_models(self)
+        nodes = {node for base in bases for node in TransformerShape.of_config(base.weights.config).nodes}
+        planned = {base.name: self.plan(base.seed).correspondence for base in bases}
 
         def key_of_instance(seed: int) -> frozenset[str]:
-            model = self.choose(seed)
-            symmetry = symmetry_of(self.id, model.record.config, seed)
-            return self.key(renamed_correspondence(correspondence_of(model), symmetry))
+            base = self.choose(seed)
+            symmetry = symmetry_of(self.id, base.weights.config, seed)
+            return self.key(renamed_correspondence(planned[base.name], symmetry))
 
         return BlindAnswer.over(key_of_instance, self.blind_groups(sorted(nodes)))
 

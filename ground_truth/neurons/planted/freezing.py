@@ -34,8 +34,8 @@ class FreezableTask(PlantedTask):
     training: ClassVar[TrainingSettings]
 
     @abstractmethod
-    def instance_of(self, bases: Sequence[Base], seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only these base models."""
+    def instance_of(self, base: Base, seed: int) -> TaskInstance:
+        """The instance of `seed` if there were only this base model."""
 
     @abstractmethod
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
@@ -93,7 +93,7 @@ def _reference_checks(tasks: Sequence[FreezableTask], base: Base, seed: int, pro
         for repeat in range(_REFERENCE_INSTANCES):
             done = 0.85 + 0.15 * (number + repeat / _REFERENCE_INSTANCES) / len(tasks)
             progress(done, f"certified; measuring the reference solution of {task.id}")
-            instance = task.instance_of([base], 1000 * seed + repeat)
+            instance = task.instance_of(base, 1000 * seed + repeat)
             reached.append(task.primary_score(instance, reference_answer(suite_root(), instance)))
         checks.append(Check(name=f"reference/{task.label}", value=min(reached), bar=_REFERENCE_BAR, direction=">="))
     return checks

@@ -79,12 +79,14 @@ class PlantedNeuronTask(FreezableTask):
     with_tags: ClassVar[bool] = False
 
     def instance(self, seed: int) -> TaskInstance:
-        """See `Task.instance`."""
-        return self.instance_of(base_models(self), seed)
+        """See `Task.instance`: draw base model, questions, symmetry and texts."""
+        return self._instance(self.draw(base_models(self), seed), seed)
 
-    def instance_of(self, bases: Sequence[Base], seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only these base models."""
-        draw = self.draw(bases, seed)
+    def instance_of(self, base: Base, seed: int) -> TaskInstance:
+        """The instance of `seed` if there were only this base model."""
+        return self._instance(self.draw((base,), seed), seed)
+
+    def _instance(self, draw: Draw, seed: int) -> TaskInstance:
         weights = apply_symmetry(draw.base.weights, draw.symmetry)
         return TaskInstance(
             task=self,

@@ -28,7 +28,7 @@ class Base:
         return cls(model.name, model.weights)
 
 
-def base_models(task: PlantedTask) -> list[Base]:
+def base_models(task: PlantedTask) -> tuple[Base, ...]:
     """The frozen base models of a task, in the order of their seeds.
 
     Raises:
@@ -43,7 +43,7 @@ def base_models(task: PlantedTask) -> list[Base]:
             f"The base models {task.models_id} of seeds {seeds} are not certified for {task.id}: add its checks with "
             f"`scribe-suite plant {task.id} --seeds {seeds}`, which trains nothing."
         )
-    return [Base.of(model) for model in models]
+    return tuple(map(Base.of, models))
 
 
 def is_certified(task: PlantedTask, certificate: Certificate) -> bool:

@@ -207,7 +207,7 @@ def test_a_task_with_a_kind_of_its_own_draws_plans_and_instances_from_it(task: E
     assert [question.kind for question in plan.questions] == ["ending", "ending"]
     base = Base("seed0", weights_of(untrained_twin(task.config, 0), task.config), key_of(plan, []), {})
     for seed in range(4):
-        instance = task.instance_of([base], seed)
+        instance = task.instance_of(base, seed)
         (asked,) = instance.hidden.asked
         assert asked.question.id in base.key
         assert len(asked.neurons) == 2
@@ -236,4 +236,4 @@ def test_planting_it_trains_and_certifies_its_own_models_under_its_own_name(
 def test_a_task_that_asks_for_what_its_models_are_not_planted_with_says_what_to_do(task: EndingNeurons) -> None:
     base = Base("seed0", weights_of(untrained_twin(task.config, 0), task.config), {"unigram/boy": {"key": []}}, {})
     with pytest.raises(FrozenModelError, match=r"no questions of the kind 'ending': .* plant again"):
-        task.instance_of([base], 0)
+        task.instance_of(base, 0)
