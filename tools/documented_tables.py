@@ -23,7 +23,7 @@ from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
 from scribe_suite.sandbox.launching import PROGRAM_LIMITS
 from scribe_suite.sandbox.sandbox import Limits
 from scribe_suite.sandbox.tiers import TIERS
-from scribe_suite.scoring import submitted_function
+from scribe_suite.scoring.submitted_function import MAX_PROCESSES, SHM_BYTES, FunctionLimits
 from scribe_suite.tasks.registry import default_registry
 from tools.agent_clis.binaries import CLIS, PINNED, Cli
 
@@ -88,7 +88,7 @@ def tiers() -> str:
 
 def limits() -> str:
     """What untrusted code may use, where its folders are in memory."""
-    notebook, function = NotebookConfig(folder=Path()), submitted_function.FunctionLimits()
+    notebook, function = NotebookConfig(folder=Path()), FunctionLimits()
     kernel = Limits(memory_bytes=notebook.memory_limit_bytes, tmp_bytes=notebook.tmp_limit_bytes)
     program = PROGRAM_LIMITS
     rows = {
@@ -96,7 +96,7 @@ def limits() -> str:
             kernel.memory_bytes, kernel.processes, notebook.work_limit_bytes, kernel.tmp_bytes, kernel.shm_bytes
         ),
         "a submitted function": (
-            function.memory_bytes, submitted_function.MAX_PROCESSES, None, function.tmp_bytes, submitted_function.SHM_BYTES
+            function.memory_bytes, MAX_PROCESSES, None, function.tmp_bytes, SHM_BYTES
         ),
         "an agent's program, with all that it starts": (
             program.memory_bytes, program.processes, program.folder_bytes, program.tmp_bytes, program.shm_bytes
@@ -105,7 +105,7 @@ def limits() -> str:
     return markdown_table(
         ("of", "memory", "processes and threads", "its folders", "`/tmp`", "`/dev/shm`"),
         (
-            (of, _size(memory), str(processes), _size(folders), _size(tmp), _size(shm))
+            (of, _size(memory), str(processes), _size(folders, "read-only"), _size(tmp), _size(shm))
             for of, (memory, processes, folders, tmp, shm) in rows.items()
         ),
     )
@@ -214,10 +214,10 @@ def _outcome_rules() -> dict[str, OutcomeRule]:
     }
 
 
-def _size(count: int | None) -> str:
-    """A number of bytes as people write it; None for folders that may only be read."""
+def _size(count: int | None, without: str = "no limit") -> str:
+    """A number of bytes as people write it; `without` where there is none."""
     if count is None:
-        return "read-only"
+        return without
     return f"{count >> 30} GiB" if count % (1 << 30) == 0 else f"{count >> 20} MiB"
 
 

@@ -21,7 +21,7 @@ EXIT_CODES: Mapping[int, str] = {
     "failed, or nothing failed but infrastructure",
     4: "usage error: an option, or a lock that does not allow `--resume`; nothing was started",
     5: "no test was selected; a shard can be empty",
-    EXIT_WORSE: "with `--fail-below`: a provider is worse than in the earlier run; else pytest's own: more warnings than "
-    "its `--max-warnings` allows",
+    EXIT_WORSE: "with `--fail-below`: a provider is worse than in the earlier run; else pytest's own: more warnings "
+    "than its `--max-warnings` allows",
     EXIT_NOT_COMPARABLE: "with `--fail-below`: there was no pair of attempts that count, so nothing is judged",
 }
