@@ -213,7 +213,7 @@ def test_a_table_escapes_text_and_shades_numbers(names, shown):
 
 @pytest.mark.slow
 def test_the_script_that_measures_methods_runs_by_itself_from_anywhere(tmp_path):
-    script = suite_root() / "perf" / "neuron_methods.py"
+    script = suite_root() / "studies" / "neuron_methods.py"
     told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert "--reference" in told.stdout
