@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "scribe_suite"
 
 #: Modules at the package's top that every room may import.
-BASE = frozenset(["causes", "errors", "paths", "progress", "seeds", "text", "untrusted_files"])
+BASE = frozenset(["causes", "errors", "exit_codes", "paths", "progress", "seeds", "text", "untrusted_files"])
 
 #: Room -> the rooms that it may import besides `BASE`. From the bottom to the top: what stands higher knows what
 #: stands lower, never the other way round.

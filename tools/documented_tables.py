@@ -5,14 +5,25 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
+from typing import get_args
 
 from scribe_suite.causes import CAUSES, Cause, Part
-from scribe_suite.ledger.outcomes import INFRASTRUCTURE, INFRASTRUCTURE_RULE, OUTCOMES
+from scribe_suite.exit_codes import EXIT_CODES
+from scribe_suite.ledger.outcomes import INFRASTRUCTURE, INFRASTRUCTURE_RULE, OUTCOMES, OutcomeRule, Test
+from scribe_suite.models.spec import SOURCES
+from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.tools import TOOLS
+from scribe_suite.plugin.option.options import OPTIONS
+from scribe_suite.plugin.settings import LIVE_MEANINGS
 from scribe_suite.providers.builtin.cheating.table import CHEATS
 from scribe_suite.providers.clis.adapter import Adapter
 from scribe_suite.providers.clis.diagnosis import adapters
 from scribe_suite.providers.registry import GROUP, ProviderSpec, load_provider
+from scribe_suite.sandbox.launching import PROGRAM_LIMITS
+from scribe_suite.sandbox.sandbox import ProcessLimits
+from scribe_suite.sandbox.tiers import TIERS
+from scribe_suite.scoring.submitted_function import MAX_PROCESSES, SHM_BYTES, FunctionLimits
 from scribe_suite.tasks.registry import default_registry
 from tools.agent_clis.binaries import CLIS, PINNED, Cli
 
@@ -25,13 +36,78 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def outcomes() -> str:
     """How every outcome is treated."""
-    rules = {
-        **{str(outcome): rule for outcome, rule in OUTCOMES.items()},
-        f"{INFRASTRUCTURE}<cause>": INFRASTRUCTURE_RULE,
-    }
+    rules = _outcome_rules()
     return markdown_table(
         ("outcome", "meaning", "test", "counts", "scored"),
         ((f"`{name}`", rule.meaning, rule.test, _yes(rule.counts), _yes(rule.scored)) for name, rule in rules.items()),
+    )
+
+
+def outcomes_by_test() -> str:
+    """What a test that passed, failed or had an error says about the agent."""
+    rules = _outcome_rules()
+    rows = []
+    for test in get_args(Test):
+        found = {name: rule.counts for name, rule in rules.items() if rule.test == test}
+        rows.append((test, _codes(found), _yes(all(found.values()))))
+    return markdown_table(("test", "outcome in the ledger", "counts?"), rows)
+
+
+def exit_codes() -> str:
+    """With what a run exits."""
+    return markdown_table(("exit code", "when"), ((str(code), when) for code, when in EXIT_CODES.items()))
+
+
+def model_sources() -> str:
+    """Where a real model may come from."""
+    return markdown_table(
+        ("specification", "is", "converting it needs"),
+        ((f"`{kind}:{source.form}`", source.meaning, source.needs) for kind, source in SOURCES.items()),
+    )
+
+
+def live_options() -> str:
+    """How a run is shown."""
+    interval = next(option for option in OPTIONS if option.flag == "--live-interval")
+    return markdown_table(
+        ("option", "meaning"),
+        (
+            *((f"`--live {way}`", meaning) for way, meaning in LIVE_MEANINGS.items()),
+            (f"`{interval.usage}`", f"{interval.help.partition(' of ')[0]} ({interval.shown_default} by default)"),
+        ),
+    )
+
+
+def tiers() -> str:
+    """The tiers of isolation, best first."""
+    return markdown_table(
+        ("tier", "what a kernel has", "needs"),
+        ((f"`{tier.name}`", tier.kernels_have, tier.needs) for tier in TIERS.values()),
+    )
+
+
+def limits() -> str:
+    """What untrusted code may use, where its folders are in memory."""
+    notebook, function = NotebookConfig(folder=Path()), FunctionLimits()
+    kernel = ProcessLimits(memory_bytes=notebook.memory_limit_bytes, tmp_bytes=notebook.tmp_limit_bytes)
+    program = PROGRAM_LIMITS
+    rows = {
+        "a kernel, with all that it starts": (
+            kernel.memory_bytes, kernel.processes, notebook.work_limit_bytes, kernel.tmp_bytes, kernel.shm_bytes
+        ),
+        "a submitted function": (
+            function.memory_bytes, MAX_PROCESSES, None, function.tmp_bytes, SHM_BYTES
+        ),
+        "an agent's program, with all that it starts": (
+            program.memory_bytes, program.processes, program.folder_bytes, program.tmp_bytes, program.shm_bytes
+        ),
+    }  # fmt: skip
+    return markdown_table(
+        ("of", "memory", "processes and threads", "its folders", "`/tmp`", "`/dev/shm`"),
+        (
+            (of, _size(memory), str(processes), _size(folders, "read-only"), _size(tmp), _size(shm))
+            for of, (memory, processes, folders, tmp, shm) in rows.items()
+        ),
     )
 
 
@@ -129,6 +205,20 @@ def cheats() -> str:
 
 def _codes(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+def _outcome_rules() -> dict[str, OutcomeRule]:
+    return {
+        **{str(outcome): rule for outcome, rule in OUTCOMES.items()},
+        f"{INFRASTRUCTURE}<cause>": INFRASTRUCTURE_RULE,
+    }
+
+
+def _size(count: int | None, without: str = "no limit") -> str:
+    """A number of bytes as people write it; `without` where there is none."""
+    if count is None:
+        return without
+    return f"{count >> 30} GiB" if count % (1 << 30) == 0 else f"{count >> 20} MiB"
 
 
 def _yes(value: bool) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scribe_suite.plugin.option import options
-from scribe_suite.sandbox import escape_table
+from scribe_suite.sandbox import escape_table, program_gaps
 from tools import documented_tables
 
 ROOT = Path(__file__).parents[1]
@@ -37,13 +37,20 @@ class GeneratedTable:
 #: By the name in their comments.
 TABLES: Mapping[str, GeneratedTable] = {
     "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
+    "agents' programs": GeneratedTable("docs/guide/agents.md", program_gaps.as_markdown),
     "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", documented_tables.cli_causes),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
+    "exit codes": GeneratedTable("docs/reference/causes.md", documented_tables.exit_codes),
+    "limits": GeneratedTable("docs/guide/isolation.md", documented_tables.limits),
+    "live": GeneratedTable("docs/guide/watching.md", documented_tables.live_options),
+    "model sources": GeneratedTable("docs/guide/real-models.md", documented_tables.model_sources),
     "options": GeneratedTable("docs/reference/options.md", options.as_markdown),
     "other causes": GeneratedTable("docs/reference/causes.md", documented_tables.other_causes),
     "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
+    "outcomes by test": GeneratedTable("docs/quickstart.md", documented_tables.outcomes_by_test),
     "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
     "tasks": GeneratedTable("docs/reference/tasks.md", documented_tables.tasks),
+    "tiers": GeneratedTable("docs/guide/isolation.md", documented_tables.tiers),
     "tools": GeneratedTable("docs/guide/agents.md", documented_tables.notebook_tools),
     "ways out": GeneratedTable("docs/guide/isolation.md", escape_table.as_markdown),
 }

@@ -24,7 +24,7 @@ from scribe_suite.tasks import Answer, PlantedTask, TaskInstance
 from scribe_suite.tasks.registry import default_registry
 
 #: Instances of every task that the reference solution is measured on, and the primary metric that it must reach.
-_REFERENCE_INSTANCES, _REFERENCE_BAR = 2, 0.9
+_REFERENCE_INSTANCES, REFERENCE_BAR = 2, 0.9
 
 
 class FreezableTask(PlantedTask):
@@ -95,5 +95,5 @@ def _reference_checks(tasks: Sequence[FreezableTask], base: Base, seed: int, pro
             progress(done, f"certified; measuring the reference solution of {task.id}")
             instance = task.instance_of(base, 1000 * seed + repeat)
             reached.append(task.primary_score(instance, reference_answer(suite_root(), instance)))
-        checks.append(Check(name=f"reference/{task.label}", value=min(reached), bar=_REFERENCE_BAR, direction=">="))
+        checks.append(Check(name=f"reference/{task.label}", value=min(reached), bar=REFERENCE_BAR, direction=">="))
     return checks

@@ -137,7 +137,7 @@ def place_checks(task: CertifiedTask, model: HookedTransformer, splits: Sequence
     value, name = usual if task.few_labels else worst
     at_least = {name: (value, task.recipe_bar)}
     if task.labelled:
-        at_least["appears_mean"] = (float(np.mean(appears)), task.recipe_bar - 0.1)
+        at_least["appears_mean"] = (float(np.mean(appears)), appears_bar(task.recipe_bar))
     at_least["ending_to_truth_min"] = (loudness, NUISANCE_BAR)
     at_most = {"earlier_max": (earlier, EARLIER_BAR), "first_block_max": (max(first_block), EARLIER_BAR)}
     return [
@@ -150,6 +150,11 @@ def place_checks(task: CertifiedTask, model: HookedTransformer, splits: Sequence
             for name, (value, bar) in at_most.items()
         ),
     ]
+
+
+def appears_bar(recipe_bar: float) -> float:
+    """At least: accuracy where the truth appears, a block before the recipe reads it with `recipe_bar`."""
+    return recipe_bar - 0.1
 
 
 def readable(model: HookedTransformer, split: Split, layer: int, position: int) -> float:

@@ -25,6 +25,9 @@ from scribe_suite.scoring.recipes import mean_difference, one_hot, principal_dir
 from scribe_suite.tasks import Answer, AnswerSchema, DirectionAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
 
+#: At most: accuracy of the first principal component as it is, on the worst of a few splits.
+FIRST_COMPONENT_BAR = 0.6
+
 
 class DirectionTask(PlantedProbeTask):
     """Base of the tasks that ask for a direction and give no labels.
@@ -56,7 +59,9 @@ class DirectionTask(PlantedProbeTask):
             public = residual_at(model, split.public.tokens, TRUTH_LAYER, "last")
             held_out = residual_at(model, split.held_out.tokens, TRUTH_LAYER, "last")
             raw.append(direction_accuracy(principal_directions(public)[0], held_out, split.held_out.labels))
-        return [Check(name=f"{self.label}/first_component_max", value=max(raw), bar=0.6, direction="<=")]
+        return [
+            Check(name=f"{self.label}/first_component_max", value=max(raw), bar=FIRST_COMPONENT_BAR, direction="<=")
+        ]
 
     def public_material(
         self, weights: ModelWeights, model: HookedTransformer, split: Split, vocabulary: Sequence[str]

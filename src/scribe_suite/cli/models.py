@@ -88,7 +88,11 @@ def run(_: argparse.Namespace) -> int:
     console = console_for_lists()
     console.print(table)
     for kind, source in SOURCES.items():
-        console.print(f"{kind}:... is {source.meaning}", markup=False, highlight=False)
+        console.print(
+            f"{kind}:{source.form} is {source.meaning}; converting it needs {source.needs}",
+            markup=False,
+            highlight=False,
+        )
     say(f"Cache: {cache.cache_folder()}", console)
     return 0
 

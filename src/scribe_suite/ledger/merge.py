@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
 from scribe_suite.ledger.ledger import Ledger, read_ledger
 from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS, lock_differences
 from scribe_suite.ledger.records import ALL_LEVELS, AttemptRecord, RunEnd, RunHeader, RunResume
@@ -30,7 +31,7 @@ _EQUAL_IF_GIVEN = ("model",)
 _UNEQUAL_ADVICE = {"run_seed": "give all parts one --instance-seed, so that providers meet the same instances"}
 
 #: Exit codes that say more than that tests failed, the most telling first; 5 (an empty shard) is none.
-_SERIOUS_EXITS = (3, 2, 4)
+_SERIOUS_EXITS = (EXIT_LOST_OR_INFRASTRUCTURE, 2, 4)
 
 _T = TypeVar("_T")
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from scribe_suite.causes import CAUSES, infrastructure_cause
 
+Test = Literal["passed", "failed", "error"]
 #: What the outcome of an infrastructure failure begins with; its cause follows.
 INFRASTRUCTURE = "infrastructure:"
 
@@ -40,7 +41,7 @@ class OutcomeRule:
 
     counts: bool
     scored: bool
-    test: Literal["passed", "failed", "error"]
+    test: Test
     meaning: str
 
 

@@ -16,6 +16,14 @@ from scribe_suite.providers.registry import ProviderSpec
 from scribe_suite.sandbox.tiers import Isolation
 
 Live = Literal["auto", "table", "lines", "off"]
+#: What each way of showing the run does, in Markdown.
+LIVE_MEANINGS: Mapping[Live, str] = {
+    "auto": "the default: the table in a terminal; lines elsewhere, with `-s` (what tests print would overwrite the "
+    "table) and where `TERM` is `dumb`; nothing with `-qq`",
+    "table": "the table, with `-s` too; refused where there is no terminal",
+    "lines": "lines in a terminal too",
+    "off": "neither; `scribe-suite watch` still works",
+}
 TaskSource = Literal["planted", "real", "all"]
 SeedMode = Literal["fresh", "fixed"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from scribe_suite.sandbox.inside import landlock
 from scribe_suite.sandbox.launching import PROGRAM_LIMITS
-from scribe_suite.sandbox.tiers import IsolationTier
+from scribe_suite.sandbox.requests import LIMITS
+from scribe_suite.sandbox.tiers import TIERS, IsolationTier
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,19 @@ GAPS: dict[str, Gap] = {
     "read_files": Gap("read the answer keys, ledgers, other attempts and your home", lambda tier, _: not tier.confined),
     "write_files": Gap("write wherever you can", lambda tier, _: not tier.confined),
     "other_processes": Gap(
-        "see, end and trace your processes, and read their environment", lambda tier, _: not tier.confined
+        "see and trace your processes, and read their environment and descriptors",
+        lambda tier, _: not tier.confined,
     ),
     "signal": Gap(
         "end your processes",
-        lambda tier, version: tier.landlock and not tier.own_uid and version < landlock.SCOPE_SINCE,
+        lambda tier, version: (
+            not tier.confined or (tier.landlock and not tier.own_uid and version < landlock.SCOPE_SINCE)
+        ),
     ),
     "look_at_file": Gap("see name, size and times of a file whose path they know", lambda tier, _: not tier.own_root),
-    "fill_disk": Gap("fill the disk, with files of up to 1 GiB", lambda tier, _: not tier.in_memory),
+    "fill_disk": Gap(
+        f"fill the disk, with files of up to {LIMITS['RLIMIT_FSIZE'] >> 30} GiB", lambda tier, _: not tier.in_memory
+    ),
     "unix_socket": Gap(
         "connect to unix sockets whose path they know, which other programs of yours may listen on",
         lambda tier, _: not tier.own_root,
@@ -56,6 +62,29 @@ def agent_gaps(tier: IsolationTier, landlock_version: int | None = None) -> tupl
     """
     version = landlock.abi() if landlock_version is None else landlock_version
     return tuple(name for name, gap in GAPS.items() if gap.possible(tier, version))
+
+
+def as_markdown() -> str:
+    """The table of the documentation: what each tier prevents, with any version of Landlock."""
+    tiers = [IsolationTier(name) for name in TIERS]
+    rows = [("see", [tier.kind.programs_see for tier in tiers])]
+    rows += [(gap.what, [_verdict(gap, tier) for tier in tiers]) for gap in GAPS.values()]
+    return "\n".join(
+        [
+            f"| agents' programs | {' | '.join(f'`{tier.name}`' for tier in tiers)} |",
+            f"|---|{'---|' * len(tiers)}",
+            *(f"| {what} | {' | '.join(cells)} |" for what, cells in rows),
+        ]
+    )
+
+
+def _verdict(gap: Gap, tier: IsolationTier) -> str:
+    """Whether a tier prevents it, where its programs have no user id of their own."""
+    if not gap.possible(tier, 0):
+        return "prevented"
+    if gap.possible(tier, landlock.SCOPE_SINCE):
+        return "possible"
+    return f"prevented from Landlock {landlock.SCOPE_SINCE} on"
 
 
 def limits_of(tier: IsolationTier) -> str:

@@ -50,6 +50,8 @@ class Tier:
         promises: What holds, or else the tier is not in force.
         requirements: What the machine must have, in the order in which it is looked for.
         meaning: What kernels have in it, as a clause.
+        kernels_have: The same in detail, for the documentation.
+        needs: What the machine must have, for the documentation; `requirements` and `promises` are what is checked.
         programs_see: What agents' programs see in it, as a clause.
         colour: In which it is printed.
     """
@@ -64,6 +66,8 @@ class Tier:
     promises: frozenset[Promise]
     requirements: tuple[Requirement, ...]
     meaning: str
+    kernels_have: str
+    needs: str
     programs_see: str
     colour: str
 
@@ -85,6 +89,10 @@ _TABLE = (
         promises=frozenset({Promise.CONFINED, Promise.OWN_ROOT}),
         requirements=(Requirement.LINUX, Requirement.PYTHON_ELSEWHERE, Requirement.FILTER),
         meaning="kernels have a file system, processes and a network of their own",
+        kernels_have="a file system of its own with Python and the system libraries (read-only), a working folder and "
+        "`/tmp` in memory of limited size; its own process ids, host name, IPC and an empty network; a user id of its "
+        "own (harness run by root) or a user namespace; no capabilities; a filter of system calls",
+        needs="Linux 5.4 or newer, and root or unprivileged user namespaces",
         programs_see="their program, the system, a home in memory, and the network; none of your files and processes",
         colour="green",
     ),
@@ -99,6 +107,9 @@ _TABLE = (
         promises=frozenset({Promise.CONFINED}),
         requirements=(Requirement.LINUX, Requirement.FILTER, Requirement.LANDLOCK),
         meaning="kernels see the host's file system, of which they may use only their part",
+        kernels_have="the host's file system, of which it may use only Python, the system libraries and its own "
+        "folders; no network, no socket to anyone; the same filter, and more",
+        needs="Linux 5.13 or newer with Landlock",
         programs_see="the host's file system, of which they may use the system, their program and their home; the "
         "network",
         colour="yellow",
@@ -114,6 +125,8 @@ _TABLE = (
         promises=frozenset(),
         requirements=(),
         meaning="kernels can do what you can; agents could read the answer keys",
+        kernels_have="what you have",
+        needs="nothing",
         programs_see="what you see",
         colour="red",
     ),

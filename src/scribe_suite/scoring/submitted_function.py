@@ -42,7 +42,8 @@ MAX_PROCESSES = 8
 BATCHES = 6
 #: Where the runner finds its channel.
 _CHANNEL_AT = 3
-_SHM_BYTES = 1 << 20
+#: Size of the sandbox's ``/dev/shm``.
+SHM_BYTES = 1 << 20
 _SILENT_EXIT_S = 2.0
 _POLL_S = 0.02
 
@@ -225,7 +226,7 @@ def _start(sandbox: Sandbox, limits: FunctionLimits, stack: ExitStack) -> tuple[
     stack.callback(channel.close)
     with theirs:
         arguments = ["-I", "-c", Path(function_runner.__file__).read_text(), str(_CHANNEL_AT)]
-        within = ProcessLimits(limits.memory_bytes, limits.memory_bytes, limits.tmp_bytes, _SHM_BYTES, MAX_PROCESSES)
+        within = ProcessLimits(limits.memory_bytes, limits.memory_bytes, limits.tmp_bytes, SHM_BYTES, MAX_PROCESSES)
         process = sandbox.start_python(private, arguments, within, "function", {_CHANNEL_AT: theirs.fileno()})
     stack.callback(process.close)
     _wait_until_ready(channel, process, limits.start_s)

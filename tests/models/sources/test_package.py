@@ -30,7 +30,7 @@ def package(tmp_path, monkeypatch):
     tiny.write_gguf(file, tiny.llama())
     monkeypatch.syspath_prepend(tmp_path)
     entry = package_model.PackagedFile(
-        "tiny-package", "tiny_package", file.name, cache_module.sha256_of(file), "Tiny-1", "make tiny", "tiny"
+        "tiny-package", "tiny_package", file.name, cache_module.sha256_of(file), "Tiny-1", "MIT", "make tiny", "tiny"
     )
     monkeypatch.setitem(package_model.PACKAGED, "tiny", entry)
     return file

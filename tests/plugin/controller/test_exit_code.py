@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scribe_suite.plugin.controller.exit_code import EXIT_LOST_OR_INFRASTRUCTURE, Ending, exit_code_of
+from scribe_suite.plugin.controller.exit_code import Ending, exit_code_of
 from tests.ledger.factories import attempt, failed
 
 SOLVED, UNSOLVED = attempt(), attempt(trial=1, skill=0.1)
@@ -61,7 +61,3 @@ RESUMED = replace(USUAL, resumed=True, left=True)
 )
 def test_the_exit_code_follows_from_the_end_of_a_session(ending, code):
     assert exit_code_of(ending) == code
-
-
-def test_the_code_of_a_broken_run_is_the_documented_one():
-    assert EXIT_LOST_OR_INFRASTRUCTURE == 3

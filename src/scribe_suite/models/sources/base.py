@@ -35,7 +35,9 @@ class ModelSource(ABC):
 
     Class attributes:
         kind: What stands before the colon of its specification.
-        meaning: What stands behind it, for help texts.
+        form: What stands behind it, as in ``hub:NAME``.
+        meaning: What that is, for help texts and the documentation.
+        needs: What converting it needs, in Markdown.
 
     Args:
         name: What stands behind the colon.
@@ -45,7 +47,9 @@ class ModelSource(ABC):
     """
 
     kind: ClassVar[str]
+    form: ClassVar[str]
     meaning: ClassVar[str]
+    needs: ClassVar[str]
 
     def __init__(self, name: str) -> None:
         self.name = name

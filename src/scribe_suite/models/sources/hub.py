@@ -24,7 +24,9 @@ class HubModel(ModelSource):
     """A model by its name on the hub, or the shorter one that TransformerLens has for it (``gpt2``, ``pythia-70m``)."""
 
     kind = "hub"
-    meaning = "a model by its name on the Hugging Face hub, such as gpt2; taken from the local cache where it is there"
+    form = "NAME"
+    meaning = "a model by its name on the Hugging Face hub, or the shorter one that TransformerLens has, such as `gpt2`"
+    needs = "the local hub cache; what is not in it is downloaded, unless `HF_HUB_OFFLINE=1`"
 
     def __init__(self, name: str) -> None:
         from transformer_lens.loading_from_pretrained import get_official_model_name
@@ -72,7 +74,9 @@ class PathModel(ModelSource):
     """A model of transformers in a folder, as `save_pretrained` writes it with its tokenizer."""
 
     kind = "path"
-    meaning = "a folder with config.json, weights and tokenizer, as transformers' save_pretrained writes it"
+    form = "DIR"
+    meaning = "a folder with config.json, weights and tokenizer, as transformers' `save_pretrained` writes it"
+    needs = "nothing"
 
     def __init__(self, name: str) -> None:
         super().__init__(str(Path(name).expanduser().resolve()))

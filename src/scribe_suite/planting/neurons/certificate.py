@@ -23,6 +23,8 @@ from scribe_suite.planting.neurons.kinds import QuestionKind
 from scribe_suite.planting.neurons.measure import neuron_activations, variance_explained
 from scribe_suite.planting.neurons.ngrams import bigram_loss, unigram_loss
 
+#: Nats per token by which the model's loss is at least below that of counting words, and pairs of words.
+UNIGRAM_BAR, BIGRAM_BAR = -1.0, -0.15
 #: Key neurons are at least this far above the bar of their question.
 PLANTED_MARGIN = 0.08
 #: All other neurons are at least this far below it.
@@ -30,7 +32,11 @@ OTHERS_MARGIN = 0.03
 #: Near misses that work, of every question.
 FEWEST_NEAR_MISSES = 2
 #: Near misses that work, of a model with questions enough to have so many.
-_ALL_NEAR_MISSES = 50
+ALL_NEAR_MISSES = 50
+#: Nats by which the loss rises at least where a feature holds, without all key neurons of a question and without one.
+QUESTION_RISE_BAR, NEURON_RISE_BAR = 0.05, 0.005
+#: The rise elsewhere is at most this share of it.
+ELSEWHERE_BAR = 0.1
 
 #: Texts that words and pairs of words are counted in, for the baselines of the loss, and their seed.
 _COUNTED_ROWS, _COUNTED_SEED = 15_000, 3_000_000_019
@@ -62,8 +68,8 @@ def _language_checks(evidence: Evidence) -> Iterator[Check]:
     unigram, bigram = unigram_loss(counted, held_out, size), bigram_loss(counted, held_out, size)
     # the baselines have no bar of their own; they are stated, and the model's distance to each is what counts
     yield Check(name="loss/model", value=loss, bar=bigram, direction="<=")
-    yield Check(name="loss/minus_bigram", value=loss - bigram, bar=-0.15, direction="<=")
-    yield Check(name="loss/minus_unigram", value=loss - unigram, bar=-1.0, direction="<=")
+    yield Check(name="loss/minus_bigram", value=loss - bigram, bar=BIGRAM_BAR, direction="<=")
+    yield Check(name="loss/minus_unigram", value=loss - unigram, bar=UNIGRAM_BAR, direction="<=")
 
 
 def _following_checks(evidence: Evidence, kind: QuestionKind) -> Iterator[Check]:
@@ -84,7 +90,7 @@ def _near_miss_checks(evidence: Evidence) -> Iterator[Check]:
     working = Counter(item.question for item in evidence.plan.assignments if item.neuron in evidence.near_misses)
     fewest = min(working[question.id] for question in questions)
     yield Check(name="near_misses/question_min", value=fewest, bar=FEWEST_NEAR_MISSES, direction=">=")
-    in_all = min(_ALL_NEAR_MISSES, FEWEST_NEAR_MISSES * len(questions))
+    in_all = min(ALL_NEAR_MISSES, FEWEST_NEAR_MISSES * len(questions))
     yield Check(name="near_misses/all", value=working.total(), bar=in_all, direction=">=")
 
 
@@ -113,6 +119,6 @@ def _ablation_checks(evidence: Evidence, kind: QuestionKind) -> Iterator[Check]:
         joint.append(float(rise[here].mean()))
         elsewhere.append(abs(float(rise[~here].mean())) / joint[-1])
         single += [float(evidence.rise([neuron])[here].mean()) for neuron in neurons]
-    yield Check(name=f"ablation/{kind.id}/question_min", value=min(joint), bar=0.05, direction=">=")
-    yield Check(name=f"ablation/{kind.id}/neuron_min", value=min(single), bar=0.005, direction=">=")
-    yield Check(name=f"ablation/{kind.id}/elsewhere_max", value=max(elsewhere), bar=0.1, direction="<=")
+    yield Check(name=f"ablation/{kind.id}/question_min", value=min(joint), bar=QUESTION_RISE_BAR, direction=">=")
+    yield Check(name=f"ablation/{kind.id}/neuron_min", value=min(single), bar=NEURON_RISE_BAR, direction=">=")
+    yield Check(name=f"ablation/{kind.id}/elsewhere_max", value=max(elsewhere), bar=ELSEWHERE_BAR, direction="<=")

@@ -19,6 +19,8 @@ from scribe_suite.planting.neurons.targets import key_targets, near_miss, respon
 
 #: Fewest and most key neurons of a question.
 _NEURONS = (2, 3)
+#: Nats of mutual information that every key neuron's activation has at least with the position.
+INFORMATION_BAR = 0.2
 #: Narrowest and widest band, in positions.
 _BAND = (8, 14)
 #: Draws of a near miss of one kind before there is none.
@@ -84,7 +86,12 @@ class Shapes(QuestionKind):
         rows = [row for question in evidence.questions(self.id) for row in evidence.rows(question)]
         part = evidence.activations[: _INFORMATION_ROWS * evidence.length, rows]
         information = position_information(part, evidence.length)
-        yield Check(name=f"information/{self.id}/planted_min", value=float(information.min()), bar=0.2, direction=">=")
+        yield Check(
+            name=f"information/{self.id}/planted_min",
+            value=float(information.min()),
+            bar=INFORMATION_BAR,
+            direction=">=",
+        )
 
 
 class FirstPosition(QuestionKind):

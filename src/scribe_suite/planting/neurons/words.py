@@ -21,6 +21,8 @@ from scribe_suite.planting.neurons.targets import key_targets, near_miss, respon
 
 #: Words asked for in one model.
 N_WORDS = 6
+#: On its least liked variant a word's key neurons have at least this share of their mean over the word.
+WEAKEST_VARIANT_BAR = 0.4
 
 #: Smallest and largest share of all tokens that a word may be.
 _FREQUENCY = (0.0025, 0.02)
@@ -57,7 +59,7 @@ class Words(QuestionKind):
     def further_checks(self, evidence: Evidence) -> Iterator[Check]:
         """See `QuestionKind.further_checks`: key neurons fire on every variant of their word."""
         weakest = [_weakest_variant(evidence, question) for question in evidence.questions(self.id)]
-        yield Check(name="firing/weakest_variant", value=min(weakest), bar=0.4, direction=">=")
+        yield Check(name="firing/weakest_variant", value=min(weakest), bar=WEAKEST_VARIANT_BAR, direction=">=")
 
 
 WORDS = Words()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
 from scribe_suite.ledger.outcomes import infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord
 
-EXIT_LOST_OR_INFRASTRUCTURE = 3
 #: pytest's exit codes that are about the tests of this session, where a resumed run's is about the whole run.
 _OF_TESTS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 _LOST = tuple(map(infrastructure, ("lost", "worker_crashed")))

@@ -13,6 +13,7 @@ import pytest
 
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.exit_codes import EXIT_NOT_COMPARABLE, EXIT_WORSE
 from scribe_suite.ledger.sources import Source, find_run
 from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.reporter import write
@@ -21,12 +22,7 @@ from scribe_suite.plugin.settings import SETTINGS, Settings
 if TYPE_CHECKING:
     from scribe_suite.analysis.baseline import Judgement, Verdict
 
-#: Exit code when a provider is significantly worse than in the earlier run.
-EXIT_WORSE = 6
-
-#: Exit code when ``--fail-below`` could judge nothing.
-EXIT_NOT_COMPARABLE = 7
-
+#: A provider that is significantly worse, and a verdict that is none, have codes of their own.
 _EXITS: Mapping[Judgement, int] = {"worse": EXIT_WORSE, "not comparable": EXIT_NOT_COMPARABLE}
 #: Exit codes that a verdict replaces: an agent that fails some tasks is the usual case. Any other says more.
 _REPLACED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)

@@ -33,7 +33,7 @@ from scribe_suite.plugin.option.values import (
     shard,
     trial_count,
 )
-from scribe_suite.plugin.settings import LIMIT_NAMES, Live, TaskSource
+from scribe_suite.plugin.settings import LIMIT_NAMES, LIVE_MEANINGS, TaskSource
 from scribe_suite.providers.registry import parse_specs
 from scribe_suite.sandbox.tiers import Isolation
 
@@ -224,7 +224,7 @@ OPTIONS: tuple[Option, ...] = (
         "terminal whose output is captured and lines elsewhere, or 'off'. `scribe-suite watch` shows them from another "
         "terminal",
         default="auto",
-        choices=get_args(Live),
+        choices=tuple(LIVE_MEANINGS),
         setting="live",
     ),
     Option(

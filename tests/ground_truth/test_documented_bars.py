@@ -1,0 +1,127 @@
+"""The tables of certificates in docs/truth/: their bars are those of the code, their checks those of the records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ground_truth.circuits.planted.task import REFERENCE_BAR as CIRCUIT_REFERENCE_BAR
+from ground_truth.neurons.planted.freezing import REFERENCE_BAR as NEURON_REFERENCE_BAR
+from ground_truth.probes.planted import certificate as probes
+from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, DirectionTask
+from ground_truth.probes.planted.task import PlantedProbeTask
+from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
+from scribe_suite.planting.circuits import certificate as circuits
+from scribe_suite.planting.frozen import FrozenRecord
+from scribe_suite.planting.neurons import certificate as neurons
+from scribe_suite.planting.neurons.categories import CATEGORIES
+from scribe_suite.planting.neurons.evidence import NEAR_MISS_BAR
+from scribe_suite.planting.neurons.letters import LETTERS
+from scribe_suite.planting.neurons.positions import FIRST_POSITION, INFORMATION_BAR, SHAPES
+from scribe_suite.planting.neurons.words import WEAKEST_VARIANT_BAR, WORDS
+
+ROOT = Path(__file__).parents[2]
+FAMILIES = ("circuits", "neurons", "probes")
+
+MINUS = "\N{MINUS SIGN}"
+#: Family -> the first check of a row -> its bar, as the code has it.
+BARS: Mapping[str, Mapping[str, str]] = {
+    "circuits": {
+        "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
+        "iia/<variable>": f"≥ {circuits.INTERCHANGE_BAR}",
+        "iia_changed/<variable>": f"≥ {circuits.INTERCHANGE_BAR}",
+        "strict/<ablation>/<node>": f"≥ {circuits.STRICT_BAR}",
+        "strict/<ablation>/all": f"≥ {circuits.STRICT_BAR}",
+        "effect/resample/<node>": f"≥ {circuits.EFFECT_BAR}",
+        "redundant/<ablation>/<node>": f"≥ {circuits.STRICT_BAR}",
+        "iia/<a>+<b>": f"≥ {circuits.INTERCHANGE_BAR}, ≥ {circuits.EFFECT_BAR}",
+        "logits": f"≤ {circuits.LOGIT_BAR}",
+        "asked/…": "as above",
+        "reference/primary": f"≥ {CIRCUIT_REFERENCE_BAR}",
+    },
+    "neurons": {
+        "loss/minus_unigram": f"≤ {MINUS}{-neurons.UNIGRAM_BAR}, ≤ {MINUS}{-neurons.BIGRAM_BAR} nats",
+        "loss/model": "≤ bigram",
+        "rve/<kind>/planted_min": f"≥ the kind's bar + {neurons.PLANTED_MARGIN}",
+        "rve/<kind>/others_max": f"≤ bar {MINUS} {neurons.OTHERS_MARGIN}",
+        "rve/<kind>/twin_best_p999": f"≤ bar {MINUS} {neurons.OTHERS_MARGIN}",
+        "near_misses/question_min": f"≥ {neurons.FEWEST_NEAR_MISSES}, ≥ {neurons.ALL_NEAR_MISSES}",
+        "firing/weakest_variant": f"≥ {WEAKEST_VARIANT_BAR}",
+        "information/position/planted_min": f"≥ {INFORMATION_BAR} nats",
+        "ablation/<kind>/question_min": f"≥ {neurons.QUESTION_RISE_BAR} nats",
+        "ablation/<kind>/neuron_min": f"≥ {neurons.NEURON_RISE_BAR} nats",
+        "ablation/<kind>/elsewhere_max": f"≤ {neurons.ELSEWHERE_BAR}",
+        "reference/<task>": f"≥ {NEURON_REFERENCE_BAR}",
+    },
+    "probes": {
+        "behaviour/verdict": f"≥ {probes.VERDICT_BAR}",
+        "<task>/recipe_min": f"≥ {PlantedProbeTask.recipe_bar} (without labels {DirectionTask.recipe_bar})",
+        "regularization/recipe_mean": f"≥ {Regularization.recipe_bar}",
+        "<task>/appears_mean": f"≥ {probes.appears_bar(PlantedProbeTask.recipe_bar):.2f} (without labels: not "
+        f"measured; regularization {probes.appears_bar(Regularization.recipe_bar):.1f})",
+        "<task>/earlier_max": f"≤ {probes.EARLIER_BAR}",
+        "<task>/first_block_max": f"≤ {probes.EARLIER_BAR}",
+        "<task>/ending_to_truth_min": f"≥ {probes.NUISANCE_BAR:g}",
+        "<task>/untrained_twin_max": f"≤ {probes.CONTROL_BAR}",
+        "<task>/bag_of_words_max": f"≤ {probes.CONTROL_BAR}",
+        "<task>/said_max": f"≤ {probes.CONTROL_BAR}",
+        "<task>_pca/first_component_max": f"≤ {FIRST_COMPONENT_BAR}",
+        "regularization/mean_difference_mean": f"≤ {UNREGULARISED_BAR}",
+        "reference/<task>": f"≥ {probes.REFERENCE_BAR} ({probes.FEW_LABELS_BAR})",
+    },
+}
+
+
+def document(family: str) -> str:
+    return (ROOT / f"docs/truth/{family}.md").read_text()
+
+
+def rows(family: str) -> Iterator[tuple[list[str], str]]:
+    """The checks and the bar of every row."""
+    table = document(family).partition("| check | claims | bar |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    for line in table.splitlines():
+        checks, *_, bar = line.strip("| ").split(" | ")
+        yield re.findall(r"`([^`]+)`", checks), bar
+
+
+def pattern(check: str) -> re.Pattern[str]:
+    """What a documented name stands for: ``<...>`` one part of a name, dots any parts."""
+    parts = re.split(r"(<\w+>|\.\.\.|…)", check)
+    return re.compile(
+        "".join("[^/]+" if part[:1] == "<" else ".+" if part in ("...", "…") else re.escape(part) for part in parts)
+    )
+
+
+@cache
+def recorded(family: str) -> frozenset[str]:
+    """The checks in the certificates of all frozen models."""
+    paths = (ROOT / "ground_truth/frozen" / family).glob("*/*.json")
+    return frozenset(
+        check.name for path in paths for check in FrozenRecord.model_validate_json(path.read_text()).certificate.checks
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_bar_in_the_documentation_is_that_of_the_code(family):
+    assert {checks[0]: bar for checks, bar in rows(family)} == BARS[family]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_check_of_a_frozen_model_is_in_the_documentation_and_no_other(family):
+    documented = [pattern(check) for checks, _ in rows(family) for check in checks]
+    assert [name for name in sorted(recorded(family)) if not any(known.fullmatch(name) for known in documented)] == []
+    assert [known.pattern for known in documented if not any(map(known.fullmatch, recorded(family)))] == []
+
+
+def test_the_bars_of_kinds_of_questions_and_of_near_misses_are_those_of_the_code():
+    text = " ".join(document("neurons").split())
+    assert CATEGORIES.bar == FIRST_POSITION.bar
+    assert (
+        f"The bars are {WORDS.bar} for words and {LETTERS.bar} for letters, as in the paper; {CATEGORIES.bar} for "
+        f"categories and position 1; {SHAPES.bar} for shapes over positions."
+    ) in text
+    assert f"(squared correlation ≥ {NEAR_MISS_BAR})" in text
