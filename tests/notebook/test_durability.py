@@ -159,6 +159,7 @@ def test_a_reader_never_sees_part_of_a_notebook_that_is_written_as_fast_as_it_ca
     assert reader.reads > 5
 
 
+@pytest.mark.slow
 def test_hundreds_of_cells_with_much_output_cost_a_write_a_second_and_a_reader_never_sees_part_of_one(
     tmp_path, monkeypatch
 ):

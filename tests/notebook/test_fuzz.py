@@ -139,6 +139,7 @@ def assert_well(server: NotebookServer, client: Raw) -> None:
     assert server.status().infrastructure_error is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", OTHER)
 def test_whatever_the_arguments_a_tool_answers_and_the_next_call_works(server, client, tool):
     @fuzz(25)
@@ -252,6 +253,7 @@ CONTENTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @fuzz(150)
 @given(
     messages=st.lists(st.tuples(st.sampled_from(KINDS), st.one_of(CONTENTS, CONTENTS, VALUES)), max_size=8),

@@ -101,6 +101,7 @@ def test_a_thousand_flushes_and_displays_arrive_complete(server, shared):
     assert displayed.payload["outputs"][-1]["content"] == "'end'"
 
 
+@pytest.mark.slow
 def test_a_reader_slower_than_the_kernel_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(zmtp, "READ_AHEAD", 1 << 12)
     match = kernel_module.Kernel._match
@@ -249,6 +250,7 @@ def test_forked_kernels_differ_in_what_should_be_random(server):
     assert not set(first) & set(second)
 
 
+@pytest.mark.slow
 def test_where_forking_is_not_safe_kernels_start_by_themselves_and_behave_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(fork_client, "supported", lambda: False)
     config = NotebookConfig(tmp_path, files={"a.txt": b"hello"}, isolation="none", cell_timeout_s=3)

@@ -36,6 +36,7 @@ def test_a_session_over_stdio_writes_notebook_journal_and_answer(tmp_path):
     assert names == {"mine.ipynb", "mine.journal.jsonl", "mine.answer.json"}
 
 
+@pytest.mark.slow
 def test_it_ends_with_stdin_and_on_sigterm_and_takes_its_kernels_along(tmp_path):
     for end in ("stdin", "sigterm"):
         process = subprocess.Popen(

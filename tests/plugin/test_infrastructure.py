@@ -19,6 +19,7 @@ XDIST = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @XDIST
 @pytest.mark.parametrize(
     ("provider", "cause", "message"),
@@ -39,6 +40,7 @@ def test_a_provider_that_fails_is_infrastructure_not_a_zero(suite, workers, prov
     run.result.assert_outcomes(errors=1)
 
 
+@pytest.mark.slow
 def test_an_exception_in_a_scorer_is_infrastructure(suite):
     suite.add_task("toy", before_score="raise KeyError('oops')")
     run = suite.run("--provider", "oracle")
@@ -245,6 +247,7 @@ def test_metadata_that_json_can_not_carry_leaves_the_record_in_the_properties(su
     assert json.loads(carried)["outcome"] == "solved"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [("-n", "0"), ("-n", "1")], ids=["alone", "xdist"])
 def test_a_killed_run_keeps_every_finished_attempt_and_leaves_no_process(suite, monkeypatch, workers):
     monkeypatch.setenv("TOY_CODE", "import time\ntime.sleep(120)")

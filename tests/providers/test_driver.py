@@ -95,6 +95,7 @@ def test_an_attempt_becomes_a_transcript(run):
     assert all(event["at"] >= 0 for event in events)
 
 
+@pytest.mark.slow
 def test_an_agent_whose_notebook_was_never_asked_for_its_tools_has_not_failed(run):
     with pytest.raises(AttemptFailedError, match="could not reach the notebook") as caught:
         run("done()", tools_listed=False)
@@ -319,6 +320,7 @@ def test_a_failure_before_the_first_tool_call_is_tried_again(run, tmp_path):
     assert (tmp_path / "count").read_text() == "xxx"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "cause", "tries"),
     [

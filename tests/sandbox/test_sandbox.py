@@ -280,6 +280,8 @@ def test_the_tier_none_is_said_to_be_none_and_why(tmp_path):
         assert play(server, lambda agent: agent.run("import os; os.getcwd()")).payload["status"] == "ok"
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @needs_namespaces
 def test_a_kernel_does_not_outlive_a_harness_that_is_killed(tmp_path):
     code = f"""

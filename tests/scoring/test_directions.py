@@ -168,6 +168,7 @@ def test_the_loudest_direction_is_not_the_truth(
         assert score.skill < 0.0
 
 
+@pytest.mark.slow
 def test_random_directions_have_no_skill_on_average(
     model: HookedTransformer, statements: LabelledStatements, hidden: np.ndarray, luck: float
 ) -> None:

@@ -30,6 +30,8 @@ def predict(prompts):
 class TestForgery:
     """Code owns its process. It can say what it likes there, and no more than predictions comes of it."""
 
+    @pytest.mark.core
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "line",
         [
@@ -135,6 +137,8 @@ def predict(prompts):
         assert result.predictions is not None, result.problem
         return result.predictions[0] == (1,)
 
+    @pytest.mark.core
+    @pytest.mark.slow
     def test_the_checkout_cannot_be_read(self, tmp_path):
         root = suite_root()
         for path in (root / "ground_truth", root / "ground_truth" / "frozen", root / "pyproject.toml", tmp_path):
@@ -180,6 +184,8 @@ def predict(prompts):
     def test_the_channel_takes_no_second_connection(self):
         assert not self.allowed("socket.socket(socket.AF_UNIX).connect('/ipc/s')")
 
+    @pytest.mark.core
+    @pytest.mark.slow
     def test_no_process_can_be_made_so_that_a_fork_bomb_stays_alone(self):
         code = """
 import os

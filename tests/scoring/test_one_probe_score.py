@@ -60,6 +60,7 @@ def fields(layer, **further):
     return {"layer": layer % 2, "confidence": 0.5, "summary": "", "nothing_found": False, **further}
 
 
+@pytest.mark.slow
 def test_planted_and_real_models_judge_a_probe_alike(model, statements, drawn):
     texts = TextStatements(list(statements.tokens), statements.labels, statements.groups)
     # a reference that no recipe reaches on this model is the lower end of the measured ceiling

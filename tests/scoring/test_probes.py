@@ -189,6 +189,7 @@ def test_the_interval_holds_the_accuracy_and_counts_groups_not_rows():
     assert high - low > 1.5 * (row_high - row_low)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(2)
     covered = 0

@@ -29,6 +29,8 @@ class TestPredictions:
     def test_a_constant_is_a_prediction(self):
         assert run(returning("[4] * len(prompts)")).predictions == ((4,),) * len(PROMPTS)
 
+    @pytest.mark.core
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "expression",
         [
@@ -64,6 +66,8 @@ class TestPredictions:
         result = run("def predict(prompts): return prompts", prompts, labels_per_prompt=[1, 2, 2])
         assert result.predictions == ((1,), (2, 3), None)
 
+    @pytest.mark.core
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "value", ["None", "'3'", "1.5", "float('nan')", "2 ** 70", "[1, 2]", "[]", "np.zeros((2, 2))", "{}", "1j"]
     )

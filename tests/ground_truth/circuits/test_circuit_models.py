@@ -54,6 +54,7 @@ def test_the_certificate_holds_for_an_instance(task_id, model_name):
     assert certify_circuit(weights_of(instance), hidden.causal, hidden.correspondence, pairs).failures() == []
 
 
+@pytest.mark.slow
 @every_model(quick=1)
 @torch.no_grad()
 def test_an_instance_is_its_base_model_in_other_words(task_id, model_name):

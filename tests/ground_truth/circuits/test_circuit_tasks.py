@@ -143,6 +143,7 @@ def test_the_set_up_cell_defines_what_the_prompt_names(task_id, notebook):
         assert name not in notebook or notebook[name].shape == (facts["n_pairs"], facts["n_ctx"])
 
 
+@pytest.mark.slow
 @every_task
 @torch.no_grad()
 def test_public_labels_are_what_the_model_says(task_id, notebook):
@@ -224,6 +225,7 @@ def test_the_example_answer_is_valid_and_names_what_exists(task_id):
 # --- what pays --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @every_task
 def test_the_oracle_has_skill_one_and_every_metric(task_id):
     task, instance = TASKS[task_id], instance_of(task_id, 0)

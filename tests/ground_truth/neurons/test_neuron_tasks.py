@@ -113,6 +113,7 @@ def test_other_seeds_give_other_public_material() -> None:
             assert instance_of(task, 0).public.files[name] != instance_of(task, 1).public.files[name], (task, name)
 
 
+@pytest.mark.slow
 def test_a_name_means_another_neuron_in_another_instance_of_the_same_question() -> None:
     for task in TASKS.values():
         by_question: dict[tuple[str, str], list[frozenset[str]]] = {}
@@ -358,6 +359,7 @@ def test_one_of_five_letters_has_no_neuron_and_it_stands_anywhere() -> None:
     assert min(places[place] for place in range(5)) >= 8
 
 
+@pytest.mark.slow
 def test_null_is_right_for_the_letter_without_neurons_and_any_key_neuron_for_the_others() -> None:
     instance = instance_of("alphabet", 0)
     hidden: Hidden = instance.hidden

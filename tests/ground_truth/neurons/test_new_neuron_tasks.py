@@ -202,6 +202,7 @@ def task() -> EndingNeurons:
     return EndingNeurons()
 
 
+@pytest.mark.slow
 def test_a_task_with_a_kind_of_its_own_draws_plans_and_instances_from_it(task: EndingNeurons) -> None:
     plan = draw_plan(0, task.kinds, 2, 32)
     assert [question.kind for question in plan.questions] == ["ending", "ending"]
@@ -216,6 +217,7 @@ def test_a_task_with_a_kind_of_its_own_draws_plans_and_instances_from_it(task: E
         assert task.primary_score(instance, oracle) == 1.0
 
 
+@pytest.mark.slow
 def test_planting_it_trains_and_certifies_its_own_models_under_its_own_name(
     task: EndingNeurons, monkeypatch: pytest.MonkeyPatch
 ) -> None:

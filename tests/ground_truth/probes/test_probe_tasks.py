@@ -162,6 +162,7 @@ def test_groups_are_statements_about_the_same_entities_half_of_them_true(name):
             assert len({frozenset(row) for row in members}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_labels_are_the_truth_in_the_words_of_the_model(name):
     for instance in instances(name)[:2]:

@@ -85,6 +85,7 @@ def test_a_circuit_that_never_learns_comes_back_with_a_failing_certificate():
     assert result.failures[-1] == "; ".join(result.certificate.failures())
 
 
+@pytest.mark.slow
 def test_attempts_differ_and_the_first_that_holds_is_kept(monkeypatch):
     seeds, real = [], circuits.train_circuit
 
@@ -115,6 +116,7 @@ def test_a_model_that_fails_what_a_task_adds_is_tried_again():
     assert [failure.split()[0] for failure in result.failures] == ["further"]
 
 
+@pytest.mark.slow
 def test_layer_norm_models_are_certified_too():
     result = plant(small_plan(planted_shape(normalization="LN")))
     assert result.certificate.failures() == []

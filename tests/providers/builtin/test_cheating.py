@@ -122,6 +122,8 @@ def takes_the_blame(_text):
     raise RuntimeError("it can't be read")
 
 
+@pytest.mark.core
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "judge", "detail"),
     [
