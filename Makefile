@@ -20,7 +20,7 @@ help:
 	@echo "make bench      run every task, print the table (PROVIDER=reference WORKERS=2 BENCH_ARGS='--trials 3'"
 	@echo "                TASKS=benchmarks/circuits for one family)"
 	@echo "make test       run the project's own tests (TEST_ARGS='-k journal'); those of tools only when they changed"
-	@echo "make test-slow  run the tests marked slow, from five seconds each on: kernels, runs, certificates"
+	@echo "make test-slow  run the tests marked slow, from about four seconds on: kernels, runs, certificates"
 	@echo "make test-exhaustive  recompute the certificates of all base models (an hour; after planting)"
 	@echo "make test-cheats  let an agent that cheats attempt every task: it must get nothing, and have no skill"
 	@echo "make agents     install the pinned agent CLIs from the npm registry into .agents/ (0.9 GB; npm is needed)"
