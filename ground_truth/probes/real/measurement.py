@@ -25,12 +25,12 @@ from scribe_suite.planting.frozen import Check
 from scribe_suite.scoring.real_probes import BAR, MeasuredQuestion, read_from_end, tokenised
 
 #: The first block that is measured, from there on every fourth one, and the share of the depth in which they lie: what
-#: can be read late can be read earlier.
-FIRST_LAYER, LAYER_STEP, DEPTH = 1, 4, 0.75
+#: a statement comes to is known in the middle of a model.
+FIRST_LAYER, LAYER_STEP, DEPTH = 5, 4, 0.6
 #: Of these, what the recipes besides the base read.
 _FURTHER_RECIPES = slice(None, None, 2)
-#: Of models that have learned nothing, where every block adds as little as any other: no depth is better.
-CONTROL_LAYERS = (1, 3)
+#: Of models that have learned nothing: every block adds as little as any other, so no depth is better.
+CONTROL_LAYERS = (3,)
 #: The full stop, and the last token of what it ends.
 POSITIONS = (-1, -2)
 #: Seed of the statements that are measured.
@@ -164,7 +164,7 @@ def _checks_of_asked(name: str, judged: Judgements) -> list[Check]:
 
 
 def layers_of(n_layers: int) -> tuple[int, ...]:
-    """The blocks of a model of this depth after which is read."""
+    """The blocks after which is read, of a model of six blocks or more."""
     return tuple(range(FIRST_LAYER, max(int(DEPTH * n_layers), FIRST_LAYER + 1), LAYER_STEP))
 
 

@@ -1,4 +1,4 @@
-"""Sizes that statements compare, as logarithms: of animals, countries and two-digit numbers."""
+"""Sizes that statements compare, as logarithms: of animals and countries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 from ground_truth.probes.real.datasets import dataset
-from ground_truth.probes.real.numbers import NUMBERS
 
 #: The least difference of logarithms (base 10) between two that are compared. An animal must weigh ten times as much as
 #: another, because figures are of typical adults; areas differ by a tenth at least, because sources count waters
@@ -31,11 +30,6 @@ def country_populations() -> dict[str, float]:
     return {
         row["name"]: math.log10(row["population"]) for row in dataset("countries") if row["name"] not in _NOT_COUNTED
     }
-
-
-def number_sizes() -> dict[str, float]:
-    """A number in digits -> itself."""
-    return {str(number): float(number) for number in NUMBERS}
 
 
 def reversed_order(sizes: Mapping[str, float]) -> dict[str, float]:

@@ -101,7 +101,8 @@ def test_other_statements_are_other_inputs():
     assert one.inputs_sha256() != other.inputs_sha256()
 
 
-def test_every_fourth_block_of_three_quarters_of_a_model_of_any_depth_is_measured():
-    assert layers_of(30) == (1, 5, 9, 13, 17, 21)
-    for depth in (2, 5, 30):
+def test_every_fourth_block_from_the_middle_of_a_model_of_any_depth_is_measured():
+    assert layers_of(30) == (5, 9, 13, 17)
+    for depth in (6, 12, 30):
+        assert 0 < max(layers_of(depth)) < depth
         assert [layer_at(index) for index in range(len(layers_of(depth)))] == list(layers_of(depth))
