@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ground_truth.probes.real.measurement import ProbeMeasurement
-from ground_truth.probes.real.sizes import FACTOR, animal_sizes, country_areas, country_populations
+from ground_truth.probes.real.sizes import FACTOR, animal_sizes, country_areas, country_populations, number_sizes
 from ground_truth.probes.real.statements import Comparison, Question
 from ground_truth.probes.real.task import MeasuredProbeTask
 
@@ -18,6 +18,7 @@ def questions() -> list[Question]:
     return [
         Comparison("animals", larger, animal_sizes(), is_larger, block_size=24, near=far, apart=FACTOR["animals"]),
         Comparison("countries_near", larger, areas, is_larger, block_size=24, near=near, apart=FACTOR["areas"]),
+        Comparison("digits", larger, number_sizes(), is_larger),
         Comparison("inhabitants", more, people, has_more, block_size=23, near=far),
         Comparison("inhabitants_near", more, people, has_more, block_size=23, near=near, apart=FACTOR["populations"]),
     ]

@@ -228,8 +228,15 @@ def counts(tokens: Sequence[Any]) -> Float[np.ndarray, "statement token"]:
 
 
 def meaningless(statements: StatementRows) -> Bool[np.ndarray, " statement"]:
-    """The labels with both members of a pair exchanged in half of the pairs."""
-    exchanged = np.random.default_rng(0).random(statements.pairs.max() + 1) < 0.5
+    """The labels with both members of a pair exchanged in half of the pairs of every block.
+
+    Exactly half: if the exchanged were fewer, what reads the truth would read these labels too.
+    """
+    rng = np.random.default_rng(0)
+    exchanged = np.zeros(statements.pairs.max() + 1, dtype=bool)
+    for block in np.unique(statements.blocks):
+        pairs = np.unique(statements.pairs[statements.blocks == block])
+        exchanged[rng.choice(pairs, len(pairs) // 2, replace=False)] = True
     labels: Bool[np.ndarray, " statement"] = statements.labels ^ exchanged[statements.pairs]
     return labels
 

@@ -1,4 +1,4 @@
-"""Sizes that statements compare, as logarithms: of animals and countries."""
+"""Sizes that statements compare, as logarithms: of animals and countries; and two-digit numbers."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def country_populations() -> dict[str, float]:
     return {
         row["name"]: math.log10(row["population"]) for row in dataset("countries") if row["name"] not in _NOT_COUNTED
     }
+
+
+def number_sizes() -> dict[str, float]:
+    """A number of two digits, the last not 0 -> itself."""
+    return {str(number): float(number) for number in range(21, 100) if number % 10}
 
 
 def reversed_order(sizes: Mapping[str, float]) -> dict[str, float]:

@@ -91,7 +91,7 @@ def curves(tasks: list[MeasuredProbeTask]) -> str:
 
 
 def _asked(task: MeasuredProbeTask, question: Question) -> bool:
-    return any(question in side for sides in task.asked().values() for side in sides)
+    return any(question.name == one.name for sides in task.asked().values() for side in sides for one in side)
 
 
 def _measured(tasks: list[MeasuredProbeTask]) -> Iterator[tuple[MeasuredProbeTask, Question, Judgements]]:
