@@ -67,7 +67,7 @@ class MlpOnly(PlantedCircuitTask):
     """``circuits/mlp_only``; seed s has placement s modulo 10 of two MLPs among five layers."""
 
     name = "mlp_only"
-    version = 2
+    version, models_version = 3, 2
     summary = "Find the components of a small transformer that turn words into labels."
 
     def plan(self, seed: int) -> CircuitPlan:

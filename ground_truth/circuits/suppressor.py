@@ -110,7 +110,6 @@ class Suppressor(PlantedCircuitTask):
             example={
                 "roles": {universe[1]: "supports", universe[-1]: "suppresses"},
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "How I found them, and what supports it.",
             },
         )

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from ground_truth.circuits.planted.draws import generator
+from ground_truth.circuits.planted.material import right_labels
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word, asking_index
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
@@ -139,7 +140,7 @@ class TwoBehaviours(PlantedCircuitTask):
         """Besides the mix, examples of the behaviour that is asked for."""
         data = super().public_data(causal, generator)
         examples = self.hidden_pairs(causal, _EXAMPLES, generator).base
-        return {**data, "asked_prompts": examples, "asked_labels": causal.run(examples).labels}
+        return {**data, "asked_prompts": examples, "asked_labels": right_labels(causal, examples)}
 
     def further_facts(self, data: Mapping[str, Tensor]) -> dict[str, Any]:
         """How many examples there are."""

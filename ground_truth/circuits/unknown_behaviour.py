@@ -72,7 +72,6 @@ class UnknownBehaviour(PlantedCircuitTask):
                 "code": _CONSTANT.format(label=0),
                 "components": [universe[1], universe[-1]],
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "What it computes, how I found that and the components, and what supports it.",
             },
         )
@@ -100,6 +99,10 @@ class UnknownBehaviour(PlantedCircuitTask):
         hidden: Hidden = instance.hidden
         key = self.key(hidden.correspondence)
         return combined_score(_result(hidden, answer.code), _labels(hidden), answer.components, key, chance_f1=0.0)
+
+    def skill_facts(self, instance: TaskInstance) -> dict[str, float]:
+        """See `PlantedCircuitTask.skill_facts`; what nodes add to chance is a part of the score here."""
+        return {"chance_f1": self.blind.chance, "reference": self.reference_score(instance)}
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """The program that was planted, in the instance's names, and the certified circuit."""

@@ -45,14 +45,14 @@ class Program(CausalModel):
     steps_of_training: ClassVar[int] = 800
 
     def __init__(self) -> None:
-        self.groups = {"words": range(WORDS), "once": (ONCE,)}
+        self.groups = {"words": range(WORDS), "special": (ONCE,)}
 
     @staticmethod
     def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
         """Eight words; one word stands in every prompt once, at one of five places."""
-        words, once = torch.tensor(groups["words"]), torch.tensor(groups["once"])
+        words, special = torch.tensor(groups["words"]), torch.tensor(groups["special"])
         prompts = words[torch.randint(len(words), (n, 8), generator=generator)]
-        prompts[torch.arange(n), torch.randint(1, 6, (n,), generator=generator)] = once
+        prompts[torch.arange(n), torch.randint(1, 6, (n,), generator=generator)] = special
         return prompts
 
     @classmethod

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -56,6 +57,7 @@ class PlantedCircuitTask(PlannedTask):
     """
 
     family = "circuits"
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = CIRCUIT_METRICS
 
     def __init_subclass__(cls) -> None:
@@ -98,7 +100,8 @@ class PlantedCircuitTask(PlannedTask):
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh data."""
-        return self.instance_of(self.choose(seed), seed)
+        drawn = self.instance_of(self.choose(seed), seed)
+        return replace(drawn, public=drawn.public.with_facts(**self.skill_facts(drawn)))
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
         """The instance of `seed` if there were only this base model."""
@@ -216,7 +219,6 @@ class PlantedCircuitTask(PlannedTask):
             example={
                 "components": [universe[1], universe[-1]],
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "How I found them, and what supports it.",
             },
         )
@@ -232,6 +234,10 @@ class PlantedCircuitTask(PlannedTask):
     def blind_groups(self, nodes: Sequence[str]) -> Sequence[Sequence[str]]:
         """Elements of `key` that somebody would submit together who has not looked at the model."""
         return groups_of_nodes(nodes)
+
+    def skill_facts(self, instance: TaskInstance) -> dict[str, float]:
+        """The numbers of the prompt's formula of skill; not for base models that are being planted."""
+        return {"chance": self.blind.chance, "reference": self.reference_score(instance)}
 
     @cached_property
     def blind(self) -> BlindAnswer:

@@ -39,6 +39,7 @@ class MeasuredCircuitTask(MeasuredTask):
     """
 
     family = "circuits"
+    version: ClassVar[int] = 2
     metrics = METRICS
     solution = "real"
     behaviour: ClassVar[Behaviour]
@@ -106,7 +107,6 @@ class MeasuredCircuitTask(MeasuredTask):
             example={
                 "ranking": [components[-1], components[0]],
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "How I ranked them, and what supports it.",
             },
         )

@@ -42,7 +42,6 @@ from scribe_suite.tasks.answers import expect
 #: A valid answer, besides the neurons, which the prompt shows.
 EXAMPLE: Mapping[str, Any] = {
     "confidence": 0.7,
-    "nothing_found": False,
     "summary": "What was measured, and why it shows that these are the neurons.",
 }
 
@@ -69,8 +68,9 @@ class PlantedNeuronTask(FreezableTask):
     """
 
     family = "neurons"
-    version = 2
+    version: ClassVar[int] = 3
     models = "language_model"
+    models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = (*NEURON_METRICS, "rve")
     kind: ClassVar[QuestionKind]
     kinds: ClassVar[tuple[QuestionKind, ...]] = KINDS

@@ -47,7 +47,6 @@ tag_names = json.load(open("tag_names.json"))
 #: Of an answer, besides the neurons.
 EXAMPLE: Mapping[str, Any] = {
     "confidence": 0.7,
-    "nothing_found": False,
     "summary": "What was measured, and why it shows that these are the neurons.",
 }
 
@@ -56,6 +55,7 @@ class MeasuredNeuronTask(MeasuredTask):
     """Base of the tasks that ask for the neurons with the highest statistic of a real model."""
 
     family = "neurons"
+    version: ClassVar[int] = 2
     metrics = REGRET_METRICS
 
     @abstractmethod

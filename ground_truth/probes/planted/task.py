@@ -78,7 +78,8 @@ class PlantedProbeTask(PlantedTask):
     """
 
     family: ClassVar[str] = "probes"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
+    models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = PROBE_METRICS
     labelled: ClassVar[bool] = True
     few_labels: ClassVar[bool] = False

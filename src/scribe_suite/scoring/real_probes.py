@@ -159,7 +159,7 @@ def score_real_probe(
         found. Not readable: 1 for nothing found, `OVERCLAIM_SKILL` for a claim that the hidden statements do not
         support.
     """
-    if answer.nothing_found:
+    if answer.says_nothing_found():
         return _nothing_found(measured)
     at = _read_hidden(model, hidden, answer.layer, index_from_end(answer.position), measured)
     probe = LinearProbe.from_answer(answer, model.cfg.d_model)

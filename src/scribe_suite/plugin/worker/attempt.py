@@ -84,7 +84,7 @@ def finish_attempt(
         # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
         flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure)),
     )
-    draft.confidence, draft.nothing_found = box.answer.confidence, box.answer.nothing_found
+    draft.confidence, draft.nothing_found = box.answer.confidence, box.answer.says_nothing_found()
     notes = " ".join(score.notes)
     if score.skill >= state.pass_mark:
         state.conclude(Outcome.SOLVED, notes)
