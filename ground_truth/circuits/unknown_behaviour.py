@@ -100,10 +100,6 @@ class UnknownBehaviour(PlantedCircuitTask):
         key = self.key(hidden.correspondence)
         return combined_score(_result(hidden, answer.code), _labels(hidden), answer.components, key, chance_f1=0.0)
 
-    def skill_facts(self, instance: TaskInstance) -> dict[str, float]:
-        """See `PlantedCircuitTask.skill_facts`; what nodes add to chance is a part of the score here."""
-        return {"chance_f1": self.blind.chance, "reference": self.reference_score(instance)}
-
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """The program that was planted, in the instance's names, and the certified circuit."""
         base_seed = frozen_models(self)[instance.base_model].record.seed

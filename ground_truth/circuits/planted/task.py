@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -100,8 +99,7 @@ class PlantedCircuitTask(PlannedTask):
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh data."""
-        drawn = self.instance_of(self.choose(seed), seed)
-        return replace(drawn, public=drawn.public.with_facts(**self.skill_facts(drawn)))
+        return self.instance_of(self.choose(seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
         """The instance of `seed` if there were only this base model."""
@@ -119,6 +117,7 @@ class PlantedCircuitTask(PlannedTask):
         data = self.public_data(causal, generator(self.id, seed, "public"))
         facts = {
             **facts_of(plan.shape, causal, data, names, with_pairs=self.public_pairs),
+            "reference_bar": REFERENCE_BAR,
             **self.further_facts(data),
         }
         return TaskInstance(
@@ -234,10 +233,6 @@ class PlantedCircuitTask(PlannedTask):
     def blind_groups(self, nodes: Sequence[str]) -> Sequence[Sequence[str]]:
         """Elements of `key` that somebody would submit together who has not looked at the model."""
         return groups_of_nodes(nodes)
-
-    def skill_facts(self, instance: TaskInstance) -> dict[str, float]:
-        """The numbers of the prompt's formula of skill; not for base models that are being planted."""
-        return {"chance": self.blind.chance, "reference": self.reference_score(instance)}
 
     @cached_property
     def blind(self) -> BlindAnswer:

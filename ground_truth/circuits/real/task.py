@@ -125,6 +125,8 @@ class MeasuredCircuitTask(MeasuredTask):
             "length": public.clean.shape[1],
             "n_options": public.options.shape[1],
             "hidden_pairs": self.behaviour.hidden_pairs,
+            "correct": round(100 * float(self.measured().arrays["accuracy"][0])),
+            "n_blind": len(self.measured().arrays["chance"]),
             "readout": self.behaviour.readout,
             "shares": list(SHARES),
             "sizes": circuit_sizes(len(components)),

@@ -98,11 +98,14 @@ class PlantedNeuronTask(FreezableTask):
                 weights=weights,
                 symmetry=draw.symmetry,
                 text_seed=draw.hidden_seed,
-                # the key's own score stands in for a reference that was not measured when the model was frozen
-                reference=draw.base.references.get(self.label, 1.0),
+                reference=self._reference(draw),
             ),
             answer_schema=self.answer_schema(draw),
         )
+
+    def _reference(self, draw: Draw) -> float:
+        """What the reference solution reached on the base model; where that was not measured, the key's own score."""
+        return draw.base.references.get(self.label, 1.0)
 
     def draw(self, bases: Sequence[Base], seed: int) -> Draw:
         """What the instance of `seed` is made of."""
@@ -208,6 +211,7 @@ class PlantedNeuronTask(FreezableTask):
                 **sizes(weights),
                 **question,
                 **self.further_facts(draw),
+                "reference": self._reference(draw),
                 "question": question,
                 "n_texts": text.tokens.shape[0],
                 "text_length": text.tokens.shape[1],

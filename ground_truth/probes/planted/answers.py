@@ -21,7 +21,7 @@ def reading_facts(config: Mapping[str, Any], n_ctx: int) -> dict[str, int]:
 
 def example_vector(d_model: int) -> list[float]:
     """Numbers that mean nothing."""
-    return [(-1) ** i * (0.1 + 0.05 * (i % 7)) for i in range(d_model)]
+    return [round((-1) ** i * (0.1 + 0.05 * (i % 7)), 2) for i in range(d_model)]
 
 
 def example_probe(d_model: int) -> dict[str, Any]:
