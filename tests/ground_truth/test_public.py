@@ -9,9 +9,11 @@ from ground_truth.circuits.planted.public import opaque_words, public_source, se
 from tests.planting.circuits.small_circuit import HalfThenLabel
 
 
-def test_published_code_has_neither_decorators_nor_annotations():
+def test_published_code_has_neither_decorators_nor_annotations_nor_what_is_said_to_readers():
     source = public_source(HalfThenLabel.sample_prompts)
+    assert HalfThenLabel.sample_prompts.__doc__
     assert source.startswith("def sample_prompts(n, generator, groups):")
+    assert '"""' not in source
     space = {"torch": torch}
     exec(source, space)
     drawn = space["sample_prompts"](5, torch.Generator().manual_seed(0), {"tokens": [7, 8]})

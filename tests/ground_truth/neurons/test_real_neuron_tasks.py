@@ -191,10 +191,10 @@ class TestScores:
             skills.append(one.task.score(one, one.answer_schema.parse(json.dumps(answer))).skill)
         assert np.mean(skills) < 0.25  # among 120 neurons a guess often hits; among 46,080 it does not
 
-    def test_nothing_found_has_no_skill(self, name) -> None:
+    def test_an_empty_answer_has_no_skill(self, name) -> None:
         one = instance(name)
         letters = one.answer_schema.model is LetterAnswer
-        found = one.task.score(one, answered(one, {} if letters else [], nothing_found=True))
+        found = one.task.score(one, answered(one, {} if letters else []))
         assert found.metrics["rve"] == 0.0
         assert found.skill <= 0.0
 
