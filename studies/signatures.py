@@ -1,11 +1,11 @@
 """Whether the nodes of planted circuits can be told from decoys by numbers that no symmetry changes.
 
-    python studies/signatures.py                                  # all frozen base models of all circuit tasks
+    python studies/signatures.py                    # all frozen base models of all circuit tasks
     python studies/signatures.py --tasks circuits/ioi --json
-    python studies/signatures.py --label circuit                  # any node of the circuit, also where the key is a part
-    python studies/signatures.py --folder DIR                     # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
+    python studies/signatures.py --label circuit    # any node of the circuit, where the key is only a part of it
+    python studies/signatures.py --folder DIR       # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
 
-A minute. The methods are in `studies.exchangeability`, the statistics in `planting.circuits.signatures`.
+Two minutes. The methods are in `studies.exchangeability`, the statistics in `planting.circuits.signatures`.
 """
 
 from __future__ import annotations
@@ -162,7 +162,9 @@ def print_survey(found: Survey, console: Console) -> None:
     console.print(_separation_table(found.separations))
     console.print(_worst_table(worst(found.skills)))
     console.print(_skill_table(found.skills))
-    console.print(f"signatures: {len(found.signatures)}; classifiers with skill >= {SKILL_BAR}: {len(found.too_skilled)}")
+    console.print(
+        f"signatures: {len(found.signatures)}; classifiers with skill >= {SKILL_BAR}: {len(found.too_skilled)}"
+    )
 
 
 def _separation_table(rows: Sequence[Separation]) -> Table:
