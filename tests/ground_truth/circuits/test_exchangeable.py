@@ -1,8 +1,8 @@
 """The nodes of the frozen circuits can't be told from their decoys by anything but what reaches the logits.
 
-Bars: no statistic has an AUROC outside 0.2-0.8 that is not chance (`Separation.is_signature`: with six models of two key
-nodes each, some of 250 statistics are outside by luck, so the largest deviation over all of them has to be rarer than
-5 % divided by the number of tasks and kinds), and no classifier finds the key with a mean skill of 0.15.
+Bars: no statistic has an AUROC outside 0.2-0.8 that is not chance, and no classifier finds the key with a mean skill of
+0.15. With six models of two key nodes each, some of 250 statistics are outside by luck. So the largest deviation over
+all of them has to be rarer than 5 % divided by the number of tasks and kinds (`Separation.is_signature`).
 """
 
 from __future__ import annotations
