@@ -254,7 +254,7 @@ CLASSIFIERS = {
         SelectKBest(f_classif, k=10), LogisticRegression(C=1.0, class_weight="balanced", max_iter=300)
     ),
     "boosted trees": lambda: HistGradientBoostingClassifier(
-        max_iter=40, max_depth=3, learning_rate=0.15, min_samples_leaf=8, max_features=0.3, random_state=0
+        max_iter=40, max_depth=3, learning_rate=0.15, min_samples_leaf=8, max_features=0.3, max_bins=32, random_state=0
     ),
 }
 

@@ -1,11 +1,11 @@
 """Whether the nodes of planted circuits can be told from decoys by numbers that no symmetry changes.
 
-    python studies/signatures.py                                  # all frozen base models of all circuit tasks
+    python studies/signatures.py                    # all frozen base models of all circuit tasks
     python studies/signatures.py --tasks circuits/ioi --json
-    python studies/signatures.py --label circuit                  # any node of the circuit, also where the key is a part
-    python studies/signatures.py --folder DIR                     # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
+    python studies/signatures.py --label circuit    # any node of the circuit, where the key is only a part of it
+    python studies/signatures.py --folder DIR       # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
 
-A minute. The methods are in `studies.exchangeability`, the statistics in `planting.circuits.signatures`.
+Two minutes. The methods are in `studies.exchangeability`, the statistics in `planting.circuits.signatures`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from jaxtyping import Int
@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import circuit_of
 from scribe_suite.planting.circuits.signatures.table import node_signatures
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, frozen_models, list_frozen, load_all_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.task import PlantedTask
 from studies.exchangeability import (
     SIGHTS,
     SKILL_BAR,
@@ -41,6 +41,9 @@ from studies.exchangeability import (
     skills,
     worst,
 )
+
+if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
+    from ground_truth.circuits.planted.task import PlantedCircuitTask
 
 #: Prompts of the forward pass.
 _PROMPTS = 128
@@ -108,11 +111,16 @@ class Survey:
 
 def survey(models: Sequence[PlantedModel], *, with_skills: bool = True) -> Survey:
     """Everything about some models; several tasks and several models of each are needed to fit classifiers."""
-    samples = [
+    samples = samples_of(models)
+    return Survey(separations(samples), skills(samples) if with_skills else [])
+
+
+def samples_of(models: Sequence[PlantedModel]) -> list[Sample]:
+    """The statistics of models; a second or two each."""
+    return [
         Sample(model.task, model.name, dict(node_signatures(model.weights, model.prompts)), model.key)
         for model in models
     ]
-    return Survey(separations(samples), skills(samples) if with_skills else [])
 
 
 def planted_model(
@@ -140,8 +148,8 @@ def planted_model(
 
 def circuit_tasks() -> list[PlantedCircuitTask]:
     """All that have base models."""
-    tasks = default_registry().of_family("circuits")
-    return [task for task in tasks if isinstance(task, PlantedCircuitTask) and list_frozen(frozen_folder(task))]
+    tasks = [task for task in default_registry().of_family("circuits") if isinstance(task, PlantedTask)]
+    return [cast("PlantedCircuitTask", task) for task in tasks if list_frozen(frozen_folder(task))]
 
 
 def base_models_of(tasks: Sequence[PlantedCircuitTask], label: Label, folder: Path | None) -> list[PlantedModel]:
@@ -162,7 +170,9 @@ def print_survey(found: Survey, console: Console) -> None:
     console.print(_separation_table(found.separations))
     console.print(_worst_table(worst(found.skills)))
     console.print(_skill_table(found.skills))
-    console.print(f"signatures: {len(found.signatures)}; classifiers with skill >= {SKILL_BAR}: {len(found.too_skilled)}")
+    console.print(
+        f"signatures: {len(found.signatures)}; classifiers with skill >= {SKILL_BAR}: {len(found.too_skilled)}"
+    )
 
 
 def _separation_table(rows: Sequence[Separation]) -> Table:

@@ -15,7 +15,7 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.signatures.matrices import cosine, kurtosis, log
 
 #: Writes whose distances to each other are compared.
-_COMPARED = 256
+_COMPARED = 128
 #: Nearer writes, relative to a middling distance, count as equal.
 _NO_DISTANCE = 1e-3
 
@@ -98,7 +98,7 @@ def _known_from(varying: Float64[Tensor, "prompt position d_model"], tokens: Int
     explained = torch.zeros((), dtype=torch.float64)
     for position in range(tokens.shape[1]):
         ids, members = tokens[:, position].unique(return_inverse=True)
-        sums = torch.zeros(len(ids), varying.shape[-1], dtype=torch.float64).index_add_(0, members, varying[:, position])
+        sums = varying.new_zeros(len(ids), varying.shape[-1]).index_add_(0, members, varying[:, position])
         counts = torch.bincount(members).double()
         explained = explained + (sums.pow(2).sum(-1) / counts).sum()
     return explained / (varying.pow(2).sum() + 1e-12)

@@ -1,8 +1,8 @@
 """Statistics of pairs of nodes: which reads what another writes, and which are alike.
 
 The scores are the Q-, K- and V-composition of Elhage et al. 2021, with MLPs as readers and writers of the same kind,
-and biases as writers of their own. Every node is compared with all others, with those that can really read it or be read
-by it, and its place in the whole graph is the entry of the leading singular vectors.
+and biases as writers of their own. Every node is compared with all others, and with those that can really read it or be
+read by it. Its place in the whole graph is the entry of the leading singular vectors.
 """
 
 from __future__ import annotations
@@ -14,53 +14,63 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from scribe_suite.planting.circuits.signatures.maps import ModelMaps, NodeMaps
-from scribe_suite.planting.circuits.signatures.matrices import composition, cosine, kurtosis, log
+from scribe_suite.planting.circuits.signatures.matrices import kurtosis, log
 
+#: Smaller scores are rounding.
+_NOTHING = 1e-6
+#: How many singular values are compared.
+_SPECTRUM = 16
 #: Roles in which a node reads.
-_ROLES = ("query", "key", "value", "in")
+ROLES = ("query", "key", "value", "in")
 
 
 @torch.no_grad()
 def composition_statistics(maps: ModelMaps) -> dict[str, Float64[Tensor, " node"]]:
     """Statistic -> a number per node of the model."""
-    nodes = maps.nodes
-    after = _order(nodes)
-    found: dict[str, Tensor] = {}
-    total = torch.zeros(len(nodes), len(nodes), dtype=torch.float64)
-    biases = torch.zeros_like(total)
-    count = torch.zeros_like(total)
-    for role in _ROLES:
-        scores = torch.zeros_like(total)
+    nodes, found = maps.nodes, dict[str, Tensor]()
+    others, after = ~torch.eye(len(nodes), dtype=torch.bool), may_read(nodes)
+    writers = grams([node.writer for node in nodes])
+    constants = grams([node.bias[None] for node in nodes])
+    total, heard, count = (torch.zeros(len(nodes), len(nodes), dtype=torch.float64) for _ in range(3))
+    for role in ROLES:
         reads = torch.tensor([role in node.readers for node in nodes])
-        for j, reader in enumerate(nodes):
-            if role not in reader.readers:
-                continue
-            matrix = reader.readers[role]
-            for i, writer in enumerate(nodes):
-                if i != j:
-                    scores[i, j] = composition(writer.writer, matrix)
-                    biases[i, j] += composition(writer.bias[None], matrix)
+        readers = grams([node.readers[role].T if role in node.readers else torch.zeros(1, 1) for node in nodes])
+        scores = pairwise_composition(writers, readers).fill_diagonal_(0.0)
+        heard = heard + pairwise_composition(constants, readers)
         total, count = total + scores, count + reads
-        found |= _summaries(f"written, then {role} of others", scores, _others(nodes) & reads)
+        found |= _summaries(f"written, then {role} of others", scores, others & reads)
         found |= _summaries(f"written, then {role} of later", scores, after & reads)
-        if bool(reads.any()):
-            found |= _summaries(f"{role} of what others write", scores.T, _others(nodes) & reads[:, None])
-            found |= _summaries(f"{role} of what earlier write", scores.T, after.T & reads[:, None])
-    mean = total / count.clamp(min=1)
-    found |= _summaries("bias, then others", biases / count.clamp(min=1), _others(nodes))
-    found |= _summaries("reads others' biases", (biases / count.clamp(min=1)).T, _others(nodes))
-    found |= _centrality(mean, after)
-    return found | _likeness(nodes)
+        found |= _summaries(f"{role} of what others write", scores.T, others & reads[:, None])
+        found |= _summaries(f"{role} of what earlier write", scores.T, after.T & reads[:, None])
+    heard = heard / count.clamp(min=1)
+    found |= _summaries("bias, then others", heard, others)
+    found |= _summaries("reads others' biases", heard.T, others)
+    found |= _centrality(total / count.clamp(min=1), after)
+    return found | _likeness(nodes, writers)
 
 
-def _order(nodes: Sequence[NodeMaps]) -> Bool[Tensor, "writer reader"]:
-    """Whether the second comes after the first: a later layer, or the MLP of a head's layer."""
+def may_read(nodes: Sequence[NodeMaps]) -> Bool[Tensor, "writer reader"]:
+    """Whether the second comes after the first: it is in a later layer, or the MLP of a head's layer."""
     places = torch.tensor([2 * node.layer + (node.kind == "mlp") for node in nodes])
     return places[:, None] < places
 
 
-def _others(nodes: Sequence[NodeMaps]) -> Bool[Tensor, "node node"]:
-    return ~torch.eye(len(nodes), dtype=torch.bool)
+def grams(matrices: Sequence[Float64[Tensor, "inner d_model"]]) -> Float64[Tensor, "node d_model*d_model"]:
+    """``A^T A`` of every matrix with Frobenius norm 1, flattened; zeros for a matrix that is a placeholder or zero."""
+    width = max(matrix.shape[1] for matrix in matrices)
+    found = torch.zeros(len(matrices), width, width, dtype=torch.float64)
+    for i, matrix in enumerate(matrices):
+        if matrix.shape[1] == width:
+            scaled = matrix / matrix.norm().clamp(min=1e-12)
+            found[i] = scaled.T @ scaled
+    return found.flatten(1)
+
+
+def pairwise_composition(
+    writers: Float64[Tensor, "writer d_model*d_model"], readers: Float64[Tensor, "reader d_model*d_model"]
+) -> Float64[Tensor, "writer reader"]:
+    """The composition scores of all pairs; ``||AB||^2`` is the inner product of ``A^T A`` and ``B B^T``."""
+    return (writers @ readers.T).clamp(min=0.0).sqrt()
 
 
 def _summaries(
@@ -74,8 +84,8 @@ def _summaries(
             for kept in rows.values():
                 kept.append(torch.tensor(float("nan"), dtype=torch.float64))
             continue
-        rows["mean"].append(log(values.mean()))
-        rows["max"].append(log(values.max()))
+        rows["mean"].append(log(values.mean() + _NOTHING))
+        rows["max"].append(log(values.max() + _NOTHING))
         rows["variation"].append(log(values.std(correction=0) / (values.mean() + 1e-12)))
         rows["kurtosis"].append(log(kurtosis(values)))
     return {f"{name}, {summary}": torch.stack(values) for summary, values in rows.items()}
@@ -95,29 +105,25 @@ def _centrality(
     return found
 
 
-def _likeness(nodes: Sequence[NodeMaps]) -> dict[str, Float64[Tensor, " node"]]:
+def _likeness(
+    nodes: Sequence[NodeMaps], writers: Float64[Tensor, "node d_model*d_model"]
+) -> dict[str, Float64[Tensor, " node"]]:
     """How near a node's spectra and subspaces are to those of the others of its kind, which copies would be."""
-    logs = [log(torch.linalg.svdvals(node.through)[:16]) for node in nodes]
-    shapes = [values - values.mean() for values in logs]
-    found: dict[str, list[Tensor]] = {}
-    for i, node in enumerate(nodes):
-        others = [j for j, other in enumerate(nodes) if other.kind == node.kind and j != i]
-        others = others or [j for j in range(len(nodes)) if j != i]
-        distances = torch.stack([(shapes[i] - shapes[j]).norm() for j in others])
-        alike = torch.stack([cosine(node.through, nodes[j].through).abs() for j in others])
-        writers = torch.stack([composition(node.writer, nodes[j].writer.T) for j in others])
-        roles = list(node.readers)
-        readers = torch.stack([composition(node.readers[roles[-1]].T, nodes[j].readers[roles[-1]]) for j in others])
-        values = {
-            "nearest spectrum": log(distances.min()),
-            "mean distance of spectra": log(distances.mean()),
-            "most alike": log(alike.max()),
-            "mean likeness": log(alike.mean()),
-            "writes where others write, mean": log(writers.mean()),
-            "writes where others write, max": log(writers.max()),
-            "reads where others read, mean": log(readers.mean()),
-            "reads where others read, max": log(readers.max()),
-        }
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {name: torch.stack(values) for name, values in found.items()}
+    spectra = torch.stack([log(torch.linalg.svdvals(node.through)[:_SPECTRUM] + _NOTHING) for node in nodes])
+    shapes = spectra - spectra.mean(1, keepdim=True)
+    flat = torch.stack([node.through.flatten() / node.through.norm().clamp(min=1e-12) for node in nodes])
+    readers = grams([node.readers["value" if node.kind == "head" else "in"].T for node in nodes])
+    heads = torch.tensor([node.kind == "head" for node in nodes])
+    alike = heads[:, None] == heads
+    if not bool((alike.sum(1) > 2).all()):  # too few of one kind: then all nodes are compared
+        alike = torch.ones_like(alike)
+    found: dict[str, Tensor] = {}
+    for name, scores in (
+        ("distance of spectra", torch.cdist(shapes, shapes, compute_mode="donot_use_mm_for_euclid_dist")),
+        ("likeness of maps", (flat @ flat.T).abs()),
+        ("writes where others write", pairwise_composition(writers, writers)),
+        ("reads where others read", pairwise_composition(readers, readers)),
+    ):
+        found |= _summaries(name, scores, alike & ~torch.eye(len(nodes), dtype=torch.bool))
+    nearest = torch.cdist(shapes, shapes).masked_fill(~alike, float("inf")).fill_diagonal_(float("inf")).min(1).values
+    return {**found, "nearest spectrum": log(nearest + 1e-4)}

@@ -98,5 +98,6 @@ def square(name: str, matrix: Float64[Tensor, "d_model d_model"]) -> dict[str, F
 
 def _overlap(matrix: Float64[Tensor, "d_model d_model"], *, largest: int = 8) -> Float64[Tensor, ""]:
     """How much of the strongest directions that are read lies among the strongest that are written."""
-    left, _, right = torch.linalg.svd(matrix)
-    return log((left[:, :largest].T @ right[:largest].T).pow(2).sum() / largest)
+    left, values, right = torch.linalg.svd(matrix)
+    count = min(largest, int((values > 1e-6 * values[0]).sum()))
+    return log((left[:, :count].T @ right[:count].T).pow(2).sum() / max(1, count))

@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.signatures.composition import ROLES, grams, may_read, pairwise_composition
 from scribe_suite.planting.circuits.signatures.maps import ModelMaps
 from scribe_suite.planting.circuits.signatures.matrices import composition, kurtosis, log, spectrum
 
@@ -21,15 +22,13 @@ def unembedded_weights(maps: ModelMaps) -> dict[str, Float64[Tensor, " node"]]:
     unembedding, nodes = maps.unembedding, maps.nodes
     found: dict[str, list[Tensor]] = {}
     direct = torch.stack([composition(node.writer, unembedding) for node in nodes])
+    writers = grams([node.writer for node in nodes])
+    onward = torch.zeros(len(nodes), len(nodes), dtype=torch.float64)
+    for role in ROLES:
+        readers = grams([node.readers[role].T if role in node.readers else torch.zeros(1, 1) for node in nodes])
+        onward = onward + pairwise_composition(writers, readers) * may_read(nodes)
     for i, node in enumerate(nodes):
         logits = maps.tokens @ node.through @ unembedding
-        places = [2 * other.layer + (other.kind == "mlp") for other in nodes]
-        later = [
-            composition(node.writer, reader) * direct[j]
-            for j, other in enumerate(nodes)
-            if places[j] > places[i]
-            for reader in other.readers.values()
-        ]
         values = {
             "unembedded": log(direct[i]),
             "unembedded, size": log((node.writer @ unembedding).norm()),
@@ -39,7 +38,7 @@ def unembedded_weights(maps: ModelMaps) -> dict[str, Float64[Tensor, " node"]]:
             "unembedded tokens": log(composition(maps.tokens @ node.through, unembedding)),
             "unembedded tokens, size": log(logits.norm()),
             "unembedded tokens, tails": log(kurtosis(logits.flatten())),
-            "unembedded through others": log(torch.stack([*later, torch.zeros((), dtype=torch.float64)]).sum()),
+            "unembedded through others": log(onward[i] @ direct + 1e-6),
         }
         for name, value in values.items():
             found.setdefault(name, []).append(value)

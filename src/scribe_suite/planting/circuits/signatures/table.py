@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 from torch import Tensor
@@ -112,4 +111,3 @@ def _table(nodes: Sequence[str], found: Mapping[Group, Mapping[str, Mapping[str,
         groups=tuple(group for _, group in columns),
         values=np.array(values, dtype=float).reshape(len(nodes), len(columns)),
     )
-

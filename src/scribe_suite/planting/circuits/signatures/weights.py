@@ -1,4 +1,4 @@
-"""Statistics of single nodes that need nothing but weights: sizes, spectra, biases, and how they meet the embeddings."""
+"""Statistics of single nodes that need only weights: sizes, spectra, biases, and how they meet the embeddings."""
 
 from __future__ import annotations
 
