@@ -24,6 +24,7 @@ from scribe_suite.analysis.pairing import (
     sides_of,
     version_differences,
 )
+from scribe_suite.analysis.reliability import Reliability, reliability
 from scribe_suite.analysis.statistics import Codes, Floats, Grouped, Interval, Unit
 from scribe_suite.analysis.summary import UNSCORED_SKILL
 from scribe_suite.errors import ConfigurationError
@@ -78,6 +79,7 @@ class SideResult:
         tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
+        reliability: Confidences, abstentions, consistency.
     """
 
     label: str
@@ -103,6 +105,7 @@ class SideResult:
     cost_usd: float | None
     cost_known: int
     agent_s: float | None
+    reliability: Reliability
 
 
 @dataclass(frozen=True)
@@ -267,6 +270,7 @@ def _side_result(attempts: AttemptColumns, skills: Floats, side: Side) -> SideRe
         cost_usd=float(np.nansum(costs)) if not np.isnan(costs).all() else None,
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,
+        reliability=reliability(attempts, rows),
     )
 
 
