@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from scribe_suite.analysis.calibration import BINS, FEW_ATTEMPTS
-from scribe_suite.analysis.comparison import SideResult
+from scribe_suite.analysis.calibration import BINS, FEW_ATTEMPTS, Bin
 from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
 from scribe_suite.analysis.reliability import Abstention, Calibration, Consistency, Estimate, Reliability
 
 _Part = TypeVar("_Part")
 
 
-def reliability_tables(sides: Sequence[SideResult]) -> list[ResultTable]:
-    """Those that have something to show."""
-    labels = [side.label for side in sides]
-    told = [side.reliability.calibration for side in sides]
-    abstentions = [side.reliability.abstention for side in sides]
-    consistencies = [side.reliability.consistency for side in sides]
+def reliability_tables(sides: Mapping[str, Reliability]) -> list[ResultTable]:
+    """Those that have something to show, with a row for each side."""
+    labels = list(sides)
+    told = [one.calibration for one in sides.values()]
+    abstentions = [one.abstention for one in sides.values()]
+    consistencies = [one.consistency for one in sides.values()]
     tables = []
     if any(one.told for one in told):
         tables += [_confidence(labels, told), _calibration(labels, told)]
@@ -27,6 +26,26 @@ def reliability_tables(sides: Sequence[SideResult]) -> list[ResultTable]:
     if any(one.tasks for one in consistencies):
         tables.append(_consistency(labels, consistencies))
     return tables
+
+
+def bins_table(sides: Mapping[str, Reliability]) -> ResultTable:
+    """The numbers of a reliability diagram: a row for each bin, columns for each side."""
+    places = [place / BINS for place in range(BINS)]
+    found = {label: {one.low: one for one in side.calibration.bins} for label, side in sides.items()}
+
+    def block(title: str, kind: Kind, value: Callable[[Bin], Value]) -> tuple[Column, ...]:
+        return tuple(
+            Column(title, kind, tuple(value(own[low]) if low in own else None for low in places), label)
+            for label, own in found.items()
+        )
+
+    blocks = (
+        block("Attempts", "count", lambda one: one.attempts),
+        block("Mean confidence", "number", lambda one: one.confidence),
+        block("Solved rate", "number", lambda one: one.solved_rate),
+    )
+    rows = tuple(f"{low:.1f} to {low + 1 / BINS:.1f}" for low in places)
+    return ResultTable("bins", "Solved rate by confidence", "Confidence", rows, blocks)
 
 
 def reliability_notes(reliability: Reliability) -> Iterator[str]:

@@ -25,7 +25,7 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
         _sides(comparison.sides),
         *_levels(comparison.sides),
         *_passes(comparison.sides),
-        *reliability_tables(comparison.sides),
+        *reliability_tables({side.label: side.reliability for side in comparison.sides}),
         _costs(comparison.sides),
     ]
     tables.append(_outcomes(comparison.sides))
