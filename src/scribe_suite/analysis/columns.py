@@ -112,6 +112,13 @@ class AttemptColumns:
     repeated: int
 
     @property
+    def versions(self) -> dict[str, tuple[int, ...]]:
+        """Task -> the versions of it that were attempted, in order."""
+        return {
+            name: tuple(np.unique(self.version[self.task == code]).tolist()) for code, name in enumerate(self.tasks)
+        }
+
+    @property
     def counts(self) -> Bools:
         """Which attempts say something about the agent."""
         return np.array([rule_of(outcome).counts for outcome in self.outcomes], bool)[self.outcome]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
+from scribe_suite.analysis.presentation.control_table import control_notes, control_table
 from scribe_suite.analysis.presentation.reliability_tables import reliability_notes, reliability_tables
 from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
 from scribe_suite.analysis.statistics import FEWEST_TASKS
@@ -29,6 +30,8 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
         _costs(comparison.sides),
     ]
     tables.append(_outcomes(comparison.sides))
+    if comparison.controls:
+        tables.append(control_table(comparison.controls, [side.label for side in comparison.sides]))
     if comparison.pairs:
         tables += [_skill_differences(comparison.pairs), _solved_differences(comparison.pairs)]
     if 0 < len(comparison.pairs) <= _MOST_PAIRS:
@@ -66,6 +69,8 @@ def notes_of(comparison: Comparison) -> list[str]:
             if rates.tasks < side.tasks
         ]
         lines += [f"{side.label}: {line}" for line in reliability_notes(side.reliability)]
+    if comparison.controls:
+        lines += control_notes(comparison.controls, comparison.tasks)
     for pair in comparison.pairs:
         lines += [f"{pair_label(pair)}: {line}" for line in _pair_notes(pair)]
     return lines
