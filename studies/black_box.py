@@ -1,8 +1,8 @@
 """What solvers reach that see a model's inputs and outputs and nothing of its inside, on every task.
 
-    python studies/black_box.py                                  # every planted task, twenty fresh instances each
-    python studies/black_box.py --tasks circuits/ioi --instances 3
-    python studies/black_box.py --jobs 2 --write                 # and into ground_truth/controls.json and the docs
+    python -m studies.black_box                                  # every planted task, twenty fresh instances each
+    python -m studies.black_box --tasks circuits/ioi --instances 3
+    python -m studies.black_box --jobs 2 --write                 # and into ground_truth/controls.json and the docs
 
 A task that such a solver solves is not about internals. Answers are scored by the task itself. The solvers may know
 how a task draws its instances, and may ask a model as often as they like; the exact function of a model is granted to
@@ -38,7 +38,7 @@ from studies.black_box_functions import exact_function, fitted_tree, nodes_by_pr
 from studies.documented_methods import best_documented
 
 FIRST_SEED = 8000
-COMMAND = "python studies/black_box.py --jobs 2 --write"
+COMMAND = "python -m studies.black_box --jobs 2 --write"
 DOCUMENT = "docs/reference/controls.md"
 BEGIN, END = "<!-- tables: written by studies/black_box.py -->", "<!-- end of tables -->"
 
@@ -180,7 +180,11 @@ def measure(tasks: Sequence[str], instances: int, jobs: int) -> dict[str, dict[s
             track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
         ):
             rows[task_id].append(future.result())
-    return {task_id: {name: mean(row[name] for row in found) for name in found[0]} for task_id, found in rows.items()}
+    # a solver without an answer to every instance has no mean
+    return {
+        task_id: {name: mean(row[name] for row in found) for name in found[0] if all(name in row for row in found)}
+        for task_id, found in rows.items()
+    }
 
 
 def _one_thread() -> None:

@@ -69,7 +69,7 @@ def test_other_versions_missing_tasks_and_open_tasks_are_told(comparison):
 
 
 def test_a_record_that_can_not_be_read_is_named_with_the_remedy(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"controls\.json can't be read: make it again with python studies"):
+    with pytest.raises(ConfigurationError, match=r"controls\.json can't be read: make it again with python -m studies"):
         read_controls(tmp_path)
     (tmp_path / "ground_truth").mkdir()
     (tmp_path / RECORD).write_text("{}")

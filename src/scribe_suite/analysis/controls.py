@@ -110,7 +110,7 @@ def read_controls(root: Path | None = None) -> ControlRecord:
     try:
         return ControlRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise ConfigurationError(f"{path} can't be read: make it again with python studies/black_box.py.") from error
+        raise ConfigurationError(f"{path} can't be read: make it again with python -m studies.black_box.") from error
 
 
 def task_controls(
