@@ -48,6 +48,10 @@ class _LeanAttempt(TypedDict):
     outcome: str
     metrics: NotRequired[dict[str, Finite]]
     skill: NotRequired[Finite | None]
+    confidence: NotRequired[Finite | None]
+    confidence_of: NotRequired[str | None]
+    nothing_found: NotRequired[bool | None]
+    actions: NotRequired[dict[str, int]]
     flags: NotRequired[list[str]]
     tokens: NotRequired[dict[str, int]]
     cost_usd: NotRequired[Finite | None]
@@ -70,6 +74,10 @@ class AttemptColumns:
         seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
             run every trial of a task is made on one instance.
         skill: NaN unless scored.
+        confidence: NaN where none was told; `older_confidence` says which are the probability that the answer is right,
+            not that the attempt is solved.
+        nothing_found: 1 or 0, NaN without a valid answer.
+        actions: Tool -> calls of it, NaN where the attempt does not tell its calls of any.
         metrics: Metric -> value per attempt, NaN where it has none.
         metric_order: Task -> its metrics in its own order.
         tokens: Kind -> number per attempt, NaN if the attempt does not report it.
@@ -91,13 +99,24 @@ class AttemptColumns:
     trial: Codes
     seed: Codes
     skill: Floats
+    confidence: Floats
+    older_confidence: Bools
+    nothing_found: Floats
     cost_usd: Floats
     agent_s: Floats
     metrics: dict[str, Floats]
+    actions: dict[str, Floats]
     tokens: dict[str, Floats]
     metric_order: dict[str, tuple[str, ...]]
     flags: Counter[tuple[int, str, str]]
     repeated: int
+
+    @property
+    def versions(self) -> dict[str, tuple[int, ...]]:
+        """Task -> the versions of it that were attempted, in order."""
+        return {
+            name: tuple(np.unique(self.version[self.task == code]).tolist()) for code, name in enumerate(self.tasks)
+        }
 
     @property
     def counts(self) -> Bools:
@@ -158,8 +177,9 @@ class _Builder:
         self.tasks, self.providers, self.outcomes = _Names(), _Names(), _Names()
         self.levels: dict[str, int] = {}
         self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
-        self.real = {name: array("d") for name in ("skill", "cost_usd", "agent_s")}
-        self.metrics, self.tokens = _Sparse(), _Sparse()
+        self.real = {name: array("d") for name in ("skill", "confidence", "nothing_found", "cost_usd", "agent_s")}
+        self.metrics, self.tokens, self.actions = _Sparse(), _Sparse(), _Sparse()
+        self.older = array("b")
         self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         self.flags: dict[int, list[str]] = {}
         self.rows = 0
@@ -182,14 +202,20 @@ class _Builder:
                 put(number)
             if level := attempt.get("level"):
                 self.levels[task] = level
-            reals = (attempt.get("skill"), attempt.get("cost_usd"), attempt.get("times", {}).get("agent_s"))
+            reals = (
+                attempt.get("skill"), attempt.get("confidence"), attempt.get("nothing_found"), attempt.get("cost_usd"),
+                attempt.get("times", {}).get("agent_s"),
+            )  # fmt: skip
             for append, value in zip(append_real, reals, strict=True):
                 append(nan if value is None else value)
+            self.older.append(attempt.get("confidence_of") is None)
             if metrics := attempt.get("metrics"):
                 self.metrics.put(self.rows, metrics)
                 self.orders[task].add(tuple(metrics))
             if tokens := attempt.get("tokens"):
                 self.tokens.put(self.rows, tokens)
+            if actions := attempt.get("actions"):
+                self.actions.put(self.rows, actions)
             if flags := attempt.get("flags"):
                 self.flags[self.rows] = flags
             self.rows += 1
@@ -235,11 +261,11 @@ class _Builder:
             version=whole["version"][rows],
             trial=whole["trial"][rows],
             seed=whole["seed"][rows],
-            skill=np.array(self.real["skill"])[rows],
-            cost_usd=np.array(self.real["cost_usd"])[rows],
-            agent_s=np.array(self.real["agent_s"])[rows],
+            older_confidence=np.array(self.older, bool)[rows],
+            **{name: np.array(column)[rows] for name, column in self.real.items()},
             metrics=self.metrics.arrays(rows, self.rows),
             tokens=self.tokens.arrays(rows, self.rows),
+            actions=self.actions.arrays(rows, self.rows),
             metric_order={task: _joined(orders) for task, orders in sorted(self.orders.items())},
             flags=Counter(
                 (int(whole["run"][row]), names["provider"][whole["provider"][row]], flag)

@@ -51,7 +51,11 @@ class AttemptRecord(_Line):
         reason: One sentence on the outcome; empty when there is nothing to say.
         metrics: Metric -> value; empty unless the outcome is scored.
         skill: Normalised score, or None unless scored.
+        confidence: What the agent told, 0 to 1; None without a valid answer.
+        confidence_of: What `confidence` is the probability of: that the attempt is solved. None in ledgers from before
+            prompts said so; they asked for the probability that the answer is right.
         agent_version: Version of the program that drove the model, or None.
+        actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
         reproduced: Of a replay: whether the same answer came out.
         instance_seed: Filled in by the controller, which alone writes it down.
         folder: The attempt's folder, relative to the results folder.
@@ -76,6 +80,7 @@ class AttemptRecord(_Line):
     flags: tuple[str, ...] = ()
     pass_mark: Finite | None = None
     confidence: Finite | None = None
+    confidence_of: Literal["solved"] | None = None
     nothing_found: bool | None = None
     reproduced: bool | None = None
     submissions: int = 0
@@ -84,6 +89,7 @@ class AttemptRecord(_Line):
     end_reason: str | None = None
     turns: int | None = None
     tool_calls: int | None = None
+    actions: dict[str, int] = {}
     cells: int | None = None
     tokens: dict[str, int] = {}
     cost_usd: Finite | None = None

@@ -62,7 +62,7 @@ def finish_attempt(
     draft.effort = EffortPart.of(result)
     draft.submissions = box.count
     draft.end_reason = str(result.end_reason)
-    draft.cells = status.cells_run
+    draft.cells, draft.actions = status.cells_run, status.actions
     state.times["kernel_s"] = status.session_start_s
     cause, error = status.infrastructure_cause or "notebook_internal", status.infrastructure_error
     if error is not None and box.answer is None:
@@ -84,7 +84,8 @@ def finish_attempt(
         # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
         flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure)),
     )
-    draft.confidence, draft.nothing_found = box.answer.confidence, box.answer.says_nothing_found()
+    draft.confidence, draft.confidence_of = box.answer.confidence, "solved"
+    draft.nothing_found = box.answer.says_nothing_found()
     notes = " ".join(score.notes)
     if score.skill >= state.pass_mark:
         state.conclude(Outcome.SOLVED, notes)
