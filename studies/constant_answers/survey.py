@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -49,11 +49,13 @@ def is_always_the_same(task: Task) -> bool:
 def _skills(task: Task, count: int) -> Iterator[dict[str, float]]:
     """The skill of every constant, instance by instance."""
     hindsight = Hindsight(task)
+    drawn: Iterable[TaskInstance] = _drawn(task, count)
     if task.family != "probes" and not is_always_the_same(task):
-        for instance in _drawn(task, count):
+        drawn = list(drawn)
+        for instance in drawn:
             hindsight.see(instance, task.oracle_answer(instance))
     previous: Mapping[str, Any] | None = None
-    for instance in _drawn(task, count):
+    for instance in drawn:
         tried: dict[str, Content] = {**constants(instance), **hindsight.candidates(instance)}
         found: dict[str, float] = {}
         if task.family == "probes":
