@@ -8,6 +8,7 @@ questions; a list that has another answer for every question would be a memory o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ _ROLES: Mapping[str, Role] = {"+": "supports", "-": "suppresses"}
 
 
 class Hindsight:
-    """Collects what is right in every instance, and gives the constants that are best over all of them.
+    """Collects what is right in every instance, and then gives the constants that are best over all of them.
 
     Args:
         task: Of the instances.
@@ -51,13 +52,18 @@ class Hindsight:
     def candidates(self, instance: TaskInstance) -> dict[str, Content]:
         """The constants that may be best, by name, as answers to an instance; the same ones for all instances."""
         if self._real_neurons:
-            return {name: _of_columns(instance, columns) for name, columns in self._columns().items()}
+            return {name: _of_columns(instance, columns) for name, columns in self._columns.items()}
         if not self._keys:
             return {}
-        chosen = best_fixed_set(self._keys, unsigned if self._signed else str)
+        chosen = self._chosen
         if self._signed:
             return {"fixed": {"roles": {unsigned(one): _ROLES[one[-1]] for one in sorted(chosen)}}}
         return {"fixed": made_of(instance, sorted(chosen))}
+
+    @cached_property
+    def _chosen(self) -> frozenset[str]:
+        """Found when it is first asked for, by when all instances have been seen."""
+        return best_fixed_set(self._keys, unsigned if self._signed else str)
 
     def _see_statistics(self, instance: TaskInstance) -> None:
         asked = instance.hidden.asked
@@ -66,6 +72,7 @@ class Hindsight:
         for one in asked:
             self._best.setdefault(one.name, top(one.statistic, _MOST_PLACES))
 
+    @cached_property
     def _columns(self) -> Mapping[str, Sequence[int]]:
         best = {f"fixed, best for {name}": columns for name, columns in self._best.items()}
         return {"fixed": top(np.asarray(self._added), _MOST_PLACES), **best}
