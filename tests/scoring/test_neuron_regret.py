@@ -139,7 +139,7 @@ def share_of(statistic: np.ndarray, places: list[int]) -> float:
 
 
 def test_neurons_that_all_properties_share_are_all_of_the_way() -> None:
-    assert share_of(np.tile(RVE, (3, 1)), [1, 2]) == pytest.approx(1.0, abs=1e-4)
+    assert share_of(np.tile(RVE, (3, 1)), [1, 2]) == 1.0
 
 
 def test_neurons_that_no_two_properties_share_are_one_part_of_the_way() -> None:
@@ -177,3 +177,9 @@ def test_chance_lies_on_the_way_from_the_untrained_model_to_the_reference() -> N
     moved = score_places(asked, fixed=0.25)
     assert moved.chance == pytest.approx(UNTRAINED + 0.25 * (0.39 - UNTRAINED))
     assert moved.metrics == score_places(asked).metrics
+
+
+def test_a_fixed_answer_that_is_right_for_everything_leaves_room_for_a_skill() -> None:
+    found = score_places([places(0, 3, 2)], fixed=1.0)
+    assert found.skill == 1.0
+    assert 0.02 <= found.reference - found.chance < 0.021

@@ -19,13 +19,14 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 
-from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
 from scribe_suite.tasks.task import Score
 
 REGRET_METRICS = ("rve", "regret", "overlap", "untrained")
 PRIMARY = "rve"
-#: Of the way from the untrained models to the reference; skill is undefined where a fixed answer leaves none.
-_SMALLEST_WAY = 1e-6
+#: Between chance and reference; a little more than what skill needs, so that rounding does not undo it.
+_LEAST_ROOM = 1.01 * SMALLEST_RANGE
+_TRIFLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,12 @@ def fixed_share(
         reached.append((statistic[:, answers].mean(-1) - untrained[:, column, None]) / way)
 
     def mean_skill(share: float) -> float:
-        """Of the best answer for each number of places."""
-        return fmean(float(np.clip((one - share) / (1 - share), -1, 1).mean(0).max()) for one in reached)
+        """Of the best answer for each number of places, less a trifle: limited skills may stay at 0 from a share on."""
+        return fmean(float(np.clip((one - share) / (1 - share), -1, 1).mean(0).max()) for one in reached) - _TRIFLE
 
     if mean_skill(0.0) <= 0:
         return 0.0
-    most = 1 - _SMALLEST_WAY
+    most = 1 - _TRIFLE
     return 1.0 if mean_skill(most) > 0 else float(brentq(mean_skill, 0.0, most))
 
 
@@ -126,16 +127,17 @@ def score_places(asked: Sequence[Places], fixed: float = 0.0) -> Score:
     Returns:
         ``rve`` is primary: the mean hidden statistic over all places. ``regret`` is what is missing to the best neurons
         on the hidden text, ``overlap`` the share of the places taken by one of them. Chance is `fixed` of the way from
-        the untrained models to the reference.
+        the untrained models to the reference, as far as that leaves room for a skill.
 
     Raises:
-        ValueError: When nothing is asked, or chance is as good as the reference.
+        ValueError: When nothing is asked, or untrained models are as good as the reference.
     """
     if not asked:
         raise ValueError("there is no property to score neurons for")
     reached, untrained = fmean(one.mean for one in asked), fmean(one.untrained for one in asked)
     reference = fmean(one.reference for one in asked)
-    chance = untrained + fixed * (reference - untrained)
+    way = reference - untrained
+    chance = untrained + max(0.0, min(fixed * way, way - _LEAST_ROOM))
     return Score(
         metrics={
             "rve": reached,
