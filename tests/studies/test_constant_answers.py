@@ -54,10 +54,9 @@ class TestRecord:
     def test_every_task_was_surveyed(self) -> None:
         assert set(read_record()) == set(TASKS)
 
-    @pytest.mark.parametrize("task_id", [*PLANTED, *REAL])
-    def test_no_constant_answer_pays(self, task_id) -> None:
-        which, best = read_record()[task_id].best
-        assert best <= BAR, which
+    def test_no_constant_answer_pays(self) -> None:
+        best = {task_id: survey.best for task_id, survey in read_record().items()}
+        assert {task_id: found for task_id, found in best.items() if found[1] > BAR} == {}
 
     def test_every_task_was_given_nothing_and_its_example(self) -> None:
         assert all({"nothing", "example"} <= set(survey.skills) for survey in read_record().values())
