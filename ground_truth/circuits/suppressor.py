@@ -8,14 +8,13 @@ so that resampling either changes nothing. A scan over single nodes sees the mov
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
-from ground_truth.circuits.planted.blind import groups_of_nodes
 from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word
 from ground_truth.circuits.planted.shapes import five_layers
@@ -23,7 +22,7 @@ from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalRun, Correspondence, Intervention, intervened, placements
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
-from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, signed_groups
+from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, unsigned
 from scribe_suite.tasks.answers import Answer, AnswerSchema, RoleAnswer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
 
@@ -135,9 +134,9 @@ class Suppressor(PlantedCircuitTask):
         """Components with signs, such as ``a0.h1+``."""
         return signed(roles(correspondence))
 
-    def blind_groups(self, nodes: Sequence[str]) -> Sequence[Sequence[str]]:
-        """The same groups with signs, and all nodes with one sign."""
-        return signed_groups([nodes, *groups_of_nodes(nodes)])
+    def part(self, element: str) -> str:
+        """The node without its sign: it has one role."""
+        return unsigned(element)
 
 
 def roles(correspondence: Correspondence) -> dict[str, Role]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ground_truth.circuits.planted.base import Base, PlannedTask, base_models, key_of_plan
-from ground_truth.circuits.planted.blind import BlindAnswer, groups_of_nodes
+from ground_truth.circuits.planted.blind import BlindAnswer
 from ground_truth.circuits.planted.draws import generator, symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
@@ -29,7 +29,6 @@ from scribe_suite.planting.circuits.causal import (
 )
 from scribe_suite.planting.circuits.certificate import certify_circuit
 from scribe_suite.planting.circuits.interchange import Pairs, draw_pairs
-from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.plant_circuit import PlantedWeights, plant_circuit
 from scribe_suite.planting.frozen import Certificate, Check, frozen_folder, frozen_models, save_frozen
 from scribe_suite.planting.hooked import ModelWeights
@@ -229,15 +228,14 @@ class PlantedCircuitTask(PlannedTask):
         """Facts for the prompt that other circuit tasks don't have; none by default."""
         return {}
 
-    def blind_groups(self, nodes: Sequence[str]) -> Sequence[Sequence[str]]:
-        """Elements of `key` that somebody would submit together who has not looked at the model."""
-        return groups_of_nodes(nodes)
+    def part(self, element: str) -> str:
+        """The node that an element of `key` is about; an answer can say only one thing of it."""
+        return element
 
     @cached_property
     def blind(self) -> BlindAnswer:
         """The best fixed answer over many instances, from frozen keys and symmetries alone."""
         bases = base_models(self)
-        nodes = {node for base in bases for node in TransformerShape.of_config(base.weights.config).nodes}
         planned = {base.name: self.plan(base.seed).correspondence for base in bases}
 
         def key_of_instance(seed: int) -> frozenset[str]:
@@ -245,7 +243,7 @@ class PlantedCircuitTask(PlannedTask):
             symmetry = symmetry_of(self.id, base.weights.config, seed)
             return self.key(renamed_correspondence(planned[base.name], symmetry))
 
-        return BlindAnswer.over(key_of_instance, self.blind_groups(sorted(nodes)))
+        return BlindAnswer.over(key_of_instance, self.part)
 
     def reference_score(self, instance: TaskInstance) -> float:
         """What the reference solution reached on this instance's base model when it was frozen."""

@@ -33,8 +33,7 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.training import TrainingSettings, train_planted
 from scribe_suite.planting.symmetries import apply_symmetry, draw_symmetry
 from scribe_suite.progress import ProgressCallback
-from scribe_suite.scoring.normalise import best_blind_answer
-from scribe_suite.scoring.sets import NEURON_METRICS, f1, score_neurons
+from scribe_suite.scoring.sets import NEURON_METRICS, best_fixed_set, f1, score_neurons
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
@@ -246,7 +245,4 @@ def _blind_answer(task: PlantedNeuronTask) -> frozenset[str]:
     """The best answer that ignores the model, of somebody who knows how instances are drawn."""
     bases = base_models(task)
     draws = [task.draw(bases, seed) for seed in range(_BLIND_INSTANCES)]
-    keys = [frozenset().union(*(one.neurons for one in draw.asked(task.kind))) for draw in draws]
-    shape = sizes(bases[0].weights)
-    layers = [[f"L{layer}.N{neuron}" for neuron in range(shape["d_mlp"])] for layer in range(shape["n_layers"])]
-    return best_blind_answer(keys, layers, f1)
+    return best_fixed_set([frozenset().union(*(one.neurons for one in draw.asked(task.kind))) for draw in draws])

@@ -7,8 +7,10 @@ do to the behaviour, where the evaluator measured it (`faithfulness.measure_fait
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.task import Score
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # sets of names need no torch
     from scribe_suite.scoring.faithfulness import Faithfulness
 
 Role = Literal["supports", "suppresses"]
+_SIGNS: Mapping[Role, str] = {"supports": "+", "suppresses": "-"}
 
 COMPONENT_METRICS = ("iou", "precision", "recall", "f1")
 #: Of `score_components` when faithfulness is measured.
@@ -51,6 +54,37 @@ def f1(submitted: frozenset[str], truth: frozenset[str]) -> float:
     return 2 * len(submitted & truth) / (len(submitted) + len(truth))
 
 
+def best_fixed_set(keys: Sequence[frozenset[str]], part: Callable[[str], str] = str) -> frozenset[str]:
+    """The fixed answer with the highest mean F1 over the keys of many instances: nothing of that size beats it.
+
+    It is what somebody could submit unseen who knows how often each element is in a key. Given the size s of the
+    answer, its mean F1 is a sum over its elements of 2 / (s + |K|), averaged over the keys K that hold the element. So
+    the best answer of that size has the s elements that add most, and the best of all sizes is the best answer there
+    is.
+
+    Args:
+        keys: Answer keys of many instances of one task.
+        part: The part of a model that an element is about; an answer may hold only one element about each.
+
+    Raises:
+        ValueError: Without keys, or when all are empty.
+    """
+    elements = sorted(frozenset().union(*keys))
+    if not elements:
+        raise ValueError("the best fixed set needs keys that are not empty")
+    rows = np.array([[element in key for element in elements] for key in keys], dtype=float)
+    sizes = rows.sum(1)
+    best: tuple[float, frozenset[str]] = (-1.0, frozenset())
+    for size in range(1, len({part(element) for element in elements}) + 1):
+        added = (2 * rows / (size + sizes)[:, None]).mean(0)
+        chosen: dict[str, int] = {}
+        for at in np.argsort(-added, kind="stable"):
+            chosen.setdefault(part(elements[at]), int(at))
+        taken = list(chosen.values())[:size]
+        best = max(best, (float(added[taken].sum()), frozenset(elements[at] for at in taken)), key=lambda one: one[0])
+    return best[1]
+
+
 def score_components(
     submitted: Collection[str],
     truth: Collection[str],
@@ -73,13 +107,12 @@ def score_components(
 
 def signed(roles: Mapping[str, Role]) -> frozenset[str]:
     """Roles as a set of strings: ``a0.h1+`` supports, ``m2-`` suppresses."""
-    signs: dict[Role, str] = {"supports": "+", "suppresses": "-"}
-    return frozenset(f"{node}{signs[role]}" for node, role in roles.items())
+    return frozenset(f"{node}{_SIGNS[role]}" for node, role in roles.items())
 
 
-def signed_groups(groups: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Every group once with all its nodes supporting and once suppressing, for `normalise.best_blind_answer`."""
-    return [[f"{node}{sign}" for node in group] for group in groups for sign in "+-"]
+def unsigned(element: str) -> str:
+    """The node of an element of `signed`."""
+    return element[:-1]
 
 
 def score_roles(
