@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from scribe_suite.ledger.records import Grounding
 from scribe_suite.providers.base import ProviderResult
 
 
@@ -69,6 +70,7 @@ class RecordDraft:
     score: ScorePart = ScorePart()
     confidence: float | None = None
     nothing_found: bool | None = None
+    grounding: Grounding | None = None
     artifacts: tuple[str, ...] = ()
 
     def add_flags(self, *flags: str) -> None:
