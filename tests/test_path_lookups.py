@@ -79,7 +79,11 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "providers/clis/driver.py": {"CliProvider._start": "UntrustedFolder"},
         "providers/builtin/command.py": {"CommandProvider.attempt": "UntrustedFolder"},
         "providers/slots.py": {"Slots._made": ".mkdir UntrustedFolder", "Slots._paused_until": "UntrustedFolder"},
-        "report/attempt_folders.py": {"attempt_folder": ".resolve UntrustedFolder UntrustedFolder"},
+        "report/attempt_folders.py": {
+            "_normal": ".resolve",
+            "attempt_folder": ".resolve UntrustedFolder",
+            "folder_beside": ".resolve UntrustedFolder",
+        },
         "ledger/attempt_folder.py": {"AttemptFolder.create": "UntrustedFolder"},
         "ledger/merge.py": {"_write": ".mkdir UntrustedFolder"},
         "watching/status_files.py": {

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from scribe_suite.analysis.grounding import COUNTS
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import Finite
@@ -34,6 +35,18 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 class _Times(TypedDict):
     agent_s: NotRequired[Finite | None]
+
+
+class _Grounding(TypedDict):
+    claims: int
+    supported: int
+    numbers: int
+    traced: int
+    contradicted: int
+    replayed: int
+    reproduced: int
+    untold: int
+    failed_checks: int
 
 
 class _LeanAttempt(TypedDict):
@@ -53,6 +66,8 @@ class _LeanAttempt(TypedDict):
     cost_usd: NotRequired[Finite | None]
     times: NotRequired[_Times]
     instance_seed: NotRequired[Seed | None]
+    folder: NotRequired[str | None]
+    grounding: NotRequired[_Grounding | None]
 
 
 _LEAN: TypeAdapter[_LeanAttempt] = TypeAdapter(_LeanAttempt)
@@ -74,6 +89,7 @@ class AttemptColumns:
         metric_order: Task -> its metrics in its own order.
         tokens: Kind -> number per attempt, NaN if the attempt does not report it.
         cost_usd: NaN if unknown; `agent_s` likewise.
+        grounding: Count -> number per attempt, NaN where the claims were not checked; see `grounding.COUNTS`.
         flags: (run, provider, flag) -> number of attempts.
         repeated: How many lines were left out because a later one is about the same attempt.
     """
@@ -95,6 +111,7 @@ class AttemptColumns:
     agent_s: Floats
     metrics: dict[str, Floats]
     tokens: dict[str, Floats]
+    grounding: dict[str, Floats]
     metric_order: dict[str, tuple[str, ...]]
     flags: Counter[tuple[int, str, str]]
     repeated: int
@@ -159,7 +176,7 @@ class _Builder:
         self.levels: dict[str, int] = {}
         self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
         self.real = {name: array("d") for name in ("skill", "cost_usd", "agent_s")}
-        self.metrics, self.tokens = _Sparse(), _Sparse()
+        self.metrics, self.tokens, self.grounding = _Sparse(), _Sparse(), _Sparse()
         self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         self.flags: dict[int, list[str]] = {}
         self.rows = 0
@@ -190,6 +207,8 @@ class _Builder:
                 self.orders[task].add(tuple(metrics))
             if tokens := attempt.get("tokens"):
                 self.tokens.put(self.rows, tokens)
+            if grounding := attempt.get("grounding"):
+                self.grounding.put(self.rows, {name: grounding[name] for name in COUNTS})  # type: ignore[literal-required]
             if flags := attempt.get("flags"):
                 self.flags[self.rows] = flags
             self.rows += 1
@@ -240,6 +259,7 @@ class _Builder:
             agent_s=np.array(self.real["agent_s"])[rows],
             metrics=self.metrics.arrays(rows, self.rows),
             tokens=self.tokens.arrays(rows, self.rows),
+            grounding=self.grounding.arrays(rows, self.rows),
             metric_order={task: _joined(orders) for task, orders in sorted(self.orders.items())},
             flags=Counter(
                 (int(whole["run"][row]), names["provider"][whole["provider"][row]], flag)
@@ -250,13 +270,17 @@ class _Builder:
         )
 
 
-def read_attempts(paths: Iterable[Path]) -> AttemptColumns:
+def read_attempts(paths: Iterable[Path], complete: Callable[[Results], Results] = lambda run: run) -> AttemptColumns:
     """Read runs, each from a ledger or a report; their order makes no difference.
+
+    Args:
+        paths: Of the files.
+        complete: Gives each run as it is to be read, so that what a file does not say can be filled in.
 
     Raises:
         ConfigurationError: When a file can't be read, is damaged, or is neither.
     """
-    return attempts_of(map(Source, paths))
+    return attempts_of(complete(Source(path)) for path in paths)
 
 
 def attempts_of(runs: Iterable[Results]) -> AttemptColumns:

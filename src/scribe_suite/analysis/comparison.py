@@ -14,6 +14,7 @@ import numpy as np
 
 from scribe_suite.analysis import statistics
 from scribe_suite.analysis.columns import AttemptColumns, read_attempts
+from scribe_suite.analysis.grounding import GroundingShares, grounding_shares
 from scribe_suite.analysis.pairing import (
     Keys,
     PairedBy,
@@ -28,6 +29,7 @@ from scribe_suite.analysis.statistics import Codes, Floats, Grouped, Interval, U
 from scribe_suite.analysis.summary import UNSCORED_SKILL
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.lock_differences import lock_differences
+from scribe_suite.ledger.sources import Results
 
 #: Which pairs of sides are compared.
 Choice = Callable[[list[Side]], list[tuple[Side, Side]]]
@@ -78,6 +80,7 @@ class SideResult:
         tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
+        grounding: What the claims of the attempts that count amount to; None where none was checked.
     """
 
     label: str
@@ -103,6 +106,7 @@ class SideResult:
     cost_usd: float | None
     cost_known: int
     agent_s: float | None
+    grounding: GroundingShares | None
 
 
 @dataclass(frozen=True)
@@ -188,17 +192,23 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare_runs(paths: Sequence[Path], *, allow_different_versions: bool = False) -> Comparison:
+def compare_runs(
+    paths: Sequence[Path],
+    *,
+    allow_different_versions: bool = False,
+    complete: Callable[[Results], Results] = lambda run: run,
+) -> Comparison:
     """Compare runs.
 
     Args:
         paths: Ledgers and reports.
+        complete: Fills in what they do not say; see `columns.read_attempts`.
         allow_different_versions: Compare attempts at different versions of a task as if they were at one.
 
     Raises:
         ConfigurationError: When a file can't be read, there is nothing to compare, or task versions differ.
     """
-    attempts = read_attempts(paths)
+    attempts = read_attempts(paths, complete)
     if not len(attempts.run):
         raise ConfigurationError(f"There is no attempt yet in {' and '.join(map(str, paths))}: nothing to compare.")
     if not allow_different_versions:
@@ -267,6 +277,7 @@ def _side_result(attempts: AttemptColumns, skills: Floats, side: Side) -> SideRe
         cost_usd=float(np.nansum(costs)) if not np.isnan(costs).all() else None,
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,
+        grounding=grounding_shares(attempts.grounding, rows),
     )
 
 

@@ -39,8 +39,11 @@ def run(options: argparse.Namespace) -> int:
     from scribe_suite.analysis.comparison import compare_runs
     from scribe_suite.analysis.presentation.formats import TEXT_FORMATS, print_terminal
     from scribe_suite.cli.consoles import console_for_logs
+    from scribe_suite.report.old_ledgers import WithGrounding
 
-    comparison = compare_runs(options.runs, allow_different_versions=options.allow_different_versions)
+    comparison = compare_runs(
+        options.runs, allow_different_versions=options.allow_different_versions, complete=WithGrounding
+    )
     if options.format == "terminal":
         print_terminal(comparison, console_for_logs())
     else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
+from scribe_suite.analysis.grounding import GroundingShares
 from scribe_suite.analysis.statistics import FEWEST_TASKS, Interval
 from scribe_suite.ledger.families import family_view, metric_label
 
@@ -85,6 +86,7 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
         _sides(comparison.sides),
         *_levels(comparison.sides),
         *_passes(comparison.sides),
+        *_claims(comparison.sides),
         _costs(comparison.sides),
     ]
     tables.append(_outcomes(comparison.sides))
@@ -239,6 +241,26 @@ def _passes(sides: Sequence[SideResult]) -> list[ResultTable]:
         _column(f"pass^{k}", "number", (found.all if (found := rates(side, k)) else None for side in sides)) for k in ks
     ]
     return [_by_side("passes", "Solved by one of k attempts (pass@k), by all of k (pass^k)", sides, columns)]
+
+
+def _claims(sides: Sequence[SideResult]) -> list[ResultTable]:
+    if not any(side.grounding for side in sides):
+        return []  # no answer was checked: old ledgers whose folders are gone, providers that answer nothing
+
+    def column(title: str, kind: Kind, value: Callable[[GroundingShares], Value]) -> Column:
+        return _column(title, kind, (value(side.grounding) if side.grounding else None for side in sides))
+
+    columns = (
+        column("Answers checked", "count", lambda shares: shares.attempts),
+        column("Claims", "count", lambda shares: shares.claims),
+        column("Numbers in summaries", "count", lambda shares: shares.numbers),
+        column("With provenance", "number", lambda shares: shares.provenance),
+        column("Contradicted", "number", lambda shares: shares.contradicted),
+        column("Shown again by replay", "number", lambda shares: shares.reproduced),
+        column("Not told: other results", "count", lambda shares: shares.untold),
+        column("Not told: failed checks", "count", lambda shares: shares.failed_checks),
+    )
+    return [_by_side("claims", "Claims, and numbers in summaries (in no score)", sides, columns)]
 
 
 def _costs(sides: Sequence[SideResult]) -> ResultTable:
