@@ -125,7 +125,7 @@ def _number(match: re.Match[str]) -> Number | None:
     exponent = match["exponent"] or ""
     digits = whole.replace(",", "") + rest[1:]
     size = float(f"{whole.replace(',', '')}{rest}{exponent}")
-    unit = 10.0 ** (int(exponent[1:] or 0) - max(len(rest) - 1, 0))
+    unit = float(f"1e{int(exponent[1:] or 0) - max(len(rest) - 1, 0)}")  # a power would raise where this is infinite
     sign = match["sign"]
     if not (math.isfinite(size) and math.isfinite(unit)):
         return None

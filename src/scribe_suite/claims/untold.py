@@ -120,17 +120,19 @@ def untold_results(
     for run, place in dict.fromkeys(cited):
         own = run.table.numbers[place]
         reading = next((reading for reading in run.readings if reading.place == place), None)
-        same = [other for other in by_key[reading.key] if other[0] is not run] if reading else []
-        name = reading.name if same and reading else ""
+        name = reading.name if reading else ""
         better = _direction(name or _line_before(run, own))
-        for other_run, other in same or _same_place(run, place, runs, shape_of):
+        by_label = [other for other in by_key[reading.key] if other[0] is not run] if reading else []
+        labelled = len(by_label)
+        for number, (other_run, other) in enumerate((*by_label, *_same_place(run, place, runs, shape_of))):
             pairs += 1
             if pairs > MAX_PAIRS or len(found) >= MAX_UNTOLD:
                 return list(found.values())
             if other.value == own.value or mentioned.matches(other).any():
                 continue
             worse = (other.value - own.value) * better < 0 if better else None
-            if worse or (worse is None and not name):
+            # a name alone may stand for many things: what does the same is the same measurement in any case
+            if worse or (worse is None and number >= labelled):
                 found.setdefault((other_run.place, other.text), UntoldResult(name, own, run, other, other_run, worse))
     return list(found.values())
 

@@ -51,7 +51,7 @@ class Claim(BaseModel):
     def _value_is_a_number(cls, value: Any) -> Any:
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST):
             return value
-        raise ValueError("must be a finite number; anything else goes into 'verdict'")
+        raise ValueError("must be a finite number: anything else goes into 'verdict'")
 
     @field_validator("verdict", mode="before")
     @classmethod
