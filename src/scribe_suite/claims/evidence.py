@@ -26,7 +26,7 @@ from scribe_suite.untrusted_files import UntrustedFolder
 #: Bytes of a journal; of a larger one nothing is checked.
 MAX_JOURNAL_BYTES = 100_000_000
 #: Characters that are looked at of one run's output and code, and of those of all runs together.
-MAX_OUTPUT, MAX_OUTPUT_OF_ALL = 500_000, 4_000_000
+MAX_OUTPUT, MAX_OUTPUT_OF_ALL = 200_000, 2_000_000
 MAX_CODE, MAX_CODE_OF_ALL = 100_000, 1_000_000
 #: Runs of cells that are looked at.
 MAX_RUNS = 5_000

@@ -22,7 +22,7 @@ FEWEST_DIGITS = 2
 #: Characters of a number; longer ones are no measurement.
 LONGEST = 40
 #: Numbers of one text that are looked at.
-MAX_NUMBERS = 50_000
+MAX_NUMBERS = 20_000
 
 #: A number after one of these words is a name: "neuron 1234", "seed 42".
 _NAMING = frozenset({

@@ -1,0 +1,105 @@
+"""Claims from submission to ledger, comparison and report; agents are programs with real kernels."""
+
+import json
+
+import pytest
+
+from scribe_suite.analysis.comparison import compare_runs
+from scribe_suite.ledger.ledger import read_ledger
+from scribe_suite.ledger.records import Grounding
+from scribe_suite.plugin.worker import grounding as module
+from scribe_suite.report.old_ledgers import WithGrounding
+from scribe_suite.report.site import write_report
+
+AGENT = '''
+from scribe_suite.providers.base import Provider
+from scribe_suite.providers.builtin.client_loop import drive
+
+CELLS = """
+largest = max(values.values()); total = sum(values.values()) + 0.5
+print(f"total: {total:.2f}")
+# %%
+print("share:", 0.123 + largest)
+1 / 0
+# %%
+claims = [
+    {"statement": "total", "value": total, "cell": 2, "probability": 0.9},
+    {"statement": "total", "value": -77.25, "cell": 2},
+    {"statement": "<script>alert(1)</script>", "value": 0.5, "cell": 3},
+    {"statement": "it converged", "verdict": True, "cell": 99},
+]
+chosen = [name for name, value in values.items() if value > 10]
+answer = {"components": chosen, "confidence": 1.0, "summary": f"total {total:.2f}, kappa 0.44", "claims": claims}
+"""
+
+
+class Claims(Provider):
+    name = "claims"
+    def attempt(self, context):
+        async def work(notebook):
+            session = await notebook.start_session("work")
+            for code in CELLS.split("# %%"):
+                await notebook.call("execute_code", session_id=session, code=code)
+            done = await notebook.call("submit_answer", session_id=session, variable="answer")
+            return done.text if done.is_error else ""
+        return drive(context, work)
+'''
+
+
+@pytest.fixture
+def claiming(suite):
+    suite.write("agents/claiming_agents.py", AGENT)
+    name = "claiming_agents-1.0.dist-info"
+    suite.write(f"agents/{name}/entry_points.txt", "[scribe_suite.providers]\nclaims = claiming_agents:Claims\n")
+    suite.write(f"agents/{name}/METADATA", "Metadata-Version: 2.1\nName: claiming_agents\nVersion: 1.0\n")
+    return suite
+
+
+@pytest.mark.slow
+def test_claims_are_counted_compared_replayed_and_linked(claiming, tmp_path):
+    first = claiming.run("--provider", "claims")
+    (record,) = first.ledger.attempts
+    assert record.outcome == "solved", first.output
+    assert record.grounding == Grounding(claims=4, supported=1, numbers=2, traced=1, contradicted=1)
+    assert "Claims, and numbers in summaries" in first.output
+    (ledger,) = claiming.folder.glob("runs/*.jsonl")
+
+    write_report(ledger, tmp_path / "site", with_keys=False, progress=lambda *_: None)
+    (page,) = (tmp_path / "site" / "attempts").glob("*.html")
+    text = page.read_text()
+    assert '<a class="number supported" href="#work-cell-1">' in text
+    assert 'id="work-cell-1"' in text
+    assert "the cell raised" in text
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+    again = claiming.run("--provider", f"replay:{ledger.stem}")
+    (replayed,) = set(claiming.folder.glob("runs/*.jsonl")) - {ledger}
+    (record,) = read_ledger(replayed).attempts
+    assert (record.reproduced, record.grounding.replayed, record.grounding.reproduced) == (True, 2, 2), again.output
+
+    old = ledger.with_name("old.jsonl")
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    old.write_text("".join(json.dumps({k: v for k, v in e.items() if k != "grounding"}) + "\n" for e in lines))
+    (side,) = compare_runs([old]).sides
+    assert side.grounding is None
+    (side,) = compare_runs([old], complete=WithGrounding).sides
+    assert (side.grounding.claims, side.grounding.provenance) == (4, 2 / 6)
+
+
+def test_what_goes_wrong_costs_the_counts_and_not_the_score(monkeypatch):
+    class Draft:
+        flags = ()
+
+        def add_flags(self, *flags):
+            self.flags += flags
+
+    class State:
+        nodeid, replay, recorded, draft = "a", None, None, Draft()
+
+    def broken(_state):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "_own_evidence", broken)
+    assert module.check_claims(State(), object()) is None
+    assert State.draft.flags == (module.NOT_CHECKED,)
