@@ -1,15 +1,22 @@
 """Claims from submission to ledger, comparison and report; agents are programs with real kernels."""
 
 import json
+import shutil
+from datetime import UTC, datetime
 
 import pytest
 
 from scribe_suite.analysis.comparison import compare_runs
+from scribe_suite.ledger.attempt_folder import AttemptFolder
 from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.ledger.records import Grounding
 from scribe_suite.plugin.worker import grounding as module
+from scribe_suite.providers.replays import Replay
 from scribe_suite.report.old_ledgers import WithGrounding
 from scribe_suite.report.site import write_report
+from scribe_suite.tasks.answers import AnswerSchema, ComponentAnswer
+from tests.claims.journals import journal
+from tests.ledger.factories import record
 
 AGENT = '''
 from scribe_suite.providers.base import Provider
@@ -58,9 +65,9 @@ def claiming(suite):
 @pytest.mark.slow
 def test_claims_are_counted_compared_replayed_and_linked(claiming, tmp_path):
     first = claiming.run("--provider", "claims")
-    (record,) = first.ledger.attempts
-    assert record.outcome == "solved", first.output
-    assert record.grounding == Grounding(claims=4, supported=1, numbers=2, traced=1, contradicted=1)
+    (made,) = first.ledger.attempts
+    assert made.outcome == "solved", first.output
+    assert made.grounding == Grounding(claims=4, supported=1, numbers=2, traced=1, contradicted=1)
     assert "Claims, and numbers in summaries" in first.output
     (ledger,) = claiming.folder.glob("runs/*.jsonl")
 
@@ -75,8 +82,8 @@ def test_claims_are_counted_compared_replayed_and_linked(claiming, tmp_path):
 
     again = claiming.run("--provider", f"replay:{ledger.stem}")
     (replayed,) = set(claiming.folder.glob("runs/*.jsonl")) - {ledger}
-    (record,) = read_ledger(replayed).attempts
-    assert (record.reproduced, record.grounding.replayed, record.grounding.reproduced) == (True, 2, 2), again.output
+    (made,) = read_ledger(replayed).attempts
+    assert (made.reproduced, made.grounding.replayed, made.grounding.reproduced) == (True, 2, 2), again.output
 
     old = ledger.with_name("old.jsonl")
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
@@ -87,19 +94,54 @@ def test_claims_are_counted_compared_replayed_and_linked(claiming, tmp_path):
     assert (side.grounding.claims, side.grounding.provenance) == (4, 2 / 6)
 
 
-def test_what_goes_wrong_costs_the_counts_and_not_the_score(monkeypatch):
-    class Draft:
-        flags = ()
+class State:
+    """What the checks know of a running attempt; its folder has a journal and it may replay an earlier one."""
 
-        def add_flags(self, *flags):
-            self.flags += flags
+    nodeid = "a"
+    replay = recorded = None
 
-    class State:
-        nodeid, replay, recorded, draft = "a", None, None, Draft()
+    def __init__(self, results, journal):
+        self.folder = AttemptFolder.create(results, "toy", "claims", datetime.now(UTC))
+        self.flags = ()
+        lines = "".join(json.dumps(event) + "\n" for event in journal.events)
+        (self.folder.notebooks / "n.journal.jsonl").write_text(lines)
 
-    def broken(_state):
-        raise MemoryError
+    @property
+    def draft(self):
+        return self
 
-    monkeypatch.setattr(module, "_own_evidence", broken)
-    assert module.check_claims(State(), object()) is None
-    assert State.draft.flags == (module.NOT_CHECKED,)
+    def add_flags(self, *flags):
+        self.flags += flags
+
+
+def answer(summary, **said):
+    fields = {"components": ["m0"], "confidence": 1.0, "summary": summary, **said}
+    return AnswerSchema(ComponentAnswer, {"components": ["m0"]}, {}).parse(json.dumps(fields))
+
+
+def test_an_answer_is_checked_against_the_attempt_s_own_journals(tmp_path):
+    state = State(tmp_path, journal(("f()", "0.9512")))
+    claim = {"statement": "x", "value": 0.9512, "cell": 1}
+    counts = module.check_claims(state, answer("0.44", claims=[claim]))
+    assert counts == Grounding(claims=1, supported=1, numbers=1)
+
+
+def test_a_replay_counts_what_the_attempt_said_that_it_replays(tmp_path):
+    first = State(tmp_path, journal(("f()", "0.9512 0.31")))
+    again = State(tmp_path, journal(("f()", "0.9512 0.32")))
+    again.recorded = tmp_path, record(folder=first.folder.path.name)
+    again.replay = Replay((), {"summary": "0.9512 and 0.31"})
+    counts = module.check_claims(again, answer("something else"))
+    assert counts == Grounding(numbers=2, traced=1, contradicted=1, replayed=2, reproduced=1)
+
+
+@pytest.mark.parametrize("content", ["garbage\n{}\n", None])
+def test_what_can_not_be_read_costs_the_counts_and_not_the_score(tmp_path, content):
+    state = State(tmp_path, journal(("f()", "0.9512")))
+    path = state.folder.notebooks / "n.journal.jsonl"
+    if content is None:
+        shutil.rmtree(state.folder.notebooks)
+    else:
+        path.write_text(content)
+    assert module.check_claims(state, answer("0.44")) is None
+    assert state.flags == (module.NOT_CHECKED,)
