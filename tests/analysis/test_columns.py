@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from scribe_suite.analysis.columns import _LeanAttempt, _Times, read_attempts
+from scribe_suite.analysis.columns import _Grounding, _LeanAttempt, _Times, read_attempts
+from scribe_suite.analysis.grounding import COUNTS
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.ledger.records import AttemptRecord, Times
+from scribe_suite.ledger.records import AttemptRecord, Grounding, Times
 from scribe_suite.ledger.sources import planned_by_provider, read_records
 from tests.ledger.factories import attempt, failed, header, write_ledger, write_report
 
@@ -61,6 +62,8 @@ def test_what_is_read_in_columns_is_what_records_have(tmp_path):
 def test_the_lean_fields_are_fields_of_records():
     assert set(_LeanAttempt.__annotations__) <= set(AttemptRecord.model_fields)
     assert set(_Times.__annotations__) <= set(Times.model_fields)
+    assert set(_Grounding.__annotations__) == set(COUNTS)
+    assert set(COUNTS) <= set(Grounding.model_fields)
 
 
 def test_a_ledger_and_a_report_say_the_same_but_for_the_seeds(tmp_path):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from scribe_suite.analysis.grounding import COUNTS
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import Finite
@@ -34,6 +35,18 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 class _Times(TypedDict):
     agent_s: NotRequired[Finite | None]
+
+
+class _Grounding(TypedDict):
+    claims: int
+    supported: int
+    numbers: int
+    traced: int
+    contradicted: int
+    replayed: int
+    reproduced: int
+    untold: int
+    failed_checks: int
 
 
 class _LeanAttempt(TypedDict):
@@ -57,6 +70,8 @@ class _LeanAttempt(TypedDict):
     cost_usd: NotRequired[Finite | None]
     times: NotRequired[_Times]
     instance_seed: NotRequired[Seed | None]
+    folder: NotRequired[str | None]
+    grounding: NotRequired[_Grounding | None]
 
 
 _LEAN: TypeAdapter[_LeanAttempt] = TypeAdapter(_LeanAttempt)
@@ -82,6 +97,7 @@ class AttemptColumns:
         metric_order: Task -> its metrics in its own order.
         tokens: Kind -> number per attempt, NaN if the attempt does not report it.
         cost_usd: NaN if unknown; `agent_s` likewise.
+        grounding: Count -> number per attempt, NaN where the claims were not checked; see `grounding.COUNTS`.
         flags: (run, provider, flag) -> number of attempts.
         repeated: How many lines were left out because a later one is about the same attempt.
     """
@@ -107,6 +123,7 @@ class AttemptColumns:
     metrics: dict[str, Floats]
     actions: dict[str, Floats]
     tokens: dict[str, Floats]
+    grounding: dict[str, Floats]
     metric_order: dict[str, tuple[str, ...]]
     flags: Counter[tuple[int, str, str]]
     repeated: int
@@ -178,7 +195,7 @@ class _Builder:
         self.levels: dict[str, int] = {}
         self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
         self.real = {name: array("d") for name in ("skill", "confidence", "nothing_found", "cost_usd", "agent_s")}
-        self.metrics, self.tokens, self.actions = _Sparse(), _Sparse(), _Sparse()
+        self.metrics, self.tokens, self.actions, self.grounding = _Sparse(), _Sparse(), _Sparse(), _Sparse()
         self.older = array("b")
         self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         self.flags: dict[int, list[str]] = {}
@@ -216,6 +233,8 @@ class _Builder:
                 self.tokens.put(self.rows, tokens)
             if actions := attempt.get("actions"):
                 self.actions.put(self.rows, actions)
+            if grounding := attempt.get("grounding"):
+                self.grounding.put(self.rows, {name: grounding[name] for name in COUNTS})  # type: ignore[literal-required]
             if flags := attempt.get("flags"):
                 self.flags[self.rows] = flags
             self.rows += 1
@@ -266,6 +285,7 @@ class _Builder:
             metrics=self.metrics.arrays(rows, self.rows),
             tokens=self.tokens.arrays(rows, self.rows),
             actions=self.actions.arrays(rows, self.rows),
+            grounding=self.grounding.arrays(rows, self.rows),
             metric_order={task: _joined(orders) for task, orders in sorted(self.orders.items())},
             flags=Counter(
                 (int(whole["run"][row]), names["provider"][whole["provider"][row]], flag)
@@ -276,13 +296,17 @@ class _Builder:
         )
 
 
-def read_attempts(paths: Iterable[Path]) -> AttemptColumns:
+def read_attempts(paths: Iterable[Path], complete: Callable[[Results], Results] = lambda run: run) -> AttemptColumns:
     """Read runs, each from a ledger or a report; their order makes no difference.
+
+    Args:
+        paths: Of the files.
+        complete: Gives each run as it is to be read, so that what a file does not say can be filled in.
 
     Raises:
         ConfigurationError: When a file can't be read, is damaged, or is neither.
     """
-    return attempts_of(map(Source, paths))
+    return attempts_of(complete(Source(path)) for path in paths)
 
 
 def attempts_of(runs: Iterable[Results]) -> AttemptColumns:

@@ -14,6 +14,7 @@ import numpy as np
 from scribe_suite.analysis import statistics
 from scribe_suite.analysis.columns import AttemptColumns, read_attempts
 from scribe_suite.analysis.controls import ControlRecord, TaskControl, task_controls
+from scribe_suite.analysis.grounding import GroundingShares, grounding_shares
 from scribe_suite.analysis.pairing import (
     Keys,
     PairedBy,
@@ -28,6 +29,7 @@ from scribe_suite.analysis.run_notes import run_notes
 from scribe_suite.analysis.statistics import Codes, Floats, Grouped, Interval, Unit
 from scribe_suite.analysis.summary import UNSCORED_SKILL
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.sources import Results
 
 #: Which pairs of sides are compared.
 Choice = Callable[[list[Side]], list[tuple[Side, Side]]]
@@ -79,6 +81,7 @@ class SideResult:
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
         reliability: Confidences, abstentions, consistency.
+        grounding: What the claims of the attempts that count amount to; None where none was checked.
     """
 
     label: str
@@ -105,6 +108,7 @@ class SideResult:
     cost_known: int
     agent_s: float | None
     reliability: Reliability
+    grounding: GroundingShares | None
 
 
 @dataclass(frozen=True)
@@ -202,17 +206,23 @@ class Comparison:
         return replace(self, controls=task_controls(record, self.tasks, self.versions, skills))
 
 
-def compare_runs(paths: Sequence[Path], *, allow_different_versions: bool = False) -> Comparison:
+def compare_runs(
+    paths: Sequence[Path],
+    *,
+    allow_different_versions: bool = False,
+    complete: Callable[[Results], Results] = lambda run: run,
+) -> Comparison:
     """Compare runs.
 
     Args:
         paths: Ledgers and reports.
+        complete: Fills in what they do not say; see `columns.read_attempts`.
         allow_different_versions: Compare attempts at different versions of a task as if they were at one.
 
     Raises:
         ConfigurationError: When a file can't be read, there is nothing to compare, or task versions differ.
     """
-    attempts = read_attempts(paths)
+    attempts = read_attempts(paths, complete)
     if not len(attempts.run):
         raise ConfigurationError(f"There is no attempt yet in {' and '.join(map(str, paths))}: nothing to compare.")
     if not allow_different_versions:
@@ -283,6 +293,7 @@ def _side_result(attempts: AttemptColumns, skills: Floats, side: Side) -> SideRe
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,
         reliability=reliability(attempts, rows),
+        grounding=grounding_shares(attempts.grounding, rows),
     )
 
 

@@ -46,8 +46,11 @@ def run(options: argparse.Namespace) -> int:
     from scribe_suite.analysis.controls import read_controls
     from scribe_suite.analysis.presentation.formats import TEXT_FORMATS, print_terminal
     from scribe_suite.cli.consoles import console_for_logs
+    from scribe_suite.report.old_ledgers import WithGrounding
 
-    comparison = compare_runs(options.runs, allow_different_versions=options.allow_different_versions)
+    comparison = compare_runs(
+        options.runs, allow_different_versions=options.allow_different_versions, complete=WithGrounding
+    )
     if options.controls:
         comparison = comparison.with_controls(read_controls())
     if options.format == "terminal":

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from scribe_suite.errors import AnswerError
+from scribe_suite.tasks.claims import WithClaims
 from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
@@ -29,8 +30,8 @@ _SHOWN_ERRORS = 3
 _SHOWN_NAME = 60
 
 
-class Answer(BaseModel):
-    """What every answer says besides its content.
+class Answer(WithClaims, BaseModel):
+    """What every answer says besides its content; `WithClaims` has what it may claim.
 
     An answer without content is valid, and is scored as what it is. Only a task with null instances asks whether there
     is anything to find; its answers are of a kind that is an `AnswerOrNothing` too.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
+from scribe_suite.analysis.grounding import GroundingShares
 from scribe_suite.analysis.presentation.control_table import control_notes, control_table
 from scribe_suite.analysis.presentation.reliability_tables import reliability_notes, reliability_tables
 from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
@@ -27,6 +28,7 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
         *_levels(comparison.sides),
         *_passes(comparison.sides),
         *reliability_tables({side.label: side.reliability for side in comparison.sides}),
+        *_claims(comparison.sides),
         _costs(comparison.sides),
     ]
     tables.append(_outcomes(comparison.sides))
@@ -179,6 +181,27 @@ def _passes(sides: Sequence[SideResult]) -> list[ResultTable]:
     ]
     title = "Solved by one of k attempts (pass@k), by all of k (pass^k)"
     return [by_side("passes", title, [side.label for side in sides], ((own,) for own in columns))]
+
+
+def _claims(sides: Sequence[SideResult]) -> list[ResultTable]:
+    if not any(side.grounding for side in sides):
+        return []  # no answer was checked: old ledgers whose folders are gone, providers that answer nothing
+
+    def shown(title: str, kind: Kind, value: Callable[[GroundingShares], Value]) -> Column:
+        return column(title, kind, (value(side.grounding) if side.grounding else None for side in sides))
+
+    columns = (
+        shown("Answers checked", "count", lambda shares: shares.attempts),
+        shown("Claims", "count", lambda shares: shares.claims),
+        shown("Numbers in summaries", "count", lambda shares: shares.numbers),
+        shown("With provenance", "number", lambda shares: shares.provenance),
+        shown("Contradicted", "number", lambda shares: shares.contradicted),
+        shown("Shown again by replay", "number", lambda shares: shares.reproduced),
+        shown("Not told: other results", "count", lambda shares: shares.untold),
+        shown("Not told: failed checks", "count", lambda shares: shares.failed_checks),
+    )
+    labels = [side.label for side in sides]
+    return [by_side("claims", "Claims, and numbers in summaries (in no score)", labels, ((own,) for own in columns))]
 
 
 def _costs(sides: Sequence[SideResult]) -> ResultTable:

@@ -14,6 +14,7 @@ from scribe_suite.ledger.outcomes import Outcome
 from scribe_suite.notebook.config import NotebookStatus
 from scribe_suite.plugin.option.replays import same_answer
 from scribe_suite.plugin.worker.attempt_state import AttemptState
+from scribe_suite.plugin.worker.grounding import check_claims
 from scribe_suite.plugin.worker.record_draft import EffortPart, ScorePart
 from scribe_suite.plugin.worker.submissions import SubmissionBox
 from scribe_suite.providers.base import EndReason, ProviderResult
@@ -86,6 +87,7 @@ def finish_attempt(
     )
     draft.confidence, draft.confidence_of = box.answer.confidence, "solved"
     draft.nothing_found = box.answer.says_nothing_found()
+    draft.grounding = check_claims(state, box.answer)
     notes = " ".join(score.notes)
     if score.skill >= state.pass_mark:
         state.conclude(Outcome.SOLVED, notes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from scribe_suite.ledger.records import Grounding
 from scribe_suite.providers.base import ProviderResult
 
 
@@ -71,6 +72,7 @@ class RecordDraft:
     confidence: float | None = None
     confidence_of: Literal["solved"] | None = None
     nothing_found: bool | None = None
+    grounding: Grounding | None = None
     artifacts: tuple[str, ...] = ()
 
     def add_flags(self, *flags: str) -> None:
