@@ -15,7 +15,7 @@ import argparse
 import json
 import multiprocessing
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from typing import Any
@@ -29,7 +29,7 @@ from scribe_suite.tasks.task import Score
 from studies.graded.makers import material_of, scored
 from studies.graded.material import Content, GradedContent
 from studies.lenses import Graded, Seen, look
-from studies.lenses_record import DOCUMENT, RECORD, TaskRecord, chapters, put, read_record, write_record
+from studies.lenses_record import DOCUMENT, RECORD, TaskRecord, chapter, chapters, put, read_record, write_record
 
 FIRST_SEED = 7000
 #: Hidden samples on which an answer is scored again.
@@ -98,9 +98,10 @@ def seeds_of(task_id: str, instances: int) -> list[int]:
     ]
 
 
-def measure(tasks: Sequence[str], instances: int, *, jobs: int) -> dict[str, TaskRecord]:
-    """All metrics of some tasks, in processes of one thread each."""
-    units = [(task_id, seed) for task_id in tasks for seed in seeds_of(task_id, instances)]
+def measure(tasks: Sequence[str], instances: int, *, jobs: int) -> Iterator[tuple[str, TaskRecord]]:
+    """All metrics of some tasks, in processes of one thread each; a task is given as soon as it is measured."""
+    seeds = {task_id: seeds_of(task_id, instances) for task_id in tasks}
+    units = [(task_id, seed) for task_id, several in seeds.items() for seed in several]
     seen: dict[str, list[Seen]] = {task_id: [] for task_id in tasks}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
@@ -109,15 +110,15 @@ def measure(tasks: Sequence[str], instances: int, *, jobs: int) -> dict[str, Tas
             track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
         ):
             seen[task_id].append(future.result())
-    facts = default_registry().facts
-    return {
-        task_id: TaskRecord(
-            version=facts[task_id].version,
-            instances=len(several),
-            metrics={metric: look(metric, several).rounded() for metric in (*facts[task_id].metrics, "skill")},
-        )
-        for task_id, several in seen.items()
-    }
+            if len(seen[task_id]) == len(seeds[task_id]):
+                yield task_id, record_of(task_id, seen[task_id])
+
+
+def record_of(task_id: str, seen: Sequence[Seen]) -> TaskRecord:
+    """What was measured of a task."""
+    facts = default_registry().facts[task_id]
+    metrics = {metric: look(metric, seen).rounded() for metric in (*facts.metrics, "skill")}
+    return TaskRecord(facts.version, len(seen), metrics)
 
 
 def _one_thread() -> None:
@@ -135,14 +136,13 @@ def main() -> None:
     options = parser.parse_args()
     source = "real" if options.real else "planted"
     tasks = options.tasks or [task_id for task_id, one in default_registry().facts.items() if one.source == source]
-    measured = measure(tasks, options.instances, jobs=options.jobs)
-    print(chapters(measured))
-    if options.write:
-        root = suite_root()
-        known = {task_id: one for task_id, one in read_record(root).items() if task_id in default_registry().facts}
-        record = dict(sorted((known | measured).items()))
-        write_record(root, record)
-        put(chapters(record), root / DOCUMENT)
+    root = suite_root()
+    for task_id, record in measure(tasks, options.instances, jobs=options.jobs):
+        print(f"{chapter(task_id, record)}\n", flush=True)
+        if options.write:  # after every task, so that a run that is stopped has not been for nothing
+            kept = {known: one for known, one in read_record(root).items() if known in default_registry().facts}
+            write_record(root, dict(sorted((kept | {task_id: record}).items())))
+            put(chapters(read_record(root)), root / DOCUMENT)
 
 
 if __name__ == "__main__":

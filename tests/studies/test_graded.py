@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,9 +68,9 @@ def test_the_recipe_is_fitted_on_fewer_and_fewer_of_the_same_statements():
         fitted.append(set(rows.tolist()))
         return LinearProbe(np.ones(2), 0.0, np.zeros(2))
 
-    graded = list(fitted_on_fewer(fit, labels, lambda probe: {}, random.Random(0)))
+    graded = list(fitted_on_fewer(fit, labels, lambda _: {}, random.Random(0)))
     assert [len(rows) for rows in fitted][:4] == [160, 80, 40, 20]
-    assert all(later < earlier for earlier, later in zip(fitted, fitted[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(fitted))
     assert [one.wrongness for one in graded][:4] == [0, 1, 2, 3]
 
 
