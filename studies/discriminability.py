@@ -33,21 +33,20 @@ from studies.lenses_record import DOCUMENT, RECORD, TaskRecord, chapter, chapter
 
 FIRST_SEED = 7000
 #: Hidden samples on which an answer is scored again.
-SAMPLES = 4
+SAMPLES = 3
 #: Instances that are looked through for a question that can be read, and for one that can't.
 _LOOKED_THROUGH = 30
 
 
 def measure_instance(task_id: str, seed: int) -> Seen:
     """The scores of everything that is asked of one instance; the same for the same seed."""
-    instance = default_registry()[task_id].instance(seed)
-    material = material_of(instance)
+    material = material_of(default_registry()[task_id].instance(seed))
     known: dict[str, dict[str, float]] = {}
 
     def metrics(content: Content) -> dict[str, float]:
         text = json.dumps(content)
         if text not in known:
-            known[text] = all_metrics(scored(instance, content))
+            known[text] = all_metrics(scored(material.instance, content))
         return known[text]
 
     samples: list[list[dict[str, float]]] = []

@@ -10,14 +10,19 @@ from typing import Any, cast
 from ground_truth.circuits.planted.draws import generator
 from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.planting.circuits.interchange import Pairs
+from scribe_suite.tasks.answers import BehaviourAnswer
 from scribe_suite.tasks.task import TaskInstance
-from studies.circuit_methods import widest_gap
 from studies.graded.material import DRAWS, Content, GradedContent, Material, graded_sets
 
 #: Shares of the hidden prompts on which a submitted function is wrong.
 WRONG_SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 #: Draws of a method that chooses at random.
 RANDOM_DRAWS = 4
+
+#: Pairs where many are not needed; and the share of the accuracy that pruning keeps on them.
+_FEW_PAIRS = 64
+_ENOUGH = 0.95
 
 #: What is put after the right function to make it wrong on some prompts, always the same ones.
 _SPOILED = """
@@ -38,6 +43,7 @@ def predict(prompts):
 
 def planted_circuit(instance: TaskInstance, rng: random.Random) -> Material:
     """An instance that asks for components, with or without roles or a function."""
+    instance = _with_few_pairs(instance)
     oracle = instance.task.oracle_answer(instance)
     field = "roles" if "roles" in oracle else "components"
     answer = _with_roles(oracle["roles"], rng) if field == "roles" else _with_components(oracle)
@@ -54,10 +60,19 @@ def planted_circuit(instance: TaskInstance, rng: random.Random) -> Material:
         graded += _spoiled(oracle["code"], key, instance.public.facts["n_labels"])
     methods: dict[str, list[Content]] = {
         "truth": [answer(key)],
-        "patching single nodes": [_patched(instance, answer)],
+        "pruning": [answer(_pruned(instance))],
         "random nodes": [answer(sorted(rng.sample(universe, len(key)))) for _ in range(RANDOM_DRAWS)],
     }
-    return Material(graded, methods, lambda number: _resampled(instance, number))
+    return Material(instance, graded, methods, lambda number: _resampled(instance, number))
+
+
+def _with_few_pairs(instance: TaskInstance) -> TaskInstance:
+    """The same instance, faster to score: no metric of nodes is measured on pairs, only that of a function is."""
+    if instance.answer_schema.model is BehaviourAnswer:
+        return instance
+    hidden = cast("Hidden", instance.hidden)
+    few = Pairs(hidden.held_out.base[:_FEW_PAIRS], hidden.held_out.source[:_FEW_PAIRS])
+    return replace(instance, hidden=replace(hidden, held_out=few))
 
 
 def _with_components(oracle: Mapping[str, Any]) -> Callable[[Collection[str]], Content]:
@@ -97,14 +112,20 @@ def _spoiled(code: str, key: Collection[str], n_labels: int) -> list[GradedConte
     ]
 
 
-def _patched(instance: TaskInstance, answer: Callable[[Collection[str]], Content]) -> Content:
-    """The nodes above the widest gap when each is resampled alone, by the logit margin that this costs."""
-    meter = cast("Hidden", instance.hidden).meter
-    effects = {}
-    for node in instance.public.facts["components"]:
-        measured = meter.measure([node])
-        effects[node] = abs(measured.clean.margin - measured.removed.margin)
-    return answer(widest_gap(effects))
+def _pruned(instance: TaskInstance) -> list[str]:
+    """What is left when every node is dropped in turn that the accuracy does not need, late layers first.
+
+    The node-wise form of ACDC (Conmy et al. 2023, arXiv 2304.14997). Of nodes that can replace each other it finds one.
+    """
+    task, hidden = cast("PlantedCircuitTask", instance.task), cast("Hidden", instance.hidden)
+    pairs = task.hidden_pairs(hidden.causal, _FEW_PAIRS, generator(task.id, instance.seed, "pruning"))
+    meter = replace(hidden, held_out=pairs).meter
+    kept = list(instance.public.facts["components"])
+    for node in reversed(kept):
+        left = [one for one in kept if one != node]
+        if meter.measure(left).faithfulness >= _ENOUGH:
+            kept = left
+    return kept
 
 
 def _resampled(instance: TaskInstance, number: int) -> TaskInstance:

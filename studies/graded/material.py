@@ -13,7 +13,7 @@ from scribe_suite.tasks.task import TaskInstance
 Content = Mapping[str, Any]
 
 #: How many wrong elements are added to a set; never more than there are.
-ADDED = (1, 2, 3, 5, 8, 13, 21)
+ADDED = (1, 2, 4, 8, 16)
 #: Draws of wrong elements per degree of wrongness.
 DRAWS = 2
 
@@ -38,12 +38,14 @@ class Material:
     """What is scored on one instance.
 
     Attributes:
+        instance: The instance.
         graded: Answers of known wrongness.
         methods: Method -> its answers; the best method first. Several answers are several draws.
         resampled: Gives the instance with the hidden sample of a number, model and key as they are; None where a task
             has one hidden sample only.
     """
 
+    instance: TaskInstance
     graded: Sequence[GradedContent]
     methods: Mapping[str, Sequence[Content]]
     resampled: Callable[[int], TaskInstance] | None

@@ -29,7 +29,7 @@ def planted_neurons(instance: TaskInstance, rng: random.Random) -> Material:
         GradedContent("near misses", count, {"neurons": sorted([*key, *rng.sample(near, count)])})
         for count in range(len(near) + 1)
     ]
-    return Material(graded, _methods(seen, rng), lambda number: _resampled(instance, number))
+    return Material(instance, graded, _methods(seen, rng), lambda number: _resampled(instance, number))
 
 
 def planted_letters(instance: TaskInstance, rng: random.Random) -> Material:
@@ -49,7 +49,7 @@ def planted_letters(instance: TaskInstance, rng: random.Random) -> Material:
         for count in range(1, len(present) + 1):
             wrong = {letter: rng.choice(seen.names) for letter in rng.sample(present, count)}
             graded.append(GradedContent("swapped", count, _changed(right, wrong)))
-    return Material(graded, _methods(seen, rng), lambda number: _resampled(instance, number))
+    return Material(instance, graded, _methods(seen, rng), lambda number: _resampled(instance, number))
 
 
 def _changed(right: Mapping[str, str | None], wrong: Mapping[str, str | None]) -> Content:

@@ -74,7 +74,7 @@ def planted_probe(instance: TaskInstance, rng: random.Random) -> Material:
         return replace(instance, hidden=replace(hidden, split=split, reference_accuracy=accuracy))
 
     graded = [*turned(right.weight, held_out, content, rng), *fitted_on_fewer(fit, public.labels, content, rng)]
-    return Material(graded, methods(graded, held_out, content, rng), resampled)
+    return Material(instance, graded, methods(graded, held_out, content, rng), resampled)
 
 
 def turned(

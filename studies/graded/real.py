@@ -56,7 +56,7 @@ def real_ranking(instance: TaskInstance, rng: random.Random) -> Material:
         "best blind ranking": [{"ranking": blind}],
         "random rankings": [{"ranking": shuffled(reference, 1.0, rng)} for _ in range(RANDOM_DRAWS)],
     }
-    return Material(graded, by_method, resampled)
+    return Material(instance, graded, by_method, resampled)
 
 
 def shuffled(ranking: list[str], share: float, rng: random.Random) -> list[str]:
@@ -100,7 +100,7 @@ def real_neurons(instance: TaskInstance, rng: random.Random) -> Material:
         "good neurons": [content(below(30))],
         "random neurons": [content(drawn()) for _ in range(RANDOM_DRAWS)],
     }
-    return Material(graded, by_method, None)
+    return Material(instance, graded, by_method, None)
 
 
 def real_probe(instance: TaskInstance, rng: random.Random) -> Material:
@@ -140,10 +140,10 @@ def real_probe(instance: TaskInstance, rng: random.Random) -> Material:
     if not found.readable:
         claim = content(fit(np.arange(len(seen))))
         graded = [GradedContent("claimed", 0, nothing), GradedContent("claimed", 1, claim)]
-        return Material(graded, {}, resampled)
+        return Material(instance, graded, {}, resampled)
     right = fit_probe(held_out, hidden.held_out.labels, 1.0)
     graded = [
         *turned(right.weight, held_out, content, rng),
         *fitted_on_fewer(fit, hidden.public.labels, content, rng),
     ]
-    return Material(graded, methods(graded, held_out, content, rng), resampled)
+    return Material(instance, graded, methods(graded, held_out, content, rng), resampled)

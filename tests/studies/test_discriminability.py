@@ -66,8 +66,8 @@ def test_answers_of_middling_wrongness_are_scored_again():
 
 def test_an_answer_that_a_better_method_gives_too_is_left_out(monkeypatch):
     same, other = {"components": ["m0"]}, {"components": ["m1"]}
-    material = Material([], {"truth": [same], "method": [same], "random": [same, other]}, None)
-    monkeypatch.setattr(discriminability, "material_of", lambda _: material)
+    methods = {"truth": [same], "method": [same], "random": [same, other]}
+    monkeypatch.setattr(discriminability, "material_of", lambda instance: Material(instance, [], methods, None))
     seen = discriminability.measure_instance("circuits/mlp_only", 7000)
     assert [len(answers) for answers in seen.methods.values()] == [1, 0, 1]
 
