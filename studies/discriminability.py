@@ -4,6 +4,7 @@
     python -m studies.discriminability --tasks circuits/ioi       # some tasks
     python -m studies.discriminability --write                    # into the record and the document
     python -m studies.discriminability --real --write             # tasks on a real model, which has to be converted
+    python -m studies.discriminability --tables                   # measure nothing, write the document again
 
 What is measured, and the criteria, are in `studies.lenses`; the answers in `studies.graded`. Tasks that are not
 measured keep what the record says of them.
@@ -132,16 +133,19 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=2, help="fresh instances per task (default: 2)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--write", action="store_true", help=f"put the results into {RECORD} and {DOCUMENT}")
+    parser.add_argument("--tables", action="store_true", help=f"measure nothing; write {DOCUMENT} from the record")
     options = parser.parse_args()
     source = "real" if options.real else "planted"
-    tasks = options.tasks or [task_id for task_id, one in default_registry().facts.items() if one.source == source]
+    of_source = [task_id for task_id, one in default_registry().facts.items() if one.source == source]
+    tasks = [] if options.tables else options.tasks or of_source
     root = suite_root()
     for task_id, record in measure(tasks, options.instances, jobs=options.jobs):
         print(f"{chapter(task_id, record)}\n", flush=True)
         if options.write:  # after every task, so that a run that is stopped has not been for nothing
             kept = {known: one for known, one in read_record(root).items() if known in default_registry().facts}
             write_record(root, dict(sorted((kept | {task_id: record}).items())))
-            put(chapters(read_record(root)), root / DOCUMENT)
+    if options.write or options.tables:
+        put(chapters(read_record(root), default_registry().facts), root / DOCUMENT)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +48,20 @@ def write_record(root: Path, record: dict[str, TaskRecord]) -> None:
     (root / RECORD).write_bytes(_RECORD.dump_json(record, indent=1) + b"\n")
 
 
-def chapters(record: Mapping[str, TaskRecord]) -> str:
-    """An overview and a table per task, as Markdown."""
-    return "\n\n".join([overview(record), *(chapter(task_id, one) for task_id, one in record.items())])
+def chapters(record: Mapping[str, TaskRecord], tasks: Iterable[str]) -> str:
+    """An overview of tasks, and a table for each that was measured, as Markdown."""
+    shown = {task_id: record.get(task_id) for task_id in tasks}
+    tables = [chapter(task_id, one) for task_id, one in shown.items() if one is not None]
+    return "\n\n".join([overview(shown), *tables])
 
 
-def overview(record: Mapping[str, TaskRecord]) -> str:
-    """Which metrics fail, by task."""
+def overview(record: Mapping[str, TaskRecord | None]) -> str:
+    """Which metrics fail, by task; None for one that was not measured."""
     rows = ["| task | version | instances | metrics judged | fail |", "|---|--:|--:|--:|---|"]
     for task_id, one in record.items():
+        if one is None:
+            rows.append(f"| `{task_id}` | - | 0 | 0 | not measured |")
+            continue
         judged = [metric for metric in one.metrics if metric not in NOT_JUDGED]
         failed = [f"`{metric}`" for metric in judged if failures(metric, one.metrics[metric])]
         anchor = task_id.replace("/", "").lower()
