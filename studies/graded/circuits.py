@@ -18,7 +18,7 @@ from studies.graded.material import DRAWS, Content, GradedContent, Material, gra
 #: Shares of the hidden prompts on which a submitted function is wrong.
 WRONG_SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 #: Draws of a method that chooses at random.
-RANDOM_DRAWS = 4
+RANDOM_DRAWS = 20
 
 #: Pairs where many are not needed; and the share of the accuracy that pruning keeps on them.
 _FEW_PAIRS = 64

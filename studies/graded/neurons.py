@@ -14,7 +14,7 @@ from studies.graded.material import DRAWS, Content, GradedContent, Material, gra
 from studies.neuron_methods import CARELESS, Chosen, Seen, above_value
 
 #: Draws of a method that chooses at random.
-RANDOM_DRAWS = 4
+RANDOM_DRAWS = 20
 
 
 def planted_neurons(instance: TaskInstance, rng: random.Random) -> Material:

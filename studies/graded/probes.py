@@ -29,12 +29,12 @@ from studies.graded.material import Content, GradedContent, Material
 
 #: Degrees between the right direction and the submitted one.
 ANGLES = (0, 15, 30, 45, 60, 75, 90)
-#: Shares of the public statements that the recipe is fitted on.
-FITTED_SHARES = (1.0, 1 / 2, 1 / 4, 1 / 8, 1 / 16)
+#: Public statements that the recipe is fitted on, besides all: more of them are as good as all.
+FITTED_ON = (64, 40, 28, 20, 14)
 #: Statements of either kind that every recipe can be fitted on.
 FEWEST = 6
 #: Draws of a method that chooses at random.
-RANDOM_DRAWS = 4
+RANDOM_DRAWS = 6
 
 #: Gives the recipe's probe from some rows of the public statements.
 FitRows = Callable[[Int[np.ndarray, " row"]], LinearProbe]
@@ -96,12 +96,12 @@ def turned(
 def fitted_on_fewer(
     fit: FitRows, labels: Bool[np.ndarray, " statement"], content: AsContent, rng: random.Random
 ) -> Iterator[GradedContent]:
-    """The recipe on all public statements, on half of them, and so on; each on a part of those before."""
+    """The recipe on all public statements, and on fewer and fewer of them, each part of the one before."""
     order = np.array(rng.sample(range(len(labels)), len(labels)))
-    for share in FITTED_SHARES:
-        rows = order[: round(share * len(labels))]
+    for count in (len(labels), *(count for count in FITTED_ON if count < len(labels))):
+        rows = order[:count]
         if min(labels[rows].sum(), (~labels[rows]).sum()) >= FEWEST:
-            yield GradedContent("fewer statements", -math.log2(share), content(fit(rows)))
+            yield GradedContent("fewer statements", math.log2(len(labels) / count), content(fit(rows)))
 
 
 def methods(
