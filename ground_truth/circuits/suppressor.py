@@ -88,7 +88,7 @@ class Suppressor(PlantedCircuitTask):
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """Signed F1 against the certified roles, and what the submitted nodes do to the behaviour."""
+        """Signed F1 against the certified roles; a note says what the submitted nodes do to the behaviour."""
         answer = expect(answer, RoleAnswer)
         hidden: Hidden = instance.hidden
         measured = hidden.meter.measure(list(answer.roles))

@@ -36,7 +36,7 @@ class UnknownBehaviour(PlantedCircuitTask):
 
     name = "unknown_behaviour"
     summary = "Find out what a small transformer computes, write it as a function, and name the components."
-    metrics = (*BEHAVIOUR_METRICS, "faithfulness", "minimality")
+    metrics = BEHAVIOUR_METRICS
     public_pairs = False
 
     def plan(self, seed: int) -> CircuitPlan:

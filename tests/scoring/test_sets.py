@@ -10,7 +10,6 @@ import pytest
 from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
 from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import (
-    CIRCUIT_METRICS,
     COMPONENT_METRICS,
     NEURON_METRICS,
     ROLE_METRICS,
@@ -87,11 +86,13 @@ FAITHFULNESS = Faithfulness(
 )
 
 
-def test_measured_faithfulness_joins_the_metrics_and_leaves_the_skill_alone() -> None:
+def test_measured_faithfulness_is_a_note_and_no_metric() -> None:
     plain = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0)
     measured = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0, faithfulness=FAITHFULNESS)
-    assert set(measured.metrics) == set(CIRCUIT_METRICS)
-    assert measured.metrics == {**plain.metrics, "faithfulness": 0.25, "minimality": 0.75}
+    assert measured.metrics == plain.metrics
+    assert plain.notes == ()
+    (note,) = measured.notes
+    assert note == FAITHFULNESS.note
     assert (measured.primary, measured.skill, measured.chance) == ("f1", plain.skill, plain.chance)
 
 
@@ -296,7 +297,7 @@ def test_a_role_score_has_the_metrics_it_promises() -> None:
     assert score.skill == 1.0
     assert score.chance == 0.4
     assert {score.metrics[name] for name in ("signed_f1", "f1", "iou", "precision", "recall")} == {1.0}
-    assert (score.metrics["faithfulness"], score.metrics["minimality"]) == (0.25, 0.75)
+    assert score.notes == (FAITHFULNESS.note,)
 
 
 def test_a_wrong_role_is_one_wrong_element_and_one_missing_one() -> None:

@@ -35,7 +35,7 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
-from scribe_suite.scoring.sets import CIRCUIT_METRICS, f1, score_components
+from scribe_suite.scoring.sets import COMPONENT_METRICS, f1, score_components
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answers import Answer, AnswerSchema, ComponentAnswer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
@@ -56,7 +56,7 @@ class PlantedCircuitTask(PlannedTask):
 
     family = "circuits"
     version: ClassVar[int] = 2
-    metrics: ClassVar[tuple[str, ...]] = CIRCUIT_METRICS
+    metrics: ClassVar[tuple[str, ...]] = COMPONENT_METRICS
 
     def __init_subclass__(cls) -> None:
         """Refuse what certificates of circuits have no place for.
@@ -129,7 +129,7 @@ class PlantedCircuitTask(PlannedTask):
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """See `Task.score`: F1 against the certified circuit, and what the submitted nodes do to the behaviour."""
+        """See `Task.score`: F1 against the certified circuit; a note says what the nodes do to the behaviour."""
         answer = expect(answer, ComponentAnswer)
         hidden: Hidden = instance.hidden
         return score_components(

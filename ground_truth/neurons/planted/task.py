@@ -129,10 +129,9 @@ class PlantedNeuronTask(FreezableTask):
         (asked,) = hidden.asked
         score = score_neurons(submitted.neurons, asked.neurons, _blind_answer(self), hidden.reference)
         found = hidden.statistic(asked, submitted.neurons)
-        further = self.further_metrics(hidden, submitted)
         return replace(
             score,
-            metrics={**score.metrics, "rve": fmean(found) if found else 0.0, **further},
+            metrics={**score.metrics, "rve": fmean(found) if found else 0.0},
             notes=measured_note(zip(submitted.neurons, found, strict=True)),
         )
 
@@ -181,14 +180,6 @@ class PlantedNeuronTask(FreezableTask):
 
     def further_facts(self, draw: Draw) -> dict[str, Any]:  # noqa: ARG002 - for those that override it
         """Facts for the prompt beside those of all neuron tasks."""
-        return {}
-
-    def further_metrics(
-        self,
-        hidden: Hidden,  # noqa: ARG002 - for those that override it
-        answer: NeuronAnswer,  # noqa: ARG002
-    ) -> dict[str, float]:
-        """Metrics beside those of all neuron tasks."""
         return {}
 
     def _public(self, draw: Draw, weights: ModelWeights) -> PublicMaterial:

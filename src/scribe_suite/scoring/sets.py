@@ -1,8 +1,9 @@
 """Scores for answers that are sets: circuit components, with or without roles, and neurons.
 
 Primary metric is F1, because it has no free lunch on either side: everything has recall 1 and low precision, one lucky
-element the reverse. IoU, precision and recall stand beside it as in the original suite's tables; so does what the nodes
-do to the behaviour, where the evaluator measured it (`faithfulness.measure_faithfulness`).
+element the reverse. IoU, precision and recall stand beside it as in the original suite's tables. What the nodes do to
+the behaviour, where the evaluator measured it (`faithfulness.measure_faithfulness`), is said in a note. It is no
+metric, since it is the same for the right nodes and for all nodes.
 """
 
 from __future__ import annotations
@@ -22,10 +23,7 @@ Role = Literal["supports", "suppresses"]
 _SIGNS: Mapping[Role, str] = {"supports": "+", "suppresses": "-"}
 
 COMPONENT_METRICS = ("iou", "precision", "recall", "f1")
-#: Of `score_components` when faithfulness is measured.
-CIRCUIT_METRICS = (*COMPONENT_METRICS, "faithfulness", "minimality")
-#: Of `score_roles` when faithfulness is measured.
-ROLE_METRICS = ("signed_f1", *CIRCUIT_METRICS)
+ROLE_METRICS = ("signed_f1", *COMPONENT_METRICS)
 NEURON_METRICS = ("success", "f1", "precision", "recall")
 
 
@@ -99,10 +97,9 @@ def score_components(
         truth: The certified circuit.
         chance: Expected F1 of the best answer that ignores the model (`normalise.expected_score`).
         reference_f1: F1 of the reference solution.
-        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
+        faithfulness: What the submitted nodes do to the behaviour; a note says it.
     """
-    metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
-    return _scored(metrics, "f1", chance, reference_f1)
+    return _scored(set_metrics(submitted, truth), "f1", chance, reference_f1, faithfulness)
 
 
 def signed(roles: Mapping[str, Role]) -> frozenset[str]:
@@ -132,11 +129,10 @@ def score_roles(
         truth: The same for the certified circuit.
         chance: Expected signed F1 of the best answer that ignores the model.
         reference_signed_f1: Signed F1 of the reference solution.
-        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
+        faithfulness: What the submitted nodes do to the behaviour; a note says it.
     """
-    metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
-    metrics["signed_f1"] = f1(signed(submitted), signed(truth))
-    return _scored(metrics, "signed_f1", chance, reference_signed_f1)
+    metrics = {"signed_f1": f1(signed(submitted), signed(truth)), **set_metrics(submitted, truth)}
+    return _scored(metrics, "signed_f1", chance, reference_signed_f1, faithfulness)
 
 
 def score_neurons(
@@ -161,15 +157,18 @@ def score_neurons(
     return _scored(metrics, "f1", f1(frozenset(blind), frozenset(truth)), reference_f1)
 
 
-def _behaviour_metrics(measured: Faithfulness | None) -> dict[str, float]:
-    return {} if measured is None else {"faithfulness": measured.faithfulness, "minimality": measured.minimality}
-
-
-def _scored(metrics: dict[str, float], primary: str, chance: float, reference: float) -> Score:
+def _scored(
+    metrics: dict[str, float],
+    primary: str,
+    chance: float,
+    reference: float,
+    faithfulness: Faithfulness | None = None,
+) -> Score:
     return Score(
         metrics=metrics,
         primary=primary,
         skill=normalised_skill(metrics[primary], chance, reference),
         chance=chance,
         reference=reference,
+        notes=() if faithfulness is None else (faithfulness.note,),
     )
