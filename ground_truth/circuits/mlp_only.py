@@ -22,7 +22,6 @@ from scribe_suite.planting.circuits.causal import (
     intervened,
     placements,
 )
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 
@@ -80,7 +79,7 @@ class MlpOnly(PlantedCircuitTask):
             causal=causal,
             correspondence={"u": (f"m{first}",), "out": (f"m{second}",)},
             shape=shape,
-            width=40,
-            recipe=SiitRecipe(steps=400, hardening_steps=100),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=20,
+            sizes={"u": 6, "out": 6},
+            recipe=SiitRecipe(steps=800),
         )

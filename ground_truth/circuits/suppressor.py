@@ -21,7 +21,6 @@ from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_wor
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalRun, Correspondence, Intervention, intervened, placements
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, signed_groups
@@ -72,7 +71,7 @@ class Suppressor(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = SuppressedRecall()
-        shape = five_layers(causal, d_model=112)
+        shape = five_layers(causal, d_model=216)
         # the mover not before the suppressors: what it writes would drown what the later reads of the earlier one
         every = [(*pair, mover) for pair in placements(shape.n_layers, 2) for mover in range(pair[1], shape.n_layers)]
         first, second, mover = every[seed * 7 % len(every)]
@@ -84,9 +83,9 @@ class Suppressor(PlantedCircuitTask):
                 "second": (f"a{second}.h0",),
             },
             shape=shape,
-            width=56,
-            recipe=SiitRecipe(steps=1000, hardening_steps=150, learning_rate=4e-3),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=24,
+            sizes={"mover": 9, "first": 9, "second": 9},
+            recipe=SiitRecipe(steps=1000, learning_rate=4e-3),
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:

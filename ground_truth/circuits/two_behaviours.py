@@ -21,7 +21,6 @@ from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Correspondence, Intervention, intervened
 from scribe_suite.planting.circuits.certificate import EFFECT_BAR, STRICT_BAR
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.interchange import ABLATIONS, Pairs, PatchedModel
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
@@ -78,7 +77,7 @@ class TwoBehaviours(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = OverruledRecall(seed)
-        shape = five_layers(causal)
+        shape = five_layers(causal, d_model=144)
         rng = random.Random(seed)
         layers = sorted(rng.sample(range(shape.n_layers), 3))
         heads = [f"a{layer}.h{head}" for layer in layers for head in range(2)]
@@ -88,9 +87,9 @@ class TwoBehaviours(PlantedCircuitTask):
             causal=causal,
             correspondence={**correspondence, "entry": (f"m{rng.randrange(shape.n_layers)}",)},
             shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=1000, hardening_steps=150),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=24,
+            sizes={**dict.fromkeys(correspondence, 4), "entry": 8},
+            recipe=SiitRecipe(steps=1200, learning_rate=4e-3),
         )
 
     def key(self, correspondence: Correspondence) -> frozenset[str]:

@@ -193,7 +193,6 @@ class PlantedCircuitTask(PlannedTask):
             certificate=certificate,
             training={
                 "steps": plan.recipe.steps,
-                "hardening_steps": plan.recipe.hardening_steps,
                 "failed_attempts": list(planted.failures),
                 "cpu_seconds": round(planted.cpu_seconds, 1),
                 "torch": torch.__version__,
