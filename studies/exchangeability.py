@@ -23,8 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from scribe_suite.planting.circuits.signatures.table import Group, Signatures
-from scribe_suite.scoring.normalise import best_blind_answer, expected_score
-from scribe_suite.scoring.sets import f1
+from scribe_suite.scoring.normalise import expected_score
+from scribe_suite.scoring.sets import best_fixed_set, f1
 
 #: AUROC of a statistic outside of which it may be a signature.
 LOWEST, HIGHEST = 0.2, 0.8
@@ -203,7 +203,7 @@ def layer_of(node: str) -> int:
 
 
 def chance_of(samples: Sequence[Sample], *, seed: int = 0) -> float:
-    """The expected F1 of the best answer to a task without a model; see `best_blind_answer`.
+    """The expected F1 of the best answer to a task without a model; see `best_fixed_set`.
 
     Args:
         samples: All models of one task. An instance is one of them with the nodes of a layer and kind in any order.
@@ -218,10 +218,7 @@ def chance_of(samples: Sequence[Sample], *, seed: int = 0) -> float:
             moved = _exchanged(table.nodes, [sample.truth(kind)], rng)
             chosen |= {node for node, inside in zip(table.nodes, moved, strict=True) if inside}
         keys.append(frozenset(chosen))
-    nodes = {node for sample in samples for node in sample.nodes}
-    kinds = [sorted({node for sample in samples for node in sample.tables[kind].nodes}) for kind in samples[0].tables]
-    layers = [sorted(node for node in nodes if layer_of(node) == layer) for layer in sorted(set(map(layer_of, nodes)))]
-    answer = best_blind_answer(keys, [group for group in [*kinds, *layers] if group], f1)
+    answer = best_fixed_set(keys)
     return expected_score(answer, keys, f1)
 
 
