@@ -16,10 +16,9 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor
 
 from scribe_suite.planting.circuits.causal import renamed_correspondence
-from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.frozen import frozen_models
-from scribe_suite.scoring.normalise import best_blind_answer
-from scribe_suite.scoring.sets import f1
+from scribe_suite.scoring.sets import best_fixed_set
 from scribe_suite.tasks.task import TaskInstance
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
@@ -100,12 +99,10 @@ def _best_nodes(task: PlantedCircuitTask, kind: str) -> frozenset[str]:
     from ground_truth.circuits.planted.draws import symmetry_of
 
     keys: list[frozenset[str]] = []
-    nodes: set[str] = set()
     for seed in range(_KEYS):
         base = task.choose(seed)
         if _kind(task, base.name) != kind:
             continue
         symmetry = symmetry_of(task.id, base.weights.config, seed)
         keys.append(task.key(renamed_correspondence(task.plan(base.seed).correspondence, symmetry)))
-        nodes.update(TransformerShape.of_config(base.weights.config).nodes)
-    return best_blind_answer(keys, task.blind_groups(sorted(nodes)), f1)
+    return best_fixed_set(keys)

@@ -96,6 +96,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
     PACKAGE: {
         "notebook/answer.py": {"<module>": ".read_text"},
         "notebook/server.py": {"NotebookServer.start": ".resolve"},
+        "analysis/controls.py": {"read_controls": ".read_bytes"},
         "providers/prices.py": {"_read": ".read_text"},
         "report/pages.py": {"_environment": ".read_text"},
         "ledger/code.py": {
