@@ -70,5 +70,5 @@ class BackupHeads(PlantedCircuitTask):
             shape=shape,
             inputs=24,
             sizes={"primary": 9, "backup": 9},
-            recipe=SiitRecipe(steps=800, learning_rate=4e-3),
+            recipe=SiitRecipe(steps=1500, learning_rate=4e-3),
         )
