@@ -180,7 +180,7 @@ def _exchanged(
     nodes: Sequence[str], donors: Sequence[Bool[np.ndarray, " node"]], rng: np.random.Generator
 ) -> Bool[np.ndarray, " node"]:
     """The key of a random donor, on random nodes of the same layers."""
-    donor = donors[rng.integers(len(donors))]
+    donor = donors[int(rng.integers(len(donors)))]
     layers = np.array([layer_of(node) for node in nodes])
     order = np.lexsort((rng.random(len(nodes)), layers))  # nodes of a layer, shuffled
     plain = np.argsort(layers, kind="stable")
@@ -212,7 +212,7 @@ def chance_of(samples: Sequence[Sample], *, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     keys = []
     for _ in range(_BLIND_KEYS):
-        sample = samples[rng.integers(len(samples))]
+        sample = samples[int(rng.integers(len(samples)))]
         chosen: set[str] = set()
         for kind, table in sample.tables.items():
             moved = _exchanged(table.nodes, [sample.truth(kind)], rng)

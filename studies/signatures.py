@@ -118,7 +118,7 @@ def survey(models: Sequence[PlantedModel], *, with_skills: bool = True) -> Surve
 def samples_of(models: Sequence[PlantedModel]) -> list[Sample]:
     """The statistics of models; a second or two each."""
     return [
-        Sample(model.task, model.name, dict(node_signatures(model.weights, model.prompts)), model.key)
+        Sample(model.task, model.name, {**node_signatures(model.weights, model.prompts)}, model.key)
         for model in models
     ]
 

@@ -56,6 +56,7 @@ class PlantedCircuitTask(PlannedTask):
 
     family = "circuits"
     version: ClassVar[int] = 2
+    models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = COMPONENT_METRICS
 
     def __init_subclass__(cls) -> None:

@@ -97,7 +97,7 @@ def _known_from(varying: Float64[Tensor, "prompt position d_model"], tokens: Int
     """The share of the spread that lies between tokens, position by position."""
     explained = torch.zeros((), dtype=torch.float64)
     for position in range(tokens.shape[1]):
-        ids, members = tokens[:, position].unique(return_inverse=True)
+        ids, members = torch.unique(tokens[:, position], return_inverse=True)
         sums = varying.new_zeros(len(ids), varying.shape[-1]).index_add_(0, members, varying[:, position])
         counts = torch.bincount(members).double()
         explained = explained + (sums.pow(2).sum(-1) / counts).sum()

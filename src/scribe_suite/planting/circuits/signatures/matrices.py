@@ -11,12 +11,14 @@ _TINY = 1e-12
 
 def log(value: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
     """The logarithm of a size, which may be 0."""
-    return (value + _TINY).log()
+    logarithm: Tensor = (value + _TINY).log()
+    return logarithm
 
 
 def composition(first: Float64[Tensor, "row inner"], second: Float64[Tensor, "inner column"]) -> Float64[Tensor, ""]:
     """``||AB|| / (||A|| ||B||)``, the composition score of Elhage et al. 2021 (Frobenius norms)."""
-    return (first @ second).norm() / (first.norm() * second.norm() + _TINY)
+    score: Tensor = (first @ second).norm() / (first.norm() * second.norm() + _TINY)
+    return score
 
 
 def cosine(first: Float64[Tensor, "..."], second: Float64[Tensor, "..."]) -> Float64[Tensor, ""]:

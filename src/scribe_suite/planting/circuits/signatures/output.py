@@ -87,7 +87,7 @@ def attributed_logits(
 def _between(write: Float64[Tensor, "prompt d_model"], labels: Int[Tensor, " prompt"]) -> Tensor:
     """The share of the variance that lies between the labels that the model says."""
     centred = write - write.mean(0)
-    ids, members = labels.unique(return_inverse=True)
+    ids, members = torch.unique(labels, return_inverse=True)
     sums = torch.zeros(len(ids), write.shape[-1], dtype=torch.float64).index_add_(0, members, centred)
     counts = torch.bincount(members).double()
     return (sums.pow(2).sum(-1) / counts).sum() / (centred.pow(2).sum() + 1e-12)

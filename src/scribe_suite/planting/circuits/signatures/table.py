@@ -57,7 +57,8 @@ class Signatures:
     def ranks(self) -> Float[np.ndarray, "node statistic"]:
         """Ranks over the model's nodes of this kind, from -0.5 to 0.5; a missing number has the middle one."""
         filled = self.standardised().round(9)  # equal up to rounding is equal
-        return (rankdata(filled, axis=0) - 1) / max(1, len(filled) - 1) - 0.5
+        ranks: Float[np.ndarray, "node statistic"] = (rankdata(filled, axis=0) - 1) / max(1, len(filled) - 1) - 0.5
+        return ranks
 
     def of_groups(self, groups: Sequence[Group]) -> list[int]:
         """The columns of some groups."""

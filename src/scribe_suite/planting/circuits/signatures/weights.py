@@ -116,9 +116,9 @@ def _meeting(maps: ModelMaps, node: NodeMaps) -> Values:
     asked = maps.mean_position @ meets
     found["mean position asks token"] = log(composition(asked[None], maps.tokens.T))
     found["mean token asks position"] = log(composition((maps.mean_token @ meets)[None], maps.positions.T))
-    last = (maps.positions[-1] + maps.mean_position) @ meets
-    found["last position asks position"] = log(composition(last[None], maps.positions.T))
-    found["last position asks token"] = log(composition(last[None], maps.tokens.T))
+    from_last = (maps.positions[-1] + maps.mean_position) @ meets
+    found["last position asks position"] = log(composition(from_last[None], maps.positions.T))
+    found["last position asks token"] = log(composition(from_last[None], maps.tokens.T))
     return found
 
 
