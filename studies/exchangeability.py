@@ -8,6 +8,7 @@ key, given how many nodes of each kind it has (skill)? Nothing here knows what t
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -32,6 +33,8 @@ LOWEST, HIGHEST = 0.2, 0.8
 FALSE_ALARM = 0.05
 #: Mean skill that a classifier must not reach.
 SKILL_BAR = 0.15
+#: Exchanged keys that an answer is compared with.
+_KEY_DRAWS = 4_000
 
 PERMUTATIONS = 1000
 _BLIND_KEYS = 300
@@ -117,6 +120,7 @@ class Skill:
         f1: Mean over the task's models.
         chance: Of the best answer without a model.
         skill: ``(f1 - chance) / (1 - chance)``, limited to [-1, 1] per model, mean.
+        p: Probability of as high an F1 for these answers, were the keys exchangeable with other nodes.
     """
 
     task: str
@@ -126,6 +130,11 @@ class Skill:
     f1: float
     chance: float
     skill: float
+    p: float = 0.0
+
+    def is_finding(self, cells: int) -> bool:
+        """Whether it pays, and not by chance, among so many combinations of task, training, classifier and sight."""
+        return self.skill >= SKILL_BAR and self.p < FALSE_ALARM / cells
 
 
 def separations(samples: Sequence[Sample], *, seed: int = 0) -> list[Separation]:
@@ -248,7 +257,9 @@ CLASSIFIERS = {
     "single statistic": SingleStatistic,
     "logistic": _logistic,
     "logistic, 10 best": lambda: make_pipeline(
-        SelectKBest(f_classif, k=10), LogisticRegression(C=1.0, class_weight="balanced", max_iter=300)
+        VarianceThreshold(),
+        SelectKBest(f_classif, k=10),
+        LogisticRegression(C=1.0, class_weight="balanced", max_iter=300),
     ),
     "boosted trees": lambda: HistGradientBoostingClassifier(
         max_iter=40, max_depth=3, learning_rate=0.15, min_samples_leaf=8, max_features=0.3, max_bins=32, random_state=0
@@ -265,6 +276,7 @@ def skills(
     """What classifiers find, fitted on the models of other tasks, and on other models of all tasks."""
     by_task = _by_task(samples)
     chance = {task: chance_of(members) for task, members in by_task.items()}
+    luck = {sample.name: _exchanged_keys(sample, by_task[sample.task]) for sample in samples}
     found = []
     for sight in sights:
         features = {sample.name: _features(sample, SIGHTS[sight]) for sample in samples}
@@ -273,18 +285,46 @@ def skills(
         for classifier in classifiers:
             for training, folds in (("other tasks", _by_tasks), ("other models", _by_models)):
                 scores: dict[str, list[float]] = {task: [] for task in by_task}
+                lucky: dict[str, list[Float[np.ndarray, " draw"]]] = {task: [] for task in by_task}
                 for held_out, rest in folds(by_task):
                     for sample, answer in _answers(classifier, features, rest, held_out):
                         scores[sample.task].append(f1(answer, sample.key))
+                        lucky[sample.task].append(_f1_of_exchanged(sample, answer, luck[sample.name]))
                 for task, values in scores.items():
                     if values:
-                        found.append(_skill(task, training, classifier, sight, values, chance[task]))
+                        drawn = np.mean(lucky[task], axis=0)
+                        p = float((1 + (drawn >= mean(values) - 1e-9).sum()) / (1 + len(drawn)))
+                        found.append(_skill(task, training, classifier, sight, values, chance[task], p))
     return found
 
 
-def _skill(task: str, training: str, classifier: str, sight: str, scores: Sequence[float], chance: float) -> Skill:
+def _skill(
+    task: str, training: str, classifier: str, sight: str, scores: Sequence[float], chance: float, p: float
+) -> Skill:
     limited = [max(-1.0, min(1.0, (score - chance) / (1 - chance))) for score in scores]
-    return Skill(task, training, classifier, sight, mean(scores), chance, mean(limited))
+    return Skill(task, training, classifier, sight, mean(scores), chance, mean(limited), p)
+
+
+def _exchanged_keys(sample: Sample, donors: Sequence[Sample]) -> dict[str, Bool[np.ndarray, "draw node"]]:
+    """Per kind, keys of random donors on random nodes of the same layers."""
+    rng = np.random.default_rng(zlib.crc32(sample.name.encode()))
+    found = {}
+    for kind, table in sample.tables.items():
+        truths = [donor.truth(kind) for donor in donors if kind in donor.tables]
+        found[kind] = np.stack([_exchanged(table.nodes, truths, rng) for _ in range(_KEY_DRAWS)])
+    return found
+
+
+def _f1_of_exchanged(
+    sample: Sample, answer: frozenset[str], keys: Mapping[str, Bool[np.ndarray, "draw node"]]
+) -> Float[np.ndarray, " draw"]:
+    """F1 of an answer against each of the keys."""
+    hits, sizes = np.zeros(_KEY_DRAWS), np.full(_KEY_DRAWS, float(len(answer)))
+    for kind, drawn in keys.items():
+        hits += drawn @ np.array([node in answer for node in sample.tables[kind].nodes], dtype=float)
+        sizes += drawn.sum(1)
+    scores: Float[np.ndarray, " draw"] = 2 * hits / np.maximum(sizes, 1)
+    return scores
 
 
 def _by_task(samples: Sequence[Sample]) -> dict[str, list[Sample]]:

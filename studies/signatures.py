@@ -100,8 +100,9 @@ class Survey:
 
     @property
     def too_skilled(self) -> list[Skill]:
-        """Classifiers, without those that see the unembedding, that find the key."""
-        return [row for row in self.skills if row.skill >= SKILL_BAR and "unembedding" not in SIGHTS[row.sight]]
+        """Classifiers, without those that see the unembedding, that find the key more often than luck explains."""
+        judged = [row for row in self.skills if "unembedding" not in SIGHTS[row.sight]]
+        return [row for row in judged if row.is_finding(len(judged))]
 
     @property
     def passed(self) -> bool:
@@ -118,8 +119,7 @@ def survey(models: Sequence[PlantedModel], *, with_skills: bool = True) -> Surve
 def samples_of(models: Sequence[PlantedModel]) -> list[Sample]:
     """The statistics of models; a second or two each."""
     return [
-        Sample(model.task, model.name, {**node_signatures(model.weights, model.prompts)}, model.key)
-        for model in models
+        Sample(model.task, model.name, {**node_signatures(model.weights, model.prompts)}, model.key) for model in models
     ]
 
 
@@ -171,7 +171,8 @@ def print_survey(found: Survey, console: Console) -> None:
     console.print(_worst_table(worst(found.skills)))
     console.print(_skill_table(found.skills))
     console.print(
-        f"signatures: {len(found.signatures)}; classifiers with skill >= {SKILL_BAR}: {len(found.too_skilled)}"
+        f"signatures: {len(found.signatures)}; classifiers with skill >= {SKILL_BAR} that luck does not explain: "
+        f"{len(found.too_skilled)}"
     )
 
 
