@@ -29,7 +29,7 @@ from scribe_suite.seeds import derive_seed
 
 PROVIDERS = ("claude", "codex", "gemini", "random", "reference")
 METRICS = {
-    "circuits": ("iou", "precision", "recall", "f1", "faithfulness", "minimality"),
+    "circuits": ("iou", "precision", "recall", "f1"),
     "neurons": ("success", "f1", "precision", "recall", "rve"),
     "probes": ("accuracy", "auroc", "control_accuracy", "selectivity"),
 }

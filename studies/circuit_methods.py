@@ -225,7 +225,7 @@ def _content(instance: TaskInstance, nodes: Sequence[str], effects: NodeStatisti
 
 
 def _skill(instance: TaskInstance, content: dict[str, Any]) -> float:
-    answer = {"confidence": 0.5, "nothing_found": not any(content.values()), "summary": "Cheap.", **content}
+    answer = {"confidence": 0.5, "summary": "Cheap.", **content}
     return instance.task.score(instance, instance.answer_schema.parse(json.dumps(answer))).skill
 
 

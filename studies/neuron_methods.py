@@ -78,10 +78,10 @@ class Seen:
         content: dict[str, object] = {"confidence": 0.5, "summary": "Measured."}
         if "letters" in self.instance.answer_schema.facts:
             letters = {name: neurons[0] if neurons else None for name, neurons in chosen.items()}
-            content |= {"neurons": letters, "nothing_found": not any(letters.values())}
+            content |= {"neurons": letters}
         else:
             listed = sorted({neuron for neurons in chosen.values() for neuron in neurons})
-            content |= {"neurons": listed, "nothing_found": not listed}
+            content |= {"neurons": listed}
         return task.score(self.instance, self.instance.answer_schema.parse(json.dumps(content)))
 
 

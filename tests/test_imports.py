@@ -31,10 +31,11 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "scoring": "planting sandbox tasks",
         "providers": "notebook sandbox tasks",
         "ledger": "tasks",
+        "claims": "ledger notebook tasks",
         "analysis": "ledger",
         "watching": "ledger",
-        "report": "analysis ledger measurements notebook tasks",
-        "plugin": "analysis ledger measurements models notebook providers report sandbox tasks watching",
+        "report": "analysis claims ledger measurements notebook tasks",
+        "plugin": "analysis claims ledger measurements models notebook providers report sandbox tasks watching",
         "cli": "analysis ledger measurements models notebook planting providers report sandbox tasks watching",
     }.items()
 }

@@ -24,6 +24,7 @@ ROOMS = (
     "report",
     "plugin",
     "ledger",
+    "claims",
     "analysis",
     "watching",
     "scoring/submitted_function.py",
@@ -54,6 +55,7 @@ WHOLE = {
 #: Reason -> module -> function -> what it looks up, each as often as it does.
 ALLOWED: dict[str, dict[str, dict[str, str]]] = {
     SAFE: {
+        "claims/evidence.py": {"read_evidence": ".stat"},
         "notebook/journal.py": {"read_journal": ".open"},
         "notebook/recovery.py": {"_recover": ".open"},
         "notebook/session_table.py": {
@@ -77,7 +79,11 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "providers/clis/driver.py": {"CliProvider._start": "UntrustedFolder"},
         "providers/builtin/command.py": {"CommandProvider.attempt": "UntrustedFolder"},
         "providers/slots.py": {"Slots._made": ".mkdir UntrustedFolder", "Slots._paused_until": "UntrustedFolder"},
-        "report/attempt_folders.py": {"attempt_folder": ".resolve UntrustedFolder UntrustedFolder"},
+        "report/attempt_folders.py": {
+            "_normal": ".resolve",
+            "attempt_folder": ".resolve UntrustedFolder",
+            "folder_beside": ".resolve UntrustedFolder",
+        },
         "ledger/attempt_folder.py": {"AttemptFolder.create": "UntrustedFolder"},
         "ledger/merge.py": {"_write": ".mkdir UntrustedFolder"},
         "watching/status_files.py": {
@@ -90,6 +96,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
     PACKAGE: {
         "notebook/answer.py": {"<module>": ".read_text"},
         "notebook/server.py": {"NotebookServer.start": ".resolve"},
+        "analysis/controls.py": {"read_controls": ".read_bytes"},
         "providers/prices.py": {"_read": ".read_text"},
         "report/pages.py": {"_environment": ".read_text"},
         "ledger/code.py": {

@@ -15,7 +15,6 @@ from torch import Tensor
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 
@@ -90,16 +89,16 @@ class Antonym(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = AskedAntonym()
-        shape = five_layers(causal)
+        shape = five_layers(causal, d_model=176)
         every = placements(shape.n_layers, 2)
         mlp, head = every[seed * 3 % len(every)]
         return CircuitPlan(
             causal=causal,
             correspondence={"ant": (f"m{mlp}",), "out": (f"a{head}.h0",)},
             shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=400, hardening_steps=100),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=24,
+            sizes={"ant": 6, "out": 6},
+            recipe=SiitRecipe(steps=600),
         )
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:

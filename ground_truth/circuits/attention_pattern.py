@@ -15,7 +15,6 @@ from torch import Tensor
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 
@@ -65,14 +64,14 @@ class AttentionPattern(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = WordAfterMarker()
-        shape = five_layers(causal)
+        shape = five_layers(causal, d_model=160)
         every = placements(shape.n_layers, 2)
         previous, mover = every[seed * 3 % len(every)]
         return CircuitPlan(
             causal=causal,
             correspondence={"mark": (f"a{previous}.h0",), "out": (f"a{mover}.h0",)},
             shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=400, hardening_steps=100),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=24,
+            sizes={"mark": 5, "out": 7},
+            recipe=SiitRecipe(steps=800),
         )

@@ -17,7 +17,6 @@ from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_wor
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalRun, Intervention, intervened, placements
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 
@@ -62,14 +61,14 @@ class BackupHeads(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = BackedUpRecall()
-        shape = five_layers(causal, d_model=112)
+        shape = five_layers(causal, d_model=216)
         every = placements(shape.n_layers, 2)
         first, second = every[seed * 3 % len(every)]
         return CircuitPlan(
             causal=causal,
             correspondence={"primary": (f"a{first}.h0",), "backup": (f"a{second}.h0",)},
             shape=shape,
-            width=56,
-            recipe=SiitRecipe(steps=800, hardening_steps=150, learning_rate=4e-3),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=24,
+            sizes={"primary": 9, "backup": 9},
+            recipe=SiitRecipe(steps=1500, learning_rate=4e-3),
         )

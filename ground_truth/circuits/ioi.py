@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.planting.circuits.assembly import DecoyRecipe
 from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 
@@ -117,19 +117,20 @@ class Ioi(PlantedCircuitTask):
         """The causal model and its place in the base model of `seed`."""
         causal = IndirectObject(two_movers=seed % 3 == 1)
         normalization: Literal["LN"] | None = "LN" if seed % 3 == 2 else None
-        shape = five_layers(causal, d_mlp=128, normalization=normalization)
+        shape = five_layers(causal, d_model=184, normalization=normalization)
         every = placements(shape.n_layers, 3)
         duplicate, inhibition, mover = every[seed * 7 % len(every)]
         correspondence = {"dup": (f"a{duplicate}.h0",), "sinh": (f"a{inhibition}.h0",)}
         movers = ("row", "column") if seed % 3 == 1 else ("out",)
         correspondence |= {name: (f"a{mover}.h{head}",) for head, name in enumerate(movers)}
-        # LayerNorm: ablated decoys change what it divides by, if little; that takes longer to get used to
-        recipe = SiitRecipe(
-            steps=3000 if causal.two_movers else 2200, hardening_steps=250 if normalization is None else 400
-        )
-        decoys = DecoyRecipe(crosstalk=0.02, leak=0.003)
         return CircuitPlan(
-            causal=causal, correspondence=correspondence, shape=shape, width=48, recipe=recipe, decoys=decoys
+            causal=causal,
+            correspondence=correspondence,
+            shape=shape,
+            inputs=28,
+            sizes={"dup": 4, "sinh": 4, **dict.fromkeys(movers, 6 if causal.two_movers else 12)},
+            recipe=SiitRecipe(steps=2000, learning_rate=4e-3),
+            decoys=DecoyRecipe(leak=0.003),
         )
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:

@@ -22,7 +22,6 @@ from scribe_suite.planting.circuits.causal import (
     intervened,
     placements,
 )
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 
@@ -67,7 +66,7 @@ class MlpOnly(PlantedCircuitTask):
     """``circuits/mlp_only``; seed s has placement s modulo 10 of two MLPs among five layers."""
 
     name = "mlp_only"
-    version = 2
+    version, models_version = 3, 3
     summary = "Find the components of a small transformer that turn words into labels."
 
     def plan(self, seed: int) -> CircuitPlan:
@@ -80,7 +79,7 @@ class MlpOnly(PlantedCircuitTask):
             causal=causal,
             correspondence={"u": (f"m{first}",), "out": (f"m{second}",)},
             shape=shape,
-            width=40,
-            recipe=SiitRecipe(steps=400, hardening_steps=100),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=20,
+            sizes={"u": 6, "out": 6},
+            recipe=SiitRecipe(steps=800),
         )

@@ -8,23 +8,21 @@ so that resampling either changes nothing. A scan over single nodes sees the mov
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
-from ground_truth.circuits.planted.blind import groups_of_nodes
 from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalRun, Correspondence, Intervention, intervened, placements
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
-from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, signed_groups
+from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, unsigned
 from scribe_suite.tasks.answers import Answer, AnswerSchema, RoleAnswer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
 
@@ -72,7 +70,7 @@ class Suppressor(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = SuppressedRecall()
-        shape = five_layers(causal, d_model=112)
+        shape = five_layers(causal, d_model=216)
         # the mover not before the suppressors: what it writes would drown what the later reads of the earlier one
         every = [(*pair, mover) for pair in placements(shape.n_layers, 2) for mover in range(pair[1], shape.n_layers)]
         first, second, mover = every[seed * 7 % len(every)]
@@ -84,13 +82,13 @@ class Suppressor(PlantedCircuitTask):
                 "second": (f"a{second}.h0",),
             },
             shape=shape,
-            width=56,
-            recipe=SiitRecipe(steps=1000, hardening_steps=150, learning_rate=4e-3),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=24,
+            sizes={"mover": 9, "first": 9, "second": 9},
+            recipe=SiitRecipe(steps=1000, learning_rate=4e-3),
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """Signed F1 against the certified roles, and what the submitted nodes do to the behaviour."""
+        """Signed F1 against the certified roles; a note says what the submitted nodes do to the behaviour."""
         answer = expect(answer, RoleAnswer)
         hidden: Hidden = instance.hidden
         measured = hidden.meter.measure(list(answer.roles))
@@ -110,7 +108,6 @@ class Suppressor(PlantedCircuitTask):
             example={
                 "roles": {universe[1]: "supports", universe[-1]: "suppresses"},
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "How I found them, and what supports it.",
             },
         )
@@ -137,9 +134,9 @@ class Suppressor(PlantedCircuitTask):
         """Components with signs, such as ``a0.h1+``."""
         return signed(roles(correspondence))
 
-    def blind_groups(self, nodes: Sequence[str]) -> Sequence[Sequence[str]]:
-        """The same groups with signs, and all nodes with one sign."""
-        return signed_groups([nodes, *groups_of_nodes(nodes)])
+    def part(self, element: str) -> str:
+        """The node without its sign: it has one role."""
+        return unsigned(element)
 
 
 def roles(correspondence: Correspondence) -> dict[str, Role]:

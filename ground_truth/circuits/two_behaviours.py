@@ -16,12 +16,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from ground_truth.circuits.planted.draws import generator
+from ground_truth.circuits.planted.material import right_labels
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word, asking_index
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Correspondence, Intervention, intervened
 from scribe_suite.planting.circuits.certificate import EFFECT_BAR, STRICT_BAR
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
 from scribe_suite.planting.circuits.interchange import ABLATIONS, Pairs, PatchedModel
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
@@ -78,7 +78,7 @@ class TwoBehaviours(PlantedCircuitTask):
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         causal = OverruledRecall(seed)
-        shape = five_layers(causal)
+        shape = five_layers(causal, d_model=144)
         rng = random.Random(seed)
         layers = sorted(rng.sample(range(shape.n_layers), 3))
         heads = [f"a{layer}.h{head}" for layer in layers for head in range(2)]
@@ -88,9 +88,9 @@ class TwoBehaviours(PlantedCircuitTask):
             causal=causal,
             correspondence={**correspondence, "entry": (f"m{rng.randrange(shape.n_layers)}",)},
             shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=1000, hardening_steps=150),
-            decoys=DecoyRecipe(crosstalk=0.02),
+            inputs=24,
+            sizes={**dict.fromkeys(correspondence, 4), "entry": 8},
+            recipe=SiitRecipe(steps=1200, learning_rate=4e-3),
         )
 
     def key(self, correspondence: Correspondence) -> frozenset[str]:
@@ -139,7 +139,7 @@ class TwoBehaviours(PlantedCircuitTask):
         """Besides the mix, examples of the behaviour that is asked for."""
         data = super().public_data(causal, generator)
         examples = self.hidden_pairs(causal, _EXAMPLES, generator).base
-        return {**data, "asked_prompts": examples, "asked_labels": causal.run(examples).labels}
+        return {**data, "asked_prompts": examples, "asked_labels": right_labels(causal, examples)}
 
     def further_facts(self, data: Mapping[str, Tensor]) -> dict[str, Any]:
         """How many examples there are."""

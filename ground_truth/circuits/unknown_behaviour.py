@@ -18,7 +18,7 @@ from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.programs import placement_of, program_of
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
-from scribe_suite.planting.circuits.decoys import DecoyRecipe
+from scribe_suite.planting.circuits.assembly import DecoyRecipe
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
@@ -36,21 +36,22 @@ class UnknownBehaviour(PlantedCircuitTask):
 
     name = "unknown_behaviour"
     summary = "Find out what a small transformer computes, write it as a function, and name the components."
-    metrics = (*BEHAVIOUR_METRICS, "faithfulness", "minimality")
+    metrics = BEHAVIOUR_METRICS
     public_pairs = False
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""
         program = program_of(seed)
-        shape = five_layers(program)
+        shape = five_layers(program, d_model=160)
         return CircuitPlan(
             causal=program,
             correspondence=placement_of(program, shape.n_layers, seed),
             shape=shape,
-            width=48,
-            recipe=SiitRecipe(steps=program.steps_of_training, hardening_steps=200),
+            inputs=24,
+            sizes=program.sizes,
+            recipe=SiitRecipe(steps=program.steps_of_training, learning_rate=4e-3),
             # no leak: labels hardly depend on any one word, so what a decoy adds to the right one is nearly all noise
-            decoys=DecoyRecipe(crosstalk=0.02, leak=0.0),
+            decoys=DecoyRecipe(leak=0.0),
         )
 
     def instance(self, seed: int) -> TaskInstance:
@@ -72,7 +73,6 @@ class UnknownBehaviour(PlantedCircuitTask):
                 "code": _CONSTANT.format(label=0),
                 "components": [universe[1], universe[-1]],
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "What it computes, how I found that and the components, and what supports it.",
             },
         )

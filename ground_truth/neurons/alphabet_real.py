@@ -6,9 +6,14 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from ground_truth.neurons.real.hidden import AskedProperty
+from ground_truth.neurons.real.measurement import PLACES
 from ground_truth.neurons.real.properties import LETTERS
 from ground_truth.neurons.real.task import EXAMPLE, MeasuredTextTask
+from scribe_suite.scoring.neuron_regret import fixed_share
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, TaskInstance
 from scribe_suite.tasks.answers import expect
 
@@ -34,6 +39,21 @@ class AlphabetReal(MeasuredTextTask):
         letters = rng.sample(self.properties(), N_LETTERS)
         question = self.public_question(letters)
         return tuple(self.asked(letter, 1) for letter in letters), question
+
+    def share_of(
+        self,
+        statistic: Float[np.ndarray, "property neuron"],
+        untrained: Float[np.ndarray, "property number"],
+        reference: Float[np.ndarray, "property number"],
+    ) -> float:
+        """See `MeasuredTextTask.share_of`: several letters with one place each are judged by their mean.
+
+        A fixed answer has one neuron for all letters, and what it has of the mean letter is what it has on average.
+        """
+        mean = statistic.mean(0, keepdims=True)
+        first = [PLACES.index(1)]
+        zero, one = (values.mean(0, keepdims=True)[:, first] for values in (untrained, reference))
+        return fixed_share(mean, zero, one, [1])
 
     def answer_schema(self, question: Mapping[str, Any]) -> AnswerSchema:
         """A neuron, or null, for every letter asked for."""

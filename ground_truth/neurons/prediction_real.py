@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from safetensors.torch import save
+from transformer_lens import HookedTransformer
 
 from ground_truth.neurons.real.classes import class_named
 from ground_truth.neurons.real.effects import class_rve, output_weights
@@ -19,6 +22,7 @@ from ground_truth.neurons.real.hidden import AskedProperty
 from ground_truth.neurons.real.measurement import LOGIT_EFFECTS, PLACES
 from ground_truth.neurons.real.task import COUNTS, MeasuredNeuronTask
 from ground_truth.neurons.real.tokens import vocabulary
+from scribe_suite.scoring.neuron_regret import fixed_share
 
 _CLASS_CODE = """\
 in_class = load_file("class.safetensors")["members"]  # whether each token of the vocabulary is of the class asked for
@@ -47,12 +51,23 @@ class PredictionReal(MeasuredNeuronTask):
         )
         return (asked,), {"class": class_named(name).description, "count": places}
 
+    def fixed_share(self) -> float:
+        """See `MeasuredNeuronTask.fixed_share`: from the weights, for all classes that can be asked for."""
+        arrays = self.measured().arrays
+        columns = [PLACES.index(count) for count in COUNTS]
+        zero, one = (np.asarray(arrays[name])[:, columns].astype(np.float64) for name in ("untrained", "reference"))
+        return fixed_share(self._all_effects(), zero, one, COUNTS)
+
     def effects(self, name: str) -> Float[np.ndarray, " neuron"]:
         """The statistic of all neurons for a class, from the weights."""
-        members = class_named(name).members(vocabulary(self.model))
-        model = self.evaluator()
-        found: Float[np.ndarray, " neuron"] = class_rve(output_weights(model), model.W_U.detach(), members[None])[0]
+        found: Float[np.ndarray, " neuron"] = self._all_effects()[
+            self.measured().arrays["classes"].tolist().index(name)
+        ]
         return found
+
+    def _all_effects(self) -> Float[np.ndarray, "class neuron"]:
+        names = tuple(self.measured().arrays["classes"].tolist())
+        return _effects(self.evaluator(), self.model, names)
 
     def material(
         self,
@@ -63,3 +78,11 @@ class PredictionReal(MeasuredNeuronTask):
         members = class_named(asked[0].name).members(vocabulary(self.model))
         facts = {"n_members": int(members.sum())}
         return {"class.safetensors": save({"members": members})}, _CLASS_CODE, facts
+
+
+@lru_cache(maxsize=1)
+def _effects(model: HookedTransformer, spec: str, names: tuple[str, ...]) -> Float[np.ndarray, "class neuron"]:
+    """The statistic of all neurons for some classes; for all together it takes hardly longer than for one."""
+    members = torch.stack([class_named(name).members(vocabulary(spec)) for name in names])
+    found: Float[np.ndarray, "class neuron"] = class_rve(output_weights(model), model.W_U.detach(), members)
+    return found

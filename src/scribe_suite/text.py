@@ -19,6 +19,14 @@ def plain_text(text: str) -> str:
     return _CONTROL.sub("", TERMINAL_CODE.sub("", text)).encode("utf-8", "replace").decode()
 
 
+def strip_terminal(text: str) -> str:
+    """Text as a terminal would leave it: no codes; of a line rewritten with carriage returns its last state."""
+    text = TERMINAL_CODE.sub("", text).replace("\r\n", "\n")
+    if "\r" in text:
+        text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    return plain_text(text)
+
+
 def shortened(text: str, longest: int) -> str:
     """The text, or its beginning and three dots where it has more than `longest` characters."""
     return text if len(text) <= longest else text[: longest - 3] + "..."

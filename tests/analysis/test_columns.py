@@ -3,15 +3,28 @@ import json
 import numpy as np
 import pytest
 
-from scribe_suite.analysis.columns import _LeanAttempt, _Times, read_attempts
+from scribe_suite.analysis.columns import _Grounding, _LeanAttempt, _Times, read_attempts
+from scribe_suite.analysis.grounding import COUNTS
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.ledger.records import AttemptRecord, Times
+from scribe_suite.ledger.records import AttemptRecord, Grounding, Times
 from scribe_suite.ledger.sources import planned_by_provider, read_records
 from tests.ledger.factories import attempt, failed, header, write_ledger, write_report
 
 RECORDS = (
-    attempt("probes/b", "codex", 1, 0.5, tokens={"input": 7}, cost_usd=0.25, times={"agent_s": 3.0}),
-    attempt("circuits/a", "claude", 0, -0.25, flags=("below_chance",)),
+    attempt(
+        "probes/b",
+        "codex",
+        1,
+        0.5,
+        tokens={"input": 7},
+        cost_usd=0.25,
+        times={"agent_s": 3.0},
+        confidence=0.75,
+        confidence_of="solved",
+        nothing_found=True,
+        actions={"execute_code": 4},
+    ),
+    attempt("circuits/a", "claude", 0, -0.25, flags=("below_chance",), confidence=0.5, nothing_found=False),
     failed(task="circuits/a", provider="codex"),
     failed("no_answer", task="circuits/a", provider="claude", trial=1),
 )
@@ -37,6 +50,10 @@ def test_what_is_read_in_columns_is_what_records_have(tmp_path):
     np.testing.assert_array_equal(read.tokens["input"], [np.nan, np.nan, np.nan, 7])
     np.testing.assert_array_equal(read.cost_usd, [np.nan, np.nan, np.nan, 0.25])
     np.testing.assert_array_equal(read.agent_s, [np.nan, np.nan, np.nan, 3])
+    np.testing.assert_array_equal(read.confidence, [0.5, np.nan, np.nan, 0.75])
+    np.testing.assert_array_equal(read.nothing_found, [0, np.nan, np.nan, 1])
+    np.testing.assert_array_equal(read.actions["execute_code"], [np.nan, np.nan, np.nan, 4])
+    assert read.older_confidence.tolist() == [True, True, True, False]
     assert read.counts.tolist() == [True, True, False, True]
     assert read.metric_order == {"circuits/a": ("iou", "f1"), "probes/b": ("iou", "f1")}
     assert read.flags == {(0, "claude", "below_chance"): 1}
@@ -45,6 +62,8 @@ def test_what_is_read_in_columns_is_what_records_have(tmp_path):
 def test_the_lean_fields_are_fields_of_records():
     assert set(_LeanAttempt.__annotations__) <= set(AttemptRecord.model_fields)
     assert set(_Times.__annotations__) <= set(Times.model_fields)
+    assert set(_Grounding.__annotations__) == set(COUNTS)
+    assert set(COUNTS) <= set(Grounding.model_fields)
 
 
 def test_a_ledger_and_a_report_say_the_same_but_for_the_seeds(tmp_path):

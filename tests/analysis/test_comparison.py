@@ -10,7 +10,8 @@ import pytest
 from scribe_suite.analysis.columns import attempts_of
 from scribe_suite.analysis.comparison import compare, compare_runs
 from scribe_suite.analysis.presentation.formats import as_json
-from scribe_suite.analysis.presentation.tables import notes_of, tables_of, text_of
+from scribe_suite.analysis.presentation.result_table import text_of
+from scribe_suite.analysis.presentation.tables import notes_of, tables_of
 from scribe_suite.analysis.summary import coverage
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.sources import RecordedRun, RunInfo, Source

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ground_truth.circuits.planted.public import opaque_words, public_source, setup_code
+from ground_truth.circuits.planted.recall import RecallPrompts
 from tests.planting.circuits.small_circuit import HalfThenLabel
 
 
@@ -16,6 +17,15 @@ def test_published_code_has_neither_decorators_nor_annotations():
     exec(source, space)
     drawn = space["sample_prompts"](5, torch.Generator().manual_seed(0), {"tokens": [7, 8]})
     assert set(drawn.flatten().tolist()) == {7, 8}
+
+
+def test_what_the_code_says_to_readers_of_the_repository_is_not_published():
+    assert (
+        RecallPrompts.sample_prompts.__doc__ == "A start token, three words between fillers, a filler, an asking token."
+    )
+    source = public_source(RecallPrompts.sample_prompts)
+    assert '"""' not in source
+    assert "asking" not in source
 
 
 def test_words_are_different_and_mean_nothing():

@@ -7,7 +7,8 @@ import json
 import pytest
 from PIL import Image
 
-from scribe_suite.notebook.agent_view import IMAGE_SIDE, MAX_IMAGES, fit_text, scale_image, strip_terminal, view_outputs
+from scribe_suite.notebook.agent_view import IMAGE_SIDE, MAX_IMAGES, fit_text, scale_image, view_outputs
+from scribe_suite.text import strip_terminal
 
 
 def image_file(width: int, height: int, kind: str = "PNG") -> bytes:

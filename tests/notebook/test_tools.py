@@ -178,6 +178,10 @@ def test_status_counts_what_happened(server):
 
     play(server, scenario)
     after = server.status()
+    calls = {tool: number - before.actions.get(tool, 0) for tool, number in after.actions.items()}
+    assert {tool: number for tool, number in calls.items() if number} == {
+        "start_new_session": 1, "execute_code": 3, "shutdown_session": 1,
+    }  # fmt: skip
     assert after.cells_run - before.cells_run == 2
     assert after.tool_calls - before.tool_calls == 5
     assert after.tool_errors - before.tool_errors == 1

@@ -7,7 +7,14 @@ from scribe_suite.planting.circuits.interchange import draw_pairs
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.plant_circuit import PlantedWeights, plant_circuit
 from scribe_suite.planting.circuits.siit import SiitRecipe, train_circuit
-from tests.planting.circuits.small_circuit import CORRESPONDENCE, WIDTH, HalfThenLabel, planted_shape, small_plan
+from tests.planting.circuits.small_circuit import (
+    CORRESPONDENCE,
+    WIDTH,
+    HalfThenLabel,
+    planted_shape,
+    small_blocks,
+    small_plan,
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,10 +40,11 @@ def planted(planted_weights) -> PatchableTransformer:
     return PatchableTransformer.from_weights(planted_weights.weights)
 
 
-@pytest.fixture(scope="session", params=[None, "LN"], ids=["no LN", "LN"])
-def core(request) -> PatchableTransformer:
-    """A circuit trained alone, without and with LayerNorm; not to be changed."""
-    small = compact(planted_shape(normalization=request.param), {"m0", "m2"}, WIDTH)
+@pytest.fixture(scope="session")
+def core() -> PatchableTransformer:
+    """A circuit trained alone; not to be changed."""
+    small = compact(planted_shape(), {"m0", "m2"}, WIDTH)
     correspondence = {name: tuple(small.names[node] for node in nodes) for name, nodes in CORRESPONDENCE.items()}
-    recipe = SiitRecipe(steps=150, warmup=20, learning_rate=1e-2)
-    return train_circuit(HalfThenLabel(), correspondence, small.shape, recipe, 0, lambda *_: None)
+    recipe = SiitRecipe(steps=300, warmup=20, learning_rate=1e-2)
+    blocks = small_blocks(correspondence)
+    return train_circuit(HalfThenLabel(), correspondence, small.shape, blocks, recipe, 0, lambda *_: None)

@@ -48,7 +48,7 @@ class SomeTask(PlantedTask):
 
 
 class NextVersion(SomeTask):
-    version = 2
+    models_version = 2
 
 
 class OtherTask(SomeTask):
@@ -64,7 +64,7 @@ class SecondSharing(SomeTask):
 
 
 class NextVersionSharing(SecondSharing):
-    version = 2
+    models_version = 2
 
 
 TASK = SomeTask()
@@ -196,7 +196,7 @@ def test_a_key_with_an_unknown_field_is_refused(tmp_path):
 @pytest.mark.parametrize("task", [OtherTask(), NextVersion()], ids=["another task", "another version"])
 def test_a_model_of_another_task_or_version_is_refused(tmp_path, task):
     message = refusal(freeze(tmp_path), task)
-    assert f"belongs to circuits/some version 1, not {task.id} version {task.version}" in message
+    assert f"belongs to circuits/some version 1, not {task.id} version {task.models_version}" in message
 
 
 def test_a_model_that_two_tasks_share_is_frozen_with_one_and_loaded_with_the_other(tmp_path):

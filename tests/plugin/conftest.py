@@ -56,7 +56,7 @@ class Toy(PlantedTask):
         schema = AnswerSchema(
             ComponentAnswer,
             public.facts,
-            {"components": ["m0"], "confidence": 0.9, "nothing_found": False, "summary": "because"},
+            {"components": ["m0"], "confidence": 0.9, "summary": "because"},
         )
         return TaskInstance(self, seed, "toy/seed0", public, frozenset(truth), schema)
 

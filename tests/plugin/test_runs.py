@@ -76,6 +76,8 @@ def test_an_attempt_leaves_its_folder(suite):
     assert str(notebooks[0].relative_to(folder)) in record.artifacts
     assert record.cells == 2
     assert record.tool_calls >= 5
+    assert (record.actions["submit_answer"], sum(record.actions.values())) == (1, record.tool_calls)
+    assert (record.confidence, record.confidence_of) == (1.0, "solved")
     assert all(value is not None for value in record.times.model_dump().values())
 
 

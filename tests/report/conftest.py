@@ -44,7 +44,7 @@ class ToyTask:
         return seed
 
     def oracle_answer(self, instance):
-        return {"components": ["a0.h1", "m7"], "confidence": 1.0, "nothing_found": False, "summary": "the key"}
+        return {"components": ["a0.h1", "m7"], "confidence": 1.0, "summary": "the key"}
 
 
 @pytest.fixture

@@ -70,7 +70,8 @@ def test_the_overview_tells_skill_coverage_and_what_failed(site):
     assert "infrastructure:kernel_start" in text
     assert "[toy-codex-t9]" in text
     names = {svg["aria-labelledby"].split()[0] for svg in parsed(site / "index.html").named("svg")}
-    assert names == {"skill-circuits-title", "skill-probes-title", "cost-title", "time-title", "tokens-title"}
+    plots = ("skill-circuits", "skill-probes", "cost", "time", "tokens", "reliability", "risk-coverage")
+    assert names == {f"{plot}-title" for plot in plots}
 
 
 def test_the_text_of_plots_is_text(site):

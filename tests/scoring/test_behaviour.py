@@ -18,7 +18,7 @@ from scribe_suite.scoring.behaviour import (
     score_behaviour,
 )
 from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
-from scribe_suite.scoring.sets import CIRCUIT_METRICS, f1
+from scribe_suite.scoring.sets import f1
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels
 from scribe_suite.tasks.task import Score
 
@@ -125,12 +125,12 @@ def test_the_right_function_does_not_carry_a_guess_of_nodes():
     assert combined_score(result, LABELS, TRUTH, TRUTH, chance) == 1.0
 
 
-def test_what_nodes_do_to_the_behaviour_joins_the_metrics_only():
+def test_what_nodes_do_to_the_behaviour_is_a_note_and_no_metric():
     clean = Behaviour(1.0, 5.0)
     measured = Faithfulness(0.25, 0.75, 0.3, clean, clean, clean, clean)
     score = scored(LABELS, {"m0", "a0.h1"}, faithfulness=measured)
-    assert (score.metrics["faithfulness"], score.metrics["minimality"]) == (0.25, 0.75)
-    assert set(score.metrics) == {*BEHAVIOUR_METRICS, *CIRCUIT_METRICS}
+    assert tuple(score.metrics) == BEHAVIOUR_METRICS
+    assert score.notes == (measured.note,)
     assert score.skill == scored(LABELS, {"m0", "a0.h1"}).skill
 
 

@@ -78,7 +78,7 @@ def luck(hidden: np.ndarray, statements: LabelledStatements) -> float:
 
 
 def answer(direction: list[float], **changes: object) -> DirectionAnswer:
-    fields = {"confidence": 0.5, "summary": "", "layer": 1, "nothing_found": not direction, "direction": direction}
+    fields = {"confidence": 0.5, "summary": "", "layer": 1, "direction": direction}
     facts = {"n_layers": 2, "n_ctx": 4, "d_model": 8}
     return DirectionAnswer.model_validate({**fields, **changes}, context=facts)
 

@@ -115,3 +115,9 @@ def test_pairs_that_resampling_does_not_touch_are_refused():
 def test_a_network_that_does_not_know_the_answer_is_refused():
     with pytest.raises(ValueError, match="faithfulness is undefined"):
         measure_faithfulness(wired(), CAUSAL, PAIRS, ["m1"])
+
+
+def test_a_note_says_what_is_kept_and_what_is_left():
+    note = measured(DIVIDED, "m0").note
+    assert "keep 67% by themselves" in note
+    assert "17% is left without them" in note

@@ -9,6 +9,7 @@ from scribe_suite.scoring.neuron_regret import (
     REGRET_METRICS,
     Places,
     crossed_top_mean,
+    fixed_share,
     score_places,
     top,
     top_mean,
@@ -129,3 +130,56 @@ class TestCrossedTopMean:
         first, second = rng.normal(0, 1, 10_000), rng.normal(0, 1, 10_000)
         assert top_mean(first, 5) > 3
         assert abs(crossed_top_mean(first, second, 5)) < 1
+
+
+def share_of(statistic: np.ndarray, places: list[int]) -> float:
+    """With an untrained model that has 0 of everything, and the best neurons as the reference."""
+    reference = np.stack([[top_mean(row, count) for count in places] for row in statistic])
+    return fixed_share(statistic, np.zeros_like(reference), reference, places)
+
+
+def test_neurons_that_all_properties_share_are_all_of_the_way() -> None:
+    assert share_of(np.tile(RVE, (3, 1)), [1, 2]) == 1.0
+
+
+def test_neurons_that_no_two_properties_share_are_one_part_of_the_way() -> None:
+    assert share_of(np.eye(4), [1]) == pytest.approx(1 / 4)
+    assert share_of(np.eye(4), [2]) == pytest.approx(2 / 4)  # two places: each hit is half of what one has
+
+
+def test_a_fixed_answer_below_the_untrained_model_moves_nothing() -> None:
+    statistic, one = np.eye(4), np.ones((4, 1))
+    assert fixed_share(statistic, 0.5 * one, one, [1]) == 0.0
+
+
+def test_a_fixed_answer_has_no_skill_on_average() -> None:
+    rng = np.random.default_rng(3)
+    statistic = rng.exponential(0.05, (12, 300))
+    statistic[:, 0] += 0.2  # one neuron has something of everything
+    untrained = np.full((12, 1), 0.1)
+    reference = np.stack([[top_mean(row, 2)] for row in statistic])
+    fixed = fixed_share(statistic, untrained, reference, [2])
+    assert 0.1 < fixed < 0.9
+    answers = {tuple(top(row, 2)) for row in (*statistic, (statistic / (reference - untrained)).mean(0))}
+    means = []
+    for answer in answers:
+        asked = [
+            Places([float(row[one]) for one in answer], 0, 2, top_mean(row, 2), float(one_reference), 0.1)
+            for row, (one_reference,) in zip(statistic, reference, strict=True)
+        ]
+        means.append(np.mean([score_places([one], fixed).skill for one in asked]))
+    assert max(means) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_chance_lies_on_the_way_from_the_untrained_model_to_the_reference() -> None:
+    asked = [places(0, 3, 2)]
+    assert score_places(asked).chance == UNTRAINED
+    moved = score_places(asked, fixed=0.25)
+    assert moved.chance == pytest.approx(UNTRAINED + 0.25 * (0.39 - UNTRAINED))
+    assert moved.metrics == score_places(asked).metrics
+
+
+def test_a_fixed_answer_that_is_right_for_everything_leaves_room_for_a_skill() -> None:
+    found = score_places([places(0, 3, 2)], fixed=1.0)
+    assert found.skill == 1.0
+    assert 0.02 <= found.reference - found.chance < 0.021

@@ -57,7 +57,7 @@ def drawn():
 
 
 def fields(layer, **further):
-    return {"layer": layer % 2, "confidence": 0.5, "summary": "", "nothing_found": False, **further}
+    return {"layer": layer % 2, "confidence": 0.5, "summary": "", **further}
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def statements():
 
 
 def answer(weight, **changes):
-    fields = {"confidence": 0.5, "summary": "", "layer": 1, "nothing_found": not weight, "weight": weight, **changes}
+    fields = {"confidence": 0.5, "summary": "", "layer": 1, "weight": weight, **changes}
     facts = {"n_layers": 2, "n_ctx": 4, "d_model": 8}
     return ProbeAnswer.model_validate(fields, context=facts)
 

@@ -21,7 +21,7 @@ from scribe_suite.scoring.real_probes import (
     read_from_end,
     score_real_probe,
 )
-from scribe_suite.tasks.answers import TextProbeAnswer
+from scribe_suite.tasks.answers import TextProbeOrNothing
 
 torch.set_num_threads(1)
 
@@ -87,7 +87,7 @@ PUBLIC, HIDDEN = drawn(0, 60), drawn(1, 80)
 
 def answer(weight, **changes):
     fields = {"confidence": 0.5, "summary": "", "layer": 1, "position": -2, "nothing_found": not weight}
-    return TextProbeAnswer.model_validate({**fields, "weight": weight, **changes}, context=FACTS)
+    return TextProbeOrNothing.model_validate({**fields, "weight": weight, **changes}, context=FACTS)
 
 
 def scored(model, submitted, measured):

@@ -1,26 +1,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import pytest
 
 from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
-from scribe_suite.scoring.normalise import best_blind_answer, expected_score
+from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import (
-    CIRCUIT_METRICS,
     COMPONENT_METRICS,
     NEURON_METRICS,
     ROLE_METRICS,
     Role,
+    best_fixed_set,
     f1,
     score_components,
     score_neurons,
     score_roles,
     set_metrics,
     signed,
-    signed_groups,
+    unsigned,
 )
 from scribe_suite.tasks.task import Score
 
@@ -85,11 +86,13 @@ FAITHFULNESS = Faithfulness(
 )
 
 
-def test_measured_faithfulness_joins_the_metrics_and_leaves_the_skill_alone() -> None:
+def test_measured_faithfulness_is_a_note_and_no_metric() -> None:
     plain = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0)
     measured = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0, faithfulness=FAITHFULNESS)
-    assert set(measured.metrics) == set(CIRCUIT_METRICS)
-    assert measured.metrics == {**plain.metrics, "faithfulness": 0.25, "minimality": 0.75}
+    assert measured.metrics == plain.metrics
+    assert plain.notes == ()
+    (note,) = measured.notes
+    assert note == FAITHFULNESS.note
     assert (measured.primary, measured.skill, measured.chance) == ("f1", plain.skill, plain.chance)
 
 
@@ -151,7 +154,7 @@ def _mean_skill(
 ) -> float:
     rng = random.Random(3)
     keys = [frozenset(rng.sample(universe, rng.randint(*sizes))) for _ in range(200)]
-    blind = best_blind_answer(keys, groups, f1)
+    blind = best_fixed_set(keys)
     score = scorer(keys, blind)
     skills = [score(rule(Drawn(rng, universe, groups, key)), key).skill for key in keys]
     return sum(skills) / len(skills)
@@ -198,6 +201,62 @@ def test_adding_wrong_elements_never_helps_and_right_ones_never_hurt() -> None:
     )
 
 
+# --- the best fixed set -----------------------------------------------------------------------------------------------
+
+ELEMENTS = [f"a{i}" for i in range(4)] + [f"b{i}" for i in range(3)]
+
+
+def every_set(elements: Sequence[str]) -> list[frozenset[str]]:
+    return [frozenset(chosen) for size in range(len(elements) + 1) for chosen in combinations(elements, size)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_set_at_all_has_a_higher_mean_f1_than_the_best_fixed_set(seed: int) -> None:
+    rng = random.Random(seed)
+    keys = [frozenset(rng.sample(ELEMENTS, rng.randint(1, 4))) for _ in range(9)]
+    best = expected_score(best_fixed_set(keys), keys, f1)
+    assert best == pytest.approx(max(expected_score(one, keys, f1) for one in every_set(ELEMENTS)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_best_fixed_set_says_only_one_thing_of_each_part(seed: int) -> None:
+    rng = random.Random(seed)
+    elements = [f"{node}{sign}" for node in ("a", "b", "c", "d") for sign in "+-"]
+    keys = [frozenset(node + rng.choice("+-") for node in rng.sample("abcd", rng.randint(1, 3))) for _ in range(9)]
+    best = best_fixed_set(keys, unsigned)
+    possible = [one for one in every_set(elements) if len({unsigned(element) for element in one}) == len(one)]
+    assert best in possible
+    assert expected_score(best, keys, f1) == pytest.approx(max(expected_score(one, keys, f1) for one in possible))
+
+
+def test_a_key_that_never_changes_is_the_best_fixed_set() -> None:
+    key = frozenset({"a1", "b3", "b4"})
+    assert best_fixed_set([key] * 5) == key
+
+
+def test_the_best_fixed_set_does_not_depend_on_the_order_of_the_keys() -> None:
+    rng = random.Random(2)
+    keys = [frozenset(rng.sample(ELEMENTS, 3)) for _ in range(30)]
+    assert best_fixed_set(keys) == best_fixed_set(keys[::-1])
+
+
+@pytest.mark.parametrize("keys", [[], [frozenset()]])
+def test_there_is_no_best_fixed_set_without_keys(keys: list[frozenset[str]]) -> None:
+    with pytest.raises(ValueError, match="needs keys"):
+        best_fixed_set(keys)
+
+
+def test_the_best_fixed_set_has_mean_skill_zero() -> None:
+    rng = random.Random(4)
+    keys = [frozenset(rng.sample(ELEMENTS, rng.randint(1, 3))) for _ in range(200)]
+    blind = best_fixed_set(keys)
+    chance = expected_score(blind, keys, f1)
+    skills = [score_components(blind, key, chance, 1.0).skill for key in keys]
+    assert sum(skills) / len(skills) == pytest.approx(0.0, abs=1e-9)
+    # some keys it hits better than others: that chance is not each key's own is what makes luck even out
+    assert min(skills) < 0 < max(skills)
+
+
 # --- roles ------------------------------------------------------------------------------------------------------------
 
 ROLES: dict[str, Role] = {"a0.h1": "supports", "m0": "supports", "m2": "suppresses"}
@@ -221,17 +280,14 @@ def drawn_roles(count: int) -> list[dict[str, Role]]:
 def mean_role_skill(rule: Callable[[dict[str, Role]], Mapping[str, Role]]) -> float:
     keys = drawn_roles(200)
     truths = [signed(key) for key in keys]
-    chance = expected_score(best_blind_answer(truths, signed_groups([COMPONENTS, *COMPONENT_GROUPS]), f1), truths, f1)
+    chance = expected_score(best_fixed_set(truths, unsigned), truths, f1)
     return sum(score_roles(rule(key), key, chance, 1.0).skill for key in keys) / len(keys)
 
 
 def test_roles_are_written_as_signs() -> None:
     assert signed(ROLES) == {"a0.h1+", "m0+", "m2-"}
     assert signed({}) == frozenset()
-
-
-def test_signed_groups_hold_every_node_with_either_role() -> None:
-    assert signed_groups([["m0", "m1"], ["a0.h0"]]) == [["m0+", "m1+"], ["m0-", "m1-"], ["a0.h0+"], ["a0.h0-"]]
+    assert {unsigned(one) for one in signed(ROLES)} == set(ROLES)
 
 
 def test_a_role_score_has_the_metrics_it_promises() -> None:
@@ -241,7 +297,7 @@ def test_a_role_score_has_the_metrics_it_promises() -> None:
     assert score.skill == 1.0
     assert score.chance == 0.4
     assert {score.metrics[name] for name in ("signed_f1", "f1", "iou", "precision", "recall")} == {1.0}
-    assert (score.metrics["faithfulness"], score.metrics["minimality"]) == (0.25, 0.75)
+    assert score.notes == (FAITHFULNESS.note,)
 
 
 def test_a_wrong_role_is_one_wrong_element_and_one_missing_one() -> None:
@@ -259,7 +315,7 @@ def test_all_roles_flipped_is_worse_than_not_looking() -> None:
 
 def test_chance_is_the_signed_f1_of_the_best_blind_answer_with_its_signs() -> None:
     keys = [signed(ROLES), signed({"m0": "supports"})]
-    blind = best_blind_answer(keys, signed_groups([["m0", "m1", "m2"], ["a0.h1"]]), f1)
+    blind = best_fixed_set(keys, unsigned)
     assert blind == {"m0+"}
     assert expected_score(blind, keys, f1) == pytest.approx((1 / 2 + 1) / 2)
     assert expected_score(frozenset({"m0-"}), keys, f1) == 0.0

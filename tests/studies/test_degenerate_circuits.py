@@ -45,7 +45,7 @@ def skill(instance: TaskInstance, content: dict[str, Any]) -> float:
 def content_of(instance: TaskInstance, nodes: frozenset[str]) -> dict[str, Any]:
     """`nodes` in the form this task asks for: the commonest role for all of them, no idea what they compute."""
     fields = instance.answer_schema.model.model_fields
-    content: dict[str, Any] = {"nothing_found": not nodes}
+    content: dict[str, Any] = {}
     if "roles" in fields:
         return {**content, "roles": dict.fromkeys(sorted(nodes), "supports")}
     if "code" in fields:

@@ -123,7 +123,6 @@ def test_the_neurons_at_the_bar_with_the_right_sign_are_the_answer(names):
     names["activations"][:, 8] = feature * (noise(640, 3) > 0)
     run(names, *SET_TASK)
     assert sorted(names["answer"]["neurons"]) == ["L0.N3", "L1.N8"]
-    assert not names["answer"]["nothing_found"]
     assert names["names"][names["order"][2]] == "L0.N8"
     of_feature, of_activity = names["agreements"][8]
     assert 0.3 < of_feature < 0.7
@@ -144,7 +143,6 @@ def test_where_no_neuron_reaches_the_bar_there_is_nothing_to_report(names):
     names["activations"][:] = torch.randn(640, 24, generator=torch.Generator().manual_seed(5))
     run(names, *SET_TASK)
     assert names["answer"]["neurons"] == []
-    assert names["answer"]["nothing_found"]
 
 
 def test_a_neuron_close_to_the_bar_costs_confidence(names):

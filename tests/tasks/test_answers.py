@@ -9,6 +9,7 @@ import pytest
 from scribe_suite.errors import AnswerError
 from scribe_suite.tasks.answers import (
     MAX_ANSWER_BYTES,
+    AnswerOrNothing,
     AnswerSchema,
     BehaviourAnswer,
     ComponentAnswer,
@@ -19,6 +20,7 @@ from scribe_suite.tasks.answers import (
     RankingAnswer,
     RoleAnswer,
     TextProbeAnswer,
+    TextProbeOrNothing,
 )
 
 COMMON = {"confidence": 0.5, "summary": "why"}
@@ -41,7 +43,43 @@ LETTERS = AnswerSchema(
 )
 PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
 TEXT_PROBE = AnswerSchema(TextProbeAnswer, PROBE.facts, PROBE.example)
+TEXT_PROBE_OR_NOTHING = AnswerSchema(TextProbeOrNothing, PROBE.facts, PROBE.example)
 DIRECTION = AnswerSchema(DirectionAnswer, PROBE.facts, {"direction": [0.0, 1.0, 0.0, 0.0], **COMMON})
+
+
+class LettersOrNothing(LetterAnswer, AnswerOrNothing):
+    """A kind of answer for a task that has null instances and letters."""
+
+
+class BehaviourOrNothing(BehaviourAnswer, AnswerOrNothing):
+    """The same with a function."""
+
+
+LETTERS_OR_NOTHING = AnswerSchema(LettersOrNothing, LETTERS.facts, LETTERS.example)
+BEHAVIOUR_OR_NOTHING = AnswerSchema(BehaviourOrNothing, BEHAVIOUR.facts, BEHAVIOUR.example)
+#: A kind of answer, its content, and no content.
+WITHOUT_NULLS = [
+    pytest.param(CIRCUIT, {"components": ["m0"]}, {"components": []}, id="components"),
+    pytest.param(ROLES, {"roles": {"m0": "supports"}}, {"roles": {}}, id="roles"),
+    pytest.param(RANKING, {"ranking": ["m0"]}, {"ranking": []}, id="ranking"),
+    pytest.param(NEURONS, {"neurons": ["L0.N3"]}, {"neurons": []}, id="neurons"),
+    pytest.param(LETTERS, {"neurons": LETTERS.example["neurons"]}, {"neurons": {}}, id="letters"),
+    pytest.param(PROBE, {"weight": [1.0] * 4}, {"weight": []}, id="probe"),
+    pytest.param(TEXT_PROBE, {"weight": [1.0] * 4}, {"weight": []}, id="text probe"),
+    pytest.param(DIRECTION, {"direction": [1.0] * 4}, {"direction": []}, id="direction"),
+    pytest.param(BEHAVIOUR, {"code": PREDICT, "components": ["m0"]}, {"code": " \n", "components": []}, id="behaviour"),
+]
+WITH_NULLS = [
+    pytest.param(TEXT_PROBE_OR_NOTHING, {"weight": [1.0] * 4}, {"weight": []}, "'weight' is", id="text probe"),
+    pytest.param(LETTERS_OR_NOTHING, LETTERS.example, {"neurons": dict.fromkeys("kst")}, "'neurons' is", id="letters"),
+    pytest.param(
+        BEHAVIOUR_OR_NOTHING,
+        {"code": "", "components": ["m0"]},
+        {"code": "", "components": []},
+        "'code' and 'components' are",
+        id="behaviour",
+    ),
+]
 
 
 def parse(schema, **fields):
@@ -118,18 +156,6 @@ class TestCommonFields:
     def test_a_very_long_summary_is_refused(self):
         assert "summary: " in refused(CIRCUIT, components=["m0"], summary="x" * 20_001)
 
-    def test_nothing_found_and_content_contradict_each_other(self):
-        assert "'components' must be empty" in refused(CIRCUIT, components=["m0"], nothing_found=True)
-
-    @pytest.mark.parametrize(
-        ("schema", "name"), [(CIRCUIT, "components"), (NEURONS, "neurons"), (PROBE, "weight")], ids=str
-    )
-    def test_no_content_is_an_answer_only_with_nothing_found(self, schema, name):
-        message = refused(schema, **{name: []})
-        assert f"'{name}' is empty" in message
-        assert "set 'nothing_found' to true" in message
-        assert getattr(parse(schema, nothing_found=True, **{name: []}), name) == []
-
     def test_only_the_first_errors_are_listed_and_the_rest_counted(self):
         message = refused(PROBE, weight=["x", "y", "z", "w"])
         assert message.count("weight.") == 3
@@ -149,6 +175,50 @@ class TestCommonFields:
         message = refused(schema, **fields)
         assert "x" * 50 + "xxxxxxx..." in message
         assert "x" * 60 not in message
+
+
+class TestNothingFound:
+    @pytest.mark.parametrize(("schema", "content", "nothing"), WITHOUT_NULLS)
+    def test_where_something_is_always_there_it_is_refused_in_one_sentence(self, schema, content, nothing):
+        for fields in (content, nothing):
+            message = refused(schema, **fields, nothing_found=True)
+            assert "in this task there is always something to find, so leave 'nothing_found' out" in message
+
+    @pytest.mark.parametrize(("schema", "content", "nothing"), WITHOUT_NULLS)
+    def test_where_something_is_always_there_the_field_is_unknown_to_the_schema(self, schema, content, nothing):
+        assert not schema.has_nulls
+        assert "nothing_found" not in schema.model.model_json_schema()["properties"]
+        assert parse(schema, **content).says_nothing_found() is None
+
+    @pytest.mark.parametrize(("schema", "content", "nothing"), WITHOUT_NULLS)
+    def test_a_recorded_answer_of_old_that_says_false_is_still_read(self, schema, content, nothing):
+        assert parse(schema, **content, nothing_found=False) == parse(schema, **content)
+
+    @pytest.mark.parametrize("value", [0, None, "false", [], 1])
+    def test_only_false_is_overlooked(self, value):
+        assert "leave 'nothing_found' out" in refused(CIRCUIT, components=["m0"], nothing_found=value)
+
+    @pytest.mark.parametrize(("schema", "content", "nothing"), WITHOUT_NULLS)
+    def test_an_answer_without_content_is_valid_where_something_is_always_there(self, schema, content, nothing):
+        assert parse(schema, **nothing).is_empty()
+        assert not parse(schema, **content).is_empty()
+
+    @pytest.mark.parametrize(("schema", "content", "nothing", "names"), WITH_NULLS)
+    def test_with_null_instances_no_content_is_an_answer_only_with_nothing_found(self, schema, content, nothing, names):
+        assert schema.has_nulls
+        assert f"{names} empty; if that is your finding, set 'nothing_found' to true" in refused(schema, **nothing)
+        answer = parse(schema, **nothing, nothing_found=True)
+        assert answer.is_empty()
+        assert answer.says_nothing_found() is True
+
+    @pytest.mark.parametrize(("schema", "content", "nothing", "names"), WITH_NULLS)
+    def test_with_null_instances_content_contradicts_nothing_found(self, schema, content, nothing, names):
+        fields = {**COMMON, **content}
+        expected = names.rpartition(" ")[0]
+        message = refusal(schema, json.dumps({**fields, "nothing_found": True}))
+        assert f"'nothing_found' is true, so {expected} must be empty" in message
+        assert schema.parse(json.dumps({**fields, "nothing_found": False})).says_nothing_found() is False
+        assert schema.parse(json.dumps(fields)).says_nothing_found() is False
 
 
 class TestComponents:
@@ -188,11 +258,6 @@ class TestRoles:
     def test_the_content_maps_components_to_roles(self, roles):
         assert "roles: " in refused(ROLES, roles=roles)
 
-    def test_no_roles_are_an_answer_only_with_nothing_found(self):
-        assert "'roles' is empty" in refused(ROLES, roles={})
-        assert parse(ROLES, roles={}, nothing_found=True).roles == {}
-        assert "'roles' must be empty" in refused(ROLES, roles={"m0": "supports"}, nothing_found=True)
-
 
 class TestRankings:
     def test_known_components_keep_their_order(self):
@@ -207,11 +272,6 @@ class TestRankings:
     @pytest.mark.parametrize("ranking", ["m0", {"m0": 1}, [["m0"]], [1], None])
     def test_the_content_is_a_list_of_names(self, ranking):
         assert "ranking" in refused(RANKING, ranking=ranking)
-
-    def test_an_empty_ranking_is_an_answer_only_with_nothing_found(self):
-        assert "'ranking' is empty" in refused(RANKING, ranking=[])
-        assert parse(RANKING, ranking=[], nothing_found=True).ranking == []
-        assert "'ranking' must be empty" in refused(RANKING, ranking=["m0"], nothing_found=True)
 
 
 class TestNeurons:
@@ -251,9 +311,8 @@ class TestLetters:
         message = refused(LETTERS, neurons={"k": "L0.N1", "s": None, "t": None, letter: "L0.N2"})
         assert f"neurons: {letter!r} was not asked for: the letters are k, s, t" in message
 
-    @pytest.mark.parametrize("nothing_found", [True, False])
-    def test_a_letter_that_was_not_asked_for_is_refused_without_a_neuron_too(self, nothing_found):
-        assert "was not asked for" in refused(LETTERS, neurons={"x": None}, nothing_found=nothing_found)
+    def test_a_letter_that_was_not_asked_for_is_refused_without_a_neuron_too(self):
+        assert "was not asked for" in refused(LETTERS, neurons={"x": None})
 
     @pytest.mark.parametrize("name", ["L2.N0", "L0.N16", "L0.N01", "", "none", "a0.h1"])
     def test_an_unknown_neuron_is_named(self, name):
@@ -267,19 +326,10 @@ class TestLetters:
     def test_a_list_of_neurons_is_no_answer(self):
         assert "neurons: " in refused(LETTERS, neurons=["L0.N1", "L0.N2", "L0.N3"])
 
-    def test_null_for_all_letters_is_an_answer_only_with_nothing_found(self):
-        message = refused(LETTERS, neurons=dict.fromkeys("kst"))
-        assert "'neurons' is empty; if that is your finding, set 'nothing_found' to true" in message
-
-    @pytest.mark.parametrize("neurons", [{}, dict.fromkeys("kst")], ids=["nothing", "nulls"])
-    def test_nothing_found_may_be_said_with_nulls_or_with_nothing(self, neurons):
-        answer = parse(LETTERS, neurons=neurons, nothing_found=True)
-        assert answer.neurons == neurons
+    def test_null_for_all_letters_is_an_answer(self):
+        answer = parse(LETTERS, neurons=dict.fromkeys("kst"))
+        assert answer.neurons == dict.fromkeys("kst")
         assert answer.is_empty()
-
-    def test_nothing_found_and_a_neuron_contradict_each_other(self):
-        message = refused(LETTERS, neurons={"k": "L0.N1", "s": None, "t": None}, nothing_found=True)
-        assert "'nothing_found' is true, so 'neurons' must be empty" in message
 
     def test_the_example_is_an_answer(self):
         assert LETTERS.parse(json.dumps(dict(LETTERS.example))).neurons["k"] == "L0.N3"
@@ -378,15 +428,6 @@ class TestDirections:
     def test_other_positions_are_refused(self, position):
         assert "position" in refused(DIRECTION, direction=[1.0] * 4, position=position)
 
-    def test_an_empty_direction_is_an_answer_only_with_nothing_found(self):
-        message = refused(DIRECTION, direction=[])
-        assert "'direction' is empty; if that is your finding, set 'nothing_found' to true" in message
-        assert parse(DIRECTION, direction=[], nothing_found=True).is_empty()
-
-    def test_nothing_found_and_a_direction_contradict_each_other(self):
-        message = refused(DIRECTION, direction=[1.0] * 4, nothing_found=True)
-        assert "'nothing_found' is true, so 'direction' must be empty" in message
-
     def test_zeros_are_a_direction_that_was_submitted(self):
         assert not parse(DIRECTION, direction=[0.0] * 4).is_empty()
 
@@ -438,7 +479,7 @@ class TestBehaviours:
 
     @pytest.mark.filterwarnings("error")
     def test_what_python_only_warns_of_is_no_error(self):
-        assert self.parse("def predict(prompts): return '\\d' is 3").nothing_found is False
+        assert not self.parse("def predict(prompts): return '\\d' is 3").is_empty()
 
     @pytest.mark.parametrize(
         ("code", "message"),
@@ -495,14 +536,10 @@ class TestBehaviours:
         assert "components: the model has no component 'm7'" in self.refused(components=["m7"])
 
     @pytest.mark.parametrize(("code", "components"), [(PREDICT, []), ("", ["m0"])])
-    def test_one_half_is_an_answer_and_contradicts_nothing_found(self, code, components):
-        assert self.parse(code, components).code == code
-        assert "'code' and 'components' must be empty" in self.refused(code, components, nothing_found=True)
-
-    @pytest.mark.parametrize("code", ["", " \n"])
-    def test_neither_half_is_an_answer_only_with_nothing_found(self, code):
-        assert "'code' and 'components' are empty; if that is your finding" in self.refused(code, [])
-        assert self.parse(code, [], nothing_found=True).code == ""
+    def test_one_half_is_an_answer(self, code, components):
+        answer = self.parse(code, components)
+        assert answer.code == code
+        assert not answer.is_empty()
 
     @pytest.mark.parametrize("missing", ["code", "components"])
     def test_both_halves_must_be_given(self, missing):
@@ -524,7 +561,3 @@ def test_a_probe_on_texts_of_different_lengths_has_no_other_positions(position):
 
 def test_a_probe_on_texts_knows_only_the_word_last():
     assert '"last" or a negative integer' in refused(TEXT_PROBE, weight=[0.0] * 4, position="first")
-
-
-def test_a_probe_on_texts_may_have_found_nothing():
-    assert parse(TEXT_PROBE, weight=[], nothing_found=True).is_empty()

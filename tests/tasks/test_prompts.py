@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
-from scribe_suite.tasks import AnswerSchema, ComponentAnswer, PublicMaterial, TaskInstance
-from scribe_suite.tasks.prompts import prompt_path, prompt_sha256, render_prompt
+from scribe_suite.tasks import AnswerSchema, ComponentAnswer, PublicMaterial, TaskInstance, TextProbeOrNothing
+from scribe_suite.tasks.prompts import example_in, prompt_path, prompt_sha256, render_prompt
 from scribe_suite.tasks.registry import default_registry
 
 LIMITS = {"agent_timeout_s": 600.0, "cell_timeout_s": 60.0, "max_turns": None}
@@ -20,7 +21,7 @@ TEMPLATE = """{% extends "preamble.md" %}
 
 
 class Nameless:
-    id, family, name = "circuits/nameless", "circuits", "nameless"
+    id, family, name, pass_mark = "circuits/nameless", "circuits", "nameless", 0.8
 
 
 @pytest.fixture
@@ -72,12 +73,41 @@ def test_text_is_not_escaped_as_html(checkout):
     assert "Which of <these> & those?" in render_prompt(checkout, instance(), LIMITS)
 
 
-def test_long_lists_of_numbers_stand_on_one_line_and_stay_valid_json(checkout):
+def test_a_long_list_of_numbers_is_shortened_and_its_length_said(checkout):
     example = {"weight": [0.5, -1e-9, 3.0] * 20, "names": ["a", "b"], "center": [], "one": [1.0]}
-    shown = render_prompt(checkout, instance(example), LIMITS).split("```json\n")[1].split("```")[0]
-    assert json.loads(shown) == example
-    assert len(shown.splitlines()) == 9
-    assert '"one": [1.0]' in shown
+    prompt = render_prompt(checkout, instance(example), LIMITS)
+    shown = prompt.split("```json\n")[1].split("```")[0]
+    assert shown.splitlines()[1:-1] == [
+        '  "weight": [0.5, -1e-09, 3.0, "... 60 numbers in all"],',
+        '  "names": ["a", "b"],',
+        '  "center": [],',
+        '  "one": [1.0]',
+    ]
+    assert example_in(prompt) == {**example, "weight": [0.5, -1e-9, 3.0, *[0.0] * 57]}
+
+
+def test_long_lists_of_names_and_brackets_within_texts_stay_as_they_are(checkout):
+    example = {"neurons": [f"L0.N{number}" for number in range(40)], "summary": "a [ b\n[\n 1 ]"}
+    prompt = render_prompt(checkout, instance(example), LIMITS)
+    assert example_in(prompt) == example
+
+
+def test_a_prompt_without_an_example_has_none():
+    with pytest.raises(ValueError, match="shows no answer"):
+        example_in("Find it.")
+
+
+@pytest.mark.parametrize(("given", "shown"), [(None, "0.8"), (0.35, "0.35"), (1.0, "1"), (-1.0, "-1")])
+def test_the_pass_mark_in_force_is_what_confidence_is_about(checkout, given, shown):
+    prompt = render_prompt(checkout, instance(), LIMITS, given)
+    assert f"The attempt counts as solved if its skill is at least {shown}.\n" in prompt
+    assert f"that the attempt counts as solved: that its skill is at least {shown}.\n" in prompt
+
+
+def test_nothing_found_is_offered_only_where_the_schema_has_it(checkout):
+    with_nulls = replace(instance(), answer_schema=AnswerSchema(TextProbeOrNothing, {}, {"weight": []}))
+    assert "nothing_found" not in render_prompt(checkout, instance(), LIMITS)
+    assert "- `nothing_found`: set it to true" in render_prompt(checkout, with_nulls, LIMITS)
 
 
 @pytest.mark.parametrize("name", ["facts.colour", "answer_key", "facts.count.size", "hidden"])
@@ -188,5 +218,5 @@ def templates(task_id):
 def test_every_task_has_a_prompt_on_the_shared_preamble(task_id):
     *own, preamble = templates(task_id)
     assert preamble == (suite_root() / "prompts" / "preamble.md").read_text()
-    for block in ("title", "question", "answer"):
+    for block in ("title", "question", "answer"):  # how skill is made of the score, some say in their answer block
         assert any(f"{{% block {block} %}}" in text for text in own)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from scribe_suite.scoring.normalise import best_blind_answer, expected_score
-from scribe_suite.scoring.sets import f1
+from scribe_suite.scoring.normalise import expected_score
+from scribe_suite.scoring.sets import best_fixed_set, f1
 
 #: Instances over which a blind answer is judged.
 INSTANCES = 200
@@ -29,22 +29,13 @@ class BlindAnswer:
     chance: float
 
     @classmethod
-    def over(cls, key_of_instance: Callable[[int], Key], groups: Sequence[Sequence[str]]) -> BlindAnswer:
+    def over(cls, key_of_instance: Callable[[int], Key], part: Callable[[str], str] = str) -> BlindAnswer:
         """Find it.
 
         Args:
             key_of_instance: The right answer of the instance of a seed, made without its prompts and weights.
-            groups: Elements of answers that somebody would submit together.
+            part: See `best_fixed_set`.
         """
         keys = tuple(key_of_instance(seed) for seed in range(INSTANCES))
-        answer = best_blind_answer(keys, groups, f1)
+        answer = best_fixed_set(keys, part)
         return cls(keys, answer, expected_score(answer, keys, f1))
-
-
-def groups_of_nodes(nodes: Sequence[str]) -> list[list[str]]:
-    """All heads, all MLPs, and all nodes of each layer."""
-    layers: dict[str, list[str]] = {}
-    for node in nodes:
-        layers.setdefault(node[1:].split(".")[0], []).append(node)
-    heads, mlps = ([node for node in nodes if node[0] == kind] for kind in "am")
-    return [heads, mlps, *layers.values()]

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from safetensors.torch import save
 from torch import Tensor
 
 from ground_truth.circuits.planted.public import setup_code
 from scribe_suite.planting.circuits.causal import CausalModel
+from scribe_suite.planting.circuits.certificate import BEHAVIOUR_BAR, EFFECT_BAR, STRICT_BAR
 from scribe_suite.planting.circuits.interchange import draw_pairs
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.hooked import ModelWeights, public_files
@@ -57,12 +59,18 @@ def draw_data(causal: CausalModel, generator: torch.Generator, *, with_pairs: bo
     pairs = draw_pairs(causal, _PAIRS, generator)
     return {
         "prompts": prompts,
-        "labels": causal.run(prompts).labels,
+        "labels": right_labels(causal, prompts),
         "base": pairs.base,
-        "base_labels": causal.run(pairs.base).labels,
+        "base_labels": right_labels(causal, pairs.base),
         "source": pairs.source,
-        "source_labels": causal.run(pairs.source).labels,
+        "source_labels": right_labels(causal, pairs.source),
     }
+
+
+def right_labels(causal: CausalModel, prompts: Int[Tensor, "prompt ctx"]) -> Int[Tensor, "prompt ..."]:
+    """The right labels as agents get them: one per prompt where only one position has one, else one per position."""
+    labels = causal.run(prompts).labels
+    return labels[:, 0] if labels.shape[1] == 1 else labels
 
 
 def facts_of(
@@ -91,6 +99,9 @@ def facts_of(
         "n_prompts": _PROMPTS,
         "n_pairs": _PAIRS,
         "labelled": list(causal.labelled),
+        "behaviour_bar": BEHAVIOUR_BAR,
+        "effect_bar": EFFECT_BAR,
+        "strict_bar": STRICT_BAR,
         "examples": [
             {
                 "prompt": " ".join(names.tokens[token] for token in prompt),

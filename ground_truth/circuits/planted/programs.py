@@ -38,21 +38,23 @@ class Program(CausalModel):
 
     Attributes:
         steps_of_training: Optimiser steps that this kind needs.
+        sizes: Variable -> residual dimensions that its nodes write.
     """
 
     d_vocab, n_labels, n_ctx = WORDS + 1, LABELS, LENGTH
     labelled = (LAST,)
-    steps_of_training: ClassVar[int] = 800
+    steps_of_training: ClassVar[int] = 1000
+    sizes: ClassVar[Mapping[str, int]]
 
     def __init__(self) -> None:
-        self.groups = {"words": range(WORDS), "once": (ONCE,)}
+        self.groups = {"words": range(WORDS), "special": (ONCE,)}
 
     @staticmethod
     def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
         """Eight words; one word stands in every prompt once, at one of five places."""
-        words, once = torch.tensor(groups["words"]), torch.tensor(groups["once"])
+        words, special = torch.tensor(groups["words"]), torch.tensor(groups["special"])
         prompts = words[torch.randint(len(words), (n, 8), generator=generator)]
-        prompts[torch.arange(n), torch.randint(1, 6, (n,), generator=generator)] = once
+        prompts[torch.arange(n), torch.randint(1, 6, (n,), generator=generator)] = special
         return prompts
 
     @classmethod
@@ -82,6 +84,8 @@ class AskedSlot(Program):
         ("input", "out"),
         ("out", "output"),
     )
+    sizes: ClassVar[Mapping[str, int]] = {"group": 5, "asked": 5, "out": 6}
+    steps_of_training = 1200
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -145,6 +149,7 @@ class WordAfter(Program):
         ("input", "out"),
         ("out", "output"),
     )
+    sizes: ClassVar[Mapping[str, int]] = {"after": 5, "found": 5, "out": 6}
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -207,7 +212,8 @@ class SameKind(Program):
         ("input", "out"),
         ("out", "output"),
     )
-    steps_of_training = 1300
+    steps_of_training = 1500
+    sizes: ClassVar[Mapping[str, int]] = {"left": 4, "same": 4, "carried": 4, "out": 6}
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -265,6 +271,7 @@ class SumOfTwo(Program):
 
     variables = ("first", "second", "out")
     edges = (("input", "first"), ("input", "second"), ("first", "out"), ("second", "out"), ("out", "output"))
+    sizes: ClassVar[Mapping[str, int]] = {"first": 5, "second": 5, "out": 6}
 
     def __init__(self, seed: int) -> None:
         super().__init__()

@@ -67,7 +67,10 @@ def opaque_words(count: int, rng: random.Random) -> list[str]:
 
 
 def public_source(function: Callable[..., Any]) -> str:
-    """The code of a function without decorators, annotations and comments."""
+    """The code of a function without decorators, annotations, comments and docstring.
+
+    Docstrings are for readers of this repository: they may say more than an agent is told.
+    """
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(definition, ast.FunctionDef)
     for inner in ast.walk(definition):
@@ -75,4 +78,6 @@ def public_source(function: Callable[..., Any]) -> str:
             inner.decorator_list, inner.returns = [], None
             for argument in inner.args.args:
                 argument.annotation = None
+    if ast.get_docstring(definition) is not None:
+        del definition.body[0]
     return ast.unparse(definition) + "\n"

@@ -27,15 +27,15 @@ class RecallPrompts(CausalModel):
         self.d_vocab = _FIRST_ASKING + n_asking
         self.groups = {
             "words": range(WORDS),
-            "fillers": range(WORDS, _START),
+            "between": range(WORDS, _START),
             "start": (_START,),
-            "asking": range(_FIRST_ASKING, self.d_vocab),
+            "last": range(_FIRST_ASKING, self.d_vocab),
         }
 
     @staticmethod
     def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
         """A start token, three words between fillers, a filler, an asking token."""
-        order = ["start", *["fillers", "words"] * 3, "fillers", "asking"]
+        order = ["start", *["between", "words"] * 3, "between", "last"]
         columns = []
         for name in order:
             ids = torch.tensor(groups[name])

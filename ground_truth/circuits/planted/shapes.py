@@ -9,7 +9,7 @@ from scribe_suite.planting.circuits.patchable import TransformerShape
 
 
 def five_layers(
-    causal: CausalModel, *, d_model: int = 96, d_mlp: int = 96, normalization: Literal["LN"] | None = None
+    causal: CausalModel, *, d_model: int = 96, d_mlp: int = 64, normalization: Literal["LN"] | None = None
 ) -> TransformerShape:
     """Five layers of four heads and an MLP, for the prompts and labels of a causal model."""
     return TransformerShape(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ground_truth.circuits.planted.base import Base, PlannedTask, base_models, key_of_plan
-from ground_truth.circuits.planted.blind import BlindAnswer, groups_of_nodes
+from ground_truth.circuits.planted.blind import BlindAnswer
 from ground_truth.circuits.planted.draws import generator, symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
@@ -29,14 +29,13 @@ from scribe_suite.planting.circuits.causal import (
 )
 from scribe_suite.planting.circuits.certificate import certify_circuit
 from scribe_suite.planting.circuits.interchange import Pairs, draw_pairs
-from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.plant_circuit import PlantedWeights, plant_circuit
 from scribe_suite.planting.frozen import Certificate, Check, frozen_folder, frozen_models, save_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
-from scribe_suite.scoring.sets import CIRCUIT_METRICS, f1, score_components
+from scribe_suite.scoring.sets import COMPONENT_METRICS, f1, score_components
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answers import Answer, AnswerSchema, ComponentAnswer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
@@ -56,7 +55,9 @@ class PlantedCircuitTask(PlannedTask):
     """
 
     family = "circuits"
-    metrics: ClassVar[tuple[str, ...]] = CIRCUIT_METRICS
+    version: ClassVar[int] = 2
+    models_version: ClassVar[int] = 2
+    metrics: ClassVar[tuple[str, ...]] = COMPONENT_METRICS
 
     def __init_subclass__(cls) -> None:
         """Refuse what certificates of circuits have no place for.
@@ -116,6 +117,7 @@ class PlantedCircuitTask(PlannedTask):
         data = self.public_data(causal, generator(self.id, seed, "public"))
         facts = {
             **facts_of(plan.shape, causal, data, names, with_pairs=self.public_pairs),
+            "reference_bar": REFERENCE_BAR,
             **self.further_facts(data),
         }
         return TaskInstance(
@@ -128,7 +130,7 @@ class PlantedCircuitTask(PlannedTask):
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """See `Task.score`: F1 against the certified circuit, and what the submitted nodes do to the behaviour."""
+        """See `Task.score`: F1 against the certified circuit; a note says what the nodes do to the behaviour."""
         answer = expect(answer, ComponentAnswer)
         hidden: Hidden = instance.hidden
         return score_components(
@@ -193,7 +195,6 @@ class PlantedCircuitTask(PlannedTask):
             certificate=certificate,
             training={
                 "steps": plan.recipe.steps,
-                "hardening_steps": plan.recipe.hardening_steps,
                 "failed_attempts": list(planted.failures),
                 "cpu_seconds": round(planted.cpu_seconds, 1),
                 "torch": torch.__version__,
@@ -216,7 +217,6 @@ class PlantedCircuitTask(PlannedTask):
             example={
                 "components": [universe[1], universe[-1]],
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "How I found them, and what supports it.",
             },
         )
@@ -229,15 +229,14 @@ class PlantedCircuitTask(PlannedTask):
         """Facts for the prompt that other circuit tasks don't have; none by default."""
         return {}
 
-    def blind_groups(self, nodes: Sequence[str]) -> Sequence[Sequence[str]]:
-        """Elements of `key` that somebody would submit together who has not looked at the model."""
-        return groups_of_nodes(nodes)
+    def part(self, element: str) -> str:
+        """The node that an element of `key` is about; an answer can say only one thing of it."""
+        return element
 
     @cached_property
     def blind(self) -> BlindAnswer:
         """The best fixed answer over many instances, from frozen keys and symmetries alone."""
         bases = base_models(self)
-        nodes = {node for base in bases for node in TransformerShape.of_config(base.weights.config).nodes}
         planned = {base.name: self.plan(base.seed).correspondence for base in bases}
 
         def key_of_instance(seed: int) -> frozenset[str]:
@@ -245,7 +244,7 @@ class PlantedCircuitTask(PlannedTask):
             symmetry = symmetry_of(self.id, base.weights.config, seed)
             return self.key(renamed_correspondence(planned[base.name], symmetry))
 
-        return BlindAnswer.over(key_of_instance, self.blind_groups(sorted(nodes)))
+        return BlindAnswer.over(key_of_instance, self.part)
 
     def reference_score(self, instance: TaskInstance) -> float:
         """What the reference solution reached on this instance's base model when it was frozen."""

@@ -39,6 +39,7 @@ class MeasuredCircuitTask(MeasuredTask):
     """
 
     family = "circuits"
+    version: ClassVar[int] = 2
     metrics = METRICS
     solution = "real"
     behaviour: ClassVar[Behaviour]
@@ -106,7 +107,6 @@ class MeasuredCircuitTask(MeasuredTask):
             example={
                 "ranking": [components[-1], components[0]],
                 "confidence": 0.7,
-                "nothing_found": False,
                 "summary": "How I ranked them, and what supports it.",
             },
         )
@@ -125,6 +125,8 @@ class MeasuredCircuitTask(MeasuredTask):
             "length": public.clean.shape[1],
             "n_options": public.options.shape[1],
             "hidden_pairs": self.behaviour.hidden_pairs,
+            "correct": round(100 * float(self.measured().arrays["accuracy"][0])),
+            "n_blind": len(self.measured().arrays["chance"]),
             "readout": self.behaviour.readout,
             "shares": list(SHARES),
             "sizes": circuit_sizes(len(components)),

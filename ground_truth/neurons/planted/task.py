@@ -33,8 +33,7 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.training import TrainingSettings, train_planted
 from scribe_suite.planting.symmetries import apply_symmetry, draw_symmetry
 from scribe_suite.progress import ProgressCallback
-from scribe_suite.scoring.normalise import best_blind_answer
-from scribe_suite.scoring.sets import NEURON_METRICS, f1, score_neurons
+from scribe_suite.scoring.sets import NEURON_METRICS, best_fixed_set, f1, score_neurons
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
@@ -42,7 +41,6 @@ from scribe_suite.tasks.answers import expect
 #: A valid answer, besides the neurons, which the prompt shows.
 EXAMPLE: Mapping[str, Any] = {
     "confidence": 0.7,
-    "nothing_found": False,
     "summary": "What was measured, and why it shows that these are the neurons.",
 }
 
@@ -69,8 +67,9 @@ class PlantedNeuronTask(FreezableTask):
     """
 
     family = "neurons"
-    version = 2
+    version: ClassVar[int] = 3
     models = "language_model"
+    models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = (*NEURON_METRICS, "rve")
     kind: ClassVar[QuestionKind]
     kinds: ClassVar[tuple[QuestionKind, ...]] = KINDS
@@ -98,11 +97,14 @@ class PlantedNeuronTask(FreezableTask):
                 weights=weights,
                 symmetry=draw.symmetry,
                 text_seed=draw.hidden_seed,
-                # the key's own score stands in for a reference that was not measured when the model was frozen
-                reference=draw.base.references.get(self.label, 1.0),
+                reference=self._reference(draw),
             ),
             answer_schema=self.answer_schema(draw),
         )
+
+    def _reference(self, draw: Draw) -> float:
+        """What the reference solution reached on the base model; where that was not measured, the key's own score."""
+        return draw.base.references.get(self.label, 1.0)
 
     def draw(self, bases: Sequence[Base], seed: int) -> Draw:
         """What the instance of `seed` is made of."""
@@ -127,10 +129,9 @@ class PlantedNeuronTask(FreezableTask):
         (asked,) = hidden.asked
         score = score_neurons(submitted.neurons, asked.neurons, _blind_answer(self), hidden.reference)
         found = hidden.statistic(asked, submitted.neurons)
-        further = self.further_metrics(hidden, submitted)
         return replace(
             score,
-            metrics={**score.metrics, "rve": fmean(found) if found else 0.0, **further},
+            metrics={**score.metrics, "rve": fmean(found) if found else 0.0},
             notes=measured_note(zip(submitted.neurons, found, strict=True)),
         )
 
@@ -181,14 +182,6 @@ class PlantedNeuronTask(FreezableTask):
         """Facts for the prompt beside those of all neuron tasks."""
         return {}
 
-    def further_metrics(
-        self,
-        hidden: Hidden,  # noqa: ARG002 - for those that override it
-        answer: NeuronAnswer,  # noqa: ARG002
-    ) -> dict[str, float]:
-        """Metrics beside those of all neuron tasks."""
-        return {}
-
     def _public(self, draw: Draw, weights: ModelWeights) -> PublicMaterial:
         text = sample_text(draw.public_seed, _PUBLIC_ROWS, CONTEXT)
         question = {**self.public_question(draw), "bar": self.kind.bar}
@@ -208,6 +201,7 @@ class PlantedNeuronTask(FreezableTask):
                 **sizes(weights),
                 **question,
                 **self.further_facts(draw),
+                "reference": self._reference(draw),
                 "question": question,
                 "n_texts": text.tokens.shape[0],
                 "text_length": text.tokens.shape[1],
@@ -242,7 +236,4 @@ def _blind_answer(task: PlantedNeuronTask) -> frozenset[str]:
     """The best answer that ignores the model, of somebody who knows how instances are drawn."""
     bases = base_models(task)
     draws = [task.draw(bases, seed) for seed in range(_BLIND_INSTANCES)]
-    keys = [frozenset().union(*(one.neurons for one in draw.asked(task.kind))) for draw in draws]
-    shape = sizes(bases[0].weights)
-    layers = [[f"L{layer}.N{neuron}" for neuron in range(shape["d_mlp"])] for layer in range(shape["n_layers"])]
-    return best_blind_answer(keys, layers, f1)
+    return best_fixed_set([frozenset().union(*(one.neurons for one in draw.asked(task.kind))) for draw in draws])

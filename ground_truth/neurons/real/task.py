@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from safetensors.torch import save
 
 from ground_truth.neurons.real.hidden import AskedProperty, Hidden
@@ -21,8 +22,9 @@ from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN
 from ground_truth.neurons.real.properties import PropertyKind
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS, model_sizes, pool_text, vocabulary
 from scribe_suite.measurements.measured_task import MeasuredTask
+from scribe_suite.measurements.store import Measured
 from scribe_suite.models.spec import SETUP_CODE
-from scribe_suite.scoring.neuron_regret import REGRET_METRICS, score_places
+from scribe_suite.scoring.neuron_regret import REGRET_METRICS, fixed_share, score_places
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
@@ -47,7 +49,6 @@ tag_names = json.load(open("tag_names.json"))
 #: Of an answer, besides the neurons.
 EXAMPLE: Mapping[str, Any] = {
     "confidence": 0.7,
-    "nothing_found": False,
     "summary": "What was measured, and why it shows that these are the neurons.",
 }
 
@@ -56,11 +57,17 @@ class MeasuredNeuronTask(MeasuredTask):
     """Base of the tasks that ask for the neurons with the highest statistic of a real model."""
 
     family = "neurons"
+    version: ClassVar[int] = 2
     metrics = REGRET_METRICS
+    _known: tuple[Measured, float] | None = None
 
     @abstractmethod
     def drawn(self, rng: random.Random) -> tuple[tuple[AskedProperty, ...], dict[str, Any]]:
         """What is asked, and the agent's ``question``, JSON-safe."""
+
+    @abstractmethod
+    def fixed_share(self) -> float:
+        """How far the best fixed answer gets, which is where zero lies (`scribe_suite.scoring.neuron_regret`)."""
 
     @abstractmethod
     def material(
@@ -135,7 +142,15 @@ class MeasuredNeuronTask(MeasuredTask):
         """See `Task.score`: the hidden statistic of what was submitted, see `score_places`."""
         hidden: Hidden = instance.hidden
         given = self.columns(instance, answer)
-        return score_places([one.scored(columns) for one, columns in zip(hidden.asked, given, strict=True)])
+        scored = [one.scored(columns) for one, columns in zip(hidden.asked, given, strict=True)]
+        return score_places(scored, self._zero())
+
+    def _zero(self) -> float:
+        """`fixed_share`, found once for a truth: it takes a fifth of a second."""
+        truth = self.measured()
+        if self._known is None or self._known[0] is not truth:
+            self._known = (truth, self.fixed_share())
+        return self._known[1]
 
     def submission(self, instance: TaskInstance, columns: Sequence[Sequence[int]]) -> Any:  # noqa: ARG002
         """The content of an answer that gives these neurons for the properties asked."""
@@ -178,6 +193,26 @@ class MeasuredTextTask(MeasuredNeuronTask):
             for name in self.measured().arrays["properties"].tolist()
             if name.partition("/")[0] == self.kind.id
         ]
+
+    def fixed_share(self) -> float:
+        """See `MeasuredNeuronTask.fixed_share`: from the frozen statistics."""
+        arrays = self.measured().arrays
+        known = arrays["properties"].tolist()
+        rows = [known.index(f"{self.kind.id}/{name}") for name in self.properties()]
+        statistic, untrained, reference = (
+            np.asarray(arrays[name])[rows].astype(np.float64) for name in ("rve", "untrained", "reference")
+        )
+        return self.share_of(statistic, untrained, reference)
+
+    def share_of(
+        self,
+        statistic: Float[np.ndarray, "property neuron"],
+        untrained: Float[np.ndarray, "property number"],
+        reference: Float[np.ndarray, "property number"],
+    ) -> float:
+        """`fixed_share` for questions about one property, for as many neurons as are asked for."""
+        columns = [PLACES.index(count) for count in COUNTS]
+        return fixed_share(statistic, untrained[:, columns], reference[:, columns], COUNTS)
 
     def asked(self, name: str, places: int) -> AskedProperty:
         """A property with what was measured of it."""

@@ -19,16 +19,20 @@ def reading_facts(config: Mapping[str, Any], n_ctx: int) -> dict[str, int]:
     return {"n_layers": int(config["n_layers"]), "n_ctx": n_ctx, "d_model": int(config["d_model"])}
 
 
+def example_vector(d_model: int) -> list[float]:
+    """Numbers that mean nothing."""
+    return [round((-1) ** i * (0.1 + 0.05 * (i % 7)), 2) for i in range(d_model)]
+
+
 def example_probe(d_model: int) -> dict[str, Any]:
     """A valid probe, for the prompt."""
     return {
         "layer": 0,
         "position": "last",
         "confidence": 0.7,
-        "nothing_found": False,
         "summary": "How the probe was found and what supports it.",
         "bias": 0.25,
-        "weight": [0.5] * d_model,
+        "weight": example_vector(d_model),
         "center": [],
     }
 
@@ -38,9 +42,8 @@ def example_direction(d_model: int) -> dict[str, Any]:
     return {
         "layer": 0,
         "position": "last",
-        "direction": [0.5] * d_model,
+        "direction": example_vector(d_model),
         "confidence": 0.7,
-        "nothing_found": False,
         "summary": "How the direction was found and what supports it.",
     }
 
@@ -54,7 +57,6 @@ def fitted_probe(probe: LinearProbe, layer: int, position: int | str) -> dict[st
         "bias": probe.bias,
         "center": probe.center.tolist(),
         "confidence": 1.0,
-        "nothing_found": False,
         "summary": "Fitted on the hidden statements.",
     }
 
@@ -74,7 +76,6 @@ def random_probe(facts: Mapping[str, Any], rng: random.Random) -> dict[str, Any]
         "bias": 0.0,
         "center": [],
         "confidence": 0.5,
-        "nothing_found": False,
         "summary": "A random direction.",
     }
 

@@ -70,7 +70,7 @@ def activations_material(
     vocabulary: Sequence[str],
     further_facts: Mapping[str, Any],
 ) -> PublicMaterial:
-    """Activations at the last token after every block, and the statements; neither model nor labels."""
+    """Activations at the last token after every layer, and the statements; neither model nor labels."""
     tokens = split.public.tokens
     read = np.stack([residual_at(model, tokens, layer, "last") for layer in range(int(config["n_layers"]))])
     data = {"tokens": tokens.contiguous(), "activations": torch.from_numpy(read).float().contiguous()}
@@ -87,6 +87,7 @@ def sizes(config: Mapping[str, Any], split: Split, vocabulary: Sequence[str]) ->
     return {
         "n_layers": int(config["n_layers"]),
         "d_model": int(config["d_model"]),
+        "window": int(config["window_size"]),
         "n_statements": len(tokens),
         "statement_length": tokens.shape[1],
         "example": " ".join(vocabulary[token] for token in tokens[0].tolist()),

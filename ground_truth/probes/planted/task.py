@@ -21,7 +21,7 @@ from transformer_lens import HookedTransformer
 
 from ground_truth.probes.planted.answers import example_probe, fitted_probe, random_probe, reading_facts
 from ground_truth.probes.planted.base import Base, base_models, is_certified
-from ground_truth.probes.planted.certificate import probe_checks, reference_check, task_checks
+from ground_truth.probes.planted.certificate import VERDICT_BAR, probe_checks, reference_check, task_checks
 from ground_truth.probes.planted.hidden import Hidden
 from ground_truth.probes.planted.public import labelled_material
 from ground_truth.probes.planted.split import Split
@@ -78,7 +78,8 @@ class PlantedProbeTask(PlantedTask):
     """
 
     family: ClassVar[str] = "probes"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
+    models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = PROBE_METRICS
     labelled: ClassVar[bool] = True
     few_labels: ClassVar[bool] = False
@@ -205,11 +206,17 @@ class PlantedProbeTask(PlantedTask):
                 f"{self.id}: on no split drawn for seed {seed} do recipe and untrained twins differ as they should; "
                 f"plant {base.name} again with `scribe-suite plant {self.id} --force --seeds N`."
             )
+        public = self.public_material(weights, model, split, self._vocabulary(symmetry, rng))
         return TaskInstance(
             task=self,
             seed=seed,
             base_model=base.name,
-            public=self.public_material(weights, model, split, self._vocabulary(symmetry, rng)),
+            public=public.with_facts(
+                n_twins=_TWINS,
+                largest_control=LARGEST_CONTROL,
+                lowest_reference=LOWEST_REFERENCE,
+                verdict_bar=VERDICT_BAR,
+            ),
             hidden=Hidden(weights, split, reference, control),
             answer_schema=self.answer_schema(weights.config, split.public.tokens.shape[1]),
         )

@@ -32,7 +32,7 @@ from scribe_suite.scoring.real_probes import (
     tokenised,
 )
 from scribe_suite.seeds import instance_rng
-from scribe_suite.tasks import Answer, AnswerSchema, Score, TaskInstance, TextProbeAnswer
+from scribe_suite.tasks import Answer, AnswerSchema, Score, TaskInstance, TextProbeOrNothing
 from scribe_suite.tasks.answers import expect
 
 #: ``C`` of the probe that the oracle fits on the hidden statements.
@@ -81,18 +81,19 @@ class MeasuredProbeTask(MeasuredTask):
         config = self.evaluator().cfg
         shortest = min(map(len, tokenised(self.evaluator(), (*public.texts, *held_out.texts))))
         facts = reading_facts({"n_layers": config.n_layers, "d_model": config.d_model}, shortest)
+        example = {**example_probe(facts["d_model"]), "nothing_found": False}
         return TaskInstance(
             task=self,
             seed=seed,
             base_model=self.model,
             public=public_material(self.model, question, public, facts).with_facts(model=self.model_facts()),
             hidden=hidden,
-            answer_schema=AnswerSchema(TextProbeAnswer, facts, example_probe(facts["d_model"])),
+            answer_schema=AnswerSchema(TextProbeOrNothing, facts, example),
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """See `Task.score`: accuracy on statements about hidden entities, or whether nothing was there to be found."""
-        probe = expect(answer, TextProbeAnswer)
+        probe = expect(answer, TextProbeOrNothing)
         hidden: Hidden = instance.hidden
         model = self.evaluator()
         public, held_out = (

@@ -33,7 +33,7 @@ def consistency(offset):
     inside = (at + offset > 0) & (at + offset < prompts.shape[1] - 1)
     words = prompts[torch.arange(len(prompts)), (at + offset).clamp(0, prompts.shape[1] - 1)]
     counts = torch.zeros(model.cfg.d_vocab, model.cfg.d_vocab_out)
-    counts.index_put_((words[inside], labels[inside, 0]), torch.ones(int(inside.sum())), accumulate=True)
+    counts.index_put_((words[inside], labels[inside]), torch.ones(int(inside.sum())), accumulate=True)
     return (counts.max(1).values.sum() / counts.sum()).item()
 
 

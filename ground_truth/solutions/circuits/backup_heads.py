@@ -52,7 +52,6 @@ display(
 answer = {
     "components": circuit,
     "confidence": 0.95 if sufficient > 0.95 * clean_accuracy and destroyed < 0.5 * clean_accuracy else 0.4,
-    "nothing_found": not circuit,
     "summary": (
         f"Resampling any one component costs at most {max(accuracy_lost.values()):.3f} accuracy, but resampling "
         f"{', '.join(circuit)} together leaves only {destroyed:.3f}. Keeping only them leaves {sufficient:.3f}; "

@@ -70,7 +70,6 @@ answer = {
     "confidence": 0.95
     if abs(kept_difference - clean_difference) < LARGE and sufficient > 0.95 * clean_accuracy
     else 0.4,
-    "nothing_found": not roles,
     "summary": (
         f"The logit difference of {clean_difference:.2f} falls or rises when these are resampled, those that hide each "
         f"other together: {'; '.join(f'{node} {role} (it {in_words(work[node])})' for node, role in roles.items())}. "

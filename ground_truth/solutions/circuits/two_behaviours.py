@@ -11,7 +11,7 @@
 import torch
 
 OFTEN = 0.25  # not one half: a token of the asked kind may also have labels that no example shows
-shown = torch.isin(labels[:, -1], asked_labels[:, -1])
+shown = torch.isin(labels, asked_labels)
 
 
 def asked_rate(position):
@@ -81,7 +81,6 @@ display(Markdown(f"Outside the circuit, {rest}"))
 answer = {
     "components": circuit,
     "confidence": 0.95 if sufficient > 0.95 * clean_accuracy else 0.5,
-    "nothing_found": False,
     "summary": (
         f"On the {len(asked_rows)} pairs of the asked kind, told apart by the token at position {deciding}, keeping "
         f"{', '.join(circuit)} alone and resampling all else at once leaves accuracy {sufficient:.3f}; resampling one "

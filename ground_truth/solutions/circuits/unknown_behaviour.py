@@ -16,7 +16,7 @@ from IPython.display import Markdown, display
 
 rng = np.random.default_rng(0)
 n_ctx, last = model.cfg.n_ctx, model.cfg.n_ctx - 1
-words, once = sorted(groups["words"]), groups["once"][0]
+words, once = sorted(groups["words"]), groups["special"][0]
 places = sorted(set((prompts == once).nonzero()[:, 1].tolist()))
 print(f"{len(words)} ordinary words; {token_names[once]!r} stands once, at one of the positions {places}")
 
@@ -300,7 +300,7 @@ display(
 # %%
 base, source = generate(800, 1001), generate(800, 1002)
 with torch.no_grad():
-    base_labels = model(base)[:, -1:].argmax(-1)
+    base_labels = model(base)[:, -1].argmax(-1)
 
 # %% [cells of] cells/patching.py
 
@@ -315,7 +315,6 @@ answer = {
     "code": code,
     "components": circuit,
     "confidence": 0.97 if matched > 0.98 and sufficient > 0.95 else 0.5,
-    "nothing_found": False,
     "summary": (
         f"Asking the model with one part of the prompt changed at a time gave a program that matches {matched:.4f} of "
         f"4,000 fresh prompts (logistic regression {linear:.2f}, constant {constant:.2f}). Keeping only "

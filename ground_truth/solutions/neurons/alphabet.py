@@ -200,11 +200,9 @@ lines = [
     for k, letter in enumerate(letters)
 ]
 display(Markdown("\n".join([*lines, "", f"The best neuron of an untrained model explains {np.max(null_best):.2f}."])))
-nothing = all(neuron is None for neuron in chosen.values())
 answer = {
     "neurons": {letter: None if neuron is None else names[neuron] for letter, neuron in chosen.items()},
     "confidence": round(0.98 * float(np.prod(list(sure.values()))), 3),
-    "nothing_found": nothing,
     "summary": (
         "Variance explained by each letter for every neuron. "
         + "; ".join(f"{letter}: best {names[best[letter]]} {value[letter][0]:.2f}" for letter in letters)

@@ -51,7 +51,6 @@ for row, place in pairs[:5]:
 answer = {
     "neurons": {letter: names[column] for letter, column in zip(letters, columns, strict=True)},
     "confidence": round(min(0.97, worth / max(own, 1e-6)), 3),
-    "nothing_found": False,
     "summary": (
         f"Variance explained by the first letter of all {len(names)} neurons at {everything['n']:.0f} positions: "
         + ", ".join(f"{letter} {explained[row, columns[row]]:.2f}" for row, letter in enumerate(letters))

@@ -105,7 +105,6 @@ for column in [*found, *below]:
 answer = {
     "neurons": [names[column] for column in found],
     "confidence": 0.97,
-    "nothing_found": False,
     "summary": (
         f"Signed variance of the logit effects of all {len(names)} neurons explained by the class, by weights: "
         f"the submitted ones have {statistic[found].mean():.3f} on average, the next {statistic[below[0]]:.3f}; the "

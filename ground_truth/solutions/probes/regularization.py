@@ -209,7 +209,6 @@ answer = {
     "bias": bias,
     "center": center.tolist(),
     "confidence": float(np.clip(held_out, 0.0, 0.99)),
-    "nothing_found": False,
     "summary": (
         f"Block {layer}, position {position}: L1-regularised logistic regression on {k} principal components, C = {c}, "
         f"chosen by cross-validated log loss ({losses.min():.2f}; untrained twins {np.mean(control):.2f}). Another "

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from scribe_suite.analysis.grounding import COUNTS
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import Finite
@@ -36,6 +37,18 @@ class _Times(TypedDict):
     agent_s: NotRequired[Finite | None]
 
 
+class _Grounding(TypedDict):
+    claims: int
+    supported: int
+    numbers: int
+    traced: int
+    contradicted: int
+    replayed: int
+    reproduced: int
+    untold: int
+    failed_checks: int
+
+
 class _LeanAttempt(TypedDict):
     """The fields of `AttemptRecord` that are compared; others are skipped unread."""
 
@@ -48,11 +61,17 @@ class _LeanAttempt(TypedDict):
     outcome: str
     metrics: NotRequired[dict[str, Finite]]
     skill: NotRequired[Finite | None]
+    confidence: NotRequired[Finite | None]
+    confidence_of: NotRequired[str | None]
+    nothing_found: NotRequired[bool | None]
+    actions: NotRequired[dict[str, int]]
     flags: NotRequired[list[str]]
     tokens: NotRequired[dict[str, int]]
     cost_usd: NotRequired[Finite | None]
     times: NotRequired[_Times]
     instance_seed: NotRequired[Seed | None]
+    folder: NotRequired[str | None]
+    grounding: NotRequired[_Grounding | None]
 
 
 _LEAN: TypeAdapter[_LeanAttempt] = TypeAdapter(_LeanAttempt)
@@ -70,10 +89,15 @@ class AttemptColumns:
         seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
             run every trial of a task is made on one instance.
         skill: NaN unless scored.
+        confidence: NaN where none was told; `older_confidence` says which are the probability that the answer is right,
+            not that the attempt is solved.
+        nothing_found: 1 or 0, NaN without a valid answer.
+        actions: Tool -> calls of it, NaN where the attempt does not tell its calls of any.
         metrics: Metric -> value per attempt, NaN where it has none.
         metric_order: Task -> its metrics in its own order.
         tokens: Kind -> number per attempt, NaN if the attempt does not report it.
         cost_usd: NaN if unknown; `agent_s` likewise.
+        grounding: Count -> number per attempt, NaN where the claims were not checked; see `grounding.COUNTS`.
         flags: (run, provider, flag) -> number of attempts.
         repeated: How many lines were left out because a later one is about the same attempt.
     """
@@ -91,13 +115,25 @@ class AttemptColumns:
     trial: Codes
     seed: Codes
     skill: Floats
+    confidence: Floats
+    older_confidence: Bools
+    nothing_found: Floats
     cost_usd: Floats
     agent_s: Floats
     metrics: dict[str, Floats]
+    actions: dict[str, Floats]
     tokens: dict[str, Floats]
+    grounding: dict[str, Floats]
     metric_order: dict[str, tuple[str, ...]]
     flags: Counter[tuple[int, str, str]]
     repeated: int
+
+    @property
+    def versions(self) -> dict[str, tuple[int, ...]]:
+        """Task -> the versions of it that were attempted, in order."""
+        return {
+            name: tuple(np.unique(self.version[self.task == code]).tolist()) for code, name in enumerate(self.tasks)
+        }
 
     @property
     def counts(self) -> Bools:
@@ -158,8 +194,9 @@ class _Builder:
         self.tasks, self.providers, self.outcomes = _Names(), _Names(), _Names()
         self.levels: dict[str, int] = {}
         self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
-        self.real = {name: array("d") for name in ("skill", "cost_usd", "agent_s")}
-        self.metrics, self.tokens = _Sparse(), _Sparse()
+        self.real = {name: array("d") for name in ("skill", "confidence", "nothing_found", "cost_usd", "agent_s")}
+        self.metrics, self.tokens, self.actions, self.grounding = _Sparse(), _Sparse(), _Sparse(), _Sparse()
+        self.older = array("b")
         self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         self.flags: dict[int, list[str]] = {}
         self.rows = 0
@@ -182,14 +219,22 @@ class _Builder:
                 put(number)
             if level := attempt.get("level"):
                 self.levels[task] = level
-            reals = (attempt.get("skill"), attempt.get("cost_usd"), attempt.get("times", {}).get("agent_s"))
+            reals = (
+                attempt.get("skill"), attempt.get("confidence"), attempt.get("nothing_found"), attempt.get("cost_usd"),
+                attempt.get("times", {}).get("agent_s"),
+            )  # fmt: skip
             for append, value in zip(append_real, reals, strict=True):
                 append(nan if value is None else value)
+            self.older.append(attempt.get("confidence_of") is None)
             if metrics := attempt.get("metrics"):
                 self.metrics.put(self.rows, metrics)
                 self.orders[task].add(tuple(metrics))
             if tokens := attempt.get("tokens"):
                 self.tokens.put(self.rows, tokens)
+            if actions := attempt.get("actions"):
+                self.actions.put(self.rows, actions)
+            if grounding := attempt.get("grounding"):
+                self.grounding.put(self.rows, {name: grounding[name] for name in COUNTS})  # type: ignore[literal-required]
             if flags := attempt.get("flags"):
                 self.flags[self.rows] = flags
             self.rows += 1
@@ -235,11 +280,12 @@ class _Builder:
             version=whole["version"][rows],
             trial=whole["trial"][rows],
             seed=whole["seed"][rows],
-            skill=np.array(self.real["skill"])[rows],
-            cost_usd=np.array(self.real["cost_usd"])[rows],
-            agent_s=np.array(self.real["agent_s"])[rows],
+            older_confidence=np.array(self.older, bool)[rows],
+            **{name: np.array(column)[rows] for name, column in self.real.items()},
             metrics=self.metrics.arrays(rows, self.rows),
             tokens=self.tokens.arrays(rows, self.rows),
+            actions=self.actions.arrays(rows, self.rows),
+            grounding=self.grounding.arrays(rows, self.rows),
             metric_order={task: _joined(orders) for task, orders in sorted(self.orders.items())},
             flags=Counter(
                 (int(whole["run"][row]), names["provider"][whole["provider"][row]], flag)
@@ -250,13 +296,17 @@ class _Builder:
         )
 
 
-def read_attempts(paths: Iterable[Path]) -> AttemptColumns:
+def read_attempts(paths: Iterable[Path], complete: Callable[[Results], Results] = lambda run: run) -> AttemptColumns:
     """Read runs, each from a ledger or a report; their order makes no difference.
+
+    Args:
+        paths: Of the files.
+        complete: Gives each run as it is to be read, so that what a file does not say can be filled in.
 
     Raises:
         ConfigurationError: When a file can't be read, is damaged, or is neither.
     """
-    return attempts_of(map(Source, paths))
+    return attempts_of(complete(Source(path)) for path in paths)
 
 
 def attempts_of(runs: Iterable[Results]) -> AttemptColumns:

@@ -5,7 +5,6 @@ What is in no mean: attempts that infrastructure failed. In a pair, such a failu
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,8 @@ import numpy as np
 
 from scribe_suite.analysis import statistics
 from scribe_suite.analysis.columns import AttemptColumns, read_attempts
+from scribe_suite.analysis.controls import ControlRecord, TaskControl, task_controls
+from scribe_suite.analysis.grounding import GroundingShares, grounding_shares
 from scribe_suite.analysis.pairing import (
     Keys,
     PairedBy,
@@ -22,12 +23,13 @@ from scribe_suite.analysis.pairing import (
     pairs_to_compare,
     require_equal_versions,
     sides_of,
-    version_differences,
 )
+from scribe_suite.analysis.reliability import Reliability, reliability
+from scribe_suite.analysis.run_notes import run_notes
 from scribe_suite.analysis.statistics import Codes, Floats, Grouped, Interval, Unit
 from scribe_suite.analysis.summary import UNSCORED_SKILL
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.ledger.lock_differences import lock_differences
+from scribe_suite.ledger.sources import Results
 
 #: Which pairs of sides are compared.
 Choice = Callable[[list[Side]], list[tuple[Side, Side]]]
@@ -78,6 +80,8 @@ class SideResult:
         tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
+        reliability: Confidences, abstentions, consistency.
+        grounding: What the claims of the attempts that count amount to; None where none was checked.
     """
 
     label: str
@@ -103,6 +107,8 @@ class SideResult:
     cost_usd: float | None
     cost_known: int
     agent_s: float | None
+    reliability: Reliability
+    grounding: GroundingShares | None
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,12 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All results; independent of the order in which the runs were given."""
+    """All results; independent of the order in which the runs were given.
+
+    Attributes:
+        versions: Task -> the versions of it that were attempted.
+        controls: What was measured of the tasks without their models' insides; empty unless asked for.
+    """
 
     runs: tuple[RunResult, ...]
     tasks: tuple[str, ...]
@@ -186,19 +197,32 @@ class Comparison:
     sides: tuple[SideResult, ...]
     pairs: tuple[PairResult, ...]
     notes: tuple[str, ...]
+    versions: dict[str, tuple[int, ...]]
+    controls: tuple[TaskControl, ...] = ()
+
+    def with_controls(self, record: ControlRecord) -> Comparison:
+        """The same with what a record says of its tasks."""
+        skills = {side.label: side.skills for side in self.sides}
+        return replace(self, controls=task_controls(record, self.tasks, self.versions, skills))
 
 
-def compare_runs(paths: Sequence[Path], *, allow_different_versions: bool = False) -> Comparison:
+def compare_runs(
+    paths: Sequence[Path],
+    *,
+    allow_different_versions: bool = False,
+    complete: Callable[[Results], Results] = lambda run: run,
+) -> Comparison:
     """Compare runs.
 
     Args:
         paths: Ledgers and reports.
+        complete: Fills in what they do not say; see `columns.read_attempts`.
         allow_different_versions: Compare attempts at different versions of a task as if they were at one.
 
     Raises:
         ConfigurationError: When a file can't be read, there is nothing to compare, or task versions differ.
     """
-    attempts = read_attempts(paths)
+    attempts = read_attempts(paths, complete)
     if not len(attempts.run):
         raise ConfigurationError(f"There is no attempt yet in {' and '.join(map(str, paths))}: nothing to compare.")
     if not allow_different_versions:
@@ -226,7 +250,8 @@ def compare(attempts: AttemptColumns, choose: Choice = pairs_to_compare) -> Comp
             replace(result, p_corrected=p, solved_p_corrected=solved_p)
             for result, p, solved_p in zip(pairs, corrected, solved_corrected, strict=True)
         ),
-        notes=tuple(_notes(attempts)),
+        notes=tuple(run_notes(attempts)),
+        versions=attempts.versions,
     )
 
 
@@ -267,6 +292,8 @@ def _side_result(attempts: AttemptColumns, skills: Floats, side: Side) -> SideRe
         cost_usd=float(np.nansum(costs)) if not np.isnan(costs).all() else None,
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,
+        reliability=reliability(attempts, rows),
+        grounding=grounding_shares(attempts.grounding, rows),
     )
 
 
@@ -367,20 +394,3 @@ def _by_task(attempts: AttemptColumns, skill: Grouped, solved: Grouped, left: Co
             names, skill.sizes, skill.means, left_only, right_only, strict=True
         )
     )
-
-
-def _notes(attempts: AttemptColumns) -> list[str]:
-    """What is true of the runs and not to be seen in any table."""
-    numbered = [(f"#{number}", info) for number, info in enumerate(attempts.runs, start=1)]
-    lines = [f"Run {label} ({info.run}) was cut off." for label, info in numbered if not info.complete]
-    if attempts.repeated:
-        lines.append(f"Attempts that were made again in the same run: {attempts.repeated}. The last of each counts.")
-    lines += [f"Different versions of {line} are compared." for line in version_differences(attempts)]
-    locks = [(label, info.lock) for label, info in numbered if info.lock]
-    lines += [f"The runs differ in {line}." for line in lock_differences(locks)]
-    lines += [
-        f"Run {label} changed when it was resumed: {line}." for label, info in numbered for line in info.differences
-    ]
-    twice = Counter(info.run for _, info in numbered)
-    lines += [f"Files given of run {run}: {count}." for run, count in sorted(twice.items()) if count > 1]
-    return lines

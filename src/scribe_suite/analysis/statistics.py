@@ -105,20 +105,32 @@ def bootstrap_interval(grouped: Grouped) -> Interval | None:
     With six tasks or more, tasks are drawn anew; with fewer, attempts in each task, and the interval speaks of these
     tasks only.
     """
-    if grouped.unit == "attempts" and not _spread_within_tasks(grouped):
+    tail = expanded_tail(grouped)
+    if tail is None:
         return None
     generator = np.random.default_rng(SEED)
     if grouped.unit == "tasks":
         drawn = _resampled_means(grouped.means, generator)
-        smallest, freedom = grouped.count, grouped.count - 1
     else:
         ends = np.cumsum(grouped.sizes)
         parts = [grouped.values[end - size : end] for end, size in zip(ends, grouped.sizes, strict=True)]
         drawn = np.sum([_resampled_means(part, generator) for part in parts], axis=0) / grouped.count
-        smallest, freedom = int(grouped.sizes.min()), len(grouped.values) - grouped.count
-    tail = float(special.ndtr(-math.sqrt(smallest / (smallest - 1)) * _student(freedom, (1 + LEVEL) / 2)))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def expanded_tail(grouped: Grouped) -> float | None:
+    """The share of resampled values that a widened percentile interval cuts off at each end (Hesterberg 2015).
+
+    None where values do not show their spread, so that there is no interval.
+    """
+    if grouped.unit == "attempts" and not _spread_within_tasks(grouped):
+        return None
+    if grouped.unit == "tasks":
+        smallest, freedom = grouped.count, grouped.count - 1
+    else:
+        smallest, freedom = int(grouped.sizes.min()), len(grouped.values) - grouped.count
+    return float(special.ndtr(-math.sqrt(smallest / (smallest - 1)) * _student(freedom, (1 + LEVEL) / 2)))
 
 
 def student_interval(values: Floats) -> Interval | None:

@@ -32,15 +32,27 @@ def register(commands: Commands) -> None:
         action="store_true",
         help="compare attempts at different versions of a task all the same",
     )
+    parser.add_argument(
+        "--controls",
+        action="store_true",
+        help="also show, for every task, what a solver reaches that sees inputs and outputs only, and by how much the "
+        "best known method is better than each provider",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison."""
     from scribe_suite.analysis.comparison import compare_runs
+    from scribe_suite.analysis.controls import read_controls
     from scribe_suite.analysis.presentation.formats import TEXT_FORMATS, print_terminal
     from scribe_suite.cli.consoles import console_for_logs
+    from scribe_suite.report.old_ledgers import WithGrounding
 
-    comparison = compare_runs(options.runs, allow_different_versions=options.allow_different_versions)
+    comparison = compare_runs(
+        options.runs, allow_different_versions=options.allow_different_versions, complete=WithGrounding
+    )
+    if options.controls:
+        comparison = comparison.with_controls(read_controls())
     if options.format == "terminal":
         print_terminal(comparison, console_for_logs())
     else:

@@ -83,6 +83,14 @@ class AttemptFolder:
         text = json.dumps(content, indent=1, allow_nan=False)
         self._files.write(f"results/{family_view(record.family).result_file}", [text.encode() + b"\n"])
 
+    def open_notebooks(self) -> UntrustedFolder:
+        """The folder of the notebooks and their journals, open.
+
+        Raises:
+            OSError: When it can't be opened.
+        """
+        return self._files.folder("notebooks")
+
     def artifacts(self) -> tuple[str, ...]:
         """Paths of every file in the folder, relative to it; no links."""
         return tuple(self._files.files(depth=MAX_DEPTH))

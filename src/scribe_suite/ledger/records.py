@@ -39,6 +39,34 @@ class Times(_Line):
     teardown_s: Finite | None = None
 
 
+Count = Annotated[int, Field(ge=0)]
+
+
+class Grounding(_Line):
+    """What the notebook shows of an answer's claims and of the numbers in its summary; see docs/reference/claims.md.
+
+    Attributes:
+        claims: Claims of the answer, `supported` of them by the cell that they name.
+        numbers: Numbers in the summary, those left out that are settings; `traced` of them stand in some cell's output.
+        settings: Numbers in the summary that the agent chose: they stand in code.
+        contradicted: Claims and numbers whose name has another value in the notebook or in a replay.
+        replayed: Claims and numbers with provenance that a replay was compared for, `reproduced` of them showed again.
+        untold: Other results of cited measurements that the answer does not mention.
+        failed_checks: Checks that failed while the answer says nothing of failures.
+    """
+
+    claims: Count = 0
+    supported: Count = 0
+    numbers: Count = 0
+    traced: Count = 0
+    settings: Count = 0
+    contradicted: Count = 0
+    replayed: Count = 0
+    reproduced: Count = 0
+    untold: Count = 0
+    failed_checks: Count = 0
+
+
 class AttemptRecord(_Line):
     """One provider on one instance, once.
 
@@ -51,8 +79,13 @@ class AttemptRecord(_Line):
         reason: One sentence on the outcome; empty when there is nothing to say.
         metrics: Metric -> value; empty unless the outcome is scored.
         skill: Normalised score, or None unless scored.
+        confidence: What the agent told, 0 to 1; None without a valid answer.
+        confidence_of: What `confidence` is the probability of: that the attempt is solved. None in ledgers from before
+            prompts said so; they asked for the probability that the answer is right.
         agent_version: Version of the program that drove the model, or None.
+        actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
         reproduced: Of a replay: whether the same answer came out.
+        grounding: What the notebook shows of the answer's claims; None without an answer, and in old ledgers.
         instance_seed: Filled in by the controller, which alone writes it down.
         folder: The attempt's folder, relative to the results folder.
         artifacts: Files in it, relative to it.
@@ -76,14 +109,17 @@ class AttemptRecord(_Line):
     flags: tuple[str, ...] = ()
     pass_mark: Finite | None = None
     confidence: Finite | None = None
+    confidence_of: Literal["solved"] | None = None
     nothing_found: bool | None = None
     reproduced: bool | None = None
+    grounding: Grounding | None = None
     submissions: int = 0
     model: str | None = None
     agent_version: str | None = None
     end_reason: str | None = None
     turns: int | None = None
     tool_calls: int | None = None
+    actions: dict[str, int] = {}
     cells: int | None = None
     tokens: dict[str, int] = {}
     cost_usd: Finite | None = None

@@ -18,7 +18,7 @@ from PIL import Image
 
 from scribe_suite.notebook.bare_images import bare_image
 from scribe_suite.notebook.outputs import Output
-from scribe_suite.text import TERMINAL_CODE, plain_text
+from scribe_suite.text import strip_terminal
 
 #: Longest side of an image, in pixels.
 IMAGE_SIDE = 1024
@@ -96,14 +96,6 @@ def fit_text(payload: dict[str, Any], limit: int) -> str:
         budget = budget * 3 // 4
         text = json.dumps(_shorten(payload, budget), ensure_ascii=False)
     return text
-
-
-def strip_terminal(text: str) -> str:
-    """Text as a terminal would leave it: no codes; of a line rewritten with carriage returns its last state."""
-    text = TERMINAL_CODE.sub("", text).replace("\r\n", "\n")
-    if "\r" in text:
-        text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-    return plain_text(text)
 
 
 def _entry(output: Output) -> dict[str, Any] | None:

@@ -129,6 +129,7 @@ class NotebookStatus:
         tool_calls: Tool calls that came in, errors included.
         tool_errors: Tool calls answered with an error.
         tool: The tool called last, or None; never a name that an agent made up.
+        actions: Tool -> calls of it, errors included; no tools that there are not.
         calls_open: Tool calls that are being answered.
         cells_run: Runs of agent cells, restored ones not included.
         cell_timeouts: Cells stopped by the cell timeout.
@@ -153,6 +154,7 @@ class NotebookStatus:
     tool_calls: int = 0
     tool_errors: int = 0
     tool: str | None = None
+    actions: Mapping[str, int] = field(default_factory=dict)
     calls_open: int = 0
     cells_run: int = 0
     cell_timeouts: int = 0

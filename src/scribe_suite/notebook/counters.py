@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ class Counters:
     tool_calls: int = 0
     tool_errors: int = 0
     tool: str | None = None
+    actions: Counter[str] = field(default_factory=Counter)
     calls_open: int = 0
     cells_run: int = 0
     cell_timeouts: int = 0
@@ -42,6 +44,8 @@ class Counters:
         self.tool_calls += 1
         self.calls_open += 1
         self.tool = tool
+        if tool is not None:
+            self.actions[tool] += 1
         try:
             yield
         finally:
@@ -69,6 +73,7 @@ class Counters:
             tool_calls=self.tool_calls,
             tool_errors=self.tool_errors,
             tool=self.tool,
+            actions=dict(self.actions),
             calls_open=self.calls_open,
             cells_run=self.cells_run,
             cell_timeouts=self.cell_timeouts,

@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, T
 from pydantic import BaseModel, Field, ValidationError
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.agent_view import AgentView, fit_text, strip_terminal, view_outputs
+from scribe_suite.notebook.agent_view import AgentView, fit_text, view_outputs
 from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.daemon_work import DaemonWork
@@ -28,6 +28,7 @@ from scribe_suite.notebook.outputs import Output
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.session import CellResult, Session
 from scribe_suite.notebook.session_table import MAX_NAME, Restoration, SessionTable
+from scribe_suite.text import strip_terminal
 
 logger = logging.getLogger(__name__)
 

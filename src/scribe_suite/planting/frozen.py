@@ -80,7 +80,7 @@ class FrozenRecord(BaseModel):
     Attributes:
         format: Version of this file format.
         task: Id of the task, or of the models that several tasks share.
-        task_version: Version of the task it was made for.
+        task_version: Version of the base models of the task it was made for (`PlantedTask.models_version`).
         seed: Seed of training.
         sha256: Of the safetensors file.
         config: Keyword arguments of HookedTransformerConfig.
@@ -165,7 +165,7 @@ def save_frozen(
     payload = save({name: value.half().contiguous() for name, value in sorted(weights.state.items())})
     record = FrozenRecord(
         task=task.models_id,
-        task_version=task.version,
+        task_version=task.models_version,
         seed=seed,
         sha256=hashlib.sha256(payload).hexdigest(),
         config=dict(weights.config),
@@ -255,8 +255,8 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
 
     Raises:
         FrozenModelError: With one sentence that names the file and says what to do, when a file is missing or corrupt,
-            the weights do not have the hash the key was made for, the task or its version differ, or the certificate
-            does not hold.
+            the weights do not have the hash the key was made for, the task or the version of its models differ, or the
+            certificate does not hold.
     """
     from safetensors.torch import load
 
@@ -274,10 +274,10 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise FrozenModelError(f"{path} is not a valid key file ({where}: {first['msg']}): {remedy}") from error
-    if (record.task, record.task_version) != (task.models_id, task.version):
+    if (record.task, record.task_version) != (task.models_id, task.models_version):
         raise FrozenModelError(
             f"{path} belongs to {record.task} version {record.task_version}, not {task.models_id} version "
-            f"{task.version}: {remedy}"
+            f"{task.models_version}: {remedy}"
         )
     try:
         state = {name: value.float() for name, value in load(payload).items()}
@@ -307,13 +307,13 @@ def frozen_models(task: PlantedTask) -> Mapping[str, FrozenModel]:
         FrozenModelError: When there is none, or one of them can't be trusted.
     """
     folder = frozen_folder(task)
-    place = (folder, task.models_id, task.version)
+    place = (folder, task.models_id, task.models_version)
     if place not in _LOADED:
         _LOADED[place] = MappingProxyType({model.name: model for model in load_all_frozen(task, folder)})
     return _LOADED[place]
 
 
-#: What `frozen_models` has read, by folder, id of the models and version of the task.
+#: What `frozen_models` has read, by folder, id and version of the models.
 _LOADED: dict[tuple[Path, str, int], Mapping[str, FrozenModel]] = {}
 
 

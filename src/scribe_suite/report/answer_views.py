@@ -12,7 +12,7 @@ from scribe_suite.untrusted_files import UntrustedFolder
 
 ANSWER = "answer.json"
 #: Fields that every answer has; the key has none of them.
-NO_CONTENT = ("confidence", "nothing_found", "summary")
+NO_CONTENT = ("confidence", "nothing_found", "summary", "claims")
 
 MAX_BYTES = 100_000_000
 MAX_ROWS = 1_000

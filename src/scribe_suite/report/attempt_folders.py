@@ -32,14 +32,12 @@ def attempt_folder(results: Path, record: AttemptRecord) -> UntrustedFolder | No
     """
     if record.folder is None or "\0" in record.folder:
         return None
-    results = results.resolve()
-    path = Path(os.path.normpath(results / record.folder))  # as text: nothing is looked up on the way
+    if (beside := folder_beside(results, record.folder)) is not None:
+        return beside
+    path = _normal(results, record.folder)
+    if path.is_relative_to(results.resolve()):
+        return None
     try:
-        if path.is_relative_to(results):
-            if path == results:
-                return None
-            with UntrustedFolder(results) as folder:
-                return folder.folder(str(path.relative_to(results)))
         with UntrustedFolder(path.parent) as place:
             elsewhere = place.folder(path.name)
     except (OSError, ValueError):
@@ -48,6 +46,29 @@ def attempt_folder(results: Path, record: AttemptRecord) -> UntrustedFolder | No
         return elsewhere
     elsewhere.close()
     return None
+
+
+def folder_beside(results: Path, name: str) -> UntrustedFolder | None:
+    """A folder below the one that a ledger lies in, open, or None when there is none.
+
+    Args:
+        results: The folder that the ledger lies in.
+        name: As the ledger says it.
+    """
+    results = results.resolve()
+    path = _normal(results, name)
+    if "\0" in name or path == results or not path.is_relative_to(results):
+        return None
+    try:
+        with UntrustedFolder(results) as folder:
+            return folder.folder(str(path.relative_to(results)))
+    except (OSError, ValueError):
+        return None
+
+
+def _normal(results: Path, name: str) -> Path:
+    """The path that a ledger means; as text: nothing is looked up on the way."""
+    return Path(os.path.normpath(results.resolve() / name))
 
 
 @contextlib.contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.report.answer_views import AnswerView, answer_view, read_answer
 from scribe_suite.report.attempt_folders import part_of
+from scribe_suite.report.claim_views import ClaimsView, SummaryPart, claims_view
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import KEY_PROVIDERS, AnswerKeys, Key
 from scribe_suite.report.notebooks import notebook_views
@@ -53,9 +55,7 @@ def attempt_context(
     shown = None if sealed else folder
     with part_of(shown, "notebooks") as notebooks, part_of(shown, "outputs") as outputs:
         from_folder = {
-            "answer": _answer(record, shown is not None, outputs, keys),
-            "notebooks": notebook_views(notebooks) if notebooks else [],
-            "journals": journal_views(notebooks) if notebooks else [],
+            **_shown_work(record, shown is not None, notebooks, outputs, keys),
             "transcript": transcript_view(outputs) if outputs else None,
             "files": copy_raw_files(shown, report, f"raw/{attempt.slug}") if shown else [],
         }
@@ -75,10 +75,30 @@ def attempt_context(
     }
 
 
-def _answer(
-    record: AttemptRecord, has_folder: bool, outputs: UntrustedFolder | None, keys: AnswerKeys | None
+def _shown_work(
+    record: AttemptRecord,
+    has_folder: bool,
+    notebooks: UntrustedFolder | None,
+    outputs: UntrustedFolder | None,
+    keys: AnswerKeys | None,
 ) -> dict[str, object]:
+    """The answer, the notebooks, and the claims, which lead from one to the other."""
+    rendered = notebook_views(notebooks) if notebooks else []
+    journals = journal_views(notebooks) if notebooks else []
+    anchors = {place for notebook in rendered for place in notebook.anchors}
+    anchors |= {row.anchor for journal in journals for row in journal.rows} - {""}
     answer = read_answer(outputs) if outputs else None
+    shown = _answer(record, has_folder, answer, keys)
+    claims: ClaimsView | None = None
+    summary: tuple[SummaryPart, ...] = (SummaryPart(shown["view"].summary),)
+    if answer is not None:
+        claims, summary = claims_view(notebooks, answer, record.grounding, anchors, shown["view"].summary)
+    return {"answer": shown, "claims": claims, "summary": summary, "notebooks": rendered, "journals": journals}
+
+
+def _answer(
+    record: AttemptRecord, has_folder: bool, answer: Mapping[str, Any] | None, keys: AnswerKeys | None
+) -> dict[str, Any]:
     key = keys.key_of(record) if keys is not None else Key(None, NO_KEY)
     if answer is None:
         view = AnswerView(note="No answer that could be scored is kept." if has_folder else "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
+from scribe_suite.report.anchors import run_anchor
 from scribe_suite.text import shortened
 from scribe_suite.untrusted_files import UntrustedFolder
 
@@ -28,6 +29,7 @@ class JournalRow:
         cell: Of which cell, with the run when there was more than one; or empty.
         detail: Everything else in few words.
         code: Code that was run, or text that was added; empty for other events.
+        anchor: Its place on the page, where a run of a cell begins; else empty.
     """
 
     seconds: float | None
@@ -35,6 +37,7 @@ class JournalRow:
     cell: str
     detail: str
     code: str = ""
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,23 +51,34 @@ class JournalView:
 
 def journal_views(folder: UntrustedFolder) -> list[JournalView]:
     """Every journal in an attempt's ``notebooks`` folder."""
-    return [_view(folder, name) for name in folder.files(f"*{JOURNAL_SUFFIX}")]
+    taken = {""}
+    return [_view(folder, name, taken) for name in folder.files(f"*{JOURNAL_SUFFIX}")]
 
 
-def _view(folder: UntrustedFolder, name: str) -> JournalView:
+def _view(folder: UntrustedFolder, name: str, taken: set[str]) -> JournalView:
     try:
         if folder.stat(name).st_size > MAX_JOURNAL_BYTES:
             return JournalView(name, (), "It is too large for a page; the raw file has it.")
         events = list(islice(read_journal(folder.path / name, folder), MAX_ROWS + 1))
         start = next((event["time"] for event in events if isinstance(event.get("time"), int | float)), None)
-        rows = tuple(_row(event, start) for event in events[:MAX_ROWS])
+        notebook = name.removesuffix(JOURNAL_SUFFIX)
+        rows = tuple(_row(event, start, _anchor(notebook, event, taken)) for event in events[:MAX_ROWS])
     except (OSError, InfrastructureError) as error:
         return JournalView(name, (), f"It can't be read ({shortened(str(error), 300)}).")
     note = f"The first {MAX_ROWS:,} events are shown; the raw file has all." if len(events) > MAX_ROWS else ""
     return JournalView(name, rows, note)
 
 
-def _row(event: Event, start: float | None) -> JournalRow:
+def _anchor(notebook: str, event: Event, taken: set[str]) -> str:
+    """The place of a run, once; other events have none."""
+    place = run_anchor(notebook, event.get("cell"), event.get("run")) if event["event"] == "cell_started" else ""
+    if place in taken:
+        return ""
+    taken.add(place)
+    return place
+
+
+def _row(event: Event, start: float | None, anchor: str) -> JournalRow:
     time = event.get("time")
     run = event.get("run")
     cell = str(event.get("cell", ""))
@@ -74,6 +88,7 @@ def _row(event: Event, start: float | None) -> JournalRow:
         cell=shortened(cell, 40) + (f", run {run}" if isinstance(run, int) and run > 1 else ""),
         detail=_detail(event),
         code=shortened(str(event.get("code", event.get("content", ""))), MAX_CODE),
+        anchor=anchor,
     )
 
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.document import Document
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, read_journal
+from scribe_suite.report.anchors import cell_anchor
 from scribe_suite.report.sanitise import (
     UnsafeError,
     clean_html,
@@ -49,11 +50,13 @@ class NotebookView:
         name: Of the file.
         html: What to show; None when nothing can be shown.
         note: What the reader has to know about it, or empty.
+        anchors: Places of its cells on the page; see `anchors.cell_anchor`.
     """
 
     name: str
     html: Markup | None
     note: str = ""
+    anchors: frozenset[str] = frozenset()
 
 
 def notebook_views(folder: UntrustedFolder) -> list[NotebookView]:
@@ -85,7 +88,9 @@ def _view(
         size = folder.stat(file).st_size
         if size > MAX_NOTEBOOK_BYTES:
             return NotebookView(name, None, f"It has {size / 1e6:.0f} MB, too much for a page; the raw file has it.")
-        return NotebookView(name, render_notebook(json.loads(read(folder, file))), note)
+        rebuilt = _rebuilt(json.loads(read(folder, file)), name.removesuffix(".ipynb"))
+        anchors = frozenset(cell["metadata"].get("anchor", "") for cell in rebuilt["cells"]) - {""}
+        return NotebookView(name, _rendered(rebuilt), note, anchors)
     except UnsafeError as error:
         return NotebookView(name, None, f"It can't be shown safely ({error}); the raw file has it.")
     except (OSError, ValueError, RecursionError, InfrastructureError) as error:
@@ -99,12 +104,16 @@ def render_notebook(content: object) -> Markup:
         ValueError: When it is no notebook.
         UnsafeError: When the result holds anything that is not allowed.
     """
+    return _rendered(_rebuilt(content))
+
+
+def _rendered(rebuilt: dict[str, Any]) -> Markup:
     from nbconvert import HTMLExporter
     from nbformat import from_dict
 
     # HTMLExporter's own method would parse the result and write it again, to add what our template has already; that
     # doubles the time.
-    body, _ = super(HTMLExporter, _exporter()).from_notebook_node(from_dict(_rebuilt(content)))
+    body, _ = super(HTMLExporter, _exporter()).from_notebook_node(from_dict(rebuilt))
     return Markup(require_inert(body))
 
 
@@ -124,12 +133,18 @@ def _exporter() -> Any:
     return exporter
 
 
-def _rebuilt(content: object) -> dict[str, Any]:
+def _rebuilt(content: object, name: str = "") -> dict[str, Any]:
     cells = content.get("cells") if isinstance(content, dict) else None
     if not isinstance(cells, list):
         raise ValueError("it has no list of cells")
     budget = _Budget(MAX_TEXT_OF_ALL)
     known = [_cell(cell, budget) for cell in cells[:MAX_CELLS] if isinstance(cell, dict)]
+    taken = {""}
+    for cell, shown in zip((cell for cell in cells[:MAX_CELLS] if isinstance(cell, dict)), known, strict=True):
+        place = cell_anchor(name, cell.get("id"))
+        if place not in taken and shown["cell_type"] == "code":  # a file may name two cells alike
+            shown["metadata"]["anchor"] = place
+            taken.add(place)
     if len(cells) > MAX_CELLS:
         known.append(_plain_cell("raw", f"[{len(cells) - MAX_CELLS} more cells are left out; the raw file has them.]"))
     numbered = [{"id": f"cell-{number}", **cell} for number, cell in enumerate(known)]

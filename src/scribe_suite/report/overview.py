@@ -11,7 +11,9 @@ from markupsafe import Markup
 
 from scribe_suite.ledger.families import family_view
 from scribe_suite.ledger.records import AttemptRecord
+from scribe_suite.report.controls import control_section
 from scribe_suite.report.plots import Labels, Point, dot_plot, scatter_plot
+from scribe_suite.report.reliability import reliability_section
 from scribe_suite.report.views import (
     AttemptRef,
     Cell,
@@ -101,6 +103,8 @@ def overview_context(run: RunView) -> dict[str, object]:
         "providers": providers,
         "families": [_family_section(run, family) for family in run.families],
         "plots": [_cost_section(run, providers), *(_measure_section(run, measure) for measure in MEASURES)],
+        "reliability": reliability_section(run),
+        "controls": control_section(run),
         "outcomes": sorted(outcomes.items(), key=lambda item: (-item[1], item[0])),
         "failures": failures[:MAX_LISTED],
         "failures_left_out": max(0, len(failures) - MAX_LISTED),

@@ -194,6 +194,54 @@ def scatter_plot(
     return inline_svg(figure, labels.name, labels.title, labels.description)
 
 
+@dataclass(frozen=True)
+class Line:
+    """Points of one series, joined in their order; `marks` has those that are marked."""
+
+    points: Sequence[tuple[float, float]]
+    marks: Sequence[tuple[float, float]] = ()
+
+
+def line_plot(
+    lines: Mapping[str, Line],
+    labels: Labels,
+    y_axis: str,
+    *,
+    reference: Mapping[str, Sequence[tuple[float, float]]],
+) -> Markup:
+    """Lines between 0 and 1 in both directions.
+
+    Args:
+        lines: Series -> its line; also those without points, so that a series has the same colour everywhere.
+        labels: The words around it.
+        y_axis: What the vertical axis shows.
+        reference: Series -> what its line is seen against, dashed in its colour; in that of the text where there is no
+            such series.
+    """
+    with drawing():
+        legend_in = 0.2 * ((len(lines) + 1) // 2) if len(lines) > 1 else 0
+        figure = Figure(figsize=(_WIDTH_IN, 3.6 + legend_in), layout="constrained")
+        axes = figure.add_subplot()
+        colours = {name: _colour(place) for place, name in enumerate(lines)}
+        for name, points in reference.items():
+            axes.plot(*_columns(points), color=colours.get(name, INK), linewidth=0.8, dashes=(4, 3), zorder=1)
+        for place, (name, line) in enumerate(lines.items()):
+            axes.plot(*_columns(line.points), color=colours[name], linewidth=1.6, zorder=2)
+            _draw_marks(axes, line.marks, place, 6, name)
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel(labels.axis)
+        axes.set_ylabel(y_axis)
+        _legend(figure, axes, len(lines))
+    return inline_svg(figure, labels.name, labels.title, labels.description)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
 def _set_scale(axes: Axes, values: Sequence[float], limits: Interval | None) -> None:
     if limits is not None:
         axes.set_xlim(*limits)

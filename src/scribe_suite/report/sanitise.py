@@ -48,6 +48,8 @@ ATTRIBUTES = {
 OWN_TAGS = frozenset({"section"})
 #: What our templates add around such pieces.
 OWN_ATTRIBUTES = frozenset({"aria-label", "class", "role", "tabindex"})
+#: The id that a cell of ours may have; nothing else has one.
+_CELL_ID = re.compile(r"[a-z0-9-]*-cell-[0-9]{1,6}")
 
 _VOID = frozenset({"br", "hr", "img"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -293,6 +295,8 @@ class _Inspector(HTMLParser):
         if tag not in TAGS | OWN_TAGS:
             raise UnsafeError(f"an element {tag!r} is not allowed")
         for name, value in attrs:
+            if tag == "section" and name == "id" and _CELL_ID.fullmatch(value or ""):
+                continue
             if name not in OWN_ATTRIBUTES and not _attribute_is_kept(tag, name, value or ""):
                 raise UnsafeError(f"an attribute {name!r} of {tag!r} is not allowed")
 

@@ -25,7 +25,7 @@ from scribe_suite.text import shortened
 if TYPE_CHECKING:  # sets of names need no torch
     from scribe_suite.scoring.faithfulness import Faithfulness
 
-#: Of `score_behaviour` when faithfulness is not measured.
+#: The metrics of every score, in the tables' column order; the first is primary.
 BEHAVIOUR_METRICS = ("combined", "exact_match", "f1", "iou", "precision", "recall")
 
 #: Characters of a function's problem that a score repeats: enough for an exception and its line.
@@ -115,7 +115,7 @@ def score_behaviour(
         truth: The certified circuit.
         chance_f1: Expected F1 of the best node set that ignores the model (`normalise.expected_score`).
         reference_combined: ``combined`` of the reference solution on this instance.
-        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
+        faithfulness: What the submitted nodes do to the behaviour; a note says it.
 
     Returns:
         A score with `BEHAVIOUR_METRICS`. Its chance is 0: whoever ignores the model can't do better than a constant,
@@ -125,8 +125,9 @@ def score_behaviour(
     exact = exact_match(result.predictions, labels)
     found = {"combined": combined, "exact_match": exact, **set_metrics(submitted, truth)}
     metrics = {name: found[name] for name in BEHAVIOUR_METRICS}
+    notes = [] if result.problem is None else [_shortened(result.problem)]
     if faithfulness is not None:
-        metrics |= {"faithfulness": faithfulness.faithfulness, "minimality": faithfulness.minimality}
+        notes.append(faithfulness.note)
     return Score(
         metrics=metrics,
         primary="combined",
@@ -134,7 +135,7 @@ def score_behaviour(
         chance=0.0,
         reference=reference_combined,
         flags=() if result.fault is None else (f"function_{result.fault}",),
-        notes=() if result.problem is None else (_shortened(result.problem),),
+        notes=tuple(notes),
     )
 
 

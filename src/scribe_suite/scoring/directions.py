@@ -1,8 +1,9 @@
 """Scores for directions found without labels, recomputed by the evaluator from the model and hidden statements.
 
 A direction that nobody labelled has no sign: an accuracy of 0.0 is a perfect separation. It is therefore judged by
-max(a, 1 - a), which is above one half for every direction there is; what a random one reaches on the same statements is
-part of the floor of the skill.
+max(a, 1 - a), which is above one half for every direction there is; what a random one reaches on the same statements,
+at the place that the answer reads, is part of the floor of the skill. An instance's basis is drawn at random, so any
+direction that somebody submits unseen is a random one: its mean skill is 0 where luck is best, and less elsewhere.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from scribe_suite.scoring.probes import (
 from scribe_suite.tasks.answers import DirectionAnswer
 from scribe_suite.tasks.task import Score
 
-#: Directions whose mean accuracy is that of a random one.
-_RANDOM_DIRECTIONS = 200
+#: Directions whose mean accuracy is that of a random one. Luck is skewed (a standard deviation of 0.1 at the luckiest
+#: place): with 200 directions their mean was off by 0.007, which is 0.02 in skill.
+_RANDOM_DIRECTIONS = 2_000
 
 
 def separated(
@@ -63,9 +65,15 @@ def direction_accuracy(
 def random_direction_accuracy(
     hidden: Float[np.ndarray, "statement d_model"], labels: Bool[np.ndarray, " statement"]
 ) -> float:
-    """The mean accuracy of directions drawn at random (uniform, 200 of them, always the same)."""
+    """The mean `direction_accuracy` of directions drawn at random (uniform, 2,000 of them, always the same).
+
+    Args:
+        hidden: Activations.
+        labels: The truth of the statements.
+    """
     drawn = np.random.default_rng(0).normal(size=(_RANDOM_DIRECTIONS, hidden.shape[1]))
-    return float(np.mean([direction_accuracy(one, hidden, labels) for one in drawn]))
+    right = (((hidden - hidden.mean(0)) @ drawn.T > 0) == labels[:, None]).mean(0)
+    return float(np.maximum(right, 1 - right).mean())
 
 
 def score_direction(

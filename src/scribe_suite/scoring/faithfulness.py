@@ -12,8 +12,10 @@ Faithfulness is the normalised form of Hanna et al. 2024 ("Have Faith in Faithfu
 was reported), ours is limited to [0, 1]. Nodes are ablated, not edges, so the embedding is always kept.
 
 What we call minimality others call necessity. Neither number sees superfluous nodes: the answer "all nodes" has 1 in
-both; precision is there for that. Removing nodes one by one would see them, but would also call both halves of a backup
-pair superfluous, so minimality is the joint drop.
+both. Removing nodes one by one would see them, but would also call both halves of a backup pair superfluous, so
+minimality is the joint drop. Neither sees that one half of a backup pair is missing, or a suppressor that no label
+hangs on. So they do not follow how right an answer is (docs/reference/discriminability.md): a note says them, and they
+are no metrics.
 """
 
 from __future__ import annotations
@@ -68,6 +70,14 @@ class Faithfulness:
     nothing_kept: Behaviour
     kept: Behaviour
     removed: Behaviour
+
+    @property
+    def note(self) -> str:
+        """What the nodes do, in one sentence."""
+        return (
+            f"Of the accuracy that all nodes give, the submitted ones keep {self.faithfulness:.0%} by themselves, and "
+            f"{1 - self.minimality:.0%} is left without them."
+        )
 
 
 class FaithfulnessMeter:

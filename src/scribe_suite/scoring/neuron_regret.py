@@ -3,7 +3,9 @@
 In a real model no neurons are planted and no bar separates them from the rest, so there is no set to hit. What can
 be measured is the statistic of every neuron on text that the agent does not see. The score is the mean statistic of the
 neurons submitted, place by place; what is missing to the best is the regret. Zero is what the best neurons of an
-untrained model reach: of so many neurons some always look good.
+untrained model reach, because of so many neurons some always look good. Where the same few neurons have something of
+most properties, zero lies higher, by what they reach on average (`fixed_share`): naming them takes no look at the
+question.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from statistics import fmean
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import brentq
 
-from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
 from scribe_suite.tasks.task import Score
 
 REGRET_METRICS = ("rve", "regret", "overlap", "untrained")
 PRIMARY = "rve"
+#: Between chance and reference; a little more than what skill needs, so that rounding does not undo it.
+_LEAST_ROOM = 1.01 * SMALLEST_RANGE
+_TRIFLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,56 @@ def crossed_top_mean(first: Float[np.ndarray, " neuron"], second: Float[np.ndarr
     return fmean((float(second[top(first, places)].mean()), float(first[top(second, places)].mean())))
 
 
-def score_places(asked: Sequence[Places]) -> Score:
+def fixed_share(
+    statistic: Float[np.ndarray, "property neuron"],
+    untrained: Float[np.ndarray, "property number"],
+    reference: Float[np.ndarray, "property number"],
+    places: Sequence[int],
+) -> float:
+    """How far on the way from the untrained models to the reference the best fixed answer gets, on average.
+
+    A fixed answer gives the same neurons whatever the property: those that add most on average over the properties, or
+    the best ones of one of them. (Exchanging neurons one by one from there finds nothing better.)
+
+    Args:
+        statistic: Hidden statistic of every neuron for every property that can be asked for.
+        untrained: Zero for a property and a number of places before this is known.
+        reference: What an honest choice reaches, the same way.
+        places: The numbers of places, all as likely as each other.
+
+    Returns:
+        The share at which the best such answer has a mean skill of 0, limits of the skill included; 0 where it gets no
+        farther than the untrained models, 1 where it is right for every property.
+    """
+    ways = reference - untrained
+    reached = []
+    for column, count in enumerate(places):
+        way = ways[:, column, None]
+        added = (statistic / way).mean(0)
+        answers = np.array([top(row, count) for row in (added, *statistic)])
+        reached.append((statistic[:, answers].mean(-1) - untrained[:, column, None]) / way)
+
+    def mean_skill(share: float) -> float:
+        """Of the best answer for each number of places, less a trifle: limited skills may stay at 0 from a share on."""
+        return fmean(float(np.clip((one - share) / (1 - share), -1, 1).mean(0).max()) for one in reached) - _TRIFLE
+
+    if mean_skill(0.0) <= 0:
+        return 0.0
+    most = 1 - _TRIFLE
+    return 1.0 if mean_skill(most) > 0 else float(brentq(mean_skill, 0.0, most))
+
+
+def score_places(asked: Sequence[Places], fixed: float = 0.0) -> Score:
     """Score neurons for one property, or one each for several.
 
     Args:
         asked: The properties; all count the same.
+        fixed: See `fixed_share`.
 
     Returns:
         ``rve`` is primary: the mean hidden statistic over all places. ``regret`` is what is missing to the best neurons
-        on the hidden text, ``overlap`` the share of the places taken by one of them.
+        on the hidden text, ``overlap`` the share of the places taken by one of them. Chance is `fixed` of the way from
+        the untrained models to the reference, as far as that leaves room for a skill.
 
     Raises:
         ValueError: When nothing is asked, or untrained models are as good as the reference.
@@ -89,6 +136,8 @@ def score_places(asked: Sequence[Places]) -> Score:
         raise ValueError("there is no property to score neurons for")
     reached, untrained = fmean(one.mean for one in asked), fmean(one.untrained for one in asked)
     reference = fmean(one.reference for one in asked)
+    way = reference - untrained
+    chance = untrained + max(0.0, min(fixed * way, way - _LEAST_ROOM))
     return Score(
         metrics={
             "rve": reached,
@@ -97,7 +146,7 @@ def score_places(asked: Sequence[Places]) -> Score:
             "untrained": untrained,
         },
         primary=PRIMARY,
-        skill=normalised_skill(reached, untrained, reference),
-        chance=untrained,
+        skill=normalised_skill(reached, chance, reference),
+        chance=chance,
         reference=reference,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 #: A reference that beats chance by less than this can't normalise anything.
@@ -26,34 +25,6 @@ def normalised_skill(score: float, chance: float, reference: float) -> float:
     if reference - chance < SMALLEST_RANGE:
         raise ValueError(f"the reference ({reference:.3f}) does not beat chance ({chance:.3f}); skill is undefined")
     return max(-1.0, min(1.0, (score - chance) / (reference - chance)))
-
-
-def best_blind_answer(
-    keys: Sequence[frozenset[str]],
-    groups: Sequence[Sequence[str]],
-    measure: Callable[[frozenset[str], frozenset[str]], float],
-) -> frozenset[str]:
-    """The fixed answer with the highest expected score over the keys of many instances, found without any model.
-
-    Candidates: everything, every group by itself ("all MLPs", "all heads", "layer 1"), and the k elements that are most
-    often in a key, for every k. This is what somebody who has read the task's source could submit unseen.
-
-    Args:
-        keys: Answer keys of many instances of one task.
-        groups: Sets that a guesser would think of; together they hold every element.
-        measure: measure(submitted, truth) -> score.
-
-    Raises:
-        ValueError: Without keys or groups.
-    """
-    if not keys or not groups:
-        raise ValueError("the best blind answer needs keys and groups")
-    counts = Counter(element for key in keys for element in key)
-    universe = sorted({element for group in groups for element in group})
-    ranked = sorted(universe, key=lambda element: (-counts[element], element))
-    candidates = [frozenset(universe), *(frozenset(group) for group in groups)]
-    candidates += [frozenset(ranked[:size]) for size in range(1, len(ranked) + 1) if size <= 4 * max(map(len, keys))]
-    return max(candidates, key=lambda candidate: expected_score(candidate, keys, measure))
 
 
 def expected_score(

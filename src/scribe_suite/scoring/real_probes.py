@@ -198,7 +198,7 @@ def score_real_probe(
         have the skill of `PAY_OFFS`; a claim about what is not readable is no overclaim if the hidden statements
         support it.
     """
-    if answer.nothing_found:
+    if answer.says_nothing_found():
         return _nothing_found(measured)
     at = _read_hidden(model, hidden, answer.layer, index_from_end(answer.position), measured)
     probe = LinearProbe.from_answer(answer, model.cfg.d_model)

@@ -1,14 +1,17 @@
 """Scores for answers that are sets: circuit components, with or without roles, and neurons.
 
 Primary metric is F1, because it has no free lunch on either side: everything has recall 1 and low precision, one lucky
-element the reverse. IoU, precision and recall stand beside it as in the original suite's tables; so does what the nodes
-do to the behaviour, where the evaluator measured it (`faithfulness.measure_faithfulness`).
+element the reverse. IoU, precision and recall stand beside it as in the original suite's tables. What the nodes do to
+the behaviour, where the evaluator measured it (`faithfulness.measure_faithfulness`), is said in a note. It is no
+metric, since it is the same for the right nodes and for all nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.task import Score
@@ -17,12 +20,10 @@ if TYPE_CHECKING:  # sets of names need no torch
     from scribe_suite.scoring.faithfulness import Faithfulness
 
 Role = Literal["supports", "suppresses"]
+_SIGNS: Mapping[Role, str] = {"supports": "+", "suppresses": "-"}
 
 COMPONENT_METRICS = ("iou", "precision", "recall", "f1")
-#: Of `score_components` when faithfulness is measured.
-CIRCUIT_METRICS = (*COMPONENT_METRICS, "faithfulness", "minimality")
-#: Of `score_roles` when faithfulness is measured.
-ROLE_METRICS = ("signed_f1", *CIRCUIT_METRICS)
+ROLE_METRICS = ("signed_f1", *COMPONENT_METRICS)
 NEURON_METRICS = ("success", "f1", "precision", "recall")
 
 
@@ -51,6 +52,37 @@ def f1(submitted: frozenset[str], truth: frozenset[str]) -> float:
     return 2 * len(submitted & truth) / (len(submitted) + len(truth))
 
 
+def best_fixed_set(keys: Sequence[frozenset[str]], part: Callable[[str], str] = str) -> frozenset[str]:
+    """The fixed answer with the highest mean F1 over the keys of many instances: nothing of that size beats it.
+
+    It is what somebody could submit unseen who knows how often each element is in a key. Given the size s of the
+    answer, its mean F1 is a sum over its elements of 2 / (s + |K|), averaged over the keys K that hold the element. So
+    the best answer of that size has the s elements that add most, and the best of all sizes is the best answer there
+    is.
+
+    Args:
+        keys: Answer keys of many instances of one task.
+        part: The part of a model that an element is about; an answer may hold only one element about each.
+
+    Raises:
+        ValueError: Without keys, or when all are empty.
+    """
+    elements = sorted(frozenset().union(*keys))
+    if not elements:
+        raise ValueError("the best fixed set needs keys that are not empty")
+    rows = np.array([[element in key for element in elements] for key in keys], dtype=float)
+    sizes = rows.sum(1)
+    best: tuple[float, frozenset[str]] = (-1.0, frozenset())
+    for size in range(1, len({part(element) for element in elements}) + 1):
+        added = (2 * rows / (size + sizes)[:, None]).mean(0)
+        chosen: dict[str, int] = {}
+        for at in np.argsort(-added, kind="stable"):
+            chosen.setdefault(part(elements[at]), int(at))
+        taken = list(chosen.values())[:size]
+        best = max(best, (float(added[taken].sum()), frozenset(elements[at] for at in taken)), key=lambda one: one[0])
+    return best[1]
+
+
 def score_components(
     submitted: Collection[str],
     truth: Collection[str],
@@ -65,21 +97,19 @@ def score_components(
         truth: The certified circuit.
         chance: Expected F1 of the best answer that ignores the model (`normalise.expected_score`).
         reference_f1: F1 of the reference solution.
-        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
+        faithfulness: What the submitted nodes do to the behaviour; a note says it.
     """
-    metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
-    return _scored(metrics, "f1", chance, reference_f1)
+    return _scored(set_metrics(submitted, truth), "f1", chance, reference_f1, faithfulness)
 
 
 def signed(roles: Mapping[str, Role]) -> frozenset[str]:
     """Roles as a set of strings: ``a0.h1+`` supports, ``m2-`` suppresses."""
-    signs: dict[Role, str] = {"supports": "+", "suppresses": "-"}
-    return frozenset(f"{node}{signs[role]}" for node, role in roles.items())
+    return frozenset(f"{node}{_SIGNS[role]}" for node, role in roles.items())
 
 
-def signed_groups(groups: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Every group once with all its nodes supporting and once suppressing, for `normalise.best_blind_answer`."""
-    return [[f"{node}{sign}" for node in group] for group in groups for sign in "+-"]
+def unsigned(element: str) -> str:
+    """The node of an element of `signed`."""
+    return element[:-1]
 
 
 def score_roles(
@@ -99,11 +129,10 @@ def score_roles(
         truth: The same for the certified circuit.
         chance: Expected signed F1 of the best answer that ignores the model.
         reference_signed_f1: Signed F1 of the reference solution.
-        faithfulness: What the submitted nodes do to the behaviour; joins the metrics, never the skill.
+        faithfulness: What the submitted nodes do to the behaviour; a note says it.
     """
-    metrics = set_metrics(submitted, truth) | _behaviour_metrics(faithfulness)
-    metrics["signed_f1"] = f1(signed(submitted), signed(truth))
-    return _scored(metrics, "signed_f1", chance, reference_signed_f1)
+    metrics = {"signed_f1": f1(signed(submitted), signed(truth)), **set_metrics(submitted, truth)}
+    return _scored(metrics, "signed_f1", chance, reference_signed_f1, faithfulness)
 
 
 def score_neurons(
@@ -128,15 +157,18 @@ def score_neurons(
     return _scored(metrics, "f1", f1(frozenset(blind), frozenset(truth)), reference_f1)
 
 
-def _behaviour_metrics(measured: Faithfulness | None) -> dict[str, float]:
-    return {} if measured is None else {"faithfulness": measured.faithfulness, "minimality": measured.minimality}
-
-
-def _scored(metrics: dict[str, float], primary: str, chance: float, reference: float) -> Score:
+def _scored(
+    metrics: dict[str, float],
+    primary: str,
+    chance: float,
+    reference: float,
+    faithfulness: Faithfulness | None = None,
+) -> Score:
     return Score(
         metrics=metrics,
         primary=primary,
         skill=normalised_skill(metrics[primary], chance, reference),
         chance=chance,
         reference=reference,
+        notes=() if faithfulness is None else (faithfulness.note,),
     )

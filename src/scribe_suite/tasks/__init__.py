@@ -2,6 +2,7 @@
 
 from scribe_suite.tasks.answers import (
     Answer,
+    AnswerOrNothing,
     AnswerSchema,
     BehaviourAnswer,
     ComponentAnswer,
@@ -12,11 +13,13 @@ from scribe_suite.tasks.answers import (
     RankingAnswer,
     RoleAnswer,
     TextProbeAnswer,
+    TextProbeOrNothing,
 )
 from scribe_suite.tasks.task import PlantedTask, PublicMaterial, Score, Task, TaskInstance
 
 __all__ = [
     "Answer",
+    "AnswerOrNothing",
     "AnswerSchema",
     "BehaviourAnswer",
     "ComponentAnswer",
@@ -32,4 +35,5 @@ __all__ = [
     "Task",
     "TaskInstance",
     "TextProbeAnswer",
+    "TextProbeOrNothing",
 ]

@@ -16,22 +16,29 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from scribe_suite.errors import AnswerError
+from scribe_suite.tasks.claims import WithClaims
 from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
 #: Larger answers are refused unread: the longest honest one (a probe on a wide model) is a few ten kilobytes.
 MAX_ANSWER_BYTES = 1_000_000
 
+#: The field by which an answer says that there is nothing to find.
+NOTHING_FOUND = "nothing_found"
+
 _SHOWN_ERRORS = 3
 _SHOWN_NAME = 60
 
 
-class Answer(BaseModel):
-    """What every answer says besides its content.
+class Answer(WithClaims, BaseModel):
+    """What every answer says besides its content; `WithClaims` has what it may claim.
+
+    An answer without content is valid, and is scored as what it is. Only a task with null instances asks whether there
+    is anything to find; its answers are of a kind that is an `AnswerOrNothing` too.
 
     Attributes:
-        confidence: The agent's probability that its answer is right, 0 to 1.
-        nothing_found: True when the agent concludes that there is nothing to report; the content must then be empty.
+        confidence: The agent's probability, 0 to 1, that the attempt counts as solved: that its skill is at least the
+            pass mark.
         summary: How the answer was found and what supports it, in a few sentences.
     """
 
@@ -42,12 +49,39 @@ class Answer(BaseModel):
     further_content: ClassVar[tuple[str, ...]] = ()
 
     confidence: Annotated[float, Field(ge=0.0, le=1.0)]
-    nothing_found: bool = False
     summary: str
 
     def is_empty(self) -> bool:
         """Whether the answer reports nothing."""
         return not any(getattr(self, field) for field in (self.content_field, *self.further_content))
+
+    def says_nothing_found(self) -> bool | None:
+        """Whether it says that there is nothing to find; None where that is not asked."""
+        return None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _something_is_always_there(cls, value: Any) -> Any:
+        """Refuse ``nothing_found`` where it is not asked; false is dropped, since recorded answers of old have it."""
+        if not isinstance(value, dict) or issubclass(cls, AnswerOrNothing) or NOTHING_FOUND not in value:
+            return value
+        if value[NOTHING_FOUND] is not False:
+            raise ValueError(f"in this task there is always something to find, so leave '{NOTHING_FOUND}' out")
+        return {name: content for name, content in value.items() if name != NOTHING_FOUND}
+
+
+class AnswerOrNothing(Answer):
+    """What an answer also says in a task with null instances, in which there is nothing to find.
+
+    Attributes:
+        nothing_found: True when the agent concludes that there is nothing to find; the content must then be empty.
+    """
+
+    nothing_found: bool = False
+
+    def says_nothing_found(self) -> bool | None:
+        """See `Answer.says_nothing_found`."""
+        return self.nothing_found
 
     @model_validator(mode="after")
     def _content_agrees_with_nothing_found(self) -> Self:
@@ -145,7 +179,7 @@ class LetterAnswer(Answer):
     Facts used: ``letters``, ``n_layers``, ``d_mlp``.
 
     Attributes:
-        neurons: Letter -> neuron or None; every letter once, or nothing at all with `nothing_found`.
+        neurons: Letter -> neuron or None; every letter once, or nothing at all.
     """
 
     content_field = "neurons"
@@ -185,10 +219,10 @@ def _known_neurons(value: list[str], info: ValidationInfo) -> list[str]:
 
 
 class ReadingAnswer(Answer):
-    """Something read from the residual stream after one block, at one position. Facts: ``n_layers``, ``n_ctx``.
+    """Something read from the residual stream after one layer, at one position. Facts: ``n_layers``, ``n_ctx``.
 
     Attributes:
-        layer: Block after which the residual stream is read (``blocks.{layer}.hook_resid_post``).
+        layer: Layer after which the residual stream is read (``blocks.{layer}.hook_resid_post``).
         position: ``"last"`` or a token index, negative ones from the end.
     """
 
@@ -223,7 +257,7 @@ def _of_width(value: list[float], info: ValidationInfo) -> list[float]:
 
 
 class ProbeAnswer(ReadingAnswer):
-    """A linear probe on the residual stream after one block, at one position.
+    """A linear probe on the residual stream after one layer, at one position.
 
     The evaluator predicts "true" where ``(resid_post[layer][position] - center) @ weight + bias > 0``.
     Facts used: ``n_layers``, ``n_ctx``, ``d_model``.
@@ -266,8 +300,12 @@ class TextProbeAnswer(ProbeAnswer):
         return value
 
 
+class TextProbeOrNothing(TextProbeAnswer, AnswerOrNothing):
+    """A linear probe on statements of different lengths, or that nothing can be read."""
+
+
 class DirectionAnswer(ReadingAnswer):
-    """A direction of the residual stream after one block, at one position, that separates two kinds of texts.
+    """A direction of the residual stream after one layer, at one position, that separates two kinds of texts.
 
     It has no sign and no threshold: the evaluator centres what it projects. Facts used: ``n_layers``, ``n_ctx``,
     ``d_model``.
@@ -288,7 +326,7 @@ class DirectionAnswer(ReadingAnswer):
 class BehaviourAnswer(Answer):
     """What the model computes, as a function, and which heads and MLPs compute it. Facts used: ``components``.
 
-    Half an answer is one too: only an answer with neither code nor components has found nothing.
+    Half an answer is one too.
 
     Attributes:
         code: Python source that defines ``predict(prompts)``, which takes a list of prompts (lists of token ids) and
@@ -342,6 +380,11 @@ class AnswerSchema:
     model: type[Answer]
     facts: Mapping[str, Any]
     example: Mapping[str, Any]
+
+    @property
+    def has_nulls(self) -> bool:
+        """Whether an answer may be that there is nothing to find."""
+        return issubclass(self.model, AnswerOrNothing)
 
     def parse(self, raw: str | bytes) -> Answer:
         """Read and validate submitted JSON text.

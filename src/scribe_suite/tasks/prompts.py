@@ -22,6 +22,13 @@ from scribe_suite.tasks.task import Task, TaskInstance
 
 PREAMBLE = "preamble.md"
 
+#: Numbers of a list that an example answer shows, and what stands in the place of the others.
+_SHOWN_NUMBERS, _REST = 3, "... {} numbers in all"
+_REST_SHOWN = re.compile(r"\.\.\. (\d{1,7}) numbers in all")
+_EXAMPLE = re.compile(r"```json\n(\{.*?\n\})\n```", re.DOTALL)
+#: Characters of a list in an example answer that stands on one line.
+_LONGEST_LINE = 100
+
 
 def prompt_path(root: Path, task: Task | TaskFacts) -> Path:
     """Where the template of `task` lies.
@@ -61,13 +68,14 @@ def _parents(root: Path, path: Path) -> list[str]:
     return [name for name in jinja2.meta.find_referenced_templates(parsed) if name is not None]
 
 
-def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any]) -> str:
+def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any], pass_mark: float | None = None) -> str:
     """The text an agent gets for `instance`.
 
     Args:
         root: Checkout with the ``prompts/`` folder.
         instance: Only its public facts and answer schema are used.
         limits: ``agent_timeout_s``, ``cell_timeout_s``, ``max_turns`` (or None).
+        pass_mark: The skill from which the attempt counts as solved; the task's own by default.
 
     Raises:
         ConfigurationError: When the template is missing, or names something that does not exist.
@@ -87,13 +95,48 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any])
             files=sorted(instance.public.files),
             setup_code=instance.public.setup_code,
             answer_example=_example(instance.answer_schema.example),
+            has_nulls=instance.answer_schema.has_nulls,
             limits=dict(limits),
+            pass_mark=instance.task.pass_mark if pass_mark is None else pass_mark,
         )
     except jinja2.TemplateError as error:
         raise ConfigurationError(f"The prompt {path.relative_to(root)} can't be rendered: {error}.") from error
 
 
 def _example(example: Mapping[str, Any]) -> str:
-    """Indented JSON with lists of numbers on one line: a probe has as many numbers as the model is wide."""
-    indented = json.dumps(dict(example), indent=2)
-    return re.sub(r"\[\s+([-+\d.eE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", indented)
+    """Indented JSON; a long list of numbers is shortened, since a probe has as many as the model is wide."""
+    indented = json.dumps({name: _shortened(value) for name, value in example.items()}, indent=2)
+    return re.sub(r"\[\n\s*([^\[\]{}]*?)\s+\]", _on_one_line, indented)
+
+
+def _shortened(value: object) -> object:
+    if not isinstance(value, list) or len(value) <= _SHOWN_NUMBERS or not all(map(_is_number, value)):
+        return value
+    return [*value[:_SHOWN_NUMBERS], _REST.format(len(value))]
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    one_line = f"[{' '.join(found[1].split())}]"
+    return one_line if len(one_line) <= _LONGEST_LINE else found[0]
+
+
+def example_in(prompt: str) -> dict[str, Any]:
+    """The example answer that a prompt shows, with a zero for each number that it leaves out.
+
+    Raises:
+        ValueError: When it shows none.
+    """
+    shown = _EXAMPLE.search(prompt)
+    if shown is None:
+        raise ValueError("the prompt shows no answer")
+    return {name: _completed(value) for name, value in json.loads(shown[1]).items()}
+
+
+def _completed(value: object) -> object:
+    if isinstance(value, list) and value and isinstance(value[-1], str) and (rest := _REST_SHOWN.fullmatch(value[-1])):
+        return [*value[:-1], *[0.0] * (int(rest[1]) - len(value) + 1)]
+    return value

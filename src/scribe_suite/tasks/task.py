@@ -222,9 +222,12 @@ class PlantedTask(Task):
     Class attributes:
         models: Name of the base models where several tasks of the family, or all levels of this one, share them; else
             they bear the task's label.
+        models_version: Raised whenever what is planted changes, so that base models have to be planted anew; tasks with
+            the same models have the same. `version` may be raised alone, where only prompt or scoring changes.
     """
 
     models: ClassVar[str] = ""
+    models_version: ClassVar[int] = 1
 
     @property
     def models_id(self) -> str:

@@ -24,7 +24,7 @@ def run(variables):
 
 
 def test_the_label_is_the_word_in_the_slot_that_is_asked_for():
-    start, asking = CAUSAL.groups["start"][0], CAUSAL.groups["asking"]
+    start, asking = CAUSAL.groups["start"][0], CAUSAL.groups["last"]
     for slot, word in enumerate((3, 7, 9)):
         prompt = torch.tensor([[start, 10, 3, 11, 7, 12, 9, 13, asking[slot]]])
         assert CAUSAL.run(prompt).labels.tolist() == [[word]]

@@ -33,7 +33,7 @@ class SmallTask(PlantedCircuitTask):
 
 class BarelyTrainedTask(SmallTask):
     def plan(self, seed):
-        return small_plan(recipe={"steps": 2, "hardening_steps": 1})
+        return small_plan(recipe={"steps": 2})
 
 
 class SilentTask(SmallTask):
@@ -125,7 +125,7 @@ def test_what_a_task_claims_besides_is_part_of_the_certificate(empty_checkout, m
     task = ClaimsMore()
     weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
     assert task.certify(0, weights).value("further/claim") == 0.1
-    monkeypatch.setattr(SmallTask, "plan", lambda *_: small_plan(recipe={"steps": 2, "hardening_steps": 1}))
+    monkeypatch.setattr(SmallTask, "plan", lambda *_: small_plan(recipe={"steps": 2}))
     with pytest.raises(FrozenModelError, match=r"further/claim = 0\.1, needs >= 0\.5"):
         task.plant(0, lambda *_: None)
 

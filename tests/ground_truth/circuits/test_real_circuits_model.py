@@ -107,7 +107,7 @@ def test_answers_are_worth_what_their_circuits_do(task_id):
     }
     for name, ranking in cheap.items():
         assert scored(task_id, ranking).skill < 0.35, name
-    assert scored(task_id, [], nothing_found=True).skill < 0
+    assert scored(task_id, []).skill < 0
 
 
 def test_keeping_everything_is_the_model_and_nothing_its_counterfactual():

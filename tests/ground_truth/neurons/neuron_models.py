@@ -131,8 +131,8 @@ def submit(instance: TaskInstance, chosen: Chosen) -> Score:
     content: dict[str, object] = {"confidence": 0.5, "summary": "A test."}
     if letters is None:
         neurons = sorted({neuron for found in chosen.values() for neuron in found})
-        content |= {"neurons": neurons, "nothing_found": not neurons}
+        content |= {"neurons": neurons}
     else:
         given = {letter: next(iter(chosen.get(letter, ())), None) for letter in letters}
-        content |= {"neurons": given, "nothing_found": not any(given.values())}
+        content |= {"neurons": given}
     return instance.task.score(instance, instance.answer_schema.parse(json.dumps(content)))

@@ -254,9 +254,6 @@ def test_the_evaluator_measures_what_is_submitted(task: PlantedNeuronTask, first
     named = set(re.findall(r"L\d+\.N\d+", " ".join(wrong.notes)))
     assert named
     assert named <= hidden.near_misses, "a note names a neuron that was not submitted"
-    # only neurons of the position have their information measured
-    assert ("information" in right.metrics) == (task.name == "position")
-    assert right.metrics.get("information", 1.0) > 0.2
 
 
 def test_the_example_is_a_valid_answer_that_is_not_the_key(first: TaskInstance) -> None:

@@ -98,7 +98,7 @@ def test_answers_without_insight_have_no_skill(name) -> None:
         guess = task.random_answer(instance, random.Random(seed))["neurons"]
         assert task.score(instance, parsed(instance, guess)).skill <= 0.1
         empty = {} if instance.answer_schema.model is LetterAnswer else []
-        assert task.score(instance, parsed(instance, empty, nothing_found=True)).skill <= 0.0
+        assert task.score(instance, parsed(instance, empty)).skill <= 0.0
         opposite = [top(-asked.statistic, asked.places) for asked in instance.hidden.asked]
         assert skill(instance, opposite) < 0.0
         for label, values in norms.items():

@@ -78,7 +78,6 @@ def submission(name: str, weight: Any, layer: int = TRUTH_LAYER, position: int |
         "position": position,
         field: [float(value) for value in weight],
         "confidence": 0.5,
-        "nothing_found": len(weight) == 0,
         "summary": "",
         **further,
     }

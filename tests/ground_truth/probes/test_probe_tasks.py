@@ -12,7 +12,7 @@ from scribe_suite.paths import suite_root
 from scribe_suite.planting.statements.language import ADDRESSES
 from scribe_suite.planting.statements.places import CITY_POSITION, COUNTRY_POSITION
 from scribe_suite.planting.statements.sentences import VERB_POSITION
-from scribe_suite.tasks.prompts import render_prompt
+from scribe_suite.tasks.prompts import example_in, render_prompt
 from tests.ground_truth.probes.probe_models import (
     LABEL_FREE,
     LABELLED,
@@ -242,6 +242,5 @@ def test_the_prompt_says_what_to_submit_and_not_where_to_look(name):
     assert "blocks.1" not in prompt
     assert instance.base_model not in prompt
     assert "None" not in prompt
-    example = prompt.split("```json\n")[1].split("```")[0]
-    answer = instance.answer_schema.parse(example)
+    answer = instance.answer_schema.parse(json.dumps(example_in(prompt)))
     assert answer.content_field == ("direction" if name in LABEL_FREE else "weight")

@@ -20,7 +20,7 @@ from scribe_suite.scoring.real_probes import (
     read_from_end,
     tokenised,
 )
-from scribe_suite.tasks.prompts import render_prompt
+from scribe_suite.tasks.prompts import example_in, render_prompt
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent, solution_text
 
@@ -157,7 +157,7 @@ def test_the_prompt_says_what_counts_and_not_where_or_whether(name):
     assert "overclaim" in prompt
     assert f"blocks.{instance.hidden.measured.layer}" not in prompt
     assert instance.hidden.question not in instance.public.facts
-    instance.answer_schema.parse(prompt.split("```json\n")[1].split("```")[0])
+    instance.answer_schema.parse(json.dumps(example_in(prompt)))
 
 
 def test_a_readable_instance_tells_oracle_recipe_random_inverted_and_missing_answers_apart():

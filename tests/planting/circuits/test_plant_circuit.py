@@ -34,7 +34,7 @@ def plant(plan, seed=0, progress=lambda *_: None):
     return plant_circuit(plan, seed, certified, progress)
 
 
-BARELY = {"steps": 2, "hardening_steps": 1}
+BARELY = {"steps": 2}
 
 
 def test_what_is_planted_is_certified(planted_weights):
@@ -60,7 +60,7 @@ def test_all_nodes_end_with_the_same_weight_norm(planted_weights):
 
 @pytest.mark.parametrize("normalization", [None, pytest.param("LN", marks=pytest.mark.slow)])
 def test_the_same_seed_plants_the_same_bytes(normalization):
-    plan = small_plan(planted_shape(normalization=normalization), recipe={"steps": 120, "hardening_steps": 5})
+    plan = small_plan(planted_shape(normalization=normalization), recipe={"steps": 120})
 
     def bytes_of(seed):
         return public_files(plant(plan, seed).weights)["model.safetensors"]
@@ -89,10 +89,10 @@ def test_a_circuit_that_never_learns_comes_back_with_a_failing_certificate():
 def test_attempts_differ_and_the_first_that_holds_is_kept(monkeypatch):
     seeds, real = [], circuits.train_circuit
 
-    def failing_at_first(causal, correspondence, shape, recipe, seed, progress):
+    def failing_at_first(causal, correspondence, shape, blocks, recipe, seed, progress):
         seeds.append(seed)
         recipe = dataclasses.replace(recipe, steps=2) if len(seeds) < 3 else recipe
-        return real(causal, correspondence, shape, recipe, seed, progress)
+        return real(causal, correspondence, shape, blocks, recipe, seed, progress)
 
     monkeypatch.setattr(circuits, "train_circuit", failing_at_first)
     result = plant(small_plan())

@@ -14,7 +14,7 @@ from scribe_suite.plugin.worker.submissions import SubmissionBox
 from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Limits
 from scribe_suite.providers.builtin.cheating import scene as scenes
 from scribe_suite.providers.builtin.cheating.inside.forging import MUCH
-from scribe_suite.providers.builtin.cheating.knowing_nothing import answers_knowing_nothing, example_in
+from scribe_suite.providers.builtin.cheating.knowing_nothing import answers_knowing_nothing
 from scribe_suite.providers.builtin.cheating.loot import answers_in, loot_in
 from scribe_suite.providers.builtin.cheating.provider import REPORT, CheatProvider, chosen_cheats
 from scribe_suite.providers.builtin.cheating.submitting import forged_answers
@@ -22,7 +22,8 @@ from scribe_suite.providers.builtin.cheating.table import CHEATS
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.tasks.answers import AnswerSchema, ComponentAnswer
 
-EXAMPLE = {"components": ["a0.h1", "m0"], "confidence": 0.7, "nothing_found": False, "summary": "because"}
+EXAMPLE = {"components": ["a0.h1", "m0"], "confidence": 0.7, "summary": "because"}
+OR_NOTHING = {**EXAMPLE, "nothing_found": False}
 PROMPT = f"Find it.\n\n```python\nmodel = 1\n```\n\nSubmit:\n\n```json\n{json.dumps(EXAMPLE, indent=2)}\n```\n"
 SCHEMA = AnswerSchema(ComponentAnswer, {"components": ["a0.h0", "a0.h1", "m0"]}, EXAMPLE)
 TOKEN = "SCRIBE-BAIT-" + "0" * 32
@@ -87,7 +88,7 @@ def test_a_cheat_gets_nothing_from_a_sealed_kernel(name, sealed):
     assert not report[name]["got"], report[name]["detail"]
     assert ending.end_reason is EndReason.FINISHED
     assert ending.detail == "1 cheats were tried; none got something."
-    assert sealed.box.answer.nothing_found
+    assert sealed.box.answer.is_empty()
     assert sealed.server.status().infrastructure_error is None
 
 
@@ -234,8 +235,9 @@ def test_every_forged_answer_differs_and_none_is_valid():
 @pytest.mark.parametrize(
     ("example", "first"),
     [
-        (EXAMPLE, {"components": [], "nothing_found": True}),
-        ({**EXAMPLE, "components": {"m0": "supports"}}, {"components": {}, "nothing_found": True}),
+        (EXAMPLE, {"components": []}),
+        (OR_NOTHING, {"components": [], "nothing_found": True}),
+        ({**OR_NOTHING, "components": {"m0": "supports"}}, {"components": {}, "nothing_found": True}),
         (
             {"layer": 1, "position": "last", "weight": [0.5, -2], "bias": 1.0, "nothing_found": False},
             {"layer": 1, "position": "last", "weight": [0.0, 0.0], "bias": 1.0, "nothing_found": False},
@@ -249,9 +251,3 @@ def test_who_knows_nothing_says_zeros_or_nothing(example, first):
         "confidence": 0.0,
         "summary": "Nothing was looked at.",
     }
-
-
-def test_the_example_is_read_from_the_prompt():
-    assert example_in(PROMPT) == EXAMPLE
-    with pytest.raises(ValueError, match="shows no answer"):
-        example_in("Find it.")

@@ -18,7 +18,7 @@ import torch
 PAIRS = 300
 n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
 nodes = [name for layer in range(n_layers) for name in [*(f"a{layer}.h{head}" for head in range(n_heads)), f"m{layer}"]]
-labelled = slice(-base_labels.shape[1], None)  # every position, or the last one only
+labelled = slice(None) if base_labels.ndim == 2 else slice(-1, None)  # every position, or the last one only
 
 
 def place(node):
@@ -77,7 +77,8 @@ def accuracy_without(chosen):
 def use_pairs(chosen):
     """Everything from here on is measured on these rows of `base` and `source`."""
     global run, taken_from, right_labels, clean, source_cache, clean_accuracy, clean_difference, no_node_accuracy
-    run, taken_from, right_labels = base[chosen], source[chosen], base_labels[chosen]
+    run, taken_from = base[chosen], source[chosen]
+    right_labels = base_labels[chosen].reshape(len(run), -1)
     with torch.no_grad():
         clean = model(run)[:, labelled]
         _, source_cache = model.run_with_cache(taken_from, names_filter=is_node_hook)

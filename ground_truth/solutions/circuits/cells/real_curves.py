@@ -119,6 +119,5 @@ display(Markdown(findings))
 answer = {
     "ranking": ranking,
     "confidence": 0.8 if distances[best] < distances["random"] - 0.1 else 0.3,
-    "nothing_found": False,
     "summary": findings,
 }

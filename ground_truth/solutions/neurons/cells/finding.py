@@ -53,7 +53,6 @@ best_found = min((statistic[i].item() for i in found), default=0.0)
 answer = {
     "neurons": [names[i] for i in found],
     "confidence": round(0.98 * float(sure), 3),
-    "nothing_found": not found,
     "summary": (
         f"Variance explained of every neuron's activation for {what}: "
         + (f"the {len(found)} submitted reach at least {best_found:.2f}, " if found else f"none reaches {BAR}, ")

@@ -13,7 +13,6 @@ They need the cells of `real_choice.py`.
 answer = {
     "neurons": [names[column] for column in columns],
     "confidence": round(min(0.97, worth / max(own, 1e-6)), 3),
-    "nothing_found": False,
     "summary": (
         f"Signed variance explained by '{labels[row]}' of all {len(names)} neurons at {everything['n']:.0f} positions: "
         f"the submitted ones have {explained[row, columns].mean():.3f} on average, the next one "

@@ -10,7 +10,6 @@ answer = {
     "bias": float(bias),
     "center": center.tolist(),
     "confidence": float(np.clip(held_out, 0.0, 0.99)),
-    "nothing_found": False,
     "summary": (
         f"Block {layer}, position {position}, {method}: accuracy {held_out:.3f} on left-out rows; best position after "
         f"block 0 {first_block:.3f}; untrained twins {np.mean(control):.3f}."

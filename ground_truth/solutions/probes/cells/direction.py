@@ -113,7 +113,6 @@ answer = {
     "position": "last",
     "direction": direction.tolist(),
     "confidence": float(np.clip(agree, 0.0, 0.99)),
-    "nothing_found": False,
     "summary": (
         f"First principal component of block {layer} after a regression on addressee and ending: it changes sign when "
         f"the numbers are swapped (correlation {-antisymmetry:+.2f}), has two peaks ({peaks:.2f}), and orders the "

@@ -21,7 +21,8 @@ from scribe_suite.analysis import statistics
 from scribe_suite.analysis.comparison import Comparison
 from scribe_suite.analysis.presentation.layout import Columns, lay_out
 from scribe_suite.analysis.presentation.page import as_html
-from scribe_suite.analysis.presentation.tables import ResultTable, notes_of, tables_of
+from scribe_suite.analysis.presentation.result_table import ResultTable
+from scribe_suite.analysis.presentation.tables import notes_of, tables_of
 
 JSON_FORMAT = 1
 _UNFOLDED = 1000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 
 from scribe_suite.analysis.comparison import Comparison
-from scribe_suite.analysis.presentation.tables import ResultTable, notes_of, tables_of
+from scribe_suite.analysis.presentation.result_table import ResultTable
+from scribe_suite.analysis.presentation.tables import notes_of, tables_of
 
 _STYLE = """\
 :root { color-scheme: light dark; font-family: system-ui, "DejaVu Sans", sans-serif; line-height: 1.5; }

@@ -5,76 +5,18 @@ The original suite's tables come first: a row per task, for every metric a colum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
-from scribe_suite.analysis.statistics import FEWEST_TASKS, Interval
+from scribe_suite.analysis.grounding import GroundingShares
+from scribe_suite.analysis.presentation.control_table import control_notes, control_table
+from scribe_suite.analysis.presentation.reliability_tables import reliability_notes, reliability_tables
+from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
+from scribe_suite.analysis.statistics import FEWEST_TASKS
 from scribe_suite.ledger.families import family_view, metric_label
-
-Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds"]
-Value = float | int | str | Interval | None
 
 #: More pairs than this have no columns in the table by task: it could not be read.
 _MOST_PAIRS = 12
-
-
-@dataclass(frozen=True)
-class Column:
-    """Values of one kind, one per row; `of` is the side they belong to where the rows are not sides themselves."""
-
-    title: str
-    kind: Kind
-    values: tuple[Value, ...]
-    of: str = ""
-
-    def text(self, row: int) -> str:
-        """A cell for a person."""
-        return text_of(self.values[row], self.kind)
-
-
-@dataclass(frozen=True)
-class ResultTable:
-    """One table.
-
-    Attributes:
-        key: What programs call it.
-        first: Title of the column of row names.
-        blocks: Columns; those of a block are there to be compared and stay together.
-    """
-
-    key: str
-    title: str
-    first: str
-    rows: tuple[str, ...]
-    blocks: tuple[tuple[Column, ...], ...]
-
-    @property
-    def columns(self) -> Iterable[Column]:
-        """All columns, from left to right."""
-        return (column for block in self.blocks for column in block)
-
-
-def _p_text(value: float) -> str:
-    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-_TEXTS: dict[Kind, Callable[..., str]] = {
-    "text": str,
-    "count": "{:,}".format,
-    "number": "{:.3f}".format,
-    "difference": "{:+.3f}".format,
-    "interval": lambda ends: f"[{ends[0]:.3f}, {ends[1]:.3f}]",
-    "p": _p_text,
-    "money": "{:,.2f}".format,
-    "seconds": "{:,.1f}".format,
-}
-
-
-def text_of(value: Value, kind: Kind) -> str:
-    """A cell for a person."""
-    return "-" if value is None else _TEXTS[kind](value)
 
 
 def tables_of(comparison: Comparison) -> list[ResultTable]:
@@ -85,9 +27,13 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
         _sides(comparison.sides),
         *_levels(comparison.sides),
         *_passes(comparison.sides),
+        *reliability_tables({side.label: side.reliability for side in comparison.sides}),
+        *_claims(comparison.sides),
         _costs(comparison.sides),
     ]
     tables.append(_outcomes(comparison.sides))
+    if comparison.controls:
+        tables.append(control_table(comparison.controls, [side.label for side in comparison.sides]))
     if comparison.pairs:
         tables += [_skill_differences(comparison.pairs), _solved_differences(comparison.pairs)]
     if 0 < len(comparison.pairs) <= _MOST_PAIRS:
@@ -124,6 +70,9 @@ def notes_of(comparison: Comparison) -> list[str]:
             for rates in side.passes
             if rates.tasks < side.tasks
         ]
+        lines += [f"{side.label}: {line}" for line in reliability_notes(side.reliability)]
+    if comparison.controls:
+        lines += control_notes(comparison.controls, comparison.tasks)
     for pair in comparison.pairs:
         lines += [f"{pair_label(pair)}: {line}" for line in _pair_notes(pair)]
     return lines
@@ -177,33 +126,25 @@ def _family(comparison: Comparison, family: str) -> ResultTable:
     return ResultTable(family, family_view(family).title, "Task", names, tuple(blocks))
 
 
-def _by_side(key: str, title: str, sides: Sequence[SideResult], columns: Iterable[Column]) -> ResultTable:
-    rows = tuple(side.label for side in sides)
-    return ResultTable(key, title, "Provider", rows, tuple((column,) for column in columns))
-
-
-def _column(title: str, kind: Kind, values: Iterable[Value]) -> Column:
-    return Column(title, kind, tuple(values))
-
-
 def _sides(sides: Sequence[SideResult]) -> ResultTable:
     coverage = (
-        _column("Planned", "count", (side.planned for side in sides)),
-        _column("Scored", "count", (side.counted for side in sides)),
-        _column("Infrastructure", "count", (side.infrastructure for side in sides)),
-        _column("Tasks", "count", (side.tasks for side in sides)),
+        column("Planned", "count", (side.planned for side in sides)),
+        column("Scored", "count", (side.counted for side in sides)),
+        column("Infrastructure", "count", (side.infrastructure for side in sides)),
+        column("Tasks", "count", (side.tasks for side in sides)),
     )
     skill = (
-        _column("Skill", "number", (side.skill for side in sides)),
-        _column("95 % interval", "interval", (side.skill_interval for side in sides)),
+        column("Skill", "number", (side.skill for side in sides)),
+        column("95 % interval", "interval", (side.skill_interval for side in sides)),
     )
     solved = (
-        _column("Solved", "count", (side.solved for side in sides)),
-        _column("Solved rate", "number", (side.solved_rate for side in sides)),
-        _column("95 % interval of the rate", "interval", (side.solved_interval for side in sides)),
+        column("Solved", "count", (side.solved for side in sides)),
+        column("Solved rate", "number", (side.solved_rate for side in sides)),
+        column("95 % interval of the rate", "interval", (side.solved_interval for side in sides)),
     )
-    rows = tuple(side.label for side in sides)
-    return ResultTable("providers", "Providers (means over tasks)", "Provider", rows, (skill, solved, coverage))
+    return by_side(
+        "providers", "Providers (means over tasks)", [side.label for side in sides], (skill, solved, coverage)
+    )
 
 
 def _levels(sides: Sequence[SideResult]) -> list[ResultTable]:
@@ -233,48 +174,70 @@ def _passes(sides: Sequence[SideResult]) -> list[ResultTable]:
         return next((found for found in side.passes if found.k == k), None)
 
     columns = [
-        _column(f"pass@{k}", "number", (found.at_least_one if (found := rates(side, k)) else None for side in sides))
+        column(f"pass@{k}", "number", (found.at_least_one if (found := rates(side, k)) else None for side in sides))
         for k in ks
     ] + [
-        _column(f"pass^{k}", "number", (found.all if (found := rates(side, k)) else None for side in sides)) for k in ks
+        column(f"pass^{k}", "number", (found.all if (found := rates(side, k)) else None for side in sides)) for k in ks
     ]
-    return [_by_side("passes", "Solved by one of k attempts (pass@k), by all of k (pass^k)", sides, columns)]
+    title = "Solved by one of k attempts (pass@k), by all of k (pass^k)"
+    return [by_side("passes", title, [side.label for side in sides], ((own,) for own in columns))]
+
+
+def _claims(sides: Sequence[SideResult]) -> list[ResultTable]:
+    if not any(side.grounding for side in sides):
+        return []  # no answer was checked: old ledgers whose folders are gone, providers that answer nothing
+
+    def shown(title: str, kind: Kind, value: Callable[[GroundingShares], Value]) -> Column:
+        return column(title, kind, (value(side.grounding) if side.grounding else None for side in sides))
+
+    columns = (
+        shown("Answers checked", "count", lambda shares: shares.attempts),
+        shown("Claims", "count", lambda shares: shares.claims),
+        shown("Numbers in summaries", "count", lambda shares: shares.numbers),
+        shown("With provenance", "number", lambda shares: shares.provenance),
+        shown("Contradicted", "number", lambda shares: shares.contradicted),
+        shown("Shown again by replay", "number", lambda shares: shares.reproduced),
+        shown("Not told: other results", "count", lambda shares: shares.untold),
+        shown("Not told: failed checks", "count", lambda shares: shares.failed_checks),
+    )
+    labels = [side.label for side in sides]
+    return [by_side("claims", "Claims, and numbers in summaries (in no score)", labels, ((own,) for own in columns))]
 
 
 def _costs(sides: Sequence[SideResult]) -> ResultTable:
     kinds = sorted({kind for side in sides for kind in side.tokens})
     columns = [
-        _column(f"Tokens: {kind.replace('_', ' ')}", "count", (side.tokens.get(kind) for side in sides))
+        column(f"Tokens: {kind.replace('_', ' ')}", "count", (side.tokens.get(kind) for side in sides))
         for kind in kinds
     ]
     columns += [
-        _column("Cost, USD", "money", (side.cost_usd for side in sides)),
-        _column("Cost per solved, USD", "money", (_ratio(side.cost_usd, side.solved) for side in sides)),
-        _column("Time per attempt, s", "seconds", (side.agent_s for side in sides)),
+        column("Cost, USD", "money", (side.cost_usd for side in sides)),
+        column("Cost per solved, USD", "money", (_ratio(side.cost_usd, side.solved) for side in sides)),
+        column("Time per attempt, s", "seconds", (side.agent_s for side in sides)),
     ]
-    return _by_side("costs", "Tokens, cost and time", sides, columns)
+    return by_side("costs", "Tokens, cost and time", [side.label for side in sides], ((own,) for own in columns))
 
 
 def _outcomes(sides: Sequence[SideResult]) -> ResultTable:
     outcomes = sorted({outcome for side in sides for outcome in side.outcomes})
-    columns = [_column(outcome, "count", (side.outcomes.get(outcome, 0) for side in sides)) for outcome in outcomes]
+    columns = [column(outcome, "count", (side.outcomes.get(outcome, 0) for side in sides)) for outcome in outcomes]
     columns.append(
-        _column("not run", "count", (max(0, side.planned - side.counted - side.infrastructure) for side in sides))
+        column("not run", "count", (max(0, side.planned - side.counted - side.infrastructure) for side in sides))
     )
-    return _by_side("outcomes", "Outcomes", sides, columns)
+    return by_side("outcomes", "Outcomes", [side.label for side in sides], ((own,) for own in columns))
 
 
 def _skill_differences(pairs: Sequence[PairResult]) -> ResultTable:
     size = (
-        _column("Pairs", "count", (pair.pairs for pair in pairs)),
-        _column("Tasks", "count", (pair.tasks for pair in pairs)),
+        column("Pairs", "count", (pair.pairs for pair in pairs)),
+        column("Tasks", "count", (pair.tasks for pair in pairs)),
     )
     test = (
-        _column("Difference", "difference", (pair.difference for pair in pairs)),
-        _column("95 % interval", "interval", (pair.interval for pair in pairs)),
-        _column("p", "p", (pair.p for pair in pairs)),
-        _column("p (Holm)", "p", (pair.p_corrected for pair in pairs)),
-        _column("Could have detected", "number", (pair.detectable for pair in pairs)),
+        column("Difference", "difference", (pair.difference for pair in pairs)),
+        column("95 % interval", "interval", (pair.interval for pair in pairs)),
+        column("p", "p", (pair.p for pair in pairs)),
+        column("p (Holm)", "p", (pair.p_corrected for pair in pairs)),
+        column("Could have detected", "number", (pair.detectable for pair in pairs)),
     )
     title = "Differences of skill, paired"
     return ResultTable("skill_differences", title, "Pair", tuple(map(pair_label, pairs)), (size, test))
@@ -282,16 +245,16 @@ def _skill_differences(pairs: Sequence[PairResult]) -> ResultTable:
 
 def _solved_differences(pairs: Sequence[PairResult]) -> ResultTable:
     counts = (
-        _column("Both", "count", (pair.both for pair in pairs)),
-        _column("Only the first", "count", (pair.left_only for pair in pairs)),
-        _column("Only the second", "count", (pair.right_only for pair in pairs)),
-        _column("Neither", "count", (pair.neither for pair in pairs)),
+        column("Both", "count", (pair.both for pair in pairs)),
+        column("Only the first", "count", (pair.left_only for pair in pairs)),
+        column("Only the second", "count", (pair.right_only for pair in pairs)),
+        column("Neither", "count", (pair.neither for pair in pairs)),
     )
     test = (
-        _column("Difference", "difference", (pair.solved_difference for pair in pairs)),
-        _column("p (McNemar)", "p", (pair.solved_p for pair in pairs)),
-        _column("p (Holm)", "p", (pair.solved_p_corrected for pair in pairs)),
-        _column("Could have detected", "number", (pair.solved_detectable for pair in pairs)),
+        column("Difference", "difference", (pair.solved_difference for pair in pairs)),
+        column("p (McNemar)", "p", (pair.solved_p for pair in pairs)),
+        column("p (Holm)", "p", (pair.solved_p_corrected for pair in pairs)),
+        column("Could have detected", "number", (pair.solved_detectable for pair in pairs)),
     )
     title = "Differences of the solved rate, paired"
     return ResultTable("solved_differences", title, "Pair", tuple(map(pair_label, pairs)), (counts, test))
@@ -309,10 +272,10 @@ def _by_task(comparison: Comparison) -> ResultTable:
 def _moved(pair: PairResult, tolerance: float) -> ResultTable:
     moved = pair.moved(tolerance)
     columns = [
-        _column("Pairs", "count", (task.pairs for task in moved)),
-        _column("Difference of skill", "difference", (task.difference for task in moved)),
-        _column("Only the first solved", "count", (task.left_only for task in moved)),
-        _column("Only the second solved", "count", (task.right_only for task in moved)),
+        column("Pairs", "count", (task.pairs for task in moved)),
+        column("Difference of skill", "difference", (task.difference for task in moved)),
+        column("Only the first solved", "count", (task.left_only for task in moved)),
+        column("Only the second solved", "count", (task.right_only for task in moved)),
     ]
     return ResultTable(
         "moved",

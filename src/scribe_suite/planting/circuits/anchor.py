@@ -1,54 +1,83 @@
-"""A large constant in the residual stream that no node reads, so that LayerNorm divides by nearly the same everywhere.
+"""A network with LayerNorm that computes what one without does: next to a large constant, all streams are as long.
 
-What LayerNorm divides by depends on what all nodes write. Ablating loud nodes outside a circuit would shrink it, and
-scale everything the circuit reads: its attention would sharpen, its biases would count for less. Next to a long
-constant vector no node's write changes the length of the stream much.
+What LayerNorm divides by depends on what all nodes write: ablating loud nodes would scale everything that the others
+read. A long constant vector in the residual stream, which no node reads, keeps the divisor nearly the same whatever
+they say. What is left of it is for the certificate to bound. Large constants like this one are common in trained models
+(Sun et al. 2024, "Massive Activations in Large Language Models", arXiv 2402.17762).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.random_maps import isometry
+
+#: Dimensions that LayerNorm costs: that of the mean, which it subtracts, and that of the constant.
+DIMENSIONS = 2
+
+_WRITERS = ("W_E", "W_pos", "W_O", "b_O", "W_out", "b_out")
+_READERS = ("W_Q", "W_K", "W_V", "W_in", "W_U")
 
 
 @torch.no_grad()
-def deafened(
-    matrix: Float[Tensor, "d_model out"], direction: Float[Tensor, " d_model"]
-) -> Float[Tensor, "d_model out"]:
-    """The matrix without what it reads of a direction of length 1."""
-    return matrix - torch.outer(direction, direction @ matrix)
-
-
-@torch.no_grad()
-def read_as_biases(
-    network: PatchableTransformer, direction: Float[Tensor, " d_model"], tokens: Int[Tensor, "prompt position"]
-) -> None:
-    """Let no node read the constant any more, in place; what each reads of it on average becomes its bias.
-
-    Training teaches the circuit to use the constant as a bias. The decoys do not, so that would tell them apart.
+def under_layer_norm(
+    plain: PatchableTransformer,
+    tokens: Int[Tensor, "prompt position"],
+    anchor: float,
+    generator: torch.Generator,
+) -> PatchableTransformer:
+    """The same network with LayerNorm, as nearly as a constant of this length makes it.
 
     Args:
-        network: With LayerNorm whose own weights are neutral, and a constant in its stream.
-        direction: Of the constant; length 1, sum 0.
-        tokens: Prompts over which the average is taken.
+        plain: Without LayerNorm.
+        tokens: Prompts on which lengths are measured.
+        anchor: Length of the constant, relative to the length that all nodes' writes have together.
+        generator: Draws the directions.
+
+    Returns:
+        A network that is `DIMENSIONS` wider.
+
+    Raises:
+        ValueError: When `plain` has LayerNorm.
     """
-    streams = network.residual_streams(tokens)
-    heard = {place: _mean_heard(stream, direction) for place, stream in streams.items()}
+    if plain.shape.normalization is not None:
+        raise ValueError("only a network without LayerNorm can be put under LayerNorm")
+    width = plain.shape.d_model + DIMENSIONS
+    network = PatchableTransformer(replace(plain.shape, d_model=width, normalization="LN"))
+    basis = _without_mean(width, generator)  # its last row is the constant's direction
+    for name, parameter in plain.named_parameters():
+        own: Tensor = parameter
+        if name in _WRITERS:
+            own = parameter @ basis[:-1]
+        elif name in _READERS:
+            own = basis[:-1].T @ parameter
+        getattr(network, name).copy_(own)
+    writes = plain.writes(plain(tokens)[1])
+    together = writes.pow(2).sum(-1).mean((2, 3)).sum().sqrt()
+    network.W_pos.add_(anchor * together * basis[-1])
     for layer in range(network.shape.n_layers):
+        divided = _divisor(network, tokens, f"pre{layer}")
         for letter in "QKV":
-            matrices, biases = getattr(network, f"W_{letter}")[layer], getattr(network, f"b_{letter}")[layer]
-            for head in range(network.shape.n_heads):
-                biases[head] += heard[f"pre{layer}"] * (direction @ matrices[head])
-                matrices[head] = deafened(matrices[head], direction)
-        network.b_in[layer] += heard[f"mid{layer}"] * (direction @ network.W_in[layer])
-        network.W_in[layer] = deafened(network.W_in[layer], direction)
-    network.b_U.add_(heard["final"] * (direction @ network.W_U))
-    network.W_U.copy_(deafened(network.W_U, direction))
+            getattr(network, f"W_{letter}")[layer] *= divided
+        network.W_in[layer] *= _divisor(network, tokens, f"mid{layer}")
+    network.W_U.mul_(_divisor(network, tokens, "final"))
+    return network
 
 
-def _mean_heard(stream: Float[Tensor, "prompt position d_model"], direction: Float[Tensor, " d_model"]) -> float:
-    normalised = (stream - stream.mean(-1, keepdim=True)) / stream.std(-1, correction=0, keepdim=True)
-    return float((normalised @ direction).mean())
+def _divisor(network: PatchableTransformer, tokens: Int[Tensor, "prompt position"], place: str) -> float:
+    """What LayerNorm divides by on average."""
+    return float(network.residual_streams(tokens)[place].std(-1, correction=0).mean())
+
+
+def _without_mean(width: int, generator: torch.Generator) -> Float[Tensor, "width-1 width"]:
+    """Orthonormal rows, all orthogonal to the direction of the mean."""
+    ones = torch.full((1, width), width**-0.5)
+    drawn = isometry(width - 1, width, generator)
+    q, _ = torch.linalg.qr(torch.cat([ones, drawn - (drawn @ ones.T) @ ones]).T)
+    orthogonal: Tensor = q.T[1:]
+    return orthogonal

@@ -8,6 +8,8 @@ lowers the right label's logit a little on average. Of all such changes it is th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -29,11 +31,11 @@ def add_leak(
     network: PatchableTransformer,
     causal: CausalModel,
     circuit: Bool[Tensor, "layer slot"],
-    width: int,
+    others: Sequence[int],
     leak: float,
     generator: torch.Generator,
 ) -> None:
-    """Change ``W_U[width:]`` in place.
+    """Change ``W_U[others]`` in place.
 
     The effect of decoy i under a change D is linear in it: ``effect_i = mean over prompts of write_i . D[:, label]``,
     labels centred. Wanted effects e are drawn; with A the matrix of these linear forms and S the second moment of the
@@ -44,7 +46,7 @@ def add_leak(
         network: Trained, with decoys.
         causal: What the circuit computes.
         circuit: Its nodes.
-        width: Residual dimensions ``width`` and up are the decoys'.
+        others: The residual dimensions that only decoys write.
         leak: Standard deviation of the effects, relative to the right label's mean centred logit.
         generator: Of prompts and effects.
     """
@@ -55,12 +57,12 @@ def add_leak(
     positions = list(causal.labelled)
     logits, values = network(tokens)
     right = centred(logits[:, positions]).gather(-1, labels[..., None]).mean().item()
-    deviations = network.normaliser(tokens)[:, positions]
-    writes = network.writes(values)[~circuit][:, :, positions, width:] / deviations
+    chosen, deviations = list(others), network.normaliser(tokens)[:, positions]
+    writes = network.writes(values)[~circuit][:, :, positions][..., chosen] / deviations
     targets = centred(functional.one_hot(labels, network.shape.d_vocab_out).float())
     forms: Float[Tensor, "decoy extra label"] = torch.einsum("nbpd,bpl->ndl", writes, targets) / labels.numel()
 
-    stream = network.residual_streams(tokens)["final"][:, positions, width:] / deviations
+    stream = network.residual_streams(tokens)["final"][:, positions][..., chosen] / deviations
     moment = torch.einsum("bpd,bpe->de", stream, stream) / labels.numel()
     moment += _RIDGE * moment.diagonal().mean() * torch.eye(len(moment))
     solved = torch.linalg.solve(moment, forms)
@@ -69,4 +71,4 @@ def add_leak(
     effects = leak * right * torch.randn(len(forms), generator=generator)
     change = torch.einsum("n,ndl->dl", torch.linalg.solve(gram, effects), solved)
     noise = centred(stream @ change).pow(2).mean().sqrt().item()
-    network.W_U[width:] += change * min(1.0, _LARGEST_NOISE * right / noise)
+    network.W_U[chosen] += change * min(1.0, _LARGEST_NOISE * right / noise)

@@ -1,23 +1,26 @@
-"""From a causal model to certified weights: train the circuit alone, place it among decoys, harden, round, certify."""
+"""From a causal model to certified weights: train the circuit alone, put it among copies, round, certify."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from scribe_suite.planting.circuits.anchor import read_as_biases
+from scribe_suite.planting.circuits.anchor import DIMENSIONS, under_layer_norm
+from scribe_suite.planting.circuits.assembly import DecoyRecipe, add_crosstalk, assemble
+from scribe_suite.planting.circuits.blocks import Blocks, blocks_of
 from scribe_suite.planting.circuits.causal import CausalModel, Correspondence, circuit_of
 from scribe_suite.planting.circuits.certificate import BEHAVIOUR_BAR, INTERCHANGE_BAR
-from scribe_suite.planting.circuits.compact import Compact, compact, place
-from scribe_suite.planting.circuits.decoys import DecoyRecipe, add_decoys
+from scribe_suite.planting.circuits.compact import Compact, compact
+from scribe_suite.planting.circuits.fillers import fill
 from scribe_suite.planting.circuits.interchange import PatchedModel, draw_pairs
+from scribe_suite.planting.circuits.layout import layout
 from scribe_suite.planting.circuits.leak import add_leak
 from scribe_suite.planting.circuits.norms import equalise_norms
 from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
-from scribe_suite.planting.circuits.siit import SiitRecipe, harden, train_circuit
+from scribe_suite.planting.circuits.siit import SiitRecipe, train_circuit
 from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.progress import ProgressCallback
@@ -38,15 +41,17 @@ class CircuitPlan:
         causal: What it computes.
         correspondence: Where, in the nodes of `shape`.
         shape: The architecture, decoys included.
-        width: Residual dimensions of the circuit; the decoys get the rest.
+        inputs: Residual dimensions of the embeddings while the circuit is trained.
+        sizes: Variable -> residual dimensions that its nodes write; its copies write as many each.
         recipe: How it is trained.
-        decoys: How the other nodes are drawn.
+        decoys: How the other nodes are made.
     """
 
     causal: CausalModel
     correspondence: Correspondence
     shape: TransformerShape
-    width: int
+    inputs: int
+    sizes: Mapping[str, int]
     recipe: SiitRecipe
     decoys: DecoyRecipe = field(default_factory=DecoyRecipe)
 
@@ -84,19 +89,19 @@ def plant_circuit(
         The first attempt that is certified, else the last one with its failing certificate.
     """
     started = time.process_time()
-    small = compact(plan.shape, circuit_of(plan.correspondence), plan.width)
+    small, blocks = _alone(plan)
     failures: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
         attempt_seed = derive_seed(seed, "attempt", attempt)
         report = _reporter(progress, failures)
         core = train_circuit(
-            plan.causal, _inside(plan, small), small.shape, plan.recipe, attempt_seed, report(0.0, 0.6)
+            plan.causal, _inside(plan, small), small.shape, blocks, plan.recipe, attempt_seed, report(0.0, 0.9)
         )
         unlearned = _what_is_unlearned(core, plan, small, attempt_seed)
         if unlearned and attempt < ATTEMPTS:
             failures.append(unlearned)
             continue
-        weights = _among_decoys(core, plan, small, attempt_seed, report(0.6, 0.95))
+        weights = _among_decoys(core, plan, small, blocks, attempt_seed)
         certificate = certify(weights)
         if certificate.passed:
             break
@@ -128,20 +133,33 @@ def _what_is_unlearned(core: PatchableTransformer, plan: CircuitPlan, small: Com
     return ""
 
 
+def _alone(plan: CircuitPlan) -> tuple[Compact, Blocks]:
+    """The architecture of the circuit alone, and who has which of its dimensions."""
+    circuit, width = circuit_of(plan.correspondence), plan.inputs
+    width += sum(len(plan.correspondence[name]) * plan.sizes[name] for name in plan.causal.variables)
+    small = compact(plan.shape, circuit, width)
+    return small, blocks_of(plan.causal, _inside(plan, small), plan.inputs, plan.sizes)
+
+
 def _among_decoys(
-    core: PatchableTransformer, plan: CircuitPlan, small: Compact, seed: int, progress: ProgressCallback
+    core: PatchableTransformer, plan: CircuitPlan, small: Compact, blocks: Blocks, seed: int
 ) -> ModelWeights:
     generator = torch.Generator().manual_seed(derive_seed(seed, "decoys"))
     prompts = plan.causal.sample(_MEASURED_PROMPTS, generator)
-    network = place(core, small, plan.shape)
-    circuit = plan.shape.mask(circuit_of(plan.correspondence))
-    anchor = add_decoys(network, circuit, plan.width, prompts, plan.decoys, generator)
-    if plan.recipe.hardening_steps:
-        hardening_seed = derive_seed(seed, "hardening")
-        harden(network, plan.causal, plan.correspondence, plan.recipe, hardening_seed, progress)
-    if anchor is not None:
-        read_as_biases(network, anchor, prompts)
-    add_leak(network, plan.causal, circuit, plan.width, plan.decoys.leak, generator)
+    full = {node: name for name, node in small.names.items()}
+    read = {full[node]: [full[parent] for parent in parents] for node, parents in blocks.read.items()}
+    copies = layout(plan.shape, read, generator)
+    normalised = plan.shape.normalization is not None
+    shape = replace(plan.shape, normalization=None, d_model=plan.shape.d_model - DIMENSIONS * normalised)
+    assembled = assemble(core, blocks, copies, small.names, shape, plan.decoys, generator)
+    fill(assembled, prompts, generator)
+    add_crosstalk(assembled, copies, plan.decoys.crosstalk, generator)
+    circuit = circuit_of(plan.correspondence)
+    network, theirs = assembled.network, {d for node in circuit for d in assembled.written[node]}
+    others = [dimension for dimension in range(blocks.inputs, shape.d_model) if dimension not in theirs]
+    add_leak(network, plan.causal, shape.mask(circuit), others, plan.decoys.leak, generator)
+    if normalised:
+        network = under_layer_norm(network, prompts, plan.decoys.anchor, generator)
     equalise_norms(network, prompts, generator)
     return round_to_half(network.to_weights())
 

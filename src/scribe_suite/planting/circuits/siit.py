@@ -5,15 +5,14 @@ arXiv 2112.00826) patches the nodes of a variable from a source prompt and asks 
 same intervention. The strict variant (InterpBench, Gupta et al. 2024, arXiv 2407.14494, section 3) also patches nodes
 outside the circuit and asks for an unchanged output, so that nothing else can matter.
 
-Here this is done in two stages. `train_circuit` trains the circuit alone, in a network that has no other nodes:
-strictness holds by construction and training takes seconds. Then `planting.decoys` puts the circuit into a larger
-network among loud decoys, and `harden` trains the circuit with the strict loss while the decoys stay as they are: it
-learns not to listen to them.
+Here a circuit is trained alone, in a network that has no other nodes, and every node has residual dimensions of its own
+that only those read whose variables are computed from its (`planting.circuits.blocks`). Strictness then holds by
+construction, training takes seconds, and the nodes can be put anywhere afterwards (`planting.circuits.assembly`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,7 +21,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Correspondence, circuit_of, interchanged
+from scribe_suite.planting.circuits.blocks import Blocks
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Correspondence, interchanged
 from scribe_suite.planting.circuits.interchange import PatchedModel, centred, draw_pairs
 from scribe_suite.planting.circuits.patchable import (
     NodeValues,
@@ -42,31 +42,24 @@ class SiitRecipe:
     """How to train.
 
     Attributes:
-        steps: Optimiser steps of the circuit alone; there is no early stop, so that the learning rate always decays to
-            its end.
-        hardening_steps: Steps among decoys with the strict loss.
+        steps: Optimiser steps; there is no early stop, so that the learning rate always decays to its end.
         batch: Pairs per step.
         learning_rate: Peak of AdamW's rate; linear warm-up, then linear decay to 2 %.
-        hardening_rate: The same for hardening.
         warmup: Steps of warm-up.
         clip: Largest norm of a gradient.
         behaviour_weight: Of the loss without patches.
         interchange_weight: Of the loss under interchange interventions.
-        strict_weight: Of the loss with patched bystanders, and with one of several redundant nodes ablated.
-        match_weight: Of the KL divergence between a strict copy's output and the unpatched one's.
+        strict_weight: Of the loss with one of several redundant nodes ablated.
+        match_weight: Of the KL divergence between that output and the unpatched one's.
         several_variables: Share of examples where a random subset of variables is interchanged instead of one (or of
             one redundant set).
-        all_bystanders: Share of strict examples where every bystander is patched.
-        one_bystander: Share where exactly one is; the rest patch a random subset.
         zero_ablation: Share of strict examples patched with zeros.
         mean_ablation: Share patched with the batch mean; the rest take the source's values.
     """
 
     steps: int
-    hardening_steps: int = 0
     batch: int = 64
     learning_rate: float = 2e-3
-    hardening_rate: float = 5e-4
     warmup: int = 100
     clip: float = 1.0
     behaviour_weight: float = 1.0
@@ -74,8 +67,6 @@ class SiitRecipe:
     strict_weight: float = 1.0
     match_weight: float = 0.5
     several_variables: float = 0.25
-    all_bystanders: float = 0.4
-    one_bystander: float = 0.3
     zero_ablation: float = 0.15
     mean_ablation: float = 0.15
 
@@ -84,6 +75,7 @@ def train_circuit(
     causal: CausalModel,
     correspondence: Correspondence,
     shape: TransformerShape,
+    blocks: Blocks,
     recipe: SiitRecipe,
     seed: int,
     progress: ProgressCallback,
@@ -95,7 +87,8 @@ def train_circuit(
     Args:
         causal: What to implement.
         correspondence: Where.
-        shape: The architecture; best no larger than the circuit needs (`planting.compact`).
+        shape: The architecture, without LayerNorm; best no larger than the circuit needs (`planting.compact`).
+        blocks: The residual dimensions that each node writes and reads.
         recipe: How.
         seed: Of initial weights, prompts and all random choices.
         progress: Called every hundred steps.
@@ -104,48 +97,19 @@ def train_circuit(
         The network; whether it is good enough is for a certificate to say.
 
     Raises:
-        ValueError: When the correspondence names other variables than the model's or nodes that do not exist.
+        ValueError: When the correspondence names other variables than the model's or nodes that do not exist, or the
+            blocks do not fill the architecture.
     """
     _require_all_variables(causal, correspondence)
-    circuit = shape.mask(circuit_of(correspondence))
+    masks = blocks.masks(shape)
     network = PatchableTransformer(shape, seed)
     with torch.no_grad():
-        network.W_O[~circuit[:, :-1]] = 0.0
-        network.W_out[~circuit[:, -1]] = 0.0
-    losses = _Losses(causal, correspondence, shape, None, recipe, torch.Generator().manual_seed(seed + 1))
-    _optimise(network, losses, recipe, recipe.steps, recipe.learning_rate, seed + 2, progress)
+        for name, mask in masks.items():
+            getattr(network, name).mul_(mask)
+    losses = _Losses(causal, correspondence, shape, recipe, torch.Generator().manual_seed(seed + 1))
+    with _one_thread(), _within(network, masks):
+        _optimise(network, losses, recipe, seed + 2, progress)
     return network
-
-
-def harden(
-    network: PatchableTransformer,
-    causal: CausalModel,
-    correspondence: Correspondence,
-    recipe: SiitRecipe,
-    seed: int,
-    progress: ProgressCallback,
-) -> None:
-    """Train the circuit, in place, to ignore the nodes around it; those and the normalisation stay as they are.
-
-    Args:
-        network: Holds the circuit and decoys.
-        causal: What the circuit implements.
-        correspondence: Where.
-        recipe: How.
-        seed: Of prompts and all random choices.
-        progress: Called every hundred steps.
-
-    Raises:
-        ValueError: When the correspondence names other variables than the model's or nodes that do not exist.
-    """
-    _require_all_variables(causal, correspondence)
-    for name, parameter in network.named_parameters():
-        if name.startswith("ln"):  # decoys read through it as well, and equal norms assume that it is neutral
-            parameter.requires_grad_(False)
-    circuit = network.shape.mask(circuit_of(correspondence))
-    generator = torch.Generator().manual_seed(seed + 1)
-    losses = _Losses(causal, correspondence, network.shape, ~circuit, recipe, generator)
-    _optimise(network, losses, recipe, recipe.hardening_steps, recipe.hardening_rate, seed + 2, progress)
 
 
 def _require_all_variables(causal: CausalModel, correspondence: Correspondence) -> None:
@@ -160,7 +124,6 @@ class _Losses:
         causal: What to implement.
         correspondence: Where.
         shape: The architecture.
-        bystanders: Nodes of the strict loss; None for a circuit alone.
         recipe: Weights and shares.
         generator: Of all random choices.
     """
@@ -170,13 +133,11 @@ class _Losses:
         causal: CausalModel,
         correspondence: Correspondence,
         shape: TransformerShape,
-        bystanders: Bool[Tensor, "layer slot"] | None,
         recipe: SiitRecipe,
         generator: torch.Generator,
     ) -> None:
         self.causal, self.correspondence = causal, correspondence
-        self.circuit = shape.mask(circuit_of(correspondence))
-        self._bystanders, self._recipe, self._generator = bystanders, recipe, generator
+        self._recipe, self._generator = recipe, generator
         self._variable_masks = torch.stack([shape.mask(correspondence[name]) for name in causal.variables])
         self._redundant = shape.mask(node for group in causal.joint for name in group for node in correspondence[name])
         groups = [*((name,) for name in causal.variables), *causal.joint]
@@ -194,9 +155,6 @@ class _Losses:
         wanted = interchanged(self.causal, pairs.base, pairs.source, chosen)
         interchange = torch.einsum("bv,vls->bls", chosen.float(), self._variable_masks.float()) > 0
         masks, patches = [torch.zeros_like(interchange), interchange], [values.detach(), values]
-        if self._bystanders is not None:
-            masks.append(self._choose_bystanders(self._bystanders))
-            patches.append(self._ablated(values.detach()))
         if self._redundant.any():  # each of them alone may be ablated in any way
             masks.append(self._one_of(self._redundant))
             patches.append(self._ablated(values.detach()))
@@ -215,14 +173,6 @@ class _Losses:
         several = self._uniform(batch, n_variables) < 0.5
         return torch.where(self._uniform(batch, 1) < self._recipe.several_variables, several, one)
 
-    def _choose_bystanders(self, bystanders: Bool[Tensor, "layer slot"]) -> Bool[Tensor, "batch layer slot"]:
-        recipe, batch = self._recipe, self._recipe.batch
-        single = self._one_of(bystanders)
-        subset = (self._uniform(batch, *bystanders.shape) < self._uniform(batch, 1, 1)) & bystanders
-        draw = self._uniform(batch, 1, 1)
-        some = torch.where(draw < recipe.all_bystanders + recipe.one_bystander, single, subset)
-        return torch.where(draw < recipe.all_bystanders, bystanders, some)
-
     def _one_of(self, nodes: Bool[Tensor, "layer slot"]) -> Bool[Tensor, "batch layer slot"]:
         places = nodes.flatten().nonzero()[:, 0]
         drawn = places[torch.randint(len(places), (self._recipe.batch,), generator=self._generator)]
@@ -232,7 +182,7 @@ class _Losses:
         draw = self._uniform(self._recipe.batch, 1, 1)
         zero = draw < self._recipe.zero_ablation
         mean = draw < self._recipe.zero_ablation + self._recipe.mean_ablation
-        slots = self.circuit.shape
+        slots = self._redundant.shape
         return values.zeros().where(zero.expand(-1, *slots), values.mean().where(mean.expand(-1, *slots), values))
 
     def _uniform(self, *size: int) -> Float[Tensor, "..."]:
@@ -240,46 +190,30 @@ class _Losses:
 
 
 def _optimise(
-    network: PatchableTransformer,
-    losses: _Losses,
-    recipe: SiitRecipe,
-    steps: int,
-    learning_rate: float,
-    watch_seed: int,
-    progress: ProgressCallback,
+    network: PatchableTransformer, losses: _Losses, recipe: SiitRecipe, watch_seed: int, progress: ProgressCallback
 ) -> None:
     watch = torch.Generator().manual_seed(watch_seed)
-    with _one_thread(), _only_the_circuit_learns(network, losses.circuit):
-        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: min((step + 1) / recipe.warmup, max(0.02, 1 - step / steps), 1.0)
-        )
-        for step in range(1, steps + 1):
-            loss = losses(network)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
-            optimiser.step()
-            schedule.step()
-            if step % _WATCH_EVERY == 0 or step == steps:
-                state = _state_of_training(network, losses.causal, losses.correspondence, watch)
-                progress(step / steps, f"step {step}: loss {loss.item():.3f}, {state}")
+    parameters = list(network.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / recipe.warmup, max(0.02, 1 - step / recipe.steps), 1.0)
+    )
+    for step in range(1, recipe.steps + 1):
+        loss = losses(network)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
+        optimiser.step()
+        schedule.step()
+        if step % _WATCH_EVERY == 0 or step == recipe.steps:
+            state = _state_of_training(network, losses.causal, losses.correspondence, watch)
+            progress(step / recipe.steps, f"step {step}: loss {loss.item():.3f}, {state}")
 
 
 @contextmanager
-def _only_the_circuit_learns(network: PatchableTransformer, circuit: Bool[Tensor, "layer slot"]) -> Iterator[None]:
-    """Stop gradients at the parameters of all other nodes; b_O belongs to no head and learns."""
-    heads, mlps = circuit[:, :-1].float(), circuit[:, -1].float()
-    masks = dict.fromkeys(("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V"), heads)
-    masks |= dict.fromkeys(("W_in", "b_in", "W_out", "b_out"), mlps)
-    handles = [
-        parameter.register_hook(  # type: ignore[no-untyped-call]
-            _masked(masks[name].view(*masks[name].shape, *[1] * (parameter.dim() - masks[name].dim())))
-        )
-        for name, parameter in network.named_parameters()
-        if name in masks
-    ]
+def _within(network: PatchableTransformer, masks: Mapping[str, Tensor]) -> Iterator[None]:
+    """Stop gradients where a mask is zero."""
+    handles = [getattr(network, name).register_hook(_masked(mask)) for name, mask in masks.items()]
     try:
         yield
     finally:
@@ -312,12 +246,8 @@ def _state_of_training(
     network: PatchableTransformer, causal: CausalModel, correspondence: Correspondence, generator: torch.Generator
 ) -> str:
     patched = PatchedModel(network, causal, draw_pairs(causal, _WATCH_PAIRS, generator))
-    bystanders = set(network.shape.nodes) - circuit_of(correspondence)
     accuracies = [patched.interchange([name], correspondence).accuracy for name in causal.variables]
-    return (
-        f"behaviour {patched.behaviour():.3f}, interchange {min(accuracies):.3f}, "
-        f"without bystanders {patched.ablated(bystanders, 'resample'):.3f}"
-    )
+    return f"behaviour {patched.behaviour():.3f}, interchange {min(accuracies):.3f}"
 
 
 @contextmanager

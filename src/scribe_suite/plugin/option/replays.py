@@ -54,8 +54,10 @@ def replayed_seed(specs: Iterable[ProviderSpec], results_dir: Path) -> tuple[int
     return (headers[0].run_seed, headers[0].seed_mode) if headers else None
 
 
-def find_replay(model: str | None, results_dir: Path, task: str, trial: int, instance_seed: int) -> Replay:
-    """The recorded attempt of a task and trial.
+def find_recorded(
+    model: str | None, results_dir: Path, task: str, trial: int, instance_seed: int
+) -> tuple[Path, AttemptRecord]:
+    """The recorded attempt of a task and trial: the folder that its ledger lies in, and its record.
 
     Raises:
         InfrastructureError: With cause ``replay`` when there is none, or it was made on another instance.
@@ -79,7 +81,7 @@ def find_replay(model: str | None, results_dir: Path, task: str, trial: int, ins
         raise InfrastructureError(
             "replay", f"The attempt was made on another instance: leave --instance-seed out, {path.name} has its own."
         )
-    return read_replay(path.parent, record)
+    return path.parent, record
 
 
 def read_replay(results_dir: Path, record: AttemptRecord) -> Replay:

@@ -14,6 +14,7 @@ from scribe_suite.ledger.outcomes import Outcome
 from scribe_suite.notebook.config import NotebookStatus
 from scribe_suite.plugin.option.replays import same_answer
 from scribe_suite.plugin.worker.attempt_state import AttemptState
+from scribe_suite.plugin.worker.grounding import check_claims
 from scribe_suite.plugin.worker.record_draft import EffortPart, ScorePart
 from scribe_suite.plugin.worker.submissions import SubmissionBox
 from scribe_suite.providers.base import EndReason, ProviderResult
@@ -62,7 +63,7 @@ def finish_attempt(
     draft.effort = EffortPart.of(result)
     draft.submissions = box.count
     draft.end_reason = str(result.end_reason)
-    draft.cells = status.cells_run
+    draft.cells, draft.actions = status.cells_run, status.actions
     state.times["kernel_s"] = status.session_start_s
     cause, error = status.infrastructure_cause or "notebook_internal", status.infrastructure_error
     if error is not None and box.answer is None:
@@ -84,7 +85,9 @@ def finish_attempt(
         # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
         flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure)),
     )
-    draft.confidence, draft.nothing_found = box.answer.confidence, box.answer.nothing_found
+    draft.confidence, draft.confidence_of = box.answer.confidence, "solved"
+    draft.nothing_found = box.answer.says_nothing_found()
+    draft.grounding = check_claims(state, box.answer)
     notes = " ".join(score.notes)
     if score.skill >= state.pass_mark:
         state.conclude(Outcome.SOLVED, notes)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from scribe_suite.ledger.outcomes import infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord, Times
 from scribe_suite.notebook.config import NotebookStatus
 from scribe_suite.plugin.attempt_keys import AttemptKey
-from scribe_suite.plugin.option.replays import find_replay
+from scribe_suite.plugin.option.replays import find_recorded, read_replay
 from scribe_suite.plugin.worker.record_draft import RecordDraft, ScorePart
 from scribe_suite.providers.base import Activity
 from scribe_suite.providers.replays import Replay
@@ -39,6 +40,7 @@ class AttemptState:
         outcome: Set once, by `conclude`.
         agent_failure: Cause of the failure that ended the agent after it had submitted, or None.
         replay: What is replayed, or None.
+        recorded: Of what is replayed: the folder that its ledger lies in, and its record; or None.
         phase: The phase that began last, a field of `Times`, and when, in Unix seconds.
         activity: What the provider tells of itself while it works.
         notebook_status: Tells what the notebook has done, or None before there is one.
@@ -56,6 +58,7 @@ class AttemptState:
     reason: str = ""
     agent_failure: str | None = None
     replay: Replay | None = None
+    recorded: tuple[Path, AttemptRecord] | None = None
     phase: tuple[str, float] | None = None
     activity: Activity = field(default_factory=Activity)
     notebook_status: Callable[[], NotebookStatus] | None = None
@@ -72,9 +75,10 @@ class AttemptState:
             InfrastructureError: When there is none.
         """
         assert self.folder is not None
-        self.replay = find_replay(
+        self.recorded = find_recorded(
             self.key.provider.model, self.folder.path.parent, self.task.id, self.key.trial, self.instance_seed
         )
+        self.replay = read_replay(*self.recorded)
         return self.replay
 
     @contextmanager

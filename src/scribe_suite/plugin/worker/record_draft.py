@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+from scribe_suite.ledger.records import Grounding
 from scribe_suite.providers.base import ProviderResult
 
 
@@ -65,10 +66,13 @@ class RecordDraft:
     submissions: int = 0
     end_reason: str | None = None
     cells: int | None = None
+    actions: Mapping[str, int] = field(default_factory=dict)
     reproduced: bool | None = None
     score: ScorePart = ScorePart()
     confidence: float | None = None
+    confidence_of: Literal["solved"] | None = None
     nothing_found: bool | None = None
+    grounding: Grounding | None = None
     artifacts: tuple[str, ...] = ()
 
     def add_flags(self, *flags: str) -> None:

@@ -6,27 +6,11 @@ A random answer is lucky now and then, and "nothing found" is right where there 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-_EXAMPLE = re.compile(r"```json\n(\{.*?\n\})\n```", re.DOTALL)
 _ABOUT = ("confidence", "nothing_found", "summary")
 _SAYS = {"confidence": 0.0, "summary": "Nothing was looked at."}
-
-
-def example_in(prompt: str) -> dict[str, Any]:
-    """The example answer that a prompt shows.
-
-    Raises:
-        ValueError: When it shows none.
-    """
-    shown = _EXAMPLE.search(prompt)
-    if shown is None:
-        raise ValueError("the prompt shows no answer")
-    example: dict[str, Any] = json.loads(shown[1])
-    return example
 
 
 def answers_knowing_nothing(example: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,12 +16,13 @@ import anyio
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, ProviderResult
 from scribe_suite.providers.builtin.cheating.bait import laid_out
-from scribe_suite.providers.builtin.cheating.knowing_nothing import answers_knowing_nothing, example_in
+from scribe_suite.providers.builtin.cheating.knowing_nothing import answers_knowing_nothing
 from scribe_suite.providers.builtin.cheating.loot import answers_in, loot_in
 from scribe_suite.providers.builtin.cheating.scene import CheatBrokenError, Scene
 from scribe_suite.providers.builtin.cheating.table import CHEATS, Cheat
 from scribe_suite.providers.builtin.client_loop import drive
 from scribe_suite.providers.builtin.mcp_client import NotebookClient
+from scribe_suite.tasks.prompts import example_in
 
 REPORT = "cheats.json"
 #: Seconds in which a notebook that lives answers.

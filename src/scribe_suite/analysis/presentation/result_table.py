@@ -1,0 +1,79 @@
+"""A table of values, as every format shows it in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scribe_suite.analysis.statistics import Interval
+
+Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds"]
+Value = float | int | str | Interval | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of one kind, one per row; `of` is the side they belong to where the rows are not sides themselves."""
+
+    title: str
+    kind: Kind
+    values: tuple[Value, ...]
+    of: str = ""
+
+    def text(self, row: int) -> str:
+        """A cell for a person."""
+        return text_of(self.values[row], self.kind)
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """One table.
+
+    Attributes:
+        key: What programs call it.
+        first: Title of the column of row names.
+        blocks: Columns; those of a block are there to be compared and stay together.
+    """
+
+    key: str
+    title: str
+    first: str
+    rows: tuple[str, ...]
+    blocks: tuple[tuple[Column, ...], ...]
+
+    @property
+    def columns(self) -> Iterable[Column]:
+        """All columns, from left to right."""
+        return (column for block in self.blocks for column in block)
+
+
+def _p_text(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+_TEXTS: dict[Kind, Callable[..., str]] = {
+    "text": str,
+    "count": "{:,}".format,
+    "number": "{:.3f}".format,
+    "difference": "{:+.3f}".format,
+    "interval": lambda ends: f"[{ends[0]:.3f}, {ends[1]:.3f}]",
+    "p": _p_text,
+    "money": "{:,.2f}".format,
+    "seconds": "{:,.1f}".format,
+}
+
+
+def text_of(value: Value, kind: Kind) -> str:
+    """A cell for a person."""
+    return "-" if value is None else _TEXTS[kind](value)
+
+
+def column(title: str, kind: Kind, values: Iterable[Value]) -> Column:
+    """A column whose rows are the sides themselves, or pairs of them."""
+    return Column(title, kind, tuple(values))
+
+
+def by_side(key: str, title: str, labels: Sequence[str], blocks: Iterable[tuple[Column, ...]]) -> ResultTable:
+    """A table with a row for each side."""
+    return ResultTable(key, title, "Provider", tuple(labels), tuple(blocks))

@@ -1,0 +1,1 @@
+"""What agents claim, checked against what their notebooks show: deterministic, and in no score."""

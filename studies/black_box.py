@@ -1,0 +1,261 @@
+"""What solvers reach that see a model's inputs and outputs and nothing of its inside, on every task.
+
+    python -m studies.black_box                                  # every planted task, twenty fresh instances each
+    python -m studies.black_box --tasks circuits/ioi --instances 3
+    python -m studies.black_box --jobs 2 --write                 # and into ground_truth/controls.json and the docs
+
+A task that such a solver solves is not about internals. Answers are scored by the task itself. The solvers may know
+how a task draws its instances, and may ask a model as often as they like; the exact function of a model is granted to
+them, because enough questions find it. The record also has the best method that is known of every task, from the
+tables that the other studies wrote into the documents.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+
+from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl
+from scribe_suite.errors import AnswerError
+from scribe_suite.paths import suite_root
+from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
+from studies.black_box_functions import exact_function, fitted_tree, nodes_by_program
+from studies.documented_methods import best_documented
+
+FIRST_SEED = 8000
+COMMAND = "python -m studies.black_box --jobs 2 --write"
+DOCUMENT = "docs/reference/controls.md"
+BEGIN, END = "<!-- tables: written by studies/black_box.py -->", "<!-- end of tables -->"
+
+#: What an answer holds besides confidence and summary.
+Content = Mapping[str, Any]
+#: The skill of a solver on one instance, or None where it has no answer to give.
+Solver = Callable[[TaskInstance], float | None]
+
+
+def skill_of(instance: TaskInstance, content: Content) -> float | None:
+    """The skill of an answer, or None where its task takes no such answer."""
+    example = instance.answer_schema.example
+    said = {name: value for name, value in example.items() if name in ("confidence", "summary")}
+    if "nothing_found" in example:
+        said["nothing_found"] = not any(content.values())
+    try:
+        answer = instance.answer_schema.parse(json.dumps({**said, **content}))
+    except AnswerError:
+        return None
+    return instance.task.score(instance, answer).skill
+
+
+def _drawn(instance: TaskInstance) -> float:
+    """An answer drawn at random."""
+    drawn = instance.task.random_answer(instance, random.Random(instance.seed))
+    return instance.task.score(instance, instance.answer_schema.parse(json.dumps(drawn))).skill
+
+
+# -- circuits: nodes can't be told apart from outside, but the program can be known ---------------------------------
+
+
+def _best_fixed(instance: TaskInstance) -> float | None:
+    """The answer that is best on average over the task's instances."""
+    blind = instance.task.blind.answer  # type: ignore[attr-defined]  # every circuit task has it
+    content = _roles(blind) if "roles" in instance.answer_schema.example else {"components": sorted(blind)}
+    return skill_of(instance, content)
+
+
+def _roles(signed: frozenset[str]) -> Content:
+    """Roles for nodes with signs such as ``a0.h1+``; a node with both signs supports."""
+    words = {"+": "supports", "-": "suppresses"}
+    return {"roles": {node[:-1]: words[node[-1]] for node in sorted(signed, reverse=True)}}
+
+
+def _tree(instance: TaskInstance) -> float | None:
+    """A decision tree fitted to what the model says, and the nodes that models of this program have most often."""
+    return skill_of(instance, {"code": fitted_tree(instance), "components": nodes_by_program(instance)})
+
+
+def _exact(instance: TaskInstance) -> float | None:
+    """The right function, and the nodes that models of this program have most often."""
+    return skill_of(instance, {"code": exact_function(instance), "components": nodes_by_program(instance)})
+
+
+# -- neurons: their names say nothing ---------------------------------------------------------------------------------
+
+
+def _no_neuron(instance: TaskInstance) -> float | None:
+    """No neuron at all."""
+    return skill_of(instance, _named(instance, []))
+
+
+def _all_neurons(instance: TaskInstance) -> float | None:
+    """Every neuron."""
+    facts = instance.public.facts
+    named = [f"L{layer}.N{neuron}" for layer in range(facts["n_layers"]) for neuron in range(facts["d_mlp"])]
+    return skill_of(instance, _named(instance, named))
+
+
+def _named(instance: TaskInstance, neurons: Sequence[str]) -> Content:
+    """The answer with these neurons; of letters, each with the first."""
+    example = instance.answer_schema.example["neurons"]
+    if isinstance(example, dict):
+        letters = instance.answer_schema.facts["letters"]
+        return {"neurons": dict.fromkeys(letters, neurons[0] if neurons else None)}
+    return {"neurons": list(neurons)}
+
+
+# -- probes: what the words of a statement say of its truth ------------------------------------------------------------
+
+
+def _words(instance: TaskInstance) -> float:
+    """Logistic regression on the words of the statements, for all of which the model was asked its verdict."""
+    hidden = instance.hidden
+    public, held_out = hidden.split.public, hidden.held_out
+    width = int(max(public.tokens.max(), held_out.tokens.max())) + 1
+
+    def counts(tokens: torch.Tensor) -> np.ndarray:
+        return torch.nn.functional.one_hot(tokens, width).sum(1).double().numpy()
+
+    fit = LogisticRegression(max_iter=1_000).fit(counts(public.tokens), public.labels)
+    accuracy = float((fit.predict(counts(held_out.tokens)) == held_out.labels).mean())
+    scale = instance.task.score(instance, instance.answer_schema.parse(json.dumps(instance.answer_schema.example)))
+    return normalised_skill(accuracy, scale.chance, scale.reference)
+
+
+SOLVERS: Mapping[str, Mapping[str, Solver]] = {
+    "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
+    "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
+    "probes": {"words of the statement": _words, "random answer": _drawn},
+}
+#: Where the answer holds a function too.
+FUNCTION_SOLVERS: Mapping[str, Solver] = {
+    "decision tree, nodes by program": _tree,
+    "exact function, nodes by program": _exact,
+    "random answer": _drawn,
+}
+
+#: Tasks on a real model, which is not everywhere: what their scorer's chance is made of has skill 0 or less by
+#: definition.
+BY_DEFINITION: Mapping[str, str] = {
+    "circuits": "best ranking without the model",
+    "neurons": "best neurons of an untrained model",
+    "probes": "tokens of the statement",
+}
+
+
+def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
+    """The solvers that can answer a task."""
+    return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
+
+
+def measure_instance(task_id: str, seed: int) -> dict[str, float]:
+    """Solver -> skill on one fresh instance; those without an answer are left out."""
+    task = default_registry()[task_id]
+    instance = task.instance(seed)
+    found = {name: solve(instance) for name, solve in solvers_of(task, instance).items()}
+    return {name: skill for name, skill in found.items() if skill is not None}
+
+
+def measure(tasks: Sequence[str], instances: int, jobs: int) -> dict[str, dict[str, float]]:
+    """Task -> solver -> mean skill over fresh instances from `FIRST_SEED` on, in processes of one thread each."""
+    units = [(task_id, seed) for task_id in tasks for seed in range(FIRST_SEED, FIRST_SEED + instances)]
+    rows: dict[str, list[dict[str, float]]] = {task_id: [] for task_id in tasks}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+        futures = [pool.submit(measure_instance, *unit) for unit in units]
+        for (task_id, _), future in zip(
+            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
+        ):
+            rows[task_id].append(future.result())
+    # a solver without an answer to every instance has no mean
+    return {
+        task_id: {name: mean(row[name] for row in found) for name in found[0] if all(name in row for row in found)}
+        for task_id, found in rows.items()
+    }
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: Path) -> ControlRecord:
+    """The record: what was measured of planted tasks, and what is known of those on a real model."""
+    tasks = {}
+    for task in default_registry().values():
+        if task.id in skills:
+            solvers, number = {name: round(skill, 4) for name, skill in skills[task.id].items()}, instances
+        elif not isinstance(task, PlantedTask):
+            solvers, number = {BY_DEFINITION[task.family]: 0.0}, 0
+        else:
+            continue
+        best = best_documented(task, root)
+        tasks[task.id] = MeasuredControl(
+            version=task.version,
+            solvers=solvers,
+            best_method=best.method,
+            best_skill=best.skill,
+            best_source=best.source,
+            instances=number,
+        )
+    return ControlRecord(made_by=COMMAND, first_seed=FIRST_SEED, tasks=tasks)
+
+
+def table(record: ControlRecord) -> str:
+    """A row per task, and the tasks that are not about internals alone."""
+    lines = ["| task | version | black box | by | best known | method |", "|---|--:|--:|---|--:|---|"]
+    ordered = sorted(record.tasks.items())
+    for task_id, one in ordered:
+        black_box = f"{one.black_box:z.2f} | {one.solver}"
+        lines.append(f"| `{task_id}` | {one.version} | {black_box} | {one.best_skill:.2f} | {one.best_method} |")
+    open_tasks = [f"`{task_id}`" for task_id, one in ordered if one.black_box >= BLACK_BOX_BAR]
+    verdict = f"Not about internals alone (black box {BLACK_BOX_BAR} or more): {', '.join(open_tasks) or 'no task'}."
+    return "\n".join([*lines, "", verdict])
+
+
+def replaced(document: str, content: str) -> str:
+    """The document with what stands between the markers replaced.
+
+    Raises:
+        ValueError: When it does not hold both markers once.
+    """
+    if document.count(BEGIN) != 1 or document.count(END) != 1:
+        raise ValueError(f"the document must hold {BEGIN!r} and {END!r} once")
+    before, rest = document.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{content}\n\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which planted tasks (default: all)")
+    parser.add_argument("--instances", type=int, default=20, help="fresh instances per task (default: 20)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--write", action="store_true", help=f"write {RECORD} and the table in {DOCUMENT}")
+    options = parser.parse_args()
+    every = [task.id for task in default_registry().values() if isinstance(task, PlantedTask)]
+    if options.write and options.tasks:
+        parser.error("--write is about all tasks: leave --tasks out")
+    root = suite_root()
+    record = record_of(measure(options.tasks or every, options.instances, options.jobs), options.instances, root)
+    print(table(record))
+    if options.write:
+        (root / RECORD).write_text(record.model_dump_json(indent=1) + "\n")
+        document = root / DOCUMENT
+        document.write_text(replaced(document.read_text(), table(record)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The best constant answer there is, chosen with the right answers of all instances at hand.
+
+What is chosen is something that can be submitted: at most as many neurons as are asked for, one role for a component.
+Tasks on a real language model ask about the same model again and again. There a constant is one answer for all
+questions; a list that has another answer for every question would be a memory of the model, and right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from scribe_suite.scoring.neuron_regret import top
+from scribe_suite.scoring.sets import Role, best_fixed_set, signed, unsigned
+from scribe_suite.tasks.task import Task, TaskInstance
+from studies.constant_answers.policies import Content, made_of
+
+#: At most so many places has a question for neurons of a real model.
+_MOST_PLACES = 6
+_ROLES: Mapping[str, Role] = {"+": "supports", "-": "suppresses"}
+
+
+class Hindsight:
+    """Collects what is right in every instance, and then gives the constants that are best over all of them.
+
+    Args:
+        task: Of the instances.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._real_neurons = task.source == "real" and task.family == "neurons"
+        self._keys: list[frozenset[str]] = []
+        self._added: np.ndarray | float = 0.0
+        self._best: dict[str, list[int]] = {}
+        self._signed = False
+
+    def see(self, instance: TaskInstance, oracle: Mapping[str, Any]) -> None:
+        """Take in one instance and its right answer."""
+        if self._real_neurons:
+            self._see_statistics(instance)
+            return
+        self._signed = "roles" in oracle
+        content = oracle.get("roles", oracle.get("components", oracle.get("neurons")))
+        if self._signed:
+            self._keys.append(signed(oracle["roles"]))
+        elif isinstance(content, list):
+            self._keys.append(frozenset(content))
+
+    def candidates(self, instance: TaskInstance) -> dict[str, Content]:
+        """The constants that may be best, by name, as answers to an instance; the same ones for all instances."""
+        if self._real_neurons:
+            return {name: _of_columns(instance, columns) for name, columns in self._columns.items()}
+        if not self._keys:
+            return {}
+        chosen = self._chosen
+        if self._signed:
+            return {"fixed": {"roles": {unsigned(one): _ROLES[one[-1]] for one in sorted(chosen)}}}
+        return {"fixed": made_of(instance, sorted(chosen))}
+
+    @cached_property
+    def _chosen(self) -> frozenset[str]:
+        """Found when it is first asked for, by when all instances have been seen."""
+        return best_fixed_set(self._keys, unsigned if self._signed else str)
+
+    def _see_statistics(self, instance: TaskInstance) -> None:
+        asked = instance.hidden.asked
+        way = sum(one.reference - one.untrained for one in asked)
+        self._added = self._added + np.sum([one.statistic for one in asked], axis=0) / way
+        for one in asked:
+            self._best.setdefault(one.name, top(one.statistic, _MOST_PLACES))
+
+    @cached_property
+    def _columns(self) -> Mapping[str, Sequence[int]]:
+        best = {f"fixed, best for {name}": columns for name, columns in self._best.items()}
+        return {"fixed": top(np.asarray(self._added), _MOST_PLACES), **best}
+
+
+def _of_columns(instance: TaskInstance, columns: Sequence[int]) -> Content:
+    """The first neurons of a list, as many as fit; the same one for all letters."""
+    task: Any = instance.task
+    names = [task.neuron(column) for column in columns]
+    facts = instance.answer_schema.facts
+    if "letters" in facts:
+        return made_of(instance, names[:1] * len(facts["letters"]))
+    return made_of(instance, names[: facts["max_neurons"]])

@@ -1,0 +1,100 @@
+"""Instances with nothing but their key: enough for scores, and hundreds in seconds.
+
+Where constants depend on no more than the key, prompts, weights and text of an instance are not needed; they take most
+of the time of drawing one. A light instance has those of a template, which has the same question in other names, and
+leaves out what is measured beside the skill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from scribe_suite.planting.circuits.causal import renamed_correspondence
+from scribe_suite.planting.english import sample_text
+from scribe_suite.planting.neurons.survey import CONTEXT
+from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
+from scribe_suite.seeds import instance_rng
+from scribe_suite.tasks.task import Task, TaskInstance
+
+if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
+    from ground_truth.circuits.planted.task import PlantedCircuitTask
+    from ground_truth.neurons.planted.task import PlantedNeuronTask
+    from ground_truth.neurons.real.task import MeasuredNeuronTask
+
+#: Texts on which nothing of interest is measured.
+_ROWS = 2
+
+
+def light_instance(template: TaskInstance, seed: int) -> TaskInstance:
+    """The instance of another seed, with the template's model, data and prompt.
+
+    Args:
+        template: Any instance of a task that `has_light_instances`.
+        seed: Of the instance; key and base model are those of ``task.instance(seed)``.
+    """
+    from ground_truth.circuits.planted.task import PlantedCircuitTask
+    from ground_truth.neurons.planted.task import PlantedNeuronTask
+    from ground_truth.neurons.real.task import MeasuredNeuronTask
+
+    task = template.task
+    if isinstance(task, PlantedCircuitTask):
+        return _circuit(task, template, seed)
+    if isinstance(task, PlantedNeuronTask):
+        return _planted_neurons(task, template, seed)
+    if isinstance(task, MeasuredNeuronTask):
+        return _real_neurons(task, template, seed)
+    raise TypeError(f"{task.id} has no light instances")
+
+
+def has_light_instances(task: Task) -> bool:
+    """Whether the skill of a constant needs the key alone: sets of components or neurons, and neurons by statistic.
+
+    What a submitted function is worth needs prompts, and a ranking needs the model.
+    """
+    return task.family == "neurons" or (
+        task.family == "circuits" and task.source == "planted" and "combined" not in task.metrics
+    )
+
+
+def _circuit(task: PlantedCircuitTask, template: TaskInstance, seed: int) -> TaskInstance:
+    from ground_truth.circuits.planted.draws import symmetry_of
+
+    base = task.choose(seed)
+    symmetry = symmetry_of(task.id, base.weights.config, seed)
+    correspondence = renamed_correspondence(task.plan(base.seed).correspondence, symmetry)
+    hidden = replace(template.hidden, correspondence=correspondence)
+    vars(hidden)["meter"] = _Unmeasured()  # what a cached property has kept is not made again
+    return replace(template, seed=seed, base_model=base.name, hidden=hidden)
+
+
+def _planted_neurons(task: PlantedNeuronTask, template: TaskInstance, seed: int) -> TaskInstance:
+    from ground_truth.neurons.planted.base import base_models
+
+    draw = task.draw(base_models(task), seed)
+    reference = draw.base.references.get(task.label, 1.0)
+    hidden = replace(template.hidden, asked=draw.asked(task.kind), symmetry=draw.symmetry, reference=reference)
+    facts = template.answer_schema.facts
+    size = (_ROWS * CONTEXT, facts["n_layers"] * facts["d_mlp"])
+    noise = torch.randn(*size, generator=torch.Generator().manual_seed(0))
+    vars(hidden).update(text=sample_text(0, _ROWS, CONTEXT), activations=noise)
+    return replace(
+        template, seed=seed, base_model=draw.base.name, hidden=hidden, answer_schema=task.answer_schema(draw)
+    )
+
+
+def _real_neurons(task: MeasuredNeuronTask, template: TaskInstance, seed: int) -> TaskInstance:
+    from ground_truth.neurons.real.hidden import Hidden
+
+    asked, question = task.drawn(instance_rng(task.id, seed))
+    return replace(template, seed=seed, hidden=Hidden(asked), answer_schema=task.answer_schema(question))
+
+
+class _Unmeasured:
+    """In the place of a meter of faithfulness, which joins the metrics and never the skill."""
+
+    def measure(self, nodes: object) -> Faithfulness:  # noqa: ARG002 -- as a meter's
+        nothing = Behaviour(0.0, 0.0)
+        return Faithfulness(0.0, 0.0, 0.0, nothing, nothing, nothing, nothing)

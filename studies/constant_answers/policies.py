@@ -1,0 +1,89 @@
+"""Constant answers that nobody needs a key for: nothing, everything, the first few, the example of the prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scribe_suite.errors import AnswerError
+from scribe_suite.tasks.answers import Answer
+from scribe_suite.tasks.task import TaskInstance
+
+#: Content fields of an answer and their values; a field that is left out is as in the prompt's example.
+Content = Mapping[str, Any]
+
+#: Of the first elements of a model, how many are submitted.
+FIRST = (1, 2, 3, 4, 6, 12)
+_NOTHING_FOUND = "nothing_found"
+
+
+def elements(instance: TaskInstance) -> list[str]:
+    """What an answer is made of, in the order of the model: components or neurons; empty for probes."""
+    facts = instance.answer_schema.facts
+    if "components" in facts:
+        return list(facts["components"])
+    if "d_mlp" not in facts:
+        return []
+    return [f"L{layer}.N{neuron}" for layer in range(facts["n_layers"]) for neuron in range(facts["d_mlp"])]
+
+
+def made_of(instance: TaskInstance, chosen: Sequence[str]) -> Content:
+    """Some elements in the form the task asks for: the commonest role for all; one after the other to the letters."""
+    field = instance.answer_schema.model.content_field
+    if field == "code":
+        return {"components": list(chosen)}
+    if field == "roles":
+        return {field: dict.fromkeys(chosen, "supports")}
+    if "letters" in instance.answer_schema.facts:
+        letters = instance.answer_schema.facts["letters"]
+        return {field: dict(zip(letters, [*chosen, *[None] * len(letters)], strict=False))}
+    return {field: list(chosen)}
+
+
+def answer_of(instance: TaskInstance, content: Content) -> Answer | None:
+    """A constant as an answer to an instance, or None where the task refuses it."""
+    schema = instance.answer_schema
+    raw = {**schema.example, **content, "confidence": 0.0, "summary": "A constant."}
+    fields = (schema.model.content_field, *schema.model.further_content)
+    if _NOTHING_FOUND in schema.example:
+        raw[_NOTHING_FOUND] = not any(_holds(raw[field]) for field in fields)
+    try:
+        return schema.parse(json.dumps(raw))
+    except AnswerError:
+        return None
+
+
+def constants(instance: TaskInstance) -> dict[str, Content]:
+    """The constants of an instance's task, by name."""
+    schema = instance.answer_schema
+    fields = (schema.model.content_field, *schema.model.further_content)
+    empty = {field: type(schema.example[field])() for field in fields}
+    found: dict[str, Content] = {"nothing": empty, "example": {}}
+    named = elements(instance)
+    if not named:
+        return found
+    found["everything"] = made_of(instance, named)
+    found |= {f"first {count}": made_of(instance, named[:count]) for count in FIRST}
+    if "components" in schema.facts:
+        kinds = {"heads": "a", "MLPs": "m"}
+        found |= {name: made_of(instance, [one for one in named if one[0] == kind]) for name, kind in kinds.items()}
+        found["last to first"] = made_of(instance, named[::-1])
+    if schema.model.content_field == "roles":
+        found["all suppress"] = {"roles": dict.fromkeys(named, "suppresses")}
+    if "letters" in schema.facts:
+        found["one for all letters"] = made_of(instance, [named[0]] * len(schema.facts["letters"]))
+    return found
+
+
+def content_of(oracle: Mapping[str, Any], instance: TaskInstance) -> Content:
+    """The content of another instance's right answer, as an answer to this one."""
+    schema = instance.answer_schema
+    content = {name: value for name, value in oracle.items() if name not in ("confidence", "summary", _NOTHING_FOUND)}
+    if "letters" in schema.facts:
+        content["neurons"] = {letter: content["neurons"].get(letter) for letter in schema.facts["letters"]}
+    return content
+
+
+def _holds(value: object) -> bool:
+    return any(value.values()) if isinstance(value, dict) else bool(value)

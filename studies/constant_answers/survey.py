@@ -1,0 +1,82 @@
+"""Lets tasks score constant answers over many instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
+from typing import Any
+
+from scribe_suite.tasks.task import Task, TaskInstance
+from studies.constant_answers.hindsight import Hindsight
+from studies.constant_answers.light import has_light_instances, light_instance
+from studies.constant_answers.places import constant_probes, place_skills
+from studies.constant_answers.policies import Content, answer_of, constants, content_of
+from studies.constant_answers.record import Survey
+
+#: Instances are those of these seeds and the following ones: no measure of chance knows them.
+FIRST_SEED = 5000
+_PREVIOUS = "previous"
+
+
+def survey(task: Task, instances: int) -> Survey:
+    """The mean skill of every constant over fresh instances.
+
+    Args:
+        task: The task; one on a real language model must be available.
+        instances: How many, from `FIRST_SEED` on.
+    """
+    found: dict[str, list[float]] = {}
+    for skills in _skills(task, instances):
+        for name, skill in skills.items():
+            found.setdefault(name, []).append(skill)
+    # what some instances refuse is no constant of the task; the first instance has no previous one
+    means = {
+        name: round(fmean(values), 4)
+        for name, values in found.items()
+        if len(values) == instances - (name == _PREVIOUS)
+    }
+    return Survey(version=task.version, instances=instances, skills=means)
+
+
+def is_always_the_same(task: Task) -> bool:
+    """Whether all instances have one right answer, which nobody has who has not looked at the model.
+
+    So are the circuits of a real language model: a behaviour has one ranking there. Constants are named ones, then.
+    """
+    return task.source == "real" and task.family == "circuits"
+
+
+def _skills(task: Task, count: int) -> Iterator[dict[str, float]]:
+    """The skill of every constant, instance by instance."""
+    hindsight = Hindsight(task)
+    drawn: Iterable[TaskInstance] = _drawn(task, count)
+    if task.family != "probes" and not is_always_the_same(task):
+        drawn = list(drawn)
+        for instance in drawn:
+            hindsight.see(instance, task.oracle_answer(instance))
+    previous: Mapping[str, Any] | None = None
+    for instance in drawn:
+        tried: dict[str, Content] = {**constants(instance), **hindsight.candidates(instance)}
+        found: dict[str, float] = {}
+        if task.family == "probes":
+            tried |= constant_probes(instance)
+            found = place_skills(instance) if task.source == "planted" else {}
+        if previous is not None:
+            tried[_PREVIOUS] = content_of(previous, instance)
+        if not is_always_the_same(task):
+            previous = task.oracle_answer(instance)
+        for name, content in tried.items():
+            answer = answer_of(instance, content)
+            if answer is not None:
+                found[name] = task.score(instance, answer).skill
+        yield found
+
+
+def _drawn(task: Task, count: int) -> Iterator[TaskInstance]:
+    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    if not has_light_instances(task):
+        yield from map(task.instance, seeds)
+        return
+    template = task.instance(FIRST_SEED)
+    for seed in seeds:
+        yield light_instance(template, seed)

@@ -1,0 +1,1 @@
+"""Answers of known wrongness to the tasks, for studies of metrics."""

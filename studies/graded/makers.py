@@ -1,0 +1,63 @@
+"""Which material a task gives, by its family, source and kind of answer."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+
+from scribe_suite.seeds import derive_seed
+from scribe_suite.tasks.answers import (
+    Answer,
+    BehaviourAnswer,
+    ComponentAnswer,
+    DirectionAnswer,
+    LetterAnswer,
+    NeuronAnswer,
+    ProbeAnswer,
+    RankingAnswer,
+    RoleAnswer,
+    TextProbeAnswer,
+)
+from scribe_suite.tasks.task import Score, TaskInstance
+from studies.graded.circuits import planted_circuit
+from studies.graded.material import Content, Material
+from studies.graded.neurons import planted_letters, planted_neurons
+from studies.graded.probes import planted_probe
+from studies.graded.real import real_neurons, real_probe, real_ranking
+
+#: Makes what is scored on one instance.
+Maker = Callable[[TaskInstance, random.Random], Material]
+
+#: Source of the truth and kind of answer -> maker.
+MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
+    ("planted", ComponentAnswer): planted_circuit,
+    ("planted", RoleAnswer): planted_circuit,
+    ("planted", BehaviourAnswer): planted_circuit,
+    ("planted", NeuronAnswer): planted_neurons,
+    ("planted", LetterAnswer): planted_letters,
+    ("planted", ProbeAnswer): planted_probe,
+    ("planted", DirectionAnswer): planted_probe,
+    ("real", RankingAnswer): real_ranking,
+    ("real", NeuronAnswer): real_neurons,
+    ("real", LetterAnswer): real_neurons,
+    ("real", TextProbeAnswer): real_probe,
+}
+
+
+def material_of(instance: TaskInstance) -> Material:
+    """Answers of known wrongness, methods of known order and hidden samples; the same for the same instance.
+
+    Raises:
+        KeyError: When there is no maker for the task's kind of answer.
+    """
+    kind = (instance.task.source, instance.answer_schema.model)
+    if kind not in MAKERS:
+        raise KeyError(f"{instance.task.id}: no graded answers are made for {kind[0]} {kind[1].__name__}; add a maker")
+    return MAKERS[kind](instance, random.Random(derive_seed(instance.seed, instance.task.id, "graded answers")))
+
+
+def scored(instance: TaskInstance, content: Content) -> Score:
+    """The score of an answer, through schema and scorer as an agent's."""
+    answer = {"confidence": 0.5, "summary": "Graded.", **content}
+    return instance.task.score(instance, instance.answer_schema.parse(json.dumps(answer)))

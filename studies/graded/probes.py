@@ -1,0 +1,141 @@
+"""Graded answers and methods of known order for tasks that ask for a linear probe or a direction.
+
+A probe is made worse by turning its direction towards a random one, or by fitting the reference recipe on fewer
+statements. Another hidden sample is drawn from the statements of this one, whole groups with replacement: nobody can
+draw statements about entities that are new, since all that are not public are in the hidden sample already.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ground_truth.probes.planted.hidden import Hidden
+from ground_truth.probes.planted.split import Split
+from ground_truth.probes.planted.task import PlantedProbeTask
+from scribe_suite.planting.hooked import build_model
+from scribe_suite.planting.statements.training import TRUTH_LAYER
+from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe, residual_at
+from scribe_suite.scoring.recipes import mean_difference
+from scribe_suite.seeds import derive_seed
+from scribe_suite.tasks.task import TaskInstance
+from studies.graded.material import Content, GradedContent, Material
+
+#: Degrees between the right direction and the submitted one.
+ANGLES = (0, 15, 30, 45, 60, 75, 90)
+#: Public statements that the recipe is fitted on, besides all: more of them are as good as all.
+FITTED_ON = (64, 40, 28, 20, 14)
+#: Statements of either kind that every recipe can be fitted on.
+FEWEST = 6
+#: Draws of a method that chooses at random.
+RANDOM_DRAWS = 6
+
+#: Gives the recipe's probe from some rows of the public statements.
+FitRows = Callable[[Int[np.ndarray, " row"]], LinearProbe]
+#: Makes an answer of a probe.
+AsContent = Callable[[LinearProbe], Content]
+
+_INVERSE_PENALTY = 1.0
+
+
+def planted_probe(instance: TaskInstance, rng: random.Random) -> Material:
+    """An instance that asks for a probe, or (without labels) for a direction."""
+    task, hidden = cast("PlantedProbeTask", instance.task), cast("Hidden", instance.hidden)
+    model, public = build_model(hidden.weights), hidden.split.public
+    seen = residual_at(model, public.tokens, TRUTH_LAYER, "last")
+    held_out = residual_at(model, hidden.held_out.tokens, TRUTH_LAYER, "last")
+
+    def fit(rows: Int[np.ndarray, " row"]) -> LinearProbe:
+        part = LabelledStatements(public.tokens[rows], public.labels[rows], public.groups[rows])
+        return task.recipe(seen[rows], part)
+
+    def content(probe: LinearProbe) -> Content:
+        where = {"layer": TRUTH_LAYER, "position": "last"}
+        if not task.labelled:
+            return {"direction": probe.weight.tolist(), **where}
+        return {"weight": probe.weight.tolist(), "bias": probe.bias, "center": probe.center.tolist(), **where}
+
+    labels = hidden.held_out.labels
+    right = fit_probe(held_out, labels, _INVERSE_PENALTY) if task.labelled else mean_difference(held_out, labels)
+    reference = fit(np.arange(len(seen)))
+
+    def resampled(number: int) -> TaskInstance:
+        drawn = resampled_groups(hidden.held_out.groups, derive_seed(instance.seed, task.id, "hidden sample", number))
+        rows, groups = drawn
+        sample = LabelledStatements(hidden.held_out.tokens[rows], labels[rows], groups)
+        accuracy = task.judged(reference, held_out[rows], labels[rows])
+        split = Split(public, sample, hidden.split.further)
+        return replace(instance, hidden=replace(hidden, split=split, reference_accuracy=accuracy))
+
+    graded = [*turned(right.weight, held_out, content, rng), *fitted_on_fewer(fit, public.labels, content, rng)]
+    return Material(instance, graded, methods(graded, held_out, content, rng), resampled)
+
+
+def turned(
+    weight: Float[np.ndarray, " d_model"],
+    hidden: Float[np.ndarray, "statement d_model"],
+    content: AsContent,
+    rng: random.Random,
+) -> Iterator[GradedContent]:
+    """The right direction, turned by more and more towards a random one; the threshold stays in the middle."""
+    right = weight / np.linalg.norm(weight)
+    drawn = random_direction(len(weight), rng)
+    across = drawn - (drawn @ right) * right
+    across /= np.linalg.norm(across)
+    for angle in ANGLES:
+        mixed = math.cos(math.radians(angle)) * right + math.sin(math.radians(angle)) * across
+        yield GradedContent("turned", angle, content(LinearProbe(mixed, 0.0, hidden.mean(0))))
+
+
+def fitted_on_fewer(
+    fit: FitRows, labels: Bool[np.ndarray, " statement"], content: AsContent, rng: random.Random
+) -> Iterator[GradedContent]:
+    """The recipe on all public statements, and on fewer and fewer of them, each part of the one before."""
+    order = np.array(rng.sample(range(len(labels)), len(labels)))
+    for count in (len(labels), *(count for count in FITTED_ON if count < len(labels))):
+        rows = order[:count]
+        if min(labels[rows].sum(), (~labels[rows]).sum()) >= FEWEST:
+            yield GradedContent("fewer statements", math.log2(len(labels) / count), content(fit(rows)))
+
+
+def methods(
+    graded: list[GradedContent],
+    hidden: Float[np.ndarray, "statement d_model"],
+    content: AsContent,
+    rng: random.Random,
+) -> dict[str, list[Content]]:
+    """The recipe on all statements, on the fewest, and random directions."""
+    fitted = [one.content for one in graded if one.path == "fewer statements"]
+    drawn = [LinearProbe(random_direction(hidden.shape[1], rng), 0.0, hidden.mean(0)) for _ in range(RANDOM_DRAWS)]
+    return {
+        "recipe": [fitted[0]],
+        "recipe on the fewest statements": [fitted[-1]],
+        "random directions": [content(probe) for probe in drawn],
+    }
+
+
+def random_direction(width: int, rng: random.Random) -> Float[np.ndarray, " d_model"]:
+    """A direction of unit length."""
+    drawn = np.array([rng.gauss(0.0, 1.0) for _ in range(width)])
+    unit: Float[np.ndarray, " d_model"] = drawn / np.linalg.norm(drawn)
+    return unit
+
+
+def resampled_groups(
+    groups: Int[np.ndarray, " statement"], seed: int
+) -> tuple[Int[np.ndarray, " row"], Int[np.ndarray, " row"]]:
+    """As many groups as there are, drawn with replacement (Efron & Tibshirani 1993, ch. 13).
+
+    Returns:
+        Rows of the statements drawn, and their group; a group that is drawn twice counts as two.
+    """
+    known = np.unique(groups)
+    drawn = np.random.default_rng(seed).choice(known, size=len(known))
+    members = [np.flatnonzero(groups == one) for one in drawn]
+    return np.concatenate(members), np.repeat(np.arange(len(members)), [len(rows) for rows in members])

@@ -1,0 +1,117 @@
+"""Every prompt, as an agent gets it, says what counts: no vague words, how skill is made, what confidence is."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+
+import pytest
+
+from scribe_suite.paths import suite_root
+from scribe_suite.tasks import TaskInstance
+from scribe_suite.tasks.facts import TaskFacts
+from scribe_suite.tasks.prompts import example_in, prompt_path, render_prompt
+from scribe_suite.tasks.registry import default_registry
+
+LIMITS = {"agent_timeout_s": 1800.0, "cell_timeout_s": 120.0, "max_turns": None}
+PASS_MARK = 0.65
+
+#: Where a number or a formula is needed.
+VAGUE = (
+    *("best guess", "best constant", "practically", "a large share", "almost without error", "on most prompts"),
+    *("that the answer is right", "is the best ranking that was made", "compared with that of"),
+)
+#: How skill follows from the score, whatever the score is called.
+SKILL = re.compile(r"\((?:score|F1|accuracy) - chance\) / \(reference - chance\),? limited to -1 to 1")
+
+
+def marked(facts: TaskFacts) -> pytest.ParameterSet:
+    """A task, with the mark of tests on what its instance needs."""
+    if facts.source == "real":
+        return pytest.param(facts.id, marks=pytest.mark.real_models)
+    # reference and untrained twins are measured anew for each instance
+    return pytest.param(facts.id, marks=pytest.mark.slow if facts.family == "probes" else ())
+
+
+every_task = pytest.mark.parametrize("task_id", [marked(facts) for facts in default_registry().facts.values()])
+
+
+@cache
+def instance_of(task_id: str) -> TaskInstance:
+    return default_registry()[task_id].instance(5)
+
+
+@cache
+def prompt_of(task_id: str) -> str:
+    return render_prompt(suite_root(), instance_of(task_id), LIMITS, PASS_MARK)
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("task_id", list(default_registry()))
+def test_no_template_has_a_vague_word(task_id):
+    path = prompt_path(suite_root(), default_registry().facts[task_id])
+    texts = [path.read_text()]
+    while texts[-1].startswith("{% extends "):
+        texts.append((suite_root() / "prompts" / texts[-1].split('"')[1]).read_text())
+    text = in_one_line("\n".join(texts))
+    assert [words for words in VAGUE if words in text] == []
+
+
+@every_task
+def test_a_prompt_has_no_vague_word(task_id):
+    assert [words for words in VAGUE if words in in_one_line(prompt_of(task_id))] == []
+
+
+@every_task
+def test_a_prompt_says_how_skill_follows_from_the_score(task_id):
+    text = in_one_line(prompt_of(task_id))
+    assert SKILL.search(text)
+    for word in ("chance", "reference"):
+        assert re.search(rf"\b{word} (?:is|=) ", text, re.IGNORECASE), word
+
+
+@every_task
+def test_a_prompt_says_that_confidence_is_the_probability_of_being_solved(task_id):
+    text = in_one_line(prompt_of(task_id))
+    assert f"The attempt counts as solved if its skill is at least {PASS_MARK}." in text
+    said = "`confidence`: your probability, 0 to 1, that the attempt counts as solved: that its skill is at least"
+    assert f"{said} {PASS_MARK}." in text
+
+
+@every_task
+def test_nothing_found_is_offered_only_where_there_may_be_nothing(task_id):
+    schema = instance_of(task_id).answer_schema
+    offered = "nothing_found" in prompt_of(task_id)
+    assert offered == schema.has_nulls == ("nothing_found" in schema.model.model_fields)
+    assert schema.has_nulls <= (
+        default_registry().facts[task_id].source == "real"
+    )  # no planted task has null instances
+
+
+@every_task
+def test_the_example_that_a_prompt_shows_is_short_and_an_answer(task_id):
+    schema, prompt = instance_of(task_id).answer_schema, prompt_of(task_id)
+    assert len(prompt.split("```json\n")[1].split("```")[0]) < 800
+    shown = example_in(prompt)
+    assert shown.keys() == schema.example.keys()
+    assert not schema.parse(json.dumps(shown)).is_empty()
+    schema.parse(json.dumps(dict(schema.example)))
+
+
+@every_task
+def test_local_attention_is_named(task_id):
+    files = instance_of(task_id).public.files
+    local = "config.json" in files and json.loads(files["config.json"]).get("use_local_attn", False)
+    assert not local or "Attention is local" in in_one_line(prompt_of(task_id))
+
+
+@every_task
+def test_layers_are_not_called_blocks(task_id):
+    if instance_of(task_id).answer_schema.has_nulls:
+        pytest.skip("statements come in blocks here")
+    words = re.sub(r"```.*?```|`[^`]*`", "", prompt_of(task_id), flags=re.DOTALL)
+    assert not re.search(r"\bblocks?\b", words)

@@ -1,0 +1,101 @@
+"""Graded answers are as wrong as they say, and all kinds of answers have a maker."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from scribe_suite.scoring.probes import LinearProbe
+from studies.graded.circuits import _SPOILED
+from studies.graded.makers import material_of
+from studies.graded.material import graded_sets
+from studies.graded.probes import ANGLES, fitted_on_fewer, resampled_groups, turned
+from studies.graded.real import shuffled
+
+KEY, OTHERS = ["a", "b", "c"], [str(number) for number in range(10)]
+
+
+def test_sets_are_wrong_by_as_many_elements_as_they_say():
+    paths = set()
+    for path, wrongness, chosen in graded_sets(KEY, OTHERS, random.Random(0), everything=True):
+        paths.add(path)
+        missing, surplus = len(set(KEY) - set(chosen)), len(set(chosen) - set(KEY))
+        expected = {"dropped": (wrongness, 0), "added": (0, wrongness), "swapped": (wrongness, wrongness)}
+        assert (missing, surplus) == expected[path]
+        assert chosen
+    assert paths == {"dropped", "added", "swapped"}
+
+
+def test_the_most_that_can_be_added_is_everything():
+    added = [
+        len(chosen)
+        for path, _, chosen in graded_sets(KEY, OTHERS, random.Random(0), everything=True)
+        if path == "added"
+    ]
+    assert max(added) == len(KEY) + len(OTHERS)
+
+
+def test_a_spoiled_function_is_wrong_on_its_share_of_prompts():
+    prompts = [[number, number * 7 % 13] for number in range(2_000)]
+    for share in (0.0, 0.3, 1.0):
+        names: dict = {}
+        exec(
+            "def predict(prompts):\n    return [0 for _ in prompts]\n" + _SPOILED.format(n_labels=5, share=share), names
+        )
+        wrong = [label != 0 for label in names["predict"](prompts)]
+        assert np.mean(wrong) == pytest.approx(share, abs=0.05)
+        assert wrong == [label != 0 for label in names["predict"](prompts)]
+
+
+def test_directions_are_turned_by_their_angle():
+    rng = np.random.default_rng(0)
+    weight, hidden = rng.normal(size=16), rng.normal(size=(50, 16))
+    graded = list(turned(weight, hidden, lambda probe: {"weight": probe.weight}, random.Random(0)))
+    assert [one.wrongness for one in graded] == list(ANGLES)
+    for one in graded:
+        cosine = one.content["weight"] @ weight / np.linalg.norm(weight)
+        assert np.degrees(np.arccos(min(1.0, cosine))) == pytest.approx(one.wrongness, abs=1e-4)
+
+
+def test_the_recipe_is_fitted_on_fewer_and_fewer_of_the_same_statements():
+    labels = np.arange(160) % 2 == 0
+    fitted: list[set[int]] = []
+
+    def fit(rows):
+        fitted.append(set(rows.tolist()))
+        return LinearProbe(np.ones(2), 0.0, np.zeros(2))
+
+    graded = list(fitted_on_fewer(fit, labels, lambda _: {}, random.Random(0)))
+    assert [len(rows) for rows in fitted][:4] == [160, 64, 40, 28]
+    assert all(later < earlier for earlier, later in pairwise(fitted))
+    assert [one.wrongness for one in graded][::2][:2] == [0, 2]
+
+
+def test_a_resample_has_whole_groups_as_often_as_they_were_drawn():
+    groups = np.repeat(np.arange(20), 3)
+    rows, new = resampled_groups(groups, 1)
+    assert len(np.unique(new)) == 20
+    for group in np.unique(new):
+        (old,) = set(groups[rows[new == group]].tolist())
+        assert sorted(rows[new == group].tolist()) == np.flatnonzero(groups == old).tolist()
+    assert len(set(groups[rows].tolist())) < 20
+
+
+def test_a_ranking_is_shuffled_in_its_share_of_places():
+    ranking = [str(number) for number in range(100)]
+    assert shuffled(ranking, 0.0, random.Random(0)) == ranking
+    changed = shuffled(ranking, 0.3, random.Random(0))
+    assert sorted(changed) == sorted(ranking)
+    assert 20 <= sum(one != other for one, other in zip(ranking, changed, strict=True)) <= 30
+
+
+def test_a_kind_of_answer_without_a_maker_is_named(monkeypatch):
+    from scribe_suite.tasks.registry import default_registry
+
+    monkeypatch.setattr("studies.graded.makers.MAKERS", {})
+    instance = default_registry()["circuits/mlp_only"].instance(7000)
+    with pytest.raises(KeyError, match="circuits/mlp_only: no graded answers"):
+        material_of(instance)
