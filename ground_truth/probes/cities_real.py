@@ -10,33 +10,21 @@ from ground_truth.probes.real.task import MeasuredProbeTask
 
 def questions() -> list[Question]:
     """The questions that instances draw from."""
-    rows = dataset("cities")
-    country = {row["name"]: row["country"] for row in rows}
+    cities, towns = dataset("cities"), dataset("towns")
+    country, of_town = ({row["name"]: row["country"] for row in rows} for rows in (cities, towns))
+    also = {row["name"]: row["namesakes_in"] for row in cities}
+    latitude = {row["name"]: row["latitude"] for row in cities}
+    asks = "the statement about the country of a city is true"
     here, not_here = ("the city of {x} is in {y}.",), ("the city of {x} is not in {y}.",)
-    size, near = 50, (8, 25)
+    north = "the city named first lies further north than the other", latitude, "{x} lies further north than {y}."
     return [
-        Relation("country", "the statement about the country of a city is true", country, here),
-        Relation("country_negated", "the statement about the country of a city is true", country, here, not_here),
-        Comparison(
-            "north", "the city named first lies further north than the other",
-            {row["name"]: row["latitude"] for row in rows}, "{x} lies further north than {y}.",
-            block_size=size, near=near,
-        ),
-        Comparison(
-            "people", "the city named first has more inhabitants than the other",
-            {row["name"]: row["population"] for row in rows}, "{x} has more inhabitants than {y}.",
-            block_size=size, near=near,
-        ),
-        Comparison(
-            "alphabet", "the city named first comes later in alphabetical order than the other",
-            _alphabetical([row["name"] for row in rows]), "{x} comes after {y} in alphabetical order.",
-            block_size=size, near=near,
-        ),
-    ]  # fmt: skip
-
-
-def _alphabetical(names: list[str]) -> dict[str, float]:
-    return {name: float(rank) for rank, name in enumerate(sorted(names))}
+        Relation("country", asks, country, here, also=also),
+        Relation("country_town", asks, of_town, here),
+        Relation("country_negated", asks, country, here, not_here, also),
+        Relation("country_negated_town", asks, of_town, here, not_here),
+        Comparison("north", *north, block_size=50, near=(20, 49)),
+        Comparison("north_near", *north, block_size=50, near=(1, 4), apart=0.3),
+    ]
 
 
 class CitiesReal(MeasuredProbeTask):
@@ -48,5 +36,5 @@ class CitiesReal(MeasuredProbeTask):
         name,
         questions,
         summary="what linear probes read about cities, by layer and position, with controls",
-        cost="4 CPU minutes",
+        cost="6 CPU minutes",
     )

@@ -10,27 +10,23 @@ from ground_truth.probes.real.task import MeasuredProbeTask
 
 def questions() -> list[Question]:
     """The questions that instances draw from."""
-    tables, countries = dataset("facts"), dataset("countries")
+    tables = dataset("facts")
+    capital = {row["name"]: row["capital"] for row in dataset("countries") if row["capital"]}
+    by_letters = dataset("words")["by_letters"]
 
-    def of_country(field: str) -> dict[str, str]:
-        return {row["name"]: row[field] for row in countries if row[field] is not None}
+    def letters(*counts: str) -> dict[str, str]:
+        return {word: count for count in counts for word in by_letters[count]}
 
-    words = [noun for noun, _ in dataset("words")["people"]] + [value for _, value in tables["opposite"]]
-    counts = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-    letters = {word: counts[len(word) - 1] for word in words if 3 <= len(word) <= 9}
     fact = "the statement is true"
+    capital_of, kind_of = ("the capital of {x} is {y}.",), ("the {x} is a kind of {y}.",)
+    has_letters = ("the word {x} has {y} letters.",)
     return [
-        Relation("capital", fact, of_country("capital"), ("the capital of {x} is {y}.",)),
-        Relation("currency", fact, of_country("currency"), ("the currency of {x} is the {y}.",)),
-        Relation(
-            "dialling_code", fact, of_country("dialling_code"), ("the international dialling code of {x} is {y}.",)
-        ),
-        Relation("symbol", fact, dict(tables["symbol"]), ("the chemical symbol of {x} is {y}.",)),
-        Relation("animal", fact, dict(tables["animal"]), ("the {x} is a kind of {y}.",)),
-        Relation("opposite", fact, dict(tables["opposite"]), ("the opposite of {x} is {y}.",)),
-        Relation("past_tense", fact, dict(tables["past_tense"]), ("the past tense of {x} is {y}.",)),
-        Relation("author", fact, dict(tables["author"]), ("the author of {x} is {y}.",)),
-        Relation("letters", fact, letters, ("the word {x} has {y} letters.",)),
+        Relation("capital", fact, capital, capital_of),
+        Relation("capital_department", fact, dict(tables["department"]), capital_of),
+        Relation("kind_animal", fact, dict(tables["animal"]), kind_of),
+        Relation("kind_mineral", fact, dict(tables["mineral"]), kind_of),
+        Relation("letters", fact, letters("three", "nine"), has_letters),
+        Relation("letters_near", fact, letters("six", "seven"), has_letters),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ground_truth.probes.real.datasets import dataset
-from ground_truth.probes.real.grammar import attractor, composer, deeply_embedded, embedded, reflexive, relative
+from ground_truth.probes.real.grammar import REFLEXIVE, RELATIVE, composer, reflexive, relative
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.statements import Question, Sentences
 from ground_truth.probes.real.task import MeasuredProbeTask
@@ -12,12 +12,13 @@ from ground_truth.probes.real.task import MeasuredProbeTask
 def questions() -> list[Question]:
     """The questions that instances draw from."""
     words = dataset("words")
+    loanwords = {**words, "people": words["loanwords"]}
+    verb, pronoun = "the last verb agrees with its subject", "the pronoun agrees with the subject in number"
     return [
-        Sentences("attractor", "the verb agrees with its subject", composer(words, attractor)),
-        Sentences("relative", "the last verb agrees with its subject", composer(words, relative)),
-        Sentences("embedded", "the last verb agrees with its subject", composer(words, embedded)),
-        Sentences("deeply_embedded", "the last verb agrees with its subject", composer(words, deeply_embedded)),
-        Sentences("reflexive", "the pronoun agrees with the subject in number", composer(words, reflexive)),
+        Sentences("relative", verb, RELATIVE, composer(words, relative)),
+        Sentences("relative_loanwords", verb, RELATIVE, composer(loanwords, relative)),
+        Sentences("reflexive", pronoun, REFLEXIVE, composer(words, reflexive)),
+        Sentences("reflexive_loanwords", pronoun, REFLEXIVE, composer(loanwords, reflexive)),
     ]
 
 

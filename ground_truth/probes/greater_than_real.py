@@ -1,43 +1,37 @@
-"""Numbers that are larger than others, in some sense: can a linear probe read it in a real language model?"""
+"""Things larger than others, countries with more inhabitants: can a linear probe read it in a real language model?"""
 
 from __future__ import annotations
 
 from ground_truth.probes.real.measurement import ProbeMeasurement
-from ground_truth.probes.real.numbers import NUMBERS, in_words
+from ground_truth.probes.real.sizes import FACTOR, animal_sizes, country_areas, country_populations, number_sizes
 from ground_truth.probes.real.statements import Comparison, Question
 from ground_truth.probes.real.task import MeasuredProbeTask
 
 
 def questions() -> list[Question]:
     """The questions that instances draw from."""
-    words, digits = {in_words(n): float(n) for n in NUMBERS}, {str(n): float(n) for n in NUMBERS}
+    larger = "what is named first is larger than what is named second"
+    more = "the country named first has more inhabitants than the other"
+    is_larger, has_more = "{x} is larger than {y}.", "{x} has more inhabitants than {y}."
+    areas, people = country_areas(), country_populations()
+    far, near = (9, 23), (1, 3)
     return [
-        Comparison("words", "the statement about two numbers is true", words, "{x} is larger than {y}."),
-        # inside the sentence both numbers are the same tokens; at its start the first one is not
-        Comparison(
-            "words_inside", "the statement about two numbers is true", words, "the number {x} is larger than {y}.",
-        ),
-        Comparison("digits", "the statement about two numbers is true", digits, "{x} is larger than {y}."),
-        Comparison(
-            "digit_sum", "the statement about the digit sums of two numbers is true",
-            {str(n): float(n // 10 + n % 10) for n in NUMBERS}, "the digit sum of {x} is larger than that of {y}.",
-        ),
-        Comparison(
-            "divisors", "the statement about the divisors of two numbers is true",
-            {str(n): float(sum(n % d == 0 for d in range(1, n + 1))) for n in NUMBERS},
-            "{x} has more divisors than {y}.", near=(2, 7),
-        ),
-    ]  # fmt: skip
+        Comparison("animals", larger, animal_sizes(), is_larger, block_size=24, near=far, apart=FACTOR["animals"]),
+        Comparison("countries_near", larger, areas, is_larger, block_size=24, near=near, apart=FACTOR["areas"]),
+        Comparison("digits", larger, number_sizes(), is_larger),
+        Comparison("inhabitants", more, people, has_more, block_size=23, near=far),
+        Comparison("inhabitants_near", more, people, has_more, block_size=23, near=near, apart=FACTOR["populations"]),
+    ]
 
 
 class GreaterThanReal(MeasuredProbeTask):
-    """Read from a real model whether a comparison of numbers is true, where that is possible."""
+    """Read from a real model whether a comparison of sizes is true, where that is possible."""
 
     name = "greater_than_real"
-    summary = 'In a real model, find a linear probe for "is greater than", or say that there is none.'
+    summary = 'In a real model, find a linear probe for "is larger than" or "has more", or say that there is none.'
     measurement = ProbeMeasurement(
         name,
         questions,
-        summary="what linear probes read about larger numbers, with controls",
-        cost="5 CPU minutes",
+        summary="what linear probes read about larger things, with controls",
+        cost="4 CPU minutes",
     )

@@ -12,7 +12,7 @@ from scribe_suite.scoring.real_probes import (
     INVERSE_PENALTY,
     MISSED,
     OVERCLAIM,
-    OVERCLAIM_SKILL,
+    PAY_OFFS,
     REAL_PROBE_METRICS,
     REFUTED,
     MeasuredQuestion,
@@ -42,6 +42,22 @@ FACTS = {"n_layers": 3, "n_ctx": 4, "d_model": WIDTH}
 AXIS = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 READABLE = MeasuredQuestion(readable=True, layer=1, position=-2, ceiling=0.95, low=0.9, twin=0.6, words=0.5)
 UNREADABLE = MeasuredQuestion(readable=False, layer=1, position=-2, ceiling=0.52, low=0.47, twin=0.51, words=0.5)
+
+
+def test_no_answer_that_is_the_same_whatever_is_asked_pays():
+    assert 0.25 <= PAY_OFFS.null_share <= 0.33
+    assert PAY_OFFS.always_silent == pytest.approx(0.3 - 0.7 * 0.5)
+    assert max(PAY_OFFS.always_silent, PAY_OFFS.always_unfounded) < 0
+
+
+def test_from_the_threshold_on_a_claim_is_worth_more_than_silence():
+    def worth(probability, readable, unreadable):
+        return probability * readable + (1 - probability) * unreadable
+
+    for step, claims in ((-0.01, False), (0.01, True)):
+        probability = PAY_OFFS.claim_threshold + step
+        claim = worth(probability, PAY_OFFS.found, PAY_OFFS.overclaim)
+        assert (claim > worth(probability, PAY_OFFS.missed, PAY_OFFS.nothing)) is claims
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +176,7 @@ def test_random_directions_are_worth_nothing_on_average(model):
 
 def test_nothing_found_misses_what_is_readable(model):
     score = scored(model, answer([]), READABLE)
-    assert (score.skill, score.flags) == (0.0, (MISSED,))
+    assert (score.skill, score.flags) == (PAY_OFFS.missed, (MISSED,))
     assert (score.metrics["accuracy"], score.metrics["auroc"], score.metrics["overclaim"]) == (0.5, 0.5, 0.0)
 
 
@@ -182,7 +198,7 @@ def test_nothing_found_is_right_where_nothing_can_be_read(model):
 )
 def test_a_claim_that_is_not_borne_out_is_an_overclaim_whatever_the_confidence(model, submitted):
     score = scored(model, submitted, UNREADABLE)
-    assert score.skill == OVERCLAIM_SKILL
+    assert score.skill == PAY_OFFS.overclaim
     assert OVERCLAIM in score.flags
     assert score.metrics["overclaim"] == 1.0
 

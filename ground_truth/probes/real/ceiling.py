@@ -7,7 +7,7 @@ statements it is measured on (no winner's curse). Nothing here knows a model: ac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ground_truth.probes.real.statements import N_BLOCKS, N_PUBLIC_BLOCKS
-from scribe_suite.scoring.probes import fit_probe, project
-from scribe_suite.scoring.real_probes import BAR, INVERSE_PENALTY
+from scribe_suite.scoring.probes import LinearProbe, project
+from scribe_suite.scoring.real_probes import BAR
 
 #: The public blocks of every split.
 SPLITS = tuple(combinations(range(N_BLOCKS), N_PUBLIC_BLOCKS))
@@ -26,6 +26,8 @@ NOT_HIDDEN = -1
 
 #: The blocks that are fitted on where a third one chooses the place.
 _INNER = tuple(combinations(range(N_BLOCKS), N_PUBLIC_BLOCKS - 1))
+#: Of all splits, those in which any one statement is hidden.
+_TIMES_HIDDEN = sum(0 not in public for public in SPLITS)
 #: Standard errors of a 95 % interval to either side.
 _NORMAL = 1.96
 
@@ -48,22 +50,36 @@ class Ceiling:
     curve: Float[np.ndarray, "layer position"]
     inner: Float[np.ndarray, "layer position"]
 
+    @property
+    def right(self) -> Int[np.ndarray, " statement"]:
+        """In how many of the splits that hide it every statement was read right, int8."""
+        counts: Int[np.ndarray, " statement"] = (self.hits == 1).sum(0).astype(np.int8)
+        return counts
+
 
 def ceiling_of(
     read: Float[np.ndarray, "layer position statement width"],
     labels: Bool[np.ndarray, " statement"],
     blocks: Int[np.ndarray, " statement"],
+    fit: Callable[[Float[np.ndarray, "statement width"], Bool[np.ndarray, " statement"]], LinearProbe],
 ) -> Ceiling:
-    """Fit and test the recipe on all splits and at all places."""
+    """Fit and test on all splits and at all places.
+
+    Args:
+        read: Activations, or whatever else is read.
+        labels: The truth.
+        blocks: The block of each statement.
+        fit: How a probe is fitted.
+    """
     shape = read.shape[:2]
     outer = np.zeros((*shape, len(SPLITS), len(labels)), dtype=bool)
     inner = np.zeros((*shape, len(_INNER), len(labels)), dtype=bool)
     for place in np.ndindex(shape):
         values = read[place].astype(np.float64)
         for number, public in enumerate(SPLITS):
-            outer[place][number] = _right(values, labels, np.isin(blocks, public))
+            outer[place][number] = _right(fit, values, labels, np.isin(blocks, public))
         for number, public in enumerate(_INNER):
-            inner[place][number] = _right(values, labels, np.isin(blocks, public))
+            inner[place][number] = _right(fit, values, labels, np.isin(blocks, public))
     hits = np.full((len(SPLITS), len(labels)), NOT_HIDDEN, dtype=np.int8)
     chosen = np.zeros((len(SPLITS), 2), dtype=np.int64)
     for number, public in enumerate(SPLITS):
@@ -104,20 +120,20 @@ class Judgement:
 
 
 def judge(
-    model: Int[np.ndarray, "split statement"],
-    twin: Int[np.ndarray, "split statement"],
-    words: Int[np.ndarray, "split statement"],
+    model: Int[np.ndarray, " statement"],
+    twin: Int[np.ndarray, " statement"],
+    words: Int[np.ndarray, " statement"],
     entities: Sequence[tuple[str, ...]],
 ) -> Judgement:
-    """Compare the hits of the recipe on the model, on an untrained one, and on words alone.
+    """Compare how often a recipe is right on the model, on an untrained one, and on words alone.
 
     Args:
-        model: Of the recipe on the model.
+        model: `Ceiling.right` of the recipe on the model.
         twin: On an untrained one.
         words: On counts of tokens.
         entities: What each statement is about; statements that share one are not independent.
     """
-    shares = np.stack([_shares(hits) for hits in (model, twin, words)])
+    shares = np.stack([right / _TIMES_HIDDEN for right in (model, twin, words)])
     controls = np.stack([np.full(shares.shape[1], 0.5), shares[1], shares[2]])
     strongest = int(controls.mean(1).argmax())
     gains = shares[0] - controls[strongest]
@@ -128,12 +144,39 @@ def judge(
     return Judgement(found, _interval(shares[0], entities), of_twin, of_words, gain, (low, high), verdict)
 
 
+@dataclass(frozen=True)
+class Judgements:
+    """What one question comes to under every recipe.
+
+    Attributes:
+        by_recipe: Name of the recipe -> judgement; the first is that of the recipe that prompts state.
+    """
+
+    by_recipe: Mapping[str, Judgement]
+
+    @property
+    def base(self) -> Judgement:
+        """By the recipe that prompts state."""
+        return next(iter(self.by_recipe.values()))
+
+    @property
+    def agreeing(self) -> int:
+        """How many recipes give the verdict of `base`."""
+        return sum(one.verdict == self.base.verdict for one in self.by_recipe.values())
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of all recipes; ``open`` where they differ."""
+        return self.base.verdict if self.agreeing == len(self.by_recipe) else "open"
+
+
 def _right(
+    fit: Callable[[Float[np.ndarray, "statement width"], Bool[np.ndarray, " statement"]], LinearProbe],
     values: Float[np.ndarray, "statement width"],
     labels: Bool[np.ndarray, " statement"],
     fitted_on: Bool[np.ndarray, " statement"],
 ) -> Bool[np.ndarray, " statement"]:
-    probe = fit_probe(values[fitted_on], labels[fitted_on], INVERSE_PENALTY)
+    probe = fit(values[fitted_on], labels[fitted_on])
     projections, threshold = project(probe, values)
     right: Bool[np.ndarray, " statement"] = (projections > threshold) == labels
     return right
@@ -156,13 +199,6 @@ def _inner_accuracies(
 def _best_place(accuracies: Float[np.ndarray, "layer position"]) -> tuple[int, int]:
     layer, position = np.unravel_index(int(accuracies.argmax()), accuracies.shape)
     return int(layer), int(position)
-
-
-def _shares(hits: Int[np.ndarray, "split statement"]) -> Float[np.ndarray, " statement"]:
-    """Of the splits in which a statement was hidden, the share in which it was read right."""
-    hidden = hits != NOT_HIDDEN
-    shares: Float[np.ndarray, " statement"] = np.where(hidden, hits, 0).sum(0) / hidden.sum(0)
-    return shares
 
 
 def _interval(values: Float[np.ndarray, " statement"], entities: Sequence[tuple[str, ...]]) -> tuple[float, float]:

@@ -14,6 +14,9 @@ from typing import Any
 from ground_truth.probes.real.statements import N_BLOCKS, PAIRS_PER_BLOCK, Block, Statement
 
 _PREPOSITIONS = ("near", "behind", "beside", "in front of", "next to")
+#: The sentences of `relative` and `reflexive`, with gaps.
+RELATIVE = "The <subject> that the <noun> <verb> <verb>."
+REFLEXIVE = "The <subject> <preposition> the <noun> <verb> <pronoun>."
 
 
 @dataclass(frozen=True)
@@ -65,48 +68,12 @@ def composer(words: Mapping[str, Any], make: Maker) -> Callable[[random.Random, 
     return compose
 
 
-def attractor(
-    rng: random.Random, words: Words, numbers: tuple[int, int], turn: int
-) -> tuple[str, str, tuple[str, ...]]:
-    """As "The teachers near the boy laugh"."""
-    subject, other = rng.sample(words.people, 2)
-    verb = words.verbs[turn % len(words.verbs)]
-    front = f"The {subject[numbers[0]]} {rng.choice(_PREPOSITIONS)} the {other[numbers[1]]}"
-    return _with_verb(front, verb, numbers[0], (subject[0], other[0], verb[0]))
-
-
 def relative(rng: random.Random, words: Words, numbers: tuple[int, int], turn: int) -> tuple[str, str, tuple[str, ...]]:
     """As "The teachers that the boy admires laugh"."""
     subject, other = rng.sample(words.people, 2)
     verb, inner = words.verbs[turn % len(words.verbs)], rng.choice(words.transitive)
     front = f"The {subject[numbers[0]]} that the {other[numbers[1]]} {inner[numbers[1]]}"
     return _with_verb(front, verb, numbers[0], (subject[0], other[0], verb[0]))
-
-
-def embedded(rng: random.Random, words: Words, numbers: tuple[int, int], turn: int) -> tuple[str, str, tuple[str, ...]]:
-    """As "The teachers that the boy that the nurse knows admires laugh"; the third noun's number is drawn."""
-    subject, other, third = rng.sample(words.people, 3)
-    verb, inner, innermost = words.verbs[turn % len(words.verbs)], *rng.sample(list(words.transitive), 2)
-    last = rng.randrange(2)
-    front = (
-        f"The {subject[numbers[0]]} that the {other[numbers[1]]} that the {third[last]} {innermost[last]} "
-        f"{inner[numbers[1]]}"
-    )
-    return _with_verb(front, verb, numbers[0], (subject[0], other[0], third[0], verb[0]))
-
-
-def deeply_embedded(
-    rng: random.Random, words: Words, numbers: tuple[int, int], turn: int
-) -> tuple[str, str, tuple[str, ...]]:
-    """As `embedded`, one clause deeper; the numbers of the third and the fourth noun are drawn."""
-    subject, other, third, fourth = rng.sample(words.people, 4)
-    verb, inner, second, innermost = words.verbs[turn % len(words.verbs)], *rng.sample(list(words.transitive), 3)
-    low, last = rng.randrange(2), rng.randrange(2)
-    front = (
-        f"The {subject[numbers[0]]} that the {other[numbers[1]]} that the {third[low]} that the {fourth[last]} "
-        f"{innermost[last]} {second[low]} {inner[numbers[1]]}"
-    )
-    return _with_verb(front, verb, numbers[0], (subject[0], other[0], third[0], fourth[0], verb[0]))
 
 
 def reflexive(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from ground_truth.probes.real.statements import N_BLOCKS, N_PUBLIC_BLOCKS, Question, StatementRows
 from scribe_suite.models.spec import SETUP_CODE
-from scribe_suite.scoring.real_probes import BAR, OVERCLAIM_SKILL
+from scribe_suite.scoring.real_probes import BAR, INVERSE_PENALTY, PAY_OFFS
 from scribe_suite.tasks import PublicMaterial
 
 _DATA_CODE = """
@@ -42,7 +43,8 @@ def public_material(model: str, question: Question, public: StatementRows, facts
             "true_example": true,
             "false_example": false,
             "bar": BAR,
-            "overclaim_skill": OVERCLAIM_SKILL,
+            "inverse_penalty": INVERSE_PENALTY,
+            "pay_offs": asdict(PAY_OFFS),
         },
         model=model,
     )

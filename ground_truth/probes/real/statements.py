@@ -11,7 +11,7 @@ import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -99,6 +99,15 @@ class Question(ABC):
     name: str
     asks: str
 
+    @property
+    def wording(self) -> str:
+        """What a reader sees of it who sees no entity: the property and the sentences around the entities."""
+        return " / ".join((self.asks, *self.frames()))
+
+    @abstractmethod
+    def frames(self) -> Sequence[str]:
+        """The sentences with gaps for what changes from statement to statement."""
+
     @abstractmethod
     def blocks(self, seed: int | str) -> list[Block]:
         """Five blocks of statements; the same seed gives the same ones."""
@@ -118,11 +127,17 @@ class Relation(Question):
         values: Entity -> value.
         templates: With ``{x}`` and ``{y}``; a pair has one of them.
         negated: The same templates, denied; where there are any, half of all pairs are.
+        also: Entity -> further values that are true of it, as of a city with namesakes; they are never given as false.
     """
 
     values: Mapping[str, str]
     templates: tuple[str, ...]
     negated: tuple[str, ...] = ()
+    also: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def frames(self) -> Sequence[str]:
+        """See `Question.frames`."""
+        return (*self.templates, *self.negated)
 
     def blocks(self, seed: int | str) -> list[Block]:
         """See `Question.blocks`."""
@@ -135,7 +150,7 @@ class Relation(Question):
 
     def _block(self, entities: Sequence[str], rng: random.Random) -> Block:
         kept = without_majority(entities, self.values)
-        wrong = other_values(kept, self.values, rng)
+        wrong = self._wrong_values(kept, rng)
         statements = []
         for pair, entity in enumerate(kept):
             denied = bool(self.negated) and rng.random() < 0.5
@@ -144,6 +159,13 @@ class Relation(Question):
                 text = sentence(template.format(x=entity, y=value))
                 statements.append(Statement(text, true != denied, pair, (entity,)))
         return tuple(statements)
+
+    def _wrong_values(self, entities: Sequence[str], rng: random.Random) -> dict[str, str]:
+        """As `other_values`, none of which is true of its entity; drawn again until it is so."""
+        while True:
+            wrong = other_values(entities, self.values, rng)
+            if not any(value in self.also.get(entity, ()) for entity, value in wrong.items()):
+                return wrong
 
 
 @dataclass(frozen=True)
@@ -159,6 +181,7 @@ class Comparison(Question):
         negated: The same, denied; where there is one, half of all pairs are.
         block_size: Entities per block.
         near: The least and the largest distance in rank between the two of a pair.
+        apart: The least difference of keys within a pair, so that no comparison hangs on whose figures are used.
     """
 
     keys: Mapping[str, float]
@@ -166,6 +189,11 @@ class Comparison(Question):
     negated: str = ""
     block_size: int = 14
     near: tuple[int, int] = (1, 4)
+    apart: float = 0.0
+
+    def frames(self) -> Sequence[str]:
+        """See `Question.frames`."""
+        return (self.template, self.negated) if self.negated else (self.template,)
 
     def blocks(self, seed: int | str) -> list[Block]:
         """See `Question.blocks`."""
@@ -182,7 +210,7 @@ class Comparison(Question):
             (low, high)
             for rank, low in enumerate(order)
             for high in order[rank + least : rank + largest + 1]
-            if self.keys[low] < self.keys[high]
+            if self.keys[low] < self.keys[high] and self.keys[high] - self.keys[low] >= self.apart
         ]
         chosen = rng.sample(pairs, min(PAIRS_PER_BLOCK, len(pairs)))
         statements = []
@@ -197,9 +225,19 @@ class Comparison(Question):
 
 @dataclass(frozen=True)
 class Sentences(Question):
-    """Sentences that are right or wrong by the form of one word; made by a function of the generator and the block."""
+    """Sentences that are right or wrong by the form of one word.
 
+    Attributes:
+        frame: The sentence with gaps for its words.
+        compose: Makes a block from a generator and the number of the block.
+    """
+
+    frame: str
     compose: Callable[[random.Random, int], Block]
+
+    def frames(self) -> Sequence[str]:
+        """See `Question.frames`."""
+        return (self.frame,)
 
     def blocks(self, seed: int | str) -> list[Block]:
         """See `Question.blocks`."""

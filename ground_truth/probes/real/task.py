@@ -1,7 +1,8 @@
 """What the probe tasks on a real model share: the question drawn, the split, scoring.
 
-An instance draws one of the task's questions, some that a probe can read and some that it can't, as measured; agents
-do not learn which kind it is. Five new blocks of statements are drawn for it, three are public with their labels.
+An instance draws a wording, then one of the questions in these words, some that a probe can read and some that it
+can't, as measured; agents do not learn which kind it is, and the share of each is the same for every wording. Five new
+blocks of statements are drawn for it, three are public with their labels.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ground_truth.probes.planted.answers import example_probe, fitted_probe, random_probe, reading_facts
-from ground_truth.probes.real.ceiling import Judgement
+from ground_truth.probes.real.ceiling import Judgements
 from ground_truth.probes.real.hidden import Hidden
 from ground_truth.probes.real.measurement import ProbeMeasurement
+from ground_truth.probes.real.pairing import paired
 from ground_truth.probes.real.public import public_material
 from ground_truth.probes.real.statements import N_BLOCKS, N_PUBLIC_BLOCKS, Block, Question, StatementRows
 from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.scoring.probes import fit_probe
 from scribe_suite.scoring.real_probes import (
+    PAY_OFFS,
     REAL_PROBE_METRICS,
     TextStatements,
     read_from_end,
@@ -32,8 +35,6 @@ from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, Score, TaskInstance, TextProbeOrNothing
 from scribe_suite.tasks.answers import expect
 
-#: How often an instance asks for what can't be read, where a task has such a question.
-NULL_SHARE = 0.3
 #: ``C`` of the probe that the oracle fits on the hidden statements.
 _ORACLE_INVERSE_PENALTY = 1.0
 
@@ -42,26 +43,28 @@ class MeasuredProbeTask(MeasuredTask):
     """Base of the probe tasks on a real model: a linear probe is submitted, or that there is none."""
 
     family: ClassVar[str] = "probes"
+    version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = REAL_PROBE_METRICS
     solution: ClassVar[str] = "real"
     measurement: ClassVar[ProbeMeasurement]
 
-    def judgements(self) -> Mapping[str, Judgement]:
+    def judgements(self) -> Mapping[str, Judgements]:
         """What was measured, by question."""
         return _judgements(self, self.model)
 
+    def asked(self) -> Mapping[str, tuple[list[Question], list[Question]]]:
+        """Wording -> its readable and its unreadable questions; a wording that has not both is never used."""
+        verdicts = {name: judged.verdict for name, judged in self.judgements().items()}
+        return paired(self.measurement.questions(), verdicts)
+
     def questions(self, *, readable: bool) -> list[Question]:
-        """The questions that can be read, or those that can't; what is neither for sure is never asked."""
-        wanted = "readable" if readable else "null"
-        judged = self.judgements()
-        return [question for question in self.measurement.questions() if judged[question.name].verdict == wanted]
+        """The questions that are asked, those that can be read or those that can't."""
+        return [question for sides in self.asked().values() for question in sides[0 if readable else 1]]
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: draw question, entities, pairs and blocks."""
         rng = instance_rng(self.id, seed)
-        nulls = self.questions(readable=False)
-        asked = nulls if nulls and rng.random() < NULL_SHARE else self.questions(readable=True)
-        return self.instance_of(rng.choice(asked), seed, rng)
+        return self.instance_of(drawn_question(self.asked(), rng), seed, rng)
 
     def instance_of(self, question: Question, seed: int, rng: random.Random) -> TaskInstance:
         """The instance of `seed` if there were only this question.
@@ -115,6 +118,12 @@ class MeasuredProbeTask(MeasuredTask):
         return random_probe(instance.answer_schema.facts, rng)
 
 
+def drawn_question(asked: Mapping[str, tuple[list[Question], list[Question]]], rng: random.Random) -> Question:
+    """A question: first its words, then whether it can be read, so that the words tell nothing of that."""
+    readable, null = asked[rng.choice(list(asked))]
+    return rng.choice(null if rng.random() < PAY_OFFS.null_share else readable)
+
+
 def split(blocks: Sequence[Block], rng: random.Random) -> tuple[StatementRows, StatementRows]:
     """Public statements in a random order, and hidden ones."""
     public = StatementRows.of(blocks[:N_PUBLIC_BLOCKS])
@@ -128,5 +137,5 @@ def nothing_found(summary: str) -> dict[str, Any]:
 
 
 @cache
-def _judgements(task: MeasuredProbeTask, spec: str) -> Mapping[str, Judgement]:  # noqa: ARG001 -- other truths for each
+def _judgements(task: MeasuredProbeTask, spec: str) -> Mapping[str, Judgements]:  # noqa: ARG001 -- other truths for each
     return task.measurement.judgements(task.measured().arrays)

@@ -3,7 +3,8 @@
 Statements are texts of different lengths, so positions count from their end. A question about a real model has been
 measured before: how well the recipe reads the property on entities it was not fitted on, and how well it does so from
 an untrained model and from the words alone. Where this is no better, the property is not readable, finding nothing is
-right, and claiming a probe is an overclaim, unless the hidden statements support the claim.
+right, and claiming a probe is an overclaim, unless the hidden statements support the claim. What each answer is worth
+stands in `PAY_OFFS`.
 """
 
 from __future__ import annotations
@@ -40,8 +41,46 @@ OVERCLAIM, MISSED, REFUTED = "overclaim", "missed", "null_refuted"
 BAR = 0.1
 #: ``C`` of the recipe's logistic regression.
 INVERSE_PENALTY = 0.01
-#: The skill of an overclaim.
-OVERCLAIM_SKILL = -1.0
+
+
+@dataclass(frozen=True)
+class PayOffs:
+    """The skill of every kind of answer, and how often each kind of question is asked.
+
+    No answer that is the same whatever the question may pay: `always_silent` and `always_unfounded` are below 0.
+
+    Attributes:
+        null_share: Share of instances whose property can't be read.
+        found: Of the reference's probe for what can be read; other probes have less, in proportion.
+        missed: Of nothing found where something can be read.
+        overclaim: Of a probe for what can't be read.
+        nothing: Of nothing found where nothing can be read.
+    """
+
+    null_share: float
+    found: float
+    missed: float
+    overclaim: float
+    nothing: float
+
+    @property
+    def always_silent(self) -> float:
+        """Expected skill of finding nothing, whatever is asked."""
+        return self.null_share * self.nothing + (1 - self.null_share) * self.missed
+
+    @property
+    def always_unfounded(self) -> float:
+        """Expected skill of a probe that reads nothing (skill 0 where something can be read), whatever is asked."""
+        return self.null_share * self.overclaim
+
+    @property
+    def claim_threshold(self) -> float:
+        """The probability of being readable from which the reference's probe is worth more than silence."""
+        return (self.nothing - self.overclaim) / (self.nothing - self.overclaim + self.found - self.missed)
+
+
+#: What prompts, scores and solutions go by.
+PAY_OFFS = PayOffs(null_share=0.3, found=1.0, missed=-0.5, overclaim=-1.0, nothing=1.0)
 
 #: Statements that are run together.
 _BATCH = 64
@@ -155,9 +194,9 @@ def score_real_probe(
         hidden: Balanced statements about other entities.
 
     Returns:
-        Accuracy is primary. Readable: skill from chance to the recipe's accuracy on this very split, 0 for nothing
-        found. Not readable: 1 for nothing found, `OVERCLAIM_SKILL` for a claim that the hidden statements do not
-        support.
+        Accuracy is primary. Readable: skill from chance to the recipe's accuracy on this very split. Other answers
+        have the skill of `PAY_OFFS`; a claim about what is not readable is no overclaim if the hidden statements
+        support it.
     """
     if answer.says_nothing_found():
         return _nothing_found(measured)
@@ -173,15 +212,15 @@ def score_real_probe(
 def _nothing_found(measured: MeasuredQuestion) -> Score:
     """Nothing is read, so the accuracy is that of a coin."""
     if measured.readable:
-        return _score(measured, replace(NOTHING_READ, flags=(MISSED,)), skill=0.0)
-    return _score(measured, NOTHING_READ, skill=1.0)
+        return _score(measured, replace(NOTHING_READ, flags=(MISSED,)), skill=PAY_OFFS.missed)
+    return _score(measured, NOTHING_READ, skill=PAY_OFFS.nothing)
 
 
 def _claim_about_nothing(measured: MeasuredQuestion, read: Reading) -> Score:
     """A probe for what was measured to be unreadable: an overclaim, unless the hidden statements support it."""
     refuted = read.interval is not None and read.interval[0] > measured.chance + BAR
     flagged = replace(read, flags=(REFUTED if refuted else OVERCLAIM, *read.flags))
-    return _score(measured, flagged, skill=1.0 if refuted else OVERCLAIM_SKILL, overclaim=not refuted)
+    return _score(measured, flagged, skill=PAY_OFFS.found if refuted else PAY_OFFS.overclaim, overclaim=not refuted)
 
 
 def _score(

@@ -196,6 +196,6 @@ def test_a_real_task_is_its_file_its_prompt_and_a_measurement(checkout):
     (checkout / "ground_truth/probes/colours_real.py").write_text(FURTHER_REAL_TASK)
     shutil.copy(checkout / "prompts/probes/facts_real.md", checkout / "prompts/probes/colours_real.md")
     found = in_checkout(checkout, "-c", MEASURED)
-    assert found.stdout.split() == ["2", "real.py"], found.stderr
+    assert found.stdout.split() == ["5", "real.py"], found.stderr
     listed = in_checkout(checkout, "-m", "scribe_suite.cli", "measure")
     assert "probes/colours_real" in listed.stdout, listed.stderr

@@ -16,7 +16,7 @@ from scribe_suite.scoring.real_probes import (
     INVERSE_PENALTY,
     MISSED,
     OVERCLAIM,
-    OVERCLAIM_SKILL,
+    PAY_OFFS,
     read_from_end,
     tokenised,
 )
@@ -28,6 +28,7 @@ REGISTRY = default_registry()
 
 from ground_truth.probes.real.ceiling import ceiling_of  # noqa: E402
 from ground_truth.probes.real.measurement import MEASURED_SEED, POSITIONS, layer_at, layers_of  # noqa: E402
+from ground_truth.probes.real.recipes import BASE, FITS  # noqa: E402
 from ground_truth.probes.real.statements import StatementRows  # noqa: E402
 from ground_truth.probes.real.task import MeasuredProbeTask, nothing_found  # noqa: E402
 
@@ -39,7 +40,7 @@ TASKS: dict[str, MeasuredProbeTask] = {
 every_task = pytest.mark.parametrize("name", TASKS)
 LIMITS = {"agent_timeout_s": 600, "cell_timeout_s": 60, "max_turns": None}
 #: The readable question with the fewest tokens.
-CHEAP = ("facts_real", "symbol")
+CHEAP = ("facts_real", "capital")
 
 
 def asked(name, question, seed=5):
@@ -83,6 +84,8 @@ def test_the_truth_is_measured_and_its_certificate_follows_from_its_arrays(name)
     results: dict = {}
     for key, value in measured.arrays.items():
         step, array = key.split("/")
+        if step.endswith("_verdicts"):  # follows from the rest
+            continue
         results.setdefault(step, {})[array] = value
     again = {check.name: check.value for check in task.measurement.checks(results)}
     assert again == pytest.approx({check.name: check.value for check in measured.record.certificate.checks})
@@ -98,8 +101,10 @@ def test_there_is_something_to_be_read_and_the_best_place_is_one_that_was_measur
         assert found.readable == (task.judgements()[question.name].verdict == "readable")
 
 
-def test_both_kinds_of_questions_exist():
-    assert sum(len(task.questions(readable=False)) for task in TASKS.values()) >= 2
+@every_task
+def test_both_kinds_of_questions_exist(name):
+    assert TASKS[name].questions(readable=False)
+    assert TASKS[name].questions(readable=True)
 
 
 def test_a_measured_number_comes_out_again():
@@ -110,7 +115,7 @@ def test_a_measured_number_comes_out_again():
     read = read_from_end(
         task.evaluator(), tokenised(task.evaluator(), rows.texts), [layer_at(layer)], [POSITIONS[position]]
     )
-    again = ceiling_of(read, rows.labels, rows.blocks)
+    again = ceiling_of(read, rows.labels, rows.blocks, FITS[BASE.fit])
     assert again.curve[0, 0] == pytest.approx(float(arrays[f"{question}_model/curve"][layer, position]), abs=0.01)
 
 
@@ -128,7 +133,7 @@ def test_instances_ask_readable_and_unreadable_questions_but_no_open_ones(name):
     task = TASKS[name]
     drawn = {task.instance(seed).hidden.question for seed in range(25)}
     verdicts = {task.judgements()[question].verdict for question in drawn}
-    assert verdicts == ({"readable", "null"} if task.questions(readable=False) else {"readable"})
+    assert verdicts == {"readable", "null"}
 
 
 @every_task
@@ -165,7 +170,7 @@ def test_a_readable_instance_tells_oracle_recipe_random_inverted_and_missing_ans
     assert score(task, instance, inverted).skill < -0.5
     assert score(task, instance, task.random_answer(instance, random.Random(0))).skill < 0.6
     missed = score(task, instance, nothing_found(""))
-    assert (missed.skill, missed.flags) == (0.0, (MISSED,))
+    assert (missed.skill, missed.flags) == (PAY_OFFS.missed, (MISSED,))
 
 
 def test_a_null_instance_punishes_claims_and_rewards_finding_nothing():
@@ -174,7 +179,7 @@ def test_a_null_instance_punishes_claims_and_rewards_finding_nothing():
     assert instance.hidden.question == question
     for answer in (claim(task, instance), task.random_answer(instance, random.Random(0))):
         found = score(task, instance, answer)
-        assert found.skill == OVERCLAIM_SKILL
+        assert found.skill == PAY_OFFS.overclaim
         assert OVERCLAIM in found.flags
     assert score(task, instance, task.oracle_answer(instance)).skill == 1.0
 

@@ -9,7 +9,15 @@ from scribe_suite.tasks.registry import default_registry
 
 default_registry()  # it makes the task files importable
 
-from ground_truth.probes.real.ceiling import NOT_HIDDEN, SPLITS, best_place, ceiling_of, judge  # noqa: E402
+from ground_truth.probes.real.ceiling import (  # noqa: E402
+    NOT_HIDDEN,
+    SPLITS,
+    Judgements,
+    best_place,
+    ceiling_of,
+    judge,
+)
+from ground_truth.probes.real.recipes import BASE, FITS  # noqa: E402
 
 PAIRS, WIDTH = 30, 20
 BLOCKS = np.repeat(np.arange(5), 2 * PAIRS)
@@ -29,26 +37,22 @@ def with_truth_at(layer, position, strength=3.0):
 
 @pytest.fixture(scope="module")
 def nothing():
-    return ceiling_of(noise(), LABELS, BLOCKS)
+    return ceiling_of(noise(), LABELS, BLOCKS, FITS[BASE.fit])
 
 
 @pytest.fixture(scope="module")
 def found():
-    return ceiling_of(with_truth_at(1, 1), LABELS, BLOCKS)
+    return ceiling_of(with_truth_at(1, 1), LABELS, BLOCKS, FITS[BASE.fit])
 
 
 def share(hits):
     return hits[hits != NOT_HIDDEN].mean()
 
 
-def hits_of(accuracy, seed=0):
-    """Hits as of a recipe that reads a fixed share of entities right, whatever the split."""
+def right_of(accuracy, seed=0):
+    """As of a recipe that reads a fixed share of entities right, in all four splits that hide them."""
     right = np.random.default_rng(seed).permutation(len(LABELS) // 2) < accuracy * len(LABELS) // 2
-    hits = np.full((len(SPLITS), len(LABELS)), NOT_HIDDEN, dtype=np.int8)
-    for number, public in enumerate(SPLITS):
-        hidden = ~np.isin(BLOCKS, public)
-        hits[number, hidden] = np.repeat(right, 2)[hidden]
-    return hits
+    return np.repeat(right, 2) * np.int8(4)
 
 
 def test_there_are_ten_splits_and_every_statement_is_hidden_in_four(found):
@@ -56,6 +60,7 @@ def test_there_are_ten_splits_and_every_statement_is_hidden_in_four(found):
     assert ((found.hits != NOT_HIDDEN).sum(0) == 4).all()
     for number, public in enumerate(SPLITS):
         assert (found.hits[number, np.isin(BLOCKS, public)] == NOT_HIDDEN).all()
+    assert found.right.mean() / 4 == share(found.hits)
 
 
 def test_the_place_of_the_truth_is_found_on_every_split(found):
@@ -73,7 +78,7 @@ def test_the_choice_among_many_places_does_not_raise_what_noise_gives(nothing):
 def test_a_truth_that_one_block_contradicts_is_not_read_there():
     read = with_truth_at(0, 0)
     read[0, 0, BLOCKS == 4, 0] *= -1
-    hits = ceiling_of(read, LABELS, BLOCKS).hits
+    hits = ceiling_of(read, LABELS, BLOCKS, FITS[BASE.fit]).hits
     of_block = [share(hits[:, block == BLOCKS]) for block in range(5)]
     assert of_block[4] < 0.2
     assert min(of_block[:4]) > of_block[4] + 0.3
@@ -92,7 +97,7 @@ def test_a_truth_that_one_block_contradicts_is_not_read_there():
     ],
 )
 def test_the_verdict_is_about_what_is_above_the_best_control(model, twin, words, verdict):
-    judged = judge(hits_of(model), hits_of(twin), hits_of(words), ENTITIES)
+    judged = judge(right_of(model), right_of(twin), right_of(words), ENTITIES)
     assert judged.verdict == verdict
     assert judged.ceiling == pytest.approx(model, abs=0.01)
     assert judged.gain == pytest.approx(model - max(0.5, twin, words), abs=0.02)
@@ -102,14 +107,24 @@ def test_the_verdict_is_about_what_is_above_the_best_control(model, twin, words,
 def test_statements_that_share_entities_widen_the_interval():
     few = tuple((f"e{number // 20}",) for number in range(len(LABELS)))
     rng = np.random.default_rng(1)
-    right = np.repeat(rng.random(len(LABELS) // 20) < 0.7, 20)
-    hits = np.where(hits_of(1.0) == NOT_HIDDEN, NOT_HIDDEN, right.astype(np.int8))
+    right = np.repeat(rng.random(len(LABELS) // 20) < 0.7, 20) * 4
     (low, high), (wide_low, wide_high) = (
-        judge(hits, hits_of(0.5), hits_of(0.5), entities).interval for entities in (ENTITIES, few)
+        judge(right, right_of(0.5), right_of(0.5), entities).interval for entities in (ENTITIES, few)
     )
     assert wide_high - wide_low > 1.5 * (high - low)
 
 
-def test_the_judgement_of_the_same_hits_is_the_same():
-    hits = [hits_of(value, seed) for seed, value in enumerate((0.7, 0.5, 0.5))]
-    assert judge(*hits, ENTITIES) == judge(*hits, ENTITIES)
+def test_the_judgement_of_the_same_numbers_is_the_same():
+    rights = [right_of(value, seed) for seed, value in enumerate((0.7, 0.5, 0.5))]
+    assert judge(*rights, ENTITIES) == judge(*rights, ENTITIES)
+
+
+def test_a_question_has_a_verdict_only_where_all_recipes_agree():
+    found, unclear, nothing = (
+        judge(right_of(share), right_of(0.5), right_of(0.5), ENTITIES) for share in (0.8, 0.6, 0.5)
+    )
+    agreed = Judgements({"base": found, "other": found})
+    assert (agreed.verdict, agreed.agreeing, agreed.base) == ("readable", 2, found)
+    for other in (unclear, nothing):
+        assert Judgements({"base": found, "other": other}).verdict == "open"
+    assert Judgements({"base": nothing, "other": nothing}).verdict == "null"

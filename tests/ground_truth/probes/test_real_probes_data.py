@@ -13,7 +13,7 @@ from scribe_suite.tasks.registry import default_registry
 
 default_registry()  # it makes the task files importable
 
-from ground_truth.probes.real.grammar import Words, attractor  # noqa: E402
+from ground_truth.probes.real.grammar import Words, relative  # noqa: E402
 from ground_truth.probes.real.measurement import counts, imbalance, meaningless  # noqa: E402
 from ground_truth.probes.real.public import public_material  # noqa: E402
 from ground_truth.probes.real.statements import (  # noqa: E402
@@ -36,7 +36,7 @@ QUESTIONS = {f"{task.name}/{question.name}": question for task in TASKS for ques
 
 def questions_of(kind: type[Question]) -> dict[str, Question]:
     found = {name: question for name, question in QUESTIONS.items() if isinstance(question, kind)}
-    assert len(found) >= 5
+    assert len(found) >= 4
     return found
 
 
@@ -99,6 +99,7 @@ def test_every_value_is_named_as_often_truly_as_falsely_and_labels_are_facts():
                     if statement.text.lower() == template.format(x=entity, y=value).lower()
                 )
                 assert statement.label == ((question.values[entity] == value) != denied), (name, statement)
+                assert value not in question.also.get(entity, ()), (name, statement)
                 named[statement.label != denied][value] += 1
             assert named[True] == named[False], name
 
@@ -108,6 +109,7 @@ def test_comparisons_are_of_near_entities_in_both_orders():
         for one, other in (pair for block in question.blocks(2) for pair in pairs_of(block)):
             low, high = one.entities
             assert question.keys[low] < question.keys[high], name
+            assert question.keys[high] - question.keys[low] >= question.apart, name
             true = one if one.label else other
             assert true.text.lower().index(high.lower()) < true.text.lower().index(low.lower()), (name, true)
 
@@ -126,18 +128,43 @@ def test_right_and_wrong_sentences_differ_in_the_last_word_and_numbers_are_balan
 
 @pytest.mark.parametrize(
     ("text", "label"),
-    [("The teacher near the boys laughs.", True), ("The teachers near the boy laughs.", False)],
+    [("The teacher that the boys know laughs.", True), ("The teachers that the boy knows laughs.", False)],
 )
 def test_agreement_is_with_the_first_noun(text, label):
-    words = Words([("teacher", "teachers"), ("boy", "boys")], [("laughs", "laugh")], [], [])
+    words = Words([("teacher", "teachers"), ("boy", "boys")], [("laughs", "laugh")], [("knows", "know")], [])
     numbers = (0, 1) if label else (1, 0)
-    made = {text: right for seed in range(40) for text, right in pair(attractor, random.Random(seed), words, numbers)}
+    made = {text: right for seed in range(40) for text, right in pair(relative, random.Random(seed), words, numbers)}
     assert made[text] is label
 
 
 def pair(make, rng, words, numbers):
     right, wrong, _ = make(rng, words, numbers, 0)
     return [(right, True), (wrong, False)]
+
+
+def test_what_is_true_of_a_namesake_is_never_given_as_false():
+    values = {"Rome": "Italy", "Milan": "Italy", "Dallas": "the United States", "Lagos": "Nigeria"}
+    question = Relation("", "", values, ("{x} is in {y}.",), also={"Rome": ("the United States",)})
+    for seed in range(30):
+        texts = {statement.text for statement in question._block(list(values), random.Random(seed))}
+        assert "Rome is in the United States." not in texts
+
+
+def test_pairs_are_at_least_so_far_apart():
+    keys = {name: float(number) for number, name in enumerate("abcdefgh")}
+    question = Comparison("", "", keys, "{x} {y}", near=(1, 4), apart=3.0)
+    distances = {keys[one.entities[1]] - keys[one.entities[0]] for one in question._block(list(keys), random.Random(0))}
+    assert distances == {3.0, 4.0}
+
+
+def test_the_wording_is_what_a_reader_sees_who_sees_no_entity():
+    capital, department, animal = (
+        QUESTIONS[f"facts_real/{name}"] for name in ("capital", "capital_department", "kind_animal")
+    )
+    assert capital.wording == department.wording == "the statement is true / the capital of {x} is {y}."
+    assert animal.wording != capital.wording
+    for question in QUESTIONS.values():
+        assert not {entity for entity in question.blocks(0)[0][0].entities if entity in question.wording.split()}
 
 
 def test_no_entity_gets_its_own_value_and_values_keep_their_counts():
@@ -179,9 +206,10 @@ def test_public_statements_are_not_in_the_order_of_their_truth():
 
 
 def test_labels_without_meaning_stay_balanced_in_every_pair():
-    rows = StatementRows.of(QUESTIONS["facts_real/animal"].blocks(0))
+    rows = StatementRows.of(QUESTIONS["facts_real/kind_animal"].blocks(0))
     drawn = meaningless(rows)
-    assert 0.3 < (drawn == rows.labels).mean() < 0.7
+    for block in set(rows.blocks):
+        assert (drawn == rows.labels)[rows.blocks == block].mean() == pytest.approx(0.5, abs=0.02)
     for number in set(rows.pairs):
         assert drawn[rows.pairs == number].mean() == 0.5
 

@@ -15,11 +15,14 @@ from scribe_suite.tasks.registry import default_registry
 
 default_registry()  # it makes the task files importable
 
+from ground_truth.probes.real import measurement as measuring  # noqa: E402
 from ground_truth.probes.real.measurement import POSITIONS, ProbeMeasurement, layer_at, layers_of  # noqa: E402
+from ground_truth.probes.real.recipes import CONTROLS, FITS, RECIPES  # noqa: E402
 from ground_truth.probes.real.task import MeasuredProbeTask  # noqa: E402
 
 torch.set_num_threads(1)
 
+ASKED = "capital_department"
 CONFIG = {
     "n_layers": 6,
     "n_heads": 1,
@@ -53,38 +56,53 @@ def small_model(seed):
 
 @pytest.fixture(scope="module")
 def results():
-    context = SimpleNamespace(model=small_model(0), twin=small_model(1), progress=lambda *_: None)
-    return {step.name: step.compute(context) for step in measurement_of_fact("symbol").steps()}
+    """Of a question about departments; activations of the untrained models are drawn once."""
+    controls = {name: small_model(1 + number) for number, name in enumerate(CONTROLS)}
+    context = SimpleNamespace(spec="", model=small_model(0), progress=lambda *_: None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(measuring, "control_model", lambda _spec, name, _depth: controls[name])
+        # as many fits as recipes, and a tenth of the time
+        patched.setattr(measuring, "FITS", dict.fromkeys(FITS, FITS["difference of means"]))
+        return {step.name: step.compute(context) for step in measurement_of_fact(ASKED).steps()}
 
 
-def test_there_are_two_steps_per_question(results):
-    assert list(results) == ["symbol_model", "symbol_twin"]
-    assert results["symbol_model"]["curve"].shape == (3, len(POSITIONS))
+def test_there_is_a_step_for_every_model(results):
+    assert list(results) == [f"{ASKED}_model", *(f"{ASKED}_{control}" for control in CONTROLS)]
+    assert results[f"{ASKED}_model"]["curve"].shape == (len(layers_of(6)), len(POSITIONS))
+    assert len(results[f"{ASKED}_model"]["right"]) == len(FITS)
+    assert sum(len(results[f"{ASKED}_{control}"]["right"]) for control in CONTROLS) == len(RECIPES)
 
 
-def test_a_model_that_knows_nothing_has_nothing_to_be_read_and_gets_no_certificate(results):
-    checks = measurement_of_fact("symbol").checks(results)
-    assert Certificate(checks=tuple(checks)).failures() == ["readable = 0, needs >= 1"]
-    assert next(check for check in checks if check.name == "symbol/imbalance").value == 0.0
+def test_a_question_without_a_sibling_is_not_asked_and_gets_no_certificate(results):
+    checks = measurement_of_fact(ASKED).checks(results)
+    assert Certificate(checks=tuple(checks)).failures() == ["wordings with both verdicts = 0, needs >= 1"]
+    assert next(check for check in checks if check.name == f"{ASKED}/imbalance").value == 0.0
+
+
+def test_the_verdict_of_every_recipe_is_kept(results):
+    kept = measurement_of_fact(ASKED).kept(results)
+    assert kept[f"{ASKED}_verdicts/recipe"].tolist() == [recipe.name for recipe in RECIPES]
+    assert set(kept[f"{ASKED}_verdicts/verdict"]) <= {"readable", "null", "open"}
 
 
 def test_what_is_frozen_gives_the_same_judgement(results):
-    measurement = measurement_of_fact("symbol")
+    measurement = measurement_of_fact(ASKED)
     arrays = unpacked(packed(measurement.kept(results)))
-    judged = measurement.judgements(arrays)["symbol"]
-    found = measurement.measured(arrays, "symbol", judged)
+    judged = measurement.judgements(arrays)[ASKED]
+    found = measurement.measured(arrays, ASKED, judged)
     assert judged.verdict != "readable"
-    assert (found.readable, found.ceiling, found.twin) == (False, judged.ceiling, judged.twin)
+    assert (found.readable, found.ceiling, found.twin) == (False, judged.base.ceiling, judged.base.twin)
     assert (found.layer in layers_of(6), found.position in POSITIONS) == (True, True)
 
 
 def test_other_statements_are_other_inputs():
-    symbol, again, animal = (measurement_of_fact(name) for name in ("symbol", "symbol", "animal"))
-    assert symbol.inputs_sha256() == again.inputs_sha256()
-    assert symbol.inputs_sha256() != animal.inputs_sha256()
+    one, again, other = (measurement_of_fact(name) for name in (ASKED, ASKED, "kind_animal"))
+    assert one.inputs_sha256() == again.inputs_sha256()
+    assert one.inputs_sha256() != other.inputs_sha256()
 
 
-def test_every_second_block_of_a_model_of_any_depth_is_measured():
-    assert layers_of(30) == tuple(range(1, 30, 2))
-    for depth in (2, 5, 30):
+def test_every_fourth_block_from_the_middle_of_a_model_of_any_depth_is_measured():
+    assert layers_of(30) == (5, 9, 13, 17)
+    for depth in (6, 12, 30):
+        assert 0 < max(layers_of(depth)) < depth
         assert [layer_at(index) for index in range(len(layers_of(depth)))] == list(layers_of(depth))

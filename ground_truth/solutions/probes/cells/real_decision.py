@@ -4,18 +4,22 @@
 # ## Is it readable?
 # The gain is the accuracy at places chosen without the block it is measured on, less the best control. Its standard
 # error counts pairs rather than statements, because the two of a pair are hardly independent. Readable begins at a gain
-# of 0.1. A claim brings 1 or costs 1, silence brings 0 or 1, so a claim pays if it is right with a probability of two
-# thirds.
+# of 0.1. What to answer follows from what each answer is worth.
 
 # %%
 from scipy.stats import norm
 
 BAR = 0.1
+# (it is readable, it is not), as the prompt says
+PROBE, SILENCE = np.array([1.0, -1.0]), np.array([-0.5, 1.0])
+
 gain = honest.mean() - chance
 error = np.sqrt(honest.mean() * (1 - honest.mean()) / (len(truth) / 2))
 probability = float(norm.cdf((gain - BAR) / error))
-readable = probability > 2 / 3
+belief = np.array([probability, 1 - probability])
+readable = bool(belief @ PROBE > belief @ SILENCE)
 print(f"gain {gain:.3f}, standard error {error:.3f}: readable with a probability of about {probability:.2f}")
+print(f"expected skill: a probe {belief @ PROBE:.2f}, nothing found {belief @ SILENCE:.2f}")
 
 # %%
 evidence = (
