@@ -1,8 +1,8 @@
 """What well-known methods find in the planted circuits, and that one scan of patching is not enough everywhere.
 
-    python studies/circuit_methods.py                                    # all circuit tasks, ten fresh instances each
-    python studies/circuit_methods.py --tasks circuits/ioi --instances 3 # one of them
-    python studies/circuit_methods.py --instances 20 --jobs 2 --reference --write # and into docs/reference/methods.md
+    python -m studies.circuit_methods                                    # all circuit tasks, ten fresh instances each
+    python -m studies.circuit_methods --tasks circuits/ioi --instances 3 # one of them
+    python -m studies.circuit_methods --instances 20 --jobs 2 --reference --write # and into docs/reference/methods.md
 
 Methods are run as agents would run them: in the set-up cell's names, by the shared cells of the reference solutions
 (``ground_truth/solutions/circuits/cells/``). Some ten seconds per instance, as many again

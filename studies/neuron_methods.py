@@ -1,8 +1,8 @@
 """What the reference solutions, other rules for cutting a scan, and cheap answers reach on the neuron tasks.
 
-    python studies/neuron_methods.py                                             # ten fresh instances per task
-    python studies/neuron_methods.py --tasks neurons/syntax --instances 3        # one task
-    python studies/neuron_methods.py --instances 20 --jobs 2 --reference --write # and into docs/truth/neurons.md
+    python -m studies.neuron_methods                                             # ten fresh instances per task
+    python -m studies.neuron_methods --tasks neurons/syntax --instances 3        # one task
+    python -m studies.neuron_methods --instances 20 --jobs 2 --reference --write # and into docs/truth/neurons.md
 
 A scan here is the task's own statistic (variance explained, with the sign asked for) of every neuron on held-out text.
 Some seconds per instance, ten more with the reference solution.

@@ -1,8 +1,8 @@
 """What the reference recipes, other ways to fit a probe and cheap answers reach on the probe tasks, and where.
 
-    python studies/probe_methods.py                                               # ten fresh instances per task
-    python studies/probe_methods.py --tasks probes/grammar --instances 3          # one task
-    python studies/probe_methods.py --instances 20 --jobs 2 --reference --write   # and into docs/truth/probes.md
+    python -m studies.probe_methods                                               # ten fresh instances per task
+    python -m studies.probe_methods --tasks probes/grammar --instances 3          # one task
+    python -m studies.probe_methods --instances 20 --jobs 2 --reference --write   # and into docs/truth/probes.md
 
 Every method is judged as its task judges answers. A cheap answer to a task without labels may use them here: what it
 does not reach with them, it does not reach. Some ten seconds per instance, as many again with the reference solution.

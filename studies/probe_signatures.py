@@ -1,7 +1,7 @@
 """What the weights of the probe models alone say of the truth's direction: skill of directions found without a prompt.
 
-    python studies/probe_signatures.py                                       # three fresh instances per task
-    python studies/probe_signatures.py --tasks probes/cities --instances 10
+    python -m studies.probe_signatures                                       # three fresh instances per task
+    python -m studies.probe_signatures --tasks probes/cities --instances 10
 
 A direction is submitted at every block, at the last token. Its sign is the better of both, the centre is that of the
 public statements, and of several directions the best counts: more than an agent has that runs nothing. Some five

@@ -1,9 +1,9 @@
 """Whether the nodes of planted circuits can be told from decoys by numbers that no symmetry changes.
 
-    python studies/signatures.py                    # all frozen base models of all circuit tasks
-    python studies/signatures.py --tasks circuits/ioi --json
-    python studies/signatures.py --label circuit    # any node of the circuit, where the key is only a part of it
-    python studies/signatures.py --folder DIR       # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
+    python -m studies.signatures                    # all frozen base models of all circuit tasks
+    python -m studies.signatures --tasks circuits/ioi --json
+    python -m studies.signatures --label circuit    # any node of the circuit, where the key is only a part of it
+    python -m studies.signatures --folder DIR       # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
 
 Two minutes. The methods are in `studies.exchangeability`, the statistics in `planting.circuits.signatures`.
 """

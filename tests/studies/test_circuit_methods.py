@@ -47,7 +47,7 @@ def after(network: PatchableTransformer, *files: str) -> dict[str, Any]:
         "model": build_model(network.to_weights()),
         "base": pairs.base,
         "source": pairs.source,
-        "base_labels": LastToken().run(pairs.base).labels,
+        "base_labels": LastToken().run(pairs.base).labels[:, 0],
     }
     for source in shared_cells(files):
         exec(source, names)

@@ -131,7 +131,7 @@ def score_roles(
         reference_signed_f1: Signed F1 of the reference solution.
         faithfulness: What the submitted nodes do to the behaviour; a note says it.
     """
-    metrics = {"signed_f1": f1(signed(submitted), signed(truth)), **set_metrics(submitted, truth)}
+    metrics = {**set_metrics(submitted, truth), "signed_f1": f1(signed(submitted), signed(truth))}
     return _scored(metrics, "signed_f1", chance, reference_signed_f1, faithfulness)
 
 

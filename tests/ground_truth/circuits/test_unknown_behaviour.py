@@ -284,7 +284,7 @@ def test_half_an_answer_pays_little():
 def test_code_that_raises_is_the_agents_doing():
     score = scored(TASK.instance(1), "def predict(prompts):\n    raise ValueError('no')\n", ["m0"])
     assert (score.skill, score.flags) == (0.0, ("function_failed",))
-    assert score.notes == ("The submitted function raised ValueError at line 2: no.",)
+    assert score.notes[0] == "The submitted function raised ValueError at line 2: no."
 
 
 @torch.no_grad()

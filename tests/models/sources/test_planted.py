@@ -45,7 +45,7 @@ def test_a_base_model_is_known_by_its_weights(record):
         (lambda record: record.write_text("{}"), "is not a valid key file"),
         (lambda record: record.with_suffix(".safetensors").unlink(), "can't be read"),
         (
-            lambda record: record.write_text(record.read_text().replace('task_version": 2', 'task_version": 1')),
+            lambda record: record.write_text(record.read_text().replace('task_version": 3', 'task_version": 2')),
             "version",
         ),
         (lambda record: record.unlink(), "is not frozen"),

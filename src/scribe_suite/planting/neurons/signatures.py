@@ -116,14 +116,16 @@ def _composition(state: Mapping[str, Tensor], layer: int, n_layers: int) -> Colu
     into, out = (rows / rows.norm(dim=1, keepdim=True) for rows in (into, out))
     found: Columns = {}
     for other in range(n_layers):
+        q, k, v = (state[f"blocks.{other}.attn.W_{letter}"] for letter in "QKV")
+        moved = v @ state[f"blocks.{other}.attn.W_O"]  # products, since bases within a head mean nothing
         writers = {
-            f"heads of layer {other}": state[f"blocks.{other}.attn.W_O"].flatten(0, 1),
+            f"heads of layer {other}": moved.flatten(0, 1),
             f"neurons of layer {other}": state[f"blocks.{other}.mlp.W_out"],
         }
         readers = {
             **{
-                f"{letter} of layer {other}": state[f"blocks.{other}.attn.W_{letter}"].permute(1, 0, 2).flatten(1)
-                for letter in "QKV"
+                f"{letter} of layer {other}": product.permute(1, 0, 2).flatten(1)
+                for letter, product in zip("QKV", (q @ k.mT, k @ q.mT, moved), strict=True)
             },
             f"neurons of layer {other}": state[f"blocks.{other}.mlp.W_in"],
         }

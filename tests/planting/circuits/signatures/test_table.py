@@ -78,6 +78,7 @@ def test_a_head_that_reads_what_another_writes_shows_in_the_composition():
     value[1] = weights.state["blocks.0.attn.W_O"][0].T  # of as many rows as the head has dimensions
     state = {**weights.state, "blocks.2.attn.W_V": value}
     found = column(node_signatures(ModelWeights(weights.config, state))["head"], "value of what earlier write, max")
+    found = {node: value for node, value in found.items() if not node.startswith("a0")}  # nobody writes before them
     assert max(found, key=found.__getitem__) == "a2.h1"
 
 

@@ -18,6 +18,7 @@ from scribe_suite.planting.circuits.signatures.maps import Kind, model_maps
 from scribe_suite.planting.circuits.signatures.output import attributed_logits, unembedded_weights
 from scribe_suite.planting.circuits.signatures.weights import weight_statistics
 from scribe_suite.planting.hooked import ModelWeights
+from scribe_suite.planting.symmetries import fold_layer_norm
 
 #: Where a statistic comes from: a node's own weights, products with other nodes' weights, a forward pass, or what of
 #: either reaches the logits.
@@ -77,6 +78,7 @@ def node_signatures(
     Raises:
         ValueError: When the weights are not those of a patchable transformer.
     """
+    weights = fold_layer_norm(weights)
     maps = model_maps(weights)
     names = [node.name for node in maps.nodes]
     single = {node.name: dict(weight_statistics(maps, node)) for node in maps.nodes}
