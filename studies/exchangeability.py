@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -253,7 +254,7 @@ def _logistic() -> LogisticRegression:
 
 
 #: Name -> a fresh classifier with scikit-learn's methods.
-CLASSIFIERS = {
+CLASSIFIERS: Mapping[str, Callable[[], Any]] = {
     "single statistic": SingleStatistic,
     "logistic": _logistic,
     "logistic, 10 best": lambda: make_pipeline(

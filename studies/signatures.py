@@ -119,7 +119,13 @@ def survey(models: Sequence[PlantedModel], *, with_skills: bool = True) -> Surve
 def samples_of(models: Sequence[PlantedModel]) -> list[Sample]:
     """The statistics of models; a second or two each."""
     return [
-        Sample(model.task, model.name, {**node_signatures(model.weights, model.prompts)}, model.key) for model in models
+        Sample(
+            model.task,
+            model.name,
+            {str(kind): table for kind, table in node_signatures(model.weights, model.prompts).items()},
+            model.key,
+        )
+        for model in models
     ]
 
 

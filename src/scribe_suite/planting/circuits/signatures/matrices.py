@@ -23,7 +23,8 @@ def composition(first: Float64[Tensor, "row inner"], second: Float64[Tensor, "in
 
 def cosine(first: Float64[Tensor, "..."], second: Float64[Tensor, "..."]) -> Float64[Tensor, ""]:
     """Of two vectors or matrices of the same shape."""
-    return (first * second).sum() / (first.norm() * second.norm() + _TINY)
+    similarity: Tensor = (first * second).sum() / (first.norm() * second.norm() + _TINY)
+    return similarity
 
 
 def kurtosis(values: Float64[Tensor, " n"]) -> Float64[Tensor, ""]:

@@ -113,8 +113,8 @@ def _meeting(maps: ModelMaps, node: NodeMaps) -> Values:
         found["position asks position, previous"] = (scores.diagonal(-1).mean() - scores.mean()) / spread
         found["position asks position, first"] = (scores[:, 0].mean() - scores.mean()) / spread
         found["position asks position, near"] = _nearness(scores)
-    asked = maps.mean_position @ meets
-    found["mean position asks token"] = log(composition(asked[None], maps.tokens.T))
+    from_mean = maps.mean_position @ meets
+    found["mean position asks token"] = log(composition(from_mean[None], maps.tokens.T))
     found["mean token asks position"] = log(composition((maps.mean_token @ meets)[None], maps.positions.T))
     from_last = (maps.positions[-1] + maps.mean_position) @ meets
     found["last position asks position"] = log(composition(from_last[None], maps.positions.T))
