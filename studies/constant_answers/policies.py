@@ -77,11 +77,15 @@ def constants(instance: TaskInstance) -> dict[str, Content]:
 
 
 def content_of(oracle: Mapping[str, Any], instance: TaskInstance) -> Content:
-    """The content of another instance's right answer, as an answer to this one."""
+    """The content of another instance's right answer, as an answer to this one.
+
+    Neurons for letters are taken one after the other: which letter they were right for is knowledge of a model.
+    """
     schema = instance.answer_schema
     content = {name: value for name, value in oracle.items() if name not in ("confidence", "summary", _NOTHING_FOUND)}
     if "letters" in schema.facts:
-        content["neurons"] = {letter: content["neurons"].get(letter) for letter in schema.facts["letters"]}
+        named = list(content["neurons"].values())
+        content["neurons"] = dict(zip(schema.facts["letters"], [*named, *[None] * len(named)], strict=False))
     return content
 
 

