@@ -85,11 +85,11 @@ def test_no_constant_pays_where_a_function_is_asked_for() -> None:
     assert max(skills.values()) <= BAR
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # a vector is a random direction in every instance, so few of them say nothing
 @pytest.mark.parametrize("task_id", ["probes/greater_than", "probes/greater_than_pca", "probes/cities"])
 def test_no_constant_vector_pays_anywhere_in_a_model(task_id) -> None:
-    skills = survey(TASKS[task_id], 2).skills
-    assert {name: value for name, value in skills.items() if value > 2 * BAR} == {}  # two bases, not many
+    skills = survey(TASKS[task_id], 40).skills
+    assert {name: value for name, value in skills.items() if value > 2 * BAR} == {}
 
 
 @pytest.mark.real_models

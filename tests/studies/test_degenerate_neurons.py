@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ground_truth.neurons import position
 from ground_truth.neurons.planted import hidden as _hidden
 from ground_truth.neurons.planted.hidden import AskedQuestion
 from ground_truth.neurons.planted.language_model import KINDS
@@ -130,7 +129,6 @@ def skills(task_name: str) -> dict[str, list[float]]:
     with pytest.MonkeyPatch.context() as patch:
         # what is measured on held-out text is no part of skill, and slow for all neurons
         patch.setattr(_hidden, "_HIDDEN_ROWS", 5)
-        patch.setattr(position, "position_information", lambda *_: torch.zeros(1))
         for seed in SEEDS:
             view = View(TASKS[task_name].instance(seed), _ROWS)
             for name, rule in rules_of(task_name).items():
