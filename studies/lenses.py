@@ -44,9 +44,9 @@ BLIND_TO: Mapping[str, frozenset[str]] = {
     "rve": frozenset({"dropped"}),
     "exact_match": frozenset({"dropped", "added", "swapped"}),
     "accuracy": frozenset({"claimed"}),
-    "auroc": frozenset({"claimed"}),
+    "auroc": frozenset({"claimed", "shifted"}),
     "selectivity": frozenset({"claimed"}),
-    "overclaim": frozenset({"turned", "fewer statements"}),
+    "overclaim": frozenset({"turned", "shifted"}),
 }
 #: Metrics that do not say how good an answer is, with the reason that they are there.
 NOT_JUDGED: Mapping[str, str] = {
