@@ -17,7 +17,7 @@ from scribe_suite.tasks.answers import (
     ProbeAnswer,
     RankingAnswer,
     RoleAnswer,
-    TextProbeAnswer,
+    TextProbeOrNothing,
 )
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.circuits import planted_circuit
@@ -41,7 +41,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,
-    ("real", TextProbeAnswer): real_probe,
+    ("real", TextProbeOrNothing): real_probe,
 }
 
 

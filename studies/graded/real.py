@@ -29,6 +29,8 @@ from studies.graded.probes import methods, resampled_groups, shifted, turned
 SHUFFLED_SHARES = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 #: Neurons are taken from so far below the best ones.
 BELOW_BEST = (0, 1, 3, 10, 30, 100, 1_000, 10_000)
+#: How far below the best the neurons are that a middling method finds.
+_GOOD = 10
 #: Draws of a method that chooses at random.
 RANDOM_DRAWS = 3
 
@@ -96,7 +98,7 @@ def real_neurons(instance: TaskInstance, rng: random.Random) -> Material:
             graded.append(GradedContent("swapped", count, content(columns)))
     by_method: dict[str, list[Content]] = {
         "best neurons": [content(below(0))],
-        "good neurons": [content(below(30))],
+        "good neurons": [content(below(_GOOD))],
         "random neurons": [content(drawn()) for _ in range(RANDOM_DRAWS)],
     }
     return Material(instance, graded, by_method, None)

@@ -7,10 +7,10 @@ neuron where the activation is ReLU, the basis inside each head (Elhage et al. 2
 Transformer Circuits": only W_Q W_K^T and W_V W_O matter), an orthogonal change of basis of the residual stream, and the
 names of tokens and output labels.
 
-LayerNorm subtracts the mean, that is, it treats the all-ones direction apart, so the rotation keeps that direction. What
-the frozen model writes into it would therefore be the same in every instance, and a vector of ones would read it: all maps
-are centred, so that the direction holds nothing. LayerNorm's elementwise weights would not commute with a rotation and are
-first folded into the maps that read it.
+LayerNorm subtracts the mean, that is, it treats the all-ones direction apart, so the rotation keeps that direction.
+What the frozen model writes into it would therefore be the same in every instance, and a vector of ones would read it:
+all maps are centred, so that the direction holds nothing. LayerNorm's elementwise weights would not commute with a
+rotation and are first folded into the maps that read it.
 
 This module knows nothing of tasks, circuits or files.
 """

@@ -27,7 +27,7 @@ from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.english import TaggedText
 from scribe_suite.planting.neurons.features import Feature
-from scribe_suite.scoring.neuron_regret import REGRET_METRICS, top
+from scribe_suite.scoring.neuron_share import SHARE_METRICS, top
 from scribe_suite.tasks import LetterAnswer, TaskInstance
 from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
@@ -174,15 +174,14 @@ class TestInstances:
 
 @every_task
 class TestScores:
-    def test_the_oracle_has_no_regret(self, name) -> None:
+    def test_the_oracle_has_all_of_it(self, name) -> None:
         for seed in range(5):
             one = instance(name, seed)
             answer = one.answer_schema.parse(json.dumps(one.task.oracle_answer(one)))
             found = one.task.score(one, answer)
-            assert set(found.metrics) == set(REGRET_METRICS) == set(one.task.metrics)
+            assert set(found.metrics) == set(SHARE_METRICS) == set(one.task.metrics)
             assert found.skill == pytest.approx(1.0, abs=1e-3)
-            assert found.metrics["overlap"] == 1.0
-            assert found.metrics["regret"] == pytest.approx(0.0, abs=1e-6)
+            assert found.metrics["rve_share"] == pytest.approx(1.0, abs=1e-6)
 
     def test_random_answers_have_no_skill(self, name) -> None:
         one, skills = instance(name), []
@@ -295,7 +294,7 @@ def test_a_task_with_properties_of_its_own_is_measured_and_drawn_by_what_it_decl
     (asked,) = one.hidden.asked
     assert json.loads(one.public.files["question.json"]) == {"ending": asked.name, "count": asked.places}
     score = task.score(one, one.answer_schema.parse(json.dumps(task.oracle_answer(one))))
-    assert score.metrics["overlap"] == 1.0
+    assert score.metrics["rve_share"] == pytest.approx(1.0)
 
 
 def run_solution(one: TaskInstance, model: HookedTransformer) -> dict:
