@@ -55,7 +55,8 @@ def test_solvers_give_answers_that_their_task_takes_and_know_nothing_of_the_insi
 
 
 def test_an_answer_that_a_task_does_not_take_has_no_skill():
-    from scribe_suite.tasks.answers import AnswerSchema, ComponentAnswer
+    from scribe_suite.tasks.answer_kinds import ComponentAnswer
+    from scribe_suite.tasks.answer_schema import AnswerSchema
 
     schema = AnswerSchema(
         ComponentAnswer, {"components": ["a0.h0"]}, {"components": ["a0.h0"], "confidence": 0.5, "summary": "s"}
