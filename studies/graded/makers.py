@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from scribe_suite.seeds import derive_seed
-from scribe_suite.tasks.answers import (
-    Answer,
+from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     ComponentAnswer,
     DirectionAnswer,
@@ -19,6 +18,7 @@ from scribe_suite.tasks.answers import (
     RoleAnswer,
     TextProbeOrNothing,
 )
+from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.circuits import planted_circuit
 from studies.graded.material import Content, Material
