@@ -1,7 +1,8 @@
 """What the weights of the probe models alone say of the truth's direction: skill of directions found without a prompt.
 
     python -m studies.probe_signatures                                       # ten fresh instances per task
-    python -m studies.probe_signatures --tasks probes/cities --instances 10
+    python -m studies.probe_signatures --tasks probes/cities --instances 3
+    python -m studies.probe_signatures --write                               # into the document
 
 A direction is submitted at every block, at the last token. Its sign is the better of both, the centre is that of the
 public statements. Some ten seconds per instance.
@@ -18,12 +19,16 @@ import torch
 from jaxtyping import Float
 from rich.progress import track
 
+from scribe_suite.paths import suite_root
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.scoring.probes import LinearProbe
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
+from scribe_suite.text import with_table
 from studies.probe_methods import FIRST_SEED, LAST, Seen
 
+DOCUMENT = "docs/truth/probes.md"
+MARKERS = ("<!-- signatures: written by studies/probe_signatures.py -->", "<!-- end of signatures -->")
 #: Directions that are tried of each kind.
 _LEADING = 3
 
@@ -156,7 +161,8 @@ def measure(task_id: str, instances: int) -> dict[str, dict[str, float]]:
 def as_table(measured: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     """A Markdown table: a row per kind of direction, a column per task."""
     names = [task_id.split("/")[1] for task_id in measured]
-    lines = ["| direction | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" * (len(names) + 1) + "|"]
+    width = len(names)
+    lines = ["| direction | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" + "|--:" * width + "|"]
     for kind in KINDS:
         cells = [" / ".join(f"{one[kind][key]:.2f}" for key in ("mean", "fixed", "best")) for one in measured.values()]
         lines.append(f"| {kind} | " + " | ".join(cells) + " |")
@@ -168,12 +174,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks; all with planted models")
     parser.add_argument("--instances", type=int, default=10, help="fresh instances per task (default: 10)")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT}; all tasks")
     options = parser.parse_args()
+    if options.write and options.tasks:
+        parser.error("--write needs all tasks: leave --tasks out")
     torch.set_num_threads(1)
     known = [task.id for task in default_registry().of_family("probes") if isinstance(task, PlantedTask)]
     measured = {task_id: measure(task_id, options.instances) for task_id in track(options.tasks or known, "Measuring")}
     print("mean / always the same direction and block / best of each instance\n")
     print(as_table(measured))
+    if options.write:
+        path = suite_root() / DOCUMENT
+        path.write_text(with_table(path.read_text(), MARKERS, as_table(measured)))
 
 
 if __name__ == "__main__":
