@@ -36,10 +36,11 @@ from scribe_suite.tasks.task import Score
 
 #: Of all components, how many a circuit has.
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-#: Metrics that are f at one share.
-REPORTED = {"f_2pct": 0.02, "f_5pct": 0.05, "f_10pct": 0.1, "f_20pct": 0.2}
+#: Shares at which a score's notes tell f. As metrics, single points told a better ranking from a worse one no more
+#: often than chance (docs/reference/discriminability.md).
+_TOLD = (0.02, 0.05, 0.1, 0.2)
 #: What a score of a ranking has; the first one is primary.
-METRICS = ("closeness", "cmd", "cpr", *REPORTED)
+METRICS = ("closeness", "cmd", "cpr")
 
 #: In standard errors of m(all) - m(none): with less, f is mostly noise of the pairs.
 _SMALLEST_GAP = 3.0
@@ -175,22 +176,17 @@ def score_ranking(
     chance = max(meter.measure(one).closeness for one in blind.values())
     best = meter.measure(reference).closeness
     weak = meter.gap_in_errors < _SMALLEST_GAP
+    told = ", ".join(f"{curve.faithfulness[SHARES.index(share)]:z.2f} at {share:.0%}" for share in _TOLD)
+    notes = [f"f is {told} of the components."]
+    if weak:
+        notes.append(f"The components add only {meter.gap:.2f} to the metric on these pairs: f is mostly noise.")
     return Score(
-        metrics={
-            "closeness": curve.closeness,
-            "cmd": curve.cmd,
-            "cpr": curve.cpr,
-            **{name: float(curve.faithfulness[SHARES.index(share)]) for name, share in REPORTED.items()},
-        },
+        metrics={"closeness": curve.closeness, "cmd": curve.cmd, "cpr": curve.cpr},
         primary=METRICS[0],
         skill=normalised_skill(curve.closeness, chance, best),
         chance=chance,
         reference=best,
         interval=curve.interval(),
         flags=("weak_behaviour",) if weak else (),
-        notes=(
-            (f"On these pairs the components add only {meter.gap:.2f} to the behaviour's metric: f is mostly noise.",)
-            if weak
-            else ()
-        ),
+        notes=tuple(notes),
     )
