@@ -54,8 +54,10 @@ def real_ranking(instance: TaskInstance, rng: random.Random) -> Material:
     ]
     by_method: dict[str, list[Content]] = {
         "reference ranking": [{"ranking": reference}],
-        "best blind ranking": [{"ranking": blind}],
-        "random rankings": [{"ranking": shuffled(reference, 1.0, rng)} for _ in range(RANDOM_DRAWS)],
+        "rankings without the model": [
+            {"ranking": blind},
+            *({"ranking": shuffled(reference, 1.0, rng)} for _ in range(RANDOM_DRAWS)),
+        ],
     }
     return Material(instance, graded, by_method, resampled)
 
