@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -35,7 +35,7 @@ TURNED, SHIFTED = "turned", "shifted"
 ANGLES = (0, 15, 30, 45, 60, 75, 90)
 #: Standard deviations, of what the right probe reads, between the middle and the threshold.
 SHIFTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
-#: The angle of a method between the recipe and random directions.
+#: Degrees by which the recipe's own direction is turned for a method between the recipe and random directions.
 _MIDDLING_ANGLE = 60
 #: Draws of a method that chooses at random.
 RANDOM_DRAWS = 6
@@ -74,7 +74,7 @@ def planted_probe(instance: TaskInstance, rng: random.Random) -> Material:
     graded = list(turned(right.weight, held_out, content, rng))
     if task.labelled:
         graded += shifted(right.weight, held_out, content)
-    return Material(instance, graded, methods(content(reference), graded, held_out, content, rng), resampled)
+    return Material(instance, graded, methods(reference, held_out, content, rng), resampled)
 
 
 def turned(
@@ -84,13 +84,22 @@ def turned(
     rng: random.Random,
 ) -> Iterator[GradedContent]:
     """The right direction, turned by more and more towards a random one; the threshold stays in the middle."""
-    right = weight / np.linalg.norm(weight)
-    drawn = random_direction(len(weight), rng)
-    across = drawn - (drawn @ right) * right
-    across /= np.linalg.norm(across)
+    towards = random_direction(len(weight), rng)
     for angle in ANGLES:
-        mixed = math.cos(math.radians(angle)) * right + math.sin(math.radians(angle)) * across
-        yield GradedContent(TURNED, angle, content(LinearProbe(mixed, 0.0, hidden.mean(0))))
+        yield GradedContent(TURNED, angle, content(LinearProbe(turn(weight, towards, angle), 0.0, hidden.mean(0))))
+
+
+def turn(
+    weight: Float[np.ndarray, " d_model"], towards: Float[np.ndarray, " d_model"], degrees: float
+) -> Float[np.ndarray, " d_model"]:
+    """A direction turned towards another one; unit length."""
+    right = weight / np.linalg.norm(weight)
+    across = towards - (towards @ right) * right
+    across /= np.linalg.norm(across)
+    turned_direction: Float[np.ndarray, " d_model"] = (
+        math.cos(math.radians(degrees)) * right + math.sin(math.radians(degrees)) * across
+    )
+    return turned_direction
 
 
 def shifted(
@@ -103,16 +112,16 @@ def shifted(
 
 
 def methods(
-    recipe: Content,
-    graded: Sequence[GradedContent],
-    hidden: Float[np.ndarray, "statement d_model"],
-    content: AsContent,
-    rng: random.Random,
+    recipe: LinearProbe, hidden: Float[np.ndarray, "statement d_model"], content: AsContent, rng: random.Random
 ) -> dict[str, list[Content]]:
-    """The recipe, the right direction turned far, random directions."""
-    far = [one.content for one in graded if (one.path, one.wrongness) == (TURNED, _MIDDLING_ANGLE)]
-    drawn = [LinearProbe(random_direction(hidden.shape[1], rng), 0.0, hidden.mean(0)) for _ in range(RANDOM_DRAWS)]
-    return {"recipe": [recipe], "turned far": far, "random directions": [content(probe) for probe in drawn]}
+    """The recipe, its own direction turned far, random directions."""
+    drawn = [random_direction(hidden.shape[1], rng) for _ in range(RANDOM_DRAWS)]
+    far = [turn(recipe.weight, direction, _MIDDLING_ANGLE) for direction in drawn]
+    return {
+        "recipe": [content(recipe)],
+        "recipe turned far": [content(LinearProbe(one, 0.0, hidden.mean(0))) for one in far],
+        "random directions": [content(LinearProbe(one, 0.0, hidden.mean(0))) for one in drawn],
+    }
 
 
 def random_direction(width: int, rng: random.Random) -> Float[np.ndarray, " d_model"]:
