@@ -24,7 +24,8 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.scoring.probes import LinearProbe
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
-from studies.probe_methods import FIRST_SEED, LAST, Seen
+from studies.probe_finders import LAST, Seen
+from studies.probe_methods import FIRST_SEED
 
 #: Directions that are tried of each kind.
 _LEADING = 3

@@ -19,23 +19,25 @@ from scribe_suite.scoring.probes import LabelledStatements, residual_at
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PublicMaterial, TaskInstance
 from studies import probe_methods
-from studies.probe_methods import (
+from studies.probe_finders import (
     CERTIFIED,
     LAST,
     LAST_WORD,
     METHODS,
+    Seen,
+    Side,
+    method_skills,
+    random_directions,
+    recipe,
+)
+from studies.probe_methods import (
     SHOWN_PLACES,
     Measured,
     Referred,
-    Seen,
-    Side,
     by_place,
     ceiling,
     certificates,
-    method_skills,
     place_table,
-    random_directions,
-    recipe,
     skill_table,
     worst,
 )
@@ -296,8 +298,8 @@ def test_the_tables_of_certificates_have_a_column_per_task_and_per_world(monkeyp
 
 
 @pytest.mark.slow
-def test_the_script_runs_by_itself_from_anywhere(tmp_path):
-    script = suite_root() / "studies" / "probe_methods.py"
-    told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_the_script_runs_as_its_docstring_says():
+    command = [sys.executable, "-m", "studies.probe_methods", "--help"]
+    told = subprocess.run(command, cwd=suite_root(), capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert "--reference" in told.stdout
