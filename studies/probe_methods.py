@@ -9,17 +9,12 @@ The ways are in `studies.probe_finders`. Some ten seconds per instance, as many 
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
 
 import numpy as np
-import torch
-from rich.progress import track
 
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import FrozenModel, load_all_frozen
@@ -28,6 +23,7 @@ from scribe_suite.scoring.probes import fit_probe
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import TaskInstance
 from scribe_suite.text import with_table
+from studies.instances import instance_options, measured_instances
 from studies.probe_finders import CERTIFIED, DEFAULT, METHODS, Seen, method_skills, recipe
 
 FIRST_SEED = 9000
@@ -116,16 +112,8 @@ def run_reference(instance: TaskInstance) -> Referred:
 
 def measure(tasks: Sequence[str], instances: int, *, with_reference: bool, jobs: int) -> dict[str, list[Measured]]:
     """Fresh instances of every task, from `FIRST_SEED` on, in processes of one thread each."""
-    units = [(task_id, seed) for task_id in tasks for seed in range(FIRST_SEED, FIRST_SEED + instances)]
-    found: dict[str, list[Measured]] = {task_id: [] for task_id in tasks}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(measure_instance, *unit, with_reference=with_reference) for unit in units]
-        for (task_id, _), future in zip(
-            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
-        ):
-            found[task_id].append(future.result())
-    return found
+    seeds = dict.fromkeys(tasks, range(FIRST_SEED, FIRST_SEED + instances))
+    return dict(measured_instances(partial(measure_instance, with_reference=with_reference), seeds, jobs))
 
 
 def skill_table(found: Mapping[str, Sequence[Measured]]) -> str:
@@ -218,16 +206,9 @@ def _mean_or_none(values: Sequence[float | None]) -> float | None:
     return mean(known) if known else None
 
 
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks (default: all probe tasks)")
-    parser.add_argument("--instances", type=int, default=10, help="fresh instances per task (default: 10)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser = instance_options(__doc__, "all probe tasks", 10)
     parser.add_argument("--reference", action="store_true", help="also run the reference solutions")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
     options = parser.parse_args()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import untrained_twin, weights_of
 from scribe_suite.scoring.probes import LabelledStatements, residual_at
@@ -295,11 +292,3 @@ def test_the_tables_of_certificates_have_a_column_per_task_and_per_world(monkeyp
     assert of_worlds["behaviour"] == ["`numbers`", "`places`"]
     assert of_worlds["`verdict`"] == ["0.99", "0.92"]
     assert of_worlds["`recall`"] == ["0.98", "-"]
-
-
-@pytest.mark.slow
-def test_the_script_runs_as_its_docstring_says():
-    command = [sys.executable, "-m", "studies.probe_methods", "--help"]
-    told = subprocess.run(command, cwd=suite_root(), capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
-    assert "--reference" in told.stdout
