@@ -12,20 +12,15 @@ tables that the other studies wrote into the documents.
 
 from __future__ import annotations
 
-import argparse
 import json
-import multiprocessing
 import random
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 
 from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl
@@ -37,6 +32,7 @@ from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
 from scribe_suite.text import with_table
 from studies.black_box_functions import exact_function, fitted_tree, nodes_by_program
 from studies.documented_methods import best_documented
+from studies.instances import instance_options, measured_instances
 
 FIRST_SEED = 8000
 COMMAND = "python -m studies.black_box --jobs 2 --write"
@@ -172,24 +168,12 @@ def measure_instance(task_id: str, seed: int) -> dict[str, float]:
 
 def measure(tasks: Sequence[str], instances: int, jobs: int) -> dict[str, dict[str, float]]:
     """Task -> solver -> mean skill over fresh instances from `FIRST_SEED` on, in processes of one thread each."""
-    units = [(task_id, seed) for task_id in tasks for seed in range(FIRST_SEED, FIRST_SEED + instances)]
-    rows: dict[str, list[dict[str, float]]] = {task_id: [] for task_id in tasks}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(measure_instance, *unit) for unit in units]
-        for (task_id, _), future in zip(
-            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
-        ):
-            rows[task_id].append(future.result())
+    seeds = dict.fromkeys(tasks, range(FIRST_SEED, FIRST_SEED + instances))
     # a solver without an answer to every instance has no mean
     return {
         task_id: {name: mean(row[name] for row in found) for name in found[0] if all(name in row for row in found)}
-        for task_id, found in rows.items()
+        for task_id, found in measured_instances(measure_instance, seeds, jobs)
     }
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: Path) -> ControlRecord:
@@ -228,10 +212,7 @@ def table(record: ControlRecord) -> str:
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which planted tasks (default: all)")
-    parser.add_argument("--instances", type=int, default=20, help="fresh instances per task (default: 20)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser = instance_options(__doc__, "all planted ones", 20)
     parser.add_argument("--write", action="store_true", help=f"write {RECORD} and the table in {DOCUMENT}")
     options = parser.parse_args()
     every = [task.id for task in default_registry().values() if isinstance(task, PlantedTask)]

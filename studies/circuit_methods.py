@@ -11,17 +11,14 @@ with the reference solution.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
-import multiprocessing
 import random
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -31,7 +28,6 @@ import matplotlib as mpl
 import torch
 from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
-from rich.progress import track
 from safetensors.torch import load
 from torch import Tensor
 
@@ -46,6 +42,7 @@ from scribe_suite.tasks.solutions import parse_percent
 from scribe_suite.tasks.task import PlantedTask, TaskInstance
 from scribe_suite.text import with_table
 from studies.degenerate import DEGENERATE, NodeStatistic, auroc, glance, node_statistics
+from studies.instances import instance_options, measured_instances
 
 FIRST_SEED = 7000
 DOCUMENT = "docs/reference/methods.md"
@@ -249,6 +246,7 @@ class Measured:
 
 def measure_instance(task_id: str, seed: int, *, with_reference: bool) -> Measured:
     """Everything about one fresh instance."""
+    mpl.use("Agg")  # the cells that are run draw
     task: Any = default_registry()[task_id]  # one with a planted circuit
     instance = task.instance(seed)
     result = Measured({}, {}, {}, {})
@@ -280,21 +278,9 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def measure(tasks: Sequence[str], instances: int, *, with_reference: bool, jobs: int) -> dict[str, Measured]:
     """Means per task over fresh instances from `FIRST_SEED` on, in processes of one thread each."""
-    units = [(task_id, seed) for task_id in tasks for seed in range(FIRST_SEED, FIRST_SEED + instances)]
-    rows: dict[str, list[Measured]] = {task_id: [] for task_id in tasks}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_process) as pool:
-        futures = [pool.submit(measure_instance, *unit, with_reference=with_reference) for unit in units]
-        for (task_id, _), future in zip(
-            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
-        ):
-            rows[task_id].append(future.result())
-    return {task_id: mean_of(found) for task_id, found in rows.items()}
-
-
-def _prepare_process() -> None:
-    torch.set_num_threads(1)
-    mpl.use("Agg")
+    seeds = dict.fromkeys(tasks, range(FIRST_SEED, FIRST_SEED + instances))
+    measure_one = partial(measure_instance, with_reference=with_reference)
+    return {task_id: mean_of(found) for task_id, found in measured_instances(measure_one, seeds, jobs)}
 
 
 def methods_markdown(tables: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
@@ -342,10 +328,7 @@ def _non_empty(results: Mapping[str, Measured], field: str) -> dict[str, dict[st
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks; all that can be measured")
-    parser.add_argument("--instances", type=int, default=10, help="fresh instances per task (default: 10)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser = instance_options(__doc__, "all circuit tasks with base models", 10)
     parser.add_argument("--reference", action="store_true", help="also run the reference solutions")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
     options = parser.parse_args()

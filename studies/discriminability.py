@@ -12,17 +12,10 @@ measured keep what the record says of them.
 
 from __future__ import annotations
 
-import argparse
 import json
-import multiprocessing
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from typing import Any
-
-import torch
-from rich.progress import track
 
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
@@ -30,6 +23,7 @@ from scribe_suite.tasks.task import Score
 from scribe_suite.text import with_table
 from studies.graded.makers import material_of, scored
 from studies.graded.material import Content, GradedContent
+from studies.instances import instance_options, measured_instances
 from studies.lenses import Graded, Seen, look
 from studies.lenses_record import DOCUMENT, MARKERS, RECORD, TaskRecord, chapter, chapters, read_record, write_record
 
@@ -102,17 +96,8 @@ def seeds_of(task_id: str, instances: int) -> list[int]:
 def measure(tasks: Sequence[str], instances: int, *, jobs: int) -> Iterator[tuple[str, TaskRecord]]:
     """All metrics of some tasks, in processes of one thread each; a task is given as soon as it is measured."""
     seeds = {task_id: seeds_of(task_id, instances) for task_id in tasks}
-    units = [(task_id, seed) for task_id, several in seeds.items() for seed in several]
-    seen: dict[str, list[Seen]] = {task_id: [] for task_id in tasks}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(measure_instance, *unit) for unit in units]
-        for (task_id, _), future in zip(
-            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
-        ):
-            seen[task_id].append(future.result())
-            if len(seen[task_id]) == len(seeds[task_id]):
-                yield task_id, record_of(task_id, seen[task_id])
+    for task_id, seen in measured_instances(measure_instance, seeds, jobs):
+        yield task_id, record_of(task_id, seen)
 
 
 def record_of(task_id: str, seen: Sequence[Seen]) -> TaskRecord:
@@ -122,17 +107,10 @@ def record_of(task_id: str, seen: Sequence[Seen]) -> TaskRecord:
     return TaskRecord(facts.version, len(seen), metrics)
 
 
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks (default: all planted ones)")
+    parser = instance_options(__doc__, "all planted ones", 2)
     parser.add_argument("--real", action="store_true", help="the tasks on a real model instead of the planted ones")
-    parser.add_argument("--instances", type=int, default=2, help="fresh instances per task (default: 2)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--write", action="store_true", help=f"put the results into {RECORD} and {DOCUMENT}")
     parser.add_argument("--tables", action="store_true", help=f"measure nothing; write {DOCUMENT} from the record")
     options = parser.parse_args()

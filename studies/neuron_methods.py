@@ -10,19 +10,15 @@ Some seconds per instance, ten more with the reference solution.
 
 from __future__ import annotations
 
-import argparse
 import json
-import multiprocessing
 import random
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
-from rich.progress import track
 from torch import Tensor
 
 from scribe_suite.paths import suite_root
@@ -35,6 +31,7 @@ from scribe_suite.planting.reference import reference_answer
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
 from scribe_suite.text import with_table
+from studies.instances import instance_options, measured_instances
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
     from ground_truth.neurons.planted.hidden import AskedQuestion, Hidden
@@ -213,19 +210,11 @@ def measure_instance(task_id: str, seed: int, *, with_reference: bool) -> tuple[
 
 def measure(tasks: Sequence[str], instances: int, *, with_reference: bool, jobs: int) -> str:
     """Tables of means per task over fresh instances from `FIRST_SEED` on, in processes of one thread each."""
-    units = [(task_id, seed) for task_id in tasks for seed in range(FIRST_SEED, FIRST_SEED + instances)]
-    skills: dict[str, list[dict[str, float]]] = {task_id: [] for task_id in tasks}
-    references: dict[str, list[float]] = {task_id: [] for task_id in tasks}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(measure_instance, *unit, with_reference=with_reference) for unit in units]
-        for (task_id, _), future in zip(
-            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
-        ):
-            found, reference = future.result()
-            skills[task_id].append(found)
-            if reference is not None:
-                references[task_id].append(reference)
+    seeds = dict.fromkeys(tasks, range(FIRST_SEED, FIRST_SEED + instances))
+    measure_one = partial(measure_instance, with_reference=with_reference)
+    found = dict(measured_instances(measure_one, seeds, jobs))
+    skills = {task_id: [one for one, _ in rows] for task_id, rows in found.items()}
+    references = {task_id: [one for _, one in rows if one is not None] for task_id, rows in found.items()}
     titles = " | ".join(f"`{task_id.split('/')[1]}`" for task_id in tasks)
     rows = [f"| skill | {titles} |", "|---|" + "--:|" * len(tasks)]
     rows += [_row(name, [mean(one[name] for one in skills[task_id]) for task_id in tasks]) for name in ANSWERS]
@@ -255,16 +244,9 @@ def certificates() -> str:
     return "\n".join([*rows, *(_row(name, found) for name, found in (losses | checks).items())])
 
 
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks (default: all neuron tasks)")
-    parser.add_argument("--instances", type=int, default=10, help="fresh instances per task (default: 10)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser = instance_options(__doc__, "all neuron tasks", 10)
     parser.add_argument("--reference", action="store_true", help="also run the reference solutions")
     parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT}")
     options = parser.parse_args()

@@ -28,7 +28,8 @@ from scribe_suite.planting.neurons.measure import neuron_activations
 from scribe_suite.planting.neurons.signatures import neuron_signatures
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.tasks.registry import default_registry
-from studies.exchangeability import Sample, separations, skills
+from studies.classifiers import skills
+from studies.exchangeability import Sample, separations
 from studies.signatures import Survey, print_survey
 
 Label = Literal["answers", "planted", "answers-among-planted"]

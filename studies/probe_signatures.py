@@ -25,7 +25,8 @@ from scribe_suite.scoring.probes import LinearProbe
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
 from scribe_suite.text import with_table
-from studies.probe_methods import FIRST_SEED, LAST, Seen
+from studies.probe_finders import LAST, Seen
+from studies.probe_methods import FIRST_SEED
 
 DOCUMENT = "docs/truth/probes.md"
 MARKERS = ("<!-- signatures: written by studies/probe_signatures.py -->", "<!-- end of signatures -->")

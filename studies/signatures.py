@@ -5,7 +5,8 @@
     python -m studies.signatures --label circuit    # any node of the circuit, where the key is only a part of it
     python -m studies.signatures --folder DIR       # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
 
-Two minutes. The methods are in `studies.exchangeability`, the statistics in `planting.circuits.signatures`.
+Two minutes. The methods are in `studies.exchangeability` and `studies.classifiers`, the statistics in
+`planting.circuits.signatures`.
 """
 
 from __future__ import annotations
@@ -29,18 +30,8 @@ from scribe_suite.planting.frozen import FrozenModel, frozen_folder, frozen_mode
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
-from studies.exchangeability import (
-    SIGHTS,
-    SKILL_BAR,
-    Sample,
-    Separation,
-    Skill,
-    families,
-    separations,
-    signatures,
-    skills,
-    worst,
-)
+from studies.classifiers import SIGHTS, SKILL_BAR, Skill, skills, worst
+from studies.exchangeability import Sample, Separation, families, separations, signatures
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
     from ground_truth.circuits.planted.task import PlantedCircuitTask

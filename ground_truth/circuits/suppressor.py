@@ -93,9 +93,8 @@ class Suppressor(PlantedCircuitTask):
         """Signed F1 against the certified roles; a note says what the submitted nodes do to the behaviour."""
         answer = expect(answer, RoleAnswer)
         hidden: Hidden = instance.hidden
-        measured = hidden.meter.measure(list(answer.roles))
-        reference = self.reference_score(instance)
-        return score_roles(answer.roles, roles(hidden.correspondence), self.blind.chance, reference, measured)
+        key, reference = roles(hidden.correspondence), self.reference_score(instance)
+        return hidden.with_note(score_roles(answer.roles, key, self.blind.chance, reference), answer.roles)
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
         """Signed F1 alone."""

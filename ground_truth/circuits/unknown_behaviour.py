@@ -80,18 +80,18 @@ class UnknownBehaviour(PlantedCircuitTask):
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """Function and nodes together; see `scribe_suite.scoring.behaviour`."""
+        """Function and nodes together; see `scribe_suite.scoring.behaviour`. A note says what the nodes do."""
         answer = expect(answer, BehaviourAnswer)
         hidden: Hidden = instance.hidden
-        return score_behaviour(
+        score = score_behaviour(
             _result(hidden, answer.code),
             _labels(hidden),
             answer.components,
             self.key(hidden.correspondence),
             self.blind.chance,
             self.reference_score(instance),
-            hidden.meter.measure(answer.components),
         )
+        return hidden.with_note(score, answer.components)
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
         """``combined`` before chance is known: F1 itself stands for the nodes' skill, as for a chance of 0.

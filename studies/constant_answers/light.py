@@ -15,7 +15,7 @@ import torch
 from scribe_suite.planting.circuits.causal import renamed_correspondence
 from scribe_suite.planting.english import sample_text
 from scribe_suite.planting.neurons.survey import CONTEXT
-from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
+from scribe_suite.scoring.faithfulness import Faithfulness
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks.task import Task, TaskInstance
 
@@ -93,8 +93,7 @@ def _real_neurons(task: MeasuredNeuronTask, template: TaskInstance, seed: int) -
 
 
 class _Unmeasured:
-    """In the place of a meter of faithfulness, which joins the metrics and never the skill."""
+    """In the place of a meter of faithfulness, which is in a note and never in the skill."""
 
     def measure(self, nodes: object) -> Faithfulness:  # noqa: ARG002 -- as a meter's
-        nothing = Behaviour(0.0, 0.0)
-        return Faithfulness(0.0, 0.0, 0.0, nothing, nothing, nothing, nothing)
+        return Faithfulness(0.0, 0.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scribe_suite.claims.code_shape import MAX_CODE, chosen_numbers, shape
+from scribe_suite.claims.code_shape import MAX_CODE, chosen_numbers, names_in, shape
 
 FIT = "probe = Probe(C=0.01).fit(train)\nprint('accuracy', probe.score(test))"
 
@@ -25,3 +25,8 @@ def test_code_that_says_nothing_or_is_none_has_no_shape(code):
 def test_numbers_that_are_chosen_stand_outside_of_texts():
     assert chosen_numbers("n = 1_000  # 7\ns = 'accuracy 0.97'\nlr = 1e-3") == "1000 1e-3"
     assert chosen_numbers("'''") == ""
+
+
+def test_names_stand_outside_of_texts_and_comments():
+    assert names_in("checks = {'test': 1}  # of the model\nprint(checks)") == "checks print checks"
+    assert names_in("(" * 3) == ""

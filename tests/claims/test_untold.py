@@ -94,6 +94,34 @@ def test_failures_are_counted(output, count):
     assert failed("It holds.", journal(("report()", output)))[1] == count
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for row in range(4):\n    print(statements[row], '->', labels[row])\nfits = [(train, test) for train in a]",
+        "# sanity check of the labels\nfor row in range(4):\n    print(statements[row], labels[row])",
+        "print('no tests', labels)",
+    ],
+    ids=["test set", "comment", "text"],
+)
+def test_statements_that_are_shown_with_their_truth_are_no_checks(code):
+    shown = "one is greater than two -> False\nten is greater than six -> True\nrows for fitting and for testing: 2"
+    assert failed("It holds.", journal((code, shown))) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        ("checks = dict(minimal=f(1))\nfor name in checks: print(name, checks[name])", "minimal False\nfaithful True"),
+        ("run_sanity_checks()", "minimal: False"),
+        ("def check(name, holds): print(name, holds)", "minimal False"),
+        ("report()", "Checks:\nminimal -> False"),
+        ("report()", "test of minimality: False"),
+    ],
+)
+def test_false_is_a_failure_where_checks_are_spoken_of(code, output):
+    assert failed("It holds.", journal((code, output)))[1] == 1
+
+
 def test_a_check_that_passes_later_did_not_fail():
     assert failed("It holds.", journal(("a()", CHECKS), ("b()", "minimal: PASS"))) == ([], 0)
 

@@ -8,16 +8,13 @@ from scribe_suite.errors import FrozenModelError
 from scribe_suite.planting import frozen, runner
 from scribe_suite.planting.frozen import Certificate, Check, list_frozen, load_frozen, save_frozen
 from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.tasks.task import PlantedTask
+from tests.tasks.idle_task import IdleTask
 
 
-class Small(PlantedTask):
+class Small(IdleTask):
     """Freezes one number; seeds in `bad` fail their certificate."""
 
-    family = "circuits"
     name = "small"
-    summary = "for tests"
-    metrics = ("f1",)
 
     def __init__(self, bad=(), interrupted=()):
         self.bad = bad
@@ -33,18 +30,6 @@ class Small(PlantedTask):
         certificate = Certificate(checks=(Check(name="behaviour", value=value, bar=0.99, direction=">="),))
         weights = ModelWeights({}, {"w": torch.full((2,), float(seed))})
         save_frozen(frozen.frozen_folder(self), self, seed, weights, {}, certificate, {})
-
-    def instance(self, seed):
-        raise NotImplementedError
-
-    def score(self, instance, answer):
-        raise NotImplementedError
-
-    def oracle_answer(self, instance):
-        raise NotImplementedError
-
-    def random_answer(self, instance, rng):
-        raise NotImplementedError
 
 
 @pytest.fixture

@@ -20,17 +20,17 @@ from scribe_suite.planting.frozen import (
     save_frozen,
 )
 from scribe_suite.planting.hooked import ModelWeights
-from scribe_suite.tasks.task import PlantedTask
+from tests.tasks.idle_task import IdleTask
 
 
 def check(name: str, value: float = 1.0) -> Check:
     return Check(name=name, value=value, bar=0.9, direction=">=")
 
 
-class Sharing(PlantedTask):
+class Sharing(IdleTask):
     """One of several tasks on one number; `worth` is what its check measures."""
 
-    family, models, summary, metrics = "circuits", "number", "For tests.", ("f1",)
+    models = "number"
 
     def __init__(self, name, worth=1.0):
         super().__init__()
@@ -50,18 +50,6 @@ class Sharing(PlantedTask):
             return False
         add_checks(path, self, [check(self.name, self.worth)], model)
         return True
-
-    def instance(self, seed):
-        raise NotImplementedError
-
-    def score(self, instance, answer):
-        raise NotImplementedError
-
-    def oracle_answer(self, instance):
-        raise NotImplementedError
-
-    def random_answer(self, instance, rng):
-        raise NotImplementedError
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -24,27 +23,12 @@ from scribe_suite.planting.frozen import (
     round_to_half,
     save_frozen,
 )
-from scribe_suite.tasks.task import PlantedTask
 from tests.planting.circuits.small_circuit import small_shape
+from tests.tasks.idle_task import IdleTask
 
 
-class SomeTask(PlantedTask):
-    family, name, summary, metrics = "circuits", "some", "For tests.", ("f1",)
-
-    def plant(self, seed, progress):
-        raise NotImplementedError
-
-    def instance(self, seed):
-        raise NotImplementedError
-
-    def score(self, instance, answer):
-        raise NotImplementedError
-
-    def oracle_answer(self, instance):
-        raise NotImplementedError
-
-    def random_answer(self, instance, rng: random.Random):
-        raise NotImplementedError
+class SomeTask(IdleTask):
+    name = "some"
 
 
 class NextVersion(SomeTask):

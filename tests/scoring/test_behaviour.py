@@ -17,7 +17,6 @@ from scribe_suite.scoring.behaviour import (
     node_skill,
     score_behaviour,
 )
-from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
 from scribe_suite.scoring.sets import f1
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels
 from scribe_suite.tasks.task import Score
@@ -28,9 +27,9 @@ CHANCE_F1 = 0.4
 NODES = [f"a{layer}.h{head}" for layer in range(2) for head in range(4)] + ["m0", "m1"]
 
 
-def scored(predictions, submitted=TRUTH, reference: float = 1.0, labels=LABELS, faithfulness=None) -> Score:
+def scored(predictions, submitted=TRUTH, reference: float = 1.0, labels=LABELS) -> Score:
     result = FunctionResult(None if predictions is None else tuple(predictions))
-    return score_behaviour(result, labels, submitted, TRUTH, CHANCE_F1, reference, faithfulness)
+    return score_behaviour(result, labels, submitted, TRUTH, CHANCE_F1, reference)
 
 
 def test_exact_match_counts_prompts_and_takes_a_missing_prediction_as_wrong():
@@ -123,15 +122,6 @@ def test_the_right_function_does_not_carry_a_guess_of_nodes():
     assert combined_score(result, LABELS, everything, TRUTH, chance) == 0.0
     assert combined_score(result, LABELS, everything, TRUTH, 0.0) == pytest.approx(harmonic_mean(1.0, chance))
     assert combined_score(result, LABELS, TRUTH, TRUTH, chance) == 1.0
-
-
-def test_what_nodes_do_to_the_behaviour_is_a_note_and_no_metric():
-    clean = Behaviour(1.0, 5.0)
-    measured = Faithfulness(0.25, 0.75, 0.3, clean, clean, clean, clean)
-    score = scored(LABELS, {"m0", "a0.h1"}, faithfulness=measured)
-    assert tuple(score.metrics) == BEHAVIOUR_METRICS
-    assert score.notes == (measured.note,)
-    assert score.skill == scored(LABELS, {"m0", "a0.h1"}).skill
 
 
 def test_random_labels_with_the_right_nodes_have_next_to_no_skill():

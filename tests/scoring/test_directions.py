@@ -10,7 +10,6 @@ import torch
 from sklearn.metrics import roc_auc_score
 from transformer_lens import HookedTransformer
 
-from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.scoring.directions import (
     direction_accuracy,
     random_direction_accuracy,
@@ -21,50 +20,33 @@ from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.probes import PROBE_METRICS, LabelledStatements, cluster_interval, residual_at
 from scribe_suite.tasks.answer_kinds import DirectionAnswer
 from scribe_suite.tasks.task import Score
+from tests.scoring.parity_model import FACTS, TRUTH, WIDTH, WORDS, parity_model, parity_statements
 
 torch.set_num_threads(1)
 
-CONFIG = {
-    "n_layers": 2,
-    "n_heads": 2,
-    "d_model": 8,
-    "d_head": 4,
-    "d_mlp": 16,
-    "n_ctx": 4,
-    "d_vocab": 12,
-    "act_fn": "gelu",
-    "normalization_type": "LN",
-    "device": "cpu",
-}
-N = 120
-#: Residual directions of the last token's parity and, much louder, of the half of the vocabulary it is in.
-TRUTH, NUISANCE = 2, 5
+#: Residual direction of the half of the vocabulary that a token is in, much louder than its parity.
+NUISANCE = 5
 
 #: A direction in which the nuisance is nearly as loud as the truth.
 PARTLY = [0.0, 0.0, 1.0, 0.0, 0.0, 0.11, 0.0, 0.0]
 
 
 def axis(index: int, size: float = 1.0) -> list[float]:
-    return [size if index == place else 0.0 for place in range(8)]
+    return [size if index == place else 0.0 for place in range(WIDTH)]
 
 
 @pytest.fixture(scope="module")
 def model() -> HookedTransformer:
     """A model whose tokens write their parity along one direction and their half along another."""
-    built = untrained_twin(CONFIG, seed=0)
-    token = torch.arange(12)
+    built = parity_model()
     with torch.no_grad():
-        built.embed.W_E += torch.where(token % 2 == 1, 3.0, -3.0)[:, None] * torch.eye(8)[TRUTH]
-        built.embed.W_E += torch.where(token < 6, 20.0, -20.0)[:, None] * torch.eye(8)[NUISANCE]
+        built.embed.W_E += torch.where(torch.arange(WORDS) < 6, 20.0, -20.0)[:, None] * torch.eye(WIDTH)[NUISANCE]
     return built
 
 
 @pytest.fixture(scope="module")
 def statements() -> LabelledStatements:
-    tokens = torch.randint(12, (N, 4), generator=torch.Generator().manual_seed(0))
-    tokens[:, -1] = torch.arange(N) % 12
-    labels = (tokens[:, -1] % 2 == 1).numpy()
-    return LabelledStatements(tokens, labels, np.arange(N) // 2)
+    return parity_statements(120)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +61,7 @@ def luck(hidden: np.ndarray, statements: LabelledStatements) -> float:
 
 def answer(direction: list[float], **changes: object) -> DirectionAnswer:
     fields = {"confidence": 0.5, "summary": "", "layer": 1, "direction": direction}
-    facts = {"n_layers": 2, "n_ctx": 4, "d_model": 8}
-    return DirectionAnswer.model_validate({**fields, **changes}, context=facts)
+    return DirectionAnswer.model_validate({**fields, **changes}, context=FACTS)
 
 
 def scored(

@@ -6,28 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.scoring.directions import score_direction
 from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.scoring.probes import BELOW_CHANCE, LabelledStatements, residual_at, score_probe
+from scribe_suite.scoring.probes import BELOW_CHANCE, residual_at, score_probe
 from scribe_suite.scoring.real_probes import MeasuredQuestion, TextStatements, score_real_probe
 from scribe_suite.tasks.answer_kinds import DirectionAnswer, ProbeAnswer, TextProbeAnswer
+from tests.scoring.parity_model import FACTS, TRUTH, WIDTH, parity_model, parity_statements
 
 torch.set_num_threads(1)
 
-CONFIG = {
-    "n_layers": 2,
-    "n_heads": 2,
-    "d_model": 8,
-    "d_head": 4,
-    "d_mlp": 16,
-    "n_ctx": 4,
-    "d_vocab": 12,
-    "act_fn": "gelu",
-    "normalization_type": "LN",
-    "device": "cpu",
-}
-FACTS = {"n_layers": 2, "n_ctx": 4, "d_model": 8}
 PROBES = 40
 CONTROL = 0.55
 
@@ -35,25 +22,20 @@ CONTROL = 0.55
 @pytest.fixture(scope="module")
 def model():
     """A model whose last token writes its parity along one direction, among noise of the same size."""
-    built = untrained_twin(CONFIG, seed=0)
-    with torch.no_grad():
-        built.embed.W_E += torch.where(torch.arange(12) % 2 == 1, 0.3, -0.3)[:, None] * torch.eye(8)[2]
-    return built
+    return parity_model(0.3)
 
 
 @pytest.fixture(scope="module")
 def statements():
-    tokens = torch.randint(12, (120, 4), generator=torch.Generator().manual_seed(0))
-    tokens[:, -1] = torch.arange(120) % 12
-    return LabelledStatements(tokens, (tokens[:, -1] % 2 == 1).numpy(), np.arange(120) // 2)
+    return parity_statements(120)
 
 
 @pytest.fixture(scope="module")
 def drawn():
     """Probes from inverted to right: weights, biases, and blocks."""
     rng = np.random.default_rng(1)
-    axis = np.eye(8)[2] * np.linspace(-3, 3, PROBES)[:, None]
-    return list(zip(rng.normal(size=(PROBES, 8)) + axis, rng.normal(size=PROBES) / 10, range(PROBES), strict=True))
+    axis = np.eye(WIDTH)[TRUTH] * np.linspace(-3, 3, PROBES)[:, None]
+    return list(zip(rng.normal(size=(PROBES, WIDTH)) + axis, rng.normal(size=PROBES) / 10, range(PROBES), strict=True))
 
 
 def fields(layer, **further):

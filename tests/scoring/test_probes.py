@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.scoring.probes import (
     BELOW_CHANCE,
     PROBE_METRICS,
-    LabelledStatements,
     LinearProbe,
     below_chance,
     cluster_interval,
@@ -23,54 +21,28 @@ from scribe_suite.scoring.probes import (
     score_probe,
 )
 from scribe_suite.tasks.answer_kinds import ProbeAnswer
+from tests.scoring.parity_model import AXIS, FACTS, parity_model, parity_statements
 
 torch.set_num_threads(1)
-
-CONFIG = {
-    "n_layers": 2,
-    "n_heads": 2,
-    "d_model": 8,
-    "d_head": 4,
-    "d_mlp": 16,
-    "n_ctx": 4,
-    "d_vocab": 12,
-    "act_fn": "gelu",
-    "normalization_type": "LN",
-    "device": "cpu",
-}
-N = 400
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A model whose last token writes its parity along one residual direction, far above everything else."""
-    built = untrained_twin(CONFIG, seed=0)
-    with torch.no_grad():
-        built.embed.W_E += torch.where(torch.arange(12) % 2 == 1, 3.0, -3.0)[:, None] * torch.eye(8)[2]
-    return built
+    return parity_model()
 
 
 @pytest.fixture(scope="module")
 def statements():
-    generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(12, (N, 4), generator=generator)
-    tokens[:, -1] = torch.arange(N) % 12
-    tokens = tokens[: N // 12 * 12]
-    labels = (tokens[:, -1] % 2 == 1).numpy()
-    return LabelledStatements(tokens, labels, np.arange(len(labels)) // 2)
+    return parity_statements(396)
 
 
 def answer(weight, **changes):
     fields = {"confidence": 0.5, "summary": "", "layer": 1, "weight": weight, **changes}
-    facts = {"n_layers": 2, "n_ctx": 4, "d_model": 8}
-    return ProbeAnswer.model_validate(fields, context=facts)
+    return ProbeAnswer.model_validate(fields, context=FACTS)
 
 
 def scored(model, statements, submitted, control=0.5, reference=1.0):
     return score_probe(submitted, model, statements, control_accuracy=control, reference_accuracy=reference)
-
-
-AXIS = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_the_right_direction_has_skill_one(model, statements):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from scribe_suite.planting.hooked import untrained_twin
 from scribe_suite.scoring.probes import BELOW_CHANCE, fit_probe
 from scribe_suite.scoring.real_probes import (
     INVERSE_PENALTY,
@@ -22,24 +21,12 @@ from scribe_suite.scoring.real_probes import (
     score_real_probe,
 )
 from scribe_suite.tasks.answer_kinds import TextProbeOrNothing
+from tests.scoring.parity_model import AXIS, WIDTH, WORDS, parity_model
 
 torch.set_num_threads(1)
 
-WIDTH, WORDS, LONGEST = 8, 12, 7
-CONFIG = {
-    "n_layers": 3,
-    "n_heads": 2,
-    "d_model": WIDTH,
-    "d_head": 4,
-    "d_mlp": 16,
-    "n_ctx": LONGEST,
-    "d_vocab": WORDS,
-    "act_fn": "gelu",
-    "normalization_type": "LN",
-    "device": "cpu",
-}
+LONGEST = 7
 FACTS = {"n_layers": 3, "n_ctx": 4, "d_model": WIDTH}
-AXIS = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 READABLE = MeasuredQuestion(readable=True, layer=1, position=-2, ceiling=0.95, low=0.9, twin=0.6, words=0.5)
 UNREADABLE = MeasuredQuestion(readable=False, layer=1, position=-2, ceiling=0.52, low=0.47, twin=0.51, words=0.5)
 
@@ -62,11 +49,7 @@ def test_from_the_threshold_on_a_claim_is_worth_more_than_silence():
 
 @pytest.fixture(scope="module")
 def model():
-    """A model in which every token writes its parity along one residual direction, far above everything else."""
-    built = untrained_twin(CONFIG, seed=0)
-    with torch.no_grad():
-        built.embed.W_E += torch.where(torch.arange(WORDS) % 2 == 1, 3.0, -3.0)[:, None] * torch.eye(WIDTH)[2]
-    return built
+    return parity_model(n_layers=3, n_ctx=LONGEST)
 
 
 def drawn(seed: int, pairs: int, length_of=lambda pair: 4 + pair % 4) -> TextStatements:

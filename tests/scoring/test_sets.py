@@ -7,7 +7,6 @@ from itertools import combinations
 
 import pytest
 
-from scribe_suite.scoring.faithfulness import Behaviour, Faithfulness
 from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import (
     COMPONENT_METRICS,
@@ -72,28 +71,6 @@ def test_a_component_score_has_the_metrics_it_promises() -> None:
     assert score.primary == "f1"
     assert (score.chance, score.reference) == (0.5, 1.0)
     assert score.skill == pytest.approx((2 / 3 - 0.5) / (1.0 - 0.5))
-
-
-_ANY = Behaviour(accuracy=0.5, margin=0.0)
-FAITHFULNESS = Faithfulness(
-    faithfulness=0.25,
-    minimality=0.75,
-    margin_recovered=3.0,
-    clean=_ANY,
-    nothing_kept=_ANY,
-    kept=_ANY,
-    removed=_ANY,
-)
-
-
-def test_measured_faithfulness_is_a_note_and_no_metric() -> None:
-    plain = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0)
-    measured = score_components({"m0"}, {"m0", "m1"}, chance=0.1, reference_f1=1.0, faithfulness=FAITHFULNESS)
-    assert measured.metrics == plain.metrics
-    assert plain.notes == ()
-    (note,) = measured.notes
-    assert note == FAITHFULNESS.note
-    assert (measured.primary, measured.skill, measured.chance) == ("f1", plain.skill, plain.chance)
 
 
 def test_a_neuron_score_has_the_metrics_it_promises() -> None:
@@ -291,13 +268,12 @@ def test_roles_are_written_as_signs() -> None:
 
 
 def test_a_role_score_has_the_metrics_it_promises() -> None:
-    score = score_roles(ROLES, ROLES, 0.4, 1.0, FAITHFULNESS)
+    score = score_roles(ROLES, ROLES, 0.4, 1.0)
     assert set(score.metrics) == set(ROLE_METRICS)
     assert score.primary == "signed_f1"
     assert score.skill == 1.0
     assert score.chance == 0.4
     assert {score.metrics[name] for name in ("signed_f1", "f1", "iou", "precision", "recall")} == {1.0}
-    assert score.notes == (FAITHFULNESS.note,)
 
 
 def test_a_wrong_role_is_one_wrong_element_and_one_missing_one() -> None:

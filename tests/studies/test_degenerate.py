@@ -22,19 +22,10 @@ from studies.degenerate import (
     node_statistics,
     top_k,
 )
-from tests.planting.circuits.small_circuit import small_shape
+from tests.planting.circuits.small_circuit import random_network, small_shape
 from tests.scoring.hand_made import HEADS, MLPS, Wire, wired
 
 KEY = frozenset({"a0.h1", "m1"})
-
-
-def random_network(**changes) -> PatchableTransformer:
-    network = PatchableTransformer(small_shape(**changes), seed=1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return network
 
 
 def prompts(n=32) -> torch.Tensor:

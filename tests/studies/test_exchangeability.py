@@ -10,7 +10,8 @@ import pytest
 from scribe_suite.planting.circuits.signatures.table import Signatures
 from scribe_suite.scoring.sets import f1
 from studies import exchangeability
-from studies.exchangeability import Sample, chance_of, layer_of, separations, signatures, skills, worst
+from studies.classifiers import SKILL_BAR, chance_of, skills, worst
+from studies.exchangeability import Sample, layer_of, separations, signatures
 
 LAYERS, STATISTICS = 5, 24
 
@@ -61,7 +62,7 @@ def test_exchangeable_nodes_have_no_signature_and_pay_no_classifier():
     means: dict[tuple[str, str], list[float]] = {}
     for row in skills(found, classifiers=["single statistic", "logistic, 10 best"], sights=["weights"]):
         means.setdefault((row.training, row.classifier), []).append(row.skill)
-    assert max(np.mean(values) for values in means.values()) < exchangeability.SKILL_BAR
+    assert max(np.mean(values) for values in means.values()) < SKILL_BAR
 
 
 def test_a_planted_difference_is_found_in_its_statistic_alone():
@@ -80,7 +81,7 @@ def test_a_planted_difference_pays_every_classifier_also_on_other_tasks():
 def test_what_is_spread_over_many_statistics_is_found_by_a_classifier():
     found = samples(a_little_of_many)
     best = worst(skills(found, classifiers=["logistic"], sights=["weights"]))
-    assert np.mean([row.skill for row in best.values()]) > exchangeability.SKILL_BAR
+    assert np.mean([row.skill for row in best.values()]) > SKILL_BAR
 
 
 def test_a_statistic_that_only_tells_the_layer_is_no_signature():

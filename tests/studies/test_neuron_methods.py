@@ -6,8 +6,6 @@ So does the script that compares them.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -207,14 +205,6 @@ def test_a_table_escapes_text_and_shades_numbers(names, shown):
 
 
 # --- the table of what is found by what ----------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_script_that_measures_methods_runs_by_itself_from_anywhere(tmp_path):
-    script = suite_root() / "studies" / "neuron_methods.py"
-    told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
-    assert "--reference" in told.stdout
 
 
 def test_beside_the_key_a_letter_gets_a_near_miss_only_where_it_has_no_neuron():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,30 +10,31 @@ import numpy as np
 import pytest
 import torch
 
-from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import untrained_twin, weights_of
 from scribe_suite.scoring.probes import LabelledStatements, residual_at
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PublicMaterial, TaskInstance
 from studies import probe_methods
-from studies.probe_methods import (
+from studies.probe_finders import (
     CERTIFIED,
     LAST,
     LAST_WORD,
     METHODS,
+    Seen,
+    Side,
+    method_skills,
+    random_directions,
+    recipe,
+)
+from studies.probe_methods import (
     SHOWN_PLACES,
     Measured,
     Referred,
-    Seen,
-    Side,
     by_place,
     ceiling,
     certificates,
-    method_skills,
     place_table,
-    random_directions,
-    recipe,
     skill_table,
     worst,
 )
@@ -293,11 +292,3 @@ def test_the_tables_of_certificates_have_a_column_per_task_and_per_world(monkeyp
     assert of_worlds["behaviour"] == ["`numbers`", "`places`"]
     assert of_worlds["`verdict`"] == ["0.99", "0.92"]
     assert of_worlds["`recall`"] == ["0.98", "-"]
-
-
-@pytest.mark.slow
-def test_the_script_runs_by_itself_from_anywhere(tmp_path):
-    script = suite_root() / "studies" / "probe_methods.py"
-    told = subprocess.run([sys.executable, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
-    assert "--reference" in told.stdout

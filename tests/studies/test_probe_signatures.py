@@ -8,7 +8,8 @@ import pytest
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.text import with_table
-from studies.probe_methods import FIRST_SEED, Seen
+from studies.probe_finders import Seen
+from studies.probe_methods import FIRST_SEED
 from studies.probe_signatures import DOCUMENT, KINDS, MARKERS, as_table, leading, skills, summary
 
 PLANTED = [

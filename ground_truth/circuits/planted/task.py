@@ -135,13 +135,9 @@ class PlantedCircuitTask(PlannedTask):
         """See `Task.score`: F1 against the certified circuit; a note says what the nodes do to the behaviour."""
         answer = expect(answer, ComponentAnswer)
         hidden: Hidden = instance.hidden
-        return score_components(
-            answer.components,
-            self.key(hidden.correspondence),
-            self.blind.chance,
-            self.reference_score(instance),
-            hidden.meter.measure(answer.components),
-        )
+        key, reference = self.key(hidden.correspondence), self.reference_score(instance)
+        score = score_components(answer.components, key, self.blind.chance, reference)
+        return hidden.with_note(score, answer.components)
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
         """The primary metric alone, which needs no frozen reference."""

@@ -1,4 +1,4 @@
-"""Code of cells as tokens: which numbers were chosen in it, and which cells do the same with other values."""
+"""Code of cells as tokens: the numbers that were chosen in it, its names, and which cells do the same otherwise."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ _TEXTS = frozenset(
 def chosen_numbers(code: str) -> str:
     """The numbers that stand in code outside of texts and comments, as a text; empty where it can't be read."""
     return " ".join(token.string.replace("_", "") for token in _tokens(code) if token.type == tokenize.NUMBER)
+
+
+def names_in(code: str) -> str:
+    """The names in code, outside of texts and comments, as a text; empty where it can't be read."""
+    return " ".join(token.string for token in _tokens(code) if token.type == tokenize.NAME)
 
 
 def shape(code: str) -> str | None:

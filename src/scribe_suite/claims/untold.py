@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from scribe_suite.claims.code_shape import shape
+from scribe_suite.claims.code_shape import names_in, shape
 from scribe_suite.claims.evidence import CellRun, Evidence
 from scribe_suite.claims.labels import words
 from scribe_suite.claims.numbers import Number, NumberTable, find_numbers
@@ -40,7 +40,12 @@ _PASSED = frozenset({"pass", "passed", "passes", "ok", "holds", "\N{CHECK MARK}"
 _FAILED = frozenset({"fail", "failed", "fails", "failure", "violated", "\N{BALLOT X}", "\N{HEAVY BALLOT X}",
                      "\N{CROSS MARK}"})  # fmt: skip
 _TRUTH = {"true": True, "false": False}
-_IS_ABOUT_CHECKS = re.compile(r"\b(?:checks?|tests?|sanity|verif\w{0,10}|asserts?)\b", re.IGNORECASE)
+#: Where False is a failure: in a line that speaks of a check, and in all lines of a run whose code has a name for
+#: checks or whose output has their heading. Elsewhere it may be the label of a statement. Neither a comment says so nor
+#: "test" alone: in most code a test set is a part of the data.
+_LINE_OF_CHECK = re.compile(r"\b(?:checks?|tests?|sanity|verif\w{0,10}|asserts?)\b", re.IGNORECASE)
+_NAME_OF_CHECKS = re.compile(r"(?<![a-z])(?:checks?|tests|sanity|verif[a-z]{0,10})(?![a-z])", re.IGNORECASE)
+_HEADING_OF_CHECKS = re.compile(r"\b(?:checks|tests)\b", re.IGNORECASE)
 _FAILURES = re.compile(r"\b([0-9]{1,6}) (?:[a-z]{1,20} )?(?:failed|failures?)\b")
 _OF = re.compile(r"\b([0-9]{1,6}) ?(?:/|of|out of) ?([0-9]{1,6}) (?:[a-z]{1,20} ){0,2}(?:pass|passed|ok|hold|held)\b")
 _EDGES = " \t.:;,!()[]{}<>|=-*'\""
@@ -198,7 +203,7 @@ def failed_checks(text: str, evidence: Evidence) -> list[FailedCheck]:
 
 def _printed_checks(run: CellRun) -> Iterator[tuple[str, FailedCheck | None]]:
     """Name of a check -> its failure, or None where it passed."""
-    with_truth = _IS_ABOUT_CHECKS.search(run.code) is not None or _IS_ABOUT_CHECKS.search(run.text) is not None
+    of_checks = bool(_NAME_OF_CHECKS.search(names_in(run.code)) or _HEADING_OF_CHECKS.search(run.text))
     for line in run.text.split("\n"):
         if not 0 < len(line) <= MAX_CHECK_LINE:
             continue
@@ -208,7 +213,7 @@ def _printed_checks(run: CellRun) -> Iterator[tuple[str, FailedCheck | None]]:
             name = re.sub(r"[0-9]+", "#", lowered)
             yield name, FailedCheck(line.strip(), run, failures) if failures else None
             continue
-        passed, name = _verdict(lowered, with_truth)
+        passed, name = _verdict(lowered, of_checks or _LINE_OF_CHECK.search(lowered) is not None)
         if passed is not None and words(name):
             yield words(name), None if passed else FailedCheck(line.strip(), run)
 

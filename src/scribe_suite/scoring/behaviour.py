@@ -14,16 +14,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
 from scribe_suite.scoring.sets import set_metrics
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels
 from scribe_suite.tasks.task import Score
 from scribe_suite.text import shortened
-
-if TYPE_CHECKING:  # sets of names need no torch
-    from scribe_suite.scoring.faithfulness import Faithfulness
 
 #: The metrics of every score, in the tables' column order; the first is primary.
 BEHAVIOUR_METRICS = ("combined", "exact_match", "f1", "iou", "precision", "recall")
@@ -104,7 +100,6 @@ def score_behaviour(
     truth: Collection[str],
     chance_f1: float,
     reference_combined: float,
-    faithfulness: Faithfulness | None = None,
 ) -> Score:
     """Score a function and a set of heads and MLPs.
 
@@ -115,7 +110,6 @@ def score_behaviour(
         truth: The certified circuit.
         chance_f1: Expected F1 of the best node set that ignores the model (`normalise.expected_score`).
         reference_combined: ``combined`` of the reference solution on this instance.
-        faithfulness: What the submitted nodes do to the behaviour; a note says it.
 
     Returns:
         A score with `BEHAVIOUR_METRICS`. Its chance is 0: whoever ignores the model can't do better than a constant,
@@ -125,9 +119,6 @@ def score_behaviour(
     exact = exact_match(result.predictions, labels)
     found = {"combined": combined, "exact_match": exact, **set_metrics(submitted, truth)}
     metrics = {name: found[name] for name in BEHAVIOUR_METRICS}
-    notes = [] if result.problem is None else [_shortened(result.problem)]
-    if faithfulness is not None:
-        notes.append(faithfulness.note)
     return Score(
         metrics=metrics,
         primary="combined",
@@ -135,10 +126,6 @@ def score_behaviour(
         chance=0.0,
         reference=reference_combined,
         flags=() if result.fault is None else (f"function_{result.fault}",),
-        notes=tuple(notes),
+        # not too long: parts of a problem are the code's words, and they may be hidden prompts
+        notes=() if result.problem is None else (shortened(result.problem, LONGEST_PROBLEM),),
     )
-
-
-def _shortened(problem: str) -> str:
-    """The problem, not too long: parts of it are the code's words, and they may be hidden prompts."""
-    return shortened(problem, LONGEST_PROBLEM)

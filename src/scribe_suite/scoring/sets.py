@@ -1,23 +1,18 @@
 """Scores for answers that are sets: circuit components, with or without roles, and neurons.
 
 Primary metric is F1, because it has no free lunch on either side: everything has recall 1 and low precision, one lucky
-element the reverse. IoU, precision and recall stand beside it as in the original suite's tables. What the nodes do to
-the behaviour, where the evaluator measured it (`faithfulness.measure_faithfulness`), is said in a note. It is no
-metric, since it is the same for the right nodes and for all nodes.
+element the reverse. IoU, precision and recall stand beside it as in the original suite's tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.task import Score
-
-if TYPE_CHECKING:  # sets of names need no torch
-    from scribe_suite.scoring.faithfulness import Faithfulness
 
 Role = Literal["supports", "suppresses"]
 _SIGNS: Mapping[Role, str] = {"supports": "+", "suppresses": "-"}
@@ -88,7 +83,6 @@ def score_components(
     truth: Collection[str],
     chance: float,
     reference_f1: float,
-    faithfulness: Faithfulness | None = None,
 ) -> Score:
     """Score a set of heads and MLPs.
 
@@ -97,9 +91,8 @@ def score_components(
         truth: The certified circuit.
         chance: Expected F1 of the best answer that ignores the model (`normalise.expected_score`).
         reference_f1: F1 of the reference solution.
-        faithfulness: What the submitted nodes do to the behaviour; a note says it.
     """
-    return _scored(set_metrics(submitted, truth), "f1", chance, reference_f1, faithfulness)
+    return _scored(set_metrics(submitted, truth), "f1", chance, reference_f1)
 
 
 def signed(roles: Mapping[str, Role]) -> frozenset[str]:
@@ -117,7 +110,6 @@ def score_roles(
     truth: Mapping[str, Role],
     chance: float,
     reference_signed_f1: float,
-    faithfulness: Faithfulness | None = None,
 ) -> Score:
     """Score heads and MLPs with what each does to the right answer.
 
@@ -129,10 +121,9 @@ def score_roles(
         truth: The same for the certified circuit.
         chance: Expected signed F1 of the best answer that ignores the model.
         reference_signed_f1: Signed F1 of the reference solution.
-        faithfulness: What the submitted nodes do to the behaviour; a note says it.
     """
     metrics = {**set_metrics(submitted, truth), "signed_f1": f1(signed(submitted), signed(truth))}
-    return _scored(metrics, "signed_f1", chance, reference_signed_f1, faithfulness)
+    return _scored(metrics, "signed_f1", chance, reference_signed_f1)
 
 
 def score_neurons(
@@ -157,18 +148,11 @@ def score_neurons(
     return _scored(metrics, "f1", f1(frozenset(blind), frozenset(truth)), reference_f1)
 
 
-def _scored(
-    metrics: dict[str, float],
-    primary: str,
-    chance: float,
-    reference: float,
-    faithfulness: Faithfulness | None = None,
-) -> Score:
+def _scored(metrics: dict[str, float], primary: str, chance: float, reference: float) -> Score:
     return Score(
         metrics=metrics,
         primary=primary,
         skill=normalised_skill(metrics[primary], chance, reference),
         chance=chance,
         reference=reference,
-        notes=() if faithfulness is None else (faithfulness.note,),
     )

@@ -8,11 +8,9 @@ import random
 import torch
 
 from ground_truth.circuits.antonym import ANTONYMS, Antonym, AskedAntonym
-from ground_truth.circuits.planted.base import Base
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.circuits.causal import interchanged
-from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.tasks.prompts import render_prompt
+from tests.ground_truth.circuits.untrained import label_after, untrained_instance
 
 TASK = Antonym()
 CAUSAL = AskedAntonym()
@@ -23,16 +21,6 @@ OPPOSITES = {a: b for pair in ANTONYMS for a, b in (pair, pair[::-1])}
 def prompt(first: int, second: int, asked: int) -> torch.Tensor:
     bos, opposite, of = (CAUSAL.groups[name][0] for name in ("<bos>", "opposite", "of"))
     return torch.tensor([[bos, FIRST, first, SECOND, second, opposite, of, asked]])
-
-
-def label_after(base: torch.Tensor, source: torch.Tensor, *variables: str) -> int:
-    chosen = torch.tensor([[name in variables for name in CAUSAL.variables]])
-    return interchanged(CAUSAL, base, source, chosen).labels.item()
-
-
-def untrained_instance(seed: int):
-    weights = PatchableTransformer(TASK.plan(0).shape, 0).to_weights()
-    return TASK.instance_of(Base("base", 0, weights), seed)
 
 
 # --- the causal model -------------------------------------------------------------------------------------------------
@@ -46,10 +34,10 @@ def test_the_label_is_the_antonym_of_the_word_asked_for():
 
 def test_antonyms_come_from_the_source_and_the_question_from_the_base():
     base, source = prompt(4, 11, SECOND), prompt(6, 20, FIRST)
-    assert label_after(base, source, "ant") == 21
-    assert label_after(base, source, "out") == 7
-    assert label_after(base, source, "ant", "out") == 7
-    assert label_after(base, source) == 10
+    assert label_after(CAUSAL, base, source, "ant") == 21
+    assert label_after(CAUSAL, base, source, "out") == 7
+    assert label_after(CAUSAL, base, source, "ant", "out") == 7
+    assert label_after(CAUSAL, base, source) == 10
 
 
 def test_prompts_ask_for_either_of_two_different_words():
@@ -95,7 +83,7 @@ def test_either_word_of_a_pair_may_have_the_even_number():
 
 
 def test_an_instance_answers_with_antonyms():
-    instance = untrained_instance(8)
+    instance = untrained_instance(TASK, 8)
     names = json.loads(instance.public.files["names.json"])
     causal = instance.hidden.causal
     prompts = causal.sample(200, torch.Generator().manual_seed(1))
@@ -107,7 +95,7 @@ def test_an_instance_answers_with_antonyms():
 
 
 def test_the_prompt_shows_examples_but_neither_name_nor_place():
-    instance = untrained_instance(8)
+    instance = untrained_instance(TASK, 8)
     text = render_prompt(suite_root(), instance, {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30})
     for example in instance.public.facts["examples"]:
         assert f"{example['prompt']}  ->  {example['labels'][0]}\n" in text

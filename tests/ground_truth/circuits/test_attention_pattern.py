@@ -7,11 +7,9 @@ import json
 import torch
 
 from ground_truth.circuits.attention_pattern import AttentionPattern, WordAfterMarker
-from ground_truth.circuits.planted.base import Base
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.circuits.causal import interchanged
-from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.tasks.prompts import render_prompt
+from tests.ground_truth.circuits.untrained import label_after, untrained_instance
 
 TASK = AttentionPattern()
 CAUSAL = WordAfterMarker()
@@ -25,16 +23,6 @@ def prompt(marker_at: int, shift: int = 0) -> torch.Tensor:
     return tokens
 
 
-def label_after(base: torch.Tensor, source: torch.Tensor, *variables: str) -> int:
-    chosen = torch.tensor([[name in variables for name in CAUSAL.variables]])
-    return interchanged(CAUSAL, base, source, chosen).labels.item()
-
-
-def untrained_instance(seed: int):
-    weights = PatchableTransformer(TASK.plan(0).shape, 0).to_weights()
-    return TASK.instance_of(Base("base", 0, weights), seed)
-
-
 def test_the_label_is_the_word_after_the_marker():
     assert CAUSAL.run(prompt(1)).labels.tolist() == [[2]]
     assert CAUSAL.run(prompt(8)).labels.tolist() == [[9]]
@@ -43,14 +31,14 @@ def test_the_label_is_the_word_after_the_marker():
 
 def test_the_place_comes_from_the_source_and_the_word_from_the_base():
     base, source = prompt(2), prompt(6, shift=4)
-    assert label_after(base, source) == 3
-    assert label_after(base, source, "mark") == 7
-    assert label_after(base, source, "out") == 11
-    assert label_after(base, source, "mark", "out") == 11
+    assert label_after(CAUSAL, base, source) == 3
+    assert label_after(CAUSAL, base, source, "mark") == 7
+    assert label_after(CAUSAL, base, source, "out") == 11
+    assert label_after(CAUSAL, base, source, "mark", "out") == 11
 
 
 def test_a_place_that_holds_the_marker_has_the_markers_own_label():
-    assert label_after(prompt(5), prompt(4), "mark") == MARKER
+    assert label_after(CAUSAL, prompt(5), prompt(4), "mark") == MARKER
     labels = CAUSAL.run(CAUSAL.sample(2000, torch.Generator().manual_seed(0))).labels
     assert set(labels.flatten().tolist()) == set(CAUSAL.groups["words"])
     assert set(CAUSAL.groups["words"]) | {MARKER} == set(range(CAUSAL.n_labels))
@@ -77,14 +65,14 @@ def test_the_seeds_have_every_placement():
 
 
 def test_the_words_tell_neither_the_marker_nor_what_a_label_stands_for():
-    names = json.loads(untrained_instance(4).public.files["names.json"])
+    names = json.loads(untrained_instance(TASK, 4).public.files["names.json"])
     lengths = {len(word) for word in (*names["tokens"], *names["labels"])}
     assert lengths == {6}
     assert not {word.upper() for word in names["tokens"]} & set(names["labels"])
 
 
 def test_the_prompt_shows_examples_and_no_rule():
-    instance = untrained_instance(4)
+    instance = untrained_instance(TASK, 4)
     text = render_prompt(suite_root(), instance, {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30})
     for example in instance.public.facts["examples"]:
         assert f"{example['prompt']}  ->  {example['labels'][0]}\n" in text

@@ -234,6 +234,7 @@ def test_the_oracle_has_skill_one_and_every_metric(task_id):
     score = task.score(instance, instance.answer_schema.parse(json.dumps(task.oracle_answer(instance))))
     assert score.skill == 1.0
     assert set(score.metrics) == set(task.metrics)
+    assert "by themselves" in score.notes[-1]
     assert score.chance == (0.0 if score.primary == "combined" else task.blind.chance)  # there it is inside the primary
     assert task.blind.chance < 0.7
     assert key_of(instance) <= set(instance.public.facts["components"])

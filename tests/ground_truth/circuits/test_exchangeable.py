@@ -15,7 +15,8 @@ from statistics import mean
 import pytest
 import torch
 
-from studies.exchangeability import SKILL_BAR, separations, skills
+from studies.classifiers import SKILL_BAR, skills
+from studies.exchangeability import separations
 from studies.signatures import Survey, base_models_of, circuit_tasks, samples_of
 
 pytestmark = pytest.mark.slow

@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from ground_truth.circuits.ioi import IndirectObject, Ioi
-from ground_truth.circuits.planted.base import Base
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.circuits.causal import interchanged
-from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.tasks.prompts import render_prompt
+from tests.ground_truth.circuits.untrained import label_after, untrained_instance
 
 TASK = Ioi()
 ONE, TWO = IndirectObject(two_movers=False), IndirectObject(two_movers=True)
@@ -23,16 +21,6 @@ def prompt(first: int, second: int, repeated: int) -> torch.Tensor:
     tokens = ONE.sample(1, torch.Generator().manual_seed(0))
     tokens[0, [FIRST, SECOND, REPEATED]] = torch.tensor([first, second, repeated])
     return tokens
-
-
-def label_after(causal: IndirectObject, base: torch.Tensor, source: torch.Tensor, *variables: str) -> int:
-    chosen = torch.tensor([[name in variables for name in causal.variables]])
-    return interchanged(causal, base, source, chosen).labels.item()
-
-
-def untrained_instance(base_seed: int, seed: int):
-    weights = PatchableTransformer(TASK.plan(base_seed).shape, 0).to_weights()
-    return TASK.instance_of(Base("base", base_seed, weights), seed)
 
 
 # --- the causal model -------------------------------------------------------------------------------------------------
@@ -113,7 +101,7 @@ def test_ten_seeds_have_many_placements():
 
 @pytest.mark.parametrize("base_seed", [0, 1, 2])
 def test_an_instance_answers_with_the_other_name(base_seed):
-    instance = untrained_instance(base_seed, 11)
+    instance = untrained_instance(TASK, 11, base_seed)
     names = json.loads(instance.public.files["names.json"])
     causal = instance.hidden.causal
     prompts = causal.sample(200, torch.Generator().manual_seed(1))
@@ -125,7 +113,7 @@ def test_an_instance_answers_with_the_other_name(base_seed):
 
 
 def test_words_stay_in_their_group_and_differ_between_instances():
-    one, two = (json.loads(untrained_instance(0, seed).public.files["names.json"]) for seed in (1, 2))
+    one, two = (json.loads(untrained_instance(TASK, seed).public.files["names.json"]) for seed in (1, 2))
     for names in (one, two):
         people = {names["tokens"][token] for token in names["groups"]["names"]}
         assert people == set(names["labels"])
@@ -135,7 +123,7 @@ def test_words_stay_in_their_group_and_differ_between_instances():
 
 
 def test_the_prompt_shows_examples_and_no_structure():
-    instance = untrained_instance(0, 3)
+    instance = untrained_instance(TASK, 3)
     text = render_prompt(suite_root(), instance, {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30})
     for example in instance.public.facts["examples"]:
         assert f"{example['prompt']}  ->  {example['labels'][0]}\n" in text

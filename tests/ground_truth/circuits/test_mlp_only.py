@@ -6,15 +6,11 @@ import pytest
 import torch
 
 from ground_truth.circuits.mlp_only import GroupThenLabel, MlpOnly
-from scribe_suite.planting.circuits.causal import circuit_of, interchanged
+from scribe_suite.planting.circuits.causal import circuit_of
 from scribe_suite.tasks.registry import default_registry
+from tests.ground_truth.circuits.untrained import labels_after
 
 TASK = MlpOnly()
-
-
-def label_after(causal, base, source, *variables):
-    chosen = torch.tensor([[name in variables for name in causal.variables]])
-    return interchanged(causal, base, source, chosen).labels
 
 
 def test_the_registry_finds_the_task():
@@ -61,9 +57,9 @@ def test_the_group_comes_from_the_source_and_the_flavour_from_the_base():
     causal = GroupThenLabel(0)
     base, source = (causal.sample(50, torch.Generator().manual_seed(seed)) for seed in (0, 1))
     expected = causal._table[causal._group[source], causal._flavour[base]]
-    assert torch.equal(label_after(causal, base, source, "u"), expected)
-    assert torch.equal(label_after(causal, base, source, "out"), causal.run(source).labels)
-    assert torch.equal(label_after(causal, base, source), causal.run(base).labels)
+    assert torch.equal(labels_after(causal, base, source, "u"), expected)
+    assert torch.equal(labels_after(causal, base, source, "out"), causal.run(source).labels)
+    assert torch.equal(labels_after(causal, base, source), causal.run(base).labels)
     assert not torch.equal(expected, causal.run(base).labels)
 
 

@@ -9,13 +9,16 @@ import pytest
 import torch
 
 from ground_truth.circuits.planted.base import Base
+from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.task import REFERENCE_CHECK, PlantedCircuitTask
 from scribe_suite.errors import FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE, suite_root
 from scribe_suite.planting.circuits.interchange import Pairs
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.frozen import Check, load_frozen
+from scribe_suite.tasks.task import Score
 from tests.planting.circuits.small_circuit import CORRESPONDENCE, HalfThenLabel, small_plan
+from tests.scoring.hand_made import LastToken, Wire, different_pairs, wired
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -154,3 +157,13 @@ def test_without_public_pairs_agents_get_prompts_only():
         assert hidden not in instance.public.setup_code
     assert 'prompts = data["prompts"]' in instance.public.setup_code
     assert "def generate(" in instance.public.setup_code
+
+
+def test_what_the_nodes_do_to_the_behaviour_is_the_last_note_and_changes_nothing_else():
+    network = wired(Wire(layer=0, reads=0, writes=1), Wire(layer=2, reads=1, writes=2))
+    hidden = Hidden(LastToken(), {"last": ("m0", "m2")}, network.to_weights(), different_pairs())
+    score = Score({"f1": 0.5}, "f1", 0.2, 0.4, 1.0, flags=("late",), notes=("It was late.",))
+    noted = hidden.with_note(score, ["m0"])
+    assert noted.notes[0] == "It was late."
+    assert "keep 0% by themselves, and 0% is left without them" in noted.notes[1]
+    assert dataclasses.replace(noted, notes=score.notes) == score

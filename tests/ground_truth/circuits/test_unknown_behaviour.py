@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional
 
 from ground_truth.circuits import unknown_behaviour
-from ground_truth.circuits.planted.base import Base
 from ground_truth.circuits.planted.programs import (
     KINDS,
     LABELS,
@@ -34,6 +33,7 @@ from scribe_suite.planting.hooked import build_model
 from scribe_suite.scoring.behaviour import constant_exact_match, function_skill
 from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
+from tests.ground_truth.circuits.untrained import untrained_instance
 
 TASK = UnknownBehaviour()
 SEEDS = range(2 * len(KINDS))
@@ -59,11 +59,6 @@ def predictions(code: str, prompts: torch.Tensor) -> list[int]:
     space: dict = {}
     exec(code, space)
     return space["predict"](prompts.tolist())
-
-
-def untrained_instance(base_seed: int, seed: int):
-    weights = PatchableTransformer(TASK.plan(base_seed).shape, 0).to_weights()
-    return TASK.instance_of(Base(f"{TASK.id}/seed{base_seed}", base_seed, weights), seed)
 
 
 # --- prompts and programs ---------------------------------------------------------------------------------------------
@@ -232,12 +227,12 @@ def test_nobody_starts_on_what_can_not_be_scored(monkeypatch):
 
 
 def test_hidden_prompts_are_many_and_hardly_repeat():
-    held_out = untrained_instance(0, 5).hidden.held_out.base
+    held_out = untrained_instance(TASK, 5).hidden.held_out.base
     assert len(set(map(tuple, held_out.tolist()))) >= 512
 
 
 def test_agents_get_no_label():
-    instance = untrained_instance(1, 5)
+    instance = untrained_instance(TASK, 5, 1)
     limits = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": None}
     prompt = render_prompt(suite_root(), instance, limits)
     example = instance.public.facts["examples"][0]
@@ -249,7 +244,7 @@ def test_agents_get_no_label():
 
 
 def test_what_is_right_is_what_the_model_says():
-    instance = untrained_instance(2, 5)
+    instance = untrained_instance(TASK, 5, 2)
     secret = instance.hidden
     said = build_model(secret.weights)(secret.held_out.base)[:, -1].argmax(-1)
     labels = unknown_behaviour._labels(secret)
@@ -259,7 +254,7 @@ def test_what_is_right_is_what_the_model_says():
 
 def test_an_answer_without_code_starts_no_sandbox(monkeypatch):
     monkeypatch.setattr(unknown_behaviour, "run_submitted_function", lambda *_: pytest.fail("a sandbox was started"))
-    assert unknown_behaviour._result(untrained_instance(0, 1).hidden, "").predictions is None
+    assert unknown_behaviour._result(untrained_instance(TASK, 1).hidden, "").predictions is None
 
 
 # --- what pays --------------------------------------------------------------------------------------------------------

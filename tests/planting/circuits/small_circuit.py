@@ -46,6 +46,16 @@ def small_shape(**changes) -> TransformerShape:
     return TransformerShape(**{**sizes, "d_vocab_out": 3, **changes})
 
 
+def random_network(**changes) -> PatchableTransformer:
+    """One of `small_shape` in which every parameter is noise, biases too."""
+    network = PatchableTransformer(small_shape(**changes), seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return network
+
+
 def planted_shape(**changes) -> TransformerShape:
     """Three layers, of which the middle one holds nothing of the circuit, and residual dimensions for decoys."""
     return small_shape(**{"n_layers": 3, "d_model": 36, "act_fn": "relu", "normalization": None, **changes})

@@ -10,6 +10,7 @@ from scribe_suite.planting.circuits.causal import CausalRun
 from scribe_suite.planting.circuits.interchange import Pairs, PatchedModel, draw_pairs
 from scribe_suite.planting.hooked import build_model
 from tests.planting.circuits.small_circuit import CORRESPONDENCE, HalfThenLabel
+from tests.scoring.hand_made import HEADS, MLPS, LastToken, Wire, different_pairs, wired
 
 CAUSAL = HalfThenLabel()
 
@@ -100,3 +101,12 @@ def test_where_logits_are_prescribed_their_change_is_an_effect_too(planted, pair
     assert lost == pytest.approx(0.0, abs=0.01)
     assert patched.effect(["m2"]) > 1.0 > patched.effect(["a1.h0"]) > lost
     assert patched.effect([]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_an_unlabelled_position_does_not_count():
+    # the first token's label would be right as well; only base pairs that differ in it can tell
+    pairs = different_pairs()
+    source = pairs.source.clone()
+    source[:, 0] = pairs.base[:, 0]
+    patched = PatchedModel(wired(Wire(layer=1)), LastToken(), Pairs(pairs.base, source))
+    assert patched.ablated([*HEADS, *MLPS], "resample") == 0.0

@@ -15,16 +15,7 @@ from scribe_suite.planting.circuits.patchable import (
     concatenate,
 )
 from scribe_suite.planting.hooked import ModelWeights, build_model
-from tests.planting.circuits.small_circuit import small_shape
-
-
-def random_network(**changes) -> PatchableTransformer:
-    network = PatchableTransformer(small_shape(**changes), seed=1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return network
+from tests.planting.circuits.small_circuit import random_network, small_shape
 
 
 def prompts(n=16, seed=0):

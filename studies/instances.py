@@ -1,0 +1,59 @@
+"""Measuring fresh instances of tasks in several processes, and the options that say which."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+import torch
+from rich.progress import track
+
+_Found = TypeVar("_Found")
+
+
+def instance_options(description: str | None, which: str, instances: int) -> argparse.ArgumentParser:
+    """A parser with ``--tasks``, ``--instances`` and ``--jobs``.
+
+    Args:
+        description: The script's docstring.
+        which: The tasks that are measured when none are named.
+        instances: Of a task, when no number is given.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help=f"which tasks (default: {which})")
+    parser.add_argument(
+        "--instances", type=int, default=instances, help=f"fresh instances per task (default: {instances})"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    return parser
+
+
+def measured_instances(
+    measure: Callable[[str, int], _Found], seeds: Mapping[str, Sequence[int]], jobs: int
+) -> Iterator[tuple[str, list[_Found]]]:
+    """What is measured of the instances of some tasks; a task is given as soon as all of its instances are measured.
+
+    Args:
+        measure: Measures one instance, by the task's id and the seed. Processes find it by its name.
+        seeds: Task's id -> seeds of its instances.
+        jobs: Processes, of one thread each.
+    """
+    units = [(task_id, seed) for task_id, several in seeds.items() for seed in several]
+    found: dict[str, list[_Found]] = {task_id: [] for task_id in seeds}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+        futures = [pool.submit(measure, *unit) for unit in units]
+        for (task_id, _), future in zip(
+            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
+        ):
+            found[task_id].append(future.result())
+            if len(found[task_id]) == len(seeds[task_id]):
+                yield task_id, found[task_id]
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
