@@ -35,9 +35,10 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.plugin.worker.kernels import PRELOAD
 from scribe_suite.tasks.registry import default_registry
+from scribe_suite.text import with_table
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "guide" / "isolation.md"
-BEGIN, END = "<!-- tables: written by perf/kernels.py -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by perf/kernels.py -->", "<!-- end of tables -->")
 TASK, SEED = "circuits/ioi", 1
 CALLS = 300
 KERNELS = (1, 4, 8)
@@ -384,19 +385,6 @@ def _ratio(value: float | None, ours: float | None) -> str:
     return "-" if value is None or not ours else f"{value / ours:.1f}"
 
 
-def write(text: str) -> None:
-    """Put the tables between the markers of the document.
-
-    Raises:
-        ValueError: When the markers are not there.
-    """
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    _, marker, after = rest.partition(END)
-    if not marker:
-        raise ValueError(f"{DOCUMENT} has no place for the tables: it needs the lines {BEGIN} and {END}.")
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
-
-
 async def measure(names: Sequence[str], subjects: Sequence[Subject], rounds: int) -> Rows:
     """All rows of the measures named."""
     rows: Rows = {}
@@ -432,7 +420,7 @@ def main() -> None:
     text = table(rows, names)
     print(text)
     if options.write:
-        write(text)
+        DOCUMENT.write_text(with_table(DOCUMENT.read_text(), MARKERS, text))
 
 
 if __name__ == "__main__":

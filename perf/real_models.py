@@ -35,9 +35,10 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.plugin.worker.kernels import PRELOAD
 from scribe_suite.sandbox.shared_modules import SharedModule
+from scribe_suite.text import with_table
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "guide" / "real-models.md"
-BEGIN, END = "<!-- table: written by perf/real_models.py -->", "<!-- end of table -->"
+MARKERS = ("<!-- table: written by perf/real_models.py -->", "<!-- end of table -->")
 MB = 1e6
 COPIED = """\
 import json
@@ -201,9 +202,7 @@ def main() -> None:
     )
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
     if options.write:
-        document = DOCUMENT.read_text()
-        before, _, rest = document.partition(BEGIN)
-        DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+        DOCUMENT.write_text(with_table(DOCUMENT.read_text(), MARKERS, text))
 
 
 if __name__ == "__main__":

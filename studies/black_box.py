@@ -34,13 +34,14 @@ from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
+from scribe_suite.text import with_table
 from studies.black_box_functions import exact_function, fitted_tree, nodes_by_program
 from studies.documented_methods import best_documented
 
 FIRST_SEED = 8000
 COMMAND = "python -m studies.black_box --jobs 2 --write"
 DOCUMENT = "docs/reference/controls.md"
-BEGIN, END = "<!-- tables: written by studies/black_box.py -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by studies/black_box.py -->", "<!-- end of tables -->")
 
 #: What an answer holds besides confidence and summary.
 Content = Mapping[str, Any]
@@ -225,18 +226,6 @@ def table(record: ControlRecord) -> str:
     return "\n".join([*lines, "", verdict])
 
 
-def replaced(document: str, content: str) -> str:
-    """The document with what stands between the markers replaced.
-
-    Raises:
-        ValueError: When it does not hold both markers once.
-    """
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise ValueError(f"the document must hold {BEGIN!r} and {END!r} once")
-    before, rest = document.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{content}\n\n{END}{rest.split(END)[1]}"
-
-
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -254,7 +243,7 @@ def main() -> None:
     if options.write:
         (root / RECORD).write_text(record.model_dump_json(indent=1) + "\n")
         document = root / DOCUMENT
-        document.write_text(replaced(document.read_text(), table(record)))
+        document.write_text(with_table(document.read_text(), MARKERS, table(record)))
 
 
 if __name__ == "__main__":

@@ -44,11 +44,12 @@ from scribe_suite.scoring.sets import set_metrics
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent
 from scribe_suite.tasks.task import PlantedTask, TaskInstance
+from scribe_suite.text import with_table
 from studies.degenerate import DEGENERATE, NodeStatistic, auroc, glance, node_statistics
 
 FIRST_SEED = 7000
 DOCUMENT = "docs/reference/methods.md"
-BEGIN, END = "<!-- tables: written by studies/circuit_methods.py -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by studies/circuit_methods.py -->", "<!-- end of tables -->")
 COLUMNS = ("IoU", "precision", "recall", "AUROC")
 HEADROOM = ("circuits/backup_heads", "circuits/suppressor", "circuits/two_behaviours")
 _ATTRIBUTED = 256
@@ -318,18 +319,6 @@ def skills_markdown(skills: Mapping[str, Mapping[str, float]], corner: str) -> s
     return "\n".join(lines)
 
 
-def replaced(document: str, tables: str) -> str:
-    """The document with what stands between the markers replaced.
-
-    Raises:
-        ValueError: When it does not hold both markers once.
-    """
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise ValueError(f"the document must hold {BEGIN!r} and {END!r} once")
-    before, rest = document.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END)[1]}"
-
-
 def measurable_tasks() -> list[str]:
     """Circuit tasks that have base models."""
     tasks = default_registry().of_family("circuits")
@@ -367,7 +356,7 @@ def main() -> None:
     print(text)
     if options.write:
         path = suite_root() / DOCUMENT
-        path.write_text(replaced(path.read_text(), text))
+        path.write_text(with_table(path.read_text(), MARKERS, text))
 
 
 if __name__ == "__main__":

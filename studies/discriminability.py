@@ -27,10 +27,11 @@ from rich.progress import track
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score
+from scribe_suite.text import with_table
 from studies.graded.makers import material_of, scored
 from studies.graded.material import Content, GradedContent
 from studies.lenses import Graded, Seen, look
-from studies.lenses_record import DOCUMENT, RECORD, TaskRecord, chapter, chapters, put, read_record, write_record
+from studies.lenses_record import DOCUMENT, MARKERS, RECORD, TaskRecord, chapter, chapters, read_record, write_record
 
 FIRST_SEED = 7000
 #: Hidden samples on which an answer is scored again.
@@ -145,7 +146,9 @@ def main() -> None:
             kept = {known: one for known, one in read_record(root).items() if known in default_registry().facts}
             write_record(root, dict(sorted((kept | {task_id: record}).items())))
     if options.write or options.tables:
-        put(chapters(read_record(root), default_registry().facts), root / DOCUMENT)
+        page = root / DOCUMENT
+        tables = chapters(read_record(root), default_registry().facts)
+        page.write_text(with_table(page.read_text(), MARKERS, tables))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ SMALLEST_SEPARATION = 0.9
 _DIGITS = 4
 
 #: Metrics of which less is better.
-LOWER_IS_BETTER = frozenset({"cmd", "regret", "overclaim"})
+LOWER_IS_BETTER = frozenset({"cmd", "overclaim"})
 
 #: Of an answer's nodes, and of its neurons, these metrics look at names alone.
 _NAMES_ONLY = frozenset({"flipped", "function"})
@@ -44,14 +44,14 @@ BLIND_TO: Mapping[str, frozenset[str]] = {
     "rve": frozenset({"dropped"}),
     "exact_match": frozenset({"dropped", "added", "swapped"}),
     "accuracy": frozenset({"claimed"}),
-    "auroc": frozenset({"claimed"}),
+    "auroc": frozenset({"claimed", "shifted"}),
     "selectivity": frozenset({"claimed"}),
-    "overclaim": frozenset({"turned", "fewer statements"}),
+    "overclaim": frozenset({"turned", "shifted"}),
 }
 #: Metrics that do not say how good an answer is, with the reason that they are there.
 NOT_JUDGED: Mapping[str, str] = {
     "control_accuracy": "what a control reaches: of the instance, not of the answer",
-    "untrained": "what an untrained model's neurons reach: of the instance, not of the answer",
+    "untrained_share": "what an untrained model's neurons reach: of the instance, not of the answer",
     "success": "yes or no, without degrees",
 }
 #: Metrics that see one side of an answer and stand beside one that sees the other: by themselves they order no methods.

@@ -12,7 +12,7 @@ from studies.lenses import NOT_JUDGED, ONE_SIDED, Lenses, claimed, failures, low
 
 RECORD = "studies/discriminability.json"
 DOCUMENT = "docs/reference/discriminability.md"
-BEGIN, END = "<!-- tables: written by studies/discriminability.py -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by studies/discriminability.py -->", "<!-- end of tables -->")
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,3 @@ def _verdict(metric: str, lenses: Lenses) -> str:
         return "not judged"
     failed = failures(metric, lenses)
     return f"**fails**: {', '.join(failed)}" if failed else "meets"
-
-
-def put(tables: str, path: Path) -> None:
-    """Put the tables between the markers of a document.
-
-    Raises:
-        ValueError: When it does not hold both markers once.
-    """
-    document = path.read_text()
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise ValueError(f"{path.name} must hold {BEGIN!r} and {END!r} once")
-    before, rest = document.split(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END)[1]}")

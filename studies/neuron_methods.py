@@ -17,7 +17,6 @@ import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -35,13 +34,14 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
+from scribe_suite.text import with_table
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
     from ground_truth.neurons.planted.hidden import AskedQuestion, Hidden
 
 FIRST_SEED = 7000
 DOCUMENT = "docs/truth/neurons.md"
-BEGIN, END = "<!-- tables: written by studies/neuron_methods.py -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by studies/neuron_methods.py -->", "<!-- end of tables -->")
 #: A threshold that somebody might choose without reading the question.
 CARELESS = 0.25
 _INFORMATION_ROWS = 128
@@ -259,19 +259,6 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def write(table: str, path: Path) -> None:
-    """Put the table between the markers of a document.
-
-    Raises:
-        ValueError: When it does not hold both markers once.
-    """
-    document = path.read_text()
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise ValueError(f"{path.name} must hold {BEGIN!r} and {END!r} once")
-    before, rest = document.split(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}")
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -287,7 +274,8 @@ def main() -> None:
     text = f"{head}\n\n{table}\n\nWhat the base models' certificates say:\n\n{certificates()}"
     print(text)
     if options.write:
-        write(text, suite_root() / DOCUMENT)
+        path = suite_root() / DOCUMENT
+        path.write_text(with_table(path.read_text(), MARKERS, text))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, cast
 
@@ -41,6 +40,7 @@ from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_pro
 from scribe_suite.scoring.recipes import mean_difference, one_hot, principal_directions, without
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import TaskInstance
+from scribe_suite.text import with_table
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
     from ground_truth.probes.planted.hidden import Hidden
@@ -48,7 +48,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
 
 FIRST_SEED = 9000
 DOCUMENT = "docs/truth/probes.md"
-BEGIN, END = "<!-- tables: written by studies/probe_methods.py -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by studies/probe_methods.py -->", "<!-- end of tables -->")
 
 #: Block after which to read, and position from the end of the statement.
 Place = tuple[int, int]
@@ -460,19 +460,6 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def write(table: str, path: Path) -> None:
-    """Put the table between the markers of a document.
-
-    Raises:
-        ValueError: When it does not hold both markers once.
-    """
-    document = path.read_text()
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise ValueError(f"{path.name} must hold {BEGIN!r} and {END!r} once")
-    before, rest = document.split(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}")
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -495,7 +482,8 @@ def main() -> None:
     text = "\n\n".join(parts)
     print(text)
     if options.write:
-        write(text, suite_root() / DOCUMENT)
+        path = suite_root() / DOCUMENT
+        path.write_text(with_table(path.read_text(), MARKERS, text))
 
 
 if __name__ == "__main__":

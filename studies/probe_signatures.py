@@ -1,31 +1,34 @@
 """What the weights of the probe models alone say of the truth's direction: skill of directions found without a prompt.
 
-    python -m studies.probe_signatures                                       # three fresh instances per task
-    python -m studies.probe_signatures --tasks probes/cities --instances 10
+    python -m studies.probe_signatures                                       # ten fresh instances per task
+    python -m studies.probe_signatures --tasks probes/cities --instances 3
+    python -m studies.probe_signatures --write                               # into the document
 
 A direction is submitted at every block, at the last token. Its sign is the better of both, the centre is that of the
-public statements, and of several directions the best counts: more than an agent has that runs nothing. Some five
-seconds per instance.
+public statements. Some ten seconds per instance.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from rich.console import Console
-from rich.table import Table
+from rich.progress import track
 
+from scribe_suite.paths import suite_root
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.scoring.probes import LinearProbe
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
+from scribe_suite.text import with_table
 from studies.probe_methods import FIRST_SEED, LAST, Seen
 
+DOCUMENT = "docs/truth/probes.md"
+MARKERS = ("<!-- signatures: written by studies/probe_signatures.py -->", "<!-- end of signatures -->")
 #: Directions that are tried of each kind.
 _LEADING = 3
 
@@ -117,44 +120,72 @@ KINDS: Mapping[str, Callable[[Seen], Directions]] = {
 }
 
 
-def skills(seen: Seen) -> dict[str, dict[str, float]]:
-    """Kind -> ``mean`` over its directions and blocks with the better sign, and ``best`` of them in hindsight."""
-    found = {}
+def skills(seen: Seen) -> dict[str, dict[tuple[int, int], float]]:
+    """Kind -> (number of the direction, block) -> skill there, with the better sign."""
+    found: dict[str, dict[tuple[int, int], float]] = {}
     for name, find in KINDS.items():
-        values = []
+        found[name] = {}
         for block in _layers(seen.hidden.weights):
             place = (block, LAST)
             center = seen.public.at(place).mean(0)
-            for direction in find(seen):
+            for number, direction in enumerate(find(seen)):
                 signed = [LinearProbe(sign * direction, 0.0, center) for sign in (1.0, -1.0)]
-                values.append(max(seen.skill(probe, place) for probe in signed))
-        found[name] = {"mean": mean(values), "best": max(values)}
+                found[name][number, block] = max(seen.skill(probe, place) for probe in signed)
     return found
+
+
+def summary(rows: Sequence[Mapping[tuple[int, int], float]]) -> dict[str, float]:
+    """What directions of a kind are worth over instances.
+
+    Args:
+        rows: The skills of each instance, as in `skills`.
+
+    Returns:
+        ``mean`` over all; ``fixed``, the best of always the same direction and block; ``best``, the mean of what is
+        best in each instance.
+    """
+    return {
+        "mean": mean(mean(row.values()) for row in rows),
+        "fixed": max(mean(row[key] for row in rows) for key in rows[0]),
+        "best": mean(max(row.values()) for row in rows),
+    }
+
+
+def measure(task_id: str, instances: int) -> dict[str, dict[str, float]]:
+    """Kind -> its `summary` over fresh instances of a task."""
+    task = default_registry()[task_id]
+    found = [skills(Seen(task.instance(seed))) for seed in range(FIRST_SEED, FIRST_SEED + instances)]
+    return {name: summary([one[name] for one in found]) for name in KINDS}
+
+
+def as_table(measured: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """A Markdown table: a row per kind of direction, a column per task."""
+    names = [task_id.split("/")[1] for task_id in measured]
+    width = len(names)
+    lines = ["| direction | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" + "|--:" * width + "|"]
+    for kind in KINDS:
+        cells = [" / ".join(f"{one[kind][key]:.2f}" for key in ("mean", "fixed", "best")) for one in measured.values()]
+        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help="which tasks; all with planted models")
-    parser.add_argument("--instances", type=int, default=3, help="fresh instances per task (default: 3)")
+    parser.add_argument("--instances", type=int, default=10, help="fresh instances per task (default: 10)")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT}; all tasks")
     options = parser.parse_args()
+    if options.write and options.tasks:
+        parser.error("--write needs all tasks: leave --tasks out")
     torch.set_num_threads(1)
     known = [task.id for task in default_registry().of_family("probes") if isinstance(task, PlantedTask)]
-    tasks = options.tasks or known
-    table = Table(title="skill, mean (best in hindsight)", title_justify="left")
-    for column in ("direction", *(task_id.split("/")[1] for task_id in tasks)):
-        table.add_column(column)
-    seeds = range(FIRST_SEED, FIRST_SEED + options.instances)
-    by_task = {
-        task_id: [skills(Seen(default_registry()[task_id].instance(seed))) for seed in seeds] for task_id in tasks
-    }
-    for name in KINDS:
-        cells = [
-            f"{mean(one[name]['mean'] for one in rows):.2f} ({mean(one[name]['best'] for one in rows):.2f})"
-            for rows in by_task.values()
-        ]
-        table.add_row(name, *cells)
-    Console(width=200).print(table)
+    measured = {task_id: measure(task_id, options.instances) for task_id in track(options.tasks or known, "Measuring")}
+    print("mean / always the same direction and block / best of each instance\n")
+    print(as_table(measured))
+    if options.write:
+        path = suite_root() / DOCUMENT
+        path.write_text(with_table(path.read_text(), MARKERS, as_table(measured)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scribe_suite.plugin.option import options
 from scribe_suite.sandbox import escape_table, program_gaps
+from scribe_suite.text import with_table
 from tools import documented_tables
 
 ROOT = Path(__file__).parents[1]
@@ -56,22 +57,9 @@ TABLES: Mapping[str, GeneratedTable] = {
 }
 
 
-def with_table(text: str, name: str, table: str) -> str:
-    """A document with a table put in the place of the one it has.
-
-    Args:
-        text: The document.
-        name: Of the table.
-        table: Markdown.
-
-    Raises:
-        ValueError: When the document does not hold both comments once.
-    """
-    begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise ValueError(f"write {begin} and, below it, {end} once, where the table belongs")
-    before, _, rest = text.partition(begin)
-    return f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
+def markers(name: str) -> tuple[str, str]:
+    """The comments above and below the table of this name."""
+    return f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
 
 
 def stale(root: Path = ROOT) -> list[str]:
@@ -79,7 +67,7 @@ def stale(root: Path = ROOT) -> list[str]:
     return [
         name
         for name, table in TABLES.items()
-        if (text := (root / table.document).read_text()) != with_table(text, name, table.make())
+        if (text := (root / table.document).read_text()) != with_table(text, markers(name), table.make())
     ]
 
 
@@ -87,7 +75,7 @@ def write(root: Path = ROOT) -> None:
     """Put every table into its document."""
     for name, table in TABLES.items():
         path = root / table.document
-        path.write_text(with_table(path.read_text(), name, table.make()))
+        path.write_text(with_table(path.read_text(), markers(name), table.make()))
 
 
 def main() -> int:

@@ -23,7 +23,9 @@ from scribe_suite.planting.circuits.causal import CausalRun, Correspondence, Int
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
 from scribe_suite.scoring.sets import ROLE_METRICS, Role, f1, score_roles, signed, unsigned
-from scribe_suite.tasks.answers import Answer, AnswerSchema, RoleAnswer, expect
+from scribe_suite.tasks.answer_kinds import RoleAnswer
+from scribe_suite.tasks.answer_schema import AnswerSchema
+from scribe_suite.tasks.answers import Answer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
 
 _RAISED, _LOWERED = 4.0, 2.0

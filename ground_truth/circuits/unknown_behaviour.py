@@ -25,7 +25,9 @@ from scribe_suite.planting.circuits.siit import SiitRecipe
 from scribe_suite.planting.frozen import frozen_models
 from scribe_suite.scoring.behaviour import BEHAVIOUR_METRICS, combined_score, score_behaviour
 from scribe_suite.scoring.submitted_function import FunctionResult, Labels, require_sandbox, run_submitted_function
-from scribe_suite.tasks.answers import Answer, AnswerSchema, BehaviourAnswer, expect
+from scribe_suite.tasks.answer_kinds import BehaviourAnswer
+from scribe_suite.tasks.answer_schema import AnswerSchema
+from scribe_suite.tasks.answers import Answer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
 
 _CONSTANT = "def predict(prompts):\n    return [{label} for _ in prompts]\n"

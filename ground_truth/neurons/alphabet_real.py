@@ -13,7 +13,7 @@ from ground_truth.neurons.real.hidden import AskedProperty
 from ground_truth.neurons.real.measurement import PLACES
 from ground_truth.neurons.real.properties import LETTERS
 from ground_truth.neurons.real.task import EXAMPLE, MeasuredTextTask
-from scribe_suite.scoring.neuron_regret import fixed_share
+from scribe_suite.scoring.neuron_share import fixed_share
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, TaskInstance
 from scribe_suite.tasks.answers import expect
 

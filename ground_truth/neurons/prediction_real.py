@@ -22,7 +22,7 @@ from ground_truth.neurons.real.hidden import AskedProperty
 from ground_truth.neurons.real.measurement import LOGIT_EFFECTS, PLACES
 from ground_truth.neurons.real.task import COUNTS, MeasuredNeuronTask
 from ground_truth.neurons.real.tokens import vocabulary
-from scribe_suite.scoring.neuron_regret import fixed_share
+from scribe_suite.scoring.neuron_share import fixed_share
 
 _CLASS_CODE = """\
 in_class = load_file("class.safetensors")["members"]  # whether each token of the vocabulary is of the class asked for

@@ -1,4 +1,4 @@
-"""Texts of others in messages of ours, and the order of names."""
+"""Texts of others in messages of ours, the order of names, and the place of a table in a document."""
 
 from __future__ import annotations
 
@@ -36,3 +36,21 @@ def by_last_number(name: str) -> tuple[str, int, str]:
     """A key to sort names by, so that ``mechanism_10`` follows ``mechanism_9``; other names sort as text."""
     match = _LAST_NUMBER.fullmatch(name)
     return (name, -1, name) if match is None else (match["stem"], int(match["number"]), name)
+
+
+def with_table(document: str, markers: tuple[str, str], table: str) -> str:
+    """A document with a table in the place of what stands between two comments.
+
+    Args:
+        document: Its text.
+        markers: The comment above the table and the one below it.
+        table: Markdown, without an empty line at either end.
+
+    Raises:
+        ValueError: When the document does not hold both comments once, in this order.
+    """
+    begin, end = markers
+    if document.count(begin) != 1 or document.count(end) != 1 or document.index(begin) > document.index(end):
+        raise ValueError(f"write {begin} and, below it, {end} once, where the table belongs")
+    before, _, rest = document.partition(begin)
+    return f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scribe_suite.scoring.neuron_regret import top
+from scribe_suite.scoring.neuron_share import top
 from scribe_suite.scoring.sets import Role, best_fixed_set, signed, unsigned
 from scribe_suite.tasks.task import Task, TaskInstance
 from studies.constant_answers.policies import Content, made_of

@@ -8,12 +8,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from scribe_suite.paths import suite_root
+from scribe_suite.text import with_table
 
 #: No constant answer may have a higher mean skill.
 BAR = 0.05
 RECORD = Path("studies/constant_answers/record.json")
 DOCUMENT = Path("docs/reference/constants.md")
-BEGIN, END = "<!-- tables: written by studies/constant_answers -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by studies/constant_answers -->", "<!-- end of tables -->")
 #: Constants with a column of their own.
 _COLUMNS = ("nothing", "everything", "example", "previous")
 
@@ -58,7 +59,7 @@ def write_record(surveys: Mapping[str, Survey], root: Path | None = None) -> Non
     known = read_record(root) if path.exists() else {}
     path.write_bytes(_RECORDS.dump_json(dict(sorted({**known, **surveys}.items())), indent=1) + b"\n")
     document = root / DOCUMENT
-    document.write_text(with_table(document.read_text(), as_table(read_record(root))))
+    document.write_text(with_table(document.read_text(), MARKERS, as_table(read_record(root))))
 
 
 def as_table(surveys: Mapping[str, Survey]) -> str:
@@ -70,18 +71,6 @@ def as_table(surveys: Mapping[str, Survey]) -> str:
         numbers = [_number(survey.skills.get(name)) for name in _COLUMNS] + [_number(best)]
         lines.append(f"| `{task_id}` | {survey.version} | {survey.instances} | {' | '.join(numbers)} | {which} |")
     return "\n".join(lines)
-
-
-def with_table(text: str, table: str) -> str:
-    """A document with a table between its two comments.
-
-    Raises:
-        ValueError: When it does not hold both once.
-    """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"the document needs {BEGIN} and {END} once")
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
 
 
 def _number(value: float | None) -> str:

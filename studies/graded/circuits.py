@@ -11,7 +11,7 @@ from ground_truth.circuits.planted.draws import generator
 from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.interchange import Pairs
-from scribe_suite.tasks.answers import BehaviourAnswer
+from scribe_suite.tasks.answer_kinds import BehaviourAnswer
 from scribe_suite.tasks.task import TaskInstance
 from studies.graded.material import DRAWS, Content, GradedContent, Material, graded_sets
 

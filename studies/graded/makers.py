@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from scribe_suite.seeds import derive_seed
-from scribe_suite.tasks.answers import (
-    Answer,
+from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     ComponentAnswer,
     DirectionAnswer,
@@ -17,8 +16,9 @@ from scribe_suite.tasks.answers import (
     ProbeAnswer,
     RankingAnswer,
     RoleAnswer,
-    TextProbeAnswer,
+    TextProbeOrNothing,
 )
+from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.circuits import planted_circuit
 from studies.graded.material import Content, Material
@@ -41,7 +41,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,
-    ("real", TextProbeAnswer): real_probe,
+    ("real", TextProbeOrNothing): real_probe,
 }
 
 

@@ -1,20 +1,22 @@
 """Graded answers and methods of known order for tasks that ask for a linear probe or a direction.
 
-A probe is made worse by turning its direction towards a random one, or by fitting the reference recipe on fewer
-statements. Another hidden sample is drawn from the statements of this one, whole groups with replacement: nobody can
-draw statements about entities that are new, since all that are not public are in the hidden sample already.
+A probe is made worse by turning its direction towards a random one, or by shifting its threshold. (Fitting the recipe
+on fewer statements, or on wrong labels, makes it no worse for long: in `probes/cities` 28 of 950 statements do as well,
+and so do labels of which 30 % are wrong.) Another hidden sample is drawn from the statements of this one, whole groups
+with replacement: nobody can draw statements about entities that are new, since all that are not public are in the
+hidden sample already.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from ground_truth.probes.planted.hidden import Hidden
 from ground_truth.probes.planted.split import Split
@@ -27,17 +29,17 @@ from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.task import TaskInstance
 from studies.graded.material import Content, GradedContent, Material
 
+#: The ways in which a probe is made worse.
+TURNED, SHIFTED = "turned", "shifted"
 #: Degrees between the right direction and the submitted one.
 ANGLES = (0, 15, 30, 45, 60, 75, 90)
-#: Public statements that the recipe is fitted on, besides all: more of them are as good as all.
-FITTED_ON = (64, 40, 28, 20, 14)
-#: Statements of either kind that every recipe can be fitted on.
-FEWEST = 6
+#: Standard deviations, of what the right probe reads, between the middle and the threshold.
+SHIFTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+#: The angle of a method between the recipe and random directions.
+_MIDDLING_ANGLE = 60
 #: Draws of a method that chooses at random.
 RANDOM_DRAWS = 6
 
-#: Gives the recipe's probe from some rows of the public statements.
-FitRows = Callable[[Int[np.ndarray, " row"]], LinearProbe]
 #: Makes an answer of a probe.
 AsContent = Callable[[LinearProbe], Content]
 
@@ -51,10 +53,6 @@ def planted_probe(instance: TaskInstance, rng: random.Random) -> Material:
     seen = residual_at(model, public.tokens, TRUTH_LAYER, "last")
     held_out = residual_at(model, hidden.held_out.tokens, TRUTH_LAYER, "last")
 
-    def fit(rows: Int[np.ndarray, " row"]) -> LinearProbe:
-        part = LabelledStatements(public.tokens[rows], public.labels[rows], public.groups[rows])
-        return task.recipe(seen[rows], part)
-
     def content(probe: LinearProbe) -> Content:
         where = {"layer": TRUTH_LAYER, "position": "last"}
         if not task.labelled:
@@ -63,7 +61,7 @@ def planted_probe(instance: TaskInstance, rng: random.Random) -> Material:
 
     labels = hidden.held_out.labels
     right = fit_probe(held_out, labels, _INVERSE_PENALTY) if task.labelled else mean_difference(held_out, labels)
-    reference = fit(np.arange(len(seen)))
+    reference = task.recipe(seen, public)
 
     def resampled(number: int) -> TaskInstance:
         drawn = resampled_groups(hidden.held_out.groups, derive_seed(instance.seed, task.id, "hidden sample", number))
@@ -73,8 +71,10 @@ def planted_probe(instance: TaskInstance, rng: random.Random) -> Material:
         split = Split(public, sample, hidden.split.further)
         return replace(instance, hidden=replace(hidden, split=split, reference_accuracy=accuracy))
 
-    graded = [*turned(right.weight, held_out, content, rng), *fitted_on_fewer(fit, public.labels, content, rng)]
-    return Material(instance, graded, methods(graded, held_out, content, rng), resampled)
+    graded = list(turned(right.weight, held_out, content, rng))
+    if task.labelled:
+        graded += shifted(right.weight, held_out, content)
+    return Material(instance, graded, methods(content(reference), graded, held_out, content, rng), resampled)
 
 
 def turned(
@@ -90,34 +90,29 @@ def turned(
     across /= np.linalg.norm(across)
     for angle in ANGLES:
         mixed = math.cos(math.radians(angle)) * right + math.sin(math.radians(angle)) * across
-        yield GradedContent("turned", angle, content(LinearProbe(mixed, 0.0, hidden.mean(0))))
+        yield GradedContent(TURNED, angle, content(LinearProbe(mixed, 0.0, hidden.mean(0))))
 
 
-def fitted_on_fewer(
-    fit: FitRows, labels: Bool[np.ndarray, " statement"], content: AsContent, rng: random.Random
+def shifted(
+    weight: Float[np.ndarray, " d_model"], hidden: Float[np.ndarray, "statement d_model"], content: AsContent
 ) -> Iterator[GradedContent]:
-    """The recipe on all public statements, and on fewer and fewer of them, each part of the one before."""
-    order = np.array(rng.sample(range(len(labels)), len(labels)))
-    for count in (len(labels), *(count for count in FITTED_ON if count < len(labels))):
-        rows = order[:count]
-        if min(labels[rows].sum(), (~labels[rows]).sum()) >= FEWEST:
-            yield GradedContent("fewer statements", math.log2(len(labels) / count), content(fit(rows)))
+    """The right direction with a threshold further and further from the middle."""
+    spread = float((hidden @ weight).std())
+    for shift in SHIFTS:
+        yield GradedContent(SHIFTED, shift, content(LinearProbe(weight, -shift * spread, hidden.mean(0))))
 
 
 def methods(
-    graded: list[GradedContent],
+    recipe: Content,
+    graded: Sequence[GradedContent],
     hidden: Float[np.ndarray, "statement d_model"],
     content: AsContent,
     rng: random.Random,
 ) -> dict[str, list[Content]]:
-    """The recipe on all statements, on the fewest, and random directions."""
-    fitted = [one.content for one in graded if one.path == "fewer statements"]
+    """The recipe, the right direction turned far, random directions."""
+    far = [one.content for one in graded if (one.path, one.wrongness) == (TURNED, _MIDDLING_ANGLE)]
     drawn = [LinearProbe(random_direction(hidden.shape[1], rng), 0.0, hidden.mean(0)) for _ in range(RANDOM_DRAWS)]
-    return {
-        "recipe": [fitted[0]],
-        "recipe on the fewest statements": [fitted[-1]],
-        "random directions": [content(probe) for probe in drawn],
-    }
+    return {"recipe": [recipe], "turned far": far, "random directions": [content(probe) for probe in drawn]}
 
 
 def random_direction(width: int, rng: random.Random) -> Float[np.ndarray, " d_model"]:

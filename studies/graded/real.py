@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-from jaxtyping import Int
 
 from ground_truth.circuits.real.hidden import Hidden as CircuitHidden
 from ground_truth.circuits.real.measurement import BLIND
@@ -24,12 +23,14 @@ from scribe_suite.scoring.real_probes import INVERSE_PENALTY, read_from_end, tok
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.task import TaskInstance
 from studies.graded.material import DRAWS, Content, GradedContent, Material
-from studies.graded.probes import fitted_on_fewer, methods, resampled_groups, turned
+from studies.graded.probes import methods, resampled_groups, shifted, turned
 
 #: Shares of a ranking whose components change places at random.
 SHUFFLED_SHARES = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
 #: Neurons are taken from so far below the best ones.
 BELOW_BEST = (0, 1, 3, 10, 30, 100, 1_000, 10_000)
+#: How far below the best the neurons are that a middling method finds.
+_GOOD = 10
 #: Draws of a method that chooses at random.
 RANDOM_DRAWS = 3
 
@@ -97,7 +98,7 @@ def real_neurons(instance: TaskInstance, rng: random.Random) -> Material:
             graded.append(GradedContent("swapped", count, content(columns)))
     by_method: dict[str, list[Content]] = {
         "best neurons": [content(below(0))],
-        "good neurons": [content(below(30))],
+        "good neurons": [content(below(_GOOD))],
         "random neurons": [content(drawn()) for _ in range(RANDOM_DRAWS)],
     }
     return Material(instance, graded, by_method, None)
@@ -118,9 +119,6 @@ def real_probe(instance: TaskInstance, rng: random.Random) -> Material:
 
     seen, held_out = read(hidden.public), read(hidden.held_out)
 
-    def fit(rows: Int[np.ndarray, " row"]) -> LinearProbe:
-        return fit_probe(seen[rows], hidden.public.labels[rows], INVERSE_PENALTY)
-
     def content(probe: LinearProbe) -> Content:
         return {
             "layer": found.layer,
@@ -136,14 +134,12 @@ def real_probe(instance: TaskInstance, rng: random.Random) -> Material:
         sample = replace(hidden.held_out.reordered(rows.tolist()), pairs=groups)
         return replace(instance, hidden=replace(hidden, held_out=sample))
 
+    recipe = fit_probe(seen, hidden.public.labels, INVERSE_PENALTY)
     nothing: Content = {"weight": [], "nothing_found": True}
     if not found.readable:
-        claim = content(fit(np.arange(len(seen))))
+        claim = content(recipe)
         graded = [GradedContent("claimed", 0, nothing), GradedContent("claimed", 1, claim)]
         return Material(instance, graded, {}, resampled)
     right = fit_probe(held_out, hidden.held_out.labels, 1.0)
-    graded = [
-        *turned(right.weight, held_out, content, rng),
-        *fitted_on_fewer(fit, hidden.public.labels, content, rng),
-    ]
-    return Material(instance, graded, methods(graded, held_out, content, rng), resampled)
+    graded = [*turned(right.weight, held_out, content, rng), *shifted(right.weight, held_out, content)]
+    return Material(instance, graded, methods(content(recipe), graded, held_out, content, rng), resampled)

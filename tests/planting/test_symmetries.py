@@ -92,7 +92,7 @@ def test_heads_and_neurons_move_as_stated():
 
 
 @torch.no_grad()
-def test_the_residual_stream_turns_by_the_rotation_and_keeps_the_mean_under_layer_norm():
+def test_the_residual_stream_turns_by_the_rotation_and_loses_its_mean_under_layer_norm():
     settings = config()
     old, x = random_weights(settings), tokens_of(settings)
     symmetry = draw_symmetry(settings, 8)
@@ -101,11 +101,28 @@ def test_the_residual_stream_turns_by_the_rotation_and_keeps_the_mean_under_laye
     _, before = build_model(old).run_with_cache(x)
     _, after = build_model(apply_symmetry(old, symmetry)).run_with_cache(symmetry.tokens(x))
     name = "blocks.1.hook_resid_post"
-    assert torch.allclose(before[name] @ symmetry.rotation.float(), after[name], atol=1e-4)
+    centred = before[name] - before[name].mean(-1, keepdim=True)
+    assert torch.allclose(centred @ symmetry.rotation.float(), after[name], atol=1e-4)
     free = draw_symmetry(config(normalization_type=None), 8).rotation
     assert not torch.allclose(ones @ free, ones, atol=0.1)
     for rotation in (symmetry.rotation, free):
         assert torch.allclose(rotation @ rotation.T, torch.eye(24, dtype=torch.float64), atol=1e-10)
+
+
+@pytest.mark.parametrize("norm", ["LN", "LNPre"])
+@torch.no_grad()
+def test_nothing_can_be_read_where_all_instances_have_the_same_direction(norm):
+    settings = config(normalization_type=norm)
+    old, x = random_weights(settings), tokens_of(settings)
+    symmetry = draw_symmetry(settings, 8)
+    new = apply_symmetry(old, symmetry)
+    _, cache = build_model(new).run_with_cache(symmetry.tokens(x))
+    streams = [value for name, value in cache.items() if "hook_resid" in name]
+    assert len(streams) == 6
+    assert all(value.mean(-1).abs().max() < 1e-5 for value in streams)
+    assert build_model(old).run_with_cache(x)[1]["blocks.1.hook_resid_post"].mean(-1).abs().max() > 0.1
+    readers = [value for name, value in new.state.items() if name.endswith(("W_Q", "W_K", "W_V", "W_in", "W_U"))]
+    assert all(value.mean(-2).abs().max() < 1e-6 for value in readers)
 
 
 def test_every_parameter_that_can_change_changes():

@@ -19,7 +19,7 @@ from scribe_suite.scoring.directions import (
 )
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.probes import PROBE_METRICS, LabelledStatements, cluster_interval, residual_at
-from scribe_suite.tasks.answers import DirectionAnswer
+from scribe_suite.tasks.answer_kinds import DirectionAnswer
 from scribe_suite.tasks.task import Score
 
 torch.set_num_threads(1)

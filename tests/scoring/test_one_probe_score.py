@@ -11,7 +11,7 @@ from scribe_suite.scoring.directions import score_direction
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.probes import BELOW_CHANCE, LabelledStatements, residual_at, score_probe
 from scribe_suite.scoring.real_probes import MeasuredQuestion, TextStatements, score_real_probe
-from scribe_suite.tasks.answers import DirectionAnswer, ProbeAnswer, TextProbeAnswer
+from scribe_suite.tasks.answer_kinds import DirectionAnswer, ProbeAnswer, TextProbeAnswer
 
 torch.set_num_threads(1)
 

@@ -22,7 +22,7 @@ from scribe_suite.scoring.probes import (
     residual_at,
     score_probe,
 )
-from scribe_suite.tasks.answers import ProbeAnswer
+from scribe_suite.tasks.answer_kinds import ProbeAnswer
 
 torch.set_num_threads(1)
 

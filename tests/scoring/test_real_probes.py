@@ -21,7 +21,7 @@ from scribe_suite.scoring.real_probes import (
     read_from_end,
     score_real_probe,
 )
-from scribe_suite.tasks.answers import TextProbeOrNothing
+from scribe_suite.tasks.answer_kinds import TextProbeOrNothing
 
 torch.set_num_threads(1)
 

@@ -8,8 +8,9 @@ from scribe_suite.analysis.controls import BLACK_BOX_BAR, read_controls
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
+from scribe_suite.text import with_table
 from studies import black_box
-from studies.black_box import DOCUMENT, FIRST_SEED, measure_instance, replaced, skill_of, table
+from studies.black_box import DOCUMENT, FIRST_SEED, MARKERS, measure_instance, skill_of, table
 from studies.documented_methods import best_documented
 
 
@@ -37,7 +38,7 @@ def test_planted_tasks_are_measured_and_a_best_method_beats_the_black_box():
 
 def test_the_document_has_the_record_and_names_the_tasks_that_are_not_about_internals_alone():
     document, record = (suite_root() / DOCUMENT).read_text(), read_controls()
-    assert replaced(document, table(record)) == document
+    assert with_table(document, MARKERS, table(record)) == document
     (verdict,) = [line for line in document.splitlines() if line.startswith("Not about internals alone")]
     named = {task_id for task_id in record.tasks if f"`{task_id}`" in verdict}
     assert named == {task_id for task_id, one in record.tasks.items() if one.black_box >= BLACK_BOX_BAR}
@@ -54,7 +55,8 @@ def test_solvers_give_answers_that_their_task_takes_and_know_nothing_of_the_insi
 
 
 def test_an_answer_that_a_task_does_not_take_has_no_skill():
-    from scribe_suite.tasks.answers import AnswerSchema, ComponentAnswer
+    from scribe_suite.tasks.answer_kinds import ComponentAnswer
+    from scribe_suite.tasks.answer_schema import AnswerSchema
 
     schema = AnswerSchema(
         ComponentAnswer, {"components": ["a0.h0"]}, {"components": ["a0.h0"], "confidence": 0.5, "summary": "s"}
@@ -63,8 +65,3 @@ def test_an_answer_that_a_task_does_not_take_has_no_skill():
     instance = SimpleNamespace(answer_schema=schema, task=task)
     assert skill_of(instance, {"components": ["a0.h0"]}) == 1.0
     assert skill_of(instance, {"components": ["a9.h9"]}) is None
-
-
-def test_a_document_without_markers_is_refused():
-    with pytest.raises(ValueError, match="must hold"):
-        replaced("no markers", "table")

@@ -14,14 +14,11 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.scoring.faithfulness import FaithfulnessMeter
 from studies.circuit_methods import (
-    BEGIN,
     EFFECTS,
-    END,
     METHOD_CELLS,
     above,
     in_hindsight,
     methods_markdown,
-    replaced,
     shared_cells,
     skills_markdown,
     swept,
@@ -262,16 +259,3 @@ def test_a_row_per_answer_and_a_column_per_task():
         "|---|--:|--:|",
         "| empty | 0.00 | -0.25 |",
     ]
-
-
-def test_only_what_stands_between_the_markers_is_replaced():
-    document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    once = replaced(document, "new")
-    assert once == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    assert replaced(once, "new") == once
-
-
-@pytest.mark.parametrize("document", ["", BEGIN, f"{BEGIN}{END}{END}"])
-def test_a_document_without_its_markers_is_refused(document):
-    with pytest.raises(ValueError, match="must hold"):
-        replaced(document, "new")

@@ -18,19 +18,18 @@ from scribe_suite.paths import suite_root
 from scribe_suite.planting.statements.training import TRUTH_LAYER
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Task
+from scribe_suite.text import with_table
 from studies.constant_answers.hindsight import Hindsight
 from studies.constant_answers.light import has_light_instances, light_instance
 from studies.constant_answers.places import constant_probes, place_skills
 from studies.constant_answers.policies import answer_of, constants, content_of, elements, made_of
 from studies.constant_answers.record import (
     BAR,
-    BEGIN,
     DOCUMENT,
-    END,
+    MARKERS,
     Survey,
     as_table,
     read_record,
-    with_table,
     write_record,
 )
 from studies.constant_answers.survey import FIRST_SEED, is_always_the_same, survey
@@ -68,7 +67,7 @@ class TestRecord:
 
     def test_the_document_has_what_was_recorded(self) -> None:
         text = (suite_root() / DOCUMENT).read_text()
-        assert with_table(text, as_table(read_record())) == text
+        assert with_table(text, MARKERS, as_table(read_record())) == text
 
 
 @pytest.mark.slow
@@ -186,7 +185,7 @@ def test_only_circuits_of_a_real_model_are_always_the_same() -> None:
 def test_writing_some_tasks_keeps_the_others(tmp_path) -> None:
     for folder in ("studies/constant_answers", "docs/reference"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / DOCUMENT).write_text(f"before\n{BEGIN}\n{END}\nafter\n")
+    (tmp_path / DOCUMENT).write_text("\n".join(("before", *MARKERS, "after\n")))
     one = Survey(version=2, instances=3, skills={"nothing": 0.0, "first 1": 0.04})
     write_record({"family/b": one}, tmp_path)
     write_record({"family/a": one.model_copy(update={"version": 7})}, tmp_path)
@@ -196,8 +195,3 @@ def test_writing_some_tasks_keeps_the_others(tmp_path) -> None:
     assert text.startswith("before")
     assert text.endswith("after\n")
     assert json.loads((tmp_path / "studies/constant_answers/record.json").read_text())["family/b"]["instances"] == 3
-
-
-def test_a_document_without_a_place_for_the_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="once"):
-        with_table("no comments", "a table")

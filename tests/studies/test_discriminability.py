@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
+from scribe_suite.text import with_table
 from studies import discriminability
 from studies.graded.material import GradedContent, Material
 from studies.lenses import Lenses
-from studies.lenses_record import BEGIN, DOCUMENT, END, TaskRecord, chapters, put, read_record, write_record
+from studies.lenses_record import DOCUMENT, MARKERS, TaskRecord, chapters, read_record, write_record
 
 FACTS = default_registry().facts
 HINT = "run `python -m studies.discriminability --write` (`--real` for tasks on a real model, `--tables` for neither)"
@@ -24,9 +23,9 @@ def test_the_record_has_every_metric_of_its_tasks():
 
 
 def test_the_document_shows_every_task_with_what_is_recorded_of_it():
-    shown = (suite_root() / DOCUMENT).read_text().split(BEGIN)[1].split(END)[0]
+    document, shown = (suite_root() / DOCUMENT).read_text(), chapters(read_record(suite_root()), FACTS)
     assert all(f"`{task_id}`" in shown for task_id in FACTS), HINT
-    assert shown.strip() == chapters(read_record(suite_root()), FACTS), HINT
+    assert with_table(document, MARKERS, shown) == document, HINT
 
 
 def test_tables_name_what_is_lowest_and_what_fails():
@@ -51,16 +50,6 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert read_record(tmp_path) == {}
     write_record(tmp_path, record)
     assert read_record(tmp_path) == record
-
-
-def test_only_what_stands_between_the_markers_is_replaced(tmp_path):
-    document = tmp_path / "page.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    put("| new |", document)
-    assert document.read_text() == f"before\n{BEGIN}\n\n| new |\n\n{END}\nafter\n"
-    document.write_text("nothing")
-    with pytest.raises(ValueError, match="once"):
-        put("| new |", document)
 
 
 def test_answers_of_middling_wrongness_are_scored_again():

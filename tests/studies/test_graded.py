@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
-from scribe_suite.scoring.probes import LinearProbe
 from studies.graded.circuits import _SPOILED
 from studies.graded.makers import material_of
 from studies.graded.material import graded_sets
-from studies.graded.probes import ANGLES, fitted_on_fewer, resampled_groups, turned
+from studies.graded.probes import ANGLES, SHIFTS, resampled_groups, shifted, turned
 from studies.graded.real import shuffled
 
 KEY, OTHERS = ["a", "b", "c"], [str(number) for number in range(10)]
@@ -60,18 +59,17 @@ def test_directions_are_turned_by_their_angle():
         assert np.degrees(np.arccos(min(1.0, cosine))) == pytest.approx(one.wrongness, abs=1e-4)
 
 
-def test_the_recipe_is_fitted_on_fewer_and_fewer_of_the_same_statements():
-    labels = np.arange(160) % 2 == 0
-    fitted: list[set[int]] = []
+def test_thresholds_are_shifted_by_as_much_as_they_say():
+    rng = np.random.default_rng(0)
+    weight, hidden = rng.normal(size=16), rng.normal(size=(4000, 16))
 
-    def fit(rows):
-        fitted.append(set(rows.tolist()))
-        return LinearProbe(np.ones(2), 0.0, np.zeros(2))
+    def says(probe):
+        return {"says": (hidden - probe.center) @ probe.weight + probe.bias > 0}
 
-    graded = list(fitted_on_fewer(fit, labels, lambda _: {}, random.Random(0)))
-    assert [len(rows) for rows in fitted][:4] == [160, 64, 40, 28]
-    assert all(later < earlier for earlier, later in pairwise(fitted))
-    assert [one.wrongness for one in graded][::2][:2] == [0, 2]
+    graded = list(shifted(weight, hidden, says))
+    assert [one.wrongness for one in graded] == list(SHIFTS)
+    expected = [1 - NormalDist().cdf(shift) for shift in SHIFTS]
+    assert [one.content["says"].mean() for one in graded] == pytest.approx(expected, abs=0.03)
 
 
 def test_a_resample_has_whole_groups_as_often_as_they_were_drawn():

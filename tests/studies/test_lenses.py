@@ -31,7 +31,7 @@ def toy(seed: int) -> Seen:
     def metrics(right: float, path: str = "swapped", jitter: float = 0.0) -> dict[str, float]:
         return {
             "perfect": right + jitter * rng.uniform(-1, 1),
-            "regret": 1 - right,
+            "cmd": 1 - right,
             "noise": rng.random(),
             "constant": 1.0,
             "half": 1.0 if path == "added" else right,
@@ -49,7 +49,7 @@ def toy(seed: int) -> Seen:
 INSTANCES = [toy(seed) for seed in range(6)]
 
 
-@pytest.mark.parametrize("metric", ["perfect", "regret"])
+@pytest.mark.parametrize("metric", ["perfect", "cmd"])
 def test_a_perfect_metric_meets_every_criterion(metric):
     lenses = look(metric, INSTANCES)
     assert lenses.noise < LARGEST_NOISE

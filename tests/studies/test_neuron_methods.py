@@ -21,7 +21,7 @@ from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import load_all_frozen
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent
-from studies.neuron_methods import BEGIN, END, certificates, key_and_near_misses, write
+from studies.neuron_methods import certificates, key_and_near_misses
 
 STRINGS = ["<doc>", "\n", " cat", "Cat", "<b>", "."]
 SET_TASK = ("cells/decision.py", "cells/ablation.py", "cells/finding.py")
@@ -238,13 +238,3 @@ def test_the_table_of_certificates_states_the_three_losses_of_every_base_model()
         assert loss[number] == pytest.approx(stated.value("loss/model"), abs=0.006)
         assert pairs[number] - loss[number] == pytest.approx(-stated.value("loss/minus_bigram"), abs=0.011)
         assert words[number] - loss[number] == pytest.approx(-stated.value("loss/minus_unigram"), abs=0.011)
-
-
-def test_the_tables_replace_only_what_stands_between_the_markers(tmp_path):
-    document = tmp_path / "neurons.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    write("| new |", document)
-    assert document.read_text() == f"before\n{BEGIN}\n\n| new |\n\n{END}\nafter\n"
-    document.write_text(f"{BEGIN}\n{BEGIN}\n{END}\n")
-    with pytest.raises(ValueError, match="once"):
-        write("| new |", document)

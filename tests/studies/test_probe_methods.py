@@ -20,9 +20,7 @@ from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PublicMaterial, TaskInstance
 from studies import probe_methods
 from studies.probe_methods import (
-    BEGIN,
     CERTIFIED,
-    END,
     LAST,
     LAST_WORD,
     METHODS,
@@ -40,7 +38,6 @@ from studies.probe_methods import (
     recipe,
     skill_table,
     worst,
-    write,
 )
 
 REGISTRY = default_registry()
@@ -296,16 +293,6 @@ def test_the_tables_of_certificates_have_a_column_per_task_and_per_world(monkeyp
     assert of_worlds["behaviour"] == ["`numbers`", "`places`"]
     assert of_worlds["`verdict`"] == ["0.99", "0.92"]
     assert of_worlds["`recall`"] == ["0.98", "-"]
-
-
-def test_the_tables_replace_only_what_stands_between_the_markers(tmp_path):
-    document = tmp_path / "probes.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    write("| new |", document)
-    assert document.read_text() == f"before\n{BEGIN}\n\n| new |\n\n{END}\nafter\n"
-    document.write_text(f"{BEGIN}\n{BEGIN}\n{END}\n")
-    with pytest.raises(ValueError, match="once"):
-        write("| new |", document)
 
 
 @pytest.mark.slow

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from scribe_suite.errors import AnswerError
-from scribe_suite.tasks.answers import AnswerSchema, ComponentAnswer
+from scribe_suite.tasks.answer_kinds import ComponentAnswer
+from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.claims import MAX_CLAIMS, MAX_STATEMENT
 
 SCHEMA = AnswerSchema(ComponentAnswer, {"components": ["m0"]}, {})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scribe_suite.tasks.answers import ComponentAnswer, LetterAnswer, expect
+from scribe_suite.tasks.answer_kinds import ComponentAnswer, LetterAnswer
+from scribe_suite.tasks.answers import expect
 from scribe_suite.tasks.task import PlantedTask, Score
 
 

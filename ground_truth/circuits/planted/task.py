@@ -37,7 +37,9 @@ from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.sets import COMPONENT_METRICS, f1, score_components
 from scribe_suite.seeds import derive_seed
-from scribe_suite.tasks.answers import Answer, AnswerSchema, ComponentAnswer, expect
+from scribe_suite.tasks.answer_kinds import ComponentAnswer
+from scribe_suite.tasks.answer_schema import AnswerSchema
+from scribe_suite.tasks.answers import Answer, expect
 from scribe_suite.tasks.task import Score, TaskInstance
 
 REFERENCE_CHECK = "reference/primary"

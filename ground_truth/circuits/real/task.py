@@ -24,7 +24,9 @@ from scribe_suite.models.spec import SETUP_CODE
 from scribe_suite.scoring.circuit_curve import METRICS, SHARES, circuit_sizes, score_ranking
 from scribe_suite.scoring.circuit_patching import PromptPairs, component_names
 from scribe_suite.seeds import derive_seed
-from scribe_suite.tasks.answers import Answer, AnswerSchema, RankingAnswer, expect
+from scribe_suite.tasks.answer_kinds import RankingAnswer
+from scribe_suite.tasks.answer_schema import AnswerSchema
+from scribe_suite.tasks.answers import Answer, expect
 from scribe_suite.tasks.task import PublicMaterial, Score, TaskInstance
 
 _PUBLIC_PAIRS = 200

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from scribe_suite.scoring.neuron_regret import Places, top, top_mean
+from scribe_suite.scoring.neuron_share import Places, top, top_mean
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,6 @@ class AskedProperty:
         """Some neurons as a scorer wants them."""
         return Places(
             given=[float(self.statistic[neuron]) for neuron in neurons],
-            hits=len(set(neurons) & set(self.best)),
             places=self.places,
             best=top_mean(self.statistic, self.places),
             reference=self.reference,

@@ -29,7 +29,7 @@ from ground_truth.neurons.real.scan import Sums, scan
 from ground_truth.neurons.real.tokens import Passage, passages, pool_sha256, tagged_tokens, tokenizer_of, vocabulary
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
 from scribe_suite.planting.frozen import Check
-from scribe_suite.scoring.neuron_regret import crossed_top_mean, top_mean
+from scribe_suite.scoring.neuron_share import crossed_top_mean, top_mean
 
 #: As many neurons may a question ask for.
 PLACES = range(1, 7)
@@ -62,7 +62,7 @@ class TextScan(Measurement):
 
     The hidden text is scanned with the model, and a part of it with its untrained twin, in blocks of whole addresses.
     Even and odd blocks are the two halves: what the best neurons of one have on the other can be reached by choosing
-    well (`scribe_suite.scoring.neuron_regret.crossed_top_mean`).
+    well (`scribe_suite.scoring.neuron_share.crossed_top_mean`).
 
     Class attributes:
         kinds: Which kinds of properties are looked at. For others, a subclass says which, with an `id` and a `summary`

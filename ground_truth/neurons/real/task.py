@@ -24,7 +24,7 @@ from ground_truth.neurons.real.tokens import CONTEXT, TAGS, model_sizes, pool_te
 from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.measurements.store import Measured
 from scribe_suite.models.spec import SETUP_CODE
-from scribe_suite.scoring.neuron_regret import REGRET_METRICS, fixed_share, score_places
+from scribe_suite.scoring.neuron_share import SHARE_METRICS, fixed_share, score_places
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
@@ -57,8 +57,8 @@ class MeasuredNeuronTask(MeasuredTask):
     """Base of the tasks that ask for the neurons with the highest statistic of a real model."""
 
     family = "neurons"
-    version: ClassVar[int] = 2
-    metrics = REGRET_METRICS
+    version: ClassVar[int] = 3
+    metrics = SHARE_METRICS
     _known: tuple[Measured, float] | None = None
 
     @abstractmethod
@@ -67,7 +67,7 @@ class MeasuredNeuronTask(MeasuredTask):
 
     @abstractmethod
     def fixed_share(self) -> float:
-        """How far the best fixed answer gets, which is where zero lies (`scribe_suite.scoring.neuron_regret`)."""
+        """How far the best fixed answer gets, which is where zero lies (`scribe_suite.scoring.neuron_share`)."""
 
     @abstractmethod
     def material(

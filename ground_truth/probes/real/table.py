@@ -20,9 +20,10 @@ from ground_truth.probes.real.statements import Question
 from ground_truth.probes.real.task import MeasuredProbeTask
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
+from scribe_suite.text import with_table
 
 DOCUMENT = Path("docs/truth/real-probes.md")
-BEGIN, END = "<!-- tables: written by ground_truth/probes/real/table.py -->", "<!-- end of tables -->"
+MARKERS = ("<!-- tables: written by ground_truth/probes/real/table.py -->", "<!-- end of tables -->")
 
 
 def main() -> None:
@@ -43,8 +44,7 @@ def main() -> None:
     sys.stdout.write(text + "\n")
     if options.write:
         path = suite_root() / DOCUMENT
-        before, rest = path.read_text().split(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+        path.write_text(with_table(path.read_text(), MARKERS, text))
 
 
 def verdicts(tasks: list[MeasuredProbeTask]) -> str:

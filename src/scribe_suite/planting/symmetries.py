@@ -7,8 +7,10 @@ neuron where the activation is ReLU, the basis inside each head (Elhage et al. 2
 Transformer Circuits": only W_Q W_K^T and W_V W_O matter), an orthogonal change of basis of the residual stream, and the
 names of tokens and output labels.
 
-LayerNorm subtracts the mean, that is, it treats the all-ones direction apart, so the rotation keeps that direction. Its
-elementwise weights would not commute with a rotation and are first folded into the maps that read it.
+LayerNorm subtracts the mean, that is, it treats the all-ones direction apart, so the rotation keeps that direction.
+What the frozen model writes into it would therefore be the same in every instance, and a vector of ones would read it:
+all maps are centred, so that the direction holds nothing. LayerNorm's elementwise weights would not commute with a
+rotation and are first folded into the maps that read it.
 
 This module knows nothing of tasks, circuits or files.
 """
@@ -147,7 +149,8 @@ def draw_symmetry(
 def apply_symmetry(weights: ModelWeights, symmetry: Symmetry) -> ModelWeights:
     """The model after a symmetry; its logits on ``symmetry.tokens(x)`` are the old ones on x, columns renamed.
 
-    LayerNorm weights are folded first. Everything is computed in float64 and returned in float32; a state without a
+    LayerNorm weights are folded first, and nothing is written into or read from the direction that LayerNorm drops.
+    Everything is computed in float64 and returned in float32; a state without a
     config change, so that `build_model` takes it.
 
     Raises:
@@ -159,6 +162,8 @@ def apply_symmetry(weights: ModelWeights, symmetry: Symmetry) -> ModelWeights:
         _change_heads(state, layer, symmetry)
         if symmetry.neuron_order:
             _change_neurons(state, layer, symmetry)
+    if weights.config.get("normalization_type", "LN") is not None:
+        _centre(state)
     _rotate(state, symmetry.rotation)
     _rename(state, symmetry)
     return ModelWeights(dict(weights.config), {name: value.float().contiguous() for name, value in state.items()})
@@ -215,6 +220,15 @@ def _change_neurons(state: _State, layer: int, symmetry: Symmetry) -> None:
 
 _WRITERS = ("embed.W_E", "pos_embed.W_pos", "attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out")
 _READERS = ("attn.W_Q", "attn.W_K", "attn.W_V", "mlp.W_in", "unembed.W_U")
+
+
+def _centre(state: _State) -> None:
+    """Take the all-ones direction out of all maps: LayerNorm drops what is written there, so that nothing is read."""
+    for name, value in state.items():
+        if name.endswith(_WRITERS):
+            state[name] = value - value.mean(-1, keepdim=True)
+        elif name.endswith(_READERS):
+            state[name] = value - value.mean(-2, keepdim=True)
 
 
 def _rotate(state: _State, rotation: Float64[Tensor, "d_model d_model"]) -> None:

@@ -22,7 +22,7 @@ from scribe_suite.scoring.probes import (
     residual_at,
     score_reading,
 )
-from scribe_suite.tasks.answers import DirectionAnswer
+from scribe_suite.tasks.answer_kinds import DirectionAnswer
 from scribe_suite.tasks.task import Score
 
 #: Directions whose mean accuracy is that of a random one. Luck is skewed (a standard deviation of 0.1 at the luckiest

@@ -24,7 +24,7 @@ from torch import Tensor
 from transformer_lens import HookedTransformer
 
 from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.tasks.answers import ProbeAnswer
+from scribe_suite.tasks.answer_kinds import ProbeAnswer
 from scribe_suite.tasks.task import Score
 
 #: The metrics of every answer that reads a truth, in the tables' column order; the first is primary.

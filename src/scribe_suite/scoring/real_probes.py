@@ -29,7 +29,7 @@ from scribe_suite.scoring.probes import (
     probe_accuracy,
     score_reading,
 )
-from scribe_suite.tasks.answers import ProbeAnswer
+from scribe_suite.tasks.answer_kinds import ProbeAnswer
 from scribe_suite.tasks.task import Score
 
 #: The metrics of every score, in the tables' column order.

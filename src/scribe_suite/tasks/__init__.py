@@ -1,9 +1,6 @@
 """Tasks: what is asked, how an instance is drawn, what an answer looks like."""
 
-from scribe_suite.tasks.answers import (
-    Answer,
-    AnswerOrNothing,
-    AnswerSchema,
+from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     ComponentAnswer,
     DirectionAnswer,
@@ -15,6 +12,8 @@ from scribe_suite.tasks.answers import (
     TextProbeAnswer,
     TextProbeOrNothing,
 )
+from scribe_suite.tasks.answer_schema import AnswerSchema
+from scribe_suite.tasks.answers import Answer, AnswerOrNothing
 from scribe_suite.tasks.task import PlantedTask, PublicMaterial, Score, Task, TaskInstance
 
 __all__ = [

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from scribe_suite.progress import ProgressCallback
-from scribe_suite.tasks.answers import Answer, AnswerSchema
+from scribe_suite.tasks.answer_schema import AnswerSchema
+from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.facts import TaskFacts, base_models_sha256
 
 

@@ -27,7 +27,7 @@ from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.english import TaggedText
 from scribe_suite.planting.neurons.features import Feature
-from scribe_suite.scoring.neuron_regret import REGRET_METRICS, top
+from scribe_suite.scoring.neuron_share import SHARE_METRICS, top
 from scribe_suite.tasks import LetterAnswer, TaskInstance
 from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
@@ -174,15 +174,14 @@ class TestInstances:
 
 @every_task
 class TestScores:
-    def test_the_oracle_has_no_regret(self, name) -> None:
+    def test_the_oracle_has_all_of_it(self, name) -> None:
         for seed in range(5):
             one = instance(name, seed)
             answer = one.answer_schema.parse(json.dumps(one.task.oracle_answer(one)))
             found = one.task.score(one, answer)
-            assert set(found.metrics) == set(REGRET_METRICS) == set(one.task.metrics)
+            assert set(found.metrics) == set(SHARE_METRICS) == set(one.task.metrics)
             assert found.skill == pytest.approx(1.0, abs=1e-3)
-            assert found.metrics["overlap"] == 1.0
-            assert found.metrics["regret"] == pytest.approx(0.0, abs=1e-6)
+            assert found.metrics["rve_share"] == pytest.approx(1.0, abs=1e-6)
 
     def test_random_answers_have_no_skill(self, name) -> None:
         one, skills = instance(name), []
@@ -195,7 +194,7 @@ class TestScores:
         one = instance(name)
         letters = one.answer_schema.model is LetterAnswer
         found = one.task.score(one, answered(one, {} if letters else []))
-        assert found.metrics["rve"] == 0.0
+        assert found.metrics["rve_share"] == 0.0
         assert found.skill <= 0.0
 
     def test_what_is_best_for_one_question_has_no_skill_on_average(self, name) -> None:
@@ -221,7 +220,7 @@ class TestScores:
         one = instance(name)
         lowest = [top(-asked.statistic, asked.places) for asked in one.hidden.asked]
         found = score(one, lowest)
-        assert found.metrics["rve"] < 0.0
+        assert found.metrics["rve_share"] < 0.0
         assert found.skill < 0.0
 
     def test_half_of_the_best_has_about_half_of_the_statistic(self, name) -> None:
@@ -229,7 +228,7 @@ class TestScores:
         some = [asked.best[: max(1, asked.places // 2)] for asked in one.hidden.asked]
         if name != "alphabet_real":
             found = score(one, some)
-            assert 0.2 < found.metrics["rve"] / found.reference < 0.9
+            assert 0.2 < found.metrics["rve_share"] / found.reference < 0.9
 
     def test_columns_and_names_agree(self, name) -> None:
         task = TASKS[name]
@@ -243,8 +242,8 @@ def test_a_letter_without_a_neuron_has_an_empty_place() -> None:
     full = one.task.score(one, answered(one, given))
     first = one.hidden.asked[0]
     partly = one.task.score(one, answered(one, {**given, first.name: None}))
-    lost = first.statistic.max() / len(one.hidden.asked)
-    assert partly.metrics["rve"] == pytest.approx(full.metrics["rve"] - lost)
+    lost = first.statistic.max() / sum(asked.statistic.max() for asked in one.hidden.asked)
+    assert partly.metrics["rve_share"] == pytest.approx(full.metrics["rve_share"] - lost)
 
 
 class Endings(PropertyKind):
@@ -295,7 +294,7 @@ def test_a_task_with_properties_of_its_own_is_measured_and_drawn_by_what_it_decl
     (asked,) = one.hidden.asked
     assert json.loads(one.public.files["question.json"]) == {"ending": asked.name, "count": asked.places}
     score = task.score(one, one.answer_schema.parse(json.dumps(task.oracle_answer(one))))
-    assert score.metrics["overlap"] == 1.0
+    assert score.metrics["rve_share"] == pytest.approx(1.0)
 
 
 def run_solution(one: TaskInstance, model: HookedTransformer) -> dict:

@@ -20,7 +20,7 @@ from ground_truth.neurons.real.tokens import passages, pool_text, tagged_tokens,
 from scribe_suite.measurements.store import find_measured
 from scribe_suite.models.evaluator import evaluator_model
 from scribe_suite.planting.english import TaggedText
-from scribe_suite.scoring.neuron_regret import top
+from scribe_suite.scoring.neuron_share import top
 from scribe_suite.tasks import LetterAnswer
 from scribe_suite.tasks.registry import default_registry
 
@@ -83,7 +83,7 @@ def test_the_oracle_has_all_of_the_skill(name) -> None:
         answer = instance.answer_schema.parse(json.dumps(task.oracle_answer(instance)))
         found = task.score(instance, answer)
         assert found.skill >= 0.99
-        assert found.metrics["regret"] == pytest.approx(0.0, abs=1e-3)
+        assert found.metrics["rve_share"] == pytest.approx(1.0, abs=1e-3)
 
 
 @every_task

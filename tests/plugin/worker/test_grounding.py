@@ -14,7 +14,8 @@ from scribe_suite.plugin.worker import grounding as module
 from scribe_suite.providers.replays import Replay
 from scribe_suite.report.old_ledgers import WithGrounding
 from scribe_suite.report.site import write_report
-from scribe_suite.tasks.answers import AnswerSchema, ComponentAnswer
+from scribe_suite.tasks.answer_kinds import ComponentAnswer
+from scribe_suite.tasks.answer_schema import AnswerSchema
 from tests.claims.journals import journal
 from tests.ledger.factories import record
 

@@ -20,7 +20,8 @@ from scribe_suite.providers.builtin.cheating.provider import REPORT, CheatProvid
 from scribe_suite.providers.builtin.cheating.submitting import forged_answers
 from scribe_suite.providers.builtin.cheating.table import CHEATS
 from scribe_suite.sandbox.probing import probe_isolation
-from scribe_suite.tasks.answers import AnswerSchema, ComponentAnswer
+from scribe_suite.tasks.answer_kinds import ComponentAnswer
+from scribe_suite.tasks.answer_schema import AnswerSchema
 
 EXAMPLE = {"components": ["a0.h1", "m0"], "confidence": 0.7, "summary": "because"}
 OR_NOTHING = {**EXAMPLE, "nothing_found": False}

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from scribe_suite.errors import AnswerError
 from scribe_suite.notebook.config import SubmitVerdict
-from scribe_suite.tasks.answers import Answer, AnswerSchema
+from scribe_suite.tasks.answer_schema import AnswerSchema
+from scribe_suite.tasks.answers import Answer
 
 
 class SubmissionBox:

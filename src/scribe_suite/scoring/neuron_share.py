@@ -2,7 +2,8 @@
 
 In a real model no neurons are planted and no bar separates them from the rest, so there is no set to hit. What can
 be measured is the statistic of every neuron on text that the agent does not see. The score is the mean statistic of the
-neurons submitted, place by place; what is missing to the best is the regret. Zero is what the best neurons of an
+neurons submitted, place by place, as a share of what the best ones have: properties differ fourfold in what their best
+neurons reach, so that plain means would compare properties, not answers. Zero is what the best neurons of an
 untrained model reach, because of so many neurons some always look good. Where the same few neurons have something of
 most properties, zero lies higher, by what they reach on average (`fixed_share`): naming them takes no look at the
 question.
@@ -22,8 +23,8 @@ from scipy.optimize import brentq
 from scribe_suite.scoring.normalise import SMALLEST_RANGE, normalised_skill
 from scribe_suite.tasks.task import Score
 
-REGRET_METRICS = ("rve", "regret", "overlap", "untrained")
-PRIMARY = "rve"
+SHARE_METRICS = ("rve_share", "untrained_share")
+PRIMARY = "rve_share"
 #: Between chance and reference; a little more than what skill needs, so that rounding does not undo it.
 _LEAST_ROOM = 1.01 * SMALLEST_RANGE
 _TRIFLE = 1e-9
@@ -35,7 +36,6 @@ class Places:
 
     Attributes:
         given: Hidden statistic of every neuron submitted, at most `places` of them.
-        hits: How many of them are among the best `places` neurons on the hidden text.
         places: How many neurons were asked for.
         best: Mean statistic of the best `places` neurons on the hidden text.
         reference: What an honest choice reaches (`crossed_top_mean`), at most about `best`.
@@ -43,7 +43,6 @@ class Places:
     """
 
     given: Sequence[float]
-    hits: int
     places: int
     best: float
     reference: float
@@ -125,28 +124,29 @@ def score_places(asked: Sequence[Places], fixed: float = 0.0) -> Score:
         fixed: See `fixed_share`.
 
     Returns:
-        ``rve`` is primary: the mean hidden statistic over all places. ``regret`` is what is missing to the best neurons
-        on the hidden text, ``overlap`` the share of the places taken by one of them. Chance is `fixed` of the way from
+        ``rve_share`` is primary: the mean hidden statistic over all places, as a share of what the best neurons have on
+        the hidden text; ``untrained_share`` is the same of the untrained models. Chance is `fixed` of the way from
         the untrained models to the reference, as far as that leaves room for a skill.
 
     Raises:
-        ValueError: When nothing is asked, or untrained models are as good as the reference.
+        ValueError: When nothing is asked, the best neurons have nothing of it, or untrained models are as good as the
+            reference.
     """
     if not asked:
         raise ValueError("there is no property to score neurons for")
-    reached, untrained = fmean(one.mean for one in asked), fmean(one.untrained for one in asked)
-    reference = fmean(one.reference for one in asked)
+    best = fmean(one.best for one in asked)
+    if best <= 0:
+        raise ValueError(f"the best neurons have a statistic of {best:g}, of which there is no share")
+    rve = fmean(one.mean for one in asked)
+    reached, untrained = rve / best, fmean(one.untrained for one in asked) / best
+    reference = fmean(one.reference for one in asked) / best
     way = reference - untrained
     chance = untrained + max(0.0, min(fixed * way, way - _LEAST_ROOM))
     return Score(
-        metrics={
-            "rve": reached,
-            "regret": fmean(one.best for one in asked) - reached,
-            "overlap": fmean(one.hits / one.places for one in asked),
-            "untrained": untrained,
-        },
+        metrics={"rve_share": reached, "untrained_share": untrained},
         primary=PRIMARY,
         skill=normalised_skill(reached, chance, reference),
         chance=chance,
         reference=reference,
+        notes=(f"The neurons have a mean statistic of {rve:.3f}, the best ones {best:.3f}.",),
     )

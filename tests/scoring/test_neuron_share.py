@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scribe_suite.scoring.neuron_regret import (
-    REGRET_METRICS,
+from scribe_suite.scoring.neuron_share import (
+    SHARE_METRICS,
     Places,
     crossed_top_mean,
     fixed_share,
@@ -23,7 +23,6 @@ UNTRAINED = 0.05
 def places(*neurons: int, count: int = 3, reference: float = 0.39) -> Places:
     return Places(
         given=[float(RVE[neuron]) for neuron in neurons],
-        hits=len(set(neurons) & set(top(RVE, count))),
         places=count,
         best=top_mean(RVE, count),
         reference=reference,
@@ -35,22 +34,23 @@ def score(*neurons: int, count: int = 3) -> Score:
     return score_places([places(*neurons, count=count)])
 
 
-def test_the_best_neurons_have_no_regret() -> None:
+def test_the_best_neurons_have_all_of_it() -> None:
     found = score(0, 3, 2)
-    assert set(found.metrics) == set(REGRET_METRICS)
-    assert found.metrics == pytest.approx({"rve": 0.4, "regret": 0.0, "overlap": 1.0, "untrained": UNTRAINED})
-    assert (found.primary, found.skill) == ("rve", 1.0)  # above the reference is still 1
+    assert set(found.metrics) == set(SHARE_METRICS)
+    assert found.metrics == pytest.approx({"rve_share": 1.0, "untrained_share": UNTRAINED / 0.4})
+    assert (found.primary, found.skill) == ("rve_share", 1.0)  # above the reference is still 1
 
 
 def test_what_an_honest_choice_reaches_is_the_reference() -> None:
-    one = Places(given=[0.39] * 3, hits=2, places=3, best=0.4, reference=0.39, untrained=UNTRAINED)
+    one = Places(given=[0.39] * 3, places=3, best=0.4, reference=0.39, untrained=UNTRAINED)
     found = score_places([one])
     assert found.skill == pytest.approx(1.0)
-    assert found.metrics["regret"] == pytest.approx(0.01)
+    assert found.metrics["rve_share"] == pytest.approx(0.39 / 0.4)
+    assert found.notes == ("The neurons have a mean statistic of 0.390, the best ones 0.400.",)
 
 
 def test_neurons_as_good_as_an_untrained_model_s_have_no_skill() -> None:
-    one = Places(given=[UNTRAINED] * 3, hits=0, places=3, best=0.4, reference=0.39, untrained=UNTRAINED)
+    one = Places(given=[UNTRAINED] * 3, places=3, best=0.4, reference=0.39, untrained=UNTRAINED)
     assert score_places([one]).skill == pytest.approx(0.0)
 
 
@@ -61,19 +61,18 @@ def test_random_neurons_have_no_skill() -> None:
     for _ in range(200):
         chosen = rng.choice(len(large), 3, replace=False)
         given = [float(large[neuron]) for neuron in chosen]
-        skills.append(score_places([Places(given, 0, 3, 0.4, 0.39, UNTRAINED)]).skill)
+        skills.append(score_places([Places(given, 3, 0.4, 0.39, UNTRAINED)]).skill)
     assert np.mean(skills) < 0.0
 
 
 def test_an_empty_answer_is_below_an_untrained_model() -> None:
     found = score()
-    assert found.metrics["rve"] == 0.0
-    assert found.metrics["overlap"] == 0.0
+    assert found.metrics["rve_share"] == 0.0
     assert found.skill < 0.0
 
 
 def test_a_place_left_empty_counts_as_nothing() -> None:
-    assert score(0).metrics["rve"] == pytest.approx(0.5 / 3)
+    assert score(0).metrics["rve_share"] == pytest.approx(0.5 / 3 / 0.4)
     assert score(0).skill < score(0, 3).skill < score(0, 3, 2).skill
 
 
@@ -93,8 +92,7 @@ def test_the_order_does_not_count() -> None:
 
 def test_several_properties_count_the_same() -> None:
     both = score_places([places(0, count=1, reference=0.5), places(4, count=1, reference=0.5)])
-    assert both.metrics["rve"] == pytest.approx(0.25)
-    assert both.metrics["overlap"] == 0.5
+    assert both.metrics["rve_share"] == pytest.approx(0.25 / 0.5)
     assert both.skill == pytest.approx((0.25 - UNTRAINED) / (0.5 - UNTRAINED))
 
 
@@ -103,9 +101,21 @@ def test_nothing_asked_is_an_error() -> None:
         score_places([])
 
 
+def test_properties_that_differ_in_what_can_be_reached_give_the_same_share() -> None:
+    loud, faint = ([scale * value for value in (0.5, 0.4, 0.3, 0.39, UNTRAINED)] for scale in (1.0, 0.25))
+    found = [score_places([Places(one[:2], 2, one[0], one[3], one[4])]) for one in (loud, faint)]
+    assert found[0].metrics == pytest.approx(found[1].metrics)
+    assert found[0].skill == pytest.approx(found[1].skill)
+
+
+def test_a_property_that_no_neuron_has_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no share"):
+        score_places([Places([0.0], 1, best=0.0, reference=0.0, untrained=0.0)])
+
+
 def test_an_untrained_model_as_good_as_the_reference_is_an_error() -> None:
     with pytest.raises(ValueError, match="does not beat chance"):
-        score_places([Places([0.1], 0, 1, best=0.1, reference=0.06, untrained=0.05)])
+        score_places([Places([0.1], 1, best=0.1, reference=0.051, untrained=0.05)])
 
 
 class TestTop:
@@ -164,7 +174,7 @@ def test_a_fixed_answer_has_no_skill_on_average() -> None:
     means = []
     for answer in answers:
         asked = [
-            Places([float(row[one]) for one in answer], 0, 2, top_mean(row, 2), float(one_reference), 0.1)
+            Places([float(row[one]) for one in answer], 2, top_mean(row, 2), float(one_reference), 0.1)
             for row, (one_reference,) in zip(statistic, reference, strict=True)
         ]
         means.append(np.mean([score_places([one], fixed).skill for one in asked]))
@@ -173,9 +183,9 @@ def test_a_fixed_answer_has_no_skill_on_average() -> None:
 
 def test_chance_lies_on_the_way_from_the_untrained_model_to_the_reference() -> None:
     asked = [places(0, 3, 2)]
-    assert score_places(asked).chance == UNTRAINED
+    assert score_places(asked).chance == pytest.approx(UNTRAINED / 0.4)
     moved = score_places(asked, fixed=0.25)
-    assert moved.chance == pytest.approx(UNTRAINED + 0.25 * (0.39 - UNTRAINED))
+    assert moved.chance == pytest.approx((UNTRAINED + 0.25 * (0.39 - UNTRAINED)) / 0.4)
     assert moved.metrics == score_places(asked).metrics
 
 

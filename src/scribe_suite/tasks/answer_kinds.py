@@ -1,0 +1,275 @@
+"""The kinds of answers: one pydantic model per kind of question.
+
+A validator finds the public facts of the instance in its context; each class names those that it needs. What it raises
+is shown to the agent, so it says what to change, and names nothing that is not public.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
+from scribe_suite.tasks.predict_code import check_predict
+from scribe_suite.text import shortened
+
+
+def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[str]:
+    """Drop duplicates, keep the order, refuse names that do not exist in the model."""
+    listed = list(dict.fromkeys(values))
+    known = set(universe)
+    unknown = [value for value in listed if value not in known]
+    if unknown:
+        raise ValueError(f"the model has no {kind} {_quoted(unknown)}")
+    return listed
+
+
+class ComponentAnswer(Answer):
+    """A set of heads ``a{layer}.h{head}`` and MLPs ``m{layer}``. Facts used: ``components``."""
+
+    content_field = "components"
+    components: list[str]
+
+    @field_validator("components")
+    @classmethod
+    def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        return _known(value, (info.context or {})["components"], "component")
+
+
+class RoleAnswer(Answer):
+    """Heads and MLPs, each with what it does to the right answer's logit. Facts used: ``components``.
+
+    Attributes:
+        roles: Component -> ``"supports"`` or ``"suppresses"``.
+    """
+
+    content_field = "roles"
+    roles: dict[str, Literal["supports", "suppresses"]]
+
+    @field_validator("roles")
+    @classmethod
+    def _components_exist(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        _known(value, (info.context or {})["components"], "component")
+        return value
+
+
+class RankingAnswer(Answer):
+    """Heads ``a{layer}.h{head}`` and MLPs ``m{layer}`` by importance. Facts used: ``components``.
+
+    Attributes:
+        ranking: The most important one first, none twice; those left out are taken to matter least.
+    """
+
+    content_field = "ranking"
+    ranking: list[str]
+
+    @field_validator("ranking")
+    @classmethod
+    def _components_exist_once(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        listed = _known(value, (info.context or {})["components"], "component")
+        if len(listed) < len(value):
+            twice = [name for name in listed if value.count(name) > 1]
+            raise ValueError(f"{_quoted(twice)} stands more than once: a component has one place in a ranking")
+        return value
+
+
+class NeuronAnswer(Answer):
+    """A set of MLP neurons ``L{layer}.N{neuron}``.
+
+    Facts used: ``n_layers``, ``d_mlp`` and, where a question asks for so many, ``max_neurons``.
+    """
+
+    content_field = "neurons"
+    neurons: list[str]
+
+    @field_validator("neurons")
+    @classmethod
+    def _neurons_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        known = _known_neurons(value, info)
+        most = (info.context or {}).get("max_neurons")
+        if most is not None and len(known) > most:
+            raise ValueError(f"has {len(known)} neurons, and at most {most} are asked for: give the best ones")
+        return known
+
+
+class LetterAnswer(Answer):
+    """For every letter asked, one MLP neuron ``L{layer}.N{neuron}``, or null: the model has none for it.
+
+    Facts used: ``letters``, ``n_layers``, ``d_mlp``.
+
+    Attributes:
+        neurons: Letter -> neuron or None; every letter once, or nothing at all.
+    """
+
+    content_field = "neurons"
+    neurons: dict[str, str | None]
+
+    def is_empty(self) -> bool:
+        """Whether no letter has a neuron."""
+        return not any(self.neurons.values())
+
+    @field_validator("neurons")
+    @classmethod
+    def _letters_and_neurons_exist(cls, value: dict[str, str | None], info: ValidationInfo) -> dict[str, str | None]:
+        letters = list((info.context or {})["letters"])
+        unknown = [letter for letter in value if letter not in letters]
+        if unknown:
+            raise ValueError(f"{_quoted(unknown)} was not asked for: the letters are {', '.join(letters)}")
+        missing = [letter for letter in letters if letter not in value]
+        if value and missing:
+            raise ValueError(f"has nothing for {_quoted(missing)}: give a neuron, or null if there is none")
+        _known_neurons([neuron for neuron in value.values() if neuron is not None], info)
+        return value
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(shortened(name, SHOWN_NAME)) for name in list(names)[:5])
+
+
+def _known_neurons(value: list[str], info: ValidationInfo) -> list[str]:
+    facts = info.context or {}
+    layers, width = int(facts["n_layers"]), int(facts["d_mlp"])
+
+    def exists(name: str) -> bool:
+        match = re.fullmatch(r"L(0|[1-9]\d{0,5})\.N(0|[1-9]\d{0,5})", name)
+        return match is not None and int(match[1]) < layers and int(match[2]) < width
+
+    return _known(value, [name for name in value if exists(name)], "neuron")
+
+
+class ReadingAnswer(Answer):
+    """Something read from the residual stream after one layer, at one position. Facts: ``n_layers``, ``n_ctx``.
+
+    Attributes:
+        layer: Layer after which the residual stream is read (``blocks.{layer}.hook_resid_post``).
+        position: ``"last"`` or a token index, negative ones from the end.
+    """
+
+    layer: int = 0
+    position: int | str = "last"
+
+    @field_validator("layer")
+    @classmethod
+    def _layer_exists(cls, value: int, info: ValidationInfo) -> int:
+        layers = int((info.context or {})["n_layers"])
+        if not 0 <= value < layers:
+            raise ValueError(f"must be between 0 and {layers - 1}, got {value}")
+        return value
+
+    @field_validator("position")
+    @classmethod
+    def _position_exists(cls, value: int | str, info: ValidationInfo) -> int | str:
+        length = int((info.context or {})["n_ctx"])
+        if isinstance(value, str):
+            if value != "last":
+                raise ValueError(f'must be "last" or an integer, got {value[:40]!r}')
+        elif not -length <= value < length:
+            raise ValueError(f"must be between {-length} and {length - 1}, got {value}")
+        return value
+
+
+def _of_width(value: list[float], info: ValidationInfo) -> list[float]:
+    width = int((info.context or {})["d_model"])
+    if value and len(value) != width:
+        raise ValueError(f"must have d_model = {width} numbers, got {len(value)}")
+    return value
+
+
+class ProbeAnswer(ReadingAnswer):
+    """A linear probe on the residual stream after one layer, at one position.
+
+    The evaluator predicts "true" where ``(resid_post[layer][position] - center) @ weight + bias > 0``.
+    Facts used: ``n_layers``, ``n_ctx``, ``d_model``.
+
+    Attributes:
+        weight: d_model numbers.
+        bias: Added after the projection.
+        center: d_model numbers subtracted before it; empty means zeros.
+    """
+
+    content_field = "weight"
+    weight: list[float]
+    bias: float = 0.0
+    center: list[float] = Field(default=[])
+
+    @field_validator("weight", "center")
+    @classmethod
+    def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
+        return _of_width(value, info)
+
+
+class TextProbeAnswer(ProbeAnswer):
+    """A linear probe on statements of different lengths: the position counts from the end.
+
+    Facts used: ``n_layers``, ``d_model``, and ``n_ctx``, the number of tokens of the shortest statement.
+    """
+
+    @field_validator("position")
+    @classmethod
+    def _position_exists(cls, value: int | str, info: ValidationInfo) -> int | str:
+        shortest = int((info.context or {})["n_ctx"])
+        if isinstance(value, str):
+            if value != "last":
+                raise ValueError(f'must be "last" or a negative integer, got {value[:40]!r}')
+        elif not -shortest <= value < 0:
+            raise ValueError(
+                f"must count from the end, between {-shortest} and -1: statements have different lengths, and the "
+                f"shortest has {shortest} tokens; got {value}"
+            )
+        return value
+
+
+class TextProbeOrNothing(TextProbeAnswer, AnswerOrNothing):
+    """A linear probe on statements of different lengths, or that nothing can be read."""
+
+
+class DirectionAnswer(ReadingAnswer):
+    """A direction of the residual stream after one layer, at one position, that separates two kinds of texts.
+
+    It has no sign and no threshold: the evaluator centres what it projects. Facts used: ``n_layers``, ``n_ctx``,
+    ``d_model``.
+
+    Attributes:
+        direction: d_model numbers.
+    """
+
+    content_field = "direction"
+    direction: list[float]
+
+    @field_validator("direction")
+    @classmethod
+    def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
+        return _of_width(value, info)
+
+
+class BehaviourAnswer(Answer):
+    """What the model computes, as a function, and which heads and MLPs compute it. Facts used: ``components``.
+
+    Half an answer is one too.
+
+    Attributes:
+        code: Python source that defines ``predict(prompts)``, which takes a list of prompts (lists of token ids) and
+            returns what the model computes for each. It is parsed here, and run in a sandbox by the evaluator only.
+        components: Heads ``a{layer}.h{head}`` and MLPs ``m{layer}``.
+    """
+
+    content_field = "code"
+    further_content = ("components",)
+    code: str
+    components: list[str]
+
+    @field_validator("code")
+    @classmethod
+    def _code_defines_predict(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        check_predict(value)
+        return value
+
+    @field_validator("components")
+    @classmethod
+    def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        return _known(value, (info.context or {})["components"], "component")

@@ -1,0 +1,63 @@
+"""A schema for every kind of answer, and what becomes of an answer to it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scribe_suite.errors import AnswerError
+from scribe_suite.tasks.answer_kinds import (
+    BehaviourAnswer,
+    ComponentAnswer,
+    DirectionAnswer,
+    LetterAnswer,
+    NeuronAnswer,
+    ProbeAnswer,
+    RankingAnswer,
+    RoleAnswer,
+    TextProbeAnswer,
+    TextProbeOrNothing,
+)
+from scribe_suite.tasks.answer_schema import AnswerSchema
+
+COMMON = {"confidence": 0.5, "summary": "why"}
+CIRCUIT = AnswerSchema(
+    ComponentAnswer,
+    {"components": ["a0.h0", "a0.h1", "m0"]},
+    {"components": ["a0.h0"], **COMMON},
+)
+ROLES = AnswerSchema(RoleAnswer, CIRCUIT.facts, {"roles": {"a0.h0": "supports", "m0": "suppresses"}, **COMMON})
+RANKING = AnswerSchema(RankingAnswer, CIRCUIT.facts, {"ranking": ["m0", "a0.h1"], **COMMON})
+PREDICT = "def predict(prompts):\n    return [prompt[0] for prompt in prompts]\n"
+BEHAVIOUR = AnswerSchema(
+    BehaviourAnswer, CIRCUIT.facts, {"code": PREDICT, "components": ["a0.h0"], "confidence": 0.5, "summary": "why"}
+)
+NEURONS = AnswerSchema(NeuronAnswer, {"n_layers": 2, "d_mlp": 16}, {"neurons": ["L0.N3"], **COMMON})
+LETTERS = AnswerSchema(
+    LetterAnswer,
+    {**NEURONS.facts, "letters": ["k", "s", "t"]},
+    {"neurons": {"k": "L0.N3", "s": None, "t": None}, **COMMON},
+)
+PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
+TEXT_PROBE = AnswerSchema(TextProbeAnswer, PROBE.facts, PROBE.example)
+TEXT_PROBE_OR_NOTHING = AnswerSchema(TextProbeOrNothing, PROBE.facts, PROBE.example)
+DIRECTION = AnswerSchema(DirectionAnswer, PROBE.facts, {"direction": [0.0, 1.0, 0.0, 0.0], **COMMON})
+
+
+def parse(schema, **fields):
+    return schema.parse(json.dumps({**COMMON, **fields}))
+
+
+def refusal(schema, raw):
+    with pytest.raises(AnswerError) as caught:
+        schema.parse(raw)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(".")
+    assert len(message) < 2_000
+    return message
+
+
+def refused(schema, **fields):
+    return refusal(schema, json.dumps({**COMMON, **fields}))
