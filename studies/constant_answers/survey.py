@@ -15,6 +15,8 @@ from studies.constant_answers.record import Survey
 
 #: Instances are those of these seeds and the following ones: no measure of chance knows them.
 FIRST_SEED = 5000
+#: Instances over which a probe on a real model is scored: each costs a run of all hidden statements.
+PROBED = 4
 _PREVIOUS = "previous"
 
 
@@ -23,39 +25,42 @@ def survey(task: Task, instances: int) -> Survey:
 
     Args:
         task: The task; one on a real language model must be available.
-        instances: How many, from `FIRST_SEED` on.
+        instances: How many, from `FIRST_SEED` on; see `PROBED` for the exception.
     """
     found: dict[str, list[float]] = {}
     for skills in _skills(task, instances):
         for name, skill in skills.items():
             found.setdefault(name, []).append(skill)
     # what some instances refuse is no constant of the task; the first instance has no previous one
+    counts = {instances, min(instances, PROBED)} if _is_dear(task) else {instances}
     means = {
-        name: round(fmean(values), 4)
-        for name, values in found.items()
-        if len(values) == instances - (name == _PREVIOUS)
+        name: round(fmean(values), 4) for name, values in found.items() if len(values) + (name == _PREVIOUS) in counts
     }
     return Survey(version=task.version, instances=instances, skills=means)
 
 
-def is_always_the_same(task: Task) -> bool:
-    """Whether all instances have one right answer, which nobody has who has not looked at the model.
+def is_remembered(task: Task) -> bool:
+    """Whether an answer that is right for one instance is right for many, and who repeats it has looked at the model.
 
-    So are the circuits of a real language model: a behaviour has one ranking there. Constants are named ones, then.
+    So are rankings of a real language model, where a behaviour has one, and its probes, of a few questions.
     """
-    return task.source == "real" and task.family == "circuits"
+    return task.source == "real" and task.family in ("circuits", "probes")
+
+
+def _is_dear(task: Task) -> bool:
+    return task.source == "real" and task.family == "probes"
 
 
 def _skills(task: Task, count: int) -> Iterator[dict[str, float]]:
     """The skill of every constant, instance by instance."""
     hindsight = Hindsight(task)
     drawn: Iterable[TaskInstance] = _drawn(task, count)
-    if task.family != "probes" and not is_always_the_same(task):
+    if task.family != "probes" and not is_remembered(task):
         drawn = list(drawn)
         for instance in drawn:
             hindsight.see(instance, task.oracle_answer(instance))
     previous: Mapping[str, Any] | None = None
-    for instance in drawn:
+    for number, instance in enumerate(drawn):
         tried: dict[str, Content] = {**constants(instance), **hindsight.candidates(instance)}
         found: dict[str, float] = {}
         if task.family == "probes":
@@ -63,11 +68,12 @@ def _skills(task: Task, count: int) -> Iterator[dict[str, float]]:
             found = place_skills(instance) if task.source == "planted" else {}
         if previous is not None:
             tried[_PREVIOUS] = content_of(previous, instance)
-        if not is_always_the_same(task):
+        if not is_remembered(task):
             previous = task.oracle_answer(instance)
         for name, content in tried.items():
             answer = answer_of(instance, content)
-            if answer is not None:
+            too_dear = _is_dear(task) and number >= PROBED
+            if answer is not None and (answer.says_nothing_found() or not too_dear):
                 found[name] = task.score(instance, answer).skill
         yield found
 
