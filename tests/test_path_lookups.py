@@ -222,6 +222,7 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
     OPENED: {"sandbox/launching.py": {"Program._opened": "UntrustedFolder", "Program._start": "UntrustedFolder"}},
     NO_PATH: {
         "notebook/kernel.py": {"Kernel.__init__": "io.FileIO"},
+        "notebook/services.py": {"ServiceConnections.__init__": ".connect"},
         "sandbox/processes.py": {"ForkedProcess.__init__": "io.FileIO"},
     },
     FRESH: {

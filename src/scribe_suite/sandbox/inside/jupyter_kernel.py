@@ -71,14 +71,14 @@ def run(launch: Mapping[str, Any]) -> None:
 
     Args:
         launch: ``connection`` (as in a connection file), ``sockets`` (descriptor of the listening socket of each port),
-            and ``startup``, a line of code that is run first.
+            ``services`` (descriptors of connected sockets), and ``startup``, a line of code that is run first.
     """
     random.seed()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
     sys.argv = ["ipykernel_launcher"]
-    for descriptor in launch["sockets"].values():
+    for descriptor in (*launch["sockets"].values(), *launch["services"]):
         os.set_inheritable(descriptor, False)
     app = _application()
     app.launch = launch
