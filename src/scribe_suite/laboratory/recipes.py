@@ -1,4 +1,4 @@
-"""Runs as data: what the model process is told. Nothing here is checked; `inside` checks all of it, and the desk before.
+"""Runs as data: what the model process is told. Nothing is checked here; `inside` checks all of it, the desk before it.
 
 A run is a `Recipe`, and it may patch from other runs: then their recipes go along, and the process computes them again.
 So the process remembers nothing, and no run is lost when it dies.
@@ -25,8 +25,9 @@ class Recipe:
         name: By which later recipes name it in ``run``.
         tokens: One length for all prompts; where they have several, padded on the right.
         lengths: Of the prompts without their padding, or None where there is none.
-        patches: ``kind``, ``site`` and what else the kind needs: ``run`` (of an earlier recipe), ``prompt`` (an index, a
-            list of one index per prompt, or None for prompt by prompt), ``vector`` or ``Q`` (keys of `vectors`), ``to``.
+        patches: ``kind``, ``site`` and what else the kind needs: ``run`` (of an earlier recipe), ``prompt`` (an index,
+            a list of one index per prompt, or None for prompt by prompt), ``vector`` or ``Q`` (keys of `vectors`),
+            ``to``.
         vectors: Float tensors that patches name.
     """
 
@@ -59,8 +60,8 @@ class Wanted:
     Attributes:
         read: Sites.
         outputs: The positions whose outputs are returned: the last, all, or some; negative from the end.
-        labels: The only ids that count, or None for all: logits and log-probabilities are returned for these, labels and
-            samples are among them.
+        labels: The only ids that count, or None for all: logits and log-probabilities are returned for these, labels
+            and samples are among them.
         grad: Gradients, or None.
         returns: What an output is: ``logits``; ``log_probs`` over the whole vocabulary; ``labels``, the most probable
             ids; ``samples``, ids drawn from the softmax.
