@@ -152,7 +152,7 @@ def parse_site(text: object) -> Site:
         SiteError: When it names none.
     """
     if not isinstance(text, str):
-        raise SiteError(f"A site is a text such as 'resid_pre.0', not a {type(text).__name__}.")
+        raise SiteError(f"A site is a text such as 'resid_pre.0'; this one is of type {type(text).__name__}.")
     name, at, where = text.partition("@")
     position = None
     if at:
@@ -197,6 +197,8 @@ def check_site(site: Site, sizes: Sizes, n_positions: int | None = None) -> None
         raise SiteError(f"{site}: there is no block {site.layer}; blocks are 0 to {sizes.n_layers - 1}.")
     if site.kind in _MLP_KINDS and not sizes.d_mlp:
         raise SiteError(f"{site}: this model has no MLPs.")
+    if site.kind == "resid_mid" and not sizes.d_mlp:
+        raise SiteError(f"{site}: this model has no MLPs, so read resid_post.{site.layer}.")
     if site.index is not None:
         count = sizes.d_mlp if site.kind == "neuron" else sizes.n_heads
         if site.kind in ("k", "v"):
