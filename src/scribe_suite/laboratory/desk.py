@@ -26,11 +26,11 @@ from scribe_suite.laboratory.budget import Budget, Payment
 from scribe_suite.laboratory.experiments import Experiment, ExperimentReader
 from scribe_suite.laboratory.frames import Frame
 from scribe_suite.laboratory.hello import balance_told, hello
-from scribe_suite.laboratory.limits import MAX_TOKENS
+from scribe_suite.laboratory.host import LaboratoryFailedError, RunRefusedError
 from scribe_suite.laboratory.prices import price_of
 from scribe_suite.laboratory.recipes import Recipe, Wanted
 from scribe_suite.laboratory.record import ExperimentRecord, described_tokens
-from scribe_suite.laboratory.refusals import FailedError, RefusedError
+from scribe_suite.laboratory.refusals import RefusedError
 from scribe_suite.laboratory.requests import NoRequest, RunRequest, TokenizeRequest, understood
 from scribe_suite.laboratory.runs import KnownRun, Runs
 from scribe_suite.laboratory.serving import Answer, serve
@@ -45,20 +45,23 @@ CLOSE_S = 5.0
 Tensors = Mapping[str, np.ndarray]
 
 
-class ModelHost(Protocol):
-    """What the desk needs of the model process; `host.ModelHost` is one. It is called from several threads.
+class Models(Protocol):
+    """What the desk needs of the model process: `host.Laboratory`, which says more. It is called from several threads.
 
-    All of it raises `RefusedError` when the request is at fault, `FailedError` when the process died or took too long,
-    and `InfrastructureError` when it can't be started again.
+    What it refuses must not depend on what a model computes: refusals are free.
     """
 
-    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted) -> Tensors:
-        """What is wanted of the last recipe."""
+    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted) -> bytes:
+        """What is wanted of the last recipe, as a safetensors file."""
 
-    def tokenize(self, model: str, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts."""
+    def tokenize(
+        self, model: str, texts: Sequence[str]
+    ) -> tuple[Int[np.ndarray, "text position"], Int[np.ndarray, " text"]]:
+        """Token ids of texts, padded on the right, and how many each has."""
 
-    def decode(self, model: str, tokens: Sequence[Sequence[int]]) -> list[str]:
+    def decode(
+        self, model: str, tokens: Int[np.ndarray, "text position"], lengths: Int[np.ndarray, " text"] | None = None
+    ) -> list[str]:
         """Texts of token ids."""
 
 
@@ -91,7 +94,7 @@ class Desk:
     """Serves the kernels of one attempt; a context manager.
 
     Args:
-        host: Has the model process.
+        models: The model process.
         model: Name of the model there.
         shape: Of the model.
         terms: What the agent is granted.
@@ -100,9 +103,9 @@ class Desk:
     """
 
     def __init__(
-        self, host: ModelHost, model: str, shape: ModelShape, terms: Terms, record: ExperimentRecord, secret: bytes
+        self, models: Models, model: str, shape: ModelShape, terms: Terms, record: ExperimentRecord, secret: bytes
     ) -> None:
-        self._host, self._model, self._shape, self._terms, self._record = host, model, shape, terms, record
+        self._models, self._model, self._shape, self._terms, self._record = models, model, shape, terms, record
         self._budget = Budget(terms.budget, shape.unit)
         self._runs = Runs()
         self._reader = ExperimentReader(shape, terms, self._runs, secret)
@@ -198,14 +201,13 @@ class Desk:
                 if do is None:
                     raise RefusedError(f"The laboratory can {', '.join(self._operations)}, and nothing else.")
                 return do(session, fields, _parsed(frame.tensors))
-            except RefusedError as error:
+            except (RefusedError, RunRefusedError) as error:
                 known = operation if isinstance(operation, str) and operation in self._operations else None
                 self._record.add("refused", session=session, operation=known, reason=str(error))
                 return Answer({"error": str(error)})
-            except FailedError as error:
+            except LaboratoryFailedError as error:
                 self._record.add("failed", session=session, reason=str(error))
-                reason = f"{error} Nothing was charged, and earlier runs can be used as before."
-                return Answer({"error": reason})
+                return Answer({"error": f"{error} Nothing was charged, and earlier runs can be used as before."})
         except Exception as error:  # the agent must not see a traceback of the harness, nor lose its connection
             if not self._closed:
                 logger.exception("the laboratory failed")
@@ -232,13 +234,17 @@ class Desk:
         begin = time.monotonic()
         experiment, recipes, request = self._experiment(fields, tensors)
         with self._budget.paying(experiment.key, price_of(experiment.work)) as payment:
-            data = save(dict(self._host.run(self._model, recipes, experiment.wanted)))
+            data = self._models.run(self._model, recipes, experiment.wanted)
             run = self._runs.add(experiment.key, experiment.recipe, experiment.needs)
             self._note(session, experiment, request, payment, run, data, time.monotonic() - begin)
-        left = self._budget.balance().left
-        return Answer(
-            {"run": run.recipe.name, "price": payment.price, "left": left, "repeated": payment.repeated}, data
-        )
+        header = {
+            "run": run.recipe.name,
+            "returns": self._terms.returns,
+            "price": payment.price,
+            "left": self._budget.balance().left,
+            "repeated": payment.repeated,
+        }
+        return Answer(header, data)
 
     def _experiment(self, fields: Mapping[str, Any], tensors: Tensors) -> tuple[Experiment, list[Recipe], RunRequest]:
         """What a request asks for, and what has to be computed for it."""
@@ -296,10 +302,7 @@ class Desk:
         understood(NoRequest, fields)
         self._require_texts()
         prompts = self._reader.prompts(tensors)
-        rows = prompts.tokens.tolist()
-        if prompts.lengths is not None:
-            rows = [row[:length] for row, length in zip(rows, prompts.lengths.tolist(), strict=True)]
-        return Answer({"texts": self._host.decode(self._model, rows)})
+        return Answer({"texts": self._models.decode(self._model, prompts.tokens, prompts.lengths)})
 
     def _require_texts(self) -> None:
         if self._shape.unit != "token":
@@ -308,15 +311,8 @@ class Desk:
     def _tokenized(self, texts: Sequence[str]) -> dict[str, Int[np.ndarray, "..."]]:
         """Texts as the tensors of prompts."""
         self._require_texts()
-        rows = self._host.tokenize(self._model, texts)
-        longest = max(map(len, rows), default=0)
-        if not all(rows) or longest * len(rows) > MAX_TOKENS:
-            raise RefusedError(
-                f"The texts have {longest * len(rows):,} tokens, with the shorter ones filled up; at most "
-                f"{MAX_TOKENS:,}, and at least one each, are allowed."
-            )
-        tokens = np.array([row + [0] * (longest - len(row)) for row in rows], dtype=np.int64)
-        return {"tokens": tokens, "lengths": np.array([len(row) for row in rows], dtype=np.int64)}
+        tokens, lengths = self._models.tokenize(self._model, texts)
+        return {"tokens": tokens, "lengths": lengths}
 
 
 def _parsed(data: bytes) -> dict[str, np.ndarray]:

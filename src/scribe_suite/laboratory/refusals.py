@@ -7,10 +7,3 @@ from scribe_suite.errors import SuiteError
 
 class RefusedError(SuiteError):
     """A request that is not done, and costs nothing; the message is one sentence that is safe to show to the agent."""
-
-
-class FailedError(SuiteError):
-    """The laboratory failed while it did what was asked, which costs nothing; it can be asked again.
-
-    The message is one sentence that is safe to show to the agent.
-    """
