@@ -14,7 +14,8 @@ from scribe_suite.laboratory.terms import Terms
 #: Kinds of sites whose second number is a head, and a head of keys and values.
 _HEADS: tuple[Kind, ...] = ("q", "pattern", "z", "head")
 _KEY_VALUE_HEADS: tuple[Kind, ...] = ("k", "v")
-_MLP: tuple[Kind, ...] = ("neurons", "mlp")
+#: Sites of blocks that have an MLP.
+_MLP: tuple[Kind, ...] = ("resid_mid", "neurons", "mlp")
 
 
 def hello(shape: ModelShape, terms: Terms, balance: Balance) -> dict[str, Any]:

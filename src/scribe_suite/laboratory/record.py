@@ -107,11 +107,13 @@ class ExperimentRecord:
 
     def _write(self, event: str, fields: dict[str, Any]) -> None:
         line = {"event": event, "time": round(time.monotonic() - self._begin, 4), **fields}
+        if self._file.closed:
+            raise self._unwritable(ValueError("it has been closed"))
+        size = self._file.tell()
         try:
-            size = self._file.tell()
             write_all(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        except (OSError, ValueError) as error:
-            with contextlib.suppress(OSError, ValueError):
+        except OSError as error:
+            with contextlib.suppress(OSError):
                 self._file.truncate(size)  # a part of a line would spoil the next one
             raise self._unwritable(error) from error
 

@@ -33,7 +33,7 @@ anything is run, and is free.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -96,17 +96,17 @@ def run(
     """
     header, tensors = _request(tokens, read, patch, grad_of, grad_at, outputs, labels)
     answer, values = _connection.ask({"op": "run", **header}, tensors)
-    given = values.pop("outputs")
-    grad = {name.removeprefix(_GRADIENT): values.pop(name) for name in list(values) if name.startswith(_GRADIENT)}
+    # in the order in which they were asked for
+    at = dict.fromkeys(header["grad"]["at"] if "grad" in header else ())
     return Run(
         id=str(answer["run"]),
         price=int(answer["price"]),
         left=int(answer["left"]),
         repeated=bool(answer["repeated"]),
         returns=str(answer["returns"]),
-        outputs=given,
-        read=SiteValues(values, "read"),
-        grad=SiteValues(grad, "grad_at"),
+        outputs=values["outputs"],
+        read=SiteValues({name: values[name] for name in dict.fromkeys(header["read"])}, "read"),
+        grad=SiteValues({name: values[_GRADIENT + name] for name in at}, "grad_at"),
     )
 
 
@@ -247,7 +247,7 @@ def _request(
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     header: dict[str, Any] = {"read": _listed(read)}
     tensors: dict[str, Tensor] = {}
-    if isinstance(tokens, str) or (not isinstance(tokens, Tensor) and any(isinstance(each, str) for each in tokens)):
+    if _has_texts(tokens):
         header["texts"] = _texts(tokens)
     else:
         tensors |= _prompts(tokens)[0]
@@ -284,6 +284,12 @@ def _prompts(tokens: Any) -> tuple[dict[str, Tensor], bool]:
             return {"tokens": torch.stack(rows)}, False
     tensor = whole_numbers(tokens, "Token ids")
     return {"tokens": tensor[None] if tensor.ndim == 1 else tensor.contiguous()}, tensor.ndim == 1
+
+
+def _has_texts(prompts: Any) -> bool:
+    if isinstance(prompts, Tensor | Mapping) or not isinstance(prompts, Iterable):
+        return False
+    return isinstance(prompts, str) or any(isinstance(each, str) for each in prompts)
 
 
 def _texts(texts: Any) -> list[str]:

@@ -175,7 +175,7 @@ def whole_numbers(values: Any, what: str) -> Tensor:
         tensor = torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
         raise LabError(f"{what} are whole numbers in lists of one length, or an array of them.") from None
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+    if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool):
         raise LabError(f"{what} are whole numbers, not {str(tensor.dtype).removeprefix('torch.')}.")
     return tensor.to(torch.int64)
 
