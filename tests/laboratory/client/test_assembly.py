@@ -51,17 +51,56 @@ def test_what_it_teaches_is_what_is_charged_and_what_sites_there_are():
         assert form.form in teaching.replace("L2.N15", "LL.NN"), form.form
 
 
+FIRST = '''"""First."""
+
+from __future__ import annotations
+
+import os
+
+#: One.
+A = os.sep
+'''
+SECOND = '''"""Second:
+
+    more."""
+
+from __future__ import annotations
+
+import os
+from typing import (
+    Any,
+    Literal,
+)
+
+from scribe_suite.first import A
+
+
+def f(x: Any) -> str:
+    """Not left out."""
+    return A
+'''
+BOTH = '''"""Second:
+
+    more."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+
+#: One.
+A = os.sep
+
+
+def f(x: Any) -> str:
+    """Not left out."""
+    return A
+'''
+
+
 def test_parts_are_joined_without_their_imports_of_each_other():
-    first = '"""First."""\n\nfrom __future__ import annotations\n\nimport os\n\n#: One.\nA = os.sep\n'
-    second = (
-        '"""Second:\n\n    more."""\n\nfrom __future__ import annotations\n\nimport os\n'
-        'from typing import (\n    Any,\n    Literal,\n)\n\nfrom scribe_suite.first import A\n\n\ndef f(x: Any) -> str:\n    """Not left out."""\n'
-        "    return A\n"
-    )
-    assert joined([first, second]) == (
-        '"""Second:\n\n    more."""\n\nfrom __future__ import annotations\n\nimport os\n'
-        'from typing import Any, Literal\n\n\n#: One.\nA = os.sep\n\n\ndef f(x: Any) -> str:\n    """Not left out."""\n    return A\n'
-    )
+    assert joined([FIRST, SECOND]) == BOTH
 
 
 @pytest.mark.parametrize("again", ["A = 2\n", "A: int = 2\n", "def A():\n    pass\n", "class A:\n    pass\n"])
