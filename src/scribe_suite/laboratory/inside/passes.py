@@ -136,6 +136,7 @@ class ForwardPass:
             for patcher in self._in_step(layer, kinds):
                 site = patcher.patch.site
                 full = _with_part(site, full, patcher.apply(_part(site, full), self._rows))
+            full = full.contiguous()  # some of TransformerLens' own code needs that
             if any(_step(site) == (layer, number) for site in self._leaf_sites):
                 full = self._leaves[layer, number] = _leaf(full)
             if kinds == ("resid_pre",):
