@@ -154,9 +154,13 @@ def test_what_no_frame_could_carry_is_refused_before_it_is_computed(monkeypatch)
     assert frames.MAX_TENSORS_OUT == 256 << 20
 
 
-def test_values_that_are_not_finite_are_refused():
+@pytest.mark.parametrize("returns", ["logits", "log_probs", "labels", "samples"])
+def test_values_that_are_not_finite_are_results_and_no_refusal(returns):
+    # a refusal is free, and whether a model overflows says something about its weights
     huge = {"kind": "set", "site": "resid_post.2", "vector": "w"}
     vector = 3e38 * np.sign(plain("no norm").W_U[:, 0].numpy())
-    for returns in ("logits", "log_probs", "samples"):
-        with pytest.raises(RefusedError, match="not finite"):
-            ask("no norm", patched(huge, vectors={"w": vector}), returns=returns)
+    given = ask("no norm", patched(huge, vectors={"w": vector}), returns=returns)["outputs"]
+    if returns in ("logits", "log_probs"):
+        assert not given.isfinite().all()
+    else:
+        assert bool(((given >= 0) & (given < plain("no norm").cfg.d_vocab_out)).all())
