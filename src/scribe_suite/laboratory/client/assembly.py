@@ -8,6 +8,12 @@ from pathlib import Path
 
 #: What kernels import.
 NAME = "lab.py"
+#: For the first cell of a notebook, in whose working folder the file lies.
+SETUP_CODE = """import sys
+
+sys.path.append(".")  # lab.py
+import lab
+"""
 #: In the order in which they need one another; the documentation of the last one is that of the whole. They are read
 #: and not imported, which would import torch.
 _PARTS = ("../frames.py", "place.py", "wire.py", "values.py", "api.py")
