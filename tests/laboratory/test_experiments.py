@@ -203,9 +203,15 @@ NEEDS = {
     "read": {"read": ["m0"]},
     "pattern": {"read": ["pattern.0.0"]},
     "patch": patch("zero"),
+    "vector": patch("set", vector="v"),
     "path": patch("path", to="logits", run="r1"),
     "grad": {"grad": {"of": {"labels": 1}, "at": ["m0"]}},
 }
+
+
+def given(fields: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The tensors that such a run needs."""
+    return {"v": floats(8)} if fields == NEEDS["vector"] else {}
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
@@ -215,18 +221,27 @@ def test_terms_allow_and_forbid_each_operation_by_itself(operation):
     without = Reader(terms=Terms(budget=1000, operations=OPERATIONS - {operation}))
     for other, fields in NEEDS.items():
         if other == operation:
-            only(fields)
-            without.refusal(fields)
+            only(fields, **given(fields))
+            without.refusal(fields, **given(fields))
         else:
-            without(fields)
-            only.refusal(fields)
+            without(fields, **given(fields))
+            only.refusal(fields, **given(fields))
 
 
 def test_a_black_box_gives_outputs_and_nothing_else():
     read = Reader(terms=Terms(budget=1000, operations=OUTPUTS_ONLY, returns="labels"))
     assert read({"outputs": "all", "labels": [1, 2]}).wanted.returns == "labels"
     for fields in NEEDS.values():
-        read.refusal(fields)
+        assert "laboratory" in read.refusal(fields, **given(fields))
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("zero", {}), ("mean", {"run": "r1"}), ("interchange", {"run": "r1"})])
+def test_values_of_runs_and_vectors_are_allowed_by_themselves(kind, fields):
+    only = Reader(terms=Terms(budget=1000, operations=frozenset({"patch"})))
+    only(patch(kind, **fields))
+    for vector in (patch("add", vector="v"), patch("set", vector="v")):
+        assert "vectors" in only.refusal(vector, v=floats(8))
+    assert "vectors" in only.refusal(patch("subspace", Q="v", run="r1"), v=floats(8, 2))
 
 
 def test_gradients_at_patterns_need_both(read):

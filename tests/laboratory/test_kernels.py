@@ -254,7 +254,8 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 print(os.read(read, 1000).decode())
-other = "import sys; sys.path.append('.'); import lab\\ntry:\\n    lab.budget\\nexcept lab.LabError as error:\\n    print(error)"
+ask = "try:\\n    lab.budget\\nexcept lab.LabError as error:\\n    print(error)"
+other = "import sys; sys.path.append('.'); import lab\\n" + ask
 ran = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
 print(ran.stdout.strip() or ran.stderr)
 print(lab.budget.unit)

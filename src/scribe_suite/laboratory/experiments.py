@@ -32,10 +32,13 @@ from scribe_suite.laboratory.terms import Operation, Terms
 _FORBIDDEN: Mapping[Operation, str] = {
     "read": "Activations can't be read in this laboratory.",
     "pattern": "Attention patterns can't be read in this laboratory.",
-    "patch": "This laboratory does not patch.",
+    "patch": "This laboratory does not patch with values of other runs, their means or zero.",
+    "vector": "This laboratory does not patch with vectors or subspaces of yours.",
     "path": "This laboratory does not patch paths.",
     "grad": "This laboratory gives no gradients.",
 }
+#: What patches need of the terms, where that is not ``patch``.
+_NEEDED: Mapping[str, Operation] = {"add": "vector", "set": "vector", "subspace": "vector", "path": "path"}
 #: Bytes of the numbers that come back.
 _ITEM = 4
 
@@ -146,7 +149,7 @@ class ExperimentReader:
             raise RefusedError(f"A run gives at most {most} sites in this laboratory, gradients included; not {given}.")
         patches = PatchReader(self._shape, self._runs, prompts.tokens.shape, prompts.shortest, tensors)
         for patch in request.patch:
-            self._require("path" if patch.kind == "path" else "patch")
+            self._require(_NEEDED.get(patch.kind, "patch"))
             patches.add(patch)
         patches.require_all_used()
         wanted = self._wanted(request, prompts, read, grad)

@@ -38,7 +38,7 @@ def site_names(shape: ModelShape, terms: Terms) -> list[str]:
     """Sites of the model that a run may name, in the order of the computation; single neurons are too many to name."""
     allowed = terms.operations
     kinds: list[Kind] = []
-    if allowed & {"read", "patch", "path", "grad"}:
+    if allowed - {"pattern"}:
         kinds += [kind for kind in FORMS if kind not in READ_ONLY and kind != "neuron"]
     if "pattern" in allowed:
         kinds += READ_ONLY

@@ -8,9 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from scribe_suite.laboratory.recipes import Returns
 
-#: What a run may do besides giving outputs: read activations, read attention patterns, patch, patch paths, give
-#: gradients.
-Operation = Literal["read", "pattern", "patch", "path", "grad"]
+#: What a run may do besides giving outputs. Patches with vectors of the agent's own are by themselves: with them it can
+#: ask for the columns of a weight matrix, one a prompt.
+Operation = Literal["read", "pattern", "patch", "vector", "path", "grad"]
+#: What each one is, for a person.
+MEANINGS: dict[Operation, str] = {
+    "read": "read activations",
+    "pattern": "read attention patterns",
+    "patch": "patch with values of other runs, their means, or zero",
+    "vector": "patch with vectors and subspaces of one's own",
+    "path": "patch paths",
+    "grad": "have gradients",
+}
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 #: A black box: text or tokens in, outputs out.
 OUTPUTS_ONLY: frozenset[Operation] = frozenset()

@@ -62,7 +62,8 @@ __all__ = [
 _TOLD = ("terms", "shape", "prices")
 #: Of gradients among the tensors of an answer.
 _GRADIENT = "grad/"
-_connection: Connection = globals().get("_connection") or Connection(DESCRIPTOR)  # there is one, also after a reload
+#: The only one, also after a reload of the module.
+_connection: Connection = globals().get("_connection") or Connection(DESCRIPTOR)
 _told: dict[str, Any] = {}
 
 Prompts = Tensor | Sequence[Sequence[int]] | Sequence[str] | str
