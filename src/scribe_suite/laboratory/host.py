@@ -35,6 +35,8 @@ from scribe_suite.sandbox.tiers import IsolationTier
 
 #: Where the process finds its channel.
 CHANNEL_AT = 3
+#: What it imports, if nobody says otherwise.
+PRELOAD = ("torch", "transformer_lens", "safetensors.torch", "jaxtyping")
 #: Seconds until it must have imported torch, or loaded a model.
 START_S = 300.0
 #: Processes and threads of its sandbox.
@@ -46,7 +48,7 @@ MAX_MODEL = 2 << 30
 #: Files of this folder that the process is given, in a folder of the same name.
 SHARED_FILES = ("__init__.py", "frames.py", "limits.py", "sites.py")
 _HERE = Path(__file__).parent
-#: What Python is told to run; isolated from its environment, it looks for no modules where it is started.
+#: Its program; it is not looked for where it is started.
 _START = "import os, sys; sys.path.insert(0, os.getcwd()); from {package}.inside.server import main; main()"
 _POLL_S = 0.02
 _SILENT_EXIT_S = 2.0
@@ -89,6 +91,8 @@ class Laboratory:
     Args:
         tier: How it is isolated.
         hidden: Host folders that it must not see.
+        preload: Modules that it finds imported, as in `Sandbox`: with those of the kernels, and no shared modules on
+            either side, both are forked from the same process.
         shared: Modules with models that it may load.
         device: Where its models are.
         limits: What it may use.
@@ -99,12 +103,14 @@ class Laboratory:
         tier: IsolationTier,
         *,
         hidden: Sequence[Path] = (),
+        preload: tuple[str, ...] = PRELOAD,
         shared: Sequence[SharedModule] = (),
         device: Literal["cpu", "cuda"] = "cpu",
         limits: LaboratoryLimits | None = None,
     ) -> None:
         self._tier = tier
         self._hidden = tuple(hidden)
+        self._preload = preload
         self._shared = tuple(shared)
         self._device = device
         self._limits = limits or LaboratoryLimits()
@@ -267,15 +273,15 @@ class Laboratory:
         stack = ExitStack()
         try:
             sandbox = stack.enter_context(
-                Sandbox(self._tier, preload=None, hidden=self._hidden, shared=self._shared, gpu=self._device == "cuda")
+                Sandbox(self._tier, self._preload, hidden=self._hidden, shared=self._shared, gpu=self._device == "cuda")
             )
             private = sandbox.private_folders("p", sandbox.work_folder("w", process_files()), self._read_only)
             channel, theirs = socket.socketpair()
             stack.callback(channel.close)
             with theirs:
-                arguments = ["-I", "-c", _START.format(package=_HERE.name), str(CHANNEL_AT), self._device]
-                process = sandbox.start_python(
-                    private, arguments, self._process_limits, self._policy, {CHANNEL_AT: theirs.fileno()}
+                code, arguments = _START.format(package=_HERE.name), (str(CHANNEL_AT), self._device)
+                process = sandbox.start_forked(
+                    private, code, arguments, self._process_limits, self._policy, {CHANNEL_AT: theirs.fileno()}
                 )
             stack.callback(process.close)
             _wait_until_ready(channel, process, self._limits.start_s, self._closed.is_set)
@@ -301,8 +307,8 @@ class Laboratory:
     @property
     def _process_limits(self) -> ProcessLimits:
         memory = self._limits.memory_bytes
-        # CUDA reserves addresses for all memory of all GPUs and the machine
-        addresses = None if self._device == "cuda" else 2 * memory
+        # CUDA reserves addresses for all memory of all GPUs and the machine; libraries map some gigabytes anyway
+        addresses = None if self._device == "cuda" else memory + (8 << 30)
         return ProcessLimits(addresses, memory, tmp_bytes=64 << 20, shm_bytes=64 << 20, processes=MAX_PROCESSES)
 
     def _ask(self, header: Mapping[str, Any], tensors: bytes, timeout_s: float) -> frames.Frame:

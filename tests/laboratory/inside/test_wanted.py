@@ -154,13 +154,15 @@ def test_what_no_frame_could_carry_is_refused_before_it_is_computed(monkeypatch)
     assert frames.MAX_TENSORS_OUT == 256 << 20
 
 
-@pytest.mark.parametrize("returns", ["logits", "log_probs", "labels", "samples"])
-def test_values_that_are_not_finite_are_results_and_no_refusal(returns):
-    # a refusal is free, and whether a model overflows says something about its weights
+def test_values_that_are_not_finite_are_returned_and_never_refused():
+    """A refusal is free, and would tell what the model has computed."""
     huge = {"kind": "set", "site": "resid_post.2", "vector": "w"}
     vector = 3e38 * np.sign(plain("no norm").W_U[:, 0].numpy())
-    given = ask("no norm", patched(huge, vectors={"w": vector}), returns=returns)["outputs"]
-    if returns in ("logits", "log_probs"):
-        assert not given.isfinite().all()
-    else:
-        assert bool(((given >= 0) & (given < plain("no norm").cfg.d_vocab_out)).all())
+    run = patched(huge, vectors={"w": vector})
+    found = {returns: ask("no norm", run, returns=returns)["outputs"] for returns in rules.RETURNS}
+    assert not torch.isfinite(found["logits"]).all()
+    assert not torch.isfinite(found["log_probs"]).all()
+    for returns in ("labels", "samples"):
+        assert ((found[returns] >= 0) & (found[returns] < 7)).all()
+    noisy = ask("no norm", run, read=["m2", "resid_post.2"], read_noise=0.1, decimals=2, grad=Gradient([0] * 5, ["m0"]))
+    assert set(noisy) == {"m2", "resid_post.2", "grad/m0", "outputs"}
