@@ -208,7 +208,7 @@ def test_whatever_one_kernel_sends_another_one_goes_on(server, made):
     assert re.fullmatch(r"r\d+", seen["garbage"][0])
     for name, (fine, broken, took) in seen.items():
         assert fine == seen["garbage"][0], name
-        assert took < 5, name
+        assert took < 20, name
         said = HOSTILE[name][1]
         if said is not None:
             assert said in broken, name

@@ -57,6 +57,17 @@ def test_what_is_long_is_told_by_its_size_and_checksum(tmp_path):
     assert line["read"] == ["m0"]
 
 
+def test_a_record_that_has_become_long_goes_on_with_short_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(record_module, "MAX_IN_FULL", 5000)
+    record = ExperimentRecord(tmp_path / FILE_NAME)
+    for number in range(6):
+        record.add("run", run=f"r{number}", read=["m0"] * 200)
+    sizes = [line["read"] if isinstance(line["read"], dict) else "full" for line in lines(tmp_path / FILE_NAME)[1:]]
+    assert sizes[0] == "full"
+    assert sizes[-1]["left_out"] == 200
+    assert lines(tmp_path / FILE_NAME)[-1]["run"] == "r5"
+
+
 def test_prompts_are_written_in_full_when_they_are_few():
     few = np.arange(6).reshape(2, 3)
     assert described_tokens(few, None) == {"tokens": [[0, 1, 2], [3, 4, 5]]}

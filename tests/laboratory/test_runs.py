@@ -84,3 +84,5 @@ def test_what_is_kept_of_all_runs_has_an_end(monkeypatch):
     with pytest.raises(RefusedError, match="does not fit any more"):
         runs.require_room(big)
     runs.require_room(recipe())
+    with pytest.raises(RefusedError):
+        runs.require_room(Recipe("", recipe().tokens, patches=[{"kind": "zero", "site": "m0"}] * 4096))

@@ -205,8 +205,8 @@ class ExperimentReader:
 
     def _wanted(self, request: RunRequest, prompts: Prompts, read: list[Site], grad: Gradient | None) -> Wanted:
         n_positions, outputs, labels = prompts.shortest, request.outputs, request.labels
-        if not isinstance(outputs, str) and not outputs:
-            raise RefusedError("Outputs are 'last', 'all', or a list of at least one position.")
+        if not isinstance(outputs, str) and not 1 <= len(outputs) <= prompts.tokens.shape[1]:
+            raise RefusedError("Outputs are 'last', 'all', or a list of positions, no more than there are.")
         if not isinstance(outputs, str) and not all(-n_positions <= at < n_positions for at in outputs):
             raise RefusedError(f"Outputs at a position that is not there: the prompts have {n_positions} positions.")
         if labels is not None:

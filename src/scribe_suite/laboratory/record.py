@@ -36,8 +36,10 @@ VERSION = 1
 FILE_NAME = "experiments.jsonl"
 #: Lines of each event that costs nothing.
 MAX_FREE_LINES = 1000
-#: Token ids that are written in full, and characters of JSON of anything else.
+#: Token ids that are written in full, and characters of JSON of any field.
 MAX_IDS, MAX_TEXT = 4096, 1 << 16
+#: Bytes of a record from which on its fields are short.
+MAX_IN_FULL, SHORT_TEXT = 256 << 20, 256
 
 Event = Literal["run", "repeated", "refused", "failed"]
 _FREE: tuple[Event, ...] = ("repeated", "refused", "failed")
@@ -87,7 +89,8 @@ class ExperimentRecord:
         with self._lock:
             number = self._counts[event] + 1
             if event not in _FREE or number <= MAX_FREE_LINES:
-                self._write(event, {"number": number} | {key: _bounded(value) for key, value in fields.items()})
+                most = MAX_TEXT if self._file.closed or self._file.tell() < MAX_IN_FULL else SHORT_TEXT
+                self._write(event, {"number": number} | {key: _bounded(value, most) for key, value in fields.items()})
             self._counts[event] = number
             return number
 
@@ -131,10 +134,10 @@ def described_tokens(tokens: Int[np.ndarray, "prompt position"], lengths: Sequen
     return {"tokens": rows if lengths is None else [row[:n] for row, n in zip(rows, lengths, strict=True)]}
 
 
-def _bounded(value: Any) -> Any:
+def _bounded(value: Any, most: int) -> Any:
     """A value, or the size and the checksum of its JSON where that is long."""
     text = json.dumps(value)
-    if len(text) <= MAX_TEXT:
+    if len(text) <= most:
         return value
     size = len(value) if isinstance(value, (str, list, dict)) else 1
     return {"left_out": size, "sha256": hashlib.sha256(text.encode()).hexdigest()}

@@ -11,10 +11,10 @@ from scribe_suite.laboratory.limits import MAX_RUNS
 from scribe_suite.laboratory.recipes import Recipe
 from scribe_suite.laboratory.refusals import RefusedError
 
-#: Bytes of the tokens and vectors of all runs of an attempt.
+#: Bytes of what is kept of all runs of an attempt.
 MAX_KEPT = 512 << 20
-#: Bytes that safetensors and names need for a tensor besides its values, roughly.
-_OVERHEAD = 256
+#: Bytes that a tensor, a patch and a run take besides the values, roughly.
+_TENSOR, _PATCH, _RUN = 256, 512, 1024
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Runs:
             RefusedError: When the attempt's runs have used all the memory there is for them.
         """
         with self._lock:
-            if self._kept + _size(recipe) > MAX_KEPT:
+            if self._kept + _memory(recipe) > MAX_KEPT:
                 raise RefusedError(
-                    f"The tokens and vectors of all runs of this attempt may have {MAX_KEPT >> 20} MiB, and this run "
-                    "does not fit any more."
+                    f"The tokens, vectors and patches of all runs of this attempt may have {MAX_KEPT >> 20} MiB, and "
+                    "this run does not fit any more."
                 )
 
     def add(self, key: str, recipe: Recipe, needs: Iterable[str]) -> KnownRun:
@@ -121,13 +121,16 @@ class Runs:
             number = len(self._by_name) + 1
             named = Recipe(f"r{number}", recipe.tokens, recipe.lengths, recipe.patches, recipe.vectors)
             run = self._by_name[named.name] = self._by_key[key] = KnownRun(number, key, named, tuple(needs))
-            self._kept += _size(named)
+            self._kept += _memory(named)
             return run
 
 
 def _size(recipe: Recipe) -> int:
     """Bytes of a recipe's tensors in a frame."""
-    tensors = [recipe.tokens, *recipe.vectors.values()]
-    return sum(tensor.nbytes + _OVERHEAD for tensor in tensors) + (
-        0 if recipe.lengths is None else 8 * len(recipe.tokens)
-    )
+    tensors = [recipe.tokens, *([] if recipe.lengths is None else [recipe.lengths]), *recipe.vectors.values()]
+    return sum(tensor.nbytes + _TENSOR for tensor in tensors)
+
+
+def _memory(recipe: Recipe) -> int:
+    """Bytes of a recipe that is kept."""
+    return _size(recipe) + _PATCH * len(recipe.patches) + _RUN
