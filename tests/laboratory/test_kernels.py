@@ -23,8 +23,10 @@ from scribe_suite.laboratory.client.place import DESCRIPTOR
 from scribe_suite.laboratory.host import Laboratory
 from scribe_suite.laboratory.recipes import Recipe, Wanted
 from scribe_suite.laboratory.shape import ModelShape
+from scribe_suite.notebook import server as server_module
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.sandbox import probing
 from scribe_suite.sandbox.probing import probe_isolation
 from tests.notebook.agent import Agent, Answer, play
 
@@ -334,6 +336,28 @@ def test_what_help_shows_is_for_agents(server):
     text = "\n".join(printed(server, "help(lab)"))
     assert "Every run has a price" in text
     assert "FrameError" not in text
+
+
+@pytest.mark.parametrize("way", ["landlock", "none"])
+def test_the_client_works_in_every_tier(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch):
+    if way == "landlock":
+        tier, reason = probing.try_tier("landlock")
+        if tier is None:
+            pytest.skip(reason)
+        monkeypatch.setattr(server_module, "probe_isolation", lambda _asked: tier)
+    made = attempt(tmp_path, budget=5)
+    config = NotebookConfig(
+        tmp_path,
+        isolation="auto" if way == "landlock" else "none",
+        files=dict([client_file()]),
+        setup_code=SETUP_CODE,
+        services={DESCRIPTOR: made.desk},
+    )
+    with made.desk, NotebookServer(config) as server:
+        assert printed(server, "print(lab.run([[1, 2, 3]], read='m0')['m0'].shape, lab.budget)") == [
+            "torch.Size([1, 3, 8]) 4 of 5 prompts left"
+        ]
+        assert server.status().isolation == way
 
 
 def test_closing_ends_everything(tmp_path: Path, host: tuple[Laboratory, ModelShape]):

@@ -12,6 +12,7 @@ from scribe_suite.laboratory.prices import GRADIENTS, PATCHED, RUN, SITES, SITES
 from scribe_suite.laboratory.sites import FORMS
 
 
+@pytest.mark.slow
 def test_the_client_is_one_file_that_needs_nothing_of_the_package(tmp_path: Path):
     name, source = client_file()
     assert name == "lab.py"
