@@ -173,7 +173,8 @@ def _picked(logits: Tensor, labels: Tensor) -> Tensor:
 def _at_position(value: Tensor, one: Run, rows: slice, site: Site) -> Tensor:
     if site.position is None:
         return value
-    return value[torch.arange(len(value)), one.index(site.position)[rows].to(value.device)]
+    index = one.index(site.position)[rows].to(value.device)
+    return value[torch.arange(len(value), device=value.device), index]
 
 
 def _is_neuron(name: str) -> bool:
