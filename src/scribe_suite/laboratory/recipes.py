@@ -67,8 +67,8 @@ class Wanted:
             ids; ``samples``, ids drawn from the softmax.
         temperature: Of samples; 0 for the most probable id.
         decimals: To which floats are rounded, or None.
-        read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square of
-            what is read at the site.
+        read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square at
+            the site, over all prompts and positions of the run.
         seed: Text from which noise and samples are drawn: the same one gives the same values.
     """
 

@@ -75,7 +75,7 @@ def test_samples_and_noise_are_a_function_of_the_seed():
 
 
 def test_noise_has_the_stated_size_and_is_on_reads_alone():
-    read, gradient = ["neurons.1", "pattern.0.1", "resid_pre.2@-1"], Gradient([1] * 200, ["neurons.0"])
+    read, gradient = ["neurons.1", "pattern.0.1", "resid_pre.2"], Gradient([1] * 200, ["neurons.0"])
     run = Recipe("run", tokens(3, n_prompts=200))
     exact = ask("LN", run, read=read, grad=gradient)
     noisy = ask("LN", run, read=read, grad=gradient, read_noise=0.25, seed="s")
@@ -87,6 +87,49 @@ def test_noise_has_the_stated_size_and_is_on_reads_alone():
         assert abs(float(error.mean() / size)) < 0.05
     errors = [(noisy[name] - exact[name]).flatten()[:500] for name in ("neurons.1", "pattern.0.1")]
     assert abs(float(torch.corrcoef(torch.stack(errors))[0, 1])) < 0.2, "sites have noise of their own"
+
+
+def test_naming_a_value_twice_is_no_second_reading():
+    names = [
+        "m1",
+        "m1@0",
+        "m1@-1",
+        "m1@5",
+        "resid_post.0",
+        "resid_pre.1",
+        "L0.N3",
+        "L0.N3@2",
+        "pattern.1.1",
+        "pattern.1.1@4",
+    ]
+    gradient = Gradient([1] * 5, ["a1.h0", "a1.h3", "a1.h0@2", "m2", "m2@-2"])
+    found = ask("LN", patched(), read=names, grad=gradient, read_noise=0.3, seed="s")
+    exact = ask("LN", patched(), read=names, grad=gradient)
+    for one, other in (
+        (found["m1@0"], found["m1"][:, 0]),
+        (found["m1@-1"], found["m1"][:, 5]),
+        (found["m1@5"], found["m1"][:, 5]),
+        (found["resid_post.0"], found["resid_pre.1"]),
+        (found["L0.N3@2"], found["L0.N3"][:, 2]),
+        (found["pattern.1.1@4"], found["pattern.1.1"][:, 4]),
+        (found["grad/a1.h0"], found["grad/a1.h3"]),
+        (found["grad/a1.h0@2"], found["grad/a1.h0"][:, 2]),
+        (found["grad/m2@-2"], found["grad/m2"][:, 4]),
+    ):
+        assert torch.equal(one, other)
+    assert all(found[name].shape == exact[name].shape for name in exact)
+    assert not any(torch.equal(found[name], exact[name]) for name in exact if name != "outputs")
+
+
+def test_a_position_that_is_named_twice_has_one_sample():
+    lengths = np.array([6, 2, 6, 3, 6])
+    found = ask("LN", patched(lengths=lengths), returns="samples", temperature=20.0, outputs=[1, -1, 1, -2], seed="s")
+    samples = found["outputs"]
+    assert torch.equal(samples[:, 0], samples[:, 2])
+    assert samples[1, 0] == samples[1, 1]
+    assert samples[3, 0] == samples[3, 3]
+    everywhere = ask("LN", patched(lengths=lengths), returns="samples", temperature=20.0, outputs="all", seed="s")
+    assert torch.equal(everywhere["outputs"][:, 1], samples[:, 0])
 
 
 def test_noise_of_one_site_does_not_depend_on_the_others():

@@ -136,29 +136,39 @@ def _results(
 ) -> dict[str, Tensor]:
     patchers = _patchers(loaded, one, runs, kept)
     gradient = wanted.gradient
-    sampling = wanted.generator(OUTPUTS)
-    found: dict[str, list[Tensor]] = {}
+    uniform = wanted.uniform(one).gather(1, wanted.index)
+    found: dict[tuple[str, Site | None], list[Tensor]] = {}
     for rows in _parts(loaded, one, wanted.index.shape[1], gradients=gradient is not None):
         with nullcontext() if gradient else torch.no_grad():
-            part = ForwardPass(loaded, one, rows, patchers, wanted.read, gradient.at if gradient else ())
+            keep = [wanted.kept(site) for site in wanted.read]
+            part = ForwardPass(loaded, one, rows, patchers, keep, gradient.at if gradient else ())
             hidden = part.hidden()
-            values = {str(site): part.kept[site] for site in wanted.read}
+            values: dict[tuple[str, Site | None], Tensor] = {("", site): part.kept[site] for site in keep}
             if gradient is not None:
                 last = _logits(part, hidden, one.index(-1)[rows, None])[:, 0]
                 metric = _picked(last, gradient.labels[rows])
                 if gradient.minus is not None:
                     metric = metric - _picked(last, gradient.minus[rows])
                 at_sites = part.gradients(metric.sum())
-                for site in gradient.at:
-                    values[GRADIENT + str(site)] = _at_position(at_sites[site.everywhere], one, rows, site)
+                for site in map(wanted.kept, gradient.at):
+                    values[GRADIENT, site] = _at_position(at_sites[site.everywhere], one, rows, site)
         with torch.no_grad():
             logits = _logits(part, hidden.detach(), wanted.index[rows])
-            outputs = wanted.outputs(logits, sampling)
-        values[OUTPUTS] = outputs[:, 0] if wanted.one_position else outputs
-        for name, value in values.items():
-            # a neuron has no axis for its width
-            found.setdefault(name, []).append(value[..., 0].cpu() if _is_neuron(name) else value.cpu())
-    return {name: wanted.finished(name, torch.cat(parts)) for name, parts in found.items()}
+            values[OUTPUTS, None] = wanted.outputs(logits, uniform[rows])
+        for key, value in values.items():
+            found.setdefault(key, []).append(value.cpu())
+    whole = {key: torch.cat(parts) for key, parts in found.items()}
+    outputs = whole.pop((OUTPUTS, None))
+    noisy = {key: wanted.noisy(value) for key, value in whole.items()}
+    results = {OUTPUTS: outputs[:, 0] if wanted.one_position else outputs}
+    for prefix, sites in (("", wanted.read), (GRADIENT, gradient.at if gradient else ())):
+        for site in sites:
+            kept_as = wanted.kept(site)
+            value = noisy[prefix, kept_as]
+            if kept_as != site:
+                value = _at_position(value, one, slice(None), site)
+            results[f"{prefix}{site}"] = value[..., 0] if site.kind == "neuron" else value  # it has no axis for a width
+    return {name: wanted.rounded(value) for name, value in results.items()}
 
 
 def _logits(part: ForwardPass, hidden: Tensor, index: Tensor) -> Tensor:
@@ -173,8 +183,5 @@ def _picked(logits: Tensor, labels: Tensor) -> Tensor:
 def _at_position(value: Tensor, one: Run, rows: slice, site: Site) -> Tensor:
     if site.position is None:
         return value
-    return value[torch.arange(len(value)), one.index(site.position)[rows].to(value.device)]
-
-
-def _is_neuron(name: str) -> bool:
-    return name.removeprefix(GRADIENT).startswith("L")
+    index = one.index(site.position)[rows].to(value.device)
+    return value[torch.arange(len(value), device=value.device), index]

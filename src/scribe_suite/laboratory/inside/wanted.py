@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,12 +63,14 @@ class Wanted:
     read_noise: float
     seed: str
 
-    def outputs(self, logits: Float[Tensor, "prompt output d_vocab_out"], generator: torch.Generator) -> Tensor:
+    def outputs(
+        self, logits: Float[Tensor, "prompt output d_vocab_out"], uniform: Float[Tensor, "prompt output"]
+    ) -> Tensor:
         """What is said about some prompts.
 
         Args:
             logits: At the positions of `index`.
-            generator: Of samples.
+            uniform: From `uniform`, at the same; samples are made of it.
         """
         if self.returns == "log_probs":
             logits = logits.log_softmax(-1)
@@ -81,31 +83,52 @@ class Wanted:
         else:
             scaled = (logits - logits.amax(-1, keepdim=True)).double().cpu() / self.temperature
             # without a distribution something is drawn: a refusal would say for free what the model computed
-            scaled = scaled.nan_to_num(nan=0.0, posinf=0.0)
-            chosen = torch.multinomial(scaled.softmax(-1).flatten(0, -2), 1, generator=generator)
-            chosen = chosen.reshape(logits.shape[:-1])
+            up_to = scaled.nan_to_num(nan=0.0, posinf=0.0).softmax(-1).cumsum(-1)
+            chosen = torch.searchsorted(up_to, uniform[..., None] * up_to[..., -1:], right=True)[..., 0]
+            chosen = chosen.clamp(max=logits.shape[-1] - 1)
         return chosen if self.labels is None else self.labels[chosen]
 
-    def generator(self, purpose: str) -> torch.Generator:
-        """Random numbers of one purpose, the same for the same seed."""
-        digest = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    def uniform(self, run: Run) -> Float[Tensor, "prompt position"]:
+        """A random number for each position, so that one that is named twice has one sample."""
+        generator = self._generator(OUTPUTS.encode())
+        return torch.rand(run.n_prompts, run.n_positions, dtype=torch.float64, generator=generator)
 
-    def finished(self, name: str, value: Tensor) -> Tensor:
-        """A tensor as it leaves: with noise where it was read at a site, rounded.
+    def kept(self, site: Site) -> Site:
+        """What must be kept of a site that is read: with noise all of it, which has the same noise however it is named.
+
+        Else whoever named every position besides the site would have two readings of each for the price of one.
+        """
+        return site.everywhere if self.read_noise else site
+
+    def noisy(self, value: Tensor) -> Tensor:
+        """What was read at a whole site, with noise.
+
+        The noise is drawn by what was read: of sites that always have the same value, such as ``resid_post.0`` and
+        ``resid_pre.1``, or gradients at the heads of a block, nobody learns more than of one.
+        """
+        if not self.read_noise:
+            return value
+        exact = value.double()
+        size = self.read_noise * exact.square().mean().sqrt()
+        generator = self._generator(hashlib.sha256(value.contiguous().numpy().tobytes()).digest())
+        return exact + size * torch.randn(exact.shape, dtype=exact.dtype, generator=generator)
+
+    def rounded(self, value: Tensor) -> Tensor:
+        """A tensor as it leaves.
 
         Values that are not finite stay what they are: a refusal would say for free what the model computed.
         """
         if not value.is_floating_point():
             return value.contiguous()
-        exact = value.double().cpu()
-        if self.read_noise and name != OUTPUTS:
-            size = self.read_noise * exact.square().mean().sqrt()
-            exact = exact + size * torch.randn(exact.shape, dtype=exact.dtype, generator=self.generator(name))
+        exact = value.double()
         if self.decimals is not None:
             exact = exact.round(decimals=self.decimals)
-        single = exact.float() + 0.0  # no negative zeros, which rounding makes
-        return single.contiguous()
+        return (exact.float() + 0.0).contiguous()  # no negative zeros, which rounding makes
+
+    def _generator(self, purpose: bytes) -> torch.Generator:
+        """Random numbers of one purpose, the same for the same seed."""
+        digest = hashlib.sha256(self.seed.encode() + b"/" + purpose).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def parse_wanted(wanted: object, run: Run, sizes: ModelSizes) -> Wanted:
@@ -209,7 +232,8 @@ def _not_negative(name: str, value: object) -> float:
 
 def _check_size(wanted: Wanted, run: Run, sizes: ModelSizes) -> None:
     """Refuse what no frame could carry before it is computed."""
-    sites: Sequence[Site] = (*wanted.read, *(wanted.gradient.at if wanted.gradient else ()))
+    named = (*wanted.read, *(wanted.gradient.at if wanted.gradient else ()))
+    sites = [wanted.kept(site) for site in named]  # not more than is returned, but for noise
     size = sum(_FLOAT_BYTES * math.prod(value_shape(site, sizes, run.n_prompts, run.n_positions)) for site in sites)
     if wanted.returns in ("labels", "samples"):
         size += _LABEL_BYTES * wanted.index.numel()
