@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ground_truth.probes.real.statements import N_BLOCKS, PAIRS_PER_BLOCK, Block, Statement
+from ground_truth.probes.real.statements import N_BLOCKS, Block, Statement
 
 _PREPOSITIONS = ("near", "behind", "beside", "in front of", "next to")
 #: The sentences of `relative` and `reflexive`, with gaps.
@@ -40,7 +40,7 @@ class Words:
 Maker = Callable[[random.Random, Words, tuple[int, int], int], tuple[str, str, tuple[str, ...]]]
 
 
-def composer(words: Mapping[str, Any], make: Maker) -> Callable[[random.Random, int], Block]:
+def composer(words: Mapping[str, Any], make: Maker) -> Callable[[random.Random, int, int], Block]:
     """What `Sentences.compose` wants.
 
     Args:
@@ -48,7 +48,7 @@ def composer(words: Mapping[str, Any], make: Maker) -> Callable[[random.Random, 
         make: Makes one pair.
     """
 
-    def compose(rng: random.Random, number: int) -> Block:
+    def compose(rng: random.Random, number: int, pairs: int) -> Block:
         people, verbs = (list(words[name]) for name in ("people", "verbs"))
         rng.shuffle(people)
         rng.shuffle(verbs)
@@ -60,7 +60,7 @@ def composer(words: Mapping[str, Any], make: Maker) -> Callable[[random.Random, 
         )
         rng = random.Random(f"{rng.getrandbits(60)} {number}")
         statements = []
-        for pair in range(PAIRS_PER_BLOCK):
+        for pair in range(pairs):
             right, wrong, entities = make(rng, own, (pair % 2, pair // 2 % 2), pair // 2)
             statements += [Statement(right, True, pair, entities), Statement(wrong, False, pair, entities)]
         return tuple(statements)

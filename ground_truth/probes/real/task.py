@@ -74,7 +74,7 @@ class MeasuredProbeTask(MeasuredTask):
             seed: Of the instance.
             rng: Draws the statements.
         """
-        public, held_out = split(question.blocks(rng.getrandbits(60)), rng)
+        public, held_out = split(question.instance_blocks(rng.getrandbits(60)), rng)
         judgement = self.judgements()[question.name]
         measured = self.measurement.measured(self.measured().arrays, question.name, judgement)
         hidden = Hidden(question.name, measured, public, held_out)
