@@ -24,6 +24,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     for room, known in {
         "sandbox": "",
         "tasks": "",
+        "laboratory": "sandbox",
         "notebook": "sandbox",
         "planting": "tasks",
         "models": "planting sandbox tasks",

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scribe_suite.laboratory import prices
 from scribe_suite.plugin.option import options
 from scribe_suite.sandbox import escape_table, program_gaps
 from scribe_suite.text import with_table
-from tools import documented_tables
+from tools import documented_tables, laboratory_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +43,10 @@ TABLES: Mapping[str, GeneratedTable] = {
     "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", documented_tables.cli_causes),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
     "exit codes": GeneratedTable("docs/reference/causes.md", documented_tables.exit_codes),
+    "laboratory limits": GeneratedTable("docs/guide/laboratory.md", laboratory_tables.laboratory_limits),
+    "laboratory operations": GeneratedTable("docs/guide/laboratory.md", laboratory_tables.laboratory_operations),
+    "laboratory prices": GeneratedTable("docs/guide/laboratory.md", prices.as_markdown),
+    "laboratory sites": GeneratedTable("docs/guide/laboratory.md", laboratory_tables.laboratory_sites),
     "limits": GeneratedTable("docs/guide/isolation.md", documented_tables.limits),
     "live": GeneratedTable("docs/guide/watching.md", documented_tables.live_options),
     "model sources": GeneratedTable("docs/guide/real-models.md", documented_tables.model_sources),

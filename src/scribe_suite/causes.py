@@ -276,6 +276,12 @@ _TABLE = (
         "Run `scribe-suite doctor`; the message has the reason.",
     ),
     Cause(
+        "laboratory",
+        Part.SANDBOX,
+        "The process that runs models for agents could not start, or could not load the model.",
+        "Use fewer workers when memory is short; the message has the reason.",
+    ),
+    Cause(
         "sandbox",
         Part.SANDBOX,
         "A submitted function can't be run, because there is no sandbox for it.",

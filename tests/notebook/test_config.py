@@ -17,6 +17,8 @@ from scribe_suite.notebook.config import NotebookConfig
         ({"files": {"../x": b""}}, "'../x' must be a relative path"),
         ({"files": {"/x": b""}}, "'/x' must be a relative path"),
         ({"files": {"": b""}}, "must be a relative path"),
+        ({"services": {9: None}}, "use a number from 10 to 31"),
+        ({"services": {32: None}}, "use a number from 10 to 31"),
     ],
 )
 def test_what_could_only_fail_later_is_refused(tmp_path, options: dict[str, Any], said):

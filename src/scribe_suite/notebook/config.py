@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.notebook.services import FIRST_SERVICE, LAST_SERVICE, Service
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import Isolation
 
@@ -37,6 +38,8 @@ class NotebookConfig:
         preload: Modules that kernels find imported when they start, where they come from a fork-server: what every
             kernel of the harness will need, since each set of modules is a server of its own.
         shared: Modules with large data, such as a language model, that kernels find imported and have in common.
+        services: What every kernel can talk to besides the notebook, by the number of the descriptor at which it finds
+            the connected socket.
         gpu: Whether kernels may use the GPUs of the machine.
         memory_limit_bytes: Address space of each kernel process (not with `gpu`), and memory of all processes of a
             kernel together, or None. torch and transformer_lens need 3.1 GB of address space.
@@ -64,6 +67,7 @@ class NotebookConfig:
     max_sessions_ever: int = 1000
     preload: tuple[str, ...] = ()
     shared: tuple[SharedModule, ...] = ()
+    services: Mapping[int, Service] = field(default_factory=dict)
     gpu: bool = False
     memory_limit_bytes: int | None = 8 << 30
     tmp_limit_bytes: int = 512 << 20
@@ -79,8 +83,8 @@ class NotebookConfig:
         """Refuse what could only fail later.
 
         Raises:
-            ConfigurationError: For an unknown isolation, a limit that is not positive, or a file that leaves the
-                folder.
+            ConfigurationError: For an unknown isolation, a limit that is not positive, a file that leaves the folder,
+                or a service at a number that kernels need for something else.
         """
         if self.isolation not in get_args(Isolation):
             raise ConfigurationError(f"Isolation {self.isolation!r} does not exist; use one of {get_args(Isolation)}.")
@@ -91,6 +95,11 @@ class NotebookConfig:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or not path.parts:
                 raise ConfigurationError(f"File {name!r} must be a relative path inside the kernel's working folder.")
+        for number in self.services:
+            if not FIRST_SERVICE <= number <= LAST_SERVICE:
+                raise ConfigurationError(
+                    f"A service can't be at descriptor {number}: use a number from {FIRST_SERVICE} to {LAST_SERVICE}."
+                )
 
     @property
     def notebooks(self) -> Path:

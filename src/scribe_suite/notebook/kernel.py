@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.channels import ChannelName, KernelChannels, MalformedError, Message
 from scribe_suite.notebook.errors import DeadKernelError
+from scribe_suite.notebook.services import ServiceConnections
 from scribe_suite.notebook.zmtp import ChannelError, TooLarge
 from scribe_suite.sandbox.inside import memory_file, usage
 from scribe_suite.sandbox.processes import SandboxedProcess
@@ -110,11 +111,13 @@ class Kernel:
         sandbox: Sandbox,
         printed: Mapping[str, io.FileIO],
         channels: KernelChannels,
+        services: ServiceConnections,
     ) -> None:
         self._process = process
         self._sandbox = sandbox
         self._printed = printed
         self._channels = channels
+        self._services = services
         self._runs: dict[str, _Run] = {}
         self._current: _Run | None = None
         self._last_message = 0.0
@@ -137,6 +140,7 @@ class Kernel:
         work: Path,
         timeout_s: float,
         limits: ProcessLimits,
+        services: ServiceConnections,
     ) -> Kernel:
         """Start a kernel and wait until it answers.
 
@@ -146,6 +150,7 @@ class Kernel:
             work: Its working folder there.
             timeout_s: Seconds it may take.
             limits: What it may use.
+            services: What it can talk to; ended with it, but not when it can't be launched.
 
         Raises:
             InfrastructureError: With cause ``kernel_start`` when it does not come up, ``fork_server`` when what should
@@ -158,9 +163,11 @@ class Kernel:
                 listening = _listen(connection, sockets)
                 printed = {stream: memory_file.create(MAX_RECOVERED_BYTES) for stream in _PRINTED_AT}
                 passed = listening | {_PRINTED_AT[stream]: file.fileno() for stream, file in printed.items()}
+                passed |= services.descriptors
                 request = {
                     "connection": {**connection, "ip": "/k"},
                     "sockets": {str(number): number + _SOCKETS_AT for number in range(1, len(_PORTS) + 1)},
+                    "services": list(services.descriptors),
                     "startup": _startup_line(),
                 }
                 # They lie where the kernel has no way to, and are connected before it is there: to what they are. The
@@ -177,7 +184,7 @@ class Kernel:
                     raise
         except OSError as error:
             raise InfrastructureError("kernel_start", f"The kernel could not be launched: {error}.") from error
-        kernel = cls(process, sandbox, printed, channels)
+        kernel = cls(process, sandbox, printed, channels, services)
         try:
             async with asyncio.timeout(timeout_s):
                 await kernel._wait_until_ready()
@@ -423,6 +430,7 @@ class Kernel:
     def _declare_dead(self, detail: str) -> None:
         if not self.died.done():
             self.died.set_result(detail)
+        self._services.close()
         self._process.kill()
 
 

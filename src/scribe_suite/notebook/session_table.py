@@ -29,6 +29,7 @@ from scribe_suite.notebook.errors import DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, read_journal
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.owned_tasks import OwnedTasks
+from scribe_suite.notebook.services import ServiceConnections
 from scribe_suite.notebook.session import NotebookState, Session
 from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
@@ -288,7 +289,14 @@ class SessionTable:
         # CUDA reserves addresses for all memory of all GPUs and the machine
         addresses = None if config.gpu else memory
         limits = ProcessLimits(address_space_bytes=addresses, memory_bytes=memory, tmp_bytes=config.tmp_limit_bytes)
-        kernel = await Kernel.start(self._sandbox, f"k{number}", notebook.work, config.start_timeout_s, limits)
+        services = ServiceConnections(config.services, f"s{number}")
+        try:
+            kernel = await Kernel.start(
+                self._sandbox, f"k{number}", notebook.work, config.start_timeout_s, limits, services
+            )
+        except BaseException:
+            services.close()
+            raise
         self._counters.sessions_open += 1
         session = Session(f"s{number}", notebook, kernel, config, self._counters, self._allowance)
         try:

@@ -22,7 +22,8 @@ class ProcessRequest:
     """One process to start.
 
     Attributes:
-        kernel: What `inside.jupyter_kernel.run` is given, or None for a command.
+        kernel: What `inside.jupyter_kernel.run` is given, or ``code`` and ``arguments`` of a program that is run with
+            what the fork-server has imported; None for a command.
         argv: The command, or empty for a kernel.
         environment: All of its environment.
         cwd: It is started here, as it sees it.

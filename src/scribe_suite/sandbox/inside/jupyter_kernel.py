@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -71,19 +73,26 @@ def run(launch: Mapping[str, Any]) -> None:
 
     Args:
         launch: ``connection`` (as in a connection file), ``sockets`` (descriptor of the listening socket of each port),
-            and ``startup``, a line of code that is run first.
+            ``services`` (descriptors of connected sockets), and ``startup``, a line of code that is run first.
     """
     random.seed()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
     sys.argv = ["ipykernel_launcher"]
-    for descriptor in launch["sockets"].values():
+    for descriptor in (*launch["sockets"].values(), *launch["services"]):
         os.set_inheritable(descriptor, False)
+    for descriptor in launch["services"]:
+        os.register_at_fork(after_in_child=functools.partial(_close, descriptor))  # two would talk at once
     app = _application()
     app.launch = launch
     app.initialize([])
     app.start()
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def _application() -> Any:

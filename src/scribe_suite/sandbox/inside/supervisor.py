@@ -3,7 +3,8 @@
 ``outer``   in the host's PID namespace; talks to the harness over a channel, keeps the end of what is printed, and ends
             everything when the channel closes.
 ``init``    (with ``own_root``) PID 1 inside; lays the private places, drops every privilege, reaps orphans.
-``inner``   what is to run: a Jupyter kernel in this very process, or a command. When it ends, everything ends.
+``inner``   what is to run: a Jupyter kernel or a program in this very process, or a command. When it ends, everything
+            ends.
 
 Messages from the harness: ``go`` (the process may start: it is in its control group by now), ``interrupt``; the end of
 the channel is the order to kill. Messages to it, as JSON: ``{"pid": 7}`` first, with descriptors of the folders that it
@@ -238,12 +239,13 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
             signal.signal(number, signal.SIG_DFL)
         os.execve(request["argv"][0], request["argv"], request["environment"])
     kernel = request["kernel"]
-    linux.set_command_line("ipykernel_launcher")
+    linux.set_command_line("python" if "code" in kernel else "ipykernel_launcher")
     request.clear()  # a kernel can walk up the stack to here
-    _run_kernel(kernel)
+    _run_forked(kernel)
 
 
-def _run_kernel(launch: Mapping[str, Any]) -> None:
+def _run_forked(launch: Mapping[str, Any]) -> None:
+    """Be a kernel, or a program if there is ``code``, with what the fork-server has imported."""
     import tempfile
 
     from scribe_suite.sandbox.inside import jupyter_kernel
@@ -253,7 +255,11 @@ def _run_kernel(launch: Mapping[str, Any]) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "scribe_suite"]:
         del sys.modules[name]  # a kernel has what it would have if it had been started by itself
     try:
-        jupyter_kernel.run(launch)
+        if "code" in launch:
+            sys.argv[:] = ["-c", *launch["arguments"]]
+            exec(compile(launch["code"], "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            jupyter_kernel.run(launch)
     except SystemExit as ending:
         os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
     os._exit(0)

@@ -1,0 +1,1 @@
+"""What runs in the model process; the package is not there, so nothing here imports it."""

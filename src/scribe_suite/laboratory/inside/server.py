@@ -1,0 +1,138 @@
+"""The model process: takes requests of the harness one after the other, from one inherited socket, until it closes.
+
+The process sees neither the harness's files nor a network, and has nothing but models. It remembers no run. A request
+that is wrong is answered with one sentence (``refused``), and so is an error of its own (``failed``): the process goes
+on. What takes too long or too much memory is the harness's to end.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from .. import frames
+from . import loading, operations, texts
+from .refusal import RefusedError
+
+#: Bytes of the parameters of a model, the largest thing that comes.
+MAX_MODEL = 2 << 30
+READY = "ready"
+Reply = tuple[dict[str, Any], bytes]
+
+
+@dataclass
+class Server:
+    """Models by name, and what can be done with them.
+
+    Attributes:
+        device: Where models are.
+        models: Loaded ones.
+    """
+
+    device: str = "cpu"
+    models: dict[str, loading.LoadedModel] = field(default_factory=dict)
+
+    def answer(self, frame: frames.Frame) -> Reply:
+        """Do what a frame asks for; never raises."""
+        header = frame.header
+        operation = OPERATIONS.get(str(header.get("op")))
+        try:
+            if operation is None:
+                raise RefusedError(f"There is no operation {str(header.get('op'))[:40]!r}.")
+            return operation(self, header, frame.tensors)
+        except RefusedError as error:
+            return {"refused": str(error)}, b""
+        except SafetensorError as error:
+            return {"refused": f"The tensors can't be read: {_line(error)}."}, b""
+        except MemoryError:
+            return {"refused": "The run needs more memory than the laboratory has: take fewer prompts."}, b""
+        except Exception as error:
+            if _is_about_memory(error):
+                return {"refused": "The run needs more memory than the laboratory has: take fewer prompts."}, b""
+            return {"failed": f"{type(error).__name__}: {_line(error)}"}, b""
+
+    def load(self, header: Mapping[str, Any], tensors: bytes) -> Reply:
+        """``model``, ``config`` and parameters."""
+        self.models[str(header["model"])] = loaded = loading.from_weights(header["config"], tensors, self.device)
+        return {"sizes": loaded.sizes.as_message()}, b""
+
+    def load_module(self, header: Mapping[str, Any], _tensors: bytes) -> Reply:
+        """``model``, the name of a module too."""
+        name = str(header["model"])
+        self.models[name] = loaded = loading.from_module(name, self.device)
+        return {"sizes": loaded.sizes.as_message()}, b""
+
+    def unload(self, header: Mapping[str, Any], _tensors: bytes) -> Reply:
+        """``model``; nothing happens where there is none."""
+        self.models.pop(str(header.get("model")), None)
+        return {}, b""
+
+    def run(self, header: Mapping[str, Any], tensors: bytes) -> Reply:
+        """``model``, ``recipes``, ``wanted`` and tensors."""
+        given: dict[str, Tensor] = load(tensors)
+        results = operations.run(self._model(header), header.get("recipes"), header.get("wanted"), given)
+        return {}, save(results)
+
+    def tokenize(self, header: Mapping[str, Any], _tensors: bytes) -> Reply:
+        """``model``, ``texts`` and ``bos``."""
+        return {}, save(texts.tokenize(self._model(header), header))
+
+    def decode(self, header: Mapping[str, Any], tensors: bytes) -> Reply:
+        """``model`` and tensors."""
+        return {"texts": texts.decode(self._model(header), load(tensors))}, b""
+
+    def _model(self, header: Mapping[str, Any]) -> loading.LoadedModel:
+        found = self.models.get(str(header.get("model")))
+        if found is None:
+            raise RefusedError(f"There is no model {str(header.get('model'))[:40]!r}.")
+        return found
+
+
+OPERATIONS: Mapping[str, Callable[[Server, Mapping[str, Any], bytes], Reply]] = {
+    "load": Server.load,
+    "load_module": Server.load_module,
+    "unload": Server.unload,
+    "run": Server.run,
+    "tokenize": Server.tokenize,
+    "decode": Server.decode,
+}
+
+
+def serve(channel: socket.socket, server: Server) -> None:
+    """Answer until the channel closes."""
+    frames.send(channel, {READY: True})
+    while (frame := frames.receive(channel, most=MAX_MODEL)) is not None:
+        header, tensors = server.answer(frame)
+        try:
+            frames.send(channel, header, tensors)
+        except frames.ClosedError:
+            return
+        except frames.FrameError as error:
+            frames.send(channel, {"refused": f"What would be returned is too large: {error}"})
+
+
+def main() -> None:
+    """Serve the descriptor of the first argument, with models on the device of the second."""
+    descriptor, device = int(sys.argv[1]), sys.argv[2]
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # what CUDA needs for the same sum twice
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    serve(socket.socket(fileno=descriptor), Server(device))
+
+
+def _is_about_memory(error: Exception) -> bool:
+    """Whether torch had no memory, which is its own exception on GPUs only."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")

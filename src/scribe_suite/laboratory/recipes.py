@@ -1,0 +1,116 @@
+"""Runs as data: what the model process is told. Nothing is checked here; `inside` checks all of it, the desk before it.
+
+A run is a `Recipe`, and it may patch from other runs: then their recipes go along, and the process computes them again.
+So the process remembers nothing, and no run is lost when it dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from safetensors.numpy import save
+
+Returns = Literal["logits", "log_probs", "labels", "samples"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run computes.
+
+    Attributes:
+        name: By which later recipes name it in ``run``.
+        tokens: One length for all prompts; where they have several, padded on the right.
+        lengths: Of the prompts without their padding, or None where there is none.
+        patches: ``kind``, ``site`` and what else the kind needs: ``run`` (of an earlier recipe), ``prompt`` (an index,
+            a list of one index per prompt, or None for prompt by prompt), ``vector`` or ``Q`` (keys of `vectors`),
+            ``to``.
+        vectors: Float tensors that patches name.
+    """
+
+    name: str
+    tokens: Int[np.ndarray, "prompt position"]
+    lengths: Int[np.ndarray, " prompt"] | None = None
+    patches: Sequence[Mapping[str, Any]] = ()
+    vectors: Mapping[str, Float[np.ndarray, "..."]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Gradients of a difference of logits at the last position, for each prompt of its own.
+
+    Attributes:
+        labels: One id for each prompt.
+        at: Sites.
+        minus: Ids whose logit is subtracted, or None.
+    """
+
+    labels: Sequence[int]
+    at: Sequence[str]
+    minus: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be returned of a run.
+
+    Attributes:
+        read: Sites.
+        outputs: The positions whose outputs are returned: the last, all, or some; negative from the end.
+        labels: The only ids that count, or None for all: logits and log-probabilities are returned for these, labels
+            and samples are among them.
+        grad: Gradients, or None.
+        returns: What an output is: ``logits``; ``log_probs`` over the whole vocabulary; ``labels``, the most probable
+            ids; ``samples``, ids drawn from the softmax.
+        temperature: Of samples; 0 for the most probable id.
+        decimals: To which floats are rounded, or None.
+        read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square at
+            the site, over all prompts and positions of the run.
+        seed: Text from which noise and samples are drawn: the same one gives the same values.
+    """
+
+    read: Sequence[str] = ()
+    outputs: Literal["last", "all"] | Sequence[int] = "last"
+    labels: Sequence[int] | None = None
+    grad: Gradient | None = None
+    returns: Returns = "logits"
+    temperature: float = 1.0
+    decimals: int | None = None
+    read_noise: float = 0.0
+    seed: str = ""
+
+
+def run_message(model: str, recipes: Sequence[Recipe], wanted: Wanted) -> tuple[dict[str, Any], bytes]:
+    """Header and tensors of the frame that asks for the last of the recipes."""
+    header = {
+        "op": "run",
+        "model": model,
+        "recipes": [{"name": recipe.name, "patches": [dict(patch) for patch in recipe.patches]} for recipe in recipes],
+        "wanted": {
+            "read": list(wanted.read),
+            "outputs": wanted.outputs if isinstance(wanted.outputs, str) else list(wanted.outputs),
+            "labels": None if wanted.labels is None else list(wanted.labels),
+            "grad": None
+            if wanted.grad is None
+            else {
+                "labels": list(wanted.grad.labels),
+                "minus": None if wanted.grad.minus is None else list(wanted.grad.minus),
+                "at": list(wanted.grad.at),
+            },
+            "returns": wanted.returns,
+            "temperature": wanted.temperature,
+            "decimals": wanted.decimals,
+            "read_noise": wanted.read_noise,
+            "seed": wanted.seed,
+        },
+    }
+    tensors = {}
+    for number, recipe in enumerate(recipes):
+        tensors[f"{number}/tokens"] = np.ascontiguousarray(recipe.tokens)
+        if recipe.lengths is not None:
+            tensors[f"{number}/lengths"] = np.ascontiguousarray(recipe.lengths)
+        tensors |= {f"{number}/vectors/{name}": np.ascontiguousarray(value) for name, value in recipe.vectors.items()}
+    return header, bytes(save(tensors))

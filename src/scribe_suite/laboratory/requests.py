@@ -1,0 +1,148 @@
+"""What a kernel asks for, as it comes: pydantic models of the headers, and one sentence for each that is wrong.
+
+Here only the form is checked. Whether the model has such sites, and whether the terms allow it, is `experiments`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+
+from scribe_suite.laboratory.refusals import RefusedError
+from scribe_suite.text import plain_text, shortened
+
+#: Patches of a run, and sites that it reads or has gradients at.
+MAX_PATCHES, MAX_SITES = 4096, 4096
+#: Texts of a request.
+MAX_TEXTS = 4096
+#: Characters of one complaint.
+MAX_REASON = 300
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+#: Which prompt of another run: one for all, one for each, or None for prompt by prompt.
+PromptChoice = StrictInt | list[StrictInt] | None
+
+
+class Interchange(_Strict):
+    """The value of another run."""
+
+    kind: Literal["interchange"]
+    site: StrictStr
+    run: StrictStr
+    prompt: PromptChoice = None
+
+
+class Zero(_Strict):
+    """Nothing."""
+
+    kind: Literal["zero"]
+    site: StrictStr
+
+
+class Mean(_Strict):
+    """The mean over the prompts of another run."""
+
+    kind: Literal["mean"]
+    site: StrictStr
+    run: StrictStr
+
+
+class Add(_Strict):
+    """A vector on top of what is there."""
+
+    kind: Literal["add"]
+    site: StrictStr
+    vector: StrictStr
+
+
+class Set(_Strict):
+    """A vector."""
+
+    kind: Literal["set"]
+    site: StrictStr
+    vector: StrictStr
+
+
+class Subspace(_Strict):
+    """The value of another run within a subspace."""
+
+    kind: Literal["subspace"]
+    site: StrictStr
+    Q: StrictStr
+    run: StrictStr
+    prompt: PromptChoice = None
+
+
+class Path(_Strict):
+    """The value of another run, but only for one that reads it."""
+
+    kind: Literal["path"]
+    site: StrictStr
+    to: StrictStr
+    run: StrictStr
+    prompt: PromptChoice = None
+
+
+PatchRequest = Annotated[Interchange | Zero | Mean | Add | Set | Subspace | Path, Field(discriminator="kind")]
+
+
+class Metric(_Strict):
+    """What gradients are of: the logit of a label, less that of another one; one id for all prompts or one for each."""
+
+    labels: StrictInt | list[StrictInt]
+    minus: StrictInt | list[StrictInt] | None = None
+
+
+class GradRequest(_Strict):
+    """Gradients of a metric at sites."""
+
+    of: Metric
+    at: list[StrictStr] = Field(min_length=1, max_length=MAX_SITES)
+
+
+class RunRequest(_Strict):
+    """An experiment, to be run or to be priced; tokens are among the tensors, or there are texts."""
+
+    texts: list[StrictStr] | None = Field(default=None, min_length=1, max_length=MAX_TEXTS)
+    read: list[StrictStr] = Field(default=[], max_length=MAX_SITES)
+    patch: list[PatchRequest] = Field(default=[], max_length=MAX_PATCHES)
+    grad: GradRequest | None = None
+    outputs: Literal["last", "all"] | list[StrictInt] = "last"
+    labels: list[StrictInt] | None = Field(default=None, min_length=1)
+
+
+class TokenizeRequest(_Strict):
+    """Texts to be made token ids."""
+
+    texts: list[StrictStr] = Field(min_length=1, max_length=MAX_TEXTS)
+
+
+class NoRequest(_Strict):
+    """A request that says nothing but what it is."""
+
+
+_Model = TypeVar("_Model", bound=_Strict)
+
+
+def understood(model: type[_Model], fields: Mapping[str, Any]) -> _Model:
+    """The fields of a request as its model.
+
+    Raises:
+        RefusedError: When they are not those of one.
+    """
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        # the kinds of a union stand in the location too, and say nothing
+        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "literal[")))
+        reason = f"{where}: {first['msg']}" if where else first["msg"]
+        raise RefusedError(f"The request can't be understood: {shortened(plain_text(reason), MAX_REASON)}.") from None
+    except RecursionError:
+        raise RefusedError("The request can't be understood: it is nested too deep.") from None

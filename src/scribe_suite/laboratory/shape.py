@@ -1,0 +1,50 @@
+"""What is told of a model before anything is run: its sizes, and in which unit its runs are priced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+#: A prompt through a planted model, or a token through a language model.
+Unit = Literal["prompt", "token"]
+
+
+class ModelShape(BaseModel):
+    """Sizes of a transformer, in TransformerLens' words; a `sites.Sizes`.
+
+    Attributes:
+        n_layers: Blocks.
+        n_heads: Heads of a block.
+        n_key_value_heads: Heads that keys and values have of their own; fewer than `n_heads` where queries share them.
+        d_model: Width of the residual stream.
+        d_head: Width of a head.
+        d_mlp: Neurons of a block; 0 where there are no MLPs.
+        d_vocab: Token ids.
+        d_vocab_out: Labels.
+        n_ctx: Longest prompt.
+        unit: What a price counts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_layers: int = Field(ge=1)
+    n_heads: int = Field(ge=1)
+    n_key_value_heads: int = Field(ge=1)
+    d_model: int = Field(ge=1)
+    d_head: int = Field(ge=1)
+    d_mlp: int = Field(ge=0)
+    d_vocab: int = Field(ge=1)
+    d_vocab_out: int = Field(ge=1)
+    n_ctx: int = Field(ge=1)
+    unit: Unit = "prompt"
+
+    @classmethod
+    def of_sizes(cls, sizes: Mapping[str, Any], unit: Unit) -> Self:
+        """From the sizes that the model process has sent.
+
+        Raises:
+            pydantic.ValidationError: When they are not sizes.
+        """
+        return cls(**{**sizes, "unit": unit})

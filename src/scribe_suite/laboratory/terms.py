@@ -1,0 +1,57 @@
+"""What a level grants an agent in the laboratory: the budget, and what an experiment may be and give."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from scribe_suite.laboratory.recipes import Returns
+
+#: What a run may do besides giving outputs. Patches with vectors of the agent's own are by themselves: with them it can
+#: ask for the columns of a weight matrix, one a prompt.
+Operation = Literal["read", "pattern", "patch", "vector", "path", "grad"]
+#: What each one is, for a person.
+MEANINGS: dict[Operation, str] = {
+    "read": "read activations",
+    "pattern": "read attention patterns",
+    "patch": "patch with values of other runs, their means, or zero",
+    "vector": "patch with vectors and subspaces of one's own",
+    "path": "patch paths",
+    "grad": "have gradients",
+}
+OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
+#: A black box: text or tokens in, outputs out.
+OUTPUTS_ONLY: frozenset[Operation] = frozenset()
+
+
+class Terms(BaseModel):
+    """Terms of one attempt. An agent may know all of them.
+
+    Attributes:
+        budget: What all runs of the attempt may cost together, in the unit of the model's shape.
+        returns: What an output is; see `recipes.Wanted`.
+        temperature: Of samples.
+        decimals: To which floats are rounded, or None.
+        sites_per_run: How many sites one run may give, gradients included, or None for any number.
+        read_noise: Standard deviation of the noise on what is read, as a share of its root mean square.
+        operations: What a run may do.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget: int = Field(ge=0)
+    returns: Returns = "logits"
+    temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    decimals: int | None = Field(default=4, ge=0, le=8)
+    sites_per_run: int | None = Field(default=None, ge=0)
+    read_noise: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    operations: frozenset[Operation] = OPERATIONS
+
+    @field_serializer("operations")
+    def _in_order(self, operations: frozenset[Operation]) -> list[str]:
+        return sorted(operations)
+
+    def told(self) -> dict[str, Any]:
+        """The terms as an agent gets them, JSON-safe."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,41 @@
+"""Tables of the page on the laboratory; see `tools.reference_tables`."""
+
+from __future__ import annotations
+
+from scribe_suite.laboratory import frames, limits, requests, runs, serving, sites
+from scribe_suite.laboratory import terms as terms_module
+from tools.documented_tables import markdown_table
+
+
+def laboratory_sites() -> str:
+    """Every kind of site."""
+    widths = {"1": "1 (no axis of its own)", "key": "a number for each position"}
+    return markdown_table(
+        ("site", "what it is", "width"),
+        ((f"`{form.form}`", form.meaning, widths.get(form.width, f"`{form.width}`")) for form in sites.FORMS.values()),
+    )
+
+
+def laboratory_operations() -> str:
+    """What runs may be allowed to do."""
+    return markdown_table(
+        ("operation", "what runs may do"), ((f"`{name}`", what) for name, what in terms_module.MEANINGS.items())
+    )
+
+
+def laboratory_limits() -> str:
+    """What a run may be at most."""
+    rows = {
+        "prompts of a run": f"{limits.MAX_PROMPTS:,}",
+        "tokens of a run, padding included": f"{limits.MAX_TOKENS:,}",
+        "sites that a run reads, and those of its gradients": f"{requests.MAX_SITES:,} each",
+        "patches of a run": f"{requests.MAX_PATCHES:,}",
+        "runs that a run is computed from, itself included": str(limits.MAX_RUNS),
+        "tensors of a request, and of all runs that one is computed from": f"{frames.MAX_TENSORS_IN >> 20} MiB",
+        "what a run returns": f"{frames.MAX_TENSORS_OUT >> 20} MiB",
+        "anything else in a message": f"{frames.MAX_HEADER >> 20} MiB",
+        "tokens, vectors and patches of all runs of an attempt": f"{runs.MAX_KEPT >> 20} MiB",
+        "time of a run": f"{limits.RUN_S:g} s, then the process is ended, and the price given back",
+        "time to send or to take one message": f"{serving.FRAME_S:g} s",
+    }
+    return markdown_table(("what", "at most"), rows.items())
