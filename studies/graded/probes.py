@@ -74,7 +74,7 @@ def planted_probe(instance: TaskInstance, rng: random.Random) -> Material:
     graded = list(turned(right.weight, held_out, content, rng))
     if task.labelled:
         graded += shifted(right.weight, held_out, content)
-    return Material(instance, graded, methods(reference, held_out, content, rng), resampled)
+    return Material(instance, graded, methods(reference, held_out.mean(0), content, rng), resampled)
 
 
 def turned(
@@ -112,15 +112,15 @@ def shifted(
 
 
 def methods(
-    recipe: LinearProbe, hidden: Float[np.ndarray, "statement d_model"], content: AsContent, rng: random.Random
+    recipe: LinearProbe, center: Float[np.ndarray, " d_model"], content: AsContent, rng: random.Random
 ) -> dict[str, list[Content]]:
-    """The recipe, its own direction turned far, random directions."""
-    drawn = [random_direction(hidden.shape[1], rng) for _ in range(RANDOM_DRAWS)]
+    """The recipe, its own direction turned far, random directions; the last two with a threshold at `center`."""
+    drawn = [random_direction(len(center), rng) for _ in range(RANDOM_DRAWS)]
     far = [turn(recipe.weight, direction, _MIDDLING_ANGLE) for direction in drawn]
     return {
         "recipe": [content(recipe)],
-        "recipe turned far": [content(LinearProbe(one, 0.0, hidden.mean(0))) for one in far],
-        "random directions": [content(LinearProbe(one, 0.0, hidden.mean(0))) for one in drawn],
+        "recipe turned far": [content(LinearProbe(one, 0.0, center)) for one in far],
+        "random directions": [content(LinearProbe(one, 0.0, center)) for one in drawn],
     }
 
 

@@ -144,4 +144,4 @@ def real_probe(instance: TaskInstance, rng: random.Random) -> Material:
         return Material(instance, graded, {}, resampled)
     right = fit_probe(held_out, hidden.held_out.labels, 1.0)
     graded = [*turned(right.weight, held_out, content, rng), *shifted(right.weight, held_out, content)]
-    return Material(instance, graded, methods(recipe, held_out, content, rng), resampled)
+    return Material(instance, graded, methods(recipe, seen.mean(0), content, rng), resampled)
