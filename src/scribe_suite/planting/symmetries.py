@@ -150,8 +150,7 @@ def apply_symmetry(weights: ModelWeights, symmetry: Symmetry) -> ModelWeights:
     """The model after a symmetry; its logits on ``symmetry.tokens(x)`` are the old ones on x, columns renamed.
 
     LayerNorm weights are folded first, and nothing is written into or read from the direction that LayerNorm drops.
-    Everything is computed in float64 and returned in float32; a state without a
-    config change, so that `build_model` takes it.
+    Everything is computed in float64 and returned in float32; the config stays, so that `build_model` takes it.
 
     Raises:
         ValueError: When the architecture has no such symmetries.
@@ -162,31 +161,33 @@ def apply_symmetry(weights: ModelWeights, symmetry: Symmetry) -> ModelWeights:
         _change_heads(state, layer, symmetry)
         if symmetry.neuron_order:
             _change_neurons(state, layer, symmetry)
-    if weights.config.get("normalization_type", "LN") is not None:
-        _centre(state)
     _rotate(state, symmetry.rotation)
     _rename(state, symmetry)
     return ModelWeights(dict(weights.config), {name: value.float().contiguous() for name, value in state.items()})
 
 
 def fold_layer_norm(weights: ModelWeights) -> ModelWeights:
-    """The same function with LayerNorm weights 1 and biases 0: they move into the maps that read the normalised stream.
+    """The same function with nothing for LayerNorm to take away: weights 1, biases 0, and all maps centred.
 
-    Unlike TransformerLens' own folding the config does not change and nothing is centred.
+    Weights and biases move into the maps that read the normalised stream. Nothing is written into the all-ones
+    direction, which LayerNorm drops, nor read from it. The config stays, unlike after TransformerLens' own folding.
+    Models without LayerNorm stay as they are.
 
     Raises:
         ValueError: When the architecture is not supported.
     """
     _require_supported(weights.config)
-    if weights.config.get("normalization_type") != "LN":
+    if weights.config.get("normalization_type", "LN") is None:
         return weights
     state = {name: value.double().clone() for name, value in weights.state.items()}
-    for layer in range(int(weights.config["n_layers"])):
-        block = f"blocks.{layer}"
-        _fold_into(state, f"{block}.ln1", [(f"{block}.attn.W_{x}", f"{block}.attn.b_{x}") for x in "QKV"])
-        if f"{block}.ln2.w" in state:
-            _fold_into(state, f"{block}.ln2", [(f"{block}.mlp.W_in", f"{block}.mlp.b_in")])
-    _fold_into(state, "ln_final", [("unembed.W_U", "unembed.b_U")])
+    if weights.config.get("normalization_type", "LN") == "LN":
+        for layer in range(int(weights.config["n_layers"])):
+            block = f"blocks.{layer}"
+            _fold_into(state, f"{block}.ln1", [(f"{block}.attn.W_{x}", f"{block}.attn.b_{x}") for x in "QKV"])
+            if f"{block}.ln2.w" in state:
+                _fold_into(state, f"{block}.ln2", [(f"{block}.mlp.W_in", f"{block}.mlp.b_in")])
+        _fold_into(state, "ln_final", [("unembed.W_U", "unembed.b_U")])
+    _centre(state)
     return ModelWeights(dict(weights.config), {name: value.float() for name, value in state.items()})
 
 

@@ -1,7 +1,7 @@
 """Numbers about single neurons that no symmetry changes: whether planted ones can be told from the rest by them.
 
 GELU neurons keep their size under every symmetry of `planting.symmetries`, so norms count. LayerNorm's weights are
-folded into the maps that read the stream, and the all-ones direction, which it removes, is looked at apart.
+folded into the maps that read the stream, and all maps are centred.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def neuron_signatures(
 
 
 def _weights(state: Mapping[str, Tensor], layer: int) -> Columns:
-    raw, out = state[f"blocks.{layer}.mlp.W_in"].T, state[f"blocks.{layer}.mlp.W_out"]
-    into = raw - raw.mean(1, keepdim=True)
+    into, out = state[f"blocks.{layer}.mlp.W_in"].T, state[f"blocks.{layer}.mlp.W_out"]
     bias = state[f"blocks.{layer}.mlp.b_in"]
     reading, writing = into.norm(dim=1), out.norm(dim=1)
     tokens, positions = state["embed.W_E"], state["pos_embed.W_pos"]
@@ -65,8 +64,6 @@ def _weights(state: Mapping[str, Tensor], layer: int) -> Columns:
         "bias": bias,
         "bias over input norm": bias / reading,
         "input-output cosine": (into * out).sum(1) / (reading * writing),
-        "all-ones in input": _log(raw.mean(1).abs() * raw.shape[1] ** 0.5 / raw.norm(dim=1)),
-        "all-ones in output": _log(out.mean(1).abs() * out.shape[1] ** 0.5 / writing),
         "bias of the output": out @ state[f"blocks.{layer}.mlp.b_out"] / writing,
     }
     for name, rows in (("tokens", tokens), ("positions", positions)):

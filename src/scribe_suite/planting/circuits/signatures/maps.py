@@ -2,7 +2,7 @@
 
 A head's are W_Q W_K^T and W_V W_O (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"). A ReLU
 neuron's size is moved to the other side of the MLP: the columns of W_in are weighted by the norms of the rows of W_out,
-and the other way round. LayerNorm's weights are folded into the readers, which see nothing of the all-ones direction.
+and the other way round. LayerNorm's weights are folded into the readers, and all maps are centred.
 """
 
 from __future__ import annotations
@@ -72,7 +72,6 @@ class ModelMaps:
 
     Attributes:
         nodes: In the order of `TransformerShape.nodes`.
-        raw_readers: The readers before the all-ones direction was taken from them; the same without LayerNorm.
         tokens: Rows of W_E without their mean.
         positions: Rows of W_pos without their mean.
         mean_token: The mean row of W_E.
@@ -82,7 +81,6 @@ class ModelMaps:
     """
 
     nodes: tuple[NodeMaps, ...]
-    raw_readers: Mapping[str, Mapping[str, Float64[Tensor, "d_model inner"]]]
     tokens: Float64[Tensor, "token d_model"]
     positions: Float64[Tensor, "position d_model"]
     mean_token: Float64[Tensor, " d_model"]
@@ -103,30 +101,19 @@ def model_maps(weights: ModelWeights) -> ModelMaps:
         ValueError: When the weights are not those of a patchable transformer.
     """
     network = PatchableTransformer.from_weights(fold_layer_norm(weights)).double()
-    normalised = network.shape.normalization is not None
-    centre = torch.eye(network.shape.d_model, dtype=torch.float64)
-    if normalised:
-        centre = centre - 1 / network.shape.d_model
     nodes: list[NodeMaps] = []
-    raw: dict[str, Mapping[str, Tensor]] = {}
     for layer in range(network.shape.n_layers):
-        for head in range(network.shape.n_heads):
-            node = _head(network, layer, head)
-            raw[node.name] = node.readers
-            nodes.append(_without_all_ones(node, centre))
-        node = _mlp(network, layer)
-        raw[node.name] = node.readers
-        nodes.append(_without_all_ones(node, centre))
+        nodes += [_head(network, layer, head) for head in range(network.shape.n_heads)]
+        nodes.append(_mlp(network, layer))
     mean_token, mean_position = network.W_E.mean(0), network.W_pos.mean(0)
     return ModelMaps(
         nodes=tuple(nodes),
-        raw_readers=raw,
         tokens=network.W_E - mean_token,
         positions=network.W_pos - mean_position,
         mean_token=mean_token,
         mean_position=mean_position,
-        unembedding=centre @ (network.W_U - network.W_U.mean(1, keepdim=True)),
-        normalised=normalised,
+        unembedding=network.W_U - network.W_U.mean(1, keepdim=True),
+        normalised=network.shape.normalization is not None,
     )
 
 
@@ -164,22 +151,4 @@ def _mlp(network: PatchableTransformer, layer: int) -> NodeMaps:
             size=reading * writing,
             bias=network.b_in[layer] / reading,
         ),
-    )
-
-
-def _without_all_ones(node: NodeMaps, centre: Float64[Tensor, "d_model d_model"]) -> NodeMaps:
-    """What is read through LayerNorm, and on the side that is written what a later LayerNorm lets pass."""
-    return NodeMaps(
-        name=node.name,
-        kind=node.kind,
-        layer=node.layer,
-        readers={
-            role: centre @ matrix @ centre if role in ("query", "key") else centre @ matrix
-            for role, matrix in node.readers.items()
-        },
-        writer=node.writer @ centre,
-        through=centre @ node.through @ centre,
-        bias=centre @ node.bias,
-        read_biases={role: centre @ vector for role, vector in node.read_biases.items()},
-        neurons=node.neurons,
     )

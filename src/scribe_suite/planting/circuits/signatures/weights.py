@@ -20,7 +20,7 @@ Values = dict[str, Float64[Tensor, ""]]
 def weight_statistics(maps: ModelMaps, node: NodeMaps) -> Values:
     """All of one node."""
     found = {**spectrum("through", node.through), **square("through", node.through)}
-    found |= _biases(maps, node) | _embeddings(maps, node) | _all_ones(maps, node)
+    found |= _biases(maps, node) | _embeddings(maps, node)
     if node.neurons is not None:
         return found | neuron_statistics(maps, node, node.neurons)
     return found | _meeting(maps, node)
@@ -120,16 +120,6 @@ def _meeting(maps: ModelMaps, node: NodeMaps) -> Values:
     found["last position asks position"] = log(composition(from_last[None], maps.positions.T))
     found["last position asks token"] = log(composition(from_last[None], maps.tokens.T))
     return found
-
-
-def _all_ones(maps: ModelMaps, node: NodeMaps) -> Values:
-    """The share of the weights that LayerNorm makes useless, which training leaves and drawing may not."""
-    return {
-        f"{role}, all-ones": log(matrix.sum(0).norm() / (matrix.norm() * len(matrix) ** 0.5 + 1e-12))
-        if maps.normalised
-        else torch.tensor(float("nan"))
-        for role, matrix in maps.raw_readers[node.name].items()
-    }
 
 
 def _diagonal(scores: Float64[Tensor, "n n"]) -> Float64[Tensor, ""]:
