@@ -106,7 +106,7 @@ class UnknownBehaviour(PlantedCircuitTask):
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """The program that was planted, in the instance's names, and the certified circuit."""
         base_seed = frozen_models(self)[instance.base_model].record.seed
-        symmetry = symmetry_of(self.id, instance.hidden.weights.config, instance.seed)
+        symmetry = symmetry_of(self.question_id, instance.hidden.weights.config, instance.seed)
         code = program_of(base_seed).source(symmetry.token_map, symmetry.label_map)
         return {**super().oracle_answer(instance), "code": code}
 

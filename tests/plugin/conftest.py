@@ -49,8 +49,8 @@ class Toy(PlantedTask):
         truth = sorted(rng.sample(UNIVERSE, 3))
         values = {node: rng.randint(11, 20) if node in truth else rng.randint(0, 9) for node in UNIVERSE}
         public = PublicMaterial(
-            files={"values.json": json.dumps(values).encode()},
-            setup_code='import json\\nvalues = json.load(open("values.json"))',
+            data_files={"values.json": json.dumps(values).encode()},
+            data_code='import json\\nvalues = json.load(open("values.json"))',
             facts={"components": UNIVERSE, "n": len(UNIVERSE)},
         )
         schema = AnswerSchema(

@@ -106,9 +106,9 @@ def test_two_tasks_with_one_id_are_refused(checkout):
         "    def plant", '    levels = {1: "one", 2: "two"}\n    def plant', 1
     )
     checkout.write("deep", text=text)
-    checkout.write("deep_1")
+    checkout.write("deep_2")
     message = checkout.refused()
-    assert f"Two tasks have the id {checkout.family}/deep_1" in message
+    assert f"Two tasks have the id {checkout.family}/deep_2" in message
     assert "Rename one of them." in message
 
 
@@ -256,7 +256,7 @@ def test_every_level_has_its_facts_and_its_task(checkout):
     checkout.write("graded", text=text)
     for registry in (checkout.discover(), checkout.discover()):
         facts = list(registry.facts.values())
-        assert [(one.label, one.level) for one in facts] == [("graded_1", 1), ("graded_3", 3)]
+        assert [(one.label, one.level) for one in facts] == [("graded", 1), ("graded_3", 3)]
         assert [one.is_default for one in facts] == [False, True]
         assert [one.models_id for one in facts] == [one.id for one in facts]
         assert [registry[one.id].level for one in facts] == [1, 3]
