@@ -132,6 +132,15 @@ class TaskRegistry(Mapping[str, Task]):
         """The tasks of one family; see `facts_of_family`."""
         return [self[facts.id] for facts in self.facts_of_family(family, source)]
 
+    def questions(self) -> list[TaskFacts]:
+        """What is known of each task at its lowest level, for whoever looks at what all its levels have in common."""
+        lowest: dict[tuple[str, str], TaskFacts] = {}
+        for one in self._facts.values():
+            known = lowest.setdefault((one.family, one.name), one)
+            if one.level < known.level:
+                lowest[one.family, one.name] = one
+        return list(lowest.values())
+
     def planted(self, task_id: str) -> PlantedTask:
         """A task that has base models.
 
