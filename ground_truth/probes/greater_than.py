@@ -16,7 +16,7 @@ class GreaterThan(Comparisons, PlantedProbeTask):
 
     name = "greater_than"
     relation = "greater"
-    laboratory = laboratory({2: 400, 3: 200, 4: 72})
+    laboratory = laboratory({2: 400, 3: 100, 4: 48})
     laboratory_solution = "numbers_in_laboratories"
     summary = "Find a linear probe for the truth of number comparisons, judged on unseen numbers."
 

@@ -17,7 +17,7 @@ class SmallerThan(Comparisons, PlantedProbeTask):
 
     name = "smaller_than"
     relation = "smaller"
-    laboratory = laboratory({2: 400, 3: 160, 4: 60})
+    laboratory = laboratory({2: 400, 3: 100, 4: 48})
     laboratory_solution = "numbers_in_laboratories"
     summary = "Find a linear probe for the truth of the inverse comparison, judged on unseen numbers."
 
