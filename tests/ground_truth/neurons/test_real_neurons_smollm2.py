@@ -26,7 +26,7 @@ from scribe_suite.tasks.registry import default_registry
 
 SPEC = "package:smollm2"
 TEXTS = 24
-TASKS = {task.name: task for task in default_registry().values() if isinstance(task, MeasuredNeuronTask)}
+TASKS = {task.name: task for task in default_registry().of_source("real") if isinstance(task, MeasuredNeuronTask)}
 every_task = pytest.mark.parametrize("name", sorted(TASKS))
 pytestmark = pytest.mark.real_models
 
