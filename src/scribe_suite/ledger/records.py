@@ -27,7 +27,7 @@ class Times(_Line):
         setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
         kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
         agent_s: From handing over the prompt to the provider's return.
-        scoring_s: Scoring the answer.
+        scoring_s: Scoring the answer, and after it the submissions before it.
         teardown_s: Ending kernels and writing notebooks.
     """
 
@@ -67,6 +67,28 @@ class Grounding(_Line):
     failed_checks: Count = 0
 
 
+class SubmissionPoint(_Line):
+    """One submission of an attempt: what it was worth, and what had been used when it came.
+
+    Attributes:
+        number: Among the valid submissions, from 1; numbers that are missing were not kept, or not scored.
+        seconds: Since the agent began.
+        skill: What the attempt would have if this had been the last one.
+        tokens: Of all requests to the model until then, as far as the provider told; None where it told none.
+        cost_usd: What they cost; None where it is not known.
+        experiments: Runs in the laboratory until then; None where there is no laboratory.
+        spent: What they cost, in the unit of the budget.
+    """
+
+    number: Annotated[int, Field(ge=1)]
+    seconds: Finite
+    skill: Finite
+    tokens: Count | None = None
+    cost_usd: Finite | None = None
+    experiments: Count | None = None
+    spent: Count | None = None
+
+
 class AttemptRecord(_Line):
     """One provider on one instance, once.
 
@@ -83,6 +105,8 @@ class AttemptRecord(_Line):
         confidence_of: What `confidence` is the probability of: that the attempt is solved. None in ledgers from before
             prompts said so; they asked for the probability that the answer is right.
         agent_version: Version of the program that drove the model, or None.
+        submitted: The submissions that were kept and scored, in their order; the last one is what the other fields are
+            about. Empty unless scored, and in ledgers from before they were kept.
         actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
         reproduced: Of a replay: whether the same answer came out.
         grounding: What the notebook shows of the answer's claims; None without an answer, and in old ledgers.
@@ -114,6 +138,7 @@ class AttemptRecord(_Line):
     reproduced: bool | None = None
     grounding: Grounding | None = None
     submissions: int = 0
+    submitted: tuple[SubmissionPoint, ...] = ()
     model: str | None = None
     agent_version: str | None = None
     end_reason: str | None = None
