@@ -13,6 +13,7 @@ from scribe_suite.ledger.outcomes import rule_of
 #: What ``--level`` calls all levels.
 ALL_LEVELS = "all"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Line(BaseModel):
@@ -67,6 +68,32 @@ class Grounding(_Line):
     failed_checks: Count = 0
 
 
+class LaboratoryUse(_Line):
+    """What an attempt did in its laboratory; see docs/guide/laboratory.md.
+
+    Attributes:
+        experiments: Runs that were charged.
+        spent: Of the budget.
+        budget: What there was.
+        bound: The least spend that can be enough, by an argument that the task states; None where it states none.
+        unit: What both count: ``prompt`` or ``token``.
+        repeated: Runs that had been done before, and were free.
+        refused: Requests that were not done.
+        failed: Runs in which the laboratory failed, and which cost nothing.
+        unread: Experiments of which nothing was shown in the notebook afterwards; None where that was not looked for.
+    """
+
+    experiments: Count = 0
+    spent: Count = 0
+    budget: Count = 0
+    bound: Count | None = None
+    unit: Literal["prompt", "token"] = "prompt"
+    repeated: Count = 0
+    refused: Count = 0
+    failed: Count = 0
+    unread: Count | None = None
+
+
 class SubmissionPoint(_Line):
     """One submission of an attempt: what it was worth, and what had been used when it came.
 
@@ -81,10 +108,10 @@ class SubmissionPoint(_Line):
     """
 
     number: Annotated[int, Field(ge=1)]
-    seconds: Finite
+    seconds: Amount
     skill: Finite
     tokens: Count | None = None
-    cost_usd: Finite | None = None
+    cost_usd: Amount | None = None
     experiments: Count | None = None
     spent: Count | None = None
 
@@ -108,6 +135,7 @@ class AttemptRecord(_Line):
         submitted: The submissions that were kept and scored, in their order; the last one is what the other fields are
             about. Empty unless scored, and in ledgers from before they were kept.
         actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
+        laboratory: What was done in the laboratory; None where there was none.
         reproduced: Of a replay: whether the same answer came out.
         grounding: What the notebook shows of the answer's claims; None without an answer, and in old ledgers.
         instance_seed: Filled in by the controller, which alone writes it down.
@@ -137,6 +165,7 @@ class AttemptRecord(_Line):
     nothing_found: bool | None = None
     reproduced: bool | None = None
     grounding: Grounding | None = None
+    laboratory: LaboratoryUse | None = None
     submissions: int = 0
     submitted: tuple[SubmissionPoint, ...] = ()
     model: str | None = None

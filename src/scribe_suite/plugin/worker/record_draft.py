@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from scribe_suite.ledger.records import Grounding, SubmissionPoint
+from scribe_suite.ledger.records import Grounding, LaboratoryUse, SubmissionPoint
 from scribe_suite.providers.base import ProviderResult
 
 
@@ -74,6 +74,7 @@ class RecordDraft:
     confidence_of: Literal["solved"] | None = None
     nothing_found: bool | None = None
     grounding: Grounding | None = None
+    laboratory: LaboratoryUse | None = None
     artifacts: tuple[str, ...] = ()
 
     def add_flags(self, *flags: str) -> None:
