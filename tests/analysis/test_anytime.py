@@ -2,8 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from scribe_suite.analysis import anytime as module
+from scribe_suite.analysis.anytime import mean_curve
+from scribe_suite.analysis.columns import read_attempts
 from scribe_suite.analysis.comparison import compare_runs
 from scribe_suite.analysis.presentation.formats import as_csv, as_json
 from scribe_suite.analysis.presentation.tables import notes_of, tables_of
@@ -174,3 +178,41 @@ def test_what_is_not_known_of_all_is_told(tmp_path):
     notes = notes_of(compared(tmp_path, records))
     assert "a: submissions are known of 2 of 3 attempts." in notes
     assert "a: of the 2 attempts that reached the pass mark, 1 tell their tokens." in notes
+
+
+def curve(folder, records, effort="seconds"):
+    read = read_attempts([write_ledger(folder / f"{effort}.jsonl", records, limits=LIMITS)])
+    return mean_curve(read, np.flatnonzero(read.counts), effort)
+
+
+def test_the_mean_curve_gives_tasks_the_same_weight(tmp_path):
+    records = [
+        submitted("circuits/x", 0, (20, 0.5), (60, 1.0)),
+        submitted("circuits/x", 1, (60, 1.0)),
+        submitted("circuits/y", 0, (10, 1.0), (90, 0.0)),
+        failed("no_answer", task="circuits/z", provider="a"),
+        failed(task="circuits/z", provider="a", trial=1),
+    ]
+    expected = [(10, 1 / 3), (20, (0.25 + 1) / 3), (60, 2 / 3), (90, 1 / 3)]
+    found = curve(tmp_path, records)
+    assert found == [(x, pytest.approx(y)) for x, y in expected]
+    assert found[-1][1] == pytest.approx(side(compared(tmp_path, records)).skill), "it ends at the mean skill"
+
+
+def test_the_mean_curve_of_the_spend_is_over_shares_of_the_budget(tmp_path):
+    def lab(task, budget, spent):
+        return attempt(
+            task, "a", 0, 1.0, submitted=points((2.0, 1.0), spent=spent), laboratory={"budget": budget}, pass_mark=0.8
+        )
+
+    records = [lab("circuits/x", 200, 50), lab("circuits/y", 1000, 900), submitted("circuits/z", 0, (5, 1.0))]
+    assert curve(tmp_path, records, "spent") == [(0.25, 0.5), (0.9, 1.0)]
+    assert curve(tmp_path, records, "tokens") == []
+
+
+def test_a_mean_curve_has_no_more_steps_than_a_plot_shows(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_STEPS", 5)
+    records = [submitted("circuits/x", trial, (trial + 1, 1.0)) for trial in range(40)]
+    found = curve(tmp_path, records)
+    assert [x for x, _ in found] == [1, 10.75, 20.5, 30.25, 40]
+    assert [y for _, y in found] == pytest.approx([1 / 40, 10 / 40, 20 / 40, 30 / 40, 1])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scribe_suite.analysis.courses import CourseBuilder, areas, first_reached, mean_curve
+from scribe_suite.analysis.courses import CourseBuilder, areas, first_reached, weighted_curve
 
 NAN = float("nan")
 
@@ -103,6 +103,6 @@ def test_rows_are_put_in_order_and_those_that_do_not_stand_are_left_out():
 
 def test_the_mean_curve_weighs_attempts():
     built = courses([(10, 0.5), (30, 1.0)], [(20, -1.0)], [])
-    curve = mean_curve(built, "seconds", np.array([0.5, 0.25, 0.25]), np.array([0.0, 10.0, 19.0, 20.0, 30.0, 99.0]))
+    curve = weighted_curve(built, "seconds", np.array([0.5, 0.25, 0.25]), np.array([0.0, 10.0, 19.0, 20.0, 30.0, 99.0]))
     # (0.5 * 0.5 + ...): 0, then 0.25, then -0.25 more, then 0.25 more
     np.testing.assert_allclose(curve, [0, 0.25, 0.25, 0.0, 0.25, 0.25])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scribe_suite.analysis import statistics
 from scribe_suite.analysis.columns import AttemptColumns, Bools
-from scribe_suite.analysis.courses import EFFORTS, Effort, areas, first_reached
+from scribe_suite.analysis.courses import EFFORTS, Effort, areas, first_reached, weighted_curve
 from scribe_suite.analysis.statistics import Codes, Estimate, Floats, Grouped
 
 #: The limits of a run that areas end at; that of the spend is the attempt's own budget.
 LIMITS: Mapping[Effort, str] = {"seconds": "agent_timeout_s", "tokens": "max_tokens", "cost_usd": "max_cost_usd"}
+#: Places at which a mean curve may change; a plot shows no more.
+MOST_STEPS = 400
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,11 @@ class Anytime:
 
 def moments_of(attempts: AttemptColumns) -> Moments:
     """All that is made of submissions, attempt by attempt."""
-    limits = {effort: _limits(attempts, effort) for effort in EFFORTS}
     courses = attempts.courses
-    silent = _known(attempts) & ~courses.known
+    limits = {effort: _limits(attempts, effort) for effort in EFFORTS}
     found = {effort: areas(courses, effort, limits[effort]) for effort in EFFORTS}
     for effort, area in found.items():
-        # without a valid answer, skill is 0 all the time; whether the effort is known, the rest of the record says
-        area[silent & ~np.isnan(limits[effort]) & _told(attempts, effort)] = 0.0
+        area[_silent(attempts, effort) & ~np.isnan(limits[effort])] = 0.0
     firsts = {effort: first_reached(courses, effort, attempts.pass_mark) for effort in EFFORTS}
     return Moments(limits, found, firsts)
 
@@ -104,6 +104,34 @@ def anytime(attempts: AttemptColumns, moments: Moments, rows: Codes) -> Anytime 
     )
 
 
+def mean_curve(attempts: AttemptColumns, rows: Codes, effort: Effort) -> list[tuple[float, float]]:
+    """The skill of some attempts over an effort, mean over tasks: where it changes, and what it is from there on.
+
+    Of the spend, shares of the budget. At most `MOST_STEPS` changes are told apart.
+
+    Args:
+        attempts: All attempts.
+        rows: Those that are meant; those of them whose effort is not known are left out.
+        effort: What is used up.
+    """
+    own = attempts.courses
+    used = own.used[effort] / (attempts.budget[own.attempt] if effort == "spent" else 1.0)
+    known = _silent(attempts, effort)
+    known[own.attempt[~np.isnan(used)]] = True
+    rows = rows[known[rows]]
+    weights = np.zeros(own.attempts)
+    if len(rows):
+        _, tasks, sizes = np.unique(attempts.task[rows], return_inverse=True, return_counts=True)
+        weights[rows] = 1 / (sizes[tasks] * len(sizes))
+    places = np.unique(used[weights[own.attempt] > 0])
+    if len(places) > MOST_STEPS:
+        places = np.unique(np.quantile(places, np.linspace(0, 1, MOST_STEPS)))
+    if not len(places):
+        return []
+    skills = weighted_curve(replace(own, used={**own.used, effort: used}), effort, weights, places)
+    return list(zip(places.tolist(), skills.tolist(), strict=True))
+
+
 def _grouped(values: Floats, tasks: Codes) -> Grouped:
     known = ~np.isnan(values)
     return Grouped.of(values[known], tasks[known])
@@ -126,17 +154,24 @@ def _known(attempts: AttemptColumns) -> Bools:
     return known
 
 
+def _silent(attempts: AttemptColumns, effort: Effort) -> Bools:
+    """Attempts without a valid answer whose skill was 0 all the time; the rest of the record tells this effort."""
+    silent: Bools = _known(attempts) & ~attempts.courses.known & _told(attempts, effort)
+    return silent
+
+
 def _by_run(attempts: AttemptColumns) -> list[Bools]:
     return [attempts.run == run for run in range(len(attempts.runs))]
 
 
 def _told(attempts: AttemptColumns, effort: Effort) -> Bools:
-    """Attempts that tell how much of an effort they used in the end, where not all do."""
-    if effort == "tokens":
-        columns = list(attempts.tokens.values())
-        return (
-            np.any([~np.isnan(column) for column in columns], axis=0) if columns else np.zeros(len(attempts.run), bool)
-        )
-    if effort == "cost_usd":
-        return ~np.isnan(attempts.cost_usd)
-    return np.ones(len(attempts.run), bool)
+    """Attempts that tell how much of an effort they used in all; of their time, all do."""
+    everyone = np.ones(len(attempts.run), bool)
+    columns = {
+        "seconds": [everyone],
+        "spent": [~np.isnan(attempts.budget)],
+        "tokens": [~np.isnan(column) for column in attempts.tokens.values()],
+        "cost_usd": [~np.isnan(attempts.cost_usd)],
+    }
+    told: Bools = np.any([~everyone, *columns[effort]], axis=0)
+    return told

@@ -125,7 +125,7 @@ def first_reached(courses: Courses, effort: Effort, marks: Floats) -> Floats:
     return first
 
 
-def mean_curve(courses: Courses, effort: Effort, weights: Floats, at: Floats) -> Floats:
+def weighted_curve(courses: Courses, effort: Effort, weights: Floats, at: Floats) -> Floats:
     """The weighted mean of the skills that attempts had at some efforts.
 
     Args:
