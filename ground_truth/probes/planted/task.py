@@ -296,6 +296,5 @@ def candidate(task: PlantedTask, weights: ModelWeights) -> Base:
 
 def sharing(task: PlantedProbeTask) -> list[PlantedProbeTask]:
     """All tasks that share base models with `task`, itself included, at their first level."""
-    registry = default_registry()
-    registered = [registry[facts.id] for facts in registry.questions() if facts.family == task.family]
-    return [one for one in registered if isinstance(one, PlantedProbeTask) and one.models_id == task.models_id]
+    registered = [other for other in default_registry().of_family(task.family) if isinstance(other, PlantedProbeTask)]
+    return [other for other in registered if other.models_id == task.models_id]
