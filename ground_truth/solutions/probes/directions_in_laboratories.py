@@ -45,7 +45,7 @@ def spread(values):
     """How the middles of pairs spread: [width, width]. As much again in all directions, as pairs are few."""
     middles = values.mean(1) - values.mean((0, 1))
     covariance = 2 * middles.T @ middles / len(middles)
-    return covariance + np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    return covariance + (np.trace(covariance) / len(covariance) + 1e-9) * np.eye(len(covariance))
 
 
 def whitened(values):
