@@ -11,8 +11,8 @@ answer = {
     "center": center.tolist(),
     "confidence": float(np.clip(agreement / 8, 0.1, 0.95)),
     "summary": (
-        f"Layer {layer}, position {position}: mean difference of {len(chosen)} pairs of statements that differ in their "
-        f"truth, divided by how pairs spread. Differences agree by {agreement:.1f} standard errors; at the best place "
+        f"Layer {layer}, position {position}: mean difference of {len(chosen)} pairs of statements that differ in "
+        f"their truth, divided by how pairs spread. Differences agree by {agreement:.1f} standard errors; at the best place "
         f"of another layer by {others:.1f}."
     ),
 }
