@@ -2,7 +2,7 @@
 
 They use `draw(count)`, which gives as many new pairs of statements, the two of a pair the same but for their truth;
 `direction(values)`, which makes a direction of what was read of pairs at one place, and `clarity(values)`, which says
-how surely the two are told apart there; `WINDOW`, `earliest` and `latest`: how many tokens a head sees, its own
+how surely the two are told apart there; `rng`; `WINDOW`, `earliest` and `latest`: how many tokens a head sees, its own
 included, and the positions of the first and the last word that decide.
 """
 
@@ -63,7 +63,8 @@ while lab.budget.left >= price(candidates):
     print({layer: round(float(value), 2) for layer, value in best.items()}, lab.budget)
     if len(candidates) > per_run:
         kept = max(per_run, -(-len(candidates) // 2))
-        candidates = sorted(candidates, key=best.get, reverse=True)[:kept]
+        shuffled = rng.permutation(candidates).tolist()  # where nothing has been seen yet, any
+        candidates = sorted(shuffled, key=best.get, reverse=True)[:kept]
 layer, position = max((place for place in places if place[0] in candidates), key=clear.get)
 chosen = at(layer, position)
 print(f"layer {layer}, position {position}: {len(chosen)} pairs")
