@@ -209,7 +209,12 @@ class ExperimentReader:
             raise RefusedError("Outputs are 'last', 'all', or a list of positions, no more than there are.")
         if not isinstance(outputs, str) and not all(-n_positions <= at < n_positions for at in outputs):
             raise RefusedError(f"Outputs at a position that is not there: the prompts have {n_positions} positions.")
+        if not isinstance(outputs, str) and len({at % prompts.tokens.shape[1] for at in outputs}) < len(outputs):
+            raise RefusedError("The outputs name one position twice.")  # two draws for the price of one
         if labels is not None:
+            if self._terms.returns in ("labels", "samples"):
+                # among a few ids that an agent names, a draw has hardly any noise
+                raise RefusedError("This laboratory says one id out of all: labels= does not narrow them down.")
             self._check_labels(labels)
             if len(set(labels)) < len(labels):
                 raise RefusedError("The labels of the outputs name one id twice.")

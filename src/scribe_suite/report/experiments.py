@@ -117,8 +117,8 @@ def _plot(found: list[_Experiment], use: LaboratoryUse) -> Markup:
     labels = Labels(
         "experiments",
         "Budget spent over time",
-        "A mark for some of the experiments; the line is the share of the budget that had been spent. The table has the "
-        "numbers.",
+        "A mark for some of the experiments; the line is the share of the budget that had been spent. The table has "
+        "the numbers.",
         "Seconds since the laboratory was opened",
     )
     return step_plot({"": Line(points, points[:: max(1, len(points) // 40)])}, labels, y_axis="Share of the budget")

@@ -91,7 +91,7 @@ def run(
         grad_of: What gradients are of; see `logit`.
         grad_at: Sites whose gradients come back.
         outputs: Positions whose outputs come back: the last, all, or a list.
-        labels: The only ids that count in the outputs; all by default.
+        labels: The only ids whose numbers come back, where a laboratory returns numbers; all by default.
 
     Raises:
         LabError: When it is refused; it costs nothing then.
