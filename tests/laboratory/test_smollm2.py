@@ -6,6 +6,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -62,6 +63,19 @@ def test_a_thousand_texts_at_once(lab):
     run = lab.run([f"{number}" for number in range(1000)], labels=lab.tokenize(" Paris", bos=False))
     assert run.logits.shape == (1000, 1)
     assert run.price == sum(len(ids) for ids in lab.tokenize([f"{number}" for number in range(1000)]))
+
+
+def test_the_weights_in_the_process_are_the_file_s(lab, made):
+    """All workers map the same file: a second one costs no second copy, whatever has been run."""
+    lab.run("a b", grad_of=lab.logit(5), grad_at=["embed"])
+    root = psutil.Process(made.models._running.process.pid)
+    process = max([root, *root.children(recursive=True)], key=lambda one: one.create_time())
+    try:
+        maps = [one for one in process.memory_maps(grouped=False) if one.path.endswith("model.safetensors")]
+    except psutil.AccessDenied:
+        pytest.skip("its memory can't be looked at here")
+    assert sum(one.rss for one in maps) > 500_000_000  # of the embeddings only what the prompts have
+    assert sum(one.anonymous for one in maps) == 0
 
 
 REFUSED = {
