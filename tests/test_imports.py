@@ -23,20 +23,21 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     room: frozenset(known.split())
     for room, known in {
         "sandbox": "",
-        "tasks": "",
         "laboratory": "sandbox",
+        "tasks": "laboratory",
         "notebook": "sandbox",
-        "planting": "tasks",
+        "planting": "laboratory tasks",
         "models": "planting sandbox tasks",
         "measurements": "models planting tasks",
         "scoring": "planting sandbox tasks",
         "providers": "notebook sandbox tasks",
         "ledger": "tasks",
         "claims": "ledger notebook tasks",
-        "analysis": "ledger",
+        "analysis": "ledger tasks",
         "watching": "ledger",
         "report": "analysis claims ledger measurements notebook tasks",
-        "plugin": "analysis claims ledger measurements models notebook providers report sandbox tasks watching",
+        "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks "
+        "watching",
         "cli": "analysis ledger measurements models notebook planting providers report sandbox tasks watching",
     }.items()
 }

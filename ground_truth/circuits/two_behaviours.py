@@ -107,7 +107,7 @@ class TwoBehaviours(PlantedCircuitTask):
     def further_checks(self, seed: int, weights: ModelWeights) -> Sequence[Check]:
         """On prompts of the asked behaviour its own nodes matter and no others, whatever they are patched from."""
         plan = self.plan(seed)
-        pairs = self.hidden_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.id, seed, "asked"))
+        pairs = self.hidden_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.models_id, seed, "asked"))
         patched = PatchedModel(PatchableTransformer.from_weights(weights), plan.causal, pairs)
         circuit = self.key(plan.correspondence)
         others = [node for node in plan.shape.nodes if node not in circuit]

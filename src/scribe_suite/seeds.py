@@ -19,7 +19,13 @@ def derive_seed(run_seed: int, *names: str | int) -> int:
 
 
 def attempt_seed(run_seed: int, task_id: str, trial: int) -> int:
-    """The seed of an attempt's instance: every provider meets the same one."""
+    """The seed of an attempt's instance: every provider meets the same one, in every arm.
+
+    Args:
+        run_seed: Of the run.
+        task_id: `Task.question_id`, which names no arm.
+        trial: From 0 on.
+    """
     return derive_seed(run_seed, task_id, trial)
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from ground_truth.circuits.planted.public import opaque_words, public_source, setup_code
+from ground_truth.circuits.planted.public import data_code, opaque_words, public_source
 from ground_truth.circuits.planted.recall import RecallPrompts
 from tests.planting.circuits.small_circuit import HalfThenLabel
 
@@ -36,7 +36,7 @@ def test_words_are_different_and_mean_nothing():
 
 @pytest.mark.parametrize("pairs", [False, True])
 def test_the_set_up_cell_is_python_that_knows_no_labels(pairs):
-    code = setup_code(HalfThenLabel(), ["prompts"], pairs=pairs)
+    code = data_code(HalfThenLabel(), ["prompts"], pairs=pairs)
     compile(code, "set-up", "exec")
     assert 'prompts = data["prompts"]' in code
     assert ("def generate_pairs(" in code) == pairs

@@ -244,7 +244,7 @@ def test_a_kernel_that_dies_in_the_middle_of_a_run_has_paid_and_another_one_gets
 
     def wait() -> None:
         inside.set()
-        go.wait(5)
+        go.wait(100)
 
     lab.models.before = wait
     dying = Kernel(lab, "s1")
@@ -303,7 +303,7 @@ def test_closing_ends_connections_and_record_even_in_the_middle_of_a_run(tmp_pat
     begin = time.monotonic()
     lab.desk.close()
     lab.desk.close()
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 30
     assert idle.channel.recv(1) == busy.channel.recv(1) == b""
     with pytest.raises(InfrastructureError, match="has been closed") as closed:
         lab.desk.connect("s3")

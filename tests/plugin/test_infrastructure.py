@@ -445,7 +445,7 @@ def test_a_ledger_that_can_not_be_written_fails_the_run_and_the_table_is_printed
 @pytest.mark.slow
 def test_a_set_up_cell_that_fails_is_named_and_not_what_the_provider_made_of_it(suite):
     task = suite.folder / "ground_truth/circuits/toy.py"
-    task.write_text(task.read_text().replace("setup_code='import json", "setup_code='import no_such_module, json"))
+    task.write_text(task.read_text().replace("data_code='import json", "data_code='import no_such_module, json"))
     run = suite.run("--provider", "oracle")
     (record,) = run.ledger.attempts
     assert record.outcome == "infrastructure:setup_cell"

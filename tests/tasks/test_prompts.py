@@ -22,6 +22,7 @@ TEMPLATE = """{% extends "preamble.md" %}
 
 class Nameless:
     id, family, name, pass_mark = "circuits/nameless", "circuits", "nameless", 0.8
+    access, terms = "weights", None
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def instance(example=None, **facts):
         task=Nameless(),
         seed=123456789,
         base_model="circuits/nameless/seed77",
-        public=PublicMaterial(files={"data.json": b"{}"}, setup_code="model = 1\n", facts={"count": 3, **facts}),
+        public=PublicMaterial(data_files={"data.json": b"{}"}, data_code="model = 1\n", facts={"count": 3, **facts}),
         hidden="SECRET",
         answer_schema=AnswerSchema(ComponentAnswer, {}, example or {"components": ["a0.h0"], "confidence": 0.5}),
     )
@@ -189,14 +190,14 @@ def test_a_prompt_with_a_template_in_the_middle_is_rendered(checkout, in_the_mid
 
 def test_a_missing_template_in_the_middle_is_an_error_that_names_both(checkout, in_the_middle):
     in_the_middle.unlink()
-    with pytest.raises(ConfigurationError, match=r"prompts/circuits/nameless\.md extends circuits/_middle\.md"):
+    with pytest.raises(ConfigurationError, match=r"prompts/circuits/nameless\.md uses circuits/_middle\.md"):
         prompt_sha256(checkout, Nameless())
 
 
 @pytest.mark.parametrize("extended", ["circuits/_middle.md", "circuits/nameless.md"], ids=["itself", "its child"])
 def test_templates_that_extend_each_other_are_an_error(checkout, in_the_middle, extended):
     in_the_middle.write_text(f'{{% extends "{extended}" %}}')
-    with pytest.raises(ConfigurationError, match=rf"_middle\.md extends {extended}"):
+    with pytest.raises(ConfigurationError, match=rf"_middle\.md uses {extended}"):
         prompt_sha256(checkout, Nameless())
 
 

@@ -63,7 +63,7 @@ def test_a_cell_is_a_value():
 
 
 class Nameless:
-    id, family, name, solution = "probes/nameless", "probes", "nameless", ""
+    id, family, name, solution, access = "probes/nameless", "probes", "nameless", "", "weights"
 
 
 class Sharing(Nameless):

@@ -12,14 +12,14 @@ from jaxtyping import Int
 from safetensors.torch import save
 from torch import Tensor
 
-from ground_truth.circuits.planted.public import setup_code
+from ground_truth.circuits.planted.public import data_code
 from scribe_suite.planting.circuits.causal import CausalModel
 from scribe_suite.planting.circuits.certificate import BEHAVIOUR_BAR, EFFECT_BAR, STRICT_BAR
 from scribe_suite.planting.circuits.interchange import draw_pairs
 from scribe_suite.planting.circuits.patchable import TransformerShape
-from scribe_suite.planting.hooked import ModelWeights, public_files
+from scribe_suite.planting.hooked import SETUP_CODE, ModelWeights, public_files
 from scribe_suite.planting.symmetries import Symmetry
-from scribe_suite.tasks.task import PublicMaterial
+from scribe_suite.tasks.material import PublicMaterial
 
 _PROMPTS = 2000
 _PAIRS = 1000
@@ -133,11 +133,12 @@ def public_material(
     """
     words = {"tokens": list(names.tokens), "labels": list(names.labels), "groups": causal.groups}
     return PublicMaterial(
-        files={
-            **public_files(weights),
+        model_files=public_files(weights),
+        model_code=SETUP_CODE,
+        data_files={
             "data.safetensors": save({name: value.contiguous() for name, value in data.items()}),
             "names.json": json.dumps(words, indent=1).encode(),
         },
-        setup_code=setup_code(causal, data, pairs=with_pairs),
+        data_code=data_code(causal, data, pairs=with_pairs),
         facts=facts,
     )

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from scribe_suite.planting.circuits.causal import CausalModel
-from scribe_suite.planting.hooked import SETUP_CODE
 
 _LOAD_DATA = """\
 names = json.load(open("names.json"))
@@ -40,15 +39,15 @@ def generate_pairs(n, seed=0):
 """
 
 
-def setup_code(causal: CausalModel, data: Iterable[str], *, pairs: bool) -> str:
-    """The first cell of an agent's notebook: model, data, and functions that generate more of it.
+def data_code(causal: CausalModel, data: Iterable[str], *, pairs: bool) -> str:
+    """The part of the first cell that loads data, with functions that generate more of it.
 
     Args:
         causal: Whose prompts are generated.
         data: Names of the tensors in ``data.safetensors``, which the cell defines.
         pairs: Whether counterfactual pairs can be generated too.
     """
-    code = SETUP_CODE + _LOAD_DATA + "".join(f'{name} = data["{name}"]\n' for name in data)
+    code = _LOAD_DATA + "".join(f'{name} = data["{name}"]\n' for name in data)
     code += "\n\n" + public_source(causal.sample_prompts) + _GENERATORS
     if not pairs:
         return code

@@ -17,8 +17,10 @@ from ground_truth.circuits.planted.base import Base, PlannedTask, base_models, k
 from ground_truth.circuits.planted.blind import BlindAnswer
 from ground_truth.circuits.planted.draws import generator, symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
+from ground_truth.circuits.planted.levels import LABORATORY, LEVELS
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
 from ground_truth.circuits.planted.public import opaque_words
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import (
     CausalModel,
@@ -72,6 +74,10 @@ class PlantedCircuitTask(PlannedTask):
             raise TypeError(f"{cls.__name__} shares the base models {cls.models!r}, but each circuit task has its own.")
 
     public_pairs = True
+    levels: ClassVar[Mapping[int, str]] = LEVELS
+    laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    default_levels: ClassVar[tuple[int, ...]] = (1,)
+    laboratory_solution: ClassVar[str] = "laboratory"
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:
         """Names of the original token ids and labels, drawn for one instance; words without a meaning by default."""
@@ -97,7 +103,7 @@ class PlantedCircuitTask(PlannedTask):
             FrozenModelError: When there is none, or one of them can't be trusted.
         """
         models = base_models(self)
-        return models[derive_seed(seed, self.id, "base model") % len(models)]
+        return models[derive_seed(seed, self.question_id, "base model") % len(models)]
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh data."""
@@ -106,20 +112,20 @@ class PlantedCircuitTask(PlannedTask):
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
         """The instance of `seed` if there were only this base model."""
         plan = self.plan(base.seed)
-        symmetry = symmetry_of(self.id, base.weights.config, seed)
+        symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         causal = RenamedModel(plan.causal, symmetry)
         hidden = Hidden(
             causal=causal,
             correspondence=renamed_correspondence(plan.correspondence, symmetry),
             weights=apply_symmetry(base.weights, symmetry),
-            held_out=self.hidden_pairs(causal, _HELD_OUT_PAIRS, generator(self.id, seed, "held out")),
+            held_out=self.hidden_pairs(causal, _HELD_OUT_PAIRS, generator(self.question_id, seed, "held out")),
         )
-        words = self.words(plan.causal, random.Random(derive_seed(seed, self.id, "names")))
+        words = self.words(plan.causal, random.Random(derive_seed(seed, self.question_id, "names")))
         names = Names(*words).renamed(symmetry)
-        data = self.public_data(causal, generator(self.id, seed, "public"))
+        data = self.public_data(causal, generator(self.question_id, seed, "public"))
         facts = {
             **facts_of(plan.shape, causal, data, names, with_pairs=self.public_pairs),
-            "reference_bar": REFERENCE_BAR,
+            "reference_bar": REFERENCE_BAR if self.level == 1 else None,
             **self.further_facts(data),
         }
         return TaskInstance(
@@ -164,7 +170,7 @@ class PlantedCircuitTask(PlannedTask):
         """See `PlantedTask.plant`."""
         planted = plant_circuit(
             self.plan(seed),
-            derive_seed(seed, self.id, "planting"),
+            derive_seed(seed, self.models_id, "planting"),
             lambda weights: self.certify(seed, weights),
             progress,
         )
@@ -180,7 +186,7 @@ class PlantedCircuitTask(PlannedTask):
         if certificate.passed:
             progress(0.97, "certified; measuring the reference solution")
             base = Base(f"{self.id}/seed{seed}", seed, planted.weights)
-            instance = self.instance_of(base, derive_seed(seed, self.id, "reference"))
+            instance = self.instance_of(base, derive_seed(seed, self.question_id, "reference"))
             reached = self.primary_score(instance, reference_answer(suite_root(), instance))
             check = Check(name=REFERENCE_CHECK, value=round(reached, 6), bar=REFERENCE_BAR, direction=">=")
             certificate = Certificate(checks=(*certificate.checks, check))
@@ -202,7 +208,7 @@ class PlantedCircuitTask(PlannedTask):
     def certify(self, seed: int, weights: ModelWeights) -> Certificate:
         """Everything about the base model of `seed` that its weights alone can show."""
         plan = self.plan(seed)
-        pairs = draw_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.id, seed, "certificate"))
+        pairs = draw_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.models_id, seed, "certificate"))
         general = certify_circuit(weights, plan.causal, plan.correspondence, pairs)
         return Certificate(checks=(*general.checks, *self.further_checks(seed, weights)))
 
@@ -239,11 +245,13 @@ class PlantedCircuitTask(PlannedTask):
 
         def key_of_instance(seed: int) -> frozenset[str]:
             base = self.choose(seed)
-            symmetry = symmetry_of(self.id, base.weights.config, seed)
+            symmetry = symmetry_of(self.question_id, base.weights.config, seed)
             return self.key(renamed_correspondence(planned[base.name], symmetry))
 
         return BlindAnswer.over(key_of_instance, self.part)
 
     def reference_score(self, instance: TaskInstance) -> float:
-        """What the reference solution reached on this instance's base model when it was frozen."""
+        """What the reference solution reached on this instance's base model when it was frozen; 1 in laboratories."""
+        if self.level in self.laboratory:
+            return 1.0
         return frozen_models(self)[instance.base_model].record.certificate.value(REFERENCE_CHECK)

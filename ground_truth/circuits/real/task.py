@@ -27,7 +27,8 @@ from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import RankingAnswer
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, expect
-from scribe_suite.tasks.task import PublicMaterial, Score, TaskInstance
+from scribe_suite.tasks.material import PublicMaterial
+from scribe_suite.tasks.task import Score, TaskInstance
 
 _PUBLIC_PAIRS = 200
 _SHOWN = 3
@@ -50,9 +51,11 @@ class MeasuredCircuitTask(MeasuredTask):
         """Fresh public and hidden prompts; the model is not loaded."""
         tokenizer = tokenizer_of(self.model)
         behaviour = self.behaviour
-        public = behaviour.pairs(behaviour.public, _PUBLIC_PAIRS, derive_seed(seed, self.id, "public"), tokenizer)
+        public = behaviour.pairs(
+            behaviour.public, _PUBLIC_PAIRS, derive_seed(seed, self.question_id, "public"), tokenizer
+        )
         hidden = behaviour.pairs(
-            behaviour.hidden, behaviour.hidden_pairs, derive_seed(seed, self.id, "hidden"), tokenizer
+            behaviour.hidden, behaviour.hidden_pairs, derive_seed(seed, self.question_id, "hidden"), tokenizer
         )
         facts = self._facts(public, tokenizer)
         data = {
@@ -66,11 +69,12 @@ class MeasuredCircuitTask(MeasuredTask):
             seed=seed,
             base_model=self.model,
             public=PublicMaterial(
-                files={
+                model_code=SETUP_CODE,
+                data_files={
                     "data.safetensors": save(data),
                     "frames.json": json.dumps(dict(behaviour.public), indent=1).encode(),
                 },
-                setup_code=SETUP_CODE + _setup_code(behaviour),
+                data_code=_setup_code(behaviour),
                 facts=facts,
                 model=self.model,
             ),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from scribe_suite.planting.english import vocabulary
-from scribe_suite.planting.hooked import SETUP_CODE
 from scribe_suite.planting.symmetries import Symmetry
 
-_SETUP_CODE = (
-    SETUP_CODE.replace("import json\n", "import json\nimport re\n")
-    + '''
+_DATA_CODE = '''
+import re
+
 
 class Tokenizer:
     """Tokens are whole words and marks; a word's case and the space before it are part of its token."""
@@ -33,20 +32,19 @@ tokenizer = Tokenizer(vocabulary)
 tokens = load_file("text.safetensors")["tokens"].long()  # one text per row
 question = json.load(open("question.json"))
 '''
-)
 _TAGS_CODE = """\
 tags = load_file("text.safetensors")["tags"].long()  # the category of every token of `tokens`
 tag_names = json.load(open("tag_names.json"))
 """
 
 
-def setup_code(*, with_tags: bool) -> str:
-    """The first cell of an agent's notebook.
+def data_code(*, with_tags: bool) -> str:
+    """The part of the first cell that loads text and question.
 
     Args:
         with_tags: The category of every token is among the files.
     """
-    return _SETUP_CODE + (_TAGS_CODE if with_tags else "")
+    return _DATA_CODE + (_TAGS_CODE if with_tags else "")
 
 
 def renamed_strings(symmetry: Symmetry) -> list[str]:

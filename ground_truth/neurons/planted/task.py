@@ -22,10 +22,10 @@ from ground_truth.neurons.planted.base import Base, Draw, base_models
 from ground_truth.neurons.planted.freezing import FreezableTask, freeze_model
 from ground_truth.neurons.planted.hidden import Hidden
 from ground_truth.neurons.planted.language_model import CONFIG, KINDS
-from ground_truth.neurons.planted.public import renamed_strings, setup_code
+from ground_truth.neurons.planted.public import data_code, renamed_strings
 from scribe_suite.planting.english import TAGS, sample_text, vocabulary
 from scribe_suite.planting.frozen import round_to_half
-from scribe_suite.planting.hooked import ModelWeights, public_files
+from scribe_suite.planting.hooked import SETUP_CODE, ModelWeights, public_files
 from scribe_suite.planting.neurons.draw import draw_plan
 from scribe_suite.planting.neurons.kinds import QuestionKind
 from scribe_suite.planting.neurons.plan import NeuronPlan
@@ -108,7 +108,7 @@ class PlantedNeuronTask(FreezableTask):
 
     def draw(self, bases: Sequence[Base], seed: int) -> Draw:
         """What the instance of `seed` is made of."""
-        rng = instance_rng(self.id, seed)
+        rng = instance_rng(self.question_id, seed)
         base = rng.choice(bases)
         return Draw(
             base=base,
@@ -187,7 +187,6 @@ class PlantedNeuronTask(FreezableTask):
         question = {**self.public_question(draw), "bar": self.kind.bar}
         tensors = {"tokens": draw.symmetry.tokens(text.tokens).int()}
         files = {
-            **public_files(weights),
             "vocabulary.json": json.dumps(renamed_strings(draw.symmetry)).encode(),
             "question.json": json.dumps(question).encode(),
         }
@@ -195,8 +194,10 @@ class PlantedNeuronTask(FreezableTask):
             tensors["tags"] = text.tags.int()
             files["tag_names.json"] = json.dumps(TAGS).encode()
         return PublicMaterial(
-            files={**files, "text.safetensors": save(tensors)},
-            setup_code=setup_code(with_tags=self.with_tags),
+            model_files=public_files(weights),
+            model_code=SETUP_CODE,
+            data_files={**files, "text.safetensors": save(tensors)},
+            data_code=data_code(with_tags=self.with_tags),
             facts={
                 **sizes(weights),
                 **question,

@@ -77,7 +77,7 @@ class MeasuredNeuronTask(MeasuredTask):
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`."""
-        rng = instance_rng(self.id, seed)
+        rng = instance_rng(self.question_id, seed)
         asked, question = self.drawn(rng)
         files, code, facts = self.material(asked, rng)
         strings = vocabulary(self.model)
@@ -86,12 +86,13 @@ class MeasuredNeuronTask(MeasuredTask):
             seed=seed,
             base_model=self.model,
             public=PublicMaterial(
-                files={
+                model_code=SETUP_CODE,
+                data_files={
                     **files,
                     "vocabulary.json": json.dumps(strings).encode(),
                     "question.json": json.dumps(question).encode(),
                 },
-                setup_code=SETUP_CODE + _VOCABULARY_CODE + code,
+                data_code=_VOCABULARY_CODE + code,
                 facts={
                     "model": self.model_facts(),
                     **self.sizes(),

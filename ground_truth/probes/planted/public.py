@@ -53,12 +53,13 @@ def labelled_material(
     code = "".join(f'{name} = data["{name}"]\n' for name in further)
     facts = sizes(weights.config, split, vocabulary)
     return PublicMaterial(
-        files={
-            **public_files(weights),
+        model_files=public_files(weights),
+        model_code=SETUP_CODE,
+        data_files={
             "vocabulary.json": json.dumps(list(vocabulary)).encode(),
             "statements.safetensors": save({**data, **further}),
         },
-        setup_code=SETUP_CODE + _LABELLED_CODE + (f"\n\n{code}" if code else ""),
+        data_code=_LABELLED_CODE + (f"\n\n{code}" if code else ""),
         facts={**facts, "example_label": bool(public.labels[0]), **further_facts},
     )
 
@@ -75,8 +76,8 @@ def activations_material(
     read = np.stack([residual_at(model, tokens, layer, "last") for layer in range(int(config["n_layers"]))])
     data = {"tokens": tokens.contiguous(), "activations": torch.from_numpy(read).float().contiguous()}
     return PublicMaterial(
-        files={"vocabulary.json": json.dumps(list(vocabulary)).encode(), "activations.safetensors": save(data)},
-        setup_code=_ACTIVATIONS_CODE,
+        data_files={"vocabulary.json": json.dumps(list(vocabulary)).encode(), "activations.safetensors": save(data)},
+        data_code=_ACTIVATIONS_CODE,
         facts={**sizes(config, split, vocabulary), **further_facts},
     )
 

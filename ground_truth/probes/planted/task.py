@@ -182,7 +182,7 @@ class PlantedProbeTask(PlantedTask):
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: draw base model, names, symmetry and split."""
         bases = base_models(self)
-        return self.instance_of(bases[instance_rng(self.id, seed, "base").randrange(len(bases))], seed)
+        return self.instance_of(bases[instance_rng(self.question_id, seed, "base").randrange(len(bases))], seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
         """The instance of `seed` if there were only this base model.
@@ -190,7 +190,7 @@ class PlantedProbeTask(PlantedTask):
         Raises:
             FrozenModelError: When no drawn split has a control near chance and a recipe that works.
         """
-        rng = instance_rng(self.id, seed)
+        rng = instance_rng(self.question_id, seed)
         symmetry = draw_symmetry(base.weights.config, rng.getrandbits(60), labels="as_tokens")
         weights = apply_symmetry(base.weights, symmetry)
         model = build_model(weights)

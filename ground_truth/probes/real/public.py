@@ -30,8 +30,9 @@ def public_material(model: str, question: Question, public: StatementRows, facts
     true, false = (next(text for text, label in zip(public.texts, public.labels, strict=True) if label == wanted)
                    for wanted in (True, False))  # fmt: skip
     return PublicMaterial(
-        files={"statements.json": json.dumps(data, ensure_ascii=False).encode()},
-        setup_code=SETUP_CODE + _DATA_CODE,
+        model_code=SETUP_CODE,
+        data_files={"statements.json": json.dumps(data, ensure_ascii=False).encode()},
+        data_code=_DATA_CODE,
         facts={
             "n_layers": facts["n_layers"],
             "d_model": facts["d_model"],

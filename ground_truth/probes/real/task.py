@@ -63,7 +63,7 @@ class MeasuredProbeTask(MeasuredTask):
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: draw question, entities, pairs and blocks."""
-        rng = instance_rng(self.id, seed)
+        rng = instance_rng(self.question_id, seed)
         return self.instance_of(drawn_question(self.asked(), rng), seed, rng)
 
     def instance_of(self, question: Question, seed: int, rng: random.Random) -> TaskInstance:

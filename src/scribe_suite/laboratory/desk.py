@@ -35,7 +35,7 @@ from scribe_suite.laboratory.requests import NoRequest, RunRequest, TokenizeRequ
 from scribe_suite.laboratory.results import SlowResults
 from scribe_suite.laboratory.runs import KnownRun, Runs
 from scribe_suite.laboratory.serving import Answer, serve
-from scribe_suite.laboratory.shape import ModelShape
+from scribe_suite.laboratory.shape import ModelShape, Unit
 from scribe_suite.laboratory.terms import Terms
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class DeskStatus:
 
     total: int
     spent: int
-    unit: str
+    unit: Unit
     runs: int
     repeated: int
     refused: int

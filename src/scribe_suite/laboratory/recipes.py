@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from safetensors.numpy import save
 
-Returns = Literal["logits", "log_probs", "labels", "samples"]
+from scribe_suite.laboratory.terms import Returns
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Ids of attempts: the one place that knows how a pytest node id names a task, a provider and a trial.
 
-An id ends in ``[<label>-<provider>-t<trial>]``; the label is a task's name, with its level where it has several. Ids
-are stable over runs, because resumes, diffs and shards key on them.
+An id ends in ``[<label>-<provider>-t<trial>]``; the label is a task's name, with its level where that is not 1, and its
+arm where that is not the level's. Ids are stable over runs, because resumes, diffs and shards key on them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_ATTEMPT = re.compile(r"\[(?P<label>[A-Za-z0-9_]+)-(?P<provider>.+)-t(?P<trial>\d+)\]$")
+_ATTEMPT = re.compile(r"\[(?P<label>[A-Za-z0-9_]+(?:\.[a-z]+)?)-(?P<provider>.+)-t(?P<trial>\d+)\]$")
 _TRIAL = re.compile(r"-t(?P<trial>[0-9]+)\]$")
 
 

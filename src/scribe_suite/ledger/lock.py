@@ -64,7 +64,7 @@ def lock(
                 "version": task.version,
                 "code_sha256": task_sha256(root, task),
                 "prompt_sha256": prompt_sha256(root, task),
-                "solution_sha256": hashlib.sha256(solution_text(root, task).encode()).hexdigest(),
+                "solution_sha256": _solution_sha256(root, task),
                 # a certificate has the hash of its weights, without which they are not loaded
                 "base_models": {} if task.models_id is None else base_models_sha256(root, task.models_id),
                 **(truths or {}).get(task.id, {}),
@@ -80,6 +80,11 @@ def lock(
         "limits": dict(limits or {}),
         MACHINE: machine(),
     }
+
+
+def _solution_sha256(root: Path, task: TaskFacts) -> str | None:
+    """Hash of the reference solution; None for a black box, which has none."""
+    return None if task.access == "outputs" else hashlib.sha256(solution_text(root, task).encode()).hexdigest()
 
 
 def without_seeds(locked: Mapping[str, Any]) -> dict[str, Any]:

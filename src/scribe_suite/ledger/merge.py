@@ -17,7 +17,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
 from scribe_suite.ledger.ledger import Ledger, read_ledger
 from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS, lock_differences
-from scribe_suite.ledger.records import ALL_LEVELS, AttemptRecord, RunEnd, RunHeader, RunResume
+from scribe_suite.ledger.records import ALL_ARMS, ALL_LEVELS, AttemptRecord, RunEnd, RunHeader, RunResume
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _SHOWN = 10
@@ -125,7 +125,8 @@ def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
             "planned": joined(lambda header: header.planned),
             "providers": joined(lambda header: header.providers),
             "trials": max(header.trials for header in headers),
-            "levels": _levels([header.levels for header in headers]),
+            "levels": _asked([header.levels for header in headers], ALL_LEVELS),
+            "arms": _asked([header.arms for header in headers], ALL_ARMS),
             "model": next((header.model for header in headers if header.model is not None), None),
             "shard": _shard([header.shard for header in headers]),
             "device": _same([header.device for header in headers]),
@@ -172,9 +173,9 @@ def _shard(shards: Sequence[str | None]) -> str | None:
     return ", ".join(sorted(named, key=lambda shard: [int(number) for number in re.findall(r"\d+", shard)]))
 
 
-def _levels(asked: Sequence[str | None]) -> str | None:
-    """What all parts were asked for, else all levels: a resumed run chooses among them by what was planned."""
-    return asked[0] if len(set(asked)) == 1 else ALL_LEVELS
+def _asked(asked: Sequence[str | None], everything: str) -> str | None:
+    """What all parts were asked for, else everything: a resumed run chooses among it by what was planned."""
+    return asked[0] if len(set(asked)) == 1 else everything
 
 
 def _same(values: Sequence[_T]) -> _T | None:

@@ -9,10 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from scribe_suite.ledger.outcomes import rule_of
+from scribe_suite.tasks.access import Access
 
 #: What ``--level`` calls all levels.
 ALL_LEVELS = "all"
+#: What ``--access`` calls all arms.
+ALL_ARMS = "all"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Line(BaseModel):
@@ -27,7 +31,7 @@ class Times(_Line):
         setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
         kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
         agent_s: From handing over the prompt to the provider's return.
-        scoring_s: Scoring the answer.
+        scoring_s: Scoring the answer, and after it the submissions before it.
         teardown_s: Ending kernels and writing notebooks.
     """
 
@@ -67,6 +71,52 @@ class Grounding(_Line):
     failed_checks: Count = 0
 
 
+class LaboratoryUse(_Line):
+    """What an attempt did in its laboratory; see docs/guide/laboratory.md.
+
+    Attributes:
+        experiments: Runs that were charged.
+        spent: Of the budget.
+        budget: What there was.
+        bound: The least spend that can be enough, by an argument that the task states; None where it states none.
+        unit: What both count: ``prompt`` or ``token``.
+        repeated: Runs that had been done before, and were free.
+        refused: Requests that were not done.
+        failed: Runs in which the laboratory failed, and which cost nothing.
+    """
+
+    experiments: Count = 0
+    spent: Count = 0
+    budget: Count = 0
+    bound: Count | None = None
+    unit: Literal["prompt", "token"] = "prompt"
+    repeated: Count = 0
+    refused: Count = 0
+    failed: Count = 0
+
+
+class SubmissionPoint(_Line):
+    """One submission of an attempt: what it was worth, and what had been used when it came.
+
+    Attributes:
+        number: Among the valid submissions, from 1; numbers that are missing were not kept, or not scored.
+        seconds: Since the agent began.
+        skill: What the attempt would have if this had been the last one.
+        tokens: Of all requests to the model until then, as far as the provider told; None where it told none.
+        cost_usd: What they cost; None where it is not known.
+        experiments: Runs in the laboratory until then; None where there is no laboratory.
+        spent: What they cost, in the unit of the budget.
+    """
+
+    number: Annotated[int, Field(ge=1)]
+    seconds: Amount
+    skill: Finite
+    tokens: Count | None = None
+    cost_usd: Amount | None = None
+    experiments: Count | None = None
+    spent: Count | None = None
+
+
 class AttemptRecord(_Line):
     """One provider on one instance, once.
 
@@ -75,6 +125,7 @@ class AttemptRecord(_Line):
         nodeid: The pytest id; diffs and resumes key on it.
         task: Task id, ``family/name``, with the level behind the name where the task has several.
         level: The task's level; None in ledgers from before tasks had levels.
+        access: The arm; None in ledgers from before there were arms, where it was ``weights``.
         outcome: A key of `outcomes.OUTCOMES` or ``infrastructure:<cause>``.
         reason: One sentence on the outcome; empty when there is nothing to say.
         metrics: Metric -> value; empty unless the outcome is scored.
@@ -83,7 +134,10 @@ class AttemptRecord(_Line):
         confidence_of: What `confidence` is the probability of: that the attempt is solved. None in ledgers from before
             prompts said so; they asked for the probability that the answer is right.
         agent_version: Version of the program that drove the model, or None.
+        submitted: The submissions that were kept and scored, in their order; the last one is what the other fields are
+            about. Empty unless scored, and in ledgers from before they were kept.
         actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
+        laboratory: What was done in the laboratory; None where there was none.
         reproduced: Of a replay: whether the same answer came out.
         grounding: What the notebook shows of the answer's claims; None without an answer, and in old ledgers.
         instance_seed: Filled in by the controller, which alone writes it down.
@@ -96,6 +150,7 @@ class AttemptRecord(_Line):
     task: str
     task_version: int
     level: int | None = None
+    access: Access | None = None
     provider: str
     trial: int
     outcome: str
@@ -113,7 +168,9 @@ class AttemptRecord(_Line):
     nothing_found: bool | None = None
     reproduced: bool | None = None
     grounding: Grounding | None = None
+    laboratory: LaboratoryUse | None = None
     submissions: int = 0
+    submitted: tuple[SubmissionPoint, ...] = ()
     model: str | None = None
     agent_version: str | None = None
     end_reason: str | None = None
@@ -157,6 +214,7 @@ class RunHeader(_Line):
         planned: Node ids of the attempts that were to be made.
         run_seed: What all instance seeds are derived from.
         levels: What ``--level`` said; None where it said nothing.
+        arms: What ``--access`` said; None where it said nothing.
         model: Specification of the real language model that was asked for or used; None where none was.
         shard: The part of a run that this is, as ``2/8``; None for a whole run.
         isolation: The tier in force.
@@ -179,6 +237,7 @@ class RunHeader(_Line):
     run_seed: int
     seed_mode: Literal["fresh", "fixed"]
     levels: str | None = None
+    arms: str | None = None
     model: str | None = None
     shard: str | None = None
     isolation: str

@@ -6,12 +6,16 @@ Only this project's own solutions run here, in a child process and an empty fold
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from scribe_suite.errors import SuiteError
+from scribe_suite.laboratory.client.place import DESCRIPTOR
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.solutions import parse_percent, solution_text
 from scribe_suite.tasks.task import TaskInstance
@@ -26,14 +30,27 @@ with open("answer.json", "w") as _file:
     _json.dump(answer, _file, default=_plain)
 """
 
+#: Puts the connection to the laboratory where `lab.py` looks for it, then runs the solution.
+_START = "import os, runpy; os.dup2({0}, {1}); runpy.run_path('solution.py', run_name='__main__')"
 
-def reference_answer(root: Path, instance: TaskInstance, timeout_s: float = 600.0) -> Answer:
+
+class Connects(Protocol):
+    """What is needed of a `scribe_suite.laboratory.desk.Desk`."""
+
+    def connect(self, session: str) -> socket.socket:
+        """A connection, which the caller closes."""
+
+
+def reference_answer(
+    root: Path, instance: TaskInstance, timeout_s: float = 600.0, desk: Connects | None = None
+) -> Answer:
     """The validated answer of the reference solution to `instance`.
 
     Args:
         root: Checkout with ``ground_truth/solutions``.
         instance: Only its public material is given to the solution.
         timeout_s: Wall clock limit.
+        desk: Of the laboratory, where the arm of the instance's task has one.
 
     Raises:
         SuiteError: When the solution fails or does not finish.
@@ -41,15 +58,23 @@ def reference_answer(root: Path, instance: TaskInstance, timeout_s: float = 600.
     """
     solution = solution_text(root, instance.task)
     cells = [cell.source for cell in parse_percent(solution) if cell.kind == "code"]
-    with tempfile.TemporaryDirectory(prefix="scribe-reference-") as folder:
-        for name, content in instance.public.files.items():
+    handed = instance.handed
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="scribe-reference-"))
+        command: list[str] = ["solution.py"]
+        connections: tuple[int, ...] = ()
+        if desk is not None:
+            number = stack.enter_context(desk.connect("reference")).fileno()
+            command, connections = ["-c", _START.format(number, DESCRIPTOR)], (number,)
+        for name, content in handed.files.items():
             (Path(folder) / name).write_bytes(content)
-        script = "\n\n".join([instance.public.setup_code, *cells, _EPILOGUE])
+        script = "\n\n".join([handed.setup_code, *cells, _EPILOGUE])
         (Path(folder) / "solution.py").write_text(script)
         try:
             done = subprocess.run(
-                [sys.executable, "solution.py"],
+                [sys.executable, *command],
                 cwd=folder,
+                pass_fds=connections,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
                 capture_output=True,
                 text=True,

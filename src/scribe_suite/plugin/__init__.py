@@ -21,7 +21,7 @@ from scribe_suite.plugin.option.compare import comparing
 from scribe_suite.plugin.option.options import add_options
 from scribe_suite.plugin.option.reading import read_settings
 from scribe_suite.plugin.settings import SETTINGS, Settings
-from scribe_suite.plugin.worker import attempt_records, loading, status_writer
+from scribe_suite.plugin.worker import attempt_records, laboratories, loading, status_writer
 
 #: Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
 #: 21 s with two on a shared machine with 2 cores; concurrency comes from workers. A value of the user's own is kept.
@@ -57,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(collection, "scribe_suite.collection")
     config.pluginmanager.register(attempt_records, "scribe_suite.recording")
     config.pluginmanager.register(status_writer, "scribe_suite.status")
+    config.pluginmanager.register(laboratories, "scribe_suite.laboratories")
     if not hasattr(config, "workerinput"):
         controller = RunController(config, settings)
         config.pluginmanager.register(controller, "scribe_suite.controller")

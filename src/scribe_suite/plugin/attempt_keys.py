@@ -8,6 +8,7 @@ import pytest
 
 from scribe_suite.ledger.attempt_ids import AttemptId
 from scribe_suite.providers.registry import ProviderSpec
+from scribe_suite.tasks.access import split_access
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.registry import default_registry
 
@@ -43,7 +44,10 @@ def task_of(nodeid: str) -> TaskFacts | None:
     found = AttemptId.parse(nodeid)
     if found is None:
         return None
-    tasks = [task for task in default_registry().facts.values() if task.label == found.label]
+    label, access = split_access(found.label)
+    tasks = [task for task in default_registry().facts.values() if task.label == label]
     if len(tasks) > 1:
         tasks = [task for task in tasks if task.family in nodeid.partition("::")[0]]
-    return tasks[0] if len(tasks) == 1 else None
+    if len(tasks) != 1 or (access is not None and access not in tasks[0].accesses):
+        return None
+    return tasks[0] if access is None else tasks[0].in_arm(access)

@@ -80,16 +80,18 @@ def _tasks_of(definition: pytest.Item, settings: Settings) -> list[TaskFacts]:
         raise ConfigurationError('mark the test with @pytest.mark.family("circuits") or another family.')
     registry = default_registry()
     tasks = [
-        task
+        arm
         for task in registry.facts_of_family(family.args[0], settings.model_source)
         if settings.levels.chooses(task)
+        for arm in settings.arms.of(task)
     ]
     _check_metrics(definition, tasks)
     _check_pass_mark(definition)
     root = suite_root()
     for task in tasks:
         prompt_path(root, task)
-        solution_path(root, task)
+        if task.access != "outputs":  # a black box has no reference solution
+            solution_path(root, task)
     return tasks
 
 

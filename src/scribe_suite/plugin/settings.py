@@ -9,6 +9,7 @@ from typing import Literal
 
 import pytest
 
+from scribe_suite.plugin.option.arms import ArmChoice
 from scribe_suite.plugin.option.levels import LevelChoice
 from scribe_suite.plugin.option.shards import Shard
 from scribe_suite.providers.base import Limits
@@ -79,6 +80,7 @@ class Settings(RunIdentity):
         isolation: What was asked for; the tier in force is in each record.
         model_source: Which tasks are run: those on planted models, those on a real one, or both.
         levels: Which levels of the tasks are run.
+        arms: How models are handed over.
         model: Specification of the real language model that measured tasks are about, or None for the default.
         device: Where real language models are to run: ``auto``, ``cpu`` or ``cuda``.
         max_concurrent: By provider, how many of its attempts run at the same time; as many as there are workers where
@@ -96,6 +98,7 @@ class Settings(RunIdentity):
     isolation: Isolation
     model_source: TaskSource
     levels: LevelChoice
+    arms: ArmChoice
     model: str | None
     device: str
     max_concurrent: Mapping[str, int]

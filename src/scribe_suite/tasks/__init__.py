@@ -14,7 +14,8 @@ from scribe_suite.tasks.answer_kinds import (
 )
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, AnswerOrNothing
-from scribe_suite.tasks.task import PlantedTask, PublicMaterial, Score, Task, TaskInstance
+from scribe_suite.tasks.material import PublicMaterial
+from scribe_suite.tasks.task import PlantedTask, Score, Task, TaskInstance
 
 __all__ = [
     "Answer",

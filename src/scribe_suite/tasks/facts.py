@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from scribe_suite.tasks.access import Access, question_of, split_access, with_access
+
 
 class MeasuredTruth(BaseModel):
     """What identifies the measured truth of a task on real models, whichever is selected.
@@ -43,6 +45,9 @@ class TaskFacts(BaseModel):
         pass_mark: The skill from which it counts as solved, unless a marker or option says otherwise.
         is_default: Whether it runs when no level is asked for.
         solution: Name of the reference solution's file where several tasks share it, else empty.
+        laboratory_solution: Name of the file of the reference solution for laboratories, or empty.
+        access: The arm.
+        accesses: The arms that there are, that of the level first.
         models_id: Where its base models lie below ``ground_truth/frozen``; None where it has none.
         truth: Of a task on a real model.
         decides_itself: Whether only the task itself can say if it is available, and what its truth is.
@@ -61,6 +66,9 @@ class TaskFacts(BaseModel):
     pass_mark: float
     is_default: bool
     solution: str = ""
+    laboratory_solution: str = ""
+    access: Access = "weights"
+    accesses: tuple[Access, ...] = ("weights",)
     models_id: str | None = None
     truth: MeasuredTruth | None = None
     decides_itself: bool = False
@@ -69,6 +77,17 @@ class TaskFacts(BaseModel):
     def id(self) -> str:
         """``family/label``."""
         return f"{self.family}/{self.label}"
+
+    @property
+    def question_id(self) -> str:
+        """See `Task.question_id`."""
+        return question_of(self.id)
+
+    def in_arm(self, access: Access) -> TaskFacts:
+        """The same question in another arm, which the task must have."""
+        label = split_access(self.label)[0]
+        named = label if access == self.accesses[0] else with_access(label, access)
+        return self.model_copy(update={"access": access, "label": named})
 
 
 def base_models_sha256(root: Path, models_id: str) -> dict[str, str]:

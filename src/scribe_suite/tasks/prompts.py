@@ -1,7 +1,8 @@
 """Prompts: jinja2 templates under ``prompts/``, one per task, around a shared preamble.
 
 A task's template ``prompts/<family>/<name>.md`` extends ``preamble.md`` and sees the public facts of its instance, the
-example answer and the limits. An undefined name is an error, never an empty string in front of an agent.
+arm and what its laboratory grants, the example answer and the limits. An undefined name is an error, never an empty
+string in front of an agent.
 """
 
 from __future__ import annotations
@@ -17,11 +18,19 @@ import jinja2
 import jinja2.meta
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.laboratory.terms import MEANINGS, OPERATIONS, Returns, Terms
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task, TaskInstance
 
 PREAMBLE = "preamble.md"
 
+#: What a laboratory returns, in words.
+_SAYS: Mapping[Returns, str] = {
+    "logits": "its logits",
+    "log_probs": "its log-probabilities",
+    "labels": "the id with the largest logit, and nothing else",
+    "samples": "one id, drawn from its probabilities at temperature {temperature:g}, and nothing else",
+}
 #: Numbers of a list that an example answer shows, and what stands in the place of the others.
 _SHOWN_NUMBERS, _REST = 3, "... {} numbers in all"
 _REST_SHOWN = re.compile(r"\.\.\. (\d{1,7}) numbers in all")
@@ -44,23 +53,27 @@ def prompt_path(root: Path, task: Task | TaskFacts) -> Path:
 
 
 def prompt_sha256(root: Path, task: Task | TaskFacts) -> str:
-    """Hash of everything that shapes the prompt: the task's template and all templates that it extends.
+    """Hash of everything that shapes the prompt: the task's template and all that it extends or includes.
 
     Raises:
         ConfigurationError: When one of them does not exist or is no template.
     """
-    chain = [prompt_path(root, task)]
-    while parents := _parents(root, chain[0]):
-        parent = root / "prompts" / parents[0]
-        if not parent.is_file() or parent in chain:
-            raise ConfigurationError(
-                f"The prompt {chain[0].relative_to(root)} extends {parents[0]}, which can't be used."
-            )
-        chain.insert(0, parent)
-    return hashlib.sha256(b"".join(path.read_bytes() for path in chain)).hexdigest()
+    paths = _with_used(root, prompt_path(root, task), ())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()
 
 
-def _parents(root: Path, path: Path) -> list[str]:
+def _with_used(root: Path, path: Path, users: tuple[Path, ...]) -> set[Path]:
+    """A template and all that it extends or includes; `users` are those on the way to it."""
+    way, found = (*users, path), {path}
+    for name in _referenced(root, path):
+        used = root / "prompts" / name
+        if not used.is_file() or used in way:
+            raise ConfigurationError(f"The prompt {path.relative_to(root)} uses {name}, which can't be used.")
+        found |= _with_used(root, used, way)
+    return found
+
+
+def _referenced(root: Path, path: Path) -> list[str]:
     try:
         parsed = jinja2.Environment(autoescape=False).parse(path.read_text())
     except jinja2.TemplateError as error:
@@ -80,7 +93,7 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
     Raises:
         ConfigurationError: When the template is missing, or names something that does not exist.
     """
-    path = prompt_path(root, instance.task)
+    path, handed = prompt_path(root, instance.task), instance.handed
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(root / "prompts"),
         undefined=jinja2.StrictUndefined,
@@ -92,8 +105,10 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
     try:
         return environment.get_template(path.relative_to(root / "prompts").as_posix()).render(
             facts=dict(instance.public.facts),
-            files=sorted(instance.public.files),
-            setup_code=instance.public.setup_code,
+            files=sorted(handed.files),
+            setup_code=handed.setup_code,
+            access=handed.access,
+            lab=None if handed.terms is None else _laboratory(handed.terms, instance.public.unit),
             answer_example=_example(instance.answer_schema.example),
             has_nulls=instance.answer_schema.has_nulls,
             limits=dict(limits),
@@ -101,6 +116,20 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
         )
     except jinja2.TemplateError as error:
         raise ConfigurationError(f"The prompt {path.relative_to(root)} can't be rendered: {error}.") from error
+
+
+def _laboratory(terms: Terms, unit: str) -> dict[str, Any]:
+    """What a template may say of a laboratory."""
+    return {
+        "unit": unit,
+        "budget": terms.budget,
+        "returns": terms.returns,
+        "meaning": _SAYS[terms.returns].format(temperature=terms.temperature),
+        "can": {operation: operation in terms.operations for operation in OPERATIONS},
+        "missing": [MEANINGS[operation] for operation in MEANINGS if operation not in terms.operations],
+        "noise": terms.read_noise,
+        "sites_per_run": terms.sites_per_run,
+    }
 
 
 def _example(example: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import suite_root
+from scribe_suite.tasks.access import split_access
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.facts_cache import NOT_FAMILIES, forget_facts, keep_facts, read_facts, sources_key
 from scribe_suite.tasks.task import PlantedTask, Task
@@ -29,7 +30,9 @@ _SHOWN_ID = 60
 
 
 class TaskRegistry(Mapping[str, Task]):
-    """The tasks of one checkout by id, in a stable order.
+    """The tasks of one checkout by id, in a stable order, each in the arm that is its level's.
+
+    Other arms are there for whoever asks for their ids, but are not among the keys.
 
     Args:
         facts: Of all tasks.
@@ -71,11 +74,31 @@ class TaskRegistry(Mapping[str, Task]):
         return self._facts
 
     def __getitem__(self, task_id: str) -> Task:
-        if task_id not in self._facts:
-            raise ConfigurationError(self._unknown(task_id))
+        facts = self.facts_of(task_id)
+        question = facts.question_id
+        if question not in self._tasks:
+            self._tasks |= {task.id: task for task in self._load(self._facts[question])}
         if task_id not in self._tasks:
-            self._tasks |= {task.id: task for task in self._load(self._facts[task_id])}
+            self._tasks[task_id] = type(self._tasks[question])(facts.level, facts.access)
         return self._tasks[task_id]
+
+    def facts_of(self, task_id: str) -> TaskFacts:
+        """What is known of a task, in whichever arm, without its file.
+
+        Raises:
+            ConfigurationError: When there is no such task, or it has no such arm.
+        """
+        question, access = split_access(task_id)
+        facts = self._facts.get(question)
+        if facts is None or (access is None and question != task_id):
+            raise ConfigurationError(self._unknown(task_id))
+        if access is None:
+            return facts
+        if access not in facts.accesses:
+            raise ConfigurationError(
+                f"{question} has no arm {access!r}: choose from {', '.join(map(repr, facts.accesses))}."
+            )
+        return facts.in_arm(access)
 
     def __contains__(self, task_id: object) -> bool:
         return task_id in self._facts
@@ -106,8 +129,8 @@ class TaskRegistry(Mapping[str, Task]):
         return [one for one in facts if source in ("all", one.source)]
 
     def of_family(self, family: str, source: str = "all") -> list[Task]:
-        """The tasks of one family; see `facts_of_family`."""
-        return [self[facts.id] for facts in self.facts_of_family(family, source)]
+        """The tasks of one family, each once: at its lowest level; see `facts_of_family`."""
+        return [self[facts.id] for facts in _lowest(self.facts_of_family(family, source))]
 
     def planted(self, task_id: str) -> PlantedTask:
         """A task that has base models.
@@ -123,8 +146,12 @@ class TaskRegistry(Mapping[str, Task]):
         return task
 
     def of_source(self, source: str) -> list[Task]:
-        """The tasks on ``planted`` or on ``real`` models."""
-        return [self[facts.id] for facts in self._facts.values() if facts.source == source]
+        """The tasks on ``planted`` or on ``real`` models, each once: at its lowest level."""
+        return [self[facts.id] for facts in self.questions() if facts.source == source]
+
+    def questions(self) -> list[TaskFacts]:
+        """What is known of each task once: at its lowest level."""
+        return _lowest(self._facts.values())
 
     def _unknown(self, task_id: str) -> str:
         shown = shortened(task_id, _SHOWN_ID)
@@ -136,8 +163,9 @@ class TaskRegistry(Mapping[str, Task]):
             meant = [one.id for one in known if one.label == close[0]]
             best = next((one for one in meant if one.startswith(f"{family}/")), meant[0])
             return f"Unknown task {shown!r}: did you mean {best!r}?"
-        theirs = [one.id for one in known if one.family in (family, name)]
-        return f"Unknown task {shown!r}: choose from {', '.join(theirs or self._facts)}."
+        every = self.questions()  # levels by themselves would make a long list
+        theirs = [one.id for one in every if one.family in (family, name)]
+        return f"Unknown task {shown!r}: choose from {', '.join(theirs or [one.id for one in every])}."
 
 
 @cache
@@ -146,8 +174,18 @@ def default_registry() -> TaskRegistry:
     return TaskRegistry.discover(suite_root())
 
 
+def _lowest(facts: Iterable[TaskFacts]) -> list[TaskFacts]:
+    """Those of several levels of one task that are the lowest, in the same order."""
+    listed = list(facts)
+    levels: dict[tuple[str, str], int] = {}
+    for one in listed:
+        name = (one.family, one.name)
+        levels[name] = min(one.level, levels.get(name, one.level))
+    return [one for one in listed if one.level == levels[one.family, one.name]]
+
+
 def _refuse_equal_ids(facts: Iterable[TaskFacts]) -> None:
-    """Refuse two tasks with one id, as level 1 of ``position`` and a task ``position_1`` would be."""
+    """Refuse two tasks with one id, as level 2 of ``position`` and a task ``position_2`` would be."""
     names: dict[str, str] = {}
     for one in facts:
         other = names.setdefault(one.id, one.name)

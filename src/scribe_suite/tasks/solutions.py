@@ -1,6 +1,6 @@
 """Reference solutions: percent-format notebooks under ``ground_truth/solutions/<family>/<name>.py``.
 
-Tasks may share one, whose name `Task.solution` gives then.
+Tasks may share one, whose name `Task.solution` gives then. `Task.laboratory_solution` names the one for laboratories.
 
 A line ``# %%`` starts a code cell, ``# %% [markdown]`` a Markdown cell whose lines are comments. The line
 ``# %% [cells of] cells/patching.py`` stands for the cells of that file beside it, so that notebooks which use the same
@@ -37,7 +37,12 @@ def solution_path(root: Path, task: Task | TaskFacts) -> Path:
     Raises:
         ConfigurationError: When it does not exist.
     """
-    path = root / "ground_truth" / "solutions" / task.family / f"{task.solution or task.name}.py"
+    name = task.solution or task.name
+    if task.access != "weights":
+        name = task.laboratory_solution
+        if task.access == "outputs" or not name:
+            raise ConfigurationError(f"There is no reference solution of {task.id}, whose arm is {task.access!r}.")
+    path = root / "ground_truth" / "solutions" / task.family / f"{name}.py"
     if not path.is_file():
         raise ConfigurationError(f"The reference solution of {task.id} is missing: write {path.relative_to(root)}.")
     return path

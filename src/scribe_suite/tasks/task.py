@@ -13,36 +13,17 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from scribe_suite.laboratory.terms import OUTPUTS_ONLY, Terms
 from scribe_suite.progress import ProgressCallback
+from scribe_suite.tasks.access import ACCESSES, Access, with_access
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.facts import TaskFacts, base_models_sha256
-
-
-@dataclass(frozen=True)
-class PublicMaterial:
-    """Everything of an instance that an agent may see; nothing else of it ever reaches a kernel.
-
-    Attributes:
-        files: File name -> content, laid into the kernel's working folder before it starts.
-        setup_code: Python run as the notebook's first cell; it loads ``model`` and the data from `files`.
-        facts: JSON-safe values that the prompt template shows (sizes, names, the property asked for).
-        model: Specification of a real language model, such as ``package:smollm2``, that `setup_code` imports as
-            `scribe_suite.models.spec.SETUP_CODE` does; None where `files` hold the model.
-    """
-
-    files: Mapping[str, bytes]
-    setup_code: str
-    facts: Mapping[str, Any]
-    model: str | None = None
-
-    def with_facts(self, **more: Any) -> PublicMaterial:
-        """The same with more facts for the prompt."""
-        return replace(self, facts={**self.facts, **more})
+from scribe_suite.tasks.material import Handed, PublicMaterial, hand_over
 
 
 @dataclass(frozen=True)
@@ -64,6 +45,11 @@ class TaskInstance:
     public: PublicMaterial
     hidden: Any = field(repr=False)
     answer_schema: AnswerSchema = field(repr=False)
+
+    @property
+    def handed(self) -> Handed:
+        """What the agent gets in the arm of its task."""
+        return hand_over(self.public, self.task.access, self.task.terms)
 
 
 @dataclass(frozen=True)
@@ -109,41 +95,83 @@ class Task(ABC):
         name: Task name, which is the file's.
         source: ``planted`` for models of the suite, ``real`` for tasks on a pretrained language model.
         levels: Level -> what it sets the task's dial to, one line each; empty for a task with one level, which is 1.
+        laboratory: Level -> what a laboratory grants at it. These levels hand the model over in a laboratory by
+            default; at others, a laboratory grants what it does at the lowest of these.
         default_levels: The levels that run when none are asked for; empty for all of them.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
         solution: Name of the reference solution's file where several tasks share it; else it bears the task's name.
+        laboratory_solution: Name of the file of the reference solution for laboratories; empty where there is none.
         metrics: The metrics every score has, in the tables' column order.
         pass_mark: The skill from which the task counts as solved, unless a marker or option says otherwise.
 
     Args:
         level: One of `levels`; the lowest by default.
+        access: The arm; by default that of the level.
 
     Raises:
-        ValueError: When the task has no such level.
+        ValueError: When the task has no such level, or no such arm.
     """
 
     family: ClassVar[str]
     name: ClassVar[str]
     source: ClassVar[str] = "planted"
     levels: ClassVar[Mapping[int, str]] = {}
+    laboratory: ClassVar[Mapping[int, Terms]] = {}
     default_levels: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[int] = 1
     summary: ClassVar[str]
     solution: ClassVar[str] = ""
+    laboratory_solution: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]]
     pass_mark: ClassVar[float] = 0.8
+    _budget: int | None = None
 
-    def __init__(self, level: int | None = None) -> None:
+    def __init__(self, level: int | None = None, access: Access | None = None) -> None:
         known = sorted(self.levels) or [1]
         self.level = known[0] if level is None else level
         if self.level not in known:
             raise ValueError(f"{self.family}/{self.name} has no level {level}: it has {', '.join(map(str, known))}")
+        self.access: Access = self.default_access if access is None else access
+        if self.access not in self.accesses:
+            raise ValueError(f"{self.family}/{self.name} has no arm {access}: it has {', '.join(self.accesses)}")
+
+    def with_budget(self, budget: int) -> Self:
+        """The same task with another budget of its laboratory, for studies; its id does not tell."""
+        other = type(self)(self.level, self.access)
+        other._budget = budget
+        return other
+
+    @property
+    def default_access(self) -> Access:
+        """How this level hands the model over when nobody asks for something else."""
+        return "lab" if self.level in self.laboratory else "weights"
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """The arms that there are."""
+        return ACCESSES if self.laboratory else ("weights",)
+
+    @property
+    def terms(self) -> Terms | None:
+        """What the laboratory of its arm grants; None for the arm that has none."""
+        if self.access == "weights":
+            return None
+        terms = self.laboratory[self.level if self.level in self.laboratory else min(self.laboratory)]
+        if self._budget is not None:
+            terms = terms.model_copy(update={"budget": self._budget})
+        return terms if self.access == "lab" else terms.model_copy(update={"operations": OUTPUTS_ONLY})
+
+    @property
+    def question_id(self) -> str:
+        """The id of what is asked: ``family/name``, and the level where it is not 1. The same in all arms."""
+        return f"{self.family}/{self.name}" if self.level == 1 else f"{self.family}/{self.name}_{self.level}"
 
     @property
     def label(self) -> str:
-        """The first part of a test id: the name, and the level where there are several."""
-        return f"{self.name}_{self.level}" if self.levels else self.name
+        """The first part of a test id: the name, the level where it is not 1, the arm where it is not the level's."""
+        label = self.question_id.partition("/")[2]
+        return label if self.access == self.default_access else with_access(label, self.access)
 
     @property
     def id(self) -> str:
@@ -185,6 +213,9 @@ class Task(ABC):
             pass_mark=self.pass_mark,
             is_default=self.is_default,
             solution=self.solution,
+            laboratory_solution=self.laboratory_solution,
+            access=self.access,
+            accesses=(self.default_access, *(one for one in self.accesses if one != self.default_access)),
             decides_itself=self._decides_otherwise_than(Task),
         )
 
@@ -222,7 +253,8 @@ class PlantedTask(Task):
 
     Class attributes:
         models: Name of the base models where several tasks of the family, or all levels of this one, share them; else
-            they bear the task's label.
+            they bear the task's name, with the level where it is not 1. Levels that differ in what a laboratory grants
+            have those of level 1.
         models_version: Raised whenever what is planted changes, so that base models have to be planted anew; tasks with
             the same models have the same. `version` may be raised alone, where only prompt or scoring changes.
     """
@@ -233,7 +265,8 @@ class PlantedTask(Task):
     @property
     def models_id(self) -> str:
         """``family/name`` of its base models, which is where they lie below ``ground_truth/frozen``."""
-        return f"{self.family}/{self.models or self.label}"
+        name = self.name if self.level in self.laboratory else self.question_id.partition("/")[2]
+        return f"{self.family}/{self.models or name}"
 
     def known_facts(self) -> TaskFacts:
         """See `Task.known_facts`."""

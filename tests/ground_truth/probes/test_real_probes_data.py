@@ -8,7 +8,6 @@ from collections import Counter
 
 import pytest
 
-from scribe_suite.models.spec import SETUP_CODE
 from scribe_suite.tasks.registry import default_registry
 
 default_registry()  # it makes the task files importable
@@ -194,7 +193,7 @@ def test_the_public_side_has_three_blocks_and_no_hidden_text():
     assert data["statements"] == list(public.texts)
     assert data["labels"] == public.labels.tolist()
     assert data["blocks"] == public.blocks.tolist()
-    data_code = material.setup_code.removeprefix(SETUP_CODE)
+    data_code = material.data_code
     assert "statements, labels" in data_code
     assert set(material.files) == {"statements.json"}
     assert not any(text in json.dumps(dict(material.facts)) for text in hidden.texts)

@@ -29,10 +29,10 @@ def collected(suite, *arguments):
 @pytest.mark.parametrize(
     ("options", "labels"),
     [
-        ([], ["mechanism_1", "mechanism_2", "toy"]),
-        (["--level", "1"], ["mechanism_1", "toy"]),
+        ([], ["mechanism", "mechanism_2", "toy"]),
+        (["--level", "1"], ["mechanism", "toy"]),
         (["--level", "3,2"], ["mechanism_2", "mechanism_3"]),
-        (["--level", "all"], ["mechanism_1", "mechanism_2", "mechanism_3", "toy"]),
+        (["--level", "all"], ["mechanism", "mechanism_2", "mechanism_3", "toy"]),
     ],
 )
 def test_it_chooses_the_levels_and_a_task_without_levels_has_the_first(with_levels, options, labels):

@@ -92,7 +92,7 @@ class RunController:
         self._expected.update(dict.fromkeys(ids))
         if self.ledger.is_open:
             return
-        self._require_levels(ids)
+        self._require_choices(ids)
         planned = self._attempts_of(self._expected)
         if not planned and self._resumed is None:
             return
@@ -104,12 +104,13 @@ class RunController:
         except (SuiteError, OSError) as error:
             raise pytest.UsageError(str(error)) from error
 
-    def _require_levels(self, ids: Sequence[str]) -> None:
-        """Refuse levels that no selected task has; a shard or the rest of a resumed run need not have them all."""
+    def _require_choices(self, ids: Sequence[str]) -> None:
+        """Refuse levels and arms that no selected task has; a shard or the rest of a resumed run need not have all."""
         settings = self._settings
-        if settings.levels.numbers and settings.shard is None and settings.only is None:
+        if (settings.levels.numbers or settings.arms.arms) and settings.shard is None and settings.only is None:
             chosen = [task for task in map(task_of, ids) if task is not None]
-            reason = settings.levels.not_found(chosen, default_registry().facts.values())
+            levels = settings.levels.not_found(chosen, default_registry().facts.values())
+            reason = levels or settings.arms.not_found(chosen)
             if reason is not None:
                 raise pytest.UsageError(reason)
 

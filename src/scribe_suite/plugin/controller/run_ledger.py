@@ -22,6 +22,7 @@ from scribe_suite.plugin.option.resume import ResumedRun
 from scribe_suite.plugin.settings import Settings, limit_facts
 from scribe_suite.sandbox.program_gaps import agent_gaps
 from scribe_suite.seeds import attempt_seed
+from scribe_suite.tasks.access import question_of
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _LONGEST_REASON = 2000
@@ -97,7 +98,7 @@ class RunLedger:
         """Write an attempt down, with its seed; does nothing in a session without a ledger."""
         if self._writer is None:
             return
-        seed = attempt_seed(self._settings.run_seed, record.task, record.trial)
+        seed = attempt_seed(self._settings.run_seed, question_of(record.task), record.trial)
         record = record.model_copy(update={"instance_seed": seed})
         self._records.append(record)
         try:
@@ -115,6 +116,7 @@ class RunLedger:
                     task=task.id,
                     task_version=task.version,
                     level=task.level,
+                    access=task.access,
                     provider=named.provider,
                     trial=named.trial,
                     outcome=infrastructure(cause),
@@ -154,6 +156,7 @@ class RunLedger:
             run_seed=settings.run_seed,
             seed_mode=settings.seed_mode,
             levels=str(settings.levels) or None,
+            arms=str(settings.arms) or None,
             model=None if planted_only and settings.model is None else selected_model(),
             shard=None if settings.shard is None else str(settings.shard),
             isolation=tier.name,

@@ -65,7 +65,7 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
         if named is None or task is None:
             continue
         tasks[task.id] = task
-        seeds.setdefault(task.id, {})[named.trial] = attempt_seed(settings.run_seed, task.id, named.trial)
+        seeds.setdefault(task.id, {})[named.trial] = attempt_seed(settings.run_seed, task.question_id, named.trial)
     return lock(
         suite_root(),
         tasks.values(),

@@ -16,10 +16,12 @@ from scribe_suite.ledger.records import RunHeader
 from scribe_suite.models.device import DEVICES
 from scribe_suite.notebook.config import CELL_TIMEOUT_S
 from scribe_suite.plugin.attempt_keys import task_of
+from scribe_suite.plugin.option.arms import ArmChoice
 from scribe_suite.plugin.option.levels import LevelChoice
 from scribe_suite.plugin.option.row import Kept, Option
 from scribe_suite.plugin.option.shards import Shard
 from scribe_suite.plugin.option.values import (
+    arm_choice,
     concurrency,
     dollars,
     instance_seed,
@@ -99,6 +101,19 @@ OPTIONS: tuple[Option, ...] = (
         setting="levels",
         read=lambda text: LevelChoice.parse(text) if text else LevelChoice(),
         kept=Kept(lambda header: header.levels),
+    ),
+    Option(
+        "--access",
+        "how models are handed over: 'weights' in the agent's kernel, 'lab' in a laboratory with the budget of the "
+        "level, 'outputs' as a black box with that budget; a list of them, or 'all'. Tasks that don't have the arm are "
+        "left out",
+        default="",
+        default_text="what each task does at its level",
+        parse=arm_choice,
+        metavar="ARM[,...]|all",
+        setting="arms",
+        read=lambda text: ArmChoice.parse(text) if text else ArmChoice(),
+        kept=Kept(lambda header: header.arms),
     ),
     Option(
         "--instance-seed",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.plugin.option.arms import ArmChoice
 from scribe_suite.plugin.option.levels import LevelChoice
 from scribe_suite.plugin.option.shards import Shard
 from scribe_suite.providers.registry import parse_specs, provider_names
@@ -90,6 +91,14 @@ def shard(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
+
+
+def arm_choice(text: str) -> str:
+    """``all``, an arm or a list of arms, returned in one order."""
+    try:
+        return str(ArmChoice.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def level_choice(text: str) -> str:

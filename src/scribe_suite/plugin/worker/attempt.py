@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat
 
 import pytest
 
@@ -14,12 +14,17 @@ from scribe_suite.ledger.outcomes import Outcome
 from scribe_suite.notebook.config import NotebookStatus
 from scribe_suite.plugin.option.replays import same_answer
 from scribe_suite.plugin.worker.attempt_state import AttemptState
+from scribe_suite.plugin.worker.course import course
 from scribe_suite.plugin.worker.grounding import check_claims
+from scribe_suite.plugin.worker.laboratories import use_of
 from scribe_suite.plugin.worker.record_draft import EffortPart, ScorePart
 from scribe_suite.plugin.worker.submissions import SubmissionBox
 from scribe_suite.providers.base import EndReason, ProviderResult
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
+
+if TYPE_CHECKING:
+    from scribe_suite.laboratory.desk import Desk
 
 _UNSCORED_END = {EndReason.TIMEOUT: Outcome.AGENT_TIMEOUT, EndReason.LIMIT: Outcome.LIMIT_REACHED}
 
@@ -52,12 +57,17 @@ class Attempt:
 
 
 def finish_attempt(
-    state: AttemptState, result: ProviderResult, status: NotebookStatus, box: SubmissionBox, instance: TaskInstance
+    state: AttemptState,
+    result: ProviderResult,
+    status: NotebookStatus,
+    box: SubmissionBox,
+    instance: TaskInstance,
+    desk: Desk | None = None,
 ) -> None:
     """Decide the outcome, score the answer, and put everything into `state`.
 
     Raises:
-        InfrastructureError: When the notebook failed, or scoring raised.
+        InfrastructureError: When the notebook or the laboratory failed, or scoring raised.
     """
     draft = state.draft
     draft.effort = EffortPart.of(result)
@@ -66,6 +76,10 @@ def finish_attempt(
     draft.cells, draft.actions = status.cells_run, status.actions
     state.times["kernel_s"] = status.session_start_s
     cause, error = status.infrastructure_cause or "notebook_internal", status.infrastructure_error
+    if desk is not None:
+        draft.laboratory = use_of(desk)
+        if error is None and (failure := desk.status().infrastructure_error) is not None:
+            cause, error = "laboratory", failure
     if error is not None and box.answer is None:
         raise InfrastructureError(cause, error)
     if state.replay is not None:
@@ -75,6 +89,12 @@ def finish_attempt(
         state.conclude(*_unscored(result, box.rejection or status.submission_error))
         return
     score = _score(state, instance, box.answer)
+    with state.timed("scoring_s"):
+        submitted, missing = course(
+            box.kept,
+            score.skill,
+            lambda raw: instance.task.score(instance, instance.answer_schema.parse(raw)).skill,
+        )
     draft.score = ScorePart(
         metrics={name: score.metrics[name] for name in state.task.metrics},  # in the tables' column order
         primary=score.primary,
@@ -83,7 +103,8 @@ def finish_attempt(
         reference=score.reference,
         interval=score.interval,
         # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
-        flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure)),
+        flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure), *missing),
+        submitted=submitted,
     )
     draft.confidence, draft.confidence_of = box.answer.confidence, "solved"
     draft.nothing_found = box.answer.says_nothing_found()

@@ -66,7 +66,7 @@ class AttemptState:
     @property
     def instance_seed(self) -> int:
         """The seed of this attempt's instance; the same for every provider."""
-        return attempt_seed(self.run_seed, self.task.id, self.key.trial)
+        return attempt_seed(self.run_seed, self.task.question_id, self.key.trial)
 
     def take_replay(self) -> Replay:
         """The attempt that this one replays.
@@ -109,6 +109,7 @@ class AttemptState:
             task=self.task.id,
             task_version=self.task.version,
             level=self.task.level,
+            access=self.task.access,
             provider=str(self.key.provider),
             trial=self.key.trial,
             outcome=self.outcome or infrastructure("not_finished"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from scribe_suite.ledger.records import Grounding
+from scribe_suite.ledger.records import Grounding, LaboratoryUse, SubmissionPoint
 from scribe_suite.providers.base import ProviderResult
 
 
@@ -22,6 +22,7 @@ class ScorePart:
     reference: float | None = None
     interval: tuple[float, float] | None = None
     flags: tuple[str, ...] = ()
+    submitted: tuple[SubmissionPoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class RecordDraft:
     confidence_of: Literal["solved"] | None = None
     nothing_found: bool | None = None
     grounding: Grounding | None = None
+    laboratory: LaboratoryUse | None = None
     artifacts: tuple[str, ...] = ()
 
     def add_flags(self, *flags: str) -> None:
