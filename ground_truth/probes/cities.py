@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from ground_truth.probes.planted.levels import laboratory
 from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, draw_cities, every_city
 from ground_truth.probes.planted.split import Split, labelled, shuffled
 from ground_truth.probes.planted.task import PlantedProbeTask
@@ -21,6 +22,8 @@ class Cities(PlantedProbeTask):
 
     name = "cities"
     models = "places"
+    laboratory = laboratory({2: 400, 3: 80, 4: 40})
+    laboratory_solution = "places_in_laboratories"
     summary = "Find a linear probe for the truth of statements about real cities, judged on unseen cities."
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all

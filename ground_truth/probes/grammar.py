@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ground_truth.probes.planted.levels import laboratory
 from ground_truth.probes.planted.split import Split, labelled, shuffled
 from ground_truth.probes.planted.task import PlantedProbeTask
 from scribe_suite.planting.statements.language import Statements, draw_manner
@@ -31,6 +32,8 @@ class Grammar(PlantedProbeTask):
 
     name = "grammar"
     models = "sentences"
+    laboratory = laboratory({2: 400, 3: 100, 4: 48})
+    laboratory_solution = "sentences_in_laboratories"
     summary = "Find a linear probe for agreement at a distance, judged on unseen words and constructions."
 
     def world(self, seed: int) -> SentencesWorld:  # noqa: ARG002 - the language is the same for all

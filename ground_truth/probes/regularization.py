@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
+from ground_truth.probes.planted.levels import laboratory
 from ground_truth.probes.planted.places import PUBLIC_PER_COUNTRY, draw_cities, every_city
 from ground_truth.probes.planted.split import Split, labelled, shuffled
 from ground_truth.probes.planted.task import PlantedProbeTask
@@ -46,6 +47,8 @@ class Regularization(PlantedProbeTask):
     models = "places"
     few_labels = True
     recipe_bar = 0.9
+    laboratory = laboratory({2: 400, 3: 80, 4: 40}, outputs=False)
+    laboratory_solution = "few_labels_in_laboratories"
     summary = "Find a linear probe from few examples, in which louder directions agree with the labels."
 
     def world(self, seed: int) -> PlacesWorld:  # noqa: ARG002 - the facts are the same for all

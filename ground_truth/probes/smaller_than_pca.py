@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ground_truth.probes.planted.directions import DirectionTask
+from ground_truth.probes.planted.levels import laboratory
 from ground_truth.probes.planted.numbers import Comparisons
 
 
@@ -11,4 +12,6 @@ class SmallerThanPca(Comparisons, DirectionTask):
 
     name = "smaller_than_pca"
     relation = "smaller"
+    laboratory = laboratory({2: 400, 3: 200, 4: 80}, outputs=False)
+    laboratory_solution = "directions_in_laboratories"
     summary = 'Without labels, find the direction of the truth of "x is smaller than y" beside a larger nuisance.'

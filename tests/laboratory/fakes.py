@@ -65,7 +65,9 @@ class FakeModels:
         outputs: tuple[int, ...] = (n_prompts, each)
         if wanted.outputs != "last":
             outputs = (n_prompts, n_positions if wanted.outputs == "all" else len(wanted.outputs), each)
-        if wanted.returns in ("labels", "samples"):
+        if wanted.returns == "nothing":
+            result = {"outputs": np.zeros((*outputs[:-1], 0), dtype=np.float32)}
+        elif wanted.returns in ("labels", "samples"):
             result = {"outputs": self._drawn(wanted, outputs[:-1]).argsort().astype(np.int64) % shape.d_vocab_out}
         else:
             result = {"outputs": self._drawn(wanted, outputs)}

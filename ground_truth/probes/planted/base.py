@@ -48,9 +48,9 @@ def base_models(task: PlantedTask) -> tuple[Base, ...]:
 
 def is_certified(task: PlantedTask, certificate: Certificate) -> bool:
     """Whether a certificate has the checks of a task: what its reference solution reaches is measured last."""
-    return any(check.name == reference_check_name(task.label) for check in certificate.checks)
+    return any(check.name == reference_check_name(task.name) for check in certificate.checks)
 
 
-def reference_check_name(task_label: str) -> str:
-    """The check on what the reference solution of a task reaches."""
-    return f"reference/{task_label}"
+def reference_check_name(task_name: str) -> str:
+    """The check on what the reference solution of a task reaches with the weights, at level 1."""
+    return f"reference/{task_name}"

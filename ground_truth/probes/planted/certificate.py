@@ -43,14 +43,10 @@ _BEHAVIOUR_SAMPLE = 2_000
 class CertifiedTask(Protocol):
     """What a certificate asks of a task; see `ground_truth.probes.planted.task.PlantedProbeTask`."""
 
+    name: ClassVar[str]
     labelled: ClassVar[bool]
     few_labels: ClassVar[bool]
     recipe_bar: ClassVar[float]
-
-    @property
-    def label(self) -> str:
-        """See `Task.label`."""
-        ...
 
     def draw_split(self, seed: int) -> Split:
         """See `PlantedProbeTask.draw_split`."""
@@ -108,7 +104,7 @@ def reference_check(task: CertifiedTask, base: Base) -> Check:
     instances = [task.instance_of(base, seed) for seed in REFERENCE_INSTANCES]
     reached = [task.primary_score(instance, reference_answer(suite_root(), instance)) for instance in instances]
     value, bar = (float(np.mean(reached)), FEW_LABELS_BAR) if task.few_labels else (min(reached), REFERENCE_BAR)
-    return Check(name=reference_check_name(task.label), value=value, bar=bar, direction=">=")
+    return Check(name=reference_check_name(task.name), value=value, bar=bar, direction=">=")
 
 
 def behaviour_checks(world: World, model: HookedTransformer) -> list[Check]:
@@ -142,11 +138,11 @@ def place_checks(task: CertifiedTask, model: HookedTransformer, splits: Sequence
     at_most = {"earlier_max": (earlier, EARLIER_BAR), "first_block_max": (max(first_block), EARLIER_BAR)}
     return [
         *(
-            Check(name=f"{task.label}/{name}", value=value, bar=bar, direction=">=")
+            Check(name=f"{task.name}/{name}", value=value, bar=bar, direction=">=")
             for name, (value, bar) in at_least.items()
         ),
         *(
-            Check(name=f"{task.label}/{name}", value=value, bar=bar, direction="<=")
+            Check(name=f"{task.name}/{name}", value=value, bar=bar, direction="<=")
             for name, (value, bar) in at_most.items()
         ),
     ]
@@ -196,7 +192,7 @@ def control_checks(
         "said_max": max(said_accuracy(world, model, split) for split in splits),
     }
     return [
-        Check(name=f"{task.label}/{name}", value=value, bar=CONTROL_BAR, direction="<=")
+        Check(name=f"{task.name}/{name}", value=value, bar=CONTROL_BAR, direction="<=")
         for name, value in values.items()
     ]
 

@@ -59,15 +59,13 @@ class DirectionTask(PlantedProbeTask):
             public = residual_at(model, split.public.tokens, TRUTH_LAYER, "last")
             held_out = residual_at(model, split.held_out.tokens, TRUTH_LAYER, "last")
             raw.append(direction_accuracy(principal_directions(public)[0], held_out, split.held_out.labels))
-        return [
-            Check(name=f"{self.label}/first_component_max", value=max(raw), bar=FIRST_COMPONENT_BAR, direction="<=")
-        ]
+        return [Check(name=f"{self.name}/first_component_max", value=max(raw), bar=FIRST_COMPONENT_BAR, direction="<=")]
 
     def public_material(
         self, weights: ModelWeights, model: HookedTransformer, split: Split, vocabulary: Sequence[str]
     ) -> PublicMaterial:
         """See `PlantedProbeTask.public_material`: activations at the last token after every block, and statements."""
-        return activations_material(model, weights.config, split, vocabulary, self.further_facts(split, vocabulary))
+        return activations_material(weights, model, split, vocabulary, self.further_facts(split, vocabulary))
 
     def answer_schema(self, config: Mapping[str, Any], length: int) -> AnswerSchema:
         """See `PlantedProbeTask.answer_schema`."""

@@ -26,6 +26,15 @@ def text(tokens):
     return " ".join(vocabulary[token] for token in tokens.tolist())
 """
 
+_STATEMENTS_CODE = """
+vocabulary = json.load(open("vocabulary.json"))  # token id -> string
+statements = load_file("statements.safetensors")["tokens"]  # token ids [statement, position]
+
+
+def text(tokens):
+    return " ".join(vocabulary[token] for token in tokens.tolist())
+"""
+
 _ACTIVATIONS_CODE = """\
 import json
 import torch
@@ -65,19 +74,27 @@ def labelled_material(
 
 
 def activations_material(
+    weights: ModelWeights,
     model: HookedTransformer,
-    config: Mapping[str, Any],
     split: Split,
     vocabulary: Sequence[str],
     further_facts: Mapping[str, Any],
 ) -> PublicMaterial:
-    """Activations at the last token after every layer, and the statements; neither model nor labels."""
-    tokens = split.public.tokens
+    """Activations at the last token after every layer, and the statements; neither model nor labels.
+
+    Where a laboratory runs the model, it stands for the activations.
+    """
+    tokens, config = split.public.tokens, weights.config
     read = np.stack([residual_at(model, tokens, layer, "last") for layer in range(int(config["n_layers"]))])
-    data = {"tokens": tokens.contiguous(), "activations": torch.from_numpy(read).float().contiguous()}
+    public = {"tokens": tokens.contiguous()}
+    data = {**public, "activations": torch.from_numpy(read).float().contiguous()}
+    words = {"vocabulary.json": json.dumps(list(vocabulary)).encode()}
     return PublicMaterial(
-        data_files={"vocabulary.json": json.dumps(list(vocabulary)).encode(), "activations.safetensors": save(data)},
+        data_files={**words, "activations.safetensors": save(data)},
         data_code=_ACTIVATIONS_CODE,
+        lab_model_files=public_files(weights),
+        lab_files={**words, "statements.safetensors": save(public)},
+        lab_code=_STATEMENTS_CODE,
         facts={**sizes(config, split, vocabulary), **further_facts},
     )
 

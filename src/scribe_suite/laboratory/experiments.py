@@ -27,7 +27,7 @@ from scribe_suite.laboratory.requests import GradRequest, RunRequest
 from scribe_suite.laboratory.runs import Runs
 from scribe_suite.laboratory.shape import ModelShape, Unit
 from scribe_suite.laboratory.sites import Site, SiteError
-from scribe_suite.laboratory.terms import Operation, Terms
+from scribe_suite.laboratory.terms import Operation, Returns, Terms
 
 #: What a run that the terms do not allow is told.
 _FORBIDDEN: Mapping[Operation, str] = {
@@ -45,6 +45,8 @@ _PROMPTS: Mapping[Unit, str] = {
     "prompt": "Prompts are a table of token ids, one row for each prompt, all of one length.",
     "token": "Prompts are texts, or a table of token ids with one row for each prompt; at least one.",
 }
+#: Numbers that are returned for each position, where that does not depend on the labels.
+_WIDTHS: Mapping[Returns, int] = {"labels": 1, "samples": 1, "nothing": 0}
 #: Bytes of the numbers that come back.
 _ITEM = 4
 
@@ -242,7 +244,9 @@ class ExperimentReader:
         self, prompts: Prompts, given: Sequence[Site], outputs: str | list[int], labels: list[int] | None
     ) -> None:
         n_prompts, n_positions = prompts.tokens.shape
-        each = 1 if self._terms.returns in ("labels", "samples") else len(labels or ()) or self._shape.d_vocab_out
+        each = _WIDTHS.get(self._terms.returns)
+        if each is None:
+            each = len(labels or ()) or self._shape.d_vocab_out
         positions = {"last": 1, "all": n_positions}[outputs] if isinstance(outputs, str) else len(outputs)
         size = n_prompts * positions * each * (2 * _ITEM if each == 1 else _ITEM)
         for site in given:

@@ -64,7 +64,7 @@ class Wanted:
             and samples are among them.
         grad: Gradients, or None.
         returns: What an output is: ``logits``; ``log_probs`` over the whole vocabulary; ``labels``, the most probable
-            ids; ``samples``, ids drawn from the softmax.
+            ids; ``samples``, ids drawn from the softmax; ``nothing``, an empty row.
         temperature: Of samples; 0 for the most probable id.
         decimals: To which floats are rounded, or None.
         read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square at

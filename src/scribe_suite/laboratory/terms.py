@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 #: What an output is.
-Returns = Literal["logits", "log_probs", "labels", "samples"]
+Returns = Literal["logits", "log_probs", "labels", "samples", "nothing"]
 #: What a run may do besides giving outputs. Patches with vectors of the agent's own are by themselves: with them it can
 #: ask for the columns of a weight matrix, one a prompt.
 Operation = Literal["read", "pattern", "patch", "vector", "path", "grad"]

@@ -36,6 +36,7 @@ class PublicMaterial:
         facts: JSON-safe values that the prompt template shows (sizes, names, the property asked for).
         model_files: ``config.json`` and ``model.safetensors`` of a planted model; empty where there is none.
         model_code: Python that makes ``model`` of them, or imports the language model.
+        lab_model_files: The same two, where only the laboratory may have them and `model_files` are empty.
         model: Specification of a real language model, such as ``package:smollm2``, that `model_code` imports as
             `scribe_suite.models.spec.SETUP_CODE` does; None where `model_files` hold the model.
         lab_files: What stands for `data_files` in a laboratory, where that is something else.
@@ -47,6 +48,7 @@ class PublicMaterial:
     facts: Mapping[str, Any]
     model_files: Mapping[str, bytes] = field(default_factory=dict)
     model_code: str = ""
+    lab_model_files: Mapping[str, bytes] = field(default_factory=dict)
     model: str | None = None
     lab_files: Mapping[str, bytes] | None = None
     lab_code: str | None = None
@@ -55,6 +57,11 @@ class PublicMaterial:
     def unit(self) -> Unit:
         """What a laboratory's prices count."""
         return "prompt" if self.model is None else "token"
+
+    @property
+    def run_files(self) -> Mapping[str, bytes]:
+        """The files of the planted model that a laboratory runs."""
+        return self.model_files or self.lab_model_files
 
     @property
     def files(self) -> dict[str, bytes]:

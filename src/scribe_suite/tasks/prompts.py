@@ -30,6 +30,7 @@ _SAYS: Mapping[Returns, str] = {
     "log_probs": "its log-probabilities",
     "labels": "the id with the largest logit, and nothing else",
     "samples": "one id, drawn from its probabilities at temperature {temperature:g}, and nothing else",
+    "nothing": "withheld",
 }
 #: Numbers of a list that an example answer shows, and what stands in the place of the others.
 _SHOWN_NUMBERS, _REST = 3, "... {} numbers in all"

@@ -72,6 +72,18 @@ def test_outputs_have_the_name_of_what_is_returned(tmp_path, returns):
         assert getattr(run, returns) is run.outputs
 
 
+def test_outputs_that_are_withheld_are_not_there_under_any_name(tmp_path):
+    made = attempt(tmp_path, returns="nothing")
+    with made.desk:
+        lab = client(made.desk)
+        run = lab.run(TOKENS, "m0")
+        assert run.outputs.numel() == 0
+        assert "no outputs" in repr(run)
+        with pytest.raises(lab.LabError, match="it gives what is read, and no outputs"):
+            _ = run.logits
+        assert run["m0"].numel() > 0
+
+
 @pytest.mark.parametrize(
     "tokens",
     [

@@ -47,6 +47,14 @@ def test_labels_are_the_most_probable_ids(outputs):
     assert torch.equal(cold, found)
 
 
+@pytest.mark.parametrize(("outputs", "rows"), [("last", 5), ("all", 5 * 6), ([1, -1], 5 * 2)])
+def test_nothing_is_no_number_for_any_position(outputs, rows):
+    found = ask("LN", patched(), outputs=outputs, returns="nothing", read=["m1"])
+    assert found["outputs"].shape[-1] == 0
+    assert found["outputs"].shape[:-1].numel() == rows
+    assert found["m1"].abs().min() > 0
+
+
 def test_samples_follow_the_softmax_and_the_temperature():
     same = Recipe("run", np.repeat(tokens()[:1], 4000, axis=0))
     logits = truth()[0, -1]
@@ -205,6 +213,7 @@ def test_values_that_are_not_finite_are_returned_and_never_refused():
     found = {returns: ask("no norm", run, returns=returns)["outputs"] for returns in rules.RETURNS}
     assert not torch.isfinite(found["logits"]).all()
     assert not torch.isfinite(found["log_probs"]).all()
+    assert not found["nothing"].numel()
     for returns in ("labels", "samples"):
         assert ((found[returns] >= 0) & (found[returns] < 7)).all()
     noisy = ask("no norm", run, read=["m2", "resid_post.2"], read_noise=0.1, decimals=2, grad=Gradient([0] * 5, ["m0"]))

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from scribe_suite.laboratory.client.wire import LabError
 
+#: What `Run.returns` is where outputs are withheld.
+_NOTHING = "nothing"
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -104,7 +107,7 @@ class Run:
     """A run: what it gave, and a handle that later runs can patch from.
 
     ``run["a1.h0"]`` is a site that was read, ``run.grad["m1"]`` a gradient. The outputs are under the name of what this
-    laboratory returns: `logits`, `log_probs`, `labels` or `samples`.
+    laboratory returns: `logits`, `log_probs`, `labels` or `samples`; where it returns nothing, there are none.
 
     Attributes:
         id: Its name in the laboratory; identical runs have the same one.
@@ -150,12 +153,14 @@ class Run:
         return self._returned("samples")
 
     def _returned(self, name: str) -> Tensor:
+        if self.returns == _NOTHING:
+            raise LabError(f"This laboratory does not return {name}: it gives what is read, and no outputs.")
         if name != self.returns:
             raise LabError(f"This laboratory does not return {name}: use run.{self.returns}.")
         return self.outputs
 
     def __repr__(self) -> str:
-        parts = [f"{self.returns} {list(self.outputs.shape)}"]
+        parts = ["no outputs" if self.returns == _NOTHING else f"{self.returns} {list(self.outputs.shape)}"]
         for what, values in (("read", self.read), ("gradients", self.grad)):
             shown = [f"{site} {list(value.shape)}" for site, value in values.items()]
             if shown:

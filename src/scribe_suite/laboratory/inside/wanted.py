@@ -18,7 +18,7 @@ from .loading import ModelSizes
 from .refusal import RefusedError
 from .runs import Run, checked_site
 
-RETURNS = ("logits", "log_probs", "labels", "samples")
+RETURNS = ("logits", "log_probs", "labels", "samples", "nothing")
 #: Prefix of the names of gradients among the tensors of a reply.
 GRADIENT = "grad/"
 OUTPUTS = "outputs"
@@ -72,6 +72,8 @@ class Wanted:
             logits: At the positions of `index`.
             uniform: From `uniform`, at the same; samples are made of it.
         """
+        if self.returns == "nothing":  # what is read is all there is
+            return logits.cpu()[..., :0]
         if self.returns == "log_probs":
             logits = logits.log_softmax(-1)
         if self.labels is not None:
@@ -237,7 +239,7 @@ def _check_size(wanted: Wanted, run: Run, sizes: ModelSizes) -> None:
     size = sum(_FLOAT_BYTES * math.prod(value_shape(site, sizes, run.n_prompts, run.n_positions)) for site in sites)
     if wanted.returns in ("labels", "samples"):
         size += _LABEL_BYTES * wanted.index.numel()
-    else:
+    elif wanted.returns != "nothing":
         n_labels = sizes.d_vocab_out if wanted.labels is None else len(wanted.labels)
         size += _FLOAT_BYTES * wanted.index.numel() * n_labels
     if size > MAX_TENSORS_OUT - (1 << 20):  # names and shapes go along

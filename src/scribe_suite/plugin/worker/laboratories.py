@@ -60,7 +60,7 @@ class Laboratories:
         laboratory = self._laboratory(public.model)
         if public.model is None:
             name = outputs.parent.name
-            config, state = (public.model_files[file] for file in ("config.json", "model.safetensors"))
+            config, state = (public.run_files[file] for file in ("config.json", "model.safetensors"))
             shape = laboratory.load(name, json.loads(config), state)
         else:
             (module,) = shared_for(public.model)

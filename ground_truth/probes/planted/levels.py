@@ -1,0 +1,42 @@
+"""What laboratories grant the probe tasks: how many statements may be run, and what is read of them.
+
+Level 1 hands the model over. From level 2 on the harness runs it, and a statement costs 1. The residual stream is read
+with noise, so the number of statements that are read at the right place, and how they are chosen, decides how well a
+direction can be known. Gradients and vectors are granted nowhere: a gradient at the right place is the probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scribe_suite.laboratory.terms import Terms
+
+#: Level -> what is granted at it, but for the budget.
+_GRANTED: Mapping[int, Terms] = {
+    2: Terms(budget=0, sites_per_run=4, read_noise=1.0, operations=frozenset({"read", "pattern", "patch"})),
+    3: Terms(budget=0, returns="labels", sites_per_run=1, read_noise=2.0, operations=frozenset({"read"})),
+    4: Terms(budget=0, returns="labels", sites_per_run=1, read_noise=2.0, operations=frozenset({"read"})),
+}
+
+
+def laboratory(budgets: Mapping[int, int], *, outputs: bool = True) -> dict[int, Terms]:
+    """The terms of a task at its levels in the laboratory.
+
+    Args:
+        budgets: Level -> statements that may be run.
+        outputs: Whether a run gives what the model says, which tells the truth of the statement.
+    """
+    return {
+        level: _GRANTED[level].model_copy(update={"budget": budget} | ({} if outputs else {"returns": "nothing"}))
+        for level, budget in budgets.items()
+    }
+
+
+def described(terms: Mapping[int, Terms]) -> dict[int, str]:
+    """A line for each level: the first, and those in the laboratory."""
+    return {1: "without a laboratory", **{level: _line(granted) for level, granted in terms.items()}}
+
+
+def _line(terms: Terms) -> str:
+    sites = f"{terms.sites_per_run} site{'s' if terms.sites_per_run != 1 else ''} a run"
+    return f"laboratory: {terms.budget} statements, {sites}, {100 * terms.read_noise:g} % noise"
