@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from scribe_suite.laboratory.terms import OUTPUTS_ONLY, Terms
 from scribe_suite.progress import ProgressCallback
@@ -125,6 +125,7 @@ class Task(ABC):
     laboratory_solution: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]]
     pass_mark: ClassVar[float] = 0.8
+    _budget: int | None = None
 
     def __init__(self, level: int | None = None, access: Access | None = None) -> None:
         known = sorted(self.levels) or [1]
@@ -134,6 +135,12 @@ class Task(ABC):
         self.access: Access = self.default_access if access is None else access
         if self.access not in self.accesses:
             raise ValueError(f"{self.family}/{self.name} has no arm {access}: it has {', '.join(self.accesses)}")
+
+    def with_budget(self, budget: int) -> Self:
+        """The same task with another budget of its laboratory, for studies; its id does not tell."""
+        other = type(self)(self.level, self.access)
+        other._budget = budget
+        return other
 
     @property
     def default_access(self) -> Access:
@@ -151,6 +158,8 @@ class Task(ABC):
         if self.access == "weights":
             return None
         terms = self.laboratory[self.level if self.level in self.laboratory else min(self.laboratory)]
+        if self._budget is not None:
+            terms = terms.model_copy(update={"budget": self._budget})
         return terms if self.access == "lab" else terms.model_copy(update={"operations": OUTPUTS_ONLY})
 
     @property
