@@ -1,17 +1,16 @@
 """What laboratories grant the neuron tasks: how many texts may be run, and with how much noise neurons are read.
 
-Level 1 hands the model over. From level 2 on the harness runs it, and a text costs 1. Outputs are told, but nothing in
-them names a neuron; a neuron can be read and not changed. Patches would go around the noise of readings, since what they
-do to the outputs is exact.
+Level 1 hands the model over. From level 2 on the harness runs it, and a text costs 1. Neurons are read with noise, and
+not changed: what patches do to the outputs is exact, which would be a way around the noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scribe_suite.laboratory.terms import Terms
+from scribe_suite.laboratory.terms import Operation, Terms
 
-_READ_ONLY = frozenset({"read"})
+_READ_ONLY: frozenset[Operation] = frozenset({"read"})
 #: Level -> what is granted at it, but for the budget.
 _GRANTED: Mapping[int, Terms] = {
     2: Terms(budget=0, sites_per_run=4, read_noise=1.0, operations=_READ_ONLY),  # all layers at once

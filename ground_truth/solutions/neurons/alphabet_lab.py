@@ -22,8 +22,8 @@ features = {
 # %% [markdown]
 # ## The neuron of each letter
 #
-# Of the neurons that surely respond to a letter, and of which nothing shows that they do much else, the one that responds
-# most surely; none where there is no such neuron.
+# Of the neurons that surely respond to a letter, and of which nothing shows that they do much else, the one that
+# responds most surely; none where there is no such neuron.
 
 
 # %%
@@ -43,9 +43,9 @@ answer = {
     "neurons": chosen,
     "confidence": max(0.3, 0.95 - 0.2 * changed),
     "summary": (
-        f"{sum(neuron is not None for neuron in chosen.values())} of {len(chosen)} letters have a neuron that responds by "
-        f"at least {critical:.1f} standard errors, corrected for {tests} tests, and varies too little otherwise to explain "
-        f"less than {BAR}. {lab.budget.spent} of {lab.budget.total} prompts were spent."
+        f"{sum(neuron is not None for neuron in chosen.values())} of {len(chosen)} letters have a neuron that responds "
+        f"by at least {critical:.1f} standard errors, corrected for {tests} tests, and varies too little otherwise to "
+        f"explain less than {BAR}. {lab.budget.spent} of {lab.budget.total} prompts were spent."
     ),
 }
 print(answer)

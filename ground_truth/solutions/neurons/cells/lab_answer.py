@@ -28,9 +28,9 @@ answer = {
     "neurons": [names[i] for i in found],
     "confidence": (0.6, 0.8, 0.95)[sum(same)],
     "summary": (
-        f"{len(found)} neurons respond to {what} by at least {critical:.1f} standard errors, corrected for {tests} tests, "
-        f"and vary too little otherwise to explain less than {BAR}. {lab.budget.spent} of {lab.budget.total} prompts were "
-        "spent."
+        f"{len(found)} neurons respond to {what} by at least {critical:.1f} standard errors, corrected for {tests} "
+        f"tests, and vary too little otherwise to explain less than {BAR}. {lab.budget.spent} of {lab.budget.total} "
+        "prompts were spent."
     ),
 }
 print(answer)

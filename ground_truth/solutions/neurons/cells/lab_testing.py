@@ -1,24 +1,26 @@
 """Shared cells for laboratories: read a few texts in two batches, and test every neuron with every feature.
 
-They need the cells of `lab_sampling.py`, `BAR` and `ALLOWANCE`. They leave `names` (of the neurons) and `results`: name of a feature ->
-(rve, z), each Float[neuron].
+They need the cells of `lab_sampling.py`, `BAR` and `ALLOWANCE`. They leave `names` (of the neurons) and `results`: name
+of a feature -> (rve, z), each Float[neuron].
 """
 
 # %% [markdown]
 # ## What a neuron does, from few and noisy readings
 #
-# The noise of a reading has a stated size: its variance is known, and can be taken off what a sample of readings varies.
+# The noise of a reading has a stated size: its variance is known, and can be taken off the variance of readings.
 # Variance explained has two parts.
 #
-# - The mean difference between positions with and without the feature. Its error is small, and with a correction for all
-#   neurons and features that are tested (Bonferroni) it says which neurons respond to the feature at all.
+# - The mean difference between positions with and without the feature. Its error is small, and with a correction for
+#   all neurons and features that are tested (Bonferroni) it says which neurons respond to the feature at all.
 # - What still varies within both sides. A neuron that responds to a part of the feature, or to other things as well,
-#   differs from one that responds to just the feature only here. The plain variance has a large error under noise. Means
-#   of positions that have something in common (the token, the token before, the place in the text) have less noise, so
-#   how much these means vary shows sooner that a neuron does something else. Each of them is a lower bound of the
-#   variance; the largest one counts, each less its own standard error.
+#   differs from one that responds to just the feature only here. The plain variance has a large error under noise.
+#   Means of positions that have something in common (the token, the token before, the place in the text) have less
+#   noise, so how much these means vary shows sooner that a neuron does something else. Each of them is a lower bound of
+#   the variance; the largest one counts, each less a part of its standard error.
 
 # %%
+import math
+
 n_layers, width = lab.shape["n_layers"], lab.shape["d_mlp"]
 names = [f"L{layer}.N{neuron}" for layer in range(n_layers) for neuron in range(width)]
 noise_share = lab.terms["read_noise"] ** 2 / (1 + lab.terms["read_noise"] ** 2)  # of the mean square of a reading
@@ -46,7 +48,7 @@ def surely_varies(values, groupings, noise, allowance):
     return torch.stack([variance - allowance * error for variance, error in found]).amax(0).clamp_min(0)
 
 
-def tested(values, feature, share, direction, groupings, noise, allowance=ALLOWANCE):
+def explained(values, feature, share, direction, groupings, noise, allowance):
     """Variance explained at most, and how many standard errors the response is away from none; Float[neuron] each.
 
     Args:
@@ -100,7 +102,7 @@ def read_layers(layers, texts):
             readings[layer].append((texts, values, noise_share * values.square().mean()))
 
 
-def test_layer(layer, name, allowance=ALLOWANCE):
+def layer_results(layer, name, allowance=ALLOWANCE):
     """(rve, z) of one layer's neurons for one feature, from all that was read there."""
     texts = [text for some, _, _ in readings[layer] for text in some]
     values = torch.cat([found for _, found, _ in readings[layer]])
@@ -108,13 +110,13 @@ def test_layer(layer, name, allowance=ALLOWANCE):
     feature, _, direction = features[name]
     share = feature.float().mean().item()
     groupings = [tokens[texts].flatten(), previous[texts].flatten(), position[texts].flatten() // 4]
-    return tested(values, feature[texts].flatten(), share, direction, groupings, noise.expand(width), allowance)
+    return explained(values, feature[texts].flatten(), share, direction, groupings, noise.expand(width), allowance)
 
 
 def in_doubt(layer):
     """Whether more texts may change what is said of a layer."""
     for name in features:
-        rve, z = test_layer(layer, name)
+        rve, z = layer_results(layer, name)
         if ((z > critical / 2) & (rve > BAR / 2)).any():
             return True
     return False
@@ -123,7 +125,7 @@ def in_doubt(layer):
 def all_layers(name, allowance=ALLOWANCE):
     """(rve, z) of all neurons for one feature."""
     return tuple(
-        torch.cat(parts) for parts in zip(*(test_layer(i, name, allowance) for i in range(n_layers)), strict=True)
+        torch.cat(parts) for parts in zip(*(layer_results(i, name, allowance) for i in range(n_layers)), strict=True)
     )
 
 
