@@ -8,7 +8,7 @@
 
 # %%
 BAR = question["bar"]
-ALLOWANCE = 0.5  # standard errors that are taken off a variance: more for a rare feature, which explains little
+ALLOWANCE = 1.0  # standard errors that are taken off a variance; many, since a rare feature explains little
 is_word = torch.tensor([string.strip().lower() == question["word"] for string in vocabulary])
 features = {f"the word {question['word']!r}": (is_word[tokens], tokens, 1)}
 
