@@ -1,0 +1,59 @@
+"""What a laboratory grants the tasks about circuits of a real language model, and the code that stands for the model's.
+
+The unit is a token. What an experiment on one pair of prompts costs is a multiple of their length T, so budgets are
+too. With 300 components::
+
+    every component of a pair, read on both sides      2 T (1 + 296 / 4) = 150 T
+    gradients at 60 places, on one input               T (1 + 2 + 56 / 4) =  17 T, one more where it is patched
+    every component of a pair, patched one by one      300 (2 T)          = 600 T
+
+The lowest budget is below the first line: not even one pair can be seen as a whole, and a component that was neither
+read nor patched can be placed by a guess alone.
+"""
+
+from __future__ import annotations
+
+from scribe_suite.laboratory.terms import Terms
+
+#: Level -> budget, in lengths of a prompt.
+LENGTHS = {2: 2_500, 3: 700, 4: 140}
+#: As `Task.levels` has them.
+LEVELS = {
+    1: "the weights are handed over",
+    **{level: f"a laboratory with a budget of {lengths:,} times the length of a prompt" for level, lengths in LENGTHS.items()},
+}
+#: Decimals of what is returned: gradients of a real model are small.
+DECIMALS = 6
+
+
+def granted(length: int) -> dict[int, Terms]:
+    """Level -> terms.
+
+    Args:
+        length: Tokens of a prompt, the first one included.
+    """
+    return {level: Terms(budget=lengths * length, decimals=DECIMALS) for level, lengths in LENGTHS.items()}
+
+
+#: What stands for `task`'s code where there are neither model nor tokenizer.
+LOAD = """\
+import random
+
+frames = json.load(open("frames.json"))
+data = load_file("data.safetensors")
+prompts, counterfactuals = data["prompts"], data["counterfactuals"]
+options, weights = data["options"], data["weights"]
+n_layers, n_heads = lab.shape["n_layers"], lab.shape["n_heads"]
+components = [
+    name for layer in range(n_layers) for name in [*(f"a{layer}.h{head}" for head in range(n_heads)), f"m{layer}"]
+]
+
+
+"""
+ENCODE = '''\
+def encode(drawn):
+    """Token ids of prompts and counterfactuals, (n, length); of options, and their weights, (n, options)."""
+    ids = {side: torch.tensor(lab.tokenize([one[side] for one in drawn])) for side in ("clean", "counterfactual")}
+    options = torch.tensor([[row[1] for row in lab.tokenize(one["options"])] for one in drawn])
+    return ids["clean"], ids["counterfactual"], options, torch.tensor([one["weights"] for one in drawn])
+'''
