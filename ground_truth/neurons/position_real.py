@@ -13,6 +13,7 @@ class PositionReal(MeasuredTextTask):
     """Find the neurons whose activation is most clearly a given function of the position."""
 
     name = "position_real"
+    laboratory_solution = "position_real_lab"
     kind = SHAPES
     summary = "In a real language model, find the neurons that follow the position, or fire in one range of positions."
 

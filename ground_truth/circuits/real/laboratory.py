@@ -7,8 +7,10 @@ too. With 300 components::
     gradients at 60 places, on one input               T (1 + 2 + 56 / 4) =  17 T, one more where it is patched
     every component of a pair, patched one by one      300 (2 T)          = 600 T
 
-The lowest budget is below the first line: not even one pair can be seen as a whole, and a component that was neither
-read nor patched can be placed by a guess alone.
+One pair says much: EAP-IG on one, five inputs on the way, costs 240 T and ranks hardly worse than on sixteen. The tight
+budget is one such pair; ablation one by one does not fit it. The lowest budget is below half of the first line: together
+with the gradients of one input it reads the outputs of 106 of the 300 components on a single pair. For the others
+there are sums over the heads of a layer at best, and nothing tells them apart.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ from __future__ import annotations
 from scribe_suite.laboratory.terms import Terms
 
 #: Level -> budget, in lengths of a prompt.
-LENGTHS = {2: 2_500, 3: 700, 4: 140}
+LENGTHS = {2: 1_000, 3: 300, 4: 70}
 #: As `Task.levels` has them.
 LEVELS = {
     1: "the weights are handed over",
-    **{level: f"a laboratory with a budget of {lengths:,} times the length of a prompt" for level, lengths in LENGTHS.items()},
+    **{
+        level: f"a laboratory with a budget of {lengths:,} times the length of a prompt"
+        for level, lengths in LENGTHS.items()
+    },
 }
 #: Decimals of what is returned: gradients of a real model are small.
 DECIMALS = 6

@@ -110,7 +110,7 @@ def pair_price(n_components, steps):
 
 
 STEPS, FIRST, KEPT = 5, 0.4, 0.6
-CHECKED = 3 if total >= 500 * length else 0  # pairs that the ranking is tried on in the end
+CHECKED = 3 if total >= 800 * length else 0  # pairs that the ranking is tried on in the end
 CHECK = CHECKED * (2 + 4 * cost(0, patched=True)) * length
 found = {name: [] for name in components}
 used = 0
@@ -138,13 +138,16 @@ def ranked():
 
 affordable = (total - CHECK) // pair_price(len(components), STEPS)
 if affordable:
-    measure(max(1, int(FIRST * affordable)), components)
+    steps = STEPS
+    while affordable == 1 and pair_price(len(components), steps + 1) <= total - CHECK:
+        steps += 1
+    measure(max(1, int(FIRST * affordable)), components, steps)
     kept = ranked()[: int(KEPT * len(components))]
     measure((lab.budget.left - CHECK) // pair_price(len(kept), STEPS), kept)
     print(f"{used} pairs; after the first ones {len(kept)} of {len(components)} components")
 else:
     # whole layers first: what MLPs do is exact, what attention does is known as a sum over heads
-    rows, steps = slice(0, 1), 2
+    rows, steps = slice(0, 1), 1
     change, there = changes(rows, ["embed", "resid_mid.0", *STREAM[1:]])
     gradient = gradients(rows, there["embed"], change["embed"], steps)
     before = change["embed"]
