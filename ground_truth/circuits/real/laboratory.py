@@ -8,9 +8,9 @@ too. With 300 components::
     every component of a pair, patched one by one      300 (2 T)          = 600 T
 
 One pair says much: EAP-IG on one, five inputs on the way, costs 240 T and ranks hardly worse than on sixteen. The tight
-budget is one such pair; ablation one by one does not fit it. The lowest budget is below half of the first line: together
-with the gradients of one input it reads the outputs of 106 of the 300 components on a single pair. For the others
-there are sums over the heads of a layer at best, and nothing tells them apart.
+budget is one such pair; ablation one by one does not fit it. The lowest budget is below half of the first line:
+together with the gradients of one input it could read 106 of the 300 components on a single pair. For the others there
+are sums over the heads of a layer at best, and nothing tells them apart.
 """
 
 from __future__ import annotations

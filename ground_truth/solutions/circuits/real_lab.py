@@ -14,7 +14,6 @@
 
 # %%
 import math
-import random
 
 import numpy as np
 from IPython.display import Markdown, display
@@ -76,7 +75,7 @@ def gradients(rows, start, change, steps):
         change: From these to the embeddings of the prompts.
         steps: Inputs on the way, the last of them the prompt.
     """
-    summed = {site: 0 for site in STREAM}
+    summed = dict.fromkeys(STREAM, 0)
     # the options that the steps of a pair take are spread over the distribution
     order = np.array([rng.permutation(steps) for _ in range(len(change))])
     for step in range(1, steps + 1):

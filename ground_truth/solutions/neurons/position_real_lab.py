@@ -1,4 +1,4 @@
-"""Reference solution of neurons/position_real in a laboratory: variance explained by the shape over positions, in two rounds."""
+"""Reference solution of neurons/position_real in a laboratory: the shape over positions, in two rounds."""
 
 # %% [cells of] cells/real_shapes.py
 

@@ -1,4 +1,4 @@
-"""Reference solution of neurons/syntax_real in a laboratory: variance explained by the tag, in two rounds."""
+"""Reference solution of neurons/syntax_real in a laboratory: the tag at its place, in two rounds."""
 
 # %% [cells of] cells/real_tags.py
 

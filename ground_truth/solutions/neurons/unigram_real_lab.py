@@ -1,4 +1,4 @@
-"""Reference solution of neurons/unigram_real in a laboratory: variance explained by the word's variants, in two rounds."""
+"""Reference solution of neurons/unigram_real in a laboratory: the variants of the word, in two rounds."""
 
 # %% [cells of] cells/real_word.py
 

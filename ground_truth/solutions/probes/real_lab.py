@@ -1,10 +1,10 @@
-"""Reference solution of the probe tasks on a real model in a laboratory: few places, as many statements as the budget."""
+"""Reference solution of the probe tasks on a real model in a laboratory: few places, many statements."""
 
 # %% [markdown]
 # # What can be read from a real model, with few tokens
-# A probe has to work on entities it was not fitted on, and it may be that there is none. Four sites of a run are included
-# in its price, so a statement costs its tokens for four places. The token before the full stop ends the statement's last
-# word, and what a model knows is mostly found from a sixth to three fifths of its depth.
+# A probe has to work on entities it was not fitted on, and it may be that there is none. Four sites of a run are
+# included in its price, so a statement costs its tokens for four places. The token before the full stop ends the
+# statement's last word, and what a model knows is mostly found from a sixth to three fifths of its depth.
 
 # %%
 import numpy as np
@@ -19,8 +19,8 @@ print(lab.budget)
 
 # %% [markdown]
 # ## Which statements, and where
-# Where the budget is below one reading of everything, true and false statements of all blocks are taken in turn, so that
-# the part is as balanced as the whole. Where there is more, the full stop is read as well, then layers in between.
+# Where the budget is below one reading of everything, true and false statements of all blocks are taken in turn, so
+# that the part is as balanced as the whole. Where there is more, the full stop is read as well, then layers in between.
 
 # %%
 AT_ONCE = 60

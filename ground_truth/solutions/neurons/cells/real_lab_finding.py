@@ -11,8 +11,8 @@ answer = {
     "confidence": 0.8 if values.min() > 2 * noise else 0.5,
     "summary": (
         f"Signed variance explained by '{labels[asked[0]]}': all {len(names)} neurons at {screened_at} positions, then "
-        f"those of {len(kept)} layers at {int(sums['n'].sum())}. The submitted ones have {values.mean():.3f} on average; "
-        f"the best of as many unrelated ones would have had about {noise:.3f} in the first round."
+        f"those of {len(kept)} layers at {int(sums['n'].sum())}. They have {values.mean():.3f} on average "
+        f"and the best of as many unrelated ones would have had about {noise:.3f} in the first round."
     ),
 }
 print(answer)

@@ -8,10 +8,10 @@ given up), `chosen` (columns for each row asked), `noise` and `positions`.
 # %% [markdown]
 # ## Which positions are worth their price?
 #
-# What a text is like is known without the model; only activations cost. So positions are drawn by strata: those with the
-# feature, which are rare, far more often than others. Every stratum then counts as much as it does in all texts, and the
-# variance explained (RVE) is that of ordinary text. Parts of texts are run by themselves, behind a start token, and their
-# first tokens, which have seen little, are left out.
+# What a text is like is known without the model; only activations cost. So positions are drawn by strata: those with
+# the feature, which are rare, far more often than others. Every stratum then counts as much as it does in all texts,
+# and the variance explained (RVE) is that of ordinary text. Parts of texts are run by themselves, behind a start token,
+# and their first tokens, which have seen little, are left out.
 
 # %%
 import random
@@ -79,9 +79,9 @@ print(f"{len(pieces)} parts; strata have the shares {[round(share, 4) for share 
 # %% [markdown]
 # ## Two rounds
 #
-# All layers on a few parts, for half of the budget: a run gives four layers for its price, so that a token costs 8. Then
-# only the layers with the best neurons, on many parts. The best of 46,080 neurons by accident alone have an RVE of about
-# 2 log(46,080) / positions, which is what the first round has to beat.
+# All layers on a few parts, for half of the budget: a run gives four layers for its price, so that a token costs 8.
+# Then only the layers with the best neurons, on many parts. The best of 46,080 neurons by accident alone have an RVE of
+# about 2 log(46,080) / positions, which is what the first round has to beat.
 
 # %%
 N_KEPT, AT_ONCE = 8, 450
@@ -173,6 +173,6 @@ for row, columns in zip(range(len(asked)), chosen, strict=True):
     for column in explained[row].topk(count + 2).indices.tolist():
         mark = "submitted" if column in columns else ""
         print(
-            f"{labels[asked[row]]:>18} {names[column]:>9}: RVE {explained[row, column]:.3f}, {screened[row, column]:.3f} "
-            f"in the first round {mark}"
+            f"{labels[asked[row]]:>18} {names[column]:>9}: RVE {explained[row, column]:.3f}, "
+            f"{screened[row, column]:.3f} in the first round {mark}"
         )
