@@ -7,37 +7,40 @@ too. With 300 components::
     gradients at 60 places, on one input               T (1 + 2 + 56 / 4) =  17 T, one more where it is patched
     every component of a pair, patched one by one      300 (2 T)          = 600 T
 
-One pair says much: EAP-IG on one, five inputs on the way, costs 240 T and ranks hardly worse than on sixteen. The tight
-budget is one such pair; ablation one by one does not fit it. The lowest budget is below half of the first line:
-together with the gradients of one input it could read 106 of the 300 components on a single pair. For the others there
-are sums over the heads of a layer at best, and nothing tells them apart.
+EAP-IG with five inputs on the way costs 240 T for a pair. One pair says much where the metric is a difference of logits
+or of probabilities, and it takes some ten times as many where it is a log-probability (induction): tasks say how many
+pairs the tight budget is about. Ablation one by one never fits it on the pairs that it would need. The lowest budget is
+below half of the first line: together with the gradients of one input it could read 106 of the 300 components on a
+single pair. For the others there are sums over the heads of a layer at best, and nothing tells them apart.
 """
 
 from __future__ import annotations
 
 from scribe_suite.laboratory.terms import Terms
 
-#: Level -> budget, in lengths of a prompt.
-LENGTHS = {2: 1_000, 3: 300, 4: 70}
+#: Level -> budget in lengths of a prompt, for each pair that the tight one is about; the last is for all tasks.
+LENGTHS = {2: 1_000, 3: 300}
+LOWEST = 70
 #: As `Task.levels` has them.
 LEVELS = {
     1: "the weights are handed over",
-    **{
-        level: f"a laboratory with a budget of {lengths:,} times the length of a prompt"
-        for level, lengths in LENGTHS.items()
-    },
+    2: "a laboratory with a generous budget, several pairs of prompts for each that is needed",
+    3: "a laboratory with a tight budget, hardly more than the pairs of prompts that are needed",
+    4: f"a laboratory with a budget of {LOWEST} lengths of a prompt, less than one pair as a whole",
 }
 #: Decimals of what is returned: gradients of a real model are small.
 DECIMALS = 6
 
 
-def granted(length: int) -> dict[int, Terms]:
+def granted(length: int, pairs: int = 1) -> dict[int, Terms]:
     """Level -> terms.
 
     Args:
         length: Tokens of a prompt, the first one included.
+        pairs: How many the tight budget is about.
     """
-    return {level: Terms(budget=lengths * length, decimals=DECIMALS) for level, lengths in LENGTHS.items()}
+    budgets = {**{level: lengths * pairs * length for level, lengths in LENGTHS.items()}, 4: LOWEST * length}
+    return {level: Terms(budget=budget, decimals=DECIMALS) for level, budget in budgets.items()}
 
 
 #: What stands for `task`'s code where there are neither model nor tokenizer.
