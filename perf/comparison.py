@@ -141,11 +141,25 @@ def _lines(keys: list[tuple[str, str, int]]) -> Iterator[dict[str, Any]]:
             "metrics": dict(zip(metrics, drawn, strict=False)) if scored else {},
             "primary": metrics[0] if scored else None,
             "skill": 2 * drawn[0] - 1 if scored else None,
+            "submitted": [_point(number, drawn) for number in range(1, 4)] if scored else [],
             "tokens": {"input": int(1e6 * drawn[6]), "output": int(1e5 * drawn[7])},
             "cost_usd": 5 * drawn[6],
             "times": template["times"] | {"agent_s": 900 * drawn[7], "scoring_s": 1.5},
             "instance_seed": derive_seed(5, task, trial),
         }
+
+
+def _point(number: int, drawn: list[float]) -> dict[str, Any]:
+    """One of three submissions that come to an attempt's skill, time and tokens in the end."""
+    return {
+        "number": number,
+        "seconds": 300 * number * drawn[7],
+        "skill": (2 * drawn[0] - 1) * number / 3,
+        "tokens": int(3e5 * number * drawn[6]),
+        "cost_usd": 5 / 3 * number * drawn[6],
+        "experiments": None,
+        "spent": None,
+    }
 
 
 def _nodeid(task: str, provider: str, trial: int) -> str:

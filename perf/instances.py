@@ -74,7 +74,9 @@ def main() -> None:
     torch.set_num_threads(1)
     registry = default_registry()
     tasks = [registry[name] for name in options.tasks] or [
-        task for task in registry.values() if isinstance(task, PlantedTask) and list_frozen(frozen_folder(task))
+        task
+        for task in registry.of_source("planted")
+        if isinstance(task, PlantedTask) and list_frozen(frozen_folder(task))
     ]
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(measure(tasks))

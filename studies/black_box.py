@@ -179,7 +179,7 @@ def measure(tasks: Sequence[str], instances: int, jobs: int) -> dict[str, dict[s
 def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: Path) -> ControlRecord:
     """The record: what was measured of planted tasks, and what is known of those on a real model."""
     tasks = {}
-    for task in default_registry().values():
+    for task in (default_registry()[facts.id] for facts in default_registry().questions()):
         if task.id in skills:
             solvers, number = {name: round(skill, 4) for name, skill in skills[task.id].items()}, instances
         elif not isinstance(task, PlantedTask):
@@ -215,7 +215,7 @@ def main() -> None:
     parser = instance_options(__doc__, "all planted ones", 20)
     parser.add_argument("--write", action="store_true", help=f"write {RECORD} and the table in {DOCUMENT}")
     options = parser.parse_args()
-    every = [task.id for task in default_registry().values() if isinstance(task, PlantedTask)]
+    every = [task.id for task in default_registry().of_source("planted")]
     if options.write and options.tasks:
         parser.error("--write is about all tasks: leave --tasks out")
     root = suite_root()

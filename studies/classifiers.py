@@ -18,7 +18,7 @@ from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from scribe_suite.planting.circuits.signatures.table import Group
+from scribe_suite.planting.circuits.signatures.table import Group, Signatures
 from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import best_fixed_set, f1
 from studies.exchangeability import FALSE_ALARM, Sample, exchanged, samples_by_task
@@ -138,15 +138,15 @@ def skills(
     luck = {sample.name: _exchanged_keys(sample, by_task[sample.task]) for sample in samples}
     found = []
     for sight in sights:
-        features = {sample.name: _features(sample, SIGHTS[sight]) for sample in samples}
-        if not any(x.shape[1] for tables in features.values() for x in tables.values()):
+        seen = {sample.name: _features(sample, SIGHTS[sight]) for sample in samples}
+        if not any(x.shape[1] for tables in seen.values() for x in tables.values()):
             continue
         for classifier in classifiers:
             for training, folds in (("other tasks", _by_tasks), ("other models", _by_models)):
                 scores: dict[str, list[float]] = {task: [] for task in by_task}
                 lucky: dict[str, list[Float[np.ndarray, " draw"]]] = {task: [] for task in by_task}
                 for held_out, rest in folds(by_task):
-                    for sample, answer in _answers(classifier, features, rest, held_out):
+                    for sample, answer in _answers(classifier, seen, rest, held_out):
                         scores[sample.task].append(f1(answer, sample.key))
                         lucky[sample.task].append(_f1_of_exchanged(sample, answer, luck[sample.name]))
                 for task, values in scores.items():
@@ -205,24 +205,26 @@ def _by_models(by_task: Mapping[str, Sequence[Sample]]) -> Iterator[tuple[list[S
 
 
 def _features(sample: Sample, groups: Sequence[Group]) -> dict[str, Float[np.ndarray, "node column"]]:
-    found = {}
-    for kind, table in sample.tables.items():
-        columns = table.of_groups(groups)
-        values = table.standardised()[:, columns].clip(-_LARGEST, _LARGEST)
-        found[kind] = np.concatenate([values, 2 * table.ranks()[:, columns]], 1)
-    return found
+    return {kind: features(table, groups) for kind, table in sample.tables.items()}
+
+
+def features(table: Signatures, groups: Sequence[Group]) -> Float[np.ndarray, "node column"]:
+    """What classifiers see of the nodes of a table: statistics of some groups, standardised, and their ranks."""
+    columns = table.of_groups(groups)
+    values = table.standardised()[:, columns].clip(-_LARGEST, _LARGEST)
+    return np.concatenate([values, 2 * table.ranks()[:, columns]], 1)
 
 
 def _answers(
     classifier: str,
-    features: Mapping[str, Mapping[str, Float[np.ndarray, "node column"]]],
+    seen: Mapping[str, Mapping[str, Float[np.ndarray, "node column"]]],
     training: Sequence[Sample],
     held_out: Sequence[Sample],
 ) -> list[tuple[Sample, frozenset[str]]]:
     """For every held-out model as many nodes of each kind as its key has, those that the classifier likes best."""
     chosen: dict[str, set[str]] = {sample.name: set() for sample in held_out}
     for kind in training[0].tables:
-        x = np.concatenate([features[sample.name][kind] for sample in training])
+        x = np.concatenate([seen[sample.name][kind] for sample in training])
         y = np.concatenate([sample.truth(kind) for sample in training])
         fitted = CLASSIFIERS[classifier]().fit(x, y) if 0 < y.sum() < len(y) else None
         for sample in held_out:
@@ -233,7 +235,7 @@ def _answers(
             if fitted is None:  # nothing to learn from: any nodes, here the last
                 chosen[sample.name] |= set(nodes[-count:])
                 continue
-            order = np.argsort(-fitted.decision_function(features[sample.name][kind]), kind="stable")
+            order = np.argsort(-fitted.decision_function(seen[sample.name][kind]), kind="stable")
             chosen[sample.name] |= {nodes[i] for i in order[:count]}
     return [(sample, frozenset(chosen[sample.name])) for sample in held_out]
 

@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help=f"measure nothing; write {DOCUMENT} from the record")
     options = parser.parse_args()
     source = "real" if options.real else "planted"
-    of_source = [task_id for task_id, one in default_registry().facts.items() if one.source == source]
+    of_source = [one.id for one in default_registry().questions() if one.source == source]
     tasks = [] if options.tables else options.tasks or of_source
     root = suite_root()
     for task_id, record in measure(tasks, options.instances, jobs=options.jobs):

@@ -42,14 +42,19 @@ def samples_of(model: FrozenModel, label: Label, *, with_activations: bool = Tru
     questions = model.record.key["questions"].values()
     answers = {name for question in questions for name in question["key"]}
     planted = answers | {name for question in questions for name in question["near_misses"]}
-    text = sample_text(_TEXT_SEED, _TEXTS, CONTEXT)
-    activations = neuron_activations(build_model(model.weights), text.tokens) if with_activations else None
     found = []
-    for layer, table in neuron_signatures(model.weights, activations).items():
+    for layer, table in tables_of(model, with_activations=with_activations).items():
         kept = table if label != "answers-among-planted" else _among(table, planted)
         key = (planted if label == "planted" else answers) & set(kept.nodes)
         found.append(Sample(f"neurons/layer {layer}", f"{model.name}/layer{layer}", {"neuron": kept}, frozenset(key)))
     return found
+
+
+def tables_of(model: FrozenModel, *, with_activations: bool = True) -> dict[int, Signatures]:
+    """Layer -> the statistics of the neurons of a frozen language model."""
+    text = sample_text(_TEXT_SEED, _TEXTS, CONTEXT)
+    activations = neuron_activations(build_model(model.weights), text.tokens) if with_activations else None
+    return neuron_signatures(model.weights, activations)
 
 
 def _among(table: Signatures, chosen: set[str]) -> Signatures:

@@ -36,7 +36,8 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "analysis": "ledger",
         "watching": "ledger",
         "report": "analysis claims ledger measurements notebook tasks",
-        "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks watching",
+        "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks "
+        "watching",
         "cli": "analysis ledger measurements models notebook planting providers report sandbox tasks watching",
     }.items()
 }

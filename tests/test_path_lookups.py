@@ -190,13 +190,14 @@ OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
     },
     MACHINE: {
         "sandbox/advice.py": {"Machine.in_container": ".exists", "Machine.setting": ".read_text"},
+        "sandbox/escape_table.py": {"hidden_files": ".resolve .resolve"},
         "sandbox/probing.py": {"_python_in_the_way": ".resolve"},
         "sandbox/program_view.py": {
             "_own_python": ".resolve",
             "program_spec": ".is_symlink .readlink .resolve",
             "system_binds": ".exists .is_dir .is_symlink",
         },
-        "sandbox/sandbox.py": {"Sandbox._landlock_rules": ".resolve", "private_uid": ".read_text"},
+        "sandbox/sandbox.py": {"Sandbox._landlock_rules": ".resolve .resolve", "private_uid": ".read_text"},
         "sandbox/visible_files.py": {
             "gpu_devices": ".glob .is_dir",
             "masks_over": ".resolve .resolve .resolve",

@@ -147,7 +147,7 @@ def tasks() -> str:
         ("task", "what it asks", "metrics", "version"),
         (
             (f"`{task.id}`", task.summary, _codes(task.metrics), str(task.version))
-            for task in default_registry().values()
+            for task in default_registry().questions()
         ),
     )
 

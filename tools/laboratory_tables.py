@@ -35,7 +35,8 @@ def laboratory_limits() -> str:
         "what a run returns": f"{frames.MAX_TENSORS_OUT >> 20} MiB",
         "anything else in a message": f"{frames.MAX_HEADER >> 20} MiB",
         "tokens, vectors and patches of all runs of an attempt": f"{runs.MAX_KEPT >> 20} MiB",
-        "time of a run": f"{limits.RUN_S:g} s, then the process is ended, and the price given back",
+        "time in which a run gets no further": f"{limits.STALL_S:g} s, then the process is ended, and the price given "
+        "back",
         "time to send or to take one message": f"{serving.FRAME_S:g} s",
     }
     return markdown_table(("what", "at most"), rows.items())

@@ -57,6 +57,7 @@ class BackupHeads(PlantedCircuitTask):
 
     name = "backup_heads"
     summary = "Find the components that recall a word, where no single one is needed."
+    laboratory_solution = "laboratory_backups"
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
 from ground_truth.circuits.planted.hidden import Hidden
+from ground_truth.circuits.planted.levels import LABORATORY
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.circuits.causal import CausalRun, Correspondence, Intervention, intervened, placements
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.circuits.siit import SiitRecipe
@@ -68,6 +70,11 @@ class Suppressor(PlantedCircuitTask):
     name = "suppressor"
     summary = "Find the components that raise or lower the right word, and say which does what."
     metrics = ROLE_METRICS
+    #: labels alone don't show what suppresses
+    laboratory: ClassVar[Mapping[int, Terms]] = {
+        level: terms.model_copy(update={"returns": "logits"}) for level, terms in LABORATORY.items()
+    }
+    laboratory_solution = "laboratory_roles"
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

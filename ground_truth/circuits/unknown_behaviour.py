@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from ground_truth.circuits.planted.draws import symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
+from ground_truth.circuits.planted.levels import TIGHT
 from ground_truth.circuits.planted.programs import placement_of, program_of
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.circuits.assembly import DecoyRecipe
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
@@ -40,6 +42,19 @@ class UnknownBehaviour(PlantedCircuitTask):
     summary = "Find out what a small transformer computes, write it as a function, and name the components."
     metrics = BEHAVIOUR_METRICS
     public_pairs = False
+    #: the rule takes many questions, the components take as many prompts as elsewhere
+    laboratory: ClassVar[Mapping[int, Terms]] = {
+        2: Terms(budget=40_000),
+        3: TIGHT.model_copy(update={"budget": 16_000}),
+        4: TIGHT.model_copy(update={"budget": 4000}),
+    }
+    levels: ClassVar[Mapping[int, str]] = {
+        1: "weights",
+        2: "a laboratory that shows everything, and a budget of 40,000 prompts",
+        3: "a laboratory that shows labels and patches, and a budget of 16,000 prompts",
+        4: "the same, and a budget of 4,000 prompts",
+    }
+    laboratory_solution = "laboratory_program"
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

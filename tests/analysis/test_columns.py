@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from scribe_suite.analysis.columns import _Grounding, _LeanAttempt, _Times, read_attempts
+from scribe_suite.analysis.columns import _Grounding, _Laboratory, _LeanAttempt, _Point, _Times, read_attempts
+from scribe_suite.analysis.courses import EFFORTS
 from scribe_suite.analysis.grounding import COUNTS
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.ledger.records import AttemptRecord, Grounding, Times
+from scribe_suite.ledger.records import AttemptRecord, Grounding, LaboratoryUse, SubmissionPoint, Times
 from scribe_suite.ledger.sources import planned_by_provider, read_records
 from tests.ledger.factories import attempt, failed, header, write_ledger, write_report
 
@@ -23,6 +24,12 @@ RECORDS = (
         confidence_of="solved",
         nothing_found=True,
         actions={"execute_code": 4},
+        pass_mark=0.7,
+        laboratory={"budget": 800, "bound": 24},
+        submitted=[
+            {"number": 1, "seconds": 1.5, "skill": 0.25, "tokens": 3},
+            {"number": 2, "seconds": 2.5, "skill": 0.5, "tokens": 7, "cost_usd": 0.25, "spent": 96},
+        ],
     ),
     attempt("circuits/a", "claude", 0, -0.25, flags=("below_chance",), confidence=0.5, nothing_found=False),
     failed(task="circuits/a", provider="codex"),
@@ -53,6 +60,14 @@ def test_what_is_read_in_columns_is_what_records_have(tmp_path):
     np.testing.assert_array_equal(read.confidence, [0.5, np.nan, np.nan, 0.75])
     np.testing.assert_array_equal(read.nothing_found, [0, np.nan, np.nan, 1])
     np.testing.assert_array_equal(read.actions["execute_code"], [np.nan, np.nan, np.nan, 4])
+    np.testing.assert_array_equal(read.pass_mark, [np.nan, np.nan, np.nan, 0.7])
+    np.testing.assert_array_equal(read.budget, [np.nan, np.nan, np.nan, 800])
+    np.testing.assert_array_equal(read.bound, [np.nan, np.nan, np.nan, 24])
+    assert (read.courses.attempt.tolist(), read.courses.skill.tolist()) == ([3, 3], [0.25, 0.5])
+    assert read.courses.used["seconds"].tolist() == [1.5, 2.5]
+    assert read.courses.used["tokens"].tolist() == [3, 7]
+    np.testing.assert_array_equal(read.courses.used["cost_usd"], [np.nan, np.nan])
+    assert read.runs[0].limits == {"agent_timeout_s": 1.0}
     assert read.older_confidence.tolist() == [True, True, True, False]
     assert read.counts.tolist() == [True, True, False, True]
     assert read.metric_order == {"circuits/a": ("iou", "f1"), "probes/b": ("iou", "f1")}
@@ -62,6 +77,9 @@ def test_what_is_read_in_columns_is_what_records_have(tmp_path):
 def test_the_lean_fields_are_fields_of_records():
     assert set(_LeanAttempt.__annotations__) <= set(AttemptRecord.model_fields)
     assert set(_Times.__annotations__) <= set(Times.model_fields)
+    assert set(_Point.__annotations__) == {"skill", *EFFORTS}
+    assert set(_Point.__annotations__) <= set(SubmissionPoint.model_fields)
+    assert set(_Laboratory.__annotations__) <= set(LaboratoryUse.model_fields)
     assert set(_Grounding.__annotations__) == set(COUNTS)
     assert set(COUNTS) <= set(Grounding.model_fields)
 
@@ -105,6 +123,14 @@ def test_runs_are_in_the_order_they_were_started(tmp_path):
         read = read_attempts(paths)
         assert [info.run for info in read.runs] == ["b", "a"]
         assert read.skill.tolist() == [0.25, 1.0]
+
+
+@pytest.mark.parametrize("number", ["1e400", "1" + "0" * 400, "-1", "NaN"])
+def test_a_submission_with_a_number_that_can_not_be_is_refused(tmp_path, number):
+    path = write_ledger(tmp_path / "r.jsonl", RECORDS)
+    path.write_text(path.read_text().replace('"seconds":2.5', f'"seconds":{number}'))
+    with pytest.raises(ConfigurationError, match=r"is not an attempt \(submitted\.1\.seconds"):
+        read_attempts([path])
 
 
 def test_a_run_without_attempts_is_read(tmp_path):

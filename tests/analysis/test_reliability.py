@@ -5,7 +5,8 @@ import pytest
 
 from scribe_suite.analysis.columns import attempts_of
 from scribe_suite.analysis.pairing import sides_of
-from scribe_suite.analysis.reliability import Estimate, reliability
+from scribe_suite.analysis.reliability import reliability
+from scribe_suite.analysis.statistics import Estimate
 from scribe_suite.ledger.sources import RecordedRun, RunInfo
 from tests.ledger.factories import attempt, failed
 

@@ -87,11 +87,50 @@ def test_checks_that_failed_are_told_unless_the_answer_owns_up():
         ("minimal \N{BALLOT X}", 1),
         ("check minimal: False", 1),
         ("is a head: False", 0),
-        ("this failed to surprise me", 0),
+        ("minimal ... failed", 1),
+        ("minimal (failed)", 1),
+        ("'minimal': 'failed'", 1),
+        ("failed: minimal", 1),
+        ("[fail] minimal", 1),
+        ("the check of minimality failed", 1),
+        ("3 of the tests failed", 1),
+        ("3 tests failed", 3),
+        ("8 passed, 2 failed", 2),
     ],
 )
 def test_failures_are_counted(output, count):
     assert failed("It holds.", journal(("report()", output)))[1] == count
+
+
+SHOWN = [
+    "this failed to surprise me",
+    "After two years the talks in Oslo failed",
+    "Failed harvests were the cause.",
+    "Failure is no option",
+    "In 1907 some 30 banks failed.",
+    "The coup of 1991 failed.",
+    "['The', ' talks', ' in', ' Oslo', ' failed']",
+    "17 ' failed'",
+    "It was the last law that they violated",
+]
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_text_that_is_shown_is_no_check_for_the_word_it_begins_or_ends_in(line):
+    assert failed("It holds.", journal(("for text in texts[:5]: print(text)", line))) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "count"),
+    [
+        ("for name, ok in found.items(): print(name, 'holds' if ok else 'failed')", "minimal failed", 1),
+        ("print(len(bad), 'nodes failed')", "2 nodes failed", 2),
+        ("check_all()", "minimal failed\nFailed faithful", 2),
+    ],
+    ids=["word in the code", "number in the code", "name of checks"],
+)
+def test_a_word_of_failure_needs_no_mark_where_the_code_is_about_failures(code, output, count):
+    assert failed("It holds.", journal((code, output)))[1] == count
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_task_ids_are_never_cut(terminal, monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert main(["tasks"]) == 0
     output = capsys.readouterr().out
-    assert all(task_id in output for task_id in default_registry())
+    assert all(facts.id in output for facts in default_registry().questions())
     widest = max(map(len, output.splitlines()))
     assert (widest <= 80) is terminal
     assert all(task.summary in output for task in default_registry().facts.values()) is not terminal

@@ -115,3 +115,33 @@ def test_layers_are_not_called_blocks(task_id):
         pytest.skip("statements come in blocks here")
     words = re.sub(r"```.*?```|`[^`]*`", "", prompt_of(task_id), flags=re.DOTALL)
     assert not re.search(r"\bblocks?\b", words)
+
+
+#: What only an agent with the weights has.
+OF_WEIGHTS = re.compile(
+    r"\bHookedTransformer|\bhook_|run_with_(cache|hooks)|\bmodel\(|`model`|\bmodel\.\w|\btokenizer\b"
+)
+IN_LABORATORIES = [
+    pytest.param(facts.in_arm(access).id, marks=marked(facts).marks if hasattr(marked(facts), "marks") else ())
+    for facts in default_registry().facts.values()
+    for access in facts.accesses
+    if access != "weights"
+]
+
+
+@pytest.mark.parametrize("task_id", IN_LABORATORIES)
+def test_a_prompt_without_weights_tells_of_the_laboratory_and_not_of_weights(task_id):
+    prompt, terms = prompt_of(task_id), default_registry()[task_id].terms
+    assert OF_WEIGHTS.findall(prompt) == []
+    assert f"Your budget is {terms.budget:,} " in in_one_line(prompt)
+    assert ("Nothing inside the model can be read" in prompt) == (not terms.operations)
+    assert "import lab\n" in prompt
+
+
+@pytest.mark.parametrize("task_id", IN_LABORATORIES)
+def test_a_laboratory_has_the_same_instances_as_the_weights(task_id):
+    task = default_registry()[task_id]
+    weights = type(task)(task.level, "weights")
+    assert weights.question_id == task.question_id
+    assert set(instance_of(task_id).handed.files) & set(instance_of(task_id).public.model_files) == set()
+    assert "lab.py" in instance_of(task_id).handed.files

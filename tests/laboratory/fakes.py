@@ -42,15 +42,20 @@ class FakeModels:
     Attributes:
         calls: What was asked for.
         before: Called before every run; may raise, or wait.
+        given_up: Of the last run.
     """
 
     def __init__(self, shape: ModelShape = PLANTED) -> None:
         self.shape = shape
         self.calls: list[tuple[list[Recipe], Wanted]] = []
         self.before: Callable[[], object] = lambda: None
+        self.given_up: Callable[[], bool] = lambda: False
         self._lock = threading.Lock()
 
-    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted) -> bytes:
+    def run(
+        self, model: str, recipes: Sequence[Recipe], wanted: Wanted, *, given_up: Callable[[], bool] = lambda: False
+    ) -> bytes:
+        self.given_up = given_up
         self.before()
         with self._lock:
             self.calls.append((list(recipes), wanted))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,9 @@ SHOWN = re.compile(r"^(?P<code>\S.*?)  # -> (?P<value>.*)$")
 class OwnModels(FakeModels):
     """The operations of the model process, in this one."""
 
-    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted) -> bytes:
+    def run(
+        self, model: str, recipes: Sequence[Recipe], wanted: Wanted, *, given_up: Callable[[], bool] = lambda: False
+    ) -> bytes:
         header, data = run_message(model, recipes, wanted)
         return bytes(save(operations.run(loaded("LN"), header["recipes"], header["wanted"], load(data))))
 

@@ -58,11 +58,13 @@ class Models:
 
     host: Laboratory
     before: list[Callable[[], object]] = field(default_factory=list)
+    runs: int = 0
 
-    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted) -> bytes:
+    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted, *, given_up: Callable[[], bool]) -> bytes:
         if self.before:
             self.before.pop(0)()
-        return self.host.run(model, recipes, wanted)
+        self.runs += 1
+        return self.host.run(model, recipes, wanted, given_up=given_up)
 
     def tokenize(self, model: str, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         return self.host.tokenize(model, texts)
@@ -290,6 +292,34 @@ def test_a_cell_that_is_interrupted_in_the_middle_of_a_call_leaves_a_connection_
     assert "KeyboardInterrupt" in interrupted.text
     assert "ask again, and it costs nothing more" in interrupted.text
     assert after == f"{spent + 1}\nTrue 1"
+
+
+def test_a_run_that_takes_longer_than_a_cell_may_is_not_lost(host, tmp_path, monkeypatch):
+    """The cell is stopped, the run goes on, and the next cell has its result without computing it again."""
+    monkeypatch.setattr("scribe_suite.laboratory.results.SLOW_S", 1.0)
+    models = Models(host[0], [lambda: time.sleep(6)])
+    made = attempt(tmp_path, host[1], models, budget=5)
+    config = NotebookConfig(
+        tmp_path,
+        files=dict([client_file()]),
+        setup_code=SET_UP,
+        cell_timeout_s=3,
+        preload=PRELOAD,
+        services={DESCRIPTOR: made.desk},
+    )
+
+    async def scenario(agent: Agent) -> tuple[Answer, str]:
+        stopped = await agent.run("lab.run([[2, 2, 2]], read='m1')")
+        await asyncio.sleep(3)
+        code = "run = lab.run([[2, 2, 2]], read='m1')\nprint(run.repeated, run['m1'].shape, lab.budget.left)"
+        return stopped, (await agent.run(code)).output
+
+    with made.desk, NotebookServer(config) as server:
+        stopped, after = play(server, scenario)
+    assert "ask again, and it costs nothing more" in stopped.text
+    assert after == "True torch.Size([1, 3, 12]) 4"
+    assert models.runs == 1
+    assert made.desk.status().failed == 0
 
 
 def test_a_laboratory_that_dies_in_the_middle_gives_back_says_so_and_lives_on(server, made, host):

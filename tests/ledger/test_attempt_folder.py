@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.ledger.attempt_folder import AttemptFolder
+from scribe_suite.ledger import attempt_folder
+from scribe_suite.ledger.attempt_folder import SUBMISSIONS, AttemptFolder
 from tests.ledger.factories import record
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -53,6 +54,33 @@ def test_what_an_agent_puts_in_the_place_of_a_file_is_replaced(tmp_path):
     names = ("outputs/answer.json", "outputs/prompt.md", "results/circuit_evaluation_results.json")
     assert folder.artifacts() == names
     folder.close()
+
+
+def submitted(folder):
+    return (folder.path / SUBMISSIONS).read_bytes()
+
+
+def test_submissions_are_appended_until_the_file_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(attempt_folder, "MAX_SUBMISSIONS_BYTES", 10)
+    folder = AttemptFolder.create(tmp_path, "toy", "null", NOW)
+    for line in (b"1111\n", b"2222\n"):
+        folder.add_submission(line, lambda: pytest.fail("there is room"))
+    assert submitted(folder) == b"1111\n2222\n"
+    folder.add_submission(b"3333\n", lambda: [b"1111\n", b"3333\n"])
+    assert submitted(folder) == b"1111\n3333\n"
+    folder.add_submission(b"4444\n", lambda: [b"1111\n", b"3333\n", b"4444\n"])
+    assert submitted(folder) == b"1111\n3333\n4444\n"
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+def test_a_link_in_the_place_of_the_submissions_is_not_written_to(tmp_path, kind):
+    folder = AttemptFolder.create(tmp_path, "toy", "null", NOW)
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    getattr(folder.path / SUBMISSIONS, f"{kind}_to")(secret)
+    with pytest.raises(OSError, match="submissions"):
+        folder.add_submission(b"1\n", list)
+    assert secret.read_text() == "mine"
 
 
 def test_a_folder_that_can_not_be_made_is_infrastructure(tmp_path):

@@ -39,6 +39,21 @@ def test_what_is_written_is_read_back(tmp_path):
     assert ledger.end.exit_code == 3
 
 
+def test_submissions_are_written_and_old_ledgers_have_none(tmp_path):
+    points = [
+        {"number": 1, "seconds": 2.5, "skill": -0.5},
+        {"number": 3, "seconds": 9.0, "skill": 1.0, "tokens": 700, "cost_usd": 0.5, "experiments": 2, "spent": 64},
+    ]
+    path = write_ledger(tmp_path / "r1.jsonl", [record(submitted=points)])
+    (read,) = read_ledger(path).attempts
+    assert [point.model_dump(exclude_defaults=True) for point in read.submitted] == points
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    del lines[1]["submitted"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (old,) = read_ledger(path).attempts
+    assert old.submitted == ()
+
+
 def test_a_torn_last_line_costs_only_that_line(tmp_path):
     path = tmp_path / "r1.jsonl"
     writer = LedgerWriter(path, header())

@@ -24,7 +24,7 @@ from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
 from tests.measurements import another_model
 
-REAL_TASKS = {task.id: task for task in default_registry().values() if isinstance(task, MeasuredTask)}
+REAL_TASKS = {task.id: task for task in default_registry().of_source("real") if isinstance(task, MeasuredTask)}
 TASK = REAL_TASKS["neurons/prediction_real"]
 LIMITS = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": None}
 

@@ -34,4 +34,4 @@ def test_work_that_hangs_holds_up_neither_the_caller_nor_the_end_of_the_loop_and
 
     begin = time.monotonic()
     assert asyncio.run(run()) == MAX_THREADS
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 30

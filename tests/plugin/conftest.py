@@ -98,6 +98,7 @@ def test_circuit(attempt, record_metrics):
 """
 
 PROVIDERS = '''
+import json
 import os
 import time
 
@@ -139,6 +140,20 @@ class Says(Provider):
             session = await notebook.start_session("says")
             await notebook.call("execute_code", session_id=session, code=os.environ["TOY_CODE"])
             done = await notebook.call("submit_answer", session_id=session, variable="answer")
+            return done.text if done.is_error else ""
+        return drive(context, work)
+
+
+class Submits(Provider):
+    """Runs the codes in the list TOY_CODES one after the other, and submits `answer` after each of them."""
+    name = "submits"
+    def attempt(self, context):
+        async def work(notebook):
+            session = await notebook.start_session("submits")
+            for number, code in enumerate(json.loads(os.environ["TOY_CODES"]), start=1):
+                await notebook.call("execute_code", session_id=session, code=code)
+                context.activity.tokens, context.activity.cost_usd = 1000 * number, 0.25 * number
+                done = await notebook.call("submit_answer", session_id=session, variable="answer")
             return done.text if done.is_error else ""
         return drive(context, work)
 
@@ -243,7 +258,18 @@ class Suite:
         self.write("agents/toy_agents.py", PROVIDERS)
         names = {
             name.lower(): name
-            for name in ("Dies", "NoLogin", "Broken", "Limited", "Says", "Weird", "Late", "Stubborn", "Greedy")
+            for name in (
+                "Dies",
+                "NoLogin",
+                "Broken",
+                "Limited",
+                "Says",
+                "Submits",
+                "Weird",
+                "Late",
+                "Stubborn",
+                "Greedy",
+            )
         }
         lines = "\n".join(f"{name} = toy_agents:{cls}" for name, cls in names.items())
         self.write("agents/toy_agents-1.0.dist-info/entry_points.txt", f"[scribe_suite.providers]\n{lines}\n")

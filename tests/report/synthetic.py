@@ -250,9 +250,23 @@ def usual_attempts(runs):
                     cost_usd=None if provider == "oracle" else 0.11 * (number + 1),
                     times={"agent_s": 3.0 if provider == "oracle" else 40.0 * (number + 1)},
                     folder=folder,
+                    submitted=submissions_to(skill, 3.0 if provider == "oracle" else 40.0 * (number + 1), tokens),
                 )
             )
     return records
+
+
+def submissions_to(skill, seconds, tokens):
+    """Three submissions that come to a skill in the end."""
+    return [
+        {
+            "number": number,
+            "seconds": seconds * number / 4,
+            "skill": round(skill * number / 3, 3),
+            "tokens": sum(tokens.values()) * number // 4 if tokens else None,
+        }
+        for number in (1, 2, 3)
+    ]
 
 
 UNSCORED = {"metrics": {}, "skill": None, "primary": None, "chance": None, "reference": None, "confidence": None}

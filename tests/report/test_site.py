@@ -70,7 +70,10 @@ def test_the_overview_tells_skill_coverage_and_what_failed(site):
     assert "infrastructure:kernel_start" in text
     assert "[toy-codex-t9]" in text
     names = {svg["aria-labelledby"].split()[0] for svg in parsed(site / "index.html").named("svg")}
-    plots = ("skill-circuits", "skill-probes", "cost", "time", "tokens", "reliability", "risk-coverage")
+    plots = (
+        "skill-circuits", "skill-probes", "anytime-seconds", "anytime-tokens", "cost", "time", "tokens", "reliability",
+        "risk-coverage",
+    )  # fmt: skip
     assert names == {f"{plot}-title" for plot in plots}
 
 

@@ -56,6 +56,7 @@ def server(tier: IsolationTier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         work_limit_bytes=WORK,
         cell_timeout_s=60,
         files={"data.txt": b"public"},
+        hidden=(escapes.TRIAL_HIDDEN,),
     )
     with NotebookServer(config) as server:
         yield server
@@ -76,6 +77,7 @@ inside = {{'__name__': 'attempts'}}
 exec({SOURCE!r}, inside)
 targets = {targets!r}
 targets |= {{'tmp': os.environ['TMPDIR'], 'work': os.getcwd(), 'python': sys.prefix}}
+targets |= {{'hidden': {escapes.hidden_files("/env")!r}}}
 print(inside['json'].dumps(inside['attempt_all'](targets)))
 """
         answer = play(server, lambda agent: agent.run(f"import os\n{code}"))

@@ -237,8 +237,6 @@ time.sleep(60)
 
 
 def test_a_checkout_in_a_system_folder_is_covered_and_the_program_in_it_is_shown(launcher, tmp_path, monkeypatch):
-    if not launcher.tier.own_root:
-        pytest.skip("Landlock can cover nothing")
     system = tmp_path / "system"
     launcher.beside = system / "checkout"
     (launcher.beside / "sealed").mkdir(parents=True)
@@ -248,8 +246,39 @@ def test_a_checkout_in_a_system_folder_is_covered_and_the_program_in_it_is_shown
     binds = [*program_view.system_binds(), (str(system), str(system))]
     monkeypatch.setattr(program_view, "system_binds", lambda: binds)
     monkeypatch.setattr("scribe_suite.sandbox.programs.SYSTEM_FOLDERS", (*SYSTEM_FOLDERS, str(system)))
-    ran = launcher.run("print([sorted(os.listdir(place)) for place in told])", [str(system), str(launcher.beside)])
-    assert ran.out == "[['checkout', 'file'], ['program']]\n", ran.err
+    code = """
+def read():
+    return open(told[1] + "/sealed/file").read()
+print([sorted(os.listdir(place)) for place in told], attempt("read")[0])
+"""
+    ran = launcher.run(code, [str(system), str(launcher.beside)])
+    names = ["program"] if launcher.tier.own_root else ["file", "program", "sealed"]  # with Landlock they can be listed
+    assert ran.out == f"[['checkout', 'file'], {names}] denied\n", ran.err
+
+
+@pytest.mark.parametrize("where", ["in what it needs", "in a system folder"])
+def test_what_is_emptied_can_t_be_read_and_all_around_it_can(launcher, tmp_path, monkeypatch, where):
+    shown = launcher.beside / "program" if where == "in what it needs" else tmp_path / "system"
+    model = shown / "site-packages" / "model"
+    model.mkdir(parents=True)
+    for place in (model / "weights", shown / "lone", model.parent / "code"):
+        place.write_text("content")
+    if where == "in a system folder":
+        binds = [*program_view.system_binds(), (str(shown), str(shown))]
+        monkeypatch.setattr(program_view, "system_binds", lambda: binds)
+    code = """
+def read(path):
+    try:
+        return open(path).read()
+    except OSError:
+        return "denied"
+print([read(path) for path in told])
+"""
+    paths = [str(path) for path in (model / "weights", shown / "lone", model.parent / "code")]
+    assert launcher.run(code, paths).out == "['content', 'content', 'content']\n"
+    launcher.hidden = HiddenPaths(sealed=launcher.hidden.sealed, emptied=(model, shown / "lone"))
+    lone = "" if launcher.tier.own_root else "denied"  # an empty file lies over it, where something can
+    assert launcher.run(code, paths).out == f"['denied', {lone!r}, 'content']\n"
 
 
 def test_a_program_that_cant_be_run_says_so_in_a_line(launcher):

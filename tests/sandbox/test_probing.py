@@ -19,7 +19,7 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.sandbox import probing, sandbox, tiers
 from scribe_suite.sandbox import visible_files as shown
-from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
+from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_HIDDEN, TRIAL_WORK_BYTES, try_escapes
 from scribe_suite.sandbox.inside import escape_attempts as attempts
 from scribe_suite.sandbox.inside import landlock
 from scribe_suite.sandbox.probing import probe_isolation, refusal
@@ -47,8 +47,8 @@ def broken_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shown, "read_only_binds", lambda: [("/does/not/exist", "/usr")])
 
 
-def succeeded(tier: IsolationTier) -> set[str]:
-    with Sandbox(tier, preload=None, work_bytes=TRIAL_WORK_BYTES) as box:
+def succeeded(tier: IsolationTier, *hidden: Path) -> set[str]:
+    with Sandbox(tier, preload=None, work_bytes=TRIAL_WORK_BYTES, hidden=hidden or (TRIAL_HIDDEN,)) as box:
         return set(try_escapes(box))
 
 
@@ -80,8 +80,22 @@ def test_landlock_prevents_what_it_must_and_the_rest_is_listed(monkeypatch):
 def test_without_isolation_the_escapes_succeed():
     """The attempts are real: they would be noticed."""
     got_out = succeeded(IsolationTier("none"))
-    assert {"read_file", "list_folder", "write_file", "read_environment", "see_process", "signal_process"} <= got_out
+    assert {
+        "read_file",
+        "read_hidden",
+        "list_folder",
+        "write_file",
+        "read_environment",
+        "see_process",
+        "signal_process",
+    } <= got_out
     assert {"tcp", "udp", "abstract_socket", "unix_socket", "fill_tmp", "fill_work", "hold_memory"} <= got_out
+
+
+@pytest.mark.skipif(not BEST.confined, reason="nothing is hidden here")
+def test_what_is_not_hidden_is_found(tmp_path):
+    """The attempt looks where the environment really is."""
+    assert succeeded(BEST, tmp_path) == {*BEST.gaps, "read_hidden"}
 
 
 @needs_namespaces

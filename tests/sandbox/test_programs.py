@@ -129,6 +129,20 @@ def test_further_folders_are_shown_when_they_hold_nothing_secret(machine):
         find(machine, agent, folders="opt/data")
 
 
+def test_a_folder_in_which_something_is_emptied_is_shown_and_one_that_is_emptied_is_not(machine):
+    script(machine / "opt/agent/run")
+    (machine / "opt/agent/model").mkdir()
+    script(machine / "opt/agent/model/tool")
+    hidden = HiddenPaths(emptied=(machine / "opt/agent/model",))
+    for program, seen in (("opt/agent/run", "opt/agent"), ("opt/agent/model/tool", "opt/agent/model/tool")):
+        finder = Finder(hidden, {"HOME": str(machine / "home/user"), "PATH": "/usr/bin"})
+        finder.command([str(machine / program)], "folder")
+        assert shown(finder.shown, machine) == [seen]
+        assert finder.hidden.emptied == (machine / "opt/agent/model",)
+    with pytest.raises(InfrastructureError, match="must not see"):
+        finder.folders(str(machine / "opt/agent/model"))
+
+
 def test_a_link_into_a_hidden_place_opens_it_no_further(machine):
     script(machine / "suite/runs/attempt/run")
     (machine / "opt/run").symlink_to(machine / "suite/runs/attempt/run")

@@ -24,13 +24,15 @@ def test_masks_are_laid_wherever_a_shown_folder_has_a_hidden_one_below_it(tmp_pa
     assert shown.masks_over([tmp_path, tmp_path / "elsewhere"], NAMESPACES) == []
 
 
-def test_landlock_can_cover_nothing_and_says_so(tmp_path, monkeypatch):
+def test_landlock_covers_nothing_and_refuses_what_it_can_t_leave_out(tmp_path, monkeypatch):
     (tmp_path / "usr").mkdir()
     monkeypatch.setattr(shown, "read_only_binds", lambda: [(str(tmp_path / "usr"), "/usr")])
-    with pytest.raises(InfrastructureError, match="must be hidden") as caught:
-        shown.masks_over([tmp_path / "usr" / "keys"], LANDLOCK)
-    assert caught.value.cause == "isolation_unavailable"
-    assert shown.masks_over([tmp_path / "keys"], LANDLOCK) == []
+    assert shown.masks_over([tmp_path / "usr" / "keys", tmp_path / "keys"], LANDLOCK) == []
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "usr" / "python"))
+    for hidden in ("usr", "usr/python"):
+        with pytest.raises(InfrastructureError, match="must be hidden") as caught:
+            shown.masks_over([tmp_path / hidden], LANDLOCK)
+        assert caught.value.cause == "isolation_unavailable"
 
 
 def test_without_isolation_nothing_is_hidden_and_nothing_refused():

@@ -35,10 +35,10 @@ from studies.constant_answers.record import (
 from studies.constant_answers.survey import FIRST_SEED, is_remembered, survey
 
 TASKS = default_registry()
-PLANTED = [facts.id for facts in TASKS.facts.values() if facts.source == "planted"]
+PLANTED = [facts.id for facts in TASKS.questions() if facts.source == "planted"]
 #: Their constants need the key alone, so that all instances of the study take seconds.
 LIGHT = [name for name in PLANTED if has_light_instances(TASKS[name])]
-REAL = [facts.id for facts in TASKS.facts.values() if facts.source == "real"]
+REAL = [facts.id for facts in TASKS.questions() if facts.source == "real"]
 
 
 def available(task_id: str) -> Task:
@@ -52,7 +52,7 @@ def available(task_id: str) -> Task:
 class TestRecord:
     def test_every_task_was_surveyed_at_its_present_version(self) -> None:
         surveyed = {task_id: found.version for task_id, found in read_record().items()}
-        assert surveyed == {task_id: facts.version for task_id, facts in TASKS.facts.items()}
+        assert surveyed == {facts.id: facts.version for facts in TASKS.questions()}
 
     def test_no_constant_answer_pays(self) -> None:
         best = {task_id: survey.best for task_id, survey in read_record().items()}

@@ -10,7 +10,7 @@ from studies.graded.material import GradedContent, Material
 from studies.lenses import Lenses
 from studies.lenses_record import DOCUMENT, MARKERS, TaskRecord, chapters, read_record, write_record
 
-FACTS = default_registry().facts
+FACTS = {facts.id: facts for facts in default_registry().questions()}
 HINT = "run `python -m studies.discriminability --write` (`--real` for tasks on a real model, `--tables` for neither)"
 
 MEETS = Lenses(0.01, {"dropped": 0.95, "added": 0.9}, {"truth > random": 1.0})

@@ -13,7 +13,7 @@ from studies.probe_methods import FIRST_SEED
 from studies.probe_signatures import DOCUMENT, KINDS, MARKERS, as_table, leading, skills, summary
 
 PLANTED = [
-    facts.id for facts in default_registry().facts.values() if (facts.family, facts.source) == ("probes", "planted")
+    facts.id for facts in default_registry().questions() if (facts.family, facts.source) == ("probes", "planted")
 ]
 
 

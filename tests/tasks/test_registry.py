@@ -165,7 +165,10 @@ def test_a_name_like_no_other_is_answered_with_the_tasks_of_its_family(wanted):
 def test_a_name_of_no_family_is_answered_with_all_tasks_and_not_repeated_at_length():
     with pytest.raises(ConfigurationError) as caught:
         default_registry()["z" * 15_000]
-    assert str(caught.value) == f"Unknown task '{'z' * 57}...': choose from {', '.join(default_registry())}."
+    assert (
+        str(caught.value)
+        == f"Unknown task '{'z' * 57}...': choose from {', '.join(one.id for one in default_registry().questions())}."
+    )
 
 
 def test_an_unknown_family_is_answered_with_the_choices(checkout):
@@ -229,7 +232,7 @@ def test_every_task_of_this_checkout_is_complete():
     assert "probes/greater_than" in registry
     for task_id, task in registry.items():
         assert task_id == task.id
-        assert (suite_root() / "ground_truth" / f"{task_id}.py").is_file()
+        assert (suite_root() / "ground_truth" / task.family / f"{task.name}.py").is_file()
         assert task.summary
         assert len(set(task.metrics)) == len(task.metrics) > 0
         assert 0 < task.pass_mark <= 1

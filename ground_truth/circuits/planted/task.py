@@ -17,8 +17,10 @@ from ground_truth.circuits.planted.base import Base, PlannedTask, base_models, k
 from ground_truth.circuits.planted.blind import BlindAnswer
 from ground_truth.circuits.planted.draws import generator, symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
+from ground_truth.circuits.planted.levels import LABORATORY, LEVELS
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
 from ground_truth.circuits.planted.public import opaque_words
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import (
     CausalModel,
@@ -72,6 +74,10 @@ class PlantedCircuitTask(PlannedTask):
             raise TypeError(f"{cls.__name__} shares the base models {cls.models!r}, but each circuit task has its own.")
 
     public_pairs = True
+    levels: ClassVar[Mapping[int, str]] = LEVELS
+    laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    default_levels: ClassVar[tuple[int, ...]] = (1,)
+    laboratory_solution: ClassVar[str] = "laboratory"
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:
         """Names of the original token ids and labels, drawn for one instance; words without a meaning by default."""
@@ -119,7 +125,7 @@ class PlantedCircuitTask(PlannedTask):
         data = self.public_data(causal, generator(self.question_id, seed, "public"))
         facts = {
             **facts_of(plan.shape, causal, data, names, with_pairs=self.public_pairs),
-            "reference_bar": REFERENCE_BAR,
+            "reference_bar": REFERENCE_BAR if self.level == 1 else None,
             **self.further_facts(data),
         }
         return TaskInstance(
@@ -245,5 +251,7 @@ class PlantedCircuitTask(PlannedTask):
         return BlindAnswer.over(key_of_instance, self.part)
 
     def reference_score(self, instance: TaskInstance) -> float:
-        """What the reference solution reached on this instance's base model when it was frozen."""
+        """What the reference solution reached on this instance's base model when it was frozen; 1 in laboratories."""
+        if self.level in self.laboratory:
+            return 1.0
         return frozen_models(self)[instance.base_model].record.certificate.value(REFERENCE_CHECK)

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from scribe_suite.analysis.courses import CourseBuilder, Courses
 from scribe_suite.analysis.grounding import COUNTS
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import Outcome, rule_of
-from scribe_suite.ledger.records import Finite
+from scribe_suite.ledger.records import Amount, Finite
 from scribe_suite.ledger.sources import Results, RunInfo, Source
 from scribe_suite.text import by_last_number
 
@@ -49,6 +50,19 @@ class _Grounding(TypedDict):
     failed_checks: int
 
 
+class _Laboratory(TypedDict):
+    budget: NotRequired[Amount]
+    bound: NotRequired[Amount | None]
+
+
+class _Point(TypedDict):
+    seconds: Amount
+    skill: Finite
+    tokens: NotRequired[Amount | None]
+    cost_usd: NotRequired[Amount | None]
+    spent: NotRequired[Amount | None]
+
+
 class _LeanAttempt(TypedDict):
     """The fields of `AttemptRecord` that are compared; others are skipped unread."""
 
@@ -61,6 +75,9 @@ class _LeanAttempt(TypedDict):
     outcome: str
     metrics: NotRequired[dict[str, Finite]]
     skill: NotRequired[Finite | None]
+    pass_mark: NotRequired[Finite | None]
+    submitted: NotRequired[list[_Point]]
+    laboratory: NotRequired[_Laboratory | None]
     confidence: NotRequired[Finite | None]
     confidence_of: NotRequired[str | None]
     nothing_found: NotRequired[bool | None]
@@ -89,6 +106,10 @@ class AttemptColumns:
         seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
             run every trial of a task is made on one instance.
         skill: NaN unless scored.
+        pass_mark: NaN where none is told.
+        budget: Of the laboratory, NaN without one; `bound` likewise is the least spend that can be enough, where the
+            task states it.
+        courses: Their submissions.
         confidence: NaN where none was told; `older_confidence` says which are the probability that the answer is right,
             not that the attempt is solved.
         nothing_found: 1 or 0, NaN without a valid answer.
@@ -115,6 +136,10 @@ class AttemptColumns:
     trial: Codes
     seed: Codes
     skill: Floats
+    pass_mark: Floats
+    budget: Floats
+    bound: Floats
+    courses: Courses
     confidence: Floats
     older_confidence: Bools
     nothing_found: Floats
@@ -194,7 +219,13 @@ class _Builder:
         self.tasks, self.providers, self.outcomes = _Names(), _Names(), _Names()
         self.levels: dict[str, int] = {}
         self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
-        self.real = {name: array("d") for name in ("skill", "confidence", "nothing_found", "cost_usd", "agent_s")}
+        self.real = {
+            name: array("d")
+            for name in (
+                "skill", "pass_mark", "budget", "bound", "confidence", "nothing_found", "cost_usd", "agent_s",
+            )
+        }  # fmt: skip
+        self.courses = CourseBuilder()
         self.metrics, self.tokens, self.actions, self.grounding = _Sparse(), _Sparse(), _Sparse(), _Sparse()
         self.older = array("b")
         self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
@@ -219,13 +250,17 @@ class _Builder:
                 put(number)
             if level := attempt.get("level"):
                 self.levels[task] = level
+            laboratory = attempt.get("laboratory") or {}
             reals = (
-                attempt.get("skill"), attempt.get("confidence"), attempt.get("nothing_found"), attempt.get("cost_usd"),
+                attempt.get("skill"), attempt.get("pass_mark"), laboratory.get("budget"), laboratory.get("bound"),
+                attempt.get("confidence"), attempt.get("nothing_found"), attempt.get("cost_usd"),
                 attempt.get("times", {}).get("agent_s"),
             )  # fmt: skip
             for append, value in zip(append_real, reals, strict=True):
                 append(nan if value is None else value)
             self.older.append(attempt.get("confidence_of") is None)
+            if points := attempt.get("submitted"):
+                self.courses.put(self.rows, points)
             if metrics := attempt.get("metrics"):
                 self.metrics.put(self.rows, metrics)
                 self.orders[task].add(tuple(metrics))
@@ -282,6 +317,7 @@ class _Builder:
             seed=whole["seed"][rows],
             older_confidence=np.array(self.older, bool)[rows],
             **{name: np.array(column)[rows] for name, column in self.real.items()},
+            courses=self.courses.build(rows, self.rows),
             metrics=self.metrics.arrays(rows, self.rows),
             tokens=self.tokens.arrays(rows, self.rows),
             actions=self.actions.arrays(rows, self.rows),

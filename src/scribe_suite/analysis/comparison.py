@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from scribe_suite.analysis import statistics
+from scribe_suite.analysis import efficiency, statistics
+from scribe_suite.analysis.anytime import Anytime, Moments, anytime, moments_of
 from scribe_suite.analysis.columns import AttemptColumns, read_attempts
 from scribe_suite.analysis.controls import ControlRecord, TaskControl, task_controls
+from scribe_suite.analysis.efficiency import Efficiency
 from scribe_suite.analysis.grounding import GroundingShares, grounding_shares
 from scribe_suite.analysis.pairing import (
     Keys,
@@ -80,6 +82,8 @@ class SideResult:
         tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
+        anytime: Skill against effort; None where no submission is known.
+        efficiency: Effort against that of the reference; None where it attempted no instance that this side attempted.
         reliability: Confidences, abstentions, consistency.
         grounding: What the claims of the attempts that count amount to; None where none was checked.
     """
@@ -107,6 +111,8 @@ class SideResult:
     cost_usd: float | None
     cost_known: int
     agent_s: float | None
+    anytime: Anytime | None
+    efficiency: Efficiency | None
     reliability: Reliability
     grounding: GroundingShares | None
 
@@ -188,6 +194,7 @@ class Comparison:
 
     Attributes:
         versions: Task -> the versions of it that were attempted.
+        bounds: Task -> the efficiency of an agent that needs the least that can be enough; only tasks that state it.
         controls: What was measured of the tasks without their models' insides; empty unless asked for.
     """
 
@@ -198,6 +205,7 @@ class Comparison:
     pairs: tuple[PairResult, ...]
     notes: tuple[str, ...]
     versions: dict[str, tuple[int, ...]]
+    bounds: dict[str, float]
     controls: tuple[TaskControl, ...] = ()
 
     def with_controls(self, record: ControlRecord) -> Comparison:
@@ -234,7 +242,7 @@ def compare(attempts: AttemptColumns, choose: Choice = pairs_to_compare) -> Comp
     """Compare what was read; Holm's correction is over the pairs that `choose` takes."""
     sides = sides_of(attempts)
     skills = np.where(np.isnan(attempts.skill), UNSCORED_SKILL, attempts.skill)
-    keys, chosen = Keys(attempts), choose(sides)
+    keys, chosen, moments = Keys(attempts), choose(sides), moments_of(attempts)
     pairs = [_pair_result(attempts, skills, keys, left, right, len(chosen)) for left, right in chosen]
     corrected = statistics.holm([result.p for result in pairs])
     solved_corrected = statistics.holm([result.solved_p for result in pairs])
@@ -245,17 +253,23 @@ def compare(attempts: AttemptColumns, choose: Choice = pairs_to_compare) -> Comp
         ),
         tasks=attempts.tasks,
         metric_order=attempts.metric_order,
-        sides=tuple(_side_result(attempts, skills, side) for side in sides),
+        sides=tuple(
+            _side_result(attempts, skills, moments, side, efficiency.efficiency(attempts, moments, keys, sides, side))
+            for side in sides
+        ),
         pairs=tuple(
             replace(result, p_corrected=p, solved_p_corrected=solved_p)
             for result, p, solved_p in zip(pairs, corrected, solved_corrected, strict=True)
         ),
         notes=tuple(run_notes(attempts)),
         versions=attempts.versions,
+        bounds=efficiency.bounds(attempts, moments, sides),
     )
 
 
-def _side_result(attempts: AttemptColumns, skills: Floats, side: Side) -> SideResult:
+def _side_result(
+    attempts: AttemptColumns, skills: Floats, moments: Moments, side: Side, against: Efficiency | None
+) -> SideResult:
     rows = side.rows[attempts.counts[side.rows]]
     tasks = attempts.task[rows]
     skill = Grouped.of(skills[rows], tasks)
@@ -292,6 +306,8 @@ def _side_result(attempts: AttemptColumns, skills: Floats, side: Side) -> SideRe
         cost_usd=float(np.nansum(costs)) if not np.isnan(costs).all() else None,
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,
+        anytime=anytime(attempts, moments, rows),
+        efficiency=against,
         reliability=reliability(attempts, rows),
         grounding=grounding_shares(attempts.grounding, rows),
     )

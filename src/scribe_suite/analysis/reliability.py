@@ -10,19 +10,11 @@ from scribe_suite.analysis import calibration, statistics
 from scribe_suite.analysis.calibration import Bin, ToldConfidences
 from scribe_suite.analysis.columns import AttemptColumns
 from scribe_suite.analysis.consistency import outcome_consistency, trajectory_consistencies
-from scribe_suite.analysis.statistics import Codes, Floats, Grouped, Interval
+from scribe_suite.analysis.statistics import Codes, Estimate, Floats, Grouped
 from scribe_suite.ledger.outcomes import Outcome
 
 #: No attempt makes more calls of a tool; a ledger may say anything.
 _MOST_CALLS = 1e9
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its 95 % interval; each None where it is undefined."""
-
-    value: float | None = None
-    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -173,11 +165,7 @@ def _consistency(attempts: AttemptColumns, rows: Codes) -> Consistency:
     columns = [column[rows] for column in attempts.actions.values()] or [np.zeros(len(rows))]
     counts = np.clip(np.nan_to_num(np.stack(columns, axis=1)), 0, _MOST_CALLS)
     trajectory = trajectory_consistencies(counts, attempts.task[rows])
-    return Consistency(outcome.count, _mean(outcome), trajectory.count, _mean(trajectory))
-
-
-def _mean(grouped: Grouped) -> Estimate:
-    return Estimate(statistics.mean(grouped), statistics.bootstrap_interval(grouped))
+    return Consistency(outcome.count, statistics.estimate(outcome), trajectory.count, statistics.estimate(trajectory))
 
 
 def _rate(values: Floats, tasks: Codes) -> Estimate:

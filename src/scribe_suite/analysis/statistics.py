@@ -82,6 +82,19 @@ class Grouped:
         return self.values / (self.sizes[self.tasks] * self.count)
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its 95 % interval; each None where it is undefined."""
+
+    value: float | None = None
+    interval: Interval | None = None
+
+
+def estimate(grouped: Grouped) -> Estimate:
+    """`mean` with `bootstrap_interval`."""
+    return Estimate(mean(grouped), bootstrap_interval(grouped))
+
+
 def mean(grouped: Grouped) -> float | None:
     """Mean over tasks of the tasks' means, or None without values."""
     return float(grouped.means.mean()) if grouped.count else None

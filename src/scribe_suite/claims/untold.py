@@ -46,7 +46,15 @@ _TRUTH = {"true": True, "false": False}
 _LINE_OF_CHECK = re.compile(r"\b(?:checks?|tests?|sanity|verif\w{0,10}|asserts?)\b", re.IGNORECASE)
 _NAME_OF_CHECKS = re.compile(r"(?<![a-z])(?:checks?|tests|sanity|verif[a-z]{0,10})(?![a-z])", re.IGNORECASE)
 _HEADING_OF_CHECKS = re.compile(r"\b(?:checks|tests)\b", re.IGNORECASE)
+#: A word of failure makes a line the result of a check where lines of checks are expected as above, where the code that
+#: printed it has such a word, and where it is set off: in capitals, a symbol, or with one of these marks between it and
+#: the name. Otherwise the line may be text that is shown: "the talks in Oslo failed" is no check.
+_WORD_OF_FAILURE = re.compile(r"(?<![a-z])(?:fail|violat)", re.IGNORECASE)
+_SETS_OFF = re.compile(r"[:=|>\[(\N{RIGHTWARDS ARROW}\N{EN DASH}\N{EM DASH}-]|\.\.")
+_MARKS_AT_START, _MARKS_AT_END = re.compile(r"\A\W+"), re.compile(r"\W+\Z")
 _FAILURES = re.compile(r"\b([0-9]{1,6}) (?:[a-z]{1,20} )?(?:failed|failures?)\b")
+#: Failures that are counted where no check is spoken of.
+_BARE_FAILURES = re.compile(r"(?:^|[:=|,;(\[]) ?([0-9]{1,6}) (?:failed|failures?)\b")
 _OF = re.compile(r"\b([0-9]{1,6}) ?(?:/|of|out of) ?([0-9]{1,6}) (?:[a-z]{1,20} ){0,2}(?:pass|passed|ok|hold|held)\b")
 _EDGES = " \t.:;,!()[]{}<>|=-*'\""
 #: Words by which a text owns up to failures; also "8 of 10".
@@ -204,38 +212,57 @@ def failed_checks(text: str, evidence: Evidence) -> list[FailedCheck]:
 def _printed_checks(run: CellRun) -> Iterator[tuple[str, FailedCheck | None]]:
     """Name of a check -> its failure, or None where it passed."""
     of_checks = bool(_NAME_OF_CHECKS.search(names_in(run.code)) or _HEADING_OF_CHECKS.search(run.text))
+    words_of_failure = bool(_WORD_OF_FAILURE.search(run.code))
     for line in run.text.split("\n"):
         if not 0 < len(line) <= MAX_CHECK_LINE:
             continue
-        lowered = " ".join(line.lower().split())
-        failures = _counted_failures(lowered)
+        plain = " ".join(line.split())
+        with_truth = of_checks or _LINE_OF_CHECK.search(plain) is not None
+        failures = _counted_failures(plain.lower(), expected=with_truth or words_of_failure)
         if failures is not None:
-            name = re.sub(r"[0-9]+", "#", lowered)
+            name = re.sub(r"[0-9]+", "#", plain.lower())
             yield name, FailedCheck(line.strip(), run, failures) if failures else None
             continue
-        passed, name = _verdict(lowered, of_checks or _LINE_OF_CHECK.search(lowered) is not None)
+        passed, name = _verdict(plain, with_truth=with_truth, expected=with_truth or words_of_failure)
         if passed is not None and words(name):
             yield words(name), None if passed else FailedCheck(line.strip(), run)
 
 
-def _counted_failures(line: str) -> int | None:
-    """The failures that a line such as ``8 of 10 checks passed`` counts, or None when it counts none."""
-    if (counted := _FAILURES.search(line)) is not None:
+def _counted_failures(line: str, *, expected: bool) -> int | None:
+    """The failures that a line such as ``8 of 10 checks passed`` counts, or None when it counts none.
+
+    Args:
+        line: In lower case.
+        expected: Whether failures are counted also where they are not set off.
+    """
+    if (counted := (_FAILURES if expected else _BARE_FAILURES).search(line)) is not None:
         return int(counted[1])
     if (counted := _OF.search(line)) is not None:
         return max(0, int(counted[2]) - int(counted[1]))
     return None
 
 
-def _verdict(line: str, with_truth: bool) -> tuple[bool | None, str]:
-    """Whether a check passed, by the first or last word of its line, and the rest, which names it."""
-    parts = line.split(" ")
-    for word, rest in ((parts[-1], parts[:-1]), (parts[0], parts[1:])):
+def _verdict(line: str, *, with_truth: bool, expected: bool) -> tuple[bool | None, str]:
+    """Whether a check passed, by the first or last word of its line, and the rest, which names it.
+
+    Args:
+        line: With single spaces.
+        with_truth: Whether True and False are results too.
+        expected: Whether words of failure count also where they are not set off.
+    """
+    first, _, after = line.partition(" ")
+    before, _, last = line.rpartition(" ")
+    for word, rest, beside in ((last, before, _MARKS_AT_END), (first, after, _MARKS_AT_START)):
         bare = word.strip(_EDGES)
-        if bare in _PASSED or bare in _FAILED:
-            return bare in _PASSED, " ".join(rest)
-        if with_truth and bare in _TRUTH:
-            return _TRUTH[bare], " ".join(rest)
+        result = bare.lower()
+        if result in _PASSED:
+            return True, rest.lower()
+        if result in _FAILED:
+            marks = "".join(beside.findall(rest)) + word.replace(bare, "")
+            if expected or bare == bare.upper() or _SETS_OFF.search(marks):  # a symbol has no case
+                return False, rest.lower()
+        if with_truth and result in _TRUTH:
+            return _TRUTH[result], rest.lower()
     return None, ""
 
 

@@ -53,7 +53,7 @@ def known_measurements() -> dict[str, Measurement]:
     from scribe_suite.measurements.measured_task import MeasuredTask
     from scribe_suite.tasks.registry import default_registry
 
-    tasks = (task for task in default_registry().values() if isinstance(task, MeasuredTask))
+    tasks = (task for task in default_registry().of_source("real") if isinstance(task, MeasuredTask))
     return dict(sorted({task.measurement.id: task.measurement for task in tasks}.items()))
 
 

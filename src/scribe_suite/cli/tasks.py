@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scribe_suite.cli.parsers import Commands, add_command
@@ -31,11 +33,23 @@ def run(_: argparse.Namespace) -> int:
     from scribe_suite.cli.consoles import console_for_lists
     from scribe_suite.tasks.registry import default_registry
 
-    table = Table(Column("Task", no_wrap=True), "Models", "Metrics", "What is asked")
-    for facts in default_registry().facts.values():
-        table.add_row(facts.id, _models(facts), ", ".join(facts.metrics), facts.summary)
+    table = Table(Column("Task", no_wrap=True), "Levels", "Models", "Metrics", "What is asked")
+    registry = default_registry()
+    for facts in registry.questions():
+        levels = [one for one in registry.facts.values() if (one.family, one.name) == (facts.family, facts.name)]
+        table.add_row(facts.id, _levels(levels), _models(facts), ", ".join(facts.metrics), facts.summary)
     console_for_lists().print(table)
     return 0
+
+
+def _levels(levels: Sequence[TaskFacts]) -> str:
+    """Levels by how they hand the model over, as in ``1 weights, 2-4 lab``."""
+    parts = []
+    for access, group in groupby(levels, key=lambda one: one.accesses[0]):
+        numbers = [one.level for one in group]
+        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+        parts.append(f"{span} {access}")
+    return ", ".join(parts)
 
 
 def _models(facts: TaskFacts) -> str:

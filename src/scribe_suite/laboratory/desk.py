@@ -32,6 +32,7 @@ from scribe_suite.laboratory.recipes import Recipe, Wanted
 from scribe_suite.laboratory.record import ExperimentRecord, described_tokens
 from scribe_suite.laboratory.refusals import RefusedError
 from scribe_suite.laboratory.requests import NoRequest, RunRequest, TokenizeRequest, understood
+from scribe_suite.laboratory.results import SlowResults
 from scribe_suite.laboratory.runs import KnownRun, Runs
 from scribe_suite.laboratory.serving import Answer, serve
 from scribe_suite.laboratory.shape import ModelShape, Unit
@@ -51,8 +52,8 @@ class Models(Protocol):
     What it refuses must not depend on what a model computes: refusals are free.
     """
 
-    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted) -> bytes:
-        """What is wanted of the last recipe, as a safetensors file."""
+    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted, *, given_up: Callable[[], bool]) -> bytes:
+        """What is wanted of the last recipe, as a safetensors file; fails when `given_up` says that nobody wants it."""
 
     def tokenize(
         self, model: str, texts: Sequence[str]
@@ -107,7 +108,7 @@ class Desk:
     ) -> None:
         self._models, self._model, self._shape, self._terms, self._record = models, model, shape, terms, record
         self._budget = Budget(terms.budget, shape.unit)
-        self._runs = Runs()
+        self._runs, self._slow = Runs(), SlowResults()
         self._reader = ExperimentReader(shape, terms, self._runs, secret)
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
@@ -206,7 +207,8 @@ class Desk:
                 self._record.add("refused", session=session, operation=known, reason=str(error))
                 return Answer({"error": str(error)})
             except LaboratoryFailedError as error:
-                self._record.add("failed", session=session, reason=str(error))
+                if not self._closed:  # else the run was ended because the attempt is over
+                    self._record.add("failed", session=session, reason=str(error))
                 return Answer({"error": f"{error} Nothing was charged, and earlier runs can be used as before."})
         except Exception as error:  # the agent must not see a traceback of the harness, nor lose its connection
             if not self._closed:
@@ -234,7 +236,10 @@ class Desk:
         begin = time.monotonic()
         experiment, recipes, request = self._experiment(fields, tensors)
         with self._budget.paying(experiment.key, price_of(experiment.work)) as payment:
-            data = self._models.run(self._model, recipes, experiment.wanted)
+            data = self._slow.get(experiment.key)
+            if data is None:
+                data = self._models.run(self._model, recipes, experiment.wanted, given_up=lambda: self._closed)
+                self._slow.keep(experiment.key, data, time.monotonic() - begin)
             run = self._runs.add(experiment.key, experiment.recipe, experiment.needs)
             self._note(session, experiment, request, payment, run, data, time.monotonic() - begin)
         header = {

@@ -25,7 +25,7 @@ from safetensors.numpy import load, save
 
 from scribe_suite.errors import InfrastructureError, SuiteError
 from scribe_suite.laboratory import frames
-from scribe_suite.laboratory.limits import RUN_S
+from scribe_suite.laboratory.limits import STALL_S
 from scribe_suite.laboratory.recipes import Recipe, Wanted, run_message
 from scribe_suite.laboratory.shape import ModelShape
 from scribe_suite.sandbox.processes import SandboxedProcess
@@ -50,7 +50,11 @@ SHARED_FILES = ("__init__.py", "frames.py", "limits.py", "sites.py")
 _HERE = Path(__file__).parent
 #: Its program; it is not looked for where it is started.
 _START = "import os, sys; sys.path.insert(0, os.getcwd()); from {package}.inside.server import main; main()"
+#: What it says while it computes.
+WORKING = {"working": True}
 _POLL_S = 0.02
+#: Seconds until a run that nobody wants any more is ended.
+_WATCH_S = 0.1
 _SILENT_EXIT_S = 2.0
 
 
@@ -75,12 +79,12 @@ class LaboratoryLimits:
     """What the model process may use.
 
     Attributes:
-        run_s: Seconds of one call.
+        stall_s: Seconds within which a call must get on; see `limits.STALL_S`.
         memory_bytes: Of the process, Python and torch (some 500 MB) and its models included.
         start_s: Seconds to start, and to load one model.
     """
 
-    run_s: float = RUN_S
+    stall_s: float = STALL_S
     memory_bytes: int = 8 << 30
     start_s: float = START_S
 
@@ -160,26 +164,34 @@ class Laboratory:
             if name in self._loaded:
                 self._loaded.discard(name)
                 with contextlib.suppress(LaboratoryFailedError):
-                    self._ask({"op": "unload", "model": name}, b"", self._limits.run_s)
+                    self._ask({"op": "unload", "model": name}, b"", self._limits.stall_s)
 
-    def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted) -> bytes:
+    def run(
+        self,
+        model: str,
+        recipes: Sequence[Recipe],
+        wanted: Wanted,
+        *,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> bytes:
         """Compute the last of some recipes.
 
         Args:
             model: Name of a model.
             recipes: The run, and before it those that it patches from, in an order in which they can be computed.
             wanted: What is to be returned.
+            given_up: Asked again and again: whether nobody wants it any more. Then the process is ended.
 
         Returns:
             A safetensors file: ``outputs``, each site by its name, and ``grad/`` with the name of each site.
 
         Raises:
             RunRefusedError: When something is wrong with the request.
-            LaboratoryFailedError: When the process died, took too long or made an error.
+            LaboratoryFailedError: When the process died, got no further or made an error, or the run was given up.
             InfrastructureError: With cause ``laboratory``, when no process can be started.
         """
         header, tensors = run_message(model, recipes, wanted)
-        return self._call(model, header, tensors).tensors
+        return self._call(model, header, tensors, given_up).tensors
 
     def tokenize(
         self, model: str, texts: Sequence[str], *, bos: bool | None = None
@@ -237,14 +249,22 @@ class Laboratory:
                     raise _not_started(f"the model {name} has no sizes") from error
                 raise
 
-    def _call(self, model: str, header: Mapping[str, Any], tensors: bytes) -> frames.Frame:
+    def _call(
+        self,
+        model: str,
+        header: Mapping[str, Any],
+        tensors: bytes,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> frames.Frame:
         with self._lock:
+            if given_up():
+                raise _given_up()
             if model not in self._models:
                 raise RunRefusedError(f"There is no model {model[:40]!r}.")
             self._ready()
             if model not in self._loaded:
                 self._load(model)
-            return self._ask(header, tensors, self._limits.run_s)
+            return self._ask(header, tensors, self._limits.stall_s, given_up)
 
     def _load(self, name: str) -> dict[str, Any]:
         header, state = self._models[name]
@@ -311,29 +331,39 @@ class Laboratory:
         addresses = None if self._device == "cuda" else memory + (8 << 30)
         return ProcessLimits(addresses, memory, tmp_bytes=64 << 20, shm_bytes=64 << 20, processes=MAX_PROCESSES)
 
-    def _ask(self, header: Mapping[str, Any], tensors: bytes, timeout_s: float) -> frames.Frame:
-        """Send a request and wait for its answer; ends the process unless it has answered."""
+    def _ask(
+        self,
+        header: Mapping[str, Any],
+        tensors: bytes,
+        timeout_s: float,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> frames.Frame:
+        """Send a request and wait for its answer; ends the process unless it has answered.
+
+        Args:
+            header: Of the request.
+            tensors: The same.
+            timeout_s: Seconds to take it, and from then on between two signs of life.
+            given_up: As in `run`.
+        """
         running = self._running
         assert running is not None
-        deadline = time.monotonic() + timeout_s
         try:
             try:
-                frames.send(running.channel, header, tensors, most=MAX_MODEL, deadline=deadline)
+                frames.send(running.channel, header, tensors, most=MAX_MODEL, deadline=time.monotonic() + timeout_s)
             except (TypeError, ValueError):
                 raise RunRefusedError("The request has values that JSON does not have.") from None
             except frames.ClosedError:
                 raise
             except frames.FrameError as error:  # nothing has been sent
                 raise RunRefusedError(f"The request is too large: {error}") from None
-            frame = frames.receive(running.channel, most=frames.MAX_TENSORS_OUT, deadline=deadline)
-            if frame is None:
-                raise frames.ClosedError("The other side has closed the connection.")
+            frame = _answer(running.channel, timeout_s, given_up)
         except RunRefusedError:
             raise
         except TimeoutError:
             self._end()
             raise LaboratoryFailedError(
-                f"The laboratory took more than {timeout_s:g} s for this call, so it was ended; it is started again.",
+                f"The laboratory got no further for {timeout_s:g} s, so it was ended; it is started again.",
                 timeout=True,
             ) from None
         except frames.ClosedError as error:
@@ -426,6 +456,44 @@ def _wait_until_ready(
             return
         break
     raise _not_started(f"it ended: {(process.printed().splitlines() or ['it printed nothing'])[-1][:500]}")
+
+
+def _answer(channel: socket.socket, timeout_s: float, given_up: Callable[[], bool]) -> frames.Frame:
+    """The answer of the process, after any number of words that it works.
+
+    Raises:
+        TimeoutError: When nothing comes for that long.
+        LaboratoryFailedError: When it was given up.
+        FrameError: As in `frames.receive`.
+    """
+    while True:
+        deadline = time.monotonic() + timeout_s
+        while not _something_comes(channel):
+            if given_up():
+                raise _given_up()
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        frame = frames.receive(channel, most=frames.MAX_TENSORS_OUT, deadline=time.monotonic() + timeout_s)
+        if frame is None:
+            raise frames.ClosedError("The other side has closed the connection.")
+        if frame.header != WORKING:
+            return frame
+
+
+def _something_comes(channel: socket.socket) -> bool:
+    """Whether there is something to read, or the channel has ended; waits a moment for it."""
+    channel.settimeout(_WATCH_S)
+    try:
+        channel.recv(1, socket.MSG_PEEK)
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _given_up() -> LaboratoryFailedError:
+    return LaboratoryFailedError("Nobody wants this run any more, so it was ended.")
 
 
 def _not_started(reason: str) -> InfrastructureError:

@@ -7,5 +7,6 @@ MAX_PROMPTS = 4096
 MAX_TOKENS = 262_144
 #: Runs that one run is computed from, itself included.
 MAX_RUNS = 64
-#: Seconds that a run may take.
-RUN_S = 60.0
+#: Seconds within which a run must get on: through a block of the model, forwards or backwards. All of it may take as
+#: long as it needs: a run that was paid for must not fail because it is large, or the machine slow.
+STALL_S = 60.0

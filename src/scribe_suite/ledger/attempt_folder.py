@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ from typing import Any
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.ledger.families import family_view
 from scribe_suite.ledger.records import AttemptRecord
-from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
+from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder, write_all
 
 #: Folders of an attempt.
 PARTS = ("notebooks", "results", "outputs")
+#: Where valid submissions are, and the bytes from which on only those that are kept stay there.
+SUBMISSIONS = "outputs/submissions.jsonl"
+MAX_SUBMISSIONS_BYTES = 64 << 20
 
 
 class AttemptFolder:
@@ -62,6 +67,22 @@ class AttemptFolder:
     def write_answer(self, answer: dict[str, Any]) -> None:
         """Keep the answer that was scored."""
         self._files.write("outputs/answer.json", [json.dumps(answer, indent=1).encode() + b"\n"])
+
+    def add_submission(self, line: bytes, kept: Callable[[], Iterable[bytes]]) -> None:
+        """Append a valid submission to the file of all of them.
+
+        Args:
+            line: With its line end.
+            kept: Gives all that the file is to have when it would become too large, this one included.
+
+        Raises:
+            OSError: When it can't be written.
+        """
+        with self._files.append(SUBMISSIONS) as file:
+            if file.seek(0, os.SEEK_END) + len(line) <= MAX_SUBMISSIONS_BYTES:
+                write_all(file, line)
+                return
+        self._files.write(SUBMISSIONS, kept())
 
     def write_results(self, record: AttemptRecord) -> None:
         """Write the family's evaluation file, keyed by task as in the original suite."""

@@ -16,6 +16,7 @@ ALL_LEVELS = "all"
 #: What ``--access`` calls all arms.
 ALL_ARMS = "all"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Line(BaseModel):
@@ -30,7 +31,7 @@ class Times(_Line):
         setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
         kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
         agent_s: From handing over the prompt to the provider's return.
-        scoring_s: Scoring the answer.
+        scoring_s: Scoring the answer, and after it the submissions before it.
         teardown_s: Ending kernels and writing notebooks.
     """
 
@@ -77,6 +78,7 @@ class LaboratoryUse(_Line):
         experiments: Runs that were charged.
         spent: Of the budget.
         budget: What there was.
+        bound: The least spend that can be enough, by an argument that the task states; None where it states none.
         unit: What both count: ``prompt`` or ``token``.
         repeated: Runs that had been done before, and were free.
         refused: Requests that were not done.
@@ -87,11 +89,34 @@ class LaboratoryUse(_Line):
     experiments: Count = 0
     spent: Count = 0
     budget: Count = 0
+    bound: Count | None = None
     unit: Literal["prompt", "token"] = "prompt"
     repeated: Count = 0
     refused: Count = 0
     failed: Count = 0
     unread: Count | None = None
+
+
+class SubmissionPoint(_Line):
+    """One submission of an attempt: what it was worth, and what had been used when it came.
+
+    Attributes:
+        number: Among the valid submissions, from 1; numbers that are missing were not kept, or not scored.
+        seconds: Since the agent began.
+        skill: What the attempt would have if this had been the last one.
+        tokens: Of all requests to the model until then, as far as the provider told; None where it told none.
+        cost_usd: What they cost; None where it is not known.
+        experiments: Runs in the laboratory until then; None where there is no laboratory.
+        spent: What they cost, in the unit of the budget.
+    """
+
+    number: Annotated[int, Field(ge=1)]
+    seconds: Amount
+    skill: Finite
+    tokens: Count | None = None
+    cost_usd: Amount | None = None
+    experiments: Count | None = None
+    spent: Count | None = None
 
 
 class AttemptRecord(_Line):
@@ -111,6 +136,8 @@ class AttemptRecord(_Line):
         confidence_of: What `confidence` is the probability of: that the attempt is solved. None in ledgers from before
             prompts said so; they asked for the probability that the answer is right.
         agent_version: Version of the program that drove the model, or None.
+        submitted: The submissions that were kept and scored, in their order; the last one is what the other fields are
+            about. Empty unless scored, and in ledgers from before they were kept.
         actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
         laboratory: What was done in the laboratory; None where there was none.
         reproduced: Of a replay: whether the same answer came out.
@@ -145,6 +172,7 @@ class AttemptRecord(_Line):
     grounding: Grounding | None = None
     laboratory: LaboratoryUse | None = None
     submissions: int = 0
+    submitted: tuple[SubmissionPoint, ...] = ()
     model: str | None = None
     agent_version: str | None = None
     end_reason: str | None = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,7 @@ class RunInfo:
         run: Run id.
         started: When; None when the file does not say.
         planned: Provider -> attempts that were to be made.
+        limits: Of an attempt, by the names in `RunHeader.limits`; empty when the file does not say.
         lock: What the run's numbers depend on, see `ledger.lock`; empty when the file does not say.
         complete: Whether the run came to its end.
         differences: What differed from `lock` when the run was taken up again nevertheless.
@@ -46,6 +48,7 @@ class RunInfo:
     run: str
     started: datetime | None = None
     planned: Counter[str] = field(default_factory=Counter)
+    limits: Mapping[str, float] = field(default_factory=dict)
     lock: dict[str, Any] = field(default_factory=dict)
     complete: bool = True
     differences: tuple[str, ...] = ()
@@ -157,6 +160,7 @@ class Source:
             run=header.run,
             started=header.started,
             planned=planned_by_provider(header.planned),
+            limits=header.limits,
             lock=header.lock,
         )
 
@@ -176,13 +180,15 @@ class Source:
         run = block.get("run") if isinstance(block, dict) else None
         created = report.get("created")
         environment = report.get("environment")
+        lock = environment if isinstance(environment, dict) else {}
         nodes = [str(test.get("nodeid")) for test in report["tests"] if isinstance(test, dict)]
         return RunInfo(
             path=self._path,
             run=str(run or self._path.name.removesuffix(".json").removesuffix(".report")),
             started=datetime.fromtimestamp(created, UTC) if isinstance(created, int | float) else None,
             planned=planned_by_provider(nodes),
-            lock=environment if isinstance(environment, dict) else {},
+            limits=_numbers(lock.get("limits")),
+            lock=lock,
         )
 
 
@@ -227,6 +233,16 @@ def _entries(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
         entry = metadata.get(_REPORT_KEY) if isinstance(metadata, dict) else None
         if isinstance(entry, dict):
             yield entry
+
+
+def _numbers(value: object) -> dict[str, float]:
+    """The numbers above 0 in what should be limits by their names; a report may have been written by anybody."""
+    limits = value if isinstance(value, dict) else {}
+    return {
+        str(name): float(limit)
+        for name, limit in limits.items()
+        if isinstance(limit, int | float) and 0 < limit <= sys.float_info.max
+    }
 
 
 def _is_ledger(line: bytes) -> bool:

@@ -26,9 +26,9 @@ class NotebookConfig:
         setup_code: First cell of every new session, shown in journal and notebook; None for none.
         isolation: ``auto`` takes the best tier that works, ``strict`` refuses below namespaces, ``none`` isolates
             nothing.
-        hidden: Host folders no isolated kernel may see, wherever they lie, such as the checkout with the answer keys:
-            system folders and Python are shown to kernels with all that is in them but these. They must exist when a
-            kernel starts; a virtual environment inside one of them stays visible.
+        hidden: Host folders and files no isolated kernel may see, wherever they lie, such as the checkout with the
+            answer keys: system folders and Python are shown to kernels with all that is in them but these. They must
+            exist when a kernel starts; a virtual environment inside one of them stays visible.
         cell_timeout_s: Seconds a cell of the agent may run before it is interrupted.
         start_timeout_s: Seconds a kernel may take until it answers.
         interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.

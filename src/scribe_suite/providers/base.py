@@ -56,14 +56,19 @@ class Limits:
 
 @dataclass
 class Activity:
-    """What a provider says of itself while it works, for whoever watches the run; nothing depends on it.
+    """What a provider says of itself while it works, for whoever watches the run; no score depends on it.
 
     Attributes:
         turn: Turns of the model so far, or None where they are not known.
+        tokens: Of all requests so far, of all kinds, or None where they are not known. Every submission is kept with
+            these tokens and their cost.
+        cost_usd: What these cost, or None where it is not known.
         own_tool: The tool called last when it was none of the notebook's, which the notebook shows by itself.
     """
 
     turn: int | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
     own_tool: str | None = None
 
 

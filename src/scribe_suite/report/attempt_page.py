@@ -8,6 +8,7 @@ from typing import Any
 
 from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.report.answer_views import AnswerView, answer_view, read_answer
+from scribe_suite.report.anytime import course_view
 from scribe_suite.report.attempt_folders import part_of
 from scribe_suite.report.claim_views import ClaimsView, SummaryPart, claims_view
 from scribe_suite.report.journals import journal_views
@@ -66,6 +67,7 @@ def attempt_context(
         "task_href": task_href(record.task),
         "note": note,
         "revealed": keys is not None,
+        "course": course_view(record),
         "times": [(_TIMES.get(name, name), spent) for name, spent in record.times if spent is not None],
         "further": [
             (label, value) for name, label in _FURTHER.items() if (value := getattr(record, name, None)) is not None

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from scribe_suite.ledger.families import family_view
 from scribe_suite.ledger.records import AttemptRecord
+from scribe_suite.report.anytime import anytime_section
 from scribe_suite.report.controls import control_section
 from scribe_suite.report.plots import Labels, Point, dot_plot, scatter_plot
 from scribe_suite.report.reliability import reliability_section
@@ -103,6 +104,7 @@ def overview_context(run: RunView) -> dict[str, object]:
         "providers": providers,
         "families": [_family_section(run, family) for family in run.families],
         "plots": [_cost_section(run, providers), *(_measure_section(run, measure) for measure in MEASURES)],
+        "anytime": anytime_section(run),
         "reliability": reliability_section(run),
         "controls": control_section(run),
         "outcomes": sorted(outcomes.items(), key=lambda item: (-item[1], item[0])),

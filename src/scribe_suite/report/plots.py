@@ -238,6 +238,40 @@ def line_plot(
     return inline_svg(figure, labels.name, labels.title, labels.description)
 
 
+def step_plot(lines: Mapping[str, Line], labels: Labels, marks: Sequence[float] = ()) -> Markup:
+    """Skill (upwards) against what was used up: 0 at first, then at each point what holds from there on.
+
+    Args:
+        lines: Series -> its line; also those without points, so that a series has the same colour everywhere.
+        labels: The words around it.
+        marks: Skills at which dashed lines are drawn.
+    """
+    drawn = [point for line in lines.values() for point in line.points]
+    with drawing():
+        legend_in = 0.2 * ((len(lines) + 1) // 2) if len(lines) > 1 else 0
+        figure = Figure(figsize=(_WIDTH_IN, 2.8 + legend_in), layout="constrained")
+        axes = figure.add_subplot()
+        _set_scale(axes, [x for x, _ in drawn], None)
+        if axes.get_xscale() == "log":
+            axes.set_xlim(min(x for x, _ in drawn) / 1.5, max(x for x, _ in drawn) * 1.5)
+        begin, end = axes.get_xlim()
+        for mark in marks:
+            axes.axhline(mark, color=INK, linewidth=0.8, dashes=(4, 3), zorder=1)
+        for place, (name, line) in enumerate(lines.items()):
+            if line.points:
+                xs, ys = _columns(line.points)
+                steps = ([begin, *xs, end], [0.0, *ys, ys[-1]])
+                axes.plot(*steps, drawstyle="steps-post", color=_colour(place), linewidth=1.6, zorder=2)
+            _draw_marks(axes, line.marks, place, 6, name)
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
+        axes.set_ylim(min([-0.05, *(y - 0.05 for _, y in drawn)]), 1.05)
+        axes.set_xlabel(labels.axis)
+        axes.set_ylabel("Skill")
+        _legend(figure, axes, len(lines))
+    return inline_svg(figure, labels.name, labels.title, labels.description)
+
+
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
 from scribe_suite.analysis.calibration import ToldConfidences, risk_at
-from scribe_suite.analysis.columns import AttemptColumns, attempts_of
+from scribe_suite.analysis.columns import AttemptColumns
 from scribe_suite.analysis.pairing import Side, sides_of
 from scribe_suite.analysis.presentation.reliability_tables import bins_table, reliability_notes, reliability_tables
 from scribe_suite.analysis.presentation.result_table import ResultTable
 from scribe_suite.analysis.reliability import Reliability, reliability, rows_with_confidence, told_confidences
 from scribe_suite.analysis.statistics import Codes
-from scribe_suite.ledger.sources import RecordedRun, RunInfo, planned_by_provider
 from scribe_suite.report.plots import Labels, Line, line_plot
 from scribe_suite.report.views import RunView
 
@@ -48,8 +46,7 @@ class ReliabilitySection:
 
 def reliability_section(run: RunView) -> ReliabilitySection:
     """The chapter for a run."""
-    info = RunInfo(Path(run.header.run), run.header.run, planned=planned_by_provider(run.header.planned))
-    attempts = attempts_of([RecordedRun(info, [attempt.record for attempt in run.current])])
+    attempts = run.columns
     # a provider that was planned and has no attempt has no colour either
     rows = {side.label: _counting(attempts, side) for side in sides_of(attempts) if len(side.rows)}
     sides = {label: reliability(attempts, own) for label, own in rows.items()}

@@ -6,15 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
+from scribe_suite.analysis.columns import AttemptColumns, attempts_of
 from scribe_suite.analysis.statistics import Grouped, Interval, bootstrap_interval, student_interval
 from scribe_suite.analysis.summary import UNSCORED_SKILL, Coverage, coverage
 from scribe_suite.ledger.ledger import Ledger
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import AttemptRecord, RunHeader
+from scribe_suite.ledger.sources import RecordedRun, RunInfo, planned_by_provider
 from scribe_suite.text import by_last_number
 
 _LONGEST_SLUG = 100
@@ -133,6 +136,17 @@ class RunView:
         self._cells: dict[tuple[str, str], list[AttemptRef]] = {}
         for attempt in sorted(self.current, key=lambda one: one.record.trial):
             self._cells.setdefault((attempt.record.task, attempt.record.provider), []).append(attempt)
+
+    @cached_property
+    def columns(self) -> AttemptColumns:
+        """The attempts that stand, as the comparison of runs reads them."""
+        info = RunInfo(
+            Path(self.header.run),
+            self.header.run,
+            planned=planned_by_provider(self.header.planned),
+            limits=self.header.limits,
+        )
+        return attempts_of([RecordedRun(info, [attempt.record for attempt in self.current])])
 
     @property
     def planned(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from scribe_suite.sandbox.tiers import TIERS, Promise, Tier
 TRIAL_LIMITS = ProcessLimits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)
 TRIAL_WORK_BYTES = 4 << 20
 TRIAL_S = 30.0
+#: What is hidden in that sandbox: a package of the environment, which no start of Python needs.
+TRIAL_HIDDEN = Path(str(getattr(find_spec("filelock"), "origin", __file__))).parent
 #: Seconds that giving a small sandbox back takes at most, unless the harness waits for something in it.
 LONGEST_CLOSE_S = 10.0
 
@@ -48,6 +51,7 @@ class Escape:
 
 ESCAPES: dict[str, Escape] = {
     "read_file": Escape("read files outside its folders", Promise.CONFINED),
+    "read_hidden": Escape("read what is hidden in the Python environment", Promise.CONFINED),
     "list_folder": Escape("list folders outside its own", Promise.CONFINED),
     "look_at_file": Escape("see name, size and times of a file whose path it knows", Promise.OWN_ROOT),
     "write_file": Escape("write to files outside its folders", Promise.CONFINED),
@@ -98,8 +102,8 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
     """Try everything in `ESCAPES` inside a sandbox, against things that really exist outside.
 
     Args:
-        sandbox: Made with `TRIAL_WORK_BYTES` and without preloads. It is closed at the end: only then the harness has
-            done all that it does, and what was left in the sandbox's folders has had its effect.
+        sandbox: Made with `TRIAL_WORK_BYTES` and `TRIAL_HIDDEN`, and without preloads. It is closed at the end: only
+            then the harness has done all that it does, and what was left in the sandbox's folders has had its effect.
 
     Returns:
         Those that succeeded, with what they got.
@@ -116,6 +120,7 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
         targets |= {"work": seen["work"], "work_bytes": TRIAL_WORK_BYTES, "python": seen["python"]}
         targets |= {"memory_bytes": 2 * (TRIAL_LIMITS.address_space_bytes or 0)}
         targets |= {"processes": 3 * TRIAL_LIMITS.processes}
+        targets |= {"hidden": hidden_files(seen["python"])}
         source = Path(attempts.__file__).read_text()
         process = sandbox.start_python(private, ["-I", "-c", source, json.dumps(targets)], TRIAL_LIMITS)
         try:
@@ -144,6 +149,17 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
     if not deceived:
         succeeded.pop("deceive_harness", None)  # what it left there did no harm
     return succeeded
+
+
+def hidden_files(python: str) -> list[str]:
+    """Where a file of `TRIAL_HIDDEN` would be seen.
+
+    Args:
+        python: Folder of the Python environment, as it is seen in a sandbox.
+    """
+    file, environment = TRIAL_HIDDEN.resolve() / "__init__.py", Path(sys.prefix).resolve()
+    inside = [str(Path(python) / file.relative_to(environment))] if file.is_relative_to(environment) else []
+    return [str(file), *inside]
 
 
 def _state(targets: Mapping[str, Any]) -> object:

@@ -51,6 +51,7 @@ class ServerSpec:
         memory: Places of file systems in memory, with their bytes; by default one for the server itself.
         covered: Places in what is shown that must look empty.
         inner: As `read_only`, but also where something is covered.
+        emptied: Places that must look empty in all of these.
         laid: Host folders that are copied into memory: ``source``, ``place``, ``size``, ``uid``.
         stage: Host folder on which its root is built.
         slots: Host folder of the folders of its processes.
@@ -70,6 +71,7 @@ class ServerSpec:
     memory: Mapping[str, int] = field(default_factory=lambda: {"/tmp": 64 << 20})
     covered: Sequence[str] = ()
     inner: Sequence[tuple[str, str]] = ()
+    emptied: Sequence[str] = ()
     laid: Sequence[Mapping[str, Any]] = ()
     stage: str = ""
     slots: str = ""

@@ -146,7 +146,7 @@ class Program:
             in_memory=["/tmp", *tmpfs, folder],
             tmpfs=tmpfs,
             opened=[folder],
-            landlock=landlock_rules(order.shown, order.folder) if tier.landlock else None,
+            landlock=landlock_rules(order.shown, order.hidden, order.folder) if tier.landlock else None,
         )
         execution = Execution(order.environment, str(order.work), argv=order.argv)
         policy = tier.kind.program_filter

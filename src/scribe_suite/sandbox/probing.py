@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox import cgroups
-from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_WORK_BYTES, try_escapes
+from scribe_suite.sandbox.escape_table import ESCAPES, TRIAL_HIDDEN, TRIAL_WORK_BYTES, try_escapes
 from scribe_suite.sandbox.inside import landlock, seccomp
 from scribe_suite.sandbox.sandbox import Sandbox, private_uid
 from scribe_suite.sandbox.tiers import TIERS, WITHOUT, Isolation, IsolationTier, Requirement, TierName
@@ -65,7 +65,7 @@ def try_tier(name: TierName) -> tuple[IsolationTier | None, str]:
     for own_uid in _ways():
         tier = IsolationTier(name, own_uid=own_uid, limits=cgroups.probe()[0])
         try:
-            with Sandbox(tier, preload=None, work_bytes=TRIAL_WORK_BYTES) as sandbox:
+            with Sandbox(tier, preload=None, work_bytes=TRIAL_WORK_BYTES, hidden=(TRIAL_HIDDEN,)) as sandbox:
                 succeeded = try_escapes(sandbox)
         except (InfrastructureError, OSError, RuntimeError, ValueError) as error:
             reasons.append(refusal(str(error)))

@@ -58,8 +58,9 @@ def program_spec(
             environment=environment,
             preload=None,
         )
-    inner = INNER_UID if uid is None else uid
+    own_id = INNER_UID if uid is None else uid
     binds = system_binds()
+    inner = [(str(path), str(path)) for path in (*_own_python(), *shown.outermost(), *sockets)]
     return ServerSpec(
         own_root=True,
         passable=False,
@@ -69,9 +70,10 @@ def program_spec(
         preload=None,
         read_only=binds,
         covered=[str(place) for place in outermost(map(Path, masks_over(hidden.covered, tier, binds)))],
-        inner=[(str(path), str(path)) for path in (*_own_python(), *shown.outermost(), *sockets)],
+        inner=inner,
+        emptied=masks_over(hidden.emptied, tier, [*binds, *inner]),
         links=shown.links | {name: str(Path(name).readlink()) for name in SYSTEM_FOLDERS if Path(name).is_symlink()},
-        texts={"/etc/passwd": USERS.format(uid=inner, home=laid["place"]), "/etc/group": GROUPS.format(uid=inner)},
+        texts={"/etc/passwd": USERS.format(uid=own_id, home=laid["place"]), "/etc/group": GROUPS.format(uid=own_id)},
         memory={"/tmp": tmp_bytes},
         laid=[laid],
     )
@@ -89,13 +91,18 @@ def _own_python() -> list[Path]:
     return [] if any(base.is_relative_to(folder) for folder in SYSTEM_FOLDERS) else [base]
 
 
-def landlock_rules(shown: ShownPaths, folder: Path) -> dict[str, list[str]]:
+def landlock_rules(shown: ShownPaths, hidden: HiddenPaths, folder: Path) -> dict[str, list[str]]:
     """What a program may use of the host's file system.
 
     Args:
         shown: What it needs of it.
+        hidden: What it must not read.
         folder: Its own folder.
     """
     system = [source for source, _place in system_binds()]
     own = [str(path) for path in (*_own_python(), *shown.paths)]
-    return {"read_only": [*system, *own, *HOST_FILES, "/proc/self"], "writable": [str(folder), "/dev/null"]}
+    return {
+        "read_only": [*system, *own, *HOST_FILES, "/proc/self"],
+        "writable": [str(folder), "/dev/null"],
+        "hidden": [str(path) for path in (*hidden.covered, *hidden.emptied)],
+    }

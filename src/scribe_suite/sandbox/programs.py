@@ -42,17 +42,20 @@ class HiddenPaths:
     Attributes:
         whole: Folders that are never shown as a whole, though something in them may be: the checkout, the home.
         sealed: Folders nothing of which is shown: keys, ledgers, attempts.
+        emptied: Folders and files that look empty in what is shown, which they keep nobody from: copies of a model in a
+            Python environment. With Landlock they can't be read.
     """
 
     whole: tuple[Path, ...] = ()
     sealed: tuple[Path, ...] = ()
+    emptied: tuple[Path, ...] = ()
 
     def and_usual(self, environ: Mapping[str, str]) -> HiddenPaths:
         """With what is hidden on every machine: ``/``, the user's home, the folder of temporary files."""
         homes = [home for home in map(Path, _homes(environ)) if not _is_of_the_system(home.resolve())]
         own = [home / name for home in homes for name in ("", *_OF_ALL_KINDS)]
         usual = (Path("/"), *own, Path(tempfile.gettempdir()), Path("/tmp"))
-        return HiddenPaths(*(_resolved(folders) for folders in ((*self.whole, *usual), self.sealed)))
+        return HiddenPaths(_resolved((*self.whole, *usual)), _resolved(self.sealed), _resolved(self.emptied))
 
     @property
     def covered(self) -> tuple[Path, ...]:
@@ -63,7 +66,7 @@ class HiddenPaths:
         """Whether a folder, without links in its path, may be shown with all that is in it."""
         if any(place.is_relative_to(folder) for place in (*self.whole, *self.sealed)):
             return False
-        return not any(folder.is_relative_to(place) for place in self.sealed)
+        return not any(folder.is_relative_to(place) for place in (*self.sealed, *self.emptied))
 
 
 @dataclass

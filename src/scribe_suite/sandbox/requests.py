@@ -43,7 +43,7 @@ class ProcessRequest:
         folders: Folders in memory that the fork-server prepares; see `inside.view.MemoryFolders.prepare`.
         opened: Folders whose descriptors the harness wants.
         seccomp: A policy of `inside.seccomp`, or None.
-        landlock: Paths ``read_only`` and ``writable``, or None where no ruleset is wanted.
+        landlock: Paths ``read_only``, ``writable`` and ``hidden``, or None where no ruleset is wanted.
     """
 
     kernel: Mapping[str, Any] | None

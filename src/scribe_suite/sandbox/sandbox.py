@@ -86,8 +86,8 @@ class Sandbox:
         preload: Modules that kernels and forked programs find imported already, where there is a fork-server; None
             where neither is to be started.
         work_bytes: Size of all working folders together, where they are in memory.
-        hidden: Host folders that must be covered where something shown would show them; they must exist when a process
-            starts.
+        hidden: Host folders and files that must be covered where something shown would show them; they must exist when
+            a process starts.
         shared: Modules with data that kernels find imported, and as files in their working folders.
         gpu: Whether processes may use the GPUs of the machine.
 
@@ -395,7 +395,8 @@ class Sandbox:
         if private.read_only:
             read_only.append(str(private.work))
         devices = gpu_devices() if self._gpu else ()
-        return {"read_only": read_only, "writable": [*writable, "/dev/null", *devices]}
+        hidden = [str(path.resolve()) for path in self._hidden]
+        return {"read_only": read_only, "writable": [*writable, "/dev/null", *devices], "hidden": hidden}
 
     def _start_plain(
         self,

@@ -150,21 +150,20 @@ def read_only_binds() -> list[tuple[str, str]]:
 def masks_over(
     hidden: Sequence[Path], tier: IsolationTier, binds: Sequence[tuple[str, str]] | None = None
 ) -> list[str]:
-    """Places inside the sandbox that must be covered, because a folder shown there has a hidden one below it.
+    """Places inside the sandbox that must be covered, because a folder shown there has something hidden below it.
 
     A shown folder that lies inside a hidden one, as the environment in a checkout does, is shown all the same.
 
     Args:
-        hidden: Folders on the host; links are followed.
+        hidden: Folders and files on the host; links are followed.
         tier: Isolation of the kernels.
         binds: What is shown, and where; by default what every kernel is.
 
     Returns:
-        Paths as a kernel would see them.
+        Paths as a kernel would see them; none where nothing can be covered, and Landlock leaves them out instead.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` when a kernel can't start without a hidden folder, or
-            the tier can't cover anything.
+        InfrastructureError: With cause ``isolation_unavailable`` when a kernel can't start without what is hidden.
     """
     if not tier.confined:
         return []
@@ -176,11 +175,12 @@ def masks_over(
             if not folder.is_relative_to(place):
                 continue
             mask = Path(target) / folder.relative_to(place)
-            if folder == place or python.is_relative_to(mask) or not tier.own_root:
+            if folder == place or python.is_relative_to(mask if tier.own_root else folder):
                 raise InfrastructureError(
                     "isolation_unavailable",
-                    f"{folder} must be hidden from kernels, but they can't start without {target}; move the checkout "
-                    "and the attempt folder to a place of their own, or use --isolation none.",
+                    f"{folder} must be hidden from kernels, but they can't start without {target}; move the checkout, "
+                    "the attempt folder and models to places of their own, or use --isolation none.",
                 )
-            masks.append(str(mask))
-    return masks
+            if tier.own_root:
+                masks.append(str(mask))
+    return list(dict.fromkeys(masks))

@@ -129,8 +129,8 @@ class TaskRegistry(Mapping[str, Task]):
         return [one for one in facts if source in ("all", one.source)]
 
     def of_family(self, family: str, source: str = "all") -> list[Task]:
-        """The tasks of one family; see `facts_of_family`."""
-        return [self[facts.id] for facts in self.facts_of_family(family, source)]
+        """The tasks of one family, each once: at its lowest level; see `facts_of_family`."""
+        return [self[facts.id] for facts in _lowest(self.facts_of_family(family, source))]
 
     def planted(self, task_id: str) -> PlantedTask:
         """A task that has base models.
@@ -146,8 +146,12 @@ class TaskRegistry(Mapping[str, Task]):
         return task
 
     def of_source(self, source: str) -> list[Task]:
-        """The tasks on ``planted`` or on ``real`` models."""
-        return [self[facts.id] for facts in self._facts.values() if facts.source == source]
+        """The tasks on ``planted`` or on ``real`` models, each once: at its lowest level."""
+        return [self[facts.id] for facts in self.questions() if facts.source == source]
+
+    def questions(self) -> list[TaskFacts]:
+        """What is known of each task once: at its lowest level."""
+        return _lowest(self._facts.values())
 
     def _unknown(self, task_id: str) -> str:
         shown = shortened(task_id, _SHOWN_ID)
@@ -159,14 +163,25 @@ class TaskRegistry(Mapping[str, Task]):
             meant = [one.id for one in known if one.label == close[0]]
             best = next((one for one in meant if one.startswith(f"{family}/")), meant[0])
             return f"Unknown task {shown!r}: did you mean {best!r}?"
-        theirs = [one.id for one in known if one.family in (family, name)]
-        return f"Unknown task {shown!r}: choose from {', '.join(theirs or self._facts)}."
+        every = self.questions()  # levels by themselves would make a long list
+        theirs = [one.id for one in every if one.family in (family, name)]
+        return f"Unknown task {shown!r}: choose from {', '.join(theirs or [one.id for one in every])}."
 
 
 @cache
 def default_registry() -> TaskRegistry:
     """The tasks of `suite_root()`."""
     return TaskRegistry.discover(suite_root())
+
+
+def _lowest(facts: Iterable[TaskFacts]) -> list[TaskFacts]:
+    """Those of several levels of one task that are the lowest, in the same order."""
+    listed = list(facts)
+    levels: dict[tuple[str, str], int] = {}
+    for one in listed:
+        name = (one.family, one.name)
+        levels[name] = min(one.level, levels.get(name, one.level))
+    return [one for one in listed if one.level == levels[one.family, one.name]]
 
 
 def _refuse_equal_ids(facts: Iterable[TaskFacts]) -> None:

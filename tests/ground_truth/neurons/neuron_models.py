@@ -21,7 +21,7 @@ from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
 
 TASKS: Mapping[str, PlantedNeuronTask] = {
-    task.name: task for task in default_registry().values() if isinstance(task, PlantedNeuronTask)
+    task.name: task for task in default_registry().of_source("planted") if isinstance(task, PlantedNeuronTask)
 }
 #: The base models of the tasks that do not bring their own.
 LANGUAGE_MODELS = base_models(TASKS["unigram"])

@@ -43,7 +43,7 @@ VOCABULARY = (
 )  # fmt: skip
 CLASSES = ("leading space", "starts with t", "capitalised")
 LIMITS = {"agent_timeout_s": 1800, "cell_timeout_s": 300, "max_turns": None}
-TASKS = {task.name: task for task in default_registry().values() if isinstance(task, MeasuredNeuronTask)}
+TASKS = {task.name: task for task in default_registry().of_source("real") if isinstance(task, MeasuredNeuronTask)}
 every_task = pytest.mark.parametrize("name", sorted(TASKS))
 mpl.use("Agg")
 

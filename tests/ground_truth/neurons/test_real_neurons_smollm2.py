@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import time
 
 import numpy as np
 import pytest
 import torch
+from transformer_lens import HookedTransformer
 
 from ground_truth.neurons.real.classes import class_named
 from ground_truth.neurons.real.effects import class_rve, output_weights
@@ -26,7 +26,7 @@ from scribe_suite.tasks.registry import default_registry
 
 SPEC = "package:smollm2"
 TEXTS = 24
-TASKS = {task.name: task for task in default_registry().values() if isinstance(task, MeasuredNeuronTask)}
+TASKS = {task.name: task for task in default_registry().of_source("real") if isinstance(task, MeasuredNeuronTask)}
 every_task = pytest.mark.parametrize("name", sorted(TASKS))
 pytestmark = pytest.mark.real_models
 
@@ -66,12 +66,13 @@ def test_the_certificate_holds(name) -> None:
 
 
 @every_task
-def test_an_instance_is_drawn_in_little_time_and_always_the_same(name) -> None:
+def test_an_instance_is_drawn_without_running_the_model_and_always_the_same(name, monkeypatch) -> None:
+    def run(*_inputs: object) -> None:
+        pytest.fail("the model runs")
+
+    monkeypatch.setattr(HookedTransformer, "forward", run)
     task = TASKS[name]
-    task.instance(0)  # reads tokenizer and text
-    before = time.process_time()
     first = task.instance(5)
-    assert time.process_time() - before < 5
     assert first.public == task.instance(5).public
 
 

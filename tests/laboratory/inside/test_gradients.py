@@ -133,6 +133,14 @@ def test_parts_make_no_difference(monkeypatch):
         torch.testing.assert_close(parts[name], value, atol=1e-5, rtol=1e-4)
 
 
+def test_gradients_that_would_take_all_memory_are_refused_and_the_run_without_them_is_not(monkeypatch):
+    """As with SmolLM2 and a prompt of its whole context: the process would be ended for it."""
+    monkeypatch.setattr(operations, "PROMPT_BYTES", 10_000)
+    with pytest.raises(RefusedError, match=r"Gradients of a prompt with 6 tokens would .* shorter prompts"):
+        ask("LN", patched(), grad=Gradient(LABELS, ["m1"], MINUS))
+    assert ask("LN", patched())["outputs"].shape == (5, 7)
+
+
 @pytest.mark.parametrize(
     ("labels", "minus", "at", "reason"),
     [

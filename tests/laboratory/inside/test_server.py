@@ -16,7 +16,7 @@ from transformer_lens import HookedTransformer
 from scribe_suite.laboratory import frames, inside
 from scribe_suite.laboratory.frames import Frame
 from scribe_suite.laboratory.inside import operations, server
-from scribe_suite.laboratory.recipes import Wanted, run_message
+from scribe_suite.laboratory.recipes import Gradient, Wanted, run_message
 from tests.laboratory.small_models import CONFIGS, base, patched, plain, state_of, tokens
 
 
@@ -51,6 +51,26 @@ def test_sizes_are_told():
         header, _ = served.answer(Frame({"op": "load", "model": kind, "config": CONFIGS[kind]}, state_of(kind)))
         sizes = {"n_layers": 3, "n_heads": 4, "d_model": 12, "d_vocab": 11, "d_vocab_out": 7, "n_ctx": 6, **more}
         assert sizes.items() <= header["sizes"].items()
+
+
+def test_it_says_that_it_works_block_by_block_but_not_too_often(served, monkeypatch):
+    said = []
+    served.working = lambda: said.append(1)
+    served.answer(request())
+    assert len(said) == 3
+    served.answer(Frame(*run_message("m", [patched()], Wanted(grad=Gradient([1] * 5, ["embed"])))))
+    assert len(said) == 9
+    mine, theirs = socket.socketpair()
+    now = [100.0]
+    monkeypatch.setattr(server.time, "monotonic", lambda: now[0])
+    with mine, theirs:
+        pulse = server.Pulse(mine)
+        for at in (100.5, 101.0, 101.1, 101.9, 102.0):
+            now[0] = at
+            pulse()
+        mine.close()
+        frames_in = list(iter(lambda: frames.receive(theirs, most=0), None))
+    assert [frame.header for frame in frames_in] == [{"working": True}] * 2
 
 
 @pytest.mark.parametrize(

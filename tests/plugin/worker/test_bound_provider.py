@@ -49,7 +49,7 @@ def work(error: Exception, answer: object, tmp_path: Any) -> tuple[ProviderResul
     bound, state = bound_to(error, tmp_path)
     status = Stub(tools_listed=1, infrastructure_error=None, infrastructure_cause=None)
     notebook: Any = Stub(endpoint=None, status=lambda: status)
-    box: Any = Stub(close_after=lambda _seconds: None, answer=answer)
+    box: Any = Stub(begin=lambda _seconds: None, answer=answer)
     unknown: Any = None
     return bound.work("prompt", notebook, box, unknown), state
 

@@ -139,3 +139,38 @@ def test_who_stays_among_themselves_reaches_no_abstract_socket_of_others_and_kee
         """
         setup = "import ctypes; ctypes.CDLL(None).prctl(38, 1, 0, 0, 0); assert landlock.stay_among_themselves()"
         assert run([], [], body, setup) == ["PermissionError", "None", "PermissionError hidden"]
+
+
+def test_what_is_hidden_below_what_is_shown_can_t_be_read_and_all_beside_it_can(places):
+    shown = places["shown"]
+    for name in ("a/models/weights", "a/models/deep/weights", "a/code", "a/b/code", "lone", "lone.py"):
+        (shown / name).parent.mkdir(parents=True, exist_ok=True)
+        (shown / name).write_text(name)
+    (shown / "link").symlink_to("a/models")
+    (shown / "up").symlink_to(".")
+    hidden = [str(shown / "a/models"), str(shown / "lone")]
+    tried = ["file", "a/code", "a/b/code", "lone.py", "a/models/weights", "a/models/deep/weights", "lone",
+             "link/weights", "up/a/models/weights", "up/a/code"]  # fmt: skip
+    body = f"""
+    for name in {tried!r}:
+        print(attempt(lambda: open({str(shown)!r} + "/" + name).read()))
+    print(attempt(lambda: sorted(os.listdir({str(shown / "a")!r}))))
+    print(attempt(lambda: os.listdir({str(shown.parent)!r})))
+    """
+    setup = f"landlock.restrict({{read_only!r}}, {{writable!r}}, hidden={hidden!r})"
+    assert run([str(shown)], [], body, setup) == [
+        "shown", "a/code", "a/b/code", "lone.py", *["PermissionError"] * 5, "a/code",
+        "['b', 'code', 'models']", "PermissionError",
+    ]  # fmt: skip
+
+
+def test_what_lies_in_something_hidden_is_shown_when_it_is_named_by_itself(places):
+    inner = places["hidden"] / "inner"
+    inner.mkdir()
+    (inner / "file").write_text("inner")
+    body = f"""
+    for folder in ({str(inner)!r}, {str(places["hidden"])!r}):
+        print(attempt(lambda: open(folder + "/file").read()))
+    """
+    setup = f"landlock.restrict({{read_only!r}}, {{writable!r}}, hidden={[str(places['hidden'])]!r})"
+    assert run([str(inner)], [], body, setup) == ["inner", "PermissionError"]

@@ -142,7 +142,7 @@ def test_a_server_stops_though_clients_hang():
         client.stream("POST", server.base_url("openai", "stall") + "/responses", json=request_body("openai")) as reply,
     ):
         reply.read()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 30
 
 
 def test_wrong_scenarios_are_refused_at_once(server):

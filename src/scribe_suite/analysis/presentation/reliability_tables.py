@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from scribe_suite.analysis.calibration import BINS, FEW_ATTEMPTS, Bin
 from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
-from scribe_suite.analysis.reliability import Abstention, Calibration, Consistency, Estimate, Reliability
+from scribe_suite.analysis.reliability import Abstention, Calibration, Consistency, Reliability
+from scribe_suite.analysis.statistics import Estimate
 
 _Part = TypeVar("_Part")
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from scribe_suite.analysis.statistics import Interval
 
-Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds"]
+Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds", "tokens"]
 Value = float | int | str | Interval | None
 
 
@@ -57,15 +57,18 @@ _TEXTS: dict[Kind, Callable[..., str]] = {
     "count": "{:,}".format,
     "number": "{:.3f}".format,
     "difference": "{:+.3f}".format,
-    "interval": lambda ends: f"[{ends[0]:.3f}, {ends[1]:.3f}]",
+    "interval": "{:.3f}".format,
     "p": _p_text,
     "money": "{:,.2f}".format,
     "seconds": "{:,.1f}".format,
+    "tokens": "{:,.0f}".format,
 }
 
 
 def text_of(value: Value, kind: Kind) -> str:
-    """A cell for a person."""
+    """A cell for a person; the ends of an interval are shown as its kind is, "interval" being that of numbers."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_TEXTS[kind], value))}]"
     return "-" if value is None else _TEXTS[kind](value)
 
 

@@ -9,6 +9,13 @@ from collections.abc import Callable, Sequence
 
 from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
 from scribe_suite.analysis.grounding import GroundingShares
+from scribe_suite.analysis.presentation.anytime_tables import (
+    anytime_notes,
+    anytime_tables,
+    efficiency_column,
+    efficiency_notes,
+    efficiency_tables,
+)
 from scribe_suite.analysis.presentation.control_table import control_notes, control_table
 from scribe_suite.analysis.presentation.reliability_tables import reliability_notes, reliability_tables
 from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
@@ -27,6 +34,10 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
         _sides(comparison.sides),
         *_levels(comparison.sides),
         *_passes(comparison.sides),
+        *anytime_tables({side.label: side.anytime for side in comparison.sides}),
+        *efficiency_tables(
+            {side.label: side.efficiency for side in comparison.sides}, comparison.tasks, comparison.bounds
+        ),
         *reliability_tables({side.label: side.reliability for side in comparison.sides}),
         *_claims(comparison.sides),
         _costs(comparison.sides),
@@ -70,6 +81,10 @@ def notes_of(comparison: Comparison) -> list[str]:
             for rates in side.passes
             if rates.tasks < side.tasks
         ]
+        if side.anytime is not None:
+            lines += [f"{side.label}: {line}" for line in anytime_notes(side.anytime, side.counted)]
+        if side.efficiency is not None:
+            lines += [f"{side.label}: {line}" for line in efficiency_notes(side.efficiency)]
         lines += [f"{side.label}: {line}" for line in reliability_notes(side.reliability)]
     if comparison.controls:
         lines += control_notes(comparison.controls, comparison.tasks)
@@ -136,6 +151,7 @@ def _sides(sides: Sequence[SideResult]) -> ResultTable:
     skill = (
         column("Skill", "number", (side.skill for side in sides)),
         column("95 % interval", "interval", (side.skill_interval for side in sides)),
+        *efficiency_column([side.efficiency for side in sides]),
     )
     solved = (
         column("Solved", "count", (side.solved for side in sides)),

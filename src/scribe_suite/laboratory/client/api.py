@@ -22,7 +22,8 @@ computation. A run that patches from another one names it: the object, or its id
 
 Gradients: ``run = lab.run(prompts, grad_of=lab.logit(right, minus=wrong), grad_at=["m0"])``, then ``run.grad["m0"]``.
 
-Language models take texts as well: ``lab.run("The capital of France is")``; see `tokenize` and `decode`.
+Language models take texts as well: ``lab.run("The capital of France is")``; see `tokenize` and `decode`. A large run
+may take longer than a cell may, and goes on without it: run it again, which is free, to wait for its result.
 
 Every run has a price: for each prompt (planted models) or token (language models) 1; 1 more with patches; 2 more with
 gradients; 1 more for each started 4 sites beyond the first 4. ``lab.price(...)`` takes the arguments of `run` and says

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,6 +96,21 @@ def from_module(name: str, device: str) -> LoadedModel:
     except ModuleNotFoundError:
         raise RefusedError(f"There is no module {name} to take a model from.") from None
     return _ready(module.model, device)
+
+
+def watch(loaded: LoadedModel, done: Callable[[], None]) -> None:
+    """Have something called whenever a block of a model has been computed, forwards or backwards."""
+
+    def backwards(_gradient: Tensor) -> None:
+        done()
+
+    def forwards(_block: object, _inputs: object, output: Tensor) -> None:
+        done()
+        if output.requires_grad:
+            output.register_hook(backwards)  # type: ignore[no-untyped-call]
+
+    for block in loaded.model.blocks:
+        block.register_forward_hook(forwards)
 
 
 def _ready(model: HookedTransformer, device: str) -> LoadedModel:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..sites import Site, value_shape
-from .loading import LoadedModel
+from .loading import LoadedModel, ModelSizes
 from .passes import ForwardPass, written
 from .patching import Patcher
 from .refusal import RefusedError
@@ -19,6 +19,8 @@ from .wanted import GRADIENT, OUTPUTS, Wanted, parse_wanted
 
 #: Bytes that one pass may take, roughly; more prompts are run one part after the other.
 PASS_BYTES = 256 << 20
+#: Bytes that a pass of one prompt may take, roughly: gradients of a long one take most of what the process has.
+PROMPT_BYTES = 6 << 30
 #: Bytes that are kept of all the runs that one run patches from.
 MAX_KEPT = 1 << 30
 _FLOAT_BYTES = 4
@@ -44,6 +46,7 @@ def run(loaded: LoadedModel, recipes: object, wanted: object, tensors: Mapping[s
     checked = parse_wanted(wanted, runs[-1], loaded.sizes)
     needed = needs(runs)
     _check_kept(needed, runs, loaded)
+    _check_prompt(loaded, runs[-1], checked)
     kept: dict[int, dict[Site, Tensor]] = {}
     for number, one in enumerate(runs[:-1]):
         if needed[number]:
@@ -105,11 +108,27 @@ def _patchers(
 
 def _parts(loaded: LoadedModel, one: Run, n_outputs: int, *, gradients: bool) -> Iterator[slice]:
     """Prompts that are run together: a function of the request alone, so that rounding is, too."""
-    sizes, positions = loaded.sizes, one.n_positions
-    width = 8 * sizes.d_model + 4 * sizes.d_mlp + 6 * sizes.n_heads * sizes.d_head + 4 * sizes.n_heads * positions
-    floats = positions * width * (2 * sizes.n_layers if gradients else 1) + 4 * n_outputs * sizes.d_vocab_out
-    count = max(1, PASS_BYTES // (_FLOAT_BYTES * floats))
+    count = max(1, PASS_BYTES // _bytes_of_a_prompt(loaded.sizes, one.n_positions, n_outputs, gradients=gradients))
     return (slice(start, min(start + count, one.n_prompts)) for start in range(0, one.n_prompts, count))
+
+
+def _bytes_of_a_prompt(sizes: ModelSizes, positions: int, n_outputs: int, *, gradients: bool) -> int:
+    """What a pass takes for each prompt, roughly: one block at a time, or for gradients what all of them keep."""
+    width, patterns = 8 * sizes.d_model + 4 * sizes.d_mlp + 6 * sizes.n_heads * sizes.d_head, sizes.n_heads * positions
+    block = sizes.n_layers * 2 * (width + patterns) if gradients else width + 4 * patterns
+    return _FLOAT_BYTES * (positions * block + 4 * n_outputs * sizes.d_vocab_out)
+
+
+def _check_prompt(loaded: LoadedModel, one: Run, wanted: Wanted) -> None:
+    """Refuse what would only use up the memory of the process."""
+    if wanted.gradient is None:
+        return
+    size = _bytes_of_a_prompt(loaded.sizes, one.n_positions, wanted.index.shape[1], gradients=True)
+    if size > PROMPT_BYTES:
+        raise RefusedError(
+            f"Gradients of a prompt with {one.n_positions:,} tokens would take {size / (1 << 30):.1f} GiB, and "
+            f"{PROMPT_BYTES >> 30} GiB can be: take shorter prompts."
+        )
 
 
 def _values(

@@ -2,7 +2,8 @@
 
 The process sees neither the harness's files nor a network, and has nothing but models. It remembers no run. A request
 that is wrong is answered with one sentence (``refused``), and so is an error of its own (``failed``): the process goes
-on. What takes too long or too much memory is the harness's to end.
+on. While it computes it says so (``working``), whenever a block of the model is done but not more than once a second.
+What gets no further, or takes too much memory, is the harness's to end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +27,9 @@ from .refusal import RefusedError
 
 #: Bytes of the parameters of a model, the largest thing that comes.
 MAX_MODEL = 2 << 30
-READY = "ready"
+READY, WORKING = "ready", "working"
+#: Seconds between two words that it works.
+PULSE_S = 1.0
 Reply = tuple[dict[str, Any], bytes]
 
 
@@ -36,10 +40,12 @@ class Server:
     Attributes:
         device: Where models are.
         models: Loaded ones.
+        working: Called when a block of one of them has been computed.
     """
 
     device: str = "cpu"
     models: dict[str, loading.LoadedModel] = field(default_factory=dict)
+    working: Callable[[], None] = lambda: None
 
     def answer(self, frame: frames.Frame) -> Reply:
         """Do what a frame asks for; never raises."""
@@ -62,14 +68,12 @@ class Server:
 
     def load(self, header: Mapping[str, Any], tensors: bytes) -> Reply:
         """``model``, ``config`` and parameters."""
-        self.models[str(header["model"])] = loaded = loading.from_weights(header["config"], tensors, self.device)
-        return {"sizes": loaded.sizes.as_message()}, b""
+        return self._added(str(header["model"]), loading.from_weights(header["config"], tensors, self.device))
 
     def load_module(self, header: Mapping[str, Any], _tensors: bytes) -> Reply:
         """``model``, the name of a module too."""
         name = str(header["model"])
-        self.models[name] = loaded = loading.from_module(name, self.device)
-        return {"sizes": loaded.sizes.as_message()}, b""
+        return self._added(name, loading.from_module(name, self.device))
 
     def unload(self, header: Mapping[str, Any], _tensors: bytes) -> Reply:
         """``model``; nothing happens where there is none."""
@@ -90,6 +94,11 @@ class Server:
         """``model`` and tensors."""
         return {"texts": texts.decode(self._model(header), load(tensors))}, b""
 
+    def _added(self, name: str, loaded: loading.LoadedModel) -> Reply:
+        loading.watch(loaded, lambda: self.working())
+        self.models[name] = loaded
+        return {"sizes": loaded.sizes.as_message()}, b""
+
     def _model(self, header: Mapping[str, Any]) -> loading.LoadedModel:
         found = self.models.get(str(header.get("model")))
         if found is None:
@@ -109,6 +118,7 @@ OPERATIONS: Mapping[str, Callable[[Server, Mapping[str, Any], bytes], Reply]] = 
 
 def serve(channel: socket.socket, server: Server) -> None:
     """Answer until the channel closes."""
+    server.working = Pulse(channel)
     frames.send(channel, {READY: True})
     while (frame := frames.receive(channel, most=MAX_MODEL)) is not None:
         header, tensors = server.answer(frame)
@@ -118,6 +128,21 @@ def serve(channel: socket.socket, server: Server) -> None:
             return
         except frames.FrameError as error:
             frames.send(channel, {"refused": f"What would be returned is too large: {error}"})
+
+
+class Pulse:
+    """Says that the process works, as often as it is called but not more than once in `PULSE_S`."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._last = time.monotonic()
+
+    def __call__(self) -> None:
+        """A block is done."""
+        now = time.monotonic()
+        if now - self._last >= PULSE_S:
+            self._last = now
+            frames.send(self._channel, {WORKING: True})
 
 
 def main() -> None:

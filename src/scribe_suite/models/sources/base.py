@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:  # sources are listed and looked up without reading a model
@@ -75,6 +76,13 @@ class ModelSource(ABC):
 
         A converted model whose recorded origin differs is out of date; one whose origin is gone is still good.
         """
+
+    def places(self) -> tuple[Path, ...]:
+        """Folders and files of this machine that it would be read from, besides the usual stores of models.
+
+        `scribe_suite.models.places` has those.
+        """
+        return ()
 
     @abstractmethod
     def load(self) -> Loaded:

@@ -95,6 +95,11 @@ class PathModel(ModelSource):
         except OSError:
             return None
 
+    def places(self) -> tuple[Path, ...]:
+        """The folder, and what links in it lead to: a snapshot of a hub's cache is made of links."""
+        links = [path for path in self._folder.rglob("*") if path.is_symlink()]
+        return self._folder, *(path.resolve() for path in links)
+
     def load(self) -> Loaded:
         """Read it."""
         from scribe_suite.models.hooked_conversion import to_hooked

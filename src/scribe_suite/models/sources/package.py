@@ -7,6 +7,7 @@ conversion is compared with.
 
 from __future__ import annotations
 
+import sys
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -92,6 +93,10 @@ class PackageModel(ModelSource):
         """The checksum that the file must have; None when the package is not installed."""
         return {"file": self._packaged.file, "sha256": self._packaged.sha256} if self._path() else None
 
+    def places(self) -> tuple[Path, ...]:
+        """All folders of the package."""
+        return installed_folders(self._packaged.module)
+
     def load(self) -> Loaded:
         """Read the file with transformers: 40 CPU seconds, 2.6 GB for SmolLM2."""
         path = self._path()
@@ -124,6 +129,18 @@ class PackageModel(ModelSource):
             return version(self._packaged.distribution)
         except PackageNotFoundError:
             return "of unknown version"
+
+
+def installed_folders(module: str) -> tuple[Path, ...]:
+    """Where a package lies, whichever Python it was installed for: an environment, what that was made from, the system.
+
+    Args:
+        module: Top-level module.
+    """
+    prefixes = dict.fromkeys((sys.prefix, sys.base_prefix, "/usr", "/usr/local"))
+    found = [path for prefix in prefixes for path in Path(prefix).glob(f"lib*/python*/*-packages/{module}")]
+    spec = find_spec(module)  # nothing is imported
+    return *(map(Path, (spec.submodule_search_locations if spec else None) or ())), *found
 
 
 def load_gguf(path: Path, name: str) -> Loaded:

@@ -7,6 +7,7 @@ here gives away a key: only weights and shape are read.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scribe_suite.errors import ConfigurationError, FrozenModelError
@@ -44,6 +45,10 @@ class PlantedModel(ModelSource):
             return {"sha256": self._frozen().record.sha256}
         except ConfigurationError:
             return None
+
+    def places(self) -> tuple[Path, ...]:
+        """The folder of the task's base models."""
+        return (frozen_folder(self._task()),)
 
     def load(self) -> Loaded:
         """Build it; the original is the same model before it is written."""

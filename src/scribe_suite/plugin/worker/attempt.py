@@ -14,6 +14,7 @@ from scribe_suite.ledger.outcomes import Outcome
 from scribe_suite.notebook.config import NotebookStatus
 from scribe_suite.plugin.option.replays import same_answer
 from scribe_suite.plugin.worker.attempt_state import AttemptState
+from scribe_suite.plugin.worker.course import course
 from scribe_suite.plugin.worker.grounding import check_claims
 from scribe_suite.plugin.worker.laboratories import use_of
 from scribe_suite.plugin.worker.record_draft import EffortPart, ScorePart
@@ -88,6 +89,12 @@ def finish_attempt(
         state.conclude(*_unscored(result, box.rejection or status.submission_error))
         return
     score = _score(state, instance, box.answer)
+    with state.timed("scoring_s"):
+        submitted, missing = course(
+            box.kept,
+            score.skill,
+            lambda raw: instance.task.score(instance, instance.answer_schema.parse(raw)).skill,
+        )
     draft.score = ScorePart(
         metrics={name: score.metrics[name] for name in state.task.metrics},  # in the tables' column order
         primary=score.primary,
@@ -96,7 +103,8 @@ def finish_attempt(
         reference=score.reference,
         interval=score.interval,
         # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
-        flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure)),
+        flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure), *missing),
+        submitted=submitted,
     )
     draft.confidence, draft.confidence_of = box.answer.confidence, "solved"
     draft.nothing_found = box.answer.says_nothing_found()

@@ -98,7 +98,7 @@ class BoundProvider:
             activity=self._state.activity,
         )
         self._state.notebook_status = notebook.status
-        submissions.close_after(wall_s)
+        submissions.begin(wall_s)
         begin = time.monotonic()
         try:
             with self._state.timed("agent_s"), stopped_after(wall_s + OVERTIME_S):

@@ -6,10 +6,12 @@ Importing torch and transformer_lens takes seconds, a fork of what has done so a
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError, InfrastructureError
 from scribe_suite.models.device import current_device
 from scribe_suite.sandbox.shared_modules import SharedModule
+from scribe_suite.tasks.task import TaskInstance
 
 #: What set-up cells and agents use, in one set for all tasks: each set is a fork-server of its own.
 PRELOAD = (
@@ -39,6 +41,15 @@ def preload_for(setup_code: str) -> tuple[str, ...]:
 def uses_gpu(model: str | None) -> bool:
     """Whether kernels of an instance get the GPU: where there is one in force, and a real language model to run."""
     return model is not None and current_device() == "cuda"
+
+
+def hidden_models(instance: TaskInstance) -> tuple[Path, ...]:
+    """Where the weights of real language models lie, if kernels of an instance must not have them."""
+    if instance.public.model is None or instance.handed.kernel_model is not None:
+        return ()
+    from scribe_suite.models.places import places_of_weights
+
+    return places_of_weights((instance.public.model,))
 
 
 def shared_for(model: str | None) -> tuple[SharedModule, ...]:

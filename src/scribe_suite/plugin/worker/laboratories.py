@@ -17,6 +17,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.ledger.records import LaboratoryUse
 from scribe_suite.models.device import current_device
 from scribe_suite.plugin.worker.kernels import PRELOAD, shared_for
+from scribe_suite.plugin.worker.submissions import Spend
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.task import TaskInstance
@@ -106,6 +107,12 @@ def use_of(desk: Desk) -> LaboratoryUse:
         refused=status.refused,
         failed=status.failed,
     )
+
+
+def spend_of(desk: Desk) -> Spend:
+    """What has been used until now."""
+    status = desk.status()
+    return Spend(status.runs, status.spent)
 
 
 LABORATORIES = pytest.StashKey[Laboratories]()

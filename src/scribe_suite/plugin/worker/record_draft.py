@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from scribe_suite.ledger.records import Grounding, LaboratoryUse
+from scribe_suite.ledger.records import Grounding, LaboratoryUse, SubmissionPoint
 from scribe_suite.providers.base import ProviderResult
 
 
@@ -22,6 +22,7 @@ class ScorePart:
     reference: float | None = None
     interval: tuple[float, float] | None = None
     flags: tuple[str, ...] = ()
+    submitted: tuple[SubmissionPoint, ...] = ()
 
 
 @dataclass(frozen=True)

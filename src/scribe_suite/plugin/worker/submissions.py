@@ -1,20 +1,103 @@
-"""Where an agent's submissions arrive: validated at once, the last valid one is kept."""
+"""Where an agent's submissions arrive: validated at once. The last valid one counts, earlier ones are kept beside it.
+
+What is kept is what an attempt is scored by over its course: an answer, and what had been used when it came. Of many
+submissions some are dropped, by their numbers alone, so that nothing an agent does can choose which.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from scribe_suite.errors import AnswerError
 from scribe_suite.notebook.config import SubmitVerdict
+from scribe_suite.providers.base import Activity
+from scribe_suite.providers.result_check import MOST
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer
+
+logger = logging.getLogger(__name__)
+
+#: Valid submissions that are kept.
+MOST_KEPT = 30
+
+
+@dataclass(frozen=True)
+class Spend:
+    """What an attempt has used of its laboratory.
+
+    Attributes:
+        experiments: Runs that were paid for.
+        spent: What they cost, in the unit of the budget.
+    """
+
+    experiments: int
+    spent: int
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A valid submission, and what had been used when it came.
+
+    Attributes:
+        number: Among the valid ones, from 1.
+        seconds: Since the agent began.
+        raw: The answer as it came: JSON text that fits the schema.
+        tokens: Of all requests to the model so far, as the provider tells; None where it does not.
+        cost_usd: What they cost, or None where it is not known.
+        spend: Of the laboratory, or None where there is none.
+    """
+
+    number: int
+    seconds: float
+    raw: str
+    tokens: int | None = None
+    cost_usd: float | None = None
+    spend: Spend | None = None
+
+    @property
+    def line(self) -> bytes:
+        """A line of JSON with all of it. The answer is spliced in as it is, so it is no longer there than it was."""
+        # what is valid JSON has line ends between its tokens only
+        answer = self.raw.replace("\r", " ").replace("\n", " ")
+        return f'{json.dumps(self.used)[:-1]}, "answer": {answer}}}\n'.encode()
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """Everything but the answer, as fields of `ledger.records.SubmissionPoint`."""
+        return {
+            "number": self.number,
+            "seconds": self.seconds,
+            "tokens": self.tokens,
+            "cost_usd": self.cost_usd,
+            "experiments": None if self.spend is None else self.spend.experiments,
+            "spent": None if self.spend is None else self.spend.spent,
+        }
+
+
+#: Told of every valid submission, and of all that are kept now, this one included.
+OnKeep = Callable[[Submission, Sequence[Submission]], None]
+
+
+def _nobody(_submission: Submission, _kept: Sequence[Submission]) -> None:
+    pass
 
 
 class SubmissionBox:
     """Receives JSON text from the notebook server's thread.
+
+    Args:
+        schema: What an answer must fit.
+        on_accept: Called with every valid answer.
+        on_keep: Writes down every valid submission; where that fails, it is scored all the same.
+        activity: What the provider tells of its tokens while it works.
+        spend: What has been used of the laboratory by now.
 
     Attributes:
         answer: The last valid answer, or None.
@@ -22,24 +105,45 @@ class SubmissionBox:
         count: All submissions, valid or not.
     """
 
-    def __init__(self, schema: AnswerSchema, on_accept: Callable[[Answer], None]) -> None:
+    def __init__(
+        self,
+        schema: AnswerSchema,
+        on_accept: Callable[[Answer], None],
+        on_keep: OnKeep = _nobody,
+        activity: Activity | None = None,
+        spend: Callable[[], Spend | None] = lambda: None,
+    ) -> None:
         self._schema = schema
         self._on_accept = on_accept
+        self._on_keep = on_keep
+        self._activity = activity or Activity()
+        self._spend = spend
         self._lock = threading.Lock()
+        self._kept: dict[int, Submission] = {}
+        self._accepted = 0
         self.answer: Answer | None = None
         self.rejection: str | None = None
         self.count = 0
+        self._began = time.monotonic()
         self._closes = math.inf
 
-    def close_after(self, seconds: float) -> None:
-        """Take no answers once `seconds` from now are over."""
-        self._closes = time.monotonic() + seconds
+    @property
+    def kept(self) -> tuple[Submission, ...]:
+        """The valid submissions that are kept, in their order; the last one is `answer`."""
+        with self._lock:
+            return tuple(self._kept.values())
+
+    def begin(self, limit_s: float) -> None:
+        """The agent begins now, and no answer is taken once `limit_s` seconds are over."""
+        self._began = time.monotonic()
+        self._closes = self._began + limit_s
 
     def submit(self, raw: str) -> SubmitVerdict:
-        """Take one submission and say whether it is valid."""
+        """Take one submission and say whether it is valid; nobody is told what it is worth."""
         with self._lock:
+            now = time.monotonic()
             self.count += 1
-            if time.monotonic() > self._closes:
+            if now > self._closes:
                 return SubmitVerdict(accepted=False, message="The time is over: this answer was not recorded.")
             try:
                 answer = self._schema.parse(raw)
@@ -48,6 +152,45 @@ class SubmissionBox:
                 return SubmitVerdict(accepted=False, message=str(error))
             self.answer = answer
             self._on_accept(answer)
+            self._keep(raw, now)
             return SubmitVerdict(
                 accepted=True, message="The answer is valid and was recorded. Submit again to replace it, or stop here."
             )
+
+    def _keep(self, raw: str, now: float) -> None:
+        self._accepted += 1
+        submission = Submission(
+            number=self._accepted,
+            seconds=round(now - self._began, 3),
+            raw=raw,
+            tokens=_count(self._activity.tokens),
+            cost_usd=_dollars(self._activity.cost_usd),
+            spend=self._spend(),
+        )
+        numbers = kept_numbers(self._accepted)
+        self._kept = {number: self._kept[number] for number in numbers if number in self._kept}
+        self._kept[submission.number] = submission
+        try:
+            self._on_keep(submission, tuple(self._kept.values()))
+        except OSError:
+            logger.exception("a submission is kept in memory only")
+
+
+def kept_numbers(accepted: int) -> list[int]:
+    """Which of so many valid submissions are kept: the first, the last, and every k-th after the first.
+
+    k is the smallest power of two with which they are `MOST_KEPT` at most. What one number drops, no later one needs.
+    """
+    step = 1
+    while len(spread := range(1, accepted + 1, step)) + (accepted not in spread) > MOST_KEPT:
+        step *= 2
+    return sorted({*spread, accepted})
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens, if it is one that a ledger can hold: providers come from anywhere."""
+    return value if isinstance(value, int) and 0 <= value <= MOST else None
+
+
+def _dollars(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value <= MOST else None

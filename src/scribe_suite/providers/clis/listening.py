@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from dataclasses import replace
 
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.providers import prices
 from scribe_suite.providers.base import Activity, Limits
 from scribe_suite.providers.clis.adapter import Adapter, Job
 from scribe_suite.providers.clis.events import parse_event
@@ -17,6 +20,8 @@ from scribe_suite.untrusted_files import UntrustedFolder
 
 #: Seconds between two looks at what a CLI says of its tokens in its files only.
 LOOK_S = 2.0
+#: Where no limit depends on them, it is not looked for longer than this part of the time.
+LOOKING = 0.05
 #: What reading something comes to that has another form than it should.
 _ODD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 
@@ -45,7 +50,7 @@ class Listener:
         self._transcript = transcript
         self._activity = activity
         self._lines: list[str] = []
-        self._looked = 0.0
+        self._next_look = LOOK_S
         self.learn_secrets()
 
     def look_into(self, home: UntrustedFolder) -> None:
@@ -80,15 +85,27 @@ class Listener:
             silent: Seconds since its last line.
         """
         report_activity(self._activity, self._transcript)
-        if _counted_in_files(self.job.limits) and elapsed > self._looked + LOOK_S:
-            self._looked = elapsed
-            self.look_at_files()
+        if elapsed > self._next_look:
+            self._next_look = elapsed + self._look_for_tokens()
         return self.meter.exceeded(self._transcript, elapsed, silent)
+
+    def _look_for_tokens(self) -> float:
+        """Let it be known how many tokens were used; returns the seconds until the next look."""
+        limited = _counted_in_files(self.job.limits)
+        # turns that are counted in files only are for the end, unless a limit needs what is there
+        counted = self._transcript if limited else self._transcript.model_copy()
+        begin = time.monotonic()
+        self._read_files(counted)
+        _report_tokens(self._activity, counted)
+        return LOOK_S if limited else max(LOOK_S, (time.monotonic() - begin) / LOOKING)
 
     def look_at_files(self) -> None:
         """Read what it has written; what it wrote in another form than it should says nothing."""
+        self._read_files(self._transcript)
+
+    def _read_files(self, transcript: Transcript) -> None:
         with suppress(*_ODD):
-            self.adapter.finish(self.job, self._transcript)
+            self.adapter.finish(self.job, transcript)
 
     def clean(self, text: str) -> str:
         """A text without secrets."""
@@ -104,6 +121,21 @@ def report_activity(activity: Activity, transcript: Transcript) -> None:
     activity.turn = turns_of(transcript)
     last = transcript.calls[-1] if transcript.calls else None
     activity.own_tool = last.tool if last is not None and last.built_in else None
+    _report_tokens(activity, transcript)
+
+
+def _report_tokens(activity: Activity, transcript: Transcript) -> None:
+    if transcript.tokens is not None:
+        activity.tokens, activity.cost_usd = transcript.tokens.total, _cost_so_far(transcript)
+
+
+def _cost_so_far(transcript: Transcript) -> float | None:
+    if transcript.cost_usd:
+        return transcript.cost_usd
+    try:
+        return prices.cost_of(transcript.model, transcript.tokens)
+    except ConfigurationError:  # of a price table that can't be read; it is told at the end
+        return None
 
 
 def _counted_in_files(limits: Limits) -> bool:

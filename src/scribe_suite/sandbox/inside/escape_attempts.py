@@ -229,6 +229,15 @@ def hold_memory() -> str:
     )
 
 
+def read_file(path: str) -> Callable[[], int]:
+    """Something that reads a file, of which nothing but its length is told."""
+
+    def read() -> int:
+        return len(Path(path).read_bytes())
+
+    return read
+
+
 def signal_through_file(path: str) -> str:
     """Lock a file that other sandboxes see too, or watch it."""
 
@@ -361,6 +370,7 @@ def deceive_harness(targets: Targets) -> str:
 
 ATTEMPTS: dict[str, Callable[[Targets], object]] = {
     "read_file": lambda targets: Path(targets["file"]).read_text(),
+    "read_hidden": lambda targets: first_that_works(*map(read_file, targets["hidden"])),
     "list_folder": lambda targets: os.listdir(targets["folder"]),  # noqa: PTH208
     "look_at_file": lambda targets: os.stat(targets["file"]),  # noqa: PTH116
     "write_file": lambda targets: Path(targets["file"]).open("a").close(),

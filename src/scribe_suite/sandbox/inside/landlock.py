@@ -10,7 +10,8 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 PR_SET_NO_NEW_PRIVS = 38
 #: The same numbers on every machine: create_ruleset, add_rule, restrict_self.
@@ -51,13 +52,17 @@ def abi() -> int:
         return 0
 
 
-def restrict(read_only: Sequence[str], writable: Sequence[str], network: bool = False) -> int:
+def restrict(
+    read_only: Sequence[str], writable: Sequence[str], network: bool = False, hidden: Sequence[str] = ()
+) -> int:
     """Take all rights to files away from this process and its children, except for those named here.
 
     Args:
         read_only: Files and folders, with what lies below them, that may be read and executed.
         writable: Those in which anything may be done. Paths that do not exist are left out.
         network: Whether TCP connections stay allowed.
+        hidden: Files and folders, without links in their paths, that may not be read where they lie below one that may;
+            names in them can be.
 
     Returns:
         The version that was used.
@@ -73,8 +78,11 @@ def restrict(read_only: Sequence[str], writable: Sequence[str], network: bool = 
     attributes = ctypes.create_string_buffer(struct.pack("QQQ", *fields)[:size], size)
     ruleset = _call(CREATE, attributes, ctypes.c_size_t(size), 0)
     try:
-        _allow(ruleset, read_only, READING & handled)
-        _allow(ruleset, writable, handled)
+        for path in read_only:
+            for place, rights in around(path, hidden):
+                _allow(ruleset, place, rights & handled)
+        for path in writable:
+            _allow(ruleset, path, handled)
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "no_new_privs")
         _call(RESTRICT, ruleset, 0)
@@ -103,17 +111,38 @@ def stay_among_themselves() -> bool:
     return True
 
 
-def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:
-    for path in paths:
-        try:
-            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
-        try:
-            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-            rule = struct.pack("=Qi", rights if is_folder else rights & OF_FILES, descriptor)
-            _call(ADD_RULE, ruleset, RULE_PATH_BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from error
-        finally:
-            os.close(descriptor)
+def around(path: str, hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """What of a file or folder may be read, with the rights to it, when some things below it may not.
+
+    Landlock can only allow, and with a folder all that is below it. So whatever lies beside what is hidden is named by
+    itself, and the folders above that may be listed. Links need no right, what they lead to does.
+
+    Args:
+        path: Of the file or folder; it is allowed also where it lies in something hidden.
+        hidden: As in `restrict`.
+    """
+    below = [one for one in hidden if one.startswith(f"{os.path.realpath(path).rstrip('/')}/")]
+    if not below:
+        yield path, READING
+        return
+    yield path, READ_DIR
+    with suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if not entry.is_symlink() and os.path.realpath(entry.path) not in below:
+                yield from around(entry.path, below)
+
+
+def _allow(ruleset: int, path: str, rights: int) -> None:
+    """Allow one path, unless there is none."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        rule = struct.pack("=Qi", rights if is_folder else rights & OF_FILES, descriptor)
+        _call(ADD_RULE, ruleset, RULE_PATH_BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(descriptor)

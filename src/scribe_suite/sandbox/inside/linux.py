@@ -85,8 +85,10 @@ def bind(source: str, target: Path, writable: bool) -> None:
 
 
 def cover(place: Path) -> None:
-    """Lay an empty folder over one that nobody inside may see; nothing that is not there can be covered."""
-    if place.exists():
+    """Lay an empty folder over one that nobody inside may see, or an empty file; what is not there can't be covered."""
+    if place.is_file():
+        mount("/dev/null", str(place), None, MS_BIND)
+    elif place.exists():
         mount("tmpfs", str(place), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,mode=555")
 
 

@@ -229,7 +229,8 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
     elif request["own_root"] and request["kernel"] is not None:
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # as an exec would: a kernel may look at itself in /proc
     if request["landlock"]:
-        landlock.restrict(request["landlock"]["read_only"], request["landlock"]["writable"], request["network"])
+        rules = request["landlock"]
+        landlock.restrict(rules["read_only"], rules["writable"], request["network"], rules["hidden"])
     elif request["network"] and request["own_root"]:
         landlock.stay_among_themselves()  # abstract sockets belong to the network
     if request["seccomp"]:

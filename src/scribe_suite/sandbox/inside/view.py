@@ -51,7 +51,8 @@ def build_root(spec: Mapping[str, Any]) -> None:
         spec: ``stage`` (an empty folder), ``read_only`` (pairs of host path and place), ``texts`` and ``links`` (by
             place), ``devices`` (host paths), ``slots`` and ``scripts`` (host folders; the latter this package's),
             ``memory`` (places of file systems in memory, with their bytes), ``covered`` (places in what is shown that
-            must look empty), ``inner`` (as ``read_only``, after that), and ``laid`` (as in `_lay`).
+            must look empty), ``inner`` (as ``read_only``, after that), ``emptied`` (places in all of this that must
+            look empty), and ``laid`` (as in `_lay`).
     """
     root = Path(spec["stage"])
     os.umask(0o022)  # whatever the harness's is: other users must find their way to what is shown
@@ -74,6 +75,8 @@ def build_root(spec: Mapping[str, Any]) -> None:
         mount("tmpfs", str(inside(place)), "tmpfs", MS_NOSUID | MS_NODEV, "size=256k,mode=755")
     for source, target in spec["inner"]:
         bind(source, inside(target), writable=False)
+    for place in spec["emptied"]:
+        cover(inside(place))
     for place in covered:
         mount("none", str(inside(place)), None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
     for name, text in spec["texts"].items():

@@ -1,0 +1,45 @@
+"""What runs that took long have returned, kept so that asking again gives it at once.
+
+An agent's cell may be interrupted before the run is done that it waits for. The run goes on and is paid for; without
+this, the next cell would wait as long again.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from scribe_suite.laboratory.frames import MAX_TENSORS_OUT
+
+#: Seconds from which on a run is kept: others are computed again.
+SLOW_S = 5.0
+#: Bytes of all that is kept, the oldest of which goes first: one result fits, whatever it is.
+MAX_KEPT = MAX_TENSORS_OUT
+
+
+class SlowResults:
+    """Results of slow runs, by the keys of the runs. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, key: str, data: bytes, seconds: float) -> None:
+        """Keep a result, if it took long.
+
+        Args:
+            key: Of the run.
+            data: What it returned.
+            seconds: That it took.
+        """
+        if seconds < SLOW_S:
+            return
+        with self._lock:
+            self._kept.pop(key, None)
+            self._kept[key] = data
+            while sum(map(len, self._kept.values())) > MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
+
+    def get(self, key: str) -> bytes | None:
+        """The result of a run, if it is kept."""
+        with self._lock:
+            return self._kept.get(key)

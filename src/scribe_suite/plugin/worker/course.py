@@ -1,0 +1,61 @@
+"""The course of an attempt: what its earlier submissions are worth, scored when it is over by the same scorer.
+
+Nothing of it changes score or outcome, which the last submission alone decides, and nothing that goes wrong here costs
+more than a point of the course: an agent must not be able to take back an answer by an earlier one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from scribe_suite.ledger.records import SubmissionPoint
+from scribe_suite.plugin.worker.submissions import Submission
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which no further submission is scored; the one that is being scored then is the last.
+SCORING_S = 120.0
+#: Flags of attempts whose course has fewer points than submissions were kept.
+NOT_SCORED = "earlier_submission_not_scored"
+OUT_OF_TIME = "earlier_submissions_out_of_time"
+
+
+def course(
+    kept: Sequence[Submission], last_skill: float, skill_of: Callable[[str], float]
+) -> tuple[tuple[SubmissionPoint, ...], tuple[str, ...]]:
+    """Score what was kept, the newest first, identical answers once.
+
+    Args:
+        kept: In their order, the one that counts last.
+        last_skill: Of the last one, which has been scored.
+        skill_of: Scores an answer that was valid when it came.
+
+    Returns:
+        The points in their order, and flags for those that are missing.
+    """
+    known: dict[str, float | None] = {kept[-1].raw: last_skill}
+    points: list[SubmissionPoint] = []
+    flags: dict[str, None] = {}
+    deadline = time.monotonic() + SCORING_S
+    for submission in reversed(kept):
+        if submission.raw not in known:
+            if time.monotonic() > deadline:
+                flags[OUT_OF_TIME] = None
+                continue  # others may be identical to one that was scored
+            known[submission.raw] = _skill(submission, skill_of)
+        skill = known[submission.raw]
+        if skill is None:
+            flags[NOT_SCORED] = None
+        else:
+            points.append(SubmissionPoint(skill=skill, **submission.used))
+    return tuple(reversed(points)), tuple(flags)
+
+
+def _skill(submission: Submission, skill_of: Callable[[str], float]) -> float | None:
+    try:
+        return skill_of(submission.raw)
+    except Exception:
+        logger.exception("submission %d was not scored", submission.number)
+        return None
