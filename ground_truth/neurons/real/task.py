@@ -18,7 +18,7 @@ from jaxtyping import Float
 from safetensors.torch import save
 
 from ground_truth.neurons.real.hidden import AskedProperty, Hidden
-from ground_truth.neurons.real.laboratory import LABORATORY, LEVELS
+from ground_truth.neurons.real.levels import LABORATORY, LEVELS
 from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN
 from ground_truth.neurons.real.properties import PropertyKind
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS, model_sizes, pool_text, vocabulary

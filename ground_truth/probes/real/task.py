@@ -17,7 +17,7 @@ import numpy as np
 from ground_truth.probes.planted.answers import example_probe, fitted_probe, random_probe, reading_facts
 from ground_truth.probes.real.ceiling import Judgements
 from ground_truth.probes.real.hidden import Hidden
-from ground_truth.probes.real.laboratory import LABORATORY, LEVELS
+from ground_truth.probes.real.levels import LABORATORY, LEVELS
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.pairing import paired
 from ground_truth.probes.real.public import public_material
