@@ -12,14 +12,22 @@ be bought, vector by vector; that is book-keeping and no choice of experiments.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from scribe_suite.laboratory.terms import Terms
 
 #: Level -> tokens.
 BUDGETS = {2: 8_000, 3: 3_000, 4: 1_000}
-#: As `Task.levels` has them.
-LEVELS = {
-    1: "the weights are handed over",
-    **{level: f"a laboratory with a budget of {budget:,} tokens" for level, budget in BUDGETS.items()},
-}
-#: As `Task.laboratory` has them.
-LABORATORY = {level: Terms(budget=budget) for level, budget in BUDGETS.items()}
+#: The same where what is asked for shows only in whole texts, each of which costs 1,024.
+BUDGETS_OF_WHOLE_TEXTS = {2: 16_000, 3: 8_000, 4: 2_000}
+
+
+def levels_of(budgets: Mapping[int, int]) -> dict[int, str]:
+    """As `Task.levels` has them."""
+    laboratories = {level: f"a laboratory with a budget of {budget:,} tokens" for level, budget in budgets.items()}
+    return {1: "the weights are handed over", **laboratories}
+
+
+def granted(budgets: Mapping[int, int]) -> dict[int, Terms]:
+    """As `Task.laboratory` has them."""
+    return {level: Terms(budget=budget) for level, budget in budgets.items()}

@@ -9,6 +9,8 @@
 
 # %% [cells of] cells/real_fits.py
 
+# %% [cells of] cells/real_places.py
+
 # %% [cells of] cells/real_controls.py
 
 # %% [cells of] cells/real_decision.py

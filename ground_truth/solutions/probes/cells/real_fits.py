@@ -1,6 +1,6 @@
-"""Cells shared by the notebooks on a real model: what logistic regression reads where, and how honest that is.
+"""Cells shared by the notebooks on a real model: fits of logistic regression, tested on left-out blocks.
 
-They need `hidden` (Float[layer, position, statement, d_model]), `layers`, `POSITIONS`, `truth` and `block`.
+They need `truth` and `block` of the statements that are fitted.
 """
 
 # %% [markdown]
@@ -25,12 +25,12 @@ def right(probe, values, target):
     return ((values - center) @ weight + bias > 0) == target
 
 
-def left_out_blocks(values, target=truth):
+def left_out_blocks(values):
     """Right or wrong for every statement, fitted on the other two blocks."""
-    found = np.zeros(len(target), dtype=bool)
+    found = np.zeros(len(truth), dtype=bool)
     for number in np.unique(block):
         test = block == number
-        found[test] = right(logistic(values[~test], target[~test]), values[test], target[test])
+        found[test] = right(logistic(values[~test], truth[~test]), values[test], truth[test])
     return found
 
 
@@ -55,11 +55,3 @@ def nested(values):
         found[test] = right(logistic(values[place][~test], truth[~test]), values[place][test], truth[test])
         places.append(place)
     return found, places
-
-
-hits = np.array([[left_out_blocks(at.astype(float)) for at in layer] for layer in hidden])
-grid = hits.mean(-1)
-place = np.unravel_index(grid.argmax(), grid.shape)
-honest, places = nested(hidden.astype(float))
-print("best place: layer", layers[place[0]], "position", POSITIONS[place[1]], "accuracy", grid.max().round(3))
-print("left-out accuracy at places chosen without it:", honest.mean().round(3), "at", places)
