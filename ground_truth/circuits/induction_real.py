@@ -69,4 +69,4 @@ class InductionReal(MeasuredCircuitTask):
         cost="6 CPU minutes",
         accuracy_bar=0.5,  # of the likeliest token being the right one among some 50,000
     )
-    laboratory = granted(17, pairs=8)
+    laboratory = granted(17, tight=5_500, generous=11_000)

@@ -8,39 +8,39 @@ too. With 300 components::
     every component of a pair, patched one by one      300 (2 T)          = 600 T
 
 EAP-IG with five inputs on the way costs 240 T for a pair. One pair says much where the metric is a difference of logits
-or of probabilities, and it takes some ten times as many where it is a log-probability (induction): tasks say how many
-pairs the tight budget is about. Ablation one by one never fits it on the pairs that it would need. The lowest budget is
-below half of the first line: together with the gradients of one input it could read 106 of the 300 components on a
-single pair. For the others there are sums over the heads of a layer at best, and nothing tells them apart.
+or of probabilities, and it takes some twenty times as many where it is a log-probability (induction). Ablation one by
+one never fits a tight budget on as many pairs as it would need. The lowest budget is below half of the first line:
+together with the gradients of one input it could read 106 of the 300 components on a single pair. For the others there
+are sums over the heads of a layer at best, and nothing tells them apart.
 """
 
 from __future__ import annotations
 
 from scribe_suite.laboratory.terms import Terms
 
-#: Level -> budget in lengths of a prompt, for each pair that the tight one is about; the last is for all tasks.
-LENGTHS = {2: 1_000, 3: 300}
-LOWEST = 70
+#: Budgets in lengths of a prompt.
+GENEROUS, TIGHT, LOWEST = 1_000, 300, 70
 #: As `Task.levels` has them.
 LEVELS = {
     1: "the weights are handed over",
-    2: "a laboratory with a generous budget, several pairs of prompts for each that is needed",
-    3: "a laboratory with a tight budget, hardly more than the pairs of prompts that are needed",
+    2: "a laboratory with a budget for twice the pairs of prompts that are needed, or more",
+    3: "a laboratory with a tight budget, for hardly more pairs of prompts than are needed",
     4: f"a laboratory with a budget of {LOWEST} lengths of a prompt, less than one pair as a whole",
 }
 #: Decimals of what is returned: gradients of a real model are small.
 DECIMALS = 6
 
 
-def granted(length: int, pairs: int = 1) -> dict[int, Terms]:
+def granted(length: int, *, tight: int = TIGHT, generous: int = GENEROUS) -> dict[int, Terms]:
     """Level -> terms.
 
     Args:
         length: Tokens of a prompt, the first one included.
-        pairs: How many the tight budget is about.
+        tight: Lengths of a prompt that level 3 grants.
+        generous: Those of level 2.
     """
-    budgets = {**{level: lengths * pairs * length for level, lengths in LENGTHS.items()}, 4: LOWEST * length}
-    return {level: Terms(budget=budget, decimals=DECIMALS) for level, budget in budgets.items()}
+    lengths = {2: generous, 3: tight, 4: LOWEST}
+    return {level: Terms(budget=number * length, decimals=DECIMALS) for level, number in lengths.items()}
 
 
 #: What stands for `task`'s code where there are neither model nor tokenizer.

@@ -247,11 +247,11 @@ class TestBudgets:
 
     @every_task
     def test_they_fall_with_the_level(self, task_id, budgets):
-        assert budgets[2] > 3 * budgets[3] > 12 * budgets[4]
+        assert budgets[2] >= 2 * budgets[3] > 8 * budgets[4]
 
     @every_task
-    def test_a_tight_one_is_enough_for_attribution_and_too_little_for_ablation_on_six_pairs(self, task_id, budgets):
-        assert self.ATTRIBUTED < budgets[3] < 6 * self.ABLATED
+    def test_a_tight_one_is_enough_for_attribution_and_too_little_for_ablation_on_ten_pairs(self, task_id, budgets):
+        assert self.ATTRIBUTED < budgets[3] < 10 * self.ABLATED
 
     @every_task
     def test_the_lowest_one_does_not_read_half_of_the_components_of_a_single_pair(self, task_id, budgets):
