@@ -55,4 +55,4 @@ class GreaterThanReal(MeasuredCircuitTask):
     summary = "Rank the heads and MLPs of a real language model by what they do to end something after it began."
     behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="probabilities", hidden_pairs=16)
     measurement = CircuitMeasurement(name, behaviour, cost="6 CPU minutes")
-    laboratory = granted(18)
+    laboratory = granted(18, tight=300, generous=1_000)

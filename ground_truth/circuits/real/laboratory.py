@@ -7,9 +7,9 @@ too. With 300 components::
     gradients at 60 places, on one input               T (1 + 2 + 56 / 4) =  17 T, one more where it is patched
     every component of a pair, patched one by one      300 (2 T)          = 600 T
 
-EAP-IG with five inputs on the way costs 240 T for a pair. One pair says much where the metric is a difference of logits
-or of probabilities, and it takes some twenty times as many where it is a log-probability (induction). Ablation one by
-one never fits a tight budget on as many pairs as it would need. The lowest budget is below half of the first line:
+EAP-IG with five inputs on the way costs 240 T for a pair. One pair is enough where the metric is a difference of
+probabilities, a few where it is one of logits, and some twenty where it is a log-probability (induction). Ablation one by one
+never fits a tight budget on as many pairs as it would need. The lowest budget is below half of the first line:
 together with the gradients of one input it could read 106 of the 300 components on a single pair. For the others there
 are sums over the heads of a layer at best, and nothing tells them apart.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 from scribe_suite.laboratory.terms import Terms
 
 #: Budgets in lengths of a prompt.
-GENEROUS, TIGHT, LOWEST = 1_000, 300, 70
+GENEROUS, TIGHT, LOWEST = 2_500, 1_000, 70
 #: As `Task.levels` has them.
 LEVELS = {
     1: "the weights are handed over",

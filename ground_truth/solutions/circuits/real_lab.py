@@ -108,7 +108,7 @@ def pair_price(n_components, steps):
     return (reads + way + cost(60, gradients=True) + cost(0)) * length
 
 
-STEPS, FIRST, KEPT = 5, 0.4, 0.6
+STEPS, FIRST, KEPT = 5, 0.5, 0.6
 CHECKED = 3 if total >= 800 * length else 0  # pairs that the ranking is tried on in the end
 CHECK = CHECKED * (2 + 4 * cost(0, patched=True)) * length
 found = {name: [] for name in components}
