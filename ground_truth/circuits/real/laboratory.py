@@ -8,8 +8,8 @@ too. With 300 components::
     every component of a pair, patched one by one      300 (2 T)          = 600 T
 
 EAP-IG with five inputs on the way costs 240 T for a pair. One pair is enough where the metric is a difference of
-probabilities, a few where it is one of logits, and some twenty where it is a log-probability (induction). Ablation one by one
-never fits a tight budget on as many pairs as it would need. The lowest budget is below half of the first line:
+probabilities, a few where it is one of logits, and some twenty where it is a log-probability (induction). Ablation one
+by one never fits a tight budget on as many pairs as it would need. The lowest budget is below half of the first line:
 together with the gradients of one input it could read 106 of the 300 components on a single pair. For the others there
 are sums over the heads of a layer at best, and nothing tells them apart.
 """
