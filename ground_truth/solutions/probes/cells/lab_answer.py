@@ -11,9 +11,9 @@ answer = {
     "center": center.tolist(),
     "confidence": float(np.clip(agreement / 8, 0.1, 0.95)),
     "summary": (
-        f"Layer {layer}, position {position}: mean difference of {len(chosen)} pairs of statements that differ in their "
-        f"truth, divided by how pairs spread. Differences agree by {agreement:.1f} standard errors; at the best place "
-        f"of another layer by {others:.1f}."
+        f"Layer {layer}, position {position}: mean difference of {len(chosen)} pairs of statements that differ in "
+        f"their truth, divided by how pairs spread. Differences agree by {agreement:.1f} standard errors; at the best "
+        f"place of another layer by {others:.1f}."
     ),
 }
 print(answer["summary"])

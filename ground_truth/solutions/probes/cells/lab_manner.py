@@ -18,7 +18,7 @@ order = itertools.cycle([manners[number] for number in rng.permutation(len(manne
 def in_manners(first, second):
     """Both sides of pairs with the next addresses and endings, as token ids."""
     sides = [first.clone(), second.clone()]
-    for row, manner in zip(range(len(first)), order):
+    for row, manner in zip(range(len(first)), order, strict=False):
         for side in sides:
             side[row, -2:] = torch.tensor(manner)
     return sides
