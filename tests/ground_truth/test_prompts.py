@@ -144,5 +144,5 @@ def test_a_laboratory_has_the_same_instances_as_the_weights(task_id):
     task = default_registry()[task_id]
     weights = type(task)(task.level, "weights")
     assert weights.question_id == task.question_id
-    assert set(instance_of(task_id).handed.files) & set(instance_of(task_id).public.model_files) == set()
+    assert set(instance_of(task_id).handed.files) & set(instance_of(task_id).public.run_files) == set()
     assert "lab.py" in instance_of(task_id).handed.files
