@@ -222,6 +222,7 @@ def test_help_teaches_with_what_an_agent_needs_and_nothing_else(lab):
         assert name in text
     assert "FrameError" not in text
     assert "Connection" not in text
+    assert len(text.splitlines()) < 330, "a page that nobody reads teaches nothing"
 
 
 def test_language_models_take_texts(tmp_path):

@@ -54,8 +54,9 @@ from scribe_suite.laboratory.client.values import (
 )
 from scribe_suite.laboratory.client.wire import Connection, LabError
 
+#: What `help` shows. The classes of what functions take and give need no page of their own, but for a run.
 __all__ = [
-    "Budget", "LabError", "Metric", "Patch", "Price", "Run", "add", "decode", "interchange", "logit", "mean", "path",
+    "LabError", "Run", "add", "decode", "interchange", "logit", "mean", "path",
     "price", "run", "set_to", "sites", "subspace", "tokenize", "zero",
 ]  # fmt: skip
 
