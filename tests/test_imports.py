@@ -33,7 +33,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "providers": "notebook sandbox tasks",
         "ledger": "tasks",
         "claims": "ledger notebook tasks",
-        "analysis": "ledger",
+        "analysis": "ledger tasks",
         "watching": "ledger",
         "report": "analysis claims ledger measurements notebook tasks",
         "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks "

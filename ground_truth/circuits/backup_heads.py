@@ -13,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
+from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
@@ -58,6 +59,7 @@ class BackupHeads(PlantedCircuitTask):
     name = "backup_heads"
     summary = "Find the components that recall a word, where no single one is needed."
     laboratory_solution = "laboratory_backups"
+    laboratory = laboratory(temperature=0.4)
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

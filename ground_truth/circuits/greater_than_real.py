@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
+from ground_truth.circuits.real.laboratory import granted
 from ground_truth.circuits.real.measurement import CircuitMeasurement
 from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import EVENTS, HIDDEN_EVENTS
@@ -54,3 +55,4 @@ class GreaterThanReal(MeasuredCircuitTask):
     summary = "Rank the heads and MLPs of a real language model by what they do to end something after it began."
     behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="probabilities", hidden_pairs=16)
     measurement = CircuitMeasurement(name, behaviour, cost="6 CPU minutes")
+    laboratory = granted(18, tight=300, generous=1_000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
+from ground_truth.circuits.real.laboratory import granted
 from ground_truth.circuits.real.measurement import CircuitMeasurement
 from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import (
@@ -68,3 +69,4 @@ class InductionReal(MeasuredCircuitTask):
         cost="6 CPU minutes",
         accuracy_bar=0.5,  # of the likeliest token being the right one among some 50,000
     )
+    laboratory = granted(17, tight=5_500, generous=11_000)

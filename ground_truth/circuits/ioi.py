@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.assembly import DecoyRecipe
@@ -112,6 +113,7 @@ class Ioi(PlantedCircuitTask):
 
     name = "ioi"
     summary = "Find the components of a small transformer that name whom something was given to."
+    laboratory = laboratory(temperature=4)
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
+from ground_truth.circuits.real.laboratory import granted
 from ground_truth.circuits.real.measurement import CircuitMeasurement
 from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import HIDDEN_NAMES, HIDDEN_OBJECTS, HIDDEN_PLACES, NAMES, OBJECTS, PLACES
@@ -60,3 +61,4 @@ class IoiReal(MeasuredCircuitTask):
     summary = "Rank the heads and MLPs of a real language model by what they do to name whom something was given to."
     behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=24)
     measurement = CircuitMeasurement(name, behaviour, cost="6 CPU minutes")
+    laboratory = granted(16)

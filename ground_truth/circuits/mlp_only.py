@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import (
@@ -68,6 +69,7 @@ class MlpOnly(PlantedCircuitTask):
     name = "mlp_only"
     version, models_version = 3, 3
     summary = "Find the components of a small transformer that turn words into labels."
+    laboratory = laboratory(temperature=4.5)
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 
 from ground_truth.circuits.real.behaviour import Behaviour, Drawn, Frames
+from ground_truth.circuits.real.laboratory import granted
 from ground_truth.circuits.real.measurement import CircuitMeasurement
 from ground_truth.circuits.real.task import MeasuredCircuitTask
 from ground_truth.circuits.real.words import HIDDEN_NOUNS, NOUNS
@@ -57,3 +58,4 @@ class SubjectVerbAgreementReal(MeasuredCircuitTask):
     summary = "Rank the heads and MLPs of a real language model by what they do for the agreement of subject and verb."
     behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=36)
     measurement = CircuitMeasurement(name, behaviour, cost="4.5 CPU minutes")
+    laboratory = granted(7)

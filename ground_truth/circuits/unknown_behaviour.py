@@ -15,7 +15,7 @@ import torch
 
 from ground_truth.circuits.planted.draws import symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
-from ground_truth.circuits.planted.levels import TIGHT
+from ground_truth.circuits.planted.levels import levels
 from ground_truth.circuits.planted.programs import placement_of, program_of
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
@@ -43,16 +43,11 @@ class UnknownBehaviour(PlantedCircuitTask):
     metrics = BEHAVIOUR_METRICS
     public_pairs = False
     #: the rule takes many questions, the components take as many prompts as elsewhere
+    levels = levels(16_000, 4_000, "the most probable label")
     laboratory: ClassVar[Mapping[int, Terms]] = {
         2: Terms(budget=40_000),
-        3: TIGHT.model_copy(update={"budget": 16_000}),
-        4: TIGHT.model_copy(update={"budget": 4000}),
-    }
-    levels: ClassVar[Mapping[int, str]] = {
-        1: "weights",
-        2: "a laboratory that shows everything, and a budget of 40,000 prompts",
-        3: "a laboratory that shows labels and patches, and a budget of 16,000 prompts",
-        4: "the same, and a budget of 4,000 prompts",
+        3: Terms(budget=16_000, returns="labels", operations=frozenset({"patch"})),
+        4: Terms(budget=4_000, returns="labels", operations=frozenset({"patch"})),
     }
     laboratory_solution = "laboratory_program"
 

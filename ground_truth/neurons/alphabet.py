@@ -12,6 +12,7 @@ from typing import Any
 
 from ground_truth.neurons.planted.base import Base, Draw
 from ground_truth.neurons.planted.hidden import Hidden
+from ground_truth.neurons.planted.levels import laboratory
 from ground_truth.neurons.planted.task import EXAMPLE, PlantedNeuronTask, measured_note, random_neuron, sizes
 from scribe_suite.planting.neurons.letters import LETTERS
 from scribe_suite.scoring.letters import LETTER_METRICS, score_letters
@@ -28,6 +29,8 @@ class AlphabetNeurons(PlantedNeuronTask):
     name = "alphabet"
     kind = LETTERS
     summary = "For some letters, find a neuron that fires on the tokens that start with it, or say that there is none."
+    laboratory = laboratory({2: 60, 3: 36, 4: 12})
+    laboratory_solution = "alphabet_lab"
     metrics = (*LETTER_METRICS, "rve")
 
     def choose(self, base: Base, rng: random.Random) -> tuple[str, ...]:

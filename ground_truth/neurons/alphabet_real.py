@@ -25,6 +25,7 @@ class AlphabetReal(MeasuredTextTask):
     """Find the best neuron of each letter."""
 
     name = "alphabet_real"
+    laboratory_solution = "alphabet_real_lab"
     kind = LETTERS
     summary = (
         "In a real language model, find the neurons that fire most clearly on tokens that start with some letters."

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ground_truth.neurons.planted.base import Draw
+from ground_truth.neurons.planted.levels import laboratory
 from ground_truth.neurons.planted.task import PlantedNeuronTask
 from scribe_suite.planting.neurons.positions import SHAPES
 
@@ -16,6 +17,8 @@ class PositionNeurons(PlantedNeuronTask):
     name = "position"
     kind = SHAPES
     summary = "Find the neurons that rise or fall with the position in the text, or fire in one range of positions."
+    laboratory = laboratory({2: 60, 3: 36, 4: 24})
+    laboratory_solution = "position_lab"
 
     def public_question(self, draw: Draw) -> dict[str, Any]:
         """``shape`` (rising, falling or band) and, for a band, its ``first`` and ``last`` position."""

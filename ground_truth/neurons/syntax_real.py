@@ -14,6 +14,7 @@ class SyntaxReal(MeasuredTextTask):
     """Find the neurons of a part of speech."""
 
     name = "syntax_real"
+    laboratory_solution = "syntax_real_lab"
     kind = CATEGORIES
     with_tags = True
     summary = "In a real language model, find the neurons that fire most clearly on, or after, tokens of a given tag."

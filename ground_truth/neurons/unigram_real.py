@@ -14,6 +14,7 @@ class UnigramReal(MeasuredTextTask):
     """Find the neurons of a word."""
 
     name = "unigram_real"
+    laboratory_solution = "unigram_real_lab"
     kind = WORDS
     summary = "In a real language model, find the neurons that fire most clearly on one word, in all its variants."
 

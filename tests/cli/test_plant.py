@@ -17,6 +17,7 @@ class Small(IdleTask):
     name = "small"
 
     def __init__(self, bad=(), interrupted=()):
+        super().__init__()
         self.bad = bad
         self.interrupted = interrupted
         self.planted = []

@@ -132,7 +132,8 @@ IN_LABORATORIES = [
 @pytest.mark.parametrize("task_id", IN_LABORATORIES)
 def test_a_prompt_without_weights_tells_of_the_laboratory_and_not_of_weights(task_id):
     prompt, terms = prompt_of(task_id), default_registry()[task_id].terms
-    assert OF_WEIGHTS.findall(prompt) == []
+    told = prompt.replace("tokenizer", "") if "class Tokenizer" in prompt else prompt  # one of the data, not of a model
+    assert OF_WEIGHTS.search(told) is None
     assert f"Your budget is {terms.budget:,} " in in_one_line(prompt)
     assert ("Nothing inside the model can be read" in prompt) == (not terms.operations)
     assert "import lab\n" in prompt

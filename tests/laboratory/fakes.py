@@ -81,9 +81,9 @@ class FakeModels:
         seed = int.from_bytes(hashlib.sha256(wanted.seed.encode()).digest()[:8], "big")
         return np.random.default_rng(seed).standard_normal(size).astype(np.float32)
 
-    def tokenize(self, model: str, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """A token for each word: its length."""
-        rows = [[len(word) for word in text.split()] for text in texts]
+    def tokenize(self, model: str, texts: Sequence[str], *, bos: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """A token for each word: its length; behind a 99 if that is asked for."""
+        rows = [[99] * bool(bos) + [len(word) for word in text.split()] for text in texts]
         if not all(rows):
             raise RunRefusedError("A text has no words.")
         longest = max(map(len, rows))
@@ -115,18 +115,21 @@ class Attempt:
         return [line for line in lines if event is None or line["event"] == event]
 
 
-def attempt(folder: Path, shape: ModelShape = PLANTED, models: Any = None, **terms: Any) -> Attempt:
+def attempt(
+    folder: Path, shape: ModelShape = PLANTED, models: Any = None, model: str = "planted", **terms: Any
+) -> Attempt:
     """A new attempt with a model of this shape.
 
     Args:
         folder: For the record.
         shape: Of the model.
         models: In place of a fake model process.
+        model: Its name there.
         **terms: What `Terms` are to be other than a budget of 100.
     """
     path = folder / FILE_NAME
     models = models or FakeModels(shape)
-    desk = Desk(models, "planted", shape, Terms(**{"budget": 100, **terms}), ExperimentRecord(path), b"secret")
+    desk = Desk(models, model, shape, Terms(**{"budget": 100, **terms}), ExperimentRecord(path), b"secret")
     return Attempt(desk, models, path)
 
 

@@ -120,16 +120,18 @@ def test_prompts_of_several_lengths_are_for_language_models():
     [
         ({"read": ["m2"]}, "there is no block 2"),
         ({"read": ["a0.h3"]}, "there is no head 3"),
-        ({"read": ["m0@4"]}, "the prompts have 4 positions"),
-        ({"read": ["m0@-5"]}, "the prompts have 4 positions"),
+        ({"read": ["m0@4"]}, "the shortest prompt has 4 positions"),
+        ({"read": ["m0@-5"]}, "the shortest prompt has 4 positions"),
         ({"read": ["weights"]}, "is no site"),
         ({"read": ["logits"]}, "is no site"),
         ({"outputs": []}, "no more than there are"),
         ({"outputs": [0, 1, 2, 3, 3]}, "no more than there are"),
-        ({"outputs": [4]}, "the prompts have 4 positions"),
+        ({"outputs": [4]}, "the shortest prompt has 4 positions"),
         ({"labels": [5]}, "from 0 to 4"),
         ({"labels": [-1]}, "from 0 to 4"),
         ({"labels": [1, 1]}, "one id twice"),
+        ({"outputs": [1, 0, 1]}, "one position twice"),
+        ({"outputs": [-1, 3]}, "one position twice"),
         ({"grad": {"of": {"labels": 5}, "at": ["m0"]}}, "from 0 to 4"),
         ({"grad": {"of": {"labels": [1, 2]}, "at": ["m0"]}}, "2 labels for 3 prompts"),
         ({"grad": {"of": {"labels": 1, "minus": [1]}, "at": ["m0"]}}, "1 labels for 3 prompts"),
@@ -231,7 +233,7 @@ def test_terms_allow_and_forbid_each_operation_by_itself(operation):
 
 def test_a_black_box_gives_outputs_and_nothing_else():
     read = Reader(terms=Terms(budget=1000, operations=OUTPUTS_ONLY, returns="labels"))
-    assert read({"outputs": "all", "labels": [1, 2]}).wanted.returns == "labels"
+    assert read({"outputs": "all"}).wanted.returns == "labels"
     for fields in NEEDS.values():
         assert "laboratory" in read.refusal(fields, **given(fields))
 
@@ -387,3 +389,10 @@ def test_requests_at_random_are_run_or_refused_and_nothing_else():
         assert experiment.work.units in (3, 12)
         assert len(experiment.recipe.patches) == len(fields["patch"])
     assert 100 < done < 2000
+
+
+@pytest.mark.parametrize("returns", ["labels", "samples"])
+def test_ids_that_are_drawn_can_not_be_narrowed_down(returns):
+    read = Reader(terms=Terms(budget=1000, returns=returns))
+    assert "labels= does not narrow them down" in read.refusal({"labels": [1, 2]})
+    assert read({}).wanted.labels is None

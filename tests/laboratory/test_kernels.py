@@ -66,8 +66,8 @@ class Models:
         self.runs += 1
         return self.host.run(model, recipes, wanted, given_up=given_up)
 
-    def tokenize(self, model: str, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        return self.host.tokenize(model, texts)
+    def tokenize(self, model: str, texts: Sequence[str], *, bos: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return self.host.tokenize(model, texts, bos=bos)
 
     def decode(self, model: str, tokens: np.ndarray, lengths: np.ndarray | None = None) -> list[str]:
         return self.host.decode(model, tokens, lengths)

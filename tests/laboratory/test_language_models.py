@@ -91,6 +91,7 @@ def test_tokens_are_decoded_to_their_texts(served):
         ({"texts": ["a"] * 4097}, "At least 1 text and at most 4,096"),
         ({"texts": ["a"], "bos": "yes"}, "bos is true, false or null"),
         ({"texts": [""], "bos": False}, "Text 0 has 0 tokens"),
+        ({"texts": ["a", "half \ud83d of one"]}, "Text 1 has half a character"),
         ({"texts": ["a", "xyz" * 2000]}, "Text 1 has"),
     ],
 )

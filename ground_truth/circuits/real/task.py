@@ -16,6 +16,7 @@ from safetensors.torch import save
 from ground_truth.circuits.planted.public import public_source
 from ground_truth.circuits.real.behaviour import Behaviour, Draw, encode
 from ground_truth.circuits.real.hidden import Hidden
+from ground_truth.circuits.real.laboratory import ENCODE, LEVELS, LOAD
 from ground_truth.circuits.real.measurement import BLIND
 from ground_truth.circuits.real.rankings import blind_rankings
 from scribe_suite.measurements.measured_task import MeasuredTask
@@ -44,7 +45,10 @@ class MeasuredCircuitTask(MeasuredTask):
     family = "circuits"
     version: ClassVar[int] = 2
     metrics = METRICS
+    levels: ClassVar[Mapping[int, str]] = LEVELS
+    default_levels = (1,)
     solution = "real"
+    laboratory_solution = "real_lab"
     behaviour: ClassVar[Behaviour]
 
     def instance(self, seed: int) -> TaskInstance:
@@ -75,6 +79,7 @@ class MeasuredCircuitTask(MeasuredTask):
                     "frames.json": json.dumps(dict(behaviour.public), indent=1).encode(),
                 },
                 data_code=_setup_code(behaviour),
+                lab_code=_laboratory_code(behaviour),
                 facts=facts,
                 model=self.model,
             ),
@@ -165,13 +170,23 @@ components = [
 
 """
 
-_FUNCTIONS = """\
+_GENERATE = """\
 
 
 def generate(n, seed=0):
     \"\"\"n more pairs: prompts, counterfactuals, options, weights.\"\"\"
     rng = random.Random(seed)
     return tuple(part.to(device) for part in encode([draw(rng, frames) for _ in range(n)], tokenizer))
+"""
+_GENERATE_IN_LABORATORY = """\
+
+
+def generate(n, seed=0):
+    \"\"\"n more pairs: prompts, counterfactuals, options, weights.\"\"\"
+    rng = random.Random(seed)
+    return encode([draw(rng, frames) for _ in range(n)])
+"""
+_METRIC = """\
 
 
 def metric(logits, options=options, weights=weights):
@@ -184,4 +199,10 @@ def _setup_code(behaviour: Behaviour) -> str:
     """Public: data, functions that draw more of it, the metric."""
     draw: Draw = behaviour.draw
     functions = "\n\n".join(public_source(function) for function in (draw, encode))
-    return _LOAD + functions + _FUNCTIONS.format(read=_READ[behaviour.readout])
+    return _LOAD + functions + _GENERATE + _METRIC.format(read=_READ[behaviour.readout])
+
+
+def _laboratory_code(behaviour: Behaviour) -> str:
+    """The same where the laboratory has the model and its tokenizer."""
+    functions = f"{public_source(behaviour.draw)}\n\n{ENCODE}"
+    return LOAD + functions + _GENERATE_IN_LABORATORY + _METRIC.format(read=_READ[behaviour.readout])

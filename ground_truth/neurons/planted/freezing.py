@@ -76,11 +76,11 @@ def freeze_model(
 
 
 def _sharing(task: FreezableTask) -> list[FreezableTask]:
-    """The tasks that have the base models of `task`: those of the checkout, or it alone where it is not one of them."""
+    """The tasks that have the base models of `task`, with the weights, or it alone where it is not in the checkout."""
     known = [
         other
         for other in default_registry().values()
-        if isinstance(other, FreezableTask) and other.models_id == task.models_id
+        if isinstance(other, FreezableTask) and other.models_id == task.models_id and other.access == "weights"
     ]
     return known or [task]
 

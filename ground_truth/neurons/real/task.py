@@ -18,9 +18,11 @@ from jaxtyping import Float
 from safetensors.torch import save
 
 from ground_truth.neurons.real.hidden import AskedProperty, Hidden
+from ground_truth.neurons.real.levels import BUDGETS, granted, levels_of
 from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN
 from ground_truth.neurons.real.properties import PropertyKind
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS, model_sizes, pool_text, vocabulary
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.measurements.store import Measured
 from scribe_suite.models.spec import SETUP_CODE
@@ -180,6 +182,9 @@ class MeasuredTextTask(MeasuredNeuronTask):
     """
 
     measurement = TEXT_SCAN
+    levels: ClassVar[Mapping[int, str]] = levels_of(BUDGETS)
+    laboratory: ClassVar[Mapping[int, Terms]] = granted(BUDGETS)
+    default_levels: ClassVar[tuple[int, ...]] = (1,)
     kind: ClassVar[PropertyKind]
     with_tags: ClassVar[bool] = False
 

@@ -17,10 +17,12 @@ import numpy as np
 from ground_truth.probes.planted.answers import example_probe, fitted_probe, random_probe, reading_facts
 from ground_truth.probes.real.ceiling import Judgements
 from ground_truth.probes.real.hidden import Hidden
+from ground_truth.probes.real.levels import LABORATORY, LEVELS
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.pairing import paired
 from ground_truth.probes.real.public import public_material
 from ground_truth.probes.real.statements import N_BLOCKS, N_PUBLIC_BLOCKS, Block, Question, StatementRows
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.measurements.measured_task import MeasuredTask
 from scribe_suite.scoring.probes import fit_probe
 from scribe_suite.scoring.real_probes import (
@@ -45,7 +47,11 @@ class MeasuredProbeTask(MeasuredTask):
     family: ClassVar[str] = "probes"
     version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = REAL_PROBE_METRICS
+    levels: ClassVar[Mapping[int, str]] = LEVELS
+    laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    default_levels: ClassVar[tuple[int, ...]] = (1,)
     solution: ClassVar[str] = "real"
+    laboratory_solution: ClassVar[str] = "real_lab"
     measurement: ClassVar[ProbeMeasurement]
 
     def judgements(self) -> Mapping[str, Judgements]:

@@ -9,7 +9,7 @@
 # %%
 asked = "asked_prompts" in globals()  # of several behaviours, one is asked for
 pool, pool_labels = (asked_prompts, asked_labels) if asked else (base, base_labels)
-donors = source
+donors, donor_labels = source, source_labels
 
 # %% [cells of] cells/lab_testing.py
 
@@ -19,12 +19,12 @@ donors = source
 
 # %%
 circuit = name_of(int(weights.argmax()))
-changed = {}
+shown = {}
 for group, _, _, seen in history:
     inside = [nodes[i] for i in group]
     hits = [node for node in inside if node in circuit]
-    changed.setdefault(tuple(hits), []).append(seen)
-without = changed.get((), [])
+    shown.setdefault(tuple(hits), []).append(seen)
+without = shown.get((), [])
 print(f"groups without any of {circuit}: {sum(without)} of {len(without)} answers changed")
 answer = {
     "components": circuit,

@@ -7,7 +7,7 @@
 # One that nothing stands in for changes it by itself. So a circuit is a pair, and up to two components besides.
 
 # %%
-pool, pool_labels, donors = base, base_labels, source
+pool, pool_labels, donors, donor_labels = base, base_labels, source, source_labels
 
 # %% [cells of] cells/lab_testing.py
 
@@ -15,7 +15,7 @@ pool, pool_labels, donors = base, base_labels, source
 import itertools
 import math
 
-CHANGES, WRONG, NEEDED = 0.6, 0.025, 0.05
+CHANGES, NEEDED = 0.6, 0.05
 bits = 1 << np.arange(len(nodes), dtype=np.int64)
 needed, pairs, log_prior = [], [], []
 for size in range(3):
@@ -26,7 +26,8 @@ for size in range(3):
             log_prior.append(size * math.log(NEEDED))
 needed, pairs, log_prior = (np.array(values) for values in (needed, pairs, log_prior))
 #: [does the group hold the pair or one that is needed?, did the answer change?]
-SEES = np.array([[1 - WRONG, WRONG], [1 - CHANGES, CHANGES]])
+changed = CHANGES + (1 - CHANGES) * WRONG
+SEES = np.array([[1 - WRONG, WRONG], [1 - changed, changed]])
 
 
 def predicted(group, which):
@@ -35,7 +36,7 @@ def predicted(group, which):
 
 
 def seen_of(rows, run):
-    return (answers(run) != pool_labels[rows]).int().tolist()
+    return (share_wrong(answers(run), pool_labels[rows]) > MANY).int().tolist()
 
 
 def name_of(i):

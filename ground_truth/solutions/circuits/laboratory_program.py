@@ -59,7 +59,8 @@ print(f"exact match on {len(fresh)} fresh prompts: {matched:.3f}; {lab.budget}")
 # Right is what the model says. Its labels on the fresh prompts have just been bought.
 
 # %%
-pool, pool_labels, donors = fresh, torch.as_tensor(truth), generate(64, 1000)
+pool, pool_labels = fresh, torch.as_tensor(truth)
+donors, donor_labels = pool, pool_labels
 
 # %% [cells of] cells/lab_testing.py
 

@@ -9,7 +9,7 @@
 # nothing new. (Half of the usual margin is large: without one of two suppressors it rises too, but less.)
 
 # %%
-pool, pool_labels, donors = base, base_labels, source
+pool, pool_labels, donors, donor_labels = base, base_labels, source, source_labels
 
 # %% [cells of] cells/lab_testing.py
 

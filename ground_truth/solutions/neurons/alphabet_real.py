@@ -1,19 +1,6 @@
 """Reference solution of neurons/alphabet_real: variance explained by the first letter, one neuron per letter."""
 
-# %% [markdown]
-# # Which neuron of the model follows each letter?
-#
-# All letters are measured, not only those asked for: a neuron that follows one letter may follow others as well.
-
-# %%
-import string
-
-letters, count = question["letters"], 1
-first = [one.lstrip()[:1].lower() for one in vocabulary]
-labels = [*letters, *(letter for letter in string.ascii_lowercase if letter not in letters)]
-of_letter = torch.tensor([labels.index(one) if one in labels else -1 for one in first])
-features, asked = torch.stack([of_letter[tokens] == row for row in range(len(labels))]).float(), [*range(len(letters))]
-print(", ".join(f"{labels[row]}: {features[row, :, 1:].mean():.1%}" for row in asked), "of the positions")
+# %% [cells of] cells/real_letters.py
 
 # %% [cells of] cells/real_scan.py
 

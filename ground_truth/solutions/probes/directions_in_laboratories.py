@@ -1,4 +1,4 @@
-"""Reference solution of the tasks on directions in laboratories: numbers that change places, and halving."""
+"""Reference solution of the tasks on directions in laboratories: numbers change places, halving over layers."""
 
 # %% [markdown]
 # # The direction of a comparison, without labels and on a budget

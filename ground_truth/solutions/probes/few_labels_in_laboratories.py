@@ -1,4 +1,4 @@
-"""Reference solution of probes/regularization in laboratories: pairs made from few labels, and halving over layers."""
+"""Reference solution of probes/regularization in laboratories: pairs made from few labels, halving over layers."""
 
 # %% [markdown]
 # # A probe from very few labels, on a budget

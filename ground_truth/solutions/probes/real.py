@@ -7,6 +7,10 @@
 
 # %% [cells of] cells/real_reading.py
 
+# %% [cells of] cells/real_fits.py
+
+# %% [cells of] cells/real_places.py
+
 # %% [cells of] cells/real_controls.py
 
 # %% [cells of] cells/real_decision.py

@@ -24,11 +24,14 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import Amount, Finite
 from scribe_suite.ledger.sources import Results, RunInfo, Source
+from scribe_suite.tasks.access import Access
 from scribe_suite.text import by_last_number
 
 if TYPE_CHECKING:
     from scribe_suite.analysis.statistics import Codes, Floats
 
+#: The numbers of an attempt's laboratory that are compared; fields of `ledger.records.LaboratoryUse`.
+USES = ("experiments", "spent", "budget", "repeated", "refused", "failed")
 Bools = NDArray[np.bool_]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -51,7 +54,12 @@ class _Grounding(TypedDict):
 
 
 class _Laboratory(TypedDict):
+    experiments: NotRequired[Amount]
+    spent: NotRequired[Amount]
     budget: NotRequired[Amount]
+    repeated: NotRequired[Amount]
+    refused: NotRequired[Amount]
+    failed: NotRequired[Amount]
     bound: NotRequired[Amount | None]
 
 
@@ -70,6 +78,7 @@ class _LeanAttempt(TypedDict):
     task: str
     task_version: int
     level: NotRequired[int | None]
+    access: NotRequired[Access | None]
     provider: str
     trial: int
     outcome: str
@@ -103,6 +112,7 @@ class AttemptColumns:
         tasks: Ids in order, levels of one task by number; `task` holds positions in it, and `provider` and `outcome`
             hold positions in `providers` and `outcomes`.
         levels: Task -> its level.
+        accesses: Task -> its arm.
         seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
             run every trial of a task is made on one instance.
         skill: NaN unless scored.
@@ -113,6 +123,7 @@ class AttemptColumns:
         confidence: NaN where none was told; `older_confidence` says which are the probability that the answer is right,
             not that the attempt is solved.
         nothing_found: 1 or 0, NaN without a valid answer.
+        laboratory: Number -> value per attempt, NaN where there was no laboratory; see `USES`.
         actions: Tool -> calls of it, NaN where the attempt does not tell its calls of any.
         metrics: Metric -> value per attempt, NaN where it has none.
         metric_order: Task -> its metrics in its own order.
@@ -128,6 +139,7 @@ class AttemptColumns:
     providers: tuple[str, ...]
     outcomes: tuple[str, ...]
     levels: dict[str, int]
+    accesses: dict[str, Access]
     run: Codes
     task: Codes
     provider: Codes
@@ -146,6 +158,7 @@ class AttemptColumns:
     cost_usd: Floats
     agent_s: Floats
     metrics: dict[str, Floats]
+    laboratory: dict[str, Floats]
     actions: dict[str, Floats]
     tokens: dict[str, Floats]
     grounding: dict[str, Floats]
@@ -218,6 +231,7 @@ class _Builder:
     def __init__(self) -> None:
         self.tasks, self.providers, self.outcomes = _Names(), _Names(), _Names()
         self.levels: dict[str, int] = {}
+        self.accesses: dict[str, Access] = {}
         self.whole = {name: array("q") for name in ("run", "task", "provider", "outcome", "version", "trial", "seed")}
         self.real = {
             name: array("d")
@@ -227,6 +241,7 @@ class _Builder:
         }  # fmt: skip
         self.courses = CourseBuilder()
         self.metrics, self.tokens, self.actions, self.grounding = _Sparse(), _Sparse(), _Sparse(), _Sparse()
+        self.laboratory = _Sparse()
         self.older = array("b")
         self.orders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         self.flags: dict[int, list[str]] = {}
@@ -250,6 +265,8 @@ class _Builder:
                 put(number)
             if level := attempt.get("level"):
                 self.levels[task] = level
+            if access := attempt.get("access"):
+                self.accesses[task] = access
             laboratory = attempt.get("laboratory") or {}
             reals = (
                 attempt.get("skill"), attempt.get("pass_mark"), laboratory.get("budget"), laboratory.get("bound"),
@@ -259,6 +276,8 @@ class _Builder:
             for append, value in zip(append_real, reals, strict=True):
                 append(nan if value is None else value)
             self.older.append(attempt.get("confidence_of") is None)
+            if laboratory:
+                self.laboratory.put(self.rows, {name: float(laboratory.get(name) or 0) for name in USES})  # type: ignore[arg-type]
             if points := attempt.get("submitted"):
                 self.courses.put(self.rows, points)
             if metrics := attempt.get("metrics"):
@@ -308,6 +327,7 @@ class _Builder:
             outcomes=names["outcome"],
             # in ledgers from before there were levels, every task had one
             levels={task: self.levels.get(task, 1) for task in names["task"]},
+            accesses={task: self.accesses.get(task, "weights") for task in names["task"]},
             run=whole["run"][rows],
             task=whole["task"][rows],
             provider=whole["provider"][rows],
@@ -320,6 +340,7 @@ class _Builder:
             courses=self.courses.build(rows, self.rows),
             metrics=self.metrics.arrays(rows, self.rows),
             tokens=self.tokens.arrays(rows, self.rows),
+            laboratory=self.laboratory.arrays(rows, self.rows),
             actions=self.actions.arrays(rows, self.rows),
             grounding=self.grounding.arrays(rows, self.rows),
             metric_order={task: _joined(orders) for task, orders in sorted(self.orders.items())},

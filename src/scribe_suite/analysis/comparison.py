@@ -13,6 +13,7 @@ import numpy as np
 
 from scribe_suite.analysis import efficiency, statistics
 from scribe_suite.analysis.anytime import Anytime, Moments, anytime, moments_of
+from scribe_suite.analysis.arms import ArmGap, LaboratoryMeans, arm_gaps, laboratory_means
 from scribe_suite.analysis.columns import AttemptColumns, read_attempts
 from scribe_suite.analysis.controls import ControlRecord, TaskControl, task_controls
 from scribe_suite.analysis.efficiency import Efficiency
@@ -82,6 +83,8 @@ class SideResult:
         tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
+        laboratory: What was done in laboratories; None where no attempt had one.
+        gaps: Between the arms of the same questions.
         anytime: Skill against effort; None where no submission is known.
         efficiency: Effort against that of the reference; None where it attempted no instance that this side attempted.
         reliability: Confidences, abstentions, consistency.
@@ -111,6 +114,8 @@ class SideResult:
     cost_usd: float | None
     cost_known: int
     agent_s: float | None
+    laboratory: LaboratoryMeans | None
+    gaps: tuple[ArmGap, ...]
     anytime: Anytime | None
     efficiency: Efficiency | None
     reliability: Reliability
@@ -306,6 +311,8 @@ def _side_result(
         cost_usd=float(np.nansum(costs)) if not np.isnan(costs).all() else None,
         cost_known=int((~np.isnan(costs)).sum()),
         agent_s=float(np.nanmean(seconds)) if not np.isnan(seconds).all() else None,
+        laboratory=laboratory_means(attempts.laboratory, rows),
+        gaps=arm_gaps(attempts, skills, rows),
         anytime=anytime(attempts, moments, rows),
         efficiency=against,
         reliability=reliability(attempts, rows),

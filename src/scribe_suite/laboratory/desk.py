@@ -56,9 +56,9 @@ class Models(Protocol):
         """What is wanted of the last recipe, as a safetensors file; fails when `given_up` says that nobody wants it."""
 
     def tokenize(
-        self, model: str, texts: Sequence[str]
+        self, model: str, texts: Sequence[str], *, bos: bool | None = None
     ) -> tuple[Int[np.ndarray, "text position"], Int[np.ndarray, " text"]]:
-        """Token ids of texts, padded on the right, and how many each has."""
+        """Token ids of texts, padded on the right, and how many each has; `bos` as in `requests.TokenizeRequest`."""
 
     def decode(
         self, model: str, tokens: Int[np.ndarray, "text position"], lengths: Int[np.ndarray, " text"] | None = None
@@ -301,7 +301,8 @@ class Desk:
         )
 
     def _tokenize(self, _session: str, fields: Mapping[str, Any], _tensors: Tensors) -> Answer:
-        return Answer({}, save(self._tokenized(understood(TokenizeRequest, fields).texts)))
+        request = understood(TokenizeRequest, fields)
+        return Answer({}, save(self._tokenized(request.texts, request.bos)))
 
     def _decode(self, _session: str, fields: Mapping[str, Any], tensors: Tensors) -> Answer:
         understood(NoRequest, fields)
@@ -313,10 +314,10 @@ class Desk:
         if self._shape.unit != "token":
             raise RefusedError("This model has no texts: its prompts are token ids.")
 
-    def _tokenized(self, texts: Sequence[str]) -> dict[str, Int[np.ndarray, "..."]]:
+    def _tokenized(self, texts: Sequence[str], bos: bool | None = None) -> dict[str, Int[np.ndarray, "..."]]:
         """Texts as the tensors of prompts."""
         self._require_texts()
-        tokens, lengths = self._models.tokenize(self._model, texts)
+        tokens, lengths = self._models.tokenize(self._model, texts, bos=bos)
         return {"tokens": tokens, "lengths": lengths}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int
 
 from scribe_suite.laboratory import sites
+from scribe_suite.laboratory.budget import counted
 from scribe_suite.laboratory.frames import MAX_TENSORS_OUT
 from scribe_suite.laboratory.limits import MAX_PROMPTS, MAX_TOKENS
 from scribe_suite.laboratory.patches import PatchReader
@@ -24,7 +25,7 @@ from scribe_suite.laboratory.recipes import Gradient, Recipe, Wanted
 from scribe_suite.laboratory.refusals import RefusedError
 from scribe_suite.laboratory.requests import GradRequest, RunRequest
 from scribe_suite.laboratory.runs import Runs
-from scribe_suite.laboratory.shape import ModelShape
+from scribe_suite.laboratory.shape import ModelShape, Unit
 from scribe_suite.laboratory.sites import Site, SiteError
 from scribe_suite.laboratory.terms import Operation, Returns, Terms
 
@@ -39,6 +40,11 @@ _FORBIDDEN: Mapping[Operation, str] = {
 }
 #: What patches need of the terms, where that is not ``patch``.
 _NEEDED: Mapping[str, Operation] = {"add": "vector", "set": "vector", "subspace": "vector", "path": "path"}
+#: What prompts are, by unit.
+_PROMPTS: Mapping[Unit, str] = {
+    "prompt": "Prompts are a table of token ids, one row for each prompt, all of one length.",
+    "token": "Prompts are texts, or a table of token ids with one row for each prompt; at least one.",
+}
 #: Numbers that are returned for each position, where that does not depend on the labels.
 _WIDTHS: Mapping[Returns, int] = {"labels": 1, "samples": 1, "nothing": 0}
 #: Bytes of the numbers that come back.
@@ -103,7 +109,7 @@ class ExperimentReader:
         """
         tokens, shape = tensors.get("tokens"), self._shape
         if tokens is None or tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
-            raise RefusedError("Prompts are a table of token ids, one row for each prompt, all of one length.")
+            raise RefusedError(_PROMPTS[self._shape.unit])
         n_prompts, n_positions = tokens.shape
         if n_prompts > MAX_PROMPTS or tokens.size > MAX_TOKENS:
             raise RefusedError(
@@ -210,8 +216,14 @@ class ExperimentReader:
         if not isinstance(outputs, str) and not 1 <= len(outputs) <= prompts.tokens.shape[1]:
             raise RefusedError("Outputs are 'last', 'all', or a list of positions, no more than there are.")
         if not isinstance(outputs, str) and not all(-n_positions <= at < n_positions for at in outputs):
-            raise RefusedError(f"Outputs at a position that is not there: the prompts have {n_positions} positions.")
+            known = counted(n_positions, "position")
+            raise RefusedError(f"Outputs at a position that is not there: the shortest prompt has {known}.")
+        if not isinstance(outputs, str) and len({at % prompts.tokens.shape[1] for at in outputs}) < len(outputs):
+            raise RefusedError("The outputs name one position twice.")  # two draws for the price of one
         if labels is not None:
+            if self._terms.returns in ("labels", "samples"):
+                # among a few ids that an agent names, a draw has hardly any noise
+                raise RefusedError("This laboratory says one id out of all: labels= does not narrow them down.")
             self._check_labels(labels)
             if len(set(labels)) < len(labels):
                 raise RefusedError("The labels of the outputs name one id twice.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from scribe_suite.laboratory.refusals import RefusedError
 from scribe_suite.text import plain_text, shortened
@@ -17,6 +17,11 @@ from scribe_suite.text import plain_text, shortened
 MAX_PATCHES, MAX_SITES = 4096, 4096
 #: Texts of a request.
 MAX_TEXTS = 4096
+#: What is said of a list of the wrong length, by pydantic's name for that.
+_COUNTED = {
+    "too_long": "at most {max_length:,} are allowed, not {actual_length:,}",
+    "too_short": "at least {min_length:,} is needed",
+}
 #: Characters of one complaint.
 MAX_REASON = 300
 
@@ -118,9 +123,10 @@ class RunRequest(_Strict):
 
 
 class TokenizeRequest(_Strict):
-    """Texts to be made token ids."""
+    """Texts to be made token ids; `bos` is whether the token that begins a text comes first, None for the habit."""
 
     texts: list[StrictStr] = Field(min_length=1, max_length=MAX_TEXTS)
+    bos: StrictBool | None = None
 
 
 class NoRequest(_Strict):
@@ -139,10 +145,11 @@ def understood(model: type[_Model], fields: Mapping[str, Any]) -> _Model:
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         # the kinds of a union stand in the location too, and say nothing
         where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "literal[")))
-        reason = f"{where}: {first['msg']}" if where else first["msg"]
+        message = _COUNTED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
+        reason = f"{where}: {message}" if where else message
         raise RefusedError(f"The request can't be understood: {shortened(plain_text(reason), MAX_REASON)}.") from None
     except RecursionError:
         raise RefusedError("The request can't be understood: it is nested too deep.") from None

@@ -188,7 +188,7 @@ def check_site(site: Site, sizes: Sizes, n_positions: int | None = None) -> None
     Args:
         site: From `parse_site` or `parse_receiver`.
         sizes: Of the model.
-        n_positions: Of the prompts, or None while that is not known.
+        n_positions: Of the shortest prompt, or None while that is not known.
 
     Raises:
         SiteError: When it has not.
@@ -207,7 +207,8 @@ def check_site(site: Site, sizes: Sizes, n_positions: int | None = None) -> None
         if site.index >= count:
             raise SiteError(f"{site}: there is no {what} {site.index}; {what}s of a block are 0 to {count - 1}.")
     if site.position is not None and n_positions is not None and not -n_positions <= site.position < n_positions:
-        raise SiteError(f"{site}: the prompts have {n_positions} positions.")
+        known = f"{n_positions} position{'' if n_positions == 1 else 's'}"
+        raise SiteError(f"{site}: the shortest prompt has {known}.")
 
 
 def check_path(sender: Site, receiver: Site) -> None:

@@ -83,7 +83,6 @@ class LaboratoryUse(_Line):
         repeated: Runs that had been done before, and were free.
         refused: Requests that were not done.
         failed: Runs in which the laboratory failed, and which cost nothing.
-        unread: Experiments of which nothing was shown in the notebook afterwards; None where that was not looked for.
     """
 
     experiments: Count = 0
@@ -94,7 +93,6 @@ class LaboratoryUse(_Line):
     repeated: Count = 0
     refused: Count = 0
     failed: Count = 0
-    unread: Count | None = None
 
 
 class SubmissionPoint(_Line):

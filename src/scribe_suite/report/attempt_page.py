@@ -11,6 +11,7 @@ from scribe_suite.report.answer_views import AnswerView, answer_view, read_answe
 from scribe_suite.report.anytime import course_view
 from scribe_suite.report.attempt_folders import part_of
 from scribe_suite.report.claim_views import ClaimsView, SummaryPart, claims_view
+from scribe_suite.report.experiments import experiments_view
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import KEY_PROVIDERS, AnswerKeys, Key
 from scribe_suite.report.notebooks import notebook_views
@@ -57,6 +58,7 @@ def attempt_context(
     with part_of(shown, "notebooks") as notebooks, part_of(shown, "outputs") as outputs:
         from_folder = {
             **_shown_work(record, shown is not None, notebooks, outputs, keys),
+            "experiments": experiments_view(record.laboratory, outputs),
             "transcript": transcript_view(outputs) if outputs else None,
             "files": copy_raw_files(shown, report, f"raw/{attempt.slug}") if shown else [],
         }

@@ -238,13 +238,14 @@ def line_plot(
     return inline_svg(figure, labels.name, labels.title, labels.description)
 
 
-def step_plot(lines: Mapping[str, Line], labels: Labels, marks: Sequence[float] = ()) -> Markup:
+def step_plot(lines: Mapping[str, Line], labels: Labels, marks: Sequence[float] = (), y_axis: str = "Skill") -> Markup:
     """Skill (upwards) against what was used up: 0 at first, then at each point what holds from there on.
 
     Args:
         lines: Series -> its line; also those without points, so that a series has the same colour everywhere.
         labels: The words around it.
         marks: Skills at which dashed lines are drawn.
+        y_axis: What is drawn upwards, where it is another share.
     """
     drawn = [point for line in lines.values() for point in line.points]
     with drawing():
@@ -267,7 +268,7 @@ def step_plot(lines: Mapping[str, Line], labels: Labels, marks: Sequence[float] 
         axes.set_axisbelow(True)
         axes.set_ylim(min([-0.05, *(y - 0.05 for _, y in drawn)]), 1.05)
         axes.set_xlabel(labels.axis)
-        axes.set_ylabel("Skill")
+        axes.set_ylabel(y_axis)
         _legend(figure, axes, len(lines))
     return inline_svg(figure, labels.name, labels.title, labels.description)
 

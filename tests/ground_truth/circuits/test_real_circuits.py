@@ -11,17 +11,24 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ground_truth.circuits.real import task as real_task
 from ground_truth.circuits.real import words as word_lists
 from ground_truth.circuits.real.rankings import ablated_one_by_one, attributed, blind_rankings, ranking_of
 from ground_truth.circuits.real.table import table as table_of
+from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.circuit_patching import PatchedRuns, component_names
 from tests.scoring import tiny_circuit
 
 from .real_circuits import TASKS, WordTokenizer, every_task
+
+#: Tokens of a prompt of the default model, the first one included.
+LENGTH = {
+    "circuits/greater_than_real": 18, "circuits/induction_real": 17, "circuits/ioi_real": 16,
+    "circuits/subject_verb_agreement_real": 7,
+}  # fmt: skip
 
 COMPONENTS = component_names(tiny_circuit.LAYERS, tiny_circuit.HEADS)
 
@@ -224,6 +231,33 @@ class TestMeasurement:
         assert TASKS[task_id].measurement.id == task_id
 
 
+class TestBudgets:
+    """In lengths of a prompt, of what one pair costs in all 300 components of the default model."""
+
+    READ = 2 * price_of(Work(1, sites=300))
+    ATTRIBUTED = READ + 5 * price_of(Work(1, patched=True, gradients=True, sites=60))
+    ABLATED = 300 * price_of(Work(1, patched=True))
+
+    @pytest.fixture
+    def budgets(self, task_id):
+        task = TASKS[task_id]
+        budgets = {level: terms.budget / LENGTH[task_id] for level, terms in task.laboratory.items()}
+        assert {*task.levels} == {1, *budgets}
+        return budgets
+
+    @every_task
+    def test_they_fall_with_the_level(self, task_id, budgets):
+        assert budgets[2] >= 2 * budgets[3] > 8 * budgets[4]
+
+    @every_task
+    def test_a_tight_one_is_enough_for_attribution_and_too_little_for_ablation_on_ten_pairs(self, task_id, budgets):
+        assert self.ATTRIBUTED < budgets[3] < 10 * self.ABLATED
+
+    @every_task
+    def test_the_lowest_one_does_not_read_half_of_the_components_of_a_single_pair(self, task_id, budgets):
+        assert budgets[4] < self.READ / 2
+
+
 @every_task
 def test_the_docs_show_what_was_measured(task_id):
     table = table_of(TASKS[task_id])
@@ -260,9 +294,27 @@ class TestPublicCode:
         torch.testing.assert_close(names["metric"](logits), pairs.metric(logits))
 
     @every_task
-    def test_public_code_and_frames_hold_nothing_hidden(self, task_id):
+    def test_the_cell_of_a_laboratory_gives_the_same_from_its_tokenizer_alone(self, task_id, workspace):
+        behaviour, tokenizer = TASKS[task_id].behaviour, WordTokenizer()
+        pairs = behaviour.pairs(behaviour.public, 30, 0, tokenizer)
+        data = {"prompts": pairs.clean, "counterfactuals": pairs.counterfactual}
+        save_file({**data, "options": pairs.options, "weights": pairs.weights}, workspace / "data.safetensors")
+        (workspace / "frames.json").write_text(json.dumps(dict(behaviour.public)))
+        tokenize = lambda texts: [[0, *tokenizer.encode(text, add_special_tokens=False)] for text in texts]  # noqa: E731
+        lab = SimpleNamespace(shape={"n_layers": 2, "n_heads": 3}, tokenize=tokenize)
+        names = {"lab": lab, "torch": torch, "json": json, "load_file": load_file}
+        exec(real_task._laboratory_code(behaviour), names)
+        assert names["components"] == component_names(2, 3)
+        again, logits = names["generate"](30, seed=0), torch.randn(30, 200, generator=torch.Generator().manual_seed(0))
+        for one, two in zip(again, (pairs.clean, pairs.counterfactual, pairs.options, pairs.weights), strict=True):
+            assert torch.equal(one, two)
+        torch.testing.assert_close(names["metric"](logits), pairs.metric(logits))
+
+    @every_task
+    @pytest.mark.parametrize("code", [real_task._setup_code, real_task._laboratory_code], ids=["weights", "lab"])
+    def test_public_code_and_frames_hold_nothing_hidden(self, task_id, code):
         behaviour = TASKS[task_id].behaviour
-        public = real_task._setup_code(behaviour) + json.dumps(dict(behaviour.public))
+        public = code(behaviour) + json.dumps(dict(behaviour.public))
         (key,) = {"templates", "joints"} & set(behaviour.public)
         only_hidden = set(behaviour.hidden[key]) - set(behaviour.public[key])
         if key == "templates":

@@ -17,6 +17,7 @@ from scribe_suite.scoring.circuit_patching import PatchedRuns
 from scribe_suite.tasks.prompts import render_prompt
 
 from .real_circuits import TASKS, every_task
+from .test_real_circuits import LENGTH
 
 pytestmark = pytest.mark.real_models
 
@@ -52,6 +53,11 @@ def test_all_prompts_of_a_task_have_one_length(task_id, side):
     others = behaviour.pairs(behaviour.public, 2, 5, tokenizer_of(REAL_MODEL))
     assert pairs.clean.shape == (400, others.clean.shape[1])
     assert all(len(set(row)) == len(row) for row in pairs.options.tolist())
+
+
+@every_task
+def test_budgets_are_counted_in_the_length_of_the_prompts(task_id):
+    assert instance_of(task_id).public.facts["length"] == LENGTH[task_id]
 
 
 @every_task

@@ -24,6 +24,7 @@ from ground_truth.neurons.real.scan import scan
 from ground_truth.neurons.real.task import PUBLIC_TEXTS, MeasuredNeuronTask, MeasuredTextTask
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS
 from scribe_suite.errors import AnswerError
+from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.english import TaggedText
 from scribe_suite.planting.neurons.features import Feature
@@ -338,3 +339,15 @@ def test_the_reference_solution_finds_the_best_neurons_of_its_text(name, model, 
         one, [top(row, asked.places) for row, asked in zip(found, one.hidden.asked, strict=True)]
     )
     assert answer["neurons"] == expected
+
+
+@every_task
+def test_all_neurons_at_all_positions_are_out_of_reach_in_a_tight_laboratory(name):
+    task = TASKS[name]
+    if name == "prediction_real":
+        assert not task.laboratory  # what it asks for is in two weight matrices, which could only be bought
+        return
+    scan = price_of(Work(PUBLIC_TEXTS * CONTEXT, sites=30))
+    budgets = [task.laboratory[level].budget for level in (2, 3, 4)]
+    assert scan / 3 > budgets[0] > budgets[1] > budgets[2]
+    assert scan / 10 > budgets[1]

@@ -41,7 +41,7 @@ def test_levels_get_tighter_and_share_base_models(name):
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("level", LEVELS)
 def test_no_laboratory_gives_a_probe_away(name, level):
-    """A gradient at the right place is the probe, and with vectors it can be searched for at the outputs."""
+    """A gradient at the right place is the probe, and vectors of one's own search for it at the outputs."""
     terms = in_laboratory(name, level).terms
     assert not terms.operations & {"grad", "vector", "path"}
     assert terms.read_noise > 0

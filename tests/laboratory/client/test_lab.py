@@ -113,12 +113,13 @@ def test_one_prompt_needs_no_second_axis(lab, made):
         ([[1.5, 2.0]], "Token ids are whole numbers, not float32."),
         (torch.ones(2, 3), "Token ids are whole numbers, not float32."),
         ([[True]], "Token ids are whole numbers, not bool."),
-        ([["a"], ["b"]], "Token ids are whole numbers in lists of one length"),
+        ([["a"], ["b"]], "Token ids are whole numbers, not texts; lab.tokenize gives the ids of a text."),
         ([None], "Token ids are whole numbers in lists of one length"),
         (None, "Token ids are whole numbers in lists of one length"),
         (["a", 1], "Prompts are all texts, or all token ids."),
         ({"a": 1}, "Token ids are whole numbers in lists of one length"),
         ([[1, 2], [3]], "The prompts of this model all have one length"),
+        ([[1, 2], []], "Prompt 1 has no tokens; a prompt has at least one."),
         ([], "Prompts are a table of token ids"),
         ("text", "This model has no texts"),
         (["text", [1]], "Prompts are all texts, or all token ids."),
@@ -221,6 +222,7 @@ def test_help_teaches_with_what_an_agent_needs_and_nothing_else(lab):
         assert name in text
     assert "FrameError" not in text
     assert "Connection" not in text
+    assert len(text.splitlines()) < 330, "a page that nobody reads teaches nothing"
 
 
 def test_language_models_take_texts(tmp_path):
@@ -228,7 +230,8 @@ def test_language_models_take_texts(tmp_path):
     with made.desk:
         lab = client(made.desk)
         assert lab.tokenize(["a bb ccc", "dd"]) == [[1, 2, 3], [2]]
-        assert lab.tokenize("a bb") == [1, 2]
+        assert lab.tokenize("a bb") == lab.tokenize("a bb", bos=False) == [1, 2]
+        assert lab.tokenize("a bb", bos=True) == [99, 1, 2]
         assert lab.decode([[1, 2], [3]]) == ["x xx", "xxx"]
         assert lab.decode([1, 2]) == "x xx"
         assert lab.run("a bb").price == 2
@@ -236,6 +239,20 @@ def test_language_models_take_texts(tmp_path):
         assert lab.run(["a bb", "ccc"]).price == 3
         assert lab.run([[1, 2], [3]]).repeated
         assert repr(lab.budget) == "95 of 100 tokens left"
+        for call, said in {
+            "lab.run([])": "Prompts are texts, or a table of token ids with one row for each prompt; at least one.",
+            "lab.run([[1, 2], []])": "Prompt 1 has no tokens; a prompt has at least one.",
+            "lab.run(['a'] * 5000)": "The request can't be understood: texts: at most 4,096 are allowed, not 5,000.",
+            "lab.run('a ' * 600_000)": "The request can't be sent: The header of the frame has 1,200,085 bytes; "
+            "at most 1,048,576 are allowed. Ask for less at a time.",
+            "lab.run(['a b', 'c'], read='m0@1')": "m0@1: the shortest prompt has 1 position.",
+            "lab.run('a', labels='a')": "Labels are whole numbers, not texts; lab.tokenize gives the ids of a text.",
+            "lab.run('a', labels=['a'])": "Labels are whole numbers, not texts; lab.tokenize gives the ids of a text.",
+        }.items():
+            with pytest.raises(lab.LabError) as refused:
+                eval(call)
+            assert str(refused.value) == said, call
+        assert lab.budget.spent == 5
 
 
 def test_threads_do_not_mix_their_answers(lab):

@@ -5,15 +5,14 @@
 #
 # All sets of up to six components, larger ones with a lower probability. What is not certain is how often the answer
 # changes when a component that matters is resampled: the prompt promises 30 percentage points, and one half is assumed.
-# In groups without any, an answer is wrong now and then.
+# In groups without any, an
+# answer is wrong as often as without patches.
 
 # %%
 import itertools
 import math
 
 LARGEST, SHARE, CHANGES = 6, 0.15, 0.55
-several = pool_labels.ndim > 1  # answers at all positions: some of them are wrong more often
-WRONG = 0.08 if several else 0.025
 bits = 1 << np.arange(len(nodes), dtype=np.int64)
 circuits = np.array(
     [
@@ -26,7 +25,8 @@ circuits = np.array(
 sizes = np.array([size for size in range(1, LARGEST + 1) for _ in range(math.comb(len(nodes), size))])
 log_prior = sizes * math.log(SHARE / (1 - SHARE))
 #: [does the group hold one of the circuit?, did the answer change?]
-SEES = np.array([[1 - WRONG, WRONG], [1 - CHANGES, CHANGES]])
+changed = CHANGES + (1 - CHANGES) * WRONG
+SEES = np.array([[1 - WRONG, WRONG], [1 - changed, changed]])
 
 
 def predicted(group, which):
@@ -34,8 +34,7 @@ def predicted(group, which):
 
 
 def seen_of(rows, run):
-    wrong = answers(run) != pool_labels[rows]
-    return (wrong.float().mean(1) > 0.1 if several else wrong).int().tolist()
+    return (share_wrong(answers(run), pool_labels[rows]) > MANY).int().tolist()
 
 
 def name_of(i):

@@ -28,7 +28,8 @@ untrained_grid = np.array([[left_out_blocks(at.astype(float)).mean() for at in l
 twin = nested(untrained_hidden.astype(float))[0].mean()
 del untrained
 chance = max(0.5, words, twin)
-print(f"tokens {words:.3f}, untrained model {twin:.3f}, so chance is {chance:.3f}")
+controls = f"counts of tokens in {words:.3f}, an untrained model in {twin:.3f}"
+print(f"{controls}, so chance is {chance:.3f}")
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(16, 4))

@@ -23,8 +23,8 @@ print(f"expected skill: a probe {belief @ PROBE:.2f}, nothing found {belief @ SI
 
 # %%
 evidence = (
-    f"Logistic regression is right in {honest.mean():.3f} of the statements of left-out blocks (place chosen without "
-    f"them), counts of tokens in {words:.3f}, an untrained model in {twin:.3f}."
+    f"Logistic regression is right in {honest.mean():.3f} of {len(truth)} statements of left-out blocks (place chosen "
+    f"without them), {controls}."
 )
 if readable:
     weight, bias, center = logistic(chosen, truth)

@@ -16,6 +16,7 @@ from scribe_suite.analysis.presentation.anytime_tables import (
     efficiency_notes,
     efficiency_tables,
 )
+from scribe_suite.analysis.presentation.arm_tables import gap_tables, laboratory_tables
 from scribe_suite.analysis.presentation.control_table import control_notes, control_table
 from scribe_suite.analysis.presentation.reliability_tables import reliability_notes, reliability_tables
 from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
@@ -34,6 +35,8 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
         _sides(comparison.sides),
         *_levels(comparison.sides),
         *_passes(comparison.sides),
+        *laboratory_tables({side.label: side.laboratory for side in comparison.sides}),
+        *gap_tables({side.label: side.gaps for side in comparison.sides}),
         *anytime_tables({side.label: side.anytime for side in comparison.sides}),
         *efficiency_tables(
             {side.label: side.efficiency for side in comparison.sides}, comparison.tasks, comparison.bounds

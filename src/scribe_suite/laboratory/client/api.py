@@ -54,8 +54,9 @@ from scribe_suite.laboratory.client.values import (
 )
 from scribe_suite.laboratory.client.wire import Connection, LabError
 
+#: What `help` shows. The classes of what functions take and give need no page of their own, but for a run.
 __all__ = [
-    "Budget", "LabError", "Metric", "Patch", "Price", "Run", "add", "decode", "interchange", "logit", "mean", "path",
+    "LabError", "Run", "add", "decode", "interchange", "logit", "mean", "path",
     "price", "run", "set_to", "sites", "subspace", "tokenize", "zero",
 ]  # fmt: skip
 
@@ -91,7 +92,7 @@ def run(
         grad_of: What gradients are of; see `logit`.
         grad_at: Sites whose gradients come back.
         outputs: Positions whose outputs come back: the last, all, or a list.
-        labels: The only ids that count in the outputs; all by default.
+        labels: The only ids whose numbers come back, where a laboratory returns numbers; all by default.
 
     Raises:
         LabError: When it is refused; it costs nothing then.
@@ -203,9 +204,15 @@ def sites() -> list[str]:
     return list(_hello()["sites"])
 
 
-def tokenize(texts: Sequence[str] | str) -> list[Any]:
-    """Token ids of texts, as lists; of one text, one list. Free; language models only."""
-    _, tensors = _connection.ask({"op": "tokenize", "texts": _texts(texts)}, {})
+def tokenize(texts: Sequence[str] | str, *, bos: bool | None = None) -> list[Any]:
+    """Token ids of texts, as lists; of one text, one list. Free; language models only.
+
+    Args:
+        texts: One or more.
+        bos: Whether the token that begins a text comes first. None does as `run` does with texts, which for most models
+            is True; False gives the ids of single words, to be labels: ``lab.tokenize(" Paris", bos=False)``.
+    """
+    _, tensors = _connection.ask({"op": "tokenize", "texts": _texts(texts), "bos": bos}, {})
     rows = [row[:length] for row, length in zip(tensors["tokens"].tolist(), tensors["lengths"].tolist(), strict=True)]
     return rows[0] if isinstance(texts, str) else rows
 
@@ -279,6 +286,8 @@ def _prompts(tokens: Any) -> tuple[dict[str, Tensor], bool]:
     if isinstance(tokens, list | tuple) and tokens and all(hasattr(row, "__len__") for row in tokens):
         rows = [whole_numbers(row, "Token ids") for row in tokens]
         lengths = [len(row) if row.ndim == 1 else -1 for row in rows]
+        if 0 in lengths:
+            raise LabError(f"Prompt {lengths.index(0)} has no tokens; a prompt has at least one.")
         if min(lengths) >= 0 and len(set(lengths)) > 1:
             padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
             return {"tokens": padded, "lengths": torch.tensor(lengths)}, False

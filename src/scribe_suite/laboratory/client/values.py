@@ -176,6 +176,8 @@ def whole_numbers(values: Any, what: str) -> Tensor:
     Raises:
         LabError: When they are something else.
     """
+    if isinstance(values, str) or (isinstance(values, list | tuple) and any(isinstance(one, str) for one in values)):
+        raise LabError(f"{what} are whole numbers, not texts; lab.tokenize gives the ids of a text.")
     try:
         tensor = torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError, RuntimeError):

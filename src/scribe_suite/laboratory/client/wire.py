@@ -110,7 +110,7 @@ class Connection:
         except ClosedError:
             pass  # there may be a last word on why
         except (FrameError, ValueError) as error:
-            raise LabError(f"The request can't be sent: {error}") from None
+            raise LabError(f"The request can't be sent: {error} Ask for less at a time.") from None
         while (answer := self._received(channel)) is not None:
             if answer.header.get("id") == self._number:
                 return answer

@@ -37,6 +37,8 @@ def tokenize(loaded: LoadedModel, header: Mapping[str, Any]) -> dict[str, Tensor
     first = bool(model.cfg.default_prepend_bos) if bos is None else bos
     rows = []
     for number, text in enumerate(texts):
+        if not _is_unicode(text):
+            raise RefusedError(f"Text {number} has half a character (a lone surrogate), which no tokenizer takes.")
         row = model.to_tokens(text, prepend_bos=first, truncate=False, move_to_device=False)[0]
         if not 1 <= len(row) <= loaded.sizes.n_ctx:
             raise RefusedError(f"Text {number} has {len(row):,} tokens; a text has from 1 to {loaded.sizes.n_ctx:,}.")
@@ -70,6 +72,15 @@ def decode(loaded: LoadedModel, tensors: Mapping[str, Tensor]) -> list[str]:
     rows = [row[: max(int(length), 0)].tolist() for row, length in zip(tokens, lengths, strict=True)]
     # as they are: no spaces are taken out, so that texts of single tokens can be put together
     return [model.tokenizer.decode(row, clean_up_tokenization_spaces=False) for row in rows]
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it is made of whole characters; what JSON may hold need not be."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _with_tokenizer(loaded: LoadedModel) -> HookedTransformer:

@@ -1,0 +1,22 @@
+"""What a laboratory grants the probe tasks on a real model.
+
+The unit is a token. A run gives four sites for its price, so the public statements, at most 240 of 6 to 16 tokens, cost
+about 2,200 tokens for every four places that they are read at. The exhaustive scan of 30 blocks at the last two
+tokens would be 60 places, 33,000 tokens. The lowest budget is about 50 statements: the standard error of an accuracy on
+left-out blocks is 0.1 then (pairs count as one), as large as the bar of what is readable, so that the decision is right
+in most questions and not in all.
+"""
+
+from __future__ import annotations
+
+from scribe_suite.laboratory.terms import Terms
+
+#: Level -> tokens.
+BUDGETS = {2: 6_000, 3: 1_600, 4: 500}
+#: As `Task.levels` has them.
+LEVELS = {
+    1: "the weights are handed over",
+    **{level: f"a laboratory with a budget of {budget:,} tokens" for level, budget in BUDGETS.items()},
+}
+#: As `Task.laboratory` has them.
+LABORATORY = {level: Terms(budget=budget) for level, budget in BUDGETS.items()}

@@ -1,0 +1,123 @@
+"""What a side did in laboratories, and what it gains or loses between the arms of the same questions.
+
+Gaps between arms are those of one provider on the same instances. From weights to a laboratory: what free computing is
+worth to it. From a laboratory to a black box: what looking inside is worth to it, the measure of a tool gap in audits
+of language models (AuditBench).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scribe_suite.analysis import statistics
+from scribe_suite.analysis.statistics import Estimate, Grouped
+from scribe_suite.tasks.access import ACCESSES, question_of
+
+if TYPE_CHECKING:
+    from scribe_suite.analysis.columns import AttemptColumns
+    from scribe_suite.analysis.statistics import Codes, Floats
+
+
+@dataclass(frozen=True)
+class LaboratoryMeans:
+    """What attempts in laboratories did; means over them.
+
+    Attributes:
+        attempts: How many there are.
+        experiments: Runs that were charged.
+        share: Of the budget that was spent.
+        repeated: Runs that had been done before, and were free.
+        refused: Requests that were not done.
+        failed: Runs in which the laboratory failed.
+    """
+
+    attempts: int
+    experiments: float
+    share: float
+    repeated: float
+    refused: float
+    failed: float
+
+
+@dataclass(frozen=True)
+class ArmGap:
+    """Two arms of the same questions, for one side.
+
+    Attributes:
+        more: The arm in which more is handed over; `less` the other one.
+        pairs: Attempts at the same question, trial and instance in both.
+        tasks: Questions.
+        skill_more: Mean skill of these attempts in the one arm; `skill_less` in the other.
+        gap: The difference, with its interval.
+    """
+
+    more: str
+    less: str
+    pairs: int
+    tasks: int
+    skill_more: float
+    skill_less: float
+    gap: Estimate
+
+
+def laboratory_means(uses: Mapping[str, Floats], rows: Codes) -> LaboratoryMeans | None:
+    """What some attempts did in laboratories; None when none of them had one.
+
+    Args:
+        uses: By the names in `columns.USES`, per attempt; NaN where there was no laboratory.
+        rows: Of the attempts.
+    """
+    if not uses:
+        return None
+    here = rows[~np.isnan(uses["budget"][rows])]
+    if not len(here):
+        return None
+    shares = uses["spent"][here] / np.maximum(uses["budget"][here], 1)
+    return LaboratoryMeans(
+        attempts=len(here),
+        share=float(shares.mean()),
+        **{name: float(uses[name][here].mean()) for name in ("experiments", "repeated", "refused", "failed")},
+    )
+
+
+def arm_gaps(attempts: AttemptColumns, skills: Floats, rows: Codes) -> tuple[ArmGap, ...]:
+    """The gaps between every two arms that some attempts of one side have in common.
+
+    Args:
+        attempts: All.
+        skills: Of all, 0 where an attempt was not scored.
+        rows: Those of the side that count.
+    """
+    arms = {attempts.accesses[attempts.tasks[code]] for code in np.unique(attempts.task[rows]).tolist()}
+    if len(arms) < 2:
+        return ()
+    found: dict[str, dict[tuple[str, int, int], int]] = {access: {} for access in ACCESSES}
+    for row in rows.tolist():
+        task = attempts.tasks[attempts.task[row]]
+        slot = (question_of(task), int(attempts.trial[row]), int(attempts.seed[row]))
+        found[attempts.accesses[task]][slot] = row
+    gaps = []
+    for i, more in enumerate(ACCESSES):
+        for less in ACCESSES[i + 1 :]:
+            slots = sorted(found[more].keys() & found[less].keys())
+            if not slots:
+                continue
+            questions = sorted({question for question, _, _ in slots})
+            codes = np.array([questions.index(question) for question, _, _ in slots], np.int64)
+            with_more, with_less = (skills[[found[access][slot] for slot in slots]] for access in (more, less))
+            gaps.append(
+                ArmGap(
+                    more=more,
+                    less=less,
+                    pairs=len(slots),
+                    tasks=len(questions),
+                    skill_more=statistics.mean(Grouped.of(with_more, codes)) or 0.0,
+                    skill_less=statistics.mean(Grouped.of(with_less, codes)) or 0.0,
+                    gap=statistics.estimate(Grouped.of(with_more - with_less, codes)),
+                )
+            )
+    return tuple(gaps)

@@ -1,0 +1,135 @@
+"""What the page of an attempt shows of its laboratory: a timeline of experiments with the running cost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from scribe_suite.analysis.presentation.result_table import Column, ResultTable
+from scribe_suite.ledger.records import LaboratoryUse
+from scribe_suite.report.plots import Labels, Line, step_plot
+from scribe_suite.text import shortened
+from scribe_suite.untrusted_files import UntrustedFolder
+
+#: Of the laboratory, in the outputs of an attempt; its lines are described in docs/guide/laboratory.md.
+FILE_NAME = "experiments.jsonl"
+#: Bytes that are read, and experiments that have a row.
+MAX_BYTES, MOST_ROWS = 64 << 20, 200
+_SHOWN = 4
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class ExperimentsView:
+    """The timeline.
+
+    Attributes:
+        use: What the ledger says.
+        plot: Share of the budget that had been spent, against time; None without experiments.
+        table: A row for each of the first experiments.
+        left_out: How many have no row.
+    """
+
+    use: LaboratoryUse
+    plot: Markup | None
+    table: ResultTable
+    left_out: int
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    run: str
+    seconds: float
+    what: str
+    prompts: int
+    price: int
+    spent: int
+
+
+def experiments_view(use: LaboratoryUse | None, outputs: UntrustedFolder | None) -> ExperimentsView | None:
+    """The timeline of an attempt, or None where it had no laboratory or its record can't be read.
+
+    Args:
+        use: From the ledger.
+        outputs: Where the record lies, which may come from anybody.
+    """
+    if use is None or outputs is None:
+        return None
+    try:
+        content = outputs.read(FILE_NAME, MAX_BYTES)
+    except (OSError, ValueError):
+        return None
+    found = list(_experiments(content))
+    return ExperimentsView(use, _plot(found, use) if found else None, _table(found[:MOST_ROWS]), len(found[MOST_ROWS:]))
+
+
+def _experiments(content: bytes) -> Iterator[_Experiment]:
+    """The experiments of a record; lines that are something else are left out."""
+    for line in content.splitlines():
+        try:
+            fields = json.loads(line)
+            if not isinstance(fields, dict) or fields.get("event") != "run":
+                continue
+            seconds = float(fields["time"])
+            if not math.isfinite(seconds):
+                continue
+            yield _Experiment(
+                shortened(str(fields["run"]), _LONGEST),
+                seconds,
+                _what(fields),
+                *(int(fields[name]) for name in ("prompts", "price", "spent")),
+            )
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            continue
+
+
+def _what(fields: Mapping[str, Any]) -> str:
+    """What was run, in short: what was read, what was patched, gradients."""
+    parts = []
+    if read := fields.get("read"):
+        parts.append(f"read {_sites(read)}")
+    if patches := fields.get("patch"):
+        kinds: dict[str, list[str]] = {}
+        for one in patches if isinstance(patches, list) else []:
+            if isinstance(one, Mapping):
+                kinds.setdefault(str(one.get("kind")), []).append(str(one.get("site")))
+        parts += [f"{kind} {_sites(sites)}" for kind, sites in kinds.items()] or ["many patches"]
+    if fields.get("grad"):
+        parts.append("gradients")
+    return shortened("; ".join(parts) or "outputs", 3 * _LONGEST)
+
+
+def _sites(sites: Any) -> str:
+    if not isinstance(sites, list):  # what is long is told by its size
+        return "many sites"
+    shown = ", ".join(shortened(str(site), _LONGEST) for site in sites[:_SHOWN])
+    return f"{shown} and {len(sites) - _SHOWN} more" if len(sites) > _SHOWN else shown
+
+
+def _plot(found: list[_Experiment], use: LaboratoryUse) -> Markup:
+    budget = max(1, use.budget)
+    points = [(one.seconds, min(1.0, one.spent / budget)) for one in found]
+    labels = Labels(
+        "experiments",
+        "Budget spent over time",
+        "A mark for some of the experiments; the line is the share of the budget that had been spent. The table has "
+        "the numbers.",
+        "Seconds since the laboratory was opened",
+    )
+    return step_plot({"": Line(points, points[:: max(1, len(points) // 40)])}, labels, y_axis="Share of the budget")
+
+
+def _table(found: list[_Experiment]) -> ResultTable:
+    columns = (
+        Column("Seconds", "seconds", tuple(one.seconds for one in found)),
+        Column("What", "text", tuple(one.what for one in found)),
+        Column("Prompts", "count", tuple(one.prompts for one in found)),
+        Column("Price", "count", tuple(one.price for one in found)),
+        Column("Spent until then", "count", tuple(one.spent for one in found)),
+    )
+    return ResultTable("experiments", "Experiments", "Run", tuple(one.run for one in found), (columns,))
