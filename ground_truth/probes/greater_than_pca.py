@@ -12,6 +12,6 @@ class GreaterThanPca(Comparisons, DirectionTask):
 
     name = "greater_than_pca"
     relation = "greater"
-    laboratory = laboratory({2: 400, 3: 240, 4: 48}, outputs=False)
+    laboratory = laboratory({2: 400, 3: 240, 4: 80}, outputs=False)
     laboratory_solution = "directions_in_laboratories"
     summary = 'Without labels, find the direction of the truth of "x is greater than y" beside a larger nuisance.'

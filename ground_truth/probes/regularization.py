@@ -47,7 +47,7 @@ class Regularization(PlantedProbeTask):
     models = "places"
     few_labels = True
     recipe_bar = 0.9
-    laboratory = laboratory({2: 400, 3: 120, 4: 40}, outputs=False)
+    laboratory = laboratory({2: 400, 3: 120, 4: 24}, outputs=False)
     laboratory_solution = "few_labels_in_laboratories"
     summary = "Find a linear probe from few examples, in which louder directions agree with the labels."
 
