@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scribe_suite.laboratory import frames, limits, requests, runs, serving, sites
-from scribe_suite.laboratory import terms as terms_module
+from scribe_suite.laboratory.terms import MEANINGS, OPERATIONS, Terms
+from scribe_suite.tasks.registry import default_registry
 from tools.documented_tables import markdown_table
 
 
@@ -18,9 +19,7 @@ def laboratory_sites() -> str:
 
 def laboratory_operations() -> str:
     """What runs may be allowed to do."""
-    return markdown_table(
-        ("operation", "what runs may do"), ((f"`{name}`", what) for name, what in terms_module.MEANINGS.items())
-    )
+    return markdown_table(("operation", "what runs may do"), ((f"`{name}`", what) for name, what in MEANINGS.items()))
 
 
 def laboratory_limits() -> str:
@@ -40,3 +39,40 @@ def laboratory_limits() -> str:
         "time to send or to take one message": f"{serving.FRAME_S:g} s",
     }
     return markdown_table(("what", "at most"), rows.items())
+
+
+def laboratory_levels() -> str:
+    """What each level that a laboratory holds grants, and the arms of each task."""
+    registry = default_registry()
+    tasks = [registry[facts.id] for facts in registry.questions()]
+    levels = sorted({level for task in tasks for level in task.laboratory})
+    return markdown_table(
+        ("task", "arms", *(f"level {level}" for level in levels)),
+        (
+            (
+                f"`{task.id}`",
+                ", ".join(task.accesses),
+                *(
+                    _granted(task.laboratory[level], task.source) if level in task.laboratory else ""
+                    for level in levels
+                ),
+            )
+            for task in tasks
+        ),
+    )
+
+
+def _granted(terms: Terms | None, source: str) -> str:
+    """Terms in few words; what is not named is as free as it can be."""
+    if terms is None:
+        return ""
+    parts = [f"{terms.budget:,} {'prompts' if source == 'planted' else 'tokens'}"]
+    if terms.returns != "logits":
+        parts.append(f"samples at {terms.temperature:g}" if terms.returns == "samples" else terms.returns)
+    if terms.operations != OPERATIONS:
+        parts.append(" and ".join(sorted(terms.operations)))
+    if terms.sites_per_run is not None:
+        parts.append(f"{terms.sites_per_run} site{'s' if terms.sites_per_run != 1 else ''} a run")
+    if terms.read_noise:
+        parts.append(f"noise {100 * terms.read_noise:g} %")
+    return "; ".join(parts)

@@ -43,6 +43,7 @@ TABLES: Mapping[str, GeneratedTable] = {
     "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", documented_tables.cli_causes),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
     "exit codes": GeneratedTable("docs/reference/causes.md", documented_tables.exit_codes),
+    "laboratory levels": GeneratedTable("docs/reference/budgets.md", laboratory_tables.laboratory_levels),
     "laboratory limits": GeneratedTable("docs/guide/laboratory.md", laboratory_tables.laboratory_limits),
     "laboratory operations": GeneratedTable("docs/guide/laboratory.md", laboratory_tables.laboratory_operations),
     "laboratory prices": GeneratedTable("docs/guide/laboratory.md", prices.as_markdown),

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ground_truth.circuits.planted.hidden import Hidden
-from ground_truth.circuits.planted.levels import laboratory, levels
+from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
@@ -71,7 +71,6 @@ class Suppressor(PlantedCircuitTask):
     summary = "Find the components that raise or lower the right word, and say which does what."
     metrics = ROLE_METRICS
     #: a label hardly shows what suppresses
-    levels = levels(120, 60, "logits")
     laboratory: ClassVar[Mapping[int, Terms]] = {
         level: terms.model_copy(update={"returns": "logits"}) for level, terms in laboratory(1.0, 120, 60).items()
     }

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from ground_truth.circuits.planted.draws import generator
-from ground_truth.circuits.planted.levels import laboratory, levels
+from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.material import right_labels
 from ground_truth.circuits.planted.recall import WORDS, RecallPrompts, asked_word, asking_index
 from ground_truth.circuits.planted.shapes import five_layers
@@ -75,7 +75,7 @@ class TwoBehaviours(PlantedCircuitTask):
 
     name = "two_behaviours"
     summary = "Find the components that serve one of two behaviours of a model."
-    levels, laboratory = levels(400, 200), laboratory(6, 400, 200)
+    laboratory = laboratory(6, 400, 200)
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -15,7 +15,6 @@ import torch
 
 from ground_truth.circuits.planted.draws import symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
-from ground_truth.circuits.planted.levels import levels
 from ground_truth.circuits.planted.programs import placement_of, program_of
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
@@ -43,7 +42,6 @@ class UnknownBehaviour(PlantedCircuitTask):
     metrics = BEHAVIOUR_METRICS
     public_pairs = False
     #: the rule takes many questions, the components take as many prompts as elsewhere
-    levels = levels(16_000, 4_000, "the most probable label")
     laboratory: ClassVar[Mapping[int, Terms]] = {
         2: Terms(budget=40_000),
         3: Terms(budget=16_000, returns="labels", operations=frozenset({"patch"})),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ground_truth.neurons.real.levels import BUDGETS_OF_WHOLE_TEXTS, granted, levels_of
+from ground_truth.neurons.real.levels import BUDGETS_OF_WHOLE_TEXTS, granted
 from ground_truth.neurons.real.properties import SHAPES, band
 from ground_truth.neurons.real.task import MeasuredTextTask
 
@@ -14,7 +14,6 @@ class PositionReal(MeasuredTextTask):
     """Find the neurons whose activation is most clearly a given function of the position."""
 
     name = "position_real"
-    levels = levels_of(BUDGETS_OF_WHOLE_TEXTS)
     laboratory = granted(BUDGETS_OF_WHOLE_TEXTS)
     laboratory_solution = "position_real_lab"
     kind = SHAPES

@@ -1,5 +1,7 @@
 """Arms: how ids name them, and what a task gives in each."""
 
+from typing import ClassVar
+
 import pytest
 
 from scribe_suite.errors import ConfigurationError
@@ -11,8 +13,7 @@ from tests.tasks.idle_task import IdleTask
 
 class Held(IdleTask):
     name = "held"
-    levels = {1: "weights", 2: "much", 3: "little"}  # noqa: RUF012
-    laboratory = {2: Terms(budget=100), 3: Terms(budget=10, returns="labels")}  # noqa: RUF012
+    laboratory: ClassVar = {2: Terms(budget=100), 3: Terms(budget=10, returns="labels")}
     laboratory_solution = "held_in_laboratories"
 
 
@@ -41,6 +42,20 @@ def test_terms_are_those_of_the_level_and_a_black_box_has_no_operations():
     outputs = Held(3, "outputs").terms
     assert (outputs.budget, outputs.returns, outputs.operations) == (10, "labels", OUTPUTS_ONLY)
     assert Held(3).with_budget(7).terms == Terms(budget=7, returns="labels")
+
+
+def test_levels_of_a_laboratory_run_when_they_are_asked_for():
+    assert (Held.known_levels(), IdleTask.known_levels()) == ([1, 2, 3], [1])
+    assert [Held(level).is_default for level in (1, 2, 3)] == [True, False, False]
+
+    class AtOnce(Held):
+        default_levels: ClassVar = (1, 3)
+
+    class Closed(Held):
+        black_box: ClassVar = False
+
+    assert [AtOnce(level).is_default for level in (1, 2, 3)] == [True, False, True]
+    assert Closed(2).accesses == ("weights", "lab")
 
 
 def test_a_task_without_a_laboratory_has_weights_alone():

@@ -17,16 +17,6 @@ GENEROUS = Terms(budget=1000)
 TIGHT, LIMIT = 300, 150
 
 
-def levels(tight: int = TIGHT, limit: int = LIMIT, returned: str = "a sampled label") -> Mapping[int, str]:
-    """Level -> what it sets, as `Task.levels` has it."""
-    return {
-        1: "weights",
-        2: f"a laboratory that shows everything, and {GENEROUS.budget:,} prompts",
-        3: f"a laboratory that returns {returned} and takes patches, and {tight:,} prompts",
-        4: f"the same, and {limit:,} prompts",
-    }
-
-
 def laboratory(temperature: float, tight: int = TIGHT, limit: int = LIMIT) -> Mapping[int, Terms]:
     """Level -> what a laboratory grants.
 

@@ -17,7 +17,7 @@ from ground_truth.circuits.planted.base import Base, PlannedTask, base_models, k
 from ground_truth.circuits.planted.blind import BlindAnswer
 from ground_truth.circuits.planted.draws import generator, symmetry_of
 from ground_truth.circuits.planted.hidden import Hidden
-from ground_truth.circuits.planted.levels import laboratory, levels
+from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
 from ground_truth.circuits.planted.public import opaque_words
 from scribe_suite.laboratory.terms import Terms
@@ -74,9 +74,7 @@ class PlantedCircuitTask(PlannedTask):
             raise TypeError(f"{cls.__name__} shares the base models {cls.models!r}, but each circuit task has its own.")
 
     public_pairs = True
-    levels: ClassVar[Mapping[int, str]] = levels()
     laboratory: ClassVar[Mapping[int, Terms]] = laboratory(temperature=3.0)
-    default_levels: ClassVar[tuple[int, ...]] = (1,)
     laboratory_solution: ClassVar[str] = "laboratory"
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:

@@ -20,13 +20,6 @@ from scribe_suite.laboratory.terms import Terms
 
 #: Budgets in lengths of a prompt.
 GENEROUS, TIGHT, LOWEST = 2_500, 1_000, 70
-#: As `Task.levels` has them.
-LEVELS = {
-    1: "the weights are handed over",
-    2: "a laboratory with a budget for twice the pairs of prompts that are needed, or more",
-    3: "a laboratory with a tight budget, for hardly more pairs of prompts than are needed",
-    4: f"a laboratory with a budget of {LOWEST} lengths of a prompt, less than one pair as a whole",
-}
 #: Decimals of what is returned: gradients of a real model are small.
 DECIMALS = 6
 

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from ground_truth.circuits.planted.public import public_source
 from ground_truth.circuits.real.behaviour import Behaviour, Draw, encode
 from ground_truth.circuits.real.hidden import Hidden
-from ground_truth.circuits.real.laboratory import ENCODE, LEVELS, LOAD
+from ground_truth.circuits.real.laboratory import ENCODE, LOAD
 from ground_truth.circuits.real.measurement import BLIND
 from ground_truth.circuits.real.rankings import blind_rankings
 from scribe_suite.measurements.measured_task import MeasuredTask
@@ -45,8 +45,6 @@ class MeasuredCircuitTask(MeasuredTask):
     family = "circuits"
     version: ClassVar[int] = 2
     metrics = METRICS
-    levels: ClassVar[Mapping[int, str]] = LEVELS
-    default_levels = (1,)
     solution = "real"
     laboratory_solution = "real_lab"
     behaviour: ClassVar[Behaviour]

@@ -26,13 +26,3 @@ def laboratory(budgets: Mapping[int, int]) -> dict[int, Terms]:
         budgets: Level -> texts that may be run.
     """
     return {level: _GRANTED[level].model_copy(update={"budget": budget}) for level, budget in budgets.items()}
-
-
-def described(terms: Mapping[int, Terms]) -> dict[int, str]:
-    """A line for each level: the first, and those in the laboratory."""
-    return {1: "without a laboratory", **{level: _line(granted) for level, granted in terms.items()}}
-
-
-def _line(terms: Terms) -> str:
-    sites = f"{terms.sites_per_run} site{'s' if terms.sites_per_run != 1 else ''} a run"
-    return f"laboratory: {terms.budget} texts, {sites}, {100 * terms.read_noise:g} % noise"

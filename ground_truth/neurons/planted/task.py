@@ -22,7 +22,6 @@ from ground_truth.neurons.planted.base import Base, Draw, base_models
 from ground_truth.neurons.planted.freezing import FreezableTask, freeze_model
 from ground_truth.neurons.planted.hidden import Hidden
 from ground_truth.neurons.planted.language_model import CONFIG, KINDS
-from ground_truth.neurons.planted.levels import described
 from ground_truth.neurons.planted.public import data_code, renamed_strings
 from scribe_suite.planting.english import TAGS, sample_text, vocabulary
 from scribe_suite.planting.frozen import round_to_half
@@ -37,7 +36,6 @@ from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.sets import NEURON_METRICS, best_fixed_set, f1, score_neurons
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
-from scribe_suite.tasks.access import Access
 from scribe_suite.tasks.answers import expect
 
 #: A valid answer, besides the neurons, which the prompt shows.
@@ -78,17 +76,8 @@ class PlantedNeuronTask(FreezableTask):
     config: ClassVar[Mapping[str, Any]] = CONFIG
     training: ClassVar[TrainingSettings] = TrainingSettings()
     with_tags: ClassVar[bool] = False
-    default_levels: ClassVar[tuple[int, ...]] = (1,)
-
-    def __init_subclass__(cls, **more: Any) -> None:
-        """Name the levels that the laboratory makes."""
-        super().__init_subclass__(**more)
-        cls.levels = described(cls.laboratory) if cls.laboratory else {}
-
-    @property
-    def accesses(self) -> tuple[Access, ...]:
-        """See `Task.accesses`: outputs alone name no neuron, and the order of neurons is another in each instance."""
-        return ("weights", "lab") if self.laboratory else ("weights",)
+    #: outputs name no neuron, and the order of neurons is another in each instance
+    black_box: ClassVar[bool] = False
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: draw base model, questions, symmetry and texts."""

@@ -22,12 +22,6 @@ BUDGETS = {2: 8_000, 3: 3_000, 4: 1_000}
 BUDGETS_OF_WHOLE_TEXTS = {2: 16_000, 3: 8_000, 4: 2_000}
 
 
-def levels_of(budgets: Mapping[int, int]) -> dict[int, str]:
-    """As `Task.levels` has them."""
-    laboratories = {level: f"a laboratory with a budget of {budget:,} tokens" for level, budget in budgets.items()}
-    return {1: "the weights are handed over", **laboratories}
-
-
 def granted(budgets: Mapping[int, int]) -> dict[int, Terms]:
     """As `Task.laboratory` has them."""
     return {level: Terms(budget=budget) for level, budget in budgets.items()}

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from safetensors.torch import save
 
 from ground_truth.neurons.real.hidden import AskedProperty, Hidden
-from ground_truth.neurons.real.levels import BUDGETS, granted, levels_of
+from ground_truth.neurons.real.levels import BUDGETS, granted
 from ground_truth.neurons.real.measurement import PLACES, TEXT_SCAN
 from ground_truth.neurons.real.properties import PropertyKind
 from ground_truth.neurons.real.tokens import CONTEXT, TAGS, model_sizes, pool_text, vocabulary
@@ -182,9 +182,7 @@ class MeasuredTextTask(MeasuredNeuronTask):
     """
 
     measurement = TEXT_SCAN
-    levels: ClassVar[Mapping[int, str]] = levels_of(BUDGETS)
     laboratory: ClassVar[Mapping[int, Terms]] = granted(BUDGETS)
-    default_levels: ClassVar[tuple[int, ...]] = (1,)
     kind: ClassVar[PropertyKind]
     with_tags: ClassVar[bool] = False
 

@@ -30,13 +30,3 @@ def laboratory(budgets: Mapping[int, int], *, outputs: bool = True) -> dict[int,
         level: _GRANTED[level].model_copy(update={"budget": budget} | ({} if outputs else {"returns": "nothing"}))
         for level, budget in budgets.items()
     }
-
-
-def described(terms: Mapping[int, Terms]) -> dict[int, str]:
-    """A line for each level: the first, and those in the laboratory."""
-    return {1: "without a laboratory", **{level: _line(granted) for level, granted in terms.items()}}
-
-
-def _line(terms: Terms) -> str:
-    sites = f"{terms.sites_per_run} site{'s' if terms.sites_per_run != 1 else ''} a run"
-    return f"laboratory: {terms.budget} statements, {sites}, {100 * terms.read_noise:g} % noise"

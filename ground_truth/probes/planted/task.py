@@ -23,7 +23,6 @@ from ground_truth.probes.planted.answers import example_probe, fitted_probe, ran
 from ground_truth.probes.planted.base import Base, base_models, is_certified
 from ground_truth.probes.planted.certificate import VERDICT_BAR, probe_checks, reference_check, task_checks
 from ground_truth.probes.planted.hidden import Hidden
-from ground_truth.probes.planted.levels import described
 from ground_truth.probes.planted.public import labelled_material
 from ground_truth.probes.planted.split import Split
 from scribe_suite.errors import FrozenModelError
@@ -53,7 +52,6 @@ from scribe_suite.scoring.probes import (
 )
 from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, PlantedTask, ProbeAnswer, PublicMaterial, Score, TaskInstance
-from scribe_suite.tasks.access import Access
 from scribe_suite.tasks.answers import expect
 from scribe_suite.tasks.registry import default_registry
 
@@ -86,17 +84,8 @@ class PlantedProbeTask(PlantedTask):
     labelled: ClassVar[bool] = True
     few_labels: ClassVar[bool] = False
     recipe_bar: ClassVar[float] = 0.95
-    default_levels: ClassVar[tuple[int, ...]] = (1,)
-
-    def __init_subclass__(cls) -> None:
-        """Name the levels that the laboratory makes."""
-        super().__init_subclass__()
-        cls.levels = described(cls.laboratory)
-
-    @property
-    def accesses(self) -> tuple[Access, ...]:
-        """See `Task.accesses`. No black box: outputs alone say nothing about where a probe must read."""
-        return ("weights", "lab") if self.laboratory else ("weights",)
+    #: outputs alone say nothing of where a probe must read
+    black_box: ClassVar[bool] = False
 
     @abstractmethod
     def world(self, seed: int) -> World:

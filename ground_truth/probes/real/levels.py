@@ -13,10 +13,5 @@ from scribe_suite.laboratory.terms import Terms
 
 #: Level -> tokens.
 BUDGETS = {2: 6_000, 3: 1_600, 4: 500}
-#: As `Task.levels` has them.
-LEVELS = {
-    1: "the weights are handed over",
-    **{level: f"a laboratory with a budget of {budget:,} tokens" for level, budget in BUDGETS.items()},
-}
 #: As `Task.laboratory` has them.
 LABORATORY = {level: Terms(budget=budget) for level, budget in BUDGETS.items()}

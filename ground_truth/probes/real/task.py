@@ -17,7 +17,7 @@ import numpy as np
 from ground_truth.probes.planted.answers import example_probe, fitted_probe, random_probe, reading_facts
 from ground_truth.probes.real.ceiling import Judgements
 from ground_truth.probes.real.hidden import Hidden
-from ground_truth.probes.real.levels import LABORATORY, LEVELS
+from ground_truth.probes.real.levels import LABORATORY
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.pairing import paired
 from ground_truth.probes.real.public import public_material
@@ -47,9 +47,7 @@ class MeasuredProbeTask(MeasuredTask):
     family: ClassVar[str] = "probes"
     version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = REAL_PROBE_METRICS
-    levels: ClassVar[Mapping[int, str]] = LEVELS
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
-    default_levels: ClassVar[tuple[int, ...]] = (1,)
     solution: ClassVar[str] = "real"
     laboratory_solution: ClassVar[str] = "real_lab"
     measurement: ClassVar[ProbeMeasurement]

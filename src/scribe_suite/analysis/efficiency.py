@@ -13,9 +13,8 @@ from scribe_suite.analysis.columns import AttemptColumns
 from scribe_suite.analysis.courses import Effort
 from scribe_suite.analysis.pairing import Keys, Pairs, Side, pair
 from scribe_suite.analysis.statistics import Codes, Estimate, Floats, Grouped
+from scribe_suite.tasks.solutions import REFERENCE
 
-#: The provider that agents are measured against.
-REFERENCE = "reference"
 #: Efforts that are compared, the most telling one first.
 COMPARED: tuple[Effort, ...] = ("spent", "tokens", "seconds")
 

@@ -240,11 +240,12 @@ def _load(path: Path) -> list[Task]:
             f"{path} defines the task '{kind.family}/{kind.name}': set family and name to {path.parent.name!r} and "
             f"{path.stem!r}."
         )
-    wrong = [level for level in kind.levels if not 1 <= level <= LARGEST_LEVEL]
-    wrong += [level for level in kind.default_levels if level not in (kind.levels or [1])]
+    levels = kind.known_levels()
+    wrong = [level for level in levels if not 1 <= level <= LARGEST_LEVEL]
+    wrong += [level for level in kind.default_levels if level not in levels]
     if wrong:
         raise ConfigurationError(
             f"{path} has levels that can't be: {', '.join(map(str, wrong))}. Levels are from 1 to {LARGEST_LEVEL}, and "
             "those that run by default are among them."
         )
-    return [kind(level) for level in sorted(kind.levels) or [1]]
+    return [kind(level) for level in levels]

@@ -19,6 +19,8 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
 
+#: The provider that runs them, and that agents are measured against.
+REFERENCE = "reference"
 _MARKER = re.compile(r"^# %%(?P<rest>.*)$", re.MULTILINE)
 _SHARED = re.compile(r"^# %% \[cells of\] (?P<name>cells/\w+\.py)$", re.MULTILINE)
 

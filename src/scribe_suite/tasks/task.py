@@ -94,10 +94,12 @@ class Task(ABC):
         family: Folder name: ``circuits``, ``neurons``, ``probes``, ...
         name: Task name, which is the file's.
         source: ``planted`` for models of the suite, ``real`` for tasks on a pretrained language model.
-        levels: Level -> what it sets the task's dial to, one line each; empty for a task with one level, which is 1.
-        laboratory: Level -> what a laboratory grants at it. These levels hand the model over in a laboratory by
-            default; at others, a laboratory grants what it does at the lowest of these.
-        default_levels: The levels that run when none are asked for; empty for all of them.
+        levels: Level -> what it sets the task's dial to, one line each; empty for a task with level 1 alone, and those
+            of its laboratory.
+        laboratory: Further levels -> what a laboratory grants at them. They hand the model over in a laboratory by
+            default; at other levels, a laboratory grants what it does at the lowest of these.
+        black_box: Whether a laboratory that gives outputs alone is of any use, and so an arm.
+        default_levels: The levels that run when none are asked for; empty for all but those of its laboratory.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
         solution: Name of the reference solution's file where several tasks share it; else it bears the task's name.
@@ -118,6 +120,7 @@ class Task(ABC):
     source: ClassVar[str] = "planted"
     levels: ClassVar[Mapping[int, str]] = {}
     laboratory: ClassVar[Mapping[int, Terms]] = {}
+    black_box: ClassVar[bool] = True
     default_levels: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[int] = 1
     summary: ClassVar[str]
@@ -128,13 +131,18 @@ class Task(ABC):
     _budget: int | None = None
 
     def __init__(self, level: int | None = None, access: Access | None = None) -> None:
-        known = sorted(self.levels) or [1]
+        known = self.known_levels()
         self.level = known[0] if level is None else level
         if self.level not in known:
             raise ValueError(f"{self.family}/{self.name} has no level {level}: it has {', '.join(map(str, known))}")
         self.access: Access = self.default_access if access is None else access
         if self.access not in self.accesses:
             raise ValueError(f"{self.family}/{self.name} has no arm {access}: it has {', '.join(self.accesses)}")
+
+    @classmethod
+    def known_levels(cls) -> list[int]:
+        """Its levels, those of its laboratory included, in order."""
+        return sorted({*(cls.levels or (1,)), *cls.laboratory})
 
     def with_budget(self, budget: int) -> Self:
         """The same task with another budget of its laboratory, for studies; its id does not tell."""
@@ -150,7 +158,9 @@ class Task(ABC):
     @property
     def accesses(self) -> tuple[Access, ...]:
         """The arms that there are."""
-        return ACCESSES if self.laboratory else ("weights",)
+        if not self.laboratory:
+            return ("weights",)
+        return ACCESSES if self.black_box else ("weights", "lab")
 
     @property
     def terms(self) -> Terms | None:
@@ -181,7 +191,7 @@ class Task(ABC):
     @property
     def is_default(self) -> bool:
         """Whether this level runs when none is asked for."""
-        return not self.default_levels or self.level in self.default_levels
+        return self.level in (self.default_levels or {*self.known_levels()} - {*self.laboratory} or {self.level})
 
     def unavailable(self) -> str | None:
         """Why the task can't be done on this machine, in one sentence with the command that mends that, or None."""

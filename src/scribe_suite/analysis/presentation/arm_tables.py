@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from scribe_suite.analysis.arms import ArmGap, LaboratoryMeans
-from scribe_suite.analysis.presentation.result_table import Kind, ResultTable, Value, by_side, column
+from scribe_suite.analysis.presentation.result_table import ResultTable, by_side, column, column_of
 
 
 def laboratory_tables(sides: Mapping[str, LaboratoryMeans | None]) -> list[ResultTable]:
@@ -13,19 +13,17 @@ def laboratory_tables(sides: Mapping[str, LaboratoryMeans | None]) -> list[Resul
     if not any(sides.values()):
         return []
 
-    def shown(title: str, kind: Kind, value: Callable[[LaboratoryMeans], Value]) -> tuple[str, Kind, list[Value]]:
-        return title, kind, [None if means is None else value(means) for means in sides.values()]
-
+    means = list(sides.values())
     columns = (
-        shown("Attempts", "count", lambda means: means.attempts),
-        shown("Experiments", "number", lambda means: means.experiments),
-        shown("Share of the budget spent", "number", lambda means: means.share),
-        shown("Repeated, free", "number", lambda means: means.repeated),
-        shown("Refused", "number", lambda means: means.refused),
-        shown("Failed", "number", lambda means: means.failed),
+        column_of("Attempts", "count", means, lambda one: one.attempts),
+        column_of("Experiments", "number", means, lambda one: one.experiments),
+        column_of("Share of the budget spent", "number", means, lambda one: one.share),
+        column_of("Repeated, free", "number", means, lambda one: one.repeated),
+        column_of("Refused", "number", means, lambda one: one.refused),
+        column_of("Failed", "number", means, lambda one: one.failed),
     )
     title = "Laboratories (means over attempts)"
-    return [by_side("laboratories", title, list(sides), ((column(*one),) for one in columns))]
+    return [by_side("laboratories", title, list(sides), ((own,) for own in columns))]
 
 
 def gap_tables(sides: Mapping[str, Sequence[ArmGap]]) -> list[ResultTable]:

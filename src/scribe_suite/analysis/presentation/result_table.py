@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from scribe_suite.analysis.statistics import Interval
 
 Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds", "tokens"]
+_Thing = TypeVar("_Thing")
 Value = float | int | str | Interval | None
 
 
@@ -75,6 +76,11 @@ def text_of(value: Value, kind: Kind) -> str:
 def column(title: str, kind: Kind, values: Iterable[Value]) -> Column:
     """A column whose rows are the sides themselves, or pairs of them."""
     return Column(title, kind, tuple(values))
+
+
+def column_of(title: str, kind: Kind, things: Iterable[_Thing | None], value: Callable[[_Thing], Value]) -> Column:
+    """A column of one value of a thing that not every row has."""
+    return column(title, kind, (None if thing is None else value(thing) for thing in things))
 
 
 def by_side(key: str, title: str, labels: Sequence[str], blocks: Iterable[tuple[Column, ...]]) -> ResultTable:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
-from scribe_suite.analysis.grounding import GroundingShares
 from scribe_suite.analysis.presentation.anytime_tables import (
     anytime_notes,
     anytime_tables,
@@ -19,7 +18,15 @@ from scribe_suite.analysis.presentation.anytime_tables import (
 from scribe_suite.analysis.presentation.arm_tables import gap_tables, laboratory_tables
 from scribe_suite.analysis.presentation.control_table import control_notes, control_table
 from scribe_suite.analysis.presentation.reliability_tables import reliability_notes, reliability_tables
-from scribe_suite.analysis.presentation.result_table import Column, Kind, ResultTable, Value, by_side, column
+from scribe_suite.analysis.presentation.result_table import (
+    Column,
+    Kind,
+    ResultTable,
+    Value,
+    by_side,
+    column,
+    column_of,
+)
 from scribe_suite.analysis.statistics import FEWEST_TASKS
 from scribe_suite.ledger.families import family_view, metric_label
 
@@ -206,18 +213,16 @@ def _claims(sides: Sequence[SideResult]) -> list[ResultTable]:
     if not any(side.grounding for side in sides):
         return []  # no answer was checked: old ledgers whose folders are gone, providers that answer nothing
 
-    def shown(title: str, kind: Kind, value: Callable[[GroundingShares], Value]) -> Column:
-        return column(title, kind, (value(side.grounding) if side.grounding else None for side in sides))
-
+    shares = [side.grounding for side in sides]
     columns = (
-        shown("Answers checked", "count", lambda shares: shares.attempts),
-        shown("Claims", "count", lambda shares: shares.claims),
-        shown("Numbers in summaries", "count", lambda shares: shares.numbers),
-        shown("With provenance", "number", lambda shares: shares.provenance),
-        shown("Contradicted", "number", lambda shares: shares.contradicted),
-        shown("Shown again by replay", "number", lambda shares: shares.reproduced),
-        shown("Not told: other results", "count", lambda shares: shares.untold),
-        shown("Not told: failed checks", "count", lambda shares: shares.failed_checks),
+        column_of("Answers checked", "count", shares, lambda one: one.attempts),
+        column_of("Claims", "count", shares, lambda one: one.claims),
+        column_of("Numbers in summaries", "count", shares, lambda one: one.numbers),
+        column_of("With provenance", "number", shares, lambda one: one.provenance),
+        column_of("Contradicted", "number", shares, lambda one: one.contradicted),
+        column_of("Shown again by replay", "number", shares, lambda one: one.reproduced),
+        column_of("Not told: other results", "count", shares, lambda one: one.untold),
+        column_of("Not told: failed checks", "count", shares, lambda one: one.failed_checks),
     )
     labels = [side.label for side in sides]
     return [by_side("claims", "Claims, and numbers in summaries (in no score)", labels, ((own,) for own in columns))]

@@ -54,5 +54,6 @@ class ArmChoice:
         if not missing or (self.arms == ACCESSES and len(missing) < len(ACCESSES)):
             return None
         return (
-            f"--access {self}: no selected task has the arm {' or '.join(missing)}; `scribe-suite tasks` says which do."
+            f"--access {self}: nothing that is selected runs in the arm {' or '.join(missing)}. Not every task has it "
+            "(see docs/reference/budgets.md), and the reference has no solution for outputs alone."
         )

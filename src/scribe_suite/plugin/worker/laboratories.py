@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,23 +58,21 @@ class Laboratories:
         from scribe_suite.laboratory.record import FILE_NAME, ExperimentRecord
 
         laboratory = self._laboratory(public.model)
-        if public.model is None:
-            name = outputs.parent.name
-            config, state = (public.run_files[file] for file in ("config.json", "model.safetensors"))
-            shape = laboratory.load(name, json.loads(config), state)
-        else:
-            (module,) = shared_for(public.model)
-            name, shape = module.name, laboratory.load_shared(module.name)
-        facts = {"task": instance.task.id, "terms": terms.told(), "shape": shape.model_dump(mode="json")}
-        secret = derive_seed(instance.seed, "laboratory").to_bytes(8, "big")  # a replay has the same noise
-        desk = Desk(laboratory, name, shape, terms, ExperimentRecord(outputs / FILE_NAME, **facts), secret)
-        try:
-            yield desk
-        finally:
-            with suppress(InfrastructureError):  # its status has it
-                desk.close()
+        with ExitStack() as stack:
             if public.model is None:
-                laboratory.unload(name)
+                name = outputs.parent.name
+                config, state = (public.run_files[file] for file in ("config.json", "model.safetensors"))
+                stack.callback(laboratory.unload, name)
+                shape = laboratory.load(name, json.loads(config), state)
+            else:
+                (module,) = shared_for(public.model)
+                name, shape = module.name, laboratory.load_shared(module.name)
+            facts = {"task": instance.task.id, "terms": terms.told(), "shape": shape.model_dump(mode="json")}
+            record = ExperimentRecord(outputs / FILE_NAME, **facts)
+            secret = derive_seed(instance.seed, "laboratory").to_bytes(8, "big")  # a replay has the same noise
+            desk = Desk(laboratory, name, shape, terms, record, secret)
+            stack.callback(_end, desk)
+            yield desk
 
     def close(self) -> None:
         """End the processes."""
@@ -93,6 +91,11 @@ class Laboratories:
                 device="cuda" if model is not None and current_device() == "cuda" else "cpu",
             )
         return self._open[model]
+
+
+def _end(desk: Desk) -> None:
+    with suppress(InfrastructureError):  # its status has it
+        desk.close()
 
 
 def use_of(desk: Desk) -> LaboratoryUse:

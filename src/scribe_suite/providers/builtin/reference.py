@@ -6,13 +6,13 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.base import AttemptContext, Provider, ProviderResult
 from scribe_suite.providers.builtin.client_loop import drive
 from scribe_suite.providers.builtin.mcp_client import NotebookClient
-from scribe_suite.tasks.solutions import Cell
+from scribe_suite.tasks.solutions import REFERENCE, Cell
 
 
 class ReferenceProvider(Provider):
     """Executes the percent-format solution the harness hands over, then submits its ``answer``."""
 
-    name = "reference"
+    name = REFERENCE
     summary = "runs the task's reference solution, cell by cell through the notebook tools"
     needs = frozenset({"solution"})
 
