@@ -173,7 +173,7 @@ def test_neurons_in_hindsight_are_as_many_as_are_asked_for() -> None:
 
 
 def test_only_circuits_and_probes_of_a_real_model_can_be_remembered() -> None:
-    remembered = [task_id for task_id in TASKS if is_remembered(TASKS[task_id])]
+    remembered = [facts.id for facts in TASKS.questions() if is_remembered(TASKS[facts.id])]
     assert remembered == [name for name in REAL if name.startswith(("circuits/", "probes/"))]
     assert all(isinstance(TASKS[name], MeasuredTask) for name in remembered)
 
