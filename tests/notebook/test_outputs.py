@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import selectors
 import tracemalloc
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 
 from scribe_suite.notebook.outputs import (
+    LEAST_TEXT,
     MAX_CLEARS,
+    MAX_LAST_DISPLAYS,
     MAX_OUTPUTS,
     MAX_SWITCHES,
     MAX_TRACEBACK,
@@ -76,18 +79,75 @@ def test_a_gigantic_traceback_is_shortened():
     assert len(output["evalue"]) <= 100_000
 
 
-def test_displays_beyond_the_number_kept_are_left_out_with_one_note():
-    shown = ("display_data", {"data": {"text/plain": "x"}})
-    outputs = record([shown] * (MAX_OUTPUTS + 50), text_limit=10**6)
+def plain(output: dict[str, Any]) -> str:
+    return output["text"] if "text" in output else output["data"]["text/plain"]
+
+
+def shown(text: str, kind: str = "display_data", **more: Any) -> tuple[str, Any]:
+    return kind, {"data": {"text/plain": text, **more.pop("data", {})}, **more}
+
+
+def test_of_displays_beyond_the_number_kept_the_last_ones_are_kept_and_a_note_tells_of_the_others():
+    outputs = record([shown(str(number)) for number in range(1000)], text_limit=10**6)
+    last = MAX_LAST_DISPLAYS
+    assert [plain(output) for output in outputs[:MAX_OUTPUTS]] == [str(number) for number in range(MAX_OUTPUTS)]
+    assert plain(outputs[MAX_OUTPUTS]) == f"\n[... {1000 - MAX_OUTPUTS - last} outputs left out ...]\n"
+    assert [plain(output) for output in outputs[MAX_OUTPUTS + 1 :]] == [str(n) for n in range(1000 - last, 1000)]
+
+
+def test_a_display_that_is_updated_for_ever_ends_with_its_last_update():
+    update = [shown(str(n), "update_display_data", transient={"display_id": "bar"}) for n in range(3 * MAX_OUTPUTS)]
+    outputs = record(update, text_limit=10**6)
     assert len(outputs) == MAX_OUTPUTS + 1
-    assert "was left out" in outputs[-1]["text"]
+    assert (plain(outputs[-1]), outputs[-1]["display_id"]) == (str(3 * MAX_OUTPUTS - 1), "bar")
+
+
+def test_what_is_cleared_is_not_among_the_last_outputs():
+    for wait in (False, True):
+        messages = [stream("x" * 5000), shown("old"), ("clear_output", {"wait": wait}), shown("new")]
+        outputs = record(messages, text_limit=1000)
+        assert outputs[0]["text"] == "x" * 750
+        assert [plain(output) for output in outputs[2:]] == ["new"]
+
+
+def test_a_result_is_kept_whatever_was_printed_before():
+    printed, end, result = record([stream("x" * 5000), shown("42", "execute_result")], text_limit=1000)
+    assert (len(printed["text"]), plain(result)) == (750, "42")
+    assert "4,002 characters left out" in end["text"]
+
+
+@pytest.mark.parametrize("kind", ["display_data", "execute_result", "update_display_data"])
+def test_a_text_over_the_limit_is_shortened_in_the_middle(kind):
+    text = "".join(f"{number:05d}" for number in range(2000))
+    (output,) = record([shown(text, kind, transient={"display_id": "x"})], text_limit=1000)
+    short = output["data"]["text/plain"]
+    assert (short[:5], short[-5:]) == ("00000", "01999")
+    assert re.search(r"\[\.\.\. 9,\d\d\d characters left out \.\.\.\]", short)
+    assert len(short) <= 750
+
+
+def test_every_representation_has_a_limit_of_its_own():
+    data = {"text/html": "<td>" * 1000, "text/latex": "$x$"}
+    outputs = record([shown("x" * 700, data=data), shown("y" * 40, data=data)], text_limit=1000)
+    assert [plain(output) for output in outputs] == ["x" * 700, "y" * 40]
+    assert [len(output["data"]["text/html"]) <= LEAST_TEXT for output in outputs] == [True, True]
+    assert [output["data"]["text/latex"] for output in outputs] == ["$x$", "$x$"]
+
+
+def test_a_text_that_the_kernel_has_shortened_is_said_to_lack_what_is_missing_in_all():
+    text = f"{'x' * 1000}\n[... 9,000 characters left out ...]\n{'y' * 1000}"
+    (output,) = record([shown(text)], text_limit=1000)
+    short = output["data"]["text/plain"]
+    kept = short.count("x") + short.count("y")
+    assert f"[... {11_000 - kept:,} characters left out ...]" in short
 
 
 def test_images_beyond_the_limit_are_left_out_with_a_note():
-    image = ("display_data", {"data": {"image/png": "A" * 600, "text/plain": "<Figure>"}})
+    image = shown("<Figure>", data={"image/png": "A" * 600})
     kept, dropped = record([image, image], image_limit=1000)
-    assert kept["data"]["image/png"] == "A" * 600
-    assert "image/png" in dropped["text"]
+    assert kept["data"] == {"image/png": "A" * 600, "text/plain": "<Figure>"}
+    assert "image/png" not in dropped["data"]
+    assert plain(dropped).startswith("<Figure>\n[image/png was left out")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +172,7 @@ def test_messages_that_make_no_sense_put_out_nothing(message):
 
 def test_values_of_the_wrong_type_become_text():
     outputs = record([stream(5), stream("\ud800"), ("error", {"ename": 1, "evalue": None, "traceback": "no list"})])
-    assert outputs[0]["text"] == "5?"
+    assert outputs[0]["text"] == "5\ufffd"
     assert outputs[1] == {"output_type": "error", "ename": "1", "evalue": "None", "traceback": []}
 
 

@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.channels import ChannelName, KernelChannels, MalformedError, Message
 from scribe_suite.notebook.errors import DeadKernelError
+from scribe_suite.notebook.pages import pages
 from scribe_suite.notebook.services import ServiceConnections
 from scribe_suite.notebook.zmtp import ChannelError, TooLarge
 from scribe_suite.sandbox.inside import memory_file, usage
@@ -45,12 +46,16 @@ REAP_S = 10.0
 MAX_RECOVERED_BYTES = 1 << 20
 #: Messages in a row that can't be decoded before the kernel counts as broken.
 MAX_MALFORMED = 1000
-_STARTUP = (Path(__file__).parent / "kernel_startup.py").read_text()
+#: What is run in a kernel first, in this order.
+_INSIDE = ("limits", "streams", "children", "keyboard", "folder")
+_SOURCES = {name: (Path(__file__).parent / "inside" / f"{name}.py").read_text() for name in _INSIDE}
 _EXCEEDED = {
     usage.OUT_OF_MEMORY: "it used more memory than it may and was killed",
     usage.TOO_MANY: "it had more processes than it may and was killed",
     usage.DISK_FULL: "it wrote more to its folders than it may and was killed",
 }
+#: Of `inside.folder`.
+_ON_PATH = "scribe_work_on_path"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 #: Where a kernel finds its listening sockets (port 1 at the next number), and the files for what it prints.
 _SOCKETS_AT = 2
@@ -121,6 +126,7 @@ class Kernel:
         self._runs: dict[str, _Run] = {}
         self._current: _Run | None = None
         self._last_message = 0.0
+        self._work_on_path = False
         self.infrastructure: str | None = None
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -241,6 +247,7 @@ class Kernel:
                 "user_expressions": expressions or {},
                 "allow_stdin": False,
                 "stop_on_error": False,
+                _ON_PATH: self._work_on_path,
             },
         )
         run = self._current = _Run(sink, asyncio.get_running_loop().create_future())
@@ -255,6 +262,8 @@ class Kernel:
                 raise DeadKernelError(self.died.result())
             await self._drain(run)
             content = run.reply.result()
+            for page in () if silent else pages(content):
+                sink.message("display_data", page)
         except DeadKernelError:
             self._recover_printed(run)
             raise
@@ -263,6 +272,10 @@ class Kernel:
             if silent:
                 self._runs.pop(message_id, None)
         return _reply(content, timed_out, run.interrupted)
+
+    def put_work_on_path(self) -> None:
+        """Let the code that is run from now on import what lies in the working folder: the kernel is the agent's."""
+        self._work_on_path = True
 
     def interrupt(self) -> bool:
         """Raise KeyboardInterrupt in the running code.
@@ -471,9 +484,12 @@ def _listen(connection: Mapping[str, Any], undo: contextlib.ExitStack) -> dict[i
 
 
 def _startup_line() -> str:
-    """One line of code that runs `kernel_startup` and leaves no name behind."""
-    start = f"inside['start'](get_ipython().kernel, {_PRINTED_AT!r})"
-    return f"(lambda inside: (__import__('builtins').exec({_STARTUP!r}, inside), {start}))({{'__name__': 'startup'}})"
+    """One line of code that runs the modules of `inside` and leaves no name behind."""
+    execute = "__import__('builtins').exec(__import__('builtins').compile(source, '<notebook>', 'exec'), inside)"
+    install = f"inside['install'](get_ipython().kernel, {_PRINTED_AT!r})"
+    run = f"lambda source, inside: ({execute}, {install})"
+    steps = ", ".join(f"run({source!r}, {{'__name__': 'scribe_{name}'}})" for name, source in _SOURCES.items())
+    return f"(lambda run: ({steps},))({run})"
 
 
 def _describe_exit(code: int) -> str:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import string
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 #: MIME types that a notebook keeps; their data are text.
 KEPT_MIME_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "image/jpeg")
-#: Outputs of one run that a notebook keeps, beside streams that join.
-MAX_OUTPUTS = 500
+#: Those of them that stand beside plain text and are no images.
+TWIN_MIME_TYPES = ("text/html", "text/markdown", "text/latex")
+#: Displays of one run that a notebook keeps from its beginning, and from its end when there are more.
+MAX_OUTPUTS, MAX_LAST_DISPLAYS = 500, 100
+#: Characters of a further kind of text that are always kept, and of the note where something was left out.
+LEAST_TEXT, NOTE_CHARACTERS = 2000, 60
 #: Changes between stdout and stderr in one run that are kept apart; what comes later joins the stream it follows.
 MAX_SWITCHES = 500
 #: Times a run may clear its outputs; what comes later is added to what is there.
@@ -34,22 +39,40 @@ MAX_ERROR = 100_000
 #: Characters of a display's id.
 MAX_DISPLAY_ID = 200
 
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+_LEFT_OUT = re.compile(r"\n\[\.\.\. ([0-9,]{1,20}) characters left out \.\.\.\]\n")
 _BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/=" + string.whitespace.encode()
 
 Output = dict[str, Any]
 
 
 def clean_text(value: object) -> str:
-    """Any value as text that every encoder takes: lone surrogates become question marks.
+    """Any value as text that every encoder takes: halves of surrogate pairs become U+FFFD.
 
     Of what is neither text nor a number only the type is told: a list may be as large as a message.
     """
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+        return value if value.isascii() else _HALF_A_PAIR.sub("\ufffd", value)
     if value is None or isinstance(value, int | float):
         with contextlib.suppress(ValueError):  # an integer of more than 4300 digits
             return str(value)
     return f"<{type(value).__name__}>"
+
+
+def shortened(text: str, limit: int) -> str:
+    """Text of ``limit`` characters at most: three quarters from the beginning, a note, the rest from the end.
+
+    Of what is left out only a note like this one is looked for: the kernel has shortened it before.
+    """
+    if len(text) <= limit:
+        return clean_text(text)
+    kept = max(limit - NOTE_CHARACTERS, 0)
+    head = kept * 3 // 4
+    begin = len(text) - (kept - head)
+    omitted, before = begin - head, _LEFT_OUT.search(text, head, begin)
+    if before is not None:
+        omitted += int(before[1].replace(",", "")) - len(before[0])
+    return clean_text(f"{text[:head]}\n[... {omitted:,} characters left out ...]\n{text[begin:]}")
 
 
 def output_size(output: Output) -> int:
@@ -61,16 +84,20 @@ def output_size(output: Output) -> int:
 class OutputRecorder:
     """Collects the outputs of one run of one cell and passes them on as notebook outputs.
 
+    Of what goes beyond a limit the end is kept back, text and displays alike, and passed on last.
+
     Args:
         emit: Called with each output, in order, when it is final.
-        text_limit: Characters of text kept: three quarters from the start, the rest from the end.
+        text_limit: Characters of text kept: three quarters from the start, the rest from the end. Of each kind of text
+            that a display has besides the plain one, as many again.
         image_limit: Base64 characters of images kept.
     """
 
     def __init__(self, emit: Callable[[Output], None], text_limit: int, image_limit: int) -> None:
         self._emit = emit
         self._head_left = text_limit * 3 // 4
-        self._tail_limit = text_limit - self._head_left
+        self._end = _End(text_limit - self._head_left)
+        self._twins_left = dict.fromkeys(TWIN_MIME_TYPES, text_limit)
         self._images_left = image_limit
         self._outputs_left = MAX_OUTPUTS
         self._errors_left = MAX_ERRORS
@@ -79,9 +106,6 @@ class OutputRecorder:
         self._stream = ""
         self._pending: list[str] = []
         self._pending_characters = 0
-        self._tail: deque[str] = deque()
-        self._tail_characters = 0
-        self._omitted = 0
         self._finished = False
 
     def message(self, kind: str, content: object) -> None:
@@ -92,16 +116,15 @@ class OutputRecorder:
             name = "stderr" if content.get("name") == "stderr" else "stdout"
             text = content.get("text", "")
             self._add_text(name, text if isinstance(text, str) else clean_text(text))
-            return
-        convert = _CONVERTERS.get(kind)
-        if convert in _WITH_DATA and self._too_large(content.get("data")):
-            self.flush()
-            self._outputs_left -= 1
-            self._note_dropped(kind, content["data"])
-            return
-        output = convert(content) if convert else None
-        if output is not None:
-            self._add_output(output)
+        elif kind == "clear_output":
+            self._clear(bool(content.get("wait")))
+        elif kind == "error":
+            self._add_error(content)
+        elif (convert := _DISPLAYS.get(kind)) is not None:
+            data = self._bundle(content.get("data"))
+            output = convert(content, data) if data else None
+            if output is not None:
+                self._add_display(output)
 
     def flush(self) -> None:
         """Pass on the stream text that has gathered."""
@@ -110,28 +133,22 @@ class OutputRecorder:
             self._emit({"output_type": "stream", "name": self._stream, "text": text})
 
     def finish(self) -> None:
-        """Pass on everything, the kept tail included. What comes later (from threads) is not kept past the limit."""
+        """Pass on everything, the kept end included. What comes later (from threads) is not kept past the limit."""
         self.flush()
         self._finished = True
-        self._emit_tail()
+        self._emit_end()
 
-    def _emit_tail(self) -> None:
-        if not self._tail:
-            return
-        tail = "".join(self._tail)
-        if self._omitted:
-            tail = f"\n[... {self._omitted:,} characters left out ...]\n{tail}"
-        self._tail.clear()
-        self._tail_characters = self._omitted = 0
-        self._emit({"output_type": "stream", "name": self._stream, "text": tail})
+    def _emit_end(self) -> None:
+        for output in self._end.take(self._stream or "stdout"):
+            self._emit(output)
 
     def _add_text(self, name: str, text: str) -> None:
-        # stdout and stderr share one tail, in the order they came
-        if name != self._stream and not self._tail and self._switches_left > 0:
+        # stdout and stderr share one end, in the order they came
+        if name != self._stream and not self._end and self._switches_left > 0:
             self._switches_left -= 1
             self.flush()
             self._stream = name
-        head = clean_text(text[: max(self._head_left, 0)])
+        head = clean_text(text[: max(self._head_left, 0)]) if not self._end else ""
         self._head_left -= len(head)
         if head:
             self._pending.append(head)
@@ -139,57 +156,157 @@ class OutputRecorder:
             if self._pending_characters >= CHUNK_CHARACTERS:
                 self.flush()
         if len(text) > len(head) and not self._finished:
-            first = max(len(head), len(text) - self._tail_limit)
-            self._omitted += first - len(head)
-            self._add_tail(clean_text(text[first:]))
+            first = max(len(head), len(text) - self._end.limit)
+            self._end.add_text(clean_text(text[first:]), first - len(head))
 
-    def _add_tail(self, text: str) -> None:
-        self._tail.append(text)
-        self._tail_characters += len(text)
-        while self._tail_characters > self._tail_limit:
-            surplus = self._tail_characters - self._tail_limit
-            first = self._tail.popleft()
-            dropped = min(surplus, len(first))
-            if dropped < len(first):
-                self._tail.appendleft(first[dropped:])
-            self._omitted += dropped
-            self._tail_characters -= dropped
-
-    def _add_output(self, output: Output) -> None:
+    def _clear(self, wait: bool) -> None:
         self.flush()
-        if output["output_type"] == "clear_output":
-            self._clears_left -= 1
-            if self._clears_left >= 0:
-                self._emit(output)
-            return
-        images = sum(len(data) for kind, data in output.get("data", {}).items() if kind.startswith("image/"))
-        text = output_size(output) - images
-        self._outputs_left -= 1
-        if output["output_type"] == "error" and self._errors_left > 0:
-            self._errors_left -= 1
-            self._emit_tail()
-            _shorten_error(output)  # the error says why the run ended: it is kept whatever came before
-        elif self._outputs_left < 0 or images > self._images_left or text > max(self._head_left, 0):
-            self._note_dropped(output["output_type"], output.get("data", {}))
-            return
-        else:
-            self._images_left -= images
-            self._head_left -= text
-        self._emit(output)
+        self._clears_left -= 1
+        if self._clears_left >= 0:
+            self._end.clear(wait=wait)
+            self._emit({"output_type": "clear_output", "wait": wait})
 
-    def _too_large(self, data: object) -> bool:
-        """Whether the data of a display can't be kept, whatever they are: before anything of them is looked at."""
+    def _add_error(self, content: dict[str, Any]) -> None:
+        """The error says why the run ended: it is kept whatever came before."""
+        self.flush()
+        self._errors_left -= 1
+        if self._errors_left >= 0:
+            self._emit_end()
+            error = _error(content)
+            self._head_left -= output_size(error)
+            self._emit(error)
+
+    def _add_display(self, output: Output) -> None:
+        self.flush()
+        size = len(output["data"].get("text/plain", ""))
+        if self._outputs_left > 0 and size <= max(self._head_left, 0) and not self._end:
+            self._outputs_left -= 1
+            self._head_left -= size
+            self._emit(output)
+        elif not self._finished:
+            self._end.add_output(output)
+
+    def _bundle(self, data: object) -> dict[str, str]:
+        """The representations that a notebook keeps, each shortened by itself; what is cut off is not looked at."""
         if not isinstance(data, dict):
-            return False
-        texts = (data.get(kind) for kind in KEPT_MIME_TYPES)
-        size = sum(len(text) for text in texts if isinstance(text, str))
-        return size > max(self._head_left, 0) + self._images_left
+            return {}
+        bundle, notes = {}, []
+        for kind in KEPT_MIME_TYPES:
+            value = data.get(kind)
+            if not isinstance(value, str):
+                continue
+            if not kind.startswith("image/"):
+                bundle[kind] = self._fitting(kind, value)
+            elif len(value) > self._images_left:
+                notes.append(f"[{kind} was left out: this cell has put out too many large images]")
+            elif kind == "image/svg+xml" or _is_base64(value):
+                self._images_left -= len(value)
+                bundle[kind] = clean_text(value)
+        if notes:
+            bundle["text/plain"] = "\n".join([*([bundle["text/plain"]] if "text/plain" in bundle else []), *notes])
+        return bundle
 
-    def _note_dropped(self, kind: str, data: Mapping[str, object]) -> None:
-        if self._outputs_left >= -1 or kind == "execute_result":
-            kinds = ", ".join(mime for mime in KEPT_MIME_TYPES if mime in data) or kind
-            note = f"\n[an output ({kinds}) was left out: this cell has put out too much]\n"
-            self._emit({"output_type": "stream", "name": "stderr", "text": note})
+    def _fitting(self, kind: str, text: str) -> str:
+        if kind not in self._twins_left:
+            return shortened(text, max(self._end.limit, 0 if self._end else self._head_left))
+        fitting = shortened(text, max(self._twins_left[kind], LEAST_TEXT))
+        self._twins_left[kind] -= len(fitting)
+        return fitting
+
+
+class _End:
+    """The last outputs of a run, when there are more than are kept from its beginning.
+
+    Args:
+        limit: Characters kept.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._items: deque[str | Output] = deque()
+        self._characters = self._displays = self._omitted_characters = self._omitted_displays = 0
+        self._stale = False
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def add_text(self, text: str, omitted: int) -> None:
+        """Add stream text, of which some has been left out before it."""
+        self._renew()
+        self._omitted_characters += omitted
+        self._items.append(text)
+        self._characters += len(text)
+        self._trim()
+
+    def add_output(self, output: Output) -> None:
+        """Add a display; an update takes the place of the one before it."""
+        self._renew()
+        if output["output_type"] == "update_display_data":
+            for item in self._items:
+                if not isinstance(item, str) and item.get("display_id") == output["display_id"]:
+                    self._characters += _plain_size(output) - _plain_size(item)
+                    item["data"] = output["data"]
+                    self._trim()
+                    return
+        self._items.append(output)
+        self._characters += _plain_size(output)
+        self._displays += 1
+        self._trim()
+
+    def clear(self, *, wait: bool) -> None:
+        """Forget everything, if so only when something else comes."""
+        self._stale = True
+        if not wait:
+            self._renew()
+
+    def take(self, stream: str) -> list[Output]:
+        """Everything, with a note on what is missing; then it is empty."""
+        note = self._note()
+        outputs: list[Output] = []
+        for item in [note, *self._items] if note else self._items:
+            if not isinstance(item, str):
+                outputs.append(item)
+            elif outputs and outputs[-1]["output_type"] == "stream":
+                outputs[-1]["text"].append(item)
+            else:
+                outputs.append({"output_type": "stream", "name": stream, "text": [item]})
+        self._forget()
+        return [{**output, "text": "".join(output["text"])} if "text" in output else output for output in outputs]
+
+    def _note(self) -> str:
+        missing = []
+        if self._omitted_characters:
+            missing.append(f"{self._omitted_characters:,} characters")
+        if self._omitted_displays:
+            missing.append(f"{self._omitted_displays:,} outputs")
+        return f"\n[... {' and '.join(missing)} left out ...]\n" if missing else ""
+
+    def _renew(self) -> None:
+        if self._stale:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._items.clear()
+        self._characters = self._displays = self._omitted_characters = self._omitted_displays = 0
+        self._stale = False
+
+    def _trim(self) -> None:
+        while self._characters > self.limit or self._displays > MAX_LAST_DISPLAYS:
+            first = self._items.popleft()
+            if not isinstance(first, str):
+                self._displays -= 1
+                self._omitted_displays += 1
+                self._characters -= _plain_size(first)
+                continue
+            dropped = min(max(self._characters - self.limit, 0), len(first)) or len(first)
+            if dropped < len(first):
+                self._items.appendleft(first[dropped:])
+            self._omitted_characters += dropped
+            self._characters -= dropped
+
+
+def _plain_size(output: Output) -> int:
+    return len(output["data"].get("text/plain", ""))
 
 
 class PromptRecorder:
@@ -236,27 +353,6 @@ class PromptRecorder:
         self._after_flush()
 
 
-def _shorten_error(output: Output, limit: int = MAX_ERROR) -> None:
-    traceback = "\n".join(output["traceback"])
-    if len(traceback) > limit:
-        half = limit // 2
-        note = f"[... {len(traceback) - limit:,} characters left out ...]"
-        output["traceback"] = [traceback[:half], note, traceback[-half:]]
-    for key in ("ename", "evalue"):
-        output[key] = output[key][:limit]
-
-
-def _mime_bundle(content: dict[str, Any]) -> dict[str, str] | None:
-    data = content.get("data")
-    if not isinstance(data, dict):
-        return None
-    bundle = {kind: clean_text(data[kind]) for kind in KEPT_MIME_TYPES if isinstance(data.get(kind), str)}
-    for kind in ("image/png", "image/jpeg"):
-        if kind in bundle and not _is_base64(bundle[kind]):
-            del bundle[kind]
-    return bundle or None
-
-
 def _is_base64(text: str) -> bool:
     return text.isascii() and not text.encode().translate(None, _BASE64)
 
@@ -267,37 +363,40 @@ def _display_id(content: dict[str, Any]) -> str | None:
     return clean_text(display_id[:MAX_DISPLAY_ID]) if isinstance(display_id, str) else None
 
 
-def _display_data(content: dict[str, Any]) -> Output | None:
-    data = _mime_bundle(content)
-    if data is None:
-        return None
+def _display_data(content: dict[str, Any], data: dict[str, str]) -> Output | None:
     output: Output = {"output_type": "display_data", "data": data, "metadata": {}}
     if (display_id := _display_id(content)) is not None:
         output["display_id"] = display_id
     return output
 
 
-def _update_display_data(content: dict[str, Any]) -> Output | None:
-    output = _display_data(content)
+def _update_display_data(content: dict[str, Any], data: dict[str, str]) -> Output | None:
+    output = _display_data(content, data)
     if output is None or "display_id" not in output:
         return None
     return {**output, "output_type": "update_display_data"}
 
 
-def _execute_result(content: dict[str, Any]) -> Output | None:
-    data = _mime_bundle(content)
-    if data is None:
-        return None
+def _execute_result(_content: dict[str, Any], data: dict[str, str]) -> Output | None:
     return {"output_type": "execute_result", "execution_count": None, "data": data, "metadata": {}}
+
+
+_DISPLAYS: dict[str, Callable[[dict[str, Any], dict[str, str]], Output | None]] = {
+    "display_data": _display_data,
+    "update_display_data": _update_display_data,
+    "execute_result": _execute_result,
+}
 
 
 def _error(content: dict[str, Any]) -> Output:
     traceback = content.get("traceback")
+    lines = _traceback(traceback) if isinstance(traceback, list) else []
+    whole = "\n".join(lines)
     return {
         "output_type": "error",
-        "ename": _beginning(content.get("ename", "Error"), MAX_ERROR),
-        "evalue": _beginning(content.get("evalue", ""), MAX_ERROR),
-        "traceback": _traceback(traceback) if isinstance(traceback, list) else [],
+        "ename": _limited(content.get("ename", "Error"), MAX_ERROR),
+        "evalue": _limited(content.get("evalue", ""), MAX_ERROR),
+        "traceback": lines if len(whole) <= MAX_ERROR else shortened(whole, MAX_ERROR).split("\n"),
     }
 
 
@@ -306,22 +405,8 @@ def _traceback(lines: list[object]) -> list[str]:
     if len(lines) > MAX_TRACEBACK:
         half = MAX_TRACEBACK // 2
         kept = [*lines[:half], f"[... {len(lines) - 2 * half:,} lines left out ...]", *lines[-half:]]
-    return [_beginning(line, MAX_TRACEBACK_LINE) for line in kept]
+    return [_limited(line, MAX_TRACEBACK_LINE) for line in kept]
 
 
-def _beginning(value: object, limit: int) -> str:
-    return clean_text(value[:limit] if isinstance(value, str) else value)
-
-
-def _clear_output(content: dict[str, Any]) -> Output:
-    return {"output_type": "clear_output", "wait": bool(content.get("wait"))}
-
-
-_CONVERTERS: dict[str, Callable[[dict[str, Any]], Output | None]] = {
-    "display_data": _display_data,
-    "update_display_data": _update_display_data,
-    "execute_result": _execute_result,
-    "error": _error,
-    "clear_output": _clear_output,
-}
-_WITH_DATA = (_display_data, _update_display_data, _execute_result)
+def _limited(value: object, limit: int) -> str:
+    return shortened(value, limit) if isinstance(value, str) else clean_text(value)

@@ -302,6 +302,7 @@ class SessionTable:
         try:
             notebook.journal.append("session_started", session=session.session_id, origin=origin)
             await self._run_setup(session)
+            kernel.put_work_on_path()
             notebook.file.write()
         except BaseException:
             await session.close("it could not be set up")

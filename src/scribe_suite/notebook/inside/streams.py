@@ -1,0 +1,163 @@
+"""What is printed in a kernel, by Python or straight to the standard descriptors: nothing of it gets lost.
+
+Four ways in which it could are closed: dropped by a full queue, handed over but not yet sent when the process ends,
+still in a pipe when the cell counts as ended, and a character cut in two.
+"""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+import fcntl
+import mmap
+import os
+import select
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+#: Of `sandbox.inside.memory_file`.
+HEADER = struct.Struct("<Q")
+#: Seconds that ipykernel may keep what is printed without a flush.
+FLUSH_S = 0.05
+#: Bytes that a pipe holds where the system does not say, and bytes read from it at a time.
+PIPE_BYTES = 1 << 16
+
+
+class PrintedFile:
+    """Gets everything that is printed a second time, at once, and writes it to memory that outlives the process.
+
+    Args:
+        descriptor: File in memory, of fixed size, that begins with the number of bytes in use; the harness sets that
+            to 0 before every cell, and reads the file when the kernel has died.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._memory = mmap.mmap(descriptor, 0)
+        os.close(descriptor)
+        self._owner = os.getpid()
+        self._used = 0
+
+    def begin(self) -> None:
+        """Begin anew: a cell begins."""
+        self._used = 0
+        self._memory[: HEADER.size] = HEADER.pack(0)
+
+    def write(self, text: str) -> None:
+        """Write text, unless the file is full or the process a fork."""
+        start = HEADER.size + self._used
+        room = len(self._memory) - start
+        if room <= 0 or os.getpid() != self._owner:
+            return
+        data = text[:room].encode("utf-8", "replace")[:room]
+        self._memory[start : start + len(data)] = data
+        self._used += len(data)
+        self._memory[: HEADER.size] = HEADER.pack(self._used)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+class Descriptor:
+    """A standard descriptor, as others than Python's ``print`` write to it: commands, and libraries in C.
+
+    ipykernel has put a pipe in its place, and a thread that reads it whenever it gets to run. This thread is replaced
+    by one that whoever must not go on before everything is read can do the work of.
+
+    Args:
+        stream: ipykernel's stream of the same name, which gets what was read.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._owner = os.getpid()
+        self._ended = False
+        self._lock = threading.RLock()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pipe = stream._fid
+        stream._should_watch = False
+        os.write(stream._original_stdstream_fd, b"\0")  # ipykernel's thread wakes up, and ends
+        stream.watch_fd_thread.join()
+        os.set_blocking(self._pipe, False)
+        get_size = getattr(fcntl, "F_GETPIPE_SZ", None)
+        self._size = PIPE_BYTES if get_size is None else fcntl.fcntl(self._pipe, get_size)
+        # for whoever hands the stream to a command: ipykernel's own answer is a terminal that nobody sees
+        stream._original_stdstream_copy = stream._original_stdstream_fd
+        threading.Thread(target=self._watch, daemon=True, name=f"{stream.name} pipe").start()
+
+    def drain(self) -> None:
+        """Take what has been written until now; what is written meanwhile can't keep anybody here."""
+        if self._ended or os.getpid() != self._owner:  # a fork must not read what its parent waits for
+            return
+        with self._lock:
+            left = self._size
+            while left > 0:
+                try:
+                    data = os.read(self._pipe, PIPE_BYTES)
+                except BlockingIOError:
+                    return
+                if not data:  # nobody has it open any more
+                    self._ended = True
+                    return
+                left -= len(data)
+                text = self._decoder.decode(data)
+                if text:
+                    self._stream.write(text)
+
+    def _watch(self) -> None:
+        readable = select.poll()
+        readable.register(self._pipe, select.POLLIN)
+        while not self._ended:
+            readable.poll()
+            self.drain()
+
+
+def draining(drain: Callable[[], None], flush: Callable[[], None]) -> Callable[[], None]:
+    """A flush that also takes what has been written to the descriptor."""
+
+    def drain_and_flush() -> None:
+        drain()
+        flush()
+
+    return drain_and_flush
+
+
+def c_library_flush() -> Callable[[], object]:
+    """A function that has the C library pass on what it has printed: into a pipe it does so only in large pieces."""
+    library = ctypes.CDLL(None)
+    try:
+        stdout = ctypes.c_void_p.in_dll(library, "stdout")
+    except ValueError:  # it has another name, as on macOS
+        return lambda: None
+    return lambda: library.fflush(stdout)
+
+
+def install(kernel: Any, files: dict[str, int]) -> None:
+    """Make what is printed in a kernel safe.
+
+    Args:
+        kernel: The IPython kernel.
+        files: Descriptor of the file in memory for each stream.
+    """
+    import zmq
+
+    # By default the socket drops messages when its queue is full, i.e. when this machine is too busy to take them in
+    # time; now it waits instead, so that an agent sees all that its cell printed.
+    thread = kernel.iopub_thread
+    thread.schedule(lambda: thread.socket.setsockopt(zmq.XPUB_NODROP, 1))
+    events = kernel.shell.events
+    events.register("post_execute", c_library_flush())
+    for name, number in files.items():
+        stream = getattr(sys, name)
+        if not hasattr(stream, "watch_fd_thread"):
+            os.close(number)
+            continue
+        stream.flush_interval = FLUSH_S
+        stream.echo = PrintedFile(number)  # what ipykernel calls a second place for what is printed
+        events.register("pre_execute", stream.echo.begin)
+        descriptor = Descriptor(stream)
+        # the kernel flushes both before it says that a cell has ended, and before whatever else it shows
+        stream.flush = draining(descriptor.drain, stream.flush)
+        events.register("post_execute", stream.flush)  # the cell may have put another stream in its place
