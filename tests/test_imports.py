@@ -196,6 +196,17 @@ def test_what_runs_inside_the_sandbox_imports_the_standard_library_alone():
     assert wrong == []
 
 
+def test_what_runs_inside_every_kernel_imports_nothing_of_the_package():
+    folder = ROOT / "src" / PACKAGE / "notebook" / "inside"
+    wrong = [
+        f"{path.name} imports {name}"
+        for path in sorted(folder.glob("*.py"))
+        for name in imported(path.read_text(), module_name(path), package=path.name == "__init__.py")
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "zmq", "ipykernel", "PIL"}
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("source", "names"),
     [

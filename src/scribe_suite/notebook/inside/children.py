@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -23,10 +24,18 @@ PIECE = struct.Struct("<IIBH")
 PART = struct.Struct("<I")
 #: Bytes of a piece: a pipe takes up to so many as a whole, or not at all, however many write at once.
 PIECE_BYTES = getattr(select, "PIPE_BUF", 512)
-#: Bytes read at a time, and at most in a turn.
-READ_BYTES, TURN_BYTES = 1 << 16, 1 << 20
+#: Bytes read at a time: what a pipe holds, and not so many messages that they fill the queue of the output thread.
+READ_BYTES = 1 << 16
 #: Unfinished messages that are kept; those of processes that were killed never end.
 MAX_UNFINISHED = 256
+#: Seconds that a line may take to be completed until it is sent as it is; on a busy machine a process may have to wait
+#: that long in the middle of a print.
+LINE_S = 1.0
+#: Between the address of a message and its parts, and which of these (the signature is number 0) are of interest.
+DELIMITER = b"<IDS|MSG>"
+PARENT, CONTENT = 2, 4
+
+Received = tuple[int, list[bytes]]
 
 
 class Pipe:
@@ -56,18 +65,13 @@ class Pipe:
 
     term = close
 
-    def receive(self) -> list[list[bytes]]:
-        """The messages that have come."""
-        messages: list[list[bytes]] = []
-        for _ in range(TURN_BYTES // READ_BYTES):
-            try:
-                self._read += os.read(self.source, READ_BYTES)
-            except BlockingIOError:
-                break
-            self._take(messages)
-        return messages
-
-    def _take(self, messages: list[list[bytes]]) -> None:
+    def receive(self) -> list[Received]:
+        """The messages that have come, each with the number of the process that has sent it."""
+        messages: list[Received] = []
+        try:
+            self._read += os.read(self.source, READ_BYTES)
+        except BlockingIOError:
+            return messages
         place = 0
         while len(self._read) - place >= PIECE.size:
             process, number, last, size = PIECE.unpack_from(self._read, place)
@@ -78,10 +82,11 @@ class Pipe:
             pieces.append(bytes(self._read[place + PIECE.size : end]))
             place = end
             if last:
-                messages.append(_parts(b"".join(self._unfinished.pop((process, number)))))
+                messages.append((process, _parts(b"".join(self._unfinished.pop((process, number))))))
             elif len(self._unfinished) > MAX_UNFINISHED:
                 del self._unfinished[next(iter(self._unfinished))]
         del self._read[:place]
+        return messages
 
 
 def _parts(message: bytes) -> list[bytes]:
@@ -91,6 +96,154 @@ def _parts(message: bytes) -> list[bytes]:
         place += PART.size + size
         parts.append(message[place - size : place])
     return parts
+
+
+class Lines:
+    """What forks print, put together to lines: several that print at once would break into each other's.
+
+    Args:
+        session: Of the kernel.
+        thread: Its output thread.
+    """
+
+    def __init__(self, session: Any, thread: Any) -> None:
+        self._session = session
+        self._thread = thread
+        self._begun: dict[tuple[int, bytes], tuple[str, Any]] = {}
+
+    def take(self, process: int, parts: list[bytes]) -> bool:
+        """Send a message, or keep it until its line is complete; whether there are lines that are not."""
+        printed = self._printed(parts)
+        if printed is None:
+            self.end(process)
+            self._thread.send_multipart(parts)
+            return bool(self._begun)
+        text, parent = printed
+        before, begun_under = self._begun.pop((process, parts[0]), ("", parent))
+        if before and begun_under != parent:
+            self._send(parts[0], before, begun_under)
+            before = ""
+        lines, end, rest = f"{before}{text}".rpartition("\n")
+        self._send(parts[0], lines + end, parent)
+        if rest:
+            self._begun[process, parts[0]] = rest, parent
+        return bool(self._begun)
+
+    def end(self, process: int | None = None) -> None:
+        """Send what has been begun, by one process or by all."""
+        for key in [key for key in self._begun if process in (None, key[0])]:
+            self._send(key[1], *self._begun.pop(key))
+
+    def _printed(self, parts: list[bytes]) -> tuple[str, Any] | None:
+        """Text and parent of a message that is printed text."""
+        if not parts or not parts[0].startswith(b"stream.") or DELIMITER not in parts:
+            return None
+        start = parts.index(DELIMITER) + 1  # then come signature, header, parent, metadata, content
+        content, parent = (self._session.unpack(parts[start + place]) for place in (CONTENT, PARENT))
+        return content["text"], parent
+
+    def _send(self, topic: bytes, text: str, parent: Any) -> None:
+        if text:
+            content = {"name": topic.removeprefix(b"stream.").decode(), "text": text}
+            self._session.send(self._thread, "stream", content, parent=parent, ident=topic)
+
+
+class Children:
+    """The forks of a kernel, as the kernel hears them; in the order in which they and the kernel have printed.
+
+    Args:
+        kernel: The IPython kernel.
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        self._owner = os.getpid()
+        self._session = kernel.session
+        self._thread = kernel.iopub_thread
+        self._pipe = Pipe()
+        self._lines = Lines(kernel.session, self._thread)
+        self._lock = threading.RLock()
+        self._heeded = self._ending = self._waiting = False
+        self._streams: list[Any] = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "_buffers")]
+        self._flushes = [stream._flush for stream in self._streams]
+        for stream, flush in zip(self._streams, self._flushes, strict=True):
+            stream._flush = self._taking(flush)
+        self._thread._pipe_flag = True
+        self._thread._setup_pipe_out = lambda: (self._pipe, self._pipe)
+        loop = self._thread.io_loop
+        self._thread.schedule(lambda: loop.add_handler(self._pipe.source, self._take, loop.READ))
+        os.register_at_fork(after_in_parent=self._heed, after_in_child=self._begin_fork)
+        kernel.shell.events.register("post_execute", self._end_cell)
+        kernel.shell.events.register("post_run_cell", self._end_fork)
+
+    def _take(self, *_event: object) -> None:
+        """Send what the forks have said; in any thread."""
+        if os.getpid() != self._owner:
+            return
+        # whoever has the lock may wait for the output thread, so this one does not wait for the lock
+        if not self._lock.acquire(blocking=threading.get_ident() != self._thread.thread.ident):
+            return
+        try:
+            messages = self._pipe.receive()
+            for flush in self._flushes if messages else ():
+                flush()  # what has been printed here was printed before
+            begun = False
+            for process, parts in messages:
+                begun = self._lines.take(process, parts)
+            if begun and not self._waiting:
+                self._waiting = True
+                self._thread.schedule(lambda: self._thread.io_loop.call_later(LINE_S, self._end_lines))
+            if self._ending:
+                self._ending = False
+                self._lines.end()
+        finally:
+            self._lock.release()
+
+    def _end_lines(self) -> None:
+        self._waiting, self._ending = False, True
+        self._take()
+
+    def _taking(self, flush: Callable[[], None]) -> Callable[[], None]:
+        """A flush, in the output thread, before which everything is sent that forks have said."""
+
+        def take_and_flush() -> None:
+            if self._heeded:
+                self._take()
+            flush()
+
+        return take_and_flush
+
+    def _heed(self) -> None:
+        """There are forks: from now on what they have said comes before what is printed after it."""
+        if self._heeded or os.getpid() != self._owner:
+            return
+        self._heeded = True
+        for stream in self._streams:
+            stream.write = self._taking_before(stream.write)
+
+    def _taking_before(self, write: Callable[[str], Any]) -> Callable[[str], Any]:
+        def take_and_write(text: str) -> Any:
+            self._take()
+            return write(text)
+
+        return take_and_write
+
+    def _end_cell(self) -> None:
+        """Have the flush at the end of the cell send also the lines that are not complete."""
+        self._ending = self._heeded
+
+    def _begin_fork(self) -> None:
+        self._session.pid = os.getpid()  # else it takes what a fork sends for a mistake
+        for stream in self._streams:
+            # what is in there is the parent's to send, and a thread that is not here may have the lock
+            stream._buffers = defaultdict(io.StringIO)
+            stream._buffer_lock = threading.RLock()
+            stream._flush_pending = stream._subprocess_flush_pending = False
+
+    def _end_fork(self, result: Any) -> None:
+        if os.getpid() != self._owner:
+            for stream in self._streams:
+                stream.flush()
+            os._exit(_exit_code(result))
 
 
 def _exit_code(result: Any) -> int:
@@ -107,40 +260,4 @@ def install(kernel: Any, _given: object) -> None:
     Args:
         kernel: The IPython kernel.
     """
-    owner, thread, pipe = os.getpid(), kernel.iopub_thread, Pipe()
-    streams = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "_buffers")]
-
-    def take(*_event: object) -> None:
-        if os.getpid() == owner and threading.get_ident() == thread.thread.ident:
-            for parts in pipe.receive():
-                thread._really_send(parts)
-
-    def taking(flush: Any) -> Any:
-        def take_and_flush() -> None:
-            take()
-            flush()
-
-        return take_and_flush
-
-    def begin_fork() -> None:
-        kernel.session.pid = os.getpid()  # else it takes what a fork sends for a mistake
-        for stream in streams:
-            # what is in there is the parent's to send, and a thread that is not here may have the lock
-            stream._buffers = defaultdict(io.StringIO)
-            stream._buffer_lock = threading.RLock()
-            stream._flush_pending = stream._subprocess_flush_pending = False
-
-    def end_fork(result: Any) -> None:
-        if os.getpid() == owner:
-            return
-        for stream in streams:
-            stream.flush()
-        os._exit(_exit_code(result))
-
-    thread._pipe_flag = True
-    thread._setup_pipe_out = lambda: (pipe, pipe)
-    thread.schedule(lambda: thread.io_loop.add_handler(pipe.source, take, thread.io_loop.READ))
-    for stream in streams:
-        stream._flush = taking(stream._flush)  # runs in the output thread: what a child said comes before the end
-    os.register_at_fork(after_in_child=begin_fork)
-    kernel.shell.events.register("post_run_cell", end_fork)
+    Children(kernel)

@@ -124,6 +124,21 @@ def draining(drain: Callable[[], None], flush: Callable[[], None]) -> Callable[[
     return drain_and_flush
 
 
+def unless_in_place(name: str, stream: Any, act: Callable[[], object]) -> Callable[[], None]:
+    """A function that does for a stream what ipykernel does for what is in its place, if that is another one."""
+
+    def act_unless_in_place() -> None:
+        if getattr(sys, name, None) is not stream:
+            act()
+
+    return act_unless_in_place
+
+
+def belonging(kernel: Any, stream: Any) -> Callable[[], None]:
+    """A function that has what is printed to a stream belong to the cell that begins."""
+    return lambda: stream.set_parent(kernel.get_parent())
+
+
 def c_library_flush() -> Callable[[], object]:
     """A function that has the C library pass on what it has printed: into a pipe it does so only in large pieces."""
     library = ctypes.CDLL(None)
@@ -157,7 +172,8 @@ def install(kernel: Any, files: dict[str, int]) -> None:
         stream.flush_interval = FLUSH_S
         stream.echo = PrintedFile(number)  # what ipykernel calls a second place for what is printed
         events.register("pre_execute", stream.echo.begin)
+        events.register("pre_execute", unless_in_place(name, stream, belonging(kernel, stream)))
         descriptor = Descriptor(stream)
         # the kernel flushes both before it says that a cell has ended, and before whatever else it shows
         stream.flush = draining(descriptor.drain, stream.flush)
-        events.register("post_execute", stream.flush)  # the cell may have put another stream in its place
+        events.register("post_execute", unless_in_place(name, stream, stream.flush))
