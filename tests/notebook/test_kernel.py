@@ -30,7 +30,7 @@ def send(kind, content, parent=None):
 
 def test_an_output_too_large_for_a_message_is_left_out_with_a_note_and_the_session_lives(tmp_path, monkeypatch):
     monkeypatch.setattr(zmtp, "MAX_MESSAGE_BYTES", 1 << 20)
-    code = "from IPython.display import display\nx = 1\ndisplay({'text/plain': 'x' * (2 << 20)}, raw=True)\nprint('on')"
+    code = "x = 1\nprint('x' * (2 << 20), flush=True)\nprint('on')"  # kernels shorten what is beyond the limit there is
 
     async def scenario(agent: Agent) -> tuple[Answer, Answer]:
         return await agent.run(code), await agent.run("print(x)")

@@ -48,7 +48,7 @@ MAX_RECOVERED_BYTES = 1 << 20
 MAX_MALFORMED = 1000
 #: What is run in a kernel first, in this order.
 _INSIDE = ("limits", "children", "streams", "keyboard", "folder")
-_SOURCES = {name: (Path(__file__).parent / "inside" / f"{name}.py").read_text() for name in _INSIDE}
+_SOURCES = {f"scribe {name}": (Path(__file__).parent / "inside" / f"{name}.py").read_text() for name in _INSIDE}
 _EXCEEDED = {
     usage.OUT_OF_MEMORY: "it used more memory than it may and was killed",
     usage.TOO_MANY: "it had more processes than it may and was killed",
@@ -174,7 +174,8 @@ class Kernel:
                     "connection": {**connection, "ip": "/k"},
                     "sockets": {str(number): number + _SOCKETS_AT for number in range(1, len(_PORTS) + 1)},
                     "services": list(services.descriptors),
-                    "startup": _startup_line(),
+                    "startup": _SOURCES,
+                    "given": _PRINTED_AT,
                 }
                 # They lie where the kernel has no way to, and are connected before it is there: to what they are. The
                 # heartbeat would call a slow start a death; stdin and control are not used.
@@ -481,15 +482,6 @@ def _listen(connection: Mapping[str, Any], undo: contextlib.ExitStack) -> dict[i
         listener.listen()
         listening[number + _SOCKETS_AT] = listener.fileno()
     return listening
-
-
-def _startup_line() -> str:
-    """One line of code that runs the modules of `inside` and leaves no name behind."""
-    execute = "__import__('builtins').exec(__import__('builtins').compile(source, '<notebook>', 'exec'), inside)"
-    install = f"inside['install'](get_ipython().kernel, {_PRINTED_AT!r})"
-    run = f"lambda source, inside: ({execute}, {install})"
-    steps = ", ".join(f"run({source!r}, {{'__name__': 'scribe_{name}'}})" for name, source in _SOURCES.items())
-    return f"(lambda run: ({steps},))({run})"
 
 
 def _describe_exit(code: int) -> str:

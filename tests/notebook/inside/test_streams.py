@@ -72,4 +72,4 @@ def test_a_closed_descriptor_costs_what_is_written_to_it(run: Run):
 
 def test_the_modules_inside_are_those_of_the_folder():
     folder = Path(kernel_module.__file__).parent / "inside"
-    assert {path.stem for path in folder.glob("[!_]*.py")} == set(kernel_module._SOURCES)
+    assert {f"scribe {path.stem}" for path in folder.glob("[!_]*.py")} == set(kernel_module._SOURCES)

@@ -99,6 +99,8 @@ def serve(settings: Mapping[str, Any]) -> None:
             os._exit(0)  # what was forked is killed by its parent-death signal
         request = json.loads(data)
         if request["op"] == "spawn":
+            if "startup" in (request["kernel"] or {}):
+                jupyter_kernel.compiled(request["kernel"])  # not run here: that would be the kernel's own affair
             _spawn(request, descriptors, memory, control, supervisor.supervise, server)
         else:
             memory.release(request["home"])

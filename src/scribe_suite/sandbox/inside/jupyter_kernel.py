@@ -73,7 +73,8 @@ def run(launch: Mapping[str, Any]) -> None:
 
     Args:
         launch: ``connection`` (as in a connection file), ``sockets`` (descriptor of the listening socket of each port),
-            ``services`` (descriptors of connected sockets), and ``startup``, a line of code that is run first.
+            ``services`` (descriptors of connected sockets), ``startup`` (source of each module that is run first, by
+            name), and ``given``, what the function ``install`` of each gets besides the kernel.
     """
     random.seed()
     numpy = sys.modules.get("numpy")
@@ -87,7 +88,21 @@ def run(launch: Mapping[str, Any]) -> None:
     app = _application()
     app.launch = launch
     app.initialize([])
+    for name, code in compiled(launch).items():
+        module: dict[str, Any] = {"__name__": name}
+        exec(code, module)
+        module["install"](app.kernel, launch["given"])
     app.start()
+
+
+def compiled(launch: Mapping[str, Any]) -> dict[str, types.CodeType]:
+    """What is run first in a kernel, by name; it is kept, so that a fork-server which has asked once has it for all."""
+    return {name: _code(name, source) for name, source in launch["startup"].items()}
+
+
+@functools.cache
+def _code(name: str, source: str) -> types.CodeType:
+    return compile(source, f"<{name}>", "exec")
 
 
 def _close(descriptor: int) -> None:
@@ -107,7 +122,6 @@ def _application() -> Any:
 
         def init_connection_file(self) -> None:
             self.load_connection_info(dict(self.launch["connection"]))
-            self.exec_lines = [self.launch["startup"]]
             self.config.HistoryManager.enabled = False
 
         def write_connection_file(self, **_fields: Any) -> None:
