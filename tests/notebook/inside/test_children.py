@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 
+from scribe_suite.notebook import server as server_module
+from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.document import Document
-from scribe_suite.notebook.inside.children import PIECE_BYTES, Pipe
+from scribe_suite.notebook.inside.children import PIECE, PIECE_BYTES, Lines, Pipe
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.sandbox import fork_client, probing
 
-from ..agent import journal_events, play
+from ..agent import Agent, Answer, journal_events, play
 from .conftest import Run
 
 SETUP = """
@@ -165,6 +168,35 @@ def test_a_message_in_pieces_is_put_together_whoever_else_writes_and_one_that_ne
     assert pipe.receive() == []
     os.write(pipe._sink, pieces[first - 1][5:])
     assert pipe.receive() == [(os.getpid(), long[1:])]
+
+
+def test_what_is_left_of_a_message_whose_beginning_was_forgotten_is_no_message():
+    pipe = Pipe()
+    os.write(pipe._sink, PIECE.pack(1, 1, 1, 6) + b"remain")
+    assert pipe.receive() == [(1, [])]
+    assert Lines(None, None).take(1, []) is False
+
+
+@pytest.mark.parametrize("way", ["landlock", "none", "without a fork-server"])
+def test_children_are_heard_however_the_kernel_was_started(tmp_path, way, monkeypatch):
+    if way == "landlock":
+        tier, reason = probing.try_tier("landlock")
+        if tier is None:
+            pytest.skip(reason)
+        monkeypatch.setattr(server_module, "probe_isolation", lambda _asked: tier)
+    if way == "without a fork-server":
+        monkeypatch.setattr(fork_client, "supported", lambda: False)
+    config = NotebookConfig(tmp_path, isolation="auto" if way == "landlock" else "none")
+    code = f"{SETUP}\nrun(say), run(fail), subprocess.run(['echo', 'commanded']).returncode"
+
+    async def scenario(agent: Agent) -> tuple[Answer, Answer]:
+        await agent.run("%%writefile helpers.py\nhelped = 'helped'")
+        return await agent.run(code), await agent.run("import helpers\nhelpers.helped")
+
+    with NotebookServer(config) as server:
+        heard, imported = play(server, scenario)
+    assert [text for text in ("said 0", "the child fails", "commanded", "(0, 1, 0)") if text not in heard.text] == []
+    assert imported.output == "'helped'"
 
 
 @pytest.fixture(scope="module")

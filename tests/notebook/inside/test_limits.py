@@ -34,14 +34,14 @@ class Long:
 Long()
 """
 PAGE = "write_payload({'source': 'page', 'data': {'text/plain': 'p' * 40_000_000}})"
-#: A PNG of 12 MB, without the time that it takes to try to compress noise.
+#: A PNG of 7 MB, without the time that it takes to try to compress noise.
 PICTURE = """
 import os, struct, zlib
 from IPython.display import Image
 def chunk(name, data):
     return struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
-rows = b''.join(b'\\0' + os.urandom(4000 * 3) for _ in range(1000))
-header = struct.pack('>IIBBBBB', 4000, 1000, 8, 2, 0, 0, 0)
+rows = b''.join(b'\\0' + os.urandom(4000 * 3) for _ in range(600))
+header = struct.pack('>IIBBBBB', 4000, 600, 8, 2, 0, 0, 0)
 chunks = chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(rows, 0)) + chunk(b'IEND', b'')
 Image(b'\\x89PNG\\r\\n\\x1a\\n' + chunks)
 """
@@ -134,7 +134,7 @@ def test_a_large_image_is_made_smaller_in_its_own_form(monkeypatch, kind, form):
     small = noise(300, form)
     monkeypatch.setattr(limits, "MAX_IMAGE", len(small) * 2)
     monkeypatch.setattr(limits, "IMAGE_SIDE", 300)
-    bundle = limited_bundle({kind: noise(900, form), "text/plain": "<Figure>"})
+    bundle = limited_bundle({kind: noise(500, form), "text/plain": "<Figure>"})
     with Image.open(io.BytesIO(base64.b64decode(bundle[kind]))) as image:
         assert (image.format, image.size) == (form, (300, 300))
     assert bundle["text/plain"] == "<Figure>"
@@ -175,7 +175,7 @@ class Sent:
 def test_a_reply_that_cannot_be_sent_still_says_that_the_cell_has_ended():
     session, socket = Session(key=b"x"), Sent()
     LimitedSession(session)
-    for bad in ({"a": object()}, {"a": "x" * 40_000_000}):
+    for bad in ({"a": object()}, {"a": "x" * (limits.MAX_BYTES + 1)}):
         content = {"status": "ok", "execution_count": 3, "user_expressions": bad, "payload": []}
         session.send(socket, "execute_reply", content)
         _names, parts = session.feed_identities(socket.parts)

@@ -90,12 +90,13 @@ class Pipe:
 
 
 def _parts(message: bytes) -> list[bytes]:
+    """The parts of a message; none when its beginning has been forgotten."""
     parts, place = [], 0
-    while place < len(message):
+    while place + PART.size <= len(message):
         (size,) = PART.unpack_from(message, place)
         place += PART.size + size
         parts.append(message[place - size : place])
-    return parts
+    return parts if place == len(message) else []
 
 
 class Lines:
@@ -113,6 +114,8 @@ class Lines:
 
     def take(self, process: int, parts: list[bytes]) -> bool:
         """Send a message, or keep it until its line is complete; whether there are lines that are not."""
+        if DELIMITER not in parts:
+            return bool(self._begun)
         printed = self._printed(parts)
         if printed is None:
             self.end(process)
@@ -136,7 +139,7 @@ class Lines:
 
     def _printed(self, parts: list[bytes]) -> tuple[str, Any] | None:
         """Text and parent of a message that is printed text."""
-        if not parts or not parts[0].startswith(b"stream.") or DELIMITER not in parts:
+        if not parts[0].startswith(b"stream."):
             return None
         start = parts.index(DELIMITER) + 1  # then come signature, header, parent, metadata, content
         content, parent = (self._session.unpack(parts[start + place]) for place in (CONTENT, PARENT))
