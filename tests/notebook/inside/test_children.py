@@ -170,11 +170,18 @@ def test_a_message_in_pieces_is_put_together_whoever_else_writes_and_one_that_ne
     assert pipe.receive() == [(os.getpid(), long[1:])]
 
 
+def test_the_last_words_of_a_kernel_are_complete_whatever_its_children_have_said(server):
+    code = f"{SETUP}\nprint('first')\nrun(at_length)\nprint('last', end='')\nos._exit(1)"
+    answer = play(server, lambda agent: agent.run(code.replace("300_000", "300")))
+    assert "died" in answer.error
+    assert answer.output.split("\n") == ["first", "a" * 300 + "end", "last"]
+
+
 def test_what_is_left_of_a_message_whose_beginning_was_forgotten_is_no_message():
     pipe = Pipe()
     os.write(pipe._sink, PIECE.pack(1, 1, 1, 6) + b"remain")
     assert pipe.receive() == [(1, [])]
-    assert Lines(None, None).take(1, []) is False
+    assert Lines(None, None, print).take(1, []) is False
 
 
 @pytest.mark.parametrize("way", ["landlock", "none", "without a fork-server"])

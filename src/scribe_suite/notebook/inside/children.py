@@ -105,11 +105,13 @@ class Lines:
     Args:
         session: Of the kernel.
         thread: Its output thread.
+        echo: Called with the name of the stream and the text of whatever is sent.
     """
 
-    def __init__(self, session: Any, thread: Any) -> None:
+    def __init__(self, session: Any, thread: Any, echo: Callable[[str, str], None]) -> None:
         self._session = session
         self._thread = thread
+        self._echo = echo
         self._begun: dict[tuple[int, bytes], tuple[str, Any]] = {}
 
     def take(self, process: int, parts: list[bytes]) -> bool:
@@ -147,8 +149,9 @@ class Lines:
 
     def _send(self, topic: bytes, text: str, parent: Any) -> None:
         if text:
-            content = {"name": topic.removeprefix(b"stream.").decode(), "text": text}
-            self._session.send(self._thread, "stream", content, parent=parent, ident=topic)
+            name = topic.removeprefix(b"stream.").decode()
+            self._echo(name, text)
+            self._session.send(self._thread, "stream", {"name": name, "text": text}, parent=parent, ident=topic)
 
 
 class Children:
@@ -163,7 +166,7 @@ class Children:
         self._session = kernel.session
         self._thread = kernel.iopub_thread
         self._pipe = Pipe()
-        self._lines = Lines(kernel.session, self._thread)
+        self._lines = Lines(kernel.session, self._thread, self._echo)
         self._lock = threading.RLock()
         self._heeded = self._ending = self._waiting = False
         self._streams: list[Any] = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "_buffers")]
@@ -200,6 +203,12 @@ class Children:
                 self._lines.end()
         finally:
             self._lock.release()
+
+    def _echo(self, name: str, text: str) -> None:
+        """What is printed goes to a second place too, in the order in which it is sent."""
+        for stream in self._streams:
+            if stream.name == name and stream.echo is not None:
+                stream.echo.write(text)
 
     def _end_lines(self) -> None:
         self._waiting, self._ending = False, True
