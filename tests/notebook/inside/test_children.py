@@ -181,7 +181,22 @@ def test_what_is_left_of_a_message_whose_beginning_was_forgotten_is_no_message()
     pipe = Pipe()
     os.write(pipe._sink, PIECE.pack(1, 1, 1, 6) + b"remain")
     assert pipe.receive() == [(1, [])]
-    assert Lines(None, None, print).take(1, []) is False
+
+
+def test_lines_are_sent_complete_and_for_the_request_that_they_belong_to():
+    sent = []
+    lines = Lines(lambda *said: sent.append(said))
+    for process, parent, text in ((1, b"a", "one "), (2, b"a", "two\n"), (1, b"a", "line\nmore"), (1, b"b", "other\n")):
+        lines.add(process, "stdout", parent, text)
+    lines.send()
+    assert sent == [("stdout", "two\none line\nmore", b"a"), ("stdout", "other\n", b"b")]
+    lines.add(1, "stderr", b"a", "begun")
+    lines.send()
+    assert lines
+    lines.end()
+    lines.send()
+    assert sent[2:] == [("stderr", "begun", b"a")]
+    assert not lines
 
 
 @pytest.mark.parametrize("way", ["landlock", "none", "without a fork-server"])

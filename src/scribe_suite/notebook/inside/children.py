@@ -6,6 +6,7 @@ sockets, and must not go on as a second kernel.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import os
@@ -31,9 +32,8 @@ MAX_UNFINISHED = 256
 #: Seconds that a line may take to be completed until it is sent as it is; on a busy machine a process may have to wait
 #: that long in the middle of a print.
 LINE_S = 1.0
-#: Between the address of a message and its parts, and which of these (the signature is number 0) are of interest.
-DELIMITER = b"<IDS|MSG>"
-PARENT, CONTENT = 2, 4
+#: What a message of Jupyter's has in it, and how one begins that is printed text, with stream and parent before it.
+DELIMITER, PRINTED = b"<IDS|MSG>", b"printed"
 
 Received = tuple[int, list[bytes]]
 
@@ -103,55 +103,46 @@ class Lines:
     """What forks print, put together to lines: several that print at once would break into each other's.
 
     Args:
-        session: Of the kernel.
-        thread: Its output thread.
-        echo: Called with the name of the stream and the text of whatever is sent.
+        send: Called with the name of the stream, the text and its parent, in order.
     """
 
-    def __init__(self, session: Any, thread: Any, echo: Callable[[str, str], None]) -> None:
-        self._session = session
-        self._thread = thread
-        self._echo = echo
-        self._begun: dict[tuple[int, bytes], tuple[str, Any]] = {}
+    def __init__(self, send: Callable[[str, str, bytes], None]) -> None:
+        self._pass_on = send
+        self._begun: dict[tuple[int, str], tuple[str, bytes]] = {}
+        self._ready: list[tuple[str, bytes, list[str]]] = []
 
-    def take(self, process: int, parts: list[bytes]) -> bool:
-        """Send a message, or keep it until its line is complete; whether there are lines that are not."""
-        if DELIMITER not in parts:
-            return bool(self._begun)
-        printed = self._printed(parts)
-        if printed is None:
-            self.end(process)
-            self._thread.send_multipart(parts)
-            return bool(self._begun)
-        text, parent = printed
-        before, begun_under = self._begun.pop((process, parts[0]), ("", parent))
-        if before and begun_under != parent:
-            self._send(parts[0], before, begun_under)
-            before = ""
-        lines, end, rest = f"{before}{text}".rpartition("\n")
-        self._send(parts[0], lines + end, parent)
-        if rest:
-            self._begun[process, parts[0]] = rest, parent
+    def __bool__(self) -> bool:
+        """Whether there are lines that are not complete."""
         return bool(self._begun)
 
+    def add(self, process: int, name: str, parent: bytes, text: str) -> None:
+        """Add what a process has printed to a stream, for the request that is its parent."""
+        before, begun_for = self._begun.pop((process, name), ("", parent))
+        if begun_for != parent:
+            self._put(name, begun_for, before)
+            before = ""
+        lines, end, rest = f"{before}{text}".rpartition("\n")
+        self._put(name, parent, lines + end)
+        if rest:
+            self._begun[process, name] = rest, parent
+
     def end(self, process: int | None = None) -> None:
-        """Send what has been begun, by one process or by all."""
+        """Take what has been begun, by one process or by all, as it is."""
         for key in [key for key in self._begun if process in (None, key[0])]:
-            self._send(key[1], *self._begun.pop(key))
+            text, parent = self._begun.pop(key)
+            self._put(key[1], parent, text)
 
-    def _printed(self, parts: list[bytes]) -> tuple[str, Any] | None:
-        """Text and parent of a message that is printed text."""
-        if not parts[0].startswith(b"stream."):
-            return None
-        start = parts.index(DELIMITER) + 1  # then come signature, header, parent, metadata, content
-        content, parent = (self._session.unpack(parts[start + place]) for place in (CONTENT, PARENT))
-        return content["text"], parent
+    def send(self) -> None:
+        """Send what is complete."""
+        ready, self._ready = self._ready, []
+        for name, parent, texts in ready:
+            self._pass_on(name, "".join(texts), parent)
 
-    def _send(self, topic: bytes, text: str, parent: Any) -> None:
-        if text:
-            name = topic.removeprefix(b"stream.").decode()
-            self._echo(name, text)
-            self._session.send(self._thread, "stream", {"name": name, "text": text}, parent=parent, ident=topic)
+    def _put(self, name: str, parent: bytes, text: str) -> None:
+        if text and self._ready and self._ready[-1][:2] == (name, parent):
+            self._ready[-1][2].append(text)
+        elif text:
+            self._ready.append((name, parent, [text]))
 
 
 class Children:
@@ -166,7 +157,9 @@ class Children:
         self._session = kernel.session
         self._thread = kernel.iopub_thread
         self._pipe = Pipe()
-        self._lines = Lines(kernel.session, self._thread, self._echo)
+        self._lines = Lines(self._print)
+        self._parent: Any = None
+        self._packed = b""
         self._lock = threading.RLock()
         self._heeded = self._ending = self._waiting = False
         self._streams: list[Any] = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "_buffers")]
@@ -192,23 +185,30 @@ class Children:
             messages = self._pipe.receive()
             for flush in self._flushes if messages else ():
                 flush()  # what has been printed here was printed before
-            begun = False
             for process, parts in messages:
-                begun = self._lines.take(process, parts)
-            if begun and not self._waiting:
-                self._waiting = True
-                self._thread.schedule(lambda: self._thread.io_loop.call_later(LINE_S, self._end_lines))
+                if parts[:1] == [PRINTED]:
+                    name, parent, text = parts[1:]
+                    self._lines.add(process, name.decode(), parent, text.decode("utf-8", "surrogatepass"))
+                elif DELIMITER in parts:
+                    self._lines.end(process)
+                    self._lines.send()
+                    self._thread.send_multipart(parts)
             if self._ending:
                 self._ending = False
                 self._lines.end()
+            self._lines.send()
+            if self._lines and not self._waiting:
+                self._waiting = True
+                self._thread.schedule(lambda: self._thread.io_loop.call_later(LINE_S, self._end_lines))
         finally:
             self._lock.release()
 
-    def _echo(self, name: str, text: str) -> None:
-        """What is printed goes to a second place too, in the order in which it is sent."""
+    def _print(self, name: str, text: str, parent: bytes) -> None:
         for stream in self._streams:
             if stream.name == name and stream.echo is not None:
-                stream.echo.write(text)
+                stream.echo.write(text)  # the second place for what is printed, in the order in which it is sent
+        content, topic = {"name": name, "text": text}, f"stream.{name}".encode()
+        self._session.send(self._thread, "stream", content, parent=self._session.unpack(parent), ident=topic)
 
     def _end_lines(self) -> None:
         self._waiting, self._ending = False, True
@@ -250,6 +250,18 @@ class Children:
             stream._buffers = defaultdict(io.StringIO)
             stream._buffer_lock = threading.RLock()
             stream._flush_pending = stream._subprocess_flush_pending = False
+            stream.write = functools.partial(self._say, stream)
+
+    def _say(self, stream: Any, text: str) -> int:
+        """Print, in a fork: at once, since nobody knows what ends it, but without making a message of every word."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text)}")
+        parent = stream.parent_header
+        if parent is not self._parent:
+            self._parent, self._packed = parent, self._session.pack(parent)
+        data = text.encode("utf-8", "surrogatepass")
+        self._pipe.send_multipart([b"", PRINTED, stream.name.encode(), self._packed, data])
+        return len(text)
 
     def _end_fork(self, result: Any) -> None:
         if os.getpid() != self._owner:
