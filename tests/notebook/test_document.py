@@ -96,6 +96,18 @@ def test_a_display_is_updated_in_place_and_its_id_stays_out_of_the_file():
     assert b"display_id" not in document.render()
 
 
+def test_a_display_is_updated_from_a_later_cell_too():
+    document = run_cell(display("1", "x"))
+    before = document.render()
+    later = {"cell": "d", "run": 1}
+    document.apply({"event": "cell_started", "kind": "agent", "code": "", **later})
+    document.apply({"event": "output", "output": display("2", "x", "update_display_data"), **later})
+    assert shown(document) == ["2"]
+    assert document.cells[1].outputs == []
+    assert b'"1"' in before
+    assert b'"1"' not in document.render()
+
+
 def test_only_the_cell_that_changed_is_serialised_again(monkeypatch):
     document = Document.from_events(events_of_a_session())
     document.render()

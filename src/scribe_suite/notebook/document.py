@@ -151,7 +151,11 @@ class Document:
 
     def _output(self, event: Event) -> None:
         cell = self._by_id[event["cell"]]
-        if event["run"] == cell.runs:  # a thread of an earlier run may still print after an edit
+        if event["output"]["output_type"] == "update_display_data":
+            for other in self.cells:  # a display may be updated from any later cell
+                if update_displays(other, event["output"]):
+                    other.rendered = None
+        elif event["run"] == cell.runs:  # a thread of an earlier run may still print after an edit
             add_output(cell, event["output"])
             cell.rendered = None
 
@@ -173,6 +177,15 @@ _HANDLERS = {
 }
 
 
+def update_displays(cell: Cell, output: dict[str, Any]) -> bool:
+    """Replace the displays of a cell that have the id of an ``update_display_data``; whether there are any."""
+    found = False
+    for shown in cell.outputs:
+        if shown.get("display_id") == output["display_id"]:
+            shown["data"], found = output["data"], True
+    return found
+
+
 def add_output(cell: Cell, output: dict[str, Any]) -> None:
     """Add one output event to a cell as a front end would show it.
 
@@ -186,9 +199,7 @@ def add_output(cell: Cell, output: dict[str, Any]) -> None:
             cell.outputs = []
         return
     if kind == "update_display_data":
-        for shown in cell.outputs:
-            if shown.get("display_id") == output["display_id"]:
-                shown["data"] = output["data"]
+        update_displays(cell, output)
         return
     if cell.clear_pending:
         cell.outputs, cell.clear_pending = [], False
