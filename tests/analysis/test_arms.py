@@ -20,14 +20,17 @@ def side_of(tmp_path, records):
 def test_means_of_laboratories_are_over_the_attempts_that_had_one(tmp_path):
     records = [
         attempt("circuits/x_2", "a", 0, 1.0, access="lab", laboratory=use(10, 50, repeated=4)),
-        attempt("circuits/y_2", "a", 0, 0.0, access="lab", laboratory=use(30, 100, 400, refused=2)),
+        attempt("circuits/y_2", "a", 0, 0.0, access="lab", laboratory=use(30, 100, 400, refused=2, unread=3)),
         attempt("circuits/z", "a", 0, 1.0, access="weights"),
     ]
     side, tables = side_of(tmp_path, records)
     found = side.laboratory
     assert (found.attempts, found.experiments, found.repeated, found.refused, found.failed) == (2, 20, 2, 1, 0)
     assert found.share == pytest.approx((0.5 + 0.25) / 2)
-    assert [column.text(0) for column in tables["laboratories"].columns][:3] == ["2", "20.000", "0.375"]
+    assert found.unread == 1.5
+    shown = {column.title: column.text(0) for column in tables["laboratories"].columns}
+    assert list(shown.values())[:3] == ["2", "20.000", "0.375"]
+    assert shown["Unread"] == "1.500"
     assert side.gaps == ()
     assert "gaps" not in tables
 

@@ -31,6 +31,7 @@ class LaboratoryMeans:
         experiments: Runs that were charged.
         share: Of the budget that was spent.
         repeated: Runs that had been done before, and were free.
+        unread: Experiments that came to nothing.
         refused: Requests that were not done.
         failed: Runs in which the laboratory failed.
     """
@@ -39,6 +40,7 @@ class LaboratoryMeans:
     experiments: float
     share: float
     repeated: float
+    unread: float
     refused: float
     failed: float
 
@@ -80,7 +82,7 @@ def laboratory_means(uses: Mapping[str, Floats], rows: Codes) -> LaboratoryMeans
     return LaboratoryMeans(
         attempts=len(here),
         share=float(shares.mean()),
-        **{name: float(uses[name][here].mean()) for name in ("experiments", "repeated", "refused", "failed")},
+        **{name: float(uses[name][here].mean()) for name in ("experiments", "repeated", "unread", "refused", "failed")},
     )
 
 

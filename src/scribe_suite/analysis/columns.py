@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scribe_suite.analysis.statistics import Codes, Floats
 
 #: The numbers of an attempt's laboratory that are compared; fields of `ledger.records.LaboratoryUse`.
-USES = ("experiments", "spent", "budget", "repeated", "refused", "failed")
+USES = ("experiments", "spent", "budget", "repeated", "unread", "refused", "failed")
 Bools = NDArray[np.bool_]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -58,6 +58,7 @@ class _Laboratory(TypedDict):
     spent: NotRequired[Amount]
     budget: NotRequired[Amount]
     repeated: NotRequired[Amount]
+    unread: NotRequired[Amount]
     refused: NotRequired[Amount]
     failed: NotRequired[Amount]
     bound: NotRequired[Amount | None]

@@ -19,6 +19,7 @@ def laboratory_tables(sides: Mapping[str, LaboratoryMeans | None]) -> list[Resul
         column_of("Experiments", "number", means, lambda one: one.experiments),
         column_of("Share of the budget spent", "number", means, lambda one: one.share),
         column_of("Repeated, free", "number", means, lambda one: one.repeated),
+        column_of("Unread", "number", means, lambda one: one.unread),
         column_of("Refused", "number", means, lambda one: one.refused),
         column_of("Failed", "number", means, lambda one: one.failed),
     )

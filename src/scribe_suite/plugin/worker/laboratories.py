@@ -109,6 +109,7 @@ def use_of(desk: Desk) -> LaboratoryUse:
         repeated=status.repeated,
         refused=status.refused,
         failed=status.failed,
+        unread=status.unread,
     )
 
 
