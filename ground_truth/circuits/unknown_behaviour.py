@@ -44,8 +44,8 @@ class UnknownBehaviour(PlantedCircuitTask):
     #: the rule takes many questions, the components take as many prompts as elsewhere
     laboratory: ClassVar[Mapping[int, Terms]] = {
         2: Terms(budget=40_000),
-        3: Terms(budget=16_000, returns="labels", operations=frozenset({"patch"})),
-        4: Terms(budget=4_000, returns="labels", operations=frozenset({"patch"})),
+        3: Terms(budget=16_000, returns="labels", positions="last", operations=frozenset({"patch"})),
+        4: Terms(budget=4_000, returns="labels", positions="last", operations=frozenset({"patch"})),
     }
     laboratory_solution = "laboratory_program"
 
