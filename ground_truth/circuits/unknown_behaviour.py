@@ -87,6 +87,10 @@ class UnknownBehaviour(PlantedCircuitTask):
             },
         )
 
+    def bound(self, instance: TaskInstance) -> int | None:  # noqa: ARG002
+        """None: the components are half of the score, and programs have from some bits to 150."""
+        return None
+
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """Function and nodes together; see `scribe_suite.scoring.behaviour`. A note says what the nodes do."""
         answer = expect(answer, BehaviourAnswer)

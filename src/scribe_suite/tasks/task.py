@@ -197,6 +197,14 @@ class Task(ABC):
         """Why the task can't be done on this machine, in one sentence with the command that mends that, or None."""
         return None
 
+    def bound(self, instance: TaskInstance) -> int | None:  # noqa: ARG002 -- most tasks have no argument for one
+        """The least spend in its laboratory that can be enough for such instances, in the unit of the budget.
+
+        That is an argument about all methods, such as bits of the answer against bits of an experiment, not what a good
+        one needs. None where the task has no such argument.
+        """
+        return None
+
     def truth_facts(self) -> dict[str, str]:
         """What identifies a truth that is not in frozen base models, for the lock of a run; JSON-safe."""
         return {}
