@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 #: What an output is.
 Returns = Literal["logits", "log_probs", "labels", "samples", "nothing"]
-#: Where outputs are given. A model has some at every position, and each tells something of what was patched before it: a
-#: prompt of 14 tokens gives 14 samples.
+#: Where outputs are given. A model has some at every position, and each tells something of what was patched before it:
+#: a prompt of 14 tokens gives 14 samples.
 Positions = Literal["any", "last"]
 #: What a run may do besides giving outputs. Patches with vectors of the agent's own are by themselves: with them it can
 #: ask for the columns of a weight matrix, one a prompt.
