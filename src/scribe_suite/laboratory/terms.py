@@ -57,6 +57,12 @@ class Terms(BaseModel):
     def _in_order(self, operations: frozenset[Operation]) -> list[str]:
         return sorted(operations)
 
+    @property
+    def black_box(self) -> Terms:
+        """The same budget for text or labels alone: numbers of outputs would be a look inside."""
+        returns: Returns = "labels" if self.returns in ("logits", "log_probs") else self.returns
+        return self.model_copy(update={"operations": OUTPUTS_ONLY, "returns": returns})
+
     def told(self) -> dict[str, Any]:
         """The terms as an agent gets them, JSON-safe."""
         return self.model_dump(mode="json")

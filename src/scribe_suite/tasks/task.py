@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from scribe_suite.laboratory.terms import OUTPUTS_ONLY, Terms
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.tasks.access import ACCESSES, Access, with_access
 from scribe_suite.tasks.answer_schema import AnswerSchema
@@ -170,7 +170,7 @@ class Task(ABC):
         terms = self.laboratory[self.level if self.level in self.laboratory else min(self.laboratory)]
         if self._budget is not None:
             terms = terms.model_copy(update={"budget": self._budget})
-        return terms if self.access == "lab" else terms.model_copy(update={"operations": OUTPUTS_ONLY})
+        return terms if self.access == "lab" else terms.black_box
 
     @property
     def question_id(self) -> str:
