@@ -1,7 +1,8 @@
 """Claims, and the numbers of a summary, against what the cells of an attempt put out.
 
-A claim is *supported* when the run that it names shows it, and the experiment that it names, if it does, is on record. It is *contradicted* when that run, or a replay of it, gives
-what the statement names another value. Everything else is *unsupported*, and the reason says why.
+A claim is *supported* when the run that it names shows it, and the experiment that it names, if any, is on record. It is
+*contradicted* when that run, or a replay of it, gives what the statement names another value. Everything else is
+*unsupported*, and the reason says why.
 """
 
 from __future__ import annotations
