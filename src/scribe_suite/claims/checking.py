@@ -1,6 +1,6 @@
 """Claims, and the numbers of a summary, against what the cells of an attempt put out.
 
-A claim is *supported* when the run that it names shows it, and the experiment that it names, if any, is on record. It is
+A claim is *supported* when the run that it names shows it, and the experiment, if it names one, is on record. It is
 *contradicted* when that run, or a replay of it, gives what the statement names another value. Everything else is
 *unsupported*, and the reason says why.
 """
