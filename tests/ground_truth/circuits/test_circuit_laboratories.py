@@ -18,10 +18,12 @@ def test_a_prompt_gives_as_many_outputs_as_it_has_answers(task_id):
     assert task.terms.positions == ("any" if task.name == "mlp_only" else "last")
 
 
-@pytest.mark.parametrize(("task_id", "least"), [("circuits/ioi_3", 6), ("circuits/mlp_only_3", 2)])
-def test_where_prompts_give_labels_alone_there_is_a_least_spend_far_below_the_budget(task_id, least):
-    task = default_registry()[task_id]
-    assert task.bound(task.instance(1)) == least < task.terms.budget
+def test_where_prompts_give_labels_alone_there_is_a_least_spend_far_below_the_budget():
+    one, several = (default_registry()[f"circuits/{name}_3"] for name in ("ioi", "mlp_only"))
+    least, least_of_several = one.bound(one.instance(1)), several.bound(several.instance(1))
+    # at most log2 of the number of labels, here six times in a prompt; each patched prompt costs 2
+    assert 2 <= least_of_several < least < one.terms.budget / 10
+    assert least % 2 == least_of_several % 2 == 0
 
 
 @pytest.mark.parametrize(
