@@ -31,7 +31,7 @@ class ReferenceProvider(Provider):
                     done = await notebook.call("add_markdown", session_id=session, content=cell.source)
                 else:
                     done = await notebook.call("execute_code", session_id=session, code=cell.source)
-                if done.is_error or _raised(done.value):
+                if done.is_error or done.value.get("status", "ok") != "ok":
                     raise InfrastructureError(
                         "reference_failed", f"Cell {number} of the reference solution failed: {done.text[-1500:]}"
                     )
@@ -39,7 +39,3 @@ class ReferenceProvider(Provider):
             return submitted.text if submitted.is_error else ""
 
         return drive(context, work)
-
-
-def _raised(value: object) -> bool:
-    return isinstance(value, dict) and value.get("status", "ok") != "ok"

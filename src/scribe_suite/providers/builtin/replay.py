@@ -72,7 +72,7 @@ class _ReplayedSessions:
 
     async def _open(self, step: Step, tool: str, **arguments: str) -> None:
         started = await self._notebook.call(tool, **arguments)
-        if started.is_error or not isinstance(started.value, dict):
+        if started.is_error or "session_id" not in started.value:
             raise InfrastructureError(
                 "session_start", f"The notebook {step.notebook} could not be opened again: {started.text[:500]}"
             )
