@@ -31,6 +31,15 @@ def test_an_answer_is_submitted_as_json_text_with_arrays_tensors_and_nan(server,
     assert (event["variable"], event["accepted"], event["answer"]) == ("mine", True, submitted[-1])
 
 
+def test_half_a_character_in_an_answer_becomes_the_replacement_character(server, shared, submitted):
+    async def scenario(agent: Agent) -> Answer:
+        await agent.run("mine = {'summary': 'cut \\ud83d', '\\ude00': ['\\U0001f600', float('nan')]}")
+        return await agent.submit("mine")
+
+    assert play(server, scenario, session_id=shared).payload["accepted"]
+    assert submitted[-1] == '{"summary": "cut \\ufffd", "\\ufffd": ["\\ud83d\\ude00", NaN]}'
+
+
 def test_a_tensor_is_submitted_as_numbers(tmp_path):
     texts: list[str] = []
 

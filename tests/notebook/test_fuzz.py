@@ -128,7 +128,7 @@ def call(client: Raw, tool: str, arguments: Any) -> dict[str, Any]:
     assert first["type"] == "text"
     assert len(first["text"]) < TEXT_CAP
     payload = reply["result"]["structuredContent"]
-    assert len(json.dumps(payload, ensure_ascii=False)) < TEXT_CAP
+    assert len(json.dumps(payload, ensure_ascii=False)) < 2 * TEXT_CAP
     if reply["result"].get("isError"):
         assert payload.get("error") or payload.get("message")
     return payload

@@ -10,14 +10,17 @@ from __future__ import annotations
 import base64
 import json
 import keyword
+import re
 from pathlib import Path
 from typing import Any
 
 from scribe_suite.notebook.errors import AnswerUnreadableError
 from scribe_suite.notebook.outputs import clean_text
-from scribe_suite.text import plain_text
+from scribe_suite.text import plain_text, well_formed_json
 
 EXPRESSION_NAME = "answer"
+#: Half of a surrogate pair, as JSON can write it; of whole pairs, too.
+_HALF = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 _READER = (Path(__file__).parent / "answer_reader.py").read_text()
 
 
@@ -41,7 +44,7 @@ def reading_expression(variable: str, limit: int) -> str:
 
 
 def decode_answer(expressions: dict[str, Any], limit: int) -> str:
-    """The JSON text that a kernel claims to have read.
+    """The JSON text that a kernel claims to have read. Half a character in a text of it becomes U+FFFD.
 
     Args:
         expressions: The user expressions of the reply, as the kernel sent them.
@@ -68,10 +71,10 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
     if len(text.encode()) > limit:
         raise AnswerUnreadableError(f"The answer is larger than {limit:,} bytes of JSON; submit less.")
     try:
-        json.loads(text)
+        value = json.loads(text)
+        return json.dumps(well_formed_json(value)) if _HALF.search(text) else text
     except (ValueError, RecursionError) as error:
         raise AnswerUnreadableError(f"The kernel returned something that is not JSON: {error}.") from error
-    return text
 
 
 def _unpack(data: Any, limit: int) -> str:

@@ -142,7 +142,7 @@ class _Writer:
                 self._spans = {found["way"].lower(): int(found["count"]) for found in _SPAN.finditer(attributes)}
 
     def _end_cell(self, table: _Table) -> None:
-        text = "".join(self._line).strip()
+        text = _SPACE.sub(" ", "".join(self._line)).strip()
         self._line.clear()
         if self._spans is not None:
             table.add(text, min(MAX_SPAN, max(1, self._spans.get("col", 1))), self._spans.get("row", 1))

@@ -132,7 +132,8 @@ class NotebookTools:
             blocks.append(ImageContent(type="image", data=data, mime_type="image/png"))
         structured = None
         if meta is not None and meta.get(STRUCTURED) is True:
-            structured = fit_payload(well_formed_json(reply.payload), limit)
+            # twice as much: escapes are two characters, and a page of a cell must be whole
+            structured = fit_payload(well_formed_json(reply.payload), 2 * limit)
         return CallToolResult(content=blocks, structured_content=structured, is_error=reply.is_error)
 
     async def _bounded(self, name: str, arguments: object, call: Call) -> ToolReply:
