@@ -88,9 +88,10 @@ def entry_text(entry: dict[str, Any]) -> str:
     """An entry of a view as text, as Jupyter shows it to a person."""
     if entry["type"] != "error":
         return str(entry["content"])
-    traceback = "\n".join(entry["traceback"])
-    last = f"{entry['name']}: {entry['message']}" if entry["message"] else str(entry["name"])
-    return traceback if last in traceback else f"{traceback}\n{last}".strip("\n")
+    traceback, name, message = "\n".join(entry["traceback"]), str(entry["name"]), str(entry["message"])
+    if name in traceback or (message and message in traceback):  # as IPython and whoever words errors anew have it
+        return traceback
+    return f"{traceback}\n{name}: {message}".strip("\n")
 
 
 def frozen_copy(outputs: Sequence[Output]) -> list[Output]:

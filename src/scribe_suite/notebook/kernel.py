@@ -385,17 +385,19 @@ class Kernel:
                 malformed = 0
                 if isinstance(message, TooLarge):
                     self._leave_out(name, message)
-                elif (run := self._match(name, message)) is not None:
+                elif (run := self._match(message) or self._host(name, message)) is not None:
                     take(run, message)
         except ChannelError as error:
             # most often the process is ending, which says more
             detail = f"its {name} channel to the notebook broke: {error}"
             self._partings.append(asyncio.get_running_loop().call_later(PARTING_S, self._declare_dead, detail))
 
-    def _match(self, name: ChannelName, message: Message) -> _Run | None:
-        """The run that a message belongs to; outputs of nobody count as the latest cell's."""
-        run = self._runs.get(message.parent) if message.parent is not None else None
-        return self._latest if run is None and name == "iopub" and message.kind in _OUTPUTS else run
+    def _match(self, message: Message) -> _Run | None:
+        return self._runs.get(message.parent) if message.parent is not None else None
+
+    def _host(self, name: ChannelName, message: Message) -> _Run | None:
+        """The latest cell, for an output of nobody's."""
+        return self._latest if name == "iopub" and message.kind in _OUTPUTS else None
 
     def _leave_out(self, name: ChannelName, message: TooLarge) -> None:
         if name == "shell":
