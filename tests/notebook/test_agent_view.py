@@ -102,8 +102,10 @@ def test_an_output_is_shown_in_the_form_that_says_most(data, shown):
 
 def test_an_error_is_its_traceback_with_name_and_message_once():
     error = {"output_type": "error", "ename": "E", "evalue": "why", "traceback": ["Traceback", "E: why"]}
-    shown = [entry_text(entry) for entry in view_outputs([error, {**error, "traceback": []}]).entries]
-    assert shown == ["Traceback\nE: why", "E: why"]
+    syntax = {**error, "evalue": "why (123.py, line 1)"}
+    bare, other = {**error, "traceback": []}, {**error, "traceback": ["E elsewhere"]}
+    shown = [entry_text(entry) for entry in view_outputs([error, syntax, bare, other]).entries]
+    assert shown == ["Traceback\nE: why", "Traceback\nE: why", "E: why", "E elsewhere\nE: why"]
 
 
 def test_images_that_cannot_be_shown_count_as_well():

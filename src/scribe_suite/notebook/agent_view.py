@@ -38,6 +38,8 @@ _IMAGE_TYPES = ("image/png", "image/jpeg")
 _UNREADABLE = (ValueError, OSError, SyntaxError, struct.error, EOFError, MemoryError, Image.DecompressionBombError)
 _SHOWN = f"one result carries at most {MAX_IMAGES}"
 _TYPES = {"execute_result": "result", "display_data": "display"}
+#: What IPython adds to the message of a SyntaxError.
+_WHERE = re.compile(r" \([^()]*, line [0-9]+\)$")
 #: What Python says of an object that says nothing of itself, such as ``<pandas.io.formats.style.Styler at 0x7f12>``.
 _BARE_REPR = re.compile(r"<[\w.]+(?:<locals>[\w.]+)*(?: object)?(?: at 0x[0-9a-fA-F]+)?>")
 
@@ -89,9 +91,8 @@ def entry_text(entry: dict[str, Any]) -> str:
     if entry["type"] != "error":
         return str(entry["content"])
     traceback, name, message = "\n".join(entry["traceback"]), str(entry["name"]), str(entry["message"])
-    if name in traceback or (message and message in traceback):  # as IPython and whoever words errors anew have it
-        return traceback
-    return f"{traceback}\n{name}: {message}".strip("\n")
+    said = _WHERE.sub("", message).split("\n")[0][:200] or name
+    return traceback if said in traceback else f"{traceback}\n{name}: {message}".strip("\n")
 
 
 def frozen_copy(outputs: Sequence[Output]) -> list[Output]:
