@@ -16,11 +16,11 @@ from typing import Any
 
 from scribe_suite.notebook.errors import AnswerUnreadableError
 from scribe_suite.notebook.outputs import clean_text
-from scribe_suite.text import plain_text, well_formed_json
+from scribe_suite.text import plain_text
 
 EXPRESSION_NAME = "answer"
-#: Half of a surrogate pair, as JSON can write it; of whole pairs, too.
-_HALF = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
+#: A surrogate as JSON can write it, and one that is left when two that make a character have become it.
+_ESCAPED, _HALF = re.compile(r"\\u[dD][89a-fA-F]"), re.compile("[\ud800-\udfff]")
 _READER = (Path(__file__).parent / "answer_reader.py").read_text()
 
 
@@ -44,7 +44,7 @@ def reading_expression(variable: str, limit: int) -> str:
 
 
 def decode_answer(expressions: dict[str, Any], limit: int) -> str:
-    """The JSON text that a kernel claims to have read. Half a character in a text of it becomes U+FFFD.
+    """The JSON text that a kernel claims to have read.
 
     Args:
         expressions: The user expressions of the reply, as the kernel sent them.
@@ -54,7 +54,8 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
         JSON text of at most ``limit`` bytes; NaN and Infinity are possible.
 
     Raises:
-        AnswerUnreadableError: When the kernel found nothing to read, or sent something else.
+        AnswerUnreadableError: When the kernel found nothing to read, sent something else, or a text of it has half a
+            character.
     """
     reply = expressions.get(EXPRESSION_NAME)
     if not isinstance(reply, dict):
@@ -72,9 +73,14 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
         raise AnswerUnreadableError(f"The answer is larger than {limit:,} bytes of JSON; submit less.")
     try:
         value = json.loads(text)
-        return json.dumps(well_formed_json(value)) if _HALF.search(text) else text
     except (ValueError, RecursionError) as error:
         raise AnswerUnreadableError(f"The kernel returned something that is not JSON: {error}.") from error
+    if _ESCAPED.search(text) and (half := _HALF.search(json.dumps(value, ensure_ascii=False))):
+        raise AnswerUnreadableError(
+            f"The answer has half a character (the lone surrogate U+{ord(half[0]):04X}) in a text: leave it out, or "
+            "write the whole character, and submit again."
+        )
+    return text
 
 
 def _unpack(data: Any, limit: int) -> str:

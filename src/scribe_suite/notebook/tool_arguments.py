@@ -45,10 +45,10 @@ class ContinueNotebook(BaseModel):
 class ExecuteCode(BaseModel):
     """Run Python code in a new cell and return what it puts out; variables stay for later cells.
 
-    The result is a line with cell_index, execution_count, status (ok, error, interrupted or timeout) and seconds, and
-    then the outputs as they are; figures follow as images. The last expression of a cell is shown, as in Jupyter;
-    IPython magics work. Long text is shortened in the middle, so print what you need. What an earlier cell has put out
-    since its own result comes last. A cell that runs too long is interrupted, and its session lives on.
+    The first line of the result has cell_index, execution_count, status (ok, error, interrupted or timeout) and
+    seconds; the outputs follow as they are, figures as images. The last expression of a cell is shown, as in Jupyter;
+    IPython magics work. Long text is shortened in the middle, so print what you need. A cell that runs too long is
+    interrupted, and its session lives on.
     """
 
     session_id: str = SessionId
@@ -88,15 +88,12 @@ class Interrupt(BaseModel):
 class ListCells(BaseModel):
     """List the cells of the notebook: source, status and the beginning of the text of each output.
 
-    With cell_index, one code cell is shown whole, in pages: all that it has put out, its figures too.
+    With cell_index, one code cell is shown whole, in pages.
     """
 
     session_id: str = SessionId
-    cell_index: int | None = Field(
-        None,
-        description="Number of a code cell, from 0 (-1 is the last one), to read it whole; leave it out for a list.",
-    )
-    page: int = Field(1, ge=1, le=100_000, description="Which page of that cell.")
+    cell_index: int | None = Field(None, description="Number of a code cell, to read it whole.")
+    page: int = Field(1, ge=1, le=100_000, description="Page of that cell.")
 
 
 class SubmitAnswer(BaseModel):

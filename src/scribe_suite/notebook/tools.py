@@ -48,7 +48,7 @@ from scribe_suite.notebook.tool_arguments import (
     StartNewSession,
     SubmitAnswer,
 )
-from scribe_suite.text import well_formed, well_formed_json
+from scribe_suite.text import plain_text, well_formed_json
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class NotebookTools:
         text, shortened = fit_parts(reply.text, limit - _HINT)
         if reply.hint and (shortened or reply.left_out):
             text += f"\n{reply.hint}"
-        blocks: list[ContentBlock] = [TextContent(type="text", text=well_formed(text))]
+        blocks: list[ContentBlock] = [TextContent(type="text", text=plain_text(text))]
         for image in reply.images:
             data = base64.b64encode(image).decode()
             blocks.append(ImageContent(type="image", data=data, mime_type="image/png"))

@@ -28,6 +28,11 @@ class ToolResult:
     text: str
     value: Mapping[str, Any]
 
+    @property
+    def line(self) -> str:
+        """The text in one line, for messages of ours."""
+        return " ".join(self.text.split())
+
 
 class NotebookClient:
     """Calls notebook tools and counts the calls; made by `connect`."""
@@ -51,7 +56,7 @@ class NotebookClient:
         """
         started = await self.call("start_new_session", experiment_name=name)
         if started.is_error or "session_id" not in started.value:
-            raise InfrastructureError("session_start", f"The notebook did not start a session: {started.text[:500]}")
+            raise InfrastructureError("session_start", f"The notebook did not start a session: {started.line[:500]}")
         return str(started.value["session_id"])
 
 

@@ -115,7 +115,7 @@ class Scene:
         result = await self.call("execute_code", session_id=session.session_id, code=code)
         value = result.value
         if result.is_error != may_die or value.get("status", "ok") != "ok":
-            raise CheatBrokenError(f"{function} did not end as it should: {result.text[-800:]}")
+            raise CheatBrokenError(f"{function} did not end as it should: {result.line[-800:]}")
         return "\n".join(str(entry.get("content")) for entry in value.get("outputs", []))
 
     async def submit(self, answer: Mapping[str, Any]) -> bool:
@@ -134,7 +134,7 @@ class Scene:
 
     def _opened(self, result: ToolResult) -> Session:
         if result.is_error or "session_id" not in result.value:
-            raise CheatBrokenError(f"no session started: {result.text[:500]}")
+            raise CheatBrokenError(f"no session started: {result.line[:500]}")
         session = Session(str(result.value["session_id"]), str(result.value["notebook_path"]))
         self._open.append(session.session_id)
         return session
