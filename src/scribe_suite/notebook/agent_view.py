@@ -91,7 +91,7 @@ def entry_text(entry: dict[str, Any]) -> str:
     if entry["type"] != "error":
         return str(entry["content"])
     traceback, name, message = "\n".join(entry["traceback"]), str(entry["name"]), str(entry["message"])
-    said = _WHERE.sub("", message).split("\n")[0][:200] or name
+    said = _WHERE.sub("", message) or name
     return traceback if said in traceback else f"{traceback}\n{name}: {message}".strip("\n")
 
 
