@@ -31,8 +31,9 @@ def request(number, method, **params):
 
 
 def call(number, tool, **arguments):
-    """Call a tool of the notebook."""
-    return json.loads(request(number, "tools/call", name=tool, arguments=arguments)["content"][0]["text"])
+    """Call a tool of the notebook. A model reads the text in ``content``; a program asks for the same as an object."""
+    wanted = {"scribe-suite/structured": True}
+    return request(number, "tools/call", name=tool, arguments=arguments, _meta=wanted)["structuredContent"]
 
 
 client = {"name": "my_agent", "version": "1"}

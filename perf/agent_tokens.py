@@ -3,8 +3,9 @@
     python perf/agent_tokens.py                                  # three tasks, all CLIs that 'make agents' installed
     python perf/agent_tokens.py --tasks circuits/ioi --clis codex
 
-Tokens are bytes of JSON over four, which is a rough measure for every tokenizer. A real agent thinks, tries things and
-looks at results, and takes a few times more of everything; the first request is the same for both.
+Tokens are bytes of JSON over four, which is a rough measure for every tokenizer; those of the notebook's replies are
+characters as the model reads them, over four. A real agent thinks, tries things and looks at results, and takes a few
+times more of everything; the first request is the same for both.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent, solution_text
 from tools.agent_clis.binaries import CLIS, Cli, argv
 from tools.model_server import LoggedRequest, ModelServer, solve
+from tools.model_server.plays import WIRES
 
 _APIS: dict[Cli, Literal["anthropic", "openai", "gemini"]] = {
     "claude": "anthropic",
@@ -69,19 +71,27 @@ def tokens(request: LoggedRequest) -> int:
     return len(json.dumps(dict(request.body))) // _BYTES_PER_TOKEN
 
 
+def reply_tokens(cli: Cli, request: LoggedRequest) -> int:
+    """Rough size of all tool results in a request, as the model reads them."""
+    conversation = WIRES[_APIS[cli]].read(dict(request.body), "")
+    return sum(len(result.text) for result in conversation.results) // _BYTES_PER_TOKEN
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=_TASKS, metavar="TASK")
     parser.add_argument("--clis", nargs="+", default=CLIS, choices=CLIS)
     options = parser.parse_args(arguments)
-    table = Table("Task", "CLI", "Requests", "First request", "Last request", "All requests")
+    table = Table("Task", "CLI", "Requests", "First request", "Last request", "Replies in it", "All requests")
     console = Console()
     for task in options.tasks:
         for cli in options.clis:
             console.print(f"{task} with {cli} ...")
-            sizes = [tokens(request) for request in requests_of(cli, task)]
-            table.add_row(task, cli, str(len(sizes)), f"{sizes[0]:,}", f"{sizes[-1]:,}", f"{sum(sizes):,}")
+            requests = requests_of(cli, task)
+            sizes = [tokens(request) for request in requests]
+            figures = (sizes[0], sizes[-1], reply_tokens(cli, requests[-1]), sum(sizes))
+            table.add_row(task, cli, str(len(sizes)), *(f"{figure:,}" for figure in figures))
     console.print(table)
     return 0
 

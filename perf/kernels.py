@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -117,7 +118,7 @@ class Ours(Subject):
     async def start(self) -> str:
         """Start a session; its set-up cell loads the model."""
         result = await self._client.call_tool("start_new_session", {})
-        return str(json.loads(_text(result))["session_id"])
+        return str(re.findall(r"session_id: (\S+)", _text(result))[0])
 
     async def run(self, session: Any, code: str) -> str:
         """Run a cell."""

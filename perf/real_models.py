@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import tempfile
 import time
@@ -23,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 from mcp.client import Client
@@ -32,6 +31,7 @@ from rich.console import Console
 
 from scribe_suite.models.spec import SETUP_CODE, kernel_module_of, ready
 from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.endpoint import STRUCTURED
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.plugin.worker.kernels import PRELOAD
 from scribe_suite.sandbox.shared_modules import SharedModule
@@ -136,8 +136,8 @@ async def measure(subject: Subject, counts: Sequence[int]) -> Rows:
 
 
 async def _call(client: Client, tool: str, **arguments: Any) -> Mapping[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    answer: Mapping[str, Any] = json.loads(getattr(result.content[0], "text", "{}"))
+    result = await client.call_tool(tool, arguments, meta=cast(Any, {STRUCTURED: True}))
+    answer: Mapping[str, Any] = result.structured_content or {}
     if result.is_error:
         raise RuntimeError(f"{tool}: {answer}")
     return answer

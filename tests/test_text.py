@@ -18,7 +18,7 @@ def test_a_text_has_at_most_so_many_characters(text, expected):
         ("\x1b\x1b[m[2J", "[2J"),
         ("a\x9b2Jb\x00\x07\x08\r\x7f", "a2Jb"),
         ("two\n\tlines \u00e9 \u2713", "two\n\tlines \u00e9 \u2713"),
-        ("\ud800", "?"),
+        ("\ud800", "\ufffd"),
     ],
 )
 def test_plain_text_has_nothing_that_a_terminal_would_obey(raw, plain):

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _LAST_NUMBER = re.compile(r"(?P<stem>.*?)_(?P<number>[0-9]+)")
 #: C0 and C1 controls but newline and tab: what is left of codes that were put into one another, too.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def well_formed(text: str) -> str:
+    """Text that UTF-8 has bytes for: two halves of a surrogate pair become their character, a lone one U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def well_formed_json(value: Any) -> Any:
+    """A JSON value in which all texts are `well_formed`."""
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [well_formed_json(item) for item in value]
+    if isinstance(value, dict):
+        return {well_formed(key): well_formed_json(item) for key, item in value.items()}
+    return value
 
 
 def plain_text(text: str) -> str:
@@ -16,7 +35,7 @@ def plain_text(text: str) -> str:
     Terminal codes and other control characters but newline and tab are left out; lone surrogates, which UTF-8 has no
     bytes for, are replaced.
     """
-    return _CONTROL.sub("", TERMINAL_CODE.sub("", text)).encode("utf-8", "replace").decode()
+    return well_formed(_CONTROL.sub("", TERMINAL_CODE.sub("", text)))
 
 
 def strip_terminal(text: str) -> str:

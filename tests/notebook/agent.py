@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mcp import Client, StdioServerParameters
 
+from scribe_suite.notebook.endpoint import STRUCTURED
 from scribe_suite.notebook.server import NotebookServer
 
 Result = TypeVar("Result")
@@ -20,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Answer:
-    """One tool result: the JSON of its text block, its images, and whether it is an error."""
+    """One tool result: its form for programs, its images, whether it is an error, and the text that agents read."""
 
     payload: dict[str, Any]
     images: list[bytes]
@@ -48,10 +49,10 @@ class Agent:
         self.notebook_path = ""
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
-        result = await self.client.call_tool(tool, arguments)
+        result = await self.client.call_tool(tool, arguments, meta={STRUCTURED: True})
         first, *rest = result.content
         images = [base64.b64decode(block.data) for block in rest if block.type == "image"]
-        return Answer(json.loads(first.text), images, bool(result.is_error), first.text)
+        return Answer(result.structured_content or {}, images, bool(result.is_error), first.text)
 
     async def start(self, tool: str = "start_new_session", **arguments: Any) -> Answer:
         answer = await self.call(tool, **arguments)

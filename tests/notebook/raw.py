@@ -40,6 +40,11 @@ class Raw:
     def send(self, message: Any) -> None:
         self.socket.sendall(message if isinstance(message, bytes) else json.dumps(message).encode() + b"\n")
 
+    def call(self, number: int, tool: str, arguments: dict[str, Any], **meta: Any) -> None:
+        """Call a tool, and don't wait for the result."""
+        params = {"name": tool, "arguments": arguments, "_meta": meta}
+        self.send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+
     def receive(self) -> dict[str, Any]:
         return json.loads(self.file.readline())
 

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 
 import pytest
 from PIL import Image
 
-from scribe_suite.notebook.agent_view import IMAGE_SIDE, MAX_IMAGES, fit_text, scale_image, view_outputs
+from scribe_suite.notebook.agent_view import IMAGE_SIDE, MAX_IMAGES, entry_text, scale_image, view_outputs
 from scribe_suite.text import strip_terminal
 
 
@@ -37,28 +36,6 @@ def display(data: bytes, mime: str = "image/png") -> dict[str, object]:
 )
 def test_text_is_what_a_terminal_would_leave(raw, plain):
     assert strip_terminal(raw) == plain
-
-
-def test_the_text_of_a_result_stays_below_the_limit_and_is_valid_json():
-    payload = {"outputs": [{"type": "text", "content": "\n" * 100_000}, {"type": "text", "content": "b" * 100_000}]}
-    text = fit_text(payload, 39_000)
-    assert len(text) < 39_000
-    parsed = json.loads(text)
-    assert "characters left out" in parsed["outputs"][0]["content"]
-    assert parsed["outputs"][1]["content"].startswith("bbb")
-    assert parsed["outputs"][1]["content"].endswith("bbb")
-
-
-def test_a_traceback_of_many_lines_is_cut_as_a_whole():
-    text = fit_text({"outputs": [{"type": "error", "traceback": [f"line {n}" for n in range(20_000)]}]}, 39_000)
-    lines = json.loads(text)["outputs"][0]["traceback"]
-    assert len(text) < 39_000
-    assert (lines[0], lines[-1]) == ("line 0", "line 19999")
-
-
-def test_short_text_is_untouched():
-    payload = {"outputs": [{"type": "text", "content": "λ short"}]}
-    assert fit_text(payload, 39_000) == '{"outputs": [{"type": "text", "content": "λ short"}]}'
 
 
 def test_a_large_image_is_scaled_and_a_small_one_passed_on():
@@ -97,10 +74,38 @@ def test_images_and_entries_are_bounded_in_number():
     assert "outputs left out" in view.entries[30]["content"]
 
 
-def test_html_is_shown_only_where_there_is_no_plain_text():
-    both = {"output_type": "execute_result", "data": {"text/html": "<b>1</b>", "text/plain": "1"}}
-    html = {"output_type": "display_data", "data": {"text/html": "<b>1</b>"}}
-    assert [entry["content"] for entry in view_outputs([both, html]).entries] == ["1", "<b>1</b>"]
+BARE = "<IPython.core.display.HTML object>"
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ({"text/html": "<b>2</b>", "text/plain": "1"}, "1"),
+        ({"text/html": "<b>2</b>"}, "2"),
+        ({"text/html": "<p>one</p><p>two &amp; three</p>", "text/plain": BARE}, "one\ntwo & three"),
+        ({"text/html": "<table><tr><td>1</table>", "text/plain": "<pandas.Styler object at 0x7f12ab>"}, "1"),
+        ({"text/html": "<i>x</i>", "text/plain": "<__main__.f.<locals>.Foo at 0x7f12ab>"}, "x"),
+        ({"text/html": "<iframe src=x></iframe>", "text/plain": BARE}, BARE),
+        ({"text/html": "<script>1</script>"}, "[HTML without text]"),
+        ({"text/markdown": "# Title", "text/plain": "<IPython.core.display.Markdown object>"}, "# Title"),
+        ({"text/latex": "$x^2$", "text/plain": "<IPython.core.display.Math object>"}, "$x^2$"),
+        ({"text/latex": "$x^2$", "text/plain": "x**2"}, "x**2"),
+        ({"text/html": "<b>2</b>", "text/plain": "<3 layers>"}, "<3 layers>"),
+        ({"image/svg+xml": "<svg><text>label</text></svg>", "text/plain": "<IPython.core.display.SVG object>"},
+         "[SVG image, which can't be shown; its text: label]"),
+    ],
+)  # fmt: skip
+def test_an_output_is_shown_in_the_form_that_says_most(data, shown):
+    (entry,) = view_outputs([{"output_type": "display_data", "data": data}]).entries
+    assert entry["content"] == shown
+
+
+def test_an_error_is_its_traceback_with_name_and_message_once():
+    error = {"output_type": "error", "ename": "E", "evalue": "why", "traceback": ["Traceback", "E: why"]}
+    syntax = {**error, "evalue": "why (123.py, line 1)"}
+    bare, other = {**error, "traceback": []}, {**error, "traceback": ["E elsewhere"]}
+    shown = [entry_text(entry) for entry in view_outputs([error, syntax, bare, other]).entries]
+    assert shown == ["Traceback\nE: why", "Traceback\nE: why", "E: why", "E elsewhere\nE: why"]
 
 
 def test_images_that_cannot_be_shown_count_as_well():
@@ -110,6 +115,6 @@ def test_images_that_cannot_be_shown_count_as_well():
 
 
 def test_without_images_there_is_a_note_of_each():
-    view = view_outputs([display(image_file(4, 4))] * 2, max_images=0)
+    view = view_outputs([display(image_file(4, 4))] * 2, quick=True)
     assert [entry["type"] for entry in view.entries] == ["image", "image"]
     assert view.images == []

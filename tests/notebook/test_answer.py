@@ -31,6 +31,18 @@ def test_an_answer_is_submitted_as_json_text_with_arrays_tensors_and_nan(server,
     assert (event["variable"], event["accepted"], event["answer"]) == ("mine", True, submitted[-1])
 
 
+def test_half_a_character_in_an_answer_is_named_and_a_whole_one_is_taken(server, shared, submitted):
+    async def scenario(agent: Agent) -> list[Answer]:
+        await agent.run("half = {'summary': 'cut \\ud83d'}\nname = {'\\ude00': 1}\nwhole = {'summary': '\\U0001f600'}")
+        return [await agent.submit(variable) for variable in ("half", "name", "whole")]
+
+    half, name, whole = play(server, scenario, session_id=shared)
+    assert "U+D83D" in half.error
+    assert "U+DE00" in name.error
+    assert whole.payload["accepted"]
+    assert submitted[-1] == '{"summary": "\\ud83d\\ude00"}'
+
+
 def test_a_tensor_is_submitted_as_numbers(tmp_path):
     texts: list[str] = []
 

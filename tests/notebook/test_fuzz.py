@@ -13,12 +13,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from scribe_suite.notebook.agent_view import fit_text, view_outputs
+from scribe_suite.notebook.agent_view import entry_text, view_outputs
 from scribe_suite.notebook.answer import EXPRESSION_NAME, decode_answer
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.document import Document
+from scribe_suite.notebook.endpoint import STRUCTURED
 from scribe_suite.notebook.errors import AnswerUnreadableError
 from scribe_suite.notebook.outputs import OutputRecorder
+from scribe_suite.notebook.reply_text import fit_parts, fit_payload
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.notebook.tools import describe_tools
 
@@ -107,8 +109,8 @@ def exchange(client: Raw, line: bytes) -> list[dict[str, Any]]:
 
 
 def request(tool: str, arguments: Any, number: int = 7) -> bytes:
-    message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-    return json.dumps(message).encode()
+    params = {"name": tool, "arguments": arguments, "_meta": {STRUCTURED: True}}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
 
 
 def call(client: Raw, tool: str, arguments: Any) -> dict[str, Any]:
@@ -125,8 +127,8 @@ def call(client: Raw, tool: str, arguments: Any) -> dict[str, Any]:
     first = reply["result"]["content"][0]
     assert first["type"] == "text"
     assert len(first["text"]) < TEXT_CAP
-    payload = json.loads(first["text"])
-    assert isinstance(payload, dict)
+    payload = reply["result"]["structuredContent"]
+    assert len(json.dumps(payload, ensure_ascii=False)) < 2 * TEXT_CAP
     if reply["result"].get("isError"):
         assert payload.get("error") or payload.get("message")
     return payload
@@ -281,9 +283,8 @@ def test_whatever_a_kernel_says_is_a_valid_notebook_and_a_result_that_fits(messa
     again = Document.from_events(json.loads(json.dumps([*events, finished])))
     assert again.render() == document.render()
     view = view_outputs(document.cell("c").outputs)
-    text = fit_text({"outputs": view.entries}, TEXT_CAP - 1000)
-    assert len(text) < TEXT_CAP - 1000
-    json.loads(text)
+    assert len(fit_parts([entry_text(entry) for entry in view.entries], TEXT_CAP)[0]) < TEXT_CAP
+    assert len(json.dumps(fit_payload({"outputs": view.entries}, TEXT_CAP), ensure_ascii=False)) < TEXT_CAP
 
 
 @fuzz(150)

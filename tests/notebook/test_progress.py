@@ -12,7 +12,8 @@ import pytest
 from scribe_suite.notebook import progress
 from scribe_suite.notebook.server import NotebookServer
 
-from .agent import Agent, connected, play
+from .agent import Agent, play
+from .raw import Raw
 
 SLEEP = "import time\ntime.sleep(0.7)\nprint('slept')"
 
@@ -108,15 +109,10 @@ def test_a_call_that_raises_ends_its_reports():
 
 def test_a_client_that_goes_away_while_it_is_told_does_not_lose_the_cell(server):
     async def scenario(agent: Agent) -> Any:
-        async def vanish(_seconds: float, _total: float | None, _message: str | None) -> None:
-            gone.set()
-
-        gone = asyncio.Event()
-        async with connected(server.endpoint.pump_argv) as other:
+        with Raw(server) as other:
             arguments = {"session_id": agent.session_id, "code": SLEEP}
-            call = asyncio.create_task(other.client.call_tool("execute_code", arguments, progress_callback=vanish))
-            await gone.wait()
-            call.cancel()
+            other.call(1, "execute_code", arguments, progressToken="mine")
+            assert (await asyncio.to_thread(other.receive))["method"] == "notifications/progress"
         await agent.run("1")  # queues behind the cell
         return await agent.call("list_cells", session_id=agent.session_id)
 

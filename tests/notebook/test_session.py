@@ -11,6 +11,7 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 
 from .agent import Agent, Answer, connected, journal_events, play
+from .raw import Raw
 
 
 def test_a_cell_returns_its_text_and_the_value_of_its_last_expression(server, shared):
@@ -170,12 +171,12 @@ def test_interrupt_without_a_running_cell_says_so(server, shared):
 
 def test_a_client_that_goes_away_does_not_lose_the_cell(server, folder):
     async def scenario(agent: Agent) -> Answer:
-        async with connected(server.endpoint.pump_argv) as other:
-            other.session_id = agent.session_id
-            call = asyncio.create_task(other.run("import time\ntime.sleep(1)\nprint('finished')"))
+        with Raw(server) as other:
+            code = "import time\ntime.sleep(1)\nprint('finished')"
+            other.call(1, "execute_code", {"session_id": agent.session_id, "code": code})
             await asyncio.sleep(0.3)
-            call.cancel()
-        await agent.run("1")  # queues behind the cell
+        after = await agent.run("1")  # queues behind the cell
+        assert "cell_index 1 ended with status ok" in after.text
         return await agent.call("list_cells", session_id=agent.session_id)
 
     cell = play(server, scenario).payload["cells"][1]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import nbformat
@@ -126,12 +127,54 @@ def test_list_cells_shows_source_status_and_the_beginning_of_the_output(server):
     assert len(answer.text) < 5_000
     _setup, printed, markdown, failed = answer.payload["cells"]
     assert (printed["cell_index"], printed["status"], printed["code"]) == (1, "ok", "print('x' * 10_000)")
+    assert printed["output_cut"]
+    assert "output_cut" not in failed
+    assert "[... 9,501 characters left out ...]" in answer.text
+    assert f'list_cells(session_id="{answer.payload["session_id"]}", cell_index=N, page=1)' in answer.text
     assert markdown == {"type": "markdown", "content": "# Title"}
     assert (failed["cell_index"], failed["status"], failed["output"]) == (
         2,
         "error",
         "ZeroDivisionError: division by zero",
     )
+
+
+def test_what_a_result_leaves_out_is_read_again_in_pages(server):
+    async def scenario(agent: Agent) -> tuple[Answer, list[Answer], Answer]:
+        code = "for n in range(10_000): print(f'<{n}>')\n1 / 0"
+        result = await agent.run(code)
+        await agent.run("2")
+        page = {"session_id": agent.session_id, "cell_index": 1}
+        pages = [await agent.call("list_cells", **page)]
+        count = pages[0].payload["pages"]
+        pages += [await agent.call("list_cells", **page, page=number) for number in range(2, count + 1)]
+        return result, pages, await agent.call("list_cells", **page, page=count + 1)
+
+    result, pages, beyond = play(server, scenario)
+    assert "left out" in result.text
+    assert f'list_cells(session_id="{result.payload["session_id"]}", cell_index=1, page=1)' in result.text
+    assert len(pages) == 2
+    assert all(len(page.text) < 40_000 for page in pages)
+    assert pages[0].text.startswith("cell_index 1, execution_count 2: error; page 1 of 2\n--- code\nfor n in")
+    assert "page=2" in pages[0].text.splitlines()[-1]
+    content = "\n".join(page.payload["content"] for page in pages)
+    assert [f"<{n}>" for n in range(10_000)] == [line for line in content.splitlines() if line.startswith("<")]
+    assert content.endswith("ZeroDivisionError: division by zero")
+    assert "no page 3" in beyond.error
+
+
+def test_the_text_of_a_reply_is_what_jupyter_shows_under_a_line_that_names_the_run(server, shared):
+    async def scenario(agent: Agent) -> list[Any]:
+        code = "print('a\\n\\t\"b\"')\n{'λ': 1}"
+        plain = await agent.client.call_tool("execute_code", {"session_id": agent.session_id, "code": code})
+        return [plain, await agent.run(code)]
+
+    plain, asked = play(server, scenario, session_id=shared)
+    assert plain.structured_content is None
+    head, *lines = plain.content[0].text.split("\n")
+    assert re.fullmatch(r"cell_index \d+, execution_count \d+: ok, \d+\.\d\d s", head)
+    assert lines == ["a", '\t"b"', "{'λ': 1}"]
+    assert asked.payload["outputs"][0] == {"type": "text", "content": 'a\n\t"b"'}
 
 
 def test_list_cells_answers_while_a_cell_runs(server):

@@ -41,6 +41,35 @@ def test_a_line_that_is_no_message_gets_an_error_and_costs_nothing_else(plain_se
         client.assert_alive()
 
 
+HALF = "\\ud83d"
+
+
+@pytest.mark.parametrize("code", [HALF.encode(), b"\xed\xa0\xbd", b"\xff", HALF.replace("d83d", "DE00").encode()])
+def test_half_a_character_in_a_text_becomes_the_replacement_character(plain_server, code):
+    with Raw(plain_server) as client:
+        client.call(1, "start_new_session", {})
+        session = client.receive()["result"]["content"][0]["text"].split()[1]
+        for number, (tool, name) in enumerate([("execute_code", "code"), ("add_markdown", "content")], start=2):
+            client.send(
+                b'{"jsonrpc": "2.0", "id": %d, "method": "tools/call", "params": {"name": "%s", "arguments": '
+                b'{"session_id": "%s", "%s": "\'a%sb\'"}}}\n'
+                % (number, tool.encode(), session.encode(), name.encode(), code)
+            )
+            assert not client.receive()["result"]["isError"]
+        client.call(4, "list_cells", {"session_id": session})
+        listed = client.receive()["result"]["content"][0]["text"]
+        assert listed.count("'a\ufffdb'") == 3
+        client.call(5, "shutdown_session", {"session_id": session})
+        client.receive()
+    assert plain_server.status().infrastructure_error is None
+
+
+def test_a_pair_that_was_written_half_by_half_is_its_character(plain_server):
+    with Raw(plain_server) as client:
+        client.send(b'{"jsonrpc": "2.0", "id": "\xed\xa0\xbd\xed\xb8\x80\\ud800", "method": "ping"}\n')
+        assert client.receive()["id"] == "\U0001f600\ufffd"
+
+
 def test_empty_lines_are_ignored(plain_server):
     with Raw(plain_server) as client:
         client.send(b"\n\r\n  \n")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: JSON may lie in JSON strings.
-_SESSION_ID = re.compile(r'\\*"session_id\\*":\s*\\*"(?P<id>[^"\\]+)')
+#: A line of a reply, as it is or in JSON strings.
+_SESSION_ID = re.compile(r"session_id:\s*(?P<id>[^\"\\\s,]+)")
 
 
 @dataclass(frozen=True)

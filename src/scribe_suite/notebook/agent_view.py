@@ -1,14 +1,15 @@
-"""What an agent sees of a cell's outputs: plain text without terminal codes, bounded, and downscaled PNG images.
+"""What an agent sees of a cell's outputs: text without terminal codes, and downscaled PNG images.
 
 The shapes are Goodfire Scribe's: ``{"type": "text" | "result" | "display", "content": ...}`` and ``{"type": "error",
 "name", "message", "traceback"}``. Images follow the text as blocks of their own; where one stood, the text says so.
+Of an output in several forms the plain text is shown, unless it says nothing but what kind of object there is.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import json
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 from PIL import Image
 
 from scribe_suite.notebook.bare_images import bare_image
+from scribe_suite.notebook.html_text import html_text
 from scribe_suite.notebook.outputs import Output
 from scribe_suite.text import strip_terminal
 
@@ -36,36 +38,42 @@ _IMAGE_TYPES = ("image/png", "image/jpeg")
 _UNREADABLE = (ValueError, OSError, SyntaxError, struct.error, EOFError, MemoryError, Image.DecompressionBombError)
 _SHOWN = f"one result carries at most {MAX_IMAGES}"
 _TYPES = {"execute_result": "result", "display_data": "display"}
+#: What IPython adds to the message of a SyntaxError.
+_WHERE = re.compile(r" \([^()]*, line [0-9]+\)$")
+#: What Python says of an object that says nothing of itself, such as ``<pandas.io.formats.style.Styler at 0x7f12>``.
+_BARE_REPR = re.compile(r"<[\w.]+(?:<locals>[\w.]+)*(?: object)?(?: at 0x[0-9a-fA-F]+)?>")
 
 
-@dataclass(frozen=True)
+@dataclass
 class AgentView:
     """Outputs of a cell, ready for a tool result.
 
     Attributes:
         entries: JSON-safe entries in order.
         images: PNG files in order.
+        left_out: Whether there are outputs or images that it does not have.
     """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     images: list[bytes] = field(default_factory=list)
+    left_out: bool = False
 
 
-def view_outputs(outputs: Sequence[Output], max_images: int = MAX_IMAGES) -> AgentView:
-    """Turn notebook outputs into what an agent sees; text is not shortened yet (see `fit_text`).
+def view_outputs(outputs: Sequence[Output], before: int = 0, *, quick: bool = False) -> AgentView:
+    """Turn notebook outputs into what an agent sees; text is not shortened yet (see `reply_text`).
 
     Args:
         outputs: Of one cell.
-        max_images: Images that are looked at; of the others a note says that they are there.
+        before: Images that the reply has already.
+        quick: Whether to do without what may take long: of images there is a note, and HTML stays as it is.
     """
     view = AgentView()
-    unseen = max_images
+    unseen = 0 if quick else MAX_IMAGES - before
     for output in outputs:
-        data = output.get("data", {})
-        mime = next((mime for mime in _IMAGE_TYPES if mime in data), None)
-        entry = _entry(output) if mime is None else None
-        if mime is not None:
-            content = _add_image(data[mime], view.images) if unseen > 0 else f"[image left out: {_SHOWN}]"
+        entry = text_entry(output, quick)
+        if (encoded := image_of(output)) is not None:
+            content = add_image(encoded, view.images, before) if unseen > 0 else f"[image left out: {_SHOWN}]"
+            view.left_out |= unseen <= 0
             entry = {"type": "image", "content": content}
             unseen -= 1
         if entry is not None:
@@ -74,31 +82,42 @@ def view_outputs(outputs: Sequence[Output], max_images: int = MAX_IMAGES) -> Age
         half = MAX_ENTRIES // 2
         note = {"type": "text", "content": f"[... {len(view.entries) - 2 * half} outputs left out ...]"}
         view.entries[half:-half] = [note]
+        view.left_out = True
     return view
 
 
-def fit_text(payload: dict[str, Any], limit: int) -> str:
-    """A tool result as JSON text of fewer than ``limit`` characters.
+def entry_text(entry: dict[str, Any]) -> str:
+    """An entry of a view as text, as Jupyter shows it to a person."""
+    if entry["type"] != "error":
+        return str(entry["content"])
+    traceback, name, message = "\n".join(entry["traceback"]), str(entry["name"]), str(entry["message"])
+    said = _WHERE.sub("", message) or name
+    return traceback if said in traceback else f"{traceback}\n{name}: {message}".strip("\n")
 
-    Strings that are too long keep head and tail, with a note how much was left out between. Every string gets the same
-    budget, which shrinks until the whole text fits: JSON escapes (a newline is two characters) are counted as sent.
+
+def frozen_copy(outputs: Sequence[Output]) -> list[Output]:
+    """Outputs as they are now, whatever comes later; to be looked at in another thread."""
+    return [
+        {**output, "text": list(output["text"])} if output["output_type"] == "stream" else dict(output)
+        for output in outputs
+    ]
+
+
+def image_of(output: Output) -> str | None:
+    """The image that is shown of an output, as base64; None when its text is shown."""
+    data = output.get("data", {})
+    return next((data[mime] for mime in _IMAGE_TYPES if mime in data), None)
+
+
+def text_entry(output: Output, quick: bool = False) -> dict[str, Any] | None:
+    """What is shown of an output that is no image; None for an image, and where there is nothing to see.
 
     Args:
-        payload: JSON-safe dict.
-        limit: Characters.
-
-    Returns:
-        Valid JSON.
+        output: Of a cell.
+        quick: As in `view_outputs`.
     """
-    budget = limit
-    text = json.dumps(payload, ensure_ascii=False)
-    while len(text) >= limit and budget > 40:
-        budget = budget * 3 // 4
-        text = json.dumps(_shorten(payload, budget), ensure_ascii=False)
-    return text
-
-
-def _entry(output: Output) -> dict[str, Any] | None:
+    if image_of(output) is not None:
+        return None
     kind = output["output_type"]
     if kind == "stream":
         text = strip_terminal("".join(output["text"])).strip("\n")
@@ -110,19 +129,33 @@ def _entry(output: Output) -> dict[str, Any] | None:
             "message": strip_terminal(output["evalue"]),
             "traceback": [strip_terminal(line) for line in output["traceback"]],
         }
-    data = output["data"]
-    for mime in ("text/plain", "text/markdown", "text/latex", "text/html", "image/svg+xml"):
-        if mime in data:
-            return {"type": _TYPES[kind], "content": strip_terminal(data[mime])}
-    return None
+    return {"type": _TYPES[kind], "content": _shown(output["data"], quick)}
 
 
-def _add_image(encoded: str, images: list[bytes]) -> str:
+def _shown(data: dict[str, str], quick: bool) -> str:
+    """The form of an output that says most to somebody who reads text."""
+    plain = strip_terminal(data.get("text/plain", ""))
+    if plain and not _BARE_REPR.fullmatch(plain.strip()):
+        return plain
+    for mime in ("text/markdown", "text/latex"):
+        if data.get(mime):
+            return strip_terminal(data[mime])
+    if "text/html" in data:
+        text = strip_terminal(data["text/html"] if quick else html_text(data["text/html"]))
+        return text or plain or "[HTML without text]"
+    if "image/svg+xml" in data:
+        text = "" if quick else strip_terminal(html_text(data["image/svg+xml"]))
+        return f"[SVG image, which can't be shown{'; its text: ' if text else ''}{text}]"
+    return plain
+
+
+def add_image(encoded: str, images: list[bytes], before: int = 0) -> str:
+    """Add an image to those of a reply, of which some stand before these; returns what the text says in its place."""
     try:
         images.append(scale_image(base64.b64decode(encoded)))
     except _UNREADABLE as error:
         return f"[image that can't be shown: {type(error).__name__}]"
-    return f"[image {len(images)}, below]"
+    return f"[image {before + len(images)}, below]"
 
 
 def scale_image(data: bytes) -> bytes:
@@ -145,18 +178,3 @@ def scale_image(data: bytes) -> bytes:
         buffer = io.BytesIO()
         scaled.save(buffer, format="PNG")
         return buffer.getvalue()
-
-
-def _shorten(value: Any, budget: int) -> Any:
-    if isinstance(value, str):
-        if len(value) <= budget:
-            return value
-        half = budget // 2
-        return f"{value[:half]}\n[... {len(value) - 2 * half:,} characters left out ...]\n{value[-half:]}"
-    if isinstance(value, dict):
-        return {key: _shorten(item, budget) for key, item in value.items()}
-    if isinstance(value, list):
-        if all(isinstance(item, str) for item in value) and sum(map(len, value)) > budget:
-            return _shorten("\n".join(value), budget).split("\n") if value else value
-        return [_shorten(item, budget) for item in value]
-    return value

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import keyword
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from scribe_suite.notebook.outputs import clean_text
 from scribe_suite.text import plain_text
 
 EXPRESSION_NAME = "answer"
+#: A surrogate as JSON can write it, and one that is left when two that make a character have become it.
+_ESCAPED, _HALF = re.compile(r"\\u[dD][89a-fA-F]"), re.compile("[\ud800-\udfff]")
 _READER = (Path(__file__).parent / "answer_reader.py").read_text()
 
 
@@ -51,7 +54,8 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
         JSON text of at most ``limit`` bytes; NaN and Infinity are possible.
 
     Raises:
-        AnswerUnreadableError: When the kernel found nothing to read, or sent something else.
+        AnswerUnreadableError: When the kernel found nothing to read, sent something else, or a text of it has half a
+            character.
     """
     reply = expressions.get(EXPRESSION_NAME)
     if not isinstance(reply, dict):
@@ -68,9 +72,14 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
     if len(text.encode()) > limit:
         raise AnswerUnreadableError(f"The answer is larger than {limit:,} bytes of JSON; submit less.")
     try:
-        json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise AnswerUnreadableError(f"The kernel returned something that is not JSON: {error}.") from error
+    if _ESCAPED.search(text) and (half := _HALF.search(json.dumps(value, ensure_ascii=False))):
+        raise AnswerUnreadableError(
+            f"The answer has half a character (the lone surrogate U+{ord(half[0]):04X}) in a text: leave it out, or "
+            "write the whole character, and submit again."
+        )
     return text
 
 

@@ -1,9 +1,12 @@
-"""Where a running notebook can be reached."""
+"""Where a running notebook can be reached, and how a program asks for replies that it can take apart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+#: In the ``_meta`` of a call: true for a ``structuredContent`` beside the text of its result.
+STRUCTURED = "scribe-suite/structured"
 
 
 @dataclass(frozen=True)

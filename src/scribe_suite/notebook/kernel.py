@@ -61,6 +61,9 @@ _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 _SOCKETS_AT = 2
 _PRINTED_AT = {"stdout": 8, "stderr": 9}
 
+#: What may come without a parent that is known: asyncio tells of a failed task in nobody's name.
+_OUTPUTS = frozenset(("stream", "display_data", "execute_result", "error"))
+
 ReplyStatus = Literal["ok", "error", "interrupted", "timeout"]
 
 
@@ -125,6 +128,7 @@ class Kernel:
         self._services = services
         self._runs: dict[str, _Run] = {}
         self._current: _Run | None = None
+        self._latest: _Run | None = None
         self._last_message = 0.0
         self._work_on_path = False
         self.infrastructure: str | None = None
@@ -253,6 +257,7 @@ class Kernel:
         )
         run = self._current = _Run(sink, asyncio.get_running_loop().create_future())
         self._runs[message_id] = run
+        self._latest = self._latest if silent else run
         try:
             timed_out = not await self._wait_for(run.reply, timeout_s)
             if timed_out and not await self._stop(run, grace_s):
@@ -394,7 +399,7 @@ class Kernel:
                 malformed = 0
                 if isinstance(message, TooLarge):
                     self._leave_out(name, message)
-                elif (run := self._match(message)) is not None:
+                elif (run := self._match(message) or self._host(name, message)) is not None:
                     take(run, message)
         except ChannelError as error:
             # most often the process is ending, which says more
@@ -403,6 +408,10 @@ class Kernel:
 
     def _match(self, message: Message) -> _Run | None:
         return self._runs.get(message.parent) if message.parent is not None else None
+
+    def _host(self, name: ChannelName, message: Message) -> _Run | None:
+        """The latest cell, for an output of nobody's."""
+        return self._latest if name == "iopub" and message.kind in _OUTPUTS else None
 
     def _leave_out(self, name: ChannelName, message: TooLarge) -> None:
         if name == "shell":

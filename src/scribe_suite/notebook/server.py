@@ -256,7 +256,8 @@ def _mcp_server(tools: NotebookTools, counters: Counters) -> Server[Any]:
     async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
         # the SDK reports only to a client that has asked for it, with a progress token
         async with reporting(context.session.report_progress, params.name):
-            return await tools.call(params.name, params.arguments)
+            # of every request, `transport` has made the ``request`` that the SDK hands on
+            return await tools.call(params.name, params.arguments, context.request, context.meta)
 
     return Server(
         "scribe-notebook", instructions=INSTRUCTIONS, version="1", on_list_tools=list_tools, on_call_tool=call_tool

@@ -1,7 +1,8 @@
 """One notebook session: a kernel, a journal, a document and the `.ipynb` file, and what can be done with them.
 
 Calls of one session that run code queue up in the order they came; `interrupt` and `list_cells` don't wait. A cell
-runs in a task of its own: a client that gives up on a call does not lose the cell, whose outputs go on being recorded.
+runs in a task of its own: a client that goes away does not lose the cell, whose outputs go on being recorded, and one
+that takes its call back has it interrupted. Nobody waits long behind a cell that nobody waits for.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.allowance import Allowance
 from scribe_suite.notebook.answer import EXPRESSION_NAME, decode_answer, reading_expression
+from scribe_suite.notebook.calls import Call
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.document import NOT_RESTORED, Cell, CellKind, CellStatus, Document, NotebookFile
 from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, ToolInputError
 from scribe_suite.notebook.journal import Journal
 from scribe_suite.notebook.kernel import Discard, Kernel
+from scribe_suite.notebook.late_outputs import LateOutput, LateOutputs
 from scribe_suite.notebook.outputs import Output, OutputRecorder, PromptRecorder, output_size
 from scribe_suite.notebook.owned_tasks import OwnedTasks
+from scribe_suite.text import well_formed
 
 _Result = TypeVar("_Result")
 
@@ -37,6 +41,10 @@ ANSWER_TIMEOUT_S = 60.0
 MIN_CELL_TEXT = 2000
 #: Bytes of an answer that the journal quotes; of a larger one it has the checksum.
 QUOTED_ANSWER_BYTES = 1 << 20
+#: Seconds that a call waits for its turn behind one whose client has given up on it.
+PATIENCE_S = 5.0
+#: Notices that are kept for the next reply.
+MAX_NOTICES = 20
 
 
 @dataclass(eq=False)
@@ -68,13 +76,30 @@ class CellResult:
         cell: The cell, with its outputs.
         index: Its number among the code cells.
         status: How it ended.
+        seconds: How long it took.
         note: A sentence on an end from outside, or None.
     """
 
     cell: Cell
     index: int
     status: CellStatus
+    seconds: float
     note: str | None = None
+
+
+@dataclass(eq=False)
+class _Turn:
+    """What runs in the kernel now.
+
+    Attributes:
+        call: Whose it is.
+        what: What to call it.
+        begin: When it began, by the monotonic clock.
+    """
+
+    call: Call
+    what: str
+    begin: float = field(default_factory=time.monotonic)
 
 
 class Session:
@@ -104,6 +129,9 @@ class Session:
         self._lock = asyncio.Lock()
         self._tasks = OwnedTasks()
         self._running: Cell | None = None
+        self._turn: _Turn | None = None
+        self._notices: list[str] = []
+        self._late = LateOutputs()
         self._death_noted = False
         self._ended = False
         self._burial: asyncio.Future[None] | None = None
@@ -113,41 +141,73 @@ class Session:
         self.handed_out = False
         kernel.died.add_done_callback(lambda _died: self._note_death())
 
-    async def execute(self, code: str, kind: CellKind = "agent", cell: Cell | None = None) -> CellResult:
+    async def execute(
+        self, code: str, kind: CellKind = "agent", cell: Cell | None = None, call: Call | None = None
+    ) -> CellResult:
         """Run code in a new cell, or again in an existing one.
 
         Args:
             code: Python source.
             kind: What the cell is for.
             cell: Cell to run in; a new one at the end when None.
+            call: Whose it is.
 
         Raises:
+            ToolInputError: When the call was taken back before its turn, or the cell before it does not end although
+                nobody waits for it.
             DeadKernelError: When the kernel is gone, or goes while the cell runs.
         """
-        return await self._tasks.run(self._queued(self._execute(code, kind, cell)))
+        call = call or Call()
+        return await self._tasks.run(self._queued(self._execute(code, kind, cell, call), call))
 
-    async def edit(self, code: str, index: int) -> CellResult:
+    async def edit(self, code: str, index: int, call: Call | None = None) -> CellResult:
         """Replace the code of a code cell and run it; the journal keeps what it was and gave before.
 
         Args:
             code: Python source.
             index: Number among the code cells; negative ones count from the end.
+            call: Whose it is.
 
         Raises:
-            ToolInputError: When there is no such cell, or it is the setup cell.
+            ToolInputError: When there is no such cell, or it is the setup cell; and as in `execute`.
             DeadKernelError: As in `execute`.
+        """
+        cell = self.code_cell(index)
+        if cell.setup:
+            raise ToolInputError(
+                "This is the setup cell, which can't be edited; use execute_code for a cell of your own."
+            )
+        return await self.execute(code, "agent", cell, call)
+
+    def code_cell(self, index: int) -> Cell:
+        """A code cell by its number; negative ones count from the end.
+
+        Raises:
+            ToolInputError: When there is no such cell.
         """
         cells = self.notebook.document.code_cells()
         if not -len(cells) <= index < len(cells):
             raise ToolInputError(
                 f"cell_index {index} does not exist: there are {len(cells)} code cells, numbered from 0."
             )
-        cell = cells[index]
-        if cell.setup:
-            raise ToolInputError(
-                "This is the setup cell, which can't be edited; use execute_code for a cell of your own."
-            )
-        return await self.execute(code, "agent", cell)
+        return cells[index]
+
+    def withdraw(self, call: Call) -> None:
+        """Nobody waits for a call any more: what it runs here is interrupted if the call was taken back."""
+        turn, cell = self._turn, self._running
+        if turn is None or turn.call is not call or not call.cancelled or not self.kernel.interrupt():
+            return
+        if cell is not None:
+            self._log("interrupt", cell=cell.cell_id, run=cell.runs)
+
+    def seen(self, cell: Cell) -> None:
+        """A reply is made of all that a cell has put out until now: none of it is late."""
+        self._late.drop(cell.cell_id, cell.runs)
+
+    def news(self) -> tuple[list[str], list[LateOutput]]:
+        """What no reply has told yet: sentences, and what earlier cells have put out since their replies."""
+        notices, self._notices = self._notices, []
+        return notices, self._late.take()
 
     def add_markdown(self, content: str) -> int:
         """Add a Markdown cell.
@@ -155,6 +215,7 @@ class Session:
         Returns:
             Its number in the notebook, Markdown and code cells counted.
         """
+        content = well_formed(content)
         self._allowance.require(content)
         document = self.notebook.document
         self.notebook.journal.append("markdown_added", cell=document.next_id(), content=content)
@@ -180,14 +241,20 @@ class Session:
             return "The cell was interrupted but has not stopped yet; it stops when the operation it is in returns."
         return "The running cell was interrupted; the session lives on."
 
-    async def read_answer(self, variable: str) -> str:
+    async def read_answer(self, variable: str, call: Call | None = None) -> str:
         """A variable of the kernel as JSON text.
+
+        Args:
+            variable: Its name.
+            call: Whose it is.
 
         Raises:
             AnswerUnreadableError: When it can't be read; the message says why.
+            ToolInputError: As in `execute`.
             DeadKernelError: When the kernel is gone.
         """
-        return await self._tasks.run(self._queued(self._read_answer(variable)))
+        call = call or Call()
+        return await self._tasks.run(self._queued(self._read_answer(variable, call), call))
 
     def record_submission(self, variable: str, text: str, accepted: bool, message: str) -> None:
         """Put a submission into the journal."""
@@ -202,8 +269,11 @@ class Session:
             answer=text if len(data) <= min(QUOTED_ANSWER_BYTES, self._allowance.left // 2) else None,
         )
 
-    async def restore(self) -> tuple[int, list[str], list[str]]:
+    async def restore(self, call: Call | None = None) -> tuple[int, list[str], list[str]]:
         """Run the cells of the notebook again, except those that did not end by themselves.
+
+        Args:
+            call: Whose it is; once it is taken back, no more of them are run.
 
         Returns:
             How many ran; a line for each that raised; a line for each that was left out.
@@ -215,10 +285,13 @@ class Session:
         for index, cell in enumerate(self.notebook.document.code_cells()):
             if cell.setup:
                 continue
+            if call is not None and call.cancelled:
+                skipped.append(f"cell {index}: not run again, because the call was cancelled")
+                continue
             if cell.status in NOT_RESTORED:
                 skipped.append(f"cell {index}: not run again, because it ended as {cell.status!r}")
                 continue
-            result = await self.execute(cell.source, "restored", cell)
+            result = await self.execute(cell.source, "restored", cell, call)
             ran += 1
             if result.status != "ok":
                 names = [output["ename"] for output in cell.outputs if output["output_type"] == "error"]
@@ -291,18 +364,51 @@ class Session:
         except OSError as error:
             self._counters.infrastructure_failed("notebook_write", f"The notebook can't be written: {error}.")
 
-    async def _queued(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+    async def _queued(self, work: Coroutine[Any, Any, _Result], call: Call) -> _Result:
         try:
-            await self._lock.acquire()
+            await self._await_turn()
         except BaseException:
             work.close()
             raise
         try:
+            if call.cancelled:
+                work.close()
+                raise ToolInputError("The call was cancelled before its turn came; nothing was run.")
             return await work
         finally:
+            self._turn = None
             self._lock.release()
 
-    async def _execute(self, code: str, kind: CellKind, cell: Cell | None) -> CellResult:
+    async def _await_turn(self) -> None:
+        """Wait until nothing else runs, but not long for something that nobody waits for.
+
+        Raises:
+            ToolInputError: When that does not end; it says what it is.
+        """
+        if not self._lock.locked():
+            await self._lock.acquire()
+            return
+        waiting = asyncio.ensure_future(self._lock.acquire())
+        patience = PATIENCE_S
+        try:
+            while not waiting.done():
+                begin, turn = time.monotonic(), self._turn
+                await asyncio.wait((waiting,), timeout=0.1)
+                if turn is not None and turn is self._turn and turn.call.gone:
+                    patience -= time.monotonic() - begin
+                if patience <= 0 and not waiting.done() and turn is not None:
+                    raise ToolInputError(
+                        f"This call did nothing: {turn.what} still runs and has been running for "
+                        f"{time.monotonic() - turn.begin:.0f} s, although its own call was cancelled or lost. Call "
+                        "interrupt to stop it, or list_cells to see what it has put out, and try again."
+                    )
+        except BaseException:
+            if not waiting.cancel() and not waiting.cancelled():  # it has come at the last moment
+                self._lock.release()
+            raise
+
+    async def _execute(self, code: str, kind: CellKind, cell: Cell | None, call: Call) -> CellResult:
+        code = well_formed(code)
         if not self.kernel.alive:
             raise DeadKernelError(self.kernel.died.result())
         self._allowance.require(code)
@@ -312,19 +418,22 @@ class Session:
         journal.append("cell_started", cell=cell_id, run=number, kind=kind, code=code)
         self._running = cell = document.cell(cell_id)
         index = document.code_cells().index(cell)
+        self._turn = _Turn(call, f"cell_index {index}")
 
         def emit(output: Output) -> None:
             if self._ended:  # a thread of the kernel's was still printing
                 return
             self.notebook.output_characters += output_size(output)
             self._log("output", cell=cell_id, run=number, output=output)
+            if ended:
+                self._late.add(LateOutput(index, count, cell_id, number), output)
 
         left = min(self._config.notebook_output_limit - self.notebook.output_characters, self._allowance.left)
         text_limit = max(MIN_CELL_TEXT, min(self._config.cell_text_limit, left))
         image_limit = max(0, min(self._config.cell_image_limit_bytes, left))
         recorder = PromptRecorder(OutputRecorder(emit, text_limit, image_limit), FLUSH_S, self._write_soon)
         limit = self._config.setup_timeout_s if kind == "setup" else self._config.cell_timeout_s
-        begin, status, count, note = time.monotonic(), "died", None, None
+        begin, status, count, note, ended = time.monotonic(), "died", None, None, False
         try:
             reply = await self.kernel.run(code, recorder, limit, self._config.interrupt_grace_s)
             status, count = reply.status, reply.execution_count
@@ -334,6 +443,7 @@ class Session:
             raise
         finally:
             recorder.finish()
+            ended = True
             seconds = time.monotonic() - begin
             if status == "timeout":
                 self._log("cell_timeout", cell=cell_id, run=number, seconds=round(seconds, 3))
@@ -346,6 +456,8 @@ class Session:
                 seconds=round(seconds, 4),
             )
             self._running = None
+            if call.gone:
+                self._notice(index, status, seconds, call)
             if self._death_noted:
                 self._write()
             else:
@@ -355,9 +467,19 @@ class Session:
             note = f"The cell was stopped after {limit:g} seconds, the limit for one cell. The session lives on."
         elif status == "interrupted":
             note = "The cell was interrupted."
-        return CellResult(cell, index, reply.status, note)
+        return CellResult(cell, index, reply.status, seconds, note)
 
-    async def _read_answer(self, variable: str) -> str:
+    def _notice(self, index: int, status: str, seconds: float, call: Call) -> None:
+        """Have the next reply tell how a cell ended that nobody waited for."""
+        reason = "its call was cancelled" if call.cancelled else "the connection of its call ended"
+        notice = (
+            f"cell_index {index} ended with status {status} after {seconds:.1f} s; {reason}, so no reply has told what "
+            f'it put out. list_cells(session_id="{self.session_id}", cell_index={index}) shows it.'
+        )
+        self._notices = [*self._notices[1 - MAX_NOTICES :], notice]
+
+    async def _read_answer(self, variable: str, call: Call) -> str:
+        self._turn = _Turn(call, "the reading of an answer")
         expressions = {EXPRESSION_NAME: reading_expression(variable, self._config.answer_limit_bytes)}
         timeout = min(self._config.cell_timeout_s, ANSWER_TIMEOUT_S)
         reply = await self.kernel.run("", Discard(), timeout, self._config.interrupt_grace_s, expressions)

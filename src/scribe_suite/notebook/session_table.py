@@ -22,6 +22,7 @@ import nbformat
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.allowance import Allowance
+from scribe_suite.notebook.calls import Call
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.document import Document, NotebookFile
@@ -32,6 +33,7 @@ from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.services import ServiceConnections
 from scribe_suite.notebook.session import NotebookState, Session
 from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
+from scribe_suite.text import well_formed
 from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
 
 #: Characters of a notebook's name; file systems have 255 bytes for it and what is put before and behind it.
@@ -113,6 +115,15 @@ class SessionTable:
             raise ToolInputError(f"There is no session {session_id[:100]!r}; open sessions: {known}.")
         return session
 
+    def withdraw(self, call: Call) -> None:
+        """Nobody waits for a call any more; see `Session.withdraw`."""
+        for session in self._sessions.values():
+            session.withdraw(call)
+
+    def find(self, session_id: str) -> Session | None:
+        """The session with this id, or None when there is none."""
+        return self._sessions.get(session_id)
+
     async def start_new(self, experiment_name: str | None) -> Session:
         """Start a session with an empty notebook.
 
@@ -128,37 +139,48 @@ class SessionTable:
             self._claim(place, notebook)
             return await self._start(place, notebook, "new")
 
-    async def resume(self, notebook_path: str) -> tuple[Session, Restoration]:
+    async def resume(self, notebook_path: str, call: Call | None = None) -> tuple[Session, Restoration]:
         """Start a new kernel for an existing notebook and run its cells again, in place.
+
+        Args:
+            notebook_path: Its name.
+            call: Whose it is.
 
         Raises:
             ToolInputError: When there is no such notebook, or a session has it open.
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
-        return await self._tasks.run(self._resume(self._take_place(), notebook_path))
+        return await self._tasks.run(self._resume(self._take_place(), notebook_path, call))
 
-    async def _resume(self, place: _Place, notebook_path: str) -> tuple[Session, Restoration]:
+    async def _resume(self, place: _Place, notebook_path: str, call: Call | None) -> tuple[Session, Restoration]:
         with self._in_place(place):
             notebook = self._open_notebook(notebook_path)
             self._claim(place, notebook)
             for session in list(self._sessions.values()):
                 if session.notebook is notebook:
                     await self._shutdown(session, "resumed with a new kernel")
-            return await self._restore(place, notebook, "resumed")
+            return await self._restore(place, notebook, "resumed", call)
 
-    async def continue_from(self, notebook_path: str, experiment_name: str | None) -> tuple[Session, Restoration]:
+    async def continue_from(
+        self, notebook_path: str, experiment_name: str | None, call: Call | None = None
+    ) -> tuple[Session, Restoration]:
         """Copy a notebook to a new one and run the copy's cells; the original stays as it is.
+
+        Args:
+            notebook_path: Its name.
+            experiment_name: Of the copy.
+            call: Whose it is.
 
         Raises:
             ToolInputError: When there is no such notebook.
             DeadKernelError: When one of the cells kills the kernel.
             InfrastructureError: When the kernel or the setup cell fails.
         """
-        return await self._tasks.run(self._continue(self._take_place(), notebook_path, experiment_name))
+        return await self._tasks.run(self._continue(self._take_place(), notebook_path, experiment_name, call))
 
     async def _continue(
-        self, place: _Place, notebook_path: str, experiment_name: str | None
+        self, place: _Place, notebook_path: str, experiment_name: str | None, call: Call | None
     ) -> tuple[Session, Restoration]:
         with self._in_place(place):
             source = self._open_notebook(notebook_path)
@@ -169,7 +191,7 @@ class SessionTable:
             with self._blaming(notebook.name):
                 _copy_cells(source.document, notebook)
             self._rest_unless_open(source)
-            return await self._restore(place, notebook, "continued")
+            return await self._restore(place, notebook, "continued", call)
 
     async def shutdown(self, session: Session, reason: str) -> None:
         """End a session and forget it; its notebook stays."""
@@ -203,11 +225,13 @@ class SessionTable:
         finally:
             self._ending.discard(session)
 
-    async def _restore(self, place: _Place, notebook: NotebookState, origin: str) -> tuple[Session, Restoration]:
+    async def _restore(
+        self, place: _Place, notebook: NotebookState, origin: str, call: Call | None
+    ) -> tuple[Session, Restoration]:
         session = await self._start(place, notebook, origin)
         self._counters.restarts += 1
         try:
-            return session, Restoration(*await session.restore())
+            return session, Restoration(*await session.restore(call))
         except DeadKernelError as error:
             raise ToolInputError(session.dead_message()) from error
 
@@ -459,7 +483,7 @@ def _import_cells(folder: UntrustedFolder, target: NotebookState, allowance: All
         cell_id = target.document.next_id()
         if cell.cell_type == "code":
             target.journal.append(
-                "cell_added", cell=cell_id, code=cell.source, setup=False, status="not_run", outputs=[]
+                "cell_added", cell=cell_id, code=well_formed(cell.source), setup=False, status="not_run", outputs=[]
             )
         else:
-            target.journal.append("markdown_added", cell=cell_id, content=cell.source)
+            target.journal.append("markdown_added", cell=cell_id, content=well_formed(cell.source))

@@ -2,145 +2,85 @@
 
 Each tool is one row of `TOOLS`: an argument model, whose docstring is what the agent reads, and a method. Whatever an
 agent passes, the answer is a result: errors are results too, with ``isError`` and a sentence that says what to do.
+
+A reply is text, as a person would see it in Jupyter. The same as a dict, in Goodfire Scribe's shapes, is
+``structuredContent``, for clients that ask for it in the ``_meta`` of a call (`STRUCTURED`). They have to ask: Claude
+Code and Codex, like other clients, put it before the model *instead of* text and images wherever it is there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import inspect
-import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, Tool, ToolAnnotations
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.agent_view import AgentView, fit_text, view_outputs
+from scribe_suite.notebook.agent_view import AgentView, entry_text, frozen_copy, view_outputs
+from scribe_suite.notebook.calls import Call
+from scribe_suite.notebook.cell_listing import CellPage, cell_page, listed_cell, run_line
 from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.daemon_work import DaemonWork
-from scribe_suite.notebook.document import Cell
-from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, NotebookError
+from scribe_suite.notebook.endpoint import STRUCTURED
+from scribe_suite.notebook.errors import AnswerUnreadableError, DeadKernelError, NotebookError, ToolInputError
+from scribe_suite.notebook.late_outputs import LateOutput
 from scribe_suite.notebook.outputs import Output
 from scribe_suite.notebook.owned_tasks import OwnedTasks
+from scribe_suite.notebook.reply_text import fit_parts, fit_payload
 from scribe_suite.notebook.session import CellResult, Session
-from scribe_suite.notebook.session_table import MAX_NAME, Restoration, SessionTable
-from scribe_suite.text import strip_terminal
+from scribe_suite.notebook.session_table import Restoration, SessionTable
+from scribe_suite.notebook.tool_arguments import (
+    AddMarkdown,
+    ContinueNotebook,
+    EditCell,
+    ExecuteCode,
+    Interrupt,
+    ListCells,
+    ResumeNotebook,
+    ShutdownSession,
+    StartNewSession,
+    SubmitAnswer,
+)
+from scribe_suite.text import plain_text, well_formed_json
 
 logger = logging.getLogger(__name__)
 
-#: Characters of a cell.
-MAX_SOURCE = 1_000_000
 #: Cells that list_cells shows in one call.
 LISTED_CELLS = 200
 #: Calls that may be waiting for their answers, those whose client has given up included; as many of interrupt.
 MAX_OPEN_CALLS = 32
 #: Seconds that the images of one result may take, all together; ordinary ones take a few tenths.
 IMAGES_S = 20.0
-
-SessionId = Field(description="The session_id that a start_... tool returned.")
-NotebookPath = Field(
-    description='Name of the notebook as a tool returned it, such as "notebook.ipynb".', max_length=MAX_NAME
-)
+#: Characters kept free for the line that says how to read what was left out.
+_HINT = 300
 
 
-class StartNewSession(BaseModel):
-    """Start a new Jupyter kernel with an empty notebook.
-
-    Returns session_id, which the other tools need, and notebook_path. If there is a setup cell it has been run
-    already: it is cell 0 of the notebook and what it defines is there.
-    """
-
-    experiment_name: str | None = Field(None, description='Name for the notebook file, such as "attention_heads".')
-
-
-class ResumeNotebook(BaseModel):
-    """Start a new kernel for an existing notebook and run its cells again, in place.
-
-    This is the way back after a kernel has died. Cells that killed the kernel, timed out or were interrupted are not
-    run again; restoration_errors names cells that raised.
-    """
-
-    notebook_path: str = NotebookPath
-
-
-class ContinueNotebook(BaseModel):
-    """Copy an existing notebook to a new one, start a kernel and run the copy's cells; the original is not changed."""
-
-    notebook_path: str = NotebookPath
-    experiment_name: str | None = Field(None, description="Name for the new notebook file.")
-
-
-class ExecuteCode(BaseModel):
-    """Run Python code in a new cell and return what it puts out; variables stay for later cells.
-
-    The result has execution_count, status (ok, error, interrupted or timeout) and outputs; figures follow as images.
-    The last expression of a cell is shown, as in Jupyter; IPython magics work. Long text is shortened in the middle,
-    so print what you need. A cell that runs too long is interrupted, and its session lives on.
-    """
-
-    session_id: str = SessionId
-    code: str = Field(description="Python source of the cell.", max_length=MAX_SOURCE)
-
-
-class AddMarkdown(BaseModel):
-    """Add a Markdown cell to the notebook, to note a finding or structure the work. Returns its cell number."""
-
-    session_id: str = SessionId
-    content: str = Field(description="Markdown text.", max_length=MAX_SOURCE)
-
-
-class EditCell(BaseModel):
-    """Replace the code of an existing code cell and run it, for example to fix an error in the last cell.
-
-    Later cells are not run again. The result is that of execute_code, with cell_index.
-    """
-
-    session_id: str = SessionId
-    code: str = Field(description="The new Python source.", max_length=MAX_SOURCE)
-    cell_index: int = Field(-1, description="Number among the code cells, from 0; -1 is the last one.")
-
-
-class ShutdownSession(BaseModel):
-    """End a session: its kernel and variables are gone, its notebook stays and can be resumed."""
-
-    session_id: str = SessionId
-
-
-class Interrupt(BaseModel):
-    """Interrupt the cell that is running, as Ctrl-C would; variables stay. Works while execute_code is waiting."""
-
-    session_id: str = SessionId
-
-
-class ListCells(BaseModel):
-    """List the cells of the notebook: source, status and the beginning of the text of each output."""
-
-    session_id: str = SessionId
-
-
-class SubmitAnswer(BaseModel):
-    """Submit the value of a variable of the session as your answer.
-
-    Build the answer in the kernel (a dict; arrays, tensors and sets are converted), then name the variable here: large
-    values need not be typed out. The result says whether the answer was accepted, and if not, what is wrong with it;
-    you may submit again.
-    """
-
-    session_id: str = SessionId
-    variable: str = Field("answer", description="Name of the variable that holds the answer.")
-
-
-@dataclass(frozen=True)
+@dataclass
 class ToolReply:
-    """What a tool gives back: a JSON-safe dict, PNG images, and whether it is an error."""
+    """What a tool gives back.
+
+    Attributes:
+        payload: For programs: a JSON-safe dict.
+        text: For readers: parts that stand under one another.
+        images: PNG files, as the text numbers them.
+        is_error: Whether it is an error.
+        hint: How to read what is left out, said where something is.
+        left_out: Whether something is left out already.
+    """
 
     payload: dict[str, Any]
+    text: list[str]
     images: list[bytes] = field(default_factory=list)
     is_error: bool = False
+    hint: str = ""
+    left_out: bool = False
 
 
 class NotebookTools:
@@ -168,19 +108,35 @@ class NotebookTools:
         self._calls = OwnedTasks()
         self._interrupts = OwnedTasks()
 
-    async def call(self, name: str, arguments: object) -> CallToolResult:
-        """Answer one call; never raises for anything an agent can do."""
+    async def call(
+        self, name: str, arguments: object, call: Call | None = None, meta: Mapping[str, Any] | None = None
+    ) -> CallToolResult:
+        """Answer one call; never raises for anything an agent can do.
+
+        Args:
+            name: Of the tool.
+            arguments: As they came.
+            call: What becomes of the call at its client.
+            meta: What came with it, beside the arguments.
+        """
         with self._counters.answering(name if name in TOOLS else None):
-            reply = await self._bounded(name, arguments)
+            reply = await self._bounded(name, arguments, call or Call())
         self._counters.tool_errors += reply.is_error
-        text = fit_text(reply.payload, self._config.agent_text_limit)
-        blocks: list[ContentBlock] = [TextContent(type="text", text=text.encode("utf-8", "replace").decode())]
+        limit = self._config.agent_text_limit
+        text, shortened = fit_parts(reply.text, limit - _HINT)
+        if reply.hint and (shortened or reply.left_out):
+            text += f"\n{reply.hint}"
+        blocks: list[ContentBlock] = [TextContent(type="text", text=plain_text(text))]
         for image in reply.images:
             data = base64.b64encode(image).decode()
             blocks.append(ImageContent(type="image", data=data, mime_type="image/png"))
-        return CallToolResult(content=blocks, is_error=reply.is_error)
+        structured = None
+        if meta is not None and meta.get(STRUCTURED) is True:
+            # twice as much: escapes are two characters, and a page of a cell must be whole
+            structured = fit_payload(well_formed_json(reply.payload), 2 * limit)
+        return CallToolResult(content=blocks, structured_content=structured, is_error=reply.is_error)
 
-    async def _bounded(self, name: str, arguments: object) -> ToolReply:
+    async def _bounded(self, name: str, arguments: object, call: Call) -> ToolReply:
         """Answer a call unless too many are open; an interrupt, which may be what ends them, has room of its own.
 
         What a client has given up on goes on, with all its code, so it is counted until it has ended.
@@ -188,88 +144,146 @@ class NotebookTools:
         calls = self._interrupts if name == "interrupt" else self._calls
         if len(calls) >= MAX_OPEN_CALLS:
             return _error(f"{len(calls)} calls are open already, which is the limit; wait for their results.")
-        return await calls.run(self._reply(name, arguments))
+        try:
+            return await calls.run(self._reply(name, arguments, call))
+        except asyncio.CancelledError:
+            call.gone = True
+            self._table.withdraw(call)
+            raise
 
-    async def _reply(self, name: str, arguments: object) -> ToolReply:
+    async def _reply(self, name: str, arguments: object, call: Call) -> ToolReply:
         row = TOOLS.get(name)
         if row is None:
             return _error(f"There is no tool {name[:100]!r}; the tools are {', '.join(TOOLS)}.")
         model, method = row
         try:
             parsed = model.model_validate({} if arguments is None else arguments)
-            return await method(self, parsed)
         except ValidationError as error:
             return _error(_argument_message(name, error))
+        try:
+            reply = await method(self, parsed, call)
         except NotebookError as error:
-            return _error(str(error))
+            reply = _error(str(error))
         except InfrastructureError as error:
             self._counters.infrastructure_failed(error.cause, str(error))
             logger.error("%s: %s", error.cause, error)  # the message may name host paths, the agent gets none
             detail = f" {error}" if error.cause == "setup_cell" else ""
-            return _error(f"The notebook failed ({error.cause}); this is not your doing.{detail}")
+            reply = _error(f"The notebook failed ({error.cause}); this is not your doing.{detail}")
         except Exception as error:  # an agent must get an answer, and the harness must learn that it lost one
             logger.exception("tool %s failed", name)
             self._counters.infrastructure_failed("notebook_internal", f"{name} raised {type(error).__name__}: {error}")
-            return _error(f"The notebook failed internally ({type(error).__name__}); this is not your doing.")
+            reply = _error(f"The notebook failed internally ({type(error).__name__}); this is not your doing.")
+        if not call.gone and (session := self._table.find(getattr(parsed, "session_id", ""))) is not None:
+            await self._add_news(reply, session)
+        return reply
 
-    async def start_new_session(self, arguments: StartNewSession) -> ToolReply:
+    async def _add_news(self, reply: ToolReply, session: Session) -> None:
+        """Tell what has happened in a session since its last reply."""
+        notices, late = session.news()
+        for notice in notices:
+            reply.text.append(f"[{notice}]")
+        if notices:
+            reply.payload["notices"] = notices
+        told = []
+        for run in late:
+            view = await self._view(run.outputs, len(reply.images))
+            if not view.entries:
+                continue
+            reply.images += view.images
+            count = "" if run.execution_count is None else f", execution_count {run.execution_count}"
+            reply.text.append(f"--- put out late by cell_index {run.index}{count}, after its own result:")
+            reply.text += map(entry_text, view.entries)
+            reply.left_out |= view.left_out
+            reply.hint = reply.hint or _hint(session, run.index)
+            told.append(_late_payload(run, view))
+        if told:
+            reply.payload["late_outputs"] = told
+
+    async def start_new_session(self, arguments: StartNewSession, _call: Call) -> ToolReply:
         """Start a session with an empty notebook."""
-        session = await self._table.start_new(arguments.experiment_name)
-        return ToolReply(_session_payload(session))
+        return _plain(_session_payload(await self._table.start_new(arguments.experiment_name)))
 
-    async def resume(self, arguments: ResumeNotebook) -> ToolReply:
+    async def resume(self, arguments: ResumeNotebook, call: Call) -> ToolReply:
         """Resume a notebook in place."""
-        session, restoration = await self._table.resume(arguments.notebook_path)
-        return ToolReply({**_session_payload(session), **_restoration_payload(restoration)})
+        session, restoration = await self._table.resume(arguments.notebook_path, call)
+        return _plain({**_session_payload(session), **_restoration_payload(restoration)})
 
-    async def continue_from(self, arguments: ContinueNotebook) -> ToolReply:
+    async def continue_from(self, arguments: ContinueNotebook, call: Call) -> ToolReply:
         """Continue a notebook in a copy."""
-        session, restoration = await self._table.continue_from(arguments.notebook_path, arguments.experiment_name)
-        return ToolReply({**_session_payload(session), **_restoration_payload(restoration)})
+        session, restoration = await self._table.continue_from(arguments.notebook_path, arguments.experiment_name, call)
+        return _plain({**_session_payload(session), **_restoration_payload(restoration)})
 
-    async def execute_code(self, arguments: ExecuteCode) -> ToolReply:
+    async def execute_code(self, arguments: ExecuteCode, call: Call) -> ToolReply:
         """Run a new cell."""
         session = self._table.get(arguments.session_id)
-        return await self._run(session, session.execute(arguments.code))
+        return await self._run(session, session.execute(arguments.code, call=call))
 
-    async def edit_cell(self, arguments: EditCell) -> ToolReply:
+    async def edit_cell(self, arguments: EditCell, call: Call) -> ToolReply:
         """Run an existing cell with new code."""
         session = self._table.get(arguments.session_id)
-        return await self._run(session, session.edit(arguments.code, arguments.cell_index), edited=True)
+        return await self._run(session, session.edit(arguments.code, arguments.cell_index, call))
 
-    async def add_markdown(self, arguments: AddMarkdown) -> ToolReply:
+    async def add_markdown(self, arguments: AddMarkdown, _call: Call) -> ToolReply:
         """Add a Markdown cell."""
         session = self._table.get(arguments.session_id)
-        return ToolReply({"cell_number": session.add_markdown(arguments.content)})
+        return _plain({"cell_number": session.add_markdown(arguments.content)})
 
-    async def shutdown_session(self, arguments: ShutdownSession) -> ToolReply:
+    async def shutdown_session(self, arguments: ShutdownSession, _call: Call) -> ToolReply:
         """End a session."""
         session = self._table.get(arguments.session_id)
         await self._table.shutdown(session, "shut down by the agent")
-        return ToolReply({"message": f"Session {session.session_id} was shut down; {session.notebook.name} stays."})
+        return _message(f"Session {session.session_id} was shut down; {session.notebook.name} stays.")
 
-    async def interrupt(self, arguments: Interrupt) -> ToolReply:
+    async def interrupt(self, arguments: Interrupt, _call: Call) -> ToolReply:
         """Interrupt the running cell."""
         session = self._table.get(arguments.session_id)
-        return ToolReply({"session_id": session.session_id, "message": await session.interrupt()})
+        return _message(await session.interrupt(), session_id=session.session_id)
 
-    async def list_cells(self, arguments: ListCells) -> ToolReply:
-        """List the cells of a notebook."""
+    async def list_cells(self, arguments: ListCells, _call: Call) -> ToolReply:
+        """List the cells of a notebook, or show one of them whole."""
         session = self._table.get(arguments.session_id)
-        cells = session.notebook.document.cells
-        first = max(0, len(cells) - LISTED_CELLS)
-        code_index = {cell.cell_id: index for index, cell in enumerate(session.notebook.document.code_cells())}
-        listed = [_cell_payload(cell, code_index.get(cell.cell_id)) for cell in cells[first:]]
-        payload = {"session_id": session.session_id, "notebook_path": session.notebook.name, "cells": listed}
+        if arguments.cell_index is not None:
+            return await self._page(session, arguments.cell_index, arguments.page)
+        document = session.notebook.document
+        first = max(0, len(document.cells) - LISTED_CELLS)
+        code_index = {cell.cell_id: index for index, cell in enumerate(document.code_cells())}
+        listed = [listed_cell(cell, code_index.get(cell.cell_id)) for cell in document.cells[first:]]
+        payload: dict[str, Any] = {"session_id": session.session_id, "notebook_path": session.notebook.name}
+        payload |= {"cells": [cell.payload for cell in listed]}
+        text = [f"session {session.session_id}, {session.notebook.name}: {len(document.cells)} cells"]
         if first:
             payload["note"] = f"The first {first} cells are left out."
-        return ToolReply(payload)
+            text.append(f"[{payload['note']}]")
+        reply = ToolReply(payload, [*text, *(cell.text for cell in listed)], hint=_hint(session))
+        reply.left_out = first > 0 or any(cell.cut for cell in listed)
+        return reply
 
-    async def submit_answer(self, arguments: SubmitAnswer) -> ToolReply:
+    async def _page(self, session: Session, cell_index: int, number: int) -> ToolReply:
+        cell = session.code_cell(cell_index)
+        index = session.notebook.document.code_cells().index(cell)
+        head = run_line(index, cell.execution_count, cell.status)
+        outputs = frozen_copy(cell.outputs)
+        characters = self._config.agent_text_limit - 2 * _HINT
+
+        def paged() -> CellPage | None:
+            return cell_page(cell.source, outputs, number, characters)
+
+        try:
+            page = await self._images.run(paged, IMAGES_S)
+        except TimeoutError:
+            raise ToolInputError(f"The outputs of cell_index {index} take too long to be shown.") from None
+        if page is None:
+            raise ToolInputError(f"cell_index {index} has no page {number}; list_cells without page shows the first.")
+        payload = {"session_id": session.session_id, "cell_index": index, "execution_count": cell.execution_count}
+        payload |= {"status": cell.status, "page": number, "pages": page.count, "content": page.text}
+        more = f"[page={number + 1} of this cell goes on here.]" if number < page.count else ""
+        return ToolReply(payload, [f"{head}; page {number} of {page.count}", page.text, more], page.images)
+
+    async def submit_answer(self, arguments: SubmitAnswer, call: Call) -> ToolReply:
         """Read a variable and hand it to the harness."""
         session = self._table.get(arguments.session_id)
         try:
-            text = await session.read_answer(arguments.variable)
+            text = await session.read_answer(arguments.variable, call)
         except DeadKernelError:
             return _error(session.dead_message())
         except AnswerUnreadableError as error:
@@ -279,8 +293,9 @@ class NotebookTools:
         self._counters.submissions += 1
         self._counters.submissions_accepted += verdict.accepted
         session.record_submission(arguments.variable, text, verdict.accepted, verdict.message)
-        payload = {"accepted": verdict.accepted, "message": verdict.message}
-        return ToolReply(payload, is_error=not verdict.accepted)
+        reply = _plain({"accepted": verdict.accepted, "message": verdict.message})
+        reply.is_error = not verdict.accepted
+        return reply
 
     def _judge(self, session: Session, text: str) -> SubmitVerdict:
         if self._on_submit is None:
@@ -292,45 +307,58 @@ class NotebookTools:
         except Exception as error:
             raise InfrastructureError("submit_callback", f"The answer could not be checked: {error!r}.") from error
 
-    async def _run(self, session: Session, run: Awaitable[CellResult], edited: bool = False) -> ToolReply:
+    async def _run(self, session: Session, run: Awaitable[CellResult]) -> ToolReply:
         try:
             result = await run
         except DeadKernelError:
             return await self._dead(session)
-        view = await self._view(result.cell.outputs)
-        payload: dict[str, Any] = {"session_id": session.session_id}
-        if edited:
-            payload["cell_index"] = result.index
-            payload["actual_notebook_index"] = session.notebook.document.cells.index(result.cell)
-        payload |= {
-            "execution_count": result.cell.execution_count,
+        cell = result.cell
+        outputs = frozen_copy(cell.outputs)
+        session.seen(cell)
+        view = await self._view(outputs)
+        payload: dict[str, Any] = {
+            "session_id": session.session_id,
+            "cell_index": result.index,
+            "actual_notebook_index": session.notebook.document.cells.index(cell),
+            "execution_count": cell.execution_count,
             "status": result.status,
+            "seconds": round(result.seconds, 2),
             "outputs": view.entries,
             "notebook_path": session.notebook.name,
         }
+        text = [f"{run_line(result.index, cell.execution_count, result.status)}, {result.seconds:.2f} s"]
+        text += map(entry_text, view.entries)
         if result.note:
             payload["note"] = result.note
-        return ToolReply(payload, view.images)
+            text.append(f"[{result.note}]")
+        return ToolReply(payload, text, view.images, hint=_hint(session, result.index), left_out=view.left_out)
 
-    async def _view(self, outputs: Sequence[Output]) -> AgentView:
-        """What the agent sees of a cell; without its images when they take too long."""
-        outputs = list(outputs)
+    async def _view(self, outputs: Sequence[Output], before: int = 0) -> AgentView:
+        """What the agent sees of outputs that nothing changes any more; no images when they take too long."""
         try:
-            return await self._images.run(lambda: view_outputs(outputs), IMAGES_S)
+            return await self._images.run(lambda: view_outputs(outputs, before), IMAGES_S)
         except TimeoutError:
-            return view_outputs(outputs, max_images=0)
+            return view_outputs(outputs, before, quick=True)
 
     async def _dead(self, session: Session) -> ToolReply:
         if session.closed:
             return _error(f"Session {session.session_id} was shut down while the cell ran or waited.")
-        payload: dict[str, Any] = {"error": session.dead_message(), "session_id": session.session_id}
-        view = await self._view(session.fatal_cell.outputs if session.fatal_cell is not None else [])
+        reply = _error(session.dead_message())
+        reply.payload["session_id"] = session.session_id
+        cell = session.fatal_cell
+        if cell is None:
+            return reply
+        outputs = frozen_copy(cell.outputs)
+        session.seen(cell)
+        view = await self._view(outputs)
         if view.entries:
-            payload["outputs"] = view.entries
-        return ToolReply(payload, view.images, is_error=True)
+            reply.payload["outputs"] = view.entries
+            reply.text += ["--- what it had put out:", *map(entry_text, view.entries)]
+            reply.images, reply.left_out = view.images, view.left_out
+        return reply
 
 
-Method = Callable[[NotebookTools, Any], Awaitable[ToolReply]]
+Method = Callable[[NotebookTools, Any, Call], Awaitable[ToolReply]]
 
 TOOLS: dict[str, tuple[type[BaseModel], Method]] = {
     "start_new_session": (StartNewSession, NotebookTools.start_new_session),
@@ -362,7 +390,34 @@ def describe_tools() -> list[Tool]:
 
 
 def _error(message: str) -> ToolReply:
-    return ToolReply({"error": message}, is_error=True)
+    return ToolReply({"error": message}, [f"Error: {message}"], is_error=True)
+
+
+def _message(message: str, **fields: str) -> ToolReply:
+    return ToolReply({**fields, "message": message}, [message])
+
+
+def _plain(payload: dict[str, Any]) -> ToolReply:
+    """A reply whose text is a line for each field, and for each entry of one that is a list."""
+    text = []
+    for name, value in payload.items():
+        if isinstance(value, list):
+            text += [f"{name}:", *(f"- {item}" for item in value)]
+        else:
+            text.append(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+    return ToolReply(payload, text)
+
+
+def _hint(session: Session, index: int | None = None) -> str:
+    number = "N" if index is None else index
+    return (
+        f'[Something is left out. list_cells(session_id="{session.session_id}", cell_index={number}, page=1) shows a '
+        "cell whole, page by page.]"
+    )
+
+
+def _late_payload(run: LateOutput, view: AgentView) -> dict[str, Any]:
+    return {"cell_index": run.index, "execution_count": run.execution_count, "outputs": view.entries}
 
 
 def _argument_message(name: str, error: ValidationError) -> str:
@@ -384,28 +439,3 @@ def _restoration_payload(restoration: Restoration) -> dict[str, Any]:
     if restoration.skipped:
         payload["restoration_skipped"] = restoration.skipped
     return payload
-
-
-def _cell_payload(cell: Cell, code_index: int | None) -> dict[str, Any]:
-    if code_index is None:
-        return {"type": "markdown", "content": cell.source[:500]}
-    text = "\n".join(_headline(output) for output in cell.outputs)
-    payload: dict[str, Any] = {
-        "type": "code",
-        "cell_index": code_index,
-        "status": cell.status,
-        "code": cell.source[:2000],
-    }
-    if cell.setup:
-        payload["setup"] = True
-    if text:
-        payload["output"] = text[:500]
-    return payload
-
-
-def _headline(output: dict[str, Any]) -> str:
-    if output["output_type"] == "stream":
-        return strip_terminal("".join(output["text"][:4])[:1000]).strip()
-    if output["output_type"] == "error":
-        return strip_terminal(f"{output['ename']}: {output['evalue']}"[:500])
-    return strip_terminal(output["data"].get("text/plain", json.dumps(list(output["data"])))[:500])

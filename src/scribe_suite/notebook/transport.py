@@ -1,7 +1,8 @@
 """MCP over a byte stream of an asyncio server: one JSON-RPC message a line, as the stdio transport has it.
 
 A line that is no message costs an error reply; only a client that sends nothing else for long loses the connection. A
-client that does not read its replies is not read from either, so it can't have them pile up.
+client that does not read its replies is not read from either, so it can't have them pile up. Half a surrogate pair in
+a text (models cut emoji like that) becomes U+FFFD: nothing behind this module meets text that UTF-8 has no bytes for.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import json
 import logging
 from contextlib import suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 from mcp.server.lowlevel import Server
-from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
+from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
+
+from scribe_suite.notebook.calls import Call
+from scribe_suite.text import well_formed_json
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +44,15 @@ async def serve_connection(server: Server[Any], reader: asyncio.StreamReader, wr
     """
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+    calls = OpenCalls()
 
     async def receive() -> None:
         malformed = 0
         async with to_server:
             async for line in _lines(reader):
                 message = _parse(line)
-                if isinstance(message, SessionMessage):
-                    await to_server.send(message)
+                if isinstance(message, JSONRPCMessage):
+                    await to_server.send(calls.attended(message))
                 elif message is not None:
                     malformed += 1
                     writer.write(json.dumps(message).encode() + b"\n")
@@ -80,6 +86,25 @@ async def serve_connection(server: Server[Any], reader: asyncio.StreamReader, wr
         writer.transport.abort()  # or a client that does not read would keep it for ever
 
 
+class OpenCalls:
+    """Tells the calls of one connection that were taken back; the SDK only ends their handlers, as for any reason."""
+
+    def __init__(self) -> None:
+        self._calls: WeakValueDictionary[str, Call] = WeakValueDictionary()
+
+    def attended(self, message: JSONRPCMessage) -> SessionMessage:
+        """A message for the SDK's server; that of a request has its `Call` as the handler's ``context.request``."""
+        if isinstance(message, JSONRPCRequest):
+            # as in the SDK, 7 and "7" are the same
+            call = self._calls[str(message.id)] = Call()
+            return SessionMessage(message, ServerMessageMetadata(request_context=call))
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            call_or_none = self._calls.get(str((message.params or {}).get("requestId")))
+            if call_or_none is not None:
+                call_or_none.cancelled = True
+        return SessionMessage(message)
+
+
 async def _lines(reader: asyncio.StreamReader) -> Any:
     """Lines up to `MAX_LINE_BYTES`; of a longer one only its beginning, which then is no message."""
     buffer = bytearray()
@@ -101,18 +126,29 @@ async def _lines(reader: asyncio.StreamReader) -> Any:
         yield bytes(buffer)
 
 
-def _parse(line: bytes) -> SessionMessage | dict[str, Any] | None:
+def _parse(line: bytes) -> JSONRPCMessage | dict[str, Any] | None:
     """A message, or the error reply to a line that is none, or None for an empty line."""
     if not line.strip():
         return None
     try:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+        return jsonrpc_message_adapter.validate_json(line, by_name=False)
     except (ValidationError, ValueError, RecursionError) as error:
         logger.debug("not a JSON-RPC message: %r", error)
     request_id, code, message = None, _PARSE_ERROR, "The line is not JSON."
     with suppress(ValueError, RecursionError):
-        value = json.loads(line)
+        value = json.loads(_decoded(line))
         code, message = _INVALID_REQUEST, "The line is JSON but not a JSON-RPC 2.0 message."
+        value = well_formed_json(value)
+        with suppress(ValidationError):
+            return jsonrpc_message_adapter.validate_python(value, by_name=False)
         if isinstance(value, dict) and isinstance(value.get("id"), str | int) and not isinstance(value["id"], bool):
             request_id = value["id"]
     return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
+
+
+def _decoded(line: bytes) -> str:
+    """Text of a line; surrogates that were encoded one by one stay, other bytes that are no UTF-8 become U+FFFD."""
+    try:
+        return line.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "replace")

@@ -46,7 +46,7 @@ def test_hidden_tools_are_searched_for_and_then_called(output):
 
 
 def test_parallel_calls_of_hidden_tools_make_one_search(output):
-    done = {"type": "function_call_output", "call_id": "c", "output": '{"session_id": "s1"}'}
+    done = {"type": "function_call_output", "call_id": "c", "output": "session_id: s1"}
     items = output("parallel", tools=[SEARCH], input=[done])
     assert [item["type"] for item in items] == ["tool_search_call"]
 
@@ -60,7 +60,7 @@ def test_tools_behind_code_are_called_by_code(server, output):
 
 def test_the_session_is_found_in_what_code_puts_out(output):
     [call] = output(tools=[EXEC])
-    blocks = json.dumps([{"type": "text", "text": json.dumps({"session_id": "s4"})}])
+    blocks = json.dumps([{"type": "text", "text": "session_id: s4\nstatus: started"}])
     result = {"type": "custom_tool_call_output", "call_id": call["call_id"]}
     [item] = output(tools=[EXEC], input=[call, {**result, "output": [{"type": "input_text", "text": blocks}]}])
     assert '"session_id": "s4"' in item["input"]

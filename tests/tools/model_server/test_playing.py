@@ -16,10 +16,10 @@ from tools.model_server.usage import usage_at, usage_total
 
 from .clients import APIS, HTTP, post, request_body, say, spelled, target
 
-STARTED = json.dumps({"session_id": "s7", "notebook_path": "quick.ipynb"})
-RAN = json.dumps({"session_id": "s8", "status": "ok", "outputs": []})
-ACCEPTED = json.dumps({"accepted": True, "message": "fine"})
-REFUSED = json.dumps({"accepted": False, "message": "The answer must be a dict."})
+STARTED = "session_id: s7\nstatus: started\nnotebook_path: quick.ipynb"
+RAN = "cell_index 0, execution_count 1: ok, 0.01 s\nsession_id: s8"
+ACCEPTED = "accepted: true\nmessage: fine"
+REFUSED = "accepted: false\nmessage: The answer must be a dict."
 
 
 def past(api, *results):
@@ -62,7 +62,7 @@ def test_the_session_is_the_one_that_was_started_last(server, api):
         api,
         ("start_new_session", STARTED),
         ("execute_code", RAN),
-        ("start_session_resume_notebook", json.dumps({"session_id": "s9"})),
+        ("start_session_resume_notebook", "session_id: s9"),
     )
     call = Call(tool="execute_code", arguments={"session_id": "${session}", "code": "1"})
     scenario = Scenario(name="own", summary="x", steps=(Step(calls=(call,)),), repeat_last=True)
@@ -70,7 +70,7 @@ def test_the_session_is_the_one_that_was_started_last(server, api):
 
 
 def test_a_session_that_was_never_started_is_none_of_the_notebooks(server, api):
-    done = past(api, ("start_new_session", json.dumps({"error": "There are too many sessions."})))
+    done = past(api, ("start_new_session", "Error: There are too many sessions."))
     assert say(api, server.base_url(api, "quick_solve"), done).calls[0][1]["session_id"] == "no-session"
 
 

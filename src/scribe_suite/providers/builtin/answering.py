@@ -63,6 +63,6 @@ def _submit(context: AttemptContext, answer: dict[str, Any]) -> ProviderResult:
         session = await notebook.start_session("submission")
         await notebook.call("execute_code", session_id=session, code=code)
         submitted = await notebook.call("submit_answer", session_id=session, variable="answer")
-        return submitted.text if submitted.is_error else ""
+        return submitted.line if submitted.is_error else ""
 
     return drive(context, work)

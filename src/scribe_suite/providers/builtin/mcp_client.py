@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.endpoint import NotebookEndpoint
+from scribe_suite.notebook.endpoint import STRUCTURED, NotebookEndpoint
 
 if TYPE_CHECKING:
     from mcp.client import Client
@@ -21,13 +20,18 @@ class ToolResult:
 
     Attributes:
         is_error: Whether the server called it an error.
-        text: All text blocks, joined.
-        value: The first text block as JSON, or None where it is not JSON.
+        text: All text blocks, joined: what an agent reads.
+        value: The same for programs; empty when the notebook gave none.
     """
 
     is_error: bool
     text: str
-    value: Any
+    value: Mapping[str, Any]
+
+    @property
+    def line(self) -> str:
+        """The text in one line, for messages of ours."""
+        return " ".join(self.text.split())
 
 
 class NotebookClient:
@@ -40,9 +44,9 @@ class NotebookClient:
     async def call(self, tool: str, **arguments: Any) -> ToolResult:
         """Call `tool` and read its result."""
         self.calls += 1
-        result = await self._client.call_tool(tool, arguments)
+        result = await self._client.call_tool(tool, arguments, meta=cast(Any, {STRUCTURED: True}))
         texts = [block.text for block in result.content if block.type == "text"]
-        return ToolResult(bool(result.is_error), "\n".join(texts), _as_json(texts[0]) if texts else None)
+        return ToolResult(bool(result.is_error), "\n".join(texts), result.structured_content or {})
 
     async def start_session(self, name: str) -> str:
         """Start a session and return its id.
@@ -51,8 +55,8 @@ class NotebookClient:
             InfrastructureError: When the notebook can't start one.
         """
         started = await self.call("start_new_session", experiment_name=name)
-        if started.is_error or not isinstance(started.value, dict):
-            raise InfrastructureError("session_start", f"The notebook did not start a session: {started.text[:500]}")
+        if started.is_error or "session_id" not in started.value:
+            raise InfrastructureError("session_start", f"The notebook did not start a session: {started.line[:500]}")
         return str(started.value["session_id"])
 
 
@@ -65,10 +69,3 @@ async def connect(endpoint: NotebookEndpoint) -> AsyncIterator[NotebookClient]:
     command, *arguments = endpoint.pump_argv
     async with Client(StdioServerParameters(command=command, args=arguments)) as client:
         yield NotebookClient(client)
-
-
-def _as_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

@@ -31,15 +31,11 @@ class ReferenceProvider(Provider):
                     done = await notebook.call("add_markdown", session_id=session, content=cell.source)
                 else:
                     done = await notebook.call("execute_code", session_id=session, code=cell.source)
-                if done.is_error or _raised(done.value):
+                if done.is_error or done.value.get("status", "ok") != "ok":
                     raise InfrastructureError(
-                        "reference_failed", f"Cell {number} of the reference solution failed: {done.text[-1500:]}"
+                        "reference_failed", f"Cell {number} of the reference solution failed: {done.line[-1500:]}"
                     )
             submitted = await notebook.call("submit_answer", session_id=session, variable="answer")
-            return submitted.text if submitted.is_error else ""
+            return submitted.line if submitted.is_error else ""
 
         return drive(context, work)
-
-
-def _raised(value: object) -> bool:
-    return isinstance(value, dict) and value.get("status", "ok") != "ok"

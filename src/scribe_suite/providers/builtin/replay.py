@@ -68,13 +68,13 @@ class _ReplayedSessions:
             session = self._sessions.get(step.notebook, "")
             done = await self._notebook.call(tool, session_id=session, **arguments(step))
             if step.action == "submit":
-                self.refusal = done.text if done.is_error else ""
+                self.refusal = done.line if done.is_error else ""
 
     async def _open(self, step: Step, tool: str, **arguments: str) -> None:
         started = await self._notebook.call(tool, **arguments)
-        if started.is_error or not isinstance(started.value, dict):
+        if started.is_error or "session_id" not in started.value:
             raise InfrastructureError(
-                "session_start", f"The notebook {step.notebook} could not be opened again: {started.text[:500]}"
+                "session_start", f"The notebook {step.notebook} could not be opened again: {started.line[:500]}"
             )
         self._sessions[step.notebook] = str(started.value["session_id"])
         self._paths[step.notebook] = str(started.value["notebook_path"])

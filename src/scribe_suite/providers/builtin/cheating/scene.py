@@ -82,7 +82,7 @@ class Scene:
     async def call(self, tool: str, **arguments: Any) -> ToolResult:
         """Call a tool, and keep what it says."""
         result = await self._notebook.call(tool, **arguments)
-        value = result.value if isinstance(result.value, dict) else {}
+        value = result.value
         self.heard.append(result.text)
         self.heard += [str(entry.get("content")) for entry in value.get("outputs", []) if isinstance(entry, dict)]
         return result
@@ -113,9 +113,9 @@ class Scene:
             f"inside[{function!r}](*__import__('json').loads({written}))"
         )
         result = await self.call("execute_code", session_id=session.session_id, code=code)
-        value = result.value if isinstance(result.value, dict) else {}
+        value = result.value
         if result.is_error != may_die or value.get("status", "ok") != "ok":
-            raise CheatBrokenError(f"{function} did not end as it should: {result.text[-800:]}")
+            raise CheatBrokenError(f"{function} did not end as it should: {result.line[-800:]}")
         return "\n".join(str(entry.get("content")) for entry in value.get("outputs", []))
 
     async def submit(self, answer: Mapping[str, Any]) -> bool:
@@ -133,8 +133,8 @@ class Scene:
             await self._notebook.call("shutdown_session", session_id=self._open.pop())
 
     def _opened(self, result: ToolResult) -> Session:
-        if result.is_error or not isinstance(result.value, dict):
-            raise CheatBrokenError(f"no session started: {result.text[:500]}")
+        if result.is_error or "session_id" not in result.value:
+            raise CheatBrokenError(f"no session started: {result.line[:500]}")
         session = Session(str(result.value["session_id"]), str(result.value["notebook_path"]))
         self._open.append(session.session_id)
         return session

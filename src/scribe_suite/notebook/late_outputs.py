@@ -1,0 +1,62 @@
+"""What cells put out after their replies: tasks and threads go on, and a failed task is told of when it is collected.
+
+Journal and notebook have it at its cell; an agent learns of it with the next reply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scribe_suite.notebook.document import Cell, add_output
+from scribe_suite.notebook.outputs import Output
+
+#: Runs whose late outputs wait for a reply, and outputs of each.
+MAX_RUNS, MAX_OUTPUTS = 50, 100
+
+
+@dataclass
+class LateOutput:
+    """What one run of a cell has put out since its reply.
+
+    Attributes:
+        index: Number of the cell among the code cells.
+        execution_count: The kernel's number of the run, or None.
+        cell_id: Of the cell.
+        run: Which run of it.
+        outputs: In order, joined as in a notebook.
+    """
+
+    index: int
+    execution_count: int | None
+    cell_id: str
+    run: int
+    outputs: list[Output] = field(default_factory=list)
+
+
+class LateOutputs:
+    """Late outputs by run, until a reply tells them."""
+
+    def __init__(self) -> None:
+        self._late: dict[tuple[str, int], tuple[LateOutput, Cell]] = {}
+
+    def add(self, late: LateOutput, output: Output) -> None:
+        """Take an output of a run that has ended; ``late`` says which, and is used when it is the run's first."""
+        key = (late.cell_id, late.run)
+        if key not in self._late:
+            if len(self._late) >= MAX_RUNS:
+                return
+            self._late[key] = (late, Cell(late.cell_id, ""))
+        cell = self._late[key][1]
+        if len(cell.outputs) < MAX_OUTPUTS:
+            add_output(cell, output)
+
+    def drop(self, cell_id: str, run: int) -> None:
+        """Forget what a run has put out: a reply has it."""
+        self._late.pop((cell_id, run), None)
+
+    def take(self) -> list[LateOutput]:
+        """All of it, in the order in which the runs began to; it is forgotten."""
+        taken, self._late = self._late, {}
+        for late, cell in taken.values():
+            late.outputs = cell.outputs
+        return [late for late, cell in taken.values() if cell.outputs]
