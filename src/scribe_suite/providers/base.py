@@ -87,7 +87,8 @@ class AttemptContext:
         activity: To be kept up to date by a provider that knows of turns.
         isolation: How programs are to be isolated that the provider starts.
         hidden: What they must not see.
-        tools_listed: Whether anybody has asked the notebook for its tools yet: an agent that never saw them can't fail.
+        tools_seen: Whether anybody has asked the notebook for its tools, or called one: an agent that never saw them
+            can't fail, and one that did can't undo its attempt by breaking off.
     """
 
     prompt: str
@@ -100,7 +101,7 @@ class AttemptContext:
     activity: Activity = field(default_factory=Activity, repr=False)
     isolation: IsolationTier = field(default=NOT_ISOLATED, repr=False)
     hidden: HiddenPaths = field(default_factory=HiddenPaths, repr=False)
-    tools_listed: Callable[[], bool] = field(default=lambda: True, repr=False)
+    tools_seen: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class ProviderResult:
     Attributes:
         end_reason: Why it ended.
         detail: One sentence about the end, when there is something to say.
+        failure: With `EndReason.FAILED`, what became of the agent: a cause of `causes.CAUSES` that counts against it.
+            What does not count is an exception.
         model: Model id that did the work, or None.
         turns: Model turns, or None where there is no model.
         tool_calls: Calls of notebook tools.
@@ -120,6 +123,7 @@ class ProviderResult:
 
     end_reason: EndReason = EndReason.FINISHED
     detail: str = ""
+    failure: str | None = None
     model: str | None = None
     turns: int | None = None
     tool_calls: int = 0
