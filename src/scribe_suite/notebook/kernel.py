@@ -45,6 +45,9 @@ REAP_S = 10.0
 MAX_RECOVERED_BYTES = 1 << 20
 #: Messages in a row that can't be decoded before the kernel counts as broken.
 MAX_MALFORMED = 1000
+#: What is run in a kernel first, in this order.
+_INSIDE = ("idle_warnings",)
+_SOURCES = {name: (Path(__file__).parent / "inside" / f"{name}.py").read_text() for name in _INSIDE}
 _STARTUP = (Path(__file__).parent / "kernel_startup.py").read_text()
 _EXCEEDED = {
     usage.OUT_OF_MEMORY: "it used more memory than it may and was killed",
@@ -471,9 +474,13 @@ def _listen(connection: Mapping[str, Any], undo: contextlib.ExitStack) -> dict[i
 
 
 def _startup_line() -> str:
-    """One line of code that runs `kernel_startup` and leaves no name behind."""
-    start = f"inside['start'](get_ipython().kernel, {_PRINTED_AT!r})"
-    return f"(lambda inside: (__import__('builtins').exec({_STARTUP!r}, inside), {start}))({{'__name__': 'startup'}})"
+    """One line of code that runs `kernel_startup` and the modules of `inside`, and leaves no name behind."""
+    execute = "__import__('builtins').exec(source, inside)"
+    arguments = f"get_ipython().kernel, {_PRINTED_AT!r}"
+    run = f"lambda source, function, inside: ({execute}, inside[function]({arguments}))"
+    steps = [f"run({_STARTUP!r}, 'start', {{'__name__': 'startup'}})"]
+    steps += [f"run({source!r}, 'install', {{'__name__': 'scribe_{name}'}})" for name, source in _SOURCES.items()]
+    return f"(lambda run: ({', '.join(steps)},))({run})"
 
 
 def _describe_exit(code: int) -> str:

@@ -1,7 +1,7 @@
 """Runs inside every kernel before anything else, as source text; see `kernel`.
 
 Two ways in which output could get lost are closed: dropped by a full queue, and handed over but not yet sent when the
-process ends. And warnings that nobody in a kernel can act on are silenced.
+process ends.
 """
 
 from __future__ import annotations
@@ -10,19 +10,12 @@ import mmap
 import os
 import struct
 import sys
-import warnings
 from typing import Any
 
 #: Of `sandbox.inside.memory_file`.
 HEADER = struct.Struct("<Q")
 #: Seconds that ipykernel may keep what is printed without a flush.
 FLUSH_S = 0.05
-#: Patterns and classes of warnings that are not shown. What is installed can't be changed from a kernel, and a task's
-#: model is a `HookedTransformer`: advice to use another class, another version or another package only misleads.
-SILENCED: tuple[tuple[str, type[Warning]], ...] = (
-    (r".*\b(TransformerBridge|TransformerLens 4)\b", DeprecationWarning),  # 3.9 announces what 4.0 removes
-    (r"IProgress not found", Warning),  # tqdm then draws its bar as text, which is what an agent sees best
-)
 
 
 class PrintedFile:
@@ -59,7 +52,7 @@ class PrintedFile:
 
 
 def start(kernel: Any, files: dict[str, int]) -> None:
-    """Make the output of a kernel safe, and free of idle warnings.
+    """Make the output of a kernel safe.
 
     Args:
         kernel: The IPython kernel.
@@ -67,8 +60,6 @@ def start(kernel: Any, files: dict[str, int]) -> None:
     """
     import zmq
 
-    for message, category in SILENCED:
-        warnings.filterwarnings("ignore", message, category)
     # By default the socket drops messages when its queue is full, i.e. when this machine is too busy to take them in
     # time; now it waits instead, so that an agent sees all that its cell printed.
     thread = kernel.iopub_thread

@@ -23,10 +23,10 @@ _READ = 4000
 _OF_THE_MODEL = (
     (r"prompt is too long|input is too long|request.too.large|context.?(window|length|limit)", "context_overflow"),
     (r"token count.{0,60}exceed|maximum (context|prompt) length|too many (input )?tokens", "context_overflow"),
-    (r"output.?token|max_?(output_?)?tokens|empty response", "unusable_output"),
-    (r"malformed.?function.?call|unexpected.?tool.?call", "unusable_output"),
     (r"usage polic|content.?(filter|policy)|prohibited.?content|prompt was (blocked|flagged)|flagged as", "declined"),
     (r"\b(safety|recitation|blocklist|refusal)\b|unable to respond to this request", "declined"),
+    (r"output.?token|max_?(output_?)?tokens|empty response", "unusable_output"),
+    (r"malformed.?function.?call|unexpected.?tool.?call", "unusable_output"),
 )
 #: How a service says that a request can't be taken as it is.
 _REFUSED = re.compile(r"\b4(00|13|22)\b|invalid_argument|invalid_request|bad request", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""What the start of a kernel changes for the code in it: warnings without use are gone, all others are shown."""
+"""Warnings that nobody in a kernel can act on are gone, all others are shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.tasks.software import kernel_software
 
-from .agent import Agent, Answer, play
+from ..agent import Agent, Answer, play
 
 #: Code that warns of what can't be changed from a kernel, and a word of the warning.
 IDLE = {
