@@ -16,6 +16,7 @@ from mcp import Client, StdioServerParameters
 from scribe_suite.notebook.server import NotebookServer
 
 Result = TypeVar("Result")
+SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Agent:
 
 @contextlib.asynccontextmanager
 async def connected(argv: Sequence[str]) -> AsyncIterator[Agent]:
-    async with Client(StdioServerParameters(command=argv[0], args=list(argv[1:]))) as client:
+    environment = {"PYTHONPATH": SOURCE}  # else it would be whatever checkout is installed
+    async with Client(StdioServerParameters(command=argv[0], args=list(argv[1:]), env=environment)) as client:
         yield Agent(client)
 
 
