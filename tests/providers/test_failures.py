@@ -27,6 +27,11 @@ WORDS = [
     ("API Error: JSON Parse error: Unrecognized token '<'", "server_error"),
     ("We are currently experiencing high demand", "server_error"),
     ("unexpected status 404 Not Found: model_not_found", "request_refused"),
+    (
+        '{"error": {"message": "no such model", "type": "invalid_request_error", "code": "model_not_found"}}',
+        "request_refused",
+    ),
+    ("unexpected status 401 Unauthorized: invalid_request_error", "auth_rejected"),
     ("Request timed out", "no_response"),
     ("stream disconnected before completion: idle timeout waiting for SSE", "stalled"),
     ("fetch failed: getaddrinfo ENOTFOUND host", "network"),
@@ -114,6 +119,16 @@ OF_THE_MODEL = [
     ("Prompt is too long · automatic compaction failed: Request timed out", None, "context_overflow"),
     ("API Error: 400 The request body is not valid JSON: no low surrogate in string", 400, "conversation_refused"),
     ("unexpected status 400 Bad Request", None, "conversation_refused"),
+    (
+        '{"error": {"message": "The request body is not valid JSON: no low surrogate", "type": "invalid_request_error"}}',
+        None,
+        "conversation_refused",
+    ),
+    (
+        '[API Error: {"error":{"code":400,"message":"not valid JSON: no low surrogate","status":"INVALID_ARGUMENT"}}]',
+        None,
+        "conversation_refused",
+    ),
     ("INVALID_ARGUMENT: Request contains an invalid argument.", None, "conversation_refused"),
 ]
 

@@ -29,7 +29,12 @@ _OF_THE_MODEL = (
     (r"malformed.?function.?call|unexpected.?tool.?call", "unusable_output"),
 )
 #: How a service says that a request can't be taken as it is.
-_REFUSED = re.compile(r"\b4(00|13|22)\b|invalid_argument|invalid_request|bad request", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"(?:status|code|error)\W{0,4}4(?:00|13|22)\b|invalid_argument|invalid_request|bad request", re.IGNORECASE
+)
+#: What else such words may come with: then the model or the login is what is wrong.
+_NOT_THE_CONVERSATION = re.compile(r"\b404\b|(?<!e)not_?found", re.IGNORECASE)
+_NOT_ITS_WORDS = ("auth_rejected", "rate_limited", "not_logged_in")
 #: Words of the CLIs and of the services behind them, most telling first.
 _BY_WORDS = (
     (r"mcp server.{0,40}fail", "mcp_not_connected"),  # what it says besides is of connections too
@@ -111,8 +116,11 @@ def _by_error(transcript: Transcript, error: str, stderr: str) -> str:
         return by_words(error) or by_words(stderr) or "cli_crashed"
     if of_the_model is not None:
         return of_the_model
-    cause = by_status(status) if status is not None else by_words(error)
-    if cause == "request_refused" and (status in _BAD_REQUEST or (status is None and _REFUSED.search(error))):
+    if status is not None:
+        return "conversation_refused" if status in _BAD_REQUEST else by_status(status)
+    cause = by_words(error)
+    # the reason may sound like a failure of the service: half an emoji is "not valid JSON" to it
+    if _REFUSED.search(error) and not _NOT_THE_CONVERSATION.search(error) and cause not in _NOT_ITS_WORDS:
         return "conversation_refused"
     return cause or "cli_broke_off"
 
