@@ -111,25 +111,25 @@ class ProviderResult:
     Attributes:
         end_reason: Why it ended.
         detail: One sentence about the end, when there is something to say.
-        failure: With `EndReason.FAILED`, what became of the agent: a cause of `causes.CAUSES` that counts against it.
-            What does not count is an exception.
         model: Model id that did the work, or None.
         turns: Model turns, or None where there is no model.
         tool_calls: Calls of notebook tools.
         tokens: Counted tokens by kind (``input``, ``cached``, ``output``, ``reasoning``); empty when there are none.
         cost_usd: Cost, or None when unknown. Never a guess.
         version: Version of the program that drove the model, as it gives it, or None.
+        failure: With `EndReason.FAILED`, what became of the agent: a cause of `causes.CAUSES` that counts against it.
+            What does not count is an exception.
     """
 
     end_reason: EndReason = EndReason.FINISHED
     detail: str = ""
-    failure: str | None = None
     model: str | None = None
     turns: int | None = None
     tool_calls: int = 0
     tokens: Mapping[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
     version: str | None = None
+    failure: str | None = None
 
 
 class AttemptFailedError(InfrastructureError):
