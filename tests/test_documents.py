@@ -19,7 +19,8 @@ FOLDERS = (
     "tests", "tools",
 )  # fmt: skip
 #: A path in backticks or in a command: a folder of the repository, then names; ``<name>`` and ``*`` stand for any name.
-PATH = re.compile(rf"(?<![\w/.<])(?:{'|'.join(map(re.escape, FOLDERS))})(?:/[\w.<>*-]+)+/?")
+#: What MCP calls listing and calling tools is none.
+PATH = re.compile(rf"(?<![\w/.<])(?!tools/(?:list|call)\b)(?:{'|'.join(map(re.escape, FOLDERS))})(?:/[\w.<>*-]+)+/?")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 #: Python modules of the package, in backticks; the last part may be a name within one.
 MODULE = re.compile(r"`((?:scribe_suite|ground_truth|tools|studies)(?:\.\w+)+)")

@@ -107,7 +107,12 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     NAMED: {
-        "notebook/__main__.py": {"_setup_code": ".read_text", "main": ".resolve"},
+        "notebook/__main__.py": {
+            "_files": ".read_bytes .stat",
+            "_found": ".is_dir .is_file .is_file .rglob",
+            "_setup_code": ".read_text",
+            "main": ".resolve",
+        },
         "notebook/server.py": {"NotebookServer.start": ".mkdir"},
         "plugin/option/compare.py": {"RunComparison._verdict": ".exists", "comparing": ".resolve .resolve"},
         "plugin/controller/announcements.py": {"shown_path": ".resolve"},
@@ -181,7 +186,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
 #: The same for the sandbox and the kernels in it, apart because it is what is closest to them.
 OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
     PACKAGE: {
-        "notebook/kernel.py": {"<module>": ".read_text"},
+        "notebook/kernel.py": {"<module>": ".read_text .read_text"},
         "sandbox/escape_table.py": {"try_escapes": ".read_text"},
         "sandbox/fork_client.py": {"<module>": ".resolve"},
         "sandbox/plain_start.py": {"start_plain": ".resolve"},

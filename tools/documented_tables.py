@@ -124,11 +124,11 @@ def cli_causes() -> str:
 
 
 def other_causes() -> str:
-    """All other causes; none of them is tried again or counts."""
+    """All other causes; none of them is tried again."""
     return markdown_table(
-        ("cause", "where", "what happened", "what to do"),
+        ("cause", "where", "what happened", "counts?", "what to do"),
         (
-            (f"`{cause.name}`", cause.part, cause.meaning, _advice(cause))
+            (f"`{cause.name}`", cause.part, cause.meaning, _yes(cause.counts), _advice(cause))
             for cause in CAUSES.values()
             if cause.part is not Part.CLI
         ),

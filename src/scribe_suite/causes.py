@@ -112,7 +112,7 @@ _TABLE = (
     Cause(
         "cli_crashed",
         Part.CLI,
-        "The CLI failed or broke off.",
+        "The CLI failed or broke off before the model had said anything.",
         "{cli} failed or broke off: look at its events and stderr in outputs/.",
         retried=True,
     ),
@@ -125,7 +125,7 @@ _TABLE = (
     Cause(
         "request_refused",
         Part.CLI,
-        "The service answered 400 or 404.",
+        "The service answered 400 or 404 before the model had said anything, or it no longer has the model.",
         "The service refused the request: check the model's name.",
     ),
     Cause("no_tool_call", Part.CLI, "The agent called no tool.", "Nothing: it counts against the agent.", counts=True),
@@ -134,6 +134,41 @@ _TABLE = (
         Part.CLI,
         "The CLI stopped at its own limit of turns or cost.",
         "Raise the limit, or let it count against the agent.",
+        counts=True,
+    ),
+    Cause(
+        "context_overflow",
+        Part.CLI,
+        "The conversation became longer than the model takes.",
+        "Nothing: it counts against the agent, which decides how much it reads.",
+        counts=True,
+    ),
+    Cause(
+        "unusable_output",
+        Part.CLI,
+        "A message of the model was too long, cut off or malformed.",
+        "Nothing: it counts against the agent.",
+        counts=True,
+    ),
+    Cause(
+        "declined",
+        Part.CLI,
+        "The model declined to go on, or its service did for what the model or the task said.",
+        "Nothing: it counts against the agent.",
+        counts=True,
+    ),
+    Cause(
+        "conversation_refused",
+        Part.CLI,
+        "The service refused a conversation whose earlier requests it had taken.",
+        "It counts against the agent, whose messages are what is new in it; read the reason.",
+        counts=True,
+    ),
+    Cause(
+        "cli_broke_off",
+        Part.CLI,
+        "The CLI failed or broke off after the model had begun, and not because of its service.",
+        "It counts against the agent, which may have brought it about: look at its events and stderr in outputs/.",
         counts=True,
     ),
     Cause(
@@ -157,8 +192,15 @@ _TABLE = (
     Cause(
         "command_failed",
         Part.PROVIDER,
-        "The program of `command:` ended with an exit code other than 0 before an answer.",
+        "The program of `command:` ended with an exit code other than 0 and never saw the notebook's tools.",
         "Look at `command.stderr.txt` in outputs/.",
+    ),
+    Cause(
+        "command_broke_off",
+        Part.PROVIDER,
+        "The program of `command:` ended with an exit code other than 0 after it had seen the notebook's tools.",
+        "It counts against the agent, which may have brought it about: look at `command.stderr.txt` in outputs/.",
+        counts=True,
     ),
     Cause(
         "reference_failed",
@@ -272,7 +314,7 @@ _TABLE = (
     Cause(
         "agent_sandbox",
         Part.SANDBOX,
-        "The sandbox of an agent's program could not be made.",
+        "The sandbox of an agent's program could not be made, or was ended from outside.",
         "Run `scribe-suite doctor`; the message has the reason.",
     ),
     Cause(

@@ -69,8 +69,8 @@ def test_a_bad_answer_is_read_and_a_good_one_given(stage: Stage):
 @pytest.mark.parametrize("scenario", ["ask_shell", "ask_read_file", "ask_fetch", "ask_agent"])
 def test_built_in_tools_are_off(stage: Stage, scenario: str):
     played = stage.play(scenario)
+    assert played.outcomes == everyone("no_answer"), played.told  # it chose to ask for them
     for cli in CLIS:
-        assert played.outcomes[cli] in ("no_answer", "infrastructure:tools_missing", "infrastructure:cli_crashed")
         calls = played.transcript(cli)["calls"]
         assert all(call["is_error"] or not call["output"] for call in calls if call["built_in"]), (cli, calls)
 

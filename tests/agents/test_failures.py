@@ -1,4 +1,4 @@
-"""The failure table with the real CLIs: what breaks, and as what it is recorded. None of it is the agent's failure."""
+"""The failure table with the real CLIs: what breaks, and as what it is recorded; what an agent may do itself counts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scribe_suite.causes import CAUSES as MEANINGS
 from tests.agents.conftest import KEY, KEYS, SOLVE, Played, Stage
 from tests.agents.test_behaviour import everyone, leftovers
 from tools.agent_clis.binaries import CLIS, argv
@@ -124,6 +125,20 @@ def test_a_service_that_breaks_in_the_middle_is_no_failure_of_the_agent(stage: S
     played = stage.play("status_500_after_cell", "--agent-timeout", "90")
     assert causes(played) == everyone("server_error"), played.told
     assert all(record.tool_calls for record in played.records.values())
+
+
+@pytest.mark.parametrize(
+    ("scenario", "outcome", "cause"),
+    [
+        ("status_400_after_cell", "no_answer", "conversation_refused"),
+        ("context_overflow", "limit_reached", "context_overflow"),
+    ],
+)
+def test_a_conversation_that_an_agent_has_made_impossible_counts(stage: Stage, scenario: str, outcome: str, cause: str):
+    played = stage.play(scenario, "--agent-timeout", "90")
+    assert played.outcomes == everyone(outcome), played.told
+    assert {cli: played.transcript(cli)["end_reason"] for cli in CLIS} == everyone(cause)
+    assert all(record.reason.startswith(MEANINGS[cause].meaning) for record in played.records.values()), played.records
 
 
 def test_an_answer_that_stops_in_the_middle_is_no_failure_of_the_agent(stage: Stage):

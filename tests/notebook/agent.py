@@ -17,6 +17,7 @@ from scribe_suite.notebook.endpoint import STRUCTURED
 from scribe_suite.notebook.server import NotebookServer
 
 Result = TypeVar("Result")
+SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Agent:
 
 @contextlib.asynccontextmanager
 async def connected(argv: Sequence[str]) -> AsyncIterator[Agent]:
-    async with Client(StdioServerParameters(command=argv[0], args=list(argv[1:]))) as client:
+    environment = {"PYTHONPATH": SOURCE}  # else it would be whatever checkout is installed
+    async with Client(StdioServerParameters(command=argv[0], args=list(argv[1:]), env=environment)) as client:
         yield Agent(client)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scribe_suite.causes import CAUSES
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.providers.base import NOT_ISOLATED, AttemptContext, AttemptFailedError, EndReason, Limits
@@ -64,7 +65,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(driver, "BACKOFF_S", (0.05, 0.1))
 
-    def start(code, slots=None, tools_listed=True, isolation=NOT_ISOLATED, **limits):
+    def start(code, slots=None, tools_seen=True, isolation=NOT_ISOLATED, **limits):
         program = tmp_path / f"fake{time.monotonic_ns()}"
         program.write_text(HEAD.format(python=sys.executable) + code)
         program.chmod(0o755)
@@ -72,7 +73,7 @@ def run(tmp_path, monkeypatch):
         endpoint = NotebookEndpoint(Path("/nowhere"), ("pump", "/nowhere"))
         chosen = Limits(**{"wall_s": 30.0, "cell_s": 5.0, **limits})
         context = AttemptContext("the prompt", endpoint, chosen, None, outputs, slots=slots, isolation=isolation)
-        return FakeProvider().attempt(replace(context, tools_listed=lambda: tools_listed))
+        return FakeProvider().attempt(replace(context, tools_seen=lambda: tools_seen))
 
     start.outputs = outputs
     return start
@@ -98,7 +99,7 @@ def test_an_attempt_becomes_a_transcript(run):
 @pytest.mark.slow
 def test_an_agent_whose_notebook_was_never_asked_for_its_tools_has_not_failed(run):
     with pytest.raises(AttemptFailedError, match="could not reach the notebook") as caught:
-        run("done()", tools_listed=False)
+        run("done()", tools_seen=False)
     assert caught.value.cause == "mcp_not_connected"
     talks = "say(type='item.completed', item=dict(id='1', type='agent_message', text='hm'))"
     for code, limits in (
@@ -106,7 +107,7 @@ def test_an_agent_whose_notebook_was_never_asked_for_its_tools_has_not_failed(ru
         ("call(1); call(2); done()", {"turns": 1}),
     ):
         with pytest.raises(AttemptFailedError) as caught:
-            run(code, tools_listed=False, **limits)
+            run(code, tools_seen=False, **limits)
         assert caught.value.cause == "mcp_not_connected"
     assert run("done()").detail == "The agent called no tool."
 
@@ -328,11 +329,11 @@ def test_a_failure_before_the_first_tool_call_is_tried_again(run, tmp_path):
         ("call(1); " + FAIL, "server_error", 1),
         (FAIL.replace("503 Service Unavailable", "401 Unauthorized"), "auth_rejected", 1),
         (FAIL.replace("503 Service Unavailable", "404 Not Found"), "request_refused", 1),
-        ("call(1); os._exit(0)", "cli_crashed", 1),
+        ("call(1); " + FAIL.replace("503 Service Unavailable", "404 Not Found"), "request_refused", 1),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "cli_crashed", 3),
         ("say(type='item.started', item=3)", "unknown_event", 1),
     ],
-    ids=["always", "after a call", "login", "model", "no last event", "signal", "unknown"],
+    ids=["always", "after a call", "login", "model", "model gone", "signal", "unknown"],
 )
 def test_what_can_not_be_helped_is_not_tried_again(run, tmp_path, code, cause, tries):
     with pytest.raises(AttemptFailedError) as caught:
@@ -340,6 +341,40 @@ def test_what_can_not_be_helped_is_not_tried_again(run, tmp_path, code, cause, t
     assert caught.value.cause == cause
     assert len((tmp_path / "count").read_text()) == tries
     assert caught.value.result.version == "fake 1.2.3"
+
+
+SAYS = "say(type='item.completed', item=dict(id='0', type='agent_message', text='I begin.'))\n"
+
+
+def fails(message):
+    return FAIL.replace("unexpected status 503 Service Unavailable", message)
+
+
+#: What an agent may have brought about, and as what it counts.
+BROUGHT_ABOUT = {
+    "no last event": ("call(1); os._exit(0)", "cli_broke_off"),
+    "exit code": ("call(1); done(); sys.exit(7)", "cli_broke_off"),
+    # what a tool has printed may stand in stderr
+    "planted words": ("call(1); print('Error: 503 Unavailable', file=sys.stderr); sys.exit(1)", "cli_broke_off"),
+    "kill": (f"{SAYS}os.kill(os.getpid(), signal.SIGKILL)", "cli_broke_off"),
+    "pretended": (f"{SAYS}print('sandbox: X: [Errno 2] hi', file=sys.stderr); sys.exit(125)", "cli_broke_off"),
+    "surrogate": (f"call(1); {fails('status 400: no low surrogate in string')}", "conversation_refused"),
+    "context": (f"call(1); {fails('Prompt is too long')}", "context_overflow"),
+    "output": (f"call(1); {fails('Incomplete response, reason: max_output_tokens')}", "unusable_output"),
+    "declined": (fails("400: this prompt was flagged as violating our usage policy"), "declined"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", BROUGHT_ABOUT)
+def test_what_an_agent_may_have_brought_about_counts_and_is_not_tried_again(run, tmp_path, way):
+    code, failure = BROUGHT_ABOUT[way]
+    result = run(COUNTED.format(path=str(tmp_path / "count")) + code)
+    assert result.failure == failure
+    assert result.end_reason is (EndReason.LIMIT if failure == "context_overflow" else EndReason.FAILED)
+    assert result.detail.startswith(CAUSES[failure].meaning)
+    assert len((tmp_path / "count").read_text()) == 1
+    assert json.loads((run.outputs / "transcript.json").read_text())["end_reason"] == failure
 
 
 def test_the_login_is_named_when_it_was_refused(run):

@@ -27,6 +27,11 @@ WORDS = [
     ("API Error: JSON Parse error: Unrecognized token '<'", "server_error"),
     ("We are currently experiencing high demand", "server_error"),
     ("unexpected status 404 Not Found: model_not_found", "request_refused"),
+    (
+        '{"error": {"message": "no such model", "type": "invalid_request_error", "code": "model_not_found"}}',
+        "request_refused",
+    ),
+    ("unexpected status 401 Unauthorized: invalid_request_error", "auth_rejected"),
     ("Request timed out", "no_response"),
     ("stream disconnected before completion: idle timeout waiting for SSE", "stalled"),
     ("fetch failed: getaddrinfo ENOTFOUND host", "network"),
@@ -68,24 +73,80 @@ def test_a_status_tells_more_than_words(status, cause):
     ("transcript", "exit_code", "stderr", "cause"),
     [
         (told(final=True, calls=[CALL]), 0, "", None),
-        (told(final=True, calls=[CALL]), 1, "", "cli_crashed"),
+        (told(final=True, calls=[CALL]), 1, "", "cli_broke_off"),
         (told(final=True, calls=[CALL], connected=False), 0, "", "mcp_not_connected"),
         (told(final=True, connected=True, tools_offered=False), 0, "", "tools_missing"),
         (told(final=True), 0, "", "no_tool_call"),
         (told(final=True), 0, "MCP ERROR (scribe): connection failed", "mcp_not_connected"),
-        (told(calls=[CALL]), 0, "", "cli_crashed"),
+        (told(calls=[CALL]), 0, "", "cli_broke_off"),
+        (told(calls=[CALL]), 1, "Error executing tool execute_code: 503 Service Unavailable", "cli_broke_off"),
+        (told(calls=[CALL], unknown_events=1), 1, "", "cli_broke_off"),
+        (told(calls=[CALL], unknown_events=1), 0, "", "unknown_event"),
         (told(), -11, "Segmentation fault", "cli_crashed"),
         (told(unknown_events=2), 0, "", "unknown_event"),
         (told(), 41, "Please set an Auth method", "not_logged_in"),
         (told(limit=True, calls=[CALL]), 53, "", "limit_reached"),
         (told(limit=True, error="x", connected=False), 1, "", "limit_reached"),
-        (told(error="something new", calls=[CALL]), 1, "", "cli_crashed"),
+        (told(error="something new", calls=[CALL]), 1, "", "cli_broke_off"),
+        (told(error="something new", calls=[CALL]), 1, "status 500", "cli_broke_off"),
         (told(error="something new"), 1, "Attempt 1 failed with status 500. Retrying", "server_error"),
         (told(error="something new"), 1, "    at f (file:///bundle/x.js:503:12)", "cli_crashed"),
     ],
 )
 def test_exit_codes_are_not_trusted_alone(transcript, exit_code, stderr, cause):
     assert diagnose(transcript, exit_code, stderr) == cause
+
+
+OF_THE_MODEL = [
+    ("Prompt is too long", None, "context_overflow"),
+    ("API Error: 400 prompt is too long: 208310 tokens > 200000 maximum", 400, "context_overflow"),
+    ("API Error: 413 request_too_large: Request exceeds the maximum size", 413, "context_overflow"),
+    ("Codex ran out of room in the model's context window. Start a new thread", None, "context_overflow"),
+    ("Your input exceeds the context window of this model.", None, "context_overflow"),
+    ("The input token count (1196265) exceeds the maximum number of tokens allowed", 400, "context_overflow"),
+    ("API Error: Claude's response exceeded the 32000 output token maximum.", None, "unusable_output"),
+    ("Incomplete response returned, reason: max_output_tokens", None, "unusable_output"),
+    ("Model stream ended with malformed function call.", None, "unusable_output"),
+    ("Model stream ended with empty response text.", None, "unusable_output"),
+    ("Claude Code is unable to respond to this request, which appears to violate our Usage Policy", None, "declined"),
+    ("Incomplete response returned, reason: content_filter", None, "declined"),
+    ("Model stream ended due to safety settings (SAFETY) with empty response text.", None, "declined"),
+    (
+        "Model stream ended due to token limit exhaustion (MAX_TOKENS) with empty response text.",
+        None,
+        "unusable_output",
+    ),
+    ("Prompt is too long · automatic compaction failed: Request timed out", None, "context_overflow"),
+    ("API Error: 400 The request body is not valid JSON: no low surrogate in string", 400, "conversation_refused"),
+    ("unexpected status 400 Bad Request", None, "conversation_refused"),
+    (
+        '{"error": {"message": "body is not valid JSON: no low surrogate", "type": "invalid_request_error"}}',
+        None,
+        "conversation_refused",
+    ),
+    (
+        '[API Error: {"error":{"code":400,"message":"not valid JSON: no low surrogate","status":"INVALID_ARGUMENT"}}]',
+        None,
+        "conversation_refused",
+    ),
+    ("INVALID_ARGUMENT: Request contains an invalid argument.", None, "conversation_refused"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "cause"), OF_THE_MODEL)
+def test_what_a_model_brings_about_by_what_it_says_or_reads_counts(error, status, cause):
+    assert CAUSES[cause].counts
+    assert diagnose(told(error=error, status=status, connected=True, calls=[CALL]), 1, "") == cause
+    # before it has said anything it can have brought about nothing, unless that is all that it says
+    first = diagnose(told(error=error, status=status, connected=True), 1, "")
+    assert first == "declined" if cause == "declined" else not CAUSES[first].counts
+
+
+@pytest.mark.parametrize(("text", "cause"), WORDS)
+def test_what_a_service_does_wrong_never_counts(text, cause):
+    assert not CAUSES[cause].counts
+    for status in (401, 403, 404, 429, 500, 529):
+        assert diagnose(told(error=f"{text} max_tokens", status=status, calls=[CALL]), 1, "") == by_status(status)
 
 
 def test_every_cause_that_words_and_statuses_lead_to_is_a_cli_s():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import replace
+from importlib.metadata import version
 
+import numpy
 import pytest
 
 from scribe_suite.errors import ConfigurationError
@@ -55,6 +58,15 @@ def test_facts_setup_code_example_and_limits_are_shown(checkout):
     assert "```python\nmodel = 1\n```" in prompt
     assert json.loads(prompt.split("```json\n")[1].split("```")[0]) == {"components": ["a0.h0"], "confidence": 0.5}
     assert "- 600 seconds in all, 60 seconds for one cell" in prompt
+
+
+def test_the_versions_of_what_is_installed_are_shown(checkout):
+    prompt = render_prompt(checkout, instance(), LIMITS)
+    assert (
+        f"Python {platform.python_version()}, torch {version('torch')}, TransformerLens {version('transformer_lens')}, "
+        in prompt
+    )
+    assert f"numpy {numpy.__version__}, scikit-learn {version('scikit-learn')}, scipy {version('scipy')}." in prompt
 
 
 def test_nothing_hidden_is_shown(checkout):

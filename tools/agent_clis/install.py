@@ -1,7 +1,8 @@
-"""Install the pinned agent CLIs into ``.agents/``, from the npm registry: ``python -m tools.agent_clis.install``.
+"""Install the pinned agent CLIs and the MCP inspector into ``.agents/``: ``python -m tools.agent_clis.install``.
 
-The three take 0.9 GB. Nothing is done where the stamp says that they are there. Node 20 is enough: npm warns that
-Claude Code wants a newer one, which is for its wrapper script and not for the executable that is run.
+They come from the npm registry; the CLIs take 0.9 GB, the inspector 0.1. Nothing is done where the stamp says that they
+are there. Node 20 is enough: npm warns that Claude Code and the inspector want a newer one. Of Claude Code that is its
+wrapper script and not the executable that is run; of the inspector, it is more than the part with ``--cli`` needs.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import subprocess
 import sys
 import tempfile
 
-from tools.agent_clis.binaries import CLIS, FOLDER, PINNED, Cli, argv, missing
+from tools.agent_clis.binaries import FOLDER, PINNED, PROGRAMS, Program, argv, missing
 
 STAMP = FOLDER / ".installed"
 _VERSION_TIMEOUT_S = 60
 
 
 class InstallError(Exception):
-    """Why the CLIs could not be installed; the message says what to do."""
+    """Why the programs could not be installed; the message says what to do."""
 
 
 def wanted() -> dict[str, str]:
@@ -38,7 +39,7 @@ def is_installed() -> bool:
 
 
 def install() -> None:
-    """Install the CLIs and write the stamp.
+    """Install the programs and write the stamp.
 
     Raises:
         InstallError: When npm is missing or fails, or a CLI does not say the version it should have.
@@ -53,32 +54,34 @@ def install() -> None:
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "--loglevel=error"]
     if subprocess.run(command, cwd=FOLDER, check=False).returncode:
         raise InstallError("npm could not install the agent CLIs; what it says is above.")
-    for cli in CLIS:
-        _check(cli)
+    for name in PROGRAMS:
+        _check(name)
     STAMP.write_text(json.dumps(wanted()) + "\n")
 
 
-def _check(cli: Cli) -> None:
-    if problems := missing([cli]):
+def _check(name: Program) -> None:
+    if problems := missing([name]):
         raise InstallError(problems[0])
     with tempfile.TemporaryDirectory() as home:  # they make configuration folders even to say their version
         said = subprocess.run(
-            [*argv(cli), "--version"],
+            [*argv(name), "--version"],
             env={"HOME": home, "PATH": os.defpath},
             capture_output=True,
             text=True,
             timeout=_VERSION_TIMEOUT_S,
             check=False,
         )
-    if PINNED[cli].version not in said.stdout:
-        raise InstallError(f"{cli} --version says {(said.stdout + said.stderr).strip()!r}, not {PINNED[cli].version}.")
+    if PINNED[name].version not in said.stdout:
+        raise InstallError(
+            f"{name} --version says {(said.stdout + said.stderr).strip()!r}, not {PINNED[name].version}."
+        )
 
 
 def main() -> int:
     """Install what is missing; the exit status is 1 when that fails."""
     if is_installed():
         return 0
-    sys.stderr.write("Installing the agent CLIs into .agents/ (once; 0.9 GB)\n")
+    sys.stderr.write("Installing the agent CLIs into .agents/ (once; 1 GB)\n")
     try:
         install()
     except InstallError as error:

@@ -19,13 +19,14 @@ import psutil
 
 from scribe_suite.ledger.code import package_sha256, task_sha256
 from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS
+from scribe_suite.tasks import software
 from scribe_suite.tasks.facts import TaskFacts, base_models_sha256
 from scribe_suite.tasks.prompts import prompt_sha256
 from scribe_suite.tasks.solutions import solution_text
 
 PACKAGES = (
-    "scribe-suite", "torch", "transformer_lens", "numpy", "scikit-learn", "scipy", "ipykernel", "jupyter_client",
-    "nbformat", "mcp", "pydantic", "pytest", "pytest-xdist", "safetensors",
+    "scribe-suite", *software.PACKAGES.values(), "ipykernel", "jupyter_client", "nbformat", "mcp", "pydantic",
+    "pytest", "pytest-xdist", "safetensors",
 )  # fmt: skip
 
 

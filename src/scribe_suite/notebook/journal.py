@@ -38,6 +38,10 @@ MAX_EVENT_BYTES = 256 << 20
 Event = dict[str, Any]
 
 
+class JournalInUseError(InfrastructureError):
+    """Another notebook server has the journal open."""
+
+
 class Journal:
     """Writes events, flushed one by one, and hands each to an observer (the document) as it is written.
 
@@ -50,8 +54,8 @@ class Journal:
         spend: Called with the number of bytes of every event that is written.
 
     Raises:
-        InfrastructureError: With cause ``journal_write`` when another harness has the journal open, or it is a link or
-            anything else that is no regular file.
+        JournalInUseError: When another harness has it open.
+        InfrastructureError: With cause ``journal_write`` when it is a link or anything else that is no regular file.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class Journal:
             raise InfrastructureError("journal_write", message) from error
         try:
             if not lock_file(self._file, fcntl.LOCK_EX, LOCK_S):
-                raise InfrastructureError("journal_write", f"The journal {self.path} is open in another harness.")
+                raise JournalInUseError("journal_write", f"The journal {self.path} is open in another harness.")
             self._mend()
         except ValueError as error:
             self._file.close()

@@ -27,7 +27,7 @@ from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.document import Document, NotebookFile
 from scribe_suite.notebook.errors import DeadKernelError, ToolInputError
-from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, read_journal
+from scribe_suite.notebook.journal import JOURNAL_SUFFIX, JOURNAL_VERSION, Journal, JournalInUseError, read_journal
 from scribe_suite.notebook.kernel import Kernel
 from scribe_suite.notebook.owned_tasks import OwnedTasks
 from scribe_suite.notebook.services import ServiceConnections
@@ -297,6 +297,10 @@ class SessionTable:
         """Turn what fails while a session is started into a tool error, once an agent has had a kernel."""
         try:
             yield
+        except JournalInUseError as error:
+            raise ToolInputError(
+                f"{name} is open in another notebook server: end it there, or start a new session here."
+            ) from error
         except (InfrastructureError, OSError) as error:
             if self._handed_out:
                 raise ToolInputError(_not_started(name, error)) from error

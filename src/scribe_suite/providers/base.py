@@ -87,7 +87,8 @@ class AttemptContext:
         activity: To be kept up to date by a provider that knows of turns.
         isolation: How programs are to be isolated that the provider starts.
         hidden: What they must not see.
-        tools_listed: Whether anybody has asked the notebook for its tools yet: an agent that never saw them can't fail.
+        tools_seen: Whether anybody has asked the notebook for its tools, or called one: an agent that never saw them
+            can't fail, and one that did can't undo its attempt by breaking off.
     """
 
     prompt: str
@@ -100,7 +101,7 @@ class AttemptContext:
     activity: Activity = field(default_factory=Activity, repr=False)
     isolation: IsolationTier = field(default=NOT_ISOLATED, repr=False)
     hidden: HiddenPaths = field(default_factory=HiddenPaths, repr=False)
-    tools_listed: Callable[[], bool] = field(default=lambda: True, repr=False)
+    tools_seen: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ class ProviderResult:
         tokens: Counted tokens by kind (``input``, ``cached``, ``output``, ``reasoning``); empty when there are none.
         cost_usd: Cost, or None when unknown. Never a guess.
         version: Version of the program that drove the model, as it gives it, or None.
+        failure: With `EndReason.FAILED`, what became of the agent: a cause of `causes.CAUSES` that counts against it.
+            What does not count is an exception.
     """
 
     end_reason: EndReason = EndReason.FINISHED
@@ -126,6 +129,7 @@ class ProviderResult:
     tokens: Mapping[str, int] = field(default_factory=dict)
     cost_usd: float | None = None
     version: str | None = None
+    failure: str | None = None
 
 
 class AttemptFailedError(InfrastructureError):

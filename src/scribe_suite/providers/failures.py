@@ -1,6 +1,10 @@
 """What failed when an agent's CLI did: read off the HTTP status and the words of the CLI.
 
 Exit codes are never trusted alone. What follows from a cause stands in `scribe_suite.causes`.
+
+An agent must not choose which of its attempts count. So once a model has said anything, only what its service or the
+network does is nobody's failure; that it makes its own CLI stumble, fills its context or is refused for what it said
+counts. And then only the CLI's own event says what failed: its stderr may repeat what tools have printed.
 """
 
 from __future__ import annotations
@@ -11,8 +15,26 @@ from scribe_suite.providers.transcript import Transcript
 
 #: Causes by HTTP status; any other one is `server_error` from 500 on, else `request_refused`.
 _BY_STATUS = {401: "auth_rejected", 403: "auth_rejected", 408: "no_response", 429: "rate_limited"}
+#: Statuses of a request that can't be taken as it is; the model and the login are not what is wrong with it.
+_BAD_REQUEST = (400, 413, 422)
 #: Characters of what a CLI printed that are looked at, from its end.
 _READ = 4000
+#: Words for what a model brings about by what it says or reads, most telling first.
+_OF_THE_MODEL = (
+    (r"prompt is too long|input is too long|request.too.large|context.?(window|length|limit)", "context_overflow"),
+    (r"token count.{0,60}exceed|maximum (context|prompt) length|too many (input )?tokens", "context_overflow"),
+    (r"usage polic|content.?(filter|policy)|prohibited.?content|prompt was (blocked|flagged)|flagged as", "declined"),
+    (r"\b(safety|recitation|blocklist|refusal)\b|unable to respond to this request", "declined"),
+    (r"output.?token|max_?(output_?)?tokens|empty response", "unusable_output"),
+    (r"malformed.?function.?call|unexpected.?tool.?call", "unusable_output"),
+)
+#: How a service says that a request can't be taken as it is.
+_REFUSED = re.compile(
+    r"(?:status|code|error)\W{0,4}4(?:00|13|22)\b|invalid_argument|invalid_request|bad request", re.IGNORECASE
+)
+#: What else such words may come with: then the model or the login is what is wrong.
+_NOT_THE_CONVERSATION = re.compile(r"\b404\b|(?<!e)not_?found", re.IGNORECASE)
+_NOT_ITS_WORDS = ("auth_rejected", "rate_limited", "not_logged_in")
 #: Words of the CLIs and of the services behind them, most telling first.
 _BY_WORDS = (
     (r"mcp server.{0,40}fail", "mcp_not_connected"),  # what it says besides is of connections too
@@ -39,6 +61,11 @@ def by_words(text: str) -> str | None:
     return next((cause for pattern, cause in _BY_WORDS if re.search(pattern, read, re.IGNORECASE)), None)
 
 
+def by_words_of_the_model(text: str) -> str | None:
+    """What an error message says that a model has brought about, as a cause, or None."""
+    return next((cause for pattern, cause in _OF_THE_MODEL if re.search(pattern, text, re.IGNORECASE)), None)
+
+
 def without_stacks(text: str) -> str:
     """What a CLI printed without the lines of stacks, whose numbers look like statuses."""
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("at "))
@@ -63,17 +90,45 @@ def diagnose(transcript: Transcript, exit_code: int | None, stderr: str) -> str 
     if transcript.limit:
         return "limit_reached"
     if transcript.error is not None:
-        if transcript.status is not None:
-            return by_status(transcript.status)
-        return by_words(transcript.error) or by_words(stderr) or "cli_crashed"
+        return _by_error(transcript, transcript.error, stderr)
     if transcript.connected is False:
         return "mcp_not_connected"
     if transcript.tools_offered is False:
         return "tools_missing"
     if not transcript.final:
-        return by_words(stderr) or ("unknown_event" if transcript.unknown_events else "cli_crashed")
+        return _without_end(transcript, exit_code, stderr)
     if not transcript.notebook_calls:
         return (
             "mcp_not_connected" if re.search(r"mcp.*(fail|error|disconnect)", stderr, re.IGNORECASE) else "no_tool_call"
         )
-    return "cli_crashed" if exit_code not in (0, None) else None
+    return None if exit_code in (0, None) else "cli_broke_off"
+
+
+def _by_error(transcript: Transcript, error: str, stderr: str) -> str:
+    """The cause of what the CLI itself calls a failure."""
+    status = transcript.status
+    of_the_model = by_words_of_the_model(error) if status in (None, *_BAD_REQUEST) else None
+    if not transcript.answered:
+        if of_the_model == "declined":
+            return of_the_model  # which may be all that it ever says
+        if status is not None:
+            return by_status(status)
+        return by_words(error) or by_words(stderr) or "cli_crashed"
+    if of_the_model is not None:
+        return of_the_model
+    if status is not None:
+        return "conversation_refused" if status in _BAD_REQUEST else by_status(status)
+    cause = by_words(error)
+    # the reason may sound like a failure of the service: half an emoji is "not valid JSON" to it
+    if _REFUSED.search(error) and not _NOT_THE_CONVERSATION.search(error) and cause not in _NOT_ITS_WORDS:
+        return "conversation_refused"
+    return cause or "cli_broke_off"
+
+
+def _without_end(transcript: Transcript, exit_code: int | None, stderr: str) -> str:
+    """The cause when the event is missing with which a CLI ends in order."""
+    if transcript.unknown_events and exit_code in (0, None):
+        return "unknown_event"  # it has ended in order, and says so in another way than is known here
+    if transcript.answered:
+        return "cli_broke_off"
+    return by_words(stderr) or ("unknown_event" if transcript.unknown_events else "cli_crashed")

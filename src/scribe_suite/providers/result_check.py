@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from scribe_suite.causes import CAUSES
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.base import ProviderResult
 from scribe_suite.text import plain_text as plain_text  # others find it here
@@ -45,6 +46,11 @@ def checked_result(result: object) -> ProviderResult:
     numbers = [checked.turns or 0, checked.tool_calls, *checked.tokens.values()]
     if not all(0 <= number <= MOST for number in numbers):
         raise InfrastructureError("bad_transcript", "The provider's result has a count that can't be.")
+    if checked.failure is not None and not (checked.failure in CAUSES and CAUSES[checked.failure].counts):
+        raise InfrastructureError(
+            "bad_transcript",
+            f"The provider's result has the failure {checked.failure!r}, which is no cause that counts.",
+        )
     return replace(
         checked,
         detail=plain_text(checked.detail)[:_LONGEST_DETAIL],

@@ -88,6 +88,7 @@ class Program:
         order: What it is.
 
     Attributes:
+        tier: How it is isolated.
         limits: What it may use.
         stdin: Descriptor that is written to, or None when it has been closed.
         stdout: Descriptor that is read from.
@@ -103,7 +104,7 @@ class Program:
 
     def __init__(self, tier: IsolationTier, order: Order) -> None:
         self._server: fork_client.ForkServer | None = None
-        self.limits, self.running = order.limits, True
+        self.tier, self.limits, self.running = tier, order.limits, True
         self.stdin: int | None
         theirs_in, self.stdin = os.pipe()
         self.stdout, theirs_out = os.pipe()

@@ -38,6 +38,10 @@ class SandboxedProcess(Protocol):
     def exceeded(self) -> str:
         """What it used too much of, so that it was ended: of `inside.usage`; or an empty string."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether it ended with what looked after it, and without the harness's order: nobody knows how."""
+
     def printed(self) -> str:
         """The end of what it printed, for a message; also when it has been closed."""
 
@@ -81,6 +85,7 @@ class ForkedProcess:
         self._code: int | None = None
         self._reason = ""
         self._killed_at: float | None = None
+        self._lost = False
         self._closed = False
 
     @property
@@ -97,6 +102,11 @@ class ForkedProcess:
     def exceeded(self) -> str:
         """What the supervisor's watch or its control group ended it for."""
         return self._reason
+
+    @property
+    def lost(self) -> bool:
+        """Whether its supervisor is gone without a word of how it ended."""
+        return self._lost
 
     def printed(self) -> str:
         """The end of what it printed where nobody else reads it."""
@@ -115,6 +125,7 @@ class ForkedProcess:
                 data, opened = b"", []
             if not data:
                 # killed with its supervisor, or never started; the log may say why
+                self._lost = self._pid is not None and self._killed_at is None
                 self._end(NOT_STARTED if self._pid is None else 128 + signal.SIGKILL)
                 break
             message = json.loads(data)
@@ -190,6 +201,7 @@ class PlainProcess:
     """
 
     exceeded = ""
+    lost = False
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process

@@ -1,8 +1,8 @@
 """Prompts: jinja2 templates under ``prompts/``, one per task, around a shared preamble.
 
 A task's template ``prompts/<family>/<name>.md`` extends ``preamble.md`` and sees the public facts of its instance, the
-arm and what its laboratory grants, the example answer and the limits. An undefined name is an error, never an empty
-string in front of an agent.
+arm and what its laboratory grants, what is installed, the example answer and the limits. An undefined name is an error,
+never an empty string in front of an agent.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import jinja2.meta
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.laboratory.terms import MEANINGS, OPERATIONS, Returns, Terms
 from scribe_suite.tasks.facts import TaskFacts
+from scribe_suite.tasks.software import kernel_software
 from scribe_suite.tasks.task import Task, TaskInstance
 
 PREAMBLE = "preamble.md"
@@ -108,6 +109,7 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
             facts=dict(instance.public.facts),
             files=sorted(handed.files),
             setup_code=handed.setup_code,
+            software=kernel_software(),
             access=handed.access,
             lab=None if handed.terms is None else _laboratory(handed.terms, instance.public.unit),
             answer_example=_example(instance.answer_schema.example),

@@ -26,11 +26,14 @@ BREAKS = [
 ]
 
 
-def bound_to(error: Exception, tmp_path: Any) -> tuple[BoundProvider, Any]:
+def bound_to(error: Exception | ProviderResult, tmp_path: Any) -> tuple[BoundProvider, Any]:
     class Broken(Provider):
         name = "broken"
 
         def attempt(self, context: AttemptContext) -> ProviderResult:
+            self.seen = context.tools_seen()
+            if isinstance(error, ProviderResult):
+                return error
             raise error
 
     state: Any = Stub(
@@ -45,13 +48,17 @@ def bound_to(error: Exception, tmp_path: Any) -> tuple[BoundProvider, Any]:
     return BoundProvider(Broken(), None, limits, state), state
 
 
-def work(error: Exception, answer: object, tmp_path: Any) -> tuple[ProviderResult, Any]:
+def work(
+    error: Exception | ProviderResult, answer: object, tmp_path: Any, listed: int = 1, called: int = 0
+) -> tuple[ProviderResult, Any]:
     bound, state = bound_to(error, tmp_path)
-    status = Stub(tools_listed=1, infrastructure_error=None, infrastructure_cause=None)
+    status = Stub(tools_listed=listed, tool_calls=called, infrastructure_error=None, infrastructure_cause=None)
     notebook: Any = Stub(endpoint=None, status=lambda: status)
     box: Any = Stub(begin=lambda _seconds: None, answer=answer)
     unknown: Any = None
-    return bound.work("prompt", notebook, box, unknown), state
+    result = bound.work("prompt", notebook, box, unknown)
+    state.seen = bound._provider.seen
+    return result, state
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,22 @@ def test_an_answer_that_came_in_counts_however_the_provider_breaks(error, tmp_pa
 def test_without_one_it_is_the_provider_s_failure(error, tmp_path):
     with pytest.raises(type(error)):
         work(error, None, tmp_path)
+
+
+def test_an_agent_that_broke_off_is_flagged_when_its_answer_counts(tmp_path):
+    broke_off = ProviderResult(EndReason.FAILED, "exit code 3", failure="command_broke_off")
+    assert work(broke_off, "an answer", tmp_path)[1].agent_failure == "command_broke_off"
+    result, state = work(broke_off, None, tmp_path)
+    assert (result.failure, state.agent_failure) == ("command_broke_off", None)
+
+
+@pytest.mark.parametrize("failure", ["network", "made_up", ""])
+def test_a_result_names_no_failure_that_does_not_count(failure, tmp_path):
+    with pytest.raises(InfrastructureError, match="no cause that counts") as caught:
+        work(ProviderResult(EndReason.FAILED, failure=failure), None, tmp_path)
+    assert caught.value.cause == "bad_transcript"
+
+
+@pytest.mark.parametrize(("listed", "called", "seen"), [(0, 0, False), (1, 0, True), (0, 1, True)])
+def test_who_calls_a_tool_knows_the_tools_without_asking_for_them(listed, called, seen, tmp_path):
+    assert work(ProviderResult(), None, tmp_path, listed, called)[1].seen is seen

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from scribe_suite.errors import InfrastructureError
@@ -19,8 +20,12 @@ from scribe_suite.sandbox.probing import best_tier
 from scribe_suite.sandbox.program_gaps import agent_gaps
 from scribe_suite.sandbox.tiers import IsolationTier
 
+#: Where programs have a file system of their own, and where they have nothing of the kind.
+TIERS = [tier for tier in (best_tier(), IsolationTier("none")) if tier.own_root or not tier.confined]
 EXAMPLE = Path(__file__).parents[3] / "examples" / "my_agent.py"
 SOLVE_TOY = "answer = dict(components=[n for n, v in values.items() if v > 10], confidence=1, summary='above ten')"
+#: Ends as the sandbox does when it can't start a program.
+END_PRETENDED = "sys.stderr.write('sandbox: X: [Errno 2] hi\\n'); sys.stderr.flush(); sys.exit(125)"
 SECRET = "sk-a-secret-of-the-user"
 
 
@@ -31,19 +36,24 @@ def program(folder: Path, code: str) -> str:
     return str(path)
 
 
-def run(folder: Path, named: str, wall_s: float = 30.0, isolation: IsolationTier = NOT_ISOLATED):
+def run(
+    folder: Path, named: str, wall_s: float = 30.0, isolation: IsolationTier = NOT_ISOLATED, tools_seen: bool = False
+):
     endpoint = NotebookEndpoint(Path("/run/notebook socket"), ("python", "-S", "/run/notebook socket"))
     return CommandProvider().attempt(
-        AttemptContext("the prompt", endpoint, Limits(wall_s, 5.0), named, folder, isolation=isolation)
-    )
+        AttemptContext(
+            "the prompt", endpoint, Limits(wall_s, 5.0), named, folder, isolation=isolation,
+            tools_seen=lambda: tools_seen,
+        )
+    )  # fmt: skip
 
 
-def example(folder: Path, code: str, more: str = "") -> None:
+def example(folder: Path, code: str, more: str = "", name: str = "my_agent") -> None:
     """The example of the documentation, with another thought."""
     text = EXAMPLE.read_text()
     begin = text.index('code = """')
     end = text.index('"""\n', begin + 10) + 4
-    agent = folder / "my_agent"
+    agent = folder / name
     agent.write_text(f"{text[:begin]}code = {code!r}\n{text[end:]}{more}")
     agent.chmod(0o755)
 
@@ -170,14 +180,49 @@ def test_home_and_working_folder_are_its_own_and_empty(tmp_path, monkeypatch):
         "sys.exit(3)",
         # what the sandbox says of a program that could not be started, and what nobody can read
         "sys.stderr.write('sandbox: X: [Errno ' + '9' * 5000 + '] hi\\n'); sys.stderr.flush(); sys.exit(125)",
-        "sys.stderr.write('sandbox: X: [Errno 2] hi\\n'); sys.stderr.flush(); sys.exit(125)",
+        END_PRETENDED,
     ],
 )
 def test_an_answer_that_came_in_counts_whatever_becomes_of_the_agent(suite, end):
     example(suite.folder, SOLVE_TOY, f"{end}\n")
     (record,) = suite.run("--provider", "command:./my_agent").ledger.attempts
     assert (record.outcome, record.end_reason) == ("solved", "failed")
-    assert any(flag.startswith("agent_failed:command_") for flag in record.flags), record.flags
+    assert "agent_failed:command_broke_off" in record.flags
+
+
+#: Ways to leave an attempt, before and after the tools were seen.
+LEAVES = {
+    "exit": "sys.exit(3)",
+    "pretend": END_PRETENDED,
+    "kill": "import signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "raise": "raise ConnectionError('503 Service Unavailable')",
+}
+
+
+@pytest.mark.core
+@pytest.mark.slow
+def test_an_agent_that_has_seen_the_tools_can_t_leave_its_attempt_uncounted(suite):
+    lists = "request(2, 'tools/list')"
+    for name, end in LEAVES.items():
+        example(suite.folder, SOLVE_TOY, name=name)
+        agent = suite.folder / name
+        talk, _, rest = agent.read_text().partition("session = call(2")
+        assert rest
+        agent.write_text(f"{talk}{lists}\n{end}\n")
+    # one that calls what it knows by name has asked for no list, and one that never gets so far has seen nothing
+    example(suite.folder, SOLVE_TOY, name="knows")
+    (suite.folder / "knows").write_text(
+        (suite.folder / "knows").read_text().replace("submit_answer", "nothing") + "sys.exit(3)\n"
+    )
+    program(suite.folder, "sys.exit(3)")
+    done = suite.run("--provider", ",".join(f"command:./{name}" for name in (*LEAVES, "knows", "agent")))
+    outcomes = {
+        name.removeprefix("toy-command:./").removesuffix("-t0"): outcome for name, outcome in done.outcomes.items()
+    }
+    assert outcomes.pop("agent") == "infrastructure:command_failed", done.output
+    assert outcomes == dict.fromkeys((*LEAVES, "knows"), "no_answer"), done.output
+    for record in done.ledger.attempts:
+        assert "ended with exit code" in record.reason
 
 
 @pytest.mark.core
@@ -211,9 +256,44 @@ def test_it_gets_prompt_socket_and_command_and_its_output_is_kept_without_secret
 
 
 def test_another_exit_code_is_a_failure_with_its_last_words(tmp_path):
+    named = program(tmp_path, "sys.exit(3 if print('out of luck', file=sys.stderr) is None else 0)")
     with pytest.raises(AttemptFailedError, match=r"exit code 3 after .* s: out of luck") as caught:
-        run(tmp_path, program(tmp_path, "sys.exit(3 if print('out of luck', file=sys.stderr) is None else 0)"))
+        run(tmp_path, named)
     assert caught.value.cause == "command_failed"
+    result = run(tmp_path, named, tools_seen=True)
+    assert (result.end_reason, result.failure) == (EndReason.FAILED, "command_broke_off")
+    assert result.detail.endswith("s: out of luck")
+
+
+@pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.name)
+def test_a_program_that_has_run_can_t_pretend_that_it_was_never_started(tmp_path, tier):
+    (tmp_path / "own").mkdir()
+    named = program(tmp_path / "own", END_PRETENDED)
+    assert run(tmp_path, named, isolation=tier, tools_seen=True).failure == "command_broke_off"
+
+
+@pytest.mark.skipif(not best_tier().own_root, reason="elsewhere a program may have done it itself")
+def test_a_program_whose_sandbox_is_ended_from_outside_has_not_failed(tmp_path, monkeypatch):
+    """Here by the test, in life by a system that is short of memory."""
+    (tmp_path / "own").mkdir()
+    named = program(tmp_path / "own", "print('up', flush=True); time.sleep(60)")
+    take = process._Lines.next
+
+    def kill(lines):
+        line = take(lines)
+        if line == "up\n":
+            (supervisor,) = (
+                child
+                for child in psutil.Process().children(recursive=True)
+                if child.cmdline()[:1] == ["scribe supervisor"]
+            )
+            supervisor.kill()
+        return line
+
+    monkeypatch.setattr(process._Lines, "next", kill)
+    with pytest.raises(InfrastructureError, match="ended from outside") as caught:
+        run(tmp_path, named, isolation=best_tier(), tools_seen=True)
+    assert caught.value.cause == "agent_sandbox"
 
 
 def test_time_is_limited(tmp_path):

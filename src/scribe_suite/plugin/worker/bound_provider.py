@@ -94,7 +94,7 @@ class BoundProvider:
             slots=self._slots,
             isolation=self._isolation,
             hidden=self._hidden,
-            tools_listed=lambda: notebook.status().tools_listed > 0,
+            tools_seen=lambda: _tools_seen(notebook),
             activity=self._state.activity,
         )
         self._state.notebook_status = notebook.status
@@ -119,9 +119,17 @@ class BoundProvider:
             ) from error
         except OverTimeError:
             return ProviderResult(EndReason.TIMEOUT, f"It did not stop by itself at its limit of {wall_s:g} s.")
+        if submissions.answer is not None:
+            self._state.agent_failure = result.failure
         if result.end_reason is EndReason.FINISHED and time.monotonic() - begin > wall_s:
             return replace(result, end_reason=EndReason.TIMEOUT, detail=f"It ended after its limit of {wall_s:g} s.")
         return result
+
+
+def _tools_seen(notebook: NotebookServer) -> bool:
+    """Whether an agent knows the tools: nobody has to ask for a list who knows their names already."""
+    status = notebook.status()
+    return status.tools_listed + status.tool_calls > 0
 
 
 def _result_of(error: Exception) -> ProviderResult:

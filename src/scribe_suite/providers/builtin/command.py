@@ -34,7 +34,11 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGN
 
 
 class CommandProvider(Provider):
-    """Runs ``command:./my_agent``; exit code 0 means that it has finished."""
+    """Runs ``command:./my_agent``; exit code 0 means that it has finished.
+
+    One that ends with another code once it has seen the notebook's tools has failed: an agent that could leave an
+    attempt uncounted would choose which ones count.
+    """
 
     name = "command"
     summary = "command:./my_agent runs any program: prompt on stdin, the notebook through $SCRIBE_MCP_COMMAND"
@@ -44,7 +48,7 @@ class CommandProvider(Provider):
 
         Raises:
             InfrastructureError: ``command_missing`` when there is no such program, ``command_failed`` when it ends
-                with another exit code than 0.
+                with another exit code than 0 and has never seen the notebook's tools.
         """
         program = _find(context.model)
         environment = {
@@ -70,7 +74,7 @@ class CommandProvider(Provider):
         ):
             try:
                 with start_program(context, place, [program], [program], environment, surroundings="folder") as running:
-                    ending = run_cli(running, context.prompt, take, watch)
+                    ending = run_cli(running, context.prompt, take, watch, ran=context.tools_seen)
                 stderr = scrubber.clean(ending.printed)
             except OSError as error:
                 raise InfrastructureError(
@@ -85,11 +89,10 @@ class CommandProvider(Provider):
         if ending.exit_code != 0:
             took = time.monotonic() - begin
             last = stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-            raise AttemptFailedError(
-                "command_failed",
-                f"{context.model} ended with exit code {ending.exit_code} after {took:.0f} s: {last[0][:300]}",
-                ProviderResult(EndReason.FAILED),
-            )
+            said = f"{context.model} ended with exit code {ending.exit_code} after {took:.0f} s: {last[0][:300]}"
+            if context.tools_seen():
+                return ProviderResult(EndReason.FAILED, said, failure="command_broke_off")
+            raise AttemptFailedError("command_failed", said, ProviderResult(EndReason.FAILED))
         return ProviderResult()
 
     def program(self, model: str | None) -> str | None:

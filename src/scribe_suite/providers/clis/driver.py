@@ -105,7 +105,7 @@ class CliProvider(Provider):
             ending, stderr = self._follow(stack, context, place, listener, outputs)
             listener.look_at_files()
             listener.meter.settle(transcript)
-            cause = _cause(transcript, ending, stderr, tools_listed=context.tools_listed())
+            cause = _cause(transcript, ending, stderr, tools_seen=context.tools_seen())
             transcript.end_reason = cause.name if cause is not None else stop_reason(ending.stopped)
             text = listener.clean(transcript.model_dump_json(indent=1, warnings=False))
             outputs.write("transcript.json", [text.encode("utf-8", "replace") + b"\n"])
@@ -143,7 +143,7 @@ class CliProvider(Provider):
             )
             # what it has there is its own copy, where its files are
             listener.look_into(stack.enter_context(program.folder.folder(place.home.name)))
-            ending = run_cli(program, launch.stdin, listener.take, listener.watch)
+            ending = run_cli(program, launch.stdin, listener.take, listener.watch, ran=context.tools_seen)
             printed = ending.printed
         except OSError as error:
             raise failure(self.adapter, "cli_missing", str(error)) from error
@@ -177,7 +177,11 @@ class CliProvider(Provider):
             return replace(
                 spent, end_reason=EndReason.LIMIT, detail=f"{self.adapter.title} stopped at a limit of its own."
             )
-        return replace(spent, end_reason=EndReason.FINISHED, detail="" if cause is None else cause.meaning)
+        if cause is None or cause.name == "no_tool_call":
+            return replace(spent, end_reason=EndReason.FINISHED, detail="" if cause is None else cause.meaning)
+        said = start.transcript.error or _last_words(start.stderr)
+        reason = EndReason.LIMIT if cause.name == "context_overflow" else EndReason.FAILED
+        return replace(spent, end_reason=reason, detail=f"{cause.meaning} {said}".strip(), failure=cause.name)
 
 
 def _pause_s(start: Start, backoff_s: float | None, slots: Slots | None) -> float | None:
@@ -213,11 +217,11 @@ def _environment(adapter: type[Adapter], launch: Launch) -> dict[str, str]:
     }
 
 
-def _cause(transcript: Transcript, ending: Ending, stderr: str, *, tools_listed: bool) -> Cause | None:
+def _cause(transcript: Transcript, ending: Ending, stderr: str, *, tools_seen: bool) -> Cause | None:
     """What failed or counts against the agent, if anything; None also when a limit of ours stopped it."""
     name = _cause_by_end(transcript, ending, stderr)
     cause = None if name is None else CAUSES[name]
-    if not tools_listed and (cause is None or cause.counts):
+    if not tools_seen and (cause is None or cause.counts):
         # whatever the CLI says, and however it ended: an agent that never saw the notebook's tools has not failed
         return CAUSES["mcp_not_connected"]
     return cause

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox.inside import usage
 from scribe_suite.sandbox.inside.supervisor import NOT_STARTED
 from scribe_suite.sandbox.launching import Program
@@ -54,6 +55,7 @@ def run_cli(
     stdin: str,
     on_line: Callable[[str, float], None],
     watch: Callable[[float, float], str | None],
+    ran: Callable[[], bool] = lambda: False,
 ) -> Ending:
     """Accompany a CLI to its end, or until the watch says that it must stop; nothing of it runs afterwards.
 
@@ -62,8 +64,10 @@ def run_cli(
         stdin: What it reads.
         on_line: Called with each line of its stdout and the seconds since the start.
         watch: Called several times a second with the seconds since the start and since the last line; a text stops it.
+        ran: Whether it is known by other means that it was started, when it ends and says that it was not.
 
     Raises:
+        InfrastructureError: With cause ``agent_sandbox`` when its sandbox was ended from outside.
         OSError: When it could not be started.
     """
     lines, errors = _Lines(program.stdout), _Tail(program.stderr)
@@ -84,7 +88,7 @@ def run_cli(
         for worker in workers:
             if worker.ident is not None:
                 worker.join(DRAIN_S)
-    return _ending(program, stopped, errors.text())
+    return _ending(program, stopped, errors.text(), ran)
 
 
 def _follow(
@@ -111,16 +115,22 @@ def _follow(
             return None  # or something else holds its stdout open
 
 
-def _ending(program: Program, stopped: str | None, printed: str) -> Ending:
+def _ending(program: Program, stopped: str | None, printed: str, ran: Callable[[], bool]) -> Ending:
     """How it ended.
 
     Raises:
+        InfrastructureError: When its sandbox was ended from outside.
         OSError: When it could not be started.
     """
     code = _process(program).poll()
-    if code == NOT_STARTED and (found := _NOT_STARTED.search(printed)) is not None:
+    exceeded = _exceeded(program) if code != 0 else None
+    if stopped is None and exceeded is None and program.tier.own_root and _process(program).lost:
+        # in the other tiers a program may have done that itself
+        raise InfrastructureError("agent_sandbox", "The sandbox of an agent's program was ended from outside.")
+    # a program can print anything, and end with any code
+    if code == NOT_STARTED and not ran() and (found := _NOT_STARTED.search(printed)) is not None:
         raise OSError(int(found[1] or errno.EIO), found[2])
-    return Ending(code, stopped or (_exceeded(program) if code != 0 else None), printed)
+    return Ending(code, stopped or exceeded, printed)
 
 
 def _process(program: Program) -> SandboxedProcess:

@@ -1,0 +1,22 @@
+"""Silences warnings that nobody in a kernel can act on; all others are shown.
+
+What is installed can't be changed from a kernel, and a task's model is a `HookedTransformer`: advice to use another
+class, another version or another package only misleads. Whoever sets filters of their own has them all back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+#: Patterns that the messages begin with, and classes.
+SILENCED: tuple[tuple[str, type[Warning]], ...] = (
+    (r".*\b(TransformerBridge|TransformerLens 4)\b", DeprecationWarning),  # 3.9 announces what 4.0 removes
+    (r"IProgress not found", Warning),  # tqdm then draws its bar as text, which is what an agent sees best
+)
+
+
+def install(_kernel: Any, _given: object) -> None:
+    """Filter them; after IPython, which sets filters when it starts."""
+    for message, category in SILENCED:
+        warnings.filterwarnings("ignore", message, category)
