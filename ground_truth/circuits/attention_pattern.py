@@ -59,7 +59,10 @@ class AttentionPattern(PlantedCircuitTask):
     """``circuits/attention_pattern``; ten seeds in a row have all ten placements of two heads in five layers."""
 
     name = "attention_pattern"
+    version = 3
     summary = "Find the components of a small transformer that choose the word to answer with."
+    voices = (2, 3, 4)
+    laboratory_solution = "laboratory_parts"
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -112,7 +112,10 @@ class Ioi(PlantedCircuitTask):
     """``circuits/ioi``; seeds take turns: one name mover, two name movers, LayerNorm."""
 
     name = "ioi"
+    version = 3
     summary = "Find the components of a small transformer that name whom something was given to."
+    voices = (2, 3)
+    laboratory_solution = "laboratory_parts"
     laboratory = laboratory(temperature=4)
 
     def plan(self, seed: int) -> CircuitPlan:
