@@ -84,10 +84,7 @@ class Antonym(PlantedCircuitTask):
     """``circuits/antonym``; ten seeds in a row have all ten placements of the MLP and a later head in five layers."""
 
     name = "antonym"
-    version = 3
     summary = "Find the components of a small transformer that name the opposite of one of two words."
-    voices = (2, 3, 4)
-    laboratory_solution = "laboratory_parts"
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

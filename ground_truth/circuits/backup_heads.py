@@ -57,9 +57,7 @@ class BackupHeads(PlantedCircuitTask):
     """``circuits/backup_heads``; seeds go through the ten placements of two heads in different ones of five layers."""
 
     name = "backup_heads"
-    version = 3
     summary = "Find the components that recall a word, where no single one is needed."
-    voices = (2, 3)
     laboratory_solution = "laboratory_backups"
     laboratory = laboratory(temperature=0.4)
 

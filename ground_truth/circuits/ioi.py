@@ -115,8 +115,8 @@ class Ioi(PlantedCircuitTask):
     version = 3
     summary = "Find the components of a small transformer that name whom something was given to."
     voices = (2, 3)
+    laboratory = laboratory(4, 450, 225)
     laboratory_solution = "laboratory_parts"
-    laboratory = laboratory(temperature=4)
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -42,7 +42,7 @@ from scribe_suite.seeds import derive_seed
 #: Draws of copies and labels before a seed is given up.
 ATTEMPTS = 6
 _FITTED_PROMPTS = 512
-_CERTIFICATE_PAIRS = 256
+_CERTIFICATE_PAIRS = 1024
 
 
 def plant_shared(task: PlannedTask, one_circuit: PlannedTask, seed: int, progress: ProgressCallback) -> None:
@@ -89,13 +89,13 @@ def _drawn(
     answering = [variable for variable, target in plan.causal.edges if target == "output"]
     outputs = {node: plan.sizes[variable] for variable in answering for node in plan.correspondence[variable]}
     network = PatchableTransformer.from_weights(base.weights)
-    seen = Seen.of(network, plan.causal.sample(_FITTED_PROMPTS, drawn), plan.causal.labelled)
-    found = faithful_copies(network, whole_copies(copies, list(outputs)), outputs, seen)
+    tokens, positions = plan.causal.sample(_FITTED_PROMPTS, drawn), plan.causal.labelled
+    found = faithful_copies(network, whole_copies(copies, list(outputs)), outputs, tokens, positions)
     try:
         voices = draw_voices(found, task.voices, plan.causal.n_labels, drawn)
     except ValueError as error:
         raise FrozenModelError(f"The circuit of {base.name} can't share the labels: {error}.") from error
-    unembedding = {"unembed.W_U": shared_unembedding(network, voices, outputs, seen)}
+    unembedding = {"unembed.W_U": shared_unembedding(network, voices, outputs, Seen.of(network, tokens, positions))}
     return round_to_half(replace(base.weights, state={**base.weights.state, **unembedding})), voices
 
 

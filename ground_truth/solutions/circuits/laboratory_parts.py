@@ -5,7 +5,6 @@
 
 # %%
 pool, pool_labels, donors, donor_labels = base, base_labels, source, source_labels
-BREAKS = "any"
 
 # %% [cells of] cells/lab_testing.py
 

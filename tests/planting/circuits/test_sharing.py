@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -107,10 +105,11 @@ def test_a_copy_matters_for_its_own_labels_alone(network, twins):
         assert change[others].max() < 1e-3
 
 
-def test_a_copy_that_says_something_else_is_not_faithful(network, twins):
-    seen = Seen.of(network, prompts(), CAUSAL.labelled)
-    assert faithful_copies(network, twins, OUTPUTS, seen) == twins
-    layer = int(twins[1].nodes["m2"][1])
-    writes = seen.writes.clone()
-    writes[layer, -1] = writes[layer, -1][torch.randperm(writes.shape[2], generator=generator())]
-    assert faithful_copies(network, twins, OUTPUTS, dataclasses.replace(seen, writes=writes)) == twins[:1]
+@torch.no_grad()
+def test_a_copy_that_listens_to_others_is_not_faithful(network, twins):
+    before = network.W_U.clone()
+    assert faithful_copies(network, twins, OUTPUTS, prompts(), CAUSAL.labelled) == twins
+    first, last = (int(twins[number].nodes[node][1]) for number, node in ((0, "m0"), (1, "m2")))
+    network.W_in[last] += 0.5 * network.W_out[first].T @ torch.randn(32, 32, generator=generator())
+    assert faithful_copies(network, twins, OUTPUTS, prompts(), CAUSAL.labelled) == twins[:1]
+    assert network.W_U.equal(before)

@@ -1,13 +1,12 @@
-"""Shared cells: circuits of which parts answer with labels of their own; needs `BREAKS` and cells/lab_testing.py."""
+"""Shared cells: circuits of which parts answer with labels of their own; needs cells/lab_testing.py."""
 
 # %% [markdown]
 # ## What can be
 #
 # A component may matter for some answers only. So a hypothesis says, for up to four parts of the circuit, which
-# components it has and which labels are its own. A part is broken where a group holds one of its components (or all of
-# them, where they stand in for each other). What is then answered depends on whether the part of the right label is
-# broken, and whether that of the donor's is: the shares of "right", "the donor's" and "another" in these four states
-# are not known either.
+# components it has and which labels are its own. A part is broken where a group holds one of its components. What is
+# then answered depends on whether the part of the right label is broken, and whether that of the donor's is: the shares
+# of "right", "the donor's" and "another" in these four states are not known either.
 #
 # There are too many hypotheses to keep them all. A few dozen are drawn from their posterior and moved along with every
 # result: reweighted, resampled, and then changed by Markov chain Monte Carlo (Chopin 2002, "A sequential particle
@@ -17,7 +16,7 @@
 # %%
 import math
 
-HYPOTHESES, PARTS, MEMBER = 48, 4, 0.1
+HYPOTHESES, PARTS, MEMBER = 48, 4, 0.12
 N, LABELS = len(nodes), int(max(pool_labels.max(), donor_labels.max())) + 1
 RIGHT, DONORS, ANOTHER = range(3)
 #: [state, result]: counts that are assumed beforehand. States: right label's part broken + 2 * donor's part broken.
@@ -36,11 +35,6 @@ groups_tried, rights, given, results = np.zeros((0, N), bool), *(np.zeros(0, int
 every = np.arange(HYPOTHESES)[:, None]
 
 
-def broken(inside, sizes):
-    """Whether parts are broken, from how many of their components a group holds."""
-    return inside > 0 if BREAKS == "any" else (inside == sizes) & (sizes > 0)
-
-
 def states(parts_broken, right, donor):
     """[hypothesis, experiment] the state; parts_broken is [hypothesis, part, experiment]."""
     at = np.arange(len(right))[None]
@@ -57,12 +51,13 @@ def likelihood(parts_broken):
 
 def change_members():
     """One component enters or leaves one part, or takes the place of another one, in every hypothesis."""
-    inside, before = inside_of(groups_tried), None
+    inside = inside_of(groups_tried)
+    now = inside > 0
+    before = likelihood(now)
     for step in rng.permutation(PARTS * N * 2):
         exchange, part, node = step >= PARTS * N, step // N % PARTS, step % N
         entering = ~members[:, part, node]
         delta = np.where(entering, 1.0, -1.0)[:, None] * groups_tried[:, node]
-        size = members[:, part].sum(1) + np.where(entering, 1, -1)
         odds = np.where(entering, flips, -flips)
         other = None
         if exchange:  # a member leaves where one enters, and the other way round
@@ -71,15 +66,11 @@ def change_members():
             other = tickets.argmax(1)
             possible = tickets.max(1) > 0
             delta = delta - np.where(entering, 1.0, -1.0)[:, None] * groups_tried[:, other].T
-            size = members[:, part].sum(1)
             count = members[:, part].sum(1)
             forth, back = np.where(entering, count, N - count), np.where(entering, N - count, count)
             odds = np.where(possible, np.log(np.maximum(forth, 1)) - np.log(np.maximum(back, 1)), -np.inf)
-        if before is None:
-            now = broken(inside, members.sum(2)[:, :, None])
-            before = likelihood(now)
         changed = now.copy()
-        changed[:, part] = broken(inside[:, part] + delta, size[:, None])
+        changed[:, part] = inside[:, part] + delta > 0
         after = likelihood(changed)
         taken = np.log(rng.random(HYPOTHESES)) < after - before + odds
         members[taken, part, node] ^= True
@@ -92,22 +83,20 @@ def change_members():
 
 def change_owners():
     """Every label is given to a part anew (Gibbs), in every hypothesis."""
-    parts_broken = broken(inside_of(groups_tried), members.sum(2)[:, :, None])
+    parts_broken = inside_of(groups_tried) > 0
     for label in rng.permutation(LABELS):
         about = (rights == label) | (given == label)
         odds = np.zeros((HYPOTHESES, PARTS))
         for part in range(PARTS):
-            owner[:, label] = -1
-            odds[:, part] = np.log((owner == part).sum(1) + 1.0)
             owner[:, label] = part
             found = states(parts_broken[:, :, about], rights[about], given[about])
-            odds[:, part] += shares[every, found, results[None, about]].sum(1)
+            odds[:, part] = shares[every, found, results[None, about]].sum(1)
         owner[:, label] = (odds + rng.gumbel(size=odds.shape)).argmax(1)
 
 
 def change_shares():
     """How often what is answered in each state, given all results (Dirichlet)."""
-    found = states(broken(inside_of(groups_tried), members.sum(2)[:, :, None]), rights, given)
+    found = states(inside_of(groups_tried) > 0, rights, given)
     counts = BEFORE[None].repeat(HYPOTHESES, 0)
     for state in range(4):
         for result in range(3):
@@ -153,7 +142,7 @@ def next_experiments():
     rows = rng.integers(len(pool), size=COMPARED)
     donor_of = np.array([donor_for(row) for row in rows])
     right, donor = pool_labels.numpy()[rows], donor_labels.numpy()[donor_of]
-    parts_broken = broken(inside_of(groups), members.sum(2)[:, :, None])
+    parts_broken = inside_of(groups) > 0
     table = np.exp(shares)[every, states(parts_broken, right, donor)]  # [hypothesis, experiment, result]
     mean = table.mean(0)
     told = -(mean * np.log(mean)).sum(1) + (table * np.log(table)).sum(2).mean(0)
@@ -176,7 +165,7 @@ def learn(asked, found):
     global members, owner, shares, groups_tried, rights, given, results
     new = [np.array([group for group, _, _ in asked])]
     new += [pool_labels.numpy()[[row for _, row, _ in asked]], donor_labels.numpy()[[donor for *_, donor in asked]]]
-    table = states(broken(inside_of(new[0]), members.sum(2)[:, :, None]), new[1], new[2])
+    table = states(inside_of(new[0]) > 0, new[1], new[2])
     odds = shares[every, table, np.array(found)[None]].sum(1)
     weights = np.exp(odds - odds.max())
     kept = np.searchsorted(np.cumsum(weights / weights.sum()), (np.arange(HYPOTHESES) + rng.random()) / HYPOTHESES)
@@ -187,7 +176,7 @@ def learn(asked, found):
     sweep(SWEEPS)
 
 
-SWEEPS, LEAST = 1, 0.08
+SWEEPS, LEAST = 2, 0.08
 certain = 0
 while certain < 4:
     asked = next_experiments()

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from scribe_suite.planting.circuits.assembly import place_of
 from scribe_suite.planting.circuits.layout import Copy
-from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.patchable import Patch, PatchableTransformer
 
 #: Nodes of all copies that are heard, counted once for each.
 LARGEST = 9
-#: Share of the circuit's answers that a copy has to give by itself, if it is to be heard.
-FAITHFUL = 0.995
+#: Share of the circuit's answers that a copy has to give with all others resampled, if it is to be heard.
+FAITHFUL = 0.99
 #: Rounds in which a fit leaves out the answers that it misses most, and the share that it keeps.
 _ROUNDS, _KEPT = 6, 0.7
 
@@ -97,23 +97,35 @@ def whole_copies(copies: Sequence[Copy], outputs: Sequence[str]) -> list[Voice]:
     return found
 
 
+@torch.no_grad()
 def faithful_copies(
-    network: PatchableTransformer, found: Sequence[Voice], outputs: Mapping[str, int], seen: Seen
+    network: PatchableTransformer,
+    found: Sequence[Voice],
+    outputs: Mapping[str, int],
+    tokens: Int[Tensor, "prompt position"],
+    positions: Sequence[int],
 ) -> list[Voice]:
-    """Those that answer as the circuit does when the unembedding reads them instead of it.
+    """Those that answer as the circuit does when the unembedding reads them instead, whatever all other nodes say.
+
+    Crosstalk from other nodes is what makes some copies answer otherwise.
 
     Args:
-        network: See `share_labels`, as the others.
+        network: See `shared_unembedding`; it is left as it was.
         found: From `whole_copies`.
-        outputs: See `share_labels`.
-        seen: See `share_labels`.
+        outputs: See `shared_unembedding`.
+        tokens: Prompts.
+        positions: Those at which labels matter.
     """
-    every = tuple(range(network.W_U.shape[1]))
-    answers = (seen.stream @ network.W_U + network.b_U).argmax(-1)
+    at, seen, column = list(positions), Seen.of(network, tokens, positions), network.W_U.detach().clone()
+    logits, values = network(tokens)
+    answers, elsewhere = logits[:, at].argmax(-1), values.apply(lambda value: value.roll(1, 1))
+    every = tuple(range(column.shape[1]))
     faithful = []
     for voice in found:
-        reading = shared_unembedding(network, [Voice(voice.nodes, every)], outputs, seen)
-        given = (seen.stream @ reading + network.b_U).argmax(-1)
+        network.W_U.copy_(shared_unembedding(network, [Voice(voice.nodes, every)], outputs, seen))
+        others = ~network.shape.mask(voice.nodes.values())
+        given = network(tokens, Patch(others.expand(len(tokens), -1, -1), elsewhere))[0][:, at].argmax(-1)
+        network.W_U.copy_(column)
         if (given == answers).float().mean() >= FAITHFUL:
             faithful.append(voice)
     return faithful

@@ -24,9 +24,14 @@ from scribe_suite.planting.hooked import ModelWeights
 SHARED_EFFECT_BAR = 0.1
 #: The same of a whole copy, which is more than what one of its nodes may change where others stand in for it.
 VOICE_EFFECT_BAR = SHARED_EFFECT_BAR + 1 - STRICT_BAR
+#: Pairs on which nodes are ablated one by one. Checks of copies take more, since each is about some of the pairs alone.
+GENERAL_PAIRS = 256
 #: Share of answers among a copy's own labels that another one replaces where the copy is patched. Now and then the old
 #: one stays: where the source's label belongs to another copy, nobody says anything, and any label may be largest.
 HEARD_BAR = 0.75
+#: Share of right answers where a patch of the copy brings along no label of its own. Another of its labels may still
+#: come out on top: one that is not far behind, when the unembedding hears the right one, where no copy holds it down.
+SILENT_BAR = 0.9
 
 
 def certify_sharing(
@@ -42,26 +47,32 @@ def certify_sharing(
         pairs: Held-out pairs.
 
     Returns:
-        The checks of `certify_circuit`, and for the n-th copy ``heard/<n>``, ``silent/<n>`` and ``effect/voice/<n>``:
-        with all its nodes resampled, the share of its own labels that change where the source has another one, the
-        share of right answers where neither prompt has one of its labels, and the accuracy lost.
+        The checks of `certify_circuit`, on the first `GENERAL_PAIRS` pairs, and for the n-th copy ``heard/<n>``,
+        ``silent/<n>`` and ``effect/voice/<n>``: with all its nodes resampled, the share of its own labels that change
+        where the source has another one, the share of right answers where neither prompt has a label of its own or of a
+        copy that has a node in common with it, and the accuracy lost.
     """
-    general = certify_circuit(weights, causal, correspondence, pairs, effect_bar=SHARED_EFFECT_BAR)
+    few = Pairs(pairs.base[:GENERAL_PAIRS], pairs.source[:GENERAL_PAIRS])
+    general = certify_circuit(weights, causal, correspondence, few, effect_bar=SHARED_EFFECT_BAR)
     patched = PatchedModel(PatchableTransformer.from_weights(weights), causal, pairs)
-    checks = [
-        check for number, voice in enumerate(voices) for check in _of_voice(number, voice, patched, causal, pairs)
-    ]
+    checks = [check for number in range(len(voices)) for check in _of_voice(number, voices, patched, causal, pairs)]
     return Certificate(checks=(*general.checks, *checks))
 
 
-def _of_voice(number: int, voice: Voice, patched: PatchedModel, causal: CausalModel, pairs: Pairs) -> Iterator[Check]:
+def _of_voice(
+    number: int, voices: Sequence[Voice], patched: PatchedModel, causal: CausalModel, pairs: Pairs
+) -> Iterator[Check]:
     base, source = causal.run(pairs.base).labels, causal.run(pairs.source).labels
-    own = torch.zeros(causal.n_labels, dtype=torch.bool)
-    own[list(voice.labels)] = True
-    right = patched.right_after(voice.nodes.values())
+    nodes = set(voices[number].nodes.values())
+    own, touched = torch.zeros(2, causal.n_labels, dtype=torch.bool)
+    own[list(voices[number].labels)] = True
+    for voice in voices:
+        touched[list(voice.labels)] |= not nodes.isdisjoint(voice.nodes.values())
+    right = patched.right_after(nodes)
+    elsewhere = ~touched[base] & ~touched[source]
     measured = {
         "heard": (1 - _share(right, own[base] & (base != source)), HEARD_BAR),
-        "silent": (_share(right, ~own[base] & ~own[source]), STRICT_BAR),
+        **({"silent": (_share(right, elsewhere), SILENT_BAR)} if elsewhere.any() else {}),
         "effect/voice": (patched.behaviour() - _share(right, torch.ones_like(right)), VOICE_EFFECT_BAR),
     }
     for name, (value, bar) in measured.items():
