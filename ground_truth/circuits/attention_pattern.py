@@ -60,7 +60,7 @@ class AttentionPattern(PlantedCircuitTask):
     """``circuits/attention_pattern``; ten seeds in a row have all ten placements of two heads in five layers."""
 
     name = "attention_pattern"
-    version = 3
+    version = 4
     summary = "Find the components of a small transformer that choose the word to answer with."
     voices = (2, 3, 4)
     laboratory = laboratory(3, 400, 200)

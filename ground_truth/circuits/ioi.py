@@ -112,7 +112,7 @@ class Ioi(PlantedCircuitTask):
     """``circuits/ioi``; seeds take turns: one name mover, two name movers, LayerNorm."""
 
     name = "ioi"
-    version = 3
+    version = 4
     summary = "Find the components of a small transformer that name whom something was given to."
     voices = (2, 3)
     laboratory = laboratory(4, 450, 225)
