@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.shapes import five_layers
 from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Groups, Intervention, intervened, placements
@@ -59,7 +60,11 @@ class AttentionPattern(PlantedCircuitTask):
     """``circuits/attention_pattern``; ten seeds in a row have all ten placements of two heads in five layers."""
 
     name = "attention_pattern"
+    version = 4
     summary = "Find the components of a small transformer that choose the word to answer with."
+    voices = (2, 3, 4)
+    laboratory = laboratory(3, 400, 200)
+    laboratory_solution = "laboratory_parts"
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -112,8 +112,11 @@ class Ioi(PlantedCircuitTask):
     """``circuits/ioi``; seeds take turns: one name mover, two name movers, LayerNorm."""
 
     name = "ioi"
+    version = 4
     summary = "Find the components of a small transformer that name whom something was given to."
-    laboratory = laboratory(temperature=4)
+    voices = (2, 3)
+    laboratory = laboratory(4, 450, 225)
+    laboratory_solution = "laboratory_parts"
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

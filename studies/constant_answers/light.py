@@ -64,7 +64,7 @@ def _circuit(task: PlantedCircuitTask, template: TaskInstance, seed: int) -> Tas
 
     base = task.choose(seed)
     symmetry = symmetry_of(task.id, base.weights.config, seed)
-    correspondence = renamed_correspondence(task.plan(base.seed).correspondence, symmetry)
+    correspondence = renamed_correspondence(base.correspondence, symmetry)
     hidden = replace(template.hidden, correspondence=correspondence)
     vars(hidden)["meter"] = _Unmeasured()  # what a cached property has kept is not made again
     return replace(template, seed=seed, base_model=base.name, hidden=hidden)

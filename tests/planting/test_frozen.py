@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
 from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE
@@ -88,6 +89,36 @@ def test_a_frozen_model_comes_back_as_it_was_rounded(tmp_path):
     assert model.name == "circuits/some/seed0"
     assert model.record.key == {"u": ["m0"]}
     assert model.record.certificate == PASSING
+
+
+class TestAModelThatDiffersFromAnotherInFewWeights:
+    @pytest.fixture
+    def base(self, tmp_path):
+        return load_frozen(freeze(tmp_path / "some"), TASK)
+
+    @pytest.fixture
+    def path(self, tmp_path, base):
+        state = {**base.weights.state, "unembed.W_U": round_to_half(WEIGHTS).state["unembed.W_U"].flip(0)}
+        weights = dataclasses.replace(base.weights, state=state)
+        return save_frozen(tmp_path / "other", OtherTask(), 0, weights, {}, PASSING, {}, base)
+
+    def test_it_keeps_those_alone_and_comes_back_whole(self, base, path):
+        assert set(load_file(path.with_suffix(".safetensors"))) == {"unembed.W_U"}
+        state = load_frozen(path, OtherTask()).weights.state
+        assert {name for name in state if not state[name].equal(base.weights.state[name])} == {"unembed.W_U"}
+        assert state["unembed.W_U"].equal(base.weights.state["unembed.W_U"].flip(0))
+
+    def test_it_does_not_load_beside_another_base(self, tmp_path, base, path):
+        weights = tmp_path / "some/seed0.safetensors"
+        weights.write_bytes(save({name: 2 * value.half() for name, value in base.weights.state.items()}))
+        assert "seed0.safetensors, which are others by now" in refusal(path, OtherTask())
+        weights.unlink()
+        assert "seed0.safetensors, which can't be read (No such file or directory)" in refusal(path, OtherTask())
+
+    def test_whose_weights_it_has_can_t_be_changed(self, path):
+        edit(path, base={"name": "third/seed0", "sha256": "0" * 64})
+        with pytest.raises(FrozenModelError):
+            load_frozen(path, OtherTask())
 
 
 def test_rounding_is_idempotent_and_stays_close():

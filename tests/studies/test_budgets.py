@@ -47,6 +47,6 @@ def test_a_level_without_a_laboratory_is_refused():
 @pytest.mark.slow
 def test_a_solution_is_run_at_the_budget_that_is_asked_for():
     curve = survey(["circuits/mlp_only_3"], [0.5, 1.0], 1, 1)["circuits/mlp_only_3"]
-    assert (curve.budget, curve.unit, list(curve.reached)) == (300, "prompt", [150, 300])
+    assert (curve.budget, curve.unit, list(curve.reached)) == (200, "prompt", [100, 200])
     assert all(0 < one.spent <= budget for budget, found in curve.reached.items() for one in found)
-    assert curve.reached[300][0].skill == 1.0
+    assert curve.reached[200][0].skill == 1.0

@@ -5,14 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from scribe_suite.errors import FrozenModelError
+from scribe_suite.planting.circuits.causal import Correspondence
 from scribe_suite.planting.circuits.plant_circuit import CircuitPlan
 from scribe_suite.planting.frozen import FrozenModel, frozen_models
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.task import PlantedTask
+
+#: The first level at which copies of a circuit share the labels.
+SHARED_FROM = 3
 
 
 @dataclass(frozen=True)
@@ -23,20 +27,42 @@ class Base:
         name: Of the base model.
         seed: That it was trained from, which is that of its plan.
         weights: Its weights.
+        correspondence: Where the variables are.
     """
 
     name: str
     seed: int
     weights: ModelWeights
+    correspondence: Correspondence
 
     @classmethod
     def of(cls, model: FrozenModel) -> Base:
         """A frozen base model."""
-        return cls(model.name, model.record.seed, model.weights)
+        variables = model.record.key["variables"]
+        return cls(
+            model.name, model.record.seed, model.weights, {name: tuple(nodes) for name, nodes in variables.items()}
+        )
 
 
 class PlannedTask(PlantedTask):
-    """What base models ask of a circuit task; see `ground_truth.circuits.planted.task.PlantedCircuitTask`."""
+    """What base models ask of a circuit task; see `ground_truth.circuits.planted.task.PlantedCircuitTask`.
+
+    Class attributes:
+        voices: How many copies of the circuit may share the labels at levels 3 and 4 (`planted.shared`); empty where
+            the models are those of the other levels.
+    """
+
+    voices: ClassVar[tuple[int, ...]] = ()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several copies of the circuit are heard at this level."""
+        return bool(self.voices) and self.level >= SHARED_FROM
+
+    @property
+    def models_id(self) -> str:
+        """See `PlantedTask.models_id`; those in which copies share the labels are others."""
+        return f"{super().models_id}_shared" if self.is_shared else super().models_id
 
     @abstractmethod
     def plan(self, seed: int) -> CircuitPlan:
@@ -52,7 +78,8 @@ def base_models(task: PlannedTask) -> tuple[Base, ...]:
     models = frozen_models(task)
     if _CHECKED.get(task) is not models:
         for model in models.values():
-            if model.record.key != key_of_plan(task.plan(model.record.seed)):
+            key, planned = model.record.key, key_of_plan(task.plan(model.record.seed))
+            if (key.get("one_circuit") if task.is_shared else key) != planned:
                 raise FrozenModelError(
                     f"The key of {model.name} is not the circuit that its seed stands for: the task's code has "
                     f"changed since; make it again with `scribe-suite plant {task.id} --seeds {model.record.seed} "

@@ -2,7 +2,8 @@
 
 At level 2 everything can be read, and nothing is scarce. At levels 3 and 4 a run returns one label for each prompt,
 drawn from the model's probabilities at a temperature at which it is right some five times in six, and nothing inside
-can be read: what one prompt says is weak. It takes statistics, and groups that are well chosen, to find the circuit.
+can be read: what one prompt says is weak. It takes statistics, and groups that are well chosen, to find the circuit. In
+some tasks copies of the circuit share the labels there (`planting.circuits.sharing`), which takes more prompts.
 What the budgets mean in bits is in docs/reference/budgets.md.
 """
 

@@ -21,6 +21,7 @@ from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
 from ground_truth.circuits.planted.public import opaque_words
+from ground_truth.circuits.planted.shared import plant_shared
 from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.laboratory.terms import Terms
 from scribe_suite.paths import suite_root
@@ -34,6 +35,7 @@ from scribe_suite.planting.circuits.causal import (
 from scribe_suite.planting.circuits.certificate import certify_circuit
 from scribe_suite.planting.circuits.interchange import Pairs, draw_pairs
 from scribe_suite.planting.circuits.plant_circuit import PlantedWeights, plant_circuit
+from scribe_suite.planting.circuits.sharing_certificate import SHARED_EFFECT_BAR
 from scribe_suite.planting.frozen import Certificate, Check, frozen_folder, frozen_models, save_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.reference import reference_answer
@@ -117,7 +119,7 @@ class PlantedCircuitTask(PlannedTask):
         causal = RenamedModel(plan.causal, symmetry)
         hidden = Hidden(
             causal=causal,
-            correspondence=renamed_correspondence(plan.correspondence, symmetry),
+            correspondence=renamed_correspondence(base.correspondence, symmetry),
             weights=apply_symmetry(base.weights, symmetry),
             held_out=self.hidden_pairs(causal, _HELD_OUT_PAIRS, generator(self.question_id, seed, "held out")),
         )
@@ -127,6 +129,7 @@ class PlantedCircuitTask(PlannedTask):
         facts = {
             **facts_of(plan.shape, causal, data, names, with_pairs=self.public_pairs),
             "reference_bar": REFERENCE_BAR if self.level == 1 else None,
+            **({"effect_bar": SHARED_EFFECT_BAR} if self.is_shared else {}),
             **self.further_facts(data),
         }
         return TaskInstance(
@@ -186,6 +189,9 @@ class PlantedCircuitTask(PlannedTask):
 
     def plant(self, seed: int, progress: ProgressCallback) -> None:
         """See `PlantedTask.plant`."""
+        if self.is_shared:
+            plant_shared(self, type(self)(), seed, progress)
+            return
         planted = plant_circuit(
             self.plan(seed),
             derive_seed(seed, self.models_id, "planting"),
@@ -203,7 +209,7 @@ class PlantedCircuitTask(PlannedTask):
         plan, certificate = self.plan(seed), planted.certificate
         if certificate.passed:
             progress(0.97, "certified; measuring the reference solution")
-            base = Base(f"{self.id}/seed{seed}", seed, planted.weights)
+            base = Base(f"{self.id}/seed{seed}", seed, planted.weights, plan.correspondence)
             instance = self.instance_of(base, derive_seed(seed, self.question_id, "reference"))
             reached = self.primary_score(instance, reference_answer(suite_root(), instance))
             check = Check(name=REFERENCE_CHECK, value=round(reached, 6), bar=REFERENCE_BAR, direction=">=")
@@ -259,7 +265,7 @@ class PlantedCircuitTask(PlannedTask):
     def blind(self) -> BlindAnswer:
         """The best fixed answer over many instances, from frozen keys and symmetries alone."""
         bases = base_models(self)
-        planned = {base.name: self.plan(base.seed).correspondence for base in bases}
+        planned = {base.name: base.correspondence for base in bases}
 
         def key_of_instance(seed: int) -> frozenset[str]:
             base = self.choose(seed)

@@ -23,6 +23,8 @@ from scribe_suite.paths import suite_root
 from scribe_suite.tasks.task import PlantedTask
 
 if TYPE_CHECKING:  # torch, which listing models and reading certificates do not need
+    from torch import Tensor
+
     from scribe_suite.planting.hooked import ModelWeights
 
 
@@ -74,6 +76,20 @@ class Certificate(BaseModel):
         return next(check.value for check in self.checks if check.name == name)
 
 
+class BaseWeights(BaseModel):
+    """The frozen model that another one has most of its weights from.
+
+    Attributes:
+        name: Its folder and file without ending, ``antonym/seed0``, below the family's folder.
+        sha256: Of its safetensors file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str
+
+
 class FrozenRecord(BaseModel):
     """What stands beside the weights.
 
@@ -87,6 +103,7 @@ class FrozenRecord(BaseModel):
         key: The truth, in a form private to the task.
         certificate: Why it is true.
         training: Facts about how it was made (steps, CPU seconds, attempts, versions).
+        base: Where all weights are that the safetensors file does not hold; None where it holds all.
         digest: sha256 of all other fields, `training` left out, so that a key or a measured number that was changed by
             hand is noticed.
     """
@@ -102,6 +119,7 @@ class FrozenRecord(BaseModel):
     key: dict[str, Any]
     certificate: Certificate
     training: dict[str, Any] = {}
+    base: BaseWeights | None = None
     digest: str
 
     def expected_digest(self) -> str:
@@ -143,11 +161,13 @@ def save_frozen(
     key: Mapping[str, Any],
     certificate: Certificate,
     training: Mapping[str, Any],
+    base: FrozenModel | None = None,
 ) -> Path:
     """Write ``seed<N>.safetensors`` and ``seed<N>.json``.
 
     Both are complete on the disk before either takes the place of what was there: an interruption while they are
-    written leaves an older pair as it is.
+    written leaves an older pair as it is. Of a model with a `base`, of the same family, only the weights are written
+    that differ.
 
     Returns:
         The path of the JSON file.
@@ -162,7 +182,10 @@ def save_frozen(
         )
     from safetensors.torch import save
 
-    payload = save({name: value.half().contiguous() for name, value in sorted(weights.state.items())})
+    state = weights.state
+    if base is not None:
+        state = {name: value for name, value in state.items() if not value.equal(base.weights.state[name])}
+    payload = save({name: value.half().contiguous() for name, value in sorted(state.items())})
     record = FrozenRecord(
         task=task.models_id,
         task_version=task.models_version,
@@ -172,6 +195,7 @@ def save_frozen(
         key=dict(key),
         certificate=certificate,
         training=dict(training),
+        base=None if base is None else BaseWeights(name=_place(base.name), sha256=base.record.sha256),
         digest="",
     )
     record = record.model_copy(update={"digest": record.expected_digest()})
@@ -231,7 +255,17 @@ def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check], measured_
 
 
 def _as_text(record: FrozenRecord) -> str:
-    return json.dumps(record.model_dump(mode="json"), indent=1) + "\n"
+    return json.dumps(_without_empty_base(record.model_dump(mode="json")), indent=1) + "\n"
+
+
+def _without_empty_base(record: Mapping[str, Any]) -> dict[str, Any]:
+    """As most records are: the field came later than they."""
+    return {name: value for name, value in record.items() if name != "base" or value is not None}
+
+
+def _place(name: str) -> str:
+    """A model's name without its family."""
+    return name.partition("/")[2]
 
 
 def _forget(folder: Path) -> None:
@@ -258,8 +292,6 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
             the weights do not have the hash the key was made for, the task or the version of its models differ, or the
             certificate does not hold.
     """
-    from safetensors.torch import load
-
     from scribe_suite.planting.hooked import ModelWeights
 
     weights_path = path.with_suffix(".safetensors")
@@ -279,10 +311,7 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
             f"{path} belongs to {record.task} version {record.task_version}, not {task.models_id} version "
             f"{task.models_version}: {remedy}"
         )
-    try:
-        state = {name: value.float() for name, value in load(payload).items()}
-    except SafetensorError as error:
-        raise FrozenModelError(f"{weights_path} is not a readable safetensors file ({error}): {remedy}") from error
+    state = _state(payload, weights_path, remedy)
     digest = hashlib.sha256(payload).hexdigest()
     if digest != record.sha256:
         raise FrozenModelError(
@@ -295,7 +324,31 @@ def load_frozen(path: Path, task: PlantedTask) -> FrozenModel:
         )
     if record.digest != record.expected_digest():
         raise FrozenModelError(f"{path} was changed after it was made (its digest does not fit its content): {remedy}")
+    if record.base is not None:
+        state = {**_state_of_base(record.base, path, remedy), **state}
     return FrozenModel(name=f"{task.models_id}/{path.stem}", record=record, weights=ModelWeights(record.config, state))
+
+
+def _state_of_base(base: BaseWeights, path: Path, remedy: str) -> dict[str, Tensor]:
+    base_path = path.parent.parent / f"{base.name}.safetensors"
+    try:
+        payload = base_path.read_bytes()
+    except OSError as error:
+        raise FrozenModelError(
+            f"{path} has most of its weights from {base_path}, which can't be read ({error.strerror}): {remedy}"
+        ) from error
+    if hashlib.sha256(payload).hexdigest() != base.sha256:
+        raise FrozenModelError(f"{path} has most of its weights from {base_path}, which are others by now: {remedy}")
+    return _state(payload, base_path, remedy)
+
+
+def _state(payload: bytes, path: Path, remedy: str) -> dict[str, Tensor]:
+    from safetensors.torch import load
+
+    try:
+        return {name: value.float() for name, value in load(payload).items()}
+    except SafetensorError as error:
+        raise FrozenModelError(f"{path} is not a readable safetensors file ({error}): {remedy}") from error
 
 
 def frozen_models(task: PlantedTask) -> Mapping[str, FrozenModel]:
@@ -318,7 +371,7 @@ _LOADED: dict[tuple[Path, str, int], Mapping[str, FrozenModel]] = {}
 
 
 def _digest(record: Mapping[str, Any]) -> str:
-    bound = {name: value for name, value in record.items() if name not in ("digest", "training")}
+    bound = {name: value for name, value in _without_empty_base(record).items() if name not in ("digest", "training")}
     return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
 
 

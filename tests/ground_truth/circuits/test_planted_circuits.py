@@ -133,6 +133,18 @@ def test_what_a_task_claims_besides_is_part_of_the_certificate(empty_checkout, m
         task.plant(0, lambda *_: None)
 
 
+class SharedTask(SmallTask):
+    voices = (2,)
+
+
+def test_shared_models_are_made_from_those_of_level_1_alone(empty_checkout):
+    with pytest.raises(
+        FrozenModelError, match=r"circuits/small/seed0\.json can't be read.*plant circuits/small --seeds 0"
+    ):
+        SharedTask(3).plant(0, lambda *_: None)
+    assert not (empty_checkout / "ground_truth" / "frozen").exists()
+
+
 class HalfOfThePrompts(SmallTask):
     """Measures faithfulness on prompts that begin with one of the lower tokens."""
 
@@ -145,14 +157,14 @@ class HalfOfThePrompts(SmallTask):
 def test_a_task_may_choose_the_prompts_its_answers_are_measured_on():
     task = HalfOfThePrompts()
     weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
-    hidden = task.instance_of(Base("circuits/small/seed0", 0, weights), 4).hidden
+    hidden = task.instance_of(Base("circuits/small/seed0", 0, weights, CORRESPONDENCE), 4).hidden
     assert (hidden.causal.run(hidden.held_out.base).values["half"][:, 0] == 0).all()
 
 
 def test_without_public_pairs_agents_get_prompts_only():
     task = SilentTask()
     weights = PatchableTransformer(task.plan(0).shape, 0).to_weights()
-    instance = task.instance_of(Base("circuits/small/seed0", 0, weights), 4)
+    instance = task.instance_of(Base("circuits/small/seed0", 0, weights, CORRESPONDENCE), 4)
     for hidden in ("labels =", "base", "source", "generate_pairs", "match_sources"):
         assert hidden not in instance.public.setup_code
     assert 'prompts = data["prompts"]' in instance.public.setup_code

@@ -27,5 +27,6 @@ def label_after(causal: CausalModel, base: Tensor, source: Tensor, *variables: s
 
 def untrained_instance(task: Any, seed: int, base_seed: int = 0) -> TaskInstance:
     """An instance with the names and the data of `seed`, and random weights."""
-    weights = PatchableTransformer(task.plan(base_seed).shape, 0).to_weights()
-    return task.instance_of(Base(f"{task.id}/seed{base_seed}", base_seed, weights), seed)
+    plan = task.plan(base_seed)
+    weights = PatchableTransformer(plan.shape, 0).to_weights()
+    return task.instance_of(Base(f"{task.id}/seed{base_seed}", base_seed, weights, plan.correspondence), seed)

@@ -27,7 +27,12 @@ LOGIT_BAR = 0.3
 
 
 def certify_circuit(
-    weights: ModelWeights, causal: CausalModel, correspondence: Correspondence, pairs: Pairs
+    weights: ModelWeights,
+    causal: CausalModel,
+    correspondence: Correspondence,
+    pairs: Pairs,
+    *,
+    effect_bar: float = EFFECT_BAR,
 ) -> Certificate:
     """Measure everything the key of a planted circuit claims.
 
@@ -36,6 +41,7 @@ def certify_circuit(
         causal: What it should compute, in the model's tokens and labels.
         correspondence: Where, in the model's node names.
         pairs: Held-out pairs.
+        effect_bar: What resampling a node changes at least.
 
     Returns:
         Checks ``behaviour``; ``iia/<variable>`` and ``iia_changed/<variable>``; ``strict/<ablation>/<node>`` and
@@ -67,10 +73,10 @@ def certify_circuit(
             for name in redundant
         ]
     for name in sorted(circuit - set(redundant)):
-        checks.append(_at_least(f"effect/resample/{name}", patched.effect([name]), EFFECT_BAR))
+        checks.append(_at_least(f"effect/resample/{name}", patched.effect([name]), effect_bar))
     for group in causal.joint:
         nodes = [node for name in group for node in correspondence[name]]
-        checks.append(_at_least(f"effect/resample/{'+'.join(group)}", patched.effect(nodes), EFFECT_BAR))
+        checks.append(_at_least(f"effect/resample/{'+'.join(group)}", patched.effect(nodes), effect_bar))
     return Certificate(checks=tuple(checks))
 
 

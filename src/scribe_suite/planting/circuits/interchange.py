@@ -85,6 +85,10 @@ class PatchedModel:
         """Share of right labels with the named nodes ablated together."""
         return _share(self._patched(names, ablation).argmax(-1) == self._labels)
 
+    def right_after(self, names: Iterable[str]) -> Bool[Tensor, "pair labelled"]:
+        """Which labels are still right with the named nodes resampled together."""
+        return self._patched(names, "resample").argmax(-1) == self._labels
+
     @property
     def prescribes_logits(self) -> bool:
         """Whether the causal model says what the logits are."""

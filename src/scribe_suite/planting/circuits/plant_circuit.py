@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from scribe_suite.planting.circuits.anchor import DIMENSIONS, under_layer_norm
 from scribe_suite.planting.circuits.assembly import DecoyRecipe, add_crosstalk, assemble
@@ -16,7 +18,7 @@ from scribe_suite.planting.circuits.certificate import BEHAVIOUR_BAR, INTERCHANG
 from scribe_suite.planting.circuits.compact import Compact, compact
 from scribe_suite.planting.circuits.fillers import fill
 from scribe_suite.planting.circuits.interchange import PatchedModel, draw_pairs
-from scribe_suite.planting.circuits.layout import layout
+from scribe_suite.planting.circuits.layout import Copy, layout
 from scribe_suite.planting.circuits.leak import add_leak
 from scribe_suite.planting.circuits.norms import equalise_norms
 from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
@@ -141,14 +143,33 @@ def _alone(plan: CircuitPlan) -> tuple[Compact, Blocks]:
     return small, blocks_of(plan.causal, _inside(plan, small), plan.inputs, plan.sizes)
 
 
+def copies_of(plan: CircuitPlan, seed: int, attempt: int) -> list[Copy]:
+    """Which node of a planted model does what: the layout that `plant_circuit` chose.
+
+    Args:
+        plan: What was planted.
+        seed: What it was planted from.
+        attempt: The one that was certified, counted from 1.
+    """
+    small, blocks = _alone(plan)
+    generator = torch.Generator().manual_seed(derive_seed(derive_seed(seed, "attempt", attempt), "decoys"))
+    return _prompts_and_copies(plan, small, blocks, generator)[1]
+
+
+def _prompts_and_copies(
+    plan: CircuitPlan, small: Compact, blocks: Blocks, generator: torch.Generator
+) -> tuple[Int[Tensor, "prompt position"], list[Copy]]:
+    prompts = plan.causal.sample(_MEASURED_PROMPTS, generator)
+    full = {node: name for name, node in small.names.items()}
+    read = {full[node]: [full[parent] for parent in parents] for node, parents in blocks.read.items()}
+    return prompts, layout(plan.shape, read, generator)
+
+
 def _among_decoys(
     core: PatchableTransformer, plan: CircuitPlan, small: Compact, blocks: Blocks, seed: int
 ) -> ModelWeights:
     generator = torch.Generator().manual_seed(derive_seed(seed, "decoys"))
-    prompts = plan.causal.sample(_MEASURED_PROMPTS, generator)
-    full = {node: name for name, node in small.names.items()}
-    read = {full[node]: [full[parent] for parent in parents] for node, parents in blocks.read.items()}
-    copies = layout(plan.shape, read, generator)
+    prompts, copies = _prompts_and_copies(plan, small, blocks, generator)
     normalised = plan.shape.normalization is not None
     shape = replace(plan.shape, normalization=None, d_model=plan.shape.d_model - DIMENSIONS * normalised)
     assembled = assemble(core, blocks, copies, small.names, shape, plan.decoys, generator)
