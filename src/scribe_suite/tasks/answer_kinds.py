@@ -17,6 +17,12 @@ from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
 
+_COMPONENTS = {"components": "the names of all heads and MLPs"}
+_NEURONS = {"n_layers": "the number of layers", "d_mlp": "the neurons of a layer"}
+_READING = {"n_layers": "the number of layers", "n_ctx": "the number of positions"}
+_VECTOR = {**_READING, "d_model": "the width of the residual stream"}
+
+
 def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[str]:
     """Drop duplicates, keep the order, refuse names that do not exist in the model."""
     listed = list(dict.fromkeys(values))
@@ -31,6 +37,7 @@ class ComponentAnswer(Answer):
     """A set of heads ``a{layer}.h{head}`` and MLPs ``m{layer}``. Facts used: ``components``."""
 
     content_field = "components"
+    needs = _COMPONENTS
     components: list[str]
 
     @field_validator("components")
@@ -47,6 +54,7 @@ class RoleAnswer(Answer):
     """
 
     content_field = "roles"
+    needs = _COMPONENTS
     roles: dict[str, Literal["supports", "suppresses"]]
 
     @field_validator("roles")
@@ -64,6 +72,7 @@ class RankingAnswer(Answer):
     """
 
     content_field = "ranking"
+    needs = _COMPONENTS
     ranking: list[str]
 
     @field_validator("ranking")
@@ -83,6 +92,7 @@ class NeuronAnswer(Answer):
     """
 
     content_field = "neurons"
+    needs = _NEURONS
     neurons: list[str]
 
     @field_validator("neurons")
@@ -105,6 +115,7 @@ class LetterAnswer(Answer):
     """
 
     content_field = "neurons"
+    needs = {"letters": "the letters asked", **_NEURONS}
     neurons: dict[str, str | None]
 
     def is_empty(self) -> bool:
@@ -148,6 +159,7 @@ class ReadingAnswer(Answer):
         position: ``"last"`` or a token index, negative ones from the end.
     """
 
+    needs = _READING
     layer: int = 0
     position: int | str = "last"
 
@@ -191,6 +203,7 @@ class ProbeAnswer(ReadingAnswer):
     """
 
     content_field = "weight"
+    needs = _VECTOR
     weight: list[float]
     bias: float = 0.0
     center: list[float] = Field(default=[])
@@ -206,6 +219,8 @@ class TextProbeAnswer(ProbeAnswer):
 
     Facts used: ``n_layers``, ``d_model``, and ``n_ctx``, the number of tokens of the shortest statement.
     """
+
+    needs = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
 
     @field_validator("position")
     @classmethod
@@ -237,6 +252,7 @@ class DirectionAnswer(ReadingAnswer):
     """
 
     content_field = "direction"
+    needs = _VECTOR
     direction: list[float]
 
     @field_validator("direction")
@@ -258,6 +274,7 @@ class BehaviourAnswer(Answer):
 
     content_field = "code"
     further_content = ("components",)
+    needs = _COMPONENTS
     code: str
     components: list[str]
 
