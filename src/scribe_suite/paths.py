@@ -106,8 +106,12 @@ def find_part(root: Path, *parts: str) -> Path:
 
 
 def private_folders() -> tuple[Path, ...]:
-    """Folders that no kernel may see: the suite in use, this package and the suite that comes with it."""
-    return tuple(dict.fromkeys((suite_root(), installation())))
+    """Folders that no kernel may see: the suite in use, this package and the suite that comes with it.
+
+    A package that lies within the suite in use, in an environment there, is named all the same: environments are shown.
+    """
+    root, package = suite_root(), installation()
+    return (package,) if root.is_relative_to(package) else (root, package)
 
 
 def user_cache() -> Path:

@@ -96,7 +96,9 @@ def new_files(root: Path, family: str, name: str, *, new_family: bool) -> Mappin
 
     for word in (family, name):
         if not _NAME.fullmatch(word) or keyword.iskeyword(word) or word in NOT_FAMILIES:
-            raise ConfigurationError(f"{word!r} can't be a name here: use small letters, digits and single underscores.")
+            raise ConfigurationError(
+                f"{word!r} can't be a name here: use small letters, digits and single underscores."
+            )
     for known in lookup_roots(root):
         if new_family and (known / "ground_truth" / family).exists():
             raise ConfigurationError(

@@ -16,7 +16,6 @@ from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
-
 _COMPONENTS = {"components": "the names of all heads and MLPs"}
 _NEURONS = {"n_layers": "the number of layers", "d_mlp": "the neurons of a layer"}
 _READING = {"n_layers": "the number of layers", "n_ctx": "the number of positions"}
