@@ -1,9 +1,9 @@
 """Where suites of tasks and the user's cache lie; the one place that knows.
 
-A suite is a folder with ``ground_truth/`` and ``prompts/``, and mostly ``benchmarks/``. One comes with this package: the
-checkout where the package is in one, else the folder ``suite/`` that a wheel has inside the package. A repository of
-another team that has these folders is a suite too, and takes from the one that comes with the package what it does not
-have itself: the preamble of prompts, base classes, base models.
+A suite is a folder with ``ground_truth/`` and ``prompts/``, and mostly ``benchmarks/``. One comes with this package:
+the checkout where the package is in one, else the folder ``suite/`` that a wheel has inside the package. A repository
+of another team that has these folders is a suite too, and takes from the one that comes with the package what it does
+not have itself: the preamble of prompts, base classes, base models.
 """
 
 from __future__ import annotations

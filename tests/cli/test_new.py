@@ -57,8 +57,10 @@ def test_files_go_into_the_suite_that_the_folder_is_in(empty, monkeypatch):
         (["task", "circuits/ioi"], "There is a task circuits/ioi already: choose another name."),
         (
             ["family", "circuits"],
-            "There is a family 'circuits' already: add to it with `scribe-suite new task circuits/NAME`, or choose "
-            "another name.",
+            (
+                "There is a family 'circuits' already: add to it with `scribe-suite new task circuits/NAME`, or choose "
+                "another name."
+            ),
         ),
     ],
 )

@@ -80,18 +80,24 @@ class Layers(Answer):
     [
         (
             AnswerSchema(ComponentAnswer, {}, {"components": ["m0"], **COMMON}),
-            "A ComponentAnswer needs the fact 'components' (the names of all heads and MLPs): add it to the facts of the "
-            "AnswerSchema.",
+            (
+                "A ComponentAnswer needs the fact 'components' (the names of all heads and MLPs): add it to the facts of "
+                "the AnswerSchema."
+            ),
         ),
         (
             AnswerSchema(ComponentAnswer, {"components": ["m0"]}, {"components": ["m1"], **COMMON}),
-            "The example of the AnswerSchema is no valid ComponentAnswer: The answer does not fit the schema: "
-            "components: the model has no component 'm1'.",
+            (
+                "The example of the AnswerSchema is no valid ComponentAnswer: The answer does not fit the schema: "
+                "components: the model has no component 'm1'."
+            ),
         ),
         (
             AnswerSchema(Layers, {}, {"layers": [0], **COMMON}),
-            "A validator of Layers looks up the fact 'n_layers', which the AnswerSchema does not have: add it to its "
-            "facts, and to Layers.needs.",
+            (
+                "A validator of Layers looks up the fact 'n_layers', which the AnswerSchema does not have: add it to "
+                "its facts, and to Layers.needs."
+            ),
         ),
     ],
 )

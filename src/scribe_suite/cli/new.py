@@ -102,8 +102,8 @@ def new_files(root: Path, family: str, name: str, *, new_family: bool) -> Mappin
     for known in lookup_roots(root):
         if new_family and (known / "ground_truth" / family).exists():
             raise ConfigurationError(
-                f"There is a family {family!r} already: add to it with `scribe-suite new task {family}/NAME`, or choose "
-                "another name."
+                f"There is a family {family!r} already: add to it with `scribe-suite new task {family}/NAME`, or "
+                "choose another name."
             )
         if (known / "ground_truth" / family / f"{name}.py").exists():
             raise ConfigurationError(f"There is a task {family}/{name} already: choose another name.")

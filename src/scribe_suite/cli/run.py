@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from scribe_suite.cli.parsers import Commands, add_command
 from scribe_suite.errors import ConfigurationError
@@ -18,8 +19,8 @@ from scribe_suite.paths import ROOT_VARIABLE, installation, is_installed, lookup
 
 _BENCHMARKS = "benchmarks"
 _OPTIONS = (
-    "All options of pytest and of the suite's plugin work, such as -n 4, --provider, --trials, --level, --instance-seed "
-    "and --resume RUN; `pytest --help` lists them. Results are written into runs/."
+    "All options of pytest and of the suite's plugin work, such as -n 4, --provider, --trials, --level, "
+    "--instance-seed and --resume RUN; `pytest --help` lists them. Results are written into runs/."
 )
 
 
@@ -52,10 +53,14 @@ def register(commands: Commands) -> None:
 
 
 def _start(parser: argparse.ArgumentParser, words: Sequence[str], *, every: bool) -> int:
-    """Become pytest."""
     if {"-h", "--help"} & set(words):
         parser.print_help()
-        return 0
+    else:
+        _become_pytest(words, every=every)
+    return 0
+
+
+def _become_pytest(words: Sequence[str], *, every: bool) -> NoReturn:
     root, arguments = pytest_arguments(words, every=every)
     # -P: as with `pytest`, the current folder is no place for modules
     command = [sys.executable, "-P", "-m", "pytest", *arguments]

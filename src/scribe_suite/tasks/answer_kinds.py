@@ -7,7 +7,7 @@ is shown to the agent, so it says what to change, and names nothing that is not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -16,10 +16,12 @@ from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
-_COMPONENTS = {"components": "the names of all heads and MLPs"}
-_NEURONS = {"n_layers": "the number of layers", "d_mlp": "the neurons of a layer"}
-_READING = {"n_layers": "the number of layers", "n_ctx": "the number of positions"}
-_VECTOR = {**_READING, "d_model": "the width of the residual stream"}
+_COMPONENTS: Mapping[str, str] = {"components": "the names of all heads and MLPs"}
+_NEURONS: Mapping[str, str] = {"n_layers": "the number of layers", "d_mlp": "the neurons of a layer"}
+_READING: Mapping[str, str] = {"n_layers": "the number of layers", "n_ctx": "the number of positions"}
+_VECTOR: Mapping[str, str] = {**_READING, "d_model": "the width of the residual stream"}
+_LETTERS: Mapping[str, str] = {"letters": "the letters asked", **_NEURONS}
+_TEXT_VECTOR: Mapping[str, str] = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
 
 
 def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[str]:
@@ -114,7 +116,7 @@ class LetterAnswer(Answer):
     """
 
     content_field = "neurons"
-    needs = {"letters": "the letters asked", **_NEURONS}
+    needs = _LETTERS
     neurons: dict[str, str | None]
 
     def is_empty(self) -> bool:
@@ -219,7 +221,7 @@ class TextProbeAnswer(ProbeAnswer):
     Facts used: ``n_layers``, ``d_model``, and ``n_ctx``, the number of tokens of the shortest statement.
     """
 
-    needs = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
+    needs = _TEXT_VECTOR
 
     @field_validator("position")
     @classmethod

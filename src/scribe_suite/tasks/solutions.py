@@ -63,8 +63,8 @@ def solution_text(root: Path, task: Task | TaskFacts) -> str:
         shared = find_part(root, "ground_truth", "solutions", task.family, match["name"])
         if not shared.is_file():
             raise ConfigurationError(
-                f"ground_truth/solutions/{task.family}/{path.name} uses the cells of {match['name']}, which is not in its "
-                "folder."
+                f"ground_truth/solutions/{task.family}/{path.name} uses the cells of {match['name']}, which is not in "
+                "its folder."
             )
         text = shared.read_text()
         first = _MARKER.search(text)  # what stands before it (a module docstring) would join the cell above
