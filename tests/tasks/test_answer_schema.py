@@ -81,8 +81,8 @@ class Layers(Answer):
         (
             AnswerSchema(ComponentAnswer, {}, {"components": ["m0"], **COMMON}),
             (
-                "A ComponentAnswer needs the fact 'components' (the names of all heads and MLPs): add it to the facts of "
-                "the AnswerSchema."
+                "A ComponentAnswer needs the fact 'components' (the names of all heads and MLPs): add it to the facts "
+                "of the AnswerSchema."
             ),
         ),
         (
