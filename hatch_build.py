@@ -13,7 +13,7 @@ SHIPPED = ("benchmarks", "fixtures", "ground_truth", "prompts", "pytest.ini")
 LEFT_OUT = ("__pycache__", ".pyc", ".part")
 
 
-class SuiteHook(BuildHookInterface):  # type: ignore[type-arg]
+class SuiteHook(BuildHookInterface):  # type: ignore[misc]
     """Adds the suite to wheels."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
