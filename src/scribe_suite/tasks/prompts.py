@@ -62,7 +62,8 @@ def prompt_sha256(root: Path, task: Task | TaskFacts) -> str:
         ConfigurationError: When one of them does not exist or is no template.
     """
     paths = _with_used(root, prompt_path(root, task), ())
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()
+    ordered = sorted(paths, key=lambda path: Path(_shown(root, path)))  # whichever suites they are of
+    return hashlib.sha256(b"".join(path.read_bytes() for path in ordered)).hexdigest()
 
 
 def _with_used(root: Path, path: Path, users: tuple[Path, ...]) -> set[Path]:
