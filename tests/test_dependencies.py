@@ -30,10 +30,8 @@ def imported(path):
 
 
 def test_every_import_is_a_dependency():
-    needed, optional = map(
-        lambda listed: {normalised(one) for one in listed},
-        (PROJECT["dependencies"], PROJECT["optional-dependencies"]["test"]),
-    )
+    needed = {normalised(one) for one in PROJECT["dependencies"]}
+    optional = {normalised(one) for one in PROJECT["optional-dependencies"]["test"]}
     distributions = packages_distributions()
     missing = set()
     for folder in ("src", "fixtures", "ground_truth", "benchmarks"):

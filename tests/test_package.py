@@ -138,7 +138,7 @@ def environment(wheels, tmp_path_factory) -> Iterator[Environment]:
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": ""})
     work = tmp_path_factory.mktemp("elsewhere")
     for name in ("pytest", "pip"):
-        (folder / "bin" / name).write_text(f"#!/bin/sh\nexec {python} -P -m {name} \"$@\"\n")
+        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {python} -P -m {name} "$@"\n')
         (folder / "bin" / name).chmod(0o755)
     yield Environment(folder, work)
     shutil.rmtree(folder)

@@ -25,7 +25,6 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from scribe_suite.sandbox.inside import descriptors, landlock, linux, memory_file, seccomp, view
