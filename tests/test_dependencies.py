@@ -45,6 +45,11 @@ def test_every_import_is_a_dependency():
     assert missing == set()
 
 
+def test_the_plugin_bears_the_name_of_its_module():
+    # under another one, pytest would refuse the conftest file of a checkout, which loads it by its module
+    assert PROJECT["entry-points"]["pytest11"] == {"scribe_suite.plugin": "scribe_suite.plugin"}
+
+
 def test_what_kernels_find_imported_is_installed():
     distributions = packages_distributions()
     needed = {normalised(one) for one in PROJECT["dependencies"]}
