@@ -184,8 +184,6 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
 #: The same for the sandbox and the kernels in it, apart because it is what is closest to them.
 OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
     PACKAGE: {
-        "plugin/shipped_fixtures.py": {"_loaded": ".is_file"},
-        "plugin/worker/hiding.py": {"hidden_from_programs": ".iterdir"},
         "notebook/kernel.py": {"<module>": ".read_text"},
         "sandbox/escape_table.py": {"try_escapes": ".read_text"},
         "sandbox/fork_client.py": {"<module>": ".resolve"},
