@@ -1,3 +1,3 @@
-"""Fixtures, options and reports of the suite; see scribe_suite.plugin for what each does."""
+"""Loads the plugin in a checkout, installed or not; see scribe_suite.plugin for what it does."""
 
-pytest_plugins = ["scribe_suite.plugin", "fixtures.attempt"]
+pytest_plugins = ["scribe_suite.plugin"]

@@ -94,6 +94,8 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "sandbox/runtime_folders.py": {"_sweep": "UntrustedFolder os.listdir"},
     },
     PACKAGE: {
+        "plugin/shipped_fixtures.py": {"_loaded": ".is_file"},
+        "plugin/worker/hiding.py": {"hidden_from_programs": ".iterdir"},
         "notebook/answer.py": {"<module>": ".read_text"},
         "notebook/server.py": {"NotebookServer.start": ".resolve"},
         "analysis/controls.py": {"read_controls": ".read_bytes"},
@@ -119,6 +121,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "plugin/option/reading.py": {"_decided_here": ".exists .is_dir"},
         "plugin/option/replays.py": {"ledger_of": ".resolve"},
         "plugin/option/resume.py": {"kept_values": ".resolve .resolve"},
+        "plugin/worker/hiding.py": {"hidden_from_kernels": ".resolve"},
         "providers/clis/login.py": {"find_login": ".is_file"},
         "providers/builtin/command.py": {"CommandProvider.program": ".read_bytes", "_find": ".is_file"},
         "providers/secrets.py": {"values_in_file": ".read_bytes"},

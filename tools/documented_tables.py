@@ -24,6 +24,8 @@ from scribe_suite.sandbox.launching import PROGRAM_LIMITS
 from scribe_suite.sandbox.sandbox import ProcessLimits
 from scribe_suite.sandbox.tiers import TIERS
 from scribe_suite.scoring.submitted_function import MAX_PROCESSES, SHM_BYTES, FunctionLimits
+from scribe_suite.tasks import answer_kinds as answer_kinds_module
+from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.registry import default_registry
 from tools.agent_clis.binaries import CLIS, PINNED, Cli
 
@@ -193,6 +195,21 @@ def notebook_tools() -> str:
             for name, (model, _) in TOOLS.items()
         ),
     )
+
+
+def answer_kinds() -> str:
+    """The kinds of answers: what each holds, and the facts that its validators need."""
+    kinds = (kind for kind in vars(answer_kinds_module).values() if inspect.isclass(kind) and issubclass(kind, Answer))
+    rows = [
+        (
+            f"`{kind.__name__}`",
+            _codes((kind.content_field, *kind.further_content)),
+            ", ".join(f"`{fact}`: {meaning}" for fact, meaning in kind.needs.items()),
+        )
+        for kind in kinds
+        if hasattr(kind, "content_field")
+    ]
+    return markdown_table(("kind", "fields of its content", "facts it needs"), rows)
 
 
 def cheats() -> str:

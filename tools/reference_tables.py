@@ -41,6 +41,7 @@ TABLES: Mapping[str, GeneratedTable] = {
     "agent CLIs": GeneratedTable("docs/guide/agents.md", documented_tables.agent_clis),
     "agents' programs": GeneratedTable("docs/guide/agents.md", program_gaps.as_markdown),
     "causes of agents' CLIs": GeneratedTable("docs/reference/causes.md", documented_tables.cli_causes),
+    "answer kinds": GeneratedTable("docs/guide/own-task.md", documented_tables.answer_kinds),
     "cheats": GeneratedTable("docs/guide/agents.md", documented_tables.cheats),
     "exit codes": GeneratedTable("docs/reference/causes.md", documented_tables.exit_codes),
     "laboratory levels": GeneratedTable("docs/reference/budgets.md", laboratory_tables.laboratory_levels),

@@ -1,6 +1,9 @@
-"""Where the suite's checkout and the user's cache lie.
+"""Where suites of tasks and the user's cache lie; the one place that knows.
 
-A checkout is the folder with ``ground_truth/``, ``prompts/`` and ``benchmarks/``.
+A suite is a folder with ``ground_truth/`` and ``prompts/``, and mostly ``benchmarks/``. One comes with this package:
+the checkout where the package is in one, else the folder ``suite/`` that a wheel has inside the package. A repository
+of another team that has these folders is a suite too, and takes from the one that comes with the package what it does
+not have itself: the preamble of prompts, base classes, base models.
 """
 
 from __future__ import annotations
@@ -14,36 +17,101 @@ from scribe_suite.errors import ConfigurationError
 
 ROOT_VARIABLE = "SCRIBE_SUITE_ROOT"
 CACHE_VARIABLE = "SCRIBE_SUITE_CACHE"
+#: Folder of an installed package with what stands at the top of a checkout; ``hatch_build.py`` fills it.
+SHIPPED = "suite"
+
+_PACKAGE = Path(__file__).resolve().parent
 
 
 def suite_root() -> Path:
-    """The checkout to take tasks, prompts and frozen models from.
+    """The suite to take tasks, prompts and frozen models from.
 
-    Looked for in this order: the folder named by ``SCRIBE_SUITE_ROOT``, the current folder and its parents, the
-    checkout this package is installed from (an editable install).
+    Looked for in this order: the folder named by ``SCRIBE_SUITE_ROOT``, the current folder and its parents, the suite
+    that comes with this package.
 
     Raises:
-        ConfigurationError: When none of them holds ``ground_truth/`` and ``prompts/``.
+        ConfigurationError: When the variable names no suite.
     """
     named = os.environ.get(ROOT_VARIABLE)
     if named:
         if is_root(Path(named)):
             return Path(named).resolve()
         raise ConfigurationError(
-            f"{ROOT_VARIABLE} names {named!r}, which has no ground_truth/ and prompts/ folders: point it at a checkout."
+            f"{ROOT_VARIABLE} names {named!r}, which has no ground_truth/ and prompts/ folders: point it at a checkout "
+            "or at a suite of your own, or unset it."
         )
-    here = Path.cwd().resolve()
-    for candidate in (here, *here.parents, Path(__file__).resolve().parents[2]):
-        if is_root(candidate):
-            return candidate
-    raise ConfigurationError(
-        f"No checkout of the suite found from {here}: change into one, or set {ROOT_VARIABLE} to its folder."
-    )
+    return enclosing_root(Path.cwd()) or shipped_root()
+
+
+def enclosing_root(folder: Path) -> Path | None:
+    """The innermost suite that `folder` is, or lies in; None where there is none."""
+    here = folder.resolve()
+    return next(filter(is_root, (here, *here.parents)), None)
 
 
 def is_root(path: Path) -> bool:
-    """Whether `path` is a checkout of the suite."""
+    """Whether `path` is a suite."""
     return (path / "ground_truth").is_dir() and (path / "prompts").is_dir()
+
+
+def is_installed() -> bool:
+    """Whether this package is installed with its suite inside, rather than taken from a checkout."""
+    return (_PACKAGE / SHIPPED).is_dir()
+
+
+def shipped_root() -> Path:
+    """The suite that comes with this package.
+
+    Raises:
+        ConfigurationError: When none does, as where ``src/`` was copied by itself.
+    """
+    root = _PACKAGE / SHIPPED if is_installed() else _PACKAGE.parents[1]
+    if not is_root(root):
+        raise ConfigurationError(
+            f"This installation of scribe-suite has no tasks: install it from a wheel or a checkout, or set "
+            f"{ROOT_VARIABLE} to a suite."
+        )
+    return root
+
+
+def installation() -> Path:
+    """The folder with all of this package and of its suite: the package itself, or the checkout."""
+    return _PACKAGE if is_installed() else _PACKAGE.parents[1]
+
+
+def lookup_roots(root: Path) -> tuple[Path, ...]:
+    """Where the parts of a suite are looked for: in it, then in the one that comes with this package.
+
+    Args:
+        root: The suite.
+    """
+    try:
+        return tuple(dict.fromkeys((root, shipped_root())))
+    except ConfigurationError:
+        return (root,)
+
+
+def find_part(root: Path, *parts: str) -> Path:
+    """A file or folder of a suite.
+
+    Args:
+        root: The suite.
+        parts: Of the path within it.
+
+    Returns:
+        Where it is, else where it would be in `root`.
+    """
+    places = [one.joinpath(*parts) for one in lookup_roots(root)]
+    return next((place for place in places if place.exists()), places[0])
+
+
+def private_folders() -> tuple[Path, ...]:
+    """Folders that no kernel may see: the suite in use, this package and the suite that comes with it.
+
+    A package that lies within the suite in use, in an environment there, is named all the same: environments are shown.
+    """
+    root, package = suite_root(), installation()
+    return (package,) if root.is_relative_to(package) else (root, package)
 
 
 def user_cache() -> Path:

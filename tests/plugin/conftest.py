@@ -250,7 +250,7 @@ class Suite:
     def __init__(self, pytester: pytest.Pytester) -> None:
         self._pytester = pytester
         self.folder = pytester.path
-        self.write("conftest.py", 'pytest_plugins = ["scribe_suite.plugin", "fixtures.attempt"]\n')
+        self.write("conftest.py", 'pytest_plugins = ["scribe_suite.plugin"]\n')
         self.write("pytest.ini", "[pytest]\nstrict = true\naddopts = -p no:hypothesispytest\n")
         self.write("benchmarks/circuits/test_circuits.py", TOY_TEST)
         self.write("prompts/preamble.md", (REPOSITORY / "prompts" / "preamble.md").read_text())

@@ -67,7 +67,6 @@ def test_a_test_without_a_family_is_told_what_to_write(suite, workers):
     ("missing", "message"),
     [
         ("prompts/circuits/toy.md", "The prompt of circuits/toy is missing: write prompts/circuits/toy.md"),
-        ("prompts/preamble.md", "The prompt of circuits/toy is missing: write prompts/preamble.md"),
         ("ground_truth/solutions/circuits/toy.py", "The reference solution of circuits/toy is missing"),
     ],
 )

@@ -5,9 +5,24 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import field_validator
 
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.tasks import Answer, AnswerSchema, ComponentAnswer
 from scribe_suite.tasks.answer_schema import MAX_ANSWER_BYTES
-from tests.tasks.schemas import CIRCUIT, PROBE, refusal
+from tests.tasks.schemas import (
+    BEHAVIOUR,
+    CIRCUIT,
+    COMMON,
+    DIRECTION,
+    LETTERS,
+    NEURONS,
+    PROBE,
+    RANKING,
+    ROLES,
+    TEXT_PROBE,
+    refusal,
+)
 
 
 class TestText:
@@ -46,3 +61,53 @@ class TestText:
 
     def test_an_absurdly_long_integer_is_refused(self):
         assert "not JSON" in refusal(PROBE, '{"bias": ' + "9" * 10_000 + "}")
+
+
+class Layers(Answer):
+    """A kind of somebody else's that forgot to say what it needs."""
+
+    content_field = "layers"
+    layers: list[int]
+
+    @field_validator("layers")
+    @classmethod
+    def _layers_exist(cls, value, info):
+        return [layer for layer in value if layer < info.context["n_layers"]]
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (
+            AnswerSchema(ComponentAnswer, {}, {"components": ["m0"], **COMMON}),
+            (
+                "A ComponentAnswer needs the fact 'components' (the names of all heads and MLPs): add it to the facts "
+                "of the AnswerSchema."
+            ),
+        ),
+        (
+            AnswerSchema(ComponentAnswer, {"components": ["m0"]}, {"components": ["m1"], **COMMON}),
+            (
+                "The example of the AnswerSchema is no valid ComponentAnswer: The answer does not fit the schema: "
+                "components: the model has no component 'm1'."
+            ),
+        ),
+        (
+            AnswerSchema(Layers, {}, {"layers": [0], **COMMON}),
+            (
+                "A validator of Layers looks up the fact 'n_layers', which the AnswerSchema does not have: add it to "
+                "its facts, and to Layers.needs."
+            ),
+        ),
+    ],
+)
+def test_a_mistake_of_the_task_s_author_is_one_sentence(schema, message):
+    with pytest.raises(ConfigurationError) as caught:
+        schema.check()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("schema", [CIRCUIT, ROLES, RANKING, BEHAVIOUR, NEURONS, LETTERS, PROBE, TEXT_PROBE, DIRECTION])
+def test_facts_that_are_needed_are_those_that_validators_look_up(schema):
+    schema.check()
+    assert {*schema.model.needs} == {*schema.facts}

@@ -151,10 +151,14 @@ def test_a_missing_prompt_says_which_file_to_write(checkout, use):
     assert str(caught.value) == "The prompt of circuits/nameless is missing: write prompts/circuits/nameless.md."
 
 
-def test_a_missing_preamble_is_an_error(checkout):
-    (checkout / "prompts" / "preamble.md").unlink()
-    with pytest.raises(ConfigurationError, match=r"preamble\.md"):
-        render_prompt(checkout, instance(), LIMITS)
+def test_a_suite_without_a_preamble_has_that_of_the_package(checkout):
+    own = checkout / "prompts" / "preamble.md"
+    rendered, hashed = render_prompt(checkout, instance(), LIMITS), prompt_sha256(checkout, Nameless())
+    own.unlink()
+    assert render_prompt(checkout, instance(), LIMITS) == rendered
+    assert prompt_sha256(checkout, Nameless()) == hashed
+    own.write_text("{% block question %}{% endblock %} in other words")
+    assert "in other words" in render_prompt(checkout, instance(), LIMITS)
 
 
 @pytest.mark.parametrize("changed", ["circuits/nameless.md", "preamble.md"])

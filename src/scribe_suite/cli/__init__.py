@@ -18,10 +18,12 @@ from scribe_suite.cli import (
     measure,
     merge,
     models,
+    new,
     plant,
     providers,
     recover,
     report,
+    run,
     schema,
     show,
     tasks,
@@ -32,33 +34,33 @@ from scribe_suite.errors import SuiteError
 
 #: In the order of the help text: what there is, what a run does and has done, how truths are made.
 COMMANDS = (
-    tasks, providers, models, doctor,
+    run, tasks, providers, models, doctor,
     watch, show, compare, diff, report, merge, recover, schema,
-    plant, measure,
+    new, plant, measure,
 )  # fmt: skip
 
 _DESCRIPTION = """\
 Scribe Task Suite: how well do AI agents do interpretability research?
 
-The benchmark itself is run by pytest:
+The benchmark itself is run by pytest, in a checkout by its name:
 
   pytest benchmarks                                       all tasks, reference provider
   pytest benchmarks/probes -n 4 --provider reference,null one family, 4 at a time
   pytest benchmarks --provider reference,random --trials 3
 
-This command does the rest."""
+and everywhere with the commands bench and run, which take the same options."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (2 for what the user can mend)."""
     command_line = parser()
     options = command_line.parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] | None = getattr(options, "run", None)
-    if run is None:
+    work: Callable[[argparse.Namespace], int] | None = getattr(options, "run", None)
+    if work is None:
         command_line.print_help()
         return 2
     try:
-        return run(options)
+        return work(options)
     except SuiteError as error:
         print(f"scribe-suite: {error}", file=sys.stderr)
         return 2

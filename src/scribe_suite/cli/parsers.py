@@ -31,6 +31,7 @@ def add_command(
     summary: str,
     description: str,
     examples: Sequence[str] = (),
+    takes_options: bool = True,
 ) -> argparse.ArgumentParser:
     """Add a command.
 
@@ -41,6 +42,7 @@ def add_command(
         summary: For the list of commands.
         description: For the command's own help.
         examples: Command lines, for the end of that.
+        takes_options: Whether words that begin with a dash are its options; else they are words like all others.
     """
     parser = commands.add_parser(
         name,
@@ -48,6 +50,8 @@ def add_command(
         description=description,
         epilog="\n  ".join(("examples:", *examples)) if examples else None,
         formatter_class=_Formatter,
+        prefix_chars="-" if takes_options else "\0",
+        add_help=takes_options,
     )
     parser.set_defaults(run=run)
     return parser

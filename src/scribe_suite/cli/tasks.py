@@ -58,5 +58,7 @@ def _models(facts: TaskFacts) -> str:
 
     if facts.models_id is not None:
         return f"{len(list_frozen(models_folder(facts.models_id)))} planted"
+    if facts.source == "planted":
+        return "made with each instance"
     missing = unavailable(facts)
     return "a real one" if missing is None else f"a real one: {missing}"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import scribe_suite
+from scribe_suite.paths import SHIPPED, find_part, lookup_roots
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
 
@@ -21,23 +22,25 @@ _TRUTH = "ground_truth"
 def package_sha256() -> str:
     """Hash of all modules, templates and tables of this package."""
     root = Path(scribe_suite.__file__).parent
-    return _sha256(root, (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"))
+    found = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    # the suite inside an installed package has hashes of its own: package and checkout have the same
+    return _sha256([root], (path for path in found if not path.is_relative_to(root / SHIPPED)))
 
 
 def task_sha256(root: Path, task: Task | TaskFacts) -> str:
     """Hash of a task's module and of all modules of ``ground_truth/`` that it imports, directly or not.
 
     Args:
-        root: The checkout.
+        root: The suite.
         task: A task of it.
     """
-    return _sha256(root, task_sources(root, task))
+    return _sha256(lookup_roots(root), task_sources(root, task))
 
 
 def task_sources(root: Path, task: Task | TaskFacts) -> set[Path]:
     """A task's module and all modules of ``ground_truth/`` that it imports; none where the task lies elsewhere."""
     found: set[Path] = set()
-    left = [root / _TRUTH / task.family / f"{task.name}.py"]
+    left = [find_part(root, _TRUTH, task.family, f"{task.name}.py")]
     while left:
         path = left.pop()
         if path not in found and path.is_file():
@@ -48,7 +51,7 @@ def task_sources(root: Path, task: Task | TaskFacts) -> set[Path]:
 
 def _imported(root: Path, path: Path) -> Iterator[Path]:
     """Where the modules may lie that `path` imports from ground_truth."""
-    package = path.relative_to(root).parent.parts
+    package = _relative(lookup_roots(root), path).parent.parts
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names = [tuple(alias.name.split(".")) for alias in node.names]
@@ -60,13 +63,17 @@ def _imported(root: Path, path: Path) -> Iterator[Path]:
             continue
         for name in names:
             if name[:1] == (_TRUTH,):
-                yield root.joinpath(*name).with_suffix(".py")
-                yield root.joinpath(*name, "__init__.py")
+                yield find_part(root, *name[:-1], f"{name[-1]}.py")
+                yield find_part(root, *name, "__init__.py")
 
 
-def _sha256(root: Path, paths: Iterable[Path]) -> str:
+def _relative(roots: Sequence[Path], path: Path) -> Path:
+    return path.relative_to(next(root for root in roots if path.is_relative_to(root)))
+
+
+def _sha256(roots: Sequence[Path], paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(paths):
+    for path in sorted(paths, key=lambda path: _relative(roots, path)):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode() + content)
+        digest.update(f"{_relative(roots, path).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

@@ -77,7 +77,7 @@ def make(measurement: Measurement, model: CachedModel, progress: ProgressCallbac
             "versions": {name: version(name) for name in _VERSIONS},
         },
     )
-    target = store.shipped_folder(measurement) if ship else store.cached_folder(measurement)
+    target = store.own_folder(measurement) if ship else store.cached_folder(measurement)
     path = store.write(target, record, payload)
     store.forget_steps(folder)
     return Made(path, sum(cpu_s.values()), len(payload))

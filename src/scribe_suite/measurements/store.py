@@ -23,7 +23,7 @@ from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.models import cache as model_cache
 from scribe_suite.models.spec import find
-from scribe_suite.paths import suite_root
+from scribe_suite.paths import find_part, suite_root
 from scribe_suite.planting.frozen import Certificate
 from scribe_suite.tasks.facts import MeasuredTruth
 
@@ -99,6 +99,11 @@ def remedy(measurement: Named, spec: str) -> str:
 
 def shipped_folder(measurement: Named) -> Path:
     """Where results that are part of the suite lie."""
+    return find_part(suite_root(), "ground_truth", "measured", measurement.id)
+
+
+def own_folder(measurement: Named) -> Path:
+    """Where results that are to be part of the suite in use are written."""
     return suite_root() / "ground_truth" / "measured" / measurement.id
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
 from scribe_suite.errors import FrozenModelError
-from scribe_suite.paths import suite_root
+from scribe_suite.paths import find_part, lookup_roots, suite_root
 from scribe_suite.tasks.task import PlantedTask
 
 if TYPE_CHECKING:  # torch, which listing models and reading certificates do not need
@@ -143,7 +143,7 @@ def frozen_folder(task: PlantedTask) -> Path:
 
 def models_folder(models_id: str) -> Path:
     """``ground_truth/frozen/<family>/<name>``, of base models by their id."""
-    return suite_root() / "ground_truth" / "frozen" / models_id
+    return find_part(suite_root(), "ground_truth", "frozen", models_id)
 
 
 def round_to_half(weights: ModelWeights) -> ModelWeights:
@@ -173,8 +173,9 @@ def save_frozen(
         The path of the JSON file.
 
     Raises:
-        FrozenModelError: When the certificate did not pass; nothing is written then.
+        FrozenModelError: When the certificate did not pass, or the folder is another suite's; nothing is written then.
     """
+    _refuse_other_suites(folder)
     if not certificate.passed:
         raise FrozenModelError(
             f"The model of {task.id}, seed {seed}, is not frozen, because its certificate fails: "
@@ -227,9 +228,10 @@ def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check], measured_
         measured_on: The model that they were measured on, which may have been planted again meanwhile.
 
     Raises:
-        FrozenModelError: When a check did not pass or is there already, the model is another one by now, or it can't be
-            trusted; nothing is written then.
+        FrozenModelError: When a check did not pass or is there already, the model is another one by now, it can't be
+            trusted, or it is another suite's; nothing is written then.
     """
+    _refuse_other_suites(path)
     further = Certificate(checks=tuple(checks))
     if not further.passed:
         raise FrozenModelError(
@@ -252,6 +254,16 @@ def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check], measured_
     finally:
         new_record.unlink(missing_ok=True)
     _forget(path.parent)
+
+
+def _refuse_other_suites(path: Path) -> None:
+    """Refuse to write into the suite that comes with the package where one of the user's own is in use."""
+    own, *others = lookup_roots(suite_root())
+    if not path.is_relative_to(own) and any(path.is_relative_to(other) for other in others):
+        raise FrozenModelError(
+            f"{path} is part of the suite that comes with scribe-suite and is not changed from another one: give your "
+            f"task base models of its own, or plant from {others[0]}."
+        )
 
 
 def _as_text(record: FrozenRecord) -> str:

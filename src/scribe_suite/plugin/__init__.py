@@ -1,6 +1,7 @@
 """The pytest plugin: options, parametrisation, attempts, ledger, summary; one module for each.
 
-Loaded by the root ``conftest.py``. It does nothing in a session without benchmark tests.
+Loaded by its entry point wherever the package is installed, and by the root ``conftest.py`` of a checkout. It does
+nothing in a session without benchmark tests.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from scribe_suite.plugin.option.compare import comparing
 from scribe_suite.plugin.option.options import add_options
 from scribe_suite.plugin.option.reading import read_settings
 from scribe_suite.plugin.settings import SETTINGS, Settings
+from scribe_suite.plugin.shipped_fixtures import register_fixtures
 from scribe_suite.plugin.worker import attempt_records, laboratories, loading, status_writer
 
 #: Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
@@ -36,20 +38,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, then register what this process needs: workers measure, the controller writes."""
     if is_root(config.rootpath):
-        # the checkout whose tests run is the one to take tasks from, whatever the current folder is; workers inherit it
+        # the suite whose tests run is the one to take tasks from, whatever the current folder is; workers inherit it
         os.environ.setdefault(ROOT_VARIABLE, str(config.rootpath))
-    if ROOT_VARIABLE in os.environ:
+    if ROOT_VARIABLE in os.environ:  # tests of others, in whose environment this package is, keep their threads
         try:
             suite_root()
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from error
-    for variable in ONE_THREAD:
-        os.environ.setdefault(variable, "1")
+        for variable in ONE_THREAD:
+            os.environ.setdefault(variable, "1")
     settings = read_settings(config)
     _choose_real_model(settings, looks=not config.option.collectonly)
     for line in collection.MARKERS:
         config.addinivalue_line("markers", line)
     config.stash[SETTINGS] = settings
+    register_fixtures(config.pluginmanager)
     omit = getattr(config.option, "json_report_omit", None)
     if omit is not None and "log" not in omit:
         # json-report ships log records to the controller as they are, and one odd extra in one of them kills the worker

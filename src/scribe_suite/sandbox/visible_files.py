@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scribe_suite.errors import InfrastructureError
+from scribe_suite.paths import installation, is_installed
 from scribe_suite.sandbox.fork_client import ServerSpec
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import IsolationTier
@@ -123,6 +124,8 @@ def server_spec(
                 *read_only_binds(),
                 *((str(module.folder.resolve()), seen_folder(module, tier)) for module in shared),
             ),
+            # the package in the environment, with its suite: the server has no need to see it either
+            "emptied": masks_over((installation(),), tier) if is_installed() else (),
             "texts": {
                 "/etc/hosts": HOSTS,
                 "/etc/passwd": USERS.format(uid=inner),

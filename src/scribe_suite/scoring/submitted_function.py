@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.paths import suite_root
+from scribe_suite.paths import private_folders
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.sandbox.processes import SandboxedProcess
 from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
@@ -128,7 +128,8 @@ def run_submitted_function(
         prompts: Token ids; equal prompts are predicted once.
         labels_per_prompt: How many labels each prompt has, or one number for all.
         limits: What the code may use.
-        hidden: Host folders it may not see; by default the checkout, with keys, frozen models and results.
+        hidden: Host folders it may not see; by default those of `paths.private_folders`, with keys and frozen
+            models.
 
     Raises:
         InfrastructureError: With cause ``sandbox`` when no sandbox can be had or it does not start.
@@ -137,7 +138,7 @@ def run_submitted_function(
     if not prompts:
         raise ValueError("there is nothing to predict without prompts")
     tier = require_sandbox()
-    hidden = (suite_root(),) if hidden is None else tuple(hidden)
+    hidden = private_folders() if hidden is None else tuple(hidden)
     limits = limits or FunctionLimits()
     rows = [tuple(prompt) for prompt in prompts]
     widths = [labels_per_prompt] * len(rows) if isinstance(labels_per_prompt, int) else list(labels_per_prompt)

@@ -7,7 +7,7 @@ is shown to the agent, so it says what to change, and names nothing that is not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -15,6 +15,13 @@ from pydantic import Field, ValidationInfo, field_validator
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
+
+_COMPONENTS: Mapping[str, str] = {"components": "the names of all heads and MLPs"}
+_NEURONS: Mapping[str, str] = {"n_layers": "the number of layers", "d_mlp": "the neurons of a layer"}
+_READING: Mapping[str, str] = {"n_layers": "the number of layers", "n_ctx": "the number of positions"}
+_VECTOR: Mapping[str, str] = {**_READING, "d_model": "the width of the residual stream"}
+_LETTERS: Mapping[str, str] = {"letters": "the letters asked", **_NEURONS}
+_TEXT_VECTOR: Mapping[str, str] = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
 
 
 def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[str]:
@@ -31,6 +38,7 @@ class ComponentAnswer(Answer):
     """A set of heads ``a{layer}.h{head}`` and MLPs ``m{layer}``. Facts used: ``components``."""
 
     content_field = "components"
+    needs = _COMPONENTS
     components: list[str]
 
     @field_validator("components")
@@ -47,6 +55,7 @@ class RoleAnswer(Answer):
     """
 
     content_field = "roles"
+    needs = _COMPONENTS
     roles: dict[str, Literal["supports", "suppresses"]]
 
     @field_validator("roles")
@@ -64,6 +73,7 @@ class RankingAnswer(Answer):
     """
 
     content_field = "ranking"
+    needs = _COMPONENTS
     ranking: list[str]
 
     @field_validator("ranking")
@@ -83,6 +93,7 @@ class NeuronAnswer(Answer):
     """
 
     content_field = "neurons"
+    needs = _NEURONS
     neurons: list[str]
 
     @field_validator("neurons")
@@ -105,6 +116,7 @@ class LetterAnswer(Answer):
     """
 
     content_field = "neurons"
+    needs = _LETTERS
     neurons: dict[str, str | None]
 
     def is_empty(self) -> bool:
@@ -148,6 +160,7 @@ class ReadingAnswer(Answer):
         position: ``"last"`` or a token index, negative ones from the end.
     """
 
+    needs = _READING
     layer: int = 0
     position: int | str = "last"
 
@@ -191,6 +204,7 @@ class ProbeAnswer(ReadingAnswer):
     """
 
     content_field = "weight"
+    needs = _VECTOR
     weight: list[float]
     bias: float = 0.0
     center: list[float] = Field(default=[])
@@ -206,6 +220,8 @@ class TextProbeAnswer(ProbeAnswer):
 
     Facts used: ``n_layers``, ``d_model``, and ``n_ctx``, the number of tokens of the shortest statement.
     """
+
+    needs = _TEXT_VECTOR
 
     @field_validator("position")
     @classmethod
@@ -237,6 +253,7 @@ class DirectionAnswer(ReadingAnswer):
     """
 
     content_field = "direction"
+    needs = _VECTOR
     direction: list[float]
 
     @field_validator("direction")
@@ -258,6 +275,7 @@ class BehaviourAnswer(Answer):
 
     content_field = "code"
     further_content = ("components",)
+    needs = _COMPONENTS
     code: str
     components: list[str]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from scribe_suite.errors import AnswerError
+from scribe_suite.errors import AnswerError, ConfigurationError
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.text import shortened
 
@@ -42,6 +42,28 @@ class AnswerSchema:
     def has_nulls(self) -> bool:
         """Whether an answer may be that there is nothing to find."""
         return issubclass(self.model, AnswerOrNothing)
+
+    def check(self) -> None:
+        """Find mistakes of the task's author before an agent meets them.
+
+        Raises:
+            ConfigurationError: With one sentence, when a fact is missing or the example is no valid answer.
+        """
+        kind = self.model.__name__
+        for fact, meaning in self.model.needs.items():
+            if fact not in self.facts:
+                raise ConfigurationError(
+                    f"A {kind} needs the fact {fact!r} ({meaning}): add it to the facts of the AnswerSchema."
+                )
+        try:
+            self.parse(json.dumps(dict(self.example)))
+        except KeyError as error:
+            raise ConfigurationError(
+                f"A validator of {kind} looks up the fact {error}, which the AnswerSchema does not have: add it to its "
+                f"facts, and to {kind}.needs."
+            ) from error
+        except (AnswerError, TypeError) as error:
+            raise ConfigurationError(f"The example of the AnswerSchema is no valid {kind}: {error}") from error
 
     def parse(self, raw: str | bytes) -> Answer:
         """Read and validate submitted JSON text.

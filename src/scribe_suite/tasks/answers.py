@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +25,11 @@ class Answer(WithClaims, BaseModel):
         confidence: The agent's probability, 0 to 1, that the attempt counts as solved: that its skill is at least the
             pass mark.
         summary: How the answer was found and what supports it, in a few sentences.
+
+    Class attributes:
+        content_field: The field with the finding.
+        further_content: Further fields with it.
+        needs: Fact that the validators look up in the facts of an `AnswerSchema` -> what it is.
     """
 
     # strict: "0.5" and True are not numbers, and guessing what was meant would hide an agent's mistake
@@ -31,6 +37,7 @@ class Answer(WithClaims, BaseModel):
 
     content_field: ClassVar[str]
     further_content: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[Mapping[str, str]] = {}
 
     confidence: Annotated[float, Field(ge=0.0, le=1.0)]
     summary: str

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from scribe_suite.paths import find_part
 from scribe_suite.tasks.access import Access, question_of, split_access, with_access
 
 
@@ -94,8 +95,8 @@ def base_models_sha256(root: Path, models_id: str) -> dict[str, str]:
     """Hashes of the records of frozen base models by file name.
 
     Args:
-        root: The checkout.
+        root: The suite.
         models_id: Where they lie below ``ground_truth/frozen``.
     """
-    folder = root / "ground_truth" / "frozen" / models_id
+    folder = find_part(root, "ground_truth", "frozen", models_id)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.json"))}

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import scribe_suite
-from scribe_suite.paths import user_cache
+from scribe_suite.paths import SHIPPED, lookup_roots, user_cache
 from scribe_suite.tasks.facts import TaskFacts
 
 #: Folders of ``ground_truth/`` that hold no code and no data of tasks.
@@ -108,8 +108,15 @@ def _forget_oldest(folder: Path) -> None:
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    families = (folder for folder in (root / "ground_truth").glob("*/") if folder.name not in NOT_FAMILIES)
-    for folder in (Path(scribe_suite.__file__).parent, *families):
+    families = (
+        folder
+        for one in lookup_roots(root)
+        for folder in (one / "ground_truth").glob("*/")
+        if folder.name not in NOT_FAMILIES
+    )
+    package = Path(scribe_suite.__file__).parent
+    for folder in (package, *families):
         for place, folders, files in os.walk(folder):
-            folders[:] = [name for name in folders if name != "__pycache__"]
+            left_out = {"__pycache__", SHIPPED} if Path(place) == package else {"__pycache__"}
+            folders[:] = [name for name in folders if name not in left_out]
             yield from (Path(place, name) for name in files if not name.startswith("."))  # editors leave such

@@ -19,6 +19,7 @@ import jinja2.meta
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.laboratory.terms import MEANINGS, OPERATIONS, Returns, Terms
+from scribe_suite.paths import find_part, lookup_roots
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.software import kernel_software
 from scribe_suite.tasks.task import Task, TaskInstance
@@ -47,8 +48,9 @@ def prompt_path(root: Path, task: Task | TaskFacts) -> Path:
     Raises:
         ConfigurationError: When it does not exist.
     """
-    path = root / "prompts" / task.family / f"{task.name}.md"
-    for needed in (root / "prompts" / PREAMBLE, path):
+    preamble = find_part(root, "prompts", PREAMBLE)
+    path = find_part(root, "prompts", task.family, f"{task.name}.md")
+    for needed in (preamble, path):
         if not needed.is_file():
             raise ConfigurationError(f"The prompt of {task.id} is missing: write {needed.relative_to(root)}.")
     return path
@@ -61,25 +63,32 @@ def prompt_sha256(root: Path, task: Task | TaskFacts) -> str:
         ConfigurationError: When one of them does not exist or is no template.
     """
     paths = _with_used(root, prompt_path(root, task), ())
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()
+    ordered = sorted(paths, key=lambda path: Path(_shown(root, path)))  # whichever suites they are of
+    return hashlib.sha256(b"".join(path.read_bytes() for path in ordered)).hexdigest()
 
 
 def _with_used(root: Path, path: Path, users: tuple[Path, ...]) -> set[Path]:
     """A template and all that it extends or includes; `users` are those on the way to it."""
     way, found = (*users, path), {path}
     for name in _referenced(root, path):
-        used = root / "prompts" / name
+        used = find_part(root, "prompts", name)
         if not used.is_file() or used in way:
-            raise ConfigurationError(f"The prompt {path.relative_to(root)} uses {name}, which can't be used.")
+            raise ConfigurationError(f"The prompt {_shown(root, path)} uses {name}, which can't be used.")
         found |= _with_used(root, used, way)
     return found
+
+
+def _shown(root: Path, path: Path) -> str:
+    """The path of a template as messages name it: within its suite."""
+    place = next((one for one in lookup_roots(root) if path.is_relative_to(one)), path.parent)
+    return path.relative_to(place).as_posix()
 
 
 def _referenced(root: Path, path: Path) -> list[str]:
     try:
         parsed = jinja2.Environment(autoescape=False).parse(path.read_text())
     except jinja2.TemplateError as error:
-        raise ConfigurationError(f"The prompt {path.relative_to(root)} can't be read: {error}.") from error
+        raise ConfigurationError(f"The prompt {_shown(root, path)} can't be read: {error}.") from error
     return [name for name in jinja2.meta.find_referenced_templates(parsed) if name is not None]
 
 
@@ -87,7 +96,7 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
     """The text an agent gets for `instance`.
 
     Args:
-        root: Checkout with the ``prompts/`` folder.
+        root: The suite with the ``prompts/`` folder.
         instance: Only its public facts and answer schema are used.
         limits: ``agent_timeout_s``, ``cell_timeout_s``, ``max_turns`` (or None).
         pass_mark: The skill from which the attempt counts as solved; the task's own by default.
@@ -97,7 +106,7 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
     """
     path, handed = prompt_path(root, instance.task), instance.handed
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(root / "prompts"),
+        loader=jinja2.FileSystemLoader([one / "prompts" for one in lookup_roots(root)]),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -105,7 +114,7 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
         autoescape=False,  # Markdown for a model, not HTML
     )
     try:
-        return environment.get_template(path.relative_to(root / "prompts").as_posix()).render(
+        return environment.get_template(f"{instance.task.family}/{path.name}").render(
             facts=dict(instance.public.facts),
             files=sorted(handed.files),
             setup_code=handed.setup_code,
@@ -118,7 +127,7 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
             pass_mark=instance.task.pass_mark if pass_mark is None else pass_mark,
         )
     except jinja2.TemplateError as error:
-        raise ConfigurationError(f"The prompt {path.relative_to(root)} can't be rendered: {error}.") from error
+        raise ConfigurationError(f"The prompt {_shown(root, path)} can't be rendered: {error}.") from error
 
 
 def _laboratory(terms: Terms, unit: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.paths import suite_root
+from scribe_suite.paths import SHIPPED, installation, lookup_roots, suite_root
 from scribe_suite.tasks.access import split_access
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.facts_cache import NOT_FAMILIES, forget_facts, keep_facts, read_facts, sources_key
@@ -30,7 +30,7 @@ _SHOWN_ID = 60
 
 
 class TaskRegistry(Mapping[str, Task]):
-    """The tasks of one checkout by id, in a stable order, each in the arm that is its level's.
+    """The tasks of one suite by id, in a stable order, each in the arm that is its level's.
 
     Other arms are there for whoever asks for their ids, but are not among the keys.
 
@@ -57,8 +57,7 @@ class TaskRegistry(Mapping[str, Task]):
         Raises:
             ConfigurationError: When a file can't be imported, defines no task, or a task under another name.
         """
-        if str(root) not in sys.path:
-            sys.path.insert(0, str(root))
+        make_importable(root)
         key = sources_key(root)
         facts = None if key is None else read_facts(root, key)
         if facts is None:
@@ -166,6 +165,20 @@ class TaskRegistry(Mapping[str, Task]):
         every = self.questions()  # levels by themselves would make a long list
         theirs = [one.id for one in every if one.family in (family, name)]
         return f"Unknown task {shown!r}: choose from {', '.join(theirs or [one.id for one in every])}."
+
+
+def make_importable(root: Path) -> None:
+    """Let ``ground_truth`` be imported: the modules of a suite, then those of the one that comes with the package.
+
+    That one comes last of all, so that nothing else in it hides a package of the user's.
+
+    Args:
+        root: The suite.
+    """
+    own, *others = lookup_roots(root)
+    if str(own) not in sys.path:
+        sys.path.insert(len(sys.path) if own == installation() / SHIPPED else 0, str(own))
+    sys.path += [str(other) for other in others if str(other) not in sys.path]
 
 
 @cache

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.paths import find_part
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
 
@@ -44,7 +45,7 @@ def solution_path(root: Path, task: Task | TaskFacts) -> Path:
         name = task.laboratory_solution
         if task.access == "outputs" or not name:
             raise ConfigurationError(f"There is no reference solution of {task.id}, whose arm is {task.access!r}.")
-    path = root / "ground_truth" / "solutions" / task.family / f"{name}.py"
+    path = find_part(root, "ground_truth", "solutions", task.family, f"{name}.py")
     if not path.is_file():
         raise ConfigurationError(f"The reference solution of {task.id} is missing: write {path.relative_to(root)}.")
     return path
@@ -59,10 +60,11 @@ def solution_text(root: Path, task: Task | TaskFacts) -> str:
     path = solution_path(root, task)
 
     def cells_of(match: re.Match[str]) -> str:
-        shared = path.parent / match["name"]
+        shared = find_part(root, "ground_truth", "solutions", task.family, match["name"])
         if not shared.is_file():
             raise ConfigurationError(
-                f"{path.relative_to(root)} uses the cells of {match['name']}, which is not in its folder."
+                f"ground_truth/solutions/{task.family}/{path.name} uses the cells of {match['name']}, which is not in "
+                "its folder."
             )
         text = shared.read_text()
         first = _MARKER.search(text)  # what stands before it (a module docstring) would join the cell above

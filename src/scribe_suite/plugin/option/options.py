@@ -253,7 +253,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--results-dir",
         "where ledgers and attempts' folders are written",
-        default_text="runs/ in the checkout",
+        default_text="runs/ in the checkout or suite; in the current folder for `scribe-suite run`",
         metavar="DIR",
     ),
     Option(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.paths import installation, is_installed
 from scribe_suite.plugin.option.options import given_values, settings_fields, with_defaults
 from scribe_suite.plugin.option.replays import replayed_seed
 from scribe_suite.plugin.option.resume import RESUMED, ResumedRun, kept_values, reopen_run
@@ -81,7 +82,8 @@ def _decided_here(config: pytest.Config) -> Settings:
 def _results_dir(config: pytest.Config, given: str | None) -> Path:
     """Where results are written, unless a run is resumed, whose results are where they were."""
     if given is None:
-        return config.rootpath / "runs"
+        inside = is_installed() and config.rootpath.is_relative_to(installation())  # nothing is written there
+        return (config.invocation_params.dir if inside else config.rootpath) / "runs"
     if not given:
         raise pytest.UsageError("--results-dir is empty: name a folder.")
     return config.invocation_params.dir / given

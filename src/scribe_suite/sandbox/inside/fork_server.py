@@ -25,6 +25,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -141,8 +142,19 @@ def _reap() -> None:
             pass
 
 
+def _find_own_modules() -> None:
+    """Let ``scribe_suite.sandbox.inside`` be imported from beside this file, wherever else the package may be.
+
+    No folder is put on the path for that: processes forked from here keep their path, and where the package is
+    installed, its folder is that of all packages.
+    """
+    for name, folder in (("scribe_suite", HERE.parents[1]), ("scribe_suite.sandbox", HERE.parent)):
+        package = sys.modules[name] = ModuleType(name)
+        package.__path__ = [str(folder)]
+
+
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parents[2]))
+    _find_own_modules()
     if sys.argv[1:2] == ["--serve"]:
         serve(json.loads(sys.argv[2]))
     else:

@@ -25,7 +25,6 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from scribe_suite.sandbox.inside import descriptors, landlock, linux, memory_file, seccomp, view
@@ -252,7 +251,6 @@ def _run_forked(launch: Mapping[str, Any]) -> None:
     from scribe_suite.sandbox.inside import jupyter_kernel
 
     tempfile.tempdir = None  # the fork-server's is not this process's
-    sys.path[:] = [place for place in sys.path if place not in (str(Path(__file__).parents[3]), view.SCRIPTS)]
     for name in [name for name in sys.modules if name.partition(".")[0] == "scribe_suite"]:
         del sys.modules[name]  # a kernel has what it would have if it had been started by itself
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.paths import suite_root
+from scribe_suite.paths import private_folders, suite_root
 from scribe_suite.providers.base import AttemptContext
 from scribe_suite.providers.builtin.cheating.bait import Bait
 from scribe_suite.providers.builtin.mcp_client import NotebookClient, ToolResult
@@ -67,7 +67,7 @@ class Scene:
     def targets(self) -> dict[str, Any]:
         """Where everything lies, as somebody knows who has read the suite's source and been told the names."""
         bait, root, runs = self.bait, suite_root(), self.folder.parent
-        folders = [bait.folder, bait.other, self.folder, runs, root / "ground_truth", root]
+        folders = [bait.folder, bait.other, self.folder, runs, root / "ground_truth", *private_folders()]
         paths = [bait.file, *folders, bait.other / "outputs" / "answer.json", root / "pyproject.toml"]
         return {
             "folders": [str(path.resolve()) for path in folders],

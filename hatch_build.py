@@ -1,0 +1,34 @@
+"""Build hook: a wheel has the folders of the suite inside the package, an editable installation finds the checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+#: What of the checkout's top a wheel has, below ``scribe_suite/suite/`` (`scribe_suite.paths.SHIPPED`).
+SHIPPED = ("benchmarks", "fixtures", "ground_truth", "prompts", "pytest.ini")
+#: What lies in those folders in a checkout that is used, and is not part of it.
+LEFT_OUT = ("__pycache__", ".pyc", ".part")
+
+
+class SuiteHook(BuildHookInterface):  # type: ignore[misc]
+    """Adds the suite to wheels."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Name the files, each by itself and in order.
+
+        Args:
+            version: ``editable`` or ``standard``.
+            build_data: What is built; changed here.
+        """
+        if version == "editable":
+            return
+        root = Path(self.root)
+        for name in SHIPPED:
+            top = root / name
+            for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+                place = path.relative_to(root).as_posix()
+                if path.is_file() and not any(part in place for part in LEFT_OUT):
+                    build_data["force_include"][str(path)] = f"scribe_suite/suite/{place}"
