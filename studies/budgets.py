@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,6 +136,12 @@ def _laboratories() -> Laboratories:
     return made
 
 
+@lru_cache(maxsize=1)
+def _instance(name: str, seed: int) -> TaskInstance:
+    """Kept for the other budgets: what the evaluator measures of a real model once for an instance takes minutes."""
+    return default_registry()[name].instance(seed)
+
+
 def measure_instance(task_id: str, seed: int) -> Reached | None:
     """Run the reference solution of one instance.
 
@@ -147,7 +153,8 @@ def measure_instance(task_id: str, seed: int) -> Reached | None:
         What it reached, or None when the machine is to blame: nothing is known of the solution then.
     """
     name, _, budget = task_id.partition("@")
-    instance = default_registry()[name].with_budget(int(budget)).instance(seed)
+    instance = _instance(name, seed)
+    instance = replace(instance, task=instance.task.with_budget(int(budget)))
     with tempfile.TemporaryDirectory(prefix="scribe-budgets-") as folder:
         outputs = Path(folder) / f"attempt{seed}" / "outputs"
         outputs.mkdir(parents=True)
