@@ -16,7 +16,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from scribe_suite.plugin.worker.laboratories import Laboratories
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_text
-from scribe_suite.tasks.task import Task, TaskInstance
+from scribe_suite.tasks.task import TaskInstance
 from scribe_suite.text import by_last_number, with_table
 from studies.instances import measured_units
 
@@ -70,7 +70,7 @@ class Curve:
         budget: Of the level.
         unit: What it counts.
         reached: Budget -> what was reached on each instance, from `FIRST_SEED` on; the same instances for all budgets.
-        conditions: A hash of what it holds for: see `current_curve`. Empty where that was not kept.
+        conditions: A hash of what it holds for: see `empty_curve`. Empty where that was not kept.
     """
 
     version: int
@@ -189,8 +189,8 @@ def _skill(instance: TaskInstance, desk: Desk) -> float:
         return 0.0
 
 
-def current_curve(record: Mapping[str, Curve], task_id: str, root: Path) -> Curve:
-    """What a record has of a task as it is now; a curve without points where it has nothing.
+def empty_curve(task_id: str, root: Path) -> Curve:
+    """A level's curve before anything is measured, with the conditions that hold now.
 
     Raises:
         ConfigurationError: When there is no such task.
@@ -199,51 +199,50 @@ def current_curve(record: Mapping[str, Curve], task_id: str, root: Path) -> Curv
     task = default_registry()[task_id]
     if task.terms is None:
         raise ValueError(f"{task_id} has no laboratory: name a level that has one, such as {task_id}_2")
+    granted = task.terms.model_copy(update={"budget": 0}).told()  # all but the budget
+    conditions = json.dumps([task.version, solution_text(root, task), granted], sort_keys=True)
     unit = "prompt" if task.source == "planted" else "token"
-    empty = Curve(task.version, task.terms.budget, unit, {}, _conditions(task, root))
-    old = record.get(task_id)
-    return replace(empty, reached=old.reached) if old is not None and old.conditions == empty.conditions else empty
+    return Curve(task.version, task.terms.budget, unit, {}, hashlib.sha256(conditions.encode()).hexdigest()[:16])
 
 
-def _conditions(task: Task, root: Path) -> str:
-    """A hash of what a curve holds for: the task's version, its solution, and all that is granted but the budget."""
-    assert task.terms is not None
-    granted = task.terms.model_copy(update={"budget": 0}).told()
-    parts = json.dumps([task.version, solution_text(root, task), granted], sort_keys=True)
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+def _measured(record: Mapping[str, Curve], name: str, conditions: str) -> Mapping[int, Sequence[Reached]]:
+    """What a record has of a level under these conditions."""
+    curve = record.get(name)
+    return curve.reached if curve is not None and curve.conditions == conditions else {}
 
 
 def missing(
-    record: Mapping[str, Curve], tasks: Iterable[str], shares: Sequence[float], instances: int, root: Path
+    record: Mapping[str, Curve], empty: Mapping[str, Curve], shares: Sequence[float], instances: int
 ) -> list[tuple[str, int]]:
     """What a record lacks: arguments of `measure_instance`, the first instance of everything before the second ones.
 
-    Raises:
-        ConfigurationError: When there is no such task.
-        ValueError: When one of them has no laboratory.
+    Args:
+        record: What there is.
+        empty: Of each level that is asked for, its `empty_curve`.
+        shares: Of its budget.
+        instances: For each of them.
     """
     found = []
-    for name in tasks:
-        curve = current_curve(record, name, root)
+    for name, curve in empty.items():
+        reached = _measured(record, name, curve.conditions)
         for budget in sorted({max(1, round(share * curve.budget)) for share in shares}):
-            measured = len(curve.reached.get(budget, ()))
-            found += [(f"{name}@{budget}", FIRST_SEED + number) for number in range(measured, instances)]
+            numbers = range(len(reached.get(budget, ())), instances)
+            found += [(f"{name}@{budget}", FIRST_SEED + number) for number in numbers]
     return sorted(found, key=lambda unit: unit[1])
 
 
-def extended(record: Mapping[str, Curve], task_id: str, one: Reached, root: Path) -> dict[str, Curve]:
+def extended(record: Mapping[str, Curve], empty: Mapping[str, Curve], task_id: str, one: Reached) -> dict[str, Curve]:
     """A record with one more run; what was measured under other conditions is discarded.
 
     Args:
         record: Is not changed.
+        empty: As for `missing`: a solution that was edited since counts as the one that the study began with.
         task_id: As that of `measure_instance`.
         one: What was reached on the next instance.
-        root: Checkout with the solutions.
     """
-    name, _, budget = task_id.partition("@")
-    curve = current_curve(record, name, root)
-    several = [*curve.reached.get(int(budget), ()), one]
-    return {**record, name: replace(curve, reached={**curve.reached, int(budget): several})}
+    name, _, text = task_id.partition("@")
+    budget, reached = int(text), _measured(record, name, empty[name].conditions)
+    return {**record, name: replace(empty[name], reached={**reached, budget: [*reached.get(budget, ()), one]})}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -268,14 +267,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     root = suite_root()
     record = read_record(root) if options.write else {}
-    todo = missing(record, options.tasks, options.shares, options.instances, root)
+    empty = {name: empty_curve(name, root) for name in options.tasks}
+    todo = missing(record, empty, options.shares, options.instances)
     lost: list[str] = []
     for (task_id, seed), one in measured_units(measure_instance, todo, options.jobs):
         if one is None or task_id in lost:  # instances are known by their places in a list, which has no gaps
             lost.append(task_id)
             continue
         print(f"{task_id} {seed}: skill {one.skill:.2f}, spent {one.spent:,}", file=sys.stderr, flush=True)
-        record = extended(read_record(root) if options.write else record, task_id, one, root)
+        record = extended(read_record(root) if options.write else record, empty, task_id, one)
         if options.write:
             write_record(root, record)
     if not options.write:

@@ -13,6 +13,7 @@ from studies.budgets import (
     MARKERS,
     Curve,
     Reached,
+    empty_curve,
     extended,
     measure_instance,
     missing,
@@ -82,16 +83,19 @@ def test_what_is_measured_is_kept_at_once_and_not_measured_again(tmp_path, monke
 
 
 def test_what_other_conditions_gave_is_discarded():
-    name, root = "neurons/alphabet_3", suite_root()
-    record = extended({}, f"{name}@9", Reached(0.5, 9), root)
-    assert extended(record, f"{name}@36", Reached(1.0, 36), root)[name].reached.keys() == {9, 36}
+    name = "neurons/alphabet_3"
+    empty = {name: empty_curve(name, suite_root())}
+    record = extended({}, empty, f"{name}@9", Reached(0.5, 9))
+    assert extended(record, empty, f"{name}@36", Reached(1.0, 36))[name].reached.keys() == {9, 36}
     other = {name: replace(record[name], conditions="another solution")}
-    assert extended(other, f"{name}@36", Reached(1.0, 36), root)[name].reached.keys() == {36}
+    assert extended(other, empty, f"{name}@36", Reached(1.0, 36))[name].reached.keys() == {36}
+    assert missing(other, empty, [0.25], 1) == [(f"{name}@9", budgets.FIRST_SEED)]
+    assert missing(record, empty, [0.25], 1) == []
 
 
 def test_a_level_without_a_laboratory_is_refused():
     with pytest.raises(ValueError, match="circuits/ioi has no laboratory: name a level that has one"):
-        missing({}, ["circuits/ioi"], [1.0], 1, suite_root())
+        empty_curve("circuits/ioi", suite_root())
 
 
 @pytest.mark.slow

@@ -99,6 +99,9 @@ def effects_of(change, gradient, names):
 #
 # The first part goes into all components. Those that are clearly small then are dropped, and the rest is spent on more
 # pairs for the others. Where the budget is below what one pair costs, the sums of whole layers say where to look.
+#
+# A circuit is cheap to try: two tokens for each one of a prompt, however many components are replaced. So where the
+# budget is large enough, up to a third of it goes into trying circuits on pairs that no gradient was taken on.
 
 
 # %%
@@ -109,8 +112,12 @@ def pair_price(n_components, steps):
 
 
 STEPS, FIRST, KEPT = 5, 0.5, 0.6
-CHECKED = 3 if total >= 800 * length else 0  # pairs that the ranking is tried on in the end
-CHECK = CHECKED * (2 + 4 * cost(0, patched=True)) * length
+SHARES = (0.1, 0.2, 0.5)  # of components kept; beyond 50 % f comes to 1 by itself, below 10 % there is little area
+FOR_NEGATIVE = (1.0, 2.0, 0.5, 0.2)  # how much effects against the behaviour count, one order each
+MOST_TRIED, SMALLEST = 12, 800
+trial_price = (2 + cost(0, patched=True) * (1 + len(SHARES) * len(FOR_NEGATIVE))) * length
+TRIED = min(MOST_TRIED, total // 3 // trial_price) if total >= SMALLEST * length else 0
+TRIALS = TRIED * trial_price
 found = {name: [] for name in components}
 used = 0
 
@@ -131,18 +138,23 @@ def size_of(name):
     return abs(float(np.mean(found[name]))) if found[name] else 0.0
 
 
-def ranked():
-    return sorted(components, key=size_of, reverse=True)
+def ranked(for_negative=1.0):
+    """Components by the size of their effect; what works against the behaviour counts less, or as much."""
+    return sorted(
+        components,
+        key=lambda name: size_of(name) * (for_negative if found[name] and np.mean(found[name]) < 0 else 1),
+        reverse=True,
+    )
 
 
-affordable = (total - CHECK) // pair_price(len(components), STEPS)
+affordable = (total - TRIALS) // pair_price(len(components), STEPS)
 if affordable:
     steps = STEPS
-    while affordable == 1 and pair_price(len(components), steps + 1) <= total - CHECK:
+    while affordable == 1 and pair_price(len(components), steps + 1) <= total - TRIALS:
         steps += 1
     measure(max(1, int(FIRST * affordable)), components, steps)
     kept = ranked()[: int(KEPT * len(components))]
-    measure((lab.budget.left - CHECK) // pair_price(len(kept), STEPS), kept)
+    measure((lab.budget.left - TRIALS) // pair_price(len(kept), STEPS), kept)
     print(f"{used} pairs; after the first ones {len(kept)} of {len(components)} components")
 else:
     # whole layers first: what MLPs do is exact, what attention does is known as a sum over heads
@@ -168,35 +180,51 @@ else:
                 found[name].append(guess)
     used = 1
     print("one pair; heads were read in the layers whose attention does most")
-ranking = ranked()
-print(lab.budget, "; first:", ", ".join(f"{name} {np.mean(found[name]):z.2f}" for name in ranking[:10]))
+print(lab.budget, "; first:", ", ".join(f"{name} {np.mean(found[name]):z.2f}" for name in ranked()[:10]))
 
 # %% [markdown]
-# ## Is it one?
+# ## Which components come next?
 #
-# On pairs that no gradient was taken on: the first components compute, all others give their output on the
-# counterfactual prompt.
+# The first components compute, all others give their output on the counterfactual prompt, and f is the share of the
+# metric's gap that is there. A circuit needs what works against the behaviour as well, or it shoots over; but how much
+# of that comes how early is a matter of degree, on which gradients of a few pairs say little. What counts is the area
+# between f and 1. So the ranking is made in stages, and each is filled up in the order that brings f nearest to 1.
 
 # %%
-shares, f = (0.1, 0.2, 0.5), []
-if CHECKED:
-    rows = slice(len(prompts) - CHECKED, None)
+f, taken, ranking = [], [], ranked()
+if TRIED:
+    rows = slice(len(prompts) - TRIED, None)
     other, whole = lab.run(counterfactuals[rows]), lab.run(prompts[rows])
-    means = []
-    for share in (0, *shares):
-        left_out = ranking[round(share * len(components)) :]
-        run = lab.run(prompts[rows], patch=[lab.interchange(name, other) for name in left_out])
-        means.append(metric(run.logits, options[rows], weights[rows]).mean().item())
-    gap = metric(whole.logits, options[rows], weights[rows]).mean().item() - means[0]
-    f = [(mean - means[0]) / gap for mean in means[1:]]
+
+    def mean_metric(kept):
+        """When only these components compute."""
+        patch = [lab.interchange(name, other) for name in components if name not in kept]
+        return metric(lab.run(prompts[rows], patch=patch).logits, options[rows], weights[rows]).mean().item()
+
+    def filled(first, for_negative, size):
+        """So many components: first these, then others in an order."""
+        return [*first, *(name for name in ranked(for_negative) if name not in first)][:size]
+
+    nothing, everything = mean_metric(()), metric(whole.logits, options[rows], weights[rows]).mean().item()
+    first = []
+    for share in SHARES:
+        stages = [filled(first, for_negative, round(share * len(components))) for for_negative in FOR_NEGATIVE]
+        reached = [(mean_metric(set(stage)) - nothing) / (everything - nothing) for stage in stages]
+        best = min(range(len(stages)), key=lambda at: abs(reached[at] - 1))
+        print(f"{share:.0%}: f {np.round(reached, 2)} where negative effects count {FOR_NEGATIVE}")
+        first = stages[best]
+        f.append(reached[best])
+        taken.append(FOR_NEGATIVE[best])
+    ranking = filled(first, 1.0, len(components))
 findings = (
     f"EAP-IG per node on {used} pairs, by size. First: "
     + ", ".join(f"{name} ({np.mean(found[name]):z.2f})" for name in ranking[:8])
     + "."
 )
 if f:
-    findings += f" On {CHECKED} other pairs f is " + ", ".join(
-        f"{value:z.2f} at {share:.0%}" for share, value in zip(shares, f, strict=True)
+    findings += f" Filled up on {TRIED} other pairs, where f is " + ", ".join(
+        f"{value:z.2f} at {share:.0%} (effects against the behaviour count {counts})"
+        for share, value, counts in zip(SHARES, f, taken, strict=True)
     )
 display(Markdown(findings))
 print(lab.budget)
