@@ -181,12 +181,16 @@ def _skill(instance: TaskInstance, desk: Desk) -> float:
     """
     try:
         answer = reference_answer(suite_root(), instance, TIMEOUT_S, desk)
-        return instance.task.score(instance, answer).skill
+        score = instance.task.score(instance, answer)
     except (InfrastructureError, UnfinishedSolutionError):
         raise
     except SuiteError as error:
         print(f"{instance.task.id} {instance.seed}: {error}", file=sys.stderr)
         return 0.0
+    print(
+        f"{instance.task.id} {instance.seed}: {' '.join(score.notes)}\n  {answer.summary}", file=sys.stderr, flush=True
+    )
+    return score.skill
 
 
 def empty_curve(task_id: str, root: Path) -> Curve:

@@ -113,9 +113,9 @@ def pair_price(n_components, steps):
 
 STEPS, FIRST, KEPT = 5, 0.5, 0.6
 SHARES = (0.1, 0.2, 0.5)  # of components kept; beyond 50 % f comes to 1 by itself, below 10 % there is little area
-FOR_NEGATIVE = (1.0, 2.0, 0.5, 0.2)  # how much effects against the behaviour count, one order each
-MOST_TRIED, SMALLEST = 12, 800
-trial_price = (2 + cost(0, patched=True) * (1 + len(SHARES) * len(FOR_NEGATIVE))) * length
+TRIES, LEAST_COUNTS = 4, 1 / 8  # circuits of each size; what effects against the behaviour count at least
+MOST_TRIED, SMALLEST = 16, 800
+trial_price = (2 + cost(0, patched=True) * (1 + len(SHARES) * TRIES)) * length
 TRIED = min(MOST_TRIED, total // 3 // trial_price) if total >= SMALLEST * length else 0
 TRIALS = TRIED * trial_price
 found = {name: [] for name in components}
@@ -188,11 +188,13 @@ print(lab.budget, "; first:", ", ".join(f"{name} {np.mean(found[name]):z.2f}" fo
 # The first components compute, all others give their output on the counterfactual prompt, and f is the share of the
 # metric's gap that is there. A circuit needs what works against the behaviour as well, or it shoots over; but how much
 # of that comes how early is a matter of degree, on which gradients of a few pairs say little. What counts is the area
-# between f and 1. So the ranking is made in stages, and each is filled up in the order that brings f nearest to 1.
+# between f and 1. So the ranking is made in stages, and how much such effects count in each is found by halving: more
+# where f is above 1, less where it is below.
 
 # %%
 f, taken, ranking = [], [], ranked()
 if TRIED:
+    TRIED = min(MOST_TRIED, lab.budget.left // trial_price)  # with what was too little for another pair
     rows = slice(len(prompts) - TRIED, None)
     other, whole = lab.run(counterfactuals[rows]), lab.run(prompts[rows])
 
@@ -206,16 +208,20 @@ if TRIED:
         return [*first, *(name for name in ranked(for_negative) if name not in first)][:size]
 
     nothing, everything = mean_metric(()), metric(whole.logits, options[rows], weights[rows]).mean().item()
-    first = []
+    ranking = []
     for share in SHARES:
-        stages = [filled(first, for_negative, round(share * len(components))) for for_negative in FOR_NEGATIVE]
-        reached = [(mean_metric(set(stage)) - nothing) / (everything - nothing) for stage in stages]
-        best = min(range(len(stages)), key=lambda at: abs(reached[at] - 1))
-        print(f"{share:.0%}: f {np.round(reached, 2)} where negative effects count {FOR_NEGATIVE}")
-        first = stages[best]
-        f.append(reached[best])
-        taken.append(FOR_NEGATIVE[best])
-    ranking = filled(first, 1.0, len(components))
+        low, high, tried = LEAST_COUNTS, 1 / LEAST_COUNTS, []
+        for _ in range(TRIES):
+            counts = math.sqrt(low * high)
+            kept = filled(ranking, counts, round(share * len(components)))
+            value = (mean_metric(set(kept)) - nothing) / (everything - nothing)
+            print(f"{share:.0%}: f {value:z.2f} where effects against the behaviour count {counts:.2f}")
+            tried.append((abs(value - 1), value, counts, kept))
+            low, high = (counts, high) if value > 1 else (low, counts)
+        _, value, counts, ranking = min(tried)
+        f.append(value)
+        taken.append(counts)
+    ranking = filled(ranking, 1.0, len(components))
 findings = (
     f"EAP-IG per node on {used} pairs, by size. First: "
     + ", ".join(f"{name} ({np.mean(found[name]):z.2f})" for name in ranking[:8])
@@ -223,7 +229,7 @@ findings = (
 )
 if f:
     findings += f" Filled up on {TRIED} other pairs, where f is " + ", ".join(
-        f"{value:z.2f} at {share:.0%} (effects against the behaviour count {counts})"
+        f"{value:z.2f} at {share:.0%} (effects against the behaviour count {counts:.2f})"
         for share, value, counts in zip(SHARES, f, taken, strict=True)
     )
 display(Markdown(findings))
