@@ -2,31 +2,41 @@
 
     python -m studies.budgets --tasks circuits/ioi_3 --shares 0.25,0.5,1,2 --instances 5 --write
 
-A budget is a share of the level's own. Everything else that the level grants stays as it is.
+A budget is a share of the level's own. Everything else that the level grants stays as it is. With ``--write``, each run
+is kept as soon as it is over, and not made again while the task, its solution and what the level grants stay as they
+are: an interrupted study continues. A run that the machine did not finish is not recorded.
 """
 
 from __future__ import annotations
 
 import argparse
 import atexit
+import hashlib
+import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from scribe_suite.errors import SuiteError
+from scribe_suite.errors import InfrastructureError, SuiteError
 from scribe_suite.paths import suite_root
-from scribe_suite.planting.reference import reference_answer
+from scribe_suite.planting.reference import UnfinishedSolutionError, reference_answer
 from scribe_suite.plugin.worker.laboratories import Laboratories
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.solutions import solution_text
+from scribe_suite.tasks.task import TaskInstance
 from scribe_suite.text import by_last_number, with_table
-from studies.instances import measured_instances
+from studies.instances import measured_units
+
+if TYPE_CHECKING:
+    from scribe_suite.laboratory.desk import Desk
 
 RECORD = "studies/budgets.json"
 DOCUMENT = "docs/reference/budgets.md"
@@ -35,7 +45,7 @@ SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)
 #: Far from the seeds that other studies and certificates use.
 FIRST_SEED = 71_000
 #: Seconds that one solution may take on a busy machine.
-TIMEOUT_S = 1800.0
+TIMEOUT_S = 4 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -59,13 +69,15 @@ class Curve:
         version: Of the task.
         budget: Of the level.
         unit: What it counts.
-        reached: Budget -> what was reached on each instance; the same instances for all budgets.
+        reached: Budget -> what was reached on each instance, from `FIRST_SEED` on; the same instances for all budgets.
+        conditions: A hash of what it holds for: see `empty_curve`. Empty where that was not kept.
     """
 
     version: int
     budget: int
     unit: str
     reached: Mapping[int, Sequence[Reached]]
+    conditions: str = ""
 
 
 _RECORD = TypeAdapter(dict[str, Curve])
@@ -124,56 +136,117 @@ def _laboratories() -> Laboratories:
     return made
 
 
-def measure_instance(task_id: str, seed: int) -> Reached:
+@lru_cache(maxsize=1)
+def _instance(name: str, seed: int) -> TaskInstance:
+    """Kept for the other budgets: what the evaluator measures of a real model once for an instance takes minutes."""
+    return default_registry()[name].instance(seed)
+
+
+def measure_instance(task_id: str, seed: int) -> Reached | None:
     """Run the reference solution of one instance.
 
     Args:
         task_id: With ``@BUDGET`` behind it.
         seed: Of the instance.
+
+    Returns:
+        What it reached, or None when the machine is to blame: nothing is known of the solution then.
     """
     name, _, budget = task_id.partition("@")
-    instance = default_registry()[name].with_budget(int(budget)).instance(seed)
+    instance = _instance(name, seed)
+    instance = replace(instance, task=instance.task.with_budget(int(budget)))
     with tempfile.TemporaryDirectory(prefix="scribe-budgets-") as folder:
         outputs = Path(folder) / f"attempt{seed}" / "outputs"
         outputs.mkdir(parents=True)
-        with _laboratories().desk(instance, outputs) as desk:
-            assert desk is not None
-            try:
-                answer = reference_answer(suite_root(), instance, TIMEOUT_S, desk)
-                skill = instance.task.score(instance, answer).skill
-            except SuiteError as error:
-                print(f"{task_id} {seed}: {error}", file=sys.stderr)
-                skill = 0.0
-            return Reached(round(skill, 4), desk.status().spent)
+        try:
+            with _laboratories().desk(instance, outputs) as desk:
+                assert desk is not None
+                skill = _skill(instance, desk)
+                status = desk.status()
+        except (InfrastructureError, UnfinishedSolutionError) as error:
+            print(f"{task_id} {seed}: {error}", file=sys.stderr)
+            return None
+    if status.failed or status.infrastructure_error:
+        print(f"{task_id} {seed}: the laboratory failed; {status.infrastructure_error}", file=sys.stderr)
+        return None
+    return Reached(round(skill, 4), status.spent)
 
 
-def survey(tasks: Iterable[str], shares: Sequence[float], instances: int, jobs: int) -> dict[str, Curve]:
-    """Measure some levels.
+def _skill(instance: TaskInstance, desk: Desk) -> float:
+    """Of the solution's answer; 0 where it gives none that is valid.
+
+    Raises:
+        InfrastructureError: When it is not the solution that failed.
+        UnfinishedSolutionError: When it takes too long.
+    """
+    try:
+        answer = reference_answer(suite_root(), instance, TIMEOUT_S, desk)
+        score = instance.task.score(instance, answer)
+    except (InfrastructureError, UnfinishedSolutionError):
+        raise
+    except SuiteError as error:
+        print(f"{instance.task.id} {instance.seed}: {error}", file=sys.stderr)
+        return 0.0
+    print(
+        f"{instance.task.id} {instance.seed}: {' '.join(score.notes)}\n  {answer.summary}", file=sys.stderr, flush=True
+    )
+    return score.skill
+
+
+def empty_curve(task_id: str, root: Path) -> Curve:
+    """A level's curve before anything is measured, with the conditions that hold now.
 
     Raises:
         ConfigurationError: When there is no such task.
-        ValueError: When one of them has no laboratory.
+        ValueError: When it has no laboratory.
     """
-    registry = default_registry()
-    budgets: dict[str, list[int]] = {}
-    for name in tasks:
-        terms = registry[name].terms
-        if terms is None:
-            raise ValueError(f"{name} has no laboratory: name a level that has one, such as {name}_2")
-        budgets[name] = sorted({max(1, round(share * terms.budget)) for share in shares})
-    seeds = {
-        f"{name}@{budget}": range(FIRST_SEED, FIRST_SEED + instances) for name in budgets for budget in budgets[name]
-    }
-    found = dict(measured_instances(measure_instance, seeds, jobs))
-    curves = {}
-    for name, several in budgets.items():
-        task = registry[name]
-        terms = task.terms
-        assert terms is not None
-        unit = "prompt" if task.source == "planted" else "token"
-        reached = {budget: found[f"{name}@{budget}"] for budget in several}
-        curves[name] = Curve(task.version, terms.budget, unit, reached)
-    return curves
+    task = default_registry()[task_id]
+    if task.terms is None:
+        raise ValueError(f"{task_id} has no laboratory: name a level that has one, such as {task_id}_2")
+    granted = task.terms.model_copy(update={"budget": 0}).told()  # all but the budget
+    conditions = json.dumps([task.version, solution_text(root, task), granted], sort_keys=True)
+    unit = "prompt" if task.source == "planted" else "token"
+    return Curve(task.version, task.terms.budget, unit, {}, hashlib.sha256(conditions.encode()).hexdigest()[:16])
+
+
+def _measured(record: Mapping[str, Curve], name: str, conditions: str) -> Mapping[int, Sequence[Reached]]:
+    """What a record has of a level under these conditions."""
+    curve = record.get(name)
+    return curve.reached if curve is not None and curve.conditions == conditions else {}
+
+
+def missing(
+    record: Mapping[str, Curve], empty: Mapping[str, Curve], shares: Sequence[float], instances: int
+) -> list[tuple[str, int]]:
+    """What a record lacks: arguments of `measure_instance`, the first instance of everything before the second ones.
+
+    Args:
+        record: What there is.
+        empty: Of each level that is asked for, its `empty_curve`.
+        shares: Of its budget.
+        instances: For each of them.
+    """
+    found = []
+    for name, curve in empty.items():
+        reached = _measured(record, name, curve.conditions)
+        for budget in sorted({max(1, round(share * curve.budget)) for share in shares}):
+            numbers = range(len(reached.get(budget, ())), instances)
+            found += [(f"{name}@{budget}", FIRST_SEED + number) for number in numbers]
+    return sorted(found, key=lambda unit: unit[1])
+
+
+def extended(record: Mapping[str, Curve], empty: Mapping[str, Curve], task_id: str, one: Reached) -> dict[str, Curve]:
+    """A record with one more run; what was measured under other conditions is discarded.
+
+    Args:
+        record: Is not changed.
+        empty: As for `missing`: a solution that was edited since counts as the one that the study began with.
+        task_id: As that of `measure_instance`.
+        one: What was reached on the next instance.
+    """
+    name, _, text = task_id.partition("@")
+    budget, reached = int(text), _measured(record, name, empty[name].conditions)
+    return {**record, name: replace(empty[name], reached={**reached, budget: [*reached.get(budget, ()), one]})}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -190,16 +263,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--instances", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help=f"keep the record and write the tables of {DOCUMENT}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"add what the record lacks, after each run, and to the tables of {DOCUMENT}",
+    )
     options = parser.parse_args(argv)
     root = suite_root()
-    for name in options.tasks:  # what is finished is kept
-        curves = survey([name], options.shares, options.instances, options.jobs)
+    record = read_record(root) if options.write else {}
+    empty = {name: empty_curve(name, root) for name in options.tasks}
+    todo = missing(record, empty, options.shares, options.instances)
+    lost: list[str] = []
+    for (task_id, seed), one in measured_units(measure_instance, todo, options.jobs):
+        if one is None or task_id in lost:  # instances are known by their places in a list, which has no gaps
+            lost.append(task_id)
+            continue
+        print(f"{task_id} {seed}: skill {one.skill:.2f}, spent {one.spent:,}", file=sys.stderr, flush=True)
+        record = extended(read_record(root) if options.write else record, empty, task_id, one)
         if options.write:
-            write_record(root, {**read_record(root), **curves})
-        else:
-            print(tables(curves), flush=True)
-    return 0
+            write_record(root, record)
+    if not options.write:
+        print(tables(record))
+    if lost:
+        print(f"{len(lost)} of {len(todo)} runs were not measured: give the command again", file=sys.stderr)
+    return 1 if lost else 0
 
 
 if __name__ == "__main__":

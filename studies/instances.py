@@ -44,15 +44,30 @@ def measured_instances(
     """
     units = [(task_id, seed) for task_id, several in seeds.items() for seed in several]
     found: dict[str, list[_Found]] = {task_id: [] for task_id in seeds}
+    for (task_id, _), one in measured_units(measure, units, jobs):
+        found[task_id].append(one)
+        if len(found[task_id]) == len(seeds[task_id]):
+            yield task_id, found[task_id]
+
+
+def measured_units(
+    measure: Callable[[str, int], _Found], units: Sequence[tuple[str, int]], jobs: int
+) -> Iterator[tuple[tuple[str, int], _Found]]:
+    """What is measured of some instances, each given with its task's id and seed as soon as it is there, in order.
+
+    Args:
+        measure: As that of `measured_instances`.
+        units: Ids of tasks and seeds.
+        jobs: Processes, of one thread each.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
         futures = [pool.submit(measure, *unit) for unit in units]
-        for (task_id, _), future in zip(
-            track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True
-        ):
-            found[task_id].append(future.result())
-            if len(found[task_id]) == len(seeds[task_id]):
-                yield task_id, found[task_id]
+        try:
+            for unit, future in zip(track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True):
+                yield unit, future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # whoever stops early need not wait for the rest
 
 
 def _one_thread() -> None:

@@ -1,11 +1,26 @@
 """What reference solutions reach in laboratories: the record, its tables, and one real measurement."""
 
+from dataclasses import replace
+
 import pytest
 
 from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.text import with_table
-from studies.budgets import DOCUMENT, MARKERS, Curve, Reached, read_record, survey, tables, write_record
+from studies import budgets
+from studies.budgets import (
+    DOCUMENT,
+    MARKERS,
+    Curve,
+    Reached,
+    empty_curve,
+    extended,
+    measure_instance,
+    missing,
+    read_record,
+    tables,
+    write_record,
+)
 
 
 def test_the_document_shows_the_record():
@@ -39,14 +54,53 @@ def test_writing_some_levels_keeps_the_others(tmp_path):
     assert text.index("### circuits") < text.index("### probes")
 
 
+def test_what_is_measured_is_kept_at_once_and_not_measured_again(tmp_path, monkeypatch):
+    for folder in ("studies", "docs/reference"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / DOCUMENT).write_text("\n".join((*MARKERS, "")))
+    (tmp_path / "ground_truth").symlink_to(suite_root() / "ground_truth")
+    asked = []
+
+    def interrupted(_measure, units, _jobs):
+        asked.append(list(units))
+        for number, unit in enumerate(units):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield unit, None if unit[0].endswith("@18") else Reached(0.5, number)
+
+    monkeypatch.setattr(budgets, "suite_root", lambda: tmp_path)
+    monkeypatch.setattr(budgets, "measured_units", interrupted)
+    command = ["--tasks", "neurons/alphabet_3", "--shares", "0.5,1", "--instances", "2", "--write"]
+    with pytest.raises(KeyboardInterrupt):
+        budgets.main(command)
+    assert budgets.main(command) == 1
+    low, full, first = "neurons/alphabet_3@18", "neurons/alphabet_3@36", budgets.FIRST_SEED
+    assert asked == [
+        [(low, first), (full, first), (low, first + 1), (full, first + 1)],
+        [(low, first), (low, first + 1), (full, first + 1)],  # what the machine lost is still missing
+    ]
+    assert read_record(tmp_path)["neurons/alphabet_3"].reached == {36: [Reached(0.5, 1), Reached(0.5, 2)]}
+
+
+def test_what_other_conditions_gave_is_discarded():
+    name = "neurons/alphabet_3"
+    empty = {name: empty_curve(name, suite_root())}
+    record = extended({}, empty, f"{name}@9", Reached(0.5, 9))
+    assert extended(record, empty, f"{name}@36", Reached(1.0, 36))[name].reached.keys() == {9, 36}
+    other = {name: replace(record[name], conditions="another solution")}
+    assert extended(other, empty, f"{name}@36", Reached(1.0, 36))[name].reached.keys() == {36}
+    assert missing(other, empty, [0.25], 1) == [(f"{name}@9", budgets.FIRST_SEED)]
+    assert missing(record, empty, [0.25], 1) == []
+
+
 def test_a_level_without_a_laboratory_is_refused():
     with pytest.raises(ValueError, match="circuits/ioi has no laboratory: name a level that has one"):
-        survey(["circuits/ioi"], [1.0], 1, 1)
+        empty_curve("circuits/ioi", suite_root())
 
 
 @pytest.mark.slow
 def test_a_solution_is_run_at_the_budget_that_is_asked_for():
-    curve = survey(["circuits/mlp_only_3"], [0.5, 1.0], 1, 1)["circuits/mlp_only_3"]
-    assert (curve.budget, curve.unit, list(curve.reached)) == (200, "prompt", [100, 200])
-    assert all(0 < one.spent <= budget for budget, found in curve.reached.items() for one in found)
-    assert curve.reached[200][0].skill == 1.0
+    one = measure_instance("circuits/mlp_only_3@200", budgets.FIRST_SEED)
+    assert one is not None
+    assert 0 < one.spent <= 200
+    assert one.skill == 1.0

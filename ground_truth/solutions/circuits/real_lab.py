@@ -99,6 +99,9 @@ def effects_of(change, gradient, names):
 #
 # The first part goes into all components. Those that are clearly small then are dropped, and the rest is spent on more
 # pairs for the others. Where the budget is below what one pair costs, the sums of whole layers say where to look.
+#
+# A circuit is cheap to try: two tokens for each one of a prompt, however many components are replaced. So where the
+# budget is large enough, up to a third of it goes into trying circuits on pairs that no gradient was taken on.
 
 
 # %%
@@ -108,9 +111,15 @@ def pair_price(n_components, steps):
     return (reads + way + cost(60, gradients=True) + cost(0)) * length
 
 
-STEPS, FIRST, KEPT = 5, 0.5, 0.6
-CHECKED = 3 if total >= 800 * length else 0  # pairs that the ranking is tried on in the end
-CHECK = CHECKED * (2 + 4 * cost(0, patched=True)) * length
+AMPLE = 2_000  # lengths of a prompt
+# with little, more pairs are worth more than more inputs on the way of each: pairs differ in what they need
+STEPS, FIRST, KEPT = (5, 0.5, 0.6) if total >= AMPLE * length else (2, 0.5, 0.4)
+SHARES = (0.1, 0.2, 0.5)  # of components kept; beyond 50 % f comes to 1 by itself, below 10 % there is little area
+TRIES, LEAST_COUNTS = 4, 1 / 8  # circuits of each size; what effects against the behaviour count at least
+MOST_TRIED = 16
+trial_price = (2 + cost(0, patched=True) * (1 + len(SHARES) * TRIES)) * length
+TRIED = min(MOST_TRIED, total // 3 // trial_price) if total >= AMPLE * length else 0
+TRIALS = TRIED * trial_price
 found = {name: [] for name in components}
 used = 0
 
@@ -131,18 +140,23 @@ def size_of(name):
     return abs(float(np.mean(found[name]))) if found[name] else 0.0
 
 
-def ranked():
-    return sorted(components, key=size_of, reverse=True)
+def ranked(for_negative=1.0):
+    """Components by the size of their effect; what works against the behaviour counts less, or as much."""
+    return sorted(
+        components,
+        key=lambda name: size_of(name) * (for_negative if found[name] and np.mean(found[name]) < 0 else 1),
+        reverse=True,
+    )
 
 
-affordable = (total - CHECK) // pair_price(len(components), STEPS)
+affordable = (total - TRIALS) // pair_price(len(components), STEPS)
 if affordable:
     steps = STEPS
-    while affordable == 1 and pair_price(len(components), steps + 1) <= total - CHECK:
+    while affordable == 1 and pair_price(len(components), steps + 1) <= total - TRIALS:
         steps += 1
     measure(max(1, int(FIRST * affordable)), components, steps)
     kept = ranked()[: int(KEPT * len(components))]
-    measure((lab.budget.left - CHECK) // pair_price(len(kept), STEPS), kept)
+    measure((lab.budget.left - TRIALS) // pair_price(len(kept), STEPS), kept)
     print(f"{used} pairs; after the first ones {len(kept)} of {len(components)} components")
 else:
     # whole layers first: what MLPs do is exact, what attention does is known as a sum over heads
@@ -168,35 +182,57 @@ else:
                 found[name].append(guess)
     used = 1
     print("one pair; heads were read in the layers whose attention does most")
-ranking = ranked()
-print(lab.budget, "; first:", ", ".join(f"{name} {np.mean(found[name]):z.2f}" for name in ranking[:10]))
+print(lab.budget, "; first:", ", ".join(f"{name} {np.mean(found[name]):z.2f}" for name in ranked()[:10]))
 
 # %% [markdown]
-# ## Is it one?
+# ## Which components come next?
 #
-# On pairs that no gradient was taken on: the first components compute, all others give their output on the
-# counterfactual prompt.
+# The first components compute, all others give their output on the counterfactual prompt, and f is the share of the
+# metric's gap that is there. A circuit needs what works against the behaviour as well, or it shoots over; but how much
+# of that comes how early is a matter of degree, on which gradients of a few pairs say little. What counts is the area
+# between f and 1. So the ranking is made in stages, and how much such effects count in each is found by halving: more
+# where f is above 1, less where it is below.
 
 # %%
-shares, f = (0.1, 0.2, 0.5), []
-if CHECKED:
-    rows = slice(len(prompts) - CHECKED, None)
+f, taken, ranking = [], [], ranked()
+if TRIED:
+    TRIED = min(MOST_TRIED, lab.budget.left // trial_price)  # with what was too little for another pair
+    rows = slice(len(prompts) - TRIED, None)
     other, whole = lab.run(counterfactuals[rows]), lab.run(prompts[rows])
-    means = []
-    for share in (0, *shares):
-        left_out = ranking[round(share * len(components)) :]
-        run = lab.run(prompts[rows], patch=[lab.interchange(name, other) for name in left_out])
-        means.append(metric(run.logits, options[rows], weights[rows]).mean().item())
-    gap = metric(whole.logits, options[rows], weights[rows]).mean().item() - means[0]
-    f = [(mean - means[0]) / gap for mean in means[1:]]
+
+    def mean_metric(kept):
+        """When only these components compute."""
+        patch = [lab.interchange(name, other) for name in components if name not in kept]
+        return metric(lab.run(prompts[rows], patch=patch).logits, options[rows], weights[rows]).mean().item()
+
+    def filled(first, for_negative, size):
+        """So many components: first these, then others in an order."""
+        return [*first, *(name for name in ranked(for_negative) if name not in first)][:size]
+
+    nothing, everything = mean_metric(()), metric(whole.logits, options[rows], weights[rows]).mean().item()
+    ranking = []
+    for share in SHARES:
+        low, high, tried = LEAST_COUNTS, 1 / LEAST_COUNTS, []
+        for _ in range(TRIES):
+            counts = math.sqrt(low * high)
+            kept = filled(ranking, counts, round(share * len(components)))
+            value = (mean_metric(set(kept)) - nothing) / (everything - nothing)
+            print(f"{share:.0%}: f {value:z.2f} where effects against the behaviour count {counts:.2f}")
+            tried.append((abs(value - 1), value, counts, kept))
+            low, high = (counts, high) if value > 1 else (low, counts)
+        _, value, counts, ranking = min(tried)
+        f.append(value)
+        taken.append(counts)
+    ranking = filled(ranking, 1.0, len(components))
 findings = (
     f"EAP-IG per node on {used} pairs, by size. First: "
     + ", ".join(f"{name} ({np.mean(found[name]):z.2f})" for name in ranking[:8])
     + "."
 )
 if f:
-    findings += f" On {CHECKED} other pairs f is " + ", ".join(
-        f"{value:z.2f} at {share:.0%}" for share, value in zip(shares, f, strict=True)
+    findings += f" Filled up on {TRIED} other pairs, where f is " + ", ".join(
+        f"{value:z.2f} at {share:.0%} (effects against the behaviour count {counts:.2f})"
+        for share, value, counts in zip(SHARES, f, taken, strict=True)
     )
 display(Markdown(findings))
 print(lab.budget)

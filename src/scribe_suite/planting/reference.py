@@ -34,6 +34,10 @@ with open("answer.json", "w") as _file:
 _START = "import os, runpy; os.dup2({0}, {1}); runpy.run_path('solution.py', run_name='__main__')"
 
 
+class UnfinishedSolutionError(SuiteError):
+    """A reference solution was stopped at its time limit, which says nothing of what it would have reached."""
+
+
 class Connects(Protocol):
     """What is needed of a `scribe_suite.laboratory.desk.Desk`."""
 
@@ -53,7 +57,8 @@ def reference_answer(
         desk: Of the laboratory, where the arm of the instance's task has one.
 
     Raises:
-        SuiteError: When the solution fails or does not finish.
+        UnfinishedSolutionError: When the solution does not finish in time.
+        SuiteError: When it fails.
         AnswerError: When what it leaves in ``answer`` is not valid.
     """
     solution = solution_text(root, instance.task)
@@ -82,7 +87,7 @@ def reference_answer(
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise SuiteError(
+            raise UnfinishedSolutionError(
                 f"The reference solution of {instance.task.id} did not finish in {timeout_s:.0f} s."
             ) from error
         if done.returncode:

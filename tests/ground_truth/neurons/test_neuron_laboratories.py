@@ -73,6 +73,7 @@ def test_the_prompt_says_how_neurons_are_read(name: str) -> None:
     assert "`model`" not in prompt
 
 
+@pytest.mark.slow  # some 15 CPU seconds, most of them imports, base models and blind answers
 @pytest.mark.parametrize("task_id", ["neurons/alphabet_3", "neurons/position_3"])
 def test_the_reference_solution_solves_it_within_the_budget(
     task_id: str, laboratories: Laboratories, tmp_path: Path
