@@ -69,6 +69,8 @@ def _granted(terms: Terms | None, source: str) -> str:
     parts = [f"{terms.budget:,} {'prompts' if source == 'planted' else 'tokens'}"]
     if terms.returns != "logits":
         parts.append(f"samples at {terms.temperature:g}" if terms.returns == "samples" else terms.returns)
+    if terms.positions == "last":
+        parts.append("last position")
     if terms.operations != OPERATIONS:
         parts.append(" and ".join(sorted(terms.operations)))
     if terms.sites_per_run is not None:

@@ -67,9 +67,9 @@ class MlpOnly(PlantedCircuitTask):
     """``circuits/mlp_only``; seed s has placement s modulo 10 of two MLPs among five layers."""
 
     name = "mlp_only"
-    version, models_version = 3, 3
+    version, models_version = 4, 3
     summary = "Find the components of a small transformer that turn words into labels."
-    laboratory = laboratory(temperature=4.5)
+    laboratory = laboratory(temperature=4.5, positions="any")  # each has an answer
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

@@ -44,8 +44,8 @@ class UnknownBehaviour(PlantedCircuitTask):
     #: the rule takes many questions, the components take as many prompts as elsewhere
     laboratory: ClassVar[Mapping[int, Terms]] = {
         2: Terms(budget=40_000),
-        3: Terms(budget=16_000, returns="labels", operations=frozenset({"patch"})),
-        4: Terms(budget=4_000, returns="labels", operations=frozenset({"patch"})),
+        3: Terms(budget=16_000, returns="labels", positions="last", operations=frozenset({"patch"})),
+        4: Terms(budget=4_000, returns="labels", positions="last", operations=frozenset({"patch"})),
     }
     laboratory_solution = "laboratory_program"
 
@@ -86,6 +86,10 @@ class UnknownBehaviour(PlantedCircuitTask):
                 "summary": "What it computes, how I found that and the components, and what supports it.",
             },
         )
+
+    def bound(self, instance: TaskInstance) -> int | None:  # noqa: ARG002
+        """None: the components are half of the score, and programs have from some bits to 150."""
+        return None
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """Function and nodes together; see `scribe_suite.scoring.behaviour`. A note says what the nodes do."""

@@ -26,7 +26,7 @@ class GrammarReal(MeasuredProbeTask):
     """Read from a real model whether a verb or pronoun agrees with its subject, where that is possible."""
 
     name = "grammar_real"
-    version = 3
+    version = 4
     summary = "In a real model, find a linear probe for agreement, or say that there is none."
     measurement = ProbeMeasurement(
         name,

@@ -28,7 +28,7 @@ class GreaterThanReal(MeasuredProbeTask):
     """Read from a real model whether a comparison of sizes is true, where that is possible."""
 
     name = "greater_than_real"
-    version = 3
+    version = 4
     summary = 'In a real model, find a linear probe for "is larger than" or "has more", or say that there is none.'
     measurement = ProbeMeasurement(
         name,

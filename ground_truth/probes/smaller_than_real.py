@@ -23,7 +23,7 @@ class SmallerThanReal(MeasuredProbeTask):
     """Read from a real model whether a comparison of sizes is true, where that is possible."""
 
     name = "smaller_than_real"
-    version = 3
+    version = 4
     summary = 'In a real model, find a linear probe for "is smaller than", or say that there is none.'
     measurement = ProbeMeasurement(
         name,

@@ -20,16 +20,30 @@ def side_of(tmp_path, records):
 def test_means_of_laboratories_are_over_the_attempts_that_had_one(tmp_path):
     records = [
         attempt("circuits/x_2", "a", 0, 1.0, access="lab", laboratory=use(10, 50, repeated=4)),
-        attempt("circuits/y_2", "a", 0, 0.0, access="lab", laboratory=use(30, 100, 400, refused=2)),
+        attempt("circuits/y_2", "a", 0, 0.0, access="lab", laboratory=use(30, 100, 400, refused=2, unread=3)),
         attempt("circuits/z", "a", 0, 1.0, access="weights"),
     ]
     side, tables = side_of(tmp_path, records)
     found = side.laboratory
     assert (found.attempts, found.experiments, found.repeated, found.refused, found.failed) == (2, 20, 2, 1, 0)
     assert found.share == pytest.approx((0.5 + 0.25) / 2)
-    assert [column.text(0) for column in tables["laboratories"].columns][:3] == ["2", "20.000", "0.375"]
+    assert found.unread == 1.5
+    shown = {column.title: column.text(0) for column in tables["laboratories"].columns}
+    assert list(shown.values())[:3] == ["2", "20.000", "0.375"]
+    assert shown["Unread"] == "1.500"
+    assert (shown["Spent, prompts"], "Spent, tokens" in shown) == ("75.000", False)
     assert side.gaps == ()
     assert "gaps" not in tables
+
+
+def test_prompts_and_tokens_have_no_mean_in_common(tmp_path):
+    records = [
+        attempt("circuits/x_2", "a", 0, 1.0, access="lab", laboratory=use(1, 10)),
+        attempt("circuits/y_real_2", "a", 0, 1.0, access="lab", laboratory={**use(1, 4000, 8000), "unit": "token"}),
+        attempt("circuits/z_real_2", "a", 0, 1.0, access="lab", laboratory={**use(1, 2000, 8000), "unit": "token"}),
+    ]
+    side, _ = side_of(tmp_path, records)
+    assert (side.laboratory.prompts, side.laboratory.tokens) == (10, 3000)
 
 
 def test_a_gap_is_between_arms_of_one_question_on_one_instance(tmp_path):

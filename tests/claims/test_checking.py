@@ -1,5 +1,7 @@
 """What a claim, or a number of a summary, is worth."""
 
+from dataclasses import replace
+
 import pytest
 
 from scribe_suite.claims.checking import Reason, Status, check_claim, trace_summary
@@ -34,6 +36,21 @@ def verdict(*arguments, **said):
 )
 def test_a_number_that_its_cell_prints_is_supported(output, value):
     assert verdict(journal(("f()", output)), value=value) == (SUPPORTED, Reason.SHOWN)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (frozenset({"r1", "r7"}), (SUPPORTED, Reason.SHOWN)),
+        (frozenset({"r1"}), (UNSUPPORTED, Reason.NO_EXPERIMENT)),
+        (frozenset(), (UNSUPPORTED, Reason.NO_EXPERIMENT)),
+        (None, (SUPPORTED, Reason.SHOWN)),  # nobody can tell
+    ],
+)
+def test_an_experiment_that_a_claim_names_must_be_on_record(known, expected):
+    evidence = replace(journal(("f()", "0.95")).evidence, experiments=known)
+    finding = check_claim(Claim(statement="x", value=0.95, cell=1, experiment="r7"), evidence)
+    assert (finding.status, finding.reason) == expected
 
 
 def test_percent_in_the_statement_makes_the_value_one():

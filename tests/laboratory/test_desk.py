@@ -54,6 +54,14 @@ class Kernel:
         return self.ask(op, fields, {"tokens": np.ascontiguousarray(tokens)})
 
 
+def _ended(lab: Attempt, name: str = "") -> None:
+    """Wait until the connections whose names begin so have ended."""
+    deadline = time.monotonic() + 60
+    while any(thread.name.startswith(name) for thread in list(lab.desk._connections)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_run_is_charged_given_an_id_and_recorded(lab):
     kernel = Kernel(lab, "s4")
     answer = kernel.run({"read": ["m0", "a1.h2@-1"], "patch": [{"kind": "zero", "site": "m1"}], "labels": [0, 3]})
@@ -252,9 +260,25 @@ def test_a_kernel_that_dies_in_the_middle_of_a_run_has_paid_and_another_one_gets
     inside.wait(5)
     dying.channel.close()
     go.set()
-    answer = Kernel(lab, "s2").run()
+    _ended(lab, "laboratory-s1")
+    assert (lab.desk.status().runs, lab.desk.status().unread) == (1, 1)
+    another = Kernel(lab, "s2")
+    answer = another.run()
     assert (answer["run"], answer["price"], answer["repeated"]) == ("r1", 0, True)
-    assert lab.desk.status().spent == 3
+    another.ask("budget")  # so the answer before has been sent
+    assert (lab.desk.status().spent, lab.desk.status().unread) == (3, 0)
+
+
+def test_a_run_that_returns_nothing_is_unread_until_another_one_patches_from_it(tmp_path):
+    with _closing(attempt(tmp_path, returns="nothing")) as lab:
+        kernel = Kernel(lab)
+        kernel.run({"read": ["m0"]})
+        kernel.run({})
+        kernel.run({}, TOKENS[:2])
+        kernel.run({"read": ["m1"], "patch": [{"kind": "interchange", "site": "m0", "run": "r2", "prompt": None}]})
+        kernel.ask("budget")
+        assert lab.desk.status().unread == 1
+    assert lab.lines("end")[0]["unread"] == ["r3"]
 
 
 def test_the_result_of_a_slow_run_is_kept_and_that_of_a_quick_one_computed_again(lab, monkeypatch):
@@ -321,9 +345,7 @@ def test_a_connection_that_ends_leaves_nothing_behind(lab):
         kernel = Kernel(lab, f"s{number}")
         kernel.ask("budget")
         kernel.channel.close()
-    deadline = time.monotonic() + 5
-    while lab.desk._connections and time.monotonic() < deadline:
-        time.sleep(0.01)
+    _ended(lab)
     assert lab.desk._connections == {}
 
 

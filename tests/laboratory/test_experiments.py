@@ -231,6 +231,13 @@ def test_terms_allow_and_forbid_each_operation_by_itself(operation):
             only.refusal(fields, **given(fields))
 
 
+def test_outputs_are_given_at_the_last_position_alone_where_the_terms_say_so():
+    read = Reader(terms=Terms(budget=1000, positions="last"))
+    assert read({}).wanted.outputs == "last"
+    for outputs in ("all", [0], [-1]):
+        assert "at the last position only" in read.refusal({"outputs": outputs})
+
+
 def test_a_black_box_gives_outputs_and_nothing_else():
     read = Reader(terms=Terms(budget=1000, operations=OUTPUTS_ONLY, returns="labels"))
     assert read({"outputs": "all"}).wanted.returns == "labels"

@@ -40,6 +40,16 @@ def test_a_run_that_is_not_there_is_named_with_those_that_are():
     assert len(str(refusal.value)) < 150
 
 
+def test_a_run_is_unread_until_it_was_given_to_somebody_or_is_patched_from():
+    runs = Runs()
+    for number in (1, 2, 3):
+        runs.add(str(number), recipe(), ())
+    assert runs.unread() == ["r1", "r2", "r3"]
+    runs.take("r2")
+    runs.add("4", recipe(), ("r1",))
+    assert runs.unread() == ["r3", "r4"]
+
+
 def test_what_a_run_needs_comes_before_it_each_once():
     runs = Runs()
     runs.add("1", recipe(), ())

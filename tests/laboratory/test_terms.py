@@ -17,6 +17,7 @@ from scribe_suite.laboratory.terms import OPERATIONS, OUTPUTS_ONLY, Terms
         {"budget": 1, "temperature": -0.5},
         {"budget": 1, "temperature": float("inf")},
         {"budget": 1, "read_noise": float("nan")},
+        {"budget": 1, "positions": "first"},
         {"budget": 1, "operations": ["fly"]},
         {"budget": 1, "sites_per_run": -1},
         {"budget": 1, "price": 3},

@@ -41,6 +41,7 @@ def test_terms_are_those_of_the_level_and_a_black_box_has_no_operations():
     assert Held(3, "weights").terms is None
     outputs = Held(3, "outputs").terms
     assert (outputs.budget, outputs.returns, outputs.operations) == (10, "labels", OUTPUTS_ONLY)
+    assert Held(2, "outputs").terms.returns == "labels", "logits are more than a black box says"
     assert Held(3).with_budget(7).terms == Terms(budget=7, returns="labels")
 
 

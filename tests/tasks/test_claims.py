@@ -29,6 +29,7 @@ def parse(claims):
         {"cell": "notebook.ipynb:7"},
         {"cell": 999_999},
         {"probability": 0.9},
+        {"experiment": "r7"},
     ],
 )
 def test_claims_are_taken_as_they_are(change):

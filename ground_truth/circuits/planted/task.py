@@ -5,6 +5,7 @@ A task adds a plan per training seed (causal model, nodes, architecture, recipe)
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -20,6 +21,7 @@ from ground_truth.circuits.planted.hidden import Hidden
 from ground_truth.circuits.planted.levels import laboratory
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
 from ground_truth.circuits.planted.public import opaque_words
+from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.laboratory.terms import Terms
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import (
@@ -37,6 +39,7 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
+from scribe_suite.scoring.information import bits_of_set, least_uses
 from scribe_suite.scoring.sets import COMPONENT_METRICS, f1, score_components
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import ComponentAnswer
@@ -59,7 +62,7 @@ class PlantedCircuitTask(PlannedTask):
     """
 
     family = "circuits"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = COMPONENT_METRICS
 
@@ -146,6 +149,23 @@ class PlantedCircuitTask(PlannedTask):
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
         """The primary metric alone, which needs no frozen reference."""
         return f1(frozenset(expect(answer, ComponentAnswer).components), self.key(instance.hidden.correspondence))
+
+    def bound(self, instance: TaskInstance) -> int | None:
+        """See `Task.bound`: where all that a patched prompt gives is labels, it tells log2 of their number, each.
+
+        The argument knows how many components there are, and takes all sets of that many for equally probable.
+        """
+        terms, causal = self.terms, instance.hidden.causal
+        if self.access != "lab" or terms is None or "read" in terms.operations:
+            return None
+        if terms.returns not in ("labels", "samples"):
+            return None
+        key, chance = self.key(instance.hidden.correspondence), self.blind.chance
+        enough = chance + self.pass_mark * (self.reference_score(instance) - chance)
+        bits = bits_of_set(len(instance.public.facts["components"]), len(key), enough)
+        labels = 1 if terms.positions == "last" else causal.n_ctx
+        prompts = least_uses(bits, labels * math.log2(causal.n_labels))
+        return prompts * price_of(Work(units=1, patched=True)) or None
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """See `Task.oracle_answer`: the certified circuit."""

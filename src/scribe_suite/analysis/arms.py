@@ -30,7 +30,9 @@ class LaboratoryMeans:
         attempts: How many there are.
         experiments: Runs that were charged.
         share: Of the budget that was spent.
+        prompts: Spent, over the attempts whose budget counts prompts; None without any. `tokens` likewise.
         repeated: Runs that had been done before, and were free.
+        unread: Experiments that came to nothing.
         refused: Requests that were not done.
         failed: Runs in which the laboratory failed.
     """
@@ -38,7 +40,10 @@ class LaboratoryMeans:
     attempts: int
     experiments: float
     share: float
+    prompts: float | None
+    tokens: float | None
     repeated: float
+    unread: float
     refused: float
     failed: float
 
@@ -68,7 +73,8 @@ def laboratory_means(uses: Mapping[str, Floats], rows: Codes) -> LaboratoryMeans
     """What some attempts did in laboratories; None when none of them had one.
 
     Args:
-        uses: By the names in `columns.USES`, per attempt; NaN where there was no laboratory.
+        uses: By the names in `columns.USES` and `columns.SPENT_IN`, per attempt; NaN where there was no laboratory, or
+            one with another unit.
         rows: Of the attempts.
     """
     if not uses:
@@ -80,8 +86,16 @@ def laboratory_means(uses: Mapping[str, Floats], rows: Codes) -> LaboratoryMeans
     return LaboratoryMeans(
         attempts=len(here),
         share=float(shares.mean()),
-        **{name: float(uses[name][here].mean()) for name in ("experiments", "repeated", "refused", "failed")},
+        prompts=_mean_of_known(uses, "spent_prompts", here),
+        tokens=_mean_of_known(uses, "spent_tokens", here),
+        **{name: float(uses[name][here].mean()) for name in ("experiments", "repeated", "unread", "refused", "failed")},
     )
+
+
+def _mean_of_known(uses: Mapping[str, Floats], name: str, rows: Codes) -> float | None:
+    values = uses[name][rows] if name in uses else np.zeros(0)
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def arm_gaps(attempts: AttemptColumns, skills: Floats, rows: Codes) -> tuple[ArmGap, ...]:

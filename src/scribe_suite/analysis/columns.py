@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from scribe_suite.analysis.statistics import Codes, Floats
 
 #: The numbers of an attempt's laboratory that are compared; fields of `ledger.records.LaboratoryUse`.
-USES = ("experiments", "spent", "budget", "repeated", "refused", "failed")
+USES = ("experiments", "spent", "budget", "repeated", "unread", "refused", "failed")
+#: The spend once more, by its unit, since prompts and tokens have no mean in common: of planted and of language models.
+SPENT_IN = ("spent_prompts", "spent_tokens")
 Bools = NDArray[np.bool_]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -58,9 +60,11 @@ class _Laboratory(TypedDict):
     spent: NotRequired[Amount]
     budget: NotRequired[Amount]
     repeated: NotRequired[Amount]
+    unread: NotRequired[Amount]
     refused: NotRequired[Amount]
     failed: NotRequired[Amount]
     bound: NotRequired[Amount | None]
+    unit: NotRequired[str]
 
 
 class _Point(TypedDict):
@@ -123,7 +127,8 @@ class AttemptColumns:
         confidence: NaN where none was told; `older_confidence` says which are the probability that the answer is right,
             not that the attempt is solved.
         nothing_found: 1 or 0, NaN without a valid answer.
-        laboratory: Number -> value per attempt, NaN where there was no laboratory; see `USES`.
+        laboratory: Number -> value per attempt, NaN where there was no laboratory; see `USES`
+            and `SPENT_IN`.
         actions: Tool -> calls of it, NaN where the attempt does not tell its calls of any.
         metrics: Metric -> value per attempt, NaN where it has none.
         metric_order: Task -> its metrics in its own order.
@@ -277,7 +282,8 @@ class _Builder:
                 append(nan if value is None else value)
             self.older.append(attempt.get("confidence_of") is None)
             if laboratory:
-                self.laboratory.put(self.rows, {name: float(laboratory.get(name) or 0) for name in USES})  # type: ignore[arg-type]
+                uses = {name: float(laboratory.get(name) or 0) for name in USES}  # type: ignore[arg-type]
+                self.laboratory.put(self.rows, {**uses, SPENT_IN[laboratory.get("unit") == "token"]: uses["spent"]})
             if points := attempt.get("submitted"):
                 self.courses.put(self.rows, points)
             if metrics := attempt.get("metrics"):

@@ -1,7 +1,8 @@
 """Claims, and the numbers of a summary, against what the cells of an attempt put out.
 
-A claim is *supported* when the run that it names shows it. It is *contradicted* when that run, or a replay of it, gives
-what the statement names another value. Everything else is *unsupported*, and the reason says why.
+A claim is *supported* when the run that it names shows it, and the experiment, if it names one, is on record. It is
+*contradicted* when that run, or a replay of it, gives what the statement names another value. Everything else is
+*unsupported*, and the reason says why.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     OTHER_VALUE = "the cell gives this name another value"
     OTHER_IN_REPLAY = "a replay of the cell gave another number"
     NO_CELL = "no cell has this number"
+    NO_EXPERIMENT = "the record of the laboratory has no such experiment"
     RAISED = "the cell raised"
     UNFINISHED = "the cell did not end by itself"
     EDITED_AWAY = "the cell's code was replaced later"
@@ -97,6 +99,9 @@ def check_claim(claim: Claim, evidence: Evidence, replay: ReplayedRuns | None = 
     valid = [run for run in named if run.is_evidence]
     if not named:
         return Finding(Status.UNSUPPORTED, Reason.NO_CELL)
+    known = evidence.experiments
+    if claim.experiment is not None and known is not None and claim.experiment not in known:
+        return Finding(Status.UNSUPPORTED, Reason.NO_EXPERIMENT, named[-1])
     if not valid:
         run = named[-1]
         return Finding(Status.UNSUPPORTED, _STATUS_REASONS.get(run.status, Reason.UNFINISHED), run)

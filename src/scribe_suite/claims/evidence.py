@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from scribe_suite.claims.code_shape import chosen_numbers
+from scribe_suite.claims.experiments import read_experiments
 from scribe_suite.claims.labels import Reading, find_readings
 from scribe_suite.claims.numbers import NumberTable, find_numbers, typed_values
 from scribe_suite.notebook.document import Cell, add_output
@@ -125,10 +126,12 @@ class Evidence:
     Attributes:
         runs: In the order in which they were started.
         is_whole: False where there was more than is looked at.
+        experiments: Ids of the runs in the laboratory, or None where they are not known.
     """
 
     runs: tuple[CellRun, ...] = ()
     is_whole: bool = True
+    experiments: frozenset[str] | None = None
 
     @cached_property
     def valid(self) -> tuple[CellRun, ...]:
@@ -167,11 +170,12 @@ class _Draft:
     shown: Cell = field(default_factory=lambda: Cell("", ""))
 
 
-def read_evidence(notebooks: UntrustedFolder | None) -> Evidence:
-    """Read the journals in an attempt's ``notebooks`` folder.
+def read_evidence(notebooks: UntrustedFolder | None, outputs: UntrustedFolder | None = None) -> Evidence:
+    """Read the journals in an attempt's ``notebooks`` folder, and the experiments in its ``outputs``.
 
     Args:
         notebooks: Open, or None when there is none.
+        outputs: The same.
 
     Raises:
         InfrastructureError: With cause ``journal_corrupt`` when one is damaged.
@@ -185,7 +189,7 @@ def read_evidence(notebooks: UntrustedFolder | None) -> Evidence:
             whole = False
             continue
         drafts += _drafts(name.removesuffix(JOURNAL_SUFFIX), read_journal(notebooks.path / name, notebooks))
-    return evidence_of(drafts, whole)
+    return replace(evidence_of(drafts, whole), experiments=read_experiments(outputs))
 
 
 def evidence_of_events(journals: Mapping[str, Iterable[Event]]) -> Evidence:

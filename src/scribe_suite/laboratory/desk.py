@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,6 +79,7 @@ class DeskStatus:
         repeated: Runs that had been done before.
         refused: Requests that were not done.
         failed: Runs in which the laboratory failed.
+        unread: Runs that came to nothing; see `runs.Runs.unread`.
         infrastructure_error: What has gone wrong for good and is not the agent's doing, or None.
     """
 
@@ -88,6 +90,7 @@ class DeskStatus:
     repeated: int
     refused: int
     failed: int
+    unread: int
     infrastructure_error: str | None
 
 
@@ -162,6 +165,7 @@ class Desk:
             repeated=counts.get("repeated", 0),
             refused=counts.get("refused", 0),
             failed=counts.get("failed", 0),
+            unread=len(self._runs.unread()),
             infrastructure_error=self._failure,
         )
 
@@ -180,7 +184,7 @@ class Desk:
         deadline = time.monotonic() + CLOSE_S
         for thread in open_ones:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._record.close(spent=self._budget.balance().spent)
+        self._record.close(spent=self._budget.balance().spent, unread=self._runs.unread())
 
     def _serve(self, channel: socket.socket, session: str) -> None:
         try:
@@ -249,7 +253,9 @@ class Desk:
             "left": self._budget.balance().left,
             "repeated": payment.repeated,
         }
-        return Answer(header, data)
+        # what returned nothing was not read by being given to somebody
+        returned = self._terms.returns != "nothing" or experiment.wanted.read or experiment.wanted.grad is not None
+        return Answer(header, data, partial(self._runs.take, run.recipe.name) if returned else lambda: None)
 
     def _experiment(self, fields: Mapping[str, Any], tensors: Tensors) -> tuple[Experiment, list[Recipe], RunRequest]:
         """What a request asks for, and what has to be computed for it."""

@@ -213,6 +213,8 @@ class ExperimentReader:
 
     def _wanted(self, request: RunRequest, prompts: Prompts, read: list[Site], grad: Gradient | None) -> Wanted:
         n_positions, outputs, labels = prompts.shortest, request.outputs, request.labels
+        if self._terms.positions == "last" and outputs != "last":
+            raise RefusedError("This laboratory gives outputs at the last position only: leave outputs= out.")
         if not isinstance(outputs, str) and not 1 <= len(outputs) <= prompts.tokens.shape[1]:
             raise RefusedError("Outputs are 'last', 'all', or a list of positions, no more than there are.")
         if not isinstance(outputs, str) and not all(-n_positions <= at < n_positions for at in outputs):

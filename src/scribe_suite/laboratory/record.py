@@ -7,7 +7,8 @@ Lines, each with ``event`` and ``time`` (seconds since the record was begun):
     ``repeated``    a run that had been done before, and was free: ``run``, ``session``, ``returned``
     ``refused``     a request that was not done: ``session``, ``operation``, ``reason``
     ``failed``      the laboratory failed in a run, which cost nothing: ``session``, ``reason``
-    ``end``         last line: how many there were of each, those without a line of their own included
+    ``end``         last line: how many there were of each, those without a line of their own included, what was spent,
+                    and the ids of the runs that are ``unread``
 
 Of repeated and refused ones, which cost nothing, only the first `MAX_FREE_LINES` have a line: an agent must not be able
 to fill a disk. What is long is told by its size and SHA-256.

@@ -40,6 +40,7 @@ class Runs:
     def __init__(self) -> None:
         self._by_name: dict[str, KnownRun] = {}
         self._by_key: dict[str, KnownRun] = {}
+        self._taken: set[str] = set()
         self._kept = 0
         self._lock = threading.Lock()
 
@@ -123,6 +124,17 @@ class Runs:
             run = self._by_name[named.name] = self._by_key[key] = KnownRun(number, key, named, tuple(needs))
             self._kept += _memory(named)
             return run
+
+    def take(self, name: str) -> None:
+        """Note that a kernel has been given what a run returned."""
+        with self._lock:
+            self._taken.add(name)
+
+    def unread(self) -> list[str]:
+        """Ids of the runs of which no kernel has been given anything, and that no other run patches from."""
+        with self._lock:
+            used = self._taken.union(*(run.needs for run in self._by_name.values()))
+            return [name for name in self._by_name if name not in used]
 
 
 def _size(recipe: Recipe) -> int:

@@ -32,10 +32,12 @@ class Answer:
     Attributes:
         header: JSON-safe.
         tensors: A safetensors file, or nothing.
+        sent: Called when all of it has been sent; must not raise.
     """
 
     header: Mapping[str, Any]
     tensors: bytes = b""
+    sent: Callable[[], None] = lambda: None
 
 
 def serve(channel: socket.socket, answer: Callable[[Frame], Answer]) -> None:
@@ -84,6 +86,7 @@ def _send(channel: socket.socket, frame: Frame, answer: Answer) -> bool:
     try:
         try:
             frames.send(channel, numbered(frame, answer.header), answer.tensors, deadline=deadline)
+            answer.sent()
         except ClosedError:
             return False
         except FrameError:  # nothing has been sent

@@ -112,6 +112,14 @@ class AttemptFolder:
         """
         return self._files.folder("notebooks")
 
+    def open_outputs(self) -> UntrustedFolder:
+        """The folder of what the harness wrote about the attempt, open.
+
+        Raises:
+            OSError: When it can't be opened.
+        """
+        return self._files.folder("outputs")
+
     def artifacts(self) -> tuple[str, ...]:
         """Paths of every file in the folder, relative to it; no links."""
         return tuple(self._files.files(depth=MAX_DEPTH))

@@ -83,6 +83,7 @@ class LaboratoryUse(_Line):
         repeated: Runs that had been done before, and were free.
         refused: Requests that were not done.
         failed: Runs in which the laboratory failed, and which cost nothing.
+        unread: Experiments of which no kernel was given anything, and that no other one patches from.
     """
 
     experiments: Count = 0
@@ -93,6 +94,7 @@ class LaboratoryUse(_Line):
     repeated: Count = 0
     refused: Count = 0
     failed: Count = 0
+    unread: Count = 0
 
 
 class SubmissionPoint(_Line):

@@ -96,7 +96,7 @@ def _shown_work(
     claims: ClaimsView | None = None
     summary: tuple[SummaryPart, ...] = (SummaryPart(shown["view"].summary),)
     if answer is not None:
-        claims, summary = claims_view(notebooks, answer, record.grounding, anchors, shown["view"].summary)
+        claims, summary = claims_view(notebooks, answer, record.grounding, anchors, shown["view"].summary, outputs)
     return {"answer": shown, "claims": claims, "summary": summary, "notebooks": rendered, "journals": journals}
 
 

@@ -12,6 +12,7 @@ from scribe_suite.claims.grounding import Checked, check_answer
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.ledger.records import Grounding
 from scribe_suite.report.anchors import cell_anchor, run_anchor
+from scribe_suite.tasks.claims import Claim
 from scribe_suite.text import shortened
 from scribe_suite.untrusted_files import UntrustedFolder
 
@@ -34,7 +35,7 @@ class ClaimRow:
     Attributes:
         statement: Of a claim; empty for a number of the summary.
         said: The number or verdict.
-        cell: The cell that a claim names.
+        cell: The cell that a claim names, and its experiment.
         probability: Of a claim, or None.
         status: See `checking.Status`.
         reason: Why.
@@ -98,6 +99,7 @@ def claims_view(
     kept: Grounding | None,
     anchors: Set[str],
     summary: str,
+    outputs: UntrustedFolder | None = None,
 ) -> tuple[ClaimsView, tuple[SummaryPart, ...]]:
     """Check an answer again, for a page.
 
@@ -107,12 +109,13 @@ def claims_view(
         kept: The counts in the ledger, which know of replays too; None in old ledgers.
         anchors: Places that the page has.
         summary: Of the answer, as the page shows it.
+        outputs: The attempt's folder of outputs, if there is one.
 
     Returns:
         The view, and the summary with its numbers marked.
     """
     try:
-        evidence = read_evidence(notebooks)
+        evidence = read_evidence(notebooks, outputs)
     except (OSError, InfrastructureError) as error:
         note = f"The journals can't be read ({shortened(str(error), _SHOWN)})."
         return ClaimsView(kept or Grounding(), note=note), (SummaryPart(summary),)
@@ -134,7 +137,7 @@ def claims_view(
     view = ClaimsView(
         counts=kept or checked.counts,
         claims=tuple(
-            row(_said(claim.value, claim.verdict), finding, claim.statement, str(claim.cell), claim.probability)
+            row(_said(claim.value, claim.verdict), finding, claim.statement, _where(claim), claim.probability)
             for claim, finding in checked.claims
         ),
         numbers=tuple(row(one.number.text, one.finding) for one in checked.numbers),
@@ -153,6 +156,10 @@ def claims_view(
         note="" if evidence.is_whole else NOT_WHOLE,
     )
     return view, _parts(summary, checked, [row.place.href for row in view.numbers])
+
+
+def _where(claim: Claim) -> str:
+    return str(claim.cell) if claim.experiment is None else f"{claim.cell}, {shortened(claim.experiment, _SHOWN)}"
 
 
 def _said(value: float | None, verdict: bool | str | None) -> str:

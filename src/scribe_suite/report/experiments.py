@@ -11,15 +11,14 @@ from typing import Any
 from markupsafe import Markup
 
 from scribe_suite.analysis.presentation.result_table import Column, ResultTable
+from scribe_suite.claims.experiments import FILE_NAME, MAX_BYTES
 from scribe_suite.ledger.records import LaboratoryUse
 from scribe_suite.report.plots import Labels, Line, step_plot
 from scribe_suite.text import shortened
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Of the laboratory, in the outputs of an attempt; its lines are described in docs/guide/laboratory.md.
-FILE_NAME = "experiments.jsonl"
-#: Bytes that are read, and experiments that have a row.
-MAX_BYTES, MOST_ROWS = 64 << 20, 200
+#: Experiments that have a row.
+MOST_ROWS = 200
 _SHOWN = 4
 _LONGEST = 60
 

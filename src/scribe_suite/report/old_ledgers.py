@@ -58,6 +58,6 @@ class WithGrounding:
             if answer is None or notebooks is None:
                 return None
             try:
-                return check_answer(answer, read_evidence(notebooks)).counts
+                return check_answer(answer, read_evidence(notebooks, outputs)).counts
             except (OSError, InfrastructureError):
                 return None

@@ -34,6 +34,7 @@ class Claim(BaseModel):
         verdict: True, False, or words that the cell puts out.
         cell: The ``execution_count`` of the run whose output shows it, or ``"notebook.ipynb:7"`` where several
             notebooks have that number. A run that does not exist is not refused: the claim is unsupported then.
+        experiment: The id of the run in the laboratory that it was measured in, such as ``"r7"``, or None. The same.
         probability: The agent's probability that the statement is true, or None.
     """
 
@@ -43,6 +44,7 @@ class Claim(BaseModel):
     value: int | float | None = None
     verdict: bool | str | None = None
     cell: int | str
+    experiment: str | None = None
     probability: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
 
     # checked here, because a union of types would be refused with a message for each of them
@@ -68,6 +70,21 @@ class Claim(BaseModel):
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
             return value
         raise ValueError('must be an execution_count, such as 7, or "notebook.ipynb:7"')
+
+    @field_validator("experiment", mode="before")
+    @classmethod
+    def _experiment_is_named(cls, value: Any) -> Any:
+        if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_NAME):
+            return value
+        raise ValueError('must be the id of a run in the laboratory, such as "r7"')
+
+    @model_serializer(mode="wrap")
+    def _without_no_experiment(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A claim that names none is written as before there were laboratories."""
+        content: dict[str, Any] = serialize(self)
+        if self.experiment is None:
+            content.pop("experiment", None)
+        return content
 
     @model_validator(mode="after")
     def _has_a_value_or_a_verdict(self) -> Self:

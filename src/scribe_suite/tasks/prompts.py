@@ -125,6 +125,7 @@ def _laboratory(terms: Terms, unit: str) -> dict[str, Any]:
         "unit": unit,
         "budget": terms.budget,
         "returns": terms.returns,
+        "positions": terms.positions,
         "meaning": _SAYS[terms.returns].format(temperature=terms.temperature),
         "can": {operation: operation in terms.operations for operation in OPERATIONS},
         "missing": [MEANINGS[operation] for operation in MEANINGS if operation not in terms.operations],

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from scribe_suite.laboratory.terms import OUTPUTS_ONLY, Terms
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.tasks.access import ACCESSES, Access, with_access
 from scribe_suite.tasks.answer_schema import AnswerSchema
@@ -170,7 +170,7 @@ class Task(ABC):
         terms = self.laboratory[self.level if self.level in self.laboratory else min(self.laboratory)]
         if self._budget is not None:
             terms = terms.model_copy(update={"budget": self._budget})
-        return terms if self.access == "lab" else terms.model_copy(update={"operations": OUTPUTS_ONLY})
+        return terms if self.access == "lab" else terms.black_box
 
     @property
     def question_id(self) -> str:
@@ -195,6 +195,14 @@ class Task(ABC):
 
     def unavailable(self) -> str | None:
         """Why the task can't be done on this machine, in one sentence with the command that mends that, or None."""
+        return None
+
+    def bound(self, instance: TaskInstance) -> int | None:  # noqa: ARG002 -- most tasks have no argument for one
+        """The least spend in its laboratory that can be enough for such instances, in the unit of the budget.
+
+        That is an argument about all methods, such as bits of the answer against bits of an experiment, not what a good
+        one needs. None where the task has no such argument.
+        """
         return None
 
     def truth_facts(self) -> dict[str, str]:

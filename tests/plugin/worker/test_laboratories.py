@@ -20,5 +20,7 @@ def test_a_submission_is_kept_with_what_was_spent_until_then(tmp_path):
         box.submit(text("m2"))
         box.submit(text("m3"))
     assert [one.spend for one in box.kept] == [Spend(0, 0), Spend(2, 5), Spend(2, 5)]
-    use = use_of(desk)
-    assert (use.experiments, use.spent, use.budget, use.repeated) == (2, 5, 100, 1)
+    assert use_of(desk).bound is None
+    use = use_of(desk, 24)
+    assert use.bound == 24
+    assert (use.experiments, use.spent, use.budget, use.repeated, use.unread) == (2, 5, 100, 1, 0)

@@ -14,11 +14,17 @@ def laboratory_tables(sides: Mapping[str, LaboratoryMeans | None]) -> list[Resul
         return []
 
     means = list(sides.values())
+    spent = (
+        column_of("Spent, prompts", "number", means, lambda one: one.prompts),
+        column_of("Spent, tokens", "number", means, lambda one: one.tokens),
+    )
     columns = (
         column_of("Attempts", "count", means, lambda one: one.attempts),
         column_of("Experiments", "number", means, lambda one: one.experiments),
         column_of("Share of the budget spent", "number", means, lambda one: one.share),
+        *(own for own in spent if any(value is not None for value in own.values)),
         column_of("Repeated, free", "number", means, lambda one: one.repeated),
+        column_of("Unread", "number", means, lambda one: one.unread),
         column_of("Refused", "number", means, lambda one: one.refused),
         column_of("Failed", "number", means, lambda one: one.failed),
     )

@@ -91,7 +91,7 @@ def run(
         patch: Changes of the run.
         grad_of: What gradients are of; see `logit`.
         grad_at: Sites whose gradients come back.
-        outputs: Positions whose outputs come back: the last, all, or a list.
+        outputs: Positions whose outputs come back: the last, all, or a list, where a laboratory gives them.
         labels: The only ids whose numbers come back, where a laboratory returns numbers; all by default.
 
     Raises:

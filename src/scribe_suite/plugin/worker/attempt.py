@@ -77,7 +77,7 @@ def finish_attempt(
     state.times["kernel_s"] = status.session_start_s
     cause, error = status.infrastructure_cause or "notebook_internal", status.infrastructure_error
     if desk is not None:
-        draft.laboratory = use_of(desk)
+        draft.laboratory = use_of(desk, instance.task.bound(instance))
         if error is None and (failure := desk.status().infrastructure_error) is not None:
             cause, error = "laboratory", failure
     if error is not None and box.answer is None:

@@ -33,8 +33,9 @@ def check_claims(state: AttemptState, answer: Answer) -> Grounding | None:
         with (
             attempt_folder(*state.recorded) or nullcontext() as folder,
             part_of(folder, "notebooks") as notebooks,
+            part_of(folder, "outputs") as outputs,
         ):
-            return check_answer(state.replay.answer, read_evidence(notebooks), own).counts
+            return check_answer(state.replay.answer, read_evidence(notebooks, outputs), own).counts
     except Exception:
         logger.exception("the claims of %s were not checked", state.nodeid)
         state.draft.add_flags(NOT_CHECKED)
@@ -43,5 +44,5 @@ def check_claims(state: AttemptState, answer: Answer) -> Grounding | None:
 
 def _own_evidence(state: AttemptState) -> Evidence:
     assert state.folder is not None
-    with state.folder.open_notebooks() as notebooks:
-        return read_evidence(notebooks)
+    with state.folder.open_notebooks() as notebooks, state.folder.open_outputs() as outputs:
+        return read_evidence(notebooks, outputs)

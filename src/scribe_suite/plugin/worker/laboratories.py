@@ -98,17 +98,24 @@ def _end(desk: Desk) -> None:
         desk.close()
 
 
-def use_of(desk: Desk) -> LaboratoryUse:
-    """What the ledger says of an attempt's laboratory."""
+def use_of(desk: Desk, bound: int | None = None) -> LaboratoryUse:
+    """What the ledger says of an attempt's laboratory.
+
+    Args:
+        desk: Of the attempt.
+        bound: Of its instance; see `Task.bound`.
+    """
     status = desk.status()
     return LaboratoryUse(
         experiments=status.runs,
         spent=status.spent,
         budget=status.total,
+        bound=bound,
         unit=status.unit,
         repeated=status.repeated,
         refused=status.refused,
         failed=status.failed,
+        unread=status.unread,
     )
 
 

@@ -1,0 +1,50 @@
+"""The least number of experiments that can be enough: bits that an answer takes against bits that an experiment tells.
+
+The argument is Fano's inequality for answers that are good enough and not only right (Duchi and Wainwright 2013,
+arXiv 1311.2669): let no fixed answer be good enough for more than a share g of all truths, which are equally probable
+before anything is run. Who gets I bits has a good answer in a share of at most (I + 1) / log2(1 / g) of all instances,
+however experiments were chosen and whatever was made of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+#: Share of the instances that a method must solve for its spend to be called enough.
+ENOUGH = 0.9
+
+
+def bits_of_set(universe: int, size: int, least_f1: float) -> float:
+    """log2(1 / g) for a set of known size, of which an answer must have an F1.
+
+    Args:
+        universe: Elements to choose from.
+        size: Of the right set.
+        least_f1: From which an answer is good enough.
+
+    Raises:
+        ValueError: When there is no such set.
+    """
+    if not 0 < size <= universe:
+        raise ValueError(f"no set of {size} among {universe}")
+    good = max(_good(universe, size, answer, least_f1) for answer in range(1, universe + 1))
+    return math.log2(math.comb(universe, size) / good) if good else math.inf
+
+
+def least_uses(bits: float, bits_each: float) -> int:
+    """How often something must be asked that tells at most so many bits each time; 0 where that says nothing.
+
+    Args:
+        bits: That an answer takes.
+        bits_each: At most, that one experiment tells.
+    """
+    return max(0, math.ceil((ENOUGH * bits - 1) / bits_each))
+
+
+def _good(universe: int, size: int, answer: int, least_f1: float) -> int:
+    """For how many sets an answer of some size is good enough."""
+    return sum(
+        math.comb(answer, hits) * math.comb(universe - answer, size - hits)
+        for hits in range(min(answer, size) + 1)
+        if 2 * hits >= least_f1 * (answer + size) - 1e-9 and size - hits <= universe - answer
+    )
