@@ -35,5 +35,3 @@ class Dial:
 SMALL = Dial(variables=7, everywhere=(2, 2), rounds=("hh", "t", "s"), depth=5)
 #: Twelve.
 MIDDLE = Dial(variables=12, everywhere=(3, 4), rounds=("hhh", "t", "s", "t"), extra=("s", "h", "hs", "ss"), depth=6)
-#: Sixteen.
-LARGE = Dial(variables=16, everywhere=(4, 5), rounds=("hhhh", "t", "s", "t", "sh", "t"), depth=9)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scribe_suite.planting.circuits.causal import CausalModel, Correspondence, circuit_of, interchanged
 from scribe_suite.planting.circuits.interchange import Pairs, draw_pairs
-from scribe_suite.planting.circuits.patchable import NodeValues, Patch, PatchableTransformer
+from scribe_suite.planting.circuits.patchable import Patch, PatchableTransformer
 
 #: How many nodes of the program are patched, and whether nodes that don't matter are patched with them.
 STRATA = tuple(f"{count}, {company}" for company in ("alone", "among others") for count in ("one", "two", "several"))
@@ -90,7 +90,8 @@ def network_labels(
     labels = []
     for start in range(0, len(masks), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
-        _, values = network(pairs.source[rows])
-        logits, _ = network(pairs.base[rows], Patch(masks[rows], NodeValues(values.heads, values.mlps)))
+        # sources are run for patches alone
+        patch = Patch(masks[rows], network(pairs.source[rows])[1]) if masks[rows].any() else None
+        logits, _ = network(pairs.base[rows], patch)
         labels.append(logits[:, position].argmax(-1))
     return torch.cat(labels)
