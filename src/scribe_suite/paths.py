@@ -105,6 +105,22 @@ def find_part(root: Path, *parts: str) -> Path:
     return next((place for place in places if place.exists()), places[0])
 
 
+def within_suite(root: Path, path: Path) -> Path:
+    """The path of a part within the suite that it is of.
+
+    That suite is the innermost: the one of the package may lie in an environment within the user's own.
+
+    Args:
+        root: The suite in use.
+        path: Of a part, as `find_part` gives it.
+
+    Raises:
+        ValueError: When it is a part of neither.
+    """
+    of = [one for one in lookup_roots(root) if path.is_relative_to(one)]
+    return path.relative_to(max(of, key=lambda one: len(one.parts), default=root))
+
+
 def private_folders() -> tuple[Path, ...]:
     """Folders that no kernel may see: the suite in use, this package and the suite that comes with it.
 

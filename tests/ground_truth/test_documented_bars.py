@@ -16,6 +16,7 @@ from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, Directio
 from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
 from scribe_suite.planting.circuits import certificate as circuits
+from scribe_suite.planting.circuits.programs import certificate as programs
 from scribe_suite.planting.frozen import FrozenRecord
 from scribe_suite.planting.neurons import certificate as neurons
 from scribe_suite.planting.neurons.categories import CATEGORIES
@@ -41,6 +42,9 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "iia/<a>+<b>": f"≥ {circuits.INTERCHANGE_BAR}, ≥ {circuits.EFFECT_BAR}",
         "logits": f"≤ {circuits.LOGIT_BAR}",
         "asked/…": "as above",
+        "patched/<node>": f"≥ {programs.EFFECT_BAR}",
+        "told_apart/least": f"≥ {programs.DIFFERENCE_BAR}",
+        "triples/<stratum>/changed": f"≥ {programs.TRIPLES_BAR}",
         "reference/primary": f"≥ {CIRCUIT_REFERENCE_BAR}",
     },
     "neurons": {

@@ -111,14 +111,12 @@ def pair_price(n_components, steps):
     return (reads + way + cost(60, gradients=True) + cost(0)) * length
 
 
-AMPLE = 2_000  # lengths of a prompt
-# with little, more pairs are worth more than more inputs on the way of each: pairs differ in what they need
-STEPS, FIRST, KEPT = (5, 0.5, 0.6) if total >= AMPLE * length else (2, 0.5, 0.4)
+STEPS, FIRST, KEPT = 5, 0.5, 0.6
 SHARES = (0.1, 0.2, 0.5)  # of components kept; beyond 50 % f comes to 1 by itself, below 10 % there is little area
 TRIES, LEAST_COUNTS = 4, 1 / 8  # circuits of each size; what effects against the behaviour count at least
-MOST_TRIED = 16
+MOST_TRIED, SMALLEST = 16, 800
 trial_price = (2 + cost(0, patched=True) * (1 + len(SHARES) * TRIES)) * length
-TRIED = min(MOST_TRIED, total // 3 // trial_price) if total >= AMPLE * length else 0
+TRIED = min(MOST_TRIED, total // 3 // trial_price) if total >= SMALLEST * length else 0
 TRIALS = TRIED * trial_price
 found = {name: [] for name in components}
 used = 0
