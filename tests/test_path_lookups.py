@@ -189,7 +189,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
 #: The same for the sandbox and the kernels in it, apart because it is what is closest to them.
 OF_THE_SANDBOX: dict[str, dict[str, dict[str, str]]] = {
     PACKAGE: {
-        "notebook/kernel.py": {"<module>": ".read_text .read_text"},
+        "notebook/kernel.py": {"<module>": ".read_text"},
         "sandbox/escape_table.py": {"try_escapes": ".read_text"},
         "sandbox/fork_client.py": {"<module>": ".resolve"},
         "sandbox/plain_start.py": {"start_plain": ".resolve"},

@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 from scribe_suite.errors import ConfigurationError
 
 ROOT_VARIABLE = "SCRIBE_SUITE_ROOT"
@@ -132,6 +130,8 @@ def private_folders() -> tuple[Path, ...]:
 
 def user_cache() -> Path:
     """Where what can be made again is kept: ``$SCRIBE_SUITE_CACHE``, else a folder of the user's cache."""
+    import platformdirs  # the sandbox's own processes read this module, under Pythons that have nothing installed
+
     named = os.environ.get(CACHE_VARIABLE)
     base = Path(named).expanduser() if named else platformdirs.user_cache_path("scribe-suite")
     return base.absolute()

@@ -10,7 +10,8 @@
 # - All heads of a block write into the same sum, so they share the gradient at `resid_mid`, and an MLP has that at
 #   `resid_post`: 60 places give the gradients of all components.
 # - A metric of many options is a weighted sum of logits to first order. The weights sum to zero, so one option from
-#   each side, drawn in proportion, gives the gradient of one difference of logits, which is right on average.
+#   each side, drawn in proportion, gives the gradient of one difference of logits, which is right on average. Where the
+#   metric is linear in the logits, the weights are the same on the whole way, and nothing has to be run to know them.
 
 # %%
 import math
@@ -22,6 +23,8 @@ total, length = lab.budget.left, prompts.shape[1]
 STREAM = [f"{place}.{layer}" for layer in range(n_layers) for place in ("resid_mid", "resid_post")]
 AT_ONCE = 4
 rng = np.random.default_rng(0)
+some_logits = torch.randn(len(prompts), int(options.max()) + 1, generator=torch.Generator().manual_seed(0))
+LINEAR = torch.allclose(metric(2 * some_logits, options, weights), 2 * metric(some_logits, options, weights))
 
 
 def behind(name):
@@ -43,9 +46,9 @@ print(f"{total} tokens, {length} for each prompt: {total / length:.0f} prompts a
 
 # %%
 def changes(rows, sites):
-    """How sites differ between prompts and counterfactuals."""
+    """How sites differ between prompts and counterfactuals, and both runs."""
     there, here = (lab.run(tokens[rows], read=sites) for tokens in (counterfactuals, prompts))
-    return {site: here[site] - there[site] for site in sites}, there
+    return {site: here[site] - there[site] for site in sites}, there, here
 
 
 def drawn_options(logits, rows, share):
@@ -66,23 +69,24 @@ def drawn_options(logits, rows, share):
     return *chosen, raised.sum(-1)
 
 
-def gradients(rows, start, change, steps):
+def gradients(rows, start, change, steps, logits):
     """At all places of the stream, the metric's gradient for each pair, averaged over inputs on the way.
 
     Args:
         rows: Which pairs.
         start: Embeddings of the counterfactuals.
         change: From these to the embeddings of the prompts.
-        steps: Inputs on the way, the last of them the prompt.
+        steps: Inputs on the way, evenly between the two ends. Neither end is one: near the prompt much is saturated.
+        logits: Of the prompts.
     """
     summed = dict.fromkeys(STREAM, 0)
     # the options that the steps of a pair take are spread over the distribution
     order = np.array([rng.permutation(steps) for _ in range(len(change))])
     for step in range(1, steps + 1):
-        patch = [lab.set_to("embed", start + change * step / steps)] if step < steps else []
-        logits = lab.run(prompts[rows], patch=patch).logits
+        patch = [lab.set_to("embed", start + change * step / (steps + 1))]
+        here = logits if LINEAR else lab.run(prompts[rows], patch=patch).logits
         share = torch.tensor((order[:, step - 1] + rng.random(len(change))) / steps)
-        raised, lowered, size = drawn_options(logits, rows, share)
+        raised, lowered, size = drawn_options(here, rows, share)
         run = lab.run(prompts[rows], patch=patch, grad_of=lab.logit(raised, minus=lowered), grad_at=STREAM)
         for site in STREAM:
             summed[site] = summed[site] + run.grad[site] * (size / steps)[:, None, None].float()
@@ -100,24 +104,26 @@ def effects_of(change, gradient, names):
 # The first part goes into all components. Those that are clearly small then are dropped, and the rest is spent on more
 # pairs for the others. Where the budget is below what one pair costs, the sums of whole layers say where to look.
 #
-# A circuit is cheap to try: two tokens for each one of a prompt, however many components are replaced. So where the
-# budget is large enough, up to a third of it goes into trying circuits on pairs that no gradient was taken on.
+# Components are ranked by the mean size of their effect over pairs, not by the size of the mean. The sign of many
+# effects changes from pair to pair, above all that of MLPs. The mean of a few pairs is then near zero by chance for
+# components that the circuit needs, and without them it falls short.
+#
+# A circuit is cheap to try: two tokens for each one of a prompt, however many components are replaced. So what the
+# ranking is worth is checked on pairs that no gradient was taken on.
 
 
 # %%
 def pair_price(n_components, steps):
     reads = 2 * cost(n_components + 1)
-    way = (steps - 1) * (cost(60, patched=True, gradients=True) + cost(0, patched=True))
-    return (reads + way + cost(60, gradients=True) + cost(0)) * length
+    step = cost(60, patched=True, gradients=True) + (0 if LINEAR else cost(0, patched=True))
+    return (reads + steps * step) * length
 
 
-STEPS, FIRST, KEPT = 5, 0.5, 0.6
-SHARES = (0.1, 0.2, 0.5)  # of components kept; beyond 50 % f comes to 1 by itself, below 10 % there is little area
-TRIES, LEAST_COUNTS = 4, 1 / 8  # circuits of each size; what effects against the behaviour count at least
-MOST_TRIED, SMALLEST = 16, 800
-trial_price = (2 + cost(0, patched=True) * (1 + len(SHARES) * TRIES)) * length
-TRIED = min(MOST_TRIED, total // 3 // trial_price) if total >= SMALLEST * length else 0
-TRIALS = TRIED * trial_price
+STEPS, FIRST, KEPT = 2, 0.5, 0.4
+SHARES = (0.1, 0.2, 0.5)  # of components kept, in the circuits that are checked
+LEAST_CHECKED, MOST_CHECKED, SMALLEST = 4, 16, 800  # pairs, and the least budget with a check
+check_price = (2 + cost(0, patched=True) * (1 + len(SHARES))) * length
+CHECK = LEAST_CHECKED * check_price if total >= SMALLEST * length else 0
 found = {name: [] for name in components}
 used = 0
 
@@ -127,40 +133,36 @@ def measure(n_pairs, names, steps=STEPS):
     global used
     for at in range(used, used + n_pairs, AT_ONCE):
         rows = slice(at, min(at + AT_ONCE, used + n_pairs))
-        change, there = changes(rows, ["embed", *names])
-        gradient = gradients(rows, there["embed"], change["embed"], steps)
+        change, there, here = changes(rows, ["embed", *names])
+        gradient = gradients(rows, there["embed"], change["embed"], steps, here.logits)
         for name, values in effects_of(change, gradient, names).items():
             found[name] += values.tolist()
     used += n_pairs
 
 
 def size_of(name):
-    return abs(float(np.mean(found[name]))) if found[name] else 0.0
+    """How large its effect on a pair is, in the mean."""
+    return float(np.abs(found[name]).mean()) if found[name] else 0.0
 
 
-def ranked(for_negative=1.0):
-    """Components by the size of their effect; what works against the behaviour counts less, or as much."""
-    return sorted(
-        components,
-        key=lambda name: size_of(name) * (for_negative if found[name] and np.mean(found[name]) < 0 else 1),
-        reverse=True,
-    )
+def ranked():
+    return sorted(components, key=size_of, reverse=True)
 
 
-affordable = (total - TRIALS) // pair_price(len(components), STEPS)
+affordable = (total - CHECK) // pair_price(len(components), STEPS)
 if affordable:
     steps = STEPS
-    while affordable == 1 and pair_price(len(components), steps + 1) <= total - TRIALS:
+    while affordable == 1 and pair_price(len(components), steps + 1) <= total - CHECK:
         steps += 1
-    measure(max(1, int(FIRST * affordable)), components, steps)
+    measure(math.ceil(FIRST * affordable), components, steps)
     kept = ranked()[: int(KEPT * len(components))]
-    measure((lab.budget.left - TRIALS) // pair_price(len(kept), STEPS), kept)
+    measure((lab.budget.left - CHECK) // pair_price(len(kept), STEPS), kept)
     print(f"{used} pairs; after the first ones {len(kept)} of {len(components)} components")
 else:
     # whole layers first: what MLPs do is exact, what attention does is known as a sum over heads
     rows, steps = slice(0, 1), 1
-    change, there = changes(rows, ["embed", "resid_mid.0", *STREAM[1:]])
-    gradient = gradients(rows, there["embed"], change["embed"], steps)
+    change, there, here = changes(rows, ["embed", "resid_mid.0", *STREAM[1:]])
+    gradient = gradients(rows, there["embed"], change["embed"], steps, here.logits)
     before = change["embed"]
     attention = []
     for layer in range(n_layers):
@@ -172,7 +174,7 @@ else:
         names = [f"a{layer}.h{head}" for head in range(n_heads)]
         guess = attention[layer] / n_heads
         if 2 * cost(n_heads) * length <= lab.budget.left:
-            change, _ = changes(rows, names)
+            change, *_ = changes(rows, names)
             for name, values in effects_of(change, gradient, names).items():
                 found[name] += values.tolist()
         else:
@@ -183,19 +185,16 @@ else:
 print(lab.budget, "; first:", ", ".join(f"{name} {np.mean(found[name]):z.2f}" for name in ranked()[:10]))
 
 # %% [markdown]
-# ## Which components come next?
+# ## What are its circuits worth?
 #
 # The first components compute, all others give their output on the counterfactual prompt, and f is the share of the
-# metric's gap that is there. A circuit needs what works against the behaviour as well, or it shoots over; but how much
-# of that comes how early is a matter of degree, on which gradients of a few pairs say little. What counts is the area
-# between f and 1. So the ranking is made in stages, and how much such effects count in each is found by halving: more
-# where f is above 1, less where it is below.
+# metric's gap that is there.
 
 # %%
-f, taken, ranking = [], [], ranked()
-if TRIED:
-    TRIED = min(MOST_TRIED, lab.budget.left // trial_price)  # with what was too little for another pair
-    rows = slice(len(prompts) - TRIED, None)
+f, ranking = [], ranked()
+if CHECK:
+    checked = min(MOST_CHECKED, lab.budget.left // check_price)  # with what was too little for another pair
+    rows = slice(len(prompts) - checked, None)
     other, whole = lab.run(counterfactuals[rows]), lab.run(prompts[rows])
 
     def mean_metric(kept):
@@ -203,34 +202,18 @@ if TRIED:
         patch = [lab.interchange(name, other) for name in components if name not in kept]
         return metric(lab.run(prompts[rows], patch=patch).logits, options[rows], weights[rows]).mean().item()
 
-    def filled(first, for_negative, size):
-        """So many components: first these, then others in an order."""
-        return [*first, *(name for name in ranked(for_negative) if name not in first)][:size]
-
     nothing, everything = mean_metric(()), metric(whole.logits, options[rows], weights[rows]).mean().item()
-    ranking = []
     for share in SHARES:
-        low, high, tried = LEAST_COUNTS, 1 / LEAST_COUNTS, []
-        for _ in range(TRIES):
-            counts = math.sqrt(low * high)
-            kept = filled(ranking, counts, round(share * len(components)))
-            value = (mean_metric(set(kept)) - nothing) / (everything - nothing)
-            print(f"{share:.0%}: f {value:z.2f} where effects against the behaviour count {counts:.2f}")
-            tried.append((abs(value - 1), value, counts, kept))
-            low, high = (counts, high) if value > 1 else (low, counts)
-        _, value, counts, ranking = min(tried)
-        f.append(value)
-        taken.append(counts)
-    ranking = filled(ranking, 1.0, len(components))
+        kept = set(ranking[: round(share * len(components))])
+        f.append((mean_metric(kept) - nothing) / (everything - nothing))
 findings = (
-    f"EAP-IG per node on {used} pairs, by size. First: "
+    f"EAP-IG per node, by the mean size of effects on {used} pairs. First, with mean effects: "
     + ", ".join(f"{name} ({np.mean(found[name]):z.2f})" for name in ranking[:8])
     + "."
 )
 if f:
-    findings += f" Filled up on {TRIED} other pairs, where f is " + ", ".join(
-        f"{value:z.2f} at {share:.0%} (effects against the behaviour count {counts:.2f})"
-        for share, value, counts in zip(SHARES, f, taken, strict=True)
+    findings += f" On {checked} other pairs, f is " + ", ".join(
+        f"{value:z.2f} at {share:.0%}" for share, value in zip(SHARES, f, strict=True)
     )
 display(Markdown(findings))
 print(lab.budget)
