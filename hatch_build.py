@@ -9,8 +9,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: What of the checkout's top a wheel has, below ``scribe_suite/suite/`` (`scribe_suite.paths.SHIPPED`).
 SHIPPED = ("benchmarks", "fixtures", "ground_truth", "prompts", "pytest.ini")
-#: What lies in those folders in a checkout that is used, and is not part of it.
-LEFT_OUT = ("__pycache__", ".pyc", ".part")
+#: Beginnings and endings of names that lie in those folders in a checkout that is used, and are no part of it.
+LEFT_OUT_BEGINNINGS, LEFT_OUT_ENDINGS = (".", "__pycache__"), (".pyc", ".part")
 
 
 class SuiteHook(BuildHookInterface):  # type: ignore[misc]
@@ -29,6 +29,9 @@ class SuiteHook(BuildHookInterface):  # type: ignore[misc]
         for name in SHIPPED:
             top = root / name
             for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-                place = path.relative_to(root).as_posix()
-                if path.is_file() and not any(part in place for part in LEFT_OUT):
-                    build_data["force_include"][str(path)] = f"scribe_suite/suite/{place}"
+                place = path.relative_to(root)
+                left_out = place.name.endswith(LEFT_OUT_ENDINGS) or any(
+                    part.startswith(LEFT_OUT_BEGINNINGS) for part in place.parts
+                )
+                if path.is_file() and not left_out:
+                    build_data["force_include"][str(path)] = f"scribe_suite/suite/{place.as_posix()}"

@@ -33,16 +33,16 @@ from torch import Tensor
 
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
-from scribe_suite.planting.frozen import frozen_folder, list_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.scoring.sets import set_metrics
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import parse_percent
-from scribe_suite.tasks.task import PlantedTask, TaskInstance
+from scribe_suite.tasks.task import TaskInstance
 from scribe_suite.text import with_table
 from studies.degenerate import DEGENERATE, NodeStatistic, auroc, glance, node_statistics
 from studies.instances import instance_options, measured_instances
+from studies.signatures import circuit_tasks
 
 FIRST_SEED = 7000
 DOCUMENT = "docs/reference/methods.md"
@@ -306,9 +306,8 @@ def skills_markdown(skills: Mapping[str, Mapping[str, float]], corner: str) -> s
 
 
 def measurable_tasks() -> list[str]:
-    """Circuit tasks that have base models."""
-    tasks = default_registry().of_family("circuits")
-    return [task.id for task in tasks if isinstance(task, PlantedTask) and list_frozen(frozen_folder(task))]
+    """Tasks that ask for the components of a circuit and have base models."""
+    return [task.id for task in circuit_tasks()]
 
 
 def chapters(results: Mapping[str, Measured]) -> list[str]:

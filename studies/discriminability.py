@@ -117,16 +117,15 @@ def main() -> None:
     source = "real" if options.real else "planted"
     of_source = [one.id for one in default_registry().questions() if one.source == source]
     tasks = [] if options.tables else options.tasks or of_source
-    root = suite_root()
+    root, questions = suite_root(), {facts.id: facts for facts in default_registry().questions()}
     for task_id, record in measure(tasks, options.instances, jobs=options.jobs):
         print(f"{chapter(task_id, record)}\n", flush=True)
         if options.write:  # after every task, so that a run that is stopped has not been for nothing
-            kept = {known: one for known, one in read_record(root).items() if known in default_registry().facts}
+            kept = {known: one for known, one in read_record(root).items() if known in questions}
             write_record(root, dict(sorted((kept | {task_id: record}).items())))
     if options.write or options.tables:
         page = root / DOCUMENT
-        tables = chapters(read_record(root), default_registry().facts)
-        page.write_text(with_table(page.read_text(), MARKERS, tables))
+        page.write_text(with_table(page.read_text(), MARKERS, chapters(read_record(root), questions)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Int
@@ -29,7 +29,6 @@ from scribe_suite.planting.circuits.signatures.table import node_signatures
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, frozen_models, list_frozen, load_all_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import PlantedTask
 from studies.classifiers import SIGHTS, SKILL_BAR, Skill, skills, worst
 from studies.exchangeability import Sample, Separation, families, separations, signatures
 
@@ -144,9 +143,11 @@ def planted_model(
 
 
 def circuit_tasks() -> list[PlantedCircuitTask]:
-    """All that have base models."""
-    tasks = [task for task in default_registry().of_family("circuits") if isinstance(task, PlantedTask)]
-    return [cast("PlantedCircuitTask", task) for task in tasks if list_frozen(frozen_folder(task))]
+    """All that ask for the components of a circuit and have base models."""
+    tasks = default_registry().of_family("circuits")
+    from ground_truth.circuits.planted.task import PlantedCircuitTask
+
+    return [task for task in tasks if isinstance(task, PlantedCircuitTask) and list_frozen(frozen_folder(task))]
 
 
 def base_models_of(tasks: Sequence[PlantedCircuitTask], label: Label, folder: Path | None) -> list[PlantedModel]:

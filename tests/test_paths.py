@@ -2,7 +2,7 @@ import pytest
 
 from scribe_suite import paths
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.paths import ROOT_VARIABLE, find_part, private_folders, shipped_root, suite_root
+from scribe_suite.paths import ROOT_VARIABLE, find_part, private_folders, shipped_root, suite_root, within_suite
 
 
 def suite(folder):
@@ -59,6 +59,16 @@ def test_a_package_in_an_environment_within_the_suite_is_hidden_too(installed, t
     monkeypatch.setattr(paths, "_PACKAGE", own / ".venv" / "lib" / "scribe_suite")
     suite(own / ".venv" / "lib" / "scribe_suite" / "suite")
     assert private_folders() == (own, own / ".venv" / "lib" / "scribe_suite")
+
+
+def test_parts_have_the_same_names_wherever_the_package_lies(tmp_path, monkeypatch):
+    own = suite(tmp_path.resolve() / "own")
+    package = own / ".venv" / "lib" / "scribe_suite"
+    monkeypatch.setattr(paths, "_PACKAGE", package)
+    (suite(package / "suite") / "prompts" / "preamble.md").touch()
+    preamble = find_part(own, "prompts", "preamble.md")
+    assert within_suite(own, preamble).as_posix() == "prompts/preamble.md"
+    assert within_suite(own, own / "prompts" / "mine.md").as_posix() == "prompts/mine.md"
 
 
 def test_a_package_without_tasks_says_so(tmp_path, monkeypatch):

@@ -63,7 +63,7 @@ class AttentionPattern(PlantedCircuitTask):
     version = 4
     summary = "Find the components of a small transformer that choose the word to answer with."
     voices = (2, 3, 4)
-    laboratory = laboratory(3, 600, 200)
+    laboratory = laboratory(3, 750, 200)
     laboratory_solution = "laboratory_parts"
 
     def plan(self, seed: int) -> CircuitPlan:

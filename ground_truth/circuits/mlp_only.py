@@ -69,7 +69,7 @@ class MlpOnly(PlantedCircuitTask):
     name = "mlp_only"
     version, models_version = 5, 3
     summary = "Find the components of a small transformer that turn words into labels."
-    laboratory = laboratory(4.5, 200, 100, positions="any")  # each has an answer
+    laboratory = laboratory(4.5, 250, 100, positions="any")  # each has an answer
 
     def plan(self, seed: int) -> CircuitPlan:
         """The causal model and its place in the base model of `seed`."""

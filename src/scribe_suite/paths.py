@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 from scribe_suite.errors import ConfigurationError
 
 ROOT_VARIABLE = "SCRIBE_SUITE_ROOT"
@@ -105,6 +103,22 @@ def find_part(root: Path, *parts: str) -> Path:
     return next((place for place in places if place.exists()), places[0])
 
 
+def within_suite(root: Path, path: Path) -> Path:
+    """The path of a part within the suite that it is of.
+
+    That suite is the innermost: the one of the package may lie in an environment within the user's own.
+
+    Args:
+        root: The suite in use.
+        path: Of a part, as `find_part` gives it.
+
+    Raises:
+        ValueError: When it is a part of neither.
+    """
+    of = [one for one in lookup_roots(root) if path.is_relative_to(one)]
+    return path.relative_to(max(of, key=lambda one: len(one.parts), default=root))
+
+
 def private_folders() -> tuple[Path, ...]:
     """Folders that no kernel may see: the suite in use, this package and the suite that comes with it.
 
@@ -116,6 +130,8 @@ def private_folders() -> tuple[Path, ...]:
 
 def user_cache() -> Path:
     """Where what can be made again is kept: ``$SCRIBE_SUITE_CACHE``, else a folder of the user's cache."""
+    import platformdirs  # the sandbox's own processes read this module, under Pythons that have nothing installed
+
     named = os.environ.get(CACHE_VARIABLE)
     base = Path(named).expanduser() if named else platformdirs.user_cache_path("scribe-suite")
     return base.absolute()

@@ -12,6 +12,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     LetterAnswer,
+    MechanismAnswer,
     NeuronAnswer,
     ProbeAnswer,
     RankingAnswer,
@@ -22,6 +23,7 @@ from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.circuits import planted_circuit
 from studies.graded.material import Content, Material
+from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
 from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
@@ -34,6 +36,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", ComponentAnswer): planted_circuit,
     ("planted", RoleAnswer): planted_circuit,
     ("planted", BehaviourAnswer): planted_circuit,
+    ("planted", MechanismAnswer): planted_mechanism,
     ("planted", NeuronAnswer): planted_neurons,
     ("planted", LetterAnswer): planted_letters,
     ("planted", ProbeAnswer): planted_probe,

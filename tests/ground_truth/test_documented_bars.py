@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, Directio
 from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
 from scribe_suite.planting.circuits import certificate as circuits
+from scribe_suite.planting.circuits import sharing_certificate as sharing
+from scribe_suite.planting.circuits.programs import certificate as programs
 from scribe_suite.planting.frozen import FrozenRecord
 from scribe_suite.planting.neurons import certificate as neurons
 from scribe_suite.planting.neurons.categories import CATEGORIES
@@ -28,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = ("circuits", "neurons", "probes")
 
 MINUS = "\N{MINUS SIGN}"
-#: Family -> the first check of a row -> its bar, as the code has it.
+#: Family -> the first check of a row -> its bar, as the code has it; of the first table of its document.
 BARS: Mapping[str, Mapping[str, str]] = {
     "circuits": {
         "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
@@ -41,6 +43,9 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "iia/<a>+<b>": f"≥ {circuits.INTERCHANGE_BAR}, ≥ {circuits.EFFECT_BAR}",
         "logits": f"≤ {circuits.LOGIT_BAR}",
         "asked/…": "as above",
+        "patched/<node>": f"≥ {programs.EFFECT_BAR}",
+        "told_apart/least": f"≥ {programs.DIFFERENCE_BAR}",
+        "triples/<stratum>/changed": f"≥ {programs.TRIPLES_BAR}",
         "reference/primary": f"≥ {CIRCUIT_REFERENCE_BAR}",
     },
     "neurons": {
@@ -74,18 +79,27 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "reference/<task>": f"≥ {probes.REFERENCE_BAR} ({probes.FEW_LABELS_BAR})",
     },
 }
+#: The same of the second table about circuits: of models in which copies share the labels.
+SHARED_BARS: Mapping[str, str] = {
+    "effect/resample/<node>": f"≥ {sharing.SHARED_EFFECT_BAR}",
+    "heard/<n>": f"≥ {sharing.HEARD_BAR}",
+    "silent/<n>": f"≥ {sharing.SILENT_BAR}",
+    "effect/voice/<n>": f"≥ {sharing.VOICE_EFFECT_BAR:.2f}",
+}
+HEADER = "| check | claims | bar |\n|---|---|---|\n"
 
 
 def document(family: str) -> str:
     return (ROOT / f"docs/truth/{family}.md").read_text()
 
 
-def rows(family: str) -> Iterator[tuple[list[str], str]]:
-    """The checks and the bar of every row."""
-    table = document(family).partition("| check | claims | bar |\n|---|---|---|\n")[2].partition("\n\n")[0]
-    for line in table.splitlines():
-        checks, *_, bar = line.strip("| ").split(" | ")
-        yield re.findall(r"`([^`]+)`", checks), bar
+def tables(family: str) -> list[list[tuple[list[str], str]]]:
+    """The checks and the bar of every row, in every table."""
+    found = []
+    for text in document(family).split(HEADER)[1:]:
+        parts = [line.strip("| ").split(" | ") for line in text.partition("\n\n")[0].splitlines()]
+        found.append([(re.findall(r"`([^`]+)`", checks), bar) for checks, *_, bar in parts])
+    return found
 
 
 def pattern(check: str) -> re.Pattern[str]:
@@ -107,12 +121,13 @@ def recorded(family: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_bar_in_the_documentation_is_that_of_the_code(family):
-    assert {checks[0]: bar for checks, bar in rows(family)} == BARS[family]
+    found = [{checks[0]: bar for checks, bar in rows} for rows in tables(family)]
+    assert found == [BARS[family], *([SHARED_BARS] if family == "circuits" else [])]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_check_of_a_frozen_model_is_in_the_documentation_and_no_other(family):
-    documented = [pattern(check) for checks, _ in rows(family) for check in checks]
+    documented = [pattern(check) for rows in tables(family) for checks, _ in rows for check in checks]
     assert [name for name in sorted(recorded(family)) if not any(known.fullmatch(name) for known in documented)] == []
     assert [known.pattern for known in documented if not any(map(known.fullmatch, recorded(family)))] == []
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
+from scribe_suite import paths
 from scribe_suite.errors import ConfigurationError, FrozenModelError
 from scribe_suite.paths import ROOT_VARIABLE
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
@@ -273,6 +274,21 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "prompts").mkdir()
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
     return tmp_path
+
+
+def test_a_suite_of_ones_own_uses_the_models_of_the_package_and_does_not_change_them(checkout, tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "scribe_suite"
+    (package / paths.SHIPPED / "prompts").mkdir(parents=True)
+    monkeypatch.setattr(paths, "_PACKAGE", package)
+    shipped = package / paths.SHIPPED / "ground_truth" / "frozen" / "circuits" / "some"
+    monkeypatch.setenv(ROOT_VARIABLE, str(package / paths.SHIPPED))
+    shipped.mkdir(parents=True)
+    freeze(shipped, 0)
+    monkeypatch.setenv(ROOT_VARIABLE, str(checkout))
+    assert list(frozen_models(TASK)) == ["circuits/some/seed0"]
+    with pytest.raises(FrozenModelError, match="is part of the suite that comes with scribe-suite and is not changed"):
+        freeze(frozen_folder(TASK), 1)
+    assert [path.name for path in list_frozen(shipped)] == ["seed0.json"]
 
 
 def test_the_models_of_a_task_come_by_name_and_are_read_once(checkout):

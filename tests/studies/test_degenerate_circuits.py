@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.registry import default_registry
@@ -19,7 +20,7 @@ from studies.degenerate import DEGENERATE, GUESSES, NORM_SCANS, Glance, glance
 
 pytestmark = pytest.mark.slow
 
-TASK_IDS = [task.id for task in default_registry().of_family("circuits", "planted")]
+TASK_IDS = [task.id for task in default_registry().of_family("circuits") if isinstance(task, PlantedCircuitTask)]
 #: Tasks of the same make as others that are tried here, at minutes each.
 ALIKE = ("circuits/antonym", "circuits/attention_pattern", "circuits/backup_heads", "circuits/two_behaviours")
 SEEDS = range(7000, 7020)

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from studies.graded import mechanisms
 from studies.graded.circuits import _SPOILED
 from studies.graded.makers import material_of
 from studies.graded.material import graded_sets
@@ -88,6 +89,18 @@ def test_a_ranking_is_shuffled_in_its_share_of_places():
     changed = shuffled(ranking, 0.3, random.Random(0))
     assert sorted(changed) == sorted(ranking)
     assert 20 <= sum(one != other for one, other in zip(ranking, changed, strict=True)) <= 30
+
+
+def test_a_mechanism_without_some_nodes_ignores_patches_of_them():
+    right = "def predict(base, source, patched):\n    return len(patched)\n"
+    names: dict = {}
+    exec(right + mechanisms._MISSED.format(missed=["m0", "a0.h1"]), names)
+    assert names["predict"]([1], [2], ["m0", "m1", "a0.h1", "a0.h2"]) == 2
+    triples = [([number], [2], ["m0"]) for number in range(2_000)]
+    for share in (0.0, 0.3):
+        names = {}
+        exec(right + mechanisms._SPOILED.format(share=share, n_labels=6), names)
+        assert np.mean([names["predict"](*triple) != 1 for triple in triples]) == pytest.approx(share, abs=0.05)
 
 
 def test_a_kind_of_answer_without_a_maker_is_named(monkeypatch):

@@ -12,6 +12,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     LetterAnswer,
+    MechanismAnswer,
     NeuronAnswer,
     ProbeAnswer,
     RankingAnswer,
@@ -32,6 +33,9 @@ RANKING = AnswerSchema(RankingAnswer, CIRCUIT.facts, {"ranking": ["m0", "a0.h1"]
 PREDICT = "def predict(prompts):\n    return [prompt[0] for prompt in prompts]\n"
 BEHAVIOUR = AnswerSchema(
     BehaviourAnswer, CIRCUIT.facts, {"code": PREDICT, "components": ["a0.h0"], "confidence": 0.5, "summary": "why"}
+)
+MECHANISM = AnswerSchema(
+    MechanismAnswer, CIRCUIT.facts, {"code": "def predict(base, source, patched):\n    return base[0]\n", **COMMON}
 )
 NEURONS = AnswerSchema(NeuronAnswer, {"n_layers": 2, "d_mlp": 16}, {"neurons": ["L0.N3"], **COMMON})
 LETTERS = AnswerSchema(

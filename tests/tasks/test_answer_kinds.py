@@ -14,6 +14,7 @@ from tests.tasks.schemas import (
     COMMON,
     DIRECTION,
     LETTERS,
+    MECHANISM,
     NEURONS,
     PREDICT,
     PROBE,
@@ -366,3 +367,26 @@ def test_a_probe_on_texts_of_different_lengths_has_no_other_positions(position):
 
 def test_a_probe_on_texts_knows_only_the_word_last():
     assert '"last" or a negative integer' in refused(TEXT_PROBE, weight=[0.0] * 4, position="first")
+
+
+class TestMechanisms:
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "def predict(base, source, patched): return 1",
+            "def predict(a, b, c, table={}): return 1",
+            "def predict(*triple): return 1",
+            "def predict(base, *more): return 1",
+        ],
+    )
+    def test_a_function_that_takes_three_arguments_passes(self, code):
+        assert parse(MECHANISM, code=code).code == code
+
+    @pytest.mark.parametrize("arguments", ["", "prompts", "a, b", "a, b, c, d", "a, b, *, c", "**a"])
+    def test_a_function_that_takes_another_number_is_refused(self, arguments):
+        message = refused(MECHANISM, code=f"def predict({arguments}): return 1")
+        shown = "as in `def predict(base, source, patched): ...`"
+        assert f"code: 'predict' in line 1 must be callable with three arguments, {shown}" in message
+
+    def test_no_code_is_an_answer_that_reports_nothing(self):
+        assert parse(MECHANISM, code=" \n").is_empty()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import scribe_suite
-from scribe_suite.paths import SHIPPED, find_part, lookup_roots
+from scribe_suite.paths import SHIPPED, find_part, within_suite
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
 
@@ -24,7 +24,7 @@ def package_sha256() -> str:
     root = Path(scribe_suite.__file__).parent
     found = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     # the suite inside an installed package has hashes of its own: package and checkout have the same
-    return _sha256([root], (path for path in found if not path.is_relative_to(root / SHIPPED)))
+    return _sha256((path.relative_to(root), path) for path in found if not path.is_relative_to(root / SHIPPED))
 
 
 def task_sha256(root: Path, task: Task | TaskFacts) -> str:
@@ -34,7 +34,7 @@ def task_sha256(root: Path, task: Task | TaskFacts) -> str:
         root: The suite.
         task: A task of it.
     """
-    return _sha256(lookup_roots(root), task_sources(root, task))
+    return _sha256((within_suite(root, path), path) for path in task_sources(root, task))
 
 
 def task_sources(root: Path, task: Task | TaskFacts) -> set[Path]:
@@ -51,7 +51,7 @@ def task_sources(root: Path, task: Task | TaskFacts) -> set[Path]:
 
 def _imported(root: Path, path: Path) -> Iterator[Path]:
     """Where the modules may lie that `path` imports from ground_truth."""
-    package = _relative(lookup_roots(root), path).parent.parts
+    package = within_suite(root, path).parent.parts
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names = [tuple(alias.name.split(".")) for alias in node.names]
@@ -67,13 +67,10 @@ def _imported(root: Path, path: Path) -> Iterator[Path]:
                 yield find_part(root, *name, "__init__.py")
 
 
-def _relative(roots: Sequence[Path], path: Path) -> Path:
-    return path.relative_to(next(root for root in roots if path.is_relative_to(root)))
-
-
-def _sha256(roots: Sequence[Path], paths: Iterable[Path]) -> str:
+def _sha256(named: Iterable[tuple[Path, Path]]) -> str:
+    """Hash of files, each with the name that it has for everybody."""
     digest = hashlib.sha256()
-    for path in sorted(paths, key=lambda path: _relative(roots, path)):
+    for name, path in sorted(named):
         content = path.read_bytes()
-        digest.update(f"{_relative(roots, path).as_posix()}\0{len(content)}\0".encode() + content)
+        digest.update(f"{name.as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

@@ -258,8 +258,8 @@ def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check], measured_
 
 def _refuse_other_suites(path: Path) -> None:
     """Refuse to write into the suite that comes with the package where one of the user's own is in use."""
-    own, *others = lookup_roots(suite_root())
-    if not path.is_relative_to(own) and any(path.is_relative_to(other) for other in others):
+    _own, *others = lookup_roots(suite_root())
+    if any(path.is_relative_to(other / "ground_truth") for other in others):
         raise FrozenModelError(
             f"{path} is part of the suite that comes with scribe-suite and is not changed from another one: give your "
             f"task base models of its own, or plant from {others[0]}."

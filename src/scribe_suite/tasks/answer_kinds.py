@@ -291,3 +291,24 @@ class BehaviourAnswer(Answer):
     @classmethod
     def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
         return _known(value, (info.context or {})["components"], "component")
+
+
+class MechanismAnswer(Answer):
+    """What a model does while parts of it are interfered with, as a function.
+
+    Attributes:
+        code: Python source that defines ``predict(base, source, patched)``, which takes two prompts (lists of token
+            ids) and a list of component names, and returns one label. It is parsed here, and run in a sandbox by the
+            evaluator only.
+    """
+
+    content_field = "code"
+    code: str
+
+    @field_validator("code")
+    @classmethod
+    def _code_defines_predict(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        check_predict(value, ("base", "source", "patched"))
+        return value

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Sequence
+
+#: In words, how many arguments a function takes.
+_COUNTED = {1: "one argument", 3: "three arguments"}
 
 
-def check_predict(code: str) -> None:
-    """Refuse code that has no function ``predict`` at its top level, or one that can't be called with one value.
+def check_predict(code: str, arguments: Sequence[str] = ("prompts",)) -> None:
+    """Refuse code that has no function ``predict`` at its top level, or one that can't be called as it will be.
+
+    Args:
+        code: Python source.
+        arguments: Names of the positional arguments that it will be called with, for messages: one or three.
 
     Raises:
         ValueError: With what is wrong, and where.
     """
-    _check_module(_parsed(code))
+    _check_module(_parsed(code), arguments)
 
 
 def _parsed(code: str) -> ast.Module:
@@ -28,19 +36,20 @@ def _parsed(code: str) -> ast.Module:
         raise ValueError(f"can't be parsed: {str(error).splitlines()[0][:200]}") from None
 
 
-def _check_module(module: ast.Module) -> None:
-    """Refuse a module that has no function ``predict`` at its top level, or one that can't be called with one value."""
+def _check_module(module: ast.Module, arguments: Sequence[str]) -> None:
+    """Refuse a module that has no function ``predict`` at its top level, or one that can't be called so."""
+    shown = f"`def predict({', '.join(arguments)}): ...`"
     found = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     predict = next((node for node in reversed(found) if node.name == "predict"), None)
     if predict is None:
-        raise ValueError("must define a function 'predict' at its top level, as in `def predict(prompts): ...`")
+        raise ValueError(f"must define a function 'predict' at its top level, as in {shown}")
     line = predict.lineno
     if isinstance(predict, ast.AsyncFunctionDef):
         raise ValueError(f"'predict' must be a plain function, but is 'async def' in line {line}")
     takes = predict.args
     positional = len(takes.posonlyargs) + len(takes.args)
-    too_many = positional - len(takes.defaults) > 1 or None in takes.kw_defaults
-    if too_many or (positional == 0 and takes.vararg is None):
-        raise ValueError(
-            f"'predict' in line {line} must be callable with one argument, as in `def predict(prompts): ...`"
-        )
+    too_many = positional - len(takes.defaults) > len(arguments) or None in takes.kw_defaults
+    too_few = positional < len(arguments) and takes.vararg is None
+    if too_many or too_few:
+        count = _COUNTED[len(arguments)]
+        raise ValueError(f"'predict' in line {line} must be callable with {count}, as in {shown}")

@@ -19,7 +19,7 @@ import jinja2.meta
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.laboratory.terms import MEANINGS, OPERATIONS, Returns, Terms
-from scribe_suite.paths import find_part, lookup_roots
+from scribe_suite.paths import find_part, lookup_roots, within_suite
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.software import kernel_software
 from scribe_suite.tasks.task import Task, TaskInstance
@@ -80,8 +80,7 @@ def _with_used(root: Path, path: Path, users: tuple[Path, ...]) -> set[Path]:
 
 def _shown(root: Path, path: Path) -> str:
     """The path of a template as messages name it: within its suite."""
-    place = next((one for one in lookup_roots(root) if path.is_relative_to(one)), path.parent)
-    return path.relative_to(place).as_posix()
+    return within_suite(root, path).as_posix()
 
 
 def _referenced(root: Path, path: Path) -> list[str]:

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from safetensors.torch import load
 
+from ground_truth.circuits.planted.task import PlantedCircuitTask
 from scribe_suite.planting.frozen import FrozenModel, frozen_folder, list_frozen, load_all_frozen
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import PlantedTask, TaskInstance
+from scribe_suite.tasks.task import TaskInstance
 
 TASKS: dict[str, Any] = {
     task.id: task
     for task in default_registry().of_family("circuits")
-    if isinstance(task, PlantedTask) and list_frozen(frozen_folder(task))
+    if isinstance(task, PlantedCircuitTask) and list_frozen(frozen_folder(task))
 }
 MODELS_WANTED = 6
 

@@ -26,11 +26,11 @@ SHARED_EFFECT_BAR = 0.1
 VOICE_EFFECT_BAR = SHARED_EFFECT_BAR + 1 - STRICT_BAR
 #: Pairs on which nodes are ablated one by one. Checks of copies take more, since each is about some of the pairs alone.
 GENERAL_PAIRS = 256
-#: Share of answers among a copy's own labels that another one replaces where the copy is patched. Now and then the old
-#: one stays: where the source's label belongs to another copy, nobody says anything, and any label may be largest.
+#: Share of answers among a copy's own labels that another one replaces where the copy is patched. Where the source's
+#: label is the copy's own, that is all of them in what ships; where it is another copy's, the old answer may stay.
 HEARD_BAR = 0.75
-#: Share of right answers where a patch of the copy brings along no label of its own. Another of its labels may still
-#: come out on top: one that is not far behind, when the unembedding hears the right one, where no copy holds it down.
+#: Share of right answers where a patch of the copy brings along no label of its own. In what ships, all that are wrong
+#: are labels of the copy. How these bars came about, and the lowest values: docs/truth/circuits.md.
 SILENT_BAR = 0.9
 
 

@@ -1,0 +1,1 @@
+"""Large random programs, planted variable by variable: what `circuits/mechanism` is about."""

@@ -1,0 +1,90 @@
+"""The certificate of a planted program: that a network follows it under every kind of intervention.
+
+That it does so on the prompts and triples that answers are judged on is the first claim. The others are that every
+variable matters, that no two do the same, and that no other node matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from scribe_suite.planting.circuits.causal import Correspondence, circuit_of
+from scribe_suite.planting.circuits.certificate import BEHAVIOUR_BAR, INTERCHANGE_BAR, STRICT_BAR
+from scribe_suite.planting.circuits.interchange import PatchedModel, draw_pairs
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
+from scribe_suite.planting.circuits.programs.program import Program
+from scribe_suite.planting.circuits.programs.triples import STRATA, draw_triples, network_labels, program_labels
+from scribe_suite.planting.circuits.programs.variables import LAST
+from scribe_suite.planting.frozen import Certificate, Check
+from scribe_suite.planting.hooked import ModelWeights
+
+#: Least share of a stratum's labels, changed ones or others, that are the program's.
+TRIPLES_BAR = 0.98
+#: Least share of labels that change where one node of the program is patched; the sampler asks for a little more.
+EFFECT_BAR = 0.18
+#: Least share of prompts on which patching either of any two nodes gives different labels; the same.
+DIFFERENCE_BAR = 0.06
+
+_PAIRS = 1024
+_PER_STRATUM = 512
+
+
+def certify_program(weights: ModelWeights, program: Program, correspondence: Correspondence, seed: int) -> Certificate:
+    """Measure everything that is claimed of a network that runs a program.
+
+    Args:
+        weights: The network, as an agent gets it.
+        program: What it should compute.
+        correspondence: Where, one node for each variable.
+        seed: Of prompts and triples; nothing is trained on them.
+
+    Returns:
+        Checks ``behaviour``; ``iia/<variable>`` and ``iia_changed/<variable>``, as for other circuits;
+        ``strict/resample/<node>`` and ``strict/resample/all`` of nodes that don't matter; ``patched/<node>``, the share
+        of labels that change where a node of the program is patched; ``told_apart/least``, the share of labels that
+        differ between patching one node and patching another, for the two that are most alike;
+        ``triples/<stratum>/changed`` and ``.../unchanged``, agreement on what answers are judged on.
+    """
+    network = PatchableTransformer.from_weights(weights)
+    generator = torch.Generator().manual_seed(seed)
+    pairs = draw_pairs(program, _PAIRS, generator)
+    patched = PatchedModel(network, program, pairs)
+    checks = [_at_least("behaviour", patched.behaviour(), BEHAVIOUR_BAR)]
+    for name in program.variables:
+        found = patched.interchange([name], correspondence)
+        checks.append(_at_least(f"iia/{name}", found.accuracy, INTERCHANGE_BAR))
+        if found.accuracy_where_changed is not None:
+            checks.append(_at_least(f"iia_changed/{name}", found.accuracy_where_changed, INTERCHANGE_BAR))
+    circuit = circuit_of(correspondence)
+    others = [node for node in network.shape.nodes if node not in circuit]
+    for name, group in {**{node: [node] for node in others}, "all": others}.items():
+        checks.append(_at_least(f"strict/resample/{name}", patched.ablated(group, "resample"), STRICT_BAR))
+    nodes = [node for name in program.variables for node in correspondence[name]]
+    alone = torch.stack([network_labels(network, pairs, [[node]] * _PAIRS, LAST) for node in nodes])
+    clean = network_labels(network, pairs, [[]] * _PAIRS, LAST)
+    checks += [
+        _at_least(f"patched/{node}", (labels != clean).float().mean().item(), EFFECT_BAR)
+        for node, labels in zip(nodes, alone, strict=True)
+    ]
+    differ = (alone[:, None] != alone[None]).float().mean(-1) + torch.eye(len(alone))
+    checks.append(_at_least("told_apart/least", differ.min().item(), DIFFERENCE_BAR))
+    return Certificate(checks=(*checks, *_on_triples(network, program, correspondence, seed)))
+
+
+def _on_triples(
+    network: PatchableTransformer, program: Program, correspondence: Correspondence, seed: int
+) -> Iterator[Check]:
+    triples = draw_triples(program, correspondence, network.shape.nodes, _PER_STRATUM, seed)
+    wanted = program_labels(program, triples)
+    agree = network_labels(network, triples.pairs, triples.patched, LAST) == wanted
+    changed = wanted != program.run(triples.pairs.base).labels[:, 0]
+    for stratum in STRATA:
+        here = torch.tensor([one == stratum for one in triples.strata])
+        for name, rows in {"changed": here & changed, "unchanged": here & ~changed}.items():
+            yield _at_least(f"triples/{stratum}/{name}", agree[rows].float().mean().item(), TRIPLES_BAR)
+
+
+def _at_least(name: str, value: float, bar: float) -> Check:
+    return Check(name=name, value=round(value, 6), bar=bar, direction=">=")

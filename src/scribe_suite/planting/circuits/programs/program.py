@@ -1,0 +1,93 @@
+"""A program: a list of variables over opaque tokens, the last of which is the label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Self
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Groups, Intervention, intervened
+from scribe_suite.planting.circuits.programs.variables import (
+    LABELS,
+    LAST,
+    LENGTH,
+    TOKENS,
+    WORDS,
+    Variable,
+    class_number,
+)
+
+
+class Program(CausalModel):
+    """See the module's docstring.
+
+    Args:
+        parts: The variables, in the order of computation.
+        classes: Classes of tokens that they read: of each, the class of every token.
+    """
+
+    d_vocab, n_labels, n_ctx, labelled = TOKENS, LABELS, LENGTH, (LAST,)
+
+    def __init__(self, parts: Sequence[Variable], classes: Sequence[Sequence[int]]) -> None:
+        self.parts = tuple(parts)
+        self.classes = tuple(tuple(one) for one in classes)
+        self.variables = tuple(part.name for part in parts)
+        self.by_name: Mapping[str, Variable] = {part.name: part for part in parts}
+        self.groups = {"words": range(WORDS), "markers": range(WORDS, TOKENS)}
+        self.edges = tuple(self._edges())
+
+    @staticmethod
+    def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
+        """Twelve words; markers stand in every prompt once, not at the first nor at the last two places."""
+        words, markers = torch.tensor(list(groups["words"])), torch.tensor(list(groups["markers"]))
+        prompts = words[torch.randint(len(words), (n, 12), generator=generator)]
+        places = torch.rand(n, 9, generator=generator).argsort(1)[:, : len(markers)] + 1
+        return prompts.scatter(1, places, markers.expand(n, -1))
+
+    def run(
+        self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
+    ) -> CausalRun:
+        """See the class."""
+        values: dict[str, Tensor] = {}
+        for part in self.parts:
+            values[part.name] = intervened(part.name, self.computed(part, tokens, values), interventions)
+        return CausalRun(values, values[self.variables[-1]][:, None])
+
+    def computed(
+        self, part: Variable, tokens: Int[Tensor, "batch ctx"], values: Mapping[str, Int[Tensor, "batch ..."]]
+    ) -> Int[Tensor, "batch ..."]:
+        """What a variable is by itself, given what it reads."""
+        return part.value([self._read(source, tokens, values) for source in part.inputs])
+
+    def size_of(self, source: str) -> int:
+        """Number of values of a variable, or of a class of tokens."""
+        number = class_number(source)
+        return self.by_name[source].size if number is None else max(self.classes[number]) + 1
+
+    def as_record(self) -> dict[str, Any]:
+        """The program as JSON-safe data."""
+        return {"parts": [asdict(part) for part in self.parts], "classes": [list(one) for one in self.classes]}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Self:
+        """The program that `as_record` wrote down, read from JSON or not."""
+        parts = []
+        for part in record["parts"]:
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}
+            parts.append(Variable(**fields))
+        return cls(parts, record["classes"])
+
+    def _read(self, source: str, tokens: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        number = class_number(source)
+        return values[source] if number is None else torch.tensor(self.classes[number])[tokens]
+
+    def _edges(self) -> list[tuple[str, str]]:
+        edges = []
+        for part in self.parts:
+            known = ["input" if class_number(source) is not None else source for source in part.inputs]
+            edges += [(source, part.name) for source in dict.fromkeys(known)]
+        return [*edges, (self.variables[-1], "output")]

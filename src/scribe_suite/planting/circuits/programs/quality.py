@@ -1,0 +1,63 @@
+"""Whether a program is worth planting: every variable matters, no two do the same, no label is too common."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scribe_suite.planting.circuits.causal import interchanged
+from scribe_suite.planting.circuits.programs.dials import Dial
+from scribe_suite.planting.circuits.programs.program import Program
+
+#: Prompts on which programs are judged, and how far a bar may be missed on so many: most drafts fail on a few.
+_LOOKS = ((300, 0.6), (3000, 1.0))
+
+
+def depth_of(program: Program) -> int:
+    """Number of variables on the longest path to the label."""
+    depth: dict[str, int] = {}
+    for part in program.parts:
+        depth[part.name] = 1 + max(depth.get(source, 0) for source in part.inputs)
+    return depth[program.variables[-1]]
+
+
+def labels_by_interchange(program: Program, n: int, seed: int) -> Int[Tensor, "one_more pair"]:
+    """The labels of base prompts: as they are, then with each variable interchanged alone."""
+    base, source = program.sample_pairs(n, torch.Generator().manual_seed(seed))
+    rows = [program.run(base).labels[:, 0]]
+    alone = torch.eye(len(program.variables), dtype=torch.bool)
+    rows += [interchanged(program, base, source, one.expand(n, -1)).labels[:, 0] for one in alone]
+    return torch.stack(rows)
+
+
+def effects(labels: Int[Tensor, "one_more pair"]) -> Float[Tensor, " variable"]:
+    """Share of labels that each variable's interchange changes, of what `labels_by_interchange` gives."""
+    return (labels[1:] != labels[0]).float().mean(1)
+
+
+def least_difference(labels: Int[Tensor, "one_more pair"]) -> float:
+    """Of the two variables whose interchanges are most alike, the share of labels that differ."""
+    differ = (labels[1:, None] != labels[None, 1:]).float().mean(-1)
+    return float((differ + torch.eye(len(differ))).min())
+
+
+def fault(program: Program, dial: Dial) -> str:
+    """Why a program is not good enough; empty when it is."""
+    if len(program.variables) != dial.variables:
+        return "another number of variables"
+    if depth_of(program) < dial.depth:
+        return "shallow"
+    return next(filter(None, (_fault_on(program, dial, prompts, slack) for prompts, slack in _LOOKS)), "")
+
+
+def _fault_on(program: Program, dial: Dial, prompts: int, slack: float) -> str:
+    labels = labels_by_interchange(program, prompts, seed=1)
+    if torch.bincount(labels[0]).max() / prompts > dial.commonest / slack:
+        return "a common label"
+    found = effects(labels)
+    if found.min() < dial.effect * slack:
+        return f"{program.variables[int(found.argmin())]} hardly matters"
+    if least_difference(labels) < dial.difference * slack:
+        return "two variables are one"
+    return ""

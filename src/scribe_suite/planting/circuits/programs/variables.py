@@ -1,0 +1,107 @@
+"""The variables of a program: what a head or an MLP can compute of tokens and of earlier variables.
+
+A variable has a value *everywhere*, at each position, or at the *end*, at the last position alone. Heads move values or
+count them; MLPs look them up in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+#: What a variable does with what it reads:
+#:
+#: - ``back``: the value so many places before; at the first places, that at the first.
+#: - ``at``: the value at one place.
+#: - ``marked``: of two inputs, the second at the place where the first is 1.
+#: - ``latest``: of two inputs, the second at the last place where the first has the wanted value; else at the end.
+#: - ``pointed``: of two inputs, the second at the place that the first, a variable at the end, stands for.
+#: - ``count``: how often the wanted value stands in a span of places.
+#: - ``table``: an entry of a table, by the values of all inputs.
+Operation = Literal["back", "at", "marked", "latest", "pointed", "count", "table"]
+
+#: Prompts of all programs: their tokens and their length. Markers stand in each of them exactly once.
+WORDS, MARKERS, LENGTH = 18, 2, 12
+TOKENS, LAST = WORDS + MARKERS, LENGTH - 1
+LABELS = 6
+#: Places among which values are counted.
+SPAN = 6
+
+#: What a variable reads when it is no variable: a fixed class of each token. A number follows.
+_TOKEN_CLASS = "class "
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable.
+
+    Attributes:
+        name: As the causal model calls it.
+        operation: What it does.
+        inputs: What it reads: names of variables, and classes of tokens (`token_class`).
+        size: Number of its values.
+        everywhere: Whether it has a value at every position; else it has one at the end.
+        by: Places before (``back``).
+        place: Which one (``at``), or the first of the span (``count``).
+        wanted: Which value (``latest``, ``count``).
+        slots: The place for each value of the first input (``pointed``).
+        table: The entries, the last input's values next to each other (``table``).
+        shape: Number of values of each input (``table``).
+    """
+
+    name: str
+    operation: Operation
+    inputs: tuple[str, ...]
+    size: int
+    everywhere: bool = False
+    by: int = 0
+    place: int = 0
+    wanted: int = 0
+    slots: tuple[int, ...] = ()
+    table: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
+
+    @property
+    def is_head(self) -> bool:
+        """Whether a head computes it; else an MLP does."""
+        return self.operation != "table"
+
+    def value(self, read: Sequence[Int[Tensor, "prompt ..."]]) -> Int[Tensor, "prompt ..."]:
+        """Its value, of shape (prompt, position) or (prompt,).
+
+        Args:
+            read: The values of its inputs, each of one of these two shapes.
+        """
+        rows = torch.arange(len(read[0]))
+        match self.operation:
+            case "back":
+                return read[0][:, (torch.arange(LENGTH) - self.by).clamp(min=0)]
+            case "at":
+                return read[0][:, self.place]
+            case "marked":
+                return read[1][rows, read[0].argmax(1)]
+            case "latest":
+                found = (read[0] == self.wanted).long() * (torch.arange(LENGTH) + 1)
+                return read[1][rows, torch.where(found.amax(1) > 0, found.argmax(1), LAST)]
+            case "pointed":
+                return read[1][rows, torch.tensor(self.slots)[read[0]]]
+            case "count":
+                return (read[0][:, self.place : self.place + SPAN] == self.wanted).sum(1)
+            case "table":
+                index = read if self.everywhere else [one[:, LAST] if one.dim() == 2 else one for one in read]
+                return torch.tensor(self.table).view(self.shape)[tuple(index)]
+
+
+def token_class(number: int) -> str:
+    """The name by which variables read a class of tokens."""
+    return f"{_TOKEN_CLASS}{number}"
+
+
+def class_number(name: str) -> int | None:
+    """The number of a class of tokens; None for a variable."""
+    return int(name.removeprefix(_TOKEN_CLASS)) if name.startswith(_TOKEN_CLASS) else None

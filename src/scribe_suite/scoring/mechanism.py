@@ -1,0 +1,173 @@
+"""Scores for answers that predict what a model says while some of its nodes put out what they do on another prompt.
+
+A triple is a prompt to run (base), one to take values from (source), and the nodes that are patched. Primary is
+``score``: the mean over strata of triples of the balanced exact match, which weighs labels that the patch changes as
+much as those that it leaves. Whoever predicts the unpatched label perfectly, and ignores the patch, has 0.5.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from scribe_suite.scoring.behaviour import LONGEST_PROBLEM
+from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.submitted_function import FunctionLimits, FunctionResult, run_submitted_function
+from scribe_suite.tasks.task import Score
+from scribe_suite.text import shortened
+
+#: The metrics of every score, in the tables' column order; the first is primary.
+MECHANISM_METRICS = ("score", "changed", "unchanged", "novel")
+#: What a submitted function may use for all triples.
+LIMITS = FunctionLimits(time_s=60.0)
+
+#: So many calls, all of which raise, say that the code is broken; one alone may be about its triple.
+_TELLING = 100
+#: What is put behind submitted code: the sandbox calls ``predict`` with batches of rows of numbers.
+_BY_ROWS = """
+
+
+def _by_rows(predict, length={length}, nodes={nodes!r}):
+    def labels(rows):
+        found, errors = [], []
+        for row in map(list, rows):
+            try:
+                patched = [nodes[index] for index in row[2 * length :]]
+                found.append(predict(row[:length], row[length : 2 * length], patched))
+            except Exception as error:
+                found.append(None)
+                errors.append(error)
+        if len(errors) == len(rows) >= {telling}:
+            raise errors[0]
+        return found
+
+    return labels
+
+
+predict = _by_rows(predict)
+"""
+
+
+@dataclass(frozen=True)
+class Patched:
+    """What is known of one triple.
+
+    Attributes:
+        stratum: Which kind of triple it is.
+        label: What the model says.
+        clean: What it says on the base prompt without any patch.
+        source: What it says on the source prompt.
+    """
+
+    stratum: str
+    label: int
+    clean: int
+    source: int
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the patch changes the label."""
+        return self.label != self.clean
+
+    @property
+    def is_novel(self) -> bool:
+        """Whether the label is neither prompt's own."""
+        return self.label not in (self.clean, self.source)
+
+
+def predicted_labels(
+    code: str,
+    base: Sequence[Sequence[int]],
+    source: Sequence[Sequence[int]],
+    patched: Sequence[Sequence[str]],
+    nodes: Sequence[str],
+) -> FunctionResult:
+    """What submitted code predicts, triple by triple; one for which it raises has no prediction.
+
+    Args:
+        code: Python source that defines ``predict(base, source, patched)``.
+        base: Prompts that are run.
+        source: Prompts that values are taken from.
+        patched: Names of the nodes that are patched.
+        nodes: All names that there are.
+
+    Raises:
+        InfrastructureError: With cause ``sandbox`` where there is none.
+    """
+    number = {node: index for index, node in enumerate(nodes)}
+    rows = [
+        (*one, *other, *(number[node] for node in names))
+        for one, other, names in zip(base, source, patched, strict=True)
+    ]
+    behind = _BY_ROWS.format(length=len(base[0]), nodes=list(nodes), telling=_TELLING)
+    return run_submitted_function(code + behind, rows, limits=LIMITS)
+
+
+def balanced_match(predictions: Sequence[int | None], triples: Sequence[Patched]) -> float:
+    """The primary metric: see the module. Where a stratum has no changed label, or no other, only the rest counts.
+
+    Raises:
+        ValueError: Without triples, or when there is not one prediction per triple.
+    """
+    rows = list(zip(predictions, triples, strict=True))
+    strata = dict.fromkeys(triple.stratum for triple in triples)
+    if not strata:
+        raise ValueError("a mechanism is judged on triples, and there are none")
+    return fmean(_balanced([row for row in rows if row[1].stratum == stratum]) for stratum in strata)
+
+
+def blind_score(triples: Sequence[Patched]) -> float:
+    """The best of three answers without a mechanism: the unpatched label, the source's own, the commonest one."""
+    commonest = Counter(triple.label for triple in triples).most_common(1)[0][0]
+    answers: Sequence[Callable[[Patched], int]] = (
+        lambda triple: triple.clean,
+        lambda triple: triple.source,
+        lambda _: commonest,
+    )
+    return max(balanced_match([answer(triple) for triple in triples], triples) for answer in answers)
+
+
+def score_mechanism(result: FunctionResult, triples: Sequence[Patched], ceiling: float) -> Score:
+    """Score what a submitted function predicted.
+
+    Args:
+        result: What came of it, one prediction per triple.
+        triples: What is right.
+        ceiling: The primary metric of the program that was planted.
+
+    Returns:
+        A score with `MECHANISM_METRICS`: ``changed`` and ``unchanged`` are the exact match over all labels that patches
+        change and over all others, ``novel`` that over labels that are neither prompt's own: copying gets none of them.
+        A function that had a problem is flagged ``function_<fault>``, and a note says which.
+    """
+    rows: Sequence[tuple[int, ...] | None] = result.predictions or [None] * len(triples)
+    predictions = [None if row is None else row[0] for row in rows]
+    score, chance = balanced_match(predictions, triples), blind_score(triples)
+    pairs = list(zip(predictions, triples, strict=True))
+    metrics = {
+        "score": score,
+        "changed": _match([pair for pair in pairs if pair[1].is_changed]),
+        "unchanged": _match([pair for pair in pairs if not pair[1].is_changed]),
+        "novel": _match([pair for pair in pairs if pair[1].is_novel]),
+    }
+    return Score(
+        metrics=metrics,
+        primary="score",
+        skill=normalised_skill(score, chance, ceiling),
+        chance=chance,
+        reference=ceiling,
+        flags=() if result.fault is None else (f"function_{result.fault}",),
+        notes=() if result.problem is None else (shortened(result.problem, LONGEST_PROBLEM),),
+    )
+
+
+def _balanced(rows: Sequence[tuple[int | None, Patched]]) -> float:
+    halves = ([row for row in rows if row[1].is_changed == changed] for changed in (True, False))
+    return fmean(_match(half) for half in halves if half)
+
+
+def _match(rows: Sequence[tuple[int | None, Patched]]) -> float:
+    """Exact match; 0 where there is nothing to match."""
+    return fmean(predicted == triple.label for predicted, triple in rows) if rows else 0.0
