@@ -61,4 +61,4 @@ class IoiReal(MeasuredCircuitTask):
     summary = "Rank the heads and MLPs of a real language model by what they do to name whom something was given to."
     behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=24)
     measurement = CircuitMeasurement(name, behaviour, cost="6 CPU minutes")
-    laboratory = granted(16)
+    laboratory = granted(16, tight=1_250)

@@ -119,7 +119,7 @@ def pair_price(n_components, steps):
     return (reads + steps * step) * length
 
 
-STEPS, FIRST, KEPT = 2, 0.5, 0.4
+STEPS, FIRST, KEPT = 2, 0.5, 0.6  # more are kept than the half that circuits of 50 % take
 SHARES = (0.1, 0.2, 0.5)  # of components kept, in the circuits that are checked
 LEAST_CHECKED, MOST_CHECKED, SMALLEST = 4, 16, 800  # pairs, and the least budget with a check
 check_price = (2 + cost(0, patched=True) * (1 + len(SHARES))) * length
