@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from scribe_suite.text import well_formed
+
 #: MIME types that a notebook keeps; their data are text.
 KEPT_MIME_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "image/jpeg")
 #: Those of them that stand beside plain text and are no images.
@@ -39,7 +41,6 @@ MAX_ERROR = 100_000
 #: Characters of a display's id.
 MAX_DISPLAY_ID = 200
 
-_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _LEFT_OUT = re.compile(r"\n\[\.\.\. ([0-9,]{1,20}) characters left out \.\.\.\]\n")
 _BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/=" + string.whitespace.encode()
 
@@ -47,12 +48,12 @@ Output = dict[str, Any]
 
 
 def clean_text(value: object) -> str:
-    """Any value as text that every encoder takes: halves of surrogate pairs become U+FFFD.
+    """Any value as text that every encoder takes: see `text.well_formed`.
 
     Of what is neither text nor a number only the type is told: a list may be as large as a message.
     """
     if isinstance(value, str):
-        return value if value.isascii() else _HALF_A_PAIR.sub("\ufffd", value)
+        return well_formed(value)
     if value is None or isinstance(value, int | float):
         with contextlib.suppress(ValueError):  # an integer of more than 4300 digits
             return str(value)

@@ -24,6 +24,7 @@ from torch.nn import functional
 from scribe_suite.planting.circuits.blocks import Blocks
 from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Correspondence, interchanged
 from scribe_suite.planting.circuits.interchange import PatchedModel, centred, draw_pairs
+from scribe_suite.planting.circuits.optimising import one_thread, optimise
 from scribe_suite.planting.circuits.patchable import (
     NodeValues,
     Patch,
@@ -34,6 +35,8 @@ from scribe_suite.planting.circuits.patchable import (
 from scribe_suite.progress import ProgressCallback
 
 _WATCH_EVERY = 100
+#: Share of the peak of the learning rate that is left at the end.
+_LEAST_RATE = 0.02
 _WATCH_PAIRS = 256
 
 
@@ -107,7 +110,7 @@ def train_circuit(
         for name, mask in masks.items():
             getattr(network, name).mul_(mask)
     losses = _Losses(causal, correspondence, shape, recipe, torch.Generator().manual_seed(seed + 1))
-    with _one_thread(), _within(network, masks):
+    with one_thread(), _within(network, masks):
         _optimise(network, losses, recipe, seed + 2, progress)
     return network
 
@@ -193,21 +196,13 @@ def _optimise(
     network: PatchableTransformer, losses: _Losses, recipe: SiitRecipe, watch_seed: int, progress: ProgressCallback
 ) -> None:
     watch = torch.Generator().manual_seed(watch_seed)
-    parameters = list(network.parameters())
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / recipe.warmup, max(0.02, 1 - step / recipe.steps), 1.0)
-    )
-    for step in range(1, recipe.steps + 1):
-        loss = losses(network)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
-        optimiser.step()
-        schedule.step()
+
+    def tell(step: int, loss: float) -> None:
         if step % _WATCH_EVERY == 0 or step == recipe.steps:
             state = _state_of_training(network, losses.causal, losses.correspondence, watch)
-            progress(step / recipe.steps, f"step {step}: loss {loss.item():.3f}, {state}")
+            progress(step / recipe.steps, f"step {step}: loss {loss:.3f}, {state}")
+
+    optimise(list(network.parameters()), lambda: losses(network), recipe, _LEAST_RATE, tell)
 
 
 @contextmanager
@@ -248,13 +243,3 @@ def _state_of_training(
     patched = PatchedModel(network, causal, draw_pairs(causal, _WATCH_PAIRS, generator))
     accuracies = [patched.interchange([name], correspondence).accuracy for name in causal.variables]
     return f"behaviour {patched.behaviour():.3f}, interchange {min(accuracies):.3f}"
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from scribe_suite.planting.circuits.blocks import layer_and_head
 from scribe_suite.planting.circuits.causal import Correspondence, interchanged
+from scribe_suite.planting.circuits.optimising import one_thread, optimise
 from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
 from scribe_suite.planting.circuits.programs.codes import CODE_NORM, Codes
 from scribe_suite.planting.circuits.programs.program import Program
@@ -23,6 +24,8 @@ from scribe_suite.planting.circuits.programs.variables import LAST, Variable
 from scribe_suite.progress import ProgressCallback
 
 _TOLD_EVERY = 100
+#: Share of the peak of the learning rate that is left at the end.
+_LEAST_RATE = 0.01
 #: Of the loss of the label, beside which those of the variables weigh 1.
 _LABEL_WEIGHT = 0.2
 
@@ -58,7 +61,7 @@ def train_forced(
     seed: int,
     progress: ProgressCallback,
 ) -> PatchableTransformer:
-    """Train a network whose nodes compute the variables of a program; on one thread the same for the same seed.
+    """Train a network whose nodes compute the variables of a program; the same for the same seed, on one thread.
 
     Args:
         program: What to compute.
@@ -74,21 +77,19 @@ def train_forced(
     generator = torch.Generator().manual_seed(seed)
     lesson = _Lesson(program, correspondence, shape, recipe, generator)
     network = _untrained(shape, correspondence, lesson.codes, seed, generator)
-    parameters = list(network.parameters())
-    optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / recipe.warmup, max(0.01, 1 - step / recipe.steps))
-    )
-    for step in range(1, recipe.steps + 1):
-        losses = lesson.losses(network)
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
-        optimiser.step()
-        schedule.step()
+    losses: dict[str, Float[Tensor, ""]] = {}
+
+    def loss() -> Float[Tensor, ""]:
+        losses.update(lesson.losses(network))
+        return torch.stack(list(losses.values())).sum()
+
+    def tell(step: int, _loss: float) -> None:
         if step % _TOLD_EVERY == 0 or step == recipe.steps:
             worst = max(losses, key=lambda name: losses[name].item())
             progress(step / recipe.steps, f"step {step}: largest error {losses[worst].item():.3f} ({worst})")
+
+    with one_thread():
+        optimise(list(network.parameters()), loss, recipe, _LEAST_RATE, tell)
     return network
 
 
@@ -135,23 +136,20 @@ class _Lesson:
         losses: dict[str, Float[Tensor, ""]] = {}
         stream = network.W_E[base] + network.W_pos
         for layer, here in enumerate(self._layers):
-            heads = [part for part in here if part.is_head]
+            heads, tables = ([part for part in here if part.is_head == which] for which in (True, False))
             attended = network._attention(layer, self._noisy(stream)) if heads else None
-            for part in here:
+            for part in heads:
+                assert attended is not None
+                slot = self._places[part.name][1]
+                written = attended[:, :, slot] @ network.W_O[layer, slot]
                 # a variable's own value, whatever it is then set to
-                wanted = program.computed(part, base, values)
-                if part.is_head:
-                    assert attended is not None
-                    slot = self._places[part.name][1]
-                    written = attended[:, :, slot] @ network.W_O[layer, slot]
-                    losses[part.name] = self._error(written, part, wanted)
+                losses[part.name] = self._error(written, part, program.computed(part, base, values))
             for part in heads:
                 stream = stream + self.codes.stream(part, values[part.name], self._generator)
-            for part in here:
-                if not part.is_head:
-                    written = network._mlp(layer, self._noisy(stream))
-                    losses[part.name] = self._error(written, part, program.computed(part, base, values))
-                    stream = stream + self.codes.stream(part, values[part.name], self._generator)
+            for part in tables:
+                written = network._mlp(layer, self._noisy(stream))
+                losses[part.name] = self._error(written, part, program.computed(part, base, values))
+                stream = stream + self.codes.stream(part, values[part.name], self._generator)
         logits = self._noisy(stream)[:, LAST] @ network.W_U + network.b_U
         label = values[program.variables[-1]]
         losses["label"] = _LABEL_WEIGHT * functional.cross_entropy(logits, label)
