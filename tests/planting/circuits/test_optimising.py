@@ -45,7 +45,7 @@ def test_the_number_of_threads_is_put_back():
     torch.set_num_threads(2)
     try:
         with pytest.raises(KeyError), one_thread():
-            {1: "thread"}.pop(torch.get_num_threads() + 1)
+            {2: "threads"}.pop(torch.get_num_threads())
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
