@@ -251,3 +251,19 @@ def test_a_plain_kernel_shows_no_more(plain):
         if name == "pool":  # whose lines it sends in parts, which run into each other
             shown, expected = "".join(sorted(shown)), ["".join(sorted("\n".join([*expected, ""])))]
         assert [text for text in expected if text not in shown] == [], name
+
+
+def test_only_a_line_that_has_waited_long_is_sent_before_it_is_complete(monkeypatch):
+    sent, now = [], [0.0]
+    monkeypatch.setattr("scribe_suite.notebook.inside.children.time.monotonic", lambda: now[0])
+    lines = Lines(lambda *said: sent.append(said))
+    lines.add(1, "stdout", b"a", "begun ")
+    now[0] = 0.9
+    lines.add(1, "stdout", b"a", "early")
+    lines.add(2, "stdout", b"a", "begun just now")
+    now[0] = 1.0
+    lines.end_overdue()
+    assert lines.send()
+    assert sent == [("stdout", "begun early", b"a")]
+    lines.end_overdue()
+    assert not lines.send()

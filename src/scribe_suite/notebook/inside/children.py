@@ -14,6 +14,7 @@ import select
 import struct
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +35,8 @@ MAX_UNFINISHED = 256
 LINE_S = 1.0
 #: What a message of Jupyter's has in it, and how one begins that is printed text, with stream and parent before it.
 DELIMITER, PRINTED = b"<IDS|MSG>", b"printed"
+#: Seconds to wait for the output thread, which may be gone.
+SENT_S = 10.0
 
 Received = tuple[int, list[bytes]]
 
@@ -108,7 +111,7 @@ class Lines:
 
     def __init__(self, send: Callable[[str, str, bytes], None]) -> None:
         self._pass_on = send
-        self._begun: dict[tuple[int, str], tuple[str, bytes]] = {}
+        self._begun: dict[tuple[int, str], tuple[str, bytes, float]] = {}
         self._ready: list[tuple[str, bytes, list[str]]] = []
 
     def __bool__(self) -> bool:
@@ -117,26 +120,36 @@ class Lines:
 
     def add(self, process: int, name: str, parent: bytes, text: str) -> None:
         """Add what a process has printed to a stream, for the request that is its parent."""
-        before, begun_for = self._begun.pop((process, name), ("", parent))
+        now = time.monotonic()
+        before, begun_for, since = self._begun.pop((process, name), ("", parent, now))
         if begun_for != parent:
             self._put(name, begun_for, before)
-            before = ""
+            before, since = "", now
         lines, end, rest = f"{before}{text}".rpartition("\n")
         self._put(name, parent, lines + end)
         if rest:
-            self._begun[process, name] = rest, parent
+            self._begun[process, name] = rest, parent, now if end else since
 
     def end(self, process: int | None = None) -> None:
         """Take what has been begun, by one process or by all, as it is."""
-        for key in [key for key in self._begun if process in (None, key[0])]:
-            text, parent = self._begun.pop(key)
-            self._put(key[1], parent, text)
+        self._end([key for key in self._begun if process in (None, key[0])])
 
-    def send(self) -> None:
-        """Send what is complete."""
+    def end_overdue(self) -> None:
+        """Take as it is what was begun `LINE_S` ago or earlier."""
+        latest = time.monotonic() - LINE_S
+        self._end([key for key, (_, _, since) in self._begun.items() if since <= latest])
+
+    def send(self) -> bool:
+        """Send what is complete; returns whether there was something."""
         ready, self._ready = self._ready, []
         for name, parent, texts in ready:
             self._pass_on(name, "".join(texts), parent)
+        return bool(ready)
+
+    def _end(self, keys: list[tuple[int, str]]) -> None:
+        for key in keys:
+            text, parent, _since = self._begun.pop(key)
+            self._put(key[1], parent, text)
 
     def _put(self, name: str, parent: bytes, text: str) -> None:
         if text and self._ready and self._ready[-1][:2] == (name, parent):
@@ -179,12 +192,14 @@ class Children:
         if os.getpid() != self._owner:
             return
         # whoever has the lock may wait for the output thread, so this one does not wait for the lock
-        if not self._lock.acquire(blocking=threading.get_ident() != self._thread.thread.ident):
+        sending = threading.get_ident() == self._thread.thread.ident
+        if not self._lock.acquire(blocking=not sending):
             return
         try:
             messages = self._pipe.receive()
             for flush in self._flushes if messages else ():
                 flush()  # what has been printed here was printed before
+            sent = False
             for process, parts in messages:
                 if parts[:1] == [PRINTED]:
                     name, parent, text = parts[1:]
@@ -193,15 +208,34 @@ class Children:
                     self._lines.end(process)
                     self._lines.send()
                     self._thread.send_multipart(parts)
+                    sent = True
             if self._ending:
                 self._ending = False
                 self._lines.end()
-            self._lines.send()
+            self._lines.end_overdue()
+            sent = self._lines.send() or sent
             if self._lines and not self._waiting:
                 self._waiting = True
-                self._thread.schedule(lambda: self._thread.io_loop.call_later(LINE_S, self._end_lines))
+                self._thread.schedule(lambda: self._thread.io_loop.call_later(LINE_S, self._look_again))
+            if sent and not sending:
+                self._await_sending()
         finally:
             self._lock.release()
+
+    def _await_sending(self) -> None:
+        """Wait until the output thread has sent what was given to it: what is printed next must not overtake it."""
+        done = threading.Event()
+        self._thread.schedule(done.set)
+        done.wait(SENT_S)
+
+    def _look_again(self) -> None:
+        """In the output thread: lines that are begun may be overdue by now."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            self._waiting = False
+            self._take()
+        else:  # whoever has it may have looked at the time before
+            self._thread.io_loop.call_later(0.05, self._look_again)
 
     def _print(self, name: str, text: str, parent: bytes) -> None:
         for stream in self._streams:
@@ -209,10 +243,6 @@ class Children:
                 stream.echo.write(text)  # the second place for what is printed, in the order in which it is sent
         content, topic = {"name": name, "text": text}, f"stream.{name}".encode()
         self._session.send(self._thread, "stream", content, parent=self._session.unpack(parent), ident=topic)
-
-    def _end_lines(self) -> None:
-        self._waiting, self._ending = False, True
-        self._take()
 
     def _taking(self, flush: Callable[[], None]) -> Callable[[], None]:
         """A flush, in the output thread, before which everything is sent that forks have said."""
