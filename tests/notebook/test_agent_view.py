@@ -6,7 +6,15 @@ import io
 import pytest
 from PIL import Image
 
-from scribe_suite.notebook.agent_view import IMAGE_SIDE, MAX_IMAGES, entry_text, scale_image, view_outputs
+from scribe_suite.notebook.agent_view import (
+    IMAGE_SIDE,
+    MAX_IMAGES,
+    QUICK_CHARACTERS,
+    entry_text,
+    is_quick,
+    scale_image,
+    view_outputs,
+)
 from scribe_suite.text import strip_terminal
 
 
@@ -118,3 +126,20 @@ def test_without_images_there_is_a_note_of_each():
     view = view_outputs([display(image_file(4, 4))] * 2, quick=True)
     assert [entry["type"] for entry in view.entries] == ["image", "image"]
     assert view.images == []
+
+
+@pytest.mark.parametrize(
+    ("output", "quick"),
+    [
+        ({"output_type": "stream", "name": "stdout", "text": ["x"] * QUICK_CHARACTERS}, True),
+        ({"output_type": "stream", "name": "stdout", "text": ["x"] * QUICK_CHARACTERS + ["y"]}, False),
+        ({"output_type": "execute_result", "data": {"text/plain": "1"}}, True),
+        ({"output_type": "execute_result", "data": {"text/plain": "1" * (QUICK_CHARACTERS + 1)}}, False),
+        ({"output_type": "execute_result", "data": {"text/plain": "<Styler>", "text/html": "<b>1</b>"}}, False),
+        ({"output_type": "display_data", "data": {"image/png": "", "text/plain": "<Figure>"}}, False),
+        ({"output_type": "error", "ename": "E", "evalue": "x" * (QUICK_CHARACTERS + 1), "traceback": []}, False),
+        ({"output_type": "error", "ename": "E", "evalue": "", "traceback": ["x" * (QUICK_CHARACTERS + 1)]}, False),
+    ],
+)
+def test_only_a_little_plain_text_is_viewed_without_a_thread(output, quick):
+    assert is_quick([output]) is quick

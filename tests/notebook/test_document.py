@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.document import Document, NotebookFile
+from scribe_suite.notebook.document import Cell, Document, NotebookFile
 
 
 def events_of_a_session() -> list[dict[str, Any]]:
@@ -106,6 +106,26 @@ def test_a_display_is_updated_from_a_later_cell_too():
     assert document.cells[1].outputs == []
     assert b'"1"' in before
     assert b'"1"' not in document.render()
+
+
+def test_a_cell_knows_its_place_also_when_the_setup_cell_comes_in_front_of_restored_ones():
+    restored = {"event": "cell_added", "code": "x", "setup": False, "status": "ok", "outputs": []}
+    document = Document.from_events(
+        [
+            {"event": "markdown_added", "cell": "note", "content": "# title"},
+            {**restored, "cell": "a"},
+            {"event": "cell_started", "cell": "setup", "run": 1, "kind": "setup", "code": "setup()"},
+            {**restored, "cell": "b"},
+        ]
+    )
+    assert [cell.cell_id for cell in document.cells] == ["setup", "note", "a", "b"]
+    assert [document.place(cell) for cell in document.cells] == [0, 1, 2, 3]
+    assert [document.code_place(cell) for cell in document.code_cells()] == [0, 1, 2]
+    assert [cell.cell_id for cell in document.code_cells()] == ["setup", "a", "b"]
+
+
+def test_cells_with_the_same_content_are_two_cells():
+    assert Cell("c", "x") != Cell("c", "x")
 
 
 def test_only_the_cell_that_changed_is_serialised_again(monkeypatch):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,9 +31,9 @@ _METADATA = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Cell:
-    """One cell of the notebook.
+    """One cell of the notebook; two cells are the same only if they are one object.
 
     Attributes:
         cell_id: Unique in the notebook; also the nbformat cell id.
@@ -64,6 +64,8 @@ class Document:
     def __init__(self) -> None:
         self.cells: list[Cell] = []
         self._by_id: dict[str, Cell] = {}
+        self._code_cells: list[Cell] = []
+        self._places: dict[str, tuple[int, int]] = {}  # cell id -> number of the cell, code cells before it
 
     @classmethod
     def from_events(cls, events: Iterable[Event]) -> Document:
@@ -81,9 +83,25 @@ class Document:
                 raise InfrastructureError("journal_corrupt", message) from error
         return document
 
-    def code_cells(self) -> list[Cell]:
+    def code_cells(self) -> Sequence[Cell]:
         """Code cells in order; tools count these."""
-        return [cell for cell in self.cells if cell.is_code]
+        return self._code_cells
+
+    def place(self, cell: Cell) -> int:
+        """The number of a cell, Markdown and code cells counted.
+
+        Raises:
+            KeyError: When it is not in the notebook.
+        """
+        return self._places[cell.cell_id][0]
+
+    def code_place(self, cell: Cell) -> int:
+        """The number of a code cell among the code cells.
+
+        Raises:
+            KeyError: When it is not in the notebook.
+        """
+        return self._places[cell.cell_id][1]
 
     def cell(self, cell_id: str) -> Cell:
         """The cell with this id.
@@ -124,9 +142,17 @@ class Document:
             yield cell.rendered
         yield f'\n],\n"metadata": {json.dumps(_METADATA)},\n"nbformat": 4,\n"nbformat_minor": 5\n}}\n'.encode()
 
-    def _add(self, cell: Cell) -> None:
-        self.cells.append(cell)
+    def _add(self, cell: Cell, *, first: bool = False) -> None:
         self._by_id[cell.cell_id] = cell
+        if not first or not self.cells:
+            self._places[cell.cell_id] = (len(self.cells), len(self._code_cells))
+            self.cells.append(cell)
+            if cell.is_code:
+                self._code_cells.append(cell)
+            return
+        before, self.cells, self._code_cells = self.cells, [], []
+        for each in [cell, *before]:
+            self._add(each)
 
     def _session_started(self, _event: Event) -> None:
         self.end_unfinished()  # there are some only when the harness was killed: sessions end their cells otherwise
@@ -143,8 +169,7 @@ class Document:
         cell = self._by_id.get(event["cell"])
         if cell is None:
             cell = Cell(event["cell"], "")
-            self._by_id[cell.cell_id] = cell
-            self.cells.insert(0 if event["kind"] == "setup" else len(self.cells), cell)
+            self._add(cell, first=event["kind"] == "setup")
         cell.source, cell.runs, cell.status = event["code"], event["run"], "running"
         cell.setup = cell.setup or event["kind"] == "setup"
         cell.execution_count, cell.outputs, cell.clear_pending, cell.rendered = None, [], False, None

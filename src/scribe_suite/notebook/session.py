@@ -282,7 +282,7 @@ class Session:
             DeadKernelError: When one of them kills the kernel.
         """
         ran, errors, skipped = 0, [], []
-        for index, cell in enumerate(self.notebook.document.code_cells()):
+        for index, cell in enumerate(tuple(self.notebook.document.code_cells())):
             if cell.setup:
                 continue
             if call is not None and call.cancelled:
@@ -300,8 +300,8 @@ class Session:
 
     def dead_message(self) -> str:
         """What to tell an agent about a session whose kernel is gone."""
-        cells = self.notebook.document.code_cells()
-        where = f" while cell {cells.index(self.fatal_cell)} ran" if self.fatal_cell is not None else ""
+        fatal = self.fatal_cell
+        where = f" while cell {self.notebook.document.code_place(fatal)} ran" if fatal is not None else ""
         return (
             f"The kernel of session {self.session_id} died{where} ({self.kernel.died.result()}). Its variables are "
             f'lost. Call start_session_resume_notebook(notebook_path="{self.notebook.name}") for a new kernel: it runs '
@@ -417,7 +417,7 @@ class Session:
         number = cell.runs + 1 if cell is not None else 1
         journal.append("cell_started", cell=cell_id, run=number, kind=kind, code=code)
         self._running = cell = document.cell(cell_id)
-        index = document.code_cells().index(cell)
+        index = document.code_place(cell)
         self._turn = _Turn(call, f"cell_index {index}")
 
         def emit(output: Output) -> None:

@@ -22,7 +22,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, T
 from pydantic import BaseModel, ValidationError
 
 from scribe_suite.errors import InfrastructureError
-from scribe_suite.notebook.agent_view import AgentView, entry_text, frozen_copy, view_outputs
+from scribe_suite.notebook.agent_view import AgentView, entry_text, frozen_copy, is_quick, view_outputs
 from scribe_suite.notebook.calls import Call
 from scribe_suite.notebook.cell_listing import CellPage, cell_page, listed_cell, run_line
 from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
@@ -246,8 +246,8 @@ class NotebookTools:
             return await self._page(session, arguments.cell_index, arguments.page)
         document = session.notebook.document
         first = max(0, len(document.cells) - LISTED_CELLS)
-        code_index = {cell.cell_id: index for index, cell in enumerate(document.code_cells())}
-        listed = [listed_cell(cell, code_index.get(cell.cell_id)) for cell in document.cells[first:]]
+        cells = document.cells[first:]
+        listed = [listed_cell(cell, document.code_place(cell) if cell.is_code else None) for cell in cells]
         payload: dict[str, Any] = {"session_id": session.session_id, "notebook_path": session.notebook.name}
         payload |= {"cells": [cell.payload for cell in listed]}
         text = [f"session {session.session_id}, {session.notebook.name}: {len(document.cells)} cells"]
@@ -260,7 +260,7 @@ class NotebookTools:
 
     async def _page(self, session: Session, cell_index: int, number: int) -> ToolReply:
         cell = session.code_cell(cell_index)
-        index = session.notebook.document.code_cells().index(cell)
+        index = session.notebook.document.code_place(cell)
         head = run_line(index, cell.execution_count, cell.status)
         outputs = frozen_copy(cell.outputs)
         characters = self._config.agent_text_limit - 2 * _HINT
@@ -319,7 +319,7 @@ class NotebookTools:
         payload: dict[str, Any] = {
             "session_id": session.session_id,
             "cell_index": result.index,
-            "actual_notebook_index": session.notebook.document.cells.index(cell),
+            "actual_notebook_index": session.notebook.document.place(cell),
             "execution_count": cell.execution_count,
             "status": result.status,
             "seconds": round(result.seconds, 2),
@@ -335,6 +335,8 @@ class NotebookTools:
 
     async def _view(self, outputs: Sequence[Output], before: int = 0) -> AgentView:
         """What the agent sees of outputs that nothing changes any more; no images when they take too long."""
+        if is_quick(outputs):
+            return view_outputs(outputs, before)
         try:
             return await self._images.run(lambda: view_outputs(outputs, before), IMAGES_S)
         except TimeoutError:
