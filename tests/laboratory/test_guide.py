@@ -45,8 +45,8 @@ def test_the_examples_of_the_guide_do_what_they_show(tmp_path: Path):
             printed, expected = run_block(block, names)
             assert printed == expected
         spent = made.desk.status().spent
-        assert made.desk.status().runs == len(made.lines("run")) == 10
-    assert spent == 8 * (1 + 1 + 4 * 2 + 3 * 2 + 3)
+        assert made.desk.status().runs == len(made.lines("run")) == 13
+    assert spent == 8 * (1 + 1 + 4 * 2 + 3 * 2 + (1 + 1 + 2) + 3)
     assert {line["event"] for line in made.lines()} == {"laboratory", "run", "repeated", "refused", "end"}
     guide = GUIDE.read_text()
     for line in made.lines():
