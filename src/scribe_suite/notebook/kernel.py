@@ -47,7 +47,7 @@ MAX_RECOVERED_BYTES = 1 << 20
 #: Messages in a row that can't be decoded before the kernel counts as broken.
 MAX_MALFORMED = 1000
 #: What is run in a kernel first, in this order.
-_INSIDE = ("limits", "children", "streams", "keyboard", "folder", "idle_warnings")
+_INSIDE = ("limits", "children", "streams", "keyboard", "folder", "idle_warnings", "progress_bars")
 _SOURCES = {f"scribe {name}": (Path(__file__).parent / "inside" / f"{name}.py").read_text() for name in _INSIDE}
 _EXCEEDED = {
     usage.OUT_OF_MEMORY: "it used more memory than it may and was killed",

@@ -181,3 +181,24 @@ def test_a_reply_that_cannot_be_sent_still_says_that_the_cell_has_ended():
         _names, parts = session.feed_identities(socket.parts)
         reply = session.deserialize(parts)["content"]
         assert reply == {"status": "ok", "execution_count": 3, "user_expressions": {}, "payload": []}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"a": [1, "ä"]}, '{\n  "a": [\n    1,\n    "ä"\n  ]\n}'),
+        ([{1, 2}], '[\n  "{1, 2}"\n]'),
+        ({("a", 1): 2}, "<JSON that can't be written: TypeError>"),
+    ],
+)
+def test_json_without_another_text_is_shown_as_json(value, shown):
+    bare = {"text/plain": "<IPython.core.display.JSON object>", "application/json": value}
+    assert limited_bundle(bare)["text/plain"] == shown
+    assert limited_bundle({**bare, "text/plain": "a chart"})["text/plain"] == "a chart"
+    assert limited_bundle({"text/plain": bare["text/plain"]}) == {"text/plain": bare["text/plain"]}
+
+
+def test_json_is_displayed_as_its_text(run: Run):
+    answer = run("from IPython.display import JSON\ndisplay(JSON({'heads': ['a1.h0']}))")
+    assert '"a1.h0"' in answer.text
+    assert "IPython.core.display" not in answer.text

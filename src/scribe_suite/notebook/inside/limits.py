@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ STREAM_PIECE = 4_000_000
 #: Bytes of a message; the harness throws larger ones away.
 MAX_BYTES = 30 << 20
 
+#: What is shown of a display that is an object and nothing else, such as ``<IPython.core.display.JSON object>``.
+_OBJECT = ("<IPython.core.display.", " object>")
 _SHRINKABLE = {"image/png": "PNG", "image/jpeg": "JPEG"}
 
 
@@ -78,7 +81,9 @@ def limited_bundle(data: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     notes = []
     for kind, value in data.items():
-        if not isinstance(value, str):
+        if kind == "text/plain" and "application/json" in data and _says_nothing(value):
+            kept[kind] = limited_text(_json_text(data["application/json"]))
+        elif not isinstance(value, str):
             kept[kind] = value
         elif kind.startswith("text/"):
             kept[kind] = limited_text(value)
@@ -89,6 +94,17 @@ def limited_bundle(data: Mapping[str, Any]) -> dict[str, Any]:
         else:
             notes.append(f"[{kind} of {len(value):,} characters was left out: it is too large to be sent]")
     return _with_notes(kept, notes)
+
+
+def _says_nothing(plain: object) -> bool:
+    return isinstance(plain, str) and plain.startswith(_OBJECT[0]) and plain.endswith(_OBJECT[1])
+
+
+def _json_text(value: object) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    except Exception as error:  # a text is needed, whatever somebody displays
+        return f"<JSON that can't be written: {type(error).__name__}>"
 
 
 def _with_notes(data: dict[str, Any], notes: list[str]) -> dict[str, Any]:
