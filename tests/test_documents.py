@@ -1,8 +1,10 @@
 """What the README and docs/ refer to is there: links, anchors, and files and folders that they name."""
 
+import itertools
 import re
 import subprocess
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -48,20 +50,51 @@ def is_there(path: str) -> bool:
     return any(pattern.fullmatch(known) for known in tracked())
 
 
-def anchors(document: Path) -> set[str]:
-    """The anchors that GitHub gives to a document's headings."""
-    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+@cache
+def prose(document: Path) -> str:
+    """A document's text without its blocks of code, which have no headings and no links."""
+    return re.sub(r"^(```|~~~).*?^\1$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@cache
+def anchors(document: Path) -> frozenset[str]:
+    """The anchors that GitHub, and the site, give to a document's headings."""
+    seen: dict[str, int] = {}
+    for heading in re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE):
+        text = LINK.sub(lambda link: link[0][1:].partition("]")[0], heading)
+        anchor = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
+        seen[anchor] = seen.get(anchor, -1) + 1
+    # headings of the same text are counted, on GitHub with "-" and on the site with "_": nothing may link to the later ones
+    return frozenset(seen)
+
+
+def links(document: Path) -> Iterator[tuple[str, Path, str]]:
+    """Each relative link as it stands, where it leads, and its anchor, which may be empty."""
+    for target in LINK.findall(prose(document)):
+        if not re.match(r"https?://|mailto:", target):
+            file, _, anchor = target.partition("#")
+            yield target, (document.parent / file).resolve() if file else document, anchor
 
 
 def broken_links(document: Path) -> Iterator[str]:
-    for target in LINK.findall(document.read_text()):
-        if re.match(r"https?://|mailto:", target):
-            continue
-        file, _, anchor = target.partition("#")
-        to = (document.parent / file).resolve() if file else document
-        if not to.exists() or (anchor and anchor not in anchors(to)):
+    for target, to, anchor in links(document):
+        if not to.is_relative_to(ROOT) or not is_there(str(to.relative_to(ROOT))):
             yield target
+        elif anchor and (to.suffix != ".md" or anchor not in anchors(to)):
+            yield target
+
+
+def pages(navigation: object) -> Iterator[str]:
+    """The pages that the site's navigation names, at any depth."""
+    match navigation:
+        case str():
+            yield navigation
+        case Mapping():
+            for part in navigation.values():
+                yield from pages(part)
+        case list():
+            for part in navigation:
+                yield from pages(part)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
@@ -82,6 +115,59 @@ def test_every_module_that_is_named_is_there(document):
         return any(is_there(path) for part in (base, base.rpartition("/")[0]) for path in (part, f"{part}.py"))
 
     assert [module for module in MODULE.findall(document.read_text()) if not found(module)] == []
+
+
+def test_a_broken_link_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.test_documents.ROOT", tmp_path)
+    monkeypatch.setattr("tests.test_documents.is_there", lambda path: (tmp_path / path).exists())
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    other.write_text("# Some `code` and [a link](page.md)\n```\n# no heading\n```\n")
+    page.write_text(
+        "[ok](other.md#some-code-and-a-link) [no](other.md#no-heading) ![no](none.svg) [no](../out.md) [ok](https://a.b)\n"
+        "```\n[code](none.md)\n```\n"
+    )
+    assert list(broken_links(page)) == ["other.md#no-heading", "none.svg", "../out.md"]
+
+
+@pytest.mark.parametrize("document", IN_DOCS, ids=name)
+def test_links_of_a_page_stay_on_the_site(document):
+    docs = ROOT / "docs"
+    assert [target for target, to, _ in links(document) if not to.is_relative_to(docs) or to.is_dir()] == []
+
+
+@pytest.mark.parametrize("document", IN_DOCS, ids=name)
+def test_lists_and_tables_begin_after_an_empty_line(document):
+    # the site, unlike GitHub, takes them for a part of the paragraph before
+    lines = prose(document).splitlines()
+    begins = re.compile(r"(?:[-*]|\d+\.) |\|")
+    assert [
+        line
+        for before, line in itertools.pairwise(lines)
+        if begins.match(line) and before and not begins.match(before) and not before.startswith(" ")
+    ] == []
+
+
+def test_every_document_is_in_the_navigation_of_the_site():
+    site = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+    listed = list(pages(site["nav"]))
+    assert sorted(listed) == [str(document.relative_to(ROOT / "docs")) for document in IN_DOCS]
+
+
+def test_the_site_loads_nothing_from_the_network():
+    site = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+    assert site["theme"]["font"] is False
+    local = [*site["extra_css"], *site["extra"]["polyfills"]]
+    assert [path for path in local if not is_there(f"docs/{path}")] == []
+    # without this name among them, the generator adds one that is loaded from the network
+    assert any("iframe-worker" in path for path in site["extra"]["polyfills"])
+    # the generator would load what draws these
+    assert [name(document) for document in IN_DOCS if "```mermaid" in document.read_text()] == []
+
+
+def test_the_generator_of_the_site_is_pinned():
+    docs = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["docs"]
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert [one for one in docs if re.match(r"[\w-]+", one)[0] not in pinned] == []
 
 
 def test_every_document_is_reached_from_the_index():
