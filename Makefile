@@ -80,7 +80,8 @@ test-real: real-models
 # the generator is needed for nothing else; building and reading the site needs no network
 docs: $(STAMP)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	@$(VENV)/bin/zensical build --clean --strict
+	@$(VENV)/bin/python -m zensical build --clean --strict
+	@$(VENV)/bin/pytest tests/tools/test_site.py -q
 	@echo "The documentation is in site/index.html"
 
 pictures: $(STAMP)
