@@ -104,7 +104,7 @@ def test_the_table_is_whole():
 
 @pytest.mark.parametrize("name", ["", "kernel start", "brand_new", "no_tool_call", None])
 def test_an_infrastructure_failure_needs_a_cause_of_the_table_that_does_not_count(name):
-    with pytest.raises(ValueError, match=r"is no cause of a failure: use 'provider_error'|counts against the agent"):
+    with pytest.raises(ValueError, match=r"is not a cause of failure: use 'provider_error'|counts against the agent"):
         infrastructure_cause(name)
     with pytest.raises(UnknownCauseError, match=r"it hangs \(.*is no cause|it hangs \(.*counts against") as caught:
         InfrastructureError(name, "it hangs")
@@ -118,7 +118,7 @@ def test_a_provider_of_somebody_else_s_with_a_cause_of_its_own_is_recorded_with_
     with pytest.raises(UnknownCauseError) as caught:
         raise AttemptFailedError("quota_of_ours", "The quota is used up.", spent)
     assert cause_of(caught.value) == PROVIDER_ERROR
-    assert str(caught.value).startswith("The quota is used up. ('quota_of_ours' is no cause")
+    assert str(caught.value).startswith("The quota is used up. ('quota_of_ours' is not a cause")
     assert caught.value.result == spent
 
 

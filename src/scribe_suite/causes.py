@@ -1,4 +1,4 @@
-"""Every cause of a failure, as one table: what it means, whether it is tried again, whether it counts, what to do.
+"""Every cause of failure, as one table: meaning, whether it is retried, whether it counts, what to do.
 
 Outcomes (`infrastructure:<cause>`), the behaviour after a failure of an agent's CLI, and the tables of
 ``docs/reference/causes.md`` are made from it. An `InfrastructureError` with a cause that is not in it can't be made; a
@@ -84,15 +84,15 @@ _TABLE = (
     Cause(
         "no_response",
         Part.CLI,
-        "A request had no answer.",
-        "{cli} got no answer: the service or a proxy hangs.",
+        "A request got no response.",
+        "{cli} got no response: the service or a proxy hangs.",
         retried=True,
     ),
     Cause(
         "stalled",
         Part.CLI,
-        "An answer stopped in the middle.",
-        "The answer to {cli} stopped in the middle: try again later.",
+        "A response stopped in the middle.",
+        "The response to {cli} stopped in the middle: try again later.",
         retried=True,
     ),
     Cause(
@@ -119,8 +119,8 @@ _TABLE = (
     Cause(
         "unknown_event",
         Part.CLI,
-        "The CLI ended without an event that is understood.",
-        "{cli} printed something that is not understood here: its version may differ; see its raw events.",
+        "The CLI ended without a known event.",
+        "{cli} printed an unknown event: its version may differ; see its raw events.",
     ),
     Cause(
         "request_refused",
@@ -139,7 +139,7 @@ _TABLE = (
     Cause(
         "context_overflow",
         Part.CLI,
-        "The conversation became longer than the model takes.",
+        "The conversation became longer than the model accepts.",
         "Nothing: it counts against the agent, which decides how much it reads.",
         counts=True,
     ),
@@ -153,34 +153,34 @@ _TABLE = (
     Cause(
         "declined",
         Part.CLI,
-        "The model declined to go on, or its service did for what the model or the task said.",
+        "The model declined to continue, or its service did because of what the model or the task said.",
         "Nothing: it counts against the agent.",
         counts=True,
     ),
     Cause(
         "conversation_refused",
         Part.CLI,
-        "The service refused a conversation whose earlier requests it had taken.",
-        "It counts against the agent, whose messages are what is new in it; read the reason.",
+        "The service refused a conversation whose earlier requests it had accepted.",
+        "It counts against the agent, since only its messages are new; read the reason.",
         counts=True,
     ),
     Cause(
         "cli_broke_off",
         Part.CLI,
         "The CLI failed or broke off after the model had begun, and not because of its service.",
-        "It counts against the agent, which may have brought it about: look at its events and stderr in outputs/.",
+        "It counts against the agent, which may have caused it: look at its events and stderr in outputs/.",
         counts=True,
     ),
     Cause(
         PROVIDER_ERROR,
         Part.PROVIDER,
         "A provider that is not part of this package failed, with a cause of its own.",
-        "Read its message, and ask who made it.",
+        "Read its message, and ask the author of the provider.",
     ),
     Cause(
         "bad_transcript",
         Part.PROVIDER,
-        "The provider returned something that is no valid `ProviderResult`.",
+        "The provider returned an invalid `ProviderResult`.",
         "Correct the provider; the message names the field.",
     ),
     Cause(
@@ -199,14 +199,14 @@ _TABLE = (
         "command_broke_off",
         Part.PROVIDER,
         "The program of `command:` ended with an exit code other than 0 after it had seen the notebook's tools.",
-        "It counts against the agent, which may have brought it about: look at `command.stderr.txt` in outputs/.",
+        "It counts against the agent, which may have caused it: look at `command.stderr.txt` in outputs/.",
         counts=True,
     ),
     Cause(
         "reference_failed",
         Part.PROVIDER,
         "A cell of a reference solution failed.",
-        "Run the task's solution by itself; when it fails there too, it is a fault of this package.",
+        "Run the task's solution by itself; if it fails there too, it is a bug in this package.",
     ),
     Cause(
         "replay",
@@ -229,7 +229,7 @@ _TABLE = (
     Cause(
         "slots",
         Part.PROVIDER,
-        "The locks for `--max-concurrent` can't be had.",
+        "The locks for `--max-concurrent` can't be acquired.",
         "Put `--results-dir` on a local disk.",
     ),
     Cause(
@@ -260,7 +260,7 @@ _TABLE = (
         "notebook_internal",
         Part.NOTEBOOK,
         "A tool of the notebook raised an exception.",
-        "It is a fault of this package: report it with the traceback.",
+        "It is a bug in this package: report it with the traceback.",
     ),
     Cause("notebook_write", Part.NOTEBOOK, "A notebook can't be written.", "Free space on the disk of the results."),
     Cause(
@@ -272,49 +272,49 @@ _TABLE = (
     Cause(
         "journal_corrupt",
         Part.NOTEBOOK,
-        "A journal has a line that is no event, or is no file of its own.",
-        "Nothing can be recovered behind that line; look at the file.",
+        "A journal has a line that is not an event, or is not a regular file.",
+        "Nothing can be recovered after that line; look at the file.",
     ),
     Cause(
         "submit_callback",
         Part.NOTEBOOK,
-        "Taking an answer raised an exception.",
-        "It is a fault of this package or of the task: report it with the traceback.",
+        "Accepting an answer raised an exception.",
+        "It is a bug in this package or in the task: report it with the traceback.",
     ),
     Cause(
         "kernel_start",
         Part.NOTEBOOK,
         "A kernel did not start.",
-        "Use fewer workers when memory or time is short; the message has the kernel's last words.",
+        "Use fewer workers when memory or time is short; the message has the kernel's last output.",
     ),
     Cause(
         "kernel_end",
         Part.NOTEBOOK,
         "Something other than its code ended a kernel.",
-        "Look for what killed processes on the machine.",
+        "Find out what killed processes on the machine.",
     ),
     Cause(
         "setup_cell",
         Part.NOTEBOOK,
         "The cell that loads the model failed or ran out of time.",
-        "Use fewer workers when it ran out of time; else it is a fault of the task.",
+        "Use fewer workers if it ran out of time; otherwise it is a bug in the task.",
     ),
     Cause(
         "fork_server",
         Part.SANDBOX,
         "The process from which kernels are started ended or could not start.",
-        "Look for what killed processes on the machine; most often memory was short.",
+        "Find out what killed processes on the machine; most often memory was short.",
     ),
     Cause(
         "isolation_unavailable",
         Part.SANDBOX,
-        "The isolation that was asked for can't be had.",
+        "The requested isolation is not available.",
         "Run `scribe-suite doctor`, or use `--isolation auto` or `none`.",
     ),
     Cause(
         "agent_sandbox",
         Part.SANDBOX,
-        "The sandbox of an agent's program could not be made, or was ended from outside.",
+        "The sandbox of an agent's program could not be created, or was killed from outside.",
         "Run `scribe-suite doctor`; the message has the reason.",
     ),
     Cause(
@@ -338,7 +338,7 @@ _TABLE = (
     Cause(
         "truth_missing",
         Part.TASK,
-        "The measured truth of the task is not there.",
+        "The measured truth of the task is missing.",
         "Run the command that the message names.",
     ),
     Cause(
@@ -350,14 +350,14 @@ _TABLE = (
     Cause(
         "configuration",
         Part.TASK,
-        "What was asked for can't be done.",
+        "The request can't be carried out.",
         "The message says what to change.",
     ),
     Cause(
         "scoring_exception",
         Part.TASK,
         "A scorer raised an exception.",
-        "It is a fault of the task: report it with the traceback.",
+        "It is a bug in the task: report it with the traceback.",
     ),
     Cause(
         "results_folder",
@@ -368,7 +368,7 @@ _TABLE = (
     Cause("worker_crashed", Part.RUN, "The worker that made the attempt died.", "See its output above the summary."),
     Cause("lost", Part.RUN, "The worker that made the attempt reported nothing.", "See its output above the summary."),
     Cause("not_finished", Part.RUN, "The attempt had not ended when it was recorded.", "Resume the run."),
-    Cause(EXCEPTION, Part.RUN, "An exception said nothing of its cause.", "Read its message and traceback."),
+    Cause(EXCEPTION, Part.RUN, "An exception did not name a cause.", "Read its message and traceback."),
 )
 
 #: The table, by name.
@@ -384,8 +384,8 @@ def infrastructure_cause(name: object) -> Cause:
     cause = CAUSES.get(name) if isinstance(name, str) else None
     if cause is None:
         raise ValueError(
-            f"{name!r} is no cause of a failure: use {PROVIDER_ERROR!r}, or add a row to scribe_suite.causes."
+            f"{name!r} is not a cause of failure: use {PROVIDER_ERROR!r}, or add a row to scribe_suite.causes."
         )
     if cause.counts:
-        raise ValueError(f"The cause {name!r} counts against the agent, so it is no infrastructure failure.")
+        raise ValueError(f"The cause {name!r} counts against the agent, so it is not an infrastructure failure.")
     return cause

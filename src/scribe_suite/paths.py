@@ -1,4 +1,4 @@
-"""Where suites of tasks and the user's cache lie; the one place that knows.
+"""The locations of suites of tasks and of the user's cache; no other module knows them.
 
 A suite is a folder with ``ground_truth/`` and ``prompts/``, and mostly ``benchmarks/``. One comes with this package:
 the checkout where the package is in one, else the folder ``suite/`` that a wheel has inside the package. A repository

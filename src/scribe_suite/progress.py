@@ -1,4 +1,4 @@
-"""Progress of long work: what reports it, and the bars that a terminal shows of it."""
+"""Progress of long work: reporting it, and the bars in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of others in messages of ours, the order of names, and the place of a table in a document."""
+"""Helpers for text: untrusted text in messages, the order of names, tables in documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in folders whose content somebody else may have put there: a kernel, an agent CLI, whoever filled ``runs/``.
+"""Files in folders with untrusted content: written by a kernel, an agent CLI, or whoever filled ``runs/``.
 
 A name in such a folder may be a link to any file of the user, a pipe that nobody writes to, a device, or a file of a
 terabyte without content; and it may become one between a look at it and its use. So a folder is opened once, and all

@@ -51,7 +51,7 @@ def test_files_go_into_the_suite_that_the_folder_is_in(empty, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["task", "my_task"], "'my_task' is no id of a task: write FAMILY/NAME, such as circuits/my_task."),
+        (["task", "my_task"], "'my_task' is not a task id: write FAMILY/NAME, such as circuits/my_task."),
         (["task", "toys/My-Task"], "'My-Task' can't be a name here: use small letters, digits and single underscores."),
         (["family", "frozen"], "'frozen' can't be a name here: use small letters, digits and single underscores."),
         (["task", "circuits/ioi"], "There is a task circuits/ioi already: choose another name."),

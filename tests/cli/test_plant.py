@@ -101,12 +101,12 @@ def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on(folder, capsys, k
     assert [path.stem for path in list_frozen(folder)] == ["seed0", "seed2"]
     output = capsys.readouterr().out
     assert "Not planted: seeds 1. Try other seeds." in output
-    assert output.endswith(f"Interrupted: frozen and kept are seeds 0,2. Go on with: {command_line}\n")
+    assert output.endswith(f"Interrupted: frozen and kept are seeds 0,2. Continue with: {command_line}\n")
 
 
 @pytest.mark.usefixtures("folder")
 def test_an_interruption_of_the_first_seed_says_that_nothing_is_finished(capsys):
     command.plant(Small(interrupted=(4,)), [4], keep_valid=True)
-    assert "Interrupted: no seed was finished. Go on with: scribe-suite plant circuits/small --seeds 4" in (
+    assert "Interrupted: no seed was finished. Continue with: scribe-suite plant circuits/small --seeds 4" in (
         capsys.readouterr().out
     )

@@ -110,7 +110,7 @@ def test_what_can_not_be_done_is_one_sentence_and_exit_code_2(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("diff", "a", "b", "--tolerance", "x"), "'x' is no tolerance: give a number from 0 on"),
+        (("diff", "a", "b", "--tolerance", "x"), "'x' is not a tolerance: give a number from 0 on"),
         (("diff", "a", "b", "--tolerance", "-1"), "'-1' is no tolerance"),
         (("diff", "a", "b", "--tolerance", "nan"), "'nan' is no tolerance"),
         (("compare",), "required: RUN"),

@@ -160,8 +160,8 @@ def failing(error: Exception) -> Any:
     ("error", "said", "event", "broken"),
     [
         (
-            LaboratoryFailedError("It was killed; it is started again."),
-            "It was killed; it is started again. Nothing was charged, and earlier runs can be used as before.",
+            LaboratoryFailedError("It was killed; it is being restarted."),
+            "It was killed; it is being restarted. Nothing was charged, and earlier runs can be used as before.",
             "failed",
             None,
         ),
@@ -303,7 +303,7 @@ def test_a_run_under_way_is_given_up_when_the_attempt_is_over_and_is_no_failure(
         begun.set()
         while not made.models.given_up():
             time.sleep(0.01)
-        raise LaboratoryFailedError("Nobody wants this run any more, so it was ended.")
+        raise LaboratoryFailedError("Nothing waits for this run any more, so it was ended.")
 
     made.models.before = compute_for_long
     channel = made.desk.connect("s1")

@@ -401,5 +401,5 @@ def test_requests_at_random_are_run_or_refused_and_nothing_else():
 @pytest.mark.parametrize("returns", ["labels", "samples"])
 def test_ids_that_are_drawn_can_not_be_narrowed_down(returns):
     read = Reader(terms=Terms(budget=1000, returns=returns))
-    assert "labels= does not narrow them down" in read.refusal({"labels": [1, 2]})
+    assert "labels= can't restrict them" in read.refusal({"labels": [1, 2]})
     assert read({}).wanted.labels is None

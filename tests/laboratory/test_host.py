@@ -152,7 +152,7 @@ def test_one_that_is_killed_in_the_middle_is_told_and_replaced(laboratory):
     os.kill(before, signal.SIGKILL)
     thread.join(20)
     assert isinstance(results[0], LaboratoryFailedError)
-    assert "signal 9; it is started again" in str(results[0])
+    assert "signal 9; it is being restarted" in str(results[0])
     assert not results[0].timeout
     answers(laboratory)
 
@@ -163,7 +163,7 @@ def test_one_that_takes_too_long_is_ended_and_replaced():
         before = innermost(laboratory)
         os.kill(before, signal.SIGSTOP)
         begin = time.monotonic()
-        with pytest.raises(LaboratoryFailedError, match="no further for 1 s") as caught:
+        with pytest.raises(LaboratoryFailedError, match="no progress for 1 s") as caught:
             laboratory.run("LN", [patched()], Wanted())
         assert caught.value.timeout
         assert 1 <= time.monotonic() - begin < 15
@@ -202,7 +202,7 @@ def working(monkeypatch: pytest.MonkeyPatch) -> Iterator[Laboratory]:
 def test_one_that_says_that_it_works_may_take_as_long_as_it_needs(working):
     assert working.run("m", [Recipe("10", tokens())], Wanted()) == b""
     assert working.restarts == 0
-    with pytest.raises(LaboratoryFailedError, match="no further for 3 s") as caught:
+    with pytest.raises(LaboratoryFailedError, match="no progress for 3 s") as caught:
         working.run("m", [Recipe("3", tokens())], Wanted(seed="stall"))
     assert caught.value.timeout
     assert working.run("m", [Recipe("1", tokens())], Wanted()) == b""
@@ -220,7 +220,7 @@ def test_a_run_that_nobody_wants_any_more_is_ended(working):
     for one, found in ((thread, results), (waiting, none)):
         one.join(20)
         assert isinstance(found[0], LaboratoryFailedError)
-        assert "Nobody wants this run" in str(found[0])
+        assert "Nothing waits for this run" in str(found[0])
     assert not psutil.pid_exists(before)
     assert working.run("m", [Recipe("1", tokens())], Wanted()) == b""
 

@@ -66,7 +66,7 @@ def test_what_is_no_name_is_refused_in_one_sentence(text):
 
 @pytest.mark.parametrize("thing", [None, 3, b"m1", ["m1"], {"site": "m1"}])
 def test_what_is_no_text_is_refused(thing):
-    with pytest.raises(SiteError, match="A site is a text"):
+    with pytest.raises(SiteError, match="A site is a string"):
         parse_site(thing)
 
 

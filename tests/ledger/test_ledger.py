@@ -273,11 +273,11 @@ def test_a_run_that_was_taken_up_and_cut_off_has_no_end(tmp_path):
 def test_a_ledger_is_locked_while_it_is_written(tmp_path):
     path = tmp_path / "r1.jsonl"
     writer = LedgerWriter(path, header())
-    with pytest.raises(ConfigurationError, match="The run r1 still goes on"):
+    with pytest.raises(ConfigurationError, match="The run r1 is still in progress"):
         LedgerWriter.reopen(path)
     writer.close(RunEnd(finished=NOW, exit_code=0))
     again, _ = LedgerWriter.reopen(path)
-    with pytest.raises(ConfigurationError, match="still goes on"):
+    with pytest.raises(ConfigurationError, match="is still in progress"):
         LedgerWriter.reopen(path)
     again.leave()
     LedgerWriter.reopen(path)[0].leave()
@@ -290,7 +290,7 @@ def test_the_lock_of_a_killed_writer_is_gone(tmp_path):
     writer = context.Process(target=_write_for_ever, args=(path, sender))
     writer.start()
     receiver.recv()
-    with pytest.raises(ConfigurationError, match="still goes on"):
+    with pytest.raises(ConfigurationError, match="is still in progress"):
         LedgerWriter.reopen(path)
     writer.kill()
     writer.join()

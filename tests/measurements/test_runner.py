@@ -49,7 +49,7 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(spec):
     measurement.stop_at = "sum"
     code, text = run(measurement, spec)
     assert code == EXIT_INTERRUPTED
-    assert f"Go on with: scribe-suite measure toys/counting --model {spec}" in text
+    assert f"Continue with: scribe-suite measure toys/counting --model {spec}" in text
     assert isinstance(find_measured(measurement, spec), str)
     measurement.stop_at = None
     assert run(measurement, spec)[0] == 0

@@ -320,7 +320,7 @@ def wait_until(condition, timeout_s):
         ("ProviderResult(tokens={'input': 'many'})", "bad_transcript", "tokens"),
         ("ProviderResult('bogus')", "bad_transcript", "end_reason"),
         ("InfrastructureError('', 'nothing to say')", "provider_error", "nothing to say"),
-        ("InfrastructureError('a b/c', chr(0xD800))", "provider_error", "\ufffd ('a b/c' is no cause of a failure"),
+        ("InfrastructureError('a b/c', chr(0xD800))", "provider_error", "\ufffd ('a b/c' is not a cause of failure"),
     ],
 )
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def attempt(task="circuits/ioi", **fields):
 
 def test_what_is_written_is_read_with_the_longest_running_first(tmp_path):
     late, early = attempt("circuits/late", began=NOW - 5), attempt("circuits/early", began=NOW - 50)
-    waiting = attempt("circuits/waiting", phase="waiting for a place", began=NOW - 500)
+    waiting = attempt("circuits/waiting", phase="waiting for a slot", began=NOW - 500)
     for number, status in enumerate((late, waiting, early)):
         assert write_status(tmp_path / f"{number}.json", status)
     assert read_running(tmp_path, NOW) == [early, late, waiting]

@@ -1,1 +1,1 @@
-"""What the numbers of runs say: pairing, statistics, comparisons, differences."""
+"""Analysis of runs: pairing, statistics, comparisons, differences."""

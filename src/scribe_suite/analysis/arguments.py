@@ -1,4 +1,4 @@
-"""Arguments that several commands and options take, for parsers that import no numbers to know them."""
+"""Arguments shared by several commands and options, without importing numerical packages."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def tolerance(text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no tolerance: give a number from 0 on, such as 0.05.")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a tolerance: give a number from 0 on, such as 0.05.")
     return value

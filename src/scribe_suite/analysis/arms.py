@@ -1,8 +1,8 @@
-"""What a side did in laboratories, and what it gains or loses between the arms of the same questions.
+"""What a side did in laboratories, and how its skill differs between the arms of the same questions.
 
-Gaps between arms are those of one provider on the same instances. From weights to a laboratory: what free computing is
-worth to it. From a laboratory to a black box: what looking inside is worth to it, the measure of a tool gap in audits
-of language models (AuditBench).
+Gaps between arms are those of one provider on the same instances. From weights to a laboratory: the value of free
+computing. From a laboratory to a black box: the value of access to internals, the measure of a tool gap in audits of
+language models (AuditBench).
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Verdict:
         """What a verdict that is not "worse" leaves open."""
         compared = sum(other.p is not None for other in self.comparison.pairs)
         if smallest_p(pair, compared) >= SIGNIFICANT:
-            return "; so few pairs can't be significant, whatever they show: run more tasks or --trials"
+            return "; so few pairs can never be significant: run more tasks or --trials"
         if pair.detectable is not None:
             return f" (these pairs could have shown a true difference of {pair.detectable:.3f})"
         return ""

@@ -1,6 +1,6 @@
-"""The attempts of several runs as columns: what a comparison needs of them and nothing else.
+"""The attempts of several runs as columns: only what a comparison needs.
 
-A hundred thousand attempts are a few megabytes here, where as models they would be half a gigabyte.
+A hundred thousand attempts take a few megabytes here; as models they would take half a gigabyte.
 """
 
 from __future__ import annotations

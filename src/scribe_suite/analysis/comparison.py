@@ -1,6 +1,6 @@
 """One or several runs compared: each side by itself, and sides with each other by pairs of attempts.
 
-What is in no mean: attempts that infrastructure failed. In a pair, such a failure takes both sides out.
+Infrastructure failures are in no mean. In a pair, such a failure excludes both sides.
 """
 
 from __future__ import annotations

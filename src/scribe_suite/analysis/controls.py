@@ -1,8 +1,8 @@
-"""What tasks give away without their model's inside, and the best that is known to be reachable: a measured record.
+"""What tasks reveal without their model's internals, and the best known skill: a measured record.
 
 The record is a file of the checkout, ``ground_truth/controls.json``; ``studies/black_box.py`` makes it. Beside a run it
-answers two questions for every task: could the score have come from inputs and outputs alone, and how much of what a
-known method finds does the agent miss?
+answers two questions for every task: could the score have come from inputs and outputs alone, and how much does the
+agent miss compared with the best known method?
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The courses of attempts: what their submissions were worth over what had been used. Columns, and the mathematics.
+"""The courses of attempts: the skill of their submissions over effort. Columns, and the mathematics.
 
 Pure functions over arrays; every formula is in ``docs/reference/statistics.md``. Knows nothing about ledgers.
 """

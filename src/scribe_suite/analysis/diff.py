@@ -1,7 +1,7 @@
 """What changed between two runs, test by test: for a CI job that must say whether a change made agents worse.
 
 Tests are matched by node id. A regression is a skill that fell by more than the tolerance; infrastructure says nothing
-about an agent, so what newly fails by it is told and is no regression, but no success either.
+about an agent, so a new failure by it is reported, and is neither a regression nor a success.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ def diff(
         notes.append("The runs have no test in common.")
     if other:
         notes.append(
-            f"Tests that were made on other instances than before, so that chance is in their changes: {other}. Give "
-            "both runs one --instance-seed."
+            f"Tests on other instances than before, so that their changes include chance: {other}. Give both runs the "
+            f"same --instance-seed."
         )
     return Diff(
         old=old_info.run,

@@ -1,4 +1,4 @@
-"""How much less than the reference solution an agent needs: a scale that has no end when every task is solved."""
+"""Effort relative to the reference solution: a scale that does not saturate when every task is solved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the claims of a side's attempts amount to: counts and shares over all attempts that were checked."""
+"""Summary of the claims of a side's attempts: counts and shares over all attempts that were checked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Who is compared with whom, and which attempts of theirs belong together.
+"""Which sides are compared, and which of their attempts form pairs.
 
 A side is a provider in a run. Attempts belong together when they are about the same task, trial and instance. Sides
-that share no instance are paired by task and trial: the difference is still unbiased, and its interval holds what
-instances differ by among themselves.
+that share no instance are paired by task and trial: the difference is still unbiased, and its interval includes the
+variance between instances.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def require_equal_versions(attempts: AttemptColumns) -> None:
         more = f" and {len(lines) - _SHOWN_VERSIONS} more tasks" if len(lines) > _SHOWN_VERSIONS else ""
         raise ConfigurationError(
             f"The runs have different versions of {', '.join(lines[:_SHOWN_VERSIONS])}{more}: run one of them again, "
-            "or give --allow-different-versions to compare all the same."
+            "or give --allow-different-versions to compare them nevertheless."
         )
 
 

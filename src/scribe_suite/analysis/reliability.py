@@ -1,4 +1,4 @@
-"""What one side's confidences, abstentions and repeated attempts say: results, made from columns of attempts."""
+"""Results about one side's confidences, abstentions and repeated attempts, computed from columns of attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of compared runs besides their numbers: cut off, made again, different code."""
+"""Notes about compared runs: cut off, repeated attempts, different code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def run_notes(attempts: AttemptColumns) -> list[str]:
     numbered = [(f"#{number}", info) for number, info in enumerate(attempts.runs, start=1)]
     lines = [f"Run {label} ({info.run}) was cut off." for label, info in numbered if not info.complete]
     if attempts.repeated:
-        lines.append(f"Attempts that were made again in the same run: {attempts.repeated}. The last of each counts.")
+        lines.append(f"Attempts that were repeated in the same run: {attempts.repeated}. The last of each counts.")
     lines += [f"Different versions of {line} are compared." for line in version_differences(attempts)]
     locks = [(label, info.lock) for label, info in numbered if info.lock]
     lines += [f"The runs differ in {line}." for line in lock_differences(locks)]

@@ -1,7 +1,7 @@
 """The mathematics of a comparison: pure functions over arrays. Knows nothing about ledgers, providers or tables.
 
-Every formula and its source is in ``docs/reference/statistics.md``. Attempts at one task resemble each other, so a mean
-is the mean of the tasks' means, and its uncertainty comes from tasks where there are enough of them.
+Every formula and its source is in ``docs/reference/statistics.md``. Attempts at one task are correlated, so a mean is
+the mean of the tasks' means, and its uncertainty is estimated over tasks if there are enough of them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is told of a run besides its tables: how much of it was scored, and what was not.
+"""Notes about a run below its tables: how much of it was scored, and what was not.
 
-Of an attempt that was made again, as in a resumed run, one record stands, see `in_effect`.
+If an attempt was repeated, as in a resumed run, one record is valid; see `in_effect`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Claims, and the numbers of a summary, against what the cells of an attempt put out.
+"""Checks claims, and the numbers of a summary, against the output of an attempt's cells.
 
 A claim is *supported* when the run that it names shows it, and the experiment, if it names one, is on record. It is
-*contradicted* when that run, or a replay of it, gives what the statement names another value. Everything else is
+*contradicted* when that run, or a replay of it, gives another value for what the statement names. Everything else is
 *unsupported*, and the reason says why.
 """
 

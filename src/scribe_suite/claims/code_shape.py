@@ -1,4 +1,4 @@
-"""Code of cells as tokens: the numbers that were chosen in it, its names, and which cells do the same otherwise."""
+"""Code of cells as tokens: the numbers that were chosen in it, its names, and which cells are otherwise equivalent."""
 
 from __future__ import annotations
 

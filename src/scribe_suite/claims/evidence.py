@@ -1,7 +1,6 @@
-"""What the journals of an attempt show: every run of every cell, with its code, its output, and what became of it.
+"""What the journals of an attempt show: every run of every cell, with its code, its output, and how it ended.
 
-Journals are read as texts of somebody else: events that make no sense are passed over, and of long outputs only a
-beginning is looked at.
+Journals are untrusted: invalid events are skipped, and only the beginning of a long output is read.
 """
 
 from __future__ import annotations

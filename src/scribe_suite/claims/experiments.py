@@ -1,4 +1,4 @@
-"""The experiments that an attempt's laboratory has on record; see docs/guide/laboratory.md for its lines."""
+"""The experiments recorded by an attempt's laboratory; see docs/guide/laboratory.md for its lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is checked of one answer, and the counts of it that stand in the ledger."""
+"""All checks of one answer's claims, and their counts for the ledger."""
 
 from __future__ import annotations
 

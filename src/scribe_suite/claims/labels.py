@@ -1,4 +1,4 @@
-"""What numbers in an output are called: ``label: number``, ``label = number``, rows of printed tables."""
+"""The labels of numbers in an output: ``label: number``, ``label = number``, rows of printed tables."""
 
 from __future__ import annotations
 

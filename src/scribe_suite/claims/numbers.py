@@ -1,7 +1,7 @@
 """Numbers in texts: found, and compared within the precision in which they are written.
 
-Texts are somebody else's and may be long. Every pattern here begins and ends without a choice, so time is in proportion
-to the text.
+Texts are untrusted and may be long. No pattern here backtracks at its beginning or end, so the time is proportional to
+the text.
 """
 
 from __future__ import annotations

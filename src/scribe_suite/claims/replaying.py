@@ -1,4 +1,4 @@
-"""Which run of a replay stands for which run of the recorded attempt."""
+"""Which run of a replay corresponds to which run of the recorded attempt."""
 
 from __future__ import annotations
 

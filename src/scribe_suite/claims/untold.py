@@ -1,4 +1,4 @@
-"""What was tried and is not told: worse results of a measurement that an answer cites, and checks that failed.
+"""What was tried and not reported: worse results of a measurement that an answer cites, and checks that failed.
 
 These are hints for a reader, who sees both places. They are in no score, and an agent may have good reasons for what it
 left out.

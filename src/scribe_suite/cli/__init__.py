@@ -1,7 +1,8 @@
 """``scribe-suite``: what is not a pytest run. One module for each command; `COMMANDS` lists them.
 
 A command module has ``register(commands)``, which adds its parser, and ``run(options)``, which does the work and
-returns the exit code. It imports what the work needs in the functions that do it, so that help and lists come at once.
+returns the exit code. It imports what the work needs in the functions that do it, so that help and lists appear at
+once.
 """
 
 from __future__ import annotations

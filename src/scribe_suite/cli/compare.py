@@ -18,8 +18,8 @@ def register(commands: Commands) -> None:
         run,
         summary="compare providers and runs: tables, intervals, tests, cost",
         description="Print the tables of one or several runs, and compare providers and runs with each other: attempts "
-        "are paired by task, trial and instance, and attempts that infrastructure failed are in no number. How each "
-        "number is made is in docs/reference/statistics.md.",
+        "are paired by task, trial and instance, and infrastructure failures are excluded. "
+        "docs/reference/statistics.md explains each number.",
         examples=(
             "scribe-suite compare runs/20261122-174501-a1b2c3.jsonl",
             "scribe-suite compare runs/monday.jsonl runs/friday.jsonl --format markdown",
@@ -30,13 +30,13 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--allow-different-versions",
         action="store_true",
-        help="compare attempts at different versions of a task all the same",
+        help="compare attempts even if the versions of a task differ",
     )
     parser.add_argument(
         "--controls",
         action="store_true",
-        help="also show, for every task, what a solver reaches that sees inputs and outputs only, and by how much the "
-        "best known method is better than each provider",
+        help="also show, for every task, the skill of a solver that sees only inputs and outputs, and by how much the "
+        "best known method beats each provider",
     )
 
 

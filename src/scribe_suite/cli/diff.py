@@ -19,7 +19,7 @@ def register(commands: Commands) -> None:
         summary="list what changed between two runs; exit code 1 on regressions",
         description="List the tests that are newly solved, newly unsolved or newly failed by infrastructure, and "
         "metrics that changed. Exit code 1 when the skill of a test fell by more than the tolerance, 3 when none did "
-        "and infrastructure failed what it did not fail before, else 0.",
+        "but a test newly failed by infrastructure, otherwise 0.",
         examples=("scribe-suite diff runs/monday.jsonl runs/friday.jsonl --tolerance 0.1",),
     )
     parser.add_argument("old", type=Path, metavar="OLD", help=RUN_HELP)
@@ -29,7 +29,7 @@ def register(commands: Commands) -> None:
         type=tolerance,
         default=DEFAULT_TOLERANCE,
         metavar="X",
-        help=f"changes of skill and metrics up to this size are none (default: {DEFAULT_TOLERANCE})",
+        help=f"ignore changes of skill and metrics up to this size (default: {DEFAULT_TOLERANCE})",
     )
     parser.add_argument("--format", choices=DIFF_FORMAT_NAMES, default="terminal", help="default: terminal")
 

@@ -24,9 +24,9 @@ def register(commands: Commands) -> None:
         commands,
         "doctor",
         run,
-        summary="say what works on this machine: how kernels are isolated, and how to get more",
-        description="Really try how well kernels can be isolated on this machine; say what is not prevented, why it is "
-        "not better, and what would help. Exit code 0 for the best tier, 1 for any other.",
+        summary="report how kernels are isolated on this machine, and how to improve it",
+        description="Test how well kernels can be isolated on this machine; report what is not prevented, why, and "
+        "what would help. Exit code 0 for the best tier, 1 for any other.",
         examples=("scribe-suite doctor",),
     )
 

@@ -1,4 +1,4 @@
-"""``scribe-suite measure``: compute measured truths, with progress, and go on where it stopped."""
+"""``scribe-suite measure``: compute measured truths, with progress, and resume an interrupted measurement."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def register(commands: Commands) -> None:
         "--model", default=REAL_MODEL, metavar="SPEC", help="the model, see `scribe-suite models` (%(default)s)"
     )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where the model runs (%(default)s)")
-    parser.add_argument("--force", action="store_true", help="measure again what is there already")
+    parser.add_argument("--force", action="store_true", help="repeat measurements that exist already")
     parser.add_argument(
         "--ship", action="store_true", help="write into ground_truth/measured/ of the checkout instead of the cache"
     )
@@ -112,7 +112,7 @@ def measure(
         except KeyboardInterrupt:
             left = " ".join(one.id for one in measurements[number:])
             further = f"--model {spec}" + (" --ship" if ship else "")
-            say(f"Interrupted; finished steps are kept. Go on with: scribe-suite measure {left} {further}", console)
+            say(f"Interrupted; finished steps are kept. Continue with: scribe-suite measure {left} {further}", console)
             return EXIT_INTERRUPTED
         except FrozenModelError as error:
             failed = True

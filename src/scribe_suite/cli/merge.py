@@ -1,4 +1,4 @@
-"""``scribe-suite merge``: one ledger of several."""
+"""``scribe-suite merge``: one ledger from several."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ def register(commands: Commands) -> None:
         commands,
         "merge",
         run,
-        summary="make one ledger of those of shards or of the jobs of a matrix",
-        description="Write one ledger from those of parts of a run. An attempt that is in several of them and locks "
-        "that differ are refused by name.",
+        summary="merge the ledgers of shards or of the jobs of a matrix",
+        description="Write one ledger from the ledgers of parts of a run. Attempts that are in several of them, and "
+        "locks that differ, are named and refused.",
         examples=("scribe-suite merge shards/*.jsonl -o runs/whole.jsonl",),
     )
     parser.add_argument("ledgers", type=Path, nargs="+", metavar="LEDGER", help="runs/<run>.jsonl")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="LEDGER", help="a file that is not there yet"
-    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="LEDGER", help="a new file")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -42,18 +42,18 @@ def register(commands: Commands) -> None:
         _convert,
         summary="convert a model into the cache and check it against the original",
         description="Read a model with transformers, convert it for TransformerLens, compare the two's "
-        "log-probabilities (largest difference below 0.001) and keep it in the cache. What is ready already is left "
-        "as it is. Only hub:NAME may use the network, and only for what the local hub cache does not have.",
+        "log-probabilities (largest difference below 0.001) and keep it in the cache. A model that is ready is left "
+        "unchanged. Only hub:NAME may use the network, and only for what the local hub cache does not have.",
     )
     convert.add_argument("spec", metavar="SPEC", help=_SPEC_HELP)
-    convert.add_argument("--force", action="store_true", help="convert again what is ready already")
+    convert.add_argument("--force", action="store_true", help="convert again even if it is ready")
     verify = add_command(
         actions,
         "verify",
         _verify,
         summary="recompute checksums and the comparison with the original",
         description="Recompute the checksums of a converted model, read the original again, and compare the two's "
-        "log-probabilities. Exit code 2 when anything is not as it was.",
+        "log-probabilities. Exit code 2 when anything has changed.",
     )
     verify.add_argument("spec", metavar="SPEC", help=_SPEC_HELP)
 

@@ -26,7 +26,7 @@ def register(commands: Commands) -> None:
         lambda _: _show_help(parser),
         summary="write the files of a new task or family",
         description="Write the files of a new task, with a small example that passes at once, into the suite that the "
-        "current folder is in; where it is in none, the current folder becomes one. No file is overwritten.",
+        "current folder is in; if it is in none, the current folder becomes one. No file is overwritten.",
         examples=("scribe-suite new family toys", "scribe-suite new task circuits/my_task"),
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
@@ -35,8 +35,8 @@ def register(commands: Commands) -> None:
         "task",
         lambda options: _write(*_split(options.task), new_family=False),
         summary="write task, prompt and reference solution",
-        description="Write a task, its prompt and its reference solution, and the benchmark of its family where there "
-        "is none here yet.",
+        description="Write a task, its prompt and its reference solution, and the benchmark of its family if there is "
+        "none yet.",
     )
     task.add_argument("task", metavar="FAMILY/NAME")
     family = add_command(
@@ -57,7 +57,7 @@ def _show_help(parser: argparse.ArgumentParser) -> int:
 def _split(task: str) -> tuple[str, str]:
     family, slash, name = task.partition("/")
     if not slash:
-        raise ConfigurationError(f"{task!r} is no id of a task: write FAMILY/NAME, such as circuits/my_task.")
+        raise ConfigurationError(f"{task!r} is not a task id: write FAMILY/NAME, such as circuits/my_task.")
     return family, name
 
 
@@ -119,7 +119,7 @@ def new_files(root: Path, family: str, name: str, *, new_family: bool) -> Mappin
         places[f"benchmarks/{family}/test_{family}.py"] = "benchmark.py"
     there = [place for place in places if (root / place).exists()]
     if there:
-        raise ConfigurationError(f"{there[0]} is there already and is not overwritten: choose another name.")
+        raise ConfigurationError(f"{there[0]} exists already and is not overwritten: choose another name.")
     return {
         place: Template((_TEMPLATES / f"{template}.template").read_text()).substitute(
             family=family, name=name, class_name=class_name

@@ -1,4 +1,4 @@
-"""What commands use to add their parsers."""
+"""Helpers with which commands add their parsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``scribe-suite plant``: train base models one after another, with a progress bar, and go on where it stopped."""
+"""``scribe-suite plant``: train base models one after another, with a progress bar, and resume where it stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def register(commands: Commands) -> None:
         run,
         summary="train, certify and freeze base models of a task",
         description="Train, certify and freeze base models of a task, one for each seed, under ground_truth/frozen/. "
-        "Seeds that are frozen and valid already are skipped, so an interrupted run goes on where it stopped; where "
+        "Seeds that are frozen and valid already are skipped, so an interrupted run continues where it stopped; if "
         "they were frozen for other tasks, the checks of this one are added without training. A model whose "
         "certificate fails is reported and not written.",
         examples=("scribe-suite plant circuits/mlp_only --seeds 0-5",),
@@ -35,7 +35,7 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--seeds", type=seed_list, default=[0], metavar="N|A-B|LIST", help="for example 0-5 (default: 0)"
     )
-    parser.add_argument("--force", action="store_true", help="train again what is frozen already")
+    parser.add_argument("--force", action="store_true", help="train again even if frozen already")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -105,4 +105,4 @@ def _after_interruption(task: PlantedTask, kept: Sequence[int], left: Sequence[i
     if not left:
         return f"Interrupted: {finished}; nothing is left to do."
     force = "" if keep_valid else " --force"
-    return f"Interrupted: {finished}. Go on with: scribe-suite plant {task.id} --seeds {seed_text(left)}{force}"
+    return f"Interrupted: {finished}. Continue with: scribe-suite plant {task.id} --seeds {seed_text(left)}{force}"

@@ -1,4 +1,4 @@
-"""``scribe-suite report``: write the site, and say how far it is."""
+"""``scribe-suite report``: write the site, and show progress."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def register(commands: Commands) -> None:
         run,
         summary="write a ledger's run as a static site",
         description="Write pages for a run, its tasks and its attempts: plots, scores, prompts, answers, notebooks, "
-        "transcripts, journals. They need no server and no network. What an answer was scored against is told when the "
-        "run's seeds were fixed; of fresh instances, only with --with-keys.",
+        "transcripts, journals. They need no server and no network. Keys are shown when the run's seeds were fixed; "
+        "for fresh instances, only with --with-keys.",
         examples=("scribe-suite report runs/20261122-174501-a1b2c3.jsonl -o report",),
     )
     parser.add_argument("ledger", type=Path, metavar="RUN", help="runs/<run>.jsonl")

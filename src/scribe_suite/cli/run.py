@@ -1,6 +1,6 @@
 """``scribe-suite run`` and ``scribe-suite bench``: benchmarks without a checkout; pytest does the work.
 
-Families are looked for in the suite in use, then in the one that comes with the package. Everything from the first
+Families are searched in the current suite, then in the one that comes with the package. Everything from the first
 option on is pytest's.
 """
 

@@ -1,4 +1,4 @@
-"""``scribe-suite schema``: what a line of a ledger may be."""
+"""``scribe-suite schema``: the JSON Schema of a ledger's lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def register(commands: Commands) -> None:
         "schema",
         run,
         summary="print the JSON Schema of a ledger's lines",
-        description="Print the JSON Schema that every line of a ledger obeys.",
+        description="Print the JSON Schema that every line of a ledger follows.",
         examples=("scribe-suite schema > ledger.schema.json",),
     )
 

@@ -20,8 +20,8 @@ def register(commands: Commands) -> None:
         "tasks",
         run,
         summary="list the tasks and the models that they are about",
-        description="List every task: the models that it is about, its metrics, and what is asked. Of a task on a real "
-        "model, say what is missing on this machine.",
+        description="List every task: the models that it is about, its metrics, and what is asked. For a task on a "
+        "real model, say what is missing on this machine.",
         examples=("scribe-suite tasks", "scribe-suite tasks | grep real"),
     )
 

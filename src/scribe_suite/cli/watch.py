@@ -19,8 +19,8 @@ def register(commands: Commands) -> None:
         run,
         summary="show what a run is doing, from another terminal",
         description="Show the attempts that run (task, provider, turn, tool, elapsed, limit) and how many are done, "
-        "until the run has ended; in a terminal as a table, else as a line now and then. Exit code 0 when the run came "
-        "to its end, 1 when it was cut off. It only reads: Ctrl-C ends the view, not the run.",
+        "until the run has ended; in a terminal as a table, otherwise as a line now and then. Exit code 0 when the run "
+        "finished, 1 when it was cut off. It only reads: Ctrl-C ends the view, not the run.",
         examples=("scribe-suite watch", "scribe-suite watch --once"),
     )
     parser.add_argument(
@@ -29,17 +29,17 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--results-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (default: runs)"
     )
-    parser.add_argument("--once", action="store_true", help="show it as it is now, and exit with 0")
+    parser.add_argument("--once", action="store_true", help="show the present state, and exit with 0")
     parser.add_argument(
         "--interval",
         type=interval,
         metavar="SECONDS",
-        help="between two looks (default: 1 in a terminal, 60 where lines are printed)",
+        help="between two updates (default: 1 in a terminal, 60 where lines are printed)",
     )
 
 
 def interval(text: str) -> float:
-    """Seconds between two looks.
+    """Seconds between two updates.
 
     Raises:
         argparse.ArgumentTypeError: When the text is no number, or too small.

@@ -1,4 +1,4 @@
-"""The budget of one attempt, over all its notebook sessions: charged before a run, given back when the run fails.
+"""The budget of one attempt, over all its notebook sessions: charged before a run, refunded when the run fails.
 
 What has been paid for once is free from then on. Safe to use from several threads: two that want to pay for the same
 thing at the same time pay once, and what is charged never exceeds the total.

@@ -225,7 +225,7 @@ class ExperimentReader:
         if labels is not None:
             if self._terms.returns in ("labels", "samples"):
                 # among a few ids that an agent names, a draw has hardly any noise
-                raise RefusedError("This laboratory says one id out of all: labels= does not narrow them down.")
+                raise RefusedError("This laboratory returns one id out of all: labels= can't restrict them.")
             self._check_labels(labels)
             if len(set(labels)) < len(labels):
                 raise RefusedError("The labels of the outputs name one id twice.")

@@ -1,4 +1,4 @@
-"""Frames: how the laboratory's three sides talk. Standard library only, since its text is given to all of them.
+"""Frames: the wire format between the laboratory's three sides. Standard library only.
 
 A frame is the sizes of its two parts (`SIZES`), a JSON object, and the bytes of a safetensors file, which may be none.
 Nothing here looks into the tensors. A frame that is too large or no frame raises `FrameError` with one sentence; where

@@ -1,4 +1,4 @@
-"""What an agent is told of its laboratory before it asks for anything."""
+"""The greeting of a laboratory: what an agent gets to know before its first request."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Starts the model process, keeps it, and talks to it. Safe to use from several threads.
+"""Starts the model process, keeps it running, and communicates with it. Safe to use from several threads.
 
 The process is started with the first model, in a sandbox of its own, where it sees Python, a few files of ours and the
-shared modules. It remembers nothing that is not known here: when it dies or takes too long, it is ended, and the next
-call starts another one and loads the models again.
+shared modules. It has no state that is not known here: when it dies or takes too long, it is killed, and the next call
+starts another one and loads the models again.
 """
 
 from __future__ import annotations
@@ -363,7 +363,7 @@ class Laboratory:
         except TimeoutError:
             self._end()
             raise LaboratoryFailedError(
-                f"The laboratory got no further for {timeout_s:g} s, so it was ended; it is started again.",
+                f"The laboratory made no progress for {timeout_s:g} s, so it was ended; it is being restarted.",
                 timeout=True,
             ) from None
         except frames.ClosedError as error:
@@ -372,7 +372,7 @@ class Laboratory:
             raise LaboratoryFailedError(
                 "The laboratory was closed."
                 if self._closed.is_set()
-                else f"The laboratory {reason}; it is started again."
+                else f"The laboratory {reason}; it is being restarted."
             ) from error
         except frames.FrameError as error:
             self._end()
@@ -383,7 +383,7 @@ class Laboratory:
         if "refused" in frame.header:
             raise RunRefusedError(str(frame.header["refused"]))
         if "failed" in frame.header:
-            raise LaboratoryFailedError(f"The laboratory made an error ({frame.header['failed']}).")
+            raise LaboratoryFailedError(f"The laboratory had an internal error ({frame.header['failed']}).")
         return frame
 
     def _end(self) -> None:
@@ -493,7 +493,7 @@ def _something_comes(channel: socket.socket) -> bool:
 
 
 def _given_up() -> LaboratoryFailedError:
-    return LaboratoryFailedError("Nobody wants this run any more, so it was ended.")
+    return LaboratoryFailedError("Nothing waits for this run any more, so it was ended.")
 
 
 def _not_started(reason: str) -> InfrastructureError:

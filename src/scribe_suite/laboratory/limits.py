@@ -1,4 +1,4 @@
-"""What one run may be at most, whatever its budget. Standard library only, since all sides of the laboratory use it."""
+"""Upper limits of one run, whatever its budget. Standard library only, since all sides of the laboratory use it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What an experiment costs: one formula, the same for everybody, known before anything is run.
+"""The price of an experiment: one formula, the same for everybody, known in advance.
 
-A price is a number of units times what one unit costs. The unit is a prompt for a planted model and a token for a
+A price is a number of units times the price of one unit. The unit is a prompt for a planted model and a token for a
 language model (`shape.Unit`).
 """
 

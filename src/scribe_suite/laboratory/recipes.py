@@ -1,7 +1,7 @@
-"""Runs as data: what the model process is told. Nothing is checked here; `inside` checks all of it, the desk before it.
+"""Runs as data: what the model process receives. Nothing is checked here, but by `inside` and the desk.
 
-A run is a `Recipe`, and it may patch from other runs: then their recipes go along, and the process computes them again.
-So the process remembers nothing, and no run is lost when it dies.
+A run is a `Recipe`, and it may patch from other runs: then their recipes are sent along, and the process computes them
+again. So the process has no state, and no run is lost when it dies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an agent is told when the laboratory does not do what it has asked for."""
+"""The messages with which the laboratory refuses an agent's request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kernel asks for, as it comes: pydantic models of the headers, and one sentence for each that is wrong.
+"""A kernel's requests as they arrive: pydantic models of the headers, and one sentence for each invalid one.
 
 Here only the form is checked. Whether the model has such sites, and whether the terms allow it, is `experiments`'.
 """

@@ -1,7 +1,7 @@
-"""What runs that took long have returned, kept so that asking again gives it at once.
+"""Results of slow runs, kept so that repeating a request returns them at once.
 
-An agent's cell may be interrupted before the run is done that it waits for. The run goes on and is paid for; without
-this, the next cell would wait as long again.
+An agent's cell may be interrupted before its run is done. The run continues and is paid for; without this, the next
+cell would wait as long again.
 """
 
 from __future__ import annotations

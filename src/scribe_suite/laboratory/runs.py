@@ -1,4 +1,4 @@
-"""The runs of one attempt: a run's id stands for its recipe, not for anything that is kept of what it computed."""
+"""The runs of one attempt: a run's id stands for its recipe, not for a stored result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves one connection of a kernel, which may send anything: frame by frame, until it ends or is no use any more.
+"""Serves one connection of a kernel, which may send anything: frame by frame, until it ends or becomes unusable.
 
 A kernel that floods its connection waits: nothing is read ahead, and between two requests the connection rests for as
 long as the harness has worked for it. A frame that is none, or is not finished in time, ends the connection after one

@@ -1,4 +1,4 @@
-"""What is told of a model before anything is run: its sizes, and in which unit its runs are priced."""
+"""Facts about a model that are known before any run: its sizes, and the unit in which its runs are priced."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def parse_site(text: object) -> Site:
         SiteError: When it names none.
     """
     if not isinstance(text, str):
-        raise SiteError(f"A site is a text such as 'resid_pre.0'; this one is of type {type(text).__name__}.")
+        raise SiteError(f"A site is a string such as 'resid_pre.0'; this one is of type {type(text).__name__}.")
     name, at, where = text.partition("@")
     position = None
     if at:

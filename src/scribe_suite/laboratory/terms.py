@@ -1,4 +1,4 @@
-"""What a level grants an agent in the laboratory: the budget, and what an experiment may be and give."""
+"""What a level allows in the laboratory: the budget, and what an experiment may do and return."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Hashes of the code that makes instances, runs attempts and scores answers.
 
-A commit does not tell everything: there are changes that are not committed, files that git does not know yet, and
-copies without git.
+A commit is not enough: there are uncommitted changes, files that git does not track yet, and copies without git.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ class LedgerWriter:
         try:
             if not _locked(file):
                 raise ConfigurationError(
-                    f"The run {path.stem} still goes on: wait for its end, or stop it. `scribe-suite watch {path}` "
+                    f"The run {path.stem} is still in progress: wait for its end, or stop it. `scribe-suite watch "
+                    f"{path}` "
                     "shows what it does."
                 )
             ledger = _parsed(path, file.readall())
@@ -182,9 +183,9 @@ def ledger_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A line of a ledger of the Scribe Task Suite",
         "description": "A ledger is JSON lines in UTF-8: a header, then attempts in the order they ended, then an end, "
-        "which is missing when the run was cut off. A run that was taken up again goes on with a resume line, attempts "
-        "and an end. Of an attempt that has several records, the last whose outcome counts stands, or the last of all "
-        "where none does. What follows the last newline was cut off in writing.",
+        "which is missing when the run was cut off. A resumed run continues with a resume line, attempts and an end. "
+        "If an attempt has several records, the last whose outcome counts is valid, or the last of all if none counts. "
+        "Anything after the last newline is an incomplete write.",
         **_LINE.json_schema(),
     }
 

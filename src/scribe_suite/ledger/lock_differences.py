@@ -1,4 +1,4 @@
-"""In what the locks of runs differ, told so that a person sees it.
+"""Differences between the locks of runs, in readable form.
 
 What is said of a task or a provider is compared where both runs have it: shards and families are parts of one run.
 Hashes of instance seeds are counted and never shown.

@@ -1,6 +1,6 @@
-"""Ledgers of parts of one run, such as shards and jobs of a matrix, brought together in one.
+"""Ledgers of parts of one run, such as shards and jobs of a matrix, merged into one.
 
-Parts are of one run when everything that defines a run is equal. What can't be merged is refused with all of its names,
+Parts are of one run when everything that defines a run is equal. A refusal names everything that prevents merging,
 because in a CI job there is nobody to ask.
 """
 

@@ -49,10 +49,12 @@ class OutcomeRule:
 OUTCOMES: dict[Outcome, OutcomeRule] = {
     Outcome.SOLVED: OutcomeRule(True, True, "passed", "The answer's skill reached the pass mark."),
     Outcome.UNSOLVED: OutcomeRule(True, True, "failed", "The answer was scored below the pass mark."),
-    Outcome.INVALID_ANSWER: OutcomeRule(True, False, "failed", "Only answers that do not fit the schema came in."),
+    Outcome.INVALID_ANSWER: OutcomeRule(True, False, "failed", "No submitted answer fitted the schema."),
     Outcome.NO_ANSWER: OutcomeRule(True, False, "failed", "The agent finished without submitting an answer."),
-    Outcome.AGENT_TIMEOUT: OutcomeRule(True, False, "failed", "The time was over before a valid answer came in."),
-    Outcome.LIMIT_REACHED: OutcomeRule(True, False, "failed", "A limit was reached before a valid answer came in."),
+    Outcome.AGENT_TIMEOUT: OutcomeRule(True, False, "failed", "The time ran out before a valid answer was submitted."),
+    Outcome.LIMIT_REACHED: OutcomeRule(
+        True, False, "failed", "A limit was reached before a valid answer was submitted."
+    ),
 }
 
 #: What an infrastructure failure is, whatever its cause.

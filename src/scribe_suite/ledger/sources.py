@@ -1,4 +1,4 @@
-"""What results are read from: ledgers, and pytest-json-report files of this suite.
+"""Sources of results: ledgers, and pytest-json-report files of this suite.
 
 Both give the same: what is known about the run, and its attempts one after the other. A reader asks for as much of an
 attempt as it needs, so that 100,000 of them need not be held as models.

@@ -1,4 +1,4 @@
-"""Truths that are not planted but measured: what an exhaustive computation on a real language model found.
+"""Measured truths: the results of exhaustive computations on a real language model.
 
 A `Measurement` is computed once, step by step, by ``scribe-suite measure``; its arrays and certificate lie in
 ``ground_truth/measured/`` where they are small enough to ship, and in the cache of this machine else.

@@ -1,4 +1,4 @@
-"""Tasks on a real language model: their truth is measured, and they are there only where model and truth are."""
+"""Tasks on a real language model: their truth is measured, and they are available only if model and truth are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a converted model says the same as the original: log-probabilities compared on a few texts."""
+"""Checks a converted model against the original: log-probabilities on a few texts."""
 
 from __future__ import annotations
 

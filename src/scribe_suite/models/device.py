@@ -1,4 +1,4 @@
-"""Where real language models run: one decision for a process and those it starts, made by ``--device``."""
+"""Where real language models run: one decision for a process and its children, made by ``--device``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Where weights of models lie on this machine: what is hidden from agents that have a model in the laboratory only.
+"""Where model weights are stored on this machine: places hidden from agents that have a model in a laboratory only.
 
-Looked for are places, not files: a copy of a model that somebody has put elsewhere, into a system folder for example,
-is not found.
+The search covers known places, not files: a copy of a model elsewhere, in a system folder for example, is not found.
 """
 
 from __future__ import annotations

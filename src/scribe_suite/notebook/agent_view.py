@@ -1,8 +1,8 @@
 """What an agent sees of a cell's outputs: text without terminal codes, and downscaled PNG images.
 
 The shapes are Goodfire Scribe's: ``{"type": "text" | "result" | "display", "content": ...}`` and ``{"type": "error",
-"name", "message", "traceback"}``. Images follow the text as blocks of their own; where one stood, the text says so.
-Of an output in several forms the plain text is shown, unless it says nothing but what kind of object there is.
+"name", "message", "traceback"}``. Images follow the text as blocks of their own; where one stood, the text says so. If
+an output has several forms, the plain text is shown, unless it says nothing but what kind of object there is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much an agent may have the harness write: journals and notebooks lie on the host's disk."""
+"""A limit on what an agent can make the harness write: journals and notebooks are on the host's disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading an answer out of a kernel: the code that runs inside, and what is believed of what comes back (nothing).
+"""Reading an answer out of a kernel: the code that runs inside, and the validation of its untrusted reply.
 
 The variable is read through a user expression of a silent request: no cell, no history entry, no name in the user's
 namespace. Inside, `answer_reader` converts arrays, tensors, sets, dataclasses and pydantic models; NaN stays NaN, so

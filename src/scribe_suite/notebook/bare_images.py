@@ -1,4 +1,4 @@
-"""PNG and JPEG files reduced to what makes their pixels, before any decoder looks at them.
+"""PNG and JPEG files reduced to their pixel data, before any decoder reads them.
 
 A kernel can put anything into an image: texts and colour profiles that unpack to gigabytes, a million empty chunks,
 other pictures inside, animations. None of that is needed to show it. What is left is a few kinds of chunk or segment,

@@ -1,4 +1,4 @@
-"""A tool call as the client sees it: whether anybody still waits for its result."""
+"""A tool call as the client sees it: whether anything still waits for its result."""
 
 from __future__ import annotations
 

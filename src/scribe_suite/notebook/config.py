@@ -1,4 +1,4 @@
-"""What a notebook server is told, and what it reports: plain data, no behaviour."""
+"""Configuration and status of a notebook server: plain data, no behaviour."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Work in threads that nothing waits for: not the end of an event loop, not that of the interpreter.
 
-`asyncio.to_thread` is no place for work on what an agent made: its threads are joined at both ends, however long they
-take.
+`asyncio.to_thread` is not suitable for work on agents' data: both join its threads, however long they take.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a running notebook can be reached, and how a program asks for replies that it can take apart."""
+"""Where a running notebook can be reached, and how a program asks for structured replies."""
 
 from __future__ import annotations
 

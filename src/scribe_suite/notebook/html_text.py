@@ -1,8 +1,8 @@
 """HTML as text that can be read: tables in columns, one block to a line, no styles and no scripts.
 
-What a kernel sends is written by anybody. The standard library's parser takes minutes for 20,000 characters of
-``<a <a <a``, so tags are found here by searches that never go back: the time grows with the length alone. What is no
-HTML at all comes out as some text.
+A kernel's HTML is untrusted. The standard library's parser takes minutes for 20,000 characters of ``<a <a <a``, so tags
+are found here by searches that never go back: the time grows with the length alone. Input that is not HTML becomes some
+text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The journal: an append-only JSONL file of everything that happened in a notebook.
 
-What ran can't be unrun: an edited cell starts a second run, and the events of the first stay. The notebook file is
-only a view of the journal (`document`), so a journal alone is enough to rebuild it.
+A run can't be removed: an edited cell starts a second run, and the events of the first stay. The notebook file is only
+a view of the journal (`document`), so a journal alone is enough to rebuild it.
 
 Events, each a line with ``event`` and ``time`` (seconds since the epoch):
     ``journal``          first line: format version, notebook name, isolation tier

@@ -1,6 +1,6 @@
-"""What cells put out after their replies: tasks and threads go on, and a failed task is told of when it is collected.
+"""Output of cells after their replies: tasks and threads continue, and a failed task is reported when it is collected.
 
-Journal and notebook have it at its cell; an agent learns of it with the next reply.
+Journal and notebook have it at its cell; an agent gets it with the next reply.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Signs of life during long tool calls, so that a client does not take a long cell for a server that hangs."""
+"""Signs of life during long tool calls, so that a client does not mistake a long cell for a hanging server."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What kernels may talk to besides the notebook: a service is something of the harness's, reached over a socket.
+"""Services that kernels may use besides the notebook: parts of the harness, reached over a socket.
 
 A kernel finds its sockets connected, each at the number that the configuration gives it. It can't open another one, and
-nothing is looked up by name. What is said on a socket is the service's own affair.
+nothing is looked up by name. The protocol on a socket is up to the service.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Models whose truth is planted: tools for all of them here, a folder for each kind."""
+"""Models with a planted truth: shared tools here, a folder for each kind."""

@@ -1,4 +1,4 @@
-"""Run a reference solution without a kernel, to measure at planting time what it reaches on a base model.
+"""Run a reference solution without a kernel, to measure its score on a base model at planting time.
 
 Only this project's own solutions run here, in a child process and an empty folder; agents' code never does.
 """

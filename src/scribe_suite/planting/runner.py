@@ -1,4 +1,4 @@
-"""Plants base models: one seed at a time, and none again that is frozen and can be trusted."""
+"""Plants base models: one seed at a time, skipping those that are frozen and valid."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Agent providers: whoever gets a prompt and a notebook. Know nothing about scoring."""
+"""Agent providers, which get a prompt and a notebook. They know nothing about scoring."""

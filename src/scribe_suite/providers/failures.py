@@ -1,6 +1,6 @@
-"""What failed when an agent's CLI did: read off the HTTP status and the words of the CLI.
+"""The cause of a failure of an agent's CLI, from the HTTP status and the CLI's messages.
 
-Exit codes are never trusted alone. What follows from a cause stands in `scribe_suite.causes`.
+Exit codes are never trusted alone. The consequences of a cause are in `scribe_suite.causes`.
 
 An agent must not choose which of its attempts count. So once a model has said anything, only what its service or the
 network does is nobody's failure; that it makes its own CLI stumble, fills its context or is refused for what it said

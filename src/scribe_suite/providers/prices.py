@@ -1,4 +1,4 @@
-"""What tokens cost, where a CLI does not say: a dated table that the user can replace."""
+"""Prices of tokens, where a CLI does not report cost: a dated table that the user can replace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent did to its notebooks, step by step: what a replay does again."""
+"""An agent's actions on its notebooks, step by step, for a replay to repeat."""
 
 from __future__ import annotations
 

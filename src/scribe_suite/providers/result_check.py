@@ -1,4 +1,4 @@
-"""What a provider returned, before anything of it goes into a ledger: providers come from anywhere."""
+"""Validates a provider's result before it enters a ledger: providers are third-party code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys go to the agent CLI that needs them and nowhere else: what is written is cleaned of them."""
+"""Keys go only to the agent CLI that needs them: everything that is written is redacted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How many attempts of a provider run at the same time, over all workers of a run, and the pauses its service wants.
+"""Limits the attempts of a provider at the same time, over all workers, and the pauses that its service asks for.
 
-Workers share nothing but a folder. A place is a lock on a file in it, which the system gives back whatever happens to
-the worker. A pause is the time until which nobody shall start, as text in a file.
+Workers share nothing but a folder. A slot is a lock on a file in it, which the system releases whatever happens to the
+worker. A pause is the time until which no attempt may start, as text in a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an agent CLI said and did, in one schema for all of them; the raw events are kept beside it.
+"""Messages and actions of an agent CLI, in one schema for all of them; the raw events are kept beside it.
 
 Token counts mean the same for every CLI: ``input`` never includes what came from a cache, ``output`` includes reasoning
 only where the CLI does not count it apart.

@@ -1,4 +1,4 @@
-"""What was submitted, beside what it was scored against where that may be shown."""
+"""The submitted answer, beside the key where that may be shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages say of skill against effort: by provider, with the tables of `compare`, and of one attempt."""
+"""Skill against effort on the pages: by provider, with the tables of `compare`, and for one attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of an attempt: what came out, what was submitted, and everything that led there."""
+"""The page of an attempt: its result, its answer, and everything that led there."""
 
 from __future__ import annotations
 

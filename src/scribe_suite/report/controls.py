@@ -1,4 +1,4 @@
-"""What the overview says of the tasks themselves: what a black box reaches, and the best known method."""
+"""Controls on the overview: the skill of a black box, and the best known method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of an attempt shows of its laboratory: a timeline of experiments with the running cost."""
+"""The laboratory on the page of an attempt: a timeline of experiments with the running cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report appears at once and whole: it is written beside its place and moved there when it is complete."""
+"""A report appears atomically: it is written beside its place and moved there when it is complete."""
 
 from __future__ import annotations
 

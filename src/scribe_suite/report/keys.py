@@ -1,4 +1,4 @@
-"""What attempts were scored against, drawn again from the ledger's seeds: the runs' folders do not hold it.
+"""The keys of attempts, drawn again from the ledger's seeds: the runs' folders do not contain them.
 
 A fresh seed is worth keeping secret as long as somebody may be tested with it, so a report shows keys only when it is
 told to, or when the run's seeds were chosen by hand and are no secret. The report of a run without them also leaves out

@@ -1,4 +1,4 @@
-"""Ledgers from before claims were checked: what their attempts' folders tell is filled in when they are read."""
+"""Ledgers from before claims were checked: counts are computed from the attempts' folders on reading."""
 
 from __future__ import annotations
 

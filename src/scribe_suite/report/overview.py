@@ -1,4 +1,4 @@
-"""The first page: who did how well at what, for how much, and what could not be counted."""
+"""The first page: results by provider and task, cost, and what could not be counted."""
 
 from __future__ import annotations
 

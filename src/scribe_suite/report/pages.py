@@ -1,4 +1,4 @@
-"""Templates and the words numbers are shown in."""
+"""Templates, and the formats of numbers."""
 
 from __future__ import annotations
 

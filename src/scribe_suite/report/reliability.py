@@ -1,4 +1,4 @@
-"""What the overview says of confidences, abstentions and consistency: the tables of `compare`, and two plots."""
+"""Confidences, abstentions and consistency on the overview: the tables of `compare`, and two plots."""
 
 from __future__ import annotations
 

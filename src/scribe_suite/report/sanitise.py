@@ -1,4 +1,4 @@
-"""What an agent wrote, as HTML that can do nothing.
+"""Cleans an agent's HTML so that it is harmless.
 
 A page of the report may be opened by people who have not read the attempt, so the rules are an allow-list and stricter
 than a web mail's: text, tables, lists and embedded images are kept; scripts, styles, links, forms, frames, classes and

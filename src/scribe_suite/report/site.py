@@ -1,4 +1,4 @@
-"""Writes the report of one run: pages, copies of the attempts' files, and a marker that says what the folder is."""
+"""Writes the report of one run: pages, copies of the attempts' files, and a marker that identifies the folder."""
 
 from __future__ import annotations
 

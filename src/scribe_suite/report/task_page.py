@@ -1,4 +1,4 @@
-"""The page of a task: what was asked, and what all attempts at it came to."""
+"""The page of a task: the question, and the results of all attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would get a machine a better tier of isolation: advice from what the machine says about itself."""
+"""Advice on how to get a better tier of isolation, from the machine's own settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control groups: a limit on the memory and the processes of a kernel as a whole, where this machine lets us have one.
+"""Control groups: a limit on the memory and the processes of a kernel as a whole, where the machine allows it.
 
 In version 1 each controller has a tree of its own, in version 2 all share one. A group is a folder; making one below
 the group this process is in, or beside it, needs root or a delegated tree (``systemd-run --user --scope

@@ -1,4 +1,4 @@
-"""What sandboxed code must not be able to do, by tier, and the trying of it."""
+"""What sandboxed code must not be able to do, by tier, and the attempts that check it."""
 
 from __future__ import annotations
 

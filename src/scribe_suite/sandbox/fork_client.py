@@ -1,4 +1,4 @@
-"""The harness's side of the fork-server: its process, its folder, and the processes it is asked for."""
+"""The harness's side of the fork-server: its process, its folder, and the processes that it starts."""
 
 from __future__ import annotations
 

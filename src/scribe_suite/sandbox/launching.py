@@ -1,4 +1,4 @@
-"""Starts an agent's program where it sees little and can use only so much, and holds it until it is over."""
+"""Starts an agent's program with a restricted view and limits, and keeps hold of it until it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts a process by itself, with limits but not isolated: where there is no fork-server."""
+"""Starts a process directly, with limits but without isolation, where there is no fork-server."""
 
 from __future__ import annotations
 

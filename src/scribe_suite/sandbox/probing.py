@@ -1,4 +1,4 @@
-"""Which tier of isolation works here: found by really starting Python in it and trying to escape."""
+"""Which tier of isolation works here: determined by starting Python in it and trying to escape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sandboxed process as the harness holds it, however it was started."""
+"""The harness's handle of a sandboxed process, however it was started."""
 
 from __future__ import annotations
 

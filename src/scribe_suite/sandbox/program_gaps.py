@@ -1,4 +1,4 @@
-"""What an agent's program can reach beside what it needs, by tier: what is known of the tiers, not tried."""
+"""What an agent's program can reach beyond what it needs, by tier: known properties of the tiers, not measured here."""
 
 from __future__ import annotations
 

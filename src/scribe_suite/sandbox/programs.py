@@ -1,7 +1,7 @@
 """What a program needs of the host to run: its file, the links on the way to it, its interpreter, its installation.
 
-An agent's program is found somewhere on the user's machine and is shown as little of it as it can do with. What is
-never shown as a whole is in `HiddenPaths`: then the program's file is shown alone.
+An agent's program is somewhere on the user's machine and sees as little of it as possible. `HiddenPaths` lists folders
+that are never visible as a whole: if the program is in one, only its file is visible.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Private temporary folders with a short path, which a later run removes when their owner was killed.
 
-A folder holds a locked file for as long as its owner lives; a folder whose lock can be had has no owner.
+A folder holds a locked file for as long as its owner lives; a folder whose lock is free has no owner.
 """
 
 from __future__ import annotations

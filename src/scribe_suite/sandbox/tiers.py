@@ -1,6 +1,6 @@
 """The tiers of isolation, one row each; how the tier of a machine is found is in `probing`.
 
-Nobody else compares the name of a tier, which is for people and ledgers: what depends on a tier asks a field of it.
+Other code does not compare names of tiers, which are for people and ledgers, but reads the tier's fields.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The least number of experiments that can be enough: bits that an answer takes against bits that an experiment tells.
+"""The least number of experiments that can be enough: bits of an answer against bits per experiment.
 
 The argument is Fano's inequality for answers that are good enough and not only right (Duchi and Wainwright 2013,
 arXiv 1311.2669): let no fixed answer be good enough for more than a share g of all truths, which are equally probable

@@ -1,4 +1,4 @@
-"""Scores for answers that predict what a model says while some of its nodes put out what they do on another prompt.
+"""Scores for answers that predict a model's output while some of its nodes have their outputs from another prompt.
 
 A triple is a prompt to run (base), one to take values from (source), and the nodes that are patched. Primary is
 ``score``: the mean over strata of triples of the balanced exact match, which weighs labels that the patch changes as

@@ -1,4 +1,4 @@
-"""Scores for neurons of a real model: how much of a property the submitted ones have, of what the best ones have.
+"""Scores for neurons of a real model: the statistic of the submitted ones as a share of that of the best ones.
 
 In a real model no neurons are planted and no bar separates them from the rest, so there is no set to hit. What can
 be measured is the statistic of every neuron on text that the agent does not see. The score is the mean statistic of the

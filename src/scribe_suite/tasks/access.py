@@ -1,4 +1,4 @@
-"""How a model is handed over: the arms of a task.
+"""How an agent gets the model: the arms of a task.
 
 An arm is a property of a task object, as its level is: ``circuits/ioi`` gives the weights by default, and
 ``circuits/ioi.lab`` is the same question in a laboratory, on the same instances. An id names the arm where it is not

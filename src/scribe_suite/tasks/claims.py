@@ -1,4 +1,4 @@
-"""What an agent may claim beside its answer: statements, each with the cell whose output shows it.
+"""Claims that an agent may submit with its answer: statements, each with the cell whose output shows it.
 
 Claims never change a score. `scribe_suite.claims` checks them against the record of the notebook.
 """

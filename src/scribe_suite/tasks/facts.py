@@ -1,4 +1,4 @@
-"""What is known of a task without its file: enough to list it and to collect its tests.
+"""What is known about a task without importing its file: enough to list it and to collect its tests.
 
 Task files import torch and more, which takes seconds. Their facts are kept, and checked against the task as soon as
 that is loaded (`TaskRegistry`); scoring only ever uses the task itself.

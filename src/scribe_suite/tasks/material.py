@@ -1,4 +1,4 @@
-"""What agents get of an instance: its public material, and what of it is handed over in each arm."""
+"""What agents get from an instance: its public material, and which part of it in each arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether submitted Python source defines the function it must; it is parsed, and never run here."""
+"""Checks that submitted Python source defines the required function; it is parsed, never run, here."""
 
 from __future__ import annotations
 

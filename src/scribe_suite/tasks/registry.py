@@ -1,7 +1,8 @@
 """Which tasks exist: one for each level of each file ``ground_truth/<family>/<name>.py`` that defines a `Task`.
 
-Task files import torch and more. `TaskRegistry.facts` tells what lists and collection need without them, as long as
-they are what they were when they were last imported; a task's file is imported when the task itself is asked for.
+Task files import torch and more. `TaskRegistry.facts` gives lists and collection what they need without importing them,
+as long as the files have not changed since the last import; a task's file is imported when the task itself is
+requested.
 """
 
 from __future__ import annotations

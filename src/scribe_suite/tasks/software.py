@@ -1,4 +1,4 @@
-"""What a kernel has to work with: Python and the packages of the field, in the versions that are installed.
+"""The software of a kernel: Python and the packages of the field, in the installed versions.
 
 Kernels run the Python that the harness runs, with the same packages, in every arm; so what is installed here is what an
 agent finds. Prompts name it, and the lock of a run has it.

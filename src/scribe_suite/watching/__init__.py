@@ -1,1 +1,1 @@
-"""Watching a run: what its workers say, and how a terminal shows it."""
+"""Watching a run: the status of its workers, and how a terminal shows it."""

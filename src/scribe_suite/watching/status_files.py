@@ -1,8 +1,8 @@
-"""What runs at this moment: one small file per attempt in a folder of the run, written by workers, read by viewers.
+"""The attempts in progress: one small file per attempt in a folder of the run, written by workers, read by viewers.
 
-The files hold what anybody who sees the run may see: a task, a provider, a count, the name of a tool. They hold no
-seed, prompt, answer or text of an agent. Nothing depends on them: a run whose status can't be written is a run that
-can't be watched, and no more.
+The files contain only public facts about the run: a task, a provider, a count, the name of a tool. They hold no seed,
+prompt, answer or text of an agent. Nothing depends on them: a run whose status can't be written is a run that can't be
+watched, and no more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What whoever watches a run sees: a table in a terminal, a line in a log; in pytest and in `scribe-suite watch`."""
+"""The view of a running run: a table in a terminal, a line in a log; in pytest and in `scribe-suite watch`."""
 
 from __future__ import annotations
 

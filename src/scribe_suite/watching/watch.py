@@ -1,4 +1,4 @@
-"""``scribe-suite watch``: a run that goes on in another terminal, from its ledger and its status files."""
+"""``scribe-suite watch``: a run in another terminal, from its ledger and its status files."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_a_path_from_one_prompt_for_all():
         ("z.0.0", "m1", "sends nothing"),
         ("m0", "resid_post.1", "no receiver"),
         ("m0", "m1@2", "no receiver"),
-        ("m0", None, "A site is a text"),
+        ("m0", None, "A site is a string"),
         ("m0", "m3", "no block"),
         ("m0", "k.1.9", "no key-value head"),
     ],

@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[list[Recipe], str]] = {
     "kind of a list": ([patched({"kind": ["zero"], "site": "m1"})], "is of the kind"),
     "unknown field": ([patched({"kind": "zero", "site": "m1", "run": "base"})], "has no 'run'"),
     "unknown site": ([patched({"kind": "zero", "site": "m1.h0"})], "is no site"),
-    "no site": ([patched({"kind": "zero"})], "A site is a text"),
+    "no site": ([patched({"kind": "zero"})], "A site is a string"),
     "a pattern": ([patched({"kind": "zero", "site": "pattern.0.0"})], "can be read only"),
     "unknown run": ([patched(interchange("m1", "r9"))], "earlier run"),
     "its own run": ([patched(interchange("m1", "patched"))], "earlier run"),

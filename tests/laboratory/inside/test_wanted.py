@@ -183,7 +183,7 @@ def test_identical_requests_give_identical_values():
         ({"seed": 3}, "seed"),
         ({"read": ["m9"]}, "no block 9"),
         ({"read": ["m1@6"]}, "6 positions"),
-        ({"read": [None]}, "A site is a text"),
+        ({"read": [None]}, "A site is a string"),
     ],
 )
 def test_what_can_t_be_wanted_is_refused_in_one_sentence(wanted, reason):

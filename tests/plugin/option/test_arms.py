@@ -22,7 +22,7 @@ def test_arms_are_read_in_one_order(text, shown):
 
 @pytest.mark.parametrize("text", ["", "labs", "lab,,weights", "LAB", "lab;weights"])
 def test_what_names_no_arm_is_refused(text):
-    with pytest.raises(ValueError, match=r"names no way to hand over a model: give weights, lab, outputs"):
+    with pytest.raises(ValueError, match=r"is not a way to provide a model: give weights, lab, outputs"):
         ArmChoice.parse(text)
 
 
@@ -40,7 +40,7 @@ def test_an_arm_that_no_selected_task_has_is_named():
     facts = default_registry().facts
     choice = ArmChoice.parse("lab,outputs")
     assert choice.not_found([facts["circuits/ioi_2"], facts["circuits/ioi_2"].in_arm("outputs")]) is None
-    assert "nothing that is selected runs in the arm outputs" in (choice.not_found([facts["circuits/ioi_2"]]) or "")
+    assert "no selected task has the arm outputs" in (choice.not_found([facts["circuits/ioi_2"]]) or "")
 
 
 def run(folder, *arguments):
@@ -78,7 +78,7 @@ def test_arms_of_one_question_have_one_instance_and_a_record_of_what_was_spent(t
 def test_an_arm_that_nothing_has_is_one_clear_sentence(tmp_path):
     done = run(tmp_path, "-k", "nothing_is_called_so", "--access", "outputs", "--provider", "oracle")
     assert done.returncode != 0
-    assert "nothing that is selected runs in the arm outputs" in done.stderr + done.stdout
+    assert "no selected task has the arm outputs" in done.stderr + done.stdout
 
 
 def test_the_reference_is_left_out_of_the_black_box_and_others_are_not(tmp_path):

@@ -71,7 +71,7 @@ def test_a_fall_that_few_pairs_show_is_told_and_fails_nothing(suite):
     run = suite.run("--provider", "null", "--record-only", "--compare", "earlier.jsonl", "--fail-below", "0.05")
     assert run.ret == 0
     text = compared(run)
-    assert "worse by more than 0.05, but not significantly; so few pairs can't be significant" in text
+    assert "worse by more than 0.05, but not significantly; so few pairs can never be significant" in text
     assert "circuits/toy 1 -1.000 0 1" in text
 
 
@@ -159,7 +159,7 @@ REFUSED += [
         ((), ("--compare", "damaged.jsonl"), "--compare: Line 2 of damaged.jsonl is not an attempt"),
         ((), ("--compare", "empty.jsonl"), "--compare: there is no attempt in empty.jsonl"),
         ((), ("--fail-below", "0.05"), "--fail-below needs the run to compare with: add --compare RUN."),
-        ((), ("--compare", "older.jsonl", "--fail-below", "-1"), "'-1' is no tolerance: give a number from 0"),
+        ((), ("--compare", "older.jsonl", "--fail-below", "-1"), "'-1' is not a tolerance: give a number from 0"),
     )
 ]
 

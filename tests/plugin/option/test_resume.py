@@ -95,7 +95,7 @@ def test_what_is_left_and_not_chosen_stays_left(suite):
     path = ledger_path(suite)
     chosen = suite.run("--resume", path.stem, "-k", "broken")
     assert chosen.ret == 3
-    assert "1 more are left that are not among the chosen tests" in chosen.output
+    assert "1 more are missing but not among the selected tests" in chosen.output
     assert short(read_ledger(path).resumes[0].planned) == ["toy-broken-t0"]
     none = suite.run("--resume", path.stem, "-k", "oracle")
     assert none.ret == 3
@@ -128,7 +128,7 @@ def test_other_code_prompts_or_instances_are_refused_by_name_unless_the_user_ins
     assert accepted.ret == 1
     (line,) = read_ledger(path).resumes
     assert len(line.differences) == 2
-    assert "what the run is made with has changed since it began: " in accepted.output
+    assert "these have changed since the run began: " in accepted.output
     info, records = read_records(path)
     assert info.differences == line.differences
     assert len(records) == 1
@@ -144,7 +144,7 @@ def test_another_machine_is_told_and_no_obstacle_and_options_may_be_repeated(cut
     repeated = ("--provider", "null", "--trials", "1", "--instance-seed", "7", "--isolation", "none")
     resumed = suite.run("--resume", str(path), *repeated, "--results-dir", "runs", "--agent-timeout", "1800")
     assert resumed.ret == 1
-    assert "the machine is another one, so times are not comparable: machine cpu (in the run: Other 9000, now" in (
+    assert "the machine is different, so times are not comparable: machine cpu (in the run: Other 9000, now" in (
         resumed.output
     )
     (line,) = read_ledger(path).resumes
@@ -249,7 +249,7 @@ def test_options_that_contradict_the_run_are_named(tmp_path, given, named):
 def test_a_run_that_still_goes_on_is_not_resumed(tmp_path):
     path = write_ledger(tmp_path / "r1.jsonl", RECORDS)
     writer, _ = LedgerWriter.reopen(path)
-    with pytest.raises(pytest.UsageError, match="The run r1 still goes on: wait for its end, or stop it"):
+    with pytest.raises(pytest.UsageError, match="The run r1 is still in progress: wait for its end, or stop it"):
         resumed_values(tmp_path)
     writer.leave()
     assert resumed_values(tmp_path)[0].header.run == "r1"

@@ -1,4 +1,4 @@
-"""Tables of skill against effort and of efficiency, with what has to be said of them."""
+"""Tables of skill against effort and of efficiency, with their notes."""
 
 from __future__ import annotations
 

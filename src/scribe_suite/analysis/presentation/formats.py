@@ -1,6 +1,6 @@
 """A comparison in the formats that `scribe-suite compare` offers.
 
-Names in it come from ledgers, which anybody may have written: every format escapes them.
+Names in it come from ledgers, which are untrusted: every format escapes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables of confidences, abstentions and consistency, with what has to be said of them."""
+"""Tables of confidences, abstentions and consistency, with their notes."""
 
 from __future__ import annotations
 

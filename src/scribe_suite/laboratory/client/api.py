@@ -306,14 +306,14 @@ def _has_texts(prompts: Any) -> bool:
 def _texts(texts: Any) -> list[str]:
     listed = [texts] if isinstance(texts, str) else list(texts)
     if not all(isinstance(text, str) for text in listed):
-        raise LabError("Prompts are all texts, or all token ids.")
+        raise LabError("Prompts are either all texts or all token ids.")
     return listed
 
 
 def _listed(names: Iterable[str] | str) -> list[str]:
     listed = [names] if isinstance(names, str) else list(names)
     if not all(isinstance(name, str) for name in listed):
-        raise LabError("Sites are texts such as 'resid_post.0'.")
+        raise LabError("Sites are strings such as 'resid_post.0'.")
     return listed
 
 

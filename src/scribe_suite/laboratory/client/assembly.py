@@ -1,4 +1,4 @@
-"""Makes one module of several, which is laid into kernels."""
+"""Combines several modules into one file, which is put into kernels."""
 
 from __future__ import annotations
 

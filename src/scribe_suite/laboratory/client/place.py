@@ -1,4 +1,4 @@
-"""Where a kernel has what the client needs; standard library only, since the harness looks here too."""
+"""Where a kernel has what the client needs; standard library only, since the harness imports it too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the laboratory and what it gives, as objects: patches, metrics, runs, the budget."""
+"""Requests to the laboratory and their results, as objects: patches, metrics, runs, the budget."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A kernel's connection to the laboratory: one question at a time, whoever asks, and nothing out of step.
+"""A kernel's connection to the laboratory: one request at a time, always in step with its reply.
 
-A question and its answer are exchanged in a thread of their own. Whatever interrupts the cell that waits for it (Ctrl-C
-raises in the main thread, between any two instructions) can't then stop half-way through a message: the exchange goes
-on to its end, and the next question waits for that.
+A request and its reply are exchanged in a separate thread. An interrupt of the waiting cell (Ctrl-C raises in the main
+thread, between any two instructions) can't stop half-way through a message: the exchange is completed, and the next
+request waits for that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run from its recipe: which runs it needs, in which order, and what is returned of it."""
+"""Computes a run from its recipe: which runs it needs, in which order, and what it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one error of the model process that is a request's doing."""
+"""The one error of the model process that a request can cause."""
 
 from __future__ import annotations
 

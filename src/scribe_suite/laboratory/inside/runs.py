@@ -1,6 +1,6 @@
-"""From a request's recipes to runs: everything that came is checked here, and nothing of it is believed before.
+"""From a request's recipes to runs: all input is validated here, and nothing is trusted before.
 
-The desk has checked the same before it charged; what is refused here is a fault of one of the two, or an attack.
+The desk has made the same checks before it charged; a refusal here means a bug in one of the two, or an attack.
 """
 
 from __future__ import annotations

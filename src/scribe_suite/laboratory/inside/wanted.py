@@ -1,4 +1,4 @@
-"""What a request wants of its run, checked; and the numbers that become of outputs and values before they leave."""
+"""What a request wants from its run, validated; and how outputs and values are converted before they are returned."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What forks of a kernel print, show or die of: it goes through a pipe to the kernel, which sends it.
+"""Output and errors of a kernel's forks: they go through a pipe to the kernel, which sends them.
 
-ipykernel has a TCP socket for this, which the sandbox refuses. A fork also ends where its cell ends: it has no
-sockets, and must not go on as a second kernel.
+ipykernel has a TCP socket for this, which the sandbox refuses. A fork also ends where its cell ends: it has no sockets,
+and must not continue as a second kernel.
 """
 
 from __future__ import annotations

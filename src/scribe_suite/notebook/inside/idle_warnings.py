@@ -1,4 +1,4 @@
-"""Silences warnings that nobody in a kernel can act on; all others are shown.
+"""Silences warnings about which code in a kernel can do nothing; all others are shown.
 
 What is installed can't be changed from a kernel, and a task's model is a `HookedTransformer`: advice to use another
 class, another version or another package only misleads. Whoever sets filters of their own has them all back.

@@ -1,4 +1,4 @@
-"""Nobody sits at a kernel's keyboard: what reads from one gets its end at once, instead of waiting for ever.
+"""A kernel has no keyboard: code that reads from one gets end of file at once, instead of waiting forever.
 
 ipykernel sees to ``input`` and what is made of it (getpass, pdb, breakpoint, code.interact): they raise an error that
 says so. Of the rest, standard input is empty, but for ``!command``, which gets a terminal.

@@ -1,4 +1,4 @@
-"""What is printed in a kernel, by Python or straight to the standard descriptors: nothing of it gets lost.
+"""Output in a kernel, by Python or directly to the standard descriptors: none of it gets lost.
 
 Four ways in which it could are closed: dropped by a full queue, handed over but not yet sent when the process ends,
 still in a pipe when the cell counts as ended, and a character cut in two.

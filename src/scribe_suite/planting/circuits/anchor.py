@@ -1,9 +1,9 @@
-"""A network with LayerNorm that computes what one without does: next to a large constant, all streams are as long.
+"""A network with LayerNorm that computes the same as one without: a large constant dominates the norm of every stream.
 
 What LayerNorm divides by depends on what all nodes write: ablating loud nodes would scale everything that the others
-read. A long constant vector in the residual stream, which no node reads, keeps the divisor nearly the same whatever
-they say. What is left of it is for the certificate to bound. Large constants like this one are common in trained models
-(Sun et al. 2024, "Massive Activations in Large Language Models", arXiv 2402.17762).
+read. A long constant vector in the residual stream, which no node reads, keeps the divisor nearly constant whatever
+they write. The certificate bounds the remaining effect. Large constants like this one are common in trained models (Sun
+et al. 2024, "Massive Activations in Large Language Models", arXiv 2402.17762).
 """
 
 from __future__ import annotations

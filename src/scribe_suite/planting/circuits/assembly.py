@@ -1,4 +1,4 @@
-"""A large network made of copies of a trained circuit's nodes, of which the unembedding hears one circuit.
+"""A large network made of copies of a trained circuit's nodes; the unembedding reads one of the circuits.
 
 Every copy writes into a block of the residual stream that is its own, and reads the embeddings and the blocks of the
 copies before it as its original does. A circuit, its twins and single copies go through the same construction: which

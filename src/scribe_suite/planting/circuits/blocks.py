@@ -1,8 +1,8 @@
-"""Which dimensions of the residual stream belong to whom while a circuit is trained alone.
+"""Which dimensions of the residual stream belong to which node while a circuit is trained alone.
 
 Embeddings get a block of their own, and so does every node. A node reads the embeddings and the nodes that its variable
-is computed from, and nothing else. So a trained node is a part that can be put anywhere behind the parts it reads, any
-number of times (`planting.circuits.assembly`).
+is computed from, and nothing else. So a trained node can be placed anywhere after the nodes that it reads, any number
+of times (`planting.circuits.assembly`).
 """
 
 from __future__ import annotations

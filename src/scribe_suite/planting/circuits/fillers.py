@@ -1,7 +1,6 @@
-"""Nodes of a kind that a circuit does not have: random ones, as loud as the others and as sharp in their attention.
+"""Nodes of a kind that a circuit does not have: random, with outputs as large and attention as sharp as the others.
 
-They write into dimensions that nobody needs. No node of their kind is in the key, so there is none that they would have
-to be like.
+They write into unused dimensions. No node of their kind is in the key, so they need not resemble one.
 """
 
 from __future__ import annotations

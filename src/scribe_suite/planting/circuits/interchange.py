@@ -1,4 +1,4 @@
-"""What patching does to a model: the measurements that training watches and certificates are made of.
+"""Effects of patching on a model: the measurements behind training logs and certificates.
 
 All of them work on pairs of prompts (base, source). Resample ablation (Chan et al. 2022, "Causal Scrubbing") gives a
 node the value it has on the source; mean ablation its mean over the base prompts; zero ablation zero.

@@ -1,7 +1,7 @@
 """Where the copies of a circuit's nodes go: into every node of a kind that the circuit has.
 
-Most models hold the whole circuit several times. What is left over is filled with single copies of nodes which read, as
-their originals do, copies of the nodes before them. Nothing but the unembedding tells one copy of the circuit from
+Most models hold the whole circuit several times. The remaining nodes are filled with single copies of nodes which read,
+as their originals do, copies of the nodes before them. Nothing but the unembedding tells one copy of the circuit from
 another.
 """
 

@@ -1,4 +1,4 @@
-"""A little systematic influence for every decoy, so that a perfectly silent node is no sign of one.
+"""A small systematic influence for every decoy, so that a perfectly silent node does not reveal a decoy.
 
 Training is never perfect: resampling a node that is meant to show no effect alone, such as one of two redundant heads,
 still moves the right label's mean logit by a percent. Among decoys that move it by exactly nothing that percent would

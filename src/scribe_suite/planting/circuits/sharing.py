@@ -1,4 +1,4 @@
-"""Several copies of a circuit that share the labels: the unembedding hears each of them for labels of its own.
+"""Several copies of a circuit that share the labels: the unembedding reads each of them for its own labels.
 
 A network that was made by `planting.circuits.assembly` holds its circuit several times, and the unembedding reads one
 of the copies. Here the columns of some labels read another copy instead, which says the same. Nothing changes in what

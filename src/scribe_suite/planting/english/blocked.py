@@ -1,7 +1,7 @@
-"""Words that the lexicon leaves out: offensive or harrowing ones, contested places, and some that are no good examples.
+"""Words that the lexicon leaves out: offensive or disturbing ones, contested places, and some that are bad examples.
 
-A short list, by stem where a stem is safe and by whole word elsewhere. It is not complete as such: it was extended
-until a reader of the lexicon that comes out found nothing more to object to.
+A short list, by stem where a stem is safe and by whole word elsewhere. It is not complete in itself: it was extended
+until a reader of the resulting lexicon found nothing more to object to.
 """
 
 from __future__ import annotations

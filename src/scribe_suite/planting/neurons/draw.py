@@ -1,4 +1,4 @@
-"""Draw what is planted in a model: questions of the kinds that are wanted, none of which gets in the way of another.
+"""Draw what is planted in a model: questions of the requested kinds that do not interfere with each other.
 
 Features overlap (a frequent word makes up much of its letter), and a neuron that is right for one question must be
 clearly wrong for all others. So a question joins only if, on a sample of the language, every neuron planted so far

@@ -1,4 +1,4 @@
-"""What counting alone predicts: the baselines that a language model has to beat before its neurons mean anything."""
+"""Predictions from counting alone: the baselines that a language model must beat before its neurons mean anything."""
 
 from __future__ import annotations
 

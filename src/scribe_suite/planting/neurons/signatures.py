@@ -1,4 +1,4 @@
-"""Numbers about single neurons that no symmetry changes: whether planted ones can be told from the rest by them.
+"""Numbers about single neurons that no symmetry changes: whether they distinguish planted neurons from the rest.
 
 GELU neurons keep their size under every symmetry of `planting.symmetries`, so norms count. LayerNorm's weights are
 folded into the maps that read the stream, and all maps are centred.

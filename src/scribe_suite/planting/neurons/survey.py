@@ -1,4 +1,4 @@
-"""What a large sample of the language says about features before any model is trained: shares and correlations."""
+"""Statistics of features on a large sample of the language, before any model is trained: shares and correlations."""
 
 from __future__ import annotations
 

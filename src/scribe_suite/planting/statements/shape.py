@@ -1,4 +1,4 @@
-"""How loud the truth is in the residual stream: louder than other findings, and drowned by what is no finding.
+"""The variance of the truth in the residual stream: above that of other features, below that of the known nuisance.
 
 Where a truth is by far the loudest direction, any direction drawn at random separates true from false. Where it is not
 the loudest of what remains when the known nuisance is taken away, no unsupervised method can find it. The losses here

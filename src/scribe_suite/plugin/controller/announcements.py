@@ -1,4 +1,4 @@
-"""What a run says before its first test: how many attempts, how they are isolated, what is skipped, what differs."""
+"""What a run prints before its first test: how many attempts, how they are isolated, what is skipped, what differs."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class Announcements:
         self.say(f"{header.run} is resumed: {len(planned)} of its {len(header.planned)} attempts are made.")
         if len(planned) < len(resumed.pending):
             left = len(resumed.pending) - len(planned)
-            self.say(f"{left} more are left that are not among the chosen tests.", warning=True)
+            self.say(f"{left} more are missing but not among the selected tests.", warning=True)
         if differences:
-            self.say(f"what the run is made with has changed since it began: {listed(differences)}.", warning=True)
+            self.say(f"these have changed since the run began: {listed(differences)}.", warning=True)
         if machine:
-            self.say(f"the machine is another one, so times are not comparable: {listed(machine)}.", warning=True)
+            self.say(f"the machine is different, so times are not comparable: {listed(machine)}.", warning=True)
 
 
 def shown_path(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Controller side: follows what is planned, reported and lost, and has it written down.
+"""Controller side: tracks what is planned, reported and lost, and records it.
 
-Workers may crash, hang up or be killed; what was planned is compared with what was reported, and an attempt that got
-lost is written down as lost and makes the run fail.
+Workers may crash, hang up or be killed; what was planned is compared with what was reported, and a lost attempt is
+recorded as lost and makes the run fail.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class RunController:
         differences = resumed.differences(self._look_around(resumed.header.planned).lock)
         if differences and not resumed.anyway:
             raise pytest.UsageError(
-                f"--resume: this would not be the run {resumed.header.run} any more; it differs in "
-                f"{listed(differences)}. Restore what the run was made with, start a new one, or add --resume-anyway, "
+                f"--resume: this would no longer be the run {resumed.header.run}; it differs in "
+                f"{listed(differences)}. Restore the original state, start a new run, or add --resume-anyway, "
                 "which writes the differences into the ledger."
             )
 

@@ -1,4 +1,4 @@
-"""With what a run exits: pytest's own code, unless the ledger says more."""
+"""The exit code of a run: pytest's own, unless the ledger requires another."""
 
 from __future__ import annotations
 

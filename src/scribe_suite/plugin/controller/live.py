@@ -1,4 +1,4 @@
-"""Controller side of watching: what runs, below pytest's own output in a terminal, as a line now and then elsewhere.
+"""Controller side of watching: a table below pytest's own output in a terminal, a line now and then elsewhere.
 
 It reads what the workers leave in the run's folder of status files, so that it is the same with and without xdist.
 """

@@ -1,4 +1,4 @@
-"""What the run that the command line describes is made with: its tier of isolation, and its lock."""
+"""The isolation tier and the lock of the run that the command line describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run prints at its end: what `scribe-suite compare` prints of it, what could not be scored, coverage, paths."""
+"""What a run prints at its end: the tables of `scribe-suite compare`, what could not be scored, coverage, paths."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class ArmChoice:
         names = set(ACCESSES) if text.strip() == ALL_ARMS else {part.strip() for part in text.split(",")}
         if not names <= set(ACCESSES):
             raise ValueError(
-                f"{text!r} names no way to hand over a model: give {', '.join(ACCESSES)}, a list of them, or "
+                f"{text!r} is not a way to provide a model: give {', '.join(ACCESSES)}, a list of them, or "
                 f"{ALL_ARMS!r}."
             )
         return cls(tuple(access for access in ACCESSES if access in names))
@@ -54,6 +54,6 @@ class ArmChoice:
         if not missing or (self.arms == ACCESSES and len(missing) < len(ACCESSES)):
             return None
         return (
-            f"--access {self}: nothing that is selected runs in the arm {' or '.join(missing)}. Not every task has it "
+            f"--access {self}: no selected task has the arm {' or '.join(missing)}. Not every task has it "
             "(see docs/reference/budgets.md), and the reference has no solution for outputs alone."
         )

@@ -130,7 +130,7 @@ def comparing(config: pytest.Config) -> RunComparison | None:
     except ConfigurationError as error:
         raise pytest.UsageError(f"--compare: {error}") from error
     if earlier.resolve() == settings.ledger_path.resolve():
-        raise pytest.UsageError("--compare names the run that is resumed: name another one.")
+        raise pytest.UsageError("--compare names the run that is being resumed: name another one.")
     return RunComparison(settings, earlier, tolerance)
 
 

@@ -104,9 +104,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--access",
-        "how models are handed over: 'weights' in the agent's kernel, 'lab' in a laboratory with the budget of the "
-        "level, 'outputs' as a black box with that budget; a list of them, or 'all'. Tasks that don't have the arm are "
-        "left out",
+        "how models are provided: 'weights' in the agent's kernel, 'lab' in a laboratory with the budget of the "
+        "level, 'outputs' as a black box with that budget; a list of them, or 'all'. Tasks without the arm are left "
+        "out",
         default="",
         default_text="what each task does at its level",
         parse=arm_choice,
@@ -189,7 +189,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--record-only",
-        "let tests pass whatever the agent did, for runs that only collect results; infrastructure failures still fail",
+        "let tests pass whatever the result, for runs that only collect results; infrastructure failures still fail",
         default=False,
         default_text="off",
         action="store_true",
@@ -276,13 +276,13 @@ OPTIONS: tuple[Option, ...] = (
         "--resume",
         "make the attempts of an earlier run that are missing or failed by infrastructure, with its instances and "
         "options, and add them to its ledger; RUN is that ledger (--resume=RUN if it is outside the checkout) or its "
-        "run id. Refused when code, prompts, instances or models are not the same. No path of tests is needed",
+        "run id. Refused when code, prompts, instances or models differ. No test path is needed",
         default_text="a new run",
         metavar="RUN",
     ),
     Option(
         "--resume-anyway",
-        "with --resume: continue although things differ, and write the differences into the ledger",
+        "with --resume: continue in spite of differences, and write them into the ledger",
         default=False,
         default_text="off",
         action="store_true",

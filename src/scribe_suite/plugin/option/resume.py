@@ -53,7 +53,7 @@ class ResumedRun:
         """Why nothing is run, as a sentence."""
         if self.pending:
             left = len(self.pending)
-            return f"none of the {left} attempts of {self.header.run} that are left is among the chosen tests."
+            return f"none of the {left} attempts of {self.header.run} that are left is among the selected tests."
         return f"nothing is left to run of {self.header.run}: all its {len(self.header.planned)} attempts count."
 
     def differences(self, lock: dict[str, Any]) -> list[str]:

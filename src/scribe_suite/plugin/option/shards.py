@@ -1,7 +1,7 @@
 """``--shard K/N``: the part of a run that one of several jobs makes.
 
-Which part a test belongs to follows from its id alone, so that it is the same in every process, and stays when other
-tests come or go.
+Which part a test belongs to follows from its id alone, so that it is the same in every process, and does not change
+when other tests are added or removed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The provider of one attempt at work: it gets a place, the prompt and the notebook, and is stopped at its limits."""
+"""The provider of one attempt at work: it gets a slot, the prompt and the notebook, and is stopped at its limits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The course of an attempt: what its earlier submissions are worth, scored when it is over by the same scorer.
+"""The course of an attempt: the skill of its earlier submissions, scored afterwards by the same scorer.
 
-Nothing of it changes score or outcome, which the last submission alone decides, and nothing that goes wrong here costs
-more than a point of the course: an agent must not be able to take back an answer by an earlier one.
+It changes neither score nor outcome, which depend on the last submission alone, and an error here costs no more than a
+point of the course: an agent must not be able to invalidate its answer with an earlier one.
 """
 
 from __future__ import annotations

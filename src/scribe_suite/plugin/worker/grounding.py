@@ -1,4 +1,4 @@
-"""What an attempt's notebooks show of its answer, as soon as it is scored; it changes neither score nor outcome."""
+"""How far an attempt's notebooks support its answer, checked after scoring; it changes neither score nor outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of this machine agents' kernels and programs must not see: suites, this package, results."""
+"""Parts of this machine that agents' kernels and programs must not see: suites, this package, results."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the kernels of a run find imported.
+"""The modules that are already imported in the kernels of a run.
 
-Importing torch and transformer_lens takes seconds, a fork of what has done so a tenth of one.
+Importing torch and transformer_lens takes seconds, a fork of a process that has done so a tenth of one.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ JOIN_S = 2.0
 #: Phase, as `AttemptState.timed` knows it -> what a viewer calls it.
 PHASES = {
     "setup_s": "setting up",
-    "queue_s": "waiting for a place",
+    "queue_s": "waiting for a slot",
     "agent_s": WORKING,
     "scoring_s": "scoring",
     "teardown_s": "ending",

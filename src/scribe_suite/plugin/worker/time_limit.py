@@ -1,4 +1,4 @@
-"""A hard end for a provider that does not keep its time limit."""
+"""A hard stop for a provider that exceeds its time limit."""
 
 from __future__ import annotations
 

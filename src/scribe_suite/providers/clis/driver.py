@@ -1,4 +1,4 @@
-"""The provider behind every agent CLI: login, home, start, retries, and what became of it."""
+"""The provider behind every agent CLI: login, home, start, retries, and outcome."""
 
 from __future__ import annotations
 

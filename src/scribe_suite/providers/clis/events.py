@@ -1,4 +1,4 @@
-"""A line that a CLI printed, as an object nothing later can stumble over: whoever runs in its place writes it."""
+"""A line that a CLI printed, as a sanitised object: the program in its place may be hostile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of a CLI as the harness follows it: reads its events, watches its limits, keeps its words but for secrets."""
+"""One run of a CLI as the harness follows it: events, limits, and output without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an agent CLI's login is found, and what of it the CLI is given: one key, or the files it keeps its login in."""
+"""Finds an agent CLI's login, and the part that is passed on: one key, or the CLI's login files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an attempt uses of its limits while it goes on, and the least of it that is recorded afterwards."""
+"""The usage of an attempt against its limits while it runs, and the minimum that is recorded afterwards."""
 
 from __future__ import annotations
 

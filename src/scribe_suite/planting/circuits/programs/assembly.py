@@ -1,7 +1,7 @@
 """Puts a trained program into a larger network, among nodes that don't matter.
 
-The program keeps residual dimensions of its own. All other nodes are random, as loud and as sharp; they read everything
-and write into dimensions that the program reads next to nothing of.
+The program keeps its own residual dimensions. All other nodes are random, with outputs as large and attention as sharp;
+they read everything and write into dimensions that the program hardly reads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each value of a variable looks like in the residual stream."""
+"""The vector of each value of a variable in the residual stream."""
 
 from __future__ import annotations
 

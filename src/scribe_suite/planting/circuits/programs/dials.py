@@ -1,4 +1,4 @@
-"""How large a program is, and what it must be like to be worth planting."""
+"""The size of a program, and the requirements for planting it."""
 
 from __future__ import annotations
 

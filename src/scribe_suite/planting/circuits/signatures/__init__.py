@@ -1,4 +1,4 @@
-"""Numbers about the nodes of a model that no symmetry changes: whether a circuit can be told from its decoys by them.
+"""Numbers about the nodes of a model that no symmetry changes: whether they distinguish a circuit from its decoys.
 
 `node_signatures` in `table` computes them all. The other modules each hold one kind of statistic: `maps` the matrices
 that all are made from, `matrices` what is said of one of them, `weights` those of single nodes, `neurons` those of an

@@ -1,7 +1,7 @@
 """Statistics of one forward pass over prompts: how much every node writes, where, and how it is spread.
 
-Nothing is patched, and nothing that reaches the logits is looked at. Only what a node writes to the residual stream is
-used, since the basis of ``hook_z`` is arbitrary.
+Nothing is patched, and effects on the logits are not used. Only what a node writes to the residual stream is used,
+since the basis of ``hook_z`` is arbitrary.
 """
 
 from __future__ import annotations

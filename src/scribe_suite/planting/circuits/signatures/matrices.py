@@ -1,4 +1,4 @@
-"""What can be said of one matrix, or of how two meet, without a basis."""
+"""Basis-free statistics of one matrix, or of the product of two."""
 
 from __future__ import annotations
 

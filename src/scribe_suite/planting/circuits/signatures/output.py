@@ -1,4 +1,4 @@
-"""Statistics that look at what reaches the logits: the weights' genuine answer, which counts as a method.
+"""Statistics of the effect on the logits: a genuine answer from the weights, which counts as a method.
 
 Direct logit attribution, the same for weights without any prompt, paths to the unembedding through one more node, and
 how much of what a node writes goes with the label that the model then says.

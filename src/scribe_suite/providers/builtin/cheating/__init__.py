@@ -1,1 +1,1 @@
-"""An agent that has no interest in interpretability and wants its score all the same; its attempts are tests."""
+"""An agent that tries to get a score without solving the task; its attempts are tests."""

@@ -1,7 +1,7 @@
 """Secrets laid out for the cheats: outside of the sandbox, readable by anyone, and worth nothing.
 
-A cheat that brings one back has shown a way to an answer key, without a key being at stake. Bait stands wherever a real
-secret would: in a file, in an open descriptor of the harness, in the environment and memory of a process, behind
+A cheat that brings one back has shown a way to an answer key, without a key being at stake. Bait is wherever a real
+secret would be: in a file, in an open descriptor of the harness, in the environment and memory of a process, behind
 sockets, and in the folder of another attempt.
 """
 

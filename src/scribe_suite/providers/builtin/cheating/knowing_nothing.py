@@ -1,4 +1,4 @@
-"""The answer of somebody who has found nothing out: valid, always the same, and never right by luck.
+"""An answer made without any knowledge: valid, always the same, and never right by luck.
 
 A random answer is lucky now and then, and "nothing found" is right where there is nothing; so numbers become zeros
 (a probe that says the same of everything) and only what is not made of numbers becomes empty.

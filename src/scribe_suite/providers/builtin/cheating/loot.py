@@ -1,4 +1,4 @@
-"""Whether what came back is worth anything: secrets in text, and answers in it that could be submitted."""
+"""Evaluates what a cheat brought back: secrets in text, and answers in it that could be submitted."""
 
 from __future__ import annotations
 

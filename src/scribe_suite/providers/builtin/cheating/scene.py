@@ -1,4 +1,4 @@
-"""Where a cheat plays: the notebook, seen through MCP as any agent sees it, and what has been heard of it."""
+"""The environment of a cheat: the notebook, through MCP as for any agent, and the replies so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cheats: what each tries, the class of flaw it looks for, and how its success would be seen.
+"""The cheats: what each tries, the class of flaw it looks for, and how its success is detected.
 
 Classes are those of BenchJack (arXiv 2605.12673): V1 an environment shared with the evaluator, V2 answers shipped
 along, V3 the agent's code run by the evaluator, V4 judges that can be talked to, V5 careless comparing of text, V6 gaps
