@@ -111,8 +111,8 @@ def test_what_can_not_be_done_is_one_sentence_and_exit_code_2(
     ("arguments", "sentence"),
     [
         (("diff", "a", "b", "--tolerance", "x"), "'x' is not a tolerance: give a number from 0 on"),
-        (("diff", "a", "b", "--tolerance", "-1"), "'-1' is no tolerance"),
-        (("diff", "a", "b", "--tolerance", "nan"), "'nan' is no tolerance"),
+        (("diff", "a", "b", "--tolerance", "-1"), "'-1' is not a tolerance"),
+        (("diff", "a", "b", "--tolerance", "nan"), "'nan' is not a tolerance"),
         (("compare",), "required: RUN"),
         (("compare", "a", "--format", "pdf"), "invalid choice: 'pdf'"),
         (("merge", "a"), "-o/--output"),
