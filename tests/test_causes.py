@@ -106,7 +106,7 @@ def test_the_table_is_whole():
 def test_an_infrastructure_failure_needs_a_cause_of_the_table_that_does_not_count(name):
     with pytest.raises(ValueError, match=r"is not a cause of failure: use 'provider_error'|counts against the agent"):
         infrastructure_cause(name)
-    with pytest.raises(UnknownCauseError, match=r"it hangs \(.*is no cause|it hangs \(.*counts against") as caught:
+    with pytest.raises(UnknownCauseError, match=r"it hangs \(.*is not a cause|it hangs \(.*counts against") as caught:
         InfrastructureError(name, "it hangs")
     # and no ValueError, which readers of odd events and validators of answers take for something of the agent's
     assert not isinstance(caught.value, ValueError)
