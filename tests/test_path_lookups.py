@@ -133,12 +133,12 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "read_ledger": ".read_bytes",
         },
         "ledger/merge.py": {"_moved": ".resolve .resolve .resolve .resolve", "merge_ledgers": ".exists"},
-        "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open", "find_run": ".is_file"},
+        "ledger/run_names.py": {"_ledgers": ".glob .is_file .stat", "find_run": ".is_file"},
+        "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open"},
         "watching/watch.py": {
             "LedgerCounts.read_on": ".open",
             "Watch.__init__": ".resolve",
             "Watch.ended": ".stat",
-            "find_run": ".glob .is_file .is_file .stat",
         },
     },
     FRESH: {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE, DIFF_FORMAT_NAMES, tolerance
-from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command
+from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command, add_results_dir
 
 
 def register(commands: Commands) -> None:
@@ -20,10 +19,11 @@ def register(commands: Commands) -> None:
         description="List the tests that are newly solved, newly unsolved or newly failed by infrastructure, and "
         "metrics that changed. Exit code 1 when the skill of a test fell by more than the tolerance, 3 when none did "
         "and infrastructure failed what it did not fail before, else 0.",
-        examples=("scribe-suite diff runs/monday.jsonl runs/friday.jsonl --tolerance 0.1",),
+        examples=("scribe-suite diff monday friday --tolerance 0.1",),
     )
-    parser.add_argument("old", type=Path, metavar="OLD", help=RUN_HELP)
-    parser.add_argument("new", type=Path, metavar="NEW", help="the run in question")
+    parser.add_argument("old", metavar="OLD", help=RUN_HELP)
+    parser.add_argument("new", metavar="NEW", help="the run in question")
+    add_results_dir(parser)
     parser.add_argument(
         "--tolerance",
         type=tolerance,
@@ -38,7 +38,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the differences."""
     from scribe_suite.analysis.diff import diff_runs
     from scribe_suite.analysis.presentation.diff_formats import DIFF_FORMATS
+    from scribe_suite.ledger.run_names import find_run
 
-    result = diff_runs(options.old, options.new, options.tolerance)
+    old, new = (find_run(name, options.results_dir) for name in (options.old, options.new))
+    result = diff_runs(old, new, options.tolerance)
     sys.stdout.write(DIFF_FORMATS[options.format](result))
     return result.exit_code

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scribe_suite.cli.parsers import Commands, add_command
+from scribe_suite.cli.parsers import Commands, add_command, add_results_dir
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,9 +29,10 @@ def register(commands: Commands) -> None:
         description="Write pages for a run, its tasks and its attempts: plots, scores, prompts, answers, notebooks, "
         "transcripts, journals. They need no server and no network. What an answer was scored against is told when the "
         "run's seeds were fixed; of fresh instances, only with --with-keys.",
-        examples=("scribe-suite report runs/20261122-174501-a1b2c3.jsonl -o report",),
+        examples=("scribe-suite report 20261122-174501-a1b2c3 -o report",),
     )
-    parser.add_argument("ledger", type=Path, metavar="RUN", help="runs/<run>.jsonl")
+    parser.add_argument("name", metavar="RUN", help="run id, or ledger runs/<run>.jsonl")
+    add_results_dir(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report"), help="folder; an older report there is replaced"
     )
@@ -42,10 +43,12 @@ def run(options: argparse.Namespace) -> int:
     """Write the report, with a progress bar on a terminal and now and then a line elsewhere; name its first page."""
     from rich.console import Console
 
+    from scribe_suite.ledger.run_names import find_run
     from scribe_suite.report.site import write_report
 
+    ledger = find_run(options.name, options.results_dir)
     with _shown_progress(Console(stderr=True)) as progress:
-        print(write_report(options.ledger, options.output, with_keys=options.with_keys, progress=progress))
+        print(write_report(ledger, options.output, with_keys=options.with_keys, progress=progress))
     return 0
 
 

@@ -14,7 +14,8 @@ import pytest
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.exit_codes import EXIT_NOT_COMPARABLE, EXIT_WORSE
-from scribe_suite.ledger.sources import Source, find_run
+from scribe_suite.ledger.run_names import find_run
+from scribe_suite.ledger.sources import Source
 from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.reporter import write
 from scribe_suite.plugin.settings import SETTINGS, Settings
