@@ -51,7 +51,7 @@ def test_where_there_is_no_run_at_all_the_way_out_is_told(tmp_path):
     told = refused("monday", tmp_path / "none")
     assert told.startswith("There is no run 'monday', and no run at all in ")
     assert "--results-dir" in told
-    with pytest.raises(ConfigurationError, match="no run in .*none yet"):
+    with pytest.raises(ConfigurationError, match="none yet"):
         newest_run(tmp_path / "none")
 
 
