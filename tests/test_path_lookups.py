@@ -123,7 +123,11 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "plugin/option/resume.py": {"kept_values": ".resolve .resolve"},
         "plugin/worker/hiding.py": {"hidden_from_kernels": ".resolve"},
         "providers/clis/login.py": {"find_login": ".is_file"},
-        "providers/builtin/command.py": {"CommandProvider.program": ".read_bytes", "_find": ".is_file"},
+        "providers/builtin/command.py": {
+            "CommandProvider.program": ".read_bytes",
+            "_find": ".is_file",
+            "_problem": ".exists .is_dir .is_file .is_file",
+        },
         "providers/secrets.py": {"values_in_file": ".read_bytes"},
         "report/site.py": {"write_report": ".resolve"},
         "ledger/ledger.py": {

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the tables."""
     from scribe_suite.analysis.columns import attempts_of
     from scribe_suite.analysis.comparison import compare
-    from scribe_suite.analysis.presentation.formats import print_terminal, without_controls
+    from scribe_suite.analysis.presentation.formats import print_notes, print_terminal
     from scribe_suite.analysis.summary import coverage, notes
     from scribe_suite.cli.consoles import console_for_logs
     from scribe_suite.ledger.run_names import find_run
@@ -35,7 +35,6 @@ def run(options: argparse.Namespace) -> int:
     recorded = RecordedRun(*read_records(find_run(options.name, options.results_dir)))
     console = console_for_logs()
     print_terminal(compare(attempts_of([recorded])), console)
-    for note in notes(recorded.records):
-        console.print(without_controls(note), markup=False)
+    print_notes(notes(recorded.records), console)
     console.print(str(coverage(recorded.records, recorded.info.planned.total())))
     return 0
