@@ -35,7 +35,7 @@ def progress_bars(console: Console) -> Progress:
     whole = Column(no_wrap=True)
     return Progress(
         TextColumn("{task.description}", table_column=whole),
-        BarColumn(_BAR_WIDTH, table_column=whole.copy()),
+        BarColumn(min(_BAR_WIDTH, console.width // 5), table_column=whole.copy()),
         StateColumn(),
         TimeElapsedColumn(table_column=whole.copy()),
         console=console,
