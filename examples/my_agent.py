@@ -42,7 +42,8 @@ def call(tool, **arguments):
     """Call a tool of the notebook. A model reads the text in ``content``; a program asks for the same as an object."""
     result = request("tools/call", name=tool, arguments=arguments, _meta={"scribe-suite/structured": True})
     if result.get("isError"):  # no failure of the protocol: the text says what to do, and a model would read it
-        raise NotebookError(f"{tool}: " + " ".join(block.get("text", "") for block in result["content"]))
+        words = " ".join(block.get("text", "") for block in result["content"]).split()
+        raise NotebookError(f"{tool}: {' '.join(words)}")
     return result["structuredContent"]
 
 
@@ -58,7 +59,8 @@ def work():
     done = call("execute_code", session_id=session, code=code)
     say(done["status"])
     if done["status"] != "ok":
-        raise NotebookError(f"execute_code: {json.dumps(done)}")
+        say(json.dumps(done))
+        raise NotebookError(f"execute_code: the cell ended with the status {done['status']}")
     say(call("submit_answer", session_id=session, variable="answer"))
 
 

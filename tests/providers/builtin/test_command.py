@@ -234,27 +234,28 @@ def last_words(run):
     return (folder / "command.stdout.txt").read_text(), (folder / "command.stderr.txt").read_text()
 
 
-#: What goes wrong in a real notebook -> what the example's cell does, and its last words.
+#: What goes wrong in a real notebook -> what the example's cell does, its last words, and the outcome.
 TROUBLES = {
-    "dead kernel": (
-        "import os; os._exit(3)",
-        "my_agent gives up: NotebookError: execute_code: Error: The kernel of session s2 died",
+    "dead kernel": ("import os; os._exit(3)", "execute_code: Error: The kernel of session s2 died", "no_answer"),
+    "error in the cell": ("1 / 0", "execute_code: the cell ended with the status error", "no_answer"),
+    "refused answer": (
+        "answer = 'none'",
+        "submit_answer: accepted: false message: The answer is a JSON str",
+        "invalid_answer",
     ),
-    "error in the cell": ("1 / 0", "my_agent gives up: NotebookError: execute_code: {"),
-    "refused answer": ("answer = 'no answer'", "my_agent gives up: NotebookError: submit_answer: "),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_the_example_agent_tries_again_and_then_ends_with_a_clear_message(suite, trouble):
-    code, words = TROUBLES[trouble]
+    code, words, outcome = TROUBLES[trouble]
     example(suite.folder, code)
     done = suite.run("--provider", "command:./my_agent")
-    assert done.outcomes == {"toy-command:./my_agent-t0": "no_answer"}, done.output
+    assert done.outcomes == {"toy-command:./my_agent-t0": outcome}, done.output
     printed, said = last_words(done)
     assert printed.count("once more, in a new session, because of ") == 1
-    assert said.startswith(words)
+    assert said.startswith(f"my_agent gives up: NotebookError: {words}")
     assert said.count("\n") == 1
     assert "Traceback" not in said
 
