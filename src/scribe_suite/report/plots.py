@@ -23,7 +23,9 @@ _WIDTH_IN = 4.6
 #: The same for a screen.
 _WIDE_IN = 10.5
 
+#: Height of a row for each series in it; with many of them, they come nearer to each other.
 _ROW_IN = 0.17
+_CROWDED_IN, _CROWDED_ROW_IN = 0.5, 0.075
 _STACK_IN = 0.5
 _TICKS = 5
 #: Marks nearer to each other than this part of the axis are stacked.
@@ -31,7 +33,7 @@ _BINS = 50
 #: A marker for each series besides its colour: not everybody sees colours, and not every printer has them.
 _MARKERS = "osD^vPX*"
 
-_LARGEST_LABEL = 24
+_LARGEST_LABEL = 20
 #: Ratio of the largest to the smallest value from which a scale is logarithmic.
 _LOG_FROM = 30.0
 
@@ -46,6 +48,7 @@ class _Size:
         width_in: Inches.
         legend_columns: Columns of its legend.
         longest_label: Characters of the longest name of a row.
+        longest_series: The same of a series.
     """
 
     kind: str
@@ -53,14 +56,15 @@ class _Size:
     width_in: float
     legend_columns: int
     longest_label: int
+    longest_series: int
 
     def legend_in(self, n_series: int) -> float:
         """Height of the legend."""
         return 0.2 * math.ceil(n_series / self.legend_columns) if n_series > 1 else 0.0
 
 
-_NARROW = _Size("narrow", "", _WIDTH_IN, 2, _LARGEST_LABEL)
-_WIDE = _Size("wide", "-wide", _WIDE_IN, 4, 2 * _LARGEST_LABEL)
+_NARROW = _Size("narrow", "", _WIDTH_IN, 2, _LARGEST_LABEL, _LARGEST_LABEL)
+_WIDE = _Size("wide", "-wide", _WIDE_IN, 4, 2 * _LARGEST_LABEL, 26)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _dot_figure(
     limits: Interval | None,
     lines: Sequence[float],
 ) -> Figure:
-    row_in = max(1, len(series)) * _ROW_IN + 0.12
+    row_in = min(max(1, len(series)) * _ROW_IN, _CROWDED_IN + len(series) * _CROWDED_ROW_IN) + 0.12
     with drawing():
         height_in = len(rows) * row_in + 0.5 + size.legend_in(len(series))
         figure = Figure(figsize=(size.width_in, height_in), layout="constrained")
@@ -126,7 +130,7 @@ def _dot_figure(
         for number, points_of in enumerate(rows.values()):
             for place, name in enumerate(series):
                 height = number + (place - (len(series) - 1) / 2) * 0.8 / max(1, len(series))
-                _draw_points(axes, points_of.get(name, ()), height, place, name)
+                _draw_points(axes, points_of.get(name, ()), height, place, _short(name, size.longest_series))
         _set_rows(axes, list(rows), size.longest_label)
         values = [point.value for points_of in rows.values() for points in points_of.values() for point in points]
         _set_scale(axes, values, limits)
@@ -221,7 +225,7 @@ def _draw_marks(
         markeredgewidth=0.8,
         markersize=size,
         zorder=3,
-        label=None if name is None else _short(name),
+        label=name,
     )
 
 
@@ -240,7 +244,7 @@ def scatter_plot(
         axes = figure.add_subplot()
         for place, (name, pairs) in enumerate(points.items()):
             _draw_marks(axes, pairs, place, 5)
-            _draw_marks(axes, [means[name]], place, 10, name)
+            _draw_marks(axes, [means[name]], place, 10, _short(name))
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
         _set_scale(axes, [x for pairs in points.values() for x, _ in pairs], None)
@@ -284,7 +288,7 @@ def line_plot(
             axes.plot(*_columns(points), color=colours.get(name, INK), linewidth=0.8, dashes=(4, 3), zorder=1)
         for place, (name, line) in enumerate(lines.items()):
             axes.plot(*_columns(line.points), color=colours[name], linewidth=1.6, zorder=2)
-            _draw_marks(axes, line.marks, place, 6, name)
+            _draw_marks(axes, line.marks, place, 6, _short(name))
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
         axes.set_xlim(-0.02, 1.02)
@@ -320,7 +324,7 @@ def step_plot(lines: Mapping[str, Line], labels: Labels, marks: Sequence[float] 
                 xs, ys = _columns(line.points)
                 steps = ([begin, *xs, end], [0.0, *ys, ys[-1]])
                 axes.plot(*steps, drawstyle="steps-post", color=_colour(place), linewidth=1.6, zorder=2)
-            _draw_marks(axes, line.marks, place, 6, name)
+            _draw_marks(axes, line.marks, place, 6, _short(name))
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
         axes.set_ylim(min([-0.05, *(y - 0.05 for _, y in drawn)]), 1.05)
