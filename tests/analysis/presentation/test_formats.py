@@ -3,6 +3,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -19,6 +20,7 @@ from scribe_suite.analysis.presentation.formats import (
     print_terminal,
 )
 from scribe_suite.analysis.presentation.tables import tables_of
+from scribe_suite.analysis.summary import coverage, notes
 from tests.ledger.factories import attempt, failed, write_ledger
 
 TITLES = (
@@ -102,7 +104,7 @@ def test_where_the_columns_of_a_metric_do_not_fit_a_line_each_provider_has_a_row
     assert re.fullmatch(r" +Task +Provider +IoU *", rows[2])
     assert re.fullmatch(r" +x +command:./agents/number_0/agent.py +0.500 *", rows[4])
     assert re.fullmatch(r" {9}command:./agents/number_10/agent.py +0.500 *", rows[6])
-    assert len(rows) == 5 + 11 + 1
+    assert len(rows) == 4 + 11 + 1
     assert "null" not in stream.getvalue()  # it has no number here
 
 
@@ -202,3 +204,28 @@ def test_names_from_a_ledger_are_shown_and_nothing_more(hostile):
 
 def test_markdown_shows_text_as_it_is():
     assert markdown_text("a_b\n| <i> @me me@home") == r"a\_b \| &lt;i&gt; @<!-- -->me me@home"
+
+
+def test_the_sample_of_the_readme_is_what_the_code_prints(tmp_path):
+    """Its numbers are those of a real run; here they are given, and the tables around them must be the same."""
+    sample = (Path(__file__).parents[3] / "README.md").read_text().partition("```text\n")[2].partition("```")[0]
+    metrics = {"success": 1.0, "f1": 1.0, "precision": 1.0, "recall": 1.0, "rve": 0.91}
+    guessed = dict.fromkeys(metrics, 0.0) | {"rve": -0.0001}
+    others = ("circuits/mlp_only", "circuits/suppressor", "probes/cities")
+    records = [
+        attempt("neurons/unigram", "reference", metrics=metrics),
+        attempt("neurons/unigram", "random", skill=0.0, metrics=guessed),
+        *(attempt(task, "reference") for task in others),
+        *(attempt(task, "random", skill=skill) for task, skill in zip(others, (-1.0, -0.381, -0.035), strict=True)),
+        *(
+            failed("no_answer", task=task, provider="null", reason="The agent finished without calling submit_answer.")
+            for task in (*others, "neurons/unigram")
+        ),
+    ]
+    stream = io.StringIO()
+    console = Console(file=stream, width=80)
+    print_tables(tables_of(compare_runs([write_ledger(tmp_path / "r.jsonl", records)])), console)
+    print_notes(notes(records), console)
+    console.print(str(coverage(records, len(records))))
+    printed_lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    assert [line for line in sample.splitlines() if line not in printed_lines] == []

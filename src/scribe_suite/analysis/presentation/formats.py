@@ -46,7 +46,7 @@ def print_tables(tables: Iterable[ResultTable], console: Console) -> None:
     for table in tables:
         if table.is_empty:
             continue
-        title, layout = _laid_out(table.without_empty(), console.width)
+        title, layout = _laid_out(table, console.width)
         parts = layout.tables
         for number, part in enumerate(parts, start=1):
             which = f", part{_HARD}{number}{_HARD}of{_HARD}{len(parts)}" if len(parts) > 1 else ""
@@ -145,10 +145,12 @@ def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
     return [line.replace(_HARD, " ") for line in lines]
 
 
-def _laid_out(table: ResultTable, width: int) -> tuple[str, Layout]:
+def _laid_out(whole: ResultTable, width: int) -> tuple[str, Layout]:
     """The title, and the table with a row for each name, or one for each name and side where that is far shorter."""
+    table = whole.without_empty()
     layout = lay_out(*_by_row(table), width)
-    sides = list(dict.fromkeys(column.of for column in table.columns if column.of))
+    shown = {column.of for column in table.columns}
+    sides = [side for side in dict.fromkeys(column.of for column in whole.columns) if side and side in shown]
     if layout.as_it_is or not sides:
         return table.title, layout
     if len(sides) == 1:  # whose name need not stand in every heading
