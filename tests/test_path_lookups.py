@@ -100,6 +100,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/server.py": {"NotebookServer.start": ".resolve"},
         "analysis/controls.py": {"read_controls": ".read_bytes"},
         "providers/prices.py": {"_read": ".read_text"},
+        "report/attempt_list.py": {"attempt_list_context": ".read_text"},
         "report/pages.py": {"_environment": ".read_text"},
         "ledger/code.py": {
             "_imported": ".read_bytes",
