@@ -6,6 +6,7 @@ import json
 
 import jsonschema
 import pytest
+from rich.console import Console
 
 from scribe_suite.cli import main
 from scribe_suite.ledger.ledger import LedgerWriter, read_ledger
@@ -76,6 +77,15 @@ def test_diff_exits_with_what_it_found(tmp_path, ledger, capsys):
     code, output, _ = said(capsys, "diff", ledger, worse, "--format", "markdown")
     assert code == 1
     assert output.startswith("### Scribe Task Suite: regressions beyond 0.05: 16")
+
+
+def test_diff_is_folded_between_words_in_a_terminal(tmp_path, ledger, monkeypatch, capsys):
+    worse = write_ledger(tmp_path / "worse.jsonl", [r.model_copy(update={"skill": -1.0}) for r in RECORDS])
+    whole = said(capsys, "diff", ledger, worse)[1]
+    monkeypatch.setattr("scribe_suite.cli.consoles.console_for_lists", lambda: Console(width=70))
+    folded = said(capsys, "diff", ledger, worse)[1]
+    assert folded.split() == whole.split()
+    assert max(map(len, folded.splitlines())) <= 70 < max(map(len, whole.splitlines()))
 
 
 def test_merge_writes_a_ledger_and_says_so(tmp_path, capsys):

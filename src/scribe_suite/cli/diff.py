@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE, DIFF_FORMAT_NAMES, tolerance
 from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command, add_results_dir
@@ -42,5 +43,18 @@ def run(options: argparse.Namespace) -> int:
 
     old, new = (find_run(name, options.results_dir) for name in (options.old, options.new))
     result = diff_runs(old, new, options.tolerance)
-    sys.stdout.write(DIFF_FORMATS[options.format](result))
+    text = DIFF_FORMATS[options.format](result)
+    sys.stdout.write(_folded(text) if options.format == "terminal" else text)
     return result.exit_code
+
+
+def _folded(text: str) -> str:
+    """Lines folded between words at the terminal's width, and as they are where there is no terminal."""
+    from scribe_suite.cli.consoles import console_for_lists
+
+    width = console_for_lists().width
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
+    return "".join(f"{part}\n" for parts in lines for part in parts)

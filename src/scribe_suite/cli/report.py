@@ -57,13 +57,20 @@ def _shown_progress(console: Console) -> Iterator[Progress]:
     if not console.is_terminal:
         yield _lines(console)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+    from scribe_suite.progress import state_column
+
+    columns = (
+        BarColumn(min(24, console.width // 4), table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        state_column(),
+    )
     with Bars(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("")
-        yield lambda done, total, what: bars.update(bar, completed=done, total=total, description=what)
+        bar = bars.add_task("", state="")
+        yield lambda done, total, what: bars.update(bar, completed=done, total=total, state=what)
 
 
 def _lines(console: Console) -> Progress:
