@@ -100,6 +100,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/server.py": {"NotebookServer.start": ".resolve"},
         "analysis/controls.py": {"read_controls": ".read_bytes"},
         "providers/prices.py": {"_read": ".read_text"},
+        "report/attempt_list.py": {"attempt_list_context": ".read_text"},
         "report/pages.py": {"_environment": ".read_text"},
         "ledger/code.py": {
             "_imported": ".read_bytes",
@@ -123,7 +124,11 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "plugin/option/resume.py": {"kept_values": ".resolve .resolve"},
         "plugin/worker/hiding.py": {"hidden_from_kernels": ".resolve"},
         "providers/clis/login.py": {"find_login": ".is_file"},
-        "providers/builtin/command.py": {"CommandProvider.program": ".read_bytes", "_find": ".is_file"},
+        "providers/builtin/command.py": {
+            "CommandProvider.program": ".read_bytes",
+            "_find": ".is_file",
+            "_problem": ".exists .is_dir .is_file .is_file",
+        },
         "providers/secrets.py": {"values_in_file": ".read_bytes"},
         "report/site.py": {"write_report": ".resolve"},
         "ledger/ledger.py": {
@@ -133,12 +138,12 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "read_ledger": ".read_bytes",
         },
         "ledger/merge.py": {"_moved": ".resolve .resolve .resolve .resolve", "merge_ledgers": ".exists"},
-        "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open", "find_run": ".is_file"},
+        "ledger/run_names.py": {"_ledgers": ".glob .is_file .stat", "find_run": ".is_file"},
+        "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open"},
         "watching/watch.py": {
             "LedgerCounts.read_on": ".open",
             "Watch.__init__": ".resolve",
             "Watch.ended": ".stat",
-            "find_run": ".glob .is_file .is_file .stat",
         },
     },
     FRESH: {

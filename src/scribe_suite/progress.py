@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 #: Called during long work with the fraction done (0 to 1) and one line about the present state.
 ProgressCallback = Callable[[float, str], None]
@@ -18,28 +18,33 @@ _BAR_WIDTH = 16
 
 def progress_bars(console: Console) -> Progress:
     """A line per piece of work: what it is, a bar, what is being done, and the time."""
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Task as Bar
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Column
-    from rich.text import Text
-
-    class StateColumn(ProgressColumn):
-        """What is being done: the one column that gives way where a line is too long.
-
-        rich narrows columns that may wrap before all others; the text itself is cut instead of wrapped.
-        """
-
-        def render(self, task: Bar) -> Text:
-            return Text(task.fields["state"], no_wrap=True, overflow="ellipsis")
 
     whole = Column(no_wrap=True)
     return Progress(
         TextColumn("{task.description}", table_column=whole),
-        BarColumn(_BAR_WIDTH, table_column=whole.copy()),
-        StateColumn(),
+        BarColumn(min(_BAR_WIDTH, console.width // 5), table_column=whole.copy()),
+        state_column(),
         TimeElapsedColumn(table_column=whole.copy()),
         console=console,
     )
+
+
+def state_column() -> ProgressColumn:
+    """What is being done, a field ``state`` of the bar: the one column that gives way where a line is too long.
+
+    rich narrows columns that may wrap before all others; the text itself is cut instead of wrapped.
+    """
+    from rich.progress import ProgressColumn
+    from rich.progress import Task as Bar
+    from rich.text import Text
+
+    class StateColumn(ProgressColumn):
+        def render(self, task: Bar) -> Text:
+            return Text(task.fields["state"], no_wrap=True, overflow="ellipsis")
+
+    return StateColumn()
 
 
 def reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:

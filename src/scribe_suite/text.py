@@ -1,10 +1,14 @@
-"""Helpers for text: untrusted text in messages, the order of names, tables in documents."""
+"""Helpers for text: untrusted text in messages, the order of names, the place and the width of tables."""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
+#: Columns of a table that is read later, in a log or a mail, where nobody says how many there are.
+LOG_WIDTH = 120
+_NARROWEST = 20
 TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _LAST_NUMBER = re.compile(r"(?P<stem>.*?)_(?P<number>[0-9]+)")
 #: C0 and C1 controls but newline and tab: what is left of codes that were put into one another, too.
@@ -73,3 +77,9 @@ def with_table(document: str, markers: tuple[str, str], table: str) -> str:
         raise ValueError(f"write {begin} and, below it, {end} once, where the table belongs")
     before, _, rest = document.partition(begin)
     return f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
+
+
+def log_width() -> int:
+    """Columns of a table where there is no terminal: what COLUMNS says, else `LOG_WIDTH`."""
+    told = os.environ.get("COLUMNS", "")
+    return max(_NARROWEST, int(told)) if told.isdecimal() and len(told) < 6 else LOG_WIDTH

@@ -4,7 +4,8 @@ import pytest
 
 from scribe_suite.analysis.baseline import judge, smallest_p
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.ledger.sources import Source, find_run
+from scribe_suite.ledger.run_names import find_run
+from scribe_suite.ledger.sources import Source
 from tests.ledger.factories import NOW, attempt, failed, write_ledger
 
 TASKS = [f"circuits/t{number}" for number in range(7)]

@@ -61,7 +61,7 @@ def test_show_prints_the_table_of_a_run_that_was_cut_off(tmp_path, capsys):
 
 def test_show_names_a_file_that_is_no_ledger(tmp_path, capsys):
     assert main(["show", str(tmp_path / "none.jsonl")]) == 2
-    assert "can't be read" in capsys.readouterr().err
+    assert "There is no run" in capsys.readouterr().err
 
 
 def test_providers_and_tasks_are_listed():

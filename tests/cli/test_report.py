@@ -1,5 +1,7 @@
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from scribe_suite import cli
@@ -45,3 +47,13 @@ def test_on_a_terminal_progress_is_a_bar_that_goes_away():
         progress(1, 9, "[bold]x")
     assert "1/9" in stream.getvalue()
     assert "[bold]x" in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_bar_is_one_line_whatever_the_attempt_is_called(width):
+    stream = io.StringIO()
+    with command._shown_progress(Console(file=stream, width=width, force_terminal=True, color_system=None)) as progress:
+        progress(1234, 10_102, "circuits-unknown-behaviour-4-claude-claude-opus-4-1-20250805-t10" * 2)
+    shown = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", stream.getvalue())]
+    assert max(map(len, shown)) <= width
+    assert any("1234/10102" in line and line.rstrip().endswith("…") for line in shown)

@@ -6,6 +6,7 @@ import json
 
 import jsonschema
 import pytest
+from rich.console import Console
 
 from scribe_suite.cli import main
 from scribe_suite.ledger.ledger import LedgerWriter, read_ledger
@@ -55,6 +56,16 @@ def test_compare_takes_a_ledger_and_a_report_together(tmp_path, ledger, capsys):
     assert "paired by task and trial" in output
 
 
+def test_a_run_is_named_by_its_id_everywhere(tmp_path, ledger, capsys):
+    where = ("--results-dir", tmp_path)
+    assert said(capsys, "show", "r", *where) == said(capsys, "show", ledger)
+    assert said(capsys, "compare", "r", *where) == said(capsys, "compare", ledger)
+    assert said(capsys, "diff", "r", "r", *where) == said(capsys, "diff", ledger, ledger)
+    assert said(capsys, "merge", "r", *where, "-o", tmp_path / "all.jsonl")[0] == 0
+    assert said(capsys, "report", "r", *where, "-o", tmp_path / "site")[0] == 0
+    assert (tmp_path / "site" / "index.html").is_file()
+
+
 def test_diff_exits_with_what_it_found(tmp_path, ledger, capsys):
     worse = write_ledger(tmp_path / "worse.jsonl", [r.model_copy(update={"skill": -1.0}) for r in RECORDS])
     broken = write_ledger(tmp_path / "broken.jsonl", [failed(task=r.task, provider=r.provider) for r in RECORDS])
@@ -66,6 +77,15 @@ def test_diff_exits_with_what_it_found(tmp_path, ledger, capsys):
     code, output, _ = said(capsys, "diff", ledger, worse, "--format", "markdown")
     assert code == 1
     assert output.startswith("### Scribe Task Suite: regressions beyond 0.05: 16")
+
+
+def test_diff_is_folded_between_words_in_a_terminal(tmp_path, ledger, monkeypatch, capsys):
+    worse = write_ledger(tmp_path / "worse.jsonl", [r.model_copy(update={"skill": -1.0}) for r in RECORDS])
+    whole = said(capsys, "diff", ledger, worse)[1]
+    monkeypatch.setattr("scribe_suite.cli.consoles.console_for_lists", lambda: Console(width=70))
+    folded = said(capsys, "diff", ledger, worse)[1]
+    assert folded.split() == whole.split()
+    assert max(map(len, folded.splitlines())) <= 70 < max(map(len, whole.splitlines()))
 
 
 def test_merge_writes_a_ledger_and_says_so(tmp_path, capsys):
@@ -80,12 +100,16 @@ def test_merge_writes_a_ledger_and_says_so(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("compare", "none.jsonl"), "none.jsonl can't be read"),
+        (("compare", "none.jsonl"), "There is no run 'none.jsonl', and no run at all in runs"),
+        (("show", "none", "--results-dir", "."), "no run 'none' in . (the newest there: other, empty, v2)"),
+        (("report", "othr", "--results-dir", "."), "no run 'othr' in . (similar there: other)"),
         (("compare", "r.jsonl", "text"), "text is neither a ledger nor a report"),
         (("compare", "r.jsonl", "v2.jsonl"), "different versions of circuits/t0"),
         (("compare", "empty.jsonl"), "no attempt yet"),
         (("diff", "r.jsonl", "text"), "text is neither a ledger nor a report"),
-        (("diff", "none.jsonl", "r.jsonl"), "none.jsonl can't be read"),
+        (("diff", "none.jsonl", "r.jsonl"), "There is no run 'none.jsonl'"),
+        (("diff", "r.jsonl", "none"), "There is no run 'none'"),
+        (("merge", "none", "-o", "all.jsonl"), "There is no run 'none'"),
         (("merge", "r.jsonl", "r.jsonl", "-o", "all.jsonl"), "in more than one ledger"),
         (("merge", "r.jsonl", "other.jsonl", "-o", "all.jsonl"), "run_seed (r.jsonl: 5, other.jsonl: 6)"),
         (("merge", "r.jsonl", "-o", "r.jsonl"), "r.jsonl exists"),

@@ -48,6 +48,6 @@ def test_every_command_works_as_written(suite, monkeypatch):
             merged = command.replace("a.jsonl", f"runs/{shards[0].name}").replace("b.jsonl", f"runs/{shards[1].name}")
             assert "2 attempts of 2 planned" in shell(merged)
         else:
-            shell(re.sub(r"\b([ab])(?=\.jsonl|$)", lambda found: names[found[1]], command))
+            shell(re.sub(r"(?<![\w-])([ab])(?=\.jsonl| |$)", lambda found: names[found[1]], command))
     assert len(commands()) == 9
     assert (suite.folder / "report" / "index.html").is_file()

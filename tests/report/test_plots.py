@@ -5,17 +5,47 @@ import matplotlib
 import pytest
 
 from scribe_suite.report.pages import NOTHING, count, interval, number, seconds, size, usd
-from scribe_suite.report.plots import Labels, Point, _stacked, distribution_plot, dot_plot, scatter_plot
+from scribe_suite.report.plots import (
+    Labels,
+    Point,
+    _colour,
+    _marker,
+    _stacked,
+    distribution_plot,
+    dot_plot,
+    scatter_plot,
+)
 
 LABELS = Labels("p", "A <title>", "What is & to see", "axis")
 
 
-def texts(svg):
-    return {element.text for element in ElementTree.fromstring(svg).iter("text")}
+def drawings(markup):
+    """Its elements, the one for a phone first."""
+    return list(ElementTree.fromstring(f"<both>{markup}</both>"))
+
+
+def texts(markup):
+    return {element.text for svg in drawings(markup) for element in svg.iter("text")}
+
+
+def test_a_plot_with_many_rows_is_drawn_for_a_phone_and_for_a_screen():
+    markup = dot_plot({"a_task_with_a_rather_long_name": {"a": [Point(0.5)]}}, ["a"], LABELS)
+    narrow, wide = drawings(markup)
+    assert [svg.get("class") for svg in (narrow, wide)] == ["plot narrow", "plot wide"]
+    widths = [float(svg.get("viewBox").split()[2]) for svg in (narrow, wide)]
+    assert widths[1] > 2 * widths[0]
+    ids = re.findall(r'\bid="([^"]*)"', markup)
+    assert len(ids) == len(set(ids))
+    assert any("…" in text for text in texts(str(ElementTree.tostring(narrow, encoding="unicode"))))
+    assert "a_task_with_a_rather_long_name" in texts(str(ElementTree.tostring(wide, encoding="unicode")))
+
+
+def test_no_two_of_many_series_look_alike():
+    assert len({(_marker(place), _colour(place)) for place in range(64)}) == 64
 
 
 def test_a_plot_is_named_and_described_for_those_who_do_not_see_it():
-    root = ElementTree.fromstring(dot_plot({"task": {"a": [Point(0.5, (0.2, 0.7))]}}, ["a"], LABELS))
+    root, _ = drawings(dot_plot({"task": {"a": [Point(0.5, (0.2, 0.7))]}}, ["a"], LABELS))
     assert root.get("role") == "img"
     assert root.get("aria-labelledby") == "p-title p-desc"
     assert [(child.tag, child.text) for child in list(root)[:2]] == [
@@ -70,7 +100,7 @@ def test_equal_values_are_stacked_so_that_each_is_seen():
     assert _stacked([0.5, 0.1, 0.5, 0.51, 0.9], 0.02) == [0, 0, 1, 2, 0]
     svg = distribution_plot({"a": [0.5] * 40, "b": []}, LABELS, (0.0, 1.0), [0.8])
     assert {"a", "b"} <= texts(svg)
-    heights = {use.get("y") for use in ElementTree.fromstring(svg).iter("use") if "series-0" in use.get("style", "")}
+    heights = {use.get("y") for use in drawings(svg)[0].iter("use") if "series-0" in use.get("style", "")}
     assert len(heights) == 40
 
 

@@ -30,13 +30,24 @@ def test_there_is_a_page_for_the_run_each_task_and_each_attempt(site):
 
 
 def test_nothing_on_any_page_can_run_or_load_anything(site):
-    assert {page.path.name: found for page in pages_of(site) if (found := dangers(page))} == {}
+    found = {page.path.name: found for page in pages_of(site) if (found := dangers(page))}
+    # the page of all attempts, whose one script its policy names
+    assert {name: set(dangerous) for name, dangerous in found.items()} == {
+        "attempts.html": {
+            f"element {tag}" for tag in ("script", "noscript", "label", "input", "select", "option", "button")
+        }
+    }
 
 
 def test_every_page_forbids_scripts_and_requests_by_its_policy(site):
     for page in pages_of(site):
         policies = [meta for meta in page.named("meta") if "http-equiv" in meta]
-        assert [meta["content"] for meta in policies] == [POLICY]
+        (policy,) = (meta["content"] for meta in policies)
+        assert (
+            policy == POLICY
+            if page.path.name != "attempts.html"
+            else policy.startswith(f"{POLICY}; script-src 'sha256-")
+        )
     assert POLICY.startswith("default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline' 'self'")
 
 
@@ -69,7 +80,11 @@ def test_the_overview_tells_skill_coverage_and_what_failed(site):
     assert "1 failed by infrastructure, 1 not run" in text
     assert "infrastructure:kernel_start" in text
     assert "[toy-codex-t9]" in text
-    names = {svg["aria-labelledby"].split()[0] for svg in parsed(site / "index.html").named("svg")}
+    shown = [svg["aria-labelledby"].split()[0] for svg in parsed(site / "index.html").named("svg")]
+    names = {name.replace("-wide-", "-") for name in shown}
+    assert {name for name in shown if "-wide-" in name} == {
+        f"{plot}-wide-title" for plot in ("skill-circuits", "skill-probes", "time", "tokens")
+    }
     plots = (
         "skill-circuits", "skill-probes", "anytime-seconds", "anytime-tokens", "cost", "time", "tokens", "reliability",
         "risk-coverage",
@@ -150,8 +165,8 @@ def test_with_keys_tells_them_of_fresh_instances_too(tmp_path, toy_registry):
 
 def test_progress_goes_from_nothing_to_all_pages(tmp_path):
     told = written(write_run(tmp_path, records=usual_attempts(tmp_path)[:4]), tmp_path / "report")
-    assert [done for done, _, _ in told] == list(range(7))
-    assert {total for _, total, _ in told} == {6}
+    assert [done for done, _, _ in told] == list(range(8))
+    assert {total for _, total, _ in told} == {7}
 
 
 def test_a_run_that_was_cut_off_before_its_first_attempt_has_a_report(tmp_path):

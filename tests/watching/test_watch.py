@@ -16,7 +16,7 @@ import pytest
 from scribe_suite import cli
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.watching.status_files import GONE_S, RunProcess, running_folder, write_controller, write_status
-from scribe_suite.watching.watch import LedgerCounts, Watch, find_run
+from scribe_suite.watching.watch import LedgerCounts, Watch, watched_ledger
 from tests.terminals import Terminal
 from tests.watching.test_status_files import attempt
 
@@ -145,14 +145,14 @@ def test_a_run_is_found_by_path_id_or_as_the_newest(tmp_path):
     for number, name in enumerate(("b", "a")):
         path = FakeRun(tmp_path, name).path
         os.utime(path, (1000 + number, 1000 + number))
-    assert find_run(None, tmp_path).name == "a.jsonl"
-    assert find_run("b", tmp_path).name == "b.jsonl"
-    assert find_run("b.jsonl", tmp_path).name == "b.jsonl"
-    assert find_run(str(tmp_path / "b.jsonl"), tmp_path / "elsewhere").name == "b.jsonl"
+    assert watched_ledger(None, tmp_path).name == "a.jsonl"
+    assert watched_ledger("b", tmp_path).name == "b.jsonl"
+    assert watched_ledger("b.jsonl", tmp_path).name == "b.jsonl"
+    assert watched_ledger(str(tmp_path / "b.jsonl"), tmp_path / "elsewhere").name == "b.jsonl"
     with pytest.raises(ConfigurationError, match="no run 'c'"):
-        find_run("c", tmp_path)
+        watched_ledger("c", tmp_path)
     with pytest.raises(ConfigurationError, match="yet"):
-        find_run(None, tmp_path / "elsewhere")
+        watched_ledger(None, tmp_path / "elsewhere")
 
 
 @pytest.mark.parametrize("text", ["", "hello\n", "[]\n", '{"line": "attempt"}\n', '{"line": "header"}\n', '{"a": 1}\n'])

@@ -209,4 +209,3 @@ answer = {
         + f". At or above {BAR} it is submitted. The best neuron of an untrained model reaches {np.max(null_best):.2f}."
     ),
 }
-print(answer)

@@ -48,4 +48,3 @@ answer = {
         f"explain less than {BAR}. {lab.budget.spent} of {lab.budget.total} prompts were spent."
     ),
 }
-print(answer)

@@ -45,4 +45,3 @@ answer = {
         f"unrelated neurons would have about {noise:.4f}."
     ),
 }
-print(answer)

@@ -16,4 +16,3 @@ answer = {
         + f". The best of as many unrelated ones would have had about {noise:.3f} in the first round."
     ),
 }
-print(answer)

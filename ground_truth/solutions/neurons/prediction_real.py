@@ -111,4 +111,3 @@ answer = {
         f"best of as many random output weights has {by_random:.4f}."
     ),
 }
-print(answer)

@@ -98,4 +98,3 @@ answer = {
         f"are larger along it than across it by {clear[layer, position]:.1f} standard errors."
     ),
 }
-print(answer["summary"])

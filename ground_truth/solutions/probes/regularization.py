@@ -221,4 +221,3 @@ answer = {
         f"{changes['address']:.2f}."
     ),
 }
-print(answer["summary"])

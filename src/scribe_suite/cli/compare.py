@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from scribe_suite.analysis.arguments import COMPARE_FORMATS
-from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command
+from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command, add_results_dir
 
 
 def register(commands: Commands) -> None:
@@ -21,11 +20,12 @@ def register(commands: Commands) -> None:
         "are paired by task, trial and instance, and infrastructure failures are excluded. "
         "docs/reference/statistics.md explains each number.",
         examples=(
-            "scribe-suite compare runs/20261122-174501-a1b2c3.jsonl",
-            "scribe-suite compare runs/monday.jsonl runs/friday.jsonl --format markdown",
+            "scribe-suite compare 20261122-174501-a1b2c3",
+            "scribe-suite compare monday friday --format markdown",
         ),
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=RUN_HELP)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+    add_results_dir(parser)
     parser.add_argument("--format", choices=COMPARE_FORMATS, default="terminal", help="default: terminal")
     parser.add_argument(
         "--allow-different-versions",
@@ -46,10 +46,13 @@ def run(options: argparse.Namespace) -> int:
     from scribe_suite.analysis.controls import read_controls
     from scribe_suite.analysis.presentation.formats import TEXT_FORMATS, print_terminal
     from scribe_suite.cli.consoles import console_for_logs
+    from scribe_suite.ledger.run_names import find_run
     from scribe_suite.report.old_ledgers import WithGrounding
 
     comparison = compare_runs(
-        options.runs, allow_different_versions=options.allow_different_versions, complete=WithGrounding
+        [find_run(name, options.results_dir) for name in options.runs],
+        allow_different_versions=options.allow_different_versions,
+        complete=WithGrounding,
     )
     if options.controls:
         comparison = comparison.with_controls(read_controls())

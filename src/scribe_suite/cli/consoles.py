@@ -6,8 +6,8 @@ import sys
 
 from rich.console import Console
 
-#: Columns of a table that is read later: in a log, in a mail.
-LOG_WIDTH = 120
+from scribe_suite.text import log_width
+
 #: A width that no list reaches: what reads a pipe has no use for cells that are cut or wrapped.
 NO_LIMIT = 10_000
 
@@ -19,7 +19,7 @@ def console_for_lists() -> Console:
 
 def console_for_logs() -> Console:
     """The terminal; where there is none, lines of a usual width."""
-    return Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
+    return Console() if sys.stdout.isatty() else Console(width=log_width())
 
 
 def say(text: str, console: Console | None = None) -> None:

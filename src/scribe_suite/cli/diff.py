@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
+import textwrap
 
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE, DIFF_FORMAT_NAMES, tolerance
-from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command
+from scribe_suite.cli.parsers import RUN_HELP, Commands, add_command, add_results_dir
 
 
 def register(commands: Commands) -> None:
@@ -20,10 +20,11 @@ def register(commands: Commands) -> None:
         description="List the tests that are newly solved, newly unsolved or newly failed by infrastructure, and "
         "metrics that changed. Exit code 1 when the skill of a test fell by more than the tolerance, 3 when none did "
         "but a test newly failed by infrastructure, otherwise 0.",
-        examples=("scribe-suite diff runs/monday.jsonl runs/friday.jsonl --tolerance 0.1",),
+        examples=("scribe-suite diff monday friday --tolerance 0.1",),
     )
-    parser.add_argument("old", type=Path, metavar="OLD", help=RUN_HELP)
-    parser.add_argument("new", type=Path, metavar="NEW", help="the run in question")
+    parser.add_argument("old", metavar="OLD", help=RUN_HELP)
+    parser.add_argument("new", metavar="NEW", help="the run in question")
+    add_results_dir(parser)
     parser.add_argument(
         "--tolerance",
         type=tolerance,
@@ -38,7 +39,22 @@ def run(options: argparse.Namespace) -> int:
     """Print the differences."""
     from scribe_suite.analysis.diff import diff_runs
     from scribe_suite.analysis.presentation.diff_formats import DIFF_FORMATS
+    from scribe_suite.ledger.run_names import find_run
 
-    result = diff_runs(options.old, options.new, options.tolerance)
-    sys.stdout.write(DIFF_FORMATS[options.format](result))
+    old, new = (find_run(name, options.results_dir) for name in (options.old, options.new))
+    result = diff_runs(old, new, options.tolerance)
+    text = DIFF_FORMATS[options.format](result)
+    sys.stdout.write(_folded(text) if options.format == "terminal" else text)
     return result.exit_code
+
+
+def _folded(text: str) -> str:
+    """Lines folded between words at the terminal's width, and as they are where there is no terminal."""
+    from scribe_suite.cli.consoles import console_for_lists
+
+    width = console_for_lists().width
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
+    return "".join(f"{part}\n" for parts in lines for part in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from scribe_suite.models.device import DEVICES
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from scribe_suite.measurements.measurement import Measurement
     from scribe_suite.models.cache import CachedModel
@@ -61,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure what is asked for, or list what can be."""
     from rich.console import Console
 
+    from scribe_suite.cli.consoles import console_for_lists, say
     from scribe_suite.models.device import choose_device
     from scribe_suite.models.spec import find
 
@@ -70,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"Unknown measurement {unknown[0]!r}: choose from {', '.join(known)}.")
     console = Console()
     if not options.measurements and not options.all:
-        console.print(_listed(known, options.model))
-        console.print("Measure with: scribe-suite measure ID ..., or --all", markup=False, highlight=False)
+        say(_listed(known, options.model, console_for_lists().width))
+        say("Measure with: scribe-suite measure ID ..., or --all")
         return 0
     model = find(options.model)
     if isinstance(model, str):
@@ -131,17 +132,23 @@ def _measure(measurement: Measurement, model: CachedModel, console: Console, *, 
     say(f"{measurement.id}: {made.cpu_s / 60:.1f} CPU min, {made.size / 1e6:.2f} MB, {made.path}", console)
 
 
-def _listed(known: dict[str, Measurement], spec: str) -> Table:
-    from rich.table import Column, Table
-
+def _listed(known: dict[str, Measurement], spec: str, width: int) -> str:
+    """A paragraph for each: its id, what is measured, what that costs, and what there is of it for a model."""
     from scribe_suite.measurements import store
 
-    table = Table(Column("Measurement", no_wrap=True), "What", "Cost, one thread", f"On {spec}")
+    lines = []
     for measurement in known.values():
         found = store.find_measured(measurement, spec)
         made = found if isinstance(found, str) else f"measured in {_cpu_minutes(found.record.made):.1f} CPU min"
-        table.add_row(measurement.id, measurement.summary, measurement.cost, made)
-    return table
+        told = (measurement.summary.rstrip("."), f"about {measurement.cost} on one thread", f"on {spec}: {made}")
+        lines += [measurement.id, *(line for text in told for line in _indented(text, width)), ""]
+    return "\n".join(lines)
+
+
+def _indented(text: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _cpu_minutes(made: dict[str, Any]) -> float:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from scribe_suite.cli.parsers import Commands, add_command
+from scribe_suite.cli.parsers import Commands, add_command, add_results_dir
 
 
 def register(commands: Commands) -> None:
@@ -20,15 +20,17 @@ def register(commands: Commands) -> None:
         "locks that differ, are named and refused.",
         examples=("scribe-suite merge shards/*.jsonl -o runs/whole.jsonl",),
     )
-    parser.add_argument("ledgers", type=Path, nargs="+", metavar="LEDGER", help="runs/<run>.jsonl")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run id, or ledger runs/<run>.jsonl")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="LEDGER", help="a new file")
+    add_results_dir(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the ledger, and say how complete it is."""
     from scribe_suite.ledger.merge import merge_ledgers
+    from scribe_suite.ledger.run_names import find_run
 
-    merged = merge_ledgers(options.ledgers, options.output)
+    merged = merge_ledgers([find_run(name, options.results_dir) for name in options.runs], options.output)
     sys.stdout.write(
         f"{options.output}: {merged.attempts} attempts of {merged.planned} planned"
         + ("" if merged.complete else "; a part was cut off, so the whole counts as cut off")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 #: What `register` of a command is given.
@@ -11,7 +12,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 #: Exit code after Ctrl+C, as shells have it.
 EXIT_INTERRUPTED = 130
 #: What an argument that names a run may be.
-RUN_HELP = "ledger runs/<run>.jsonl, or a pytest-json-report of this suite"
+RUN_HELP = "run id, ledger runs/<run>.jsonl, or pytest-json-report of this suite"
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -55,3 +56,10 @@ def add_command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def add_results_dir(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where run ids are looked up."""
+    parser.add_argument(
+        "--results-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (default: runs)"
+    )

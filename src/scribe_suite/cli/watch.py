@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 
-from scribe_suite.cli.parsers import Commands, add_command
+from scribe_suite.cli.parsers import Commands, add_command, add_results_dir
 
 _SHORTEST_INTERVAL_S = 0.1
 
@@ -26,9 +25,7 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "name", metavar="RUN", nargs="?", help="run id or ledger runs/<run>.jsonl (default: the newest)"
     )
-    parser.add_argument(
-        "--results-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (default: runs)"
-    )
+    add_results_dir(parser)
     parser.add_argument("--once", action="store_true", help="show the present state, and exit with 0")
     parser.add_argument(
         "--interval",

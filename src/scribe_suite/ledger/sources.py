@@ -202,26 +202,6 @@ def read_records(path: Path) -> tuple[RunInfo, list[AttemptRecord]]:
     return source.info, in_effect(source.attempts(_RECORD))
 
 
-def find_run(name: str, results_dir: Path) -> Path:
-    """The file that a RUN on the command line names.
-
-    Args:
-        name: Path of a ledger or report, or the id of a run.
-        results_dir: Where the ledgers of run ids are.
-
-    Raises:
-        ConfigurationError: When there is none.
-    """
-    candidates = (Path(name), results_dir / name, results_dir / f"{name}.jsonl") if name else ()
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise ConfigurationError(
-        f"There is no run {name!r}: give the path of a ledger, or the id of a run in {results_dir}, which is the name "
-        "of its ledger without .jsonl."
-    )
-
-
 def planned_by_provider(nodeids: Iterable[str]) -> Counter[str]:
     """Count attempts by the provider that their node ids name; ordinary tests are left out."""
     return Counter(found.provider for found in map(AttemptId.parse, nodeids) if found)

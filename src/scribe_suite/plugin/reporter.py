@@ -8,8 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-#: A log file has no width of its own, and a table folded to 80 columns can't be read.
-_NARROWEST = 120
+from scribe_suite.text import log_width
 
 
 def write(reporter: Any, print_to: Callable[[Console], None]) -> None:
@@ -19,6 +18,14 @@ def write(reporter: Any, print_to: Callable[[Console], None]) -> None:
         reporter: pytest's terminal reporter.
         print_to: Prints to the console that it is given.
     """
-    stream = io.StringIO()
-    print_to(Console(file=stream, width=max(reporter._tw.fullwidth, _NARROWEST), color_system=None))
+    writer, stream = reporter._tw, io.StringIO()
+    is_terminal = getattr(writer._file, "isatty", lambda: False)()
+    styled = bool(writer.hasmarkup)
+    console = Console(
+        file=stream,
+        width=writer.fullwidth if is_terminal else log_width(),
+        force_terminal=styled,
+        color_system="standard" if styled else None,
+    )
+    print_to(console)
     reporter.write("".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines()))

@@ -185,3 +185,16 @@ class Provider(ABC):
             The version of a program or the hash of a file, or None where there is none or it is not found.
         """
         return None
+
+    def refusal(self, model: str | None) -> str | None:  # noqa: ARG002
+        """Why no attempt can be made at all, as far as it is found out in a moment; the run is then refused at once.
+
+        What is not found out here is an `InfrastructureError` of every attempt.
+
+        Args:
+            model: See `AttemptContext.model`.
+
+        Returns:
+            A sentence that says what to do, or None.
+        """
+        return None

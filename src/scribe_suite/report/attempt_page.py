@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from scribe_suite.report.experiments import experiments_view
 from scribe_suite.report.journals import journal_views
 from scribe_suite.report.keys import KEY_PROVIDERS, AnswerKeys, Key
 from scribe_suite.report.notebooks import notebook_views
+from scribe_suite.report.pages import task_href
 from scribe_suite.report.raw_files import copy_raw_files
 from scribe_suite.report.transcripts import transcript_view
-from scribe_suite.report.views import AttemptRef, RunView, task_href
+from scribe_suite.report.views import AttemptRef, RunView
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _TIMES = {
@@ -52,6 +53,7 @@ def attempt_context(
         keys: Where keys come from, or None when they are not shown.
     """
     record = attempt.record
+    previous, following = run.neighbours(attempt)
     sealed = keys is None and record.provider.partition(":")[0] in KEY_PROVIDERS
     note = SEALED if sealed else NO_FOLDER if folder is None and record.folder is not None else ""
     shown = None if sealed else folder
@@ -75,7 +77,8 @@ def attempt_context(
             (label, value) for name, label in _FURTHER.items() if (value := getattr(record, name, None)) is not None
         ],
         **from_folder,
-        **_neighbours(run.attempts_at(record.task), attempt),
+        "previous": previous,
+        "following": following,
     }
 
 
@@ -111,11 +114,3 @@ def _answer(
     else:
         view = answer_view(answer, key.content)
     return {"view": view, "submitted": answer is not None, "key": key}
-
-
-def _neighbours(attempts: Sequence[AttemptRef], attempt: AttemptRef) -> dict[str, AttemptRef | None]:
-    place = next(number for number, other in enumerate(attempts) if other.slug == attempt.slug)
-    return {
-        "previous": attempts[place - 1] if place > 0 else None,
-        "following": attempts[place + 1] if place + 1 < len(attempts) else None,
-    }

@@ -19,6 +19,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.document import Document
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, read_journal
 from scribe_suite.report.anchors import cell_anchor
+from scribe_suite.report.folds import both_ends, first_lines, is_long, line_count
 from scribe_suite.report.sanitise import (
     UnsafeError,
     clean_html,
@@ -129,6 +130,8 @@ def _exporter() -> Any:
         default_preprocessors=[],
     )
     exporter.register_filter("clean_markdown", clean_markdown)
+    for fold in (is_long, line_count, first_lines, both_ends):
+        exporter.register_filter(fold.__name__, fold)
     exporter.register_filter("highlight_code", Highlight2HTML(pygments_lexer="python"))
     return exporter
 

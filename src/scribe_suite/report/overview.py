@@ -13,6 +13,7 @@ from scribe_suite.ledger.families import family_view
 from scribe_suite.ledger.records import AttemptRecord
 from scribe_suite.report.anytime import anytime_section
 from scribe_suite.report.controls import control_section
+from scribe_suite.report.pages import task_href
 from scribe_suite.report.plots import Labels, Point, dot_plot, scatter_plot
 from scribe_suite.report.reliability import reliability_section
 from scribe_suite.report.views import (
@@ -22,7 +23,6 @@ from scribe_suite.report.views import (
     RunView,
     is_infrastructure,
     mean,
-    task_href,
     token_count,
 )
 

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from scribe_suite.ledger.families import family_view, metric_label
 from scribe_suite.ledger.outcomes import rule_of
 
-#: What a browser may do on a page of the report: show it. No script runs, nothing is asked of a network.
+#: What a browser may do on a page of the report: show it. No script runs, nothing is asked of a network. On the page of
+#: all attempts, `attempt_list` allows its own script besides.
 POLICY = (
     "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline' 'self'; base-uri 'none'; form-action 'none'"
 )
@@ -77,6 +78,11 @@ def outcome_class(outcome: str) -> str:
     return "infrastructure" if not rule.counts else {"passed": "good", "failed": "bad"}.get(rule.test, "bad")
 
 
+def task_href(task: str) -> str:
+    """The page of a task, relative to the report."""
+    return f"tasks/{re.sub(r'[^A-Za-z0-9._-]+', '-', task)}.html"
+
+
 def anchor(text: str) -> str:
     """An id made from a text."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
@@ -92,7 +98,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     filters = (
-        number, interval, seconds, count, usd, size, moment, metric_label, task_name, outcome_class, anchor,
+        number, interval, seconds, count, usd, size, moment, metric_label, task_name, outcome_class, anchor, task_href,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in filters}
     style = (_TEMPLATES / "report.css").read_text()

@@ -1,9 +1,12 @@
-"""The report's plots. Each is narrow enough for a phone, and each has its numbers in a table beside it."""
+"""The report's plots. Each is narrow enough for a phone, and each has its numbers in a table beside it.
+
+Plots with a row for each of many things are drawn twice, for a phone and for a screen, and the style sheet shows one.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -17,8 +20,12 @@ from scribe_suite.report.svg import GRID, INK, PAPER, SERIES, drawing, inline_sv
 
 #: As wide as a phone: on one, text is shown in the size it is drawn in.
 _WIDTH_IN = 4.6
+#: The same for a screen.
+_WIDE_IN = 10.5
 
+#: Height of a row for each series in it; with many of them, they come nearer to each other.
 _ROW_IN = 0.17
+_CROWDED_IN, _CROWDED_ROW_IN = 0.5, 0.075
 _STACK_IN = 0.5
 _TICKS = 5
 #: Marks nearer to each other than this part of the axis are stacked.
@@ -26,9 +33,38 @@ _BINS = 50
 #: A marker for each series besides its colour: not everybody sees colours, and not every printer has them.
 _MARKERS = "osD^vPX*"
 
-_LARGEST_LABEL = 24
+_LARGEST_LABEL = 20
 #: Ratio of the largest to the smallest value from which a scale is logarithmic.
 _LOG_FROM = 30.0
+
+
+@dataclass(frozen=True)
+class _Size:
+    """One of the sizes that a plot is drawn in.
+
+    Attributes:
+        kind: Class of its element.
+        suffix: Of its ids, which are unique on a page.
+        width_in: Inches.
+        legend_columns: Columns of its legend.
+        longest_label: Characters of the longest name of a row.
+        longest_series: The same of a series.
+    """
+
+    kind: str
+    suffix: str
+    width_in: float
+    legend_columns: int
+    longest_label: int
+    longest_series: int
+
+    def legend_in(self, n_series: int) -> float:
+        """Height of the legend."""
+        return 0.2 * math.ceil(n_series / self.legend_columns) if n_series > 1 else 0.0
+
+
+_NARROW = _Size("narrow", "", _WIDTH_IN, 2, _LARGEST_LABEL, _LARGEST_LABEL)
+_WIDE = _Size("wide", "-wide", _WIDE_IN, 4, 2 * _LARGEST_LABEL, 26)
 
 
 @dataclass(frozen=True)
@@ -73,23 +109,34 @@ def dot_plot(
         limits: Ends of the axis, or None to choose them, logarithmically when values differ much.
         lines: Where dashed vertical lines are drawn.
     """
-    row_in = max(1, len(series)) * _ROW_IN + 0.12
+    return _twice(labels, lambda size: _dot_figure(size, rows, series, labels, limits, lines))
+
+
+def _dot_figure(
+    size: _Size,
+    rows: Mapping[str, Mapping[str, Sequence[Point]]],
+    series: Sequence[str],
+    labels: Labels,
+    limits: Interval | None,
+    lines: Sequence[float],
+) -> Figure:
+    row_in = min(max(1, len(series)) * _ROW_IN, _CROWDED_IN + len(series) * _CROWDED_ROW_IN) + 0.12
     with drawing():
-        legend_in = 0.2 * ((len(series) + 1) // 2) if len(series) > 1 else 0
-        figure = Figure(figsize=(_WIDTH_IN, len(rows) * row_in + 0.5 + legend_in), layout="constrained")
+        height_in = len(rows) * row_in + 0.5 + size.legend_in(len(series))
+        figure = Figure(figsize=(size.width_in, height_in), layout="constrained")
         axes = figure.add_subplot()
         for line in lines:
             axes.axvline(line, color=INK, linewidth=0.8, dashes=(4, 3), zorder=1)
         for number, points_of in enumerate(rows.values()):
             for place, name in enumerate(series):
                 height = number + (place - (len(series) - 1) / 2) * 0.8 / max(1, len(series))
-                _draw_points(axes, points_of.get(name, ()), height, place, name)
-        _set_rows(axes, list(rows))
+                _draw_points(axes, points_of.get(name, ()), height, place, _short(name, size.longest_series))
+        _set_rows(axes, list(rows), size.longest_label)
         values = [point.value for points_of in rows.values() for points in points_of.values() for point in points]
         _set_scale(axes, values, limits)
         axes.set_xlabel(labels.axis)
-        _legend(figure, axes, len(series))
-    return inline_svg(figure, labels.name, labels.title, labels.description)
+        _legend(figure, axes, len(series), size.legend_columns)
+    return figure
 
 
 def distribution_plot(
@@ -103,8 +150,14 @@ def distribution_plot(
         limits: Ends of the axis.
         lines: Where dashed vertical lines are drawn.
     """
+    return _twice(labels, lambda size: _distribution_figure(size, rows, labels, limits, lines))
+
+
+def _distribution_figure(
+    size: _Size, rows: Mapping[str, Sequence[float]], labels: Labels, limits: Interval, lines: Sequence[float]
+) -> Figure:
     with drawing():
-        figure = Figure(figsize=(_WIDTH_IN, len(rows) * _STACK_IN + 0.5), layout="constrained")
+        figure = Figure(figsize=(size.width_in, len(rows) * _STACK_IN + 0.5), layout="constrained")
         axes = figure.add_subplot()
         for line in lines:
             axes.axvline(line, color=INK, linewidth=0.8, dashes=(4, 3), zorder=1)
@@ -113,10 +166,18 @@ def distribution_plot(
             step = min(0.16, 0.8 / max([1, *places]))
             pairs = [(value, number + 0.3 - place * step) for value, place in zip(sorted(values), places, strict=True)]
             _draw_marks(axes, pairs, number, 5)
-        _set_rows(axes, list(rows))
+        _set_rows(axes, list(rows), size.longest_label)
         _set_scale(axes, [], limits)
         axes.set_xlabel(labels.axis)
-    return inline_svg(figure, labels.name, labels.title, labels.description)
+    return figure
+
+
+def _twice(labels: Labels, draw: Callable[[_Size], Figure]) -> Markup:
+    """A plot for a phone and the same for a screen."""
+    return Markup("").join(
+        inline_svg(draw(size), f"{labels.name}{size.suffix}", labels.title, labels.description, size.kind)
+        for size in (_NARROW, _WIDE)
+    )
 
 
 def _stacked(values: Sequence[float], width: float) -> list[int]:
@@ -132,8 +193,8 @@ def _stacked(values: Sequence[float], width: float) -> list[int]:
     return places
 
 
-def _set_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [_short(name) for name in names])
+def _set_rows(axes: Axes, names: Sequence[str], longest: int) -> None:
+    axes.set_yticks(range(len(names)), [_short(name, longest) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     for number in range(1, len(names)):
@@ -158,13 +219,13 @@ def _draw_marks(
         [x for x, _ in pairs],
         [y for _, y in pairs],
         linestyle="none",
-        marker=_MARKERS[place % len(_MARKERS)],
+        marker=_marker(place),
         color=_colour(place),
         markeredgecolor=PAPER,
         markeredgewidth=0.8,
         markersize=size,
         zorder=3,
-        label=None if name is None else _short(name),
+        label=name,
     )
 
 
@@ -183,7 +244,7 @@ def scatter_plot(
         axes = figure.add_subplot()
         for place, (name, pairs) in enumerate(points.items()):
             _draw_marks(axes, pairs, place, 5)
-            _draw_marks(axes, [means[name]], place, 10, name)
+            _draw_marks(axes, [means[name]], place, 10, _short(name))
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
         _set_scale(axes, [x for pairs in points.values() for x, _ in pairs], None)
@@ -227,7 +288,7 @@ def line_plot(
             axes.plot(*_columns(points), color=colours.get(name, INK), linewidth=0.8, dashes=(4, 3), zorder=1)
         for place, (name, line) in enumerate(lines.items()):
             axes.plot(*_columns(line.points), color=colours[name], linewidth=1.6, zorder=2)
-            _draw_marks(axes, line.marks, place, 6, name)
+            _draw_marks(axes, line.marks, place, 6, _short(name))
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
         axes.set_xlim(-0.02, 1.02)
@@ -263,7 +324,7 @@ def step_plot(lines: Mapping[str, Line], labels: Labels, marks: Sequence[float] 
                 xs, ys = _columns(line.points)
                 steps = ([begin, *xs, end], [0.0, *ys, ys[-1]])
                 axes.plot(*steps, drawstyle="steps-post", color=_colour(place), linewidth=1.6, zorder=2)
-            _draw_marks(axes, line.marks, place, 6, name)
+            _draw_marks(axes, line.marks, place, 6, _short(name))
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
         axes.set_ylim(min([-0.05, *(y - 0.05 for _, y in drawn)]), 1.05)
@@ -298,18 +359,23 @@ def _tick(value: float) -> str:
     return f"{value:g}"
 
 
-def _legend(figure: Figure, axes: Axes, n_series: int) -> None:
+def _legend(figure: Figure, axes: Axes, n_series: int, columns: int = 2) -> None:
     if n_series < 2:
         return
     handles: dict[str, Artist] = {}
     for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
         handles.setdefault(label, handle)
-    figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=2, handletextpad=0.2)
+    figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=columns, handletextpad=0.2)
+
+
+def _marker(place: int) -> str:
+    """Another one where colours begin anew, so that no two series look alike."""
+    return _MARKERS[(place + place // len(SERIES)) % len(_MARKERS)]
 
 
 def _colour(place: int) -> str:
     return SERIES[place % len(SERIES)]
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= _LARGEST_LABEL else f"{label[: _LARGEST_LABEL - 1]}…"
+def _short(label: str, longest: int = _LARGEST_LABEL) -> str:
+    return label if len(label) <= longest else f"{label[: longest - 1]}…"

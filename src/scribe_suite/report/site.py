@@ -10,14 +10,15 @@ from pathlib import Path
 from scribe_suite import __version__
 from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.report.attempt_folders import attempt_folder
+from scribe_suite.report.attempt_list import HREF, attempt_list_context
 from scribe_suite.report.attempt_page import attempt_context
 from scribe_suite.report.folders import MARKER, replaced_folder
 from scribe_suite.report.keys import AnswerKeys, keys_may_be_shown
 from scribe_suite.report.overview import overview_context
-from scribe_suite.report.pages import render
+from scribe_suite.report.pages import render, task_href
 from scribe_suite.report.sanitise import writable
 from scribe_suite.report.task_page import task_context
-from scribe_suite.report.views import RunView, task_href
+from scribe_suite.report.views import RunView
 
 #: Called with the pages written, the pages there will be, and what is written now.
 Progress = Callable[[int, int, str], None]
@@ -48,12 +49,14 @@ def _write_pages(run: RunView, results: Path, report: Path, with_keys: bool, pro
     for name in ("tasks", "attempts"):
         (report / name).mkdir()
     keys = AnswerKeys(run.header) if keys_may_be_shown(run.header, with_keys) else None
-    pages = 1 + len(run.tasks) + len(run.attempts)
+    pages = 2 + len(run.tasks) + len(run.attempts)
     common = {"run": run, "revealed": keys is not None}
 
     progress(0, pages, "overview")
     _write(report, "index.html", render("overview.html.j2", "", **(common | overview_context(run))))
-    done = 1
+    progress(1, pages, "all attempts")
+    _write(report, HREF, render("attempts.html.j2", "", **(common | attempt_list_context(run))))
+    done = 2
     for task in run.tasks:
         progress(done, pages, task)
         context = common | task_context(run, task, lambda attempt: attempt_folder(results, attempt.record))

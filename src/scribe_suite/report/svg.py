@@ -59,7 +59,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def inline_svg(figure: Figure, name: str, title: str, description: str) -> Markup:
+def inline_svg(figure: Figure, name: str, title: str, description: str, kind: str = "") -> Markup:
     """The figure as an ``<svg>`` element.
 
     Args:
@@ -67,6 +67,7 @@ def inline_svg(figure: Figure, name: str, title: str, description: str) -> Marku
         name: Unique on its page; ids in the element begin with it.
         title: What a screen reader calls it.
         description: What is to be seen, in a sentence or two.
+        kind: A further class of the element.
     """
     stream = io.StringIO()
     with drawing():
@@ -80,7 +81,9 @@ def inline_svg(figure: Figure, name: str, title: str, description: str) -> Marku
         _adapt(element, name)
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
-    root.attrib.update({"role": "img", "class": "plot", "aria-labelledby": f"{name}-title {name}-desc"})
+    root.attrib.update(
+        {"role": "img", "class": f"plot {kind}".rstrip(), "aria-labelledby": f"{name}-title {name}-desc"}
+    )
     root.insert(0, _labelled("desc", f"{name}-desc", description))
     root.insert(0, _labelled("title", f"{name}-title", title))
     return Markup(ElementTree.tostring(root, encoding="unicode"))

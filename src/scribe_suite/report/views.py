@@ -115,6 +115,10 @@ class RunView:
 
     Args:
         ledger: Of the run.
+
+    Attributes:
+        attempts: In the order of the ledger; `current` without those that were made again.
+        in_order: All, by task, provider and trial.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -133,6 +137,8 @@ class RunView:
         self._by_task: dict[str, list[AttemptRef]] = {}
         for attempt in sorted(self.attempts, key=lambda one: (one.record.provider, one.record.trial)):
             self._by_task.setdefault(attempt.record.task, []).append(attempt)
+        self.in_order = tuple(attempt for task in self.tasks for attempt in self._by_task[task])
+        self._places = {attempt.slug: place for place, attempt in enumerate(self.in_order)}
         self._cells: dict[tuple[str, str], list[AttemptRef]] = {}
         for attempt in sorted(self.current, key=lambda one: one.record.trial):
             self._cells.setdefault((attempt.record.task, attempt.record.provider), []).append(attempt)
@@ -171,6 +177,12 @@ class RunView:
     def attempts_at(self, task: str) -> list[AttemptRef]:
         """All attempts at a task, superseded ones too, by provider and trial."""
         return self._by_task.get(task, [])
+
+    def neighbours(self, attempt: AttemptRef) -> tuple[AttemptRef | None, AttemptRef | None]:
+        """The attempts before and after one in `in_order`, also at other tasks."""
+        place = self._places[attempt.slug]
+        before = self.in_order[place - 1] if place else None
+        return before, self.in_order[place + 1] if place + 1 < len(self.in_order) else None
 
     def cell(self, task: str, provider: str) -> Cell:
         """One provider at one task."""
@@ -241,8 +253,3 @@ def _slug(record: AttemptRecord, taken: set[str]) -> str:
         slug = f"{stem}-{number}"
     taken.add(slug.casefold())
     return slug
-
-
-def task_href(task: str) -> str:
-    """The page of a task, relative to the report."""
-    return f"tasks/{re.sub(r'[^A-Za-z0-9._-]+', '-', task)}.html"

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.outcomes import rule_of
+from scribe_suite.ledger.run_names import find_run, newest_run
 from scribe_suite.watching.status_files import GONE_S, controller_alive, running_folder
 from scribe_suite.watching.view import MAX_ROWS, LiveRun, Progress, clock
 
@@ -99,7 +100,7 @@ class LedgerCounts:
         self.finished = int(line["exit_code"]) if kind == "end" else None  # a run that is resumed goes on after its end
 
 
-def find_run(run: str | None, results_dir: Path) -> Path:
+def watched_ledger(run: str | None, results_dir: Path) -> Path:
     """The ledger of a run.
 
     Args:
@@ -109,15 +110,7 @@ def find_run(run: str | None, results_dir: Path) -> Path:
     Raises:
         ConfigurationError: When there is none.
     """
-    if run is None:
-        ledgers = [path for path in results_dir.glob("*.jsonl") if path.is_file()]
-        if not ledgers:
-            raise ConfigurationError(f"There is no run in {results_dir} yet: start one, or name another --results-dir.")
-        return max(ledgers, key=lambda path: path.stat().st_mtime)
-    for path in (Path(run), results_dir / run, results_dir / f"{run}.jsonl"):
-        if path.is_file():
-            return path
-    raise ConfigurationError(f"There is no run {run!r}: give a run id of {results_dir}, or the path of a ledger.")
+    return newest_run(results_dir) if run is None else find_run(run, results_dir)
 
 
 class Watch:
@@ -162,15 +155,15 @@ def watch(run: str | None, results_dir: Path, interval_s: float | None, once: bo
     """Show a run until it has ended; returns the exit code.
 
     Args:
-        run: See `find_run`.
-        results_dir: See `find_run`.
+        run: See `watched_ledger`.
+        results_dir: See `watched_ledger`.
         interval_s: Seconds between two looks, or None for what suits the place.
         once: Show it as it is now and return.
 
     Raises:
         ConfigurationError: When there is no such run.
     """
-    watched = Watch(find_run(run, results_dir))
+    watched = Watch(watched_ledger(run, results_dir))
     console = Console()
     terminal = console.is_terminal and not console.is_dumb_terminal
     if once:

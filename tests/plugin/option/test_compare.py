@@ -147,7 +147,7 @@ def test_failing_tests_alone_keep_pytests_own_exit_code(suite):
 
 
 REFUSED = [
-    ((), ("--compare", "missing"), "--compare: There is no run 'missing': give the path of a ledger"),
+    ((), ("--compare", "missing"), "--compare: There is no run 'missing'"),
     ((), ("--compare", "older.jsonl"), "older.jsonl has version 3 of circuits/toy, and here it is 1"),
 ]
 REFUSED += [

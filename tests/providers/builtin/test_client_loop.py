@@ -1,6 +1,7 @@
 """The built-in providers against a real notebook server: real pump, real MCP client, real kernel."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
 from scribe_suite.notebook.endpoint import NotebookEndpoint
 from scribe_suite.notebook.server import NotebookServer
+from scribe_suite.paths import suite_root
 from scribe_suite.providers.base import AttemptContext, EndReason, Limits
 from scribe_suite.providers.builtin.answering import NullProvider, OracleProvider
 from scribe_suite.providers.builtin.reference import ReferenceProvider
-from scribe_suite.tasks.solutions import parse_percent
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.solutions import parse_percent, solution_text
 
 
 class Box:
@@ -46,8 +49,34 @@ def test_the_reference_runs_its_cells_and_submits(server, box, tmp_path):
     cells = parse_percent("# %% [markdown]\n# Add.\n# %%\ntotal = sum(numbers)\n# %%\nanswer = {'total': total}\n")
     transcript = ReferenceProvider().attempt(context(server.endpoint, tmp_path, {"solution": cells}))
     assert transcript.end_reason is EndReason.FINISHED
-    assert transcript.tool_calls == 5
+    assert transcript.tool_calls == 6
     assert [json.loads(raw) for raw in box.raw] == [{"total": 6}]
+
+
+def test_a_reference_notebook_ends_by_showing_the_answer(box, tmp_path):
+    cells = parse_percent("# %%\nanswer = {'weight': [0.125] * 999, 'code': 'def f():\\n    pass', 'sure': 0.9}\n")
+    config = NotebookConfig(folder=tmp_path, setup_code="numbers = [1, 2, 3]", isolation="none")
+    with NotebookServer(config, on_submit=box.submit) as server:  # which has written the notebook at its end
+        ReferenceProvider().attempt(context(server.endpoint, tmp_path, {"solution": cells}))
+    (path,) = tmp_path.rglob("*.ipynb")
+    *_, last = json.loads(path.read_text())["cells"]
+    (output,) = last["outputs"]
+    shown = "".join(output["text"]).splitlines()
+    assert shown[0].startswith("weight: [0.125, 0.125, ")
+    assert shown[0].endswith("0.125] (6,993 characters)")
+    assert len(shown[0]) < 600
+    assert shown[1:] == ["code: def f():", "    pass", "sure: 0.9"]
+
+
+def test_every_reference_solution_leaves_an_answer_whose_fields_can_be_shown():
+    texts = {
+        one.id: solution_text(suite_root(), one) for one in default_registry().facts.values() if one.access != "outputs"
+    }
+    assert len(texts) > 100
+    assert [name for name, text in texts.items() if not re.search(r"^ *answer = \{", text, re.MULTILINE)] == []
+    # it would be shown twice, and the first time in full
+    shows = re.compile(r"^(print|display)\(answer\b", re.MULTILINE)
+    assert [name for name, text in texts.items() if shows.search(text)] == []
 
 
 def test_a_reference_whose_cell_fails_is_the_suites_fault(server, tmp_path):

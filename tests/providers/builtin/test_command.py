@@ -1,8 +1,11 @@
 """Programs of the user's own as agents: found, run, watched, kept."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -202,13 +205,13 @@ LEAVES = {
 @pytest.mark.core
 @pytest.mark.slow
 def test_an_agent_that_has_seen_the_tools_can_t_leave_its_attempt_uncounted(suite):
-    lists = "request(2, 'tools/list')"
     for name, end in LEAVES.items():
         example(suite.folder, SOLVE_TOY, name=name)
         agent = suite.folder / name
-        talk, _, rest = agent.read_text().partition("session = call(2")
+        talk, _, rest = agent.read_text().partition("    try:\n        work()")
         assert rest
-        agent.write_text(f"{talk}{lists}\n{end}\n")
+        # outside of what the example catches
+        agent.write_text(f"{talk}    request('tools/list')\nfinally:\n    pass\n{end}\n")
     # one that calls what it knows by name has asked for no list, and one that never gets so far has seen nothing
     example(suite.folder, SOLVE_TOY, name="knows")
     (suite.folder / "knows").write_text(
@@ -223,6 +226,119 @@ def test_an_agent_that_has_seen_the_tools_can_t_leave_its_attempt_uncounted(suit
     assert outcomes == dict.fromkeys((*LEAVES, "knows"), "no_answer"), done.output
     for record in done.ledger.attempts:
         assert "ended with exit code" in record.reason
+
+
+def last_words(run):
+    """What the example printed, and what it said at its end."""
+    (folder,) = (path.parent for path in run.folder.glob("runs/*/outputs/command.stdout.txt"))
+    return (folder / "command.stdout.txt").read_text(), (folder / "command.stderr.txt").read_text()
+
+
+#: What goes wrong in a real notebook -> what the example's cell does, its last words, and the outcome.
+TROUBLES = {
+    "dead kernel": ("import os; os._exit(3)", "execute_code: Error: The kernel of session s2 died", "no_answer"),
+    "error in the cell": ("1 / 0", "execute_code: the cell ended with the status error", "no_answer"),
+    "refused answer": (
+        "answer = 'none'",
+        "submit_answer: accepted: false message: The answer is a JSON str",
+        "invalid_answer",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_the_example_agent_tries_again_and_then_ends_with_a_clear_message(suite, trouble):
+    code, words, outcome = TROUBLES[trouble]
+    example(suite.folder, code)
+    done = suite.run("--provider", "command:./my_agent")
+    assert done.outcomes == {"toy-command:./my_agent-t0": outcome}, done.output
+    printed, said = last_words(done)
+    assert printed.count("once more, in a new session, because of ") == 1
+    assert said.startswith(f"my_agent gives up: NotebookError: {words}")
+    assert said.count("\n") == 1
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_the_example_agent_goes_on_after_a_kernel_died(suite):
+    example(suite.folder, SOLVE_TOY)
+    agent = suite.folder / "my_agent"
+    first, _, second = agent.read_text().partition("        work()\n")
+    lost = "        code, kept = 'import os; os._exit(3)', code\n        work()\n"
+    agent.write_text(first + lost + second.replace("        work()\n", "        code = kept\n        work()\n"))
+    done = suite.run("--provider", "command:./my_agent")
+    assert done.outcomes == {"toy-command:./my_agent-t0": "solved"}, done.output
+    printed, said = last_words(done)
+    assert printed.startswith(
+        "once more, in a new session, because of execute_code: Error: The kernel of session s1 died"
+    )
+    assert said == ""
+
+
+class Server:
+    """A notebook's socket that answers as it is told: method or tool -> replies, the last of which is repeated."""
+
+    def __init__(self, folder: Path, replies: dict) -> None:
+        self.path = folder / "s"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.path))
+        self.listener.listen()
+        self.replies = replies
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        connection, _ = self.listener.accept()
+        with connection, connection.makefile("rw") as lines:
+            for message in map(json.loads, lines):
+                if "id" not in message:
+                    continue
+                left = self.replies[message["params"].get("name", message["method"])]
+                reply = left.pop(0) if len(left) > 1 else left[0]
+                if reply is None:
+                    return
+                lines.write('{"jsonrpc": "2.0", "method": "notifications/message", "params": {}}\n')
+                lines.write(json.dumps({"jsonrpc": "2.0", "id": message["id"], **reply}) + "\n")
+                lines.flush()
+
+
+def structured(**value):
+    return {"result": {"content": [], "structuredContent": value}}
+
+
+ERROR = {"error": {"code": -32603, "message": "Internal error"}}
+REFUSED = {"result": {"content": [{"type": "text", "text": "Error: too many sessions"}], "isError": True}}
+FINE = {
+    "initialize": [structured()],
+    "start_new_session": [structured(session_id="s1")],
+    "execute_code": [structured(status="ok")],
+    "submit_answer": [structured(accepted=True)],
+}
+
+
+@pytest.mark.parametrize(
+    ("replies", "code", "printed", "said"),
+    [
+        ({}, 0, "ok\n{'accepted': True}\n", ""),
+        ({"execute_code": [ERROR, structured(status="ok")]}, 0, "execute_code: Internal error\nok\n{'accepted'", ""),
+        ({"execute_code": [ERROR]}, 1, "once more", "my_agent gives up: NotebookError: tools/call execute_code: Int"),
+        ({"start_new_session": [REFUSED]}, 1, "once more", "start_new_session: Error: too many sessions"),
+        ({"initialize": [ERROR]}, 1, "", "my_agent gives up: NotebookError: initialize: Internal error"),
+        ({"execute_code": [None]}, 1, "", "ConnectionError: tools/call execute_code: the notebook has"),
+        ({"submit_answer": [{"result": {}}]}, 1, "ok", "my_agent gives up: KeyError: 'structuredContent'"),
+    ],
+)  # fmt: skip
+def test_the_example_agent_survives_error_replies(tmp_path, replies, code, printed, said):
+    server = Server(tmp_path, {name: list(replies.get(name, fine)) for name, fine in FINE.items()})
+    done = subprocess.run(
+        [sys.executable, EXAMPLE], input="the prompt", env={"SCRIBE_MCP_SOCKET": str(server.path)}, capture_output=True,
+        text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert printed in done.stdout
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stderr) == bool(said)
 
 
 @pytest.mark.core
@@ -306,6 +422,51 @@ def test_a_program_that_is_not_there_is_infrastructure(tmp_path, named):
     with pytest.raises(InfrastructureError, match=f"There is no program {named}") as caught:
         run(tmp_path, named)
     assert caught.value.cause == "command_missing"
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("./nosuch", "There is no program ./nosuch in {here}: give the path of a file that is there."),
+        ("/nonexistent/agent", "There is no program /nonexistent/agent: give the path of a file that is there."),
+        ("./plain", "./plain is not executable: allow it with `chmod +x ./plain`."),
+        ("./folder", "./folder is a folder and no program: name a file that can be run."),
+        ("./pipe", "./pipe is no regular file and no program: name a file that can be run."),
+        (
+            "no_such_program",
+            "There is no program no_such_program on PATH: give a path as in command:./my_agent, or inst",
+        ),
+        ("plain", "There is no program plain on PATH: write command:./plain for the file here, or install it."),
+    ],
+)
+def test_each_reason_why_a_program_can_not_be_run_has_a_sentence_of_its_own(tmp_path, monkeypatch, named, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").write_text("#!/bin/sh\n")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe", 0o755)
+    told = CommandProvider().refusal(named)
+    assert told is not None
+    assert told.startswith(sentence.format(here=tmp_path))
+
+
+def test_a_program_that_can_be_run_is_not_refused(tmp_path):
+    assert CommandProvider().refusal(program(tmp_path, "")) is None
+    assert CommandProvider().refusal("sh") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_a_program_that_is_not_there_or_not_executable_is_refused_before_anything_runs(suite, workers):
+    (suite.folder / "plain").write_text("#!/bin/sh\n")
+    for named, sentence in (
+        ("./nosuch", "There is no program ./nosuch"),
+        ("./plain", "./plain is not executable: allow it with `chmod +x ./plain`."),
+    ):
+        done = suite.run("--provider", f"null,command:{named}", *workers)
+        assert done.ret == pytest.ExitCode.USAGE_ERROR
+        assert f"ERROR: --provider command:{named}: {sentence}" in done.output
+        assert done.output.count(named) == sentence.count(named) + 1
+    assert not list(suite.folder.glob("runs/*.jsonl"))
 
 
 def test_a_file_that_is_no_program_is_infrastructure(tmp_path):

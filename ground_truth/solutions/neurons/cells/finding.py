@@ -65,4 +65,3 @@ answer = {
         )
     ),
 }
-print(answer)

@@ -33,4 +33,3 @@ answer = {
         "prompts were spent."
     ),
 }
-print(answer)

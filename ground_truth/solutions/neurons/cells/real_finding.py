@@ -20,4 +20,3 @@ answer = {
         f"the other; the best of as many unrelated neurons would have about {noise:.4f}."
     ),
 }
-print(answer)

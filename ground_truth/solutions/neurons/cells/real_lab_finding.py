@@ -15,4 +15,3 @@ answer = {
         f"and the best of as many unrelated ones would have had about {noise:.3f} in the first round."
     ),
 }
-print(answer)

@@ -15,4 +15,3 @@ answer = {
         f"block 0 {first_block:.3f}; untrained twins {np.mean(control):.3f}."
     ),
 }
-print(answer["summary"])

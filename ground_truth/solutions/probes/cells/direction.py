@@ -119,4 +119,3 @@ answer = {
         f"numbers ({agree:.3f} of the pairs agree)."
     ),
 }
-print(answer["summary"])

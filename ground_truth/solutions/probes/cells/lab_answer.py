@@ -16,4 +16,3 @@ answer = {
         f"place of another layer by {others:.1f}."
     ),
 }
-print(answer["summary"])

@@ -45,4 +45,3 @@ else:
         "nothing_found": True,
         "summary": f"{evidence} That is not surely enough above them.",
     }
-print(answer["summary"])

@@ -10,51 +10,63 @@ import html
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
 from scribe_suite.analysis import statistics
 from scribe_suite.analysis.comparison import Comparison
-from scribe_suite.analysis.presentation.layout import Columns, lay_out
+from scribe_suite.analysis.presentation.layout import Columns, Layout, best_of, lay_out
 from scribe_suite.analysis.presentation.page import as_html
-from scribe_suite.analysis.presentation.result_table import ResultTable
+from scribe_suite.analysis.presentation.result_table import NOTHING, Column, ResultTable
 from scribe_suite.analysis.presentation.tables import notes_of, tables_of
 
 JSON_FORMAT = 1
 _UNFOLDED = 1000
+#: How many times as many lines a table with a row for each name may have, which is the original suite's.
+_FAR_SHORTER = 2
+#: A blank that no line is broken at.
+_HARD = "\N{NO-BREAK SPACE}"
 
 
 def print_terminal(comparison: Comparison, console: Console) -> None:
-    """Print all tables and notes, folded at the console's width."""
+    """Print all tables and notes, no wider than the console."""
     print_tables(tables_of(comparison), console)
-    for note in notes_of(comparison):
-        console.print(Text(without_controls(note)))
+    print_notes(notes_of(comparison), console)
 
 
 def print_tables(tables: Iterable[ResultTable], console: Console) -> None:
-    """Print tables, folded at the console's width."""
+    """Print tables that have a value, no wider than the console.
+
+    One that does not fit is split, and each part says which it is.
+    """
     for table in tables:
-        names = [_plain(row) for row in table.rows]
-        blocks = [
-            Columns(
-                tuple(_plain(f"{column.of}\n{column.title}" if column.of else column.title) for column in block),
-                tuple(tuple(_plain(column.text(row)) for column in block) for row in range(len(table.rows))),
-            )
-            for block in table.blocks
-        ]
-        for laid_out in lay_out(table.first, names, blocks, console.width):
-            console.print(Text(without_controls(table.title), style="bold"))  # a title of the table would be folded
-            # as wide as it needs to be: a folded table can't be read
-            console.print(laid_out, width=max(console.width, min(_UNFOLDED, _measured(laid_out))), crop=False)
+        if table.is_empty:
+            continue
+        title, layout = _laid_out(table, console.width)
+        parts = layout.tables
+        for number, part in enumerate(parts, start=1):
+            which = f", part{_HARD}{number}{_HARD}of{_HARD}{len(parts)}" if len(parts) > 1 else ""
+            # a title of rich's table would be folded at the table's width
+            for line in _wrapped(f"{title}{which}", console.width):
+                console.print(Text(line, style="bold"), soft_wrap=True)
+            # as wide as it needs to be where a single column is wider than the console: cut, it can't be read
+            console.print(part, width=max(console.width, min(_UNFOLDED, _measured(part))), crop=False)
+
+
+def print_notes(notes: Iterable[str], console: Console) -> None:
+    """Print sentences, folded between words; lines that go on are indented."""
+    for note in notes:
+        for line in _wrapped(note, console.width, "  ") or [""]:
+            console.print(Text(line), soft_wrap=True)
 
 
 def as_markdown(comparison: Comparison) -> str:
     """Headings and pipe tables."""
-    parts = [_markdown_table(table) for table in tables_of(comparison)]
+    parts = [_markdown_table(table) for table in tables_of(comparison) if not table.is_empty]
     if notes := notes_of(comparison):
         parts.append("\n".join(f"- {markdown_text(note)}" for note in notes))
     return "\n\n".join(parts) + "\n"
@@ -116,6 +128,7 @@ def markdown_rows(header: list[str], rows: list[list[str]], *, numbers: bool) ->
 
 
 def _markdown_table(table: ResultTable) -> str:
+    table = table.without_empty()
     header = [table.first, *(markdown_text(f"{column.of} {column.title}".strip()) for column in table.columns)]
     rows = [
         [markdown_text(name), *(markdown_text(column.text(row)) for column in table.columns)]
@@ -124,9 +137,73 @@ def _markdown_table(table: ResultTable) -> str:
     return f"### {markdown_text(table.title)}\n\n{markdown_rows(header, rows, numbers=True)}"
 
 
-def _plain(text: str) -> str:
-    """Text without control characters, and without what rich would take for markup."""
-    return escape(without_controls(text))
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Lines broken between words only, so that paths and node ids in them can be copied."""
+    lines = textwrap.wrap(
+        without_controls(text), width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace(_HARD, " ") for line in lines]
+
+
+def _laid_out(whole: ResultTable, width: int) -> tuple[str, Layout]:
+    """The title, and the table with a row for each name, or one for each name and side where that is far shorter."""
+    table = whole.without_empty()
+    layout = lay_out(*_by_row(table), width)
+    shown = {column.of for column in table.columns}
+    sides = [side for side in dict.fromkeys(column.of for column in whole.columns) if side and side in shown]
+    if layout.as_it_is or not sides:
+        return table.title, layout
+    if len(sides) == 1:  # whose name need not stand in every heading
+        blocks = tuple(tuple(replace(column, of="") for column in block) for block in table.blocks)
+        return f"{table.title}: {sides[0]}", lay_out(*_by_row(replace(table, blocks=blocks)), width)
+    if len(layout.parts) == 1:
+        return table.title, layout
+    other = lay_out(*_by_row_and_side(table, sides), width)
+    if not layout.whole:  # columns that are there to be compared are in several parts
+        return table.title, best_of([layout, other], width)
+    return table.title, other if _FAR_SHORTER * other.lines <= layout.lines else layout
+
+
+def _by_row(table: ResultTable) -> tuple[Columns, list[Columns]]:
+    keys = Columns((table.first,), tuple((without_controls(name),) for name in table.rows))
+    return keys, [_columns(block, range(len(table.rows))) for block in table.blocks]
+
+
+def _columns(block: Iterable[Column], rows: Iterable[int]) -> Columns:
+    own = list(block)
+    titles = (f"{column.of}\n{column.title}" if column.of else column.title for column in own)
+    cells = (tuple(without_controls(column.text(row)) for column in own) for row in rows)
+    return Columns(tuple(map(without_controls, titles)), tuple(cells))
+
+
+def _by_row_and_side(table: ResultTable, sides: list[str]) -> tuple[Columns, list[Columns]]:
+    """A row for each name and side; what belongs to no side stands in the first row of its name."""
+    rows = range(len(table.rows))
+    names = (
+        (without_controls(table.rows[row]) if side == sides[0] else "", without_controls(side))
+        for row in rows
+        for side in sides
+    )
+    keys = Columns((table.first, table.of), tuple(names))
+    blocks = []
+    for title, own in _by_title(table.columns).items():
+        cells = (_cell(own, side, row, first=side == sides[0]) for row in rows for side in sides)
+        blocks.append(Columns((without_controls(title),), tuple((without_controls(cell),) for cell in cells)))
+    return keys, blocks
+
+
+def _cell(own: Mapping[str, Column], side: str, row: int, *, first: bool) -> str:
+    if "" in own:
+        return own[""].text(row) if first else ""
+    return own[side].text(row) if side in own else NOTHING
+
+
+def _by_title(columns: Iterable[Column]) -> dict[str, dict[str, Column]]:
+    """Title -> side, or nothing -> its column."""
+    found: dict[str, dict[str, Column]] = {}
+    for column in columns:
+        found.setdefault(column.title, {})[column.of] = column
+    return found
 
 
 def without_controls(text: str) -> str:

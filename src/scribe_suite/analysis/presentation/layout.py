@@ -1,13 +1,32 @@
-"""Tables for a terminal that are no wider than a line, by splitting them at their columns."""
+"""Tables for a terminal that are no wider than a line.
+
+What does not fit as it is has its headings and names in several lines and, if need be, comes in parts that have the
+same rows. Of the ways to do so the one that needs the fewest lines is taken.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from scribe_suite.analysis.presentation.folding import folded, pieces_of, text_width
+
+#: Widths of a heading in several lines that are tried, the most readable first.
+_HEADINGS = (30, 22, 16, 11)
+#: Of a word in a heading: a longer one is broken.
+_LONGEST_WORD = 16
+#: Shares of the line that all names and texts of a row may have, likewise.
+_NAMES = (0.7, 0.6, 0.5, 0.4, 0.3)
+#: Columns that a name keeps on the narrowest line.
+_NARROWEST_NAME = 14
+#: Lines of a part besides its headings and rows: a title, a rule, and blank ones.
+_FRAME = 4
 
 
 @dataclass(frozen=True)
@@ -17,35 +36,147 @@ class Columns:
     titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    @property
+    def each(self) -> Iterator[Columns]:
+        """Its columns, one by one."""
+        for number, title in enumerate(self.titles):
+            yield Columns((title,), tuple((row[number],) for row in self.rows))
 
-def lay_out(first: str, names: Sequence[str], blocks: Sequence[Columns], width: int) -> list[Table]:
-    """Tables of no more than `width` characters, where one can be: what does not fit goes into a further table.
+    @cached_property
+    def cell_widths(self) -> list[int]:
+        """Of its columns without their titles."""
+        return [max([text_width(row[number]) for row in self.rows] or [0]) for number in range(len(self.titles))]
+
+    @property
+    def widths(self) -> list[int]:
+        """Of its columns."""
+        return [max(text_width(title), cells) for title, cells in zip(self.titles, self.cell_widths, strict=True)]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to show a table.
+
+    Attributes:
+        keys: The columns that name a row, which every part begins with.
+        parts: The blocks of each.
+        whole: Whether every block is in one part.
+        as_it_is: Whether nothing is folded or split.
+    """
+
+    keys: Columns
+    parts: Sequence[Sequence[Columns]]
+    whole: bool
+    as_it_is: bool = False
+
+    @cached_property
+    def width(self) -> int:
+        """Of the widest part."""
+        return max(_width([self.keys, *part]) for part in self.parts)
+
+    @cached_property
+    def lines(self) -> int:
+        """How many lines it has in all."""
+        return sum(_FRAME + _height([self.keys, *part]) for part in self.parts)
+
+    @property
+    def tables(self) -> list[Table]:
+        """The parts, to be printed."""
+        return [_table(self.keys, part) for part in self.parts]
+
+
+def lay_out(keys: Columns, blocks: Sequence[Columns], width: int) -> Layout:
+    """Show a table in parts that are no wider than `width`, where that can be.
 
     Args:
-        first: Title of the first column, which is repeated in each.
-        names: That column's cells.
-        blocks: All others; a block stays together.
-        width: Characters a line may have.
+        keys: The columns that name a row.
+        blocks: All others; a block stays together where it fits a line.
+        width: Columns of a line.
     """
-    tables: list[Table] = []
-    waiting: list[Columns] = []
+    if _width([keys, *blocks]) <= width:
+        return Layout(keys, [blocks], whole=True, as_it_is=True)
+    tried = [
+        _parted(
+            _with_folded_cells(keys, _name_width(keys.widths, int(share * width))),
+            [
+                _with_folded_titles(_with_folded_cells(block, max(_NARROWEST_NAME, width // 3)), most)
+                for block in blocks
+            ],
+            width,
+        )
+        for share, most in product(_NAMES, _HEADINGS)
+    ]
+    return best_of(tried, width)
+
+
+def best_of(layouts: Sequence[Layout], width: int) -> Layout:
+    """The one with the fewest lines among those that fit; the first of equals."""
+    return min(layouts, key=lambda one: (max(0, one.width - width), one.lines))
+
+
+def _name_width(needed: Sequence[int], given: int) -> int:
+    """The widest that a name may be so that all columns of names have no more than `given`: short ones leave room."""
+    left = given
+    for number, width in enumerate(sorted(needed)):
+        share = left // (len(needed) - number)
+        if width > share:
+            return max(_NARROWEST_NAME, share)
+        left -= width
+    return max(_NARROWEST_NAME, *needed)
+
+
+def _with_folded_cells(columns: Columns, longest: int) -> Columns:
+    if max(columns.cell_widths, default=0) <= longest:
+        return columns
+    return replace(columns, rows=tuple(tuple(folded(cell, longest) for cell in row) for row in columns.rows))
+
+
+def _with_folded_titles(columns: Columns, most: int) -> Columns:
+    titles = []
+    for title, cells in zip(columns.titles, columns.cell_widths, strict=True):
+        word = max(text_width(piece.rstrip()) for line in title.split("\n") for piece in pieces_of(line) or [""])
+        titles.append(folded(title, max(most, cells, min(word, _LONGEST_WORD))))
+    return replace(columns, titles=tuple(titles))
+
+
+def _parted(keys: Columns, blocks: Sequence[Columns], width: int) -> Layout:
+    parts: list[list[Columns]] = []
+    whole = True
     for block in blocks:
-        if waiting and _width(_table(first, names, [*waiting, block])) > width:
-            tables.append(_table(first, names, waiting))
-            waiting = []
-        waiting.append(block)
-    return [*tables, _table(first, names, waiting)]
+        together = _width([keys, block]) <= width
+        whole &= together
+        for number, piece in enumerate([block] if together else block.each):
+            torn = not together and number == 0  # its beginning would stand behind another block's end
+            if not parts or torn or _width([keys, *parts[-1], piece]) > width:
+                parts.append([])
+            parts[-1].append(piece)
+    return Layout(keys, parts, whole)
 
 
-def _table(first: str, names: Sequence[str], blocks: Sequence[Columns]) -> Table:
+def _width(blocks: Sequence[Columns]) -> int:
+    """Columns of a table of these blocks: each cell has a blank on both sides and a blank before it, as has the end."""
+    widths = [needed for block in blocks for needed in block.widths]
+    return sum(widths) + 3 * len(widths) + 1
+
+
+def _height(blocks: Sequence[Columns]) -> int:
+    """Lines of the headings and the rows."""
+    rows = zip(*(block.rows for block in blocks), strict=True)
+    titles = [title for block in blocks for title in block.titles]
+    return _lines(titles) + sum(_lines([cell for cells in row for cell in cells]) for row in rows)
+
+
+def _lines(cells: Sequence[str]) -> int:
+    return 1 + max(cell.count("\n") for cell in cells)
+
+
+def _table(keys: Columns, blocks: Sequence[Columns]) -> Table:
     table = Table(box=SIMPLE_HEAD)
-    table.add_column(first, no_wrap=True)
+    for heading in keys.titles:
+        table.add_column(Text(heading), no_wrap=True)
     for heading in (heading for block in blocks for heading in block.titles):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for number, name in enumerate(names):
-        table.add_row(name, *(cell for block in blocks for cell in block.rows[number]))
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    for number, names in enumerate(keys.rows):
+        cells = (cell for block in blocks for cell in block.rows[number])
+        table.add_row(*map(Text, names), *map(Text, cells))
     return table
-
-
-def _width(table: Table) -> int:
-    return Console(width=10_000).measure(table).maximum

@@ -38,7 +38,7 @@ tbody th { font-weight: 500; }
 
 def as_html(comparison: Comparison) -> str:
     """The page; names in it come from ledgers, which anybody may have written, and are escaped."""
-    tables = "\n".join(_html_table(table) for table in tables_of(comparison))
+    tables = "\n".join(_html_table(table) for table in tables_of(comparison) if not table.is_empty)
     notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in notes_of(comparison))
     below = f"<h2>Notes</h2>\n<ul>\n{notes}\n</ul>\n" if notes else ""
     return (
@@ -50,6 +50,7 @@ def as_html(comparison: Comparison) -> str:
 
 
 def _html_table(table: ResultTable) -> str:
+    table = table.without_empty()
     title = html.escape(table.title)
     titles = "".join(
         f'<th scope="col">{f"<b>{html.escape(column.of)}</b>" if column.of else ""}{html.escape(column.title)}</th>'

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from scribe_suite.analysis.statistics import Interval
 
 Kind = Literal["text", "count", "number", "difference", "interval", "p", "money", "seconds", "tokens"]
+#: A cell without a value.
+NOTHING = "-"
 _Thing = TypeVar("_Thing")
 Value = float | int | str | Interval | None
 
@@ -32,9 +34,10 @@ class ResultTable:
     """One table.
 
     Attributes:
-        key: What programs call it.
+        key: What programs call it; several tables of one key are one table to them.
         first: Title of the column of row names.
         blocks: Columns; those of a block are there to be compared and stay together.
+        of: What `Column.of` names.
     """
 
     key: str
@@ -42,11 +45,23 @@ class ResultTable:
     first: str
     rows: tuple[str, ...]
     blocks: tuple[tuple[Column, ...], ...]
+    of: str = "Provider"
 
     @property
     def columns(self) -> Iterable[Column]:
         """All columns, from left to right."""
         return (column for block in self.blocks for column in block)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no value at all."""
+        return all(value is None for column in self.columns for value in column.values)
+
+    def without_empty(self) -> ResultTable:
+        """The table for a person: without columns that have no value in any row, unless none has one."""
+        kept = [tuple(one for one in block if any(value is not None for value in one.values)) for block in self.blocks]
+        blocks = tuple(block for block in kept if block)
+        return replace(self, blocks=blocks) if blocks else self
 
 
 def _p_text(value: float) -> str:
@@ -70,7 +85,7 @@ def text_of(value: Value, kind: Kind) -> str:
     """A cell for a person; the ends of an interval are shown as its kind is, "interval" being that of numbers."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_TEXTS[kind], value))}]"
-    return "-" if value is None else _TEXTS[kind](value)
+    return NOTHING if value is None else _TEXTS[kind](value)
 
 
 def column(title: str, kind: Kind, values: Iterable[Value]) -> Column:

@@ -5,7 +5,7 @@ The original suite's tables come first: a row per task, for every metric a colum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from scribe_suite.analysis.comparison import Comparison, LevelMeans, PairResult, PassRates, SideResult
 from scribe_suite.analysis.presentation.anytime_tables import (
@@ -37,7 +37,7 @@ _MOST_PAIRS = 12
 def tables_of(comparison: Comparison) -> list[ResultTable]:
     """All tables that have something to show."""
     families = list(dict.fromkeys(task.partition("/")[0] for task in comparison.tasks))
-    tables = [_family(comparison, family) for family in families]
+    tables = [table for family in families for table in _family(comparison, family)]
     tables += [
         _sides(comparison.sides),
         *_levels(comparison.sides),
@@ -128,11 +128,34 @@ def _pair_notes(pair: PairResult) -> list[str]:
     return lines
 
 
-def _family(comparison: Comparison, family: str) -> ResultTable:
+def _family(comparison: Comparison, family: str) -> list[ResultTable]:
+    """The metrics that all tasks of a family share, and skill; then those of some tasks, with the rows of these."""
     tasks = [task for task in comparison.tasks if task.startswith(f"{family}/")]
-    sides = comparison.sides
-    metrics = dict.fromkeys(metric for task in tasks for metric in comparison.metric_order.get(task, ()))
-    blocks = [
+    title = family_view(family).title
+    having: dict[str, tuple[str, ...]] = {
+        metric: tuple(task for task in tasks if metric in comparison.metric_order.get(task, ()))
+        for metric in dict.fromkeys(metric for task in tasks for metric in comparison.metric_order.get(task, ()))
+    }
+    # a task that has no metrics is one without a valid answer, and says nothing of what tasks share
+    scored = tuple(task for task in tasks if comparison.metric_order.get(task))
+    shared = [metric for metric, own in having.items() if own == scored]
+    skill = tuple(
+        Column("Skill", "number", tuple(side.skills.get(task) for task in tasks), side.label)
+        for side in comparison.sides
+    )
+    whole = _metrics_of(comparison.sides, tasks, shared)
+    tables = [ResultTable(family, title, "Task", _names(tasks), (*whole, skill))]
+    for own in dict.fromkeys(own for own in having.values() if own != scored):
+        metrics = [metric for metric, theirs in having.items() if theirs == own]
+        further = f"{title}: {', '.join(map(metric_label, metrics))}"
+        tables.append(ResultTable(family, further, "Task", _names(own), _metrics_of(comparison.sides, own, metrics)))
+    return tables
+
+
+def _metrics_of(
+    sides: Sequence[SideResult], tasks: Sequence[str], metrics: Iterable[str]
+) -> tuple[tuple[Column, ...], ...]:
+    return tuple(
         tuple(
             Column(
                 metric_label(metric),
@@ -143,12 +166,11 @@ def _family(comparison: Comparison, family: str) -> ResultTable:
             for side in sides
         )
         for metric in metrics
-    ]
-    blocks.append(
-        tuple(Column("Skill", "number", tuple(side.skills.get(task) for task in tasks), side.label) for side in sides)
     )
-    names = tuple(task.partition("/")[2] for task in tasks)
-    return ResultTable(family, family_view(family).title, "Task", names, tuple(blocks))
+
+
+def _names(tasks: Iterable[str]) -> tuple[str, ...]:
+    return tuple(task.partition("/")[2] for task in tasks)
 
 
 def _sides(sides: Sequence[SideResult]) -> ResultTable:
@@ -290,7 +312,8 @@ def _by_task(comparison: Comparison) -> ResultTable:
         differences = {entry.task: entry.difference for entry in pair.by_task}
         values = tuple(differences.get(task) for task in comparison.tasks)
         columns.append((Column("Difference", "difference", values, pair_label(pair)),))
-    return ResultTable("task_differences", "Differences of skill by task", "Task", comparison.tasks, tuple(columns))
+    title = "Differences of skill by task"
+    return ResultTable("task_differences", title, "Task", comparison.tasks, tuple(columns), of="Pair")
 
 
 def _moved(pair: PairResult, tolerance: float) -> ResultTable:

@@ -25,14 +25,13 @@ def print_summary(reporter: Any, records: Sequence[AttemptRecord], planned: int,
     # numpy and scipy take most of a second to import, which a run that ends here can spare and a collection can't
     from scribe_suite.analysis.columns import attempts_of
     from scribe_suite.analysis.comparison import compare
-    from scribe_suite.analysis.presentation.formats import print_terminal, without_controls
+    from scribe_suite.analysis.presentation.formats import print_notes, print_terminal
 
     reporter.section("scribe task suite", sep="=", bold=True)
     run = RecordedRun(_info(reporter.config.stash[SETTINGS]), records)
     comparison = compare(attempts_of([run]))
     write(reporter, lambda console: print_terminal(comparison, console))
-    for note in notes(records):
-        reporter.write_line(without_controls(note))
+    write(reporter, lambda console: print_notes(notes(records), console))
     counts = coverage(records, planned)
     reporter.write_line(str(counts), bold=True, red=counts.counted < counts.planned)
     for label, path in paths.items():

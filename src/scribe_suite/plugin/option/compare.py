@@ -14,7 +14,8 @@ import pytest
 from scribe_suite.analysis.arguments import DEFAULT_TOLERANCE
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.exit_codes import EXIT_NOT_COMPARABLE, EXIT_WORSE
-from scribe_suite.ledger.sources import Source, find_run
+from scribe_suite.ledger.run_names import find_run
+from scribe_suite.ledger.sources import Source
 from scribe_suite.plugin.attempt_keys import task_of
 from scribe_suite.plugin.reporter import write
 from scribe_suite.plugin.settings import SETTINGS, Settings
@@ -82,7 +83,7 @@ class RunComparison:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
         """Print the differences, the tasks that moved, and the verdict."""
-        from scribe_suite.analysis.presentation.formats import print_tables, without_controls
+        from scribe_suite.analysis.presentation.formats import print_notes, print_tables, without_controls
         from scribe_suite.analysis.presentation.tables import difference_tables, notes_of
 
         if config.option.collectonly:
@@ -94,8 +95,7 @@ class RunComparison:
             return
         tolerance = DEFAULT_TOLERANCE if self._tolerance is None else self._tolerance
         write(terminalreporter, lambda console: print_tables(difference_tables(verdict.comparison, tolerance), console))
-        for note in notes_of(verdict.comparison):
-            terminalreporter.write_line(without_controls(note))
+        write(terminalreporter, lambda console: print_notes(notes_of(verdict.comparison), console))
         failed = verdict.judgement in _EXITS
         for line in verdict.lines():
             terminalreporter.write_line(without_controls(line), bold=True, red=failed)

@@ -7,7 +7,7 @@ take what it decided.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from scribe_suite.plugin.option.replays import replayed_seed
 from scribe_suite.plugin.option.resume import RESUMED, ResumedRun, kept_values, reopen_run
 from scribe_suite.plugin.settings import RunIdentity, SeedMode, Settings
 from scribe_suite.providers.base import Limits
-from scribe_suite.providers.registry import parse_specs
+from scribe_suite.providers.registry import ProviderSpec, load_provider, parse_specs
 from scribe_suite.seeds import fresh_run_seed
 
 #: Where a worker's input has what the controller decided.
@@ -76,7 +76,22 @@ def _decided_here(config: pytest.Config) -> Settings:
     if results_dir.exists() and not results_dir.is_dir():
         raise pytest.UsageError(f"--results-dir {results_dir} is not a folder: name another one.")
     values = config.stash[_VALUES] = with_defaults(given)
-    return _settings(_identity(values, results_dir, resumed), values)
+    settings = _settings(_identity(values, results_dir, resumed), values)
+    _require_providers(settings.providers)
+    return settings
+
+
+def _require_providers(specs: Sequence[ProviderSpec]) -> None:
+    """Refuse those that could make no attempt; one without an argument depends on nothing that a user mistypes."""
+    for spec in specs:
+        if spec.model is None:
+            continue
+        try:
+            refusal = load_provider(spec).refusal(spec.model)
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from error
+        if refusal is not None:
+            raise pytest.UsageError(f"--provider {spec}: {refusal}")
 
 
 def _results_dir(config: pytest.Config, given: str | None) -> Path:

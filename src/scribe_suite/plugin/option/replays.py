@@ -13,7 +13,7 @@ from typing import Any, Literal
 from scribe_suite.errors import ConfigurationError, InfrastructureError
 from scribe_suite.ledger.ledger import Ledger, read_ledger
 from scribe_suite.ledger.records import AttemptRecord
-from scribe_suite.ledger.sources import find_run
+from scribe_suite.ledger.run_names import find_run
 from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
 from scribe_suite.providers.registry import ProviderSpec
 from scribe_suite.providers.replays import REPLAY, Replay, Step

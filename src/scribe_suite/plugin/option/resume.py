@@ -16,7 +16,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.ledger import Ledger, LedgerWriter
 from scribe_suite.ledger.lock_differences import MACHINE, lock_differences
 from scribe_suite.ledger.records import RunHeader
-from scribe_suite.ledger.sources import find_run
+from scribe_suite.ledger.run_names import find_run
 from scribe_suite.plugin.option.options import OPTIONS
 
 _SHOWN = 20

@@ -102,6 +102,14 @@ class CommandProvider(Provider):
         except (InfrastructureError, OSError):
             return None
 
+    def refusal(self, model: str | None) -> str | None:
+        """Why the program can't be run: it is not there, or not executable."""
+        try:
+            _find(model)
+        except InfrastructureError as error:
+            return str(error)
+        return None
+
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
     """Values of variables whose names say that they are secret."""
@@ -112,8 +120,22 @@ def _find(named: str | None) -> str:
     """The program's path. One without a slash is looked for on PATH, others are relative to the current folder."""
     found = shutil.which(named or "")
     if found is None or not Path(found).is_file():  # a FIFO may be executable, and be waited for
-        raise InfrastructureError(
-            "command_missing",
-            f"There is no program {named}: give a path such as command:./my_agent, and make the file executable.",
-        )
+        raise InfrastructureError("command_missing", _problem(named or ""))
     return str(Path(found).absolute())
+
+
+def _problem(named: str) -> str:
+    """Why a name is that of no program, and what to do, in a sentence."""
+    path = Path(named)
+    if "/" not in named:
+        beside = (
+            f"write command:./{named} for the file here" if path.is_file() else "give a path as in command:./my_agent"
+        )
+        return f"There is no program {named} on PATH: {beside}, or install it."
+    if not path.exists():
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        return f"There is no program {named}{where}: give the path of a file that is there."
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        return f"{named} is {kind} and no program: name a file that can be run."
+    return f"{named} is not executable: allow it with `chmod +x {shlex.quote(named)}`."

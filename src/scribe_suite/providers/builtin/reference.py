@@ -8,9 +8,25 @@ from scribe_suite.providers.builtin.client_loop import drive
 from scribe_suite.providers.builtin.mcp_client import NotebookClient
 from scribe_suite.tasks.solutions import REFERENCE, Cell
 
+#: The last cell of every reference notebook: what is submitted, so that a reader need not look for it elsewhere.
+SHOWN_ANSWER = Cell(
+    "code",
+    '''\
+def shortened(value, longest=700):
+    """The text of a value, without its middle where it is long."""
+    text = str(value)
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]} [...] {text[-longest // 4 :]} ({len(text):,} characters)"
+
+
+for field, value in answer.items():
+    print(f"{field}: {shortened(value)}")''',
+)
+
 
 class ReferenceProvider(Provider):
-    """Executes the percent-format solution the harness hands over, then submits its ``answer``."""
+    """Executes the percent-format solution the harness hands over, shows its ``answer``, and submits it."""
 
     name = REFERENCE
     summary = "runs the task's reference solution, cell by cell through the notebook tools"
@@ -26,7 +42,7 @@ class ReferenceProvider(Provider):
 
         async def work(notebook: NotebookClient) -> str:
             session = await notebook.start_session("reference")
-            for number, cell in enumerate(cells, start=1):
+            for number, cell in enumerate([*cells, SHOWN_ANSWER], start=1):
                 if cell.kind == "markdown":
                     done = await notebook.call("add_markdown", session_id=session, content=cell.source)
                 else:
