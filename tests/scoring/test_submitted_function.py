@@ -26,6 +26,12 @@ class TestPredictions:
         result = run(returning("[prompt[0] + prompt[1] for prompt in prompts]"))
         assert (result.predictions, result.problem, result.fault) == (SUMS, None, None)
 
+    def test_a_long_request_may_be_read_slowly(self, monkeypatch):
+        """The channel is polled until the sandbox is ready, and what is sent then must not be given up as soon."""
+        monkeypatch.setattr(submitted_function, "_POLL_S", 1e-4)
+        comment = "#" * 8_000_000
+        assert run(f"{returning('[4] * len(prompts)')}\n{comment}").predictions == ((4,),) * len(PROMPTS)
+
     def test_a_constant_is_a_prediction(self):
         assert run(returning("[4] * len(prompts)")).predictions == ((4,),) * len(PROMPTS)
 

@@ -196,6 +196,7 @@ def _one_run(
     """
     request = json.dumps({"code": code, "batches": batches}).encode() + b"\n"
     with _ready_sandbox(tier, limits, hidden) as (process, channel):
+        channel.settimeout(limits.start_s)  # it was polled before; a busy machine takes its time to read a long request
         try:
             channel.sendall(request)  # until the last byte is there, the code is not even compiled
         except OSError as error:
