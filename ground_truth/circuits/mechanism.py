@@ -15,14 +15,14 @@ import torch
 
 from ground_truth.circuits.mechanisms.base import Base, key_of
 from ground_truth.circuits.mechanisms.hidden import PER_STRATUM, Hidden
-from ground_truth.circuits.mechanisms.levels import LEVELS
+from ground_truth.circuits.mechanisms.levels import LABORATORY, LEVELS
 from ground_truth.circuits.planted.draws import generator, symmetry_of
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
 from ground_truth.circuits.planted.public import opaque_words
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import RenamedModel, renamed_correspondence
 from scribe_suite.planting.circuits.patchable import TransformerShape
-from scribe_suite.planting.circuits.programs.certificate import EFFECT_BAR, certify_program
+from scribe_suite.planting.circuits.programs.certificate import PLAIN, certify_program
 from scribe_suite.planting.circuits.programs.planting import plant_program
 from scribe_suite.planting.circuits.programs.triples import STRATA
 from scribe_suite.planting.frozen import (
@@ -59,9 +59,22 @@ class Mechanism(PlantedTask):
     family = "circuits"
     name = "mechanism"
     summary = "Predict what a small transformer says while parts of it are interfered with."
-    levels: ClassVar[Mapping[int, str]] = {1: "seven variables in six layers", 2: "twelve variables in eight layers"}
+    levels: ClassVar[Mapping[int, str]] = {
+        1: "seven variables in six layers",
+        2: "twelve variables in eight layers",
+        3: "sixteen variables in ten layers, of which some stand in for each other, are divided, or seldom matter",
+    }
+    laboratory = LABORATORY
+    #: labels of plain prompts say nothing of what patches do
+    black_box = False
+    laboratory_solution = "laboratory_mechanism"
     default_levels = (1,)
     metrics = MECHANISM_METRICS
+
+    @property
+    def models_id(self) -> str:
+        """Every level has base models of its own, those of the laboratory too."""
+        return self.question_id
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
@@ -100,9 +113,11 @@ class Mechanism(PlantedTask):
         names = Names(words[: causal.d_vocab], labels).renamed(symmetry)
         data = draw_data(causal, generator(self.question_id, seed, "public"), with_pairs=False)
         shape = TransformerShape.of_config(base.weights.config)
+        bars = LEVELS[self.level].bars
         facts = {
             **facts_of(shape, causal, data, names, with_pairs=False),
-            "effect_bar": EFFECT_BAR,
+            # None where some matter so seldom that the bar would say nothing
+            "effect_bar": bars.effect if bars == PLAIN else None,
             "n_triples": PER_STRATUM * len(STRATA),
             "n_strata": len(STRATA),
             "seconds": LIMITS.time_s,
@@ -147,7 +162,7 @@ class Mechanism(PlantedTask):
             key=key_of(plan.program, plan.correspondence),
             certificate=planted.certificate,
             training={
-                "steps": plan.recipe.steps,
+                "steps": 0 if plan.recipe is None else plan.recipe.steps,
                 "failed_attempts": list(planted.failures),
                 "cpu_seconds": round(planted.cpu_seconds, 1),
                 "torch": torch.__version__,
@@ -157,12 +172,17 @@ class Mechanism(PlantedTask):
 
     def certify(self, base: Base, seed: int) -> Certificate:
         """Everything about the base model of a training seed that its weights alone can show."""
-        return certify_program(
-            base.weights, base.program, base.correspondence, derive_seed(seed, self.models_id, "certificate")
-        )
+        level = LEVELS[self.level]
+        drawn = derive_seed(seed, self.models_id, "certificate")
+        return certify_program(base.weights, base.program, base.correspondence, drawn, level.bars, level.n_pairs)
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: what the reference solution reaches, which takes longest."""
+        """See `PlantedTask.add_checks`: what the reference solution reaches, which takes longest.
+
+        That of a laboratory is measured on the level and not on each base model (docs/reference/budgets.md).
+        """
+        if self.level in self.laboratory:
+            return False
         path = frozen_folder(self) / f"seed{seed}.json"
         model = load_frozen(path, self)
         if REFERENCE_CHECK in {check.name for check in model.record.certificate.checks}:

@@ -13,7 +13,6 @@ from scribe_suite.planting.circuits.interchange import Pairs
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.programs.source import predict_source
 from scribe_suite.planting.circuits.programs.triples import Triples, draw_triples, network_labels, program_labels
-from scribe_suite.planting.circuits.programs.variables import LAST
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.symmetries import Symmetry
 from scribe_suite.scoring.mechanism import Patched, balanced_match
@@ -52,14 +51,14 @@ class Hidden:
     @cached_property
     def truth(self) -> list[Patched]:
         """What the model says of each triple, and without patches of its prompts; what it says is right."""
-        pairs = self.triples.pairs
+        pairs, last = self.triples.pairs, self.causal.n_ctx - 1
         none: list[list[str]] = [[] for _ in self.triples.patched]
         there = Pairs(pairs.source, pairs.source)
         rows = zip(
             self.triples.strata,
-            network_labels(self._network, pairs, self.triples.patched, LAST).tolist(),
-            network_labels(self._network, pairs, none, LAST).tolist(),
-            network_labels(self._network, there, none, LAST).tolist(),
+            network_labels(self._network, pairs, self.triples.patched, last).tolist(),
+            network_labels(self._network, pairs, none, last).tolist(),
+            network_labels(self._network, there, none, last).tolist(),
             strict=True,
         )
         return [Patched(*row) for row in rows]

@@ -1,17 +1,24 @@
-"""How large programs and networks are at each level of ``circuits/mechanism``."""
+"""How large programs and networks are at each level of ``circuits/mechanism``, and what a laboratory grants.
+
+At level 3 a run returns one label for each prompt. Outputs of nodes and attention patterns can be read, with as
+much noise as there is signal: what a node says takes some readings to tell, and solving for weights takes thousands.
+What the budgets are argued from is in docs/reference/budgets.md.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.circuits.patchable import TransformerShape
-from scribe_suite.planting.circuits.programs.dials import MIDDLE, SMALL, Dial
+from scribe_suite.planting.circuits.programs.certificate import GRADED, PLAIN, Bars
+from scribe_suite.planting.circuits.programs.dials import LARGE, MIDDLE, SMALL, Dial
 from scribe_suite.planting.circuits.programs.forcing import ForcingRecipe
 from scribe_suite.planting.circuits.programs.placing import place
 from scribe_suite.planting.circuits.programs.planting import ProgramPlan
-from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.sampling import sample_program
 
 _HEADS = 6
@@ -26,7 +33,12 @@ class Level:
         n_layers: Of the network, each with six heads and an MLP.
         width: Residual dimensions that the program has for itself.
         d_model: All of them.
-        steps: Of training.
+        steps: Of training; 0 where the program is compiled.
+        d_head: Width of a head.
+        crosstalk: How much they read of what the others write.
+        noise: What nodes of the program write besides their codes, relative to those.
+        bars: What its variables have to be worth.
+        n_pairs: Pairs of prompts that its nodes are patched on for the certificate.
     """
 
     dial: Dial
@@ -34,6 +46,11 @@ class Level:
     width: int
     d_model: int
     steps: int
+    d_head: int = 10
+    crosstalk: float = 0.02
+    noise: float = 0.0
+    bars: Bars = PLAIN
+    n_pairs: int = 1024
 
     def plan(self, seed: int) -> ProgramPlan:
         """What the base model of a training seed computes, where, and how it is trained."""
@@ -42,11 +59,11 @@ class Level:
             n_layers=self.n_layers,
             n_heads=_HEADS,
             d_model=self.d_model,
-            d_head=10,
+            d_head=self.d_head,
             d_mlp=80,
-            n_ctx=Program.n_ctx,
-            d_vocab=Program.d_vocab,
-            d_vocab_out=Program.n_labels,
+            n_ctx=program.n_ctx,
+            d_vocab=program.d_vocab,
+            d_vocab_out=program.n_labels,
             act_fn="relu",
             normalization=None,
         )
@@ -55,11 +72,24 @@ class Level:
             correspondence=place(program, self.n_layers, _HEADS, random.Random(seed)),
             shape=shape,
             width=self.width,
-            recipe=ForcingRecipe(steps=self.steps),
+            recipe=ForcingRecipe(steps=self.steps) if self.steps else None,
+            crosstalk=self.crosstalk,
+            noise=self.noise,
         )
 
 
+_COMPILED: Mapping[str, Any] = {"steps": 0, "crosstalk": 0.01, "noise": 0.5, "bars": GRADED, "n_pairs": 256}
 LEVELS: Mapping[int, Level] = {
     1: Level(SMALL, n_layers=6, width=64, d_model=96, steps=800),
     2: Level(MIDDLE, n_layers=8, width=72, d_model=96, steps=600),
+    3: Level(LARGE, n_layers=10, width=88, d_model=120, d_head=12, **_COMPILED),
 }
+
+_TERMS = Terms(
+    budget=1200,
+    returns="labels",
+    positions="last",
+    read_noise=1.0,
+    operations=frozenset({"read", "pattern", "patch"}),
+)
+LABORATORY: Mapping[int, Terms] = {3: _TERMS}

@@ -18,11 +18,14 @@ from ground_truth.circuits.mechanisms.base import Base
 from ground_truth.circuits.mechanisms.hidden import Hidden
 from ground_truth.circuits.mechanisms.levels import LEVELS
 from scribe_suite.errors import InfrastructureError
+from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import circuit_of, interchanged
 from scribe_suite.planting.frozen import frozen_folder, frozen_models, list_frozen, load_frozen
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.reference import reference_answer
+from scribe_suite.plugin.worker.laboratories import Laboratories
+from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.scoring.mechanism import balanced_match, blind_score, score_mechanism
 from scribe_suite.scoring.submitted_function import FunctionResult
 from scribe_suite.tasks.prompts import render_prompt
@@ -31,7 +34,11 @@ from scribe_suite.tasks.task import Score, TaskInstance
 from studies.mechanism_answers import black_box_answers
 
 TASKS = {level: Mechanism(level) for level in LEVELS}
+#: Those that hand the model over in a laboratory.
+SCARCE = set(Mechanism.laboratory)
 LIMITS = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30}
+FEWEST_MODELS = {1: 6, 2: 4, 3: 2}
+LARGEST_FILE = {1: 700_000, 2: 700_000, 3: 1_200_000}
 #: Skill of an answer that found nothing out, at most.
 BAR = 0.05
 
@@ -76,8 +83,13 @@ def submitted(instance: TaskInstance, **content) -> Score:
 
 def test_the_registry_finds_all_levels_and_the_first_runs_by_default():
     found = {facts.level: facts.is_default for facts in default_registry().facts.values() if facts.name == "mechanism"}
-    assert found == {1: True, 2: False}
+    assert found == {level: level == 1 for level in LEVELS}
     assert set(Mechanism.levels) == set(LEVELS)
+    assert {level for level, task in TASKS.items() if task.default_access == "lab"} == SCARCE
+
+
+def test_every_level_has_base_models_of_its_own():
+    assert len({frozen_folder(task) for task in TASKS.values()}) == len(TASKS)
 
 
 @every_level
@@ -95,12 +107,16 @@ def test_agents_get_prompts_and_no_label_and_no_word_of_the_truth(level):
     instance = instance_of(level, 0)
     assert set(load(instance.public.files["data.safetensors"])) == {"prompts"}
     public = render_prompt(suite_root(), instance, LIMITS) + json.dumps(dict(instance.public.facts))
-    public += instance.public.setup_code + instance.public.files["names.json"].decode()
+    public += instance.handed.setup_code + instance.public.files["names.json"].decode()
     labels = json.loads(instance.public.files["names.json"])["labels"]
     assert not [label for label in labels if label in render_prompt(suite_root(), instance, LIMITS)]
     public = re.sub(r"\bmanual_seed\(seed\)|\bgenerate\(n, seed(=0)?\)", "", public)
     secrets = [instance.base_model, "seed", "frozen", "planted", "decoy", "correspondence", "teacher"]
-    secrets += ["interchange", Mechanism.__name__, *(part.name for part in instance.hidden.base.program.parts[:-1])]
+    secrets += [
+        *(["interchange"] if level not in SCARCE else []),
+        Mechanism.__name__,
+        *(part.name for part in instance.hidden.base.program.parts[:-1]),
+    ]
     assert [word for word in secrets if re.search(rf"(?<![a-z]){word}(?![a-z])", public, re.IGNORECASE)] == []
 
 
@@ -261,15 +277,16 @@ def stored(level: int, model_name: str):
 @every_level
 def test_base_models_differ_and_were_solved_by_the_reference(level):
     models = frozen_models(TASKS[level]).values()
-    assert len(models) >= 2
+    assert len(models) >= FEWEST_MODELS[level]
     assert len({json.dumps(model.record.key["program"]) for model in models}) == len(models)
-    assert all(model.record.certificate.value(REFERENCE_CHECK) >= 0.9 for model in models)
+    if level not in SCARCE:
+        assert all(model.record.certificate.value(REFERENCE_CHECK) >= 0.9 for model in models)
 
 
 @every_model
 def test_a_base_model_is_small_and_has_a_program_as_large_as_its_level_says(level, model_name):
     model = stored(level, model_name)
-    assert (frozen_folder(TASKS[level]) / f"{model_name}.safetensors").stat().st_size < 700_000
+    assert (frozen_folder(TASKS[level]) / f"{model_name}.safetensors").stat().st_size < LARGEST_FILE[level]
     base = Base.of(model)
     assert len(base.program.parts) == LEVELS[level].dial.variables
     assert len(circuit_of(base.correspondence)) == len(base.program.parts)
@@ -305,8 +322,38 @@ def test_an_uncertified_base_model_is_refused():
 
 
 @pytest.mark.slow
-@every_level
-def test_the_reference_solution_solves_an_instance(level):
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_the_reference_solution_solves_an_instance(level, tmp_path):
     instance = instance_of(level, 1)
-    answer = reference_answer(suite_root(), instance, timeout_s=900)
+    if level not in SCARCE:
+        answer = reference_answer(suite_root(), instance, timeout_s=900)
+    else:
+        laboratories = Laboratories(probe_isolation("none"), ())
+        try:
+            with laboratories.desk(instance, tmp_path) as desk:
+                answer = reference_answer(suite_root(), instance, timeout_s=900, desk=desk)
+        finally:
+            laboratories.close()
     assert instance.task.score(instance, answer).skill >= 0.9
+
+
+@pytest.mark.parametrize("level", sorted(SCARCE))
+def test_scarce_levels_give_labels_and_readings_with_noise(level):
+    terms = TASKS[level].terms
+    assert terms.returns == "labels"
+    # 1 is as much noise as signal: weights can't be solved for (docs/guide/laboratory.md)
+    assert terms.read_noise >= 1
+    assert terms.operations == {"read", "pattern", "patch"}
+    # all nodes on as many prompts as a table has entries cost more than there is
+    nodes = len(instance_of(level, 0).public.facts["components"])
+    assert 64 * price_of(Work(units=1, patched=True, sites=nodes)) > terms.budget
+
+
+@pytest.mark.parametrize("level", sorted(SCARCE))
+def test_upper_levels_have_variables_that_are_hard_to_see(level):
+    for model in frozen_models(TASKS[level]).values():
+        program = Base.of(model).program
+        fetched = [(part.operation, *part.inputs, part.place, part.wanted) for part in program.parts if part.is_head]
+        assert len(set(fetched)) < len(fetched), "two heads that stand in for each other"
+        effects = [check.value for check in model.record.certificate.checks if check.name.startswith("patched/")]
+        assert min(effects) < 0.15 < max(effects)

@@ -6,6 +6,7 @@ They write into unused dimensions. No node of their kind is in the key, so they 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -19,13 +20,19 @@ _JITTER = 0.25
 
 
 @torch.no_grad()
-def fill(assembled: Assembled, tokens: Int[Tensor, "prompt position"], generator: torch.Generator) -> None:
+def fill(
+    assembled: Assembled,
+    tokens: Int[Tensor, "prompt position"],
+    generator: torch.Generator,
+    typical: Callable[[Tensor], Tensor] = torch.mean,
+) -> None:
     """Draw every node that no copy occupies, in place.
 
     Args:
         assembled: From `assembly.assemble`.
         tokens: Prompts on which sizes are measured.
         generator: Of all random choices.
+        typical: What is typical of how sharp several heads are. The mean is above most of them where one is very sharp.
 
     Raises:
         ValueError: When nodes are left over and no residual dimension is.
@@ -38,7 +45,7 @@ def fill(assembled: Assembled, tokens: Int[Tensor, "prompt position"], generator
     loudness = _loudness(network, tokens, list(assembled.written))
     sharpness = attention_score_spreads(network, tokens)
     heads = [place_of(node) for node in assembled.written if node[0] == "a"]
-    sharp = float(torch.stack([sharpness[place] for place in heads]).mean()) if heads else 1.0
+    sharp = float(typical(torch.stack([sharpness[place] for place in heads]))) if heads else 1.0
     for node in rest:
         place, wanted = place_of(node), loudness * math.exp(_JITTER * float(torch.randn(1, generator=generator)))
         if node[0] == "a":

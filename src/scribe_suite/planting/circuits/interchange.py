@@ -89,6 +89,10 @@ class PatchedModel:
         """Which labels are still right with the named nodes resampled together."""
         return self._patched(names, "resample").argmax(-1) == self._labels
 
+    def said_after(self, names: Iterable[str]) -> Int[Tensor, "pair labelled"]:
+        """The labels with the named nodes resampled together."""
+        return self._patched(names, "resample").argmax(-1)
+
     @property
     def prescribes_logits(self) -> bool:
         """Whether the causal model says what the logits are."""

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from scribe_suite.planting.circuits.programs.codes import CODE_NORM, Codes
+from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LENGTH, SPAN, Variable, token_class
+from scribe_suite.planting.circuits.programs.variables import SPAN, Variable, token_class
 
 PARTS = [
     Variable("four", "at", (token_class(0),), 4, place=1),
@@ -43,10 +44,10 @@ def test_variables_and_embeddings_have_dimensions_of_their_own():
 def test_a_variable_at_the_end_says_something_random_elsewhere():
     drawn, value = codes(), torch.tensor([1] * 500)
     stream = drawn.stream(PARTS[1], value, torch.Generator().manual_seed(1))
-    assert stream.shape == (500, LENGTH, 20)
+    assert stream.shape == (500, SHORT.length, 20)
     assert torch.equal(stream[:, -1], drawn.of["two"][value])
     assert not torch.equal(stream[0, :-1], stream[1, :-1])
-    everywhere = torch.zeros(2, LENGTH, dtype=torch.long)
+    everywhere = torch.zeros(2, SHORT.length, dtype=torch.long)
     assert torch.equal(drawn.stream(PARTS[3], everywhere, torch.Generator()), drawn.of["all"][everywhere])
 
 

@@ -50,6 +50,20 @@ def test_other_nodes_are_as_loud_and_write_where_the_program_does_not(planted):
     assert (writes[used][..., WIDTH:] == 0).all()
 
 
+@torch.no_grad()
+def test_compiled_nodes_say_more_than_their_codes_and_are_certified():
+    shape = toy_shape(d_model=96, d_head=10)
+    plan = ProgramPlan(toy_program(), WHERE, shape, 64, None, crosstalk=0.01, noise=0.5)
+    planted = plant_program(plan, 0, certified, lambda *_: None)
+    assert planted.certificate.failures() == []
+    network = PatchableTransformer.from_weights(planted.weights)
+    writes = network.writes(network(prompts(64))[1])
+    for (node,) in WHERE.values():
+        own = writes[network.shape.mask([node])][0]
+        code, more = (part - part.mean((0, 1)) for part in (own[..., :64], own[..., 64:]))
+        assert 0.4 < (more.pow(2).sum(-1).mean() / code.pow(2).sum(-1).mean()).sqrt() < 0.6
+
+
 def test_what_fails_is_trained_again_from_other_weights_and_given_up_at_last(monkeypatch):
     monkeypatch.setattr(planting, "ATTEMPTS", 2)
     seen = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
 import torch
 
 from scribe_suite.planting.circuits.causal import (
@@ -14,23 +15,41 @@ from scribe_suite.planting.circuits.causal import (
     renamed_correspondence,
 )
 from scribe_suite.planting.circuits.programs.dials import SMALL
+from scribe_suite.planting.circuits.programs.formats import FORMATS, LONG, SHORT
 from scribe_suite.planting.circuits.programs.placing import place
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.sampling import sample_program
 from scribe_suite.planting.circuits.programs.source import predict_source
 from scribe_suite.planting.circuits.programs.triples import draw_triples, program_labels
-from scribe_suite.planting.circuits.programs.variables import LABELS, LENGTH, MARKERS, TOKENS, WORDS
+from scribe_suite.planting.circuits.programs.variables import LABELS
 from scribe_suite.planting.symmetries import draw_symmetry
 from tests.planting.circuits.programs.toy import HALF, KIND, prompts, toy_program, toy_shape
 
 
 def test_markers_stand_in_every_prompt_once_and_never_at_the_ends():
     drawn = prompts(2000)
-    assert drawn.shape == (2000, LENGTH)
-    for marker in range(WORDS, WORDS + MARKERS):
+    assert drawn.shape == (2000, SHORT.length)
+    for marker in range(SHORT.words, SHORT.words + SHORT.markers):
         places = (drawn == marker).nonzero()
         assert len(places) == 2000
-        assert set(places[:, 1].tolist()) == set(range(1, LENGTH - 2))
+        assert set(places[:, 1].tolist()) == set(range(1, SHORT.length - 2))
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=map(str, FORMATS))
+def test_prompts_have_the_tokens_of_their_format(form):
+    drawn = form.sample_prompts(400, torch.Generator().manual_seed(0), form.groups)
+    assert drawn.shape == (400, form.length)
+    assert set(drawn.flatten().tolist()) == set(range(form.tokens))
+    for marker in form.groups["markers"]:
+        places = (drawn == marker).nonzero()
+        assert len(places) == 400
+        assert set(places[:, 1].tolist()) == set(range(1, form.length - 2))
+
+
+def test_a_record_names_the_format_where_it_is_not_the_first():
+    program = Program(toy_program().parts, toy_program().classes, LONG)
+    assert Program.of_record(json.loads(json.dumps(program.as_record()))).form == LONG
+    assert "length" not in toy_program().as_record()
 
 
 def test_the_label_follows_from_the_variables():
@@ -85,4 +104,4 @@ def test_an_interchange_takes_values_from_the_source():
     chosen = torch.tensor([[name == "out" for name in program.variables]]).expand(100, -1)
     assert torch.equal(interchanged(program, base, source, chosen).labels, program.run(source).labels)
     assert program.run(base).labels.max() < LABELS
-    assert (program.d_vocab, program.n_ctx) == (TOKENS, LENGTH)
+    assert (program.d_vocab, program.n_ctx) == (SHORT.tokens, SHORT.length)

@@ -8,7 +8,7 @@ import random
 import pytest
 import torch
 
-from scribe_suite.planting.circuits.programs.dials import MIDDLE, SMALL
+from scribe_suite.planting.circuits.programs.dials import LARGE, MIDDLE, SMALL
 from scribe_suite.planting.circuits.programs.placing import place
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.quality import (
@@ -23,7 +23,7 @@ from scribe_suite.planting.circuits.programs.variables import Variable, token_cl
 from tests.planting.circuits.programs.toy import toy_program
 
 
-@pytest.mark.parametrize(("dial", "layers"), [(SMALL, 6), (MIDDLE, 8)], ids=["small", "middle"])
+@pytest.mark.parametrize(("dial", "layers"), [(SMALL, 6), (MIDDLE, 8), (LARGE, 10)], ids=["small", "middle", "large"])
 def test_a_drawn_program_keeps_to_its_dial_and_can_be_placed(dial, layers):
     program = sample_program(dial, 0)
     assert len(program.parts) == dial.variables
@@ -36,6 +36,37 @@ def test_a_drawn_program_keeps_to_its_dial_and_can_be_placed(dial, layers):
     depth = {name: int(node[1:].split(".")[0]) + (0.5 if node[0] == "m" else 0.0) for name, (node,) in where.items()}
     assert len({node for (node,) in where.values()}) == dial.variables
     assert all(depth[one] < depth[other] for one, other in program.edges if one in depth and other in depth)
+
+
+def test_a_large_program_has_a_backup_divided_values_and_a_rare_condition_and_counts_nothing():
+    program = sample_program(LARGE, 0)
+    assert (program.n_ctx, program.d_vocab) == (LARGE.form.length, LARGE.form.tokens)
+    heads = [part for part in program.parts if part.is_head]
+    assert not [part for part in heads if part.operation == "count"]
+
+    def looks(part: Variable, *more: str) -> tuple[object, ...]:
+        return part.operation, part.inputs[:-1], part.place, part.wanted, *more
+
+    same = [(a, b) for a in heads for b in heads if a is not b and looks(a, a.inputs[-1]) == looks(b, b.inputs[-1])]
+    read_together = {frozenset(part.inputs) for part in program.parts if not part.is_head}
+    backups = [pair for pair in same if frozenset(part.name for part in pair) in read_together]
+    assert backups
+    drawn = program.run(program.sample(500, torch.Generator().manual_seed(1))).values
+    assert torch.equal(drawn[backups[0][0].name], drawn[backups[0][1].name])
+    divided = [
+        (a, b)
+        for a in heads
+        for b in heads
+        if a.inputs[-1] != b.inputs[-1] and looks(a) == looks(b) and frozenset((a.name, b.name)) in read_together
+    ]
+    assert divided
+    flags = [part for part in heads if part.size == 2 and part.operation == "at"]
+    assert any(0.05 < drawn[part.name].float().mean() < 0.2 for part in flags)
+
+
+def test_what_counts_is_a_fault_where_nothing_may():
+    counting = changed(Variable("third", "count", ("kind",), 7, place=2, wanted=1))
+    assert fault(counting, dataclasses.replace(TOY, counts=False)) == "counts"
 
 
 def test_the_same_seed_draws_the_same_program_and_another_one_another():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scribe_suite.planting.circuits.programs.variables import LAST, LENGTH, Variable, class_number, token_class
+from scribe_suite.planting.circuits.programs.formats import SHORT
+from scribe_suite.planting.circuits.programs.variables import Variable, class_number, token_class
 
 ROW = torch.tensor([[0, 1, 2, 0, 1, 2, 0, 1, 2, 2, 1, 0]])
-OTHER = torch.arange(LENGTH)[None]
+OTHER = torch.arange(SHORT.length)[None]
 
 
 @pytest.mark.parametrize(
@@ -18,13 +19,13 @@ OTHER = torch.arange(LENGTH)[None]
         (Variable("v", "at", ("x",), 3, place=4), [OTHER], [4]),
         (Variable("v", "marked", ("f", "x"), 3), [(OTHER == 7).long(), OTHER], [7]),
         (Variable("v", "latest", ("c", "x"), 3, wanted=2), [ROW, OTHER], [9]),
-        (Variable("v", "latest", ("c", "x"), 3, wanted=3), [ROW, OTHER], [LAST]),
+        (Variable("v", "latest", ("c", "x"), 3, wanted=3), [ROW, OTHER], [SHORT.last]),
         (Variable("v", "pointed", ("p", "x"), 3, slots=(5, 8, 1)), [torch.tensor([1]), OTHER], [8]),
         (Variable("v", "count", ("x",), 7, place=5, wanted=2), [ROW], [3]),
         (Variable("v", "table", ("x",), 3, everywhere=True, table=(5, 4, 3), shape=(3,)), [ROW[:, :3]], [[5, 4, 3]]),
         (
             Variable("v", "table", ("x", "p"), 6, table=(0, 1, 2, 3, 4, 5), shape=(3, 2)),
-            [torch.flip(ROW, [1]) + 2 * (OTHER == LAST), torch.tensor([1])],
+            [torch.flip(ROW, [1]) + 2 * (SHORT.last == OTHER), torch.tensor([1])],
             [5],
         ),
     ],

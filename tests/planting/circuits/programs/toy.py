@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from scribe_suite.planting.circuits.patchable import TransformerShape
+from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LABELS, LENGTH, TOKENS, Variable, token_class
+from scribe_suite.planting.circuits.programs.variables import LABELS, Variable, token_class
 
-KIND, HALF = [token % 3 for token in range(TOKENS)], [token // 10 for token in range(TOKENS)]
+KIND, HALF = [token % 3 for token in range(SHORT.tokens)], [token // 10 for token in range(SHORT.tokens)]
 OUT = tuple((2 * third + shift + 3 * half) % LABELS for third in range(3) for shift in range(3) for half in range(2))
 WHERE = {"kind": ("m0",), "third": ("a1.h1",), "shift": ("a1.h0",), "out": ("m2",)}
 
@@ -27,7 +28,15 @@ def toy_program() -> Program:
 
 
 def toy_shape(**changes) -> TransformerShape:
-    sizes = {"n_layers": 3, "n_heads": 2, "d_model": 48, "d_head": 8, "d_mlp": 48, "n_ctx": LENGTH, "d_vocab": TOKENS}
+    sizes = {
+        "n_layers": 3,
+        "n_heads": 2,
+        "d_model": 48,
+        "d_head": 8,
+        "d_mlp": 48,
+        "n_ctx": SHORT.length,
+        "d_vocab": SHORT.tokens,
+    }
     return TransformerShape(**{**sizes, "d_vocab_out": LABELS, "act_fn": "relu", "normalization": None, **changes})
 
 

@@ -6,6 +6,8 @@ they read everything and write into dimensions that the program hardly reads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -29,8 +31,10 @@ def among_decoys(
     small: Compact,
     shape: TransformerShape,
     crosstalk: float,
+    noise: float,
     prompts: Int[Tensor, "prompt position"],
     generator: torch.Generator,
+    typical: Callable[[Tensor], Tensor] = torch.mean,
 ) -> PatchableTransformer:
     """The whole network.
 
@@ -40,8 +44,10 @@ def among_decoys(
         shape: Of the whole network.
         crosstalk: Size of the weights by which the program's nodes read what the others write, relative to those by
             which they read their own.
+        noise: Size of what the program's nodes write besides their codes, relative to those.
         prompts: On which sizes are measured.
         generator: Of all random choices.
+        typical: How sharp the other heads are, of how sharp the program's are (`fillers.fill`).
     """
     network, width = PatchableTransformer(shape), core.shape.d_model
     for parameter in network.parameters():
@@ -57,8 +63,35 @@ def among_decoys(
             getattr(network, name)[here] = getattr(core, name)[there]
         for name in _WRITING[kind]:
             getattr(network, name)[here][..., :width] = getattr(core, name)[there]
-    fill(Assembled(network, dict.fromkeys(small.names, range(width)), width), prompts, generator)
+    if noise:
+        for node in small.names:
+            _add_noise(network, node, width, noise, prompts, generator)
+    fill(Assembled(network, dict.fromkeys(small.names, range(width)), width), prompts, generator, typical)
     nodes = [Copy(node, node, {}) for node in small.names]
     add_crosstalk(Assembled(network, {}, width), nodes, crosstalk, generator)
     equalise_norms(network, prompts, generator)
     return network
+
+
+def _add_noise(
+    network: PatchableTransformer,
+    node: str,
+    width: int,
+    noise: float,
+    prompts: Int[Tensor, "prompt position"],
+    generator: torch.Generator,
+) -> None:
+    """Let a node write, besides its code, random projections of all that is in it, which the program hardly reads.
+
+    A head's values and an MLP's neurons say more of what they read than the code does: which token it was, and where.
+    So outputs with the same code differ, and which part of an output matters shows in nothing but its effects.
+    """
+    place, name = place_of(node), "W_O" if node[0] == "a" else "W_out"
+    weights = getattr(network, name)[place]
+    weights[:, width:] = torch.randn(weights.shape[0], weights.shape[1] - width, generator=generator)
+    slot = place[0], (place[1] if node[0] == "a" else -1)
+    written = network.writes(network(prompts)[1])[slot]
+    sizes = [
+        (part - part.mean((0, 1))).pow(2).sum(-1).mean().sqrt() for part in (written[..., :width], written[..., width:])
+    ]
+    weights[:, width:] *= noise * sizes[0] / sizes[1]

@@ -7,6 +7,7 @@ variable matters, that no two do the same, and that no other node matters.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -16,22 +17,42 @@ from scribe_suite.planting.circuits.interchange import PatchedModel, draw_pairs
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.triples import STRATA, draw_triples, network_labels, program_labels
-from scribe_suite.planting.circuits.programs.variables import LAST
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import ModelWeights
 
 #: Least share of a stratum's labels, changed ones or others, that are the program's.
 TRIPLES_BAR = 0.98
-#: Least share of labels that change where one node of the program is patched; the sampler asks for a little more.
-EFFECT_BAR = 0.18
-#: Least share of prompts on which patching either of any two nodes gives different labels; the same.
-DIFFERENCE_BAR = 0.06
 
-_PAIRS = 1024
+
+@dataclass(frozen=True)
+class Bars:
+    """What variables have to be worth; the sampler of programs asks for a little more.
+
+    Attributes:
+        effect: Least share of labels that change where one node of the program is patched.
+        difference: Least share of prompts on which patching either of any two nodes gives different labels.
+    """
+
+    effect: float
+    difference: float
+
+
+#: Where every variable matters on many prompts.
+PLAIN = Bars(effect=0.18, difference=0.06)
+#: Where some matter on few, or only if others don't stand in for them.
+GRADED = Bars(effect=0.02, difference=0.015)
+
 _PER_STRATUM = 512
 
 
-def certify_program(weights: ModelWeights, program: Program, correspondence: Correspondence, seed: int) -> Certificate:
+def certify_program(
+    weights: ModelWeights,
+    program: Program,
+    correspondence: Correspondence,
+    seed: int,
+    bars: Bars = PLAIN,
+    n_pairs: int = 1024,
+) -> Certificate:
     """Measure everything that is claimed of a network that runs a program.
 
     Args:
@@ -39,6 +60,8 @@ def certify_program(weights: ModelWeights, program: Program, correspondence: Cor
         program: What it should compute.
         correspondence: Where, one node for each variable.
         seed: Of prompts and triples; nothing is trained on them.
+        bars: What its variables have to be worth.
+        n_pairs: Pairs of prompts on which nodes are patched.
 
     Returns:
         Checks ``behaviour``; ``iia/<variable>`` and ``iia_changed/<variable>``, as for other circuits;
@@ -49,7 +72,7 @@ def certify_program(weights: ModelWeights, program: Program, correspondence: Cor
     """
     network = PatchableTransformer.from_weights(weights)
     generator = torch.Generator().manual_seed(seed)
-    pairs = draw_pairs(program, _PAIRS, generator)
+    pairs = draw_pairs(program, n_pairs, generator)
     patched = PatchedModel(network, program, pairs)
     checks = [_at_least("behaviour", patched.behaviour(), BEHAVIOUR_BAR)]
     for name in program.variables:
@@ -62,14 +85,14 @@ def certify_program(weights: ModelWeights, program: Program, correspondence: Cor
     for name, group in {**{node: [node] for node in others}, "all": others}.items():
         checks.append(_at_least(f"strict/resample/{name}", patched.ablated(group, "resample"), STRICT_BAR))
     nodes = [node for name in program.variables for node in correspondence[name]]
-    alone = torch.stack([network_labels(network, pairs, [[node]] * _PAIRS, LAST) for node in nodes])
-    clean = network_labels(network, pairs, [[]] * _PAIRS, LAST)
+    alone = torch.stack([patched.said_after([node])[:, 0] for node in nodes])
+    clean = patched.said_after([])[:, 0]
     checks += [
-        _at_least(f"patched/{node}", (labels != clean).float().mean().item(), EFFECT_BAR)
+        _at_least(f"patched/{node}", (labels != clean).float().mean().item(), bars.effect)
         for node, labels in zip(nodes, alone, strict=True)
     ]
     differ = (alone[:, None] != alone[None]).float().mean(-1) + torch.eye(len(alone))
-    checks.append(_at_least("told_apart/least", differ.min().item(), DIFFERENCE_BAR))
+    checks.append(_at_least("told_apart/least", differ.min().item(), bars.difference))
     return Certificate(checks=(*checks, *_on_triples(network, program, correspondence, seed)))
 
 
@@ -78,7 +101,7 @@ def _on_triples(
 ) -> Iterator[Check]:
     triples = draw_triples(program, correspondence, network.shape.nodes, _PER_STRATUM, seed)
     wanted = program_labels(program, triples)
-    agree = network_labels(network, triples.pairs, triples.patched, LAST) == wanted
+    agree = network_labels(network, triples.pairs, triples.patched, program.n_ctx - 1) == wanted
     changed = wanted != program.run(triples.pairs.base).labels[:, 0]
     for stratum in STRATA:
         here = torch.tensor([one == stratum for one in triples.strata])

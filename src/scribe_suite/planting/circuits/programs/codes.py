@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LENGTH, Variable
+from scribe_suite.planting.circuits.programs.variables import Variable
 from scribe_suite.planting.circuits.random_maps import isometry
 
 #: Length of a code.
@@ -32,6 +32,7 @@ class Codes:
     """
 
     def __init__(self, program: Program, width: int, generator: torch.Generator) -> None:
+        self._length = program.n_ctx
         needed = [_dimensions(part) for part in program.parts]
         if sum(needed) >= width:
             raise ValueError(f"the codes of the variables need {sum(needed)} dimensions and more, there are {width}")
@@ -47,7 +48,7 @@ class Codes:
     ) -> Float[Tensor, "prompt position width"]:
         """What a variable adds to the stream; where one at the end has no value, codes of random ones."""
         if not part.everywhere:
-            drawn = torch.randint(part.size, (len(value), LENGTH), generator=generator)
+            drawn = torch.randint(part.size, (len(value), self._length), generator=generator)
             drawn[:, -1] = value
             value = drawn
         return self.of[part.name][value]

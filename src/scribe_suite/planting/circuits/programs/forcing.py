@@ -20,7 +20,7 @@ from scribe_suite.planting.circuits.optimising import one_thread, optimise
 from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
 from scribe_suite.planting.circuits.programs.codes import CODE_NORM, Codes
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LAST, Variable
+from scribe_suite.planting.circuits.programs.variables import Variable
 from scribe_suite.progress import ProgressCallback
 
 _TOLD_EVERY = 100
@@ -150,7 +150,7 @@ class _Lesson:
                 written = network._mlp(layer, self._noisy(stream))
                 losses[part.name] = self._error(written, part, program.computed(part, base, values))
                 stream = stream + self.codes.stream(part, values[part.name], self._generator)
-        logits = self._noisy(stream)[:, LAST] @ network.W_U + network.b_U
+        logits = self._noisy(stream)[:, -1] @ network.W_U + network.b_U
         label = values[program.variables[-1]]
         losses["label"] = _LABEL_WEIGHT * functional.cross_entropy(logits, label)
         return losses
@@ -161,5 +161,5 @@ class _Lesson:
     def _error(
         self, written: Float[Tensor, "prompt position width"], part: Variable, wanted: Int[Tensor, "prompt ..."]
     ) -> Float[Tensor, ""]:
-        own = written if part.everywhere else written[:, LAST]
+        own = written if part.everywhere else written[:, -1]
         return (own - self.codes.of[part.name][wanted]).pow(2).sum(-1).mean() / CODE_NORM**2

@@ -1,4 +1,4 @@
-"""From a program to certified weights: train its nodes, put them among others, round, certify."""
+"""From a program to certified weights: train its nodes or compile them, put them among others, round, certify."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scribe_suite.planting.circuits.compact import compact
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.plant_circuit import PlantedWeights
 from scribe_suite.planting.circuits.programs.assembly import among_decoys
+from scribe_suite.planting.circuits.programs.compiling import compiled
 from scribe_suite.planting.circuits.programs.forcing import ForcingRecipe, train_forced
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.frozen import Certificate, round_to_half
@@ -24,6 +25,8 @@ from scribe_suite.seeds import derive_seed
 ATTEMPTS = 3
 
 _MEASURED_PROMPTS = 256
+#: The same for the large networks of compiled programs, in which one kind of head is ten times as sharp as others.
+_FEWER_PROMPTS = 48
 #: Share of the work that is training.
 _TRAINING = 0.9
 
@@ -37,22 +40,24 @@ class ProgramPlan:
         correspondence: Where, one node of `shape` for each variable.
         shape: The architecture, with ReLU and without LayerNorm.
         width: Residual dimensions that the program has for itself.
-        recipe: How its nodes are trained.
+        recipe: How its nodes are trained; None where they are compiled (`compiling`).
         crosstalk: How much they read of what the others write (`assembly.among_decoys`).
+        noise: What they write besides their codes, relative to those (the same).
     """
 
     program: Program
     correspondence: Correspondence
     shape: TransformerShape
     width: int
-    recipe: ForcingRecipe
+    recipe: ForcingRecipe | None
     crosstalk: float = 0.02
+    noise: float = 0.0
 
 
 def plant_program(
     plan: ProgramPlan, seed: int, certify: Callable[[ModelWeights], Certificate], progress: ProgressCallback
 ) -> PlantedWeights:
-    """Train until a certificate holds; deterministic for one thread.
+    """Train, or compile, until a certificate holds; deterministic for one thread.
 
     Args:
         plan: What to plant.
@@ -73,10 +78,14 @@ def plant_program(
         def report(done: float, state: str, number: int = attempt) -> None:
             progress(_TRAINING * done, f"attempt {number}, {state}")
 
-        core = train_forced(plan.program, inside, small.shape, plan.recipe, attempt_seed, report)
+        if plan.recipe is None:
+            core = compiled(plan.program, inside, small.shape, attempt_seed)
+        else:
+            core = train_forced(plan.program, inside, small.shape, plan.recipe, attempt_seed, report)
         generator = torch.Generator().manual_seed(derive_seed(attempt_seed, "decoys"))
-        prompts = plan.program.sample(_MEASURED_PROMPTS, generator)
-        network = among_decoys(core, small, plan.shape, plan.crosstalk, prompts, generator)
+        prompts = plan.program.sample(_MEASURED_PROMPTS if plan.recipe else _FEWER_PROMPTS, generator)
+        typical = torch.mean if plan.recipe else torch.median
+        network = among_decoys(core, small, plan.shape, plan.crosstalk, plan.noise, prompts, generator, typical)
         weights = round_to_half(network.to_weights())
         certificate = certify(weights)
         if certificate.passed:

@@ -10,16 +10,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Groups, Intervention, intervened
-from scribe_suite.planting.circuits.programs.variables import (
-    LABELS,
-    LAST,
-    LENGTH,
-    TOKENS,
-    WORDS,
-    Variable,
-    class_number,
-)
+from scribe_suite.planting.circuits.causal import CausalModel, CausalRun, Intervention, intervened
+from scribe_suite.planting.circuits.programs.formats import FORMATS, SHORT, Format
+from scribe_suite.planting.circuits.programs.variables import LABELS, Variable, class_number
 
 
 class Program(CausalModel):
@@ -28,25 +21,20 @@ class Program(CausalModel):
     Args:
         parts: The variables, in the order of computation.
         classes: Classes of tokens that they read: of each, the class of every token.
+        form: What prompts are made of.
     """
 
-    d_vocab, n_labels, n_ctx, labelled = TOKENS, LABELS, LENGTH, (LAST,)
+    n_labels = LABELS
 
-    def __init__(self, parts: Sequence[Variable], classes: Sequence[Sequence[int]]) -> None:
+    def __init__(self, parts: Sequence[Variable], classes: Sequence[Sequence[int]], form: Format = SHORT) -> None:
         self.parts = tuple(parts)
         self.classes = tuple(tuple(one) for one in classes)
+        self.form = form
+        self.d_vocab, self.n_ctx, self.labelled = form.tokens, form.length, (form.last,)
+        self.groups, self.sample_prompts = form.groups, form.sample_prompts
         self.variables = tuple(part.name for part in parts)
         self.by_name: Mapping[str, Variable] = {part.name: part for part in parts}
-        self.groups = {"words": range(WORDS), "markers": range(WORDS, TOKENS)}
         self.edges = tuple(self._edges())
-
-    @staticmethod
-    def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
-        """Twelve words; markers stand in every prompt once, not at the first nor at the last two places."""
-        words, markers = torch.tensor(list(groups["words"])), torch.tensor(list(groups["markers"]))
-        prompts = words[torch.randint(len(words), (n, 12), generator=generator)]
-        places = torch.rand(n, 9, generator=generator).argsort(1)[:, : len(markers)] + 1
-        return prompts.scatter(1, places, markers.expand(n, -1))
 
     def run(
         self, tokens: Int[Tensor, "batch ctx"], interventions: Mapping[str, Intervention] | None = None
@@ -70,7 +58,9 @@ class Program(CausalModel):
 
     def as_record(self) -> dict[str, Any]:
         """The program as JSON-safe data."""
-        return {"parts": [asdict(part) for part in self.parts], "classes": [list(one) for one in self.classes]}
+        record = {"parts": [asdict(part) for part in self.parts], "classes": [list(one) for one in self.classes]}
+        # programs that were frozen before there were other formats don't name theirs
+        return record if self.form == SHORT else {**record, "length": self.form.length}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Self:
@@ -79,7 +69,7 @@ class Program(CausalModel):
         for part in record["parts"]:
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}
             parts.append(Variable(**fields))
-        return cls(parts, record["classes"])
+        return cls(parts, record["classes"], FORMATS[record.get("length", SHORT.length)])
 
     def _read(self, source: str, tokens: Tensor, values: Mapping[str, Tensor]) -> Tensor:
         number = class_number(source)

@@ -46,6 +46,8 @@ def fault(program: Program, dial: Dial) -> str:
     """Why a program is not good enough; empty when it is."""
     if len(program.variables) != dial.variables:
         return "another number of variables"
+    if not dial.counts and any(part.operation == "count" for part in program.parts):
+        return "counts"
     if depth_of(program) < dial.depth:
         return "shallow"
     return next(filter(None, (_fault_on(program, dial, prompts, slack) for prompts, slack in _LOOKS)), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Int
@@ -14,13 +15,13 @@ from scribe_suite.planting.circuits.causal import balanced_table
 from scribe_suite.planting.circuits.programs.dials import Dial
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.quality import fault
-from scribe_suite.planting.circuits.programs.variables import LABELS, LAST, SPAN, TOKENS, WORDS, Variable, token_class
+from scribe_suite.planting.circuits.programs.variables import LABELS, SPAN, Variable, token_class
 
 _ATTEMPTS = 6000
 #: Entries of the largest table: an MLP has a neuron for each, about.
 _LARGEST_TABLE = 64
-#: Where spans of counts begin.
-_SPANS = (0, 2, 5)
+#: Share of the tokens in a class that says where something else matters.
+_RARE = 0.1
 
 
 def sample_program(dial: Dial, seed: int) -> Program:
@@ -40,20 +41,27 @@ class _Draft:
     """A program that grows; `program` gives None where it grew into something that can't be one."""
 
     def __init__(self, dial: Dial, rng: random.Random) -> None:
-        self._dial, self._rng = dial, rng
+        self._dial, self._rng, self._form = dial, rng, dial.form
         self._generator = torch.Generator().manual_seed(rng.randrange(2**31))
         self._parts: list[Variable] = []
         self._classes: list[list[int]] = []
         #: Variables that nothing reads yet, in the order of their making.
         self._unread: dict[str, None] = {}
-        self._markers = list(range(WORDS, TOKENS))
+        self._markers = list(range(dial.form.words, dial.form.tokens))
         rng.shuffle(self._markers)
 
     def program(self) -> Program | None:
         rng, rounds = self._rng, list(self._dial.rounds)
         self._grow_everywhere(rng.randint(*self._dial.everywhere))
         rounds.insert(rng.randint(1, len(rounds) - 1), rng.choice(self._dial.extra))
-        add = {"h": self._fetch, "t": self._look_up, "s": self._point}
+        add = {
+            "h": self._fetch,
+            "t": self._look_up,
+            "s": self._point,
+            "b": self._back_up,
+            "d": self._divide,
+            "r": self._rarely,
+        }
         if not all(add[kind]() for step in rounds for kind in step):
             return None
         ends = [part.name for part in self._parts if part.name in self._unread]
@@ -61,8 +69,10 @@ class _Draft:
             return None
         rng.shuffle(ends)
         if len(ends) == 1:
+            if not self._dial.classes_at_the_end:
+                return None
             ends.append(self._new_class(rng.choice([2, 3])))
-        return Program(self._parts, self._classes) if self._tabulate(ends, LABELS, name="out") else None
+        return Program(self._parts, self._classes, self._form) if self._tabulate(ends, LABELS, name="out") else None
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -83,9 +93,9 @@ class _Draft:
     def _new_class(self, size: int, marker: int | None = None) -> str:
         """A class of tokens: drawn, or whether it is one marker."""
         if marker is None:
-            self._classes.append(balanced_table(TOKENS, size, self._generator).tolist())
+            self._classes.append(balanced_table(self._form.tokens, size, self._generator).tolist())
         else:
-            self._classes.append([int(token == marker) for token in range(TOKENS)])
+            self._classes.append([int(token == marker) for token in range(self._form.tokens)])
         return token_class(len(self._classes) - 1)
 
     def _add(self, part: Variable) -> bool:
@@ -133,7 +143,9 @@ class _Draft:
         unread = [name for name in variables if name in self._unread]
         if unread and rng.random() < 0.6:
             return rng.choice(unread)
-        return self._new_class(rng.choice([3, 4])) if rng.random() < 0.25 else rng.choice(variables)
+        if self._dial.classes_at_the_end and rng.random() < 0.25:
+            return self._new_class(rng.choice([3, 4]))
+        return rng.choice(variables)
 
     def _fetch(self) -> bool:
         rng, content = self._rng, self._content()
@@ -141,19 +153,21 @@ class _Draft:
         kind = rng.choice(["at", "latest", "count", *(["marked"] * 4 if flags else [])])
         name, size = self._next_name(), self._size(content)
         if kind == "at":
-            return self._add(Variable(name, "at", (content,), size, place=rng.randrange(LAST)))
+            return self._add(Variable(name, "at", (content,), size, place=rng.randrange(self._form.last)))
         if kind == "marked":
             return self._add(Variable(name, "marked", (rng.choice(flags), content), size))
         if kind == "count":
-            wanted, place = rng.randrange(size), rng.choice(_SPANS)
+            wanted, place = rng.randrange(size), rng.choice(self._spans())
             return self._add(Variable(name, "count", (content,), SPAN + 1, place=place, wanted=wanted))
-        by = self._new_class(4) if rng.random() < 0.3 else rng.choice(self._everywhere(at_least=3))
+        by = self._sought()
         return self._add(Variable(name, "latest", (by, content), size, wanted=rng.randrange(self._size(by))))
 
     def _look_up(self) -> bool:
         ends = [part.name for part in self._ends()]
         inputs = ends[: self._rng.choice([2, 2, 3])]
         if len(inputs) < 2:
+            if not self._dial.classes_at_the_end:
+                return False
             inputs.append(self._new_class(self._rng.choice([2, 3])))
         return self._tabulate(inputs, self._rng.choice([2, 3, 4]))
 
@@ -163,10 +177,74 @@ class _Draft:
             return False
         pointer = self._rng.choice([part for part in ends if part.name in self._unread] or ends)
         content = self._content()
-        slots = tuple(self._rng.sample(range(LAST), pointer.size))
+        slots = tuple(self._rng.sample(range(self._form.last), pointer.size))
         return self._add(
             Variable(self._next_name(), "pointed", (pointer.name, content), self._size(content), slots=slots)
         )
+
+    # --- what is hard to see ------------------------------------------------------------------------------------------
+
+    def _back_up(self) -> bool:
+        """Two heads that fetch the same; the second is read where the first says one certain thing."""
+        content = self._rng.choice(self._everywhere(at_least=3))
+        size = self._size(content)
+        names = [self._fetched(self._place(), content, size)]
+        first = self._parts[-1]
+        names.append(self._next_name())
+        self._add(replace(first, name=names[1]))
+        missing = self._rng.randrange(size)
+        table = torch.arange(size)[:, None].repeat(1, size)
+        table[missing] = torch.arange(size)
+        order = torch.randperm(size, generator=self._generator)
+        return self._add_table(names, order[table])
+
+    def _divide(self) -> bool:
+        """Two heads that fetch one half each of what stands at one place, and a table of both."""
+        place = self._place()
+        names = [self._fetched(place, self._new_class(size), size) for size in self._rng.sample([2, 3], 2)]
+        return self._tabulate(names, self._rng.choice([3, 4]))
+
+    def _rarely(self) -> bool:
+        """A table of two variables at the end, of which the second is read on a tenth of all prompts only."""
+        unread = [part for part in self._ends() if part.name in self._unread and part.operation != "count"]
+        if len(unread) < 2:
+            return False
+        rare = self._rng.sample(range(self._form.words), round(_RARE * self._form.tokens))
+        self._classes.append([int(token in rare) for token in range(self._form.tokens)])
+        place = Variable("", "at", (), 0, place=self._rng.randrange(self._form.last))
+        flag = self._fetched(place, token_class(len(self._classes) - 1), 2)
+        sizes = [2, *(part.size for part in unread[:2])]
+        if math.prod(sizes) > _LARGEST_TABLE:
+            return False
+        return self._add_table([flag, *(part.name for part in unread[:2])], self._conditional(sizes, max(sizes)))
+
+    def _place(self) -> Variable:
+        """How a head finds a place: all of a variable but its name and what it takes from there."""
+        rng = self._rng
+        flags = [part.name for part in self._parts if part.everywhere and part.size == 2]
+        kind = rng.choice(["at", "latest", "latest", *(["marked"] * 2 if flags else [])])
+        if kind == "at":
+            return Variable("", "at", (), 0, place=rng.randrange(self._form.last))
+        if kind == "marked":
+            return Variable("", "marked", (rng.choice(flags),), 0)
+        by = rng.choice(self._everywhere(at_least=3))
+        return Variable("", "latest", (by,), 0, wanted=rng.randrange(self._size(by)))
+
+    def _fetched(self, place: Variable, content: str, size: int) -> str:
+        name = self._next_name()
+        self._add(replace(place, name=name, inputs=(*place.inputs, content), size=size))
+        return name
+
+    def _sought(self) -> str:
+        """By what a head finds the latest place."""
+        if self._dial.classes_at_the_end and self._rng.random() < 0.3:
+            return self._new_class(4)
+        return self._rng.choice(self._everywhere(at_least=3))
+
+    def _spans(self) -> tuple[int, int, int]:
+        """Where spans of counts begin."""
+        rest = self._form.length - SPAN
+        return 0, rest // 2 - 1, rest - 1
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
@@ -182,13 +260,18 @@ class _Draft:
             for more in sizes[1:]:  # for every value of the next input, another renaming of what was
                 orders = torch.stack([torch.randperm(size, generator=self._generator) for _ in range(more)])
                 table = orders.T[table]
-        entries = tuple(table.flatten().tolist())
+        return self._add_table(inputs, table, size, everywhere=everywhere, name=name)
+
+    def _add_table(
+        self, inputs: Sequence[str], table: Tensor, size: int = 0, *, everywhere: bool = False, name: str = ""
+    ) -> bool:
+        """A variable with this table; as many values as the largest entry says, where no size is given."""
         return self._add(
             Variable(
-                *(name or self._next_name(), "table", tuple(inputs), size),
+                *(name or self._next_name(), "table", tuple(inputs), size or int(table.max()) + 1),
                 everywhere=everywhere,
-                table=entries,
-                shape=tuple(sizes),
+                table=tuple(table.flatten().tolist()),
+                shape=tuple(table.shape),
             )
         )
 

@@ -25,9 +25,6 @@ from torch import Tensor
 #: - ``table``: an entry of a table, by the values of all inputs.
 Operation = Literal["back", "at", "marked", "latest", "pointed", "count", "table"]
 
-#: Prompts of all programs: their tokens and their length. Markers stand in each of them exactly once.
-WORDS, MARKERS, LENGTH = 18, 2, 12
-TOKENS, LAST = WORDS + MARKERS, LENGTH - 1
 LABELS = 6
 #: Places among which values are counted.
 SPAN = 6
@@ -80,20 +77,21 @@ class Variable:
         rows = torch.arange(len(read[0]))
         match self.operation:
             case "back":
-                return read[0][:, (torch.arange(LENGTH) - self.by).clamp(min=0)]
+                return read[0][:, (torch.arange(read[0].shape[1]) - self.by).clamp(min=0)]
             case "at":
                 return read[0][:, self.place]
             case "marked":
                 return read[1][rows, read[0].argmax(1)]
             case "latest":
-                found = (read[0] == self.wanted).long() * (torch.arange(LENGTH) + 1)
-                return read[1][rows, torch.where(found.amax(1) > 0, found.argmax(1), LAST)]
+                length = read[0].shape[1]
+                found = (read[0] == self.wanted).long() * (torch.arange(length) + 1)
+                return read[1][rows, torch.where(found.amax(1) > 0, found.argmax(1), length - 1)]
             case "pointed":
                 return read[1][rows, torch.tensor(self.slots)[read[0]]]
             case "count":
                 return (read[0][:, self.place : self.place + SPAN] == self.wanted).sum(1)
             case "table":
-                index = read if self.everywhere else [one[:, LAST] if one.dim() == 2 else one for one in read]
+                index = read if self.everywhere else [one[:, -1] if one.dim() == 2 else one for one in read]
                 return torch.tensor(self.table).view(self.shape)[tuple(index)]
 
 
