@@ -18,8 +18,9 @@ from ground_truth.circuits.planted.material import Names
 from ground_truth.circuits.planted.public import opaque_words
 from ground_truth.circuits.rare_branches.base import Base, renamed_plan
 from ground_truth.circuits.rare_branches.hidden import OTHER_KINDS, Hidden
-from ground_truth.circuits.rare_branches.levels import LEVELS, is_twin
+from ground_truth.circuits.rare_branches.levels import LABORATORY, LEVELS, is_twin
 from ground_truth.circuits.rare_branches.public import public_material
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.branches.certificate import certify_branch
 from scribe_suite.planting.circuits.branches.conditions import START, source_of
@@ -71,9 +72,18 @@ class RareBranch(PlantedTask):
     levels: ClassVar[Mapping[int, str]] = {
         1: "four tokens of 600, six conditions in three layers",
         2: "four tokens of 1,000, eight conditions",
+        3: "four tokens or classes of 1,500, in a laboratory",
+        4: "four tokens or classes of 3,000, one in 10^12, in a laboratory with fewer prompts, and noise",
     }
+    laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    laboratory_solution = "rare_branch_lab"
     default_levels = (1,)
     metrics = RARE_BRANCH_METRICS
+
+    @property
+    def models_id(self) -> str:
+        """See `PlantedTask.models_id`: each level has base models of its own, with a laboratory too."""
+        return self.question_id
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
