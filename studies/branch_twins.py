@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ _PROMPTS = 64
 _FIRST_SEED = 100_000
 _FOLDS = 5
 _PERMUTATIONS = 500
-_CLASSIFIERS = {
+_CLASSIFIERS: Mapping[str, Callable[[], Any]] = {
     "logistic": lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.02, max_iter=300)),
     "logistic, 10 best": lambda: make_pipeline(
         StandardScaler(), SelectKBest(f_classif, k=10), LogisticRegression(max_iter=300)
@@ -113,7 +114,7 @@ def numbers_of(weights: ModelWeights, seed: int) -> dict[str, float]:
     """All numbers of one model."""
     shape = PatchableTransformer.from_weights(weights).shape
     prompts = draw_prompts(_PROMPTS, shape.d_vocab, torch.Generator().manual_seed(seed))
-    found = {}
+    found: dict[str, float] = {}
     for kind, table in node_signatures(weights, prompts).items():
         for column, name in enumerate(table.statistics):
             values = table.values[:, column]
@@ -132,7 +133,7 @@ def _paths(weights: ModelWeights) -> dict[str, float]:
     into = net.W_in / (net.W_in.norm(dim=1, keepdim=True) + 1e-9)
     heads = torch.einsum("lhdk,lhke->lde", net.W_V, net.W_O)
     direct = own @ net.W_U
-    found = {}
+    found: dict[str, float] = {}
     for layer in range(net.shape.n_layers - 1):
         bridge = torch.eye(net.shape.d_model) + heads[layer + 1]
         joined = own[layer] @ bridge @ into[layer + 1]

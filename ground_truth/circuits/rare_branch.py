@@ -77,6 +77,7 @@ class RareBranch(PlantedTask):
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "rare_branch_lab"
+    black_box = False
     default_levels = (1,)
     metrics = RARE_BRANCH_METRICS
 

@@ -172,27 +172,32 @@ for neuron in joint:
     print(f"L1.N{neuron} needs {needs}; enough at the end itself: {alone}")
 
 # %% [markdown]
-# Neurons of the second layer need several events, of which one may stand at the end. How far before must the others be?
+# Neurons of the second layer need two events, of which one may stand at the end. How far before must the other be?
+# Where either may be the one at the end, both orders are tried.
 
 # %%
-pairs = {}
-for neuron, (needs, alone) in wants.items():
-    if len(needs) == 2 and len(alone) == 1:
-        (last,) = alone
-        (first,) = [one for one in needs if one != last]
-        pairs[neuron] = (first, last)
-settings = []
-for place in range(1, LAST):
-    setting = {}
-    for first, last in pairs.values():
-        setting[first], setting[last] = [place], [LAST]
-    settings.append(setting)
-seen_at = switched(settings)["neurons.1"][:, LAST]
-gaps = {}
-for neuron in pairs:
-    hits = [place for place in range(1, LAST) if seen_at[place - 1, neuron] > seen[0, neuron] / 2]
-    gaps[neuron] = [LAST - place for place in hits]
-    print(f"L1.N{neuron}: L0.N{pairs[neuron][0]} so many places before L0.N{pairs[neuron][1]}: {sorted(gaps[neuron])}")
+orders = {
+    neuron: [(next(one for one in needs if one != last), last) for last in alone]
+    for neuron, (needs, alone) in wants.items()
+    if len(needs) == 2 and alone
+}
+pairs, gaps = {}, {}
+for attempt in range(2):
+    now = {neuron: tried[attempt] for neuron, tried in orders.items() if len(tried) > attempt}
+    if not now:
+        continue
+    settings = []
+    for place in range(1, LAST):
+        setting = {}
+        for first, last in now.values():
+            setting[first], setting[last] = [place], [LAST]
+        settings.append(setting)
+    seen_at = switched(settings)["neurons.1"][:, LAST]
+    for neuron, (first, last) in now.items():
+        found = [LAST - place for place in range(1, LAST) if seen_at[place - 1, neuron] > seen[0, neuron] / 2]
+        print(f"L1.N{neuron}: L0.N{first} so many places before L0.N{last}: {sorted(found)}")
+        if len(found) > len(gaps.get(neuron, [])):
+            pairs[neuron], gaps[neuron] = (first, last), found
 
 # %% [markdown]
 # # Which of them change the label?

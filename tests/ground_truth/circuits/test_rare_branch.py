@@ -25,6 +25,8 @@ from scribe_suite.planting.circuits.branches.plans import N_CTX, draw_prompts
 from scribe_suite.planting.frozen import frozen_folder, frozen_models, list_frozen, load_frozen
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.reference import reference_answer
+from scribe_suite.plugin.worker.laboratories import Laboratories
+from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.scoring.rare_branch import HOLDS, PAY_OFFS, score_rare_branch
 from scribe_suite.scoring.submitted_function import FunctionResult
 from scribe_suite.tasks.prompts import render_prompt
@@ -362,3 +364,46 @@ def test_an_uncertified_base_model_is_refused():
 def test_the_reference_solution_solves_an_instance(level, model_name):
     instance = instance_of(level, 1, model_name)
     assert instance.task.score(instance, reference_answer(suite_root(), instance, timeout_s=900)).skill >= 0.9
+
+
+# --- in laboratories --------------------------------------------------------------------------------------------------
+
+in_laboratories = pytest.mark.parametrize("level", RareBranch.laboratory)
+
+
+@in_laboratories
+def test_every_token_can_be_run_once_and_little_more(level):
+    terms = TASKS[level].terms
+    once = -(-(LEVELS[level].d_vocab - 1) // (N_CTX - 1))
+    assert 2 * once < terms.budget <= 6 * once
+    assert (terms.returns, terms.positions) == ("labels", "last")
+    assert "vector" in terms.operations, "what is silent can't be learned about without"
+    assert TASKS[level].accesses == ("weights", "lab")
+
+
+@in_laboratories
+def test_a_kernel_with_a_laboratory_has_no_weights(level):
+    base = Base.of(stored(level, "seed0"))
+    instance = TASKS[level].instance_of(base, 0)
+    assert not {"model.safetensors", "config.json"} & set(instance.handed.files)
+    assert "`model`" not in render_prompt(suite_root(), instance, LIMITS)
+    assert instance.public.files == instance_of(level, 0).public.files
+
+
+@pytest.mark.slow
+@in_laboratories
+@pytest.mark.parametrize("model_name", ["seed0", "seed2"])
+def test_the_reference_solution_solves_an_instance_in_its_laboratory(level, model_name, tmp_path):
+    instance = TASKS[level].instance_of(Base.of(stored(level, model_name)), 3)
+    laboratories = Laboratories(probe_isolation("none"), ())
+    outputs = tmp_path / "attempt" / "outputs"
+    outputs.mkdir(parents=True)
+    try:
+        with laboratories.desk(instance, outputs) as desk:
+            assert desk is not None
+            answer = reference_answer(suite_root(), instance, 900, desk)
+            status = desk.status()
+    finally:
+        laboratories.close()
+    assert instance.task.score(instance, answer).skill >= 0.9
+    assert status.spent <= TASKS[level].terms.budget

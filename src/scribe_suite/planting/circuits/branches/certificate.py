@@ -120,7 +120,7 @@ class _Certifier:
 
     @torch.no_grad()
     def _logits(self, prompts: Int[Tensor, "prompt position"]) -> Float[Tensor, "prompt label"]:
-        return torch.cat([self.network(some)[0][:, -1] for some in prompts.split(2048)])
+        return torch.cat([self.network(some)[0][:, -1] for some in torch.split(prompts, 2048)])
 
     def _ordinary_share(self, prompts: Int[Tensor, "prompt position"]) -> float:
         return (self._logits(prompts).argmax(-1) == self.plan.ordinary(prompts)).float().mean().item()

@@ -147,9 +147,14 @@ def source_of(condition: Condition, label: int) -> str:
         "            if prompt[end] in last and prompt[end - distance] in first]\n"
         "\n\n"
         "def predict(prompt):\n"
-        f"    earlier = ends(prompt, {set(earlier.first)}, {set(earlier.last)}, {earlier.distance})\n"
-        f"    later = ends(prompt, {set(later.first)}, {set(later.last)}, {later.distance})\n"
+        f"    earlier = ends(prompt, {_shown(earlier.first)}, {_shown(earlier.last)}, {earlier.distance})\n"
+        f"    later = ends(prompt, {_shown(later.first)}, {_shown(later.last)}, {later.distance})\n"
         f"    if any({near} for one in earlier for end in later):\n"
         f"        return {label}\n"
         "    return ordinary(prompt)\n"
     )
+
+
+def _shown(tokens: tuple[int, ...]) -> str:
+    """As code: what holds them, a range where they are all from 0 on."""
+    return f"range({len(tokens)})" if tokens == tuple(range(len(tokens))) else str(set(tokens))

@@ -223,7 +223,8 @@ class _Builder:
 
     def _direction(self, width: int) -> Tensor:
         drawn = torch.randn(width, generator=self.generator)
-        return drawn / drawn.norm()
+        unit: Tensor = drawn / drawn.norm()
+        return unit
 
     def _fill(self, layer: int) -> None:
         """Random heads and neurons that read tokens and write into the logits, faintly, and where nothing is read."""
