@@ -82,6 +82,19 @@ def test_the_same_seed_gives_the_same_weights():
     assert not first["embed.W_E"].equal(other["embed.W_E"])
 
 
+@every_level
+def test_a_twin_has_the_same_parts_and_one_exchange(level):
+    there, twin = (model(level, is_twin)[1].state for is_twin in (False, True))
+    differ = {name for name, value in there.items() if not value.equal(twin[name])}
+    assert differ == {"blocks.2.mlp.W_out"}
+    written = [state["blocks.2.mlp.W_out"] for state in (there, twin)]
+    assert 1 <= (written[0] != written[1]).any(1).sum() <= LEVELS[level].conditions
+    sizes = [rows.norm(dim=1).sort().values for rows in written]
+    assert sizes[0] == pytest.approx(sizes[1], abs=0.02)
+    reaching = [(state["blocks.2.mlp.W_out"] @ state["unembed.W_U"]).norm(dim=1) for state in (there, twin)]
+    assert reaching[0].sort().values == pytest.approx(reaching[1].sort().values, abs=0.02)
+
+
 @pytest.mark.slow
 @every_level
 @pytest.mark.parametrize("is_twin", [False, True])
