@@ -177,7 +177,7 @@ print(f"{len(rows)} prompts with one or two of {len(events)} groups; the label i
 # %%
 if not changed and len(events) >= 3:
     rows, kept = [], []
-    for _ in range(60_000):
+    for _ in range(15_000):
         groups = rng.sample(events, 3)
         ends = sorted(rng.sample(range(1, n_ctx), 3))
         row = placed(list(zip(groups, ends, strict=True)), next(supply))

@@ -11,11 +11,12 @@ import random
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from scribe_suite.planting.circuits.branches.conditions import Condition
+from scribe_suite.planting.circuits.branches.network import CONDITIONS_LAYER
 from scribe_suite.planting.circuits.branches.plans import N_CTX, Plan, draw_prompts
 from scribe_suite.planting.circuits.branches.prompts import NEAR, Drawing, chosen, that_meet, that_miss
 from scribe_suite.planting.circuits.certificate import BEHAVIOUR_BAR
@@ -47,10 +48,12 @@ def certify_branch(weights: ModelWeights, plan: Plan, rarity: float, seed: int) 
         condition that can be met. With a branch: ``holds/least``, the share of exceptions at the placement with the
         fewest; ``near/<kind>/least``, the share of ordinary labels among near misses, at the placement with the fewest;
         ``quiet/<kind>``, how far the AUROC between the logit margins of near misses and of ordinary prompts is from a
-        half. Of each condition that changes nothing: ``unheard/<number>/least``, the share of ordinary labels where it
-        is met, at the placement with the fewest; where it can't be met, on prompts that have all of it that can be had.
-        Of one that can't be met also ``unheard/<number>/any``, the same with every token of the model in turn where no
-        token, or more than one, is asked for.
+        half. Of each condition that can be met, heard or not: ``computed/<number>/least``, the share of prompts that
+        meet it in which its neuron fires, at the placement with the fewest, and ``computed/<number>/ordinarily``, the
+        share of ordinary prompts in which it does. Of each condition that changes nothing: ``unheard/<number>/least``,
+        the share of ordinary labels where it is met, at the placement with the fewest; where it can't be met, on
+        prompts that have all of it that can be had. Of one that can't be met also ``unheard/<number>/any``, the same
+        with every token of the model in turn where no token, or more than one, is asked for.
     """
     return Certificate(checks=tuple(_Certifier(weights, plan, seed).checks(rarity)))
 
@@ -69,12 +72,37 @@ class _Certifier:
         yield Check(name="rarity", value=max(probabilities), bar=rarity, direction="<=")
         if plan.exception is not None:
             yield from self._branch(*plan.exception, usual)
+        yield from self.computed()
         for number, condition in enumerate(plan.conditions):
             if number != plan.branch:
                 name = f"unheard/{number}/least"
                 yield _at_least(name, self._least_ordinary(self._as_far_as_possible(condition)), RULE_BAR)
                 if not condition.is_met(N_CTX, plan.d_vocab):
                     yield _at_least(f"unheard/{number}/any", self._ordinary_share(self._any_token(condition)), 1.0)
+
+    def computed(self) -> Iterator[Check]:
+        """That the neuron of each condition that can be met fires where it is, heard or not, and not ordinarily."""
+        usual = self._fired(draw_prompts(_PROMPTS, self.plan.d_vocab, self.generator))
+        for number, condition in enumerate(self.plan.conditions):
+            if condition.is_met(N_CTX, self.plan.d_vocab):
+                repeated = [place for place in condition.placements(N_CTX) for _ in range(_PER_PLACEMENT)]
+                fired = self._fired(that_meet(condition, repeated, self.drawing))[:, number].float()
+                yield _at_least(
+                    f"computed/{number}/least", fired.view(-1, _PER_PLACEMENT).mean(1).min().item(), RULE_BAR
+                )
+                share = usual[:, number].float().mean().item()
+                yield Check(name=f"computed/{number}/ordinarily", value=share, bar=0.0, direction="<=")
+
+    @torch.no_grad()
+    def _fired(self, prompts: Int[Tensor, "prompt position"]) -> Bool[Tensor, "prompt condition"]:
+        """Whether the neuron of each condition fires anywhere, by the order in which `build_network` writes them."""
+        layer, count = CONDITIONS_LAYER, len(self.plan.conditions)
+        net = self.network
+        found = []
+        for some in torch.split(prompts, 2048):
+            inner = net.residual_streams(some)[f"mid{layer}"] @ net.W_in[layer] + net.b_in[layer]
+            found.append((inner[..., :count] > 0).any(1))
+        return torch.cat(found)
 
     def _branch(self, condition: Condition, label: int, usual: Int[Tensor, "prompt position"]) -> Iterator[Check]:
         repeated = [place for place in condition.placements(N_CTX) for _ in range(_PER_PLACEMENT)]

@@ -23,6 +23,8 @@ from scribe_suite.planting.circuits.branches.plans import N_CTX, N_LABELS, Plan
 from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
 from scribe_suite.planting.hooked import ModelWeights
 
+#: The layer whose first neurons are those of the conditions, one for each, in their order.
+CONDITIONS_LAYER = 1
 _CODE = 16
 _N_HEADS, _D_HEAD, _D_MLP, _N_LAYERS = 8, 8, 40, 3
 #: Attention scores of a place and of the next best one differ by at least this much.
