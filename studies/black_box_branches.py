@@ -20,7 +20,7 @@ from scribe_suite.tasks.task import TaskInstance
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
     from ground_truth.circuits.rare_branches.hidden import Hidden
 
-_QUESTIONS = 40_000
+_QUESTIONS = 20_000
 _BATCH = 4_000
 #: How many different tokens a prompt of the second kind has: they come again and again, at many distances.
 _FEW = 4
