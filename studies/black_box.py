@@ -27,10 +27,11 @@ from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord,
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.tasks.answer_kinds import MechanismAnswer
+from scribe_suite.tasks.answer_kinds import ExceptionAnswer, MechanismAnswer
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
 from scribe_suite.text import with_table
+from studies.black_box_branches import branch_solvers
 from studies.black_box_functions import exact_function, fitted_tree, nodes_by_program
 from studies.documented_methods import best_documented
 from studies.instances import instance_options, measured_instances
@@ -149,6 +150,9 @@ FUNCTION_SOLVERS: Mapping[str, Solver] = {
 #: Where the answer is about interventions.
 MECHANISM_SOLVERS: Mapping[str, Solver] = {**black_box_solvers(skill_of), "random answer": _drawn}
 
+#: Where the answer is about an exception that almost no prompt meets.
+EXCEPTION_SOLVERS: Mapping[str, Solver] = {**branch_solvers(skill_of), "random answer": _drawn}
+
 #: Tasks on a real model, which is not everywhere: what their scorer's chance is made of has skill 0 or less by
 #: definition.
 BY_DEFINITION: Mapping[str, str] = {
@@ -162,6 +166,8 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
     """The solvers that can answer a task."""
     if issubclass(instance.answer_schema.model, MechanismAnswer):
         return MECHANISM_SOLVERS
+    if issubclass(instance.answer_schema.model, ExceptionAnswer):
+        return EXCEPTION_SOLVERS
     return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
 
 

@@ -55,7 +55,7 @@ def has_light_instances(task: Task) -> bool:
     What a submitted function is worth needs prompts, and a ranking needs the model.
     """
     return task.family == "neurons" or (
-        task.family == "circuits" and task.source == "planted" and not {"combined", "novel"} & {*task.metrics}
+        task.family == "circuits" and task.source == "planted" and not {"combined", "novel", "holds"} & {*task.metrics}
     )
 
 

@@ -87,9 +87,9 @@ def test_nothing_found_is_offered_only_where_there_may_be_nothing(task_id):
     schema = instance_of(task_id).answer_schema
     offered = "nothing_found" in prompt_of(task_id)
     assert offered == schema.has_nulls == ("nothing_found" in schema.model.model_fields)
-    assert schema.has_nulls <= (
-        default_registry().facts[task_id].source == "real"
-    )  # no planted task has null instances
+    facts = default_registry().facts[task_id]
+    # of the planted tasks, one has null instances
+    assert schema.has_nulls <= (facts.source == "real" or facts.name == "rare_branch")
 
 
 @every_task

@@ -7,8 +7,10 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+import torch
 
-from studies.graded import mechanisms
+from scribe_suite.planting.circuits.branches.conditions import Condition, Pair
+from studies.graded import branches, mechanisms
 from studies.graded.circuits import _SPOILED
 from studies.graded.makers import material_of
 from studies.graded.material import graded_sets
@@ -101,6 +103,18 @@ def test_a_mechanism_without_some_nodes_ignores_patches_of_them():
         names = {}
         exec(right + mechanisms._SPOILED.format(share=share, n_labels=6), names)
         assert np.mean([names["predict"](*triple) != 1 for triple in triples]) == pytest.approx(share, abs=0.05)
+
+
+def test_a_condition_is_loosened_token_by_token():
+    condition = Condition(Pair((1,), (2,), 1), Pair((3,), (4, 5), 2), 0)
+    every = list(branches.loosened(condition, 9, random.Random(0)))
+    assert every[0] == condition
+    asked = [sum(len(tokens) < 9 for tokens in one.tokens.values()) for one in every]
+    assert asked == [4, 3, 2, 1, 0]
+    rows = torch.randint(1, 9, (3000, 12), generator=torch.Generator().manual_seed(0))
+    held = [one.holds(rows).sum().item() for one in every]
+    assert held == sorted(held)
+    assert held[0] < held[-1]
 
 
 def test_a_kind_of_answer_without_a_maker_is_named(monkeypatch):

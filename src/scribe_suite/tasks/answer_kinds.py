@@ -312,3 +312,23 @@ class MechanismAnswer(Answer):
             return ""
         check_predict(value, ("base", "source", "patched"))
         return value
+
+
+class ExceptionAnswer(AnswerOrNothing):
+    """What a model says, its exception included, as a function of one prompt, or that there is no exception.
+
+    Attributes:
+        code: Python source that defines ``predict(prompt)``, which takes a list of token ids and returns one label; it
+            may call ``ordinary(prompt)``. It is parsed here, and run in a sandbox by the evaluator only.
+    """
+
+    content_field = "code"
+    code: str
+
+    @field_validator("code")
+    @classmethod
+    def _code_defines_predict(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        check_predict(value, ("prompt",))
+        return value

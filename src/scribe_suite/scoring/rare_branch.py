@@ -1,0 +1,163 @@
+"""Scores for code that predicts what a model says, its exception included, or for the finding that there is none.
+
+Primary is ``score``: the mean of the share that is right where the condition of the exception holds, and of the mean
+share over kinds of prompts in which it does not. Whoever predicts the ordinary label always has 0.5, and so has whoever
+predicts the exception always. Where there is no exception, finding nothing is right, and any code is an overclaim. What
+each answer is worth stands in `PAY_OFFS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from scribe_suite.scoring.behaviour import LONGEST_PROBLEM
+from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.real_probes import MISSED, OVERCLAIM, PayOffs
+from scribe_suite.scoring.submitted_function import FunctionLimits, FunctionResult, run_submitted_function
+from scribe_suite.tasks.task import Score
+from scribe_suite.text import shortened
+
+#: The metrics of every score, in the tables' column order; the first is primary.
+RARE_BRANCH_METRICS = ("score", "holds", "nearly", "ordinary")
+#: Kind of the prompts in which the condition holds.
+HOLDS = "holds"
+#: Kind of those that were drawn as ordinary ones are.
+ORDINARY = "ordinary"
+#: What prompts, scores and solutions go by.
+PAY_OFFS = PayOffs(null_share=1 / 3, found=1.0, missed=-0.5, overclaim=-1.0, nothing=1.0)
+#: What a submitted function may use for all prompts.
+LIMITS = FunctionLimits(time_s=30.0)
+
+#: So many calls, all of which raise, say that the code is broken; one alone may be about its prompt.
+_TELLING = 100
+#: What is put behind submitted code: `ordinary`, unless it has its own, and calls prompt by prompt.
+_BEHIND = """
+
+
+if "ordinary" not in globals():
+    def ordinary(prompt, classes={classes!r}, back={back}):
+        return int(classes[prompt[-1 - back]])
+
+
+def _by_prompt(predict):
+    def labels(prompts):
+        found, errors = [], []
+        for prompt in prompts:
+            try:
+                found.append(predict(list(prompt)))
+            except Exception as error:
+                found.append(None)
+                errors.append(error)
+        if len(errors) == len(prompts) >= {telling}:
+            raise errors[0]
+        return found
+
+    return labels
+
+
+predict = _by_prompt(predict)
+"""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of one hidden prompt.
+
+    Attributes:
+        kind: Which kind of prompt it is.
+        label: What the model says.
+        ordinary: What it would say if there were no exception.
+    """
+
+    kind: str
+    label: int
+    ordinary: int
+
+
+def predicted_labels(code: str, prompts: Sequence[Sequence[int]], classes: Sequence[int], back: int) -> FunctionResult:
+    """What submitted code predicts, prompt by prompt; one for which it raises has no prediction.
+
+    Args:
+        code: Python source that defines ``predict(prompt)``.
+        prompts: Token ids.
+        classes: Label that each token stands for, which `ordinary` looks up.
+        back: Where it looks, counted back from the last place.
+
+    Raises:
+        InfrastructureError: With cause ``sandbox`` where there is none.
+    """
+    behind = _BEHIND.format(classes="".join(map(str, classes)), back=back, telling=_TELLING)
+    return run_submitted_function(code + behind, prompts, limits=LIMITS)
+
+
+def balanced_share(predictions: Sequence[int | None], judged: Sequence[Judged]) -> float:
+    """The primary metric: see the module.
+
+    Raises:
+        ValueError: Without prompts of both sorts, or when there is not one prediction per prompt.
+    """
+    shares = _shares(predictions, judged)
+    others = [share for kind, share in shares.items() if kind != HOLDS]
+    if HOLDS not in shares or not others:
+        raise ValueError("an exception is judged on prompts in which it holds and on others, and some are missing")
+    return (shares[HOLDS] + fmean(others)) / 2
+
+
+def score_rare_branch(result: FunctionResult, judged: Sequence[Judged], ceiling: float) -> Score:
+    """Score what a submitted function predicted of a model that has an exception.
+
+    Args:
+        result: What came of it, one prediction per prompt.
+        judged: What is right.
+        ceiling: The primary metric of the rule that was planted.
+
+    Returns:
+        A score with `RARE_BRANCH_METRICS`: ``holds``, ``nearly`` and ``ordinary`` are the shares that are right where
+        the condition holds, where it nearly does (the mean over kinds), and elsewhere. A function that had a problem is
+        flagged ``function_<fault>``, and a note says which.
+    """
+    rows: Sequence[tuple[int, ...] | None] = result.predictions or [None] * len(judged)
+    predictions = [None if row is None else row[0] for row in rows]
+    score, chance = (balanced_share(labels, judged) for labels in (predictions, [prompt.ordinary for prompt in judged]))
+    shares = _shares(predictions, judged)
+    return Score(
+        metrics={
+            "score": score,
+            "holds": shares[HOLDS],
+            "nearly": fmean(share for kind, share in shares.items() if kind not in (HOLDS, ORDINARY)),
+            "ordinary": shares[ORDINARY],
+        },
+        primary="score",
+        skill=normalised_skill(score, chance, ceiling),
+        chance=chance,
+        reference=ceiling,
+        flags=() if result.fault is None else (f"function_{result.fault}",),
+        notes=() if result.problem is None else (shortened(result.problem, LONGEST_PROBLEM),),
+    )
+
+
+def score_missed(judged: Sequence[Judged], ceiling: float) -> Score:
+    """The score of nothing found in a model that has an exception: that of the ordinary label, and its own skill."""
+    ordinary = FunctionResult(tuple((prompt.ordinary,) for prompt in judged))
+    score = score_rare_branch(ordinary, judged, ceiling)
+    return _flat(score.metrics, PAY_OFFS.missed, score.chance, ceiling, (MISSED,))
+
+
+def score_null(*, nothing_found: bool) -> Score:
+    """The score of an answer about a model that has no exception."""
+    flags, skill = ((), PAY_OFFS.nothing) if nothing_found else ((OVERCLAIM,), PAY_OFFS.overclaim)
+    return _flat(dict.fromkeys(RARE_BRANCH_METRICS, float(nothing_found)), skill, 0.5, 1.0, flags)
+
+
+def _flat(metrics: Mapping[str, float], skill: float, chance: float, reference: float, flags: tuple[str, ...]) -> Score:
+    return Score(metrics, "score", skill=skill, chance=chance, reference=reference, flags=flags)
+
+
+def _shares(predictions: Sequence[int | None], judged: Sequence[Judged]) -> dict[str, float]:
+    """Share of right predictions, by kind of prompt."""
+    right: dict[str, list[bool]] = {}
+    for predicted, prompt in zip(predictions, judged, strict=True):
+        right.setdefault(prompt.kind, []).append(predicted == prompt.label)
+    return {kind: fmean(some) for kind, some in right.items()}
