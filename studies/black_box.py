@@ -27,7 +27,7 @@ from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord,
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.tasks.answer_kinds import ExceptionAnswer, MechanismAnswer
+from scribe_suite.tasks.answer_kinds import EdgeAnswer, ExceptionAnswer, MechanismAnswer
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
 from scribe_suite.text import with_table
@@ -75,6 +75,12 @@ def _best_fixed(instance: TaskInstance) -> float | None:
     blind = instance.task.blind.answer  # type: ignore[attr-defined]  # every circuit task has it
     content = _roles(blind) if "roles" in instance.answer_schema.example else {"components": sorted(blind)}
     return skill_of(instance, content)
+
+
+def _best_rule(instance: TaskInstance) -> float | None:
+    """The edges of the classes that are best on average over the task's circuits."""
+    blind = instance.task.blind  # type: ignore[attr-defined]  # the task of edges has it
+    return skill_of(instance, {"edges": sorted(blind.edges(instance.public.facts["nodes"]))})
 
 
 def _roles(signed: frozenset[str]) -> Content:
@@ -152,6 +158,8 @@ MECHANISM_SOLVERS: Mapping[str, Solver] = {**black_box_solvers(skill_of), "rando
 
 #: Where the answer is about an exception that almost no prompt meets.
 EXCEPTION_SOLVERS: Mapping[str, Solver] = {**branch_solvers(skill_of), "random answer": _drawn}
+#: Where the answer is a wiring.
+EDGE_SOLVERS: Mapping[str, Solver] = {"best rule by name": _best_rule, "random answer": _drawn}
 
 #: Tasks on a real model, which is not everywhere: what their scorer's chance is made of has skill 0 or less by
 #: definition.
@@ -168,6 +176,8 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
         return MECHANISM_SOLVERS
     if issubclass(instance.answer_schema.model, ExceptionAnswer):
         return EXCEPTION_SOLVERS
+    if issubclass(instance.answer_schema.model, EdgeAnswer):
+        return EDGE_SOLVERS
     return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
 
 

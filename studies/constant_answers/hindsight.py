@@ -43,7 +43,7 @@ class Hindsight:
             self._see_statistics(instance)
             return
         self._signed = "roles" in oracle
-        content = oracle.get("roles", oracle.get("components", oracle.get("neurons")))
+        content = oracle.get("roles", oracle.get("components", oracle.get("edges", oracle.get("neurons"))))
         if self._signed:
             self._keys.append(signed(oracle["roles"]))
         elif isinstance(content, list):

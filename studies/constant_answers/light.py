@@ -52,10 +52,12 @@ def light_instance(template: TaskInstance, seed: int) -> TaskInstance:
 def has_light_instances(task: Task) -> bool:
     """Whether the skill of a constant needs the key alone: sets of components or neurons, and neurons by statistic.
 
-    What a submitted function is worth needs prompts, and a ranking needs the model.
+    What a submitted function is worth needs prompts, and a ranking needs the model. Instances of edges are light.
     """
     return task.family == "neurons" or (
-        task.family == "circuits" and task.source == "planted" and not {"combined", "novel", "holds"} & {*task.metrics}
+        task.family == "circuits"
+        and task.source == "planted"
+        and not {"combined", "novel", "holds", "pair_f1"} & {*task.metrics}
     )
 
 

@@ -19,8 +19,10 @@ _NOTHING_FOUND = "nothing_found"
 
 
 def elements(instance: TaskInstance) -> list[str]:
-    """What an answer is made of, in the order of the model: components or neurons; empty for probes."""
+    """What an answer is made of, in the order of the model: components, edges or neurons; empty for probes."""
     facts = instance.answer_schema.facts
+    if "edges" in facts:
+        return list(facts["edges"])
     if "components" in facts:
         return list(facts["components"])
     if "d_mlp" not in facts:

@@ -11,6 +11,7 @@ from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     ComponentAnswer,
     DirectionAnswer,
+    EdgeAnswer,
     ExceptionAnswer,
     LetterAnswer,
     MechanismAnswer,
@@ -24,6 +25,7 @@ from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.branches import planted_branch
 from studies.graded.circuits import planted_circuit
+from studies.graded.edges import planted_edges
 from studies.graded.material import Content, Material
 from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
@@ -40,6 +42,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", BehaviourAnswer): planted_circuit,
     ("planted", MechanismAnswer): planted_mechanism,
     ("planted", ExceptionAnswer): planted_branch,
+    ("planted", EdgeAnswer): planted_edges,
     ("planted", NeuronAnswer): planted_neurons,
     ("planted", LetterAnswer): planted_letters,
     ("planted", ProbeAnswer): planted_probe,

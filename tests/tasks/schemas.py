@@ -11,6 +11,7 @@ from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     ComponentAnswer,
     DirectionAnswer,
+    EdgeAnswer,
     LetterAnswer,
     MechanismAnswer,
     NeuronAnswer,
@@ -27,6 +28,11 @@ CIRCUIT = AnswerSchema(
     ComponentAnswer,
     {"components": ["a0.h0", "a0.h1", "m0"]},
     {"components": ["a0.h0"], **COMMON},
+)
+EDGES = AnswerSchema(
+    EdgeAnswer,
+    {"nodes": ["a0.h1", "m0", "a1.h0"], "edges": ["embed->m0", "a0.h1->m0", "m0->a1.h0.q", "m0->a1.h0.v"]},
+    {"edges": ["embed->m0", "m0->a1.h0.v"], **COMMON},
 )
 ROLES = AnswerSchema(RoleAnswer, CIRCUIT.facts, {"roles": {"a0.h0": "supports", "m0": "suppresses"}, **COMMON})
 RANKING = AnswerSchema(RankingAnswer, CIRCUIT.facts, {"ranking": ["m0", "a0.h1"], **COMMON})

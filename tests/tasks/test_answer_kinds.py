@@ -13,6 +13,7 @@ from tests.tasks.schemas import (
     CIRCUIT,
     COMMON,
     DIRECTION,
+    EDGES,
     LETTERS,
     MECHANISM,
     NEURONS,
@@ -43,6 +44,19 @@ class TestComponents:
         message = refused(CIRCUIT, components=[f"a9.h{head}" for head in range(1000)])
         assert "a9.h4" in message
         assert "a9.h5" not in message
+
+
+class TestEdges:
+    def test_known_edges_are_kept_in_order_without_duplicates(self):
+        assert parse(EDGES, edges=["m0->a1.h0.v", "embed->m0", "m0->a1.h0.v"]).edges == ["m0->a1.h0.v", "embed->m0"]
+
+    @pytest.mark.parametrize("name", ["m0->a1.h0", "a1.h0->m0", "m0", "", "m0 ->a1.h0.v"])
+    def test_what_is_no_edge_is_named(self, name):
+        assert f"edges: '{name}'" in refused(EDGES, edges=["embed->m0", name])
+
+    @pytest.mark.parametrize("edges", ["embed->m0", {"embed->m0": 1}, [["embed", "m0"]], [0], None])
+    def test_the_content_is_a_list_of_names(self, edges):
+        assert "edges" in refused(EDGES, edges=edges)
 
 
 class TestRoles:

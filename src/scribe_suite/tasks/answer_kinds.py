@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
+from scribe_suite.tasks.edge_names import edge_fault
 from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
@@ -20,6 +21,10 @@ _COMPONENTS: Mapping[str, str] = {"components": "the names of all heads and MLPs
 _NEURONS: Mapping[str, str] = {"n_layers": "the number of layers", "d_mlp": "the neurons of a layer"}
 _READING: Mapping[str, str] = {"n_layers": "the number of layers", "n_ctx": "the number of positions"}
 _VECTOR: Mapping[str, str] = {**_READING, "d_model": "the width of the residual stream"}
+_EDGES: Mapping[str, str] = {
+    "nodes": "the names of the nodes between which edges are asked for",
+    "edges": "the names of all edges that there can be between them",
+}
 _LETTERS: Mapping[str, str] = {"letters": "the letters asked", **_NEURONS}
 _TEXT_VECTOR: Mapping[str, str] = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
 
@@ -45,6 +50,25 @@ class ComponentAnswer(Answer):
     @classmethod
     def _components_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
         return _known(value, (info.context or {})["components"], "component")
+
+
+class EdgeAnswer(Answer):
+    """Edges ``a0.h1->m2`` or ``a1.h0->a3.h2.q`` between given nodes. Facts used: ``nodes``, ``edges``."""
+
+    content_field = "edges"
+    needs = _EDGES
+    edges: list[str]
+
+    @field_validator("edges")
+    @classmethod
+    def _edges_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        facts = info.context or {}
+        nodes, known = set(facts["nodes"]), set(facts["edges"])
+        listed = list(dict.fromkeys(value))
+        for name in listed:
+            if fault := edge_fault(name, nodes, known):
+                raise ValueError(fault)
+        return listed
 
 
 class RoleAnswer(Answer):

@@ -1,0 +1,72 @@
+"""How large programs and networks are at each level of ``circuits/edges``, and what its laboratory grants."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scribe_suite.laboratory.terms import Terms
+from scribe_suite.planting.circuits.patchable import TransformerShape
+from scribe_suite.planting.circuits.programs.program import Program
+from scribe_suite.planting.circuits.wiring.assembly import DEAF
+from scribe_suite.planting.circuits.wiring.forcing import WiringRecipe
+from scribe_suite.planting.circuits.wiring.placing import spread
+from scribe_suite.planting.circuits.wiring.planting import WiringPlan
+from scribe_suite.planting.circuits.wiring.sampling import WiringDial, sample_wiring
+
+_HEADS = 2
+#: Neurons of an MLP beside those that its table needs.
+_MORE_NEURONS = 16
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a level asks for.
+
+    Attributes:
+        dial: Of the program.
+        n_layers: Of the network, each with two heads and an MLP.
+        d_model: Dimensions of its residual stream.
+    """
+
+    dial: WiringDial
+    n_layers: int
+    d_model: int
+
+    def plan(self, seed: int) -> WiringPlan:
+        """What the base model of a training seed computes, where, and how it is trained."""
+        program, recipe = sample_wiring(self.dial, seed), WiringRecipe()
+        shape = TransformerShape(
+            n_layers=self.n_layers,
+            n_heads=_HEADS,
+            d_model=self.d_model,
+            d_head=recipe.d_head + 2 * DEAF,
+            d_mlp=recipe.neurons + _MORE_NEURONS,
+            n_ctx=Program.n_ctx,
+            d_vocab=Program.d_vocab,
+            d_vocab_out=Program.n_labels,
+            act_fn="relu",
+            normalization=None,
+        )
+        where = spread(program, self.n_layers, _HEADS, random.Random(seed))
+        return WiringPlan(program=program, correspondence=where, shape=shape, recipe=recipe)
+
+
+#: With weights.
+LEVELS: Mapping[int, Level] = {
+    1: Level(WiringDial(everywhere=4, rounds="hhtsh"), n_layers=7, d_model=72),
+    2: Level(WiringDial(everywhere=5, rounds="hhhtstsh"), n_layers=10, d_model=84),
+}
+
+#: The first level in a laboratory, with the models of level 1. What comes back is one label for each prompt, drawn from
+#: the model's probabilities at a temperature at which it is right some five times in six.
+LABORATORY: Mapping[int, Terms] = {
+    3: Terms(
+        budget=800,
+        returns="samples",
+        temperature=3.7,
+        positions="last",
+        operations=frozenset({"patch", "path"}),
+    )
+}

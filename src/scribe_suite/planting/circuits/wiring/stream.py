@@ -1,0 +1,84 @@
+"""Which dimensions of the residual stream hold what, so that a node can be kept from reading anything else.
+
+Tokens, positions and constants have dimensions of their own, and so has every variable: the corners of a simplex, one
+for each of its values. What is left is for whatever does not matter. Instances are rotated (`planting.symmetries`), so
+none of this shows in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from scribe_suite.planting.circuits.programs.program import Program
+from scribe_suite.planting.circuits.programs.variables import LENGTH
+from scribe_suite.planting.circuits.wiring.edges import EMBED
+
+#: Length of a code.
+CODE_NORM = 2.0
+#: Dimensions of tokens and of positions.
+TOKEN_DIMENSIONS, POSITION_DIMENSIONS = 14, 10
+#: Dimensions that hold 1 on every prompt, at every position.
+CONSTANTS = 3
+
+
+class Stream:
+    """The layout for one program.
+
+    Args:
+        program: Whose variables.
+
+    Attributes:
+        dimensions: Variable, or `EMBED` for tokens, -> its dimensions.
+        positions: The dimensions of positions.
+        constants: Those that are 1 everywhere.
+        width: Dimensions in all.
+        codes: Variable -> a vector for each of its values, in its dimensions.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.dimensions: dict[str, range] = {EMBED: range(TOKEN_DIMENSIONS)}
+        self.positions = range(TOKEN_DIMENSIONS, TOKEN_DIMENSIONS + POSITION_DIMENSIONS)
+        self.constants = range(self.positions.stop, self.positions.stop + CONSTANTS)
+        self.width = self.constants.stop
+        self.codes: Mapping[str, Float[Tensor, "value dimension"]] = {}
+        for part in program.parts:
+            self.dimensions[part.name] = range(self.width, self.width + part.size - 1)
+            self.codes[part.name] = corners(part.size)
+            self.width += part.size - 1
+
+    def filled(
+        self, values: Mapping[str, Int[Tensor, "prompt ..."]], generator: torch.Generator
+    ) -> dict[str, Int[Tensor, "prompt position"]]:
+        """Values at every position: where a variable has none, random ones.
+
+        Args:
+            values: Of each variable, at every position or at the last one.
+            generator: Of those that are missing.
+        """
+        found = {}
+        for name, code in self.codes.items():
+            value = values[name]
+            if value.dim() == 1:
+                drawn = torch.randint(len(code), (len(value), LENGTH), generator=generator)
+                drawn[:, -1] = value
+                value = drawn
+            found[name] = value
+        return found
+
+    def written(self, values: Mapping[str, Int[Tensor, "prompt position"]]) -> Float[Tensor, "prompt position width"]:
+        """What all variables together add to the stream."""
+        codes = [self.codes[name][values[name]] for name in self.codes]
+        before = torch.zeros(*codes[0].shape[:2], self.constants.stop)
+        return torch.cat([before, *codes], -1)
+
+
+def corners(size: int) -> Float[Tensor, "value dimension"]:
+    """The corners of a simplex with its centre at 0, in one dimension fewer than it has corners."""
+    centred = torch.eye(size) - 1 / size
+    found: Tensor = torch.linalg.svd(centred).U[:, : size - 1]
+    return functional.normalize(found, dim=1) * CODE_NORM
