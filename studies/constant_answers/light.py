@@ -54,9 +54,9 @@ def has_light_instances(task: Task) -> bool:
 
     What a submitted function is worth needs prompts, and a ranking needs the model.
     """
-    return task.family == "neurons" or (
-        task.family == "circuits" and task.source == "planted" and not {"combined", "novel"} & {*task.metrics}
-    )
+    if "rve" in task.metrics or "rve_share" in task.metrics:
+        return True
+    return task.family == "circuits" and task.source == "planted" and not {"combined", "novel"} & {*task.metrics}
 
 
 def _circuit(task: PlantedCircuitTask, template: TaskInstance, seed: int) -> TaskInstance:

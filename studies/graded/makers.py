@@ -11,6 +11,7 @@ from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     ComponentAnswer,
     DirectionAnswer,
+    ExplanationAnswer,
     LetterAnswer,
     MechanismAnswer,
     NeuronAnswer,
@@ -22,6 +23,7 @@ from scribe_suite.tasks.answer_kinds import (
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.circuits import planted_circuit
+from studies.graded.explanations import planted_explanation
 from studies.graded.material import Content, Material
 from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
@@ -38,6 +40,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", BehaviourAnswer): planted_circuit,
     ("planted", MechanismAnswer): planted_mechanism,
     ("planted", NeuronAnswer): planted_neurons,
+    ("planted", ExplanationAnswer): planted_explanation,
     ("planted", LetterAnswer): planted_letters,
     ("planted", ProbeAnswer): planted_probe,
     ("planted", DirectionAnswer): planted_probe,

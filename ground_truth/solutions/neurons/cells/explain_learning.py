@@ -103,7 +103,7 @@ class Search:
                     for literal in np.argsort(-gain)[: 2 * BEAM]:
                         if gain[literal] > before + needed:
                             grown[tuple(sorted({*one, (int(literal), negated)}))] = float(gain[literal])
-            finished += [(gain, one) for gain, one in grown.items()]
+            finished += [(gain, one) for one, gain in grown.items()]
             beam = sorted(((gain, one) for one, gain in grown.items()), reverse=True)[:BEAM]
             if not beam:
                 break
@@ -113,18 +113,18 @@ class Search:
     def theory(self):
         """Conjunctions with their numbers, and what was nearly chosen for the last."""
         chosen, runners = [], []
+        total = float(((self.y - self.y.mean()) ** 2).sum())
         for step in range(2 * MOST):
-            left = self.y - self.fitted(chosen)
-            if step >= MOST and chosen:  # look again at one, given the others
-                again = chosen.pop(0)
-                left = self.y - self.fitted(chosen)
-            found = self.conjunction(left)
-            total = float(((self.y - self.y.mean()) ** 2).sum())
+            # first one after the other, then each again, given the others
+            before = [chosen.pop(0)] if step >= MOST and chosen else []
+            found = self.conjunction(self.y - self.fitted(chosen))
             if found and found[0][0] > 0.02 * total:
                 chosen.append(found[0][1])
                 runners += [one for _, one in found[:BEAM]]
-            elif step >= MOST and chosen is not None:
-                chosen.append(again)
+            else:
+                chosen += before
+            if step >= MOST and len(chosen) < 2:
+                break
         return self.numbered(list(dict.fromkeys(chosen))), runners
 
     def fitted(self, conjunctions):
