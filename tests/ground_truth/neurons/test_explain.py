@@ -183,7 +183,8 @@ def test_a_theory_without_one_condition_is_worth_less_and_without_all_but_one_no
         alone = rule
         while len(alone.conditions) > 1:
             alone = without(alone, 1)
-        assert scored(instance, {one: hidden.values(alone) for one in hidden.rules})[name] <= BAR
+        # what is left may be about several places, which is more than a list for one of them
+        assert scored(instance, {one: hidden.values(alone) for one in hidden.rules})[name] <= 0.25
 
 
 def test_answers_are_run_in_the_sandbox():

@@ -86,7 +86,7 @@ class Search:
         """The best ones for what is left to explain, each with what it explains, the best first."""
         centred = left - left.mean()
         noise = max(np.median(np.abs(centred)) * 1.5, 1e-3) ** 2
-        needed = max(25 * noise, 0.004 * float(centred @ centred))
+        needed = max(28 * noise, 0.0015 * (float(centred @ centred) - len(centred) * noise))
         beam, finished = [(0.0, ())], []
         for _ in range(LONGEST):
             masks = np.stack([self.mask(one) for _, one in beam])
@@ -113,12 +113,13 @@ class Search:
     def theory(self):
         """Conjunctions with their numbers, and what was nearly chosen for the last."""
         chosen, runners = [], []
-        total = float(((self.y - self.y.mean()) ** 2).sum())
+        spread = np.median(np.abs(self.y - np.median(self.y)))
+        signal = float(((self.y - self.y.mean()) ** 2).sum()) - len(self.y) * (1.5 * spread) ** 2
         for step in range(2 * MOST):
             # first one after the other, then each again, given the others
             before = [chosen.pop(0)] if step >= MOST and chosen else []
             found = self.conjunction(self.y - self.fitted(chosen))
-            if found and found[0][0] > 0.02 * total:
+            if found and found[0][0] > max(0.01 * signal, 90 * spread**2):
                 chosen.append(found[0][1])
                 runners += [one for _, one in found[:BEAM]]
             else:
