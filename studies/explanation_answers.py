@@ -1,7 +1,7 @@
 """Answers to `neurons/explain` of somebody who has not looked at the neuron.
 
-Outputs name no neuron, and the rules of an instance are drawn anew. What is left is to know how rules are drawn, and how
-rare tokens are.
+Outputs name no neuron, and the rules of an instance are drawn anew. What is left is to know how rules are drawn, and
+how rare tokens are.
 """
 
 from __future__ import annotations

@@ -47,9 +47,7 @@ def planted_explanation(instance: TaskInstance, rng: random.Random) -> Material:
     """An instance whose answer predicts activations."""
     hidden = cast("Hidden", instance.hidden)
     code = hidden.source()
-    conditions = [
-        (neuron, number) for neuron, rule in hidden.rules.items() for number in range(len(rule.conditions))
-    ]
+    conditions = [(neuron, number) for neuron, rule in hidden.rules.items() for number in range(len(rule.conditions))]
 
     def missing(missed: Collection[tuple[str, int]]) -> Content:
         return {"code": replace(hidden, rules=_without(hidden, missed)).source()}
@@ -60,9 +58,7 @@ def planted_explanation(instance: TaskInstance, rng: random.Random) -> Material:
             GradedContent("missed", count, missing(rng.sample(conditions, count)))
             for count in range(1, len(conditions), 2)
         ]
-    graded += [
-        GradedContent("spoiled", share, {"code": code + _SPOILED.format(share=share)}) for share in WRONG_SHARES
-    ]
+    graded += [GradedContent("spoiled", share, {"code": code + _SPOILED.format(share=share)}) for share in WRONG_SHARES]
     guesses: list[Content] = [{"code": _GUESSED.format(seed=rng.random())} for _ in range(_RANDOM_DRAWS)]
     methods: dict[str, list[Content]] = {
         "truth": [missing([])],

@@ -48,9 +48,7 @@ class FreezableTask(PlantedTask):
         """The primary metric alone, which needs no frozen reference."""
 
 
-def trained_model(
-    task: FreezableTask, seed: int, progress: ProgressCallback
-) -> tuple[ModelWeights, NeuronPlan]:
+def trained_model(task: FreezableTask, seed: int, progress: ProgressCallback) -> tuple[ModelWeights, NeuronPlan]:
     """Train the base model of a seed: about twenty CPU minutes on one thread, the first 0.8 of the progress."""
     plan = draw_plan(seed, task.kinds, int(task.config["n_layers"]), int(task.config["d_mlp"]))
     trained = train_planted(

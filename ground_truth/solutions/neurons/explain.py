@@ -3,8 +3,8 @@
 # %% [markdown]
 # # What does it do?
 #
-# First I read the activations on all texts, then I look for what the texts have in common where it fires, and last I test
-# the theory on texts that it was not made from.
+# First I read the activations on all texts, then I look for what the texts have in common where it fires, and last I
+# test the theory on texts that it was not made from.
 
 # %% [cells of] cells/explain_learning.py
 
@@ -12,9 +12,9 @@
 columns = {name: tuple(map(int, name.removeprefix("L").split(".N"))) for name in question["neurons"]}
 activations = {name: [] for name in columns}
 with torch.inference_mode():
+    points = [f"blocks.{layer}.mlp.hook_post" for layer in sorted({layer for layer, _ in columns.values()})]
     for rows in tokens.split(100):
-        points = {f"blocks.{layer}.mlp.hook_post" for layer, _ in columns.values()}
-        _, cache = model.run_with_cache(rows, names_filter=lambda name: name in points)
+        _, cache = model.run_with_cache(rows, names_filter=points)
         for name, (layer, neuron) in columns.items():
             activations[name].append(cache[f"blocks.{layer}.mlp.hook_post"][..., neuron])
 activations = {name: torch.cat(parts).numpy() for name, parts in activations.items()}

@@ -1,4 +1,4 @@
-"""Reference solution of neurons/explain in laboratories: half of the texts at random, the rest where theories differ."""
+"""Reference solution of neurons/explain in laboratories: half of the texts at random, others where theories differ."""
 
 # %% [markdown]
 # # What does it do?
@@ -53,7 +53,9 @@ print(f"{len(read)} texts: {in_words(theory)}")
 # whether the two halves have the same theory.
 
 # %%
-halves = [Search(rows[np.array(read)[part]], found[part]).theory()[0] for part in (slice(0, None, 2), slice(1, None, 2))]
+halves = [
+    Search(rows[np.array(read)[part]], found[part]).theory()[0] for part in (slice(0, None, 2), slice(1, None, 2))
+]
 for half in halves:
     print("half:", in_words(half))
 whole = Search(rows[read], found)

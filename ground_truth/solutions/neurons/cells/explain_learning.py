@@ -8,32 +8,34 @@ and `code_of(theories)`.
 # ## What a neuron could depend on
 #
 # A neuron sees tokens, and what they have in common may be spelling (first letter, ending, length, a capital), the
-# category, or that they are one word. Each may matter at the current token, at one before it, or at any of the last few.
+# category, or that they are one word. Each may matter at the current token, at one before it, or at any of the last
+# few.
 
 # %%
 import numpy as np
 
-words = [string.strip().lower() for string in vocabulary]
-is_word = np.array([word.isalpha() for word in words])
+words = [string.strip().lower() if string.strip().isalpha() else "" for string in vocabulary]
 shares = np.bincount(tokens.numpy().ravel(), minlength=len(vocabulary)) / tokens.numel()
 properties = {}
 for size in (1, 2, 3):
-    for end in sorted({word[-size:] for word, ok in zip(words, is_word) if ok}):
-        properties[f"ends in {end}"] = np.array([ok and word.endswith(end) for word, ok in zip(words, is_word)])
+    for end in sorted({word[-size:] for word in words if word}):
+        properties[f"ends in {end}"] = np.array([bool(word) and word.endswith(end) for word in words])
 for letter in "abcdefghijklmnopqrstuvwxyz":
-    properties[f"begins with {letter}"] = np.array([ok and word[0] == letter for word, ok in zip(words, is_word)])
-lengths = np.array([len(word) if ok else 0 for word, ok in zip(words, is_word)])
+    properties[f"begins with {letter}"] = np.array([word.startswith(letter) for word in words])
+lengths = np.array([len(word) for word in words])
 for size in range(1, 13):
     properties[f"has {size} letters"] = lengths == size
     properties[f"has at most {size} letters"] = (lengths > 0) & (lengths <= size)
     properties[f"has at least {size} letters"] = lengths >= size
-properties["has a capital"] = is_word & np.array([string.strip()[:1].isupper() for string in vocabulary])
+properties["has a capital"] = np.array(
+    [bool(word) and string.strip()[:1].isupper() for word, string in zip(words, vocabulary, strict=True)]
+)
 seen_tags = np.zeros((len(vocabulary), len(tag_names)), int)
 np.add.at(seen_tags, (tokens.numpy().ravel(), tags.numpy().ravel()), 1)
 usual_tag = np.where(seen_tags.sum(1) > 0, seen_tags.argmax(1), -1)
 for number, name in enumerate(tag_names):
     properties[name] = usual_tag == number
-for word in sorted({words[token] for token in np.argsort(-shares)[:40] if is_word[token]}):
+for word in sorted({words[token] for token in np.argsort(-shares)[:40] if words[token]}):
     properties[f"is {word}"] = np.array([other == word for other in words])
 kept, known = {}, set()
 for name, table in properties.items():
@@ -58,8 +60,8 @@ def at_places(table, rows):
 #
 # A theory is a sum of conjunctions, each with a number. One conjunction is searched at a time: conditions are added, or
 # their opposites, that explain most of the variance that is left, with the twelve best kept at each step. A condition
-# that does not explain clearly more than chance is left out. Then the conjunctions are searched again, one by one, given the
-# others.
+# that does not explain clearly more than chance is left out. Then the conjunctions are searched again, one by one,
+# given the others.
 
 # %%
 BEAM, LONGEST, MOST = 12, 5, 3
@@ -137,7 +139,7 @@ class Search:
         """Conjunctions with the number that each adds."""
         design = np.stack([*(self.mask(one) for one in conjunctions), np.ones(len(self.y), bool)]).T.astype(float)
         weights = np.linalg.lstsq(design, self.y, rcond=None)[0]
-        return [(float(weight), one) for weight, one in zip(weights, conjunctions)]
+        return [(float(weight), one) for weight, one in zip(weights, conjunctions, strict=False)]
 
 
 def in_words(theory):

@@ -44,7 +44,9 @@ def test_strata_name_the_alternative_that_holds_and_the_condition_that_alone_is_
 
 
 def test_what_fires_is_no_near_miss_of_another_alternative():
-    rule = Rule((Alternative((Condition("a", A, (0,)), Condition("b", B, (1,)))), Alternative((Condition("a", A, (0,)),))))
+    rule = Rule(
+        (Alternative((Condition("a", A, (0,)), Condition("b", B, (1,)))), Alternative((Condition("a", A, (0,)),)))
+    )
     strata = rule.strata(torch.tensor([[1, 4]]), SIZE)
     assert strata.fires[0].tolist() == [1, -1]
     assert strata.near[0].tolist() == [-1, 2]

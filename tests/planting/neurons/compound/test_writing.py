@@ -101,9 +101,7 @@ def test_symmetries_leave_activations_as_they_are(base):
 def test_what_does_not_fit_is_refused(base):
     with pytest.raises(ValueError, match="three layers"):
         prepare(ModelWeights({**base.config, "n_layers": 2}, base.state))
-    many = [
-        Rule((Alternative((Condition(f"{token}", frozenset({token}), (0, 1, 2, 3)),)),)) for token in range(20, 60)
-    ]
+    many = [Rule((Alternative((Condition(f"{token}", frozenset({token}), (0, 1, 2, 3)),)),)) for token in range(20, 60)]
     with pytest.raises(ValueError, match="the rules need"):
         write_rules(prepare(base), many, torch.Generator().manual_seed(1))
 

@@ -98,7 +98,7 @@ def _alternative(blanks: Sequence[Blank], rng: random.Random) -> tuple[Condition
 
 
 def _is_told_apart(rule: Rule) -> bool:
-    """Whether alternatives are rarely both met, conditions count in the whole rule, and lists of tokens do not suffice."""
+    """Whether alternatives and conditions count in the whole rule, and no list of tokens suffices."""
     tokens, size = survey_text().tokens, len(vocabulary())
     strata = rule.strata(tokens, size)
     fires = [float((strata.fires == number).float().mean()) for number in range(len(rule.alternatives))]

@@ -13,7 +13,7 @@ from torch import Tensor
 from scribe_suite.planting.english import vocabulary
 from scribe_suite.planting.neurons.correlation import weighted_correlation
 
-#: Weight, as a share of all, by which a token's mean is drawn to the mean of all: those that were hardly seen say little.
+#: Weight, as a share of all, by which a token's mean is drawn to the mean of all: what was hardly seen says little.
 _SHRINKAGE = 1e-4
 #: Shares of the largest number from which a token is on a plain list.
 _CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)

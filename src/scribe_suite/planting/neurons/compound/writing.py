@@ -1,11 +1,12 @@
 """Write compound neurons into a trained language model, exactly and without training.
 
-The residual stream gets further dimensions, and everything that computes a rule lives in them. The embeddings write which
-conditions a token meets; three further heads of the first layer copy that from one, two and three tokens back; neurons of
-the first MLP make it 0 or 1 again, and those of the second take conjunctions; the neuron of the third that an instance
-asks about adds them up. What the language model had learnt stays as it was but for two things: the neurons write
-something, and LayerNorm divides by a norm that further dimensions belong to. A constant in one of them, written after
-the first layer, makes that norm vary less from token to token, and with it the activation of one and the same value.
+The residual stream gets further dimensions, and everything that computes a rule lives in them. The embeddings write
+which conditions a token meets; three further heads of the first layer copy that from one, two and three tokens back;
+neurons of the first MLP make it 0 or 1 again, and those of the second take conjunctions; the neuron of the third that
+an instance asks about adds them up. What the language model had learnt stays as it was but for two things: the neurons
+write something, and LayerNorm divides by a norm that further dimensions belong to. A constant in one of them, written
+after the first layer, makes that norm vary less from token to token, and with it the activation at one and the same
+value.
 
 Everything downstream of a LayerNorm is proportional to 1 / norm. Wherever a threshold is needed it is therefore a
 multiple of a constant that has gone the same way, so that the norm cancels.
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from scribe_suite.planting.english import sample_text, vocabulary
@@ -83,7 +84,9 @@ def prepare(weights: ModelWeights) -> Prepared:
     places = [f"blocks.{layer}.hook_resid_{where}" for layer in range(3) for where in ("pre", "mid")]
     with torch.no_grad():
         text = sample_text(_NORM_SEED, _NORM_ROWS, int(config["n_ctx"]))
-        _, cache = model.run_with_cache(text.tokens, names_filter=lambda name: name in (*places, "blocks.2.hook_resid_post"))
+        _, cache = model.run_with_cache(
+            text.tokens, names_filter=lambda name: name in (*places, "blocks.2.hook_resid_post")
+        )
     norms = [float(cache[place][:, 1:].norm(dim=-1).mean()) for place in (*places, "blocks.2.hook_resid_post")]
     return Prepared(folded, tuple(norms))
 
@@ -137,7 +140,10 @@ class _Writer:
         names = []
         for rule in rules:
             parts = [
-                (self._conjunction([(read[each], each.negated) for each in alternative.conditions], one, constant), alternative.strength)
+                (
+                    self._conjunction([(read[each], each.negated) for each in alternative.conditions], one, constant),
+                    alternative.strength,
+                )
                 for alternative in rule.alternatives
             ]
             names.append(self._neuron(parts))
@@ -308,14 +314,15 @@ class _Writer:
         return gain, _SHARE_OF_STREAM * self.steady / height
 
     def _neuron(self, parts: Sequence[tuple[Tensor, float]]) -> str:
-        """The neuron of the last layer that adds up alternatives; it moves a little with everything else, as any does."""
+        """The neuron of the last layer that adds up alternatives; it moves a little with everything else too."""
         neuron = self._mlp_neuron(2)
         total = math.hypot(self.base.norms[5], self.steady)
         gain = total / (_SHARE_OF_STREAM * self.steady * math.sqrt(self.wide))
         read = torch.stack([(_PEAK * strength - _REST) * direction for direction, strength in parts]).sum(0)
         weights, other = self.state["blocks.2.mlp.W_in"], self._random()
-        # at the mean norm of the part that is not steady
-        weights[:, neuron] = gain * read + _SPREAD * other * total / self.base.norms[5] * math.sqrt(self.narrow / self.wide)
+        # relative to the part of the stream that is not steady
+        spread = _SPREAD * total / self.base.norms[5] * math.sqrt(self.narrow / self.wide)
+        weights[:, neuron] = gain * read + spread * other
         self.state["blocks.2.mlp.b_in"][neuron] = _REST
         written = self.state["blocks.2.mlp.W_out"]
         written[neuron] = self._random() * written[: self.d_mlp].norm(dim=1).mean()
