@@ -16,10 +16,12 @@ from safetensors.torch import load
 from ground_truth.neurons import explain
 from ground_truth.neurons.explain import Explain
 from ground_truth.neurons.explained.levels import FORMS
+from ground_truth.neurons.planted.base import base_models
 from scribe_suite.errors import AnswerError, InfrastructureError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.neurons.compound.rules import without
+from scribe_suite.planting.neurons.measure import next_token_loss
 from scribe_suite.planting.reference import reference_answer
 from scribe_suite.scoring.explanation import FIRES
 from scribe_suite.tasks.prompts import render_prompt
@@ -206,6 +208,22 @@ def test_answers_of_somebody_who_has_not_looked_have_no_skill(level):
         skill = solver(lambda one, content: submitted(one, **content).skill)(instance)
         assert skill is not None
         assert skill <= BAR
+
+
+@every_level
+@pytest.mark.parametrize("base", base_models(TASKS[1]), ids=lambda base: base.name.rpartition("/")[2])
+@pytest.mark.exhaustive
+def test_rules_follow_their_neurons_in_every_base_model_and_it_still_models_the_language(level, base):
+    for seed in range(3):
+        hidden = TASKS[level].instance_of(base, 4000 + seed).hidden
+        for name, rule in hidden.rules.items():
+            metrics = hidden.truths[name].metrics(hidden.values(rule))
+            assert min(metrics["score"], metrics["near"], metrics["elsewhere"]) >= 0.98, rule.described()
+            assert hidden.truths[name].chance < 0.9, rule.described()
+        tokens = hidden.text.tokens[:100]
+        before = next_token_loss(build_model(base.weights), tokens).mean()
+        after = next_token_loss(build_model(hidden.weights), hidden.symmetry.tokens(tokens)).mean()
+        assert after - before < 0.1
 
 
 @pytest.mark.slow
