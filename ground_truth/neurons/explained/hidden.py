@@ -151,7 +151,8 @@ def _activations(
     def keep(activation: Tensor, hook: HookPoint) -> None:  # noqa: ARG001 - the argument's name is TransformerLens'
         parts.append(activation[..., columns].flatten(0, 1))
 
-    for rows in tokens.split(_ROWS_AT_ONCE):
+    for start in range(0, len(tokens), _ROWS_AT_ONCE):
+        rows = tokens[start : start + _ROWS_AT_ONCE]
         hooks = [(f"blocks.{last}.mlp.hook_post", keep)]
         model.run_with_hooks(rows, return_type=None, stop_at_layer=last + 1, fwd_hooks=hooks)
     found = torch.cat(parts).double().numpy()

@@ -9,72 +9,78 @@
 # %% [cells of] cells/explain_learning.py
 
 # %%
-(name,) = question["neurons"]
+rows = tokens.numpy()
 order = np.random.default_rng(0).permutation(len(tokens))
-rows, read, found = tokens.numpy(), [], np.zeros((0, tokens.shape[1]))
 
 
-def look(texts):
-    """Read the neuron in these texts too. The noise is measured against all that a run reads, so runs are not small."""
-    global found
-    texts = list(texts)[: lab.budget.left]
-    if texts:
-        run = lab.run(tokens[texts], read=[name])
-        found = np.concatenate([found, np.asarray(run[name], dtype=float).reshape(len(texts), -1)])
-        read.extend(int(text) for text in texts)
+class Readings:
+    """What a neuron did on the texts that were read, and what may still be spent on it."""
+
+    def __init__(self, name, budget):
+        self.name, self.left = name, budget
+        self.read, self.found = [], np.zeros((0, tokens.shape[1]))
+
+    def look(self, texts, count):
+        """Read some more texts. The noise is measured against all that a run reads, so runs are not small."""
+        texts = [int(text) for text in texts][: min(count, self.left)]
+        if texts:
+            run = lab.run(tokens[texts], read=[self.name])
+            values = np.asarray(run[self.name], dtype=float).reshape(len(texts), -1)
+            self.found, self.read = np.concatenate([self.found, values]), [*self.read, *texts]
+            self.left -= len(texts)
+
+    def search(self, part=slice(None)):
+        """A search on what was read, or a part of it."""
+        return Search(rows[np.array(self.read)[part]], self.found[part])
 
 
-look(order[: max(1, lab.budget.left // 2)])
-print(f"{len(read)} texts, quantiles:", {q: round(float(np.quantile(found, q)), 2) for q in (0.01, 0.5, 0.99, 0.999)})
+def explained(name, budget):
+    """A neuron's theory, and how well the theories of both halves of its readings agree with it."""
+    seen = Readings(name, budget)
+    seen.look(order, max(1, budget // 2))
+    for stage in (1, 2):
+        theory, runners = seen.search().theory()
+        print(f"{name}, {len(seen.read)} texts: {in_words(theory)}")
+        rest = np.array([text for text in order if text not in set(seen.read)])
+        if not seen.left or not len(rest):
+            break
+        if runners:
+            every = Search(rows[rest], np.zeros((len(rest), tokens.shape[1])))
+            said = np.stack([every.mask(one) for one in dict.fromkeys(runners)]).astype(float)
+            rest = rest[np.argsort(-said.var(0).reshape(len(rest), -1).sum(1))]
+        seen.look(rest, seen.left if stage == 2 else max(1, seen.left // 2))
+    whole = seen.search()
+    theory, _ = whole.theory()
+    print(f"{name}, {len(seen.read)} texts: {in_words(theory)}")
+
+    def said_by(some):
+        return sum((weight * whole.mask(one) for weight, one in some), 1e-9 * whole.y)
+
+    agreement = []
+    for part in (slice(0, None, 2), slice(1, None, 2)):
+        half, _ = seen.search(part).theory()
+        agreement.append(float(np.corrcoef(said_by(theory), said_by(half))[0, 1]))
+        print(f"  half: {in_words(half)} (agreement {agreement[-1]:.2f})")
+    return theory, min(agreement)
+
 
 # %% [markdown]
 # ## Theories, and texts that tell them apart
-
-# %%
-for stage in (1, 2):
-    search = Search(rows[read], found)
-    theory, runners = search.theory()
-    print(f"{len(read)} texts: {in_words(theory)}")
-    rest = [int(text) for text in order if int(text) not in set(read)]
-    if not runners or not rest or not lab.budget.left:
-        break
-    every = Search(rows[rest], np.zeros((len(rest), tokens.shape[1])))
-    said = np.stack([every.mask(one) for one in dict.fromkeys(runners)]).astype(float)
-    doubt = said.var(0).reshape(len(rest), -1).sum(1)
-    count = lab.budget.left if stage == 2 else max(1, lab.budget.left // 2)
-    look(np.array(rest)[np.argsort(-doubt)[:count]])
-theory, _ = Search(rows[read], found).theory()
-print(f"{len(read)} texts: {in_words(theory)}")
-
-# %% [markdown]
-# ## How well does it do?
 #
-# Theories are made from one half of what was read and tested on the other; noise lowers the correlation, so I look at
-# whether the two halves have the same theory.
+# Noise lowers every correlation, so how good a theory is does not show in it. I look at whether both halves of what was
+# read have the same theory.
 
 # %%
-halves = [
-    Search(rows[np.array(read)[part]], found[part]).theory()[0] for part in (slice(0, None, 2), slice(1, None, 2))
-]
-for half in halves:
-    print("half:", in_words(half))
-whole = Search(rows[read], found)
-
-
-def said_by(some):
-    return sum((weight * whole.mask(one) for weight, one in some), np.zeros(len(whole.y)))
-
-
-agreement = [np.corrcoef(said_by(theory), said_by(half) + 1e-9 * whole.y)[0, 1] for half in halves]
-print("agreement with the halves' theories:", [round(float(one), 2) for one in agreement])
+theories, agreements = {}, []
+for number, name in enumerate(question["neurons"]):
+    theories[name], agreement = explained(name, lab.budget.left // (len(question["neurons"]) - number))
+    agreements.append(agreement)
 
 # %%
 answer = {
-    "code": code_of({name: theory}),
-    "confidence": 0.85 if min(agreement) > 0.8 else 0.4,
-    "summary": (
-        f"{name}: {in_words(theory)}. Made from {len(read)} texts; theories of both halves of them agree with it to "
-        f"{min(agreement):.2f} at least."
-    ),
+    "code": code_of(theories),
+    "confidence": 0.85 if min(agreements) > 0.8 else 0.4,
+    "summary": "; ".join(f"{name}: {in_words(theory)}" for name, theory in theories.items())[:3000]
+    + f". Theories of both halves of the readings agree with these to {min(agreements):.2f} at least.",
 }
 print(len(answer["code"]), "characters")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from string import ascii_lowercase
 from typing import Literal
 
@@ -46,12 +46,12 @@ def atoms() -> tuple[Atom, ...]:
 
 def _every() -> Iterator[Atom]:
     for letter in ascii_lowercase:
-        yield _spelled("initial", f"word that begins with {letter}", lambda word, it=letter: word.startswith(it))
+        yield _spelled("initial", f"word that begins with {letter}", partial(_begins, letter))
     for ending in ENDINGS:
-        yield _spelled("ending", f"word that ends in {ending}", lambda word, it=ending: word.endswith(it))
+        yield _spelled("ending", f"word that ends in {ending}", partial(_ends, ending))
     for low, high in LENGTHS:
         name = f"word of {low} letters" if low == high else f"word of {low} to {high} letters"
-        yield _spelled("length", name, lambda word, a=low, b=high: a <= len(word) <= b)
+        yield _spelled("length", name, partial(_is_as_long, low, high))
     known = vocabulary()
     words = [token for token in range(len(known)) if known.word(token) is not None]
     capital = frozenset(token for token in words if known.strings[token].strip()[0].isupper())
@@ -62,6 +62,18 @@ def _every() -> Iterator[Atom]:
     for word in dict.fromkeys(known.word(token) for token in words):
         if word is not None:
             yield Atom("word", f"the word {word}", frozenset(known.variants(word)))
+
+
+def _begins(letter: str, word: str) -> bool:
+    return word.startswith(letter)
+
+
+def _ends(ending: str, word: str) -> bool:
+    return word.endswith(ending)
+
+
+def _is_as_long(low: int, high: int, word: str) -> bool:
+    return low <= len(word) <= high
 
 
 def _spelled(kind: Kind, name: str, is_one: Callable[[str], bool]) -> Atom:

@@ -18,7 +18,7 @@ STRATA = ("fires", "near", "elsewhere")
 
 def stratum_of(strata: Strata) -> Int[np.ndarray, " position"]:
     """The number of each position's stratum, texts one below the other; -1 at position 0, which does not count."""
-    found = np.full(tuple(strata.fires.shape), 2)
+    found: Int[np.ndarray, "batch pos"] = np.full(tuple(strata.fires.shape), 2)
     found[strata.near.numpy() >= 0] = 1
     found[strata.fires.numpy() >= 0] = 0
     found[:, 0] = -1

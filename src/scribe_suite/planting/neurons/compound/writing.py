@@ -181,7 +181,11 @@ class _Writer:
         basis = torch.linalg.qr(random).Q[:, 1:].T
         return torch.cat([torch.zeros(_WIDTH - 1, self.narrow, dtype=torch.float64), basis], dim=1)
 
-    def _new(self, count: int = 1) -> Float64[Tensor, "count wide"]:
+    def _one(self) -> Float64[Tensor, " wide"]:
+        direction: Tensor = self._new(1)[0]
+        return direction
+
+    def _new(self, count: int) -> Float64[Tensor, "count wide"]:
         if self.used + count > len(self.basis):
             raise ValueError(f"the rules need more than the {len(self.basis)} directions that there are")
         self.used += count
@@ -197,13 +201,13 @@ class _Writer:
     # -- what embeddings and heads write -------------------------------------------------------------------------------
 
     def _constant(self) -> Tensor:
-        (direction,) = self._new()
+        direction = self._one()
         self.state["pos_embed.W_pos"] += self.unit * direction
         return direction
 
     def _positions(self) -> tuple[Tensor, Tensor]:
         """Waves over the position, which turn into those of another place, and position 0, which has none."""
-        waves, (sink,) = self._new(2 * _WAVES), self._new()
+        waves, sink = self._new(2 * _WAVES), self._one()
         first = self.state["embed.W_E"][vocabulary().mark(DOCUMENT)] + self.state["pos_embed.W_pos"][0]
         phases = torch.arange(self.n_ctx, dtype=torch.float64)[:, None] * frequencies(self.n_ctx)
         written = torch.cat([phases.cos(), phases.sin()], dim=1)
@@ -217,7 +221,7 @@ class _Writer:
         """A direction for each set of tokens, that its tokens write."""
         found = {}
         for tokens in dict.fromkeys(literal.tokens for literal in literals):
-            (direction,) = self._new()
+            direction = self._one()
             self.state["embed.W_E"][list(tokens)] += self.unit * direction
             found[tokens] = direction
         return found
@@ -246,7 +250,7 @@ class _Writer:
             query[:, 2 * _WAVES] = gain * _SINK * _WAVES * constant
             key[:, 2 * _WAVES] = gain * sink
             for number, tokens in enumerate(wanted):
-                (direction,) = self._new()
+                direction = self._one()
                 self.state["blocks.0.attn.W_V"][head, :, number] = present[tokens]
                 self.state["blocks.0.attn.W_O"][head, number] = direction * self.unit / normalised
                 found[tokens, place] = direction
@@ -259,7 +263,7 @@ class _Writer:
         return torch.cat([angle.cos() * cos + angle.sin() * sin, angle.cos() * sin - angle.sin() * cos])
 
     def _steady_norm(self) -> None:
-        (direction,) = self._new()
+        direction = self._one()
         self.state["blocks.0.mlp.b_out"] += self.steady * direction
 
     # -- what neurons compute ------------------------------------------------------------------------------------------
@@ -279,13 +283,13 @@ class _Writer:
         source = torch.stack(
             [copied[condition.tokens, place] if place else present[condition.tokens] for place in condition.places]
         ).sum(0)
-        (direction,) = self._new()
+        direction = self._one()
         self._step(0, source - 0.25 * constant, 0.25 * constant, direction)
         return direction
 
     def _linear(self, constant: Tensor) -> Tensor:
         """What `_normalised` writes where a condition holds, everywhere."""
-        (direction,) = self._new()
+        direction = self._one()
         self._step(0, 0.75 * constant, 0.25 * constant, direction)
         return direction
 
@@ -293,7 +297,7 @@ class _Writer:
         """A direction that the second MLP writes where all parts hold."""
         needed = sum(1 for _, negated in parts if not negated)
         source = torch.stack([-read if negated else read for read, negated in parts]).sum(0) - (needed - 0.75) * one
-        (direction,) = self._new()
+        direction = self._one()
         # `one` is far larger than the constant, of which what is written is made
         self._step(1, source, constant, direction)
         return direction
