@@ -18,11 +18,12 @@ STRATA = ("fires", "near", "elsewhere")
 
 def stratum_of(strata: Strata) -> Int[np.ndarray, " position"]:
     """The number of each position's stratum, texts one below the other; -1 at position 0, which does not count."""
-    found: Int[np.ndarray, "batch pos"] = np.full(tuple(strata.fires.shape), 2)
+    found = np.full(tuple(strata.fires.shape), 2)
     found[strata.near.numpy() >= 0] = 1
     found[strata.fires.numpy() >= 0] = 0
     found[:, 0] = -1
-    return found.reshape(-1)
+    flat: Int[np.ndarray, " position"] = found.reshape(-1)
+    return flat
 
 
 def position_weights(strata: Strata) -> Float[np.ndarray, " position"]:
@@ -32,7 +33,8 @@ def position_weights(strata: Strata) -> Float[np.ndarray, " position"]:
     weights = np.zeros(len(number))
     for one, part in enumerate(parts):
         weights += _even(np.where(number == one, part, -1))
-    return weights / weights.sum()
+    shares: Float[np.ndarray, " position"] = weights / weights.sum()
+    return shares
 
 
 def _even(part: NDArray[np.int64]) -> NDArray[np.float64]:
