@@ -27,13 +27,14 @@ from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord,
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.tasks.answer_kinds import EdgeAnswer, ExceptionAnswer, MechanismAnswer
+from scribe_suite.tasks.answer_kinds import EdgeAnswer, ExceptionAnswer, ExplanationAnswer, MechanismAnswer
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
 from scribe_suite.text import with_table
 from studies.black_box_branches import branch_solvers
 from studies.black_box_functions import exact_function, fitted_tree, nodes_by_program
 from studies.documented_methods import best_documented
+from studies.explanation_answers import other_rules, rare_tokens
 from studies.instances import instance_options, measured_instances
 from studies.mechanism_answers import black_box_solvers
 
@@ -170,6 +171,14 @@ BY_DEFINITION: Mapping[str, str] = {
 }
 
 
+#: Where the answer predicts neurons.
+EXPLANATION_SOLVERS: Mapping[str, Solver] = {
+    "rules of other instances": other_rules(skill_of),
+    "rare tokens": rare_tokens(skill_of),
+    "random answer": _drawn,
+}
+
+
 def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
     """The solvers that can answer a task."""
     if issubclass(instance.answer_schema.model, MechanismAnswer):
@@ -178,6 +187,8 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
         return EXCEPTION_SOLVERS
     if issubclass(instance.answer_schema.model, EdgeAnswer):
         return EDGE_SOLVERS
+    if issubclass(instance.answer_schema.model, ExplanationAnswer):
+        return EXPLANATION_SOLVERS
     return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
 
 

@@ -54,7 +54,9 @@ def has_light_instances(task: Task) -> bool:
 
     What a submitted function is worth needs prompts, and a ranking needs the model. Instances of edges are light.
     """
-    return task.family == "neurons" or (
+    if "rve" in task.metrics or "rve_share" in task.metrics:
+        return True
+    return (
         task.family == "circuits"
         and task.source == "planted"
         and not {"combined", "novel", "holds", "pair_f1"} & {*task.metrics}

@@ -13,6 +13,7 @@ from scribe_suite.tasks.answer_kinds import (
     DirectionAnswer,
     EdgeAnswer,
     ExceptionAnswer,
+    ExplanationAnswer,
     LetterAnswer,
     MechanismAnswer,
     NeuronAnswer,
@@ -26,6 +27,7 @@ from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.branches import planted_branch
 from studies.graded.circuits import planted_circuit
 from studies.graded.edges import planted_edges
+from studies.graded.explanations import planted_explanation
 from studies.graded.material import Content, Material
 from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
@@ -44,6 +46,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", ExceptionAnswer): planted_branch,
     ("planted", EdgeAnswer): planted_edges,
     ("planted", NeuronAnswer): planted_neurons,
+    ("planted", ExplanationAnswer): planted_explanation,
     ("planted", LetterAnswer): planted_letters,
     ("planted", ProbeAnswer): planted_probe,
     ("planted", DirectionAnswer): planted_probe,

@@ -12,6 +12,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
+    ExplanationAnswer,
     LetterAnswer,
     MechanismAnswer,
     NeuronAnswer,
@@ -42,6 +43,14 @@ BEHAVIOUR = AnswerSchema(
 )
 MECHANISM = AnswerSchema(
     MechanismAnswer, CIRCUIT.facts, {"code": "def predict(base, source, patched):\n    return base[0]\n", **COMMON}
+)
+EXPLANATION = AnswerSchema(
+    ExplanationAnswer, {"neurons": ["L2.N1"]}, {"code": "def predict(tokens):\n    return tokens\n", **COMMON}
+)
+EXPLANATIONS = AnswerSchema(
+    ExplanationAnswer,
+    {"neurons": ["L2.N1", "L2.N7"]},
+    {"code": "def predict(tokens, neuron):\n    return tokens\n", **COMMON},
 )
 NEURONS = AnswerSchema(NeuronAnswer, {"n_layers": 2, "d_mlp": 16}, {"neurons": ["L0.N3"], **COMMON})
 LETTERS = AnswerSchema(

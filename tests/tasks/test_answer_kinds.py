@@ -14,6 +14,8 @@ from tests.tasks.schemas import (
     COMMON,
     DIRECTION,
     EDGES,
+    EXPLANATION,
+    EXPLANATIONS,
     LETTERS,
     MECHANISM,
     NEURONS,
@@ -404,3 +406,23 @@ class TestMechanisms:
 
     def test_no_code_is_an_answer_that_reports_nothing(self):
         assert parse(MECHANISM, code=" \n").is_empty()
+
+
+class TestExplanations:
+    @pytest.mark.parametrize("schema", [EXPLANATION, EXPLANATIONS])
+    def test_the_example_and_no_code_at_all_are_answers(self, schema):
+        schema.check()
+        assert parse(schema, code=" \n").is_empty()
+
+    def test_one_neuron_asks_for_a_function_of_the_tokens(self):
+        assert not parse(EXPLANATION, code="def predict(tokens): return [1]").is_empty()
+        message = refused(EXPLANATION, code="def predict(tokens, neuron): return [1]")
+        assert "must be callable with one argument, as in `def predict(tokens): ...`" in message
+
+    def test_several_neurons_ask_for_a_function_that_is_told_which(self):
+        assert not parse(EXPLANATIONS, code="def predict(tokens, which=None): return [1]").is_empty()
+        message = refused(EXPLANATIONS, code="def predict(tokens): return [1]")
+        assert "must be callable with two arguments, as in `def predict(tokens, neuron): ...`" in message
+
+    def test_a_table_of_everything_is_too_long(self):
+        assert "at most 20000 characters" in refused(EXPLANATION, code=f"TABLE = {list(range(5000))}\n")

@@ -19,18 +19,17 @@ from typing import Any, ClassVar
 from safetensors.torch import save
 
 from ground_truth.neurons.planted.base import Base, Draw, base_models
-from ground_truth.neurons.planted.freezing import FreezableTask, freeze_model
+from ground_truth.neurons.planted.freezing import FreezableTask, freeze_model, trained_model
 from ground_truth.neurons.planted.hidden import Hidden
 from ground_truth.neurons.planted.language_model import CONFIG, KINDS
 from ground_truth.neurons.planted.public import data_code, renamed_strings
 from scribe_suite.planting.english import TAGS, sample_text, vocabulary
 from scribe_suite.planting.frozen import round_to_half
 from scribe_suite.planting.hooked import SETUP_CODE, ModelWeights, public_files
-from scribe_suite.planting.neurons.draw import draw_plan
 from scribe_suite.planting.neurons.kinds import QuestionKind
 from scribe_suite.planting.neurons.plan import NeuronPlan
 from scribe_suite.planting.neurons.survey import CONTEXT
-from scribe_suite.planting.neurons.training import TrainingSettings, train_planted
+from scribe_suite.planting.neurons.training import TrainingSettings
 from scribe_suite.planting.symmetries import apply_symmetry, draw_symmetry
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.sets import NEURON_METRICS, best_fixed_set, f1, score_neurons
@@ -48,8 +47,6 @@ EXAMPLE: Mapping[str, Any] = {
 _PUBLIC_ROWS = 1000
 #: Instances over which the best answer that ignores the model is searched.
 _BLIND_INSTANCES = 200
-#: Base model s trains on texts drawn with the seeds from s + 1 times this on.
-_TRAINING_SEEDS = 1_000_000
 #: Neurons that a note lists with their statistics.
 _SHOWN_NEURONS = 12
 
@@ -152,15 +149,7 @@ class PlantedNeuronTask(FreezableTask):
 
     def plant(self, seed: int, progress: ProgressCallback) -> None:
         """See `PlantedTask.plant`; the model serves all tasks that share it. About twenty CPU minutes on one thread."""
-        plan = draw_plan(seed, self.kinds, int(self.config["n_layers"]), int(self.config["d_mlp"]))
-        trained = train_planted(
-            self.config,
-            plan,
-            lambda step, rows: sample_text(_TRAINING_SEEDS * (seed + 1) + step, rows, CONTEXT),
-            seed,
-            self.training,
-            lambda done, line: progress(0.8 * done, line),
-        )
+        trained, plan = trained_model(self, seed, progress)
         self.freeze(seed, round_to_half(trained), plan, progress)
 
     def freeze(self, seed: int, weights: ModelWeights, plan: NeuronPlan, progress: ProgressCallback) -> None:

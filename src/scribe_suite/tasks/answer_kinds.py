@@ -7,7 +7,7 @@ is shown to the agent, so it says what to change, and names nothing that is not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -18,6 +18,7 @@ from scribe_suite.tasks.predict_code import check_predict
 from scribe_suite.text import shortened
 
 _COMPONENTS: Mapping[str, str] = {"components": "the names of all heads and MLPs"}
+_ASKED: Mapping[str, str] = {"neurons": "the names of the neurons that are asked about"}
 _NEURONS: Mapping[str, str] = {"n_layers": "the number of layers", "d_mlp": "the neurons of a layer"}
 _READING: Mapping[str, str] = {"n_layers": "the number of layers", "n_ctx": "the number of positions"}
 _VECTOR: Mapping[str, str] = {**_READING, "d_model": "the width of the residual stream"}
@@ -356,3 +357,30 @@ class ExceptionAnswer(AnswerOrNothing):
             return ""
         check_predict(value, ("prompt",))
         return value
+
+
+class ExplanationAnswer(Answer):
+    """What neurons do, as a function. Facts used: ``neurons``.
+
+    Attributes:
+        code: Python source that defines ``predict(tokens)``, which takes a list of token ids and returns a number for
+            each; where several neurons are asked about, ``predict(tokens, neuron)``, with a neuron's name. It is parsed
+            here, and run in a sandbox by the evaluator only.
+    """
+
+    content_field = "code"
+    needs = _ASKED
+    code: str
+
+    @field_validator("code")
+    @classmethod
+    def _code_defines_predict(cls, value: str, info: ValidationInfo) -> str:
+        if not value.strip():
+            return ""
+        check_predict(value, predict_arguments((info.context or {})["neurons"]))
+        return value
+
+
+def predict_arguments(neurons: Sequence[str]) -> tuple[str, ...]:
+    """What the function of an `ExplanationAnswer` is called with."""
+    return ("tokens",) if len(neurons) == 1 else ("tokens", "neuron")

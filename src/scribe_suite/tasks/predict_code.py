@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 #: In words, how many arguments a function takes.
-_COUNTED = {1: "one argument", 3: "three arguments"}
+_COUNTED = {1: "one argument", 2: "two arguments", 3: "three arguments"}
 
 
 def check_predict(code: str, arguments: Sequence[str] = ("prompts",)) -> None:
@@ -15,7 +15,7 @@ def check_predict(code: str, arguments: Sequence[str] = ("prompts",)) -> None:
 
     Args:
         code: Python source.
-        arguments: Names of the positional arguments that it will be called with, for messages: one or three.
+        arguments: Names of the positional arguments that it will be called with, for messages: one to three.
 
     Raises:
         ValueError: With what is wrong, and where.

@@ -1,0 +1,18 @@
+"""What rules are at each level of ``neurons/explain``, and what its laboratory grants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scribe_suite.laboratory.terms import Terms
+
+#: Level -> for each neuron, the forms that its rule may have.
+FORMS: Mapping[int, tuple[tuple[str, ...], ...]] = {
+    1: (("exception", "window"),),
+    2: (("unrelated",), ("window",), ("three",)),
+    3: (("unrelated, with exceptions",),),
+}
+#: From level 3 on the harness runs the model. A text costs 1, and neurons are read one at a time, with noise.
+LABORATORY: Mapping[int, Terms] = {
+    3: Terms(budget=300, sites_per_run=1, read_noise=4.0, operations=frozenset({"read"})),
+}

@@ -1,0 +1,146 @@
+"""Draw rules that text can tell from each other: every condition counts, and no list of tokens comes close."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, reduce
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scribe_suite.planting.english import TaggedText, sample_text, vocabulary
+from scribe_suite.planting.neurons.compound.atoms import Atom, atoms
+from scribe_suite.planting.neurons.compound.rules import Alternative, Condition, Rule
+from scribe_suite.planting.neurons.compound.strata import position_weights
+from scribe_suite.planting.neurons.compound.token_lists import Judged, best_list
+from scribe_suite.planting.neurons.compound.writing import REACH
+from scribe_suite.planting.neurons.survey import CONTEXT
+
+#: Share of positions at which every alternative holds, at least and at most.
+FIRES = (0.003, 0.04)
+#: Share at which a condition alone is missing, at least.
+NEAR = 0.0015
+#: What a list of tokens may reach at most, whatever the place.
+LARGEST_LIST = 0.75
+
+#: Share of text that a set of tokens holds, at least and at most; one that is not allowed may be rarer.
+_SETS, _EXCEPTIONS = (0.02, 0.35), (0.01, 0.35)
+_ROWS, _SEED = 1000, 19
+_TRIES = 300
+#: Of an alternative that is not the first.
+_WEAKER = 0.6
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A condition to be filled in.
+
+    Attributes:
+        places: Choices of its places.
+        negated: See `Condition`.
+    """
+
+    places: tuple[tuple[int, ...], ...]
+    negated: bool = False
+
+
+_HERE, _ONE, _TWO = Blank(((0,),)), Blank(((1,),)), Blank(((2,),))
+_BEFORE = Blank(((1,), (2,)))
+_WINDOW = Blank(((1, 2, 3), (2, 3)))
+_EXCEPTION = Blank(((0,), (1,)), negated=True)
+
+#: Forms of rules: a list of blanks for each alternative.
+FORMS: Mapping[str, tuple[tuple[Blank, ...], ...]] = {
+    "exception": ((_HERE, _BEFORE, _EXCEPTION),),
+    "unrelated": ((_HERE, _ONE), (_HERE, _TWO)),
+    "window": ((_HERE, _WINDOW, _EXCEPTION),),
+    "three": ((_HERE, _ONE, _TWO),),
+    "unrelated, with exceptions": ((_HERE, _ONE, _EXCEPTION), (_HERE, _WINDOW, _EXCEPTION)),
+}
+
+
+def draw_rule(form: str, rng: random.Random) -> Rule:
+    """A rule of a form.
+
+    Args:
+        form: One of `FORMS`.
+        rng: Draws.
+
+    Raises:
+        RuntimeError: When none is found, which a form's author notices at once.
+    """
+    for _ in range(_TRIES):
+        alternatives = tuple(
+            Alternative(_alternative(blanks, rng), _WEAKER**number) for number, blanks in enumerate(FORMS[form])
+        )
+        rule = Rule(alternatives)
+        if _is_told_apart(rule):
+            return rule
+    raise RuntimeError(f"no rule of the form {form!r} was found in {_TRIES} draws")
+
+
+def _alternative(blanks: Sequence[Blank], rng: random.Random) -> tuple[Condition, ...]:
+    """Conditions that hold together often enough, and each of which alone is missing often enough."""
+    while True:
+        chosen = [(rng.choice(_sets(blank.negated)), rng.choice(blank.places), blank.negated) for blank in blanks]
+        holds = [_packed(*one) for one in chosen]
+        together = reduce(np.bitwise_and, holds)
+        if not FIRES[0] <= _share(together) <= FIRES[1]:
+            continue
+        others = ([*holds[:at], *holds[at + 1 :]] for at in range(len(holds)))
+        if all(_share(reduce(np.bitwise_and, rest) & ~together) >= NEAR for rest in others):
+            return tuple(Condition(atom.name, atom.tokens, places, negated) for atom, places, negated in chosen)
+
+
+def _is_told_apart(rule: Rule) -> bool:
+    """Whether alternatives and conditions count in the whole rule, and no list of tokens suffices."""
+    tokens, size = survey_text().tokens, len(vocabulary())
+    strata = rule.strata(tokens, size)
+    fires = [float((strata.fires == number).float().mean()) for number in range(len(rule.alternatives))]
+    near = [float((strata.near == number).float().mean()) for number in range(len(rule.conditions))]
+    if min(fires) < FIRES[0] or min(near) < NEAR:
+        return False
+    half = len(tokens) // 2
+    return best_list(judged(rule, tokens[:half]), judged(rule, tokens[half:]), REACH) <= LARGEST_LIST
+
+
+def judged(rule: Rule, tokens: Int[Tensor, "batch pos"]) -> Judged:
+    """Texts with the rule's values for activations."""
+    size = len(vocabulary())
+    values = rule.values(tokens, size).reshape(-1).double().numpy()
+    return Judged(tokens, values, position_weights(rule.strata(tokens, size)))
+
+
+@cache
+def survey_text() -> TaggedText:
+    """The text on which rules are tried, and which nothing else uses."""
+    return sample_text(_SEED, _ROWS, CONTEXT)
+
+
+@cache
+def _sets(negated: bool) -> tuple[Atom, ...]:
+    """The sets of tokens that conditions are drawn from."""
+    low, high = _EXCEPTIONS if negated else _SETS
+    tokens = survey_text().tokens
+    shares = torch.bincount(tokens.flatten(), minlength=len(vocabulary())).double() / tokens.numel()
+    return tuple(atom for atom in atoms() if low <= float(shares[list(atom.tokens)].sum()) <= high)
+
+
+@cache
+def _packed(atom: Atom, places: tuple[int, ...], negated: bool) -> NDArray[np.uint16]:
+    """Where the condition holds in the survey's text, a bit for each position: hundreds are tried for each rule."""
+    holds = Condition(atom.name, atom.tokens, places, negated).holds(survey_text().tokens, len(vocabulary()))
+    return np.packbits(holds.numpy().reshape(-1)).view(np.uint16)
+
+
+#: How many bits are set in every number of 16 bits.
+_BITS = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8)).reshape(-1, 16).sum(1)
+
+
+def _share(packed: NDArray[np.uint16]) -> float:
+    return int(_BITS[packed].sum()) / (16 * len(packed))

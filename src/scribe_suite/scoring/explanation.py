@@ -1,0 +1,181 @@
+"""Scores for answers that predict a neuron's activations, token by token.
+
+Primary is ``score``, the weighted correlation of predicted and true activations over the positions of hidden texts, and
+its mean where several neurons are asked about. Positions are of three strata that count a third each: where the neuron
+fires, where it nearly does, and elsewhere. A constant has a correlation of 0, and so has a text for which the code
+predicts nothing: its predictions are taken to be 0.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from scribe_suite.planting.neurons.correlation import weighted_correlation
+from scribe_suite.scoring.behaviour import LONGEST_PROBLEM
+from scribe_suite.scoring.normalise import normalised_skill
+from scribe_suite.scoring.submitted_function import FunctionLimits, FunctionResult, Labels, run_submitted_function
+from scribe_suite.tasks.task import Score
+from scribe_suite.text import shortened
+
+#: The metrics of every score, in the tables' column order; the first is primary.
+EXPLANATION_METRICS = ("score", "near", "elsewhere", "within")
+#: What a submitted function may use for all texts and neurons.
+LIMITS = FunctionLimits(time_s=60.0, output_bytes=32 << 20)
+#: Numbers of the strata.
+FIRES, NEAR, ELSEWHERE = range(3)
+
+#: So many texts, for all of which the code raises, say that it is broken; one alone may be about its text.
+_TELLING = 20
+#: What is put behind submitted code: the sandbox takes whole numbers, and every float is one, bit for bit.
+_BY_TEXT = """
+
+
+def _by_text(predict, neurons={neurons!r}):
+    import struct
+
+    def number(value):
+        # what is no finite number has no place in a correlation; -0.0 would be the one number too many
+        value = float(value) + 0.0
+        if value - value != 0.0:
+            raise ValueError("an activation must be a finite number, got %r" % value)
+        return struct.unpack("<q", struct.pack("<d", value))[0]
+
+    def activations(rows):
+        found, errors = [], []
+        for row in rows:
+            tokens = list(row[1:])
+            length = len(tokens)
+            try:
+                given = predict(tokens) if len(neurons) == 1 else predict(tokens, neurons[row[0]])
+                given = [number(value) for value in given]
+                if len(given) != length:
+                    raise ValueError("%d activations for %d tokens" % (len(given), length))
+                found.append(given)
+            except Exception as error:
+                found.append(None)
+                errors.append(error)
+        if len(errors) == len(rows) >= {telling}:
+            raise errors[0]
+        return found
+
+    return activations
+
+
+predict = _by_text(predict)
+"""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of one neuron on the hidden texts.
+
+    Attributes:
+        activations: The true ones, texts one below the other.
+        weights: How much each position counts, with the sum 1; 0 for those that don't.
+        stratum: `FIRES`, `NEAR` or `ELSEWHERE`; -1 for positions that don't count.
+        chance: What the best theory without combinations reaches.
+        ceiling: What the best theory reaches.
+    """
+
+    activations: Float[np.ndarray, " position"]
+    weights: Float[np.ndarray, " position"]
+    stratum: Int[np.ndarray, " position"]
+    chance: float
+    ceiling: float
+
+    def metrics(self, predicted: Float[np.ndarray, " position"]) -> Mapping[str, float]:
+        """`EXPLANATION_METRICS` of predictions.
+
+        ``near`` is the correlation over the positions where it fires and those where it nearly does, half and half,
+        ``elsewhere`` that over the former and all others, ``within`` that among positions where it fires.
+        """
+        return {
+            "score": weighted_correlation(predicted, self.activations, self.weights),
+            "near": self._over(predicted, (FIRES, NEAR)),
+            "elsewhere": self._over(predicted, (FIRES, ELSEWHERE)),
+            "within": self._over(predicted, (FIRES,)),
+        }
+
+    def _over(self, predicted: NDArray[np.float64], strata: Sequence[int]) -> float:
+        weights = np.zeros(len(self.weights))
+        for one in strata:
+            here = self.stratum == one
+            weights[here] = self.weights[here] / max(float(self.weights[here].sum()), 1e-300)
+        if not weights.any():
+            return 0.0
+        return weighted_correlation(predicted, self.activations, weights)
+
+
+def predicted_activations(code: str, texts: Sequence[Sequence[int]], neurons: Sequence[str]) -> FunctionResult:
+    """What submitted code predicts, all texts for the first neuron, then for the next; see `activations_of`.
+
+    Args:
+        code: Python source that defines ``predict(tokens)``, or ``predict(tokens, neuron)`` for several neurons.
+        texts: Token ids.
+        neurons: Names of the neurons.
+
+    Raises:
+        InfrastructureError: With cause ``sandbox`` where there is none.
+    """
+    rows = [(number, *text) for number in range(len(neurons)) for text in texts]
+    behind = _BY_TEXT.format(neurons=list(neurons), telling=_TELLING)
+    return run_submitted_function(code + behind, rows, [len(row) - 1 for row in rows], LIMITS)
+
+
+def activations_of(
+    predictions: Sequence[Labels | None] | None, lengths: Sequence[int], neurons: int
+) -> Float[np.ndarray, "neuron position"]:
+    """The numbers that `predicted_activations` has as bit patterns; 0 where there are none.
+
+    Args:
+        predictions: A row for each neuron and text.
+        lengths: Of the texts, in tokens.
+        neurons: How many.
+    """
+    rows = [None] * (neurons * len(lengths)) if predictions is None else predictions
+    parts = [
+        np.zeros(length) if row is None else np.frombuffer(struct.pack(f"<{length}q", *row), "<f8")
+        for row, length in zip(rows, [*lengths] * neurons, strict=True)
+    ]
+    found = np.concatenate(parts).reshape(neurons, -1)
+    # bit patterns come from the code's process, and may stand for anything
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+def score_explanation(result: FunctionResult, lengths: Sequence[int], truths: Mapping[str, Truth]) -> Score:
+    """Score what a submitted function predicted.
+
+    Args:
+        result: What came of it; see `predicted_activations`.
+        lengths: Of the texts.
+        truths: Neuron -> what is right, in the order of the predictions.
+
+    Returns:
+        A score with `EXPLANATION_METRICS`, means over the neurons. A function that had a problem is flagged
+        ``function_<fault>``, and a note says which; another note has each neuron's score, where there are several.
+    """
+    predicted = activations_of(result.predictions, lengths, len(truths))
+    each = [truth.metrics(row) for truth, row in zip(truths.values(), predicted, strict=True)]
+    metrics = {name: fmean(one[name] for one in each) for name in EXPLANATION_METRICS}
+    chance = fmean(truth.chance for truth in truths.values())
+    ceiling = fmean(truth.ceiling for truth in truths.values())
+    notes = [] if result.problem is None else [shortened(result.problem, LONGEST_PROBLEM)]
+    if len(truths) > 1:
+        listed = ", ".join(f"{name} {one['score']:.3f}" for name, one in zip(truths, each, strict=True))
+        notes.append(f"Correlation on hidden texts: {listed}.")
+    return Score(
+        metrics=metrics,
+        primary="score",
+        skill=normalised_skill(metrics["score"], chance, ceiling),
+        chance=chance,
+        reference=ceiling,
+        flags=() if result.fault is None else (f"function_{result.fault}",),
+        notes=tuple(notes),
+    )

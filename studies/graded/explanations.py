@@ -1,0 +1,85 @@
+"""Graded answers and methods of known order for tasks that ask for predictions of neurons."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from scribe_suite.planting.neurons.compound.rules import Rule, without
+from scribe_suite.seeds import derive_seed
+from scribe_suite.tasks.task import TaskInstance
+from studies.graded.material import DRAWS, Content, GradedContent, Material
+
+if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
+    from ground_truth.neurons.explained.hidden import Hidden
+
+#: Shares of positions whose prediction is spoiled.
+WRONG_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
+_RANDOM_DRAWS = 5
+
+#: Put behind the right answer: some predictions are another position's.
+_SPOILED = """
+
+import zlib
+
+_right = predict
+
+
+def predict(tokens, *others):
+    values = list(_right(tokens, *others))
+    for at in range(len(values)):
+        if zlib.crc32(repr((at, list(tokens), others)).encode()) % 10_000 < {share} * 10_000:
+            values[at] = 1.0 - min(values[at], 1.0)
+    return values
+"""
+_GUESSED = """
+import zlib
+
+
+def predict(tokens, *others):
+    return [zlib.crc32(repr(({seed}, at, list(tokens))).encode()) % 1000 for at in range(len(tokens))]
+"""
+
+
+def planted_explanation(instance: TaskInstance, rng: random.Random) -> Material:
+    """An instance whose answer predicts activations."""
+    hidden = cast("Hidden", instance.hidden)
+    code = hidden.source()
+    conditions = [(neuron, number) for neuron, rule in hidden.rules.items() for number in range(len(rule.conditions))]
+
+    def missing(missed: Collection[tuple[str, int]]) -> Content:
+        return {"code": replace(hidden, rules=_without(hidden, missed)).source()}
+
+    graded = [GradedContent("missed", 0, missing([])), GradedContent("missed", len(conditions), missing(conditions))]
+    for _ in range(DRAWS):
+        graded += [
+            GradedContent("missed", count, missing(rng.sample(conditions, count)))
+            for count in range(1, len(conditions), 2)
+        ]
+    graded += [GradedContent("spoiled", share, {"code": code + _SPOILED.format(share=share)}) for share in WRONG_SHARES]
+    guesses: list[Content] = [{"code": _GUESSED.format(seed=rng.random())} for _ in range(_RANDOM_DRAWS)]
+    methods: dict[str, list[Content]] = {
+        "truth": [missing([])],
+        "half of the conditions": [missing(rng.sample(conditions, len(conditions) // 2))],
+        "no condition": [missing(conditions)],
+        "random numbers": guesses,
+    }
+    return Material(instance, graded, methods, lambda number: _resampled(instance, number))
+
+
+def _without(hidden: Hidden, missed: Collection[tuple[str, int]]) -> dict[str, Rule]:
+    """The rules with some conditions left out; a rule with none left never holds."""
+    found = {}
+    for neuron, rule in hidden.rules.items():
+        for number in sorted((one for name, one in missed if name == neuron), reverse=True):
+            rule = without(rule, number)
+        found[neuron] = rule
+    return found
+
+
+def _resampled(instance: TaskInstance, number: int) -> TaskInstance:
+    """The instance with other hidden texts."""
+    hidden = cast("Hidden", instance.hidden)
+    return replace(instance, hidden=replace(hidden, text_seed=derive_seed(hidden.text_seed, "hidden sample", number)))
