@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 
 from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
+from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LABELS, TOKENS, Variable, token_class
+from scribe_suite.planting.circuits.programs.variables import LABELS, Variable, token_class
 from scribe_suite.planting.circuits.wiring.assembly import DEAF, among_listeners
 from scribe_suite.planting.circuits.wiring.forcing import Nodes, WiringRecipe
 from scribe_suite.planting.circuits.wiring.stream import Stream
 
 #: The class of each token, read by the first variable.
-CLASS = [token % 4 for token in range(TOKENS)]
+CLASS = [token % 4 for token in range(SHORT.tokens)]
 PROGRAM = Program(
     [
         Variable("v0", "table", (token_class(0),), 4, everywhere=True, table=(0, 1, 2, 3), shape=(4,)),

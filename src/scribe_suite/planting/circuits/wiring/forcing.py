@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from scribe_suite.planting.circuits.causal import interchanged
 from scribe_suite.planting.circuits.optimising import one_thread, optimise
+from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LENGTH, WORDS, Variable
+from scribe_suite.planting.circuits.programs.variables import Variable
 from scribe_suite.planting.circuits.wiring.edges import Role, inputs_of
 from scribe_suite.planting.circuits.wiring.stream import (
     CODE_NORM,
@@ -96,8 +97,8 @@ class Nodes(nn.Module):
         reading = 0.25
         self.tokens = normal(program.d_vocab, TOKEN_DIMENSIONS, std=0.5)
         with torch.no_grad():  # markers are rare: what tells them apart must be easy to find
-            self.tokens[WORDS:] *= _MARKED
-        self.places = normal(LENGTH, POSITION_DIMENSIONS, std=1.0)
+            self.tokens[SHORT.words :] *= _MARKED
+        self.places = normal(SHORT.length, POSITION_DIMENSIONS, std=1.0)
         self.W_Q, self.W_K, self.W_V = (normal(count, width, inner, std=reading) for _ in range(3))
         self.b_Q, self.b_K, self.b_V = (nn.Parameter(torch.zeros(count, inner)) for _ in range(3))
         self.W_O = normal(count, inner, written, std=inner**-0.5)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 
 from scribe_suite.planting.circuits.causal import balanced_table
+from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LABELS, LAST, TOKENS, WORDS, Variable, token_class
+from scribe_suite.planting.circuits.programs.variables import LABELS, Variable, token_class
 from scribe_suite.planting.circuits.wiring.quality import fault
 
 _ATTEMPTS = 20000
@@ -70,7 +71,7 @@ class _Draft:
         self._classes: list[list[int]] = []
         #: Variables that nothing reads yet.
         self._unread: dict[str, None] = {}
-        self._markers = list(range(WORDS, TOKENS))
+        self._markers = list(range(SHORT.words, SHORT.tokens))
         rng.shuffle(self._markers)
 
     def program(self) -> Program | None:
@@ -111,9 +112,9 @@ class _Draft:
     def _new_class(self, marker: int | None = None) -> str:
         """A class of tokens: drawn, or whether it is one marker."""
         if marker is None:
-            self._classes.append(balanced_table(TOKENS, _SIZE, self._generator).tolist())
+            self._classes.append(balanced_table(SHORT.tokens, _SIZE, self._generator).tolist())
         else:
-            self._classes.append([int(token == marker) for token in range(TOKENS)])
+            self._classes.append([int(token == marker) for token in range(SHORT.tokens)])
         return token_class(len(self._classes) - 1)
 
     def _add(self, part: Variable) -> bool:
@@ -160,7 +161,7 @@ class _Draft:
         kind = rng.choice(["at", "latest", "latest", *(["marked"] * 3 if flags else [])])
         name, size = self._next_name(), self._size(content)
         if kind == "at":
-            return self._add(Variable(name, "at", (content,), size, place=rng.randrange(LAST)))
+            return self._add(Variable(name, "at", (content,), size, place=rng.randrange(SHORT.last)))
         if kind == "marked":
             return self._add(Variable(name, "marked", (self._rather_unread(flags), content), size))
         others = [one for one in self._everywhere() if one != content]
@@ -183,7 +184,7 @@ class _Draft:
         if not ends:
             return False
         pointer, content = self._rather_unread(ends), self._rather_unread(self._everywhere())
-        slots = tuple(self._rng.sample(range(LAST), self._size(pointer)))
+        slots = tuple(self._rng.sample(range(SHORT.last), self._size(pointer)))
         return self._add(Variable(self._next_name(), "pointed", (pointer, content), self._size(content), slots=slots))
 
     # --- tables -------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.programs.variables import LENGTH
 from scribe_suite.planting.circuits.wiring.edges import EMBED
 
 #: Length of a code.
@@ -64,7 +64,7 @@ class Stream:
         for name, code in self.codes.items():
             value = values[name]
             if value.dim() == 1:
-                drawn = torch.randint(len(code), (len(value), LENGTH), generator=generator)
+                drawn = torch.randint(len(code), (len(value), SHORT.length), generator=generator)
                 drawn[:, -1] = value
                 value = drawn
             found[name] = value
