@@ -27,6 +27,7 @@ from scribe_suite.cli import (
     run,
     schema,
     show,
+    sweep,
     tasks,
     watch,
 )
@@ -36,7 +37,7 @@ from scribe_suite.errors import SuiteError
 #: In the order of the help text: what there is, what a run does and has done, how truths are made.
 COMMANDS = (
     run, tasks, providers, models, doctor,
-    watch, show, compare, diff, report, merge, recover, schema,
+    watch, show, compare, diff, report, merge, sweep, recover, schema,
     new, plant, measure,
 )  # fmt: skip
 

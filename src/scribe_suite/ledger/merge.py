@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,8 +45,14 @@ class Merged:
     complete: bool
 
 
-def merge_ledgers(paths: Sequence[Path], output: Path) -> Merged:
+def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] = ()) -> Merged:
     """Write one ledger from several; it appears whole or not at all.
+
+    Args:
+        paths: The parts.
+        output: A file that is not there yet.
+        planned: Node ids of all attempts of the whole, where that is known: those that are in no part are missing, and
+            shards that have none may be left out.
 
     Raises:
         ConfigurationError: When a part can't be read, parts are not of one run, an attempt is in several of them, or
@@ -63,8 +69,11 @@ def merge_ledgers(paths: Sequence[Path], output: Path) -> Merged:
         key=lambda record: (record.started is not None, record.started, record.nodeid),
     )
     header = _header(output, [ledger.header for _, ledger in ledgers])
+    not_begun = sorted(set(planned) - set(header.planned))
+    if planned:
+        header = header.model_copy(update={"planned": (*header.planned, *not_begun), "shard": None})
     resumes = sorted((line for _, ledger in ledgers for line in ledger.resumes), key=lambda line: line.resumed)
-    end = _end([ledger for _, ledger in ledgers], header, records)
+    end = None if not_begun else _end([ledger for _, ledger in ledgers], header, records)
     _write(output, [header, *resumes, *records, *([end] if end else [])])
     attempts = len({record.nodeid for record in records})
     return Merged(attempts, len(header.planned), end is not None)

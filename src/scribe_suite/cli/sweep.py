@@ -1,0 +1,310 @@
+"""``scribe-suite sweep``: a benchmark in shards on many machines, from the plan to one ledger."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scribe_suite.cli.models import show_help
+from scribe_suite.cli.parsers import Commands, add_command
+from scribe_suite.cli.watch import interval
+from scribe_suite.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from scribe_suite.sweeps.engines.base import Engine
+    from scribe_suite.sweeps.folder import SweepFolder
+    from scribe_suite.sweeps.plan import Plan
+
+_ENGINES = ("local", "slurm")
+#: Minutes that an attempt takes beside the agent's time: its instance, its kernel, its score.
+_AROUND_MIN = 3
+_EXIT_CUT_OFF = 1
+_PLAN_HELP = "the folder that `sweep plan` has made, or the plan.json in it"
+
+
+def register(commands: Commands) -> None:
+    """Add the command and its actions."""
+    parser = add_command(
+        commands,
+        "sweep",
+        lambda _: show_help(parser),
+        summary="run a benchmark in shards on many machines: Slurm, Kubernetes, or this one",
+        description="Plan a benchmark, run its shards as jobs, resume what is not done, keep to one budget, and merge "
+        "the ledgers. A shard is done when its ledger says so. docs/guide/sweeps.md has worked examples.",
+        examples=(
+            "scribe-suite sweep plan spec.toml",
+            "scribe-suite sweep run runs/sweeps/first --engine slurm --partition cpu",
+            "scribe-suite sweep status runs/sweeps/first",
+        ),
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    plan = add_command(
+        actions,
+        "plan",
+        _plan,
+        summary="plan a sweep",
+        description="List the attempts that SPEC asks for, deal them out to shards, draw the seed, and refuse what "
+        "does not fit the budget. Nothing is run.",
+        examples=("scribe-suite sweep plan spec.toml", "scribe-suite sweep plan spec.toml --output /shared/first"),
+    )
+    plan.add_argument("spec", type=Path, metavar="SPEC.toml")
+    plan.add_argument(
+        "--output", type=Path, metavar="DIR", help="a folder that is not there yet (default: runs/sweeps/NAME)"
+    )
+    run = _with_plan(
+        actions,
+        "run",
+        _run,
+        summary="run a sweep, or go on with one",
+        description="Start a job for each shard that is not done, start again what ended without all its attempts, and "
+        "merge at the end. It may be interrupted: jobs go on, and `sweep run` takes over where it ended. Exit codes "
+        "are those of a run; 3 when an attempt is missing or was failed by infrastructure.",
+    )
+    _add_engine(run)
+    resume = _with_plan(
+        actions,
+        "resume",
+        _resume,
+        summary="make the attempts that a sweep has left, with a larger budget if it is given",
+        description="Begin a new round: every shard that is not done may be started and resumed again as often as the "
+        "plan says. A cancelled sweep goes on.",
+    )
+    _add_engine(resume)
+    resume.add_argument("--attempts", type=_above_0, metavar="N", help="the budget is now so many attempts in all")
+    resume.add_argument("--hours", type=_above_0, metavar="N", help="the budget is now so many hours in all")
+    resume.add_argument("--usd", type=_above_0, metavar="N", help="the budget is now so many US dollars in all")
+    _with_plan(
+        actions,
+        "status",
+        _status,
+        summary="say how far a sweep is, and what it takes",
+        description="Print how many attempts count, what they took, what the whole will take, and the shards that are "
+        "not done. Exit code 0 when all attempts count, else 1.",
+    )
+    watch = _with_plan(
+        actions,
+        "watch",
+        _watch,
+        summary="show what a sweep is doing, until it has ended",
+        description="Show the attempts that run on any machine. Exit code 0 when all attempts count, 1 when nobody "
+        "works on the sweep any more. It only reads.",
+    )
+    watch.add_argument(
+        "--interval", type=interval, default=10.0, metavar="SECONDS", help="between two looks (default: 10)"
+    )
+    _with_plan(
+        actions,
+        "merge",
+        _merge,
+        summary="make one ledger of those that are there now",
+        description="Write NAME.jsonl in the sweep's folder, in place of an earlier one. Attempts that are not there "
+        "yet stand in it as missing. `sweep run` does the same at its end.",
+    )
+    _with_plan(
+        actions,
+        "cancel",
+        _cancel,
+        summary="end all jobs of a sweep",
+        description="End the jobs that run, and those that wait. What was recorded stays; `sweep resume` goes on.",
+    )
+
+
+def _with_plan(
+    actions: Commands, name: str, run: Callable[[argparse.Namespace], int], *, summary: str, description: str
+) -> argparse.ArgumentParser:
+    parser = add_command(actions, name, run, summary=summary, description=description)
+    parser.add_argument("plan", type=Path, metavar="PLAN", help=_PLAN_HELP)
+    return parser
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engine", choices=_ENGINES, default="local", help="what runs jobs (default: local)")
+    parser.add_argument(
+        "--jobs", type=_count, metavar="N", help="jobs at the same time (default: 1 with local, else all)"
+    )
+    parser.add_argument(
+        "--time", type=_count, metavar="MINUTES", help="after which a job may be ended (default: enough)"
+    )
+    for name in ("partition", "gres", "account", "qos"):
+        parser.add_argument(f"--{name}", metavar=name.upper(), help=f"Slurm's --{name}")
+    parser.add_argument("--cpus", type=_count, metavar="N", help="cores of a job (default: one more than workers)")
+    parser.add_argument("--memory-gb", type=_above_0, metavar="N", help="GiB of a job (default: what Slurm gives)")
+    parser.add_argument(
+        "--prologue", action="append", default=[], metavar="COMMAND", help="shell command before each job; repeatable"
+    )
+    parser.add_argument("--python", metavar="PATH", help="Python of jobs (default: this one)")
+    parser.add_argument(
+        "--interval", type=interval, default=10.0, metavar="SECONDS", help="between two looks (default: 10)"
+    )
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on.")
+    return int(text)
+
+
+def _above_0(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0.")
+    return value
+
+
+def _found(options: argparse.Namespace) -> tuple[SweepFolder, Plan]:
+    from scribe_suite.sweeps.folder import SweepFolder
+    from scribe_suite.sweeps.plan import read_plan
+
+    folder = SweepFolder.find(options.plan)
+    return folder, read_plan(folder)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    """Make a plan, and say what it will take."""
+    from scribe_suite.sweeps.plan import estimate, make_plan
+    from scribe_suite.sweeps.spec import read_spec
+    from scribe_suite.sweeps.totals import amounts_text
+
+    spec = read_spec(options.spec)
+    folder = options.output or Path("runs") / "sweeps" / spec.name
+    plan = make_plan(spec, folder)
+    made = estimate(plan)
+    print(f"{folder}: {len(plan.attempts)} attempts in {len(plan.shards)} shards, {_sizes(plan)} each")
+    for reason, count in plan.skipped.items():
+        print(f"{count} attempts are left out: {reason}")
+    print(f"expected: {amounts_text(made.expected, spec.budget)}")
+    usd = "any number of" if made.usd_at_most is None else f"{made.usd_at_most:.2f}"
+    print(f"by the limits of an attempt: at most {made.hours_at_most:.2f} hours and {usd} US dollars")
+    return 0
+
+
+def _sizes(plan: Plan) -> str:
+    sizes = sorted(map(len, plan.shards.values()))
+    return str(sizes[0]) if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Lead a sweep to its end."""
+    from scribe_suite.sweeps.coordinator import Coordinator, Pace
+    from scribe_suite.sweeps.rounds import read_rounds
+
+    folder, plan = _found(options)
+    if read_rounds(folder.rounds).cancelled:
+        raise ConfigurationError(f"The sweep was cancelled: `scribe-suite sweep resume {options.plan}` goes on.")
+    at_once = options.jobs or (1 if options.engine == "local" else None)
+    pace = Pace(at_once=at_once, look_s=options.interval)
+    return Coordinator(folder, plan, _engine(options, folder, plan), pace, _say).lead()
+
+
+def _engine(options: argparse.Namespace, folder: SweepFolder, plan: Plan) -> Engine:
+    from scribe_suite.sweeps.engines.base import Resources
+    from scribe_suite.sweeps.engines.submitting import engine_of
+
+    most = math.ceil(max(map(len, plan.shards.values())) / plan.spec.workers)
+    enough = math.ceil(most * (plan.spec.limits.agent_timeout / 60 + _AROUND_MIN)) + 10
+    resources = Resources(
+        minutes=options.time or enough,
+        partition=options.partition,
+        gres=options.gres,
+        cpus=options.cpus or plan.spec.workers + 1,
+        memory_gb=options.memory_gb,
+        account=options.account,
+        qos=options.qos,
+        prologue=tuple(options.prologue),
+        python=options.python,
+    )
+    return engine_of(options.engine, folder.jobs / options.engine, resources)
+
+
+def _say(sentence: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    """Begin a new round, and lead it."""
+    from scribe_suite.providers.sweep_budget import read_budget, write_budget
+    from scribe_suite.sweeps.rounds import read_rounds, write_rounds
+
+    folder, _ = _found(options)
+    given = {
+        "attempts": None if options.attempts is None else int(options.attempts),
+        "hours": options.hours,
+        "usd": options.usd,
+    }
+    budget = read_budget(folder.path)
+    write_budget(folder.path, budget.model_copy(update={name: value for name, value in given.items() if value}))
+    write_rounds(folder.rounds, read_rounds(folder.rounds).next())
+    return _run(options)
+
+
+def _status(options: argparse.Namespace) -> int:
+    """Print how far a sweep is."""
+    from scribe_suite.sweeps.status import SweepWatch
+
+    view = SweepWatch(*_found(options)).view()
+    print("\n".join(view.lines()))
+    return 0 if view.done else 1
+
+
+def _watch(options: argparse.Namespace) -> int:
+    """Show a sweep until it has ended."""
+    from scribe_suite.sweeps.status import SweepWatch
+
+    watched = SweepWatch(*_found(options))
+    said = ""
+    while True:
+        view = watched.view()
+        line = f"{view.live().line()}; {'; '.join(view.costs)}"
+        if line != said:
+            said = line
+            _say(line)
+        if view.done:
+            print("All attempts of the sweep count.")
+            return 0
+        if not view.running and watched.gone:
+            print("Nobody works on the sweep any more, and it is not done.")
+            return _EXIT_CUT_OFF
+        time.sleep(options.interval)
+
+
+def _merge(options: argparse.Namespace) -> int:
+    """Make one ledger of what is there."""
+    from scribe_suite.sweeps.coordinator import merge_sweep
+    from scribe_suite.sweeps.status import SweepWatch
+
+    folder, plan = _found(options)
+    path = merge_sweep(folder, plan)
+    if path is None:
+        raise ConfigurationError("No shard of the sweep has a ledger yet: run it first.")
+    view = SweepWatch(folder, plan).view()
+    print(f"{path}: {sum(state.counted for state in view.states)} attempts of {len(plan.attempts)} count")
+    return 0
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    """End all jobs."""
+    from scribe_suite.sweeps.coordinator import submitted_jobs
+    from scribe_suite.sweeps.engines.base import Resources
+    from scribe_suite.sweeps.engines.submitting import engine_of
+    from scribe_suite.sweeps.rounds import read_rounds, write_rounds
+
+    folder, _ = _found(options)
+    write_rounds(folder.rounds, read_rounds(folder.rounds).model_copy(update={"cancelled": True}))
+    ended = 0
+    for name in _ENGINES:
+        jobs = submitted_jobs(folder, name).values()
+        if jobs:
+            engine = engine_of(name, folder.jobs / name, Resources(minutes=1))
+            unfinished = engine.unfinished(jobs)
+            engine.cancel(jobs if unfinished is None else unfinished)
+            ended += len(jobs) if unfinished is None else len(unfinished)
+    sys.stdout.write(f"The sweep is cancelled; {ended} jobs were asked to end.\n")
+    return 0
