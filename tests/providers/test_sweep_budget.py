@@ -43,9 +43,14 @@ def test_an_unknown_cost_counts_as_the_limit(tmp_path):
 
 def test_an_attempt_that_fails_has_cost_what_is_known(tmp_path):
     budget = SweepBudget(tmp_path)
-    with pytest.raises(ValueError, match="broken"), budget.attempt(MOST) as charge:
-        charge.usd = 0.25
-        raise ValueError("broken")
+
+    def breaks():
+        with budget.attempt(MOST) as charge:
+            charge.usd = 0.25
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        breaks()
     assert spent(tmp_path) == Amounts(attempts=1, hours=spent(tmp_path).hours, usd=0.25)
 
 

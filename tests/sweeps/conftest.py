@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,9 +45,7 @@ class Sweeps:
         printed = self._capsys.readouterr()
         return code, printed.out, printed.err
 
-    def plan(
-        self, providers: list[str], trials: int = 1, shards: int = 1, more: str = ""
-    ) -> tuple[int, str, str]:
+    def plan(self, providers: list[str], trials: int = 1, shards: int = 1, more: str = "") -> tuple[int, str, str]:
         spec = self.suite.write(
             "spec.toml", SPEC.format(providers=json.dumps(providers), trials=trials, shards=shards, more=more)
         )
@@ -52,6 +53,17 @@ class Sweeps:
 
     def run(self, *options: str, action: str = "run") -> tuple[int, str, str]:
         return self.command(action, str(self.folder), "--interval", "0.3", *options)
+
+    def start(self, *options: str, folder: Path | None = None) -> subprocess.Popen[str]:
+        """Start ``sweep run`` and leave it to itself."""
+        command = [sys.executable, "-P", "-m", "scribe_suite.cli", "sweep", "run", str(folder or self.folder)]
+        return subprocess.Popen(
+            [*command, "--interval", "0.5", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def recorded(self) -> int:
+        """Attempts that are in the ledgers of shards now."""
+        return sum(path.read_text().count('"line":"attempt"') for path in self.folder.glob("shards/*/*.jsonl"))
 
     @property
     def layout(self) -> SweepFolder:
@@ -78,13 +90,8 @@ def wait_for(what: Callable[[], object], limit_s: float = 120) -> None:
 def sweeps(suite: Suite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sweeps:
     monkeypatch.chdir(suite.folder)
     monkeypatch.syspath_prepend(str(suite.folder / "agents"))
-    # the tests' own folders, where submitit may be, come behind those of the toys
-    import os
-
-    others = [path for path in os.environ.get("PYTHONPATH_OF_TESTS", "").split(os.pathsep) if path]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], *others]))
+    submitit = pytest.importorskip("submitit", reason="it runs the jobs of sweeps: pip install 'scribe-suite[sweep]'")
+    # where it is installed, if that is none of Python's own folders
+    paths = [os.environ["PYTHONPATH"], str(Path(submitit.__file__).parents[1])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     return Sweeps(suite, capsys)
-
-
-def ledger_lines(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]

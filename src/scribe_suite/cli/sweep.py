@@ -24,6 +24,8 @@ _ENGINES = ("local", "slurm")
 #: Minutes that an attempt takes beside the agent's time: its instance, its kernel, its score.
 _AROUND_MIN = 3
 _EXIT_CUT_OFF = 1
+#: Signs of life in the time after which a job is taken for dead.
+_BEATS = 8
 _PLAN_HELP = "the folder that `sweep plan` has made, or the plan.json in it"
 
 
@@ -137,6 +139,13 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prologue", action="append", default=[], metavar="COMMAND", help="shell command before each job; repeatable"
     )
+    parser.add_argument(
+        "--expire",
+        type=_above_0,
+        default=120.0,
+        metavar="SECONDS",
+        help="a job of which nothing was heard for so long is taken for dead (default: 120)",
+    )
     parser.add_argument("--python", metavar="PATH", help="Python of jobs (default: this one)")
     parser.add_argument(
         "--interval", type=interval, default=10.0, metavar="SECONDS", help="between two looks (default: 10)"
@@ -200,7 +209,7 @@ def _run(options: argparse.Namespace) -> int:
     if read_rounds(folder.rounds).cancelled:
         raise ConfigurationError(f"The sweep was cancelled: `scribe-suite sweep resume {options.plan}` goes on.")
     at_once = options.jobs or (1 if options.engine == "local" else None)
-    pace = Pace(at_once=at_once, look_s=options.interval)
+    pace = Pace(at_once, options.interval, options.expire / _BEATS, options.expire)
     return Coordinator(folder, plan, _engine(options, folder, plan), pace, _say).lead()
 
 
