@@ -44,14 +44,19 @@ def planned(folder: Path, shards: dict[int, list[AttemptRecord]], **changes: Any
 
 
 def write_shard(
-    folder: SweepFolder, plan: Plan, shard: int, lines: list[AttemptRecord], *, ended: bool = True, **changes: Any
+    folder: SweepFolder, plan: Plan, number: int, lines: list[AttemptRecord], *, ended: bool = True, **changes: Any
 ) -> Path:
     """The ledger that a job leaves, or what a resumed one adds to it."""
-    known = folder.ledger(shard)
+    known = folder.ledger(number)
     if known is not None:
         return resume_ledger(known, lines, ended=ended)
-    path = folder.results(shard) / f"run{shard}.jsonl"
-    values = {"planned": plan.shards[shard], "shard": f"{shard}/{plan.spec.shards}", "run_seed": SEED, "run": path.stem}
+    path = folder.results(number) / f"run{number}.jsonl"
+    values = {
+        "planned": plan.shards[number],
+        "shard": f"{number}/{plan.spec.shards}",
+        "run_seed": SEED,
+        "run": path.stem,
+    }
     writer = LedgerWriter(path, header(**{**values, **changes}))
     for line in lines:
         writer.append(line)

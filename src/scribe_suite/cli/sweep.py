@@ -14,6 +14,7 @@ from scribe_suite.cli.models import show_help
 from scribe_suite.cli.parsers import Commands, add_command
 from scribe_suite.cli.watch import interval
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from scribe_suite.sweeps.engines.base import Engine
@@ -107,12 +108,69 @@ def register(commands: Commands) -> None:
         description="Write NAME.jsonl in the sweep's folder, in place of an earlier one. Attempts that are not there "
         "yet stand in it as missing. `sweep run` does the same at its end.",
     )
+    _add_shard(actions)
+    _add_manifests(actions)
     _with_plan(
         actions,
         "cancel",
         _cancel,
         summary="end all jobs of a sweep",
         description="End the jobs that run, and those that wait. What was recorded stays; `sweep resume` goes on.",
+    )
+
+
+def _add_shard(actions: Commands) -> None:
+    parser = _with_plan(
+        actions,
+        "shard",
+        _shard,
+        summary="make one shard of a sweep, here and now",
+        description="Make the attempts that a shard still owes, in this process: for engines that start commands. Exit "
+        "code 0 when the shard is done, 3 when it is not and may be started again, 76 when it was started as often as "
+        "the plan allows.",
+    )
+    parser.add_argument("shard", type=_count, nargs="?", metavar="K", help="number of the shard")
+    parser.add_argument(
+        "--index", type=int, metavar="I", help="in place of K: the shard's place among those of the plan, from 0 on"
+    )
+    parser.add_argument(
+        "--plan-file", type=Path, metavar="FILE", help="plan.json or plan.json.gz, for a folder that has none yet"
+    )
+
+
+def _add_manifests(actions: Commands) -> None:
+    parser = _with_plan(
+        actions,
+        "manifests",
+        _manifests,
+        summary="write manifests for Kubernetes",
+        description="Write an Indexed Job with a pod for each shard, the volume that they share, and the plan as a "
+        "secret. Nothing is sent to a cluster.",
+    )
+    parser.add_argument("--image", required=True, help="container image with the suite, with its tag or digest")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: manifests.json in the sweep's folder"
+    )
+    parser.add_argument("--jobs", type=_count, default=10, metavar="N", help="pods at the same time (default: 10)")
+    parser.add_argument("--cpus", type=_count, metavar="N", help="of a pod (default: one more than workers)")
+    for name, default, what in (
+        ("memory", 8.0, "of a pod"),
+        ("disk", 10.0, "of a pod, outside the volume"),
+        ("volume", 20.0, "of the volume"),
+    ):
+        parser.add_argument(
+            f"--{name}-gb", type=_above_0, default=default, metavar="N", help=f"GiB {what} (default: {default:g})"
+        )
+    parser.add_argument("--storage-class", metavar="NAME", help="of the volume, which many machines must write")
+    parser.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="VARIABLE=SECRET/KEY",
+        help="variable of pods whose value a secret of the cluster has; repeatable",
+    )
+    parser.add_argument(
+        "--namespaces", action="store_true", help="ask the cluster for what isolation with namespaces needs in a pod"
     )
 
 
@@ -295,6 +353,65 @@ def _merge(options: argparse.Namespace) -> int:
         raise ConfigurationError("No shard of the sweep has a ledger yet: run it first.")
     view = SweepWatch(folder, plan).view()
     print(f"{path}: {sum(state.counted for state in view.states)} attempts of {len(plan.attempts)} count")
+    return 0
+
+
+def _shard(options: argparse.Namespace) -> int:
+    """Make one shard, here."""
+    from scribe_suite.sweeps.folder import SweepFolder
+    from scribe_suite.sweeps.plan import place_plan, read_plan
+    from scribe_suite.sweeps.shard_job import GIVEN_UP, ShardJob
+    from scribe_suite.sweeps.shard_state import look_at
+
+    if options.plan_file is not None:
+        place_plan(options.plan_file, options.plan)
+    folder = SweepFolder.find(options.plan)
+    plan = read_plan(folder)
+    shards = sorted(plan.shards)
+    if (options.shard is None) == (options.index is None):
+        raise ConfigurationError("Which shard? Give its number K, or --index I.")
+    if options.index is not None and not 0 <= options.index < len(shards):
+        raise ConfigurationError(f"There is no shard with --index {options.index}: the plan has {len(shards)}.")
+    shard = options.shard if options.index is None else shards[options.index]
+    if shard not in plan.shards:
+        raise ConfigurationError(f"The plan has no shard {shard}, or it is empty.")
+    code = ShardJob(str(folder.path), shard)()
+    state = look_at(folder, plan, shard)
+    print(f"shard {shard}: {state.counted} of {state.owed} attempts count; see {folder.log(shard)}")
+    if state.done:
+        return 0
+    return code if code == GIVEN_UP else EXIT_LOST_OR_INFRASTRUCTURE
+
+
+def _manifests(options: argparse.Namespace) -> int:
+    """Write manifests for Kubernetes."""
+    import json
+
+    from scribe_suite.sweeps.engines.kubernetes import Pods, manifests, read_secret
+    from scribe_suite.sweeps.folder import write_whole
+
+    folder, plan = _found(options)
+    try:
+        secrets = dict(map(read_secret, options.secret))
+    except ValueError as error:
+        raise ConfigurationError(f"--secret: {error}") from error
+    pods = Pods(
+        image=options.image,
+        parallelism=options.jobs,
+        cpus=options.cpus or plan.spec.workers + 1,
+        memory_gb=options.memory_gb,
+        disk_gb=options.disk_gb,
+        volume_gb=options.volume_gb,
+        storage_class=options.storage_class,
+        secrets=secrets,
+        namespaces=options.namespaces,
+    )
+    output = options.output or folder.path / "manifests.json"
+    try:
+        write_whole(output, json.dumps(manifests(plan, pods), indent=2) + "\n")
+    except OSError as error:
+        raise ConfigurationError(f"{output} can't be written ({error.strerror}).") from error
+    print(f"{output}: kubectl apply -f {output}")
     return 0
 
 

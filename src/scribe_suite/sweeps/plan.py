@@ -5,6 +5,7 @@ It is made once, before anything runs, and never changed: what a shard owes is w
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ from scribe_suite.ledger.sources import planned_by_provider
 from scribe_suite.paths import ROOT_VARIABLE, suite_root
 from scribe_suite.plugin.option.shards import part_of
 from scribe_suite.providers.registry import costs_money, load_provider, parse_specs
-from scribe_suite.providers.sweep_budget import Amounts, write_budget
+from scribe_suite.providers.sweep_budget import BUDGET_FILE, Amounts, write_budget
 from scribe_suite.seeds import fresh_run_seed
 from scribe_suite.sweeps.folder import SweepFolder, write_whole
 from scribe_suite.sweeps.listing import LISTING
@@ -148,6 +149,34 @@ def make_plan(spec: SweepSpec, folder: Path) -> Plan:
             f"{folder} can't be written ({error.strerror}): give --output another folder."
         ) from error
     return plan
+
+
+def place_plan(file: Path, folder: Path) -> None:
+    """Put a plan into the folder of its sweep, where none is yet; several jobs may do so at once.
+
+    Args:
+        file: ``plan.json``, or that packed with gzip.
+        folder: Of the sweep, as this machine sees it.
+
+    Raises:
+        ConfigurationError: When the file is no plan, or the folder has another one.
+    """
+    try:
+        content = file.read_bytes()
+        text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        plan = Plan.model_validate_json(text)
+        made = SweepFolder(folder.absolute())
+        if made.plan.is_file():
+            if read_plan(made) != plan:
+                raise ConfigurationError(f"{folder} has another plan than {file}: name a folder of its own.")
+            return
+        if not (made.path / BUDGET_FILE).is_file():
+            write_budget(made.path, plan.spec.budget)
+        if not made.rounds.is_file():
+            write_rounds(made.rounds, Rounds())
+        write_whole(made.plan, plan.model_dump_json(indent=1) + "\n")
+    except (OSError, EOFError, ValidationError) as error:
+        raise ConfigurationError(f"{file} is no plan that can be put into {folder} ({error}).") from error
 
 
 def read_plan(folder: SweepFolder) -> Plan:
