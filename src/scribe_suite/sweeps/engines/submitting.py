@@ -85,18 +85,21 @@ class LocalEngine:
         return {job for job in jobs if self._lives(job)}
 
     def cancel(self, jobs: Collection[str]) -> None:
-        """Signal them as a terminal does."""
+        """Ask them to end; behind a prologue there is a shell between, which would not pass it on."""
         for job in jobs:
             if self._lives(job):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(job), signal.SIGTERM)
+                with contextlib.suppress(psutil.Error):
+                    process = psutil.Process(int(job))
+                    for one in [process, *process.children(recursive=True)]:
+                        if _is_submitit(one):
+                            one.send_signal(signal.SIGTERM)
 
     def _lives(self, job: str) -> bool:
         if job in self._processes and self._processes[job].done():
             return False
         try:
             process = psutil.Process(int(job))
-            return process.status() != psutil.STATUS_ZOMBIE and any("submitit" in word for word in process.cmdline())
+            return process.status() != psutil.STATUS_ZOMBIE and _is_submitit(process)
         except psutil.Error:
             return False
 
@@ -118,7 +121,8 @@ class SlurmEngine:
             "account": resources.account,
             "qos": resources.qos,
             "mem": None if resources.memory_gb is None else f"{round(resources.memory_gb * 1024)}M",
-            "setup": list(resources.prologue) or None,
+            # a job whose prologue fails would go on with whatever Python is there
+            "setup": [f"{command} || exit 1" for command in resources.prologue] or None,
         }
         self._executor.update_parameters(
             time=resources.minutes,
@@ -176,6 +180,11 @@ class SlurmEngine:
             subprocess.run(["scancel", *sorted(jobs)], capture_output=True, text=True, timeout=_SLURM_S, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             raise ConfigurationError(f"scancel failed ({error}): try again when the controller answers.") from error
+
+
+def _is_submitit(process: psutil.Process) -> bool:
+    """Whether a process belongs to a job, and does not only have the number of one that is over."""
+    return any("submitit" in word for word in process.cmdline())
 
 
 def job_ids(name: str) -> list[str]:
