@@ -137,7 +137,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "_sync_folder": "os.open",
             "read_ledger": ".read_bytes",
         },
-        "ledger/merge.py": {"_moved": ".resolve .resolve .resolve .resolve", "merge_ledgers": ".exists"},
+        "ledger/merge.py": {"_moved": ".resolve .resolve", "merge_ledgers": ".exists"},
         "ledger/run_names.py": {"_ledgers": ".glob .is_file .stat", "find_run": ".is_file"},
         "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open"},
         "watching/watch.py": {

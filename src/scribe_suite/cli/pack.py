@@ -17,8 +17,8 @@ def register(commands: Commands) -> None:
         run,
         summary="make one archive of packages, models and agents' programs, for machines without internet",
         description="Write an archive that installs itself: `python3 pack.pyz FOLDER --sha256 HASH && . "
-        "FOLDER/env.sh`. Everything in it is compared with its hash before it is used. It needs the same version of Python, and the "
-        "same kind of machine. docs/guide/sweeps.md says how the job of a sweep uses it.",
+        "FOLDER/env.sh`. Everything in it is compared with its hash before it is used. It needs the same version of "
+        "Python, and the same kind of machine. docs/guide/sweeps.md says how the job of a sweep uses it.",
         examples=(
             "pip wheel -c constraints.txt -w wheels '.[sweep]'",
             "scribe-suite pack --wheels wheels --models --program claude=/opt/claude -o pack.pyz",

@@ -65,7 +65,7 @@ def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] 
     _refuse_duplicates(ledgers)
     # sorted is stable: records of one attempt stay in the order they were written
     records = sorted(
-        (_moved(record, path, output) for path, ledger in ledgers for record in ledger.records),
+        (record for path, ledger in ledgers for record in _moved(ledger.records, path, output)),
         key=lambda record: (record.started is not None, record.started, record.nodeid),
     )
     header = _header(output, [ledger.header for _, ledger in ledgers])
@@ -96,11 +96,15 @@ def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
 
 
 def _refuse_duplicates(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Path]] = {}
     for path, ledger in ledgers:
-        for nodeid in dict.fromkeys(record.nodeid for record in ledger.attempts):
-            found.setdefault(nodeid, []).append(_label(path, ledgers))
-    twice = [f"{nodeid} (in {' and '.join(labels)})" for nodeid, labels in found.items() if len(labels) > 1]
+        for record in ledger.attempts:
+            found.setdefault(record.nodeid, []).append(path)
+    twice = [
+        f"{nodeid} (in {' and '.join(_label(path, ledgers) for path in paths)})"
+        for nodeid, paths in found.items()
+        if len(paths) > 1
+    ]
     if twice:
         raise ConfigurationError(f"Attempts are in more than one ledger: {_some(twice, ', ')}.")
 
@@ -115,12 +119,18 @@ def _some(lines: Sequence[str], separator: str) -> str:
     return separator.join([*lines[:_SHOWN], *more])
 
 
-def _moved(record: AttemptRecord, path: Path, output: Path) -> AttemptRecord:
-    """The record with its folder's path as seen from the new ledger."""
-    if record.folder is None or path.parent.resolve() == output.parent.resolve():
-        return record
-    folder = os.path.relpath(path.parent.resolve() / record.folder, output.parent.resolve())
-    return record.model_copy(update={"folder": Path(folder).as_posix()})
+def _moved(records: Iterable[AttemptRecord], path: Path, output: Path) -> Iterable[AttemptRecord]:
+    """Records of one ledger, with their folders' paths as seen from the new one."""
+    here, there = path.parent.resolve(), output.parent.resolve()
+    if here == there:
+        return records
+    way = os.path.relpath(here, there)
+    return (
+        record
+        if record.folder is None
+        else record.model_copy(update={"folder": Path(os.path.normpath(f"{way}/{record.folder}")).as_posix()})
+        for record in records
+    )
 
 
 def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
