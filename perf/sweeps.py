@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scribe_suite.ledger.ledger import LedgerWriter, read_ledger
 from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader
-from scribe_suite.plugin.option.shards import part_of
+from scribe_suite.plugin.option.shards import part_of, shard_run
 from scribe_suite.providers.leases import Leases
 from scribe_suite.providers.sweep_budget import Amounts, SweepBudget
 from scribe_suite.sweeps.coordinator import merge_sweep
@@ -68,11 +68,11 @@ def simulated(folder: Path, shards: int, attempts: int) -> tuple[SweepFolder, Pl
     made = SweepFolder(folder)
     for shard, numbers in dealt.items():
         header = RunHeader(
-            run=f"run{shard}", started=_NOW, planned=planned[shard], providers=("oracle",), trials=10, run_seed=_SEED,
-            seed_mode="fixed", shard=f"{shard}/{shards}", isolation="namespaces", limits={},
+            run=shard_run(shard), started=_NOW, planned=planned[shard], providers=("oracle",), trials=10,
+            run_seed=_SEED, seed_mode="fixed", shard=f"{shard}/{shards}", isolation="namespaces", limits={},
             lock={"git": {"commit": "0"}},
         )  # fmt: skip
-        writer = LedgerWriter(made.results(shard) / f"run{shard}.jsonl", header)
+        writer = LedgerWriter(made.results(shard) / f"{shard_run(shard)}.jsonl", header)
         for number in numbers:
             writer.append(record(number))
         writer.close(RunEnd(finished=_NOW, exit_code=0))

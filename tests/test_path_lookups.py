@@ -135,6 +135,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "LedgerWriter.__init__": ".mkdir .open",
             "LedgerWriter.reopen": ".open",
             "_sync_folder": "os.open",
+            "is_being_written": ".open",
             "read_ledger": ".read_bytes",
         },
         "ledger/merge.py": {"_moved": ".resolve .resolve", "merge_ledgers": ".exists"},

@@ -50,7 +50,7 @@ def write_shard(
     known = folder.ledger(number)
     if known is not None:
         return resume_ledger(known, lines, ended=ended)
-    path = folder.results(number) / f"run{number}.jsonl"
+    path = folder.results(number) / f"shard{number:04}.jsonl"
     values = {
         "planned": plan.shards[number],
         "shard": f"{number}/{plan.spec.shards}",

@@ -184,13 +184,6 @@ def test_a_ledger_of_another_run_is_refused(sweep, changes):
         lead(sweep, lambda _shard, _before: 0)
 
 
-def test_two_ledgers_of_one_shard_are_refused(sweep):
-    write_shard(*sweep, 1, SHARDS[1])
-    sweep[0].ledger(1).with_name("another.jsonl").write_text("")
-    with pytest.raises(ConfigurationError, match="has 2 ledgers"):
-        lead(sweep, lambda _shard, _before: 0)
-
-
 def test_a_job_that_an_engine_does_not_know_yet_is_not_started_twice(sweep, monkeypatch):
     folder, plan = sweep
     engine = FakeEngine(folder, lambda _shard, _before: None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.plugin.option.shards import shard_run
 
 PLAN = "plan.json"
 
@@ -73,18 +74,9 @@ class SweepFolder:
         return self.jobs / f"{shard:04}.log"
 
     def ledger(self, shard: int) -> Path | None:
-        """The ledger of a shard, or None where there is none yet.
-
-        Raises:
-            ConfigurationError: When there are several, which jobs never make.
-        """
-        found = sorted(self.results(shard).glob("*.jsonl"))
-        if len(found) > 1:
-            raise ConfigurationError(
-                f"{self.results(shard)} has {len(found)} ledgers, and a shard has one: move away those that are not of "
-                "this sweep."
-            )
-        return found[0] if found else None
+        """The ledger of a shard, or None where there is none yet."""
+        path = self.results(shard) / f"{shard_run(shard)}.jsonl"
+        return path if path.is_file() else None
 
     def merged(self, name: str) -> Path:
         """The ledger of the whole sweep."""

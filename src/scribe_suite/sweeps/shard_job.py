@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.ledger.ledger import read_ledger
+from scribe_suite.ledger.ledger import is_being_written, read_ledger
 from scribe_suite.paths import ROOT_VARIABLE
 from scribe_suite.providers.leases import BEAT_S, EXPIRE_S, Lease, Leases
 from scribe_suite.sweeps.folder import SweepFolder
@@ -88,12 +88,26 @@ class ShardJob:
         if starts_of(folder, self.shard, rounds.number) > plan.spec.resumptions:
             return GIVEN_UP
         ledger = folder.ledger(self.shard)
+        if ledger is not None and not self._let_go(ledger, lease):
+            return BUSY
         command = plan.command(self.shard, folder, ledger)
         self._note(folder, {"event": "start", "round": rounds.number, "resumed": ledger is not None})
         code = _run(command, folder.log(self.shard), _environment(plan), lambda: lease.lost)
         if not lease.lost:
             self._note(folder, {"event": "end", "round": rounds.number, "exit_code": code})
         return code
+
+    def _let_go(self, ledger: Path, lease: Lease) -> bool:
+        """Whether nobody writes the ledger, or soon nobody does.
+
+        A job that was taken for dead may be frozen, with a lock on the ledger that only its end gives back.
+        """
+        end = time.monotonic() + self.expire_s
+        while is_being_written(ledger):
+            if time.monotonic() > end or lease.lost:
+                return False
+            time.sleep(min(1.0, self.beat_s))
+        return True
 
     def _note(self, folder: SweepFolder, line: dict[str, Any]) -> None:
         job = os.environ.get("SLURM_JOB_ID") or os.environ.get("JOB_COMPLETION_INDEX") or str(os.getpid())

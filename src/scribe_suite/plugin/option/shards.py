@@ -50,6 +50,11 @@ class Shard:
         return part_of(nodeid, self.count) == self.number
 
 
+def shard_run(number: int) -> str:
+    """The run id of a shard of a sweep."""
+    return f"shard{number:04}"
+
+
 def part_of(nodeid: str, count: int) -> int:
     """The part, of `count`, that a test is in.
 

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -216,4 +216,7 @@ def _executor(cluster: str, folder: Path, python: str | None) -> Any:
     return kinds[cluster](folder=str(folder), python=python)
 
 
-_ENGINES: dict[str, Any] = {LocalEngine.name: LocalEngine, SlurmEngine.name: SlurmEngine}
+_ENGINES: dict[str, Callable[[Path, Resources], Engine]] = {
+    LocalEngine.name: LocalEngine,
+    SlurmEngine.name: SlurmEngine,
+}
