@@ -83,6 +83,15 @@ def test_every_shard_is_run_once_and_merged(sweep):
     assert merged(sweep).end.missing == ()
 
 
+def test_the_exit_code_is_that_of_the_attempts(sweep):
+    def work(shard, before):
+        unsolved = [record.model_copy(update={"outcome": "unsolved", "skill": 0.1}) for record in SHARDS[shard]]
+        write_shard(*sweep, shard, unsolved)
+        return 1
+
+    assert lead(sweep, work)[0] == 1
+
+
 def test_what_an_engine_says_of_a_job_makes_no_shard_done(sweep):
     def work(shard, before):
         if before == 0:

@@ -15,8 +15,8 @@ from typing import Any
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
-from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.ledger.merge import merge_ledgers
+from scribe_suite.ledger.outcomes import rule_of
 from scribe_suite.providers.leases import BEAT_S, EXPIRE_S, Lease, Leases
 from scribe_suite.providers.sweep_budget import read_budget
 from scribe_suite.sweeps.engines.base import Engine
@@ -206,8 +206,8 @@ class Coordinator:
                 f"resume {self._folder.path}` makes them."
             )
             return EXIT_LOST_OR_INFRASTRUCTURE
-        end = read_ledger(merged).end
-        return EXIT_LOST_OR_INFRASTRUCTURE if end is None else end.exit_code
+        # of the attempts, not of the last sessions: one that only wrote a last line has exited with 0
+        return int(any(rule_of(outcome).test != "passed" for outcome in self._ledgers.outcomes()))
 
 
 def submitted_jobs(folder: SweepFolder, engine: str) -> dict[int, str]:
