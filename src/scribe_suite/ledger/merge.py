@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,8 @@ def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] 
 
 
 def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
-    parts = [(_label(path, ledgers), ledger.header) for path, ledger in ledgers]
+    labels = _labels(path for path, _ in ledgers)
+    parts = [(labels[path], ledger.header) for path, ledger in ledgers]
     lines = []
     for name in (*_EQUAL, *_EQUAL_IF_GIVEN):
         values = {label: getattr(header, name) for label, header in parts}
@@ -100,8 +102,9 @@ def _refuse_duplicates(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
     for path, ledger in ledgers:
         for record in ledger.attempts:
             found.setdefault(record.nodeid, []).append(path)
+    labels = _labels(path for path, _ in ledgers)
     twice = [
-        f"{nodeid} (in {' and '.join(_label(path, ledgers) for path in paths)})"
+        f"{nodeid} (in {' and '.join(labels[path] for path in paths)})"
         for nodeid, paths in found.items()
         if len(paths) > 1
     ]
@@ -109,9 +112,11 @@ def _refuse_duplicates(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
         raise ConfigurationError(f"Attempts are in more than one ledger: {_some(twice, ', ')}.")
 
 
-def _label(path: Path, ledgers: Sequence[tuple[Path, Ledger]]) -> str:
-    """A file's name, or its path where names repeat."""
-    return path.name if sum(other.name == path.name for other, _ in ledgers) == 1 else str(path)
+def _labels(paths: Iterable[Path]) -> dict[Path, str]:
+    """Files' names, or their paths where names repeat."""
+    listed = list(paths)
+    names = Counter(path.name for path in listed)
+    return {path: path.name if names[path.name] == 1 else str(path) for path in listed}
 
 
 def _some(lines: Sequence[str], separator: str) -> str:
