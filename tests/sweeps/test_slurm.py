@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from scribe_suite.ledger.ledger import read_ledger
+from scribe_suite.sweeps.shard_job import notes_of
 from tests.sweeps import slurm as slurm_module
 from tests.sweeps.conftest import SPEC, wait_for
 from tests.sweeps.slurm import Slurm
@@ -114,3 +115,17 @@ def test_provider_limits_hold_over_both_nodes(sweeps, slurm, monkeypatch):
     assert (len(events), most) == (12, 1)
     machines = slurm.output("sacct", check=False)  # there is no accounting, and nothing needed it
     assert machines == ""
+
+
+@pytest.mark.timeout(900)
+def test_a_preempted_job_goes_on_where_it_was(sweeps, slurm, monkeypatch):
+    monkeypatch.setenv("TOY_CODE", SLOWLY.replace("sleep(2)", "sleep(6)"))
+    assert sweeps.plan(["says"], trials=4, shards=1)[0] == 0
+    leader = sweeps.start(*OPTIONS)
+    wait_for(lambda: sweeps.recorded() >= 1 and running_jobs(slurm), 300)
+    slurm.output("scancel", "--signal=USR2", running_jobs(slurm)[0])  # as Slurm does before it preempts
+    printed, _ = leader.communicate(timeout=600)
+    assert leader.returncode == 0, printed + sweeps.logs() + slurm.logs()
+    assert all_count_once(sweeps.folder / "toys.jsonl", 4) == []
+    starts = [note for note in notes_of(sweeps.layout, 1) if note["event"] == "start"]
+    assert [note["resumed"] for note in starts] == [False, True]
