@@ -21,6 +21,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 #: Names of the virtual nodes.
 NODES = ("n0", "n1")
 #: What is needed, and how Debian calls it.
@@ -164,6 +166,13 @@ class Slurm:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
+                process.kill()
+        for process in psutil.process_iter():  # what watches a step may outlive the daemon that was killed
+            try:
+                ours = process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"]
+            except psutil.Error:
+                continue
+            if ours and process.pid != os.getpid():
                 process.kill()
 
     def logs(self) -> str:
