@@ -12,6 +12,7 @@ a test runs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -167,13 +168,13 @@ class Slurm:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-        for process in psutil.process_iter():  # what watches a step may outlive the daemon that was killed
-            try:
-                ours = process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"]
-            except psutil.Error:
-                continue
-            if ours and process.pid != os.getpid():
-                process.kill()
+        ours = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
+        for process in psutil.process_iter():  # what watches a step outlives the daemon that was killed
+            with contextlib.suppress(OSError, psutil.Error):
+                # read here, because such a process has written its title over the first variables
+                variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+                if ours in variables and process.pid != os.getpid():
+                    process.kill()
 
     def logs(self) -> str:
         return "\n".join(f"== {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log")))
