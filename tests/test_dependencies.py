@@ -31,13 +31,20 @@ def imported(path):
 
 def test_every_import_is_a_dependency():
     needed = {normalised(one) for one in PROJECT["dependencies"]}
-    optional = {normalised(one) for one in PROJECT["optional-dependencies"]["test"]}
+    extras = {
+        extra: {normalised(one) for one in requirements}
+        for extra, requirements in PROJECT["optional-dependencies"].items()
+    }
     distributions = packages_distributions()
     missing = set()
     for folder in ("src", "fixtures", "ground_truth", "benchmarks"):
         for path in (ROOT / folder).rglob("*.py"):
             # what makes shipped data again needs more than what reads them
-            known = needed | optional if path.name.startswith("build") or path.name == "text_build.py" else needed
+            known = set(needed)
+            if path.name.startswith("build") or path.name == "text_build.py":
+                known |= extras["test"]
+            if "engines" in path.parts:
+                known |= extras["sweep"]
             for name in {*imported(path)} - sys.stdlib_module_names - OWN:
                 of = {normalised(one) for one in [PART_OF.get(name, name), *distributions.get(name, [])]}
                 if not of & known:

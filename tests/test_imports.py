@@ -38,7 +38,10 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "report": "analysis claims ledger measurements notebook tasks",
         "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks "
         "watching",
-        "cli": "analysis ledger measurements models notebook planting providers report sandbox tasks watching",
+        "packing": "",
+        "sweeps": "ledger measurements plugin providers sandbox watching",
+        "cli": "analysis ledger measurements models notebook packing planting providers report sandbox sweeps tasks "
+        "watching",
     }.items()
 }
 

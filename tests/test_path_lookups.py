@@ -36,6 +36,7 @@ PACKAGE = "the suite's own files: its package, its checkout"
 NAMED = "what the user named: on the command line, in a configuration, in the environment"
 FRESH = "a folder or file of the suite's own that nobody else knows or may write, or before anybody else has run"
 REPORT = "the report that is being written: a fresh folder of this process, or the one that the user named for it"
+SWEEP = "the folder of a sweep, which its jobs alone write: kernels and agents' programs do not see it"
 MACHINE = "the machine's own: /proc, /sys, system folders, what a Python is"
 INSIDE = "runs inside the sandbox, or builds it before anybody else is there"
 NO_PATH = "no path at all: bytes in memory, the address of a socket that was handed over"
@@ -135,9 +136,10 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "LedgerWriter.__init__": ".mkdir .open",
             "LedgerWriter.reopen": ".open",
             "_sync_folder": "os.open",
+            "is_being_written": ".open",
             "read_ledger": ".read_bytes",
         },
-        "ledger/merge.py": {"_moved": ".resolve .resolve .resolve .resolve", "merge_ledgers": ".exists"},
+        "ledger/merge.py": {"_moved": ".resolve .resolve", "merge_ledgers": ".exists"},
         "ledger/run_names.py": {"_ledgers": ".glob .is_file .stat", "find_run": ".is_file"},
         "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open"},
         "watching/watch.py": {
@@ -168,6 +170,20 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         },
         "report/raw_files.py": {"_copied": ".mkdir .open"},
         "report/site.py": {"_write": ".write_text", "_write_pages": ".mkdir"},
+    },
+    SWEEP: {
+        "providers/leases.py": {
+            "Leases._made": ".unlink .unlink os.open",
+            "Leases.take": ".mkdir",
+            "_newest": "os.listdir",
+            "_read": ".open",
+            "_write": ".replace .unlink .write_text",
+        },
+        "providers/sweep_budget.py": {
+            "_replace": ".mkdir .replace .unlink .write_text",
+            "read_budget": ".read_bytes",
+            "spent": ".glob .read_bytes",
+        },
     },
     MACHINE: {
         "ledger/lock.py": {"_cpu": ".read_text"},

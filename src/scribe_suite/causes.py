@@ -367,6 +367,12 @@ _TABLE = (
     ),
     Cause("worker_crashed", Part.RUN, "The worker that made the attempt died.", "See its output above the summary."),
     Cause("lost", Part.RUN, "The worker that made the attempt reported nothing.", "See its output above the summary."),
+    Cause(
+        "sweep_budget",
+        Part.RUN,
+        "What the attempt may take did not fit into the rest of its sweep's budget, so that it did not begin.",
+        "Resume the sweep with more: `scribe-suite sweep resume`.",
+    ),
     Cause("not_finished", Part.RUN, "The attempt had not ended when it was recorded.", "Resume the run."),
     Cause(EXCEPTION, Part.RUN, "An exception did not name a cause.", "Read its message and traceback."),
 )

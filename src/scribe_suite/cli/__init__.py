@@ -20,6 +20,7 @@ from scribe_suite.cli import (
     merge,
     models,
     new,
+    pack,
     plant,
     providers,
     recover,
@@ -27,6 +28,7 @@ from scribe_suite.cli import (
     run,
     schema,
     show,
+    sweep,
     tasks,
     watch,
 )
@@ -36,7 +38,7 @@ from scribe_suite.errors import SuiteError
 #: In the order of the help text: what there is, what a run does and has done, how truths are made.
 COMMANDS = (
     run, tasks, providers, models, doctor,
-    watch, show, compare, diff, report, merge, recover, schema,
+    watch, show, compare, diff, report, merge, sweep, pack, recover, schema,
     new, plant, measure,
 )  # fmt: skip
 

@@ -153,6 +153,16 @@ def read_ledger(path: Path) -> Ledger:
     return _parsed(path, content)
 
 
+def is_being_written(path: Path) -> bool:
+    """Whether a run that goes on holds the ledger's lock, as far as the file system has locks.
+
+    Raises:
+        OSError: When it can't be opened.
+    """
+    with path.open("r+b", buffering=0) as file:
+        return not _locked(file)
+
+
 def _parsed(path: Path, content: bytes) -> Ledger:
     lines = content.split(b"\n")
     torn = lines.pop()  # what follows the last newline was cut off in writing, or is empty

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,8 +46,14 @@ class Merged:
     complete: bool
 
 
-def merge_ledgers(paths: Sequence[Path], output: Path) -> Merged:
+def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] = ()) -> Merged:
     """Write one ledger from several; it appears whole or not at all.
+
+    Args:
+        paths: The parts.
+        output: A file that is not there yet.
+        planned: Node ids of all attempts of the whole, where that is known: those that are in no part are missing, and
+            shards that have none may be left out.
 
     Raises:
         ConfigurationError: When a part can't be read, parts are not of one run, an attempt is in several of them, or
@@ -59,19 +66,23 @@ def merge_ledgers(paths: Sequence[Path], output: Path) -> Merged:
     _refuse_duplicates(ledgers)
     # sorted is stable: records of one attempt stay in the order they were written
     records = sorted(
-        (_moved(record, path, output) for path, ledger in ledgers for record in ledger.records),
+        (record for path, ledger in ledgers for record in _moved(ledger.records, path, output)),
         key=lambda record: (record.started is not None, record.started, record.nodeid),
     )
     header = _header(output, [ledger.header for _, ledger in ledgers])
+    not_begun = sorted(set(planned) - set(header.planned))
+    if planned:
+        header = header.model_copy(update={"planned": (*header.planned, *not_begun), "shard": None})
     resumes = sorted((line for _, ledger in ledgers for line in ledger.resumes), key=lambda line: line.resumed)
-    end = _end([ledger for _, ledger in ledgers], header, records)
+    end = None if not_begun else _end([ledger for _, ledger in ledgers], header, records)
     _write(output, [header, *resumes, *records, *([end] if end else [])])
     attempts = len({record.nodeid for record in records})
     return Merged(attempts, len(header.planned), end is not None)
 
 
 def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
-    parts = [(_label(path, ledgers), ledger.header) for path, ledger in ledgers]
+    labels = _labels(path for path, _ in ledgers)
+    parts = [(labels[path], ledger.header) for path, ledger in ledgers]
     lines = []
     for name in (*_EQUAL, *_EQUAL_IF_GIVEN):
         values = {label: getattr(header, name) for label, header in parts}
@@ -87,18 +98,25 @@ def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
 
 
 def _refuse_duplicates(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Path]] = {}
     for path, ledger in ledgers:
-        for nodeid in dict.fromkeys(record.nodeid for record in ledger.attempts):
-            found.setdefault(nodeid, []).append(_label(path, ledgers))
-    twice = [f"{nodeid} (in {' and '.join(labels)})" for nodeid, labels in found.items() if len(labels) > 1]
+        for record in ledger.attempts:
+            found.setdefault(record.nodeid, []).append(path)
+    labels = _labels(path for path, _ in ledgers)
+    twice = [
+        f"{nodeid} (in {' and '.join(labels[path] for path in paths)})"
+        for nodeid, paths in found.items()
+        if len(paths) > 1
+    ]
     if twice:
         raise ConfigurationError(f"Attempts are in more than one ledger: {_some(twice, ', ')}.")
 
 
-def _label(path: Path, ledgers: Sequence[tuple[Path, Ledger]]) -> str:
-    """A file's name, or its path where names repeat."""
-    return path.name if sum(other.name == path.name for other, _ in ledgers) == 1 else str(path)
+def _labels(paths: Iterable[Path]) -> dict[Path, str]:
+    """Files' names, or their paths where names repeat."""
+    listed = list(paths)
+    names = Counter(path.name for path in listed)
+    return {path: path.name if names[path.name] == 1 else str(path) for path in listed}
 
 
 def _some(lines: Sequence[str], separator: str) -> str:
@@ -106,12 +124,18 @@ def _some(lines: Sequence[str], separator: str) -> str:
     return separator.join([*lines[:_SHOWN], *more])
 
 
-def _moved(record: AttemptRecord, path: Path, output: Path) -> AttemptRecord:
-    """The record with its folder's path as seen from the new ledger."""
-    if record.folder is None or path.parent.resolve() == output.parent.resolve():
-        return record
-    folder = os.path.relpath(path.parent.resolve() / record.folder, output.parent.resolve())
-    return record.model_copy(update={"folder": Path(folder).as_posix()})
+def _moved(records: Iterable[AttemptRecord], path: Path, output: Path) -> Iterable[AttemptRecord]:
+    """Records of one ledger, with their folders' paths as seen from the new one."""
+    here, there = path.parent.resolve(), output.parent.resolve()
+    if here == there:
+        return records
+    way = os.path.relpath(here, there)
+    return (
+        record
+        if record.folder is None
+        else record.model_copy(update={"folder": Path(os.path.normpath(f"{way}/{record.folder}")).as_posix()})
+        for record in records
+    )
 
 
 def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:

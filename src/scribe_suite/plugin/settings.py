@@ -88,6 +88,7 @@ class Settings(RunIdentity):
         live: How the run is shown while tests run.
         live_interval_s: Seconds between two lines that show it.
         shard: The part of the tests that is run, or None for all.
+        sweep: Absolute folder of the sweep that this run is a part of, or None.
     """
 
     providers: tuple[ProviderSpec, ...]
@@ -105,6 +106,14 @@ class Settings(RunIdentity):
     live: Live
     live_interval_s: float
     shard: Shard | None
+    sweep: Path | None
+
+    @property
+    def results_folders(self) -> tuple[Path, ...]:
+        """Where ledgers and attempts are: those of this run and of the other parts of its sweep, with their plan."""
+        if self.sweep is None:
+            return (self.results_dir,)
+        return (self.sweep,) if self.results_dir.is_relative_to(self.sweep) else (self.results_dir, self.sweep)
 
     def selects(self, nodeid: str) -> bool:
         """Whether a test that was collected is to be run."""

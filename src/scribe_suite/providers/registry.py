@@ -16,6 +16,8 @@ GROUP = "scribe_suite.providers"
 WITH_ARGUMENT = {"replay": "replay:20261122-174501-a1b2c3", "command": "command:./my_agent"}
 #: Not in ``all`` either: it tests the suite and compares with nobody.
 TESTING_THE_SUITE = frozenset({"cheat"})
+#: Package of the providers that come with this one and are no agents' CLIs.
+_FREE = "scribe_suite.providers.builtin."
 _SPEC = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.:/@+-]+)?")
 
 
@@ -85,6 +87,11 @@ def own_providers(package: str) -> list[type[Provider]]:
     """
     points = sorted(_entry_points().items())
     return [type(load_provider(ProviderSpec(name))) for name, point in points if point.module.startswith(f"{package}.")]
+
+
+def costs_money(provider: Provider) -> bool:
+    """Whether its attempts may cost money: all but those of built-in providers that ask no model."""
+    return not type(provider).__module__.startswith(_FREE) or provider.name == "command"
 
 
 def granted_needs(provider: Provider) -> frozenset[Need]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import Protocol
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.untrusted_files import UntrustedFolder
@@ -23,6 +24,13 @@ POLL_S = 0.2
 LONGEST_PAUSE_S = 900.0
 #: Bytes of that file.
 MAX_PAUSE_BYTES = 100
+
+
+class Place(Protocol):
+    """A place that is held."""
+
+    def close(self) -> None:
+        """Give it back."""
 
 
 class Slots:
@@ -94,7 +102,7 @@ class Slots:
         with UntrustedFolder(self._results) as results:
             return results.make(self._below)
 
-    def _take(self) -> FileIO:
+    def _take(self) -> Place:
         assert self._places is not None
         try:
             with self._made() as folder:

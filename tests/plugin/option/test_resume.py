@@ -78,6 +78,21 @@ def test_only_what_is_missing_or_was_failed_by_infrastructure_is_made(suite, wor
 
 
 @pytest.mark.slow
+def test_a_run_that_was_killed_before_its_last_line_is_ended_by_resuming_it(suite):
+    suite.run("--provider", "oracle")
+    path = ledger_path(suite)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rstrip(b"\n").rfind(b"\n") + 1])
+    assert read_ledger(path).end is None
+    resumed = suite.run("--resume", path.stem)
+    assert resumed.ret == 0
+    ledger = read_ledger(path)
+    assert ledger.end is not None
+    assert ledger.end.missing == ()
+    assert len(ledger.records) == 1
+
+
+@pytest.mark.slow
 def test_an_attempt_that_fails_again_leaves_the_run_failed(suite):
     suite.run("--provider", "nologin,oracle")
     path = ledger_path(suite)

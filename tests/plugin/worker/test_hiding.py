@@ -24,14 +24,14 @@ def environment(tmp_path, monkeypatch):
 
 def test_a_checkout_is_hidden_as_a_whole_and_its_truths_for_good(tmp_path, monkeypatch):
     monkeypatch.setenv(paths.ROOT_VARIABLE, str(CHECKOUT))
-    assert hidden_from_kernels(tmp_path) == (CHECKOUT, tmp_path.resolve())
+    assert hidden_from_kernels([tmp_path]) == (CHECKOUT, tmp_path.resolve())
     hidden = hidden_from_programs([tmp_path], [])
     assert hidden.whole == (CHECKOUT,)
     assert {CHECKOUT / "ground_truth", CHECKOUT / ".git", tmp_path} == {*hidden.sealed}
 
 
 def test_programs_see_an_environment_with_the_package_but_not_what_is_in_it(environment, tmp_path):
-    assert hidden_from_kernels(tmp_path)[0] == environment / "lib" / "scribe_suite"
+    assert hidden_from_kernels([tmp_path])[0] == environment / "lib" / "scribe_suite"
     hidden = hidden_from_programs([tmp_path / "runs"], [])
     assert hidden.allows(environment)
     emptied = {path.name for path in hidden.emptied}
@@ -43,7 +43,7 @@ def test_a_suite_of_ones_own_is_hidden_with_the_package(environment, tmp_path, m
     for name in ("ground_truth", "prompts"):
         (own / name).mkdir(parents=True)
     monkeypatch.setenv(paths.ROOT_VARIABLE, str(own))
-    assert hidden_from_kernels(tmp_path)[:2] == (own, environment / "lib" / "scribe_suite")
+    assert hidden_from_kernels([tmp_path])[:2] == (own, environment / "lib" / "scribe_suite")
     hidden = hidden_from_programs([], [])
     assert hidden.whole == (own,)
     assert hidden.sealed == (own / "ground_truth", own / ".git")

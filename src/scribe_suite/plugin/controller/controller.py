@@ -135,6 +135,8 @@ class RunController:
         name_report(self._config, self._settings, f"{self._settings.run}.resume{number}.report.json")
         if not planned:
             self._announcements.say(resumed.nothing_to_do())
+            if not resumed.pending and resumed.ledger.end is None:
+                self.ledger.resume((), (), ())  # it was killed between its last attempt and its last line
             return
         differences = resumed.differences(surroundings.lock)
         machine = resumed.machine_differences(surroundings.lock)
@@ -207,7 +209,9 @@ class RunController:
         )
 
     def _close_ledger(self, exit_code: int, recover: bool) -> None:
-        if not self.ledger.is_open or (self._resumed is not None and not self._expected):
+        resumed = self._resumed
+        ended = resumed is not None and (bool(resumed.pending) or resumed.ledger.end is not None)
+        if not self.ledger.is_open or (ended and not self._expected):
             return  # no attempts, or none in this session: there is nothing to add
         if recover or self._resumed is not None:
             self.ledger.recover_notebooks()

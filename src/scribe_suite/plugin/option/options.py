@@ -7,6 +7,7 @@ from these rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -271,6 +272,15 @@ OPTIONS: tuple[Option, ...] = (
             same=lambda given, header: str(Shard.parse(given)) == header.shard,
             shown=lambda header: header.shard,
         ),
+    ),
+    Option(
+        "--sweep",
+        "folder of the sweep that this run is a part of, on a file system that its machines share: --max-concurrent, "
+        "pauses after too many requests and the budget then hold over all parts. `scribe-suite sweep` gives it",
+        default_text="none",
+        metavar="DIR",
+        setting="sweep",
+        read=lambda text: Path(text).absolute(),
     ),
     Option(
         "--resume",

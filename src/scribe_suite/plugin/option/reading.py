@@ -19,6 +19,7 @@ from scribe_suite.paths import installation, is_installed
 from scribe_suite.plugin.option.options import given_values, settings_fields, with_defaults
 from scribe_suite.plugin.option.replays import replayed_seed
 from scribe_suite.plugin.option.resume import RESUMED, ResumedRun, kept_values, reopen_run
+from scribe_suite.plugin.option.shards import Shard, shard_run
 from scribe_suite.plugin.settings import RunIdentity, SeedMode, Settings
 from scribe_suite.providers.base import Limits
 from scribe_suite.providers.registry import ProviderSpec, load_provider, parse_specs
@@ -122,6 +123,9 @@ def _identity(values: Mapping[str, Any], results_dir: Path, resumed: ResumedRun 
     run_seed, seed_mode = _seed(values, results_dir)
     if resumed is None:
         run = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        if values["sweep"] is not None and values["shard"] is not None:
+            # one name for all jobs of a shard: a ledger is only made where there is none, so that no two jobs make one
+            run = shard_run(Shard.parse(values["shard"]).number)
         return RunIdentity(run=run, run_seed=run_seed, seed_mode=seed_mode, results_dir=results_dir, only=None)
     header = resumed.header
     return RunIdentity(

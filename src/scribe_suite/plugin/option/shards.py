@@ -46,11 +46,21 @@ class Shard:
         return f"{self.number}/{self.count}"
 
     def holds(self, nodeid: str) -> bool:
-        """Whether the test is in this part.
+        """Whether the test is in this part."""
+        return part_of(nodeid, self.count) == self.number
 
-        The trials of a task are dealt out one after the other, beginning where the hash of the rest of the id says:
-        they take about as long as each other, and a hash of each would put many of them into one part.
-        """
-        rest, trial = without_trial(nodeid)
-        begin = int.from_bytes(hashlib.sha256(rest.encode()).digest()[:8], "big")
-        return (begin + trial) % self.count == self.number - 1
+
+def shard_run(number: int) -> str:
+    """The run id of a shard of a sweep."""
+    return f"shard{number:04}"
+
+
+def part_of(nodeid: str, count: int) -> int:
+    """The part, of `count`, that a test is in.
+
+    The trials of a task are dealt out one after the other, beginning where the hash of the rest of the id says: they
+    take about as long as each other, and a hash of each would put many of them into one part.
+    """
+    rest, trial = without_trial(nodeid)
+    begin = int.from_bytes(hashlib.sha256(rest.encode()).digest()[:8], "big")
+    return (begin + trial) % count + 1

@@ -25,9 +25,10 @@ from scribe_suite.providers.base import (
     Provider,
     ProviderResult,
 )
-from scribe_suite.providers.registry import granted_needs
+from scribe_suite.providers.registry import costs_money, granted_needs
 from scribe_suite.providers.result_check import checked_result, plain_text
 from scribe_suite.providers.slots import Slots
+from scribe_suite.providers.sweep_budget import Amounts, SweepBudget
 from scribe_suite.sandbox.programs import HiddenPaths
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.seeds import derive_seed
@@ -50,6 +51,7 @@ class BoundProvider:
         slots: Slots | None = None,
         isolation: IsolationTier = NOT_ISOLATED,
         hidden: HiddenPaths | None = None,
+        budget: SweepBudget | None = None,
     ) -> None:
         self._provider = provider
         self._model = model
@@ -58,6 +60,7 @@ class BoundProvider:
         self._slots = slots
         self._isolation = isolation
         self._hidden = hidden or HiddenPaths()
+        self._budget = budget
 
     def work(
         self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
@@ -77,7 +80,21 @@ class BoundProvider:
             if self._slots is not None:
                 with self._state.timed("queue_s"):
                     stack.enter_context(self._slots.place())
-            return self._work(prompt, notebook, submissions, instance)
+            if self._budget is None:
+                return self._work(prompt, notebook, submissions, instance)
+            charge = stack.enter_context(self._budget.attempt(self._most()))
+            try:
+                result = self._work(prompt, notebook, submissions, instance)
+                charge.usd = result.cost_usd
+                return result
+            except Exception as error:
+                charge.usd = _result_of(error).cost_usd
+                raise
+
+    def _most(self) -> Amounts:
+        """What the attempt may take at most."""
+        usd = self._limits.cost_usd if costs_money(self._provider) else None
+        return Amounts(attempts=1, hours=self._limits.wall_s / 3600, usd=usd or 0.0)
 
     def _work(
         self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance

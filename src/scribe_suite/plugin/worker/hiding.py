@@ -14,13 +14,13 @@ _PUMP = "notebook"
 _SEALED = ("ground_truth", ".git")
 
 
-def hidden_from_kernels(results: Path) -> tuple[Path, ...]:
+def hidden_from_kernels(results: Iterable[Path]) -> tuple[Path, ...]:
     """Folders that are covered in kernels, laboratories included.
 
     Args:
         results: Where ledgers and attempts are written.
     """
-    return (*private_folders(), results.resolve())
+    return (*private_folders(), *(folder.resolve() for folder in results))
 
 
 def hidden_from_programs(results: Iterable[Path], models: Iterable[Path]) -> HiddenPaths:

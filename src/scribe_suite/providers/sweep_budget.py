@@ -1,0 +1,191 @@
+"""The budget of a sweep: an attempt begins only if what it may take at most still fits.
+
+Every process that makes attempts has a file of its own with what its attempts have taken, and what those that run may
+still take. The sum over all files is what is spent or promised. It is read and added to under a lease, so that two
+machines can't promise the same dollars. What a process that was killed had promised counts as spent: its attempts may
+have cost that much, and nobody can know.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scribe_suite.errors import InfrastructureError
+from scribe_suite.providers.leases import Leases
+
+#: The sweep's budget, and the folder of what is spent, in the sweep's folder.
+BUDGET_FILE, SPENT_BELOW = "budget.json", "shared/spent"
+_LEASE = "budget"
+_POLL_S = 0.2
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Amounts(BaseModel):
+    """What attempts take.
+
+    Attributes:
+        attempts: How many there are, those included that infrastructure failed.
+        hours: Of agents' time, summed over attempts.
+        usd: US dollars.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attempts: int = 0
+    hours: Amount = 0.0
+    usd: Amount = 0.0
+
+    def __add__(self, other: Amounts) -> Amounts:
+        return Amounts(
+            attempts=self.attempts + other.attempts, hours=self.hours + other.hours, usd=self.usd + other.usd
+        )
+
+
+class Budget(BaseModel):
+    """What a sweep may take; None where there is no limit. The fields are those of `Amounts`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attempts: Annotated[int, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    #: Field -> what it counts.
+    UNITS: ClassVar[dict[str, str]] = {"attempts": "attempts", "hours": "hours", "usd": "US dollars"}
+
+    def exceeded(self, taken: Amounts) -> list[str]:
+        """What `taken` is too much of, such as ``12.5 US dollars of 10``."""
+        found = []
+        for name, unit in self.UNITS.items():
+            most, amount = getattr(self, name), getattr(taken, name)
+            # sums of fractions may miss a whole by their rounding
+            if most is not None and amount > most * (1 + 1e-9):
+                found.append(f"{amount:.4g} {unit} of {most:g}")
+        return found
+
+
+class Charge:
+    """What one attempt takes; it is told when it is known.
+
+    Attributes:
+        usd: US dollars, or None where they are not known; then it counts what it may have taken at most.
+    """
+
+    usd: float | None = None
+
+
+class SweepBudget:
+    """The budget as one process sees it that makes attempts.
+
+    Args:
+        sweep: The sweep's folder.
+    """
+
+    def __init__(self, sweep: Path) -> None:
+        self._sweep = sweep
+        self._folder = sweep / SPENT_BELOW
+        self._own = self._folder / f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}.json"
+        self._settled = self._promised = Amounts()
+
+    @contextmanager
+    def attempt(self, most: Amounts) -> Iterator[Charge]:
+        """Make an attempt in the block.
+
+        Args:
+            most: What it may take.
+
+        Raises:
+            InfrastructureError: With cause ``sweep_budget`` when that no longer fits, so that it must not begin; with
+                cause ``slots`` when the sweep's folder can't be used.
+        """
+        try:
+            self._promise(most)
+        except OSError as error:
+            raise InfrastructureError(
+                "slots", f"The budget of the sweep in {self._sweep} can't be read or written ({error})."
+            ) from error
+        charge, begin = Charge(), time.monotonic()
+        try:
+            yield charge
+        finally:
+            usd = most.usd if charge.usd is None else charge.usd
+            self._settled += Amounts(attempts=1, hours=(time.monotonic() - begin) / 3600, usd=usd)
+            self._promised = Amounts()
+            with suppress(OSError):  # what is promised there stays, and counts as spent
+                self._write()
+
+    def _promise(self, most: Amounts) -> None:
+        leases = Leases(self._folder / "lease")
+        while (lease := leases.take([_LEASE])) is None:
+            time.sleep(_POLL_S)
+        try:
+            exceeded = read_budget(self._sweep).exceeded(spent(self._sweep) + most)
+            if exceeded:
+                raise InfrastructureError(
+                    "sweep_budget",
+                    f"With this attempt the sweep could take {' and '.join(exceeded)}: resume it with a larger budget.",
+                )
+            self._promised = most
+            self._write()
+        finally:
+            lease.close()
+
+    def _write(self) -> None:
+        _replace(self._own, (self._settled + self._promised).model_dump_json())
+
+
+def read_budget(sweep: Path) -> Budget:
+    """The budget of a sweep; without limits where there is none.
+
+    Raises:
+        OSError: When it can't be read; also when it is damaged, because then nothing may begin.
+    """
+    try:
+        return Budget.model_validate_json((sweep / BUDGET_FILE).read_bytes())
+    except FileNotFoundError:
+        return Budget()
+    except ValidationError as error:
+        raise OSError(f"{sweep / BUDGET_FILE} is damaged") from error
+
+
+def write_budget(sweep: Path, budget: Budget) -> None:
+    """Give a sweep its budget, or another one.
+
+    Raises:
+        OSError: When it can't be written.
+    """
+    _replace(sweep / BUDGET_FILE, budget.model_dump_json())
+
+
+def spent(sweep: Path) -> Amounts:
+    """What the attempts of a sweep have taken, and what those that run may still take.
+
+    Raises:
+        OSError: When it can't be read, or is damaged.
+    """
+    total = Amounts()
+    for path in sorted((sweep / SPENT_BELOW).glob("*.json")):
+        try:
+            total += Amounts.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise OSError(f"{path} is damaged") from error
+    return total
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.write_text(f"{text}\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,222 @@
+"""Both engines that submitit has: processes on this machine, and Slurm.
+
+submitit carries a job to where it runs. What it says of states is not asked for: without accounting it does not know
+them under Slurm. Which jobs are over is found out from the system's processes, and from ``squeue``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.sweeps.engines.base import Engine, Resources
+from scribe_suite.sweeps.shard_job import GRACE_S, ShardJob
+
+#: Seconds that a command of Slurm may take; a controller that restarts does not answer.
+_SLURM_S = 60
+#: Seconds before the end of a job's time, or before preemption, at which Slurm tells it.
+_SIGNAL_S = int(GRACE_S) + 35
+#: States in which a job of Slurm is over, or about to be.
+_OVER = frozenset(
+    {
+        "BOOT_FAIL",
+        "CANCELLED",
+        "COMPLETED",
+        "DEADLINE",
+        "FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "REVOKED",
+        "TIMEOUT",
+    }
+)
+_ARRAY = re.compile(r"(?P<job>\d+)_\[(?P<tasks>[0-9,-]+)(?:%\d+)?\]")
+
+
+def engine_of(name: str, folder: Path, resources: Resources) -> Engine:
+    """The engine with this name.
+
+    Args:
+        name: ``local`` or ``slurm``.
+        folder: For logs and what is handed to jobs; every machine of the engine must see it.
+        resources: Of each job.
+
+    Raises:
+        ConfigurationError: When there is no such engine, or what it needs is not installed.
+    """
+    if name not in _ENGINES:
+        raise ConfigurationError(f"There is no engine {name!r}: choose from {', '.join(_ENGINES)}.")
+    return _ENGINES[name](folder, resources)
+
+
+class LocalEngine:
+    """Jobs as processes on this machine; they outlive the process that started them."""
+
+    name = "local"
+
+    def __init__(self, folder: Path, resources: Resources) -> None:
+        self._executor = _executor("local", folder, resources.python)
+        self._executor.update_parameters(
+            timeout_min=resources.minutes, setup=list(resources.prologue), signal_delay_s=_SIGNAL_S
+        )
+        self._processes: dict[str, Any] = {}
+
+    def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
+        """Start jobs, all at once."""
+        ids = {}
+        for job in jobs:
+            submitted = self._executor.submit(job)
+            self._processes[submitted.job_id] = submitted  # or its end would not be noticed
+            ids[job.shard] = submitted.job_id
+        return ids
+
+    def unfinished(self, jobs: Collection[str]) -> Collection[str]:
+        """Those whose process is there."""
+        return {job for job in jobs if self._lives(job)}
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """Ask them to end; behind a prologue there is a shell between, which would not pass it on."""
+        for job in jobs:
+            if self._lives(job):
+                with contextlib.suppress(psutil.Error):
+                    process = psutil.Process(int(job))
+                    for one in [process, *process.children(recursive=True)]:
+                        if _is_submitit(one):
+                            one.send_signal(signal.SIGTERM)
+
+    def _lives(self, job: str) -> bool:
+        if job in self._processes and self._processes[job].done():
+            return False
+        try:
+            process = psutil.Process(int(job))
+            return process.status() != psutil.STATUS_ZOMBIE and _is_submitit(process)
+        except psutil.Error:
+            return False
+
+
+class SlurmEngine:
+    """Jobs of Slurm; several that are submitted together are one array."""
+
+    name = "slurm"
+
+    def __init__(self, folder: Path, resources: Resources) -> None:
+        try:
+            self._executor = _executor("slurm", folder, resources.python)
+        except RuntimeError as error:
+            raise ConfigurationError("There is no srun: run this where jobs of Slurm are submitted.") from error
+        wanted = {
+            "partition": resources.partition,
+            "gres": resources.gres,
+            "cpus_per_task": resources.cpus,
+            "account": resources.account,
+            "qos": resources.qos,
+            "mem": None if resources.memory_gb is None else f"{round(resources.memory_gb * 1024)}M",
+            # a job whose prologue fails would go on with whatever Python is there
+            "setup": [f"{command} || exit 1" for command in resources.prologue] or None,
+        }
+        self._executor.update_parameters(
+            time=resources.minutes,
+            job_name="scribe-sweep",
+            signal_delay_s=_SIGNAL_S,
+            array_parallelism=10_000,
+            additional_parameters={"requeue": True},
+            **{name: value for name, value in wanted.items() if value is not None},
+        )
+
+    def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
+        """Submit jobs.
+
+        Raises:
+            ConfigurationError: When ``sbatch`` refuses.
+        """
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+        try:
+            with self._executor.batch():
+                submitted = [self._executor.submit(job) for job in jobs]
+        except (FailedJobError, FailedSubmissionError, OSError) as error:
+            raise ConfigurationError(f"sbatch refuses the jobs: {' '.join(str(error).split())}") from error
+        return {job.shard: one.job_id for job, one in zip(jobs, submitted, strict=True)}
+
+    def unfinished(self, jobs: Collection[str]) -> Collection[str] | None:
+        """Those that ``squeue`` lists as neither over nor ending; None when the controller does not answer."""
+        if not jobs:
+            return set()
+        arrays = sorted({job.partition("_")[0] for job in jobs}, key=int)
+        # %i is 12_[3-5] for tasks that wait together; jobs that are long over make squeue fail when named alone
+        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T", f"--user={os.getuid()}"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_SLURM_S)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if done.returncode != 0:
+            return None
+        known: set[str] = set()
+        for line in done.stdout.splitlines():
+            name, _, state = line.strip().partition("|")
+            if name.partition("_")[0] in arrays and state not in _OVER:
+                known.update(job_ids(name))
+        return known & set(jobs)
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """Cancel them, those that wait too.
+
+        Raises:
+            ConfigurationError: When ``scancel`` fails.
+        """
+        if not jobs:
+            return
+        try:
+            subprocess.run(["scancel", *sorted(jobs)], capture_output=True, text=True, timeout=_SLURM_S, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ConfigurationError(f"scancel failed ({error}): try again when the controller answers.") from error
+
+
+def _is_submitit(process: psutil.Process) -> bool:
+    """Whether a process belongs to a job, and does not only have the number of one that is over."""
+    return any("submitit" in word for word in process.cmdline())
+
+
+def job_ids(name: str) -> list[str]:
+    """The jobs that ``squeue`` calls by one name, such as ``12``, ``12_3`` or ``12_[3-5,8%2]``."""
+    match = _ARRAY.fullmatch(name)
+    if match is None:
+        return [name]
+    tasks: list[int] = []
+    for part in match["tasks"].split(","):
+        first, _, last = part.partition("-")
+        tasks.extend(range(int(first), int(last or first) + 1))
+    return [f"{match['job']}_{task}" for task in tasks]
+
+
+def _executor(cluster: str, folder: Path, python: str | None) -> Any:
+    """Submitit's executor.
+
+    Raises:
+        ConfigurationError: When submitit is not installed.
+        RuntimeError: When Slurm is not.
+    """
+    try:
+        from submitit import LocalExecutor, SlurmExecutor
+    except ImportError as error:
+        raise ConfigurationError(
+            "The engines local and slurm need submitit: pip install 'scribe-suite[sweep]'."
+        ) from error
+    kinds = {"local": LocalExecutor, "slurm": SlurmExecutor}
+    return kinds[cluster](folder=str(folder), python=python)
+
+
+_ENGINES: dict[str, Callable[[Path, Resources], Engine]] = {
+    LocalEngine.name: LocalEngine,
+    SlurmEngine.name: SlurmEngine,
+}

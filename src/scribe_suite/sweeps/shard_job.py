@@ -1,0 +1,216 @@
+"""What one job of a sweep does, on whatever machine and under whatever engine: make the attempts a shard still owes.
+
+A job may be killed at any moment, started twice, or left behind on a machine that nobody hears of. So it first takes
+the shard's lease, looks at the ledger instead of trusting who started it, and stops when the lease was taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.ledger import is_being_written, read_ledger
+from scribe_suite.paths import ROOT_VARIABLE
+from scribe_suite.providers.leases import BEAT_S, EXPIRE_S, Lease, Leases
+from scribe_suite.sweeps.folder import SweepFolder
+from scribe_suite.sweeps.plan import Plan, read_plan
+from scribe_suite.sweeps.rounds import read_rounds
+from scribe_suite.sweeps.shard_state import look_at
+
+#: Exit codes of a job beside pytest's own.
+BUSY, GIVEN_UP, CANCELLED = 75, 76, 77
+#: Seconds that pytest has to end by itself after a signal.
+GRACE_S = 25.0
+#: Seconds between two looks at pytest and at the lease.
+_LOOK_S = 0.2
+_PR_SET_PDEATHSIG = 1
+#: Signals that end a job; the second is what Slurm sends before a job's time is over, and before it is preempted.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """One job, as something that can be called in another process.
+
+    Attributes:
+        sweep: The sweep's folder, as the job's machine sees it.
+        shard: Number of the shard.
+        beat_s: See `Leases`.
+        expire_s: See `Leases`.
+    """
+
+    sweep: str
+    shard: int
+    beat_s: float = BEAT_S
+    expire_s: float = EXPIRE_S
+
+    def __call__(self) -> int:
+        """Make the attempts that are left; returns pytest's exit code, or why it was not started."""
+        folder = SweepFolder(Path(self.sweep))
+        plan = read_plan(folder)
+        lease = self._lease(folder)
+        if lease is None:
+            return BUSY
+        try:
+            return self._work(folder, plan, lease)
+        finally:
+            lease.close()
+
+    def _lease(self, folder: SweepFolder) -> Lease | None:
+        """The shard's lease; None when another job lives that has it."""
+        leases = Leases(folder.leases, self.beat_s, self.expire_s)
+        end = time.monotonic() + self.expire_s + 2 * self.beat_s
+        while (lease := leases.take([lease_of(self.shard)])) is None:
+            if time.monotonic() > end:
+                return None
+            time.sleep(min(1.0, self.beat_s / 2))
+        return lease
+
+    def _work(self, folder: SweepFolder, plan: Plan, lease: Lease) -> int:
+        rounds = read_rounds(folder.rounds)
+        if rounds.cancelled:
+            return CANCELLED
+        set_torn_ledger_aside(folder, self.shard)
+        if look_at(folder, plan, self.shard).done:
+            return 0
+        if starts_of(folder, self.shard, rounds.number) > plan.spec.resumptions:
+            return GIVEN_UP
+        ledger = folder.ledger(self.shard)
+        if ledger is not None and not self._let_go(ledger, lease):
+            return BUSY
+        command = plan.command(self.shard, folder, ledger)
+        self._note(folder, {"event": "start", "round": rounds.number, "resumed": ledger is not None})
+        code = _run(command, folder.log(self.shard), _environment(plan), lambda: lease.lost)
+        if not lease.lost:
+            self._note(folder, {"event": "end", "round": rounds.number, "exit_code": code})
+        return code
+
+    def _let_go(self, ledger: Path, lease: Lease) -> bool:
+        """Whether nobody writes the ledger, or soon nobody does.
+
+        A job that was taken for dead may be frozen, with a lock on the ledger that only its end gives back.
+        """
+        end = time.monotonic() + self.expire_s
+        while is_being_written(ledger):
+            if time.monotonic() > end or lease.lost:
+                return False
+            time.sleep(min(1.0, self.beat_s))
+        return True
+
+    def _note(self, folder: SweepFolder, line: dict[str, Any]) -> None:
+        job = os.environ.get("SLURM_JOB_ID") or os.environ.get("JOB_COMPLETION_INDEX") or str(os.getpid())
+        facts = {**line, "shard": self.shard, "machine": platform.node(), "job": job, "time": round(time.time(), 1)}
+        path = folder.starts(self.shard)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(json.dumps(facts) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def lease_of(shard: int) -> str:
+    """Name of a shard's lease."""
+    return f"shard{shard:04}"
+
+
+def starts_of(folder: SweepFolder, shard: int, round_number: int) -> int:
+    """How often a shard was started in a round."""
+    return sum(line.get("event") == "start" and line.get("round") == round_number for line in notes_of(folder, shard))
+
+
+def notes_of(folder: SweepFolder, shard: int) -> list[dict[str, Any]]:
+    """When jobs of a shard began and ended; a line that a full disk cut off is left out."""
+    notes = []
+    with contextlib.suppress(FileNotFoundError):
+        for line in folder.starts(shard).read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                note = json.loads(line)
+                if isinstance(note, dict):
+                    notes.append(note)
+    return notes
+
+
+def set_torn_ledger_aside(folder: SweepFolder, shard: int) -> None:
+    """Rename a ledger that was cut off in its first line: no attempt had begun, so that the shard can start anew."""
+    path = folder.ledger(shard)
+    if path is None:
+        return
+    with path.open("rb") as file:
+        torn = not file.readline().endswith(b"\n")
+    if torn:
+        path.rename(path.with_name(f"{path.name}.torn{time.time():.0f}"))
+        return
+    read_ledger(path)  # what is damaged otherwise is said, and not run over
+
+
+def _environment(plan: Plan) -> dict[str, str]:
+    """That of the job, without what engines set for programs of their own; where the suite was, if it is there too."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SUBMITIT_")}
+    if ROOT_VARIABLE not in environment and Path(plan.root).is_dir():
+        environment[ROOT_VARIABLE] = plan.root
+    return environment
+
+
+def _run(command: list[str], log: Path, environment: dict[str, str], lost: Callable[[], bool]) -> int:
+    """Run pytest until it ends, a signal asks for its end, or the shard is another job's."""
+    asked: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    libc = ctypes.CDLL(None)
+
+    def with_the_job() -> None:
+        # however the job ends, pytest is told; and is not deaf to it, as under nohup
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=with_the_job,
+            )
+            try:
+                while process.poll() is None:
+                    if asked or lost():
+                        return _stopped(process)
+                    time.sleep(_LOOK_S)
+                return process.returncode
+            except BaseException:  # the engine's own signals raise: the shard is not free before pytest has ended
+                _stopped(process)
+                raise
+    except OSError as error:
+        raise ConfigurationError(f"The job can't run {command[0]}, or write {log} ({error}).") from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopped(process: subprocess.Popen[bytes]) -> int:
+    """Ask pytest to end, and end it if it does not; what it has recorded is on the disk already."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()

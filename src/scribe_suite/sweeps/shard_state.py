@@ -1,0 +1,199 @@
+"""How far the shards of a sweep are: what their ledgers say, and nothing that an engine says of jobs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.outcomes import INFRASTRUCTURE, rule_of
+from scribe_suite.sweeps.folder import SweepFolder
+from scribe_suite.sweeps.plan import Plan
+from scribe_suite.watching.watch import LedgerCounts
+
+#: What an attempt has for an outcome that the sweep's budget did not let begin.
+NO_BUDGET = f"{INFRASTRUCTURE}sweep_budget"
+
+
+@dataclass
+class Cost:
+    """What attempts of one provider took, failed ones included: they cost money too.
+
+    Attributes:
+        attempts: Records.
+        hours: Of agents' time.
+        usd: US dollars, as far as they are known.
+        unknown: Records without a cost of attempts in which the agent worked.
+    """
+
+    attempts: int = 0
+    hours: float = 0.0
+    usd: float = 0.0
+    unknown: int = 0
+
+
+@dataclass
+class ShardLedger(LedgerCounts):
+    """The ledger of a shard that grows, read from where the last look ended.
+
+    Attributes:
+        shard: ``K/N`` of its header.
+        seed: Of its header.
+        costs: By provider.
+        reasons: Node id -> the reason of its last record.
+    """
+
+    shard: str | None = None
+    seed: int | None = None
+    costs: dict[str, Cost] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        super()._take(line)
+        if line["line"] == "header":
+            self.shard, self.seed = line["shard"], line["run_seed"]
+        elif line["line"] == "attempt":
+            self.reasons[str(line["nodeid"])] = str(line.get("reason", ""))
+            agent_s = (line.get("times") or {}).get("agent_s")
+            if agent_s is not None:
+                cost = self.costs.setdefault(str(line["provider"]), Cost())
+                cost.attempts += 1
+                cost.hours += agent_s / 3600
+                cost.usd += line.get("cost_usd") or 0.0
+                cost.unknown += line.get("cost_usd") is None
+
+
+@dataclass(frozen=True)
+class ShardState:
+    """How far one shard is.
+
+    Attributes:
+        shard: Its number.
+        owed: How many attempts it is to make.
+        counted: How many of these count.
+        failed: Outcome -> how many that do not count have it.
+        missing: How many have no record.
+        ended: The exit code in its ledger's last line; None where there is none.
+        begun: Whether it has a ledger.
+    """
+
+    shard: int
+    owed: int
+    counted: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    missing: int = 0
+    ended: int | None = None
+    begun: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether all its attempts count and its ledger came to its end."""
+        return self.counted == self.owed and self.ended is not None
+
+    @property
+    def out_of_budget(self) -> bool:
+        """Whether nothing is left but what the budget did not let begin."""
+        return bool(self.failed) and not self.missing and set(self.failed) == {NO_BUDGET}
+
+
+class Ledgers:
+    """The ledgers of a sweep, looked at again and again.
+
+    Args:
+        folder: Of the sweep.
+        plan: Of the sweep.
+    """
+
+    def __init__(self, folder: SweepFolder, plan: Plan) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._read: dict[int, ShardLedger] = {}
+        self._done: dict[int, ShardState] = {}
+
+    def state(self, shard: int) -> ShardState:
+        """How far a shard is now.
+
+        Raises:
+            ConfigurationError: When its ledger is damaged, or of another run.
+        """
+        if shard in self._done:  # an attempt that counts is never made again
+            return self._done[shard]
+        owed = self._plan.shards[shard]
+        ledger = self._ledger(shard)
+        if ledger is None:
+            return ShardState(shard, len(owed), missing=len(owed))
+        outcomes = [ledger.outcomes.get(nodeid) for nodeid in owed]
+        counted = sum(outcome is not None and rule_of(outcome).counts for outcome in outcomes)
+        failed = Counter(outcome for outcome in outcomes if outcome is not None and not rule_of(outcome).counts)
+        state = ShardState(shard, len(owed), counted, failed, outcomes.count(None), ledger.finished, begun=True)
+        if state.done:
+            self._done[shard] = state
+        return state
+
+    def states(self) -> list[ShardState]:
+        """How far all shards are now."""
+        return [self.state(shard) for shard in self._plan.shards]
+
+    def costs(self) -> dict[str, Cost]:
+        """What the attempts of each provider took until the last look."""
+        total: dict[str, Cost] = {}
+        for ledger in self._read.values():
+            for provider, cost in ledger.costs.items():
+                whole = total.setdefault(provider, Cost())
+                for name, amount in vars(cost).items():
+                    setattr(whole, name, getattr(whole, name) + amount)
+        return total
+
+    def outcomes(self) -> list[str]:
+        """The outcomes that stand, until the last look."""
+        return [outcome for ledger in self._read.values() for outcome in ledger.outcomes.values()]
+
+    def paths(self) -> list[Path]:
+        """The ledgers there were at the last look, in the order of shards."""
+        return [self._read[shard].path for shard in sorted(self._read)]
+
+    def reason(self, shard: int) -> str:
+        """Why an attempt of a shard does not count; empty where none says so."""
+        ledger = self._read.get(shard)
+        if ledger is None:
+            return ""
+        reasons = (
+            ledger.reasons.get(nodeid, "") for nodeid, outcome in ledger.outcomes.items() if not rule_of(outcome).counts
+        )
+        return next(filter(None, reasons), "")
+
+    def _ledger(self, shard: int) -> ShardLedger | None:
+        """The shard's ledger as it is now; None while it has no header."""
+        path = self._folder.ledger(shard)
+        known = self._read.get(shard)
+        if path is None or (known is not None and known.path != path):
+            self._read.pop(shard, None)
+            known = None
+        if path is None:
+            return None
+        if known is None:
+            with path.open("rb") as file:
+                if not file.readline().endswith(b"\n"):
+                    return None  # just being written, or cut off
+            known = self._read[shard] = ShardLedger(path)
+            self._require_ours(shard, known)
+        else:
+            known.read_on()
+        return known
+
+    def _require_ours(self, shard: int, ledger: ShardLedger) -> None:
+        expected = f"{shard}/{self._plan.spec.shards}"
+        if (ledger.shard, ledger.seed) != (expected, self._plan.seed):
+            del self._read[shard]
+            raise ConfigurationError(
+                f"{ledger.path} is not the ledger of shard {expected} of this sweep: its shard or its seed is another "
+                "one. Move it away."
+            )
+
+
+def look_at(folder: SweepFolder, plan: Plan, shard: int) -> ShardState:
+    """How far one shard is; for who looks once."""
+    return Ledgers(folder, plan).state(shard)

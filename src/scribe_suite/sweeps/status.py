@@ -1,0 +1,134 @@
+"""What a sweep is doing: shards, attempts that run on any machine, and what it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scribe_suite.providers.sweep_budget import Budget, read_budget
+from scribe_suite.sweeps.coordinator import progress_line, submitted_jobs
+from scribe_suite.sweeps.folder import SweepFolder
+from scribe_suite.sweeps.plan import Plan
+from scribe_suite.sweeps.rounds import read_rounds
+from scribe_suite.sweeps.shard_job import notes_of
+from scribe_suite.sweeps.shard_state import Ledgers, ShardState
+from scribe_suite.sweeps.totals import totals
+from scribe_suite.watching.status_files import GONE_S, RunningAttempt, read_running, running_folder
+from scribe_suite.watching.view import LiveRun, Progress
+
+#: Shards listed; of further ones, how many there are in each state.
+MOST_ROWS = 40
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """A sweep at one moment.
+
+    Attributes:
+        states: Of its shards.
+        running: Attempts that run.
+        rows: A line for each shard that is not done.
+        costs: What it takes, in words.
+        now: The moment, in Unix seconds.
+        outcomes: That stand.
+    """
+
+    states: Sequence[ShardState]
+    running: Sequence[RunningAttempt]
+    rows: Sequence[str]
+    costs: Sequence[str]
+    now: float
+    outcomes: Sequence[str]
+
+    @property
+    def done(self) -> bool:
+        """Whether all attempts count."""
+        return all(state.done for state in self.states)
+
+    def live(self) -> LiveRun:
+        """What runs, as for one run."""
+        progress = Progress.of(sum(state.owed for state in self.states), self.outcomes)
+        return LiveRun(progress, self.running, self.now)
+
+    def lines(self) -> list[str]:
+        """All of it as lines."""
+        return [progress_line(self.states, len(self.running)).replace("jobs wait or run", "attempts run"),
+                *self.costs, *self.rows]  # fmt: skip
+
+
+class SweepWatch:
+    """A sweep that is being watched.
+
+    Args:
+        folder: Of the sweep.
+        plan: Of the sweep.
+    """
+
+    def __init__(self, folder: SweepFolder, plan: Plan) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._ledgers = Ledgers(folder, plan)
+
+    def view(self) -> SweepView:
+        """The sweep now.
+
+        Raises:
+            ConfigurationError: When a ledger is damaged, or of another run.
+            OSError: When the budget can't be read.
+        """
+        now = time.time()
+        states = self._ledgers.states()
+        running = [
+            attempt for state in states if state.begun and not state.done for attempt in self._running(state, now)
+        ]
+        budget: Budget = read_budget(self._folder.path)
+        return SweepView(
+            states=states,
+            running=running,
+            rows=self._rows(states),
+            costs=totals(self._plan, self._ledgers.costs()).lines(budget),
+            now=now,
+            outcomes=self._ledgers.outcomes(),
+        )
+
+    def silent_s(self) -> float:
+        """Seconds since anybody who works on the sweep has given a sign of life; clocks may differ by some."""
+        newest = 0.0
+        for folder in (self._folder.leases, self._folder.jobs):
+            if folder.is_dir():
+                newest = max([newest, *(path.stat().st_mtime for path in folder.iterdir() if path.is_file())])
+        return time.time() - newest
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody works on the sweep any more."""
+        return self.silent_s() > GONE_S
+
+    def _running(self, state: ShardState, now: float) -> list[RunningAttempt]:
+        path = self._folder.ledger(state.shard)
+        return [] if path is None else read_running(running_folder(path.parent, path.stem), now)
+
+    def _rows(self, states: Sequence[ShardState]) -> list[str]:
+        number = read_rounds(self._folder.rounds).number
+        open_shards = [state for state in states if not state.done]
+        rows = [self._row(state, number) for state in open_shards[:MOST_ROWS]]
+        more = len(open_shards) - len(rows)
+        return [*rows, f"and {more} more shards that are not done"] if more > 0 else rows
+
+    def _row(self, state: ShardState, round_number: int) -> str:
+        notes = [note for note in notes_of(self._folder, state.shard) if note.get("round") == round_number]
+        jobs = {engine: submitted_jobs(self._folder, engine).get(state.shard) for engine in ("local", "slurm")}
+        job = next((f"{engine} job {name}" for engine, name in jobs.items() if name is not None), "no job yet")
+        parts = [f"{state.counted} of {state.owed} attempts count"]
+        parts += [f"{count} {outcome}" for outcome, count in state.failed.items()]
+        parts.append(job)
+        starts = sum(note.get("event") == "start" for note in notes)
+        if starts:
+            parts.append(
+                f"started {starts} {'time' if starts == 1 else 'times'} in this round, on {notes[-1].get('machine')}"
+            )
+        if notes and notes[-1].get("event") == "end":
+            parts.append(f"exit code {notes[-1].get('exit_code')}")
+        reason = self._ledgers.reason(state.shard) if state.failed else ""
+        return f"shard {state.shard}: {', '.join(parts)}{f' ({reason[:200]})' if reason else ''}"

@@ -1,0 +1,97 @@
+"""Sweeps of toy tasks: a small suite, and the command as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scribe_suite.cli import main
+from scribe_suite.ledger.ledger import Ledger, read_ledger
+from scribe_suite.sweeps.folder import SweepFolder
+from tests.plugin.conftest import Suite, suite
+
+__all__ = ["suite"]
+
+SPEC = """
+name = "toys"
+families = ["circuits"]
+providers = {providers}
+trials = {trials}
+shards = {shards}
+seed = 7
+isolation = "none"
+{more}
+"""
+
+
+class Sweeps:
+    """Sweeps of a toy suite, planned and run by commands."""
+
+    def __init__(self, toys: Suite, capsys: pytest.CaptureFixture[str]) -> None:
+        self.suite = toys
+        self.folder = toys.folder / "runs" / "sweeps" / "toys"
+        self._capsys = capsys
+
+    def command(self, *arguments: str) -> tuple[int, str, str]:
+        """The exit code of ``scribe-suite sweep``, and what it printed."""
+        code = main(["sweep", *arguments])
+        printed = self._capsys.readouterr()
+        return code, printed.out, printed.err
+
+    def plan(self, providers: list[str], trials: int = 1, shards: int = 1, more: str = "") -> tuple[int, str, str]:
+        spec = self.suite.write(
+            "spec.toml", SPEC.format(providers=json.dumps(providers), trials=trials, shards=shards, more=more)
+        )
+        return self.command("plan", str(spec))
+
+    def run(self, *options: str, action: str = "run") -> tuple[int, str, str]:
+        return self.command(action, str(self.folder), "--interval", "0.3", *options)
+
+    def start(self, *options: str, folder: Path | None = None) -> subprocess.Popen[str]:
+        """Start ``sweep run`` and leave it to itself."""
+        command = [sys.executable, "-P", "-m", "scribe_suite.cli", "sweep", "run", str(folder or self.folder)]
+        return subprocess.Popen(
+            [*command, "--interval", "0.5", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def recorded(self) -> int:
+        """Attempts that are in the ledgers of shards now."""
+        return sum(path.read_text().count('"line":"attempt"') for path in self.folder.glob("shards/*/*.jsonl"))
+
+    @property
+    def layout(self) -> SweepFolder:
+        return SweepFolder(self.folder)
+
+    @property
+    def merged(self) -> Ledger:
+        return read_ledger(self.folder / "toys.jsonl")
+
+    def logs(self) -> str:
+        """All that jobs printed, for a test that fails."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("jobs/**/*.log")))
+
+
+def wait_for(what: Callable[[], object], limit_s: float = 120) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def sweeps(suite: Suite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sweeps:
+    monkeypatch.chdir(suite.folder)
+    monkeypatch.syspath_prepend(str(suite.folder / "agents"))
+    submitit = pytest.importorskip("submitit", reason="it runs the jobs of sweeps: pip install 'scribe-suite[sweep]'")
+    # where it is installed, if that is none of Python's own folders
+    paths = [os.environ["PYTHONPATH"], str(Path(submitit.__file__).parents[1])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    return Sweeps(suite, capsys)

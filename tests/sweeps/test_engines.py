@@ -1,0 +1,56 @@
+"""What Slurm's commands print, read."""
+
+import subprocess
+
+import pytest
+
+from scribe_suite.errors import ConfigurationError
+from scribe_suite.sweeps.engines.base import Resources
+from scribe_suite.sweeps.engines.submitting import SlurmEngine, engine_of, job_ids
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs"),
+    [
+        ("12", ["12"]),
+        ("12_3", ["12_3"]),
+        ("12_[0-2]", ["12_0", "12_1", "12_2"]),
+        ("12_[0,4-5%2]", ["12_0", "12_4", "12_5"]),
+    ],
+)
+def test_names_of_jobs_are_spelled_out(name, jobs):
+    assert job_ids(name) == jobs
+
+
+def engine():
+    """One that needs neither Slurm nor submitit."""
+    return SlurmEngine.__new__(SlurmEngine)
+
+
+def test_jobs_that_wait_or_run_are_unfinished_and_others_are_not(monkeypatch):
+    printed = "12_[2-3]|PENDING\n12_1|RUNNING\n12_0|COMPLETED\n13|NODE_FAIL\n99|RUNNING\n"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, printed, ""))
+    assert engine().unfinished(["12_0", "12_1", "12_2", "13", "14"]) == {"12_1", "12_2"}
+
+
+def test_a_controller_that_does_not_answer_says_nothing(monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "refused"))
+    assert engine().unfinished(["12"]) is None
+
+    def too_late(*_, **__):
+        raise subprocess.TimeoutExpired("squeue", 1)
+
+    monkeypatch.setattr(subprocess, "run", too_late)
+    assert engine().unfinished(["12"]) is None
+
+
+def test_an_unknown_engine_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="There is no engine 'ray': choose from local, slurm"):
+        engine_of("ray", tmp_path, Resources(minutes=1))
+
+
+def test_without_slurm_the_engine_says_so(tmp_path, monkeypatch):
+    pytest.importorskip("submitit", reason="it runs the jobs of sweeps: pip install 'scribe-suite[sweep]'")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigurationError, match="There is no srun"):
+        engine_of("slurm", tmp_path, Resources(minutes=1))
