@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ground_truth.probes.real.datasets import dataset
 from ground_truth.probes.real.grammar import REFLEXIVE, RELATIVE, composer, reflexive, relative
+from ground_truth.probes.real.levels import BUDGETS_OF_AGREEMENT, granted
 from ground_truth.probes.real.measurement import ProbeMeasurement
 from ground_truth.probes.real.statements import Question, Sentences
 from ground_truth.probes.real.task import MeasuredProbeTask
@@ -27,6 +28,7 @@ class GrammarReal(MeasuredProbeTask):
 
     name = "grammar_real"
     version = 4
+    laboratory = granted(BUDGETS_OF_AGREEMENT)
     summary = "In a real model, find a linear probe for agreement, or say that there is none."
     measurement = ProbeMeasurement(
         name,

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from scribe_suite.laboratory.terms import Terms
 
 #: Level -> tokens.
-BUDGETS = {2: 8_000, 3: 3_000, 4: 1_000}
+BUDGETS = {2: 8_000, 3: 4_000, 4: 1_000}
 #: The same where what is asked for shows only in whole texts, each of which costs 1,024.
 BUDGETS_OF_WHOLE_TEXTS = {2: 16_000, 3: 8_000, 4: 2_000}
 

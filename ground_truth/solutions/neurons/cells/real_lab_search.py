@@ -84,7 +84,8 @@ print(f"{len(pieces)} parts; strata have the shares {[round(share, 4) for share 
 # about 2 log(46,080) / positions, which is what the first round has to beat.
 
 # %%
-N_KEPT, AT_ONCE = 8, 450
+N_KEPT = 8
+AT_ONCE = 20_000_000  # numbers that one run gives
 total = lab.budget.left
 sums = {
     "n": torch.zeros(len(shares)).double(),
@@ -126,15 +127,14 @@ def add(batch, layers):
 
 def spend(tokens_left, layers):
     """Run the next parts, as many as can be had for so much."""
-    price, batch, size = price_per_token(len(layers)), [], 0
-    while pieces and (pieces[0][2] - pieces[0][1] + 1) * price <= tokens_left:
-        piece = pieces.pop(0)
-        batch.append(piece)
-        size += piece[2] - piece[1] + 1
-        tokens_left -= (piece[2] - piece[1] + 1) * price
-        if size >= AT_ONCE:
+    price, batch, longest = price_per_token(len(layers)), [], 0
+    while pieces and (size := pieces[0][2] - pieces[0][1] + 1) * price <= tokens_left:
+        longest = max(longest, size)
+        if batch and (len(batch) + 1) * longest * len(layers) * width > AT_ONCE:
             add(batch, layers)
-            batch, size = [], 0
+            batch, longest = [], size
+        batch.append(pieces.pop(0))
+        tokens_left -= size * price
     if batch:
         add(batch, layers)
 
