@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.circuits.patchable import TransformerShape
+from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.wiring.assembly import DEAF
 from scribe_suite.planting.circuits.wiring.forcing import WiringRecipe
@@ -43,8 +44,8 @@ class Level:
             d_model=self.d_model,
             d_head=recipe.d_head + 2 * DEAF,
             d_mlp=recipe.neurons + _MORE_NEURONS,
-            n_ctx=Program.n_ctx,
-            d_vocab=Program.d_vocab,
+            n_ctx=SHORT.length,
+            d_vocab=SHORT.tokens,
             d_vocab_out=Program.n_labels,
             act_fn="relu",
             normalization=None,
