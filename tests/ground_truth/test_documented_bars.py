@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ground_truth.circuits.edges import REFERENCE_BAR as EDGES_REFERENCE_BAR
 from ground_truth.circuits.planted.task import REFERENCE_BAR as CIRCUIT_REFERENCE_BAR
+from ground_truth.circuits.rare_branch import REFERENCE_BAR as BRANCH_REFERENCE_BAR
 from ground_truth.neurons.planted.freezing import REFERENCE_BAR as NEURON_REFERENCE_BAR
 from ground_truth.probes.planted import certificate as probes
 from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, DirectionTask
@@ -17,7 +19,9 @@ from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
 from scribe_suite.planting.circuits import certificate as circuits
 from scribe_suite.planting.circuits import sharing_certificate as sharing
+from scribe_suite.planting.circuits.branches import certificate as branches
 from scribe_suite.planting.circuits.programs import certificate as programs
+from scribe_suite.planting.circuits.wiring import certificate as wiring
 from scribe_suite.planting.frozen import FrozenRecord
 from scribe_suite.planting.neurons import certificate as neurons
 from scribe_suite.planting.neurons.categories import CATEGORIES
@@ -86,6 +90,24 @@ SHARED_BARS: Mapping[str, str] = {
     "silent/<n>": f"≥ {sharing.SILENT_BAR}",
     "effect/voice/<n>": f"≥ {sharing.VOICE_EFFECT_BAR:.2f}",
 }
+#: The further ones about circuits: of exceptions, and of wirings.
+BRANCH_BARS: Mapping[str, str] = {
+    "ordinary": f"≥ {branches.RULE_BAR}",
+    "rarity": "≤ that of the level",
+    "holds/least": f"≥ {branches.RULE_BAR}",
+    "near/<kind>/least": f"≥ {branches.RULE_BAR}",
+    "quiet/<kind>": f"≤ {branches.QUIET_BAR}",
+    "computed/<n>/least": f"≥ {branches.RULE_BAR}, = 0",
+    "unheard/<n>/least": f"≥ {branches.RULE_BAR}",
+    "unheard/<n>/any": "= 1",
+    "reference/skill": f"≥ {BRANCH_REFERENCE_BAR}",
+}
+EDGE_BARS: Mapping[str, str] = {
+    "edge/<edge>": f"≥ {wiring.EDGE_BAR}",
+    "other/largest": f"≤ {wiring.OTHER_BAR}",
+    "other/all": f"≤ {wiring.OTHER_BAR}",
+    "reference/primary": f"≥ {EDGES_REFERENCE_BAR}",
+}
 HEADER = "| check | claims | bar |\n|---|---|---|\n"
 
 
@@ -122,7 +144,8 @@ def recorded(family: str) -> frozenset[str]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_bar_in_the_documentation_is_that_of_the_code(family):
     found = [{checks[0]: bar for checks, bar in rows} for rows in tables(family)]
-    assert found == [BARS[family], *([SHARED_BARS] if family == "circuits" else [])]
+    # in the order of the document
+    assert found == [BARS[family], *([SHARED_BARS, BRANCH_BARS, EDGE_BARS] if family == "circuits" else [])]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
