@@ -88,7 +88,8 @@ def test_every_cause_in_the_table_is_in_the_source():
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    assert set(CAUSES) - written == {PROVIDER_ERROR, EXCEPTION}, "these have names of their own"
+    own = {PROVIDER_ERROR, EXCEPTION}  # these have names of their own, which may be words of something else too
+    assert set(CAUSES) - written - own == set()
 
 
 def test_the_table_is_whole():
