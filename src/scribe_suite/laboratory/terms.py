@@ -38,7 +38,8 @@ class Terms(BaseModel):
         positions: At which positions outputs are given.
         decimals: To which floats are rounded, or None.
         sites_per_run: How many sites one run may give, gradients included, or None for any number.
-        read_noise: Standard deviation of the noise on what is read, as a share of its root mean square.
+        read_noise: Standard deviation of the noise on what is read, as a share of its root mean square over the run; at
+            a single neuron, of that of all neurons of its block.
         operations: What a run may do.
     """
 

@@ -37,6 +37,16 @@ def test_only_some_labels():
     assert best.tolist() == [[6, 2][int(row[2] > row[6])] for row in truth()[:, -1]]
 
 
+def test_the_noise_at_a_single_neuron_has_the_size_of_its_block():
+    """Noise of its own size would tell whether it is active, one prompt at a time."""
+    read = ["neurons.1", "L1.N0"]
+    exact = ask("LN", patched(), read=read)
+    noisy = [ask("LN", patched(), read=read, read_noise=4.0, seed=str(seed)) for seed in range(200)]
+    deviation = torch.stack([found["L1.N0"] - exact["L1.N0"] for found in noisy]).std()
+    assert torch.isclose(deviation, 4 * exact["neurons.1"].square().mean().sqrt(), rtol=0.05)
+    assert not torch.isclose(exact["L1.N0"].square().mean(), exact["neurons.1"].square().mean(), rtol=0.2)
+
+
 @pytest.mark.parametrize("outputs", ["last", "all", [1, -1]])
 def test_labels_are_the_most_probable_ids(outputs):
     logits = ask("LN", patched(), outputs=outputs)["outputs"]

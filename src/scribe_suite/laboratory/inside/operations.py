@@ -159,7 +159,7 @@ def _results(
     found: dict[tuple[str, Site | None], list[Tensor]] = {}
     for rows in _parts(loaded, one, wanted.index.shape[1], gradients=gradient is not None):
         with nullcontext() if gradient else torch.no_grad():
-            keep = [wanted.kept(site) for site in wanted.read]
+            keep = list(dict.fromkeys(kept for site in wanted.read for kept in (wanted.kept(site), wanted.scale(site))))
             part = ForwardPass(loaded, one, rows, patchers, keep, gradient.at if gradient else ())
             hidden = part.hidden()
             values: dict[tuple[str, Site | None], Tensor] = {("", site): part.kept[site] for site in keep}
@@ -178,7 +178,13 @@ def _results(
             found.setdefault(key, []).append(value.cpu())
     whole = {key: torch.cat(parts) for key, parts in found.items()}
     outputs = whole.pop((OUTPUTS, None))
-    noisy = {key: wanted.noisy(value) for key, value in whole.items()}
+    named = [("", wanted.kept(site)) for site in wanted.read]
+    named += [(GRADIENT, wanted.kept(site)) for site in (gradient.at if gradient else ())]
+    # the size of gradients is their own: those at all neurons of a block were not asked for
+    noisy = {
+        (prefix, site): wanted.noisy(whole[prefix, site], whole.get((prefix, wanted.scale(site)), whole[prefix, site]))
+        for prefix, site in dict.fromkeys(named)
+    }
     results = {OUTPUTS: outputs[:, 0] if wanted.one_position else outputs}
     for prefix, sites in (("", wanted.read), (GRADIENT, gradient.at if gradient else ())):
         for site in sites:

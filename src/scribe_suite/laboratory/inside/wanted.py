@@ -102,8 +102,20 @@ class Wanted:
         """
         return site.everywhere if self.read_noise else site
 
-    def noisy(self, value: Tensor) -> Tensor:
+    def scale(self, site: Site) -> Site:
+        """The site whose size the noise at another one has: that of all neurons of the block for a single one.
+
+        A single neuron has one number at each position. Noise of its own size would tell by itself whether it is active
+        in a prompt, however large it was.
+        """
+        return Site("neurons", site.layer) if self.read_noise and site.kind == "neuron" else self.kept(site)
+
+    def noisy(self, value: Tensor, scale: Tensor) -> Tensor:
         """What was read at a whole site, with noise.
+
+        Args:
+            value: What was read.
+            scale: What the site of `scale` has: its root mean square is that which the noise is a share of.
 
         The noise is drawn by what was read: of sites that always have the same value, such as ``resid_post.0`` and
         ``resid_pre.1``, or gradients at the heads of a block, nobody learns more than of one.
@@ -111,7 +123,7 @@ class Wanted:
         if not self.read_noise:
             return value
         exact = value.double()
-        size = self.read_noise * exact.square().mean().sqrt()
+        size = self.read_noise * scale.double().square().mean().sqrt()
         generator = self._generator(hashlib.sha256(value.contiguous().numpy().tobytes()).digest())
         return exact + size * torch.randn(exact.shape, dtype=exact.dtype, generator=generator)
 
@@ -235,7 +247,8 @@ def _not_negative(name: str, value: object) -> float:
 def _check_size(wanted: Wanted, run: Run, sizes: ModelSizes) -> None:
     """Refuse what no frame could carry before it is computed."""
     named = (*wanted.read, *(wanted.gradient.at if wanted.gradient else ()))
-    sites = [wanted.kept(site) for site in named]  # not more than is returned, but for noise
+    # not more than is returned, but for noise
+    sites = dict.fromkeys(one for site in named for one in (wanted.kept(site), wanted.scale(site)))
     size = sum(_FLOAT_BYTES * math.prod(value_shape(site, sizes, run.n_prompts, run.n_positions)) for site in sites)
     if wanted.returns in ("labels", "samples"):
         size += _LABEL_BYTES * wanted.index.numel()
