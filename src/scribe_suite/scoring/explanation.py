@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from scribe_suite.planting.neurons.correlation import weighted_correlation
 from scribe_suite.scoring.behaviour import LONGEST_PROBLEM
+from scribe_suite.scoring.call_by_call import calling_each
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.submitted_function import FunctionLimits, FunctionResult, Labels, run_submitted_function
 from scribe_suite.tasks.task import Score
@@ -33,11 +34,9 @@ FIRES, NEAR, ELSEWHERE = range(3)
 
 #: So many texts, for all of which the code raises, say that it is broken; one alone may be about its text.
 _TELLING = 20
-#: What is put behind submitted code: the sandbox takes whole numbers, and every float is one, bit for bit.
-_BY_TEXT = """
-
-
-def _by_text(predict, neurons={neurons!r}):
+#: The sandbox takes whole numbers, and every float is one, bit for bit.
+_CALL = """
+def _call(row, predict=predict, neurons={neurons!r}):
     import struct
 
     def number(value):
@@ -47,28 +46,13 @@ def _by_text(predict, neurons={neurons!r}):
             raise ValueError("an activation must be a finite number, got %r" % value)
         return struct.unpack("<q", struct.pack("<d", value))[0]
 
-    def activations(rows):
-        found, errors = [], []
-        for row in rows:
-            tokens = list(row[1:])
-            length = len(tokens)
-            try:
-                given = predict(tokens) if len(neurons) == 1 else predict(tokens, neurons[row[0]])
-                given = [number(value) for value in given]
-                if len(given) != length:
-                    raise ValueError("%d activations for %d tokens" % (len(given), length))
-                found.append(given)
-            except Exception as error:
-                found.append(None)
-                errors.append(error)
-        if len(errors) == len(rows) >= {telling}:
-            raise errors[0]
-        return found
-
-    return activations
-
-
-predict = _by_text(predict)
+    tokens = row[1:]
+    length = len(tokens)
+    given = predict(tokens) if len(neurons) == 1 else predict(tokens, neurons[row[0]])
+    given = [number(value) for value in given]
+    if len(given) != length:
+        raise ValueError("%d activations for %d tokens" % (len(given), length))
+    return given
 """
 
 
@@ -125,7 +109,7 @@ def predicted_activations(code: str, texts: Sequence[Sequence[int]], neurons: Se
         InfrastructureError: With cause ``sandbox`` where there is none.
     """
     rows = [(number, *text) for number in range(len(neurons)) for text in texts]
-    behind = _BY_TEXT.format(neurons=list(neurons), telling=_TELLING)
+    behind = calling_each(_CALL.format(neurons=list(neurons)), _TELLING)
     return run_submitted_function(code + behind, rows, [len(row) - 1 for row in rows], LIMITS)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from scribe_suite.scoring.behaviour import LONGEST_PROBLEM
+from scribe_suite.scoring.call_by_call import calling_each
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.submitted_function import FunctionLimits, FunctionResult, run_submitted_function
 from scribe_suite.tasks.task import Score
@@ -25,28 +26,9 @@ LIMITS = FunctionLimits(time_s=60.0)
 
 #: So many calls, all of which raise, say that the code is broken; one alone may be about its triple.
 _TELLING = 100
-#: What is put behind submitted code: the sandbox calls ``predict`` with batches of rows of numbers.
-_BY_ROWS = """
-
-
-def _by_rows(predict, length={length}, nodes={nodes!r}):
-    def labels(rows):
-        found, errors = [], []
-        for row in map(list, rows):
-            try:
-                patched = [nodes[index] for index in row[2 * length :]]
-                found.append(predict(row[:length], row[length : 2 * length], patched))
-            except Exception as error:
-                found.append(None)
-                errors.append(error)
-        if len(errors) == len(rows) >= {telling}:
-            raise errors[0]
-        return found
-
-    return labels
-
-
-predict = _by_rows(predict)
+_CALL = """
+def _call(row, predict=predict, length={length}, nodes={nodes!r}):
+    return predict(row[:length], row[length : 2 * length], [nodes[index] for index in row[2 * length :]])
 """
 
 
@@ -101,7 +83,7 @@ def predicted_labels(
         (*one, *other, *(number[node] for node in names))
         for one, other, names in zip(base, source, patched, strict=True)
     ]
-    behind = _BY_ROWS.format(length=len(base[0]), nodes=list(nodes), telling=_TELLING)
+    behind = calling_each(_CALL.format(length=len(base[0]), nodes=list(nodes)), _TELLING)
     return run_submitted_function(code + behind, rows, limits=LIMITS)
 
 

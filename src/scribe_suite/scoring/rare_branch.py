@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from scribe_suite.scoring.behaviour import LONGEST_PROBLEM
+from scribe_suite.scoring.call_by_call import calling_each
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.real_probes import MISSED, OVERCLAIM, PayOffs
 from scribe_suite.scoring.submitted_function import FunctionLimits, FunctionResult, run_submitted_function
@@ -32,32 +33,15 @@ LIMITS = FunctionLimits(time_s=30.0)
 
 #: So many calls, all of which raise, say that the code is broken; one alone may be about its prompt.
 _TELLING = 100
-#: What is put behind submitted code: `ordinary`, unless it has its own, and calls prompt by prompt.
-_BEHIND = """
-
-
+#: With `ordinary`, unless the code has its own.
+_CALL = """
 if "ordinary" not in globals():
     def ordinary(prompt, classes={classes!r}, back={back}):
-        return int(classes[prompt[-1 - back]])
+        return classes[prompt[-1 - back]]
 
 
-def _by_prompt(predict):
-    def labels(prompts):
-        found, errors = [], []
-        for prompt in prompts:
-            try:
-                found.append(predict(list(prompt)))
-            except Exception as error:
-                found.append(None)
-                errors.append(error)
-        if len(errors) == len(prompts) >= {telling}:
-            raise errors[0]
-        return found
-
-    return labels
-
-
-predict = _by_prompt(predict)
+def _call(row, predict=predict):
+    return predict(row)
 """
 
 
@@ -88,7 +72,7 @@ def predicted_labels(code: str, prompts: Sequence[Sequence[int]], classes: Seque
     Raises:
         InfrastructureError: With cause ``sandbox`` where there is none.
     """
-    behind = _BEHIND.format(classes="".join(map(str, classes)), back=back, telling=_TELLING)
+    behind = calling_each(_CALL.format(classes=bytes(classes), back=back), _TELLING)
     return run_submitted_function(code + behind, prompts, limits=LIMITS)
 
 
