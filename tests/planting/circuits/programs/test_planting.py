@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scribe_suite.planting.circuits import attempts
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
-from scribe_suite.planting.circuits.programs import planting
 from scribe_suite.planting.circuits.programs.certificate import certify_program
 from scribe_suite.planting.circuits.programs.forcing import ForcingRecipe
 from scribe_suite.planting.circuits.programs.planting import ProgramPlan, plant_program
@@ -65,7 +65,7 @@ def test_compiled_nodes_say_more_than_their_codes_and_are_certified():
 
 
 def test_what_fails_is_trained_again_from_other_weights_and_given_up_at_last(monkeypatch):
-    monkeypatch.setattr(planting, "ATTEMPTS", 2)
+    monkeypatch.setattr(attempts, "ATTEMPTS", 2)
     seen = []
 
     def fails(weights):

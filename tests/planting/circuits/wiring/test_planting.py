@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from scribe_suite.planting.circuits.wiring import planting
+from scribe_suite.planting.circuits import attempts
 from scribe_suite.planting.circuits.wiring.planting import WiringPlan, plant_wiring
 from scribe_suite.planting.frozen import Certificate, Check
 from tests.planting.circuits.wiring.wired import PROGRAM, RECIPE, WHERE, shape
@@ -26,7 +26,7 @@ def test_what_is_certified_is_what_comes_out_rounded():
     assert planted.weights is seen[0]
     assert planted.failures == ()
     assert all(torch.equal(value, value.half().float()) for value in planted.weights.state.values())
-    assert told[-1][1] == "attempt 1, trained; certifying"
+    assert told[-1][1] == "attempt 1, made; certifying"
 
 
 def test_a_failing_certificate_is_tried_again_and_the_last_is_told():
@@ -35,4 +35,4 @@ def test_a_failing_certificate_is_tried_again_and_the_last_is_told():
     assert planted.certificate.passed
     assert planted.failures == ("behaviour = 0.1, needs >= 0.5",)
     planted = plant_wiring(PLAN, 4, lambda _weights: verdict(0.1), lambda _share, _state: None)
-    assert len(planted.failures) == planting.ATTEMPTS
+    assert len(planted.failures) == attempts.ATTEMPTS

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
+from scribe_suite.planting.circuits.attempts import until_certified
 from scribe_suite.planting.circuits.causal import Correspondence, circuit_of
 from scribe_suite.planting.circuits.compact import compact
 from scribe_suite.planting.circuits.patchable import TransformerShape
@@ -16,13 +16,10 @@ from scribe_suite.planting.circuits.programs.assembly import among_decoys
 from scribe_suite.planting.circuits.programs.compiling import compiled
 from scribe_suite.planting.circuits.programs.forcing import ForcingRecipe, train_forced
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.frozen import Certificate, round_to_half
+from scribe_suite.planting.frozen import Certificate
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
-
-#: Initial weights that are tried before a seed is given up.
-ATTEMPTS = 3
 
 _MEASURED_PROMPTS = 256
 #: The same for the large networks of compiled programs, in which one kind of head is ten times as sharp as others.
@@ -68,16 +65,10 @@ def plant_program(
     Returns:
         The first attempt that is certified, else the last one with its failing certificate.
     """
-    started = time.process_time()
     small = compact(plan.shape, circuit_of(plan.correspondence), plan.width)
     inside = {name: tuple(small.names[node] for node in nodes) for name, nodes in plan.correspondence.items()}
-    failures: list[str] = []
-    for attempt in range(1, ATTEMPTS + 1):
-        attempt_seed = derive_seed(seed, "attempt", attempt)
 
-        def report(done: float, state: str, number: int = attempt) -> None:
-            progress(_TRAINING * done, f"attempt {number}, {state}")
-
+    def make(attempt_seed: int, report: ProgressCallback) -> ModelWeights:
         if plan.recipe is None:
             core = compiled(plan.program, inside, small.shape, attempt_seed)
         else:
@@ -85,10 +76,8 @@ def plant_program(
         generator = torch.Generator().manual_seed(derive_seed(attempt_seed, "decoys"))
         prompts = plan.program.sample(_MEASURED_PROMPTS if plan.recipe else _FEWER_PROMPTS, generator)
         typical = torch.mean if plan.recipe else torch.median
-        network = among_decoys(core, small, plan.shape, plan.crosstalk, plan.noise, prompts, generator, typical)
-        weights = round_to_half(network.to_weights())
-        certificate = certify(weights)
-        if certificate.passed:
-            break
-        failures.append("; ".join(certificate.failures()))
-    return PlantedWeights(weights, certificate, tuple(failures), time.process_time() - started)
+        return among_decoys(
+            core, small, plan.shape, plan.crosstalk, plan.noise, prompts, generator, typical
+        ).to_weights()
+
+    return until_certified(make, seed, certify, progress, _TRAINING)

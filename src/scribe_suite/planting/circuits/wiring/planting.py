@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
+from scribe_suite.planting.circuits.attempts import until_certified
 from scribe_suite.planting.circuits.causal import Correspondence
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.plant_circuit import PlantedWeights
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.wiring.assembly import among_listeners
 from scribe_suite.planting.circuits.wiring.forcing import WiringRecipe, train_wired
-from scribe_suite.planting.frozen import Certificate, round_to_half
+from scribe_suite.planting.frozen import Certificate
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
-
-#: Initial weights that are tried before a seed is given up.
-ATTEMPTS = 3
 
 _MEASURED_PROMPTS = 256
 #: Share of the work that is training.
@@ -60,22 +57,11 @@ def plant_wiring(
     Returns:
         The first attempt that is certified, else the last one with its failing certificate.
     """
-    started = time.process_time()
-    failures: list[str] = []
-    for attempt in range(1, ATTEMPTS + 1):
-        attempt_seed = derive_seed(seed, "attempt", attempt)
 
-        def report(done: float, state: str, number: int = attempt) -> None:
-            progress(_TRAINING * done, f"attempt {number}, {state}")
-
+    def make(attempt_seed: int, report: ProgressCallback) -> ModelWeights:
         nodes = train_wired(plan.program, plan.recipe, attempt_seed, report)
         generator = torch.Generator().manual_seed(derive_seed(attempt_seed, "others"))
         prompts = plan.program.sample(_MEASURED_PROMPTS, generator)
-        network = among_listeners(nodes, plan.correspondence, plan.shape, plan.crosstalk, prompts, generator)
-        weights = round_to_half(network.to_weights())
-        progress(_TRAINING, f"attempt {attempt}, trained; certifying")
-        certificate = certify(weights)
-        if certificate.passed:
-            break
-        failures.append("; ".join(certificate.failures()))
-    return PlantedWeights(weights, certificate, tuple(failures), time.process_time() - started)
+        return among_listeners(nodes, plan.correspondence, plan.shape, plan.crosstalk, prompts, generator).to_weights()
+
+    return until_certified(make, seed, certify, progress, _TRAINING)
