@@ -186,9 +186,9 @@ class _Compiler:
             torch.stack([one.weights for one in reads], 1),
             torch.tensor([one.constant for one in reads]),
         )
-        if part.operation != "count":  # the code of the last value is what is said if no other is
-            whole = torch.linalg.lstsq(written.T, codes[-1]).solution
-            constants = constants + whole
+        if part.operation != "count":
+            # the code of the last value is what is said if no other is; codes have the sum 0, so it is this sum of rows
+            constants = constants - 1 / part.size
         network.W_V[place][:, :used], network.b_V[place][:used] = values, constants
         network.W_O[place][:used] = written
         drawn = torch.randn(self._shape.d_model, inner - used, generator=self._generator)
