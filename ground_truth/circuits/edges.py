@@ -18,6 +18,7 @@ import torch
 
 from ground_truth.circuits.mechanisms.base import Base, key_of
 from ground_truth.circuits.planted.draws import generator, symmetry_of
+from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material, right_labels
 from ground_truth.circuits.planted.public import opaque_words
 from ground_truth.circuits.wirings.blind import BlindRule, Wired
@@ -25,23 +26,13 @@ from ground_truth.circuits.wirings.hidden import Hidden
 from ground_truth.circuits.wirings.levels import LABORATORY, LEVELS
 from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.laboratory.terms import Terms
-from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import Correspondence, RenamedModel, circuit_of, renamed_correspondence
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.wiring.certificate import EDGE_BAR, OTHER_BAR, certify_wiring
 from scribe_suite.planting.circuits.wiring.edges import edges_between, order_of, wiring_of
 from scribe_suite.planting.circuits.wiring.planting import plant_wiring
-from scribe_suite.planting.frozen import (
-    Certificate,
-    Check,
-    add_checks,
-    frozen_folder,
-    frozen_models,
-    load_frozen,
-    save_frozen,
-)
-from scribe_suite.planting.reference import reference_answer
+from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, frozen_models, save_frozen
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.edges import EDGE_METRICS, score_edges
@@ -54,8 +45,6 @@ from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
 
 REFERENCE_CHECK = "reference/primary"
 REFERENCE_BAR = 0.9
-#: What an agent has by default.
-_REFERENCE_TIMEOUT_S = 1800.0
 
 _NAMED = """
 
@@ -82,8 +71,7 @@ class Edges(PlantedTask):
         Raises:
             FrozenModelError: When there is none, or one of them can't be trusted.
         """
-        models = list(frozen_models(self).values())
-        return Base.of(models[derive_seed(seed, self.question_id, "base model") % len(models)])
+        return Base.of(chosen_model(self, seed))
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh prompts."""
@@ -197,18 +185,15 @@ class Edges(PlantedTask):
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
         """See `PlantedTask.add_checks`: what the reference solution reaches with the weights."""
-        path = frozen_folder(self) / f"seed{seed}.json"
-        model = load_frozen(path, self)
-        if REFERENCE_CHECK in {check.name for check in model.record.certificate.checks}:
-            return False
-        progress(0.8, "certified; measuring the reference solution")
         task = type(self)(1 if self.level in self.laboratory else self.level)
-        instance = task.instance_of(Base.of(model), derive_seed(seed, task.question_id, "reference"))
-        answer = reference_answer(suite_root(), instance, timeout_s=_REFERENCE_TIMEOUT_S)
-        reached = task.score(instance, answer).metrics["f1"]
-        check = Check(name=REFERENCE_CHECK, value=round(reached, 6), bar=REFERENCE_BAR, direction=">=")
-        add_checks(path, self, [check], model)
-        return True
+
+        def instance(model: FrozenModel) -> TaskInstance:
+            progress(0.8, "certified; measuring the reference solution")
+            return task.instance_of(Base.of(model), derive_seed(seed, task.question_id, "reference"))
+
+        return add_reference_check(
+            self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.metrics["f1"]
+        )
 
     @cached_property
     def blind(self) -> BlindRule:

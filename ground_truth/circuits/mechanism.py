@@ -17,24 +17,15 @@ from ground_truth.circuits.mechanisms.base import Base, key_of
 from ground_truth.circuits.mechanisms.hidden import PER_STRATUM, Hidden
 from ground_truth.circuits.mechanisms.levels import LABORATORY, LEVELS
 from ground_truth.circuits.planted.draws import generator, symmetry_of
+from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.circuits.planted.material import Names, draw_data, facts_of, public_material
 from ground_truth.circuits.planted.public import opaque_words
-from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import RenamedModel, renamed_correspondence
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.programs.certificate import PLAIN, certify_program
 from scribe_suite.planting.circuits.programs.planting import plant_program
 from scribe_suite.planting.circuits.programs.triples import STRATA
-from scribe_suite.planting.frozen import (
-    Certificate,
-    Check,
-    add_checks,
-    frozen_folder,
-    frozen_models,
-    load_frozen,
-    save_frozen,
-)
-from scribe_suite.planting.reference import reference_answer
+from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, save_frozen
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.mechanism import LIMITS, MECHANISM_METRICS, predicted_labels, score_mechanism
@@ -47,8 +38,6 @@ from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
 
 REFERENCE_CHECK = "reference/primary"
 REFERENCE_BAR = 0.9
-#: What an agent has by default.
-_REFERENCE_TIMEOUT_S = 1800.0
 
 _CONSTANT = "def predict(base, source, patched):\n    return {label}\n"
 
@@ -82,8 +71,7 @@ class Mechanism(PlantedTask):
         Raises:
             FrozenModelError: When there is none, or one of them can't be trusted.
         """
-        models = list(frozen_models(self).values())
-        return Base.of(models[derive_seed(seed, self.question_id, "base model") % len(models)])
+        return Base.of(chosen_model(self, seed))
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh prompts.
@@ -183,17 +171,14 @@ class Mechanism(PlantedTask):
         """
         if self.level in self.laboratory:
             return False
-        path = frozen_folder(self) / f"seed{seed}.json"
-        model = load_frozen(path, self)
-        if REFERENCE_CHECK in {check.name for check in model.record.certificate.checks}:
-            return False
-        progress(0.95, "certified; measuring the reference solution")
-        instance = self.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
-        answer = reference_answer(suite_root(), instance, timeout_s=_REFERENCE_TIMEOUT_S)
-        reached = self.score(instance, answer).metrics["score"]
-        check = Check(name=REFERENCE_CHECK, value=round(reached, 6), bar=REFERENCE_BAR, direction=">=")
-        add_checks(path, self, [check], model)
-        return True
+
+        def instance(model: FrozenModel) -> TaskInstance:
+            progress(0.95, "certified; measuring the reference solution")
+            return self.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
+
+        return add_reference_check(
+            self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.metrics["score"]
+        )
 
 
 def _schema(facts: Mapping[str, Any]) -> AnswerSchema:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 
 from ground_truth.circuits.planted.draws import symmetry_of
+from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.circuits.planted.material import Names
 from ground_truth.circuits.planted.public import opaque_words
 from ground_truth.circuits.rare_branches.base import Base, renamed_plan
@@ -21,22 +22,11 @@ from ground_truth.circuits.rare_branches.hidden import OTHER_KINDS, Hidden
 from ground_truth.circuits.rare_branches.levels import LABORATORY, LEVELS, is_twin
 from ground_truth.circuits.rare_branches.public import public_material
 from scribe_suite.laboratory.terms import Terms
-from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.branches.certificate import certify_branch
 from scribe_suite.planting.circuits.branches.conditions import START, source_of
 from scribe_suite.planting.circuits.branches.network import build_network
 from scribe_suite.planting.circuits.branches.plans import N_LABELS, draw_plan
-from scribe_suite.planting.frozen import (
-    Certificate,
-    Check,
-    add_checks,
-    frozen_folder,
-    frozen_models,
-    load_frozen,
-    round_to_half,
-    save_frozen,
-)
-from scribe_suite.planting.reference import reference_answer
+from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, round_to_half, save_frozen
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.rare_branch import (
@@ -56,8 +46,6 @@ from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
 
 REFERENCE_CHECK = "reference/skill"
 REFERENCE_BAR = 0.9
-#: What an agent has by default.
-_REFERENCE_TIMEOUT_S = 1800.0
 
 _EXAMPLE = "def predict(prompt):\n    return ordinary(prompt)\n"
 _GUESS = "def predict(prompt):\n    return {label} if {{{first}, {second}}} <= set(prompt) else ordinary(prompt)\n"
@@ -92,8 +80,7 @@ class RareBranch(PlantedTask):
         Raises:
             FrozenModelError: When there is none, or one of them can't be trusted.
         """
-        models = list(frozen_models(self).values())
-        return Base.of(models[derive_seed(seed, self.question_id, "base model") % len(models)])
+        return Base.of(chosen_model(self, seed))
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh prompts.
@@ -195,18 +182,13 @@ class RareBranch(PlantedTask):
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
         """See `PlantedTask.add_checks`: the skill of the reference solution, which takes longest."""
-        path = frozen_folder(self) / f"seed{seed}.json"
-        model = load_frozen(path, self)
-        if REFERENCE_CHECK in {check.name for check in model.record.certificate.checks}:
-            return False
-        progress(0.5, "certified; measuring the reference solution")
-        with_weights = type(self)(self.level, "weights")
-        instance = with_weights.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
-        answer = reference_answer(suite_root(), instance, timeout_s=_REFERENCE_TIMEOUT_S)
-        reached = self.score(instance, answer).skill
-        check = Check(name=REFERENCE_CHECK, value=round(reached, 6), bar=REFERENCE_BAR, direction=">=")
-        add_checks(path, self, [check], model)
-        return True
+        task = type(self)(self.level, "weights")
+
+        def instance(model: FrozenModel) -> TaskInstance:
+            progress(0.5, "certified; measuring the reference solution")
+            return task.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
+
+        return add_reference_check(self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.skill)
 
 
 def _result(hidden: Hidden, code: str) -> FunctionResult:
