@@ -68,7 +68,8 @@ class Wanted:
         temperature: Of samples; 0 for the most probable id.
         decimals: To which floats are rounded, or None.
         read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square at
-            the site, over all prompts and positions of the run; at a single neuron, of that of all neurons of its block.
+            the site, over all prompts and positions of the run; at a single neuron, of that of all neurons of its
+            block.
         seed: Text from which noise and samples are drawn: the same one gives the same values.
     """
 
