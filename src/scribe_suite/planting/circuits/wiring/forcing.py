@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from scribe_suite.planting.circuits.causal import interchanged
 from scribe_suite.planting.circuits.optimising import one_thread, optimise
+from scribe_suite.planting.circuits.programs.forcing import ForcingRecipe
 from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.variables import Variable
@@ -41,17 +42,10 @@ _TABULATED = slice(1, None, 2)
 
 
 @dataclass(frozen=True)
-class WiringRecipe:
-    """How to train.
+class WiringRecipe(ForcingRecipe):
+    """How to train; see `ForcingRecipe`.
 
     Attributes:
-        steps: Optimiser steps.
-        batch: Pairs per step.
-        learning_rate: Peak of Adam's rate; linear warm-up, then linear decay to 1 %.
-        warmup: Steps of warm-up.
-        noise: Standard deviation of the noise in the residual stream, per dimension; a code has length 2.
-        interchanged: Share of variables that have their value from another prompt.
-        clip: Largest norm of a gradient.
         d_head: Dimensions of a head's queries and keys, and of its values.
         neurons: Of an MLP.
     """
@@ -59,9 +53,6 @@ class WiringRecipe:
     steps: int = 800
     batch: int = 64
     learning_rate: float = 6e-3
-    warmup: int = 50
-    noise: float = 0.06
-    interchanged: float = 0.25
     clip: float = 3.0
     d_head: int = 8
     neurons: int = 40
