@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from scribe_suite.planting.circuits.causal import Correspondence
 from scribe_suite.planting.circuits.programs.program import Program
@@ -13,13 +14,31 @@ _SLACK = 2
 
 
 def place(program: Program, n_layers: int, n_heads: int, rng: random.Random) -> Correspondence:
+    """A random placement in which each variable stands soon after those that it reads; see `placed`.
+
+    Raises:
+        ValueError: When the program does not fit.
+    """
+    return placed(program, n_layers, n_heads, rng, lambda _name, first: min(first + _SLACK, n_layers))
+
+
+def placed(
+    program: Program, n_layers: int, n_heads: int, rng: random.Random, end: Callable[[str, int], int]
+) -> Correspondence:
     """A random placement: a head reads earlier layers, an MLP its own layer's heads too; a layer has one MLP.
+
+    Args:
+        program: What is placed.
+        n_layers: That there are.
+        n_heads: Of a layer.
+        rng: Draws the layers, and the heads in them.
+        end: From a variable's name and the first layer that it can stand in, the layer before which it must.
 
     Raises:
         ValueError: When the program does not fit.
     """
     for _ in range(_ATTEMPTS):
-        layers = _layers(program, n_layers, n_heads, rng)
+        layers = _layers(program, n_layers, n_heads, rng, end)
         if layers is not None:
             free = {layer: rng.sample(range(n_heads), n_heads) for layer in range(n_layers)}
             return {
@@ -31,16 +50,23 @@ def place(program: Program, n_layers: int, n_heads: int, rng: random.Random) -> 
     raise ValueError(f"a program of {len(program.parts)} variables does not fit into {n_layers} layers")
 
 
-def _layers(program: Program, n_layers: int, n_heads: int, rng: random.Random) -> dict[str, int] | None:
+def layers_apart(program: Program, writer: str, reader: str) -> int:
+    """How many layers later a reader must be: a head is computed before the MLP of its own layer."""
+    return int(program.by_name[reader].is_head or not program.by_name[writer].is_head)
+
+
+def _layers(
+    program: Program, n_layers: int, n_heads: int, rng: random.Random, end: Callable[[str, int], int]
+) -> dict[str, int] | None:
     """A layer for every variable, or None where the draw came to an end that it can't leave."""
     layers: dict[str, int] = {}
     heads, mlps = [0] * n_layers, set[int]()
     for part in program.parts:
-        sources = [program.by_name[name] for name in part.inputs if name in program.by_name]
-        first = max([layers[one.name] + int(part.is_head or not one.is_head) for one in sources], default=0)
+        sources = [name for name in part.inputs if name in program.by_name]
+        first = max([layers[name] + layers_apart(program, name, part.name) for name in sources], default=0)
         options = [
             layer
-            for layer in range(first, min(first + _SLACK, n_layers))
+            for layer in range(first, end(part.name, first))
             if (heads[layer] < n_heads if part.is_head else layer not in mlps)
         ]
         if not options:
