@@ -14,7 +14,7 @@ from jupyter_client.manager import start_new_kernel
 from scribe_suite.notebook import server as server_module
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.document import Document
-from scribe_suite.notebook.inside.children import PIECE, PIECE_BYTES, Lines, Pipe
+from scribe_suite.notebook.inside.children import LINE_S, PIECE, PIECE_BYTES, Lines, Pipe
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.sandbox import fork_client, probing
 
@@ -121,6 +121,27 @@ def test_a_fork_in_an_async_cell_ends_with_it(run: Run):
     assert run(textwrap.dedent(code)).output.split("\n") == ["in the fork", "exit 0"]
 
 
+def test_what_forks_say_comes_first_in_the_cells_after_that_of_the_first_fork_too(run: Run):
+    # nothing but the print itself makes the kernel look for it: its output thread is kept from doing so
+    code = """
+        from ipykernel.kernelapp import IPKernelApp
+        import threading, time
+        thread = IPKernelApp.instance().kernel.iopub_thread
+        held, asleep = threading.Event(), threading.Event()
+        thread.schedule(lambda: (asleep.set(), held.wait(5)))
+        asleep.wait(5)
+        pid = os.fork()
+        if pid == 0:
+            print('in the fork')
+            os._exit(0)
+        code = exited(pid)
+        threading.Timer(0.1, held.set).start()
+        print('exit', code)
+        """
+    for _cell in range(3):
+        assert run(textwrap.dedent(code)).output.split("\n") == ["in the fork", "exit 0"]
+
+
 def test_many_children_at_once_lose_nothing(run: Run):
     code = """
         def count(name):
@@ -139,9 +160,9 @@ def test_a_line_that_a_fork_has_begun_is_shown_whatever_ends_the_fork(run: Run):
         if pid == 0:
             print('begun', end='')
             os.kill(os.getpid(), 9)
-        exited(pid)
+        print('after', exited(pid))
         """
-    assert sorted(run(textwrap.dedent(code)).output.split()) == ["-9", "begun"]
+    assert run(textwrap.dedent(code)).output.split() == ["begunafter", "-9"]
 
 
 def test_a_message_in_pieces_is_put_together_whoever_else_writes_and_one_that_never_ends_is_forgotten():
@@ -244,13 +265,17 @@ def plain() -> Iterator[Callable[[str], str]]:
 
 @pytest.mark.slow
 def test_a_plain_kernel_shows_no_more(plain):
-    plain(SETUP)
-    for name in set(CHILDREN) - NOT_IN_A_PLAIN_ONE:
+    def missing(name: str) -> list[str]:
         code, expected = CHILDREN[name]
         shown = plain(code)
         if name == "pool":  # whose lines it sends in parts, which run into each other
             shown, expected = "".join(sorted(shown)), ["".join(sorted("\n".join([*expected, ""])))]
-        assert [text for text in expected if text not in shown] == [], name
+        return [text for text in expected if text not in shown]
+
+    plain(SETUP)
+    # on a busy machine it may say that a cell has ended before it has read what a command wrote
+    tries = {name: [missing(name) for _ in range(3)] for name in set(CHILDREN) - NOT_IN_A_PLAIN_ONE}
+    assert [name for name, found in tries.items() if all(found)] == []
 
 
 def test_only_a_line_that_has_waited_long_is_sent_before_it_is_complete(monkeypatch):
@@ -258,10 +283,10 @@ def test_only_a_line_that_has_waited_long_is_sent_before_it_is_complete(monkeypa
     monkeypatch.setattr("scribe_suite.notebook.inside.children.time.monotonic", lambda: now[0])
     lines = Lines(lambda *said: sent.append(said))
     lines.add(1, "stdout", b"a", "begun ")
-    now[0] = 0.9
+    now[0] = 0.9 * LINE_S
     lines.add(1, "stdout", b"a", "early")
     lines.add(2, "stdout", b"a", "begun just now")
-    now[0] = 1.0
+    now[0] = LINE_S
     lines.end_overdue()
     assert lines.send()
     assert sent == [("stdout", "begun early", b"a")]

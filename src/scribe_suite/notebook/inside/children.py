@@ -6,7 +6,6 @@ and must not continue as a second kernel.
 
 from __future__ import annotations
 
-import functools
 import io
 import itertools
 import os
@@ -30,9 +29,9 @@ PIECE_BYTES = getattr(select, "PIPE_BUF", 512)
 READ_BYTES = 1 << 16
 #: Unfinished messages that are kept; those of processes that were killed never end.
 MAX_UNFINISHED = 256
-#: Seconds that a line may take to be completed until it is sent as it is; on a busy machine a process may have to wait
-#: that long in the middle of a print.
-LINE_S = 1.0
+#: Seconds that a line may take to be completed until it is sent as it is. A print writes a line in pieces, and on a
+#: busy machine a process may have to wait in between; when a cell ends, what has been begun is sent anyway.
+LINE_S = 10.0
 #: What a message of Jupyter's has in it, and how one begins that is printed text, with stream and parent before it.
 DELIMITER, PRINTED = b"<IDS|MSG>", b"printed"
 #: Seconds to wait for the output thread, which may be gone.
@@ -102,6 +101,17 @@ def _parts(message: bytes) -> list[bytes]:
     return parts if place == len(message) else []
 
 
+def _exists(process: int) -> bool:
+    """Whether there is a process of this number: one that has ended is there until its parent has waited for it."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 class Lines:
     """What forks print, put together to lines: several that print at once would break into each other's.
 
@@ -133,6 +143,10 @@ class Lines:
     def end(self, process: int | None = None) -> None:
         """Take what has been begun, by one process or by all, as it is."""
         self._end([key for key in self._begun if process in (None, key[0])])
+
+    def ended(self) -> list[int]:
+        """Numbers of processes that have begun a line and do not exist any more."""
+        return [process for process in {process for process, _name in self._begun} if not _exists(process)]
 
     def end_overdue(self) -> None:
         """Take as it is what was begun `LINE_S` ago or earlier."""
@@ -174,11 +188,13 @@ class Children:
         self._parent: Any = None
         self._packed = b""
         self._lock = threading.RLock()
-        self._heeded = self._ending = self._waiting = False
+        self._forked = self._heeded = self._ending = self._waiting = False
         self._streams: list[Any] = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "_buffers")]
         self._flushes = [stream._flush for stream in self._streams]
         for stream, flush in zip(self._streams, self._flushes, strict=True):
             stream._flush = self._taking(flush)
+            # from the beginning: IPython puts its own in this place for a cell, and afterwards what it has found there
+            stream.write = self._taking_before(stream, stream.write)
         self._thread._pipe_flag = True
         self._thread._setup_pipe_out = lambda: (self._pipe, self._pipe)
         loop = self._thread.io_loop
@@ -196,19 +212,11 @@ class Children:
         if not self._lock.acquire(blocking=not sending):
             return
         try:
-            messages = self._pipe.receive()
-            for flush in self._flushes if messages else ():
-                flush()  # what has been printed here was printed before
-            sent = False
-            for process, parts in messages:
-                if parts[:1] == [PRINTED]:
-                    name, parent, text = parts[1:]
-                    self._lines.add(process, name.decode(), parent, text.decode("utf-8", "surrogatepass"))
-                elif DELIMITER in parts:
+            sent = self._receive()
+            if ended := self._lines.ended():
+                sent = self._receive() or sent  # what they said last
+                for process in ended:
                     self._lines.end(process)
-                    self._lines.send()
-                    self._thread.send_multipart(parts)
-                    sent = True
             if self._ending:
                 self._ending = False
                 self._lines.end()
@@ -221,6 +229,22 @@ class Children:
                 self._await_sending()
         finally:
             self._lock.release()
+
+    def _receive(self) -> bool:
+        """Take in what the pipe holds; returns whether something was sent."""
+        messages, sent = self._pipe.receive(), False
+        for flush in self._flushes if messages else ():
+            flush()  # what has been printed here was printed before
+        for process, parts in messages:
+            if parts[:1] == [PRINTED]:
+                name, parent, text = parts[1:]
+                self._lines.add(process, name.decode(), parent, text.decode("utf-8", "surrogatepass"))
+            elif DELIMITER in parts:
+                self._lines.end(process)
+                self._lines.send()
+                self._thread.send_multipart(parts)
+                sent = True
+        return sent
 
     def _await_sending(self) -> None:
         """Wait until the output thread has sent what was given to it: what is printed next must not overtake it."""
@@ -256,15 +280,16 @@ class Children:
 
     def _heed(self) -> None:
         """There are forks: from now on what they have said comes before what is printed after it."""
-        if self._heeded or os.getpid() != self._owner:
-            return
         self._heeded = True
-        for stream in self._streams:
-            stream.write = self._taking_before(stream.write)
 
-    def _taking_before(self, write: Callable[[str], Any]) -> Callable[[str], Any]:
+    def _taking_before(self, stream: Any, write: Callable[[str], Any]) -> Callable[[str], Any]:
+        """A stream's way to print: a fork says it to the kernel, which takes what its forks have said before."""
+
         def take_and_write(text: str) -> Any:
-            self._take()
+            if self._forked:
+                return self._say(stream, text)
+            if self._heeded:
+                self._take()
             return write(text)
 
         return take_and_write
@@ -274,13 +299,13 @@ class Children:
         self._ending = self._heeded
 
     def _begin_fork(self) -> None:
+        self._forked = True
         self._session.pid = os.getpid()  # else it takes what a fork sends for a mistake
         for stream in self._streams:
             # what is in there is the parent's to send, and a thread that is not here may have the lock
             stream._buffers = defaultdict(io.StringIO)
             stream._buffer_lock = threading.RLock()
             stream._flush_pending = stream._subprocess_flush_pending = False
-            stream.write = functools.partial(self._say, stream)
 
     def _say(self, stream: Any, text: str) -> int:
         """Print, in a fork: at once, since nobody knows what ends it, but without making a message of every word."""
