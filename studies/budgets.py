@@ -97,8 +97,25 @@ def write_record(root: Path, record: Mapping[str, Curve]) -> None:
     path.write_text(with_table(path.read_text(), MARKERS, tables(ordered)))
 
 
+def with_shared_points(record: Mapping[str, Curve]) -> dict[str, Curve]:
+    """A record in which levels of a task that differ only by their budget have each other's points.
+
+    Where the smaller budget is known to be enough, a generous level needs no run of its own at that budget.
+    """
+    shared: dict[tuple[str, str], dict[int, list[Reached]]] = {}
+    for name, curve in record.items():
+        points = shared.setdefault((name.rpartition("_")[0], curve.conditions or name), {})
+        for budget, found in curve.reached.items():
+            points.setdefault(budget, []).extend(found)
+    return {
+        name: replace(curve, reached=shared[name.rpartition("_")[0], curve.conditions or name])
+        for name, curve in record.items()
+    }
+
+
 def tables(record: Mapping[str, Curve]) -> str:
     """A table for each family, in Markdown: a line for each budget of each level."""
+    record = with_shared_points(record)
     families = dict.fromkeys(name.partition("/")[0] for name in record)
     return "\n\n".join(
         _table(family, {name: curve for name, curve in record.items() if name.startswith(f"{family}/")})

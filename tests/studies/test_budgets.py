@@ -19,6 +19,7 @@ from studies.budgets import (
     missing,
     read_record,
     tables,
+    with_shared_points,
     write_record,
 )
 
@@ -39,6 +40,23 @@ def test_a_table_has_means_over_instances_and_marks_the_level_s_budget():
         "| `circuits/x_3` | 50 | 2 | 0.75 | 1 | 45 prompts |",
         "| `circuits/x_3` | **100** | 2 | 0.95 | 2 | 50 prompts |",
     ]
+
+
+def test_levels_that_differ_only_by_their_budget_share_their_points():
+    def curve(budget: int, conditions: str) -> Curve:
+        return Curve(1, budget, "token", {budget: [Reached(1.0, budget - 1)]}, conditions)
+
+    record = {"a/x_2": curve(9, "same"), "a/x_3": curve(5, "same"), "a/y_2": curve(7, "same"), "a/z_2": curve(8, "")}
+    shared = with_shared_points({**record, "a/z_3": curve(4, "")})
+    assert {name: sorted(curve.reached) for name, curve in shared.items()} == {
+        "a/x_2": [5, 9],
+        "a/x_3": [5, 9],
+        "a/y_2": [7],
+        "a/z_2": [8],
+        "a/z_3": [4],
+    }
+    assert "| `a/x_2` | 5 | 1 |" in tables(record)
+    assert "| `a/x_2` | **9** | 1 |" in tables(record)
 
 
 def test_writing_some_levels_keeps_the_others(tmp_path):

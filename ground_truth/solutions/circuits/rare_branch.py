@@ -4,8 +4,8 @@
 # # What never happens
 #
 # The condition is too rare to be met by chance, so whatever notices it is silent on ordinary prompts, and a part of it,
-# such as two tokens at their distance, is met once or twice at most. Which neurons are silent, and does the ordinary rule
-# hold?
+# such as two tokens at their distance, is met once or twice at most. Which neurons are silent, and does the ordinary
+# rule hold?
 
 # %%
 import itertools
