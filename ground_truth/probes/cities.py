@@ -23,6 +23,7 @@ class Cities(PlantedProbeTask):
     name = "cities"
     models = "places"
     laboratory = laboratory({2: 400, 3: 80, 4: 24})
+    headroom_levels = (4,)
     laboratory_solution = "places_in_laboratories"
     summary = "Find a linear probe for the truth of statements about real cities, judged on unseen cities."
 

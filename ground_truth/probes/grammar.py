@@ -33,6 +33,7 @@ class Grammar(PlantedProbeTask):
     name = "grammar"
     models = "sentences"
     laboratory = laboratory({2: 400, 3: 150, 4: 48})
+    headroom_levels = (4,)
     laboratory_solution = "sentences_in_laboratories"
     summary = "Find a linear probe for agreement at a distance, judged on unseen words and constructions."
 

@@ -13,5 +13,6 @@ class GreaterThanPca(Comparisons, DirectionTask):
     name = "greater_than_pca"
     relation = "greater"
     laboratory = laboratory({2: 400, 3: 240, 4: 80}, outputs=False)
+    headroom_levels = (4,)
     laboratory_solution = "directions_in_laboratories"
     summary = 'Without labels, find the direction of the truth of "x is greater than y" beside a larger nuisance.'

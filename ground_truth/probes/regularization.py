@@ -48,6 +48,7 @@ class Regularization(PlantedProbeTask):
     few_labels = True
     recipe_bar = 0.9
     laboratory = laboratory({2: 400, 3: 120, 4: 24}, outputs=False)
+    headroom_levels = (4,)
     laboratory_solution = "few_labels_in_laboratories"
     summary = "Find a linear probe from few examples, in which louder directions agree with the labels."
 

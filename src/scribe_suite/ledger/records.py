@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scribe_suite.ledger.outcomes import rule_of
 from scribe_suite.tasks.access import Access
 
-#: What ``--level`` calls all levels.
-ALL_LEVELS = "all"
+#: What ``--level`` calls all levels, and those at which capable agents were measured to fail.
+ALL_LEVELS, HEADROOM_LEVELS = "all", "headroom"
 #: What ``--access`` calls all arms.
 ALL_ARMS = "all"
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -45,6 +45,7 @@ class TaskFacts(BaseModel):
         metrics: The metrics every score has.
         pass_mark: The skill from which it counts as solved, unless a marker or option says otherwise.
         is_default: Whether it runs when no level is asked for.
+        has_headroom: Whether capable agents were measured to fail at it.
         solution: Name of the reference solution's file where several tasks share it, else empty.
         laboratory_solution: Name of the file of the reference solution for laboratories, or empty.
         access: The arm.
@@ -66,6 +67,7 @@ class TaskFacts(BaseModel):
     metrics: tuple[str, ...]
     pass_mark: float
     is_default: bool
+    has_headroom: bool = False
     solution: str = ""
     laboratory_solution: str = ""
     access: Access = "weights"

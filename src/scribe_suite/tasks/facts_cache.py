@@ -25,7 +25,7 @@ from scribe_suite.tasks.facts import TaskFacts
 NOT_FAMILIES = frozenset({"solutions", "frozen", "measured"})
 #: Checkouts whose facts are kept; the oldest are forgotten.
 _LARGEST_NUMBER = 32
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 class _Kept(BaseModel):

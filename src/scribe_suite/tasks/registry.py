@@ -256,10 +256,10 @@ def _load(path: Path) -> list[Task]:
         )
     levels = kind.known_levels()
     wrong = [level for level in levels if not 1 <= level <= LARGEST_LEVEL]
-    wrong += [level for level in kind.default_levels if level not in levels]
+    wrong += [level for level in (*kind.default_levels, *kind.headroom_levels) if level not in levels]
     if wrong:
         raise ConfigurationError(
             f"{path} has levels that can't be: {', '.join(map(str, wrong))}. Levels are from 1 to {LARGEST_LEVEL}, and "
-            "those that run by default are among them."
+            "those that run by default or have headroom are among them."
         )
     return [kind(level) for level in levels]

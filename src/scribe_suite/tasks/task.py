@@ -100,6 +100,8 @@ class Task(ABC):
             default; at other levels, a laboratory grants what it does at the lowest of these.
         black_box: Whether a laboratory that gives outputs alone is of any use, and so an arm.
         default_levels: The levels that run when none are asked for; empty for all but those of its laboratory.
+        headroom_levels: The levels at which the mean skill of a capable outside agent was measured below 0.8
+            (docs/headroom.md): those that ``--level headroom`` runs.
         version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
         summary: One line for lists.
         solution: Name of the reference solution's file where several tasks share it; else it bears the task's name.
@@ -122,6 +124,7 @@ class Task(ABC):
     laboratory: ClassVar[Mapping[int, Terms]] = {}
     black_box: ClassVar[bool] = True
     default_levels: ClassVar[tuple[int, ...]] = ()
+    headroom_levels: ClassVar[tuple[int, ...]] = ()
     version: ClassVar[int] = 1
     summary: ClassVar[str]
     solution: ClassVar[str] = ""
@@ -193,6 +196,11 @@ class Task(ABC):
         """Whether this level runs when none is asked for."""
         return self.level in (self.default_levels or {*self.known_levels()} - {*self.laboratory} or {self.level})
 
+    @property
+    def has_headroom(self) -> bool:
+        """Whether capable agents were measured to fail at this level."""
+        return self.level in self.headroom_levels
+
     def unavailable(self) -> str | None:
         """Why the task can't be done on this machine, in one sentence with the command that mends that, or None."""
         return None
@@ -230,6 +238,7 @@ class Task(ABC):
             metrics=self.metrics,
             pass_mark=self.pass_mark,
             is_default=self.is_default,
+            has_headroom=self.has_headroom,
             solution=self.solution,
             laboratory_solution=self.laboratory_solution,
             access=self.access,

@@ -10,7 +10,7 @@ from scribe_suite.plugin.option.levels import LevelChoice
 XDIST = pytest.mark.parametrize(
     "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)], ids=["alone", "xdist"]
 )
-LEVELS = 'levels = {1: "easy", 2: "harder", 3: "hardest"}; default_levels = (1, 2)'
+LEVELS = 'levels = {1: "easy", 2: "harder", 3: "hardest"}; default_levels = (1, 2); headroom_levels = (3,)'
 
 
 @pytest.fixture
@@ -32,6 +32,8 @@ def collected(suite, *arguments):
         ([], ["mechanism", "mechanism_2", "toy"]),
         (["--level", "1"], ["mechanism", "toy"]),
         (["--level", "3,2"], ["mechanism_2", "mechanism_3"]),
+        (["--level", "headroom"], ["mechanism_3"]),
+        (["--level", "headroom,1"], ["mechanism", "mechanism_3", "toy"]),
         (["--level", "all"], ["mechanism", "mechanism_2", "mechanism_3", "toy"]),
     ],
 )
@@ -85,21 +87,26 @@ def test_a_shard_need_not_have_all_levels(with_levels):
     assert sorted(ran) == [2, 3]
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "one", "1,", "all,2", "1234", "²"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "one", "1,", "all,2", "1234", "²", "Headroom", "all,headroom"])
 def test_what_names_no_levels_is_refused(text):
     with pytest.raises(ValueError, match="names no levels"):
         LevelChoice.parse(text)
 
 
 def test_a_choice_is_written_in_one_order():
-    assert [str(LevelChoice.parse(text)) for text in ("3, 2,2", "all", "1")] == ["2,3", "all", "1"]
+    written = {"3, 2,2": "2,3", "all": "all", "1": "1", "headroom": "headroom", "headroom,4,1": "1,4,headroom"}
+    assert {text: str(LevelChoice.parse(text)) for text in written} == written
     assert str(LevelChoice()) == ""
 
 
 def test_what_was_not_found_is_named_together_with_what_there_is():
-    tasks = [SimpleNamespace(level=level) for level in (1, 1, 2)]
+    tasks = [SimpleNamespace(level=level, has_headroom=level == 2) for level in (1, 1, 2)]
     assert LevelChoice.parse("1,2").not_found(tasks, tasks) is None
     assert LevelChoice.parse("all").not_found([], tasks) is None
+    assert LevelChoice.parse("headroom").not_found(tasks, tasks) is None
+    assert LevelChoice.parse("1,headroom").not_found(tasks[:2], tasks) == (
+        "--level 1,headroom: no selected task has a level with headroom (docs/headroom.md)."
+    )
     assert LevelChoice.parse("3,5,1").not_found(tasks[:2], tasks[:2]) == (
         "--level 1,3,5: no selected task has level 3 or 5; there is level 1."
     )

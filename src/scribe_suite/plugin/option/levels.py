@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from scribe_suite.ledger.records import ALL_LEVELS
+from scribe_suite.ledger.records import ALL_LEVELS, HEADROOM_LEVELS
 
 _MOST_DIGITS = 3
 
@@ -24,6 +24,11 @@ class AtLevel(Protocol):
         """Whether this level runs when none is asked for."""
         ...
 
+    @property
+    def has_headroom(self) -> bool:
+        """Whether capable agents were measured to fail at it."""
+        ...
+
 
 @dataclass(frozen=True)
 class LevelChoice:
@@ -32,14 +37,16 @@ class LevelChoice:
     Attributes:
         numbers: Levels by number.
         every: Whether all levels are run.
+        headroom: Whether those with headroom are run, besides those by number.
     """
 
     numbers: frozenset[int] = frozenset()
     every: bool = False
+    headroom: bool = False
 
     @classmethod
     def parse(cls, text: str) -> LevelChoice:
-        """Read ``all``, a number, or a comma list of numbers.
+        """Read ``all``, or a comma list of numbers and ``headroom``.
 
         Raises:
             ValueError: With a sentence for a person, when it is none of them.
@@ -47,19 +54,24 @@ class LevelChoice:
         parts = [part.strip() for part in text.split(",")]
         if parts == [ALL_LEVELS]:
             return cls(every=True)
-        for part in parts:
+        numbers = [part for part in parts if part != HEADROOM_LEVELS]
+        for part in numbers:
             if not (part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS and int(part)):
                 raise ValueError(
-                    f"{text!r} names no levels: give a number from 1 on, a list such as 2,3, or {ALL_LEVELS!r}."
+                    f"{text!r} names no levels: give a number from 1 on, a list such as 2,3, {HEADROOM_LEVELS!r}, or "
+                    f"{ALL_LEVELS!r}."
                 )
-        return cls(frozenset(map(int, parts)))
+        return cls(frozenset(map(int, numbers)), headroom=len(numbers) < len(parts))
 
     def __str__(self) -> str:
-        return ALL_LEVELS if self.every else ",".join(map(str, sorted(self.numbers)))
+        named = [*map(str, sorted(self.numbers)), *[HEADROOM_LEVELS] * self.headroom]
+        return ALL_LEVELS if self.every else ",".join(named)
 
     def chooses(self, task: AtLevel) -> bool:
         """Whether a task is run."""
-        return self.every or (task.level in self.numbers if self.numbers else task.is_default)
+        if self.every or (self.headroom and task.has_headroom):
+            return True
+        return task.level in self.numbers if self.numbers or self.headroom else task.is_default
 
     def not_found(self, chosen: Iterable[AtLevel], known: Iterable[AtLevel]) -> str | None:
         """Why the run would not be what was asked for, in one sentence, or None.
@@ -68,6 +80,9 @@ class LevelChoice:
             chosen: The tasks that are run.
             known: All tasks.
         """
+        chosen = list(chosen)
+        if self.headroom and not any(task.has_headroom for task in chosen):
+            return f"--level {self}: no selected task has a level with headroom (docs/headroom.md)."
         missing = sorted(self.numbers - {task.level for task in chosen})
         if not missing:
             return None

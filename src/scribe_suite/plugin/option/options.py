@@ -94,11 +94,12 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--level",
-        "which levels of the tasks are run: a number, a list such as 2,3, or 'all'; a task without levels has level 1",
+        "which levels of the tasks are run: a number, a list such as 2,3, 'headroom' for those at which capable agents "
+        "were measured to fail, or 'all'; a task without levels has level 1",
         default="",
         default_text="the levels that each task runs by default",
         parse=level_choice,
-        metavar="N[,...]|all",
+        metavar="N[,...]|headroom|all",
         setting="levels",
         read=lambda text: LevelChoice.parse(text) if text else LevelChoice(),
         kept=Kept(lambda header: header.levels),

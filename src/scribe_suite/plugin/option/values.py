@@ -102,7 +102,7 @@ def arm_choice(text: str) -> str:
 
 
 def level_choice(text: str) -> str:
-    """``all``, a number or a list of numbers, returned in one order."""
+    """``all``, or a list of numbers and ``headroom``, returned in one order."""
     try:
         return str(LevelChoice.parse(text))
     except ValueError as error:
