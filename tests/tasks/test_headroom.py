@@ -23,6 +23,6 @@ def measured() -> dict[str, list[float]]:
     return found
 
 
-def test_a_level_has_headroom_where_agents_were_measured_to_fail_and_nowhere_else():
+def test_a_level_has_headroom_where_agents_were_measured_to_fail_and_nowhere_else() -> None:
     failed = {name for name, skills in measured().items() if statistics.mean(skills) < SOLVED}
     assert failed == {facts.id for facts in default_registry().facts.values() if facts.has_headroom}
