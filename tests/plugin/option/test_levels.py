@@ -103,6 +103,9 @@ def test_what_was_not_found_is_named_together_with_what_there_is():
     tasks = [SimpleNamespace(level=level, has_headroom=level == 2) for level in (1, 1, 2)]
     assert LevelChoice.parse("1,2").not_found(tasks, tasks) is None
     assert LevelChoice.parse("all").not_found([], tasks) is None
+    assert LevelChoice.parse("1,2").not_found(tasks[:2], tasks) == (
+        "--level 1,2: no selected task has level 2, but others have; see the path, -k and --model-source."
+    )
     assert LevelChoice.parse("headroom").not_found(tasks, tasks) is None
     assert LevelChoice.parse("1,headroom").not_found(tasks[:2], tasks) == (
         "--level 1,headroom: no selected task has a level with headroom (docs/headroom.md)."

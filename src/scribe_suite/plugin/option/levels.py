@@ -87,6 +87,11 @@ class LevelChoice:
         if not missing:
             return None
         levels = sorted({task.level for task in known})
+        if set(missing) <= set(levels):
+            return (
+                f"--level {self}: no selected task has level {_listed(missing, 'or')}, but others have; see the path, "
+                "-k and --model-source."
+            )
         return (
             f"--level {self}: no selected task has level {_listed(missing, 'or')}; there "
             f"{'is level' if len(levels) == 1 else 'are levels'} {_listed(levels, 'and')}."
