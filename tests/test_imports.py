@@ -38,10 +38,11 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "report": "analysis claims ledger measurements notebook tasks",
         "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks "
         "watching",
+        "cards": "analysis ledger plugin tasks",
         "packing": "",
         "sweeps": "ledger measurements plugin providers sandbox watching",
-        "cli": "analysis ledger measurements models notebook packing planting providers report sandbox sweeps tasks "
-        "watching",
+        "cli": "analysis cards ledger measurements models notebook packing planting providers report sandbox sweeps "
+        "tasks watching",
     }.items()
 }
 

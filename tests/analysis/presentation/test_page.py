@@ -48,7 +48,7 @@ def test_names_of_tasks_providers_and_flags_run_nothing(tmp_path):
         tmp_path, [f"circuits/{text}" for text in hostile], providers=(hostile[0], hostile[3]), flags=(hostile[0],)
     )
     text = dom(page)
-    assert title(text) == "Scribe Task Suite: comparison"
+    assert title(text) == "Scribe Task Suite: Comparison"
     assert "data-owned" not in text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 
 from scribe_suite.analysis.comparison import Comparison
 from scribe_suite.analysis.presentation.result_table import ResultTable
@@ -38,15 +39,35 @@ tbody th { font-weight: 500; }
 
 def as_html(comparison: Comparison) -> str:
     """The page; names in it come from ledgers, which anybody may have written, and are escaped."""
-    tables = "\n".join(_html_table(table) for table in tables_of(comparison) if not table.is_empty)
-    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in notes_of(comparison))
-    below = f"<h2>Notes</h2>\n<ul>\n{notes}\n</ul>\n" if notes else ""
+    return html_page("Comparison", html_results(comparison))
+
+
+def html_page(title: str, body: str, style: str = "") -> str:
+    """A page.
+
+    Args:
+        title: Text.
+        body: HTML below the heading.
+        style: CSS besides that of tables.
+    """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Scribe Task Suite: comparison</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>Comparison</h1>\n{tables}\n{below}</main>\n</body>\n</html>\n"
+        f"<title>Scribe Task Suite: {html.escape(title)}</title>\n<style>\n{_STYLE}{style}</style>\n</head>\n<body>\n"
+        f"<main>\n<h1>{html.escape(title)}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def html_results(comparison: Comparison) -> str:
+    """The tables and notes, as a part of a page."""
+    tables = "\n".join(_html_table(table) for table in tables_of(comparison) if not table.is_empty)
+    return "\n".join(filter(None, (tables, html_list("Notes", notes_of(comparison)))))
+
+
+def html_list(title: str, sentences: Iterable[str]) -> str:
+    """Sentences below a heading; nothing when there are none."""
+    items = "\n".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return f"<h2>{html.escape(title)}</h2>\n<ul>\n{items}\n</ul>" if items else ""
 
 
 def _html_table(table: ResultTable) -> str:
