@@ -14,6 +14,7 @@ class SyntaxReal(MeasuredTextTask):
     """Find the neurons of a part of speech."""
 
     name = "syntax_real"
+    headroom_levels = (4,)
     laboratory_solution = "syntax_real_lab"
     kind = CATEGORIES
     with_tags = True

@@ -31,6 +31,7 @@ class CitiesReal(MeasuredProbeTask):
     """Read from a real model what a question about cities asks, where that is possible."""
 
     name = "cities_real"
+    headroom_levels = (4,)
     version = 4
     summary = "In a real model, find a linear probe for statements about cities, or say that there is none."
     measurement = ProbeMeasurement(

@@ -87,7 +87,8 @@ def run(
 
     Args:
         tokens: Token ids, one row for each prompt, or texts (language models).
-        read: Sites whose values come back.
+        read: Sites whose values come back; a site without a position at all positions, for the price of one. Prompts
+            that are shorter than the longest are filled up at the end.
         patch: Changes of the run.
         grad_of: What gradients are of; see `logit`.
         grad_at: Sites whose gradients come back.
