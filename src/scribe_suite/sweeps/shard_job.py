@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import platform
+import secrets
 import signal
 import subprocess
 import time
@@ -28,9 +29,12 @@ from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan, read_plan
 from scribe_suite.sweeps.rounds import read_rounds
 from scribe_suite.sweeps.shard_state import look_at
+from scribe_suite.watching.status_files import running_folder
 
 #: Exit codes of a job beside pytest's own.
 BUSY, GIVEN_UP, CANCELLED = 75, 76, 77
+#: Exit codes of pytest that say nothing about the machine: all solved, not all solved, interrupted.
+_NOT_OF_THE_MACHINE = (0, 1, 2)
 #: Seconds that pytest has to end by itself after a signal.
 GRACE_S = 25.0
 #: Seconds between two looks at pytest and at the lease.
@@ -49,12 +53,14 @@ class ShardJob:
         shard: Number of the shard.
         beat_s: See `Leases`.
         expire_s: See `Leases`.
+        avoid: Nodes where the shard has failed already, for engines that can choose.
     """
 
     sweep: str
     shard: int
     beat_s: float = BEAT_S
     expire_s: float = EXPIRE_S
+    avoid: tuple[str, ...] = ()
 
     def __call__(self) -> int:
         """Make the attempts that are left; returns pytest's exit code, or why it was not started."""
@@ -88,7 +94,7 @@ class ShardJob:
         if starts_of(folder, self.shard, rounds.number) > plan.spec.resumptions:
             return GIVEN_UP
         ledger = folder.ledger(self.shard)
-        if ledger is not None and not self._let_go(ledger, lease):
+        if ledger is not None and not self._free(ledger, lease):
             return BUSY
         command = plan.command(self.shard, folder, ledger)
         self._note(folder, {"event": "start", "round": rounds.number, "resumed": ledger is not None})
@@ -97,21 +103,25 @@ class ShardJob:
             self._note(folder, {"event": "end", "round": rounds.number, "exit_code": code})
         return code
 
-    def _let_go(self, ledger: Path, lease: Lease) -> bool:
-        """Whether nobody writes the ledger, or soon nobody does.
-
-        A job that was taken for dead may be frozen, with a lock on the ledger that only its end gives back.
-        """
+    def _free(self, ledger: Path, lease: Lease) -> bool:
+        """Wait until nobody writes the ledger, or whoever has it locked is frozen; False when somebody works on it."""
         end = time.monotonic() + self.expire_s
+        first = _signs_of_life(ledger)
         while is_being_written(ledger):
-            if time.monotonic() > end or lease.lost:
+            if lease.lost:
                 return False
+            if time.monotonic() > end:
+                if _signs_of_life(ledger) != first:
+                    return False
+                take_from_the_frozen(ledger)
+                return True
             time.sleep(min(1.0, self.beat_s))
         return True
 
     def _note(self, folder: SweepFolder, line: dict[str, Any]) -> None:
         job = os.environ.get("SLURM_JOB_ID") or os.environ.get("JOB_COMPLETION_INDEX") or str(os.getpid())
-        facts = {**line, "shard": self.shard, "machine": platform.node(), "job": job, "time": round(time.time(), 1)}
+        machine = os.environ.get("SLURMD_NODENAME") or platform.node()
+        facts = {**line, "shard": self.shard, "machine": machine, "job": job, "time": round(time.time(), 1)}
         path = folder.starts(self.shard)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
@@ -128,6 +138,22 @@ def lease_of(shard: int) -> str:
 def starts_of(folder: SweepFolder, shard: int, round_number: int) -> int:
     """How often a shard was started in a round."""
     return sum(line.get("event") == "start" and line.get("round") == round_number for line in notes_of(folder, shard))
+
+
+def failed_on(folder: SweepFolder, shard: int, round_number: int) -> tuple[str, ...]:
+    """The machines on which jobs of a shard failed in this round; those that were interrupted did not."""
+    return tuple(
+        sorted(
+            {
+                str(line["machine"])
+                for line in notes_of(folder, shard)
+                if line.get("event") == "end"
+                and line.get("round") == round_number
+                and line.get("exit_code") not in _NOT_OF_THE_MACHINE
+                and "machine" in line
+            }
+        )
+    )
 
 
 def notes_of(folder: SweepFolder, shard: int) -> list[dict[str, Any]]:
@@ -153,6 +179,32 @@ def set_torn_ledger_aside(folder: SweepFolder, shard: int) -> None:
         path.rename(path.with_name(f"{path.name}.torn{time.time():.0f}"))
         return
     read_ledger(path)  # what is damaged otherwise is said, and not run over
+
+
+def _signs_of_life(ledger: Path) -> frozenset[tuple[str, int]]:
+    """When the run last said that it goes on: what is not the same later is written by somebody who lives."""
+    folder = running_folder(ledger.parent, ledger.stem)
+    with contextlib.suppress(OSError):
+        return frozenset((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    return frozenset()
+
+
+def take_from_the_frozen(ledger: Path) -> None:
+    """Put a copy of a ledger in its place, because a process that does not answer keeps it locked.
+
+    What that process writes when it wakes up goes into the old file, which has no name any more: nothing is spoiled by
+    it, and its attempts are made again.
+    """
+    content = ledger.read_bytes()
+    temporary = ledger.with_name(f".{ledger.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content[: content.rfind(b"\n") + 1])
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(ledger)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _environment(plan: Plan) -> dict[str, str]:

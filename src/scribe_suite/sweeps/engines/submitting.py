@@ -40,6 +40,10 @@ _OVER = frozenset(
         "TIMEOUT",
     }
 )
+#: What ``sinfo`` calls nodes that can have jobs; a star behind it says that they do not answer.
+_USABLE = frozenset({"alloc", "comp", "idle", "mix"})
+#: Why a job waits that a node failed to launch: it would wait for ever.
+_LAUNCH_FAILED = "launch failed requeued held"
 _ARRAY = re.compile(r"(?P<job>\d+)_\[(?P<tasks>[0-9,-]+)(?:%\d+)?\]")
 
 
@@ -105,7 +109,7 @@ class LocalEngine:
 
 
 class SlurmEngine:
-    """Jobs of Slurm; several that are submitted together are one array."""
+    """Jobs of Slurm; several that are submitted together, and avoid the same nodes, are one array."""
 
     name = "slurm"
 
@@ -114,6 +118,7 @@ class SlurmEngine:
             self._executor = _executor("slurm", folder, resources.python)
         except RuntimeError as error:
             raise ConfigurationError("There is no srun: run this where jobs of Slurm are submitted.") from error
+        self._partition = resources.partition
         wanted = {
             "partition": resources.partition,
             "gres": resources.gres,
@@ -134,13 +139,35 @@ class SlurmEngine:
         )
 
     def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
-        """Submit jobs.
+        """Submit jobs, away from nodes where their shards have failed if there are others.
 
         Raises:
             ConfigurationError: When ``sbatch`` refuses.
         """
+        ids: dict[int, str] = {}
+        usable = self._usable_nodes() if any(job.avoid for job in jobs) else set()
+        for avoided in sorted({job.avoid for job in jobs}):
+            those = [job for job in jobs if job.avoid == avoided]
+            ids |= self._submit(those, avoided if usable - set(avoided) else ())
+        return ids
+
+    def _usable_nodes(self) -> set[str]:
+        """Nodes that run jobs, or would; none where Slurm does not say it."""
+        command = ["sinfo", "--noheader", "--Node", "--format=%N|%t"]
+        if self._partition is not None:
+            command.append(f"--partition={self._partition}")
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_SLURM_S)
+        except (OSError, subprocess.TimeoutExpired):
+            return set()
+        lines = (line.strip().partition("|") for line in done.stdout.splitlines())
+        return {name for name, _, state in lines if state in _USABLE}
+
+    def _submit(self, jobs: Sequence[ShardJob], avoided: Sequence[str]) -> Mapping[int, str]:
+        """Submit one array."""
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+        self._executor.update_parameters(exclude=",".join(avoided) or None)
         try:
             with self._executor.batch():
                 submitted = [self._executor.submit(job) for job in jobs]
@@ -149,12 +176,16 @@ class SlurmEngine:
         return {job.shard: one.job_id for job, one in zip(jobs, submitted, strict=True)}
 
     def unfinished(self, jobs: Collection[str]) -> Collection[str] | None:
-        """Those that ``squeue`` lists as neither over nor ending; None when the controller does not answer."""
+        """Those that ``squeue`` lists as neither over nor ending; None when the controller does not answer.
+
+        A job that no node could launch is held by Slurm until somebody releases it. It counts as over, and is
+        cancelled, so that another one can have its place.
+        """
         if not jobs:
             return set()
         arrays = sorted({job.partition("_")[0] for job in jobs}, key=int)
         # %i is 12_[3-5] for tasks that wait together; jobs that are long over make squeue fail when named alone
-        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T", f"--user={os.getuid()}"]
+        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%r", f"--user={os.getuid()}"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_SLURM_S)
         except (OSError, subprocess.TimeoutExpired):
@@ -162,10 +193,15 @@ class SlurmEngine:
         if done.returncode != 0:
             return None
         known: set[str] = set()
+        held: set[str] = set()
         for line in done.stdout.splitlines():
-            name, _, state = line.strip().partition("|")
-            if name.partition("_")[0] in arrays and state not in _OVER:
-                known.update(job_ids(name))
+            name, state, reason, *_ = [*line.strip().split("|", 2), "", ""]
+            if name.partition("_")[0] not in arrays or state in _OVER:
+                continue
+            (held if reason == _LAUNCH_FAILED else known).update(job_ids(name))
+        if held & set(jobs):
+            with contextlib.suppress(ConfigurationError):  # it is asked again at the next look
+                self.cancel(held & set(jobs))
         return known & set(jobs)
 
     def cancel(self, jobs: Collection[str]) -> None:
