@@ -1,4 +1,4 @@
-"""Whether the nodes of planted circuits can be told from decoys by numbers that no symmetry changes.
+"""Whether the nodes of planted circuits can be distinguished from decoys by numbers that no symmetry changes.
 
     python -m studies.signatures                    # all frozen base models of all circuit tasks
     python -m studies.signatures --tasks circuits/ioi --json
@@ -67,8 +67,8 @@ class Survey:
     """What was found.
 
     Attributes:
-        separations: Of single statistics.
-        skills: Of classifiers.
+        separations: How well single statistics separate.
+        skills: The skills of classifiers.
     """
 
     separations: Sequence[Separation]
@@ -85,7 +85,7 @@ class Survey:
 
     @property
     def signatures(self) -> list[Separation]:
-        """Statistics, without those of the unembedding, that tell the key."""
+        """Statistics, without those of the unembedding, that reveal the key."""
         return [row for row in signatures(self.separations) if row.group != "unembedding"]
 
     @property
@@ -96,7 +96,7 @@ class Survey:
 
     @property
     def passed(self) -> bool:
-        """Whether neither a statistic nor a classifier tells the key."""
+        """Whether neither a statistic nor a classifier reveals the key."""
         return not self.signatures and not self.too_skilled
 
 
@@ -126,7 +126,7 @@ def planted_model(
 
     Args:
         task: A circuit task.
-        seed: Of the plan that the weights implement.
+        seed: The seed of the plan that the weights implement.
         weights: The model, in the plan's names of nodes and tokens.
         name: By default the task and the seed.
         label: What is to be found: the task's key, or all nodes of the circuit.

@@ -1,4 +1,4 @@
-"""The first page of a run's report, as a PNG made by a browser without a screen."""
+"""The first page of a run's report, as a PNG made by a headless browser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMIT_S = 120
 
 
 def browser() -> str | None:
-    """The command of a browser that can draw pages without a screen; None where there is none."""
+    """The command of a headless browser; None where there is none."""
     return next((name for name in BROWSERS if shutil.which(name)), None)
 
 
@@ -25,9 +25,9 @@ def write_report_picture(ledger: Path, picture: Path, command: str) -> None:
     """Make a report and draw the top of its first page.
 
     Args:
-        ledger: Of the run.
+        ledger: The run's ledger.
         picture: The PNG to write.
-        command: Of the browser.
+        command: The command that starts the browser.
     """
     with tempfile.TemporaryDirectory() as folder:
         page = write_report(ledger, Path(folder) / "report", with_keys=False, progress=lambda *_: None)

@@ -16,12 +16,12 @@ _DEFAULT_NAME = ".report.json"
 
 
 def name_report(config: pytest.Config, settings: Settings, name: str) -> None:
-    """Put a report into the results folder; the plugin's default is one hidden file that every run overwrites.
+    """Write the report to the results folder; by default the plugin uses a hidden file that every run overwrites.
 
     Args:
-        config: Of the session.
-        settings: Of the run.
-        name: Of the file, unless the user named one.
+        config: The session's config.
+        settings: The run's settings.
+        name: The file's name, unless the user named one.
     """
     option = config.option
     if getattr(option, "json_report", False) and option.json_report_file == _DEFAULT_NAME:
@@ -56,7 +56,7 @@ class JsonReport:
 
 
 def _replace_non_finite(value: Any) -> Any:
-    """Put None for NaN and infinities in a report, in place: tests may record them, and JSON has no word for them."""
+    """Replace NaN and infinities in a report by None, in place: tests may record them, but JSON lacks them."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
