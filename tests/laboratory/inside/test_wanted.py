@@ -47,6 +47,16 @@ def test_the_noise_at_a_single_neuron_has_the_size_of_its_block():
     assert not torch.isclose(exact["L1.N0"].square().mean(), exact["neurons.1"].square().mean(), rtol=0.2)
 
 
+def test_equal_noise_does_not_tell_that_two_neurons_are_silent():
+    silent = [{"kind": "zero", "site": f"L1.N{neuron}"} for neuron in (0, 1)]
+    names = ["L1.N0", "L1.N1"]
+    found = ask("LN", patched(*silent), read=names, read_noise=1.0, seed="s")
+    assert not any(ask("LN", patched(*silent), read=names)[name].any() for name in names)
+    assert (found["L1.N0"] != found["L1.N1"]).all()
+    both = ask("LN", patched(*silent), read=["L1.N0@2", "L1.N0"], read_noise=1.0, seed="s")
+    assert torch.equal(both["L1.N0@2"], both["L1.N0"][:, 2])
+
+
 @pytest.mark.parametrize("outputs", ["last", "all", [1, -1]])
 def test_labels_are_the_most_probable_ids(outputs):
     logits = ask("LN", patched(), outputs=outputs)["outputs"]

@@ -182,7 +182,9 @@ def _results(
     named += [(GRADIENT, wanted.kept(site)) for site in (gradient.at if gradient else ())]
     # gradients are scaled by their own size: those at all neurons of a block were not requested
     noisy = {
-        (prefix, site): wanted.noisy(whole[prefix, site], whole.get((prefix, wanted.scale(site)), whole[prefix, site]))
+        (prefix, site): wanted.noisy(
+            site, whole[prefix, site], whole.get((prefix, wanted.scale(site)), whole[prefix, site])
+        )
         for prefix, site in dict.fromkeys(named)
     }
     results = {OUTPUTS: outputs[:, 0] if wanted.one_position else outputs}

@@ -111,21 +111,24 @@ class Wanted:
         """
         return Site("neurons", site.layer) if self.read_noise and site.kind == "neuron" else self.kept(site)
 
-    def noisy(self, value: Tensor, scale: Tensor) -> Tensor:
+    def noisy(self, site: Site, value: Tensor, scale: Tensor) -> Tensor:
         """The values read at a whole site, with noise.
 
         Args:
+            site: The site.
             value: The values.
             scale: The values at the site of `scale`: the noise is a share of their root mean square.
 
         The values seed the noise: reading several sites that always have the same value, such as ``resid_post.0`` and
-        ``resid_pre.1``, or gradients at the heads of a block, reveals no more than reading one.
+        ``resid_pre.1``, or gradients at the heads of a block, reveals no more than reading one. This does not hold for
+        zero everywhere, where equal noise at two neurons would tell that both are silent.
         """
         if not self.read_noise:
             return value
         exact = value.double()
         size = self.read_noise * scale.double().square().mean().sqrt()
-        generator = self._generator(hashlib.sha256(value.contiguous().numpy().tobytes()).digest())
+        what = value.contiguous().numpy().tobytes() if value.any() else str(site).encode()
+        generator = self._generator(hashlib.sha256(what).digest())
         return exact + size * torch.randn(exact.shape, dtype=exact.dtype, generator=generator)
 
     def rounded(self, value: Tensor) -> Tensor:
