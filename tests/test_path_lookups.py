@@ -138,8 +138,9 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "_sync_folder": "os.open",
             "is_being_written": ".open",
             "read_ledger": ".read_bytes",
+            "read_lines": ".open",
         },
-        "ledger/merge.py": {"_moved": ".resolve .resolve", "merge_ledgers": ".exists"},
+        "ledger/merge.py": {"_mover": ".resolve .resolve", "_spool": ".mkdir tempfile.TemporaryFile", "merge_ledgers": ".exists"},
         "ledger/run_names.py": {"_ledgers": ".glob .is_file .stat", "find_run": ".is_file"},
         "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open"},
         "watching/watch.py": {

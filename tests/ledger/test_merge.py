@@ -1,3 +1,9 @@
+import os
+import subprocess
+import sys
+from datetime import UTC, timedelta, timezone
+from random import Random
+
 import pytest
 
 from scribe_suite.analysis.comparison import compare_runs
@@ -40,6 +46,78 @@ def test_the_order_of_parts_makes_no_difference_to_the_attempts(tmp_path):
     merge_ledgers(parts, tmp_path / "ab.jsonl")
     merge_ledgers(parts[::-1], tmp_path / "ba.jsonl")
     assert read_ledger(tmp_path / "ab.jsonl").attempts == read_ledger(tmp_path / "ba.jsonl").attempts
+
+
+def _loaded_and_sorted(parts, output):
+    """A merged ledger's bytes, made in the plain way: with all records in memory."""
+    ledgers = [(path, read_ledger(path)) for path in parts]
+    merged = read_ledger(output)
+    records = [
+        record
+        if record.folder is None
+        else record.model_copy(update={"folder": os.path.relpath(path.parent / record.folder, output.parent)})
+        for path, ledger in ledgers
+        for record in ledger.records
+    ]
+    records.sort(key=lambda record: (record.started is not None, record.started, record.nodeid))
+    resumes = sorted((line for _, ledger in ledgers for line in ledger.resumes), key=lambda line: line.resumed)
+    lines = [merged.header, *resumes, *records, *([merged.end] if merged.end else [])]
+    return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
+
+
+def test_the_order_and_every_byte_are_those_of_the_records_sorted_in_memory(tmp_path):
+    """Equal and missing times, other time zones, resumed parts, folders elsewhere, and lines of an old version."""
+    random = Random(1)
+    zones = [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(-timedelta(hours=8))]
+    parts = []
+    for number in range(4):
+        records = [
+            attempt(
+                f"circuits/é{number}",
+                trial=trial,
+                started=random.choice([None, *(NOW + timedelta(microseconds=random.randrange(3)),) * 4]),
+                folder=random.choice([None, f"f{trial}", f"deep/f{trial}"]),
+            )
+            for trial in range(30)
+        ]
+        records = [
+            record.model_copy(update={"started": record.started and record.started.astimezone(random.choice(zones))})
+            for record in records
+        ]
+        lost = [
+            record.model_copy(update={"outcome": "infrastructure:lost", "skill": None, "metrics": {}})
+            for record in records[20:]
+        ]
+        folder = tmp_path / f"part{number % 3}"
+        path = write_ledger(folder / f"{number}.jsonl", [*records[:20], *lost])
+        resume_ledger(path, records[20:])
+        parts.append(path)
+    old = parts[0].read_text().replace('"reproduced":null,', "").replace('"actions":{},', "")
+    assert old != parts[0].read_text()
+    parts[0].write_text(old)
+    output = tmp_path / "part1" / "all.jsonl"
+    merged = merge_ledgers(parts, output)
+    assert (merged.attempts, merged.complete) == (120, True)
+    assert output.read_bytes() == _loaded_and_sorted(parts, output)
+    assert sorted(path.name for path in output.parent.iterdir()) == ["1.jsonl", "all.jsonl"]
+
+
+def test_a_full_disk_leaves_nothing_behind_and_is_named(tmp_path):
+    parts = [write_ledger(tmp_path / "parts" / "a.jsonl", A), write_ledger(tmp_path / "parts" / "b.jsonl", B)]
+    size = sum(path.stat().st_size for path in parts)
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from scribe_suite.ledger.merge import merge_ledgers\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)\n"
+        "merge_ledgers([Path(path) for path in sys.argv[3:]], Path(sys.argv[2]))"
+    )
+    for room in (size // 4, size * 3 // 4):
+        output = tmp_path / "new" / "all.jsonl"
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(room), str(output), *map(str, parts)], capture_output=True, text=True
+        )
+        assert "can't be written (File too large): name another file." in done.stderr
+        assert list(output.parent.iterdir()) == []
 
 
 def test_merged_ledgers_are_merged_again(tmp_path):

@@ -45,6 +45,21 @@ def test_a_holder_who_lives_is_not_replaced(tmp_path):
     lease.close()
 
 
+def test_who_lives_can_be_seen_without_taking_anything(tmp_path):
+    assert Leases(tmp_path / "none", **FAST).held(["a"]) == set()
+    lease, other = Leases(tmp_path, **FAST).take(["a"]), Leases(tmp_path, **FAST)
+    end = time.monotonic() + 2 * FAST["expire_s"]
+    while time.monotonic() < end:
+        assert other.held(["a", "b"]) == {"a"}
+        time.sleep(0.05)
+    lease.close()
+    assert other.held(["a", "b"]) == set()
+    (tmp_path / "a.g7").write_text("a machine that is gone 3\n")
+    assert other.held(["a"]) == {"a"}
+    time.sleep(1.5 * FAST["expire_s"])
+    assert other.held(["a"]) == set()
+
+
 def hold(folder, ready):
     Leases(folder, **FAST).take(["a"])
     ready.put(True)

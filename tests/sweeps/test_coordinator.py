@@ -1,14 +1,17 @@
 """Leading a sweep, with an engine whose jobs do what a test says: what is done, started again, given up, and told."""
 
 import json
+import time
 
 import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.ledger import read_ledger
+from scribe_suite.providers.leases import Leases
 from scribe_suite.sweeps import coordinator
 from scribe_suite.sweeps.coordinator import Coordinator, Pace, merge_sweep
 from scribe_suite.sweeps.rounds import Rounds, write_rounds
+from scribe_suite.sweeps.shard_job import lease_of
 from tests.ledger.factories import failed
 from tests.sweeps.plans import planned, records, write_shard
 
@@ -146,6 +149,22 @@ def test_a_run_that_pytest_refuses_is_not_tried_again(sweep):
     assert (code, sorted(engine.started)) == (3, [1, 2])
     assert "pytest refused to start (exit code 4): see" in said
     assert "nothing to merge" in said
+
+
+def test_a_shard_that_somebody_works_on_is_not_started_though_the_engine_knows_no_job(sweep):
+    folder, plan = sweep
+    write_shard(*sweep, 2, SHARDS[2])
+    lease = Leases(folder.leases, beat_s=0.05, expire_s=0.5).take([lease_of(1)])
+    engine = FakeEngine(folder, lambda _shard, _before: 0)
+    leading = Coordinator(folder, plan, engine, Pace(look_s=0.01, beat_s=0.05, expire_s=0.5), lambda _said: None)
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:
+        assert leading._step() is False
+        time.sleep(0.05)
+    assert engine.started == []
+    lease.close()
+    leading._step()
+    assert engine.started == [1]
 
 
 def test_nothing_is_started_while_the_engine_does_not_answer(sweep):

@@ -28,9 +28,22 @@ def engine():
 
 
 def test_jobs_that_wait_or_run_are_unfinished_and_others_are_not(monkeypatch):
-    printed = "12_[2-3]|PENDING\n12_1|RUNNING\n12_0|COMPLETED\n13|NODE_FAIL\n99|RUNNING\n"
+    printed = "12_[2-3]|PENDING|Priority\n12_1|RUNNING|None\n12_0|COMPLETED|None\n13|NODE_FAIL|\n99|RUNNING|None\n"
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, printed, ""))
     assert engine().unfinished(["12_0", "12_1", "12_2", "13", "14"]) == {"12_1", "12_2"}
+
+
+def test_a_job_that_no_node_could_launch_is_over_and_one_that_a_person_holds_is_not(monkeypatch):
+    printed = "12|PENDING|launch failed requeued held\n13|PENDING|JobHeldUser\n14|PENDING|launch failed requeued held\n"
+    asked = []
+
+    def run(command, **_):
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, printed, "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert engine().unfinished(["12", "13"]) == {"13"}
+    assert asked[1:] == [["scancel", "12"]]
 
 
 def test_a_controller_that_does_not_answer_says_nothing(monkeypatch):

@@ -15,6 +15,7 @@ from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.sweeps.rounds import Rounds, write_rounds
 from scribe_suite.sweeps.shard_job import BUSY, CANCELLED, GIVEN_UP, ShardJob, lease_of, notes_of
+from scribe_suite.watching.status_files import running_folder
 from tests.sweeps.plans import planned, records, write_shard
 
 RECORDS = records(2)
@@ -111,13 +112,39 @@ def test_a_job_ends_while_another_lives_that_has_the_shard(sweep, commands):
     assert job(sweep[0])() == 3
 
 
-def test_a_job_waits_for_whoever_still_writes_the_ledger_and_then_gives_up(sweep, commands):
+def test_a_job_waits_for_whoever_still_writes_the_ledger_and_then_ends(sweep, commands):
     path = write_shard(*sweep, 1, RECORDS[:1], ended=False)
+    sign = running_folder(path.parent, path.stem) / "controller.json"
+    sign.parent.mkdir(parents=True)
+    over = threading.Event()
+
+    def live():
+        while not over.wait(0.05):
+            sign.write_text("{}")
+
+    thread = threading.Thread(target=live)
+    thread.start()
     with path.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert job(sweep[0])() == BUSY
+    over.set()
+    thread.join()
     assert notes_of(sweep[0], 1) == []
     assert job(sweep[0])() == 3
+
+
+def test_what_a_frozen_process_has_locked_goes_on_in_a_copy(sweep, commands):
+    path = write_shard(*sweep, 1, RECORDS[:1], ended=False)
+    content = path.read_bytes()
+    with path.open("ab") as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        frozen.write(b'{"line":"att')  # in the middle of a line
+        frozen.flush()
+        assert job(sweep[0])() == 3
+        frozen.write(b"what it writes when it wakes up")
+    assert commands.resumed == [path]
+    assert path.read_bytes() == content
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 def test_a_job_whose_shard_was_taken_over_ends_its_pytest_and_says_nothing(sweep, commands, tmp_path):

@@ -8,7 +8,9 @@ and whoever takes the run up again cuts it off. A ledger is locked while a run w
 from __future__ import annotations
 
 import fcntl
+import io
 import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,27 +165,51 @@ def is_being_written(path: Path) -> bool:
         return not _locked(file)
 
 
-def _parsed(path: Path, content: bytes) -> Ledger:
-    lines = content.split(b"\n")
-    torn = lines.pop()  # what follows the last newline was cut off in writing, or is empty
-    parsed: list[Line] = []
-    for number, line in enumerate(lines, start=1):
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of a ledger one by one, the header first: for ledgers too large to be kept in memory.
+
+    Raises:
+        ConfigurationError: As `read_ledger`, when the line is reached that is wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _lines(path, file)
+    except OSError as error:
+        raise ConfigurationError(f"The ledger {path} can't be read ({error.strerror}).") from error
+
+
+def _lines(path: Path, content: Iterable[bytes]) -> Iterator[Line]:
+    """Validate lines that still have their newline; one without was cut off in writing, and is left out."""
+    torn = begun = False
+    for number, line in enumerate(content, start=1):
+        if not line.endswith(b"\n"):
+            torn = True
+            break
         try:
-            parsed.append(_LINE.validate_json(line))
+            parsed = _LINE.validate_json(line)
         except ValidationError as error:
             raise ConfigurationError(
                 f"Line {number} of {path} is not a line of a ledger: name a file runs/<run>.jsonl."
             ) from error
-    if not parsed or not isinstance(parsed[0], RunHeader):
+        if not begun and not isinstance(parsed, RunHeader):
+            break
+        begun = True
+        yield parsed
+    if not begun:
         state = "is cut off in its header" if torn else "has no header"
         raise ConfigurationError(f"{path} {state}: name a file runs/<run>.jsonl.")
+
+
+def _parsed(path: Path, content: bytes) -> Ledger:
+    header, *lines = _lines(path, io.BytesIO(content))
+    assert isinstance(header, RunHeader)
     # an end with a resumption behind it is the end of what was run before
-    ends = [line for line in parsed if isinstance(line, RunEnd | RunResume)]
+    ends = [line for line in lines if isinstance(line, RunEnd | RunResume)]
     return Ledger(
-        header=parsed[0],
-        records=tuple(line for line in parsed if isinstance(line, AttemptRecord)),
+        header=header,
+        records=tuple(line for line in lines if isinstance(line, AttemptRecord)),
         end=ends[-1] if ends and isinstance(ends[-1], RunEnd) else None,
-        resumes=tuple(line for line in parsed if isinstance(line, RunResume)),
+        resumes=tuple(line for line in lines if isinstance(line, RunResume)),
     )
 
 

@@ -2,21 +2,27 @@
 
 Parts are of one run when everything that defines a run is equal. A refusal names everything that prevents merging,
 because in a CI job there is nobody to ask.
+
+Each record is validated once and kept as the line that it becomes, on the disk: a million attempts do not fit into the
+memory of most machines. In memory are only headers and the order of records.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
-from scribe_suite.ledger.ledger import Ledger, read_ledger
+from scribe_suite.ledger.ledger import read_lines
 from scribe_suite.ledger.lock_differences import INSTANCE_SEEDS, MACHINE, PROVIDERS, TASKS, lock_differences
 from scribe_suite.ledger.records import ALL_ARMS, ALL_LEVELS, AttemptRecord, RunEnd, RunHeader, RunResume
 from scribe_suite.untrusted_files import UntrustedFolder
@@ -35,6 +41,7 @@ _UNEQUAL_ADVICE = {"run_seed": "give all parts one --instance-seed, so that prov
 _SERIOUS_EXITS = (EXIT_LOST_OR_INFRASTRUCTURE, 2, 4)
 
 _T = TypeVar("_T")
+_Other = RunHeader | RunResume | RunEnd
 
 
 @dataclass(frozen=True)
@@ -61,28 +68,83 @@ def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] 
     """
     if output.exists():
         raise ConfigurationError(f"{output} exists: name a new file, or remove it.")
-    ledgers = [(path, read_ledger(path)) for path in paths]
-    _refuse_conflicts(ledgers)
-    _refuse_duplicates(ledgers)
-    # sorted is stable: records of one attempt stay in the order they were written
-    records = sorted(
-        (record for path, ledger in ledgers for record in _moved(ledger.records, path, output)),
-        key=lambda record: (record.started is not None, record.started, record.nodeid),
-    )
-    header = _header(output, [ledger.header for _, ledger in ledgers])
-    not_begun = sorted(set(planned) - set(header.planned))
-    if planned:
-        header = header.model_copy(update={"planned": (*header.planned, *not_begun), "shard": None})
-    resumes = sorted((line for _, ledger in ledgers for line in ledger.resumes), key=lambda line: line.resumed)
-    end = None if not_begun else _end([ledger for _, ledger in ledgers], header, records)
-    _write(output, [header, *resumes, *records, *([end] if end else [])])
-    attempts = len({record.nodeid for record in records})
-    return Merged(attempts, len(header.planned), end is not None)
+    with _spool(output) as spool:
+        parts = [_Part(path) for path in paths]
+        for part in parts:
+            part.read(spool, output)
+        _refuse_conflicts(parts)
+        _refuse_duplicates(parts)
+        with _writing(output):
+            spool.flush()
+        recorded = {nodeid for part in parts for nodeid in part.nodeids}
+        header = _header(output, [part.header for part in parts])
+        not_begun = sorted(set(planned) - set(header.planned))
+        if planned:
+            header = header.model_copy(update={"planned": (*header.planned, *not_begun), "shard": None})
+        resumes = sorted((line for part in parts for line in part.resumes), key=lambda line: line.resumed)
+        end = None if not_begun else _end([part.end for part in parts], header, recorded)
+        _write(output, _joined([header, *resumes], _in_order(parts, spool), [end] if end else []))
+    return Merged(len(recorded), len(header.planned), end is not None)
 
 
-def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
-    labels = _labels(path for path, _ in ledgers)
-    parts = [(labels[path], ledger.header) for path, ledger in ledgers]
+class _Spooled(NamedTuple):
+    """A record's line in the spool. Those of one attempt stay in the order in which they were written, by `offset`."""
+
+    begun: bool
+    started: float
+    nodeid: str
+    offset: int
+    size: int
+
+
+class _Part:
+    """One ledger of the whole, without its records.
+
+    Args:
+        path: Of the ledger.
+    """
+
+    header: RunHeader
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.resumes: list[RunResume] = []
+        self.end: RunEnd | None = None
+        self.spooled: list[_Spooled] = []
+
+    @property
+    def nodeids(self) -> Iterable[str]:
+        """Of its attempts, each once."""
+        return dict.fromkeys(record.nodeid for record in self.spooled)
+
+    def read(self, spool: BinaryIO, output: Path) -> None:
+        """Read the ledger, and write its records to the spool as they will stand in the output.
+
+        Raises:
+            ConfigurationError: When the ledger can't be read, or the spool can't be written.
+        """
+        moved = _mover(self.path, output)
+        offset = spool.tell()
+        for line in read_lines(self.path):
+            if isinstance(line, AttemptRecord):
+                written = _bytes(moved(line))
+                with _writing(output):
+                    spool.write(written)
+                started = 0.0 if line.started is None else line.started.timestamp()
+                self.spooled.append(_Spooled(line.started is not None, started, line.nodeid, offset, len(written)))
+                offset += len(written)
+            elif isinstance(line, RunHeader):
+                self.header = line
+            elif isinstance(line, RunEnd):
+                self.end = line
+            else:  # an end with a resumption behind it is the end of what was run before
+                self.end = None
+                self.resumes.append(line)
+
+
+def _refuse_conflicts(ledgers: Sequence[_Part]) -> None:
+    labels = _labels(part.path for part in ledgers)
+    parts = [(labels[part.path], part.header) for part in ledgers]
     lines = []
     for name in (*_EQUAL, *_EQUAL_IF_GIVEN):
         values = {label: getattr(header, name) for label, header in parts}
@@ -97,18 +159,17 @@ def _refuse_conflicts(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
         raise ConfigurationError(f"The ledgers are not parts of one run; they differ in {_some(lines, '; ')}.")
 
 
-def _refuse_duplicates(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
+def _refuse_duplicates(parts: Sequence[_Part]) -> None:
+    first: dict[str, _Part] = {}
     found: dict[str, list[Path]] = {}
-    for path, ledger in ledgers:
-        for record in ledger.attempts:
-            found.setdefault(record.nodeid, []).append(path)
-    labels = _labels(path for path, _ in ledgers)
-    twice = [
-        f"{nodeid} (in {' and '.join(labels[path] for path in paths)})"
-        for nodeid, paths in found.items()
-        if len(paths) > 1
-    ]
-    if twice:
+    for part in parts:
+        for nodeid in part.nodeids:
+            earlier = first.setdefault(nodeid, part)
+            if earlier is not part:
+                found.setdefault(nodeid, [earlier.path]).append(part.path)
+    if found:
+        labels = _labels(part.path for part in parts)
+        twice = [f"{nodeid} (in {' and '.join(labels[path] for path in paths)})" for nodeid, paths in found.items()]
         raise ConfigurationError(f"Attempts are in more than one ledger: {_some(twice, ', ')}.")
 
 
@@ -124,18 +185,33 @@ def _some(lines: Sequence[str], separator: str) -> str:
     return separator.join([*lines[:_SHOWN], *more])
 
 
-def _moved(records: Iterable[AttemptRecord], path: Path, output: Path) -> Iterable[AttemptRecord]:
-    """Records of one ledger, with their folders' paths as seen from the new one."""
+def _mover(path: Path, output: Path) -> Callable[[AttemptRecord], AttemptRecord]:
+    """What gives records of one ledger their folders' paths as seen from the new one."""
     here, there = path.parent.resolve(), output.parent.resolve()
-    if here == there:
-        return records
     way = os.path.relpath(here, there)
-    return (
-        record
-        if record.folder is None
-        else record.model_copy(update={"folder": Path(os.path.normpath(f"{way}/{record.folder}")).as_posix()})
-        for record in records
-    )
+
+    def moved(record: AttemptRecord) -> AttemptRecord:
+        if here == there or record.folder is None:
+            return record
+        return record.model_copy(update={"folder": os.path.normpath(f"{way}/{record.folder}")})
+
+    return moved
+
+
+def _in_order(parts: Sequence[_Part], spool: BinaryIO) -> Iterator[bytes]:
+    """The records' lines by when the attempts began."""
+    for record in sorted(record for part in parts for record in part.spooled):
+        yield os.pread(spool.fileno(), record.size, record.offset)
+
+
+def _joined(before: Iterable[_Other], records: Iterable[bytes], after: Iterable[_Other]) -> Iterator[bytes]:
+    yield from map(_bytes, before)
+    yield from records
+    yield from map(_bytes, after)
+
+
+def _bytes(line: AttemptRecord | _Other) -> bytes:
+    return line.model_dump_json().encode() + b"\n"
 
 
 def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
@@ -207,14 +283,12 @@ def _same(values: Sequence[_T]) -> _T | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _end(ledgers: Sequence[Ledger], header: RunHeader, attempts: Sequence[AttemptRecord]) -> RunEnd | None:
+def _end(ends: Sequence[RunEnd | None], header: RunHeader, recorded: Collection[str]) -> RunEnd | None:
     """The end of the whole, or None when a part was cut off."""
-    ends = [ledger.end for ledger in ledgers]
     if any(end is None for end in ends):
         return None
     given = [end for end in ends if end is not None]
     codes = {end.exit_code for end in given}
-    recorded = {record.nodeid for record in attempts}
     return RunEnd(
         finished=max(end.finished for end in given),
         exit_code=next((code for code in _SERIOUS_EXITS if code in codes), max(codes - {5}, default=5)),
@@ -222,10 +296,25 @@ def _end(ledgers: Sequence[Ledger], header: RunHeader, attempts: Sequence[Attemp
     )
 
 
-def _write(output: Path, lines: Iterable[RunHeader | AttemptRecord | RunResume | RunEnd]) -> None:
+@contextmanager
+def _spool(output: Path) -> Iterator[BinaryIO]:
+    """A file without a name, on the disk of the output."""
+    with contextlib.ExitStack() as held:
+        with _writing(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            spool = held.enter_context(tempfile.TemporaryFile(dir=output.parent))
+        yield cast(BinaryIO, spool)
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    """Say in a sentence that the output can't be written."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with UntrustedFolder(output.parent) as folder:
-            folder.write(output.name, (line.model_dump_json().encode() + b"\n" for line in lines), durable=True)
+        yield
     except OSError as error:
         raise ConfigurationError(f"{output} can't be written ({error.strerror}): name another file.") from error
+
+
+def _write(output: Path, lines: Iterable[bytes]) -> None:
+    with _writing(output), UntrustedFolder(output.parent) as folder:
+        folder.write(output.name, lines, durable=True)

@@ -127,6 +127,18 @@ class Leases:
             return None if text == _FREE else text
         return None
 
+    def held(self, names: Iterable[str]) -> set[str]:
+        """Those of the names whose holders live, as far as this process can know; ask repeatedly, as `take`.
+
+        Raises:
+            OSError: When the folder can't be used.
+        """
+        try:
+            newest = _newest(self._folder)
+        except FileNotFoundError:
+            return set()
+        return {name for name in names if not self._can_be_had(name, newest.get(name, 0))}
+
     def _can_be_had(self, name: str, generation: int) -> bool:
         if generation == 0:
             return True

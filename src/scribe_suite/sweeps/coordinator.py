@@ -23,7 +23,7 @@ from scribe_suite.sweeps.engines.base import Engine
 from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.sweeps.rounds import read_rounds
-from scribe_suite.sweeps.shard_job import ShardJob, notes_of, starts_of
+from scribe_suite.sweeps.shard_job import ShardJob, lease_of, notes_of, starts_of
 from scribe_suite.sweeps.shard_state import Ledgers, ShardState
 from scribe_suite.sweeps.totals import totals
 
@@ -69,6 +69,7 @@ class Coordinator:
         self._pace = pace
         self._say = say
         self._ledgers = Ledgers(folder, plan)
+        self._leases = Leases(folder.leases, pace.beat_s, pace.expire_s)
         self._said = ""
         self._given_up: dict[int, str] = {}
         self._submitted_at: dict[str, float] = {}
@@ -119,7 +120,7 @@ class Coordinator:
         self._tell(states, unfinished)
         if unfinished is None:
             return False  # the engine does not answer: whatever is started now could be started twice
-        running = {shard for shard, job in jobs.items() if job in unfinished}
+        running = {shard for shard, job in jobs.items() if job in unfinished} | self._worked_on(open_shards)
         waiting = []
         for state in open_shards:
             if state.shard in running:
@@ -142,6 +143,11 @@ class Coordinator:
         now = time.monotonic()
         young = {job for job in jobs if now - self._submitted_at.get(job, -SETTLE_S) < self._settle_s}
         return set(known) | young
+
+    def _worked_on(self, states: Sequence[ShardState]) -> set[int]:
+        """The shards that somebody works on, whatever the engine says: a node that is lost to it may live."""
+        shards = {lease_of(state.shard): state.shard for state in states}
+        return {shards[name] for name in self._leases.held(shards)}
 
     @property
     def _settle_s(self) -> float:

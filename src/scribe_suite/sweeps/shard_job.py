@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import platform
+import secrets
 import signal
 import subprocess
 import time
@@ -28,6 +29,7 @@ from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan, read_plan
 from scribe_suite.sweeps.rounds import read_rounds
 from scribe_suite.sweeps.shard_state import look_at
+from scribe_suite.watching.status_files import running_folder
 
 #: Exit codes of a job beside pytest's own.
 BUSY, GIVEN_UP, CANCELLED = 75, 76, 77
@@ -88,7 +90,7 @@ class ShardJob:
         if starts_of(folder, self.shard, rounds.number) > plan.spec.resumptions:
             return GIVEN_UP
         ledger = folder.ledger(self.shard)
-        if ledger is not None and not self._let_go(ledger, lease):
+        if ledger is not None and not self._free(ledger, lease):
             return BUSY
         command = plan.command(self.shard, folder, ledger)
         self._note(folder, {"event": "start", "round": rounds.number, "resumed": ledger is not None})
@@ -97,15 +99,18 @@ class ShardJob:
             self._note(folder, {"event": "end", "round": rounds.number, "exit_code": code})
         return code
 
-    def _let_go(self, ledger: Path, lease: Lease) -> bool:
-        """Whether nobody writes the ledger, or soon nobody does.
-
-        A job that was taken for dead may be frozen, with a lock on the ledger that only its end gives back.
-        """
+    def _free(self, ledger: Path, lease: Lease) -> bool:
+        """Wait until nobody writes the ledger, or whoever has it locked is frozen; False when somebody works on it."""
         end = time.monotonic() + self.expire_s
+        first = _signs_of_life(ledger)
         while is_being_written(ledger):
-            if time.monotonic() > end or lease.lost:
+            if lease.lost:
                 return False
+            if time.monotonic() > end:
+                if _signs_of_life(ledger) != first:
+                    return False
+                take_from_the_frozen(ledger)
+                return True
             time.sleep(min(1.0, self.beat_s))
         return True
 
@@ -153,6 +158,32 @@ def set_torn_ledger_aside(folder: SweepFolder, shard: int) -> None:
         path.rename(path.with_name(f"{path.name}.torn{time.time():.0f}"))
         return
     read_ledger(path)  # what is damaged otherwise is said, and not run over
+
+
+def _signs_of_life(ledger: Path) -> frozenset[tuple[str, int]]:
+    """When the run last said that it goes on: what is not the same later is written by somebody who lives."""
+    folder = running_folder(ledger.parent, ledger.stem)
+    with contextlib.suppress(OSError):
+        return frozenset((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    return frozenset()
+
+
+def take_from_the_frozen(ledger: Path) -> None:
+    """Put a copy of a ledger in its place, because a process that does not answer keeps it locked.
+
+    What that process writes when it wakes up goes into the old file, which has no name any more: nothing is spoiled by
+    it, and its attempts are made again.
+    """
+    content = ledger.read_bytes()
+    temporary = ledger.with_name(f".{ledger.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content[: content.rfind(b"\n") + 1])
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(ledger)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _environment(plan: Plan) -> dict[str, str]:

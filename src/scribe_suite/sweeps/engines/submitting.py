@@ -40,6 +40,8 @@ _OVER = frozenset(
         "TIMEOUT",
     }
 )
+#: Why a job waits that a node failed to launch: it would wait for ever.
+_LAUNCH_FAILED = "launch failed requeued held"
 _ARRAY = re.compile(r"(?P<job>\d+)_\[(?P<tasks>[0-9,-]+)(?:%\d+)?\]")
 
 
@@ -149,12 +151,16 @@ class SlurmEngine:
         return {job.shard: one.job_id for job, one in zip(jobs, submitted, strict=True)}
 
     def unfinished(self, jobs: Collection[str]) -> Collection[str] | None:
-        """Those that ``squeue`` lists as neither over nor ending; None when the controller does not answer."""
+        """Those that ``squeue`` lists as neither over nor ending; None when the controller does not answer.
+
+        A job that no node could launch is held by Slurm until somebody releases it. It counts as over, and is
+        cancelled, so that another one can have its place.
+        """
         if not jobs:
             return set()
         arrays = sorted({job.partition("_")[0] for job in jobs}, key=int)
         # %i is 12_[3-5] for tasks that wait together; jobs that are long over make squeue fail when named alone
-        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T", f"--user={os.getuid()}"]
+        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%r", f"--user={os.getuid()}"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_SLURM_S)
         except (OSError, subprocess.TimeoutExpired):
@@ -162,10 +168,15 @@ class SlurmEngine:
         if done.returncode != 0:
             return None
         known: set[str] = set()
+        held: set[str] = set()
         for line in done.stdout.splitlines():
-            name, _, state = line.strip().partition("|")
-            if name.partition("_")[0] in arrays and state not in _OVER:
-                known.update(job_ids(name))
+            name, state, reason, *_ = [*line.strip().split("|", 2), "", ""]
+            if name.partition("_")[0] not in arrays or state in _OVER:
+                continue
+            (held if reason == _LAUNCH_FAILED else known).update(job_ids(name))
+        if held & set(jobs):
+            with contextlib.suppress(ConfigurationError):  # it is asked again at the next look
+                self.cancel(held & set(jobs))
         return known & set(jobs)
 
     def cancel(self, jobs: Collection[str]) -> None:
