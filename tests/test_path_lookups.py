@@ -86,7 +86,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "folder_beside": ".resolve UntrustedFolder",
         },
         "ledger/attempt_folder.py": {"AttemptFolder.create": "UntrustedFolder"},
-        "ledger/merge.py": {"_write": ".mkdir UntrustedFolder"},
+        "ledger/merge.py": {"_write": "UntrustedFolder"},
         "watching/status_files.py": {
             "_opened": "UntrustedFolder",
             "clear_running": "UntrustedFolder",
@@ -140,7 +140,11 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "read_ledger": ".read_bytes",
             "read_lines": ".open",
         },
-        "ledger/merge.py": {"_mover": ".resolve .resolve", "_spool": ".mkdir tempfile.TemporaryFile", "merge_ledgers": ".exists"},
+        "ledger/merge.py": {
+            "_mover": ".resolve .resolve",
+            "_spool": ".mkdir tempfile.TemporaryFile",
+            "merge_ledgers": ".exists",
+        },
         "ledger/run_names.py": {"_ledgers": ".glob .is_file .stat", "find_run": ".is_file"},
         "ledger/sources.py": {"Source.__init__": ".open", "Source.attempts": ".open"},
         "watching/watch.py": {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,37 @@ def wait_for(what: Callable[[], object], limit_s: float = 120) -> None:
     while not what():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Give a folder a disk of its own; the test is skipped where nothing can be mounted."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "scribe-test", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Fill the disk of a folder to the last byte; returns the file that does."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (1 << 16, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
+    return path
+
+
+@contextlib.contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """Give a folder a disk that is full."""
+    with small_disk(folder, "1m"):
+        fill(folder)
+        yield
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ SlurmdTimeout=10
 SlurmctldTimeout=10
 InactiveLimit=0
 MinJobAge=300
+Prolog={folder}/prolog
 KillWait=5
 JobRequeue=1
 {nodes}
@@ -130,6 +131,9 @@ class Slurm:
         (self.folder / "slurm.conf").write_text(
             CONFIGURATION.format(folder=self.folder, port=ports[0], plugins=plugins, nodes=nodes)
         )
+        prolog = self.folder / "prolog"
+        prolog.write_text(f"#!/bin/sh\ntest ! -e {self.folder}/broken.$SLURMD_NODENAME\n")
+        prolog.chmod(0o755)
         self.start_controller(clean=True)
         for name in NODES:
             self.start_node(name)
@@ -149,6 +153,25 @@ class Slurm:
         """End a daemon as a power cut does."""
         self._daemons[name].kill()
         self._daemons.pop(name).wait()
+
+    def break_node(self, name: str) -> None:
+        """Let the node launch no job any more."""
+        (self.folder / f"broken.{name}").touch()
+
+    def freeze(self, name: str, *, jobs: bool) -> list[psutil.Process]:
+        """Let a node's daemon not answer any more, and with `jobs` all that runs on it; returns what is frozen."""
+        frozen = [psutil.Process(self._daemons[name].pid)]
+        if jobs:
+            ours = {f"SLURM_CONF={self.environment['SLURM_CONF']}", f"SLURMD_NODENAME={name}"}
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):
+                    if ours <= {f"{key}={value}" for key, value in process.environ().items()}:
+                        steps = [parent for parent in process.parents() if "slurmstepd" in parent.name()]
+                        frozen += [*steps, process, *process.children(recursive=True)]
+        for process in dict.fromkeys(frozen):
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+        return list(dict.fromkeys(frozen))
 
     def output(self, *command: str, check: bool = True) -> str:
         """What a command of Slurm prints."""

@@ -13,6 +13,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.sweeps.engines.kubernetes import USER, Pods, manifests, read_secret
 from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan, place_plan, read_plan
+from scribe_suite.sweeps.rounds import read_rounds
 from scribe_suite.sweeps.shard_job import GIVEN_UP
 from tests.sweeps.plans import planned, records
 
@@ -93,6 +94,39 @@ def test_the_api_knows_every_field(plan, namespaces):
     for kind, item in objects(plan, Pods(image="x:1", secrets=PODS.secrets, namespaces=namespaces)).items():
         read = api.deserialize(json.dumps(item), f"V1{kind}", "application/json")
         assert api.sanitize_for_serialization(read) == json.loads(json.dumps(item)), kind
+
+
+def test_the_engine_and_the_command_write_the_same(plan, tmp_path, capsys):
+    sweep, options = str(tmp_path / "sweep"), ["--image", "x:1", "--jobs", "3", "--secret", "A_KEY=agents/a"]
+    assert main(["sweep", "run", sweep, "--engine", "k8s", *options]) == 0
+    written = tmp_path / "sweep" / "manifests.json"
+    assert capsys.readouterr().out == f"{written}: kubectl apply -f {written}\n"
+    by_engine = json.loads(written.read_text())
+    written.unlink()
+    assert main(["sweep", "manifests", sweep, *options]) == 0
+    assert json.loads(written.read_text()) == by_engine
+    assert {item["kind"] for item in by_engine["items"]} == {"Secret", "PersistentVolumeClaim", "Job"}
+    assert not (tmp_path / "sweep" / "jobs").exists()  # nothing is run
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--engine", "k8s"], "give --image"),
+        (["--engine", "k8s", "--image", "x:1", "--gres", "gpu:1"], "The engine k8s has no --gres: that is of slurm."),
+        (
+            ["--engine", "k8s", "--image", "x:1", "--prologue", "ls"],
+            "k8s has no --prologue: that is of local and slurm.",
+        ),
+        (["--image", "x:1", "--namespaces"], "The engine local has no --image and no --namespaces: that is of k8s."),
+        (["--partition", "cpu"], "The engine local has no --partition: that is of slurm."),
+    ],
+)
+def test_options_of_other_engines_are_refused(plan, tmp_path, capsys, options, sentence):
+    for action in ("run", "resume"):
+        assert main(["sweep", action, str(tmp_path / "sweep"), *options]) == 2
+        assert sentence in capsys.readouterr().err
+    assert read_rounds(SweepFolder(tmp_path / "sweep").rounds).number == 1  # `resume` has not begun
 
 
 def test_the_command_writes_them(plan, tmp_path, capsys):

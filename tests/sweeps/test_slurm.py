@@ -1,14 +1,16 @@
 """Sweeps on a real Slurm with two nodes: whatever dies, nothing is lost, nothing twice, nothing scored 0."""
 
+import contextlib
 import time
 from collections import Counter
 
+import psutil
 import pytest
 
 from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.sweeps.shard_job import notes_of
 from tests.sweeps import slurm as slurm_module
-from tests.sweeps.conftest import SPEC, wait_for
+from tests.sweeps.conftest import SPEC, full_disk, wait_for
 from tests.sweeps.slurm import Slurm
 from tests.sweeps.test_local import SLOWLY
 
@@ -47,8 +49,8 @@ def all_count_once(path, planned):
 
 @pytest.mark.timeout(1700)
 def test_nothing_is_lost_twice_or_scored_0_whatever_dies(sweeps, slurm, monkeypatch):
-    monkeypatch.setenv("TOY_CODE", SLOWLY.replace("sleep(2)", "sleep(6)"))
-    assert sweeps.plan(["says", "null"], trials=12, shards=4, more="resumptions = 6\n")[0] == 0
+    monkeypatch.setenv("TOY_CODE", SLOWLY.replace("sleep(2)", "sleep(4)"))
+    assert sweeps.plan(["says", "null"], trials=20, shards=5, more="resumptions = 6\n")[0] == 0
     other = sweeps.suite.write(
         "other.toml", SPEC.format(providers='["oracle"]', trials=2, shards=1, more="").replace("toys", "other")
     )
@@ -78,10 +80,85 @@ def test_nothing_is_lost_twice_or_scored_0_whatever_dies(sweeps, slurm, monkeypa
         second.kill()
     assert leader.returncode == 1, printed + sweeps.logs() + slurm.logs()  # null solves nothing
     assert second.returncode == 0, printed_second
-    assert all_count_once(sweeps.folder / "toys.jsonl", 24) == []
+    assert all_count_once(sweeps.folder / "toys.jsonl", 40) == []
     assert all_count_once(sweeps.folder.parent / "other" / "other.jsonl", 2) == []
     outcomes = Counter((record.provider, record.outcome) for record in sweeps.merged.attempts)
-    assert outcomes == {("says", "solved"): 12, ("null", "no_answer"): 12}
+    assert outcomes == {("says", "solved"): 20, ("null", "no_answer"): 20}
+
+
+@pytest.mark.timeout(1200)
+def test_a_frozen_node_loses_its_shards_and_spoils_nothing_when_it_wakes_up(sweeps, slurm, monkeypatch):
+    monkeypatch.setenv("TOY_CODE", SLOWLY)
+    assert sweeps.plan(["says"], trials=8, shards=2, more="resumptions = 2\n")[0] == 0
+    leader = sweeps.start(*OPTIONS, "--cpus", "4")
+    frozen = []
+    try:
+        wait_for(lambda: running_jobs(slurm, "n1") and sweeps.recorded() >= 2, 300)
+        frozen = slurm.freeze("n1", jobs=True)
+        assert len(frozen) > 3
+        printed, _ = leader.communicate(timeout=900)
+        assert leader.returncode == 0, printed + sweeps.logs() + slurm.logs()
+        assert all_count_once(sweeps.folder / "toys.jsonl", 8) == []
+        before = {path: path.read_bytes() for path in sweeps.folder.glob("shards/*/*.jsonl")}
+    finally:
+        leader.kill()
+        for process in frozen:
+            with contextlib.suppress(psutil.Error):
+                process.resume()
+    wait_for(lambda: not any(process.is_running() for process in frozen[1:]), 120)
+    assert {path: path.read_bytes() for path in sweeps.folder.glob("shards/*/*.jsonl")} == before
+    assert {record.skill for record in sweeps.merged.attempts} == {1.0}
+
+
+@pytest.mark.timeout(1200)
+def test_jobs_go_on_while_their_node_does_not_answer(sweeps, slurm, monkeypatch):
+    """Slurm starts them again elsewhere; that must not use up resumptions, of which there are none."""
+    monkeypatch.setenv("TOY_CODE", SLOWLY.replace("sleep(2)", "sleep(8)"))
+    assert sweeps.plan(["says"], trials=8, shards=2, more="resumptions = 0\n")[0] == 0
+    leader = sweeps.start(*OPTIONS, "--cpus", "4")
+    frozen = []
+    try:
+        wait_for(lambda: running_jobs(slurm, "n1") and sweeps.recorded() >= 1, 300)
+        frozen = slurm.freeze("n1", jobs=False)
+        wait_for(lambda: "down" in slurm.output("sinfo", "--noheader", "--nodes=n1", "--format=%T"), 120)
+        printed, _ = leader.communicate(timeout=900)
+    finally:
+        leader.kill()
+        for process in frozen:
+            process.resume()
+    assert leader.returncode == 0, printed + sweeps.logs() + slurm.logs()
+    assert all_count_once(sweeps.folder / "toys.jsonl", 8) == []
+    assert [sum(note["event"] == "start" for note in notes_of(sweeps.layout, shard)) for shard in (1, 2)] == [1, 1]
+
+
+@pytest.mark.timeout(900)
+def test_what_a_node_can_not_launch_is_launched_elsewhere(sweeps, slurm):
+    """Slurm drains such a node, and holds its jobs until a person releases them."""
+    slurm.break_node("n0")
+    assert sweeps.plan(["oracle"], trials=4, shards=2, more="resumptions = 2\n")[0] == 0
+    leader = sweeps.start(*OPTIONS, "--cpus", "4")
+    printed, _ = leader.communicate(timeout=600)
+    assert leader.returncode == 0, printed + sweeps.logs() + slurm.logs()
+    assert all_count_once(sweeps.folder / "toys.jsonl", 4) == []
+    assert "drain" in slurm.output("sinfo", "--noheader", "--nodes=n0", "--format=%T")
+    assert slurm.output("squeue", "--noheader") == ""
+
+
+@pytest.mark.timeout(900)
+def test_a_full_disk_on_one_node_costs_resumptions_and_no_attempt(sweeps, slurm, monkeypatch, tmp_path):
+    monkeypatch.setenv("TOY_CODE", SLOWLY)
+    for name in slurm_module.NODES:
+        (tmp_path / f"disk.{name}").mkdir()
+    with full_disk(tmp_path / "disk.n1"):
+        assert sweeps.plan(["says"], trials=6, shards=2, more="resumptions = 3\n")[0] == 0
+        temporary = f"export TMPDIR={tmp_path}/disk.$SLURMD_NODENAME"
+        leader = sweeps.start(*OPTIONS, "--cpus", "4", "--prologue", temporary)
+        printed, _ = leader.communicate(timeout=600)
+    assert leader.returncode == 0, printed + sweeps.logs() + slurm.logs()
+    assert all_count_once(sweeps.folder / "toys.jsonl", 6) == []
+    assert {record.skill for record in sweeps.merged.records if record.counts} == {1.0}
+    machines = {note["machine"] for shard in (1, 2) for note in notes_of(sweeps.layout, shard)}
+    assert machines == {"n0", "n1"}
 
 
 def test_jobs_that_wait_are_cancelled_too(sweeps, slurm):

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from scribe_suite.sweeps.plan import Plan
 
 _ENGINES = ("local", "slurm")
+#: The engine that writes down what a cluster is to do, and leads nothing.
+_KUBERNETES = "k8s"
+#: Engines -> options that the others would not follow.
+_ONLY_OF = {
+    ("slurm",): ("partition", "gres", "account", "qos"),
+    ("local", "slurm"): ("time", "prologue", "python"),
+    (_KUBERNETES,): ("image", "output", "disk_gb", "volume_gb", "storage_class", "secret", "namespaces"),
+}
+_NO_IMAGE = "Pods need an image with the suite, such as tools/container/Dockerfile makes: give --image."
+_PODS_AT_ONCE, _POD_MEMORY_GB = 10, 8.0
 #: Minutes that an attempt takes beside the agent's time: its instance, its kernel, its score.
 _AROUND_MIN = 3
 _EXIT_CUT_OFF = 1
@@ -67,6 +77,11 @@ def register(commands: Commands) -> None:
         description="Start a job for each shard that is not done, start again what ended without all its attempts, and "
         "merge at the end. It may be interrupted: jobs go on, and `sweep run` takes over where it ended. Exit codes "
         "are those of a run; 3 when an attempt is missing or was failed by infrastructure.",
+        examples=(
+            "scribe-suite sweep run runs/sweeps/first --jobs 4",
+            "scribe-suite sweep run runs/sweeps/first --engine slurm --partition cpu --time 240",
+            "scribe-suite sweep run runs/sweeps/first --engine k8s --image registry.example/scribe:1",
+        ),
     )
     _add_engine(run)
     resume = _with_plan(
@@ -145,47 +160,62 @@ def _add_manifests(actions: Commands) -> None:
         _manifests,
         summary="write manifests for Kubernetes",
         description="Write an Indexed Job with a pod for each shard, the volume that they share, and the plan as a "
-        "secret. Nothing is sent to a cluster.",
+        "secret. Nothing is sent to a cluster. `sweep run --engine k8s` does the same.",
     )
-    parser.add_argument("--image", required=True, help="container image with the suite, with its tag or digest")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="default: manifests.json in the sweep's folder"
+    parser.add_argument("--jobs", type=_count, metavar="N", help=f"pods at the same time (default: {_PODS_AT_ONCE})")
+    parser.add_argument("--cpus", type=_count, metavar="N", help="cores of a pod (default: one more than workers)")
+    parser.add_argument("--memory-gb", type=_above_0, metavar="N", help=f"GiB of a pod (default: {_POD_MEMORY_GB:g})")
+    _add_pods(parser)
+
+
+def _add_pods(parser: argparse.ArgumentParser) -> None:
+    """What only Kubernetes is told."""
+    pods = parser.add_argument_group("Kubernetes")
+    pods.add_argument("--image", help="container image with the suite, with its tag or digest; required")
+    pods.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="of manifests (default: manifests.json in the sweep's folder)"
     )
-    parser.add_argument("--jobs", type=_count, default=10, metavar="N", help="pods at the same time (default: 10)")
-    parser.add_argument("--cpus", type=_count, metavar="N", help="of a pod (default: one more than workers)")
-    for name, default, what in (
-        ("memory", 8.0, "of a pod"),
-        ("disk", 10.0, "of a pod, outside the volume"),
-        ("volume", 20.0, "of the volume"),
-    ):
-        parser.add_argument(
-            f"--{name}-gb", type=_above_0, default=default, metavar="N", help=f"GiB {what} (default: {default:g})"
-        )
-    parser.add_argument("--storage-class", metavar="NAME", help="of the volume, which many machines must write")
-    parser.add_argument(
+    pods.add_argument("--disk-gb", type=_above_0, metavar="N", help="GiB that a pod may write besides (default: 10)")
+    pods.add_argument("--volume-gb", type=_above_0, metavar="N", help="GiB of the volume (default: 20)")
+    pods.add_argument("--storage-class", metavar="NAME", help="of the volume, which many machines must write")
+    pods.add_argument(
         "--secret",
         action="append",
         default=[],
         metavar="VARIABLE=SECRET/KEY",
         help="variable of pods whose value a secret of the cluster has; repeatable",
     )
-    parser.add_argument(
+    pods.add_argument(
         "--namespaces", action="store_true", help="ask the cluster for what isolation with namespaces needs in a pod"
     )
 
 
 def _with_plan(
-    actions: Commands, name: str, run: Callable[[argparse.Namespace], int], *, summary: str, description: str
+    actions: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    summary: str,
+    description: str,
+    examples: tuple[str, ...] = (),
 ) -> argparse.ArgumentParser:
-    parser = add_command(actions, name, run, summary=summary, description=description)
+    parser = add_command(actions, name, run, summary=summary, description=description, examples=examples)
     parser.add_argument("plan", type=Path, metavar="PLAN", help=_PLAN_HELP)
     return parser
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--engine", choices=_ENGINES, default="local", help="what runs jobs (default: local)")
     parser.add_argument(
-        "--jobs", type=_count, metavar="N", help="jobs at the same time (default: 1 with local, else all)"
+        "--engine",
+        choices=(*_ENGINES, _KUBERNETES),
+        default="local",
+        help="what runs jobs; k8s writes manifests, and runs nothing (default: local)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help=f"jobs at the same time (default: 1 with local, {_PODS_AT_ONCE} with k8s, all with slurm)",
     )
     parser.add_argument(
         "--time", type=_count, metavar="MINUTES", help="after which a job may be ended (default: enough)"
@@ -193,7 +223,12 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     for name in ("partition", "gres", "account", "qos"):
         parser.add_argument(f"--{name}", metavar=name.upper(), help=f"Slurm's --{name}")
     parser.add_argument("--cpus", type=_count, metavar="N", help="cores of a job (default: one more than workers)")
-    parser.add_argument("--memory-gb", type=_above_0, metavar="N", help="GiB of a job (default: what Slurm gives)")
+    parser.add_argument(
+        "--memory-gb",
+        type=_above_0,
+        metavar="N",
+        help=f"GiB of a job (default: what Slurm gives; {_POD_MEMORY_GB:g} with k8s)",
+    )
     parser.add_argument(
         "--prologue", action="append", default=[], metavar="COMMAND", help="shell command before each job; repeatable"
     )
@@ -208,6 +243,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval", type=interval, default=10.0, metavar="SECONDS", help="between two looks (default: 10)"
     )
+    _add_pods(parser)
 
 
 def _count(text: str) -> int:
@@ -264,6 +300,9 @@ def _run(options: argparse.Namespace) -> int:
     from scribe_suite.sweeps.rounds import read_rounds
 
     folder, plan = _found(options)
+    _check_engine_options(options)
+    if options.engine == _KUBERNETES:
+        return _manifests(options)
     if read_rounds(folder.rounds).cancelled:
         raise ConfigurationError(f"The sweep was cancelled: `scribe-suite sweep resume {options.plan}` goes on.")
     at_once = options.jobs or (1 if options.engine == "local" else None)
@@ -301,6 +340,7 @@ def _resume(options: argparse.Namespace) -> int:
     from scribe_suite.sweeps.rounds import read_rounds, write_rounds
 
     folder, _ = _found(options)
+    _check_engine_options(options)
     given = {
         "attempts": None if options.attempts is None else int(options.attempts),
         "hours": options.hours,
@@ -391,17 +431,19 @@ def _manifests(options: argparse.Namespace) -> int:
     from scribe_suite.sweeps.folder import write_whole
 
     folder, plan = _found(options)
+    if options.image is None:
+        raise ConfigurationError(_NO_IMAGE)
     try:
         secrets = dict(map(read_secret, options.secret))
     except ValueError as error:
         raise ConfigurationError(f"--secret: {error}") from error
     pods = Pods(
         image=options.image,
-        parallelism=options.jobs,
+        parallelism=options.jobs or _PODS_AT_ONCE,
         cpus=options.cpus or plan.spec.workers + 1,
-        memory_gb=options.memory_gb,
-        disk_gb=options.disk_gb,
-        volume_gb=options.volume_gb,
+        memory_gb=options.memory_gb or _POD_MEMORY_GB,
+        disk_gb=options.disk_gb or Pods.disk_gb,
+        volume_gb=options.volume_gb or Pods.volume_gb,
         storage_class=options.storage_class,
         secrets=secrets,
         namespaces=options.namespaces,
@@ -413,6 +455,22 @@ def _manifests(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"{output} can't be written ({error.strerror}).") from error
     print(f"{output}: kubectl apply -f {output}")
     return 0
+
+
+def _check_engine_options(options: argparse.Namespace) -> None:
+    """Refuse options that the engine would not follow, before anything is done.
+
+    Raises:
+        ConfigurationError: With the options.
+    """
+    if options.engine == _KUBERNETES and options.image is None:
+        raise ConfigurationError(_NO_IMAGE)
+    for engines, names in _ONLY_OF.items():
+        given = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+        if given and options.engine not in engines:
+            raise ConfigurationError(
+                f"The engine {options.engine} has no {' and no '.join(given)}: that is of {' and '.join(engines)}."
+            )
 
 
 def _cancel(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from scribe_suite.sweeps.engines.base import Engine
 from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.sweeps.rounds import read_rounds
-from scribe_suite.sweeps.shard_job import ShardJob, lease_of, notes_of, starts_of
+from scribe_suite.sweeps.shard_job import ShardJob, failed_on, lease_of, notes_of, starts_of
 from scribe_suite.sweeps.shard_state import Ledgers, ShardState
 from scribe_suite.sweeps.totals import totals
 
@@ -179,7 +179,17 @@ class Coordinator:
     def _start(self, shards: Sequence[int], round_number: int) -> None:
         if not shards:
             return
-        jobs = [ShardJob(str(self._folder.path), shard, self._pace.beat_s, self._pace.expire_s) for shard in shards]
+        pace = self._pace
+        jobs = [
+            ShardJob(
+                str(self._folder.path),
+                shard,
+                pace.beat_s,
+                pace.expire_s,
+                avoid=failed_on(self._folder, shard, round_number),
+            )
+            for shard in shards
+        ]
         self._folder.jobs.mkdir(exist_ok=True)
         ids = self._engine.submit(jobs)
         with self._folder.submissions.open("a") as file:

@@ -51,12 +51,14 @@ class ShardJob:
         shard: Number of the shard.
         beat_s: See `Leases`.
         expire_s: See `Leases`.
+        avoid: Nodes where the shard has failed already, for engines that can choose.
     """
 
     sweep: str
     shard: int
     beat_s: float = BEAT_S
     expire_s: float = EXPIRE_S
+    avoid: tuple[str, ...] = ()
 
     def __call__(self) -> int:
         """Make the attempts that are left; returns pytest's exit code, or why it was not started."""
@@ -116,7 +118,8 @@ class ShardJob:
 
     def _note(self, folder: SweepFolder, line: dict[str, Any]) -> None:
         job = os.environ.get("SLURM_JOB_ID") or os.environ.get("JOB_COMPLETION_INDEX") or str(os.getpid())
-        facts = {**line, "shard": self.shard, "machine": platform.node(), "job": job, "time": round(time.time(), 1)}
+        machine = os.environ.get("SLURMD_NODENAME") or platform.node()
+        facts = {**line, "shard": self.shard, "machine": machine, "job": job, "time": round(time.time(), 1)}
         path = folder.starts(self.shard)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
@@ -133,6 +136,12 @@ def lease_of(shard: int) -> str:
 def starts_of(folder: SweepFolder, shard: int, round_number: int) -> int:
     """How often a shard was started in a round."""
     return sum(line.get("event") == "start" and line.get("round") == round_number for line in notes_of(folder, shard))
+
+
+def failed_on(folder: SweepFolder, shard: int, round_number: int) -> tuple[str, ...]:
+    """The machines on which jobs of a shard ended in this round without making it done, for a shard that is not."""
+    notes = [line for line in notes_of(folder, shard) if line.get("round") == round_number]
+    return tuple(sorted({str(line["machine"]) for line in notes if line.get("event") == "end" and "machine" in line}))
 
 
 def notes_of(folder: SweepFolder, shard: int) -> list[dict[str, Any]]:

@@ -107,7 +107,7 @@ class LocalEngine:
 
 
 class SlurmEngine:
-    """Jobs of Slurm; several that are submitted together are one array."""
+    """Jobs of Slurm; several that are submitted together, and avoid the same nodes, are one array."""
 
     name = "slurm"
 
@@ -136,13 +136,27 @@ class SlurmEngine:
         )
 
     def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
-        """Submit jobs.
+        """Submit jobs, away from nodes where their shards have failed if there are others.
 
         Raises:
             ConfigurationError: When ``sbatch`` refuses.
         """
+        ids: dict[int, str] = {}
+        for avoided in sorted({job.avoid for job in jobs}):
+            those = [job for job in jobs if job.avoid == avoided]
+            try:
+                ids |= self._submit(those, avoided)
+            except ConfigurationError:
+                if not avoided:
+                    raise
+                ids |= self._submit(those, ())  # all nodes are avoided, or one of them is gone
+        return ids
+
+    def _submit(self, jobs: Sequence[ShardJob], avoided: Sequence[str]) -> Mapping[int, str]:
+        """Submit one array."""
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+        self._executor.update_parameters(exclude=",".join(avoided) or None)
         try:
             with self._executor.batch():
                 submitted = [self._executor.submit(job) for job in jobs]
