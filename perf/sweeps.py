@@ -95,7 +95,7 @@ def measure_ledgers(shards: int, attempts: int) -> None:
             merged = merge_sweep(folder, plan)
         assert merged is not None
         with timed(f"{name}: read", total, "attempt"):
-            assert len(read_ledger(merged).records) == total
+            assert len(read_ledger(merged.path).records) == total
 
 
 def _take(folder: Path, names: list[str], rounds: int) -> None:

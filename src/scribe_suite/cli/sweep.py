@@ -385,14 +385,12 @@ def _watch(options: argparse.Namespace) -> int:
 def _merge(options: argparse.Namespace) -> int:
     """Make one ledger of what is there."""
     from scribe_suite.sweeps.coordinator import merge_sweep
-    from scribe_suite.sweeps.status import SweepWatch
 
     folder, plan = _found(options)
-    path = merge_sweep(folder, plan)
-    if path is None:
+    merged = merge_sweep(folder, plan)
+    if merged is None:
         raise ConfigurationError("No shard of the sweep has a ledger yet: run it first.")
-    view = SweepWatch(folder, plan).view()
-    print(f"{path}: {sum(state.counted for state in view.states)} attempts of {len(plan.attempts)} count")
+    print(f"{merged.path}: {merged.counting} attempts of {merged.planned} count")
     return 0
 
 

@@ -46,9 +46,19 @@ _Other = RunHeader | RunResume | RunEnd
 
 @dataclass(frozen=True)
 class Merged:
-    """What was merged, for the message."""
+    """What was merged, for the message.
 
+    Attributes:
+        path: The new ledger.
+        attempts: That have a record.
+        counting: Those of them that have one that counts.
+        planned: Attempts of the whole.
+        complete: Whether no part was cut off.
+    """
+
+    path: Path
     attempts: int
+    counting: int
     planned: int
     complete: bool
 
@@ -70,12 +80,12 @@ def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] 
         raise ConfigurationError(f"{output} exists: name a new file, or remove it.")
     with _spool(output) as spool:
         parts = [_Part(path) for path in paths]
-        for part in parts:
-            part.read(spool, output)
+        with _writing(output):
+            for part in parts:
+                part.read(spool, output)
+            spool.flush()
         _refuse_conflicts(parts)
         _refuse_duplicates(parts)
-        with _writing(output):
-            spool.flush()
         recorded = {nodeid for part in parts for nodeid in part.nodeids}
         header = _header(output, [part.header for part in parts])
         not_begun = sorted(set(planned) - set(header.planned))
@@ -84,7 +94,8 @@ def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] 
         resumes = sorted((line for part in parts for line in part.resumes), key=lambda line: line.resumed)
         end = None if not_begun else _end([part.end for part in parts], header, recorded)
         _write(output, _joined([header, *resumes], _in_order(parts, spool), [end] if end else []))
-    return Merged(len(recorded), len(header.planned), end is not None)
+    counting = len({nodeid for part in parts for nodeid in part.counting})
+    return Merged(output, len(recorded), counting, len(header.planned), end is not None)
 
 
 class _Spooled(NamedTuple):
@@ -111,6 +122,7 @@ class _Part:
         self.resumes: list[RunResume] = []
         self.end: RunEnd | None = None
         self.spooled: list[_Spooled] = []
+        self.counting: set[str] = set()
 
     @property
     def nodeids(self) -> Iterable[str]:
@@ -121,18 +133,20 @@ class _Part:
         """Read the ledger, and write its records to the spool as they will stand in the output.
 
         Raises:
-            ConfigurationError: When the ledger can't be read, or the spool can't be written.
+            ConfigurationError: When the ledger can't be read.
+            OSError: When the spool can't be written.
         """
         moved = _mover(self.path, output)
         offset = spool.tell()
         for line in read_lines(self.path):
             if isinstance(line, AttemptRecord):
                 written = _bytes(moved(line))
-                with _writing(output):
-                    spool.write(written)
+                spool.write(written)
                 started = 0.0 if line.started is None else line.started.timestamp()
                 self.spooled.append(_Spooled(line.started is not None, started, line.nodeid, offset, len(written)))
                 offset += len(written)
+                if line.counts:
+                    self.counting.add(line.nodeid)
             elif isinstance(line, RunHeader):
                 self.header = line
             elif isinstance(line, RunEnd):
@@ -187,11 +201,10 @@ def _some(lines: Sequence[str], separator: str) -> str:
 
 def _mover(path: Path, output: Path) -> Callable[[AttemptRecord], AttemptRecord]:
     """What gives records of one ledger their folders' paths as seen from the new one."""
-    here, there = path.parent.resolve(), output.parent.resolve()
-    way = os.path.relpath(here, there)
+    way = os.path.relpath(path.parent.resolve(), output.parent.resolve())
 
     def moved(record: AttemptRecord) -> AttemptRecord:
-        if here == there or record.folder is None:
+        if way == os.curdir or record.folder is None:
             return record
         return record.model_copy(update={"folder": os.path.normpath(f"{way}/{record.folder}")})
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
-from scribe_suite.ledger.merge import merge_ledgers
+from scribe_suite.ledger.merge import Merged, merge_ledgers
 from scribe_suite.ledger.outcomes import rule_of
 from scribe_suite.providers.leases import BEAT_S, EXPIRE_S, Lease, Leases
 from scribe_suite.providers.sweep_budget import read_budget
@@ -24,7 +24,7 @@ from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.sweeps.rounds import read_rounds
 from scribe_suite.sweeps.shard_job import ShardJob, failed_on, lease_of, notes_of, starts_of
-from scribe_suite.sweeps.shard_state import Ledgers, ShardState
+from scribe_suite.sweeps.shard_state import Ledgers, ShardState, ledgers_of
 from scribe_suite.sweeps.totals import totals
 
 #: Exit codes of pytest after which nothing is gained by trying again: it did not start.
@@ -214,7 +214,7 @@ class Coordinator:
         if merged is None:
             self._say("no shard has a ledger, so that there is nothing to merge.")
             return EXIT_LOST_OR_INFRASTRUCTURE
-        self._say(f"merged: {merged}")
+        self._say(f"merged: {merged.path}")
         if lost:
             owed, counted = sum(state.owed for state in states), sum(state.counted for state in states)
             self._say(
@@ -248,22 +248,19 @@ def progress_line(states: Sequence[ShardState], jobs: int | None) -> str:
     return f"{text}; the engine does not answer" if jobs is None else f"{text}, {jobs} jobs wait or run"
 
 
-def merge_sweep(folder: SweepFolder, plan: Plan) -> Path | None:
-    """Make one ledger of those of the shards, in place of an earlier one; returns its path, None where there is none.
+def merge_sweep(folder: SweepFolder, plan: Plan) -> Merged | None:
+    """Make one ledger of those of the shards, in place of an earlier one; None where there is none.
 
     Raises:
         ConfigurationError: When ledgers are not of one run.
     """
-    ledgers = Ledgers(folder, plan)
-    ledgers.states()
-    paths = ledgers.paths()
+    paths = ledgers_of(folder, plan)
     if not paths:
         return None
     output = folder.merged(plan.spec.name)
     with contextlib.suppress(FileNotFoundError):
         output.unlink()
-    merge_ledgers(paths, output, planned=plan.attempts)
-    return output
+    return merge_ledgers(paths, output, planned=plan.attempts)
 
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:

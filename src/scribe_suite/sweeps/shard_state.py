@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.ledger import read_lines
 from scribe_suite.ledger.outcomes import INFRASTRUCTURE, rule_of
+from scribe_suite.ledger.records import RunHeader
 from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.watching.watch import LedgerCounts
@@ -151,10 +153,6 @@ class Ledgers:
         """The outcomes that stand, until the last look."""
         return [outcome for ledger in self._read.values() for outcome in ledger.outcomes.values()]
 
-    def paths(self) -> list[Path]:
-        """The ledgers there were at the last look, in the order of shards."""
-        return [self._read[shard].path for shard in sorted(self._read)]
-
     def reason(self, shard: int) -> str:
         """Why an attempt of a shard does not count; empty where none says so."""
         ledger = self._read.get(shard)
@@ -175,23 +173,46 @@ class Ledgers:
         if path is None:
             return None
         if known is None:
-            with path.open("rb") as file:
-                if not file.readline().endswith(b"\n"):
-                    return None  # just being written, or cut off
-            known = self._read[shard] = ShardLedger(path)
-            self._require_ours(shard, known)
+            if not _has_header(path):
+                return None
+            known = ShardLedger(path)
+            _require_ours(self._plan, shard, path, (known.shard, known.seed))
+            self._read[shard] = known
         else:
             known.read_on()
         return known
 
-    def _require_ours(self, shard: int, ledger: ShardLedger) -> None:
-        expected = f"{shard}/{self._plan.spec.shards}"
-        if (ledger.shard, ledger.seed) != (expected, self._plan.seed):
-            del self._read[shard]
-            raise ConfigurationError(
-                f"{ledger.path} is not the ledger of shard {expected} of this sweep: its shard or its seed is another "
-                "one. Move it away."
-            )
+
+def ledgers_of(folder: SweepFolder, plan: Plan) -> list[Path]:
+    """The ledgers that there are, in the order of shards; no more than their headers is read.
+
+    Raises:
+        ConfigurationError: When a ledger has no header, or is of another run.
+    """
+    paths = []
+    for shard in sorted(plan.shards):
+        path = folder.ledger(shard)
+        if path is not None and _has_header(path):
+            header = next(read_lines(path))
+            assert isinstance(header, RunHeader)
+            _require_ours(plan, shard, path, (header.shard, header.run_seed))
+            paths.append(path)
+    return paths
+
+
+def _has_header(path: Path) -> bool:
+    """Whether the first line is whole: it may be just being written, or cut off."""
+    with path.open("rb") as file:
+        return file.readline().endswith(b"\n")
+
+
+def _require_ours(plan: Plan, shard: int, path: Path, found: tuple[str | None, int | None]) -> None:
+    expected = f"{shard}/{plan.spec.shards}"
+    if found != (expected, plan.seed):
+        raise ConfigurationError(
+            f"{path} is not the ledger of shard {expected} of this sweep: its shard or its seed is another one. Move "
+            "it away."
+        )
 
 
 def look_at(folder: SweepFolder, plan: Plan, shard: int) -> ShardState:
