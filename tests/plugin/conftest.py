@@ -193,6 +193,21 @@ class Stubborn(Provider):
             time.sleep(0.1)
 
 
+class Throttled(Provider):
+    """Notes in THROTTLED_LOG when it begins; the first attempt of all does what is done when a service says 429."""
+    name = "throttled"
+    def attempt(self, context):
+        with open(os.environ["THROTTLED_LOG"], "a") as log:
+            log.write(f"{time.time()} {os.environ.get('SLURMD_NODENAME', '')}\\n")
+        try:
+            os.close(os.open(os.environ["THROTTLED_LOG"] + ".first", os.O_CREAT | os.O_EXCL))
+            context.slots.pause(15.0)
+        except FileExistsError:
+            pass
+        time.sleep(0.5)
+        return ProviderResult(EndReason.FINISHED)
+
+
 class Greedy(Provider):
     name = "greedy"
     needs = frozenset({"oracle_answer"})
@@ -268,6 +283,7 @@ class Suite:
                 "Weird",
                 "Late",
                 "Stubborn",
+                "Throttled",
                 "Greedy",
             )
         }

@@ -118,6 +118,16 @@ def full_disk(folder: Path) -> Iterator[None]:
         yield
 
 
+def assert_all_backed_off(log: Path, attempts: int) -> set[str]:
+    """Of the provider `throttled`: whoever had not begun when the first was told 429 has waited; returns the nodes."""
+    lines = sorted((float(when), node) for when, _, node in (line.partition(" ") for line in log.open()))
+    begun = [when - lines[0][0] for when, _ in lines]
+    assert len(begun) == attempts
+    assert [seconds for seconds in begun if 2.0 < seconds < 14.5] == []
+    assert begun[-1] > 14.5
+    return {node.strip() for _, node in lines}
+
+
 @pytest.fixture
 def sweeps(suite: Suite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sweeps:
     monkeypatch.chdir(suite.folder)

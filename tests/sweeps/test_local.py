@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from scribe_suite.sweeps.shard_job import notes_of
-from tests.sweeps.conftest import wait_for
+from tests.sweeps.conftest import assert_all_backed_off, fill, small_disk, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -94,9 +94,9 @@ def test_infrastructure_failures_are_retried_as_often_as_said_and_never_scored(s
 
 def test_a_sweep_stops_before_its_budget_is_passed_and_goes_on_with_more(sweeps):
     more = "[limits]\nmax_cost_usd = 0.3\n[budget]\nusd = 0.8\n[expected]\nusd = 0.2\n"
-    code, printed, errors = sweeps.plan(["limited"], trials=4, more=more)
+    code, printed, errors = sweeps.plan(["limited"], trials=4, shards=2, more=more)
     assert code == 0, errors
-    code, printed, _ = sweeps.run()
+    code, printed, _ = sweeps.run("--jobs", "2")
     assert code == 3, printed
     assert "the budget does not let its other attempts begin" in printed
     outcomes = Counter(record.outcome for record in sweeps.merged.attempts)
@@ -105,6 +105,35 @@ def test_a_sweep_stops_before_its_budget_is_passed_and_goes_on_with_more(sweeps)
     assert code == 1, printed
     assert "1.00 of 1.50 US dollars" in printed
     assert Counter(record.outcome for record in sweeps.merged.attempts) == {"limit_reached": 4}
+
+
+def test_one_429_backs_off_the_other_jobs_too(sweeps, monkeypatch):
+    log = sweeps.suite.folder / "begun.txt"
+    monkeypatch.setenv("THROTTLED_LOG", str(log))
+    assert sweeps.plan(["throttled"], trials=6, shards=2)[0] == 0
+    code, printed, _ = sweeps.run("--jobs", "2")
+    assert code == 1, printed + sweeps.logs()  # it answers nothing
+    assert_all_backed_off(log, 6)
+
+
+def test_a_full_disk_under_the_whole_sweep_loses_no_attempt(sweeps, monkeypatch):
+    monkeypatch.setenv("TOY_CODE", SLOWLY)
+    disk = sweeps.folder.parent
+    disk.mkdir(parents=True)
+    with small_disk(disk, "8m"):
+        assert sweeps.plan(["says"], trials=6, shards=2)[0] == 0
+        leader = sweeps.start("--jobs", "2", "--expire", "3")
+        wait_for(lambda: sweeps.recorded() >= 1)
+        filler = fill(disk)
+        printed, _ = leader.communicate(timeout=300)
+        assert leader.returncode not in (0, 1), printed
+        assert "Traceback" not in printed
+        filler.unlink()
+        code, printed, errors = sweeps.run("--jobs", "2", "--expire", "3", action="resume")
+        assert code == 0, printed + errors + sweeps.logs()
+        assert counting(sweeps) == Counter(dict.fromkeys(sweeps.merged.header.planned, 1))
+        assert len(sweeps.merged.header.planned) == 6
+        assert {record.skill for record in sweeps.merged.attempts} == {1.0}
 
 
 def test_a_cancelled_sweep_ends_and_can_be_resumed(sweeps, monkeypatch):

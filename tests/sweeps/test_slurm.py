@@ -10,7 +10,7 @@ import pytest
 from scribe_suite.ledger.ledger import read_ledger
 from scribe_suite.sweeps.shard_job import notes_of
 from tests.sweeps import slurm as slurm_module
-from tests.sweeps.conftest import SPEC, full_disk, wait_for
+from tests.sweeps.conftest import SPEC, assert_all_backed_off, full_disk, wait_for
 from tests.sweeps.slurm import Slurm
 from tests.sweeps.test_local import SLOWLY
 
@@ -192,6 +192,17 @@ def test_provider_limits_hold_over_both_nodes(sweeps, slurm, monkeypatch):
     assert (len(events), most) == (12, 1)
     machines = slurm.output("sacct", check=False)  # there is no accounting, and nothing needed it
     assert machines == ""
+
+
+@pytest.mark.timeout(900)
+def test_one_429_backs_off_the_other_node_too(sweeps, slurm, monkeypatch):
+    log = sweeps.suite.folder / "begun.txt"
+    monkeypatch.setenv("THROTTLED_LOG", str(log))
+    assert sweeps.plan(["throttled"], trials=6, shards=2)[0] == 0
+    leader = sweeps.start(*OPTIONS, "--cpus", "4")
+    printed, _ = leader.communicate(timeout=600)
+    assert leader.returncode == 1, printed + sweeps.logs() + slurm.logs()
+    assert assert_all_backed_off(log, 6) == set(slurm_module.NODES)
 
 
 @pytest.mark.timeout(900)
