@@ -1,9 +1,12 @@
-"""What sweeps cost: looking at ledgers, merging, leases and budget; with simulated attempts, from 10 to 1,000 shards.
+"""What sweeps cost beside their attempts, with simulated ones: jobs, ledgers, merging, comparing, leases, budget.
 
-    python -m perf.sweeps                        # all of it, some minutes
+    python -m perf.sweeps                               # from 10 to 1,000 shards, some minutes
     python -m perf.sweeps --shards 10,100 --attempts 10
+    python -m perf.sweeps --million                     # merging and comparing 1,000,000 attempts; 3 GB on the disk
+    python -m perf.sweeps --real                        # sweeps of real attempts, and a plain run of the same
 
-Nothing is run but what a sweep does beside its attempts: the ledgers have records that no agent made.
+But for ``--real`` nothing is run: the ledgers have records that no agent made, and a job copies its shard's ledger.
+Times are wall-clock, with processor time of all processes in brackets.
 """
 
 from __future__ import annotations
@@ -11,54 +14,89 @@ from __future__ import annotations
 import argparse
 import contextlib
 import multiprocessing
+import multiprocessing.process
+import os
+import resource
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import unittest.mock
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scribe_suite.ledger.ledger import LedgerWriter, read_ledger
+from scribe_suite.analysis.comparison import compare_runs
+from scribe_suite.ledger.ledger import LedgerWriter, read_ledger, read_lines
 from scribe_suite.ledger.records import AttemptRecord, RunEnd, RunHeader
 from scribe_suite.plugin.option.shards import part_of, shard_run
 from scribe_suite.providers.leases import Leases
-from scribe_suite.providers.sweep_budget import Amounts, SweepBudget
-from scribe_suite.sweeps.coordinator import merge_sweep
-from scribe_suite.sweeps.folder import SweepFolder
+from scribe_suite.providers.sweep_budget import Amounts, Budget, SweepBudget, write_budget
+from scribe_suite.sweeps.coordinator import Coordinator, Pace, merge_sweep
+from scribe_suite.sweeps.folder import SweepFolder, write_whole
 from scribe_suite.sweeps.plan import Plan
+from scribe_suite.sweeps.rounds import Rounds, write_rounds
+from scribe_suite.sweeps.shard_job import ShardJob
 from scribe_suite.sweeps.shard_state import Ledgers
 from scribe_suite.sweeps.spec import SweepSpec
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _SEED = 1
+TASKS = 120
+_REPOSITORY = Path(__file__).resolve().parents[1]
+#: Of ``--real``: attempts that are cheap to make.
+_REAL = """
+name = "perf"
+families = ["probes"]
+select = "greater_than and not real"
+levels = "1"
+providers = ["null"]
+trials = {trials}
+shards = {shards}
+seed = 1
+"""
 
 
 @contextlib.contextmanager
 def timed(what: str, count: int, unit: str) -> Iterator[None]:
     """Print how long the block takes, in all and for each of `count` things."""
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), _cpu_s()
     yield
-    taken = time.perf_counter() - begin
-    print(f"{what:44} {taken:8.2f} s {1000 * taken / count:10.3f} ms per {unit}", flush=True)
+    taken, cpu = time.perf_counter() - begin, _cpu_s() - cpu
+    each = f"{1000 * taken / count:9.3f} ({1000 * cpu / count:.3f}) ms"
+    print(f"{what:46} {taken:8.2f} ({cpu:.2f}) s {each} per {unit}", flush=True)
+
+
+def _cpu_s() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def nodeid(number: int) -> str:
-    """Of a simulated attempt: ten trials of each task."""
-    return f"benchmarks/toys/test_toys.py::test_toy[task{number // 10}-oracle-t{number % 10}]"
+    """Of a simulated attempt: trials of some hundred tasks and levels."""
+    return f"benchmarks/toys/test_toys.py::test_toy[task{number % TASKS}-oracle-t{number // TASKS}]"
 
 
 def record(number: int) -> AttemptRecord:
     """Of a simulated attempt, about as long as real ones."""
     return AttemptRecord(
-        nodeid=nodeid(number), task=f"toys/task{number // 10}", task_version=1, provider="oracle", trial=number % 10,
+        nodeid=nodeid(number), task=f"toys/task{number % TASKS}", task_version=1, provider="oracle",
+        trial=number // TASKS,
         outcome="solved", metrics={"f1": 1.0, "iou": 1.0, "precision": 1.0, "recall": 1.0}, primary="f1", skill=1.0,
         chance=0.1, reference=1.0, confidence=0.9, submissions=1, actions={"execute_code": 7, "submit_answer": 1},
         tokens={"input": 50_000, "cached": 40_000, "output": 4_000}, cost_usd=0.4, instance_seed=number,
-        folder=f"toys_task{number // 10}_oracle_20260101-000000", started=_NOW, isolation="namespaces",
+        folder=f"toys_task{number % TASKS}_oracle_20260101-000000", started=_NOW, isolation="namespaces",
     )  # fmt: skip
 
 
 def simulated(folder: Path, shards: int, attempts: int) -> tuple[SweepFolder, Plan]:
-    """A sweep whose shards have run; each with about so many attempts."""
+    """A sweep whose shards have run; each with about so many attempts. Ledgers are not synced line by line."""
+    with unittest.mock.patch("os.fsync"):
+        return _simulated(folder, shards, attempts)
+
+
+def _simulated(folder: Path, shards: int, attempts: int) -> tuple[SweepFolder, Plan]:
     dealt: dict[int, list[int]] = {}
     for number in range(shards * attempts):
         dealt.setdefault(part_of(nodeid(number), shards), []).append(number)
@@ -94,8 +132,92 @@ def measure_ledgers(shards: int, attempts: int) -> None:
         with timed(f"{name}: merged", total, "attempt"):
             merged = merge_sweep(folder, plan)
         assert merged is not None
-        with timed(f"{name}: read", total, "attempt"):
-            assert len(read_ledger(merged.path).records) == total
+        with timed(f"{name}: compared", total, "attempt"):
+            compare_runs([merged.path])
+        print(f"{name}: at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB of memory")
+
+
+class CopyingJobs:
+    """An engine on this machine whose jobs do all that jobs do, but copy a ledger in place of running pytest."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self._processes: dict[str, multiprocessing.process.BaseProcess] = {}
+
+    def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
+        """Fork a process for each job."""
+        ids = {}
+        for job in jobs:
+            process = multiprocessing.get_context("fork").Process(target=job)
+            process.start()
+            ids[job.shard] = str(process.pid)
+            self._processes[str(process.pid)] = process
+        return ids
+
+    def unfinished(self, jobs: Collection[str]) -> Collection[str]:
+        """Those that live."""
+        return {job for job in jobs if self._processes[job].is_alive()}
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """Not needed."""
+        raise NotImplementedError
+
+
+def measure_jobs(shards: int, attempts: int, at_once: int = 8) -> None:
+    """A whole sweep from its first job to the merged ledger, and one run that only writes the same records."""
+    total = shards * attempts
+    with tempfile.TemporaryDirectory() as temporary:
+        prepared, plan = simulated(Path(temporary) / "prepared", shards, attempts)
+        swept = SweepFolder(Path(temporary) / "swept")
+        write_whole(swept.plan, plan.model_dump_json())
+        write_rounds(swept.rounds, Rounds())
+
+        def command(_: Plan, shard: int, folder: SweepFolder, ledger: Path | None) -> list[str]:
+            assert ledger is None
+            target = folder.results(shard)
+            return ["sh", "-c", f"mkdir -p {target} && cp {prepared.results(shard)}/*.jsonl {target}"]
+
+        said: list[str] = []
+        with (
+            unittest.mock.patch.object(Plan, "command", command),
+            timed(f"{shards} jobs, {total} attempts: sweep", shards, "shard"),
+        ):
+            leading = Coordinator(swept, plan, CopyingJobs(), Pace(at_once, look_s=0.1), said.append)
+            assert leading.lead() == 0, said
+        whole = RunHeader.model_validate(
+            next(iter(read_lines(next(prepared.results(min(plan.shards)).glob("*.jsonl"))))).model_dump()
+            | {"planned": tuple(plan.attempts), "shard": None}
+        )
+        with timed(f"{shards} jobs, {total} attempts: plain", total, "attempt"):
+            writer = LedgerWriter(Path(temporary) / "plain.jsonl", whole)
+            for number in range(total):
+                writer.append(record(number))
+            writer.close(RunEnd(finished=_NOW, exit_code=0))
+
+
+def measure_real(trials: int = 12) -> None:
+    """Plain runs and sweeps of the same attempts, which really are made."""
+    suite = [sys.executable, "-P", "-m", "scribe_suite.cli"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])}
+
+    def call(*words: str) -> None:
+        subprocess.run([*suite, *words], cwd=_REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        options = ["--provider=null", f"--trials={trials}", "--level=1", "-k", "greater_than and not real"]
+        options += ["--instance-seed=1", "--live=off", "-p", "no:cacheprovider"]
+        for count in (0, 1, 2, 4, 0):
+            if count == 0:
+                with timed(f"{trials} attempts, plain run", trials, "attempt"):
+                    call("run", "probes", *options, "-n", "1", f"--results-dir={temporary}/plain")
+                continue
+            spec, folder = Path(temporary) / f"{count}.toml", f"{temporary}/sweep{count}"
+            spec.write_text(_REAL.format(trials=trials, shards=count))
+            call("sweep", "plan", str(spec), "--output", folder)
+            with timed(f"{trials} attempts, sweep of {count} shards, one at a time", count, "shard"):
+                call("sweep", "run", folder, "--interval", "0.5")
+            assert len(read_ledger(Path(folder) / "perf.jsonl").attempts) == trials
 
 
 def _take(folder: Path, names: list[str], rounds: int) -> None:
@@ -125,6 +247,7 @@ def measure_budget(files: int, attempts: int = 20) -> None:
     """Promise and settle, beside what other processes have spent."""
     with tempfile.TemporaryDirectory() as temporary:
         sweep = Path(temporary)
+        write_budget(sweep, Budget(attempts=1_000_000))
         for _ in range(files):
             with SweepBudget(sweep).attempt(Amounts(attempts=1)):
                 pass
@@ -140,7 +263,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shards", default="10,100,1000", help="numbers of shards (default: 10,100,1000)")
     parser.add_argument("--attempts", type=int, default=20, help="of a shard (default: 20)")
+    parser.add_argument("--million", action="store_true", help="merge and compare 10^3 to 10^6 attempts, and no more")
+    parser.add_argument("--real", action="store_true", help="make real attempts, and no more")
     options = parser.parse_args()
+    if options.million:
+        for attempts in (10, 100, 1_000, 10_000):
+            measure_ledgers(100, attempts)
+        return
+    if options.real:
+        measure_real()
+        return
+    for shards in map(int, options.shards.split(",")):
+        measure_jobs(shards, options.attempts)
     for shards in map(int, options.shards.split(",")):
         measure_ledgers(shards, options.attempts)
     for processes, places in ((1, 1), (4, 2), (16, 8)):

@@ -64,6 +64,17 @@ def test_attempts_and_hours_are_limited_too(tmp_path):
         made(SweepBudget(tmp_path), 0)
 
 
+def test_without_a_limit_nobody_waits_and_what_is_spent_counts_when_there_is_one(tmp_path):
+    (tmp_path / "shared" / "spent").mkdir(parents=True)
+    (tmp_path / "shared" / "spent" / "lease").write_text("no folder: whoever looks for the lease fails")
+    made(SweepBudget(tmp_path), 1.5)
+    assert spent(tmp_path).usd == 1.5
+    (tmp_path / "shared" / "spent" / "lease").unlink()
+    write_budget(tmp_path, Budget(usd=3.0))
+    with pytest.raises(InfrastructureError, match=r"3\.5 US dollars of 3"):
+        made(SweepBudget(tmp_path), 1.5)
+
+
 def begin(sweep, ready):
     with SweepBudget(sweep).attempt(MOST):
         ready.put(True)

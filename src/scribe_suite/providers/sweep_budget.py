@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import secrets
 import time
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ from scribe_suite.providers.leases import Leases
 #: The sweep's budget, and the folder of what is spent, in the sweep's folder.
 BUDGET_FILE, SPENT_BELOW = "budget.json", "shared/spent"
 _LEASE = "budget"
-_POLL_S = 0.2
+#: Seconds between two looks for the lease, at first and at most.
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 2.0
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -61,6 +63,11 @@ class Budget(BaseModel):
 
     #: Field -> what it counts.
     UNITS: ClassVar[dict[str, str]] = {"attempts": "attempts", "hours": "hours", "usd": "US dollars"}
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return any(getattr(self, name) is not None for name in self.UNITS)
 
     def exceeded(self, taken: Amounts) -> list[str]:
         """What `taken` is too much of, such as ``12.5 US dollars of 10``."""
@@ -124,9 +131,14 @@ class SweepBudget:
                 self._write()
 
     def _promise(self, most: Amounts) -> None:
-        leases = Leases(self._folder / "lease")
+        if not read_budget(self._sweep).limited:  # nobody has to wait for anybody
+            self._promised = most
+            self._write()
+            return
+        leases, poll_s = Leases(self._folder / "lease"), _FIRST_POLL_S
         while (lease := leases.take([_LEASE])) is None:
-            time.sleep(_POLL_S)
+            time.sleep(poll_s * random.uniform(0.5, 1.0))
+            poll_s = min(poll_s * 1.5, _LONGEST_POLL_S)
         try:
             exceeded = read_budget(self._sweep).exceeded(spent(self._sweep) + most)
             if exceeded:
