@@ -1,5 +1,6 @@
 """Leading a sweep, with an engine whose jobs do what a test says: what is done, started again, given up, and told."""
 
+import errno
 import json
 import time
 
@@ -149,6 +150,16 @@ def test_a_run_that_pytest_refuses_is_not_tried_again(sweep):
     assert (code, sorted(engine.started)) == (3, [1, 2])
     assert "pytest refused to start (exit code 4): see" in said
     assert "nothing to merge" in said
+
+
+def test_a_folder_that_can_not_be_written_ends_the_command_and_is_no_result(sweep):
+    def work(shard, before):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    code, _, said = lead(sweep, work)
+    assert code == 3
+    assert "can't be read or written (No space left on device)" in said
+    assert "sweep resume" in said
 
 
 def test_a_shard_that_somebody_works_on_is_not_started_though_the_engine_knows_no_job(sweep):

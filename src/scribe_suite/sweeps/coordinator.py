@@ -80,6 +80,16 @@ class Coordinator:
         Raises:
             ConfigurationError: When another process leads it, the engine refuses, or a ledger is not the sweep's.
         """
+        try:
+            return self._lead()
+        except OSError as error:
+            self._say(
+                f"{self._folder.path} can't be read or written ({error.strerror}): mend that, and then use `scribe-suite "
+                f"sweep resume {self._folder.path}`. Jobs that can go on do so."
+            )
+            return EXIT_LOST_OR_INFRASTRUCTURE
+
+    def _lead(self) -> int:
         lease = self._lease()
         try:
             while not self._step():
