@@ -4,7 +4,8 @@ import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.sweep_budget import Amounts
-from scribe_suite.sweeps.folder import SweepFolder
+from scribe_suite.seeds import fresh_run_seed
+from scribe_suite.sweeps.folder import SweepFolder, write_whole
 from scribe_suite.sweeps.plan import _dealt, estimate, read_plan
 from scribe_suite.sweeps.shard_state import Cost
 from scribe_suite.sweeps.spec import read_spec
@@ -68,6 +69,14 @@ def test_a_plan_is_read_as_it_was_written(tmp_path):
     assert SweepFolder.find(folder.plan) == SweepFolder.find(folder.path) == folder
     with pytest.raises(ConfigurationError, match="There is no sweep"):
         SweepFolder.find(tmp_path)
+
+
+def test_a_plan_with_a_seed_that_was_drawn_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("secrets.randbits", lambda bits: 2**bits - 1)
+    folder, plan = planned(tmp_path / "s", {1: records(2)}, seed=None)
+    plan = plan.model_copy(update={"spec": plan.spec.model_copy(update={"seed": fresh_run_seed()})})
+    write_whole(folder.plan, plan.model_dump_json())
+    assert read_plan(folder) == plan
 
 
 def test_the_estimate_is_the_users_or_the_limits(tmp_path):

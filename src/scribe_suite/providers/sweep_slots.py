@@ -18,7 +18,7 @@ from scribe_suite.providers.slots import Slots
 BELOW = "shared/slots"
 #: Seconds between two looks for a free place: at first, and at most. They differ at random, so that a hundred machines
 #: do not look at once.
-FIRST_POLL_S, LONGEST_POLL_S = 0.5, 5.0
+FIRST_POLL_S, LONGEST_POLL_S = 0.5, 15.0
 
 
 class SweepSlots(Slots):

@@ -84,7 +84,7 @@ class Coordinator:
             return self._lead()
         except OSError as error:
             self._say(
-                f"{self._folder.path} can't be read or written ({error.strerror}): mend that, and then use `scribe-suite "
+                f"{self._folder.path} can't be read or written ({error.strerror}): mend that, then run `scribe-suite "
                 f"sweep resume {self._folder.path}`. Jobs that can go on do so."
             )
             return EXIT_LOST_OR_INFRASTRUCTURE

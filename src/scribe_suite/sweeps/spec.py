@@ -69,7 +69,7 @@ class SweepSpec(_Part):
     levels: str = ""
     access: str = ""
     trials: Count = 1
-    seed: Annotated[int, Field(ge=0, lt=10**18)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     shards: Annotated[int, Field(ge=1, le=MOST_SHARDS)]
     workers: Annotated[int, Field(ge=1, le=1000)] = 1
     resumptions: Annotated[int, Field(ge=0, le=100)] = 3
