@@ -1,12 +1,15 @@
 """What Slurm's commands print, read."""
 
+import contextlib
 import subprocess
+import types
 
 import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.sweeps.engines.base import Resources
 from scribe_suite.sweeps.engines.submitting import SlurmEngine, engine_of, job_ids
+from scribe_suite.sweeps.shard_job import ShardJob
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,41 @@ def test_a_job_that_no_node_could_launch_is_over_and_one_that_a_person_holds_is_
     monkeypatch.setattr(subprocess, "run", run)
     assert engine().unfinished(["12", "13"]) == {"13"}
     assert asked[1:] == [["scancel", "12"]]
+
+
+class Executor:
+    """Notes what nodes an array avoids, in place of submitting it."""
+
+    def __init__(self):
+        self.excluded = []
+
+    def update_parameters(self, exclude):
+        self.excluded.append(exclude)
+
+    def batch(self):
+        return contextlib.nullcontext()
+
+    def submit(self, job):
+        return types.SimpleNamespace(job_id=f"{len(self.excluded)}_{job.shard}")
+
+
+@pytest.mark.parametrize(
+    ("sinfo", "excluded"),
+    [
+        ("n0|idle\nn1|mix\nn2|drain\n", [None, "n0", "n0,n2"]),
+        ("n0|alloc\nn1|down*\nn2|idle*\n", [None, None, None]),  # there is only one: better that than to wait for ever
+        ("", [None, None, None]),
+    ],
+)
+def test_nodes_where_a_shard_failed_are_avoided_if_another_one_can_run_it(monkeypatch, sinfo, excluded):
+    pytest.importorskip("submitit", reason="it runs the jobs of sweeps: pip install 'scribe-suite[sweep]'")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, sinfo, ""))
+    made = engine()
+    made._executor, made._partition = Executor(), "all"
+    avoid = {1: (), 2: ("n0",), 3: ("n0",), 4: ("n0", "n2")}
+    ids = made.submit([ShardJob("/s", shard, avoid=nodes) for shard, nodes in avoid.items()])
+    assert made._executor.excluded == excluded
+    assert ids == {1: "1_1", 2: "2_2", 3: "2_3", 4: "3_4"}
 
 
 def test_a_controller_that_does_not_answer_says_nothing(monkeypatch):

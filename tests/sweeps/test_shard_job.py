@@ -14,7 +14,7 @@ from scribe_suite.providers.leases import Leases
 from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.sweeps.rounds import Rounds, write_rounds
-from scribe_suite.sweeps.shard_job import BUSY, CANCELLED, GIVEN_UP, ShardJob, lease_of, notes_of
+from scribe_suite.sweeps.shard_job import BUSY, CANCELLED, GIVEN_UP, ShardJob, failed_on, lease_of, notes_of
 from scribe_suite.watching.status_files import running_folder
 from tests.sweeps.plans import planned, records, write_shard
 
@@ -97,6 +97,15 @@ def test_no_job_starts_more_often_than_the_plan_says(sweep, commands):
     assert codes == [3, 3, 3, GIVEN_UP, GIVEN_UP]  # two resumptions
     write_rounds(sweep[0].rounds, Rounds(number=2))
     assert job(sweep[0])() == 3
+
+
+def test_machines_where_a_job_failed_are_known_and_interrupted_jobs_are_no_failures(sweep, commands, monkeypatch):
+    for node, code in (("n0", 3), ("n1", 2), ("n2", 4)):
+        monkeypatch.setenv("SLURMD_NODENAME", node)
+        commands.words = ("-c", f"raise SystemExit({code})")
+        job(sweep[0])()
+    assert failed_on(sweep[0], 1, 1) == ("n0", "n2")
+    assert failed_on(sweep[0], 1, 2) == ()
 
 
 def test_a_cancelled_sweep_runs_nothing(sweep, commands):

@@ -33,6 +33,8 @@ from scribe_suite.watching.status_files import running_folder
 
 #: Exit codes of a job beside pytest's own.
 BUSY, GIVEN_UP, CANCELLED = 75, 76, 77
+#: Exit codes of pytest that say nothing about the machine: all solved, not all solved, interrupted.
+_NOT_OF_THE_MACHINE = (0, 1, 2)
 #: Seconds that pytest has to end by itself after a signal.
 GRACE_S = 25.0
 #: Seconds between two looks at pytest and at the lease.
@@ -139,9 +141,19 @@ def starts_of(folder: SweepFolder, shard: int, round_number: int) -> int:
 
 
 def failed_on(folder: SweepFolder, shard: int, round_number: int) -> tuple[str, ...]:
-    """The machines on which jobs of a shard ended in this round without making it done, for a shard that is not."""
-    notes = [line for line in notes_of(folder, shard) if line.get("round") == round_number]
-    return tuple(sorted({str(line["machine"]) for line in notes if line.get("event") == "end" and "machine" in line}))
+    """The machines on which jobs of a shard failed in this round; those that were interrupted did not."""
+    return tuple(
+        sorted(
+            {
+                str(line["machine"])
+                for line in notes_of(folder, shard)
+                if line.get("event") == "end"
+                and line.get("round") == round_number
+                and line.get("exit_code") not in _NOT_OF_THE_MACHINE
+                and "machine" in line
+            }
+        )
+    )
 
 
 def notes_of(folder: SweepFolder, shard: int) -> list[dict[str, Any]]:

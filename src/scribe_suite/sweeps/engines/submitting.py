@@ -40,6 +40,8 @@ _OVER = frozenset(
         "TIMEOUT",
     }
 )
+#: What ``sinfo`` calls nodes that can have jobs; a star behind it says that they do not answer.
+_USABLE = frozenset({"alloc", "comp", "idle", "mix"})
 #: Why a job waits that a node failed to launch: it would wait for ever.
 _LAUNCH_FAILED = "launch failed requeued held"
 _ARRAY = re.compile(r"(?P<job>\d+)_\[(?P<tasks>[0-9,-]+)(?:%\d+)?\]")
@@ -116,6 +118,7 @@ class SlurmEngine:
             self._executor = _executor("slurm", folder, resources.python)
         except RuntimeError as error:
             raise ConfigurationError("There is no srun: run this where jobs of Slurm are submitted.") from error
+        self._partition = resources.partition
         wanted = {
             "partition": resources.partition,
             "gres": resources.gres,
@@ -142,15 +145,23 @@ class SlurmEngine:
             ConfigurationError: When ``sbatch`` refuses.
         """
         ids: dict[int, str] = {}
+        usable = self._usable_nodes() if any(job.avoid for job in jobs) else set()
         for avoided in sorted({job.avoid for job in jobs}):
             those = [job for job in jobs if job.avoid == avoided]
-            try:
-                ids |= self._submit(those, avoided)
-            except ConfigurationError:
-                if not avoided:
-                    raise
-                ids |= self._submit(those, ())  # all nodes are avoided, or one of them is gone
+            ids |= self._submit(those, avoided if usable - set(avoided) else ())
         return ids
+
+    def _usable_nodes(self) -> set[str]:
+        """Nodes that run jobs, or would; none where Slurm does not say it."""
+        command = ["sinfo", "--noheader", "--Node", "--format=%N|%t"]
+        if self._partition is not None:
+            command.append(f"--partition={self._partition}")
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_SLURM_S)
+        except (OSError, subprocess.TimeoutExpired):
+            return set()
+        lines = (line.strip().partition("|") for line in done.stdout.splitlines())
+        return {name for name, _, state in lines if state in _USABLE}
 
     def _submit(self, jobs: Sequence[ShardJob], avoided: Sequence[str]) -> Mapping[int, str]:
         """Submit one array."""
