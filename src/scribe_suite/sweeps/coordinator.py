@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,10 +133,13 @@ class Coordinator:
             return False  # the engine does not answer: whatever is started now could be started twice
         running = {shard for shard, job in jobs.items() if job in unfinished} | self._worked_on(open_shards)
         waiting = []
+        submissions = Counter(
+            line["shard"] for line in _lines(self._folder.submissions) if line["round"] == rounds.number
+        )
         for state in open_shards:
             if state.shard in running:
                 continue
-            reason = "cancelled" if rounds.cancelled else self._why_not(state, rounds.number)
+            reason = "cancelled" if rounds.cancelled else self._why_not(state, rounds.number, submissions[state.shard])
             if reason is None:
                 waiting.append(state.shard)
             else:
@@ -163,8 +167,10 @@ class Coordinator:
     def _settle_s(self) -> float:
         return SETTLE_S if self._engine.name != "local" else 0.0
 
-    def _why_not(self, state: ShardState, round_number: int) -> str | None:
+    def _why_not(self, state: ShardState, round_number: int, submissions: int) -> str | None:
         """Why a shard that is not done is not started again in this round; None where it is."""
+        if not submissions and not state.begun:
+            return None  # most shards of a large sweep: no file is looked for
         starts = starts_of(self._folder, state.shard, round_number)
         if state.out_of_budget and starts:
             return "the budget does not let its other attempts begin"
@@ -174,9 +180,6 @@ class Coordinator:
             return f"pytest refused to start (exit code {code}): see {self._folder.log(state.shard)}"
         if starts > self._plan.spec.resumptions:
             return f"it was started {starts} times and is not done"
-        submissions = sum(
-            line["shard"] == state.shard and line["round"] == round_number for line in _lines(self._folder.submissions)
-        )
         if submissions > self._plan.spec.resumptions + starts + 1:
             return f"{submissions} jobs were submitted for it and {starts} of them began: see {self._folder.jobs}"
         return None

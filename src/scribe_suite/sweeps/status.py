@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scribe_suite.providers.sweep_budget import Budget, read_budget
@@ -112,14 +112,17 @@ class SweepWatch:
     def _rows(self, states: Sequence[ShardState]) -> list[str]:
         number = read_rounds(self._folder.rounds).number
         open_shards = [state for state in states if not state.done]
-        rows = [self._row(state, number) for state in open_shards[:MOST_ROWS]]
+        jobs = {engine: submitted_jobs(self._folder, engine) for engine in ("local", "slurm")}
+        rows = [self._row(state, number, jobs) for state in open_shards[:MOST_ROWS]]
         more = len(open_shards) - len(rows)
         return [*rows, f"and {more} more shards that are not done"] if more > 0 else rows
 
-    def _row(self, state: ShardState, round_number: int) -> str:
+    def _row(self, state: ShardState, round_number: int, jobs: Mapping[str, Mapping[int, str]]) -> str:
         notes = [note for note in notes_of(self._folder, state.shard) if note.get("round") == round_number]
-        jobs = {engine: submitted_jobs(self._folder, engine).get(state.shard) for engine in ("local", "slurm")}
-        job = next((f"{engine} job {name}" for engine, name in jobs.items() if name is not None), "no job yet")
+        job = next(
+            (f"{engine} job {named[state.shard]}" for engine, named in jobs.items() if state.shard in named),
+            "no job yet",
+        )
         parts = [f"{state.counted} of {state.owed} attempts count"]
         parts += [f"{count} {outcome}" for outcome, count in state.failed.items()]
         parts.append(job)
