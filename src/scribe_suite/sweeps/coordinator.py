@@ -127,7 +127,8 @@ class Coordinator:
         states = self._ledgers.states()
         open_shards = [state for state in states if not state.done]
         jobs = submitted_jobs(self._folder, self._engine.name)
-        unfinished = self._unfinished([job for shard, job in jobs.items() if shard in {s.shard for s in open_shards}])
+        still_open = {state.shard for state in open_shards}
+        unfinished = self._unfinished([job for shard, job in jobs.items() if shard in still_open])
         self._tell(states, unfinished)
         if unfinished is None:
             return False  # the engine does not answer: whatever is started now could be started twice
