@@ -48,7 +48,7 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 _REAL = """
 name = "perf"
 families = ["probes"]
-select = "greater_than and not real"
+select = "greater_than and not pca and not real"
 levels = "1"
 providers = ["null"]
 trials = {trials}
@@ -205,7 +205,7 @@ def measure_real(trials: int = 12) -> None:
         subprocess.run([*suite, *words], cwd=_REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
 
     with tempfile.TemporaryDirectory() as temporary:
-        options = ["--provider=null", f"--trials={trials}", "--level=1", "-k", "greater_than and not real"]
+        options = ["--provider=null", f"--trials={trials}", "--level=1", "-k", "greater_than and not pca and not real"]
         options += ["--instance-seed=1", "--live=off", "-p", "no:cacheprovider"]
         for count in (0, 1, 2, 4, 0):
             if count == 0:
