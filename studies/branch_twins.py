@@ -58,7 +58,7 @@ class Comparison:
     """What was found.
 
     Attributes:
-        models: Of each sort.
+        models: The number of each kind.
         statistics: How many numbers of a model vary.
         furthest: The statistic whose AUROC is furthest from a half.
         auroc: Its AUROC.

@@ -53,8 +53,8 @@ class Reached:
     """What a solution reached on one instance.
 
     Attributes:
-        skill: Of its answer; 0 where it gave none.
-        spent: Of the budget.
+        skill: The skill of its answer; 0 where it gave none.
+        spent: How much of the budget was used.
     """
 
     skill: float
@@ -66,8 +66,8 @@ class Curve:
     """Skill against budget, at one level of a task.
 
     Attributes:
-        version: Of the task.
-        budget: Of the level.
+        version: The task's version.
+        budget: The level's budget.
         unit: What it counts.
         reached: Budget -> what was reached on each instance, from `FIRST_SEED` on; the same instances for all budgets.
         conditions: A hash of what it holds for: see `empty_curve`. Empty where that was not kept.
@@ -164,7 +164,7 @@ def measure_instance(task_id: str, seed: int) -> Reached | None:
 
     Args:
         task_id: With ``@BUDGET`` behind it.
-        seed: Of the instance.
+        seed: The instance's seed.
 
     Returns:
         What it reached, or None when the machine is to blame: nothing is known of the solution then.
@@ -239,8 +239,8 @@ def missing(
 
     Args:
         record: What there is.
-        empty: Of each level that is asked for, its `empty_curve`.
-        shares: Of its budget.
+        empty: The `empty_curve` of each level that is asked for.
+        shares: The shares of its budget to measure at.
         instances: For each of them.
     """
     found = []

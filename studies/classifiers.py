@@ -51,7 +51,7 @@ class Skill:
         classifier: One of `CLASSIFIERS`.
         sight: One of `SIGHTS`.
         f1: Mean over the task's models.
-        chance: Of the best answer without a model.
+        chance: The score of the best answer without a model.
         skill: ``(f1 - chance) / (1 - chance)``, limited to [-1, 1] per model, mean.
         p: Probability of as high an F1 for these answers, were the keys exchangeable with other nodes.
     """
@@ -75,7 +75,7 @@ def chance_of(samples: Sequence[Sample], *, seed: int = 0) -> float:
 
     Args:
         samples: All models of one task. An instance is one of them with the nodes of a layer and kind in any order.
-        seed: Of the instances.
+        seed: The seed of the instances.
     """
     rng = np.random.default_rng(seed)
     keys = []

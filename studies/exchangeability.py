@@ -31,7 +31,7 @@ class Sample:
 
     Attributes:
         task: Id of the task that its key answers.
-        name: Of the model.
+        name: The model's name.
         tables: Statistics by kind of node.
         key: The nodes to be found.
     """
@@ -57,7 +57,7 @@ class Separation:
 
     Attributes:
         task: Id, or ``all`` for all tasks together.
-        kind: Of node.
+        kind: The kind of node.
         group: Where the statistic comes from.
         statistic: Its name.
         auroc: The share of pairs, one node of the key and one other node of the same model, in which the first has the

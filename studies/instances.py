@@ -21,7 +21,7 @@ def instance_options(description: str | None, which: str, instances: int) -> arg
     Args:
         description: The script's docstring.
         which: The tasks that are measured when none are named.
-        instances: Of a task, when no number is given.
+        instances: How many of a task, when no number is given.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help=f"which tasks (default: {which})")

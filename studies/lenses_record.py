@@ -20,7 +20,7 @@ class TaskRecord:
     """The metrics of one task.
 
     Attributes:
-        version: Of the task, when it was measured.
+        version: The version of the task, when it was measured.
         instances: How many were measured.
         metrics: Metric -> its three views.
     """

@@ -67,8 +67,8 @@ class Survey:
     """What was found.
 
     Attributes:
-        separations: Of single statistics.
-        skills: Of classifiers.
+        separations: How well single statistics separate.
+        skills: The skills of classifiers.
     """
 
     separations: Sequence[Separation]
@@ -126,7 +126,7 @@ def planted_model(
 
     Args:
         task: A circuit task.
-        seed: Of the plan that the weights implement.
+        seed: The seed of the plan that the weights implement.
         weights: The model, in the plan's names of nodes and tokens.
         name: By default the task and the seed.
         label: What is to be found: the task's key, or all nodes of the circuit.

@@ -44,7 +44,7 @@ class OverruledRecall(RecallPrompts):
     The label is the code where ``entry`` is 0, otherwise one of six further labels, for ``entry`` and ``bit0``.
 
     Args:
-        seed: Of the words' codes.
+        seed: Seeds the words' codes.
     """
 
     n_labels = _CODES + 2 * _ENTRIES

@@ -53,7 +53,7 @@ class UnknownCauseError(InfrastructureError):
     It still is one: the attempt is recorded with `causes.PROVIDER_ERROR`. The message has that of the failure.
 
     Args:
-        message: Of the failure, and what is wrong with its cause.
+        message: Describes the failure, and what is wrong with its cause.
 
     Attributes:
         result: What a provider had done by then, or None; see `providers.base.AttemptFailedError`.

@@ -94,7 +94,7 @@ def find_part(root: Path, *parts: str) -> Path:
 
     Args:
         root: The suite.
-        parts: Of the path within it.
+        parts: The parts of the path within it.
 
     Returns:
         Where it is, else where it would be in `root`.
@@ -110,7 +110,7 @@ def within_suite(root: Path, path: Path) -> Path:
 
     Args:
         root: The suite in use.
-        path: Of a part, as `find_part` gives it.
+        path: The path of a part, as `find_part` returns it.
 
     Raises:
         ValueError: When it is a part of neither.

@@ -22,7 +22,7 @@ def attempt_seed(run_seed: int, task_id: str, trial: int) -> int:
     """The seed of an attempt's instance: every provider meets the same one, in every arm.
 
     Args:
-        run_seed: Of the run.
+        run_seed: The run's seed.
         task_id: `Task.question_id`, which names no arm.
         trial: From 0 on.
     """
@@ -35,8 +35,8 @@ def instance_rng(task_id: str, seed: int, purpose: str = "") -> random.Random:
     Certificates hold what reference solutions reached on instances drawn like this, so the formula stays as it is.
 
     Args:
-        task_id: Of the task.
-        seed: Of the instance.
+        task_id: The task's id.
+        seed: The instance's seed.
         purpose: What is drawn, where several things are drawn independently of each other.
     """
     return random.Random(f"{task_id} {purpose} {seed}" if purpose else f"{task_id} {seed}")

@@ -113,7 +113,7 @@ class UntrustedFolder:
         """A folder below this one, with a descriptor of its own.
 
         Args:
-            name: Of the folder; "." for this one once more.
+            name: The folder's name; "." opens this folder again.
 
         Raises:
             UntrustedFileError: When it is refused.
@@ -162,7 +162,7 @@ class UntrustedFolder:
         """What is in a regular file; one that changes meanwhile gives what it has when it is read.
 
         Args:
-            name: Of the file.
+            name: The file's name.
             limit: Bytes; a larger file is refused, before anything is read if it says so.
 
         Raises:
@@ -187,7 +187,7 @@ class UntrustedFolder:
         What has the name is replaced, and neither followed nor written to.
 
         Args:
-            name: Of the file; its folder must be there.
+            name: The file's name; its folder must exist.
             parts: Its content.
             durable: Whether to wait until the disk has it.
 

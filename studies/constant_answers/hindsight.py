@@ -27,7 +27,7 @@ class Hindsight:
     """Collects what is right in every instance, and then gives the constants that are best over all of them.
 
     Args:
-        task: Of the instances.
+        task: The task of the instances.
     """
 
     def __init__(self, task: Task) -> None:

@@ -33,7 +33,7 @@ def light_instance(template: TaskInstance, seed: int) -> TaskInstance:
 
     Args:
         template: Any instance of a task that `has_light_instances`.
-        seed: Of the instance; key and base model are those of ``task.instance(seed)``.
+        seed: The seed of the instance; key and base model are those of ``task.instance(seed)``.
     """
     from ground_truth.circuits.planted.task import PlantedCircuitTask
     from ground_truth.neurons.planted.task import PlantedNeuronTask

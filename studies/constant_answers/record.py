@@ -23,7 +23,7 @@ class Survey(BaseModel):
     """Mean skills of constant answers to one task.
 
     Attributes:
-        version: Of the task when it was measured.
+        version: The version of the task when it was measured.
         instances: Over which the means are taken.
         skills: Constant -> mean skill.
     """

@@ -17,7 +17,7 @@ class FactsCompared:
     Attributes:
         found: How many of ours the other list has.
         missing: Those that it has not.
-        differing: Of those found, what differs, to be read.
+        differing: What differs among those found, for a person to read.
     """
 
     found: int
@@ -37,8 +37,8 @@ class PairsCompared:
 
     Attributes:
         drawable: How many pairs a question may draw of which both are in the other list.
-        reversed: Of these, (smaller, larger) in our list and not in the other.
-        measured: Of these, the ones that the frozen measurement asks.
+        reversed: The (smaller, larger) pairs of these that our list has and the other does not.
+        measured: Those of them that the frozen measurement asks about.
     """
 
     drawable: int

@@ -25,9 +25,9 @@ def write_report_picture(ledger: Path, picture: Path, command: str) -> None:
     """Make a report and draw the top of its first page.
 
     Args:
-        ledger: Of the run.
+        ledger: The run's ledger.
         picture: The PNG to write.
-        command: Of the browser.
+        command: The command that starts the browser.
     """
     with tempfile.TemporaryDirectory() as folder:
         page = write_report(ledger, Path(folder) / "report", with_keys=False, progress=lambda *_: None)

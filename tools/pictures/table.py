@@ -48,8 +48,8 @@ def table_svg(ledger: Path, title: str, keys: Collection[str]) -> str:
     """Draw some of the tables that a run prints at its end, and its coverage.
 
     Args:
-        ledger: Of the run.
-        title: Of the drawn window.
+        ledger: The run's ledger.
+        title: The title of the drawn window.
         keys: Which tables (`ResultTable.key`).
     """
     run = RecordedRun(*read_records(ledger))

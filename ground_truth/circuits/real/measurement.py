@@ -53,7 +53,7 @@ class CircuitMeasurement(Measurement):
     """Whether a model shows a behaviour, rankings of its components by several methods, and their curves.
 
     Args:
-        name: Of the task.
+        name: The task's name.
         behaviour: What it is about.
         cost: As `Measurement.cost`.
         accuracy_bar: How often the model must be right on fresh hidden prompts.

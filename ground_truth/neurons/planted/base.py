@@ -72,8 +72,8 @@ class Draw:
         base: The base model.
         names: Which of its questions are asked.
         symmetry: From the base model to the instance.
-        public_seed: Of the text that the agent gets.
-        hidden_seed: Of the text on which answers are measured.
+        public_seed: The seed of the text that the agent gets.
+        hidden_seed: The seed of the text on which answers are measured.
     """
 
     base: Base

@@ -40,9 +40,9 @@ class Hidden:
 
     Attributes:
         asked: The questions, one or (letters) several.
-        weights: The model of this instance.
+        weights: This instance's model.
         symmetry: From the base model to this instance.
-        text_seed: Of the text on which answers are measured.
+        text_seed: The seed of the text on which answers are measured.
         reference: What the reference solution reaches on this base model.
     """
 

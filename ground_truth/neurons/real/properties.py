@@ -72,7 +72,7 @@ class PropertyKind(ABC):
         """The property of a name over the tokens of a vocabulary.
 
         Args:
-            name: Of the property.
+            name: The property's name.
             vocabulary: Token id -> string.
 
         Raises:

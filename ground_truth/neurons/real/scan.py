@@ -27,11 +27,11 @@ class Sums:
 
     Attributes:
         count: Positions.
-        a: Of every neuron's activation, Float[neuron], layer by layer.
-        aa: Of its square.
-        f: Of every feature, Float[feature].
-        ff: Of its square.
-        fa: Of their products, Float[feature neuron].
+        a: The sum of each neuron's activation, Float[neuron], layer by layer.
+        aa: The same of its square.
+        f: The same of each feature, Float[feature].
+        ff: The same of its square.
+        fa: The same of their products, Float[feature neuron].
     """
 
     count: int

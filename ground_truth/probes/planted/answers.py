@@ -13,7 +13,7 @@ def reading_facts(config: Mapping[str, Any], n_ctx: int) -> dict[str, int]:
     """What the validators of such answers need.
 
     Args:
-        config: Of the model, with ``n_layers`` and ``d_model``.
+        config: The model's config, with ``n_layers`` and ``d_model``.
         n_ctx: Tokens of the shortest statement.
     """
     return {"n_layers": int(config["n_layers"]), "n_ctx": n_ctx, "d_model": int(config["d_model"])}

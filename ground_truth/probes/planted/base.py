@@ -15,7 +15,7 @@ class Base:
     """What instances are made from.
 
     Attributes:
-        name: Of the base model.
+        name: The name of the base model.
         weights: Its weights.
     """
 

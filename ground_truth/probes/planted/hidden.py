@@ -14,10 +14,10 @@ class Hidden:
     """What the evaluator keeps.
 
     Attributes:
-        weights: The model of the instance.
+        weights: The instance's model.
         split: Both sides of the split, in the instance's token ids.
-        reference_accuracy: Of the reference recipe, on the held-out side.
-        control_accuracy: Of the same recipe on untrained twins, the mean of a few.
+        reference_accuracy: The accuracy of the reference recipe, on the held-out side.
+        control_accuracy: The mean accuracy of the same recipe on a few untrained twins.
     """
 
     weights: ModelWeights

@@ -245,7 +245,7 @@ class PlantedProbeTask(PlantedTask):
         """What an answer looks like.
 
         Args:
-            config: Of the instance's model.
+            config: The config of the instance's model.
             length: Tokens of a statement.
         """
         return AnswerSchema(ProbeAnswer, reading_facts(config, length), example_probe(int(config["d_model"])))

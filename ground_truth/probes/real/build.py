@@ -162,8 +162,8 @@ def _namesakes_in(name: str, code: str, also: Mapping[str, set[str]], countries:
     """The other countries that have a place of the name, of those that statements name.
 
     Args:
-        name: Of a city or town.
-        code: Of its country.
+        name: The name of a city or town.
+        code: The code of its country.
         also: Folded name -> codes of all its countries.
         countries: Code -> country, of those that are named.
     """

@@ -102,11 +102,11 @@ class Judgement:
 
     Attributes:
         ceiling: Accuracy of the recipe on hidden statements, over all splits.
-        interval: Of the ceiling.
+        interval: The ceiling's interval.
         twin: The same accuracy on an untrained model.
         words: The same accuracy from counts of tokens.
         gain: Ceiling less the best of a coin, twin and words.
-        gain_interval: Of the gain.
+        gain_interval: The gain's interval.
         verdict: ``readable`` when the gain is surely above the bar, ``null`` when it is surely below, else ``open``.
     """
 

@@ -44,7 +44,7 @@ class ProbeMeasurement(Measurement):
     """What can be read about the questions of one task.
 
     Args:
-        name: Of the task.
+        name: The task's name.
         questions: Gives the questions that the task's instances draw from, in a fixed order.
         summary: See `Measurement`.
         cost: See `Measurement`.
@@ -124,8 +124,8 @@ class ProbeMeasurement(Measurement):
 
         Args:
             arrays: The result.
-            name: Of the question.
-            judgement: Of the same question.
+            name: The question's name.
+            judgement: The judgement of the same question.
         """
         layer, position = (int(index) for index in arrays[f"{name}_model/place"])
         base = judgement.base

@@ -54,7 +54,7 @@ class StatementRows:
         labels: Bool[statement].
         blocks: Int[statement].
         pairs: Int[statement]; over all blocks.
-        entities: Of each statement.
+        entities: The entities of each statement.
     """
 
     texts: tuple[str, ...]

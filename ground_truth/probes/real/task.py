@@ -75,7 +75,7 @@ class MeasuredProbeTask(MeasuredTask):
 
         Args:
             question: What is asked.
-            seed: Of the instance.
+            seed: The instance's seed.
             rng: Draws the statements.
         """
         public, held_out = split(question.instance_blocks(rng.getrandbits(60)), rng)

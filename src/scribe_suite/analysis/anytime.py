@@ -81,7 +81,7 @@ def anytime(attempts: AttemptColumns, moments: Moments, rows: Codes) -> Anytime 
 
     Args:
         attempts: All attempts.
-        moments: Of all attempts.
+        moments: The moments of all attempts.
         rows: Those that are meant; all of them count.
     """
     submissions = np.bincount(attempts.courses.attempt, minlength=attempts.courses.attempts)[rows]

@@ -29,7 +29,7 @@ class LaboratoryMeans:
     Attributes:
         attempts: How many there are.
         experiments: Runs that were charged.
-        share: Of the budget that was spent.
+        share: The share of the budget that was spent.
         prompts: Spent, over the attempts whose budget counts prompts; None without any. `tokens` likewise.
         repeated: Runs that had been done before, and were free.
         unread: Experiments that came to nothing.
@@ -75,7 +75,7 @@ def laboratory_means(uses: Mapping[str, Floats], rows: Codes) -> LaboratoryMeans
     Args:
         uses: By the names in `columns.USES` and `columns.SPENT_IN`, per attempt; NaN where there was no laboratory, or
             one with another unit.
-        rows: Of the attempts.
+        rows: The rows of the attempts.
     """
     if not uses:
         return None
@@ -103,7 +103,7 @@ def arm_gaps(attempts: AttemptColumns, skills: Floats, rows: Codes) -> tuple[Arm
 
     Args:
         attempts: All.
-        skills: Of all, 0 where an attempt was not scored.
+        skills: The skills of all attempts, 0 where one was not scored.
         rows: Those of the side that count.
     """
     arms = {attempts.accesses[attempts.tasks[code]] for code in np.unique(attempts.task[rows]).tolist()}

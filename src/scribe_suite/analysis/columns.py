@@ -121,8 +121,8 @@ class AttemptColumns:
             run every trial of a task is made on one instance.
         skill: NaN unless scored.
         pass_mark: NaN where none is told.
-        budget: Of the laboratory, NaN without one; `bound` likewise is the least spend that can be enough, where the
-            task states it.
+        budget: The laboratory's budget, NaN without one; `bound` likewise is the least spend that can be enough, where
+            the task states it.
         courses: Their submissions.
         confidence: NaN where none was told; `older_confidence` says which are the probability that the answer is right,
             not that the attempt is solved.
@@ -363,7 +363,7 @@ def read_attempts(paths: Iterable[Path], complete: Callable[[Results], Results] 
     """Read runs, each from a ledger or a report; their order makes no difference.
 
     Args:
-        paths: Of the files.
+        paths: The paths of the files.
         complete: Gives each run as it is to be read, so that what a file does not say can be filled in.
 
     Raises:

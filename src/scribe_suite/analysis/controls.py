@@ -30,7 +30,7 @@ class MeasuredControl(_Part):
     """What was measured of one task.
 
     Attributes:
-        version: Of the task.
+        version: The task's version.
         solvers: Scripted solver that sees inputs and outputs only -> mean skill.
         best_method: Name of the best method that is known.
         best_skill: Its mean skill.
@@ -78,8 +78,8 @@ class TaskControl:
     Attributes:
         solver: The best black-box solver.
         gaps: Side -> skill of the best known method minus the side's mean skill.
-        measured_version: Of the task, when it was measured.
-        attempted_versions: Of the task in the attempts.
+        measured_version: The task's version when it was measured.
+        attempted_versions: The task's versions in the attempts.
     """
 
     task: str

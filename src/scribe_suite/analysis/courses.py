@@ -29,7 +29,7 @@ class Courses:
 
     Attributes:
         attempt: The row of the attempt that each submission belongs to, rising.
-        skill: Of each submission.
+        skill: The skill of each submission.
         used: Effort -> what had been used by each submission, never falling within an attempt; NaN for all submissions
             of an attempt of which one does not tell it.
         attempts: How many attempts there are, with or without submissions.
@@ -98,7 +98,7 @@ def areas(courses: Courses, effort: Effort, limits: Floats) -> Floats:
     Skill is that of the last submission so far, and 0 before the first.
 
     Args:
-        courses: Of all attempts.
+        courses: The courses of all attempts.
         effort: What is used up.
         limits: Per attempt; NaN where there is none.
     """
@@ -114,7 +114,7 @@ def first_reached(courses: Courses, effort: Effort, marks: Floats) -> Floats:
     """Per attempt: what it had used at its first submission of this skill; NaN without one, or where it is not known.
 
     Args:
-        courses: Of all attempts.
+        courses: The courses of all attempts.
         effort: What is used up.
         marks: Skill per attempt; NaN where there is none.
     """
@@ -129,7 +129,7 @@ def weighted_curve(courses: Courses, effort: Effort, weights: Floats, at: Floats
     """The weighted mean of the skills that attempts had at some efforts.
 
     Args:
-        courses: Of all attempts.
+        courses: The courses of all attempts.
         effort: What is used up.
         weights: Per attempt, 0 for those that are left out; what they sum up to is the weight of the mean.
         at: Efforts, rising.

@@ -107,7 +107,7 @@ def diff_runs(old_path: Path, new_path: Path, tolerance: float) -> Diff:
 
     Args:
         old_path: Ledger or report of the run to compare with.
-        new_path: Of the run in question.
+        new_path: The path of the run in question.
         tolerance: Changes up to this size are none.
 
     Raises:

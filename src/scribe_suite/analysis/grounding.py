@@ -23,7 +23,7 @@ class GroundingShares:
 
     Attributes:
         attempts: How many were checked.
-        claims: Of all answers; `numbers` those in summaries, without settings.
+        claims: Counts over all answers; `numbers` counts the numbers in summaries, without settings.
         provenance: (supported claims + traced numbers) / (claims + numbers).
         contradicted: Contradicted ones / (claims + numbers).
         reproduced: Those that a replay showed again / those with provenance that a replay was compared for.
@@ -46,7 +46,7 @@ def grounding_shares(counts: Mapping[str, Floats], rows: Codes) -> GroundingShar
 
     Args:
         counts: By the names in `COUNTS`, per attempt; NaN where it was not checked.
-        rows: Of the attempts.
+        rows: The rows of the attempts.
     """
     checked = {name: column[rows] for name, column in counts.items()}
     if not checked or np.isnan(checked["claims"]).all():

@@ -25,9 +25,9 @@ class Calibration:
         told: Attempts that count and tell a confidence.
         older: Those of them that told how probable it is that the answer is right, as prompts once asked.
         confidence: Mean over tasks.
-        solved_rate: Of the same attempts, mean over tasks.
+        solved_rate: The share solved of the same attempts, mean over tasks.
         error_if_calibrated: The calibration error to expect of as many attempts whose confidences are exactly right.
-        bins: Of the reliability diagram; only those with attempts.
+        bins: The bins of the reliability diagram that have attempts.
     """
 
     told: int

@@ -92,7 +92,7 @@ def check_claim(claim: Claim, evidence: Evidence, replay: ReplayedRuns | None = 
 
     Args:
         claim: As submitted.
-        evidence: Of the attempt.
+        evidence: The attempt's evidence.
         replay: What a replay of the attempt shows, or None when there is none.
     """
     named = evidence.named(claim.cell)
@@ -194,8 +194,8 @@ def trace_summary(summary: str, evidence: Evidence, replay: ReplayedRuns | None 
     """Look for the numbers of a summary in the output of any run that is evidence; the last that shows it counts.
 
     Args:
-        summary: Of an answer.
-        evidence: Of the attempt.
+        summary: The summary of an answer.
+        evidence: The attempt's evidence.
         replay: What a replay of the attempt shows, or None when there is none.
     """
     traced = []

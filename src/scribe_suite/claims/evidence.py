@@ -38,7 +38,7 @@ class TypedNumbers:
     """The numbers that stand in the code of an attempt.
 
     Args:
-        codes: Of all runs, in their order.
+        codes: The code of each run, in order.
     """
 
     def __init__(self, codes: Iterable[str]) -> None:

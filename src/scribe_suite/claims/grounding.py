@@ -40,7 +40,7 @@ class Checked:
 
     Attributes:
         claims: Each with what was found of it.
-        numbers: Of the summary.
+        numbers: The numbers in the summary.
         untold: Results that it leaves out.
         failed: Checks that failed, if it says nothing of failures.
         has_replay: Whether a replay was compared.

@@ -29,7 +29,7 @@ class Reading:
 
     Attributes:
         label: Its words, in small letters.
-        column: Of a table, what is above the number, or its place in the row; empty outside of tables.
+        column: In a table, the heading above the number, or its place in the row; empty outside of tables.
         place: Which number of the output it is, from 0.
     """
 
@@ -70,7 +70,7 @@ def find_readings(text: str, numbers: Sequence[Number]) -> list[Reading]:
     """The labelled numbers of an output.
 
     Args:
-        text: Of the output.
+        text: The output's text.
         numbers: All that are in it, in order.
     """
     found: list[Reading] = []

@@ -52,7 +52,7 @@ class Number:
         text: As written.
         start: Where it begins in its text.
         value: What it says; of "95 %" it is 95.
-        unit: Of its last digit: 0.01 for "0.95", 100 for "1.2e3".
+        unit: The unit of its last digit: 0.01 for "0.95", 100 for "1.2e3".
         digits: Significant ones.
         whole: Whether it is written without a fraction and exponent.
         signed: Whether it has a sign.

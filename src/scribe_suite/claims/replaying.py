@@ -14,8 +14,8 @@ class ReplayedRuns:
     run of the same code.
 
     Args:
-        recorded: Of the attempt.
-        replayed: Of its replay.
+        recorded: The attempt's runs.
+        replayed: The runs of its replay.
     """
 
     def __init__(self, recorded: Evidence, replayed: Evidence) -> None:

@@ -121,7 +121,7 @@ def untold_results(
     Args:
         cited: Runs, and which of their numbers the answer cites.
         told: All numbers that the answer has.
-        evidence: Of the attempt; runs that were edited away count here.
+        evidence: The attempt's evidence; runs that were edited away count here.
     """
     runs = [run for run in evidence.runs if run.status == "ok"]
     by_key = _last_by_key(runs)
@@ -195,7 +195,7 @@ def failed_checks(text: str, evidence: Evidence) -> list[FailedCheck]:
 
     Args:
         text: The summary and the statements of an answer.
-        evidence: Of the attempt.
+        evidence: The attempt's evidence.
     """
     if _OWNS_UP.search(text):
         return []

@@ -81,8 +81,8 @@ def new_files(root: Path, family: str, name: str, *, new_family: bool) -> Mappin
 
     Args:
         root: The suite they are for, which may still be empty.
-        family: Of the task.
-        name: Of the task.
+        family: The task's family.
+        name: The task's name.
         new_family: Whether the family must not exist yet.
 
     Returns:

@@ -21,7 +21,7 @@ class Payment:
     Attributes:
         price: Charged; 0 for what was paid for before.
         repeated: Whether it was.
-        spent: Of the budget when this had been charged, so with what other runs under way have been.
+        spent: How much of the budget was used once this had been charged, other runs in progress included.
     """
 
     price: int

@@ -73,7 +73,7 @@ class DeskStatus:
 
     Attributes:
         total: The budget.
-        spent: Of it.
+        spent: How much of it is used.
         unit: What both count.
         runs: Experiments that were run and charged.
         repeated: Runs that had been done before.
@@ -100,7 +100,7 @@ class Desk:
     Args:
         models: The model process.
         model: Name of the model there.
-        shape: Of the model.
+        shape: The model's shape.
         terms: What the agent is granted.
         record: Where experiments are noted; closed with the desk.
         secret: Bytes that noise and samples are drawn from; known to nobody else.
@@ -136,7 +136,7 @@ class Desk:
         """A connection for a kernel; the caller closes it. Waits for nothing.
 
         Args:
-            session: Of the notebook; stands in the record.
+            session: The notebook's session, for the record.
 
         Raises:
             InfrastructureError: With cause ``laboratory`` when the desk has been closed.

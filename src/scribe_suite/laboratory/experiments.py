@@ -57,7 +57,7 @@ class Prompts:
 
     Attributes:
         tokens: Padded on the right with zeros.
-        lengths: Of the prompts, or None where all have the same.
+        lengths: The lengths of the prompts, or None where all are equally long.
     """
 
     tokens: Int[np.ndarray, "prompt position"]
@@ -92,10 +92,10 @@ class ExperimentReader:
     """Makes experiments of requests.
 
     Args:
-        shape: Of the model.
-        terms: Of the attempt.
-        runs: Of the attempt.
-        secret: Of the attempt; noise and samples are drawn from it.
+        shape: The model's shape.
+        terms: The attempt's terms.
+        runs: The attempt's runs.
+        secret: The attempt's secret, which seeds noise and samples.
     """
 
     def __init__(self, shape: ModelShape, terms: Terms, runs: Runs, secret: bytes) -> None:
@@ -144,7 +144,7 @@ class ExperimentReader:
         Args:
             request: Its texts have been made tokens already.
             prompts: What is run.
-            tensors: Of the request.
+            tensors: The request's tensors.
 
         Raises:
             RefusedError: When it can't be done, or the terms do not allow it.

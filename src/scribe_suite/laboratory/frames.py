@@ -60,7 +60,7 @@ def send(
         header: JSON-safe; NaN and infinities are not.
         tensors: A safetensors file, or nothing.
         most: Largest number of bytes of `tensors`.
-        deadline: Of `time.monotonic`, or None to wait for ever.
+        deadline: A time of `time.monotonic`, or None to wait for ever.
 
     Raises:
         FrameError: When it is too large; nothing has been sent then, and the connection can be used on.

@@ -80,7 +80,7 @@ class LaboratoryLimits:
 
     Attributes:
         stall_s: Seconds within which a call must get on; see `limits.STALL_S`.
-        memory_bytes: Of the process, Python and torch (some 500 MB) and its models included.
+        memory_bytes: Limit for the process, including Python and torch (some 500 MB) and its models.
         start_s: Seconds to start, and to load one model.
     """
 
@@ -341,7 +341,7 @@ class Laboratory:
         """Send a request and wait for its answer; ends the process unless it has answered.
 
         Args:
-            header: Of the request.
+            header: The request's header.
             tensors: The same.
             timeout_s: Seconds to take it, and from then on between two signs of life.
             given_up: As in `run`.

@@ -25,11 +25,11 @@ class PatchReader:
     """Reads the patches of one request.
 
     Args:
-        shape: Of the model.
-        runs: Of the attempt.
+        shape: The model's shape.
+        runs: The attempt's runs.
         size: Prompts and positions of what is patched.
         shortest: Positions that every prompt of it has.
-        tensors: Of the request.
+        tensors: The request's tensors.
 
     Attributes:
         vectors: Tensors of the patches, by names that depend only on what is in them.

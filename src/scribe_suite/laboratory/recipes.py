@@ -24,7 +24,7 @@ class Recipe:
     Attributes:
         name: By which later recipes name it in ``run``.
         tokens: One length for all prompts; where they have several, padded on the right.
-        lengths: Of the prompts without their padding, or None where there is none.
+        lengths: The lengths of the prompts without padding, or None where there is no padding.
         patches: ``kind``, ``site`` and what else the kind needs: ``run`` (of an earlier recipe), ``prompt`` (an index,
             a list of one index per prompt, or None for prompt by prompt), ``vector`` or ``Q`` (keys of `vectors`),
             ``to``.
@@ -65,7 +65,7 @@ class Wanted:
         grad: Gradients, or None.
         returns: What an output is: ``logits``; ``log_probs`` over the whole vocabulary; ``labels``, the most probable
             ids; ``samples``, ids drawn from the softmax; ``nothing``, an empty row.
-        temperature: Of samples; 0 for the most probable id.
+        temperature: The temperature of samples; 0 returns the most probable id.
         decimals: To which floats are rounded, or None.
         read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square at
             the site, over all prompts and positions of the run; at a single neuron, of that of all neurons of its

@@ -27,7 +27,7 @@ class SlowResults:
         """Keep a result, if it took long.
 
         Args:
-            key: Of the run.
+            key: The run's key.
             data: What it returned.
             seconds: That it took.
         """

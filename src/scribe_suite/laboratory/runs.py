@@ -22,7 +22,7 @@ class KnownRun:
     """A run that has been done.
 
     Attributes:
-        number: Of the run, from 1.
+        number: The run's number, from 1.
         key: Equal for identical runs.
         recipe: How it is computed; its name is the run's id.
         needs: Ids of the runs that it patches from.
@@ -112,7 +112,7 @@ class Runs:
         """Give a run that has been done an id.
 
         Args:
-            key: Of the run; the one that has it already is returned otherwise.
+            key: The run's key. If a run with this key exists, that run is returned.
             recipe: How it was computed; its name is replaced.
             needs: Ids of the runs that it patches from.
         """

@@ -187,8 +187,8 @@ def check_site(site: Site, sizes: Sizes, n_positions: int | None = None) -> None
 
     Args:
         site: From `parse_site` or `parse_receiver`.
-        sizes: Of the model.
-        n_positions: Of the shortest prompt, or None while that is not known.
+        sizes: The model's sizes.
+        n_positions: The length of the shortest prompt, or None while that is not known.
 
     Raises:
         SiteError: When it has not.

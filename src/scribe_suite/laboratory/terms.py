@@ -34,7 +34,7 @@ class Terms(BaseModel):
     Attributes:
         budget: What all runs of the attempt may cost together, in the unit of the model's shape.
         returns: What an output is; see `recipes.Wanted`.
-        temperature: Of samples.
+        temperature: The temperature at which samples are drawn.
         positions: At which positions outputs are given.
         decimals: To which floats are rounded, or None.
         sites_per_run: How many sites one run may give, gradients included, or None for any number.

@@ -18,7 +18,7 @@ class AttemptId:
     """What a node id says about an attempt.
 
     Attributes:
-        label: Of the task, without its family.
+        label: The task's label, without its family.
         provider: As ``--provider`` names it.
         trial: From 0 on.
     """

@@ -44,12 +44,12 @@ def lock(
 
     Args:
         root: The checkout.
-        tasks: The tasks of the run.
+        tasks: The run's tasks.
         truths: Task id -> what identifies its truth, for those whose truth is not in frozen base models.
         seeds: Task id -> trial -> seed of its instance, for those that are planned. Only hashes are given back.
         providers: As ``--provider`` names them -> what is known of each, such as the version of its program.
         isolation: The tier of kernels.
-        limits: Of an attempt.
+        limits: The limits of an attempt.
 
     Raises:
         ConfigurationError: When a task's prompt or reference solution is missing.

@@ -76,7 +76,7 @@ class LaboratoryUse(_Line):
 
     Attributes:
         experiments: Runs that were charged.
-        spent: Of the budget.
+        spent: How much of the budget was used.
         budget: What there was.
         bound: The least spend that can be enough, by an argument that the task states; None where it states none.
         unit: What both count: ``prompt`` or ``token``.
@@ -104,7 +104,7 @@ class SubmissionPoint(_Line):
         number: Among the valid submissions, from 1; numbers that are missing were not kept, or not scored.
         seconds: Since the agent began.
         skill: What the attempt would have if this had been the last one.
-        tokens: Of all requests to the model until then, as far as the provider told; None where it told none.
+        tokens: The total over all requests to the model until then, if the provider reports it; else None.
         cost_usd: What they cost; None where it is not known.
         experiments: Runs in the laboratory until then; None where there is no laboratory.
         spent: What they cost, in the unit of the budget.
@@ -140,7 +140,7 @@ class AttemptRecord(_Line):
             about. Empty unless scored, and in ledgers from before they were kept.
         actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
         laboratory: What was done in the laboratory; None where there was none.
-        reproduced: Of a replay: whether the same answer came out.
+        reproduced: For a replay, whether it gave the same answer.
         grounding: What the notebook shows of the answer's claims; None without an answer, and in old ledgers.
         instance_seed: Filled in by the controller, which alone writes it down.
         folder: The attempt's folder, relative to the results folder.
@@ -225,7 +225,7 @@ class RunHeader(_Line):
         agent_isolation: The tier of agents' programs; None in ledgers from before it was told.
         agent_isolation_gaps: What they can reach all the same; see `scribe_suite.sandbox.program_gaps`.
         device: Where real language models ran; None where none did, and in what was merged from different ones.
-        limits: Of an attempt, in seconds, turns, tokens and US dollars; those that were not set are left out.
+        limits: The limits of an attempt, in seconds, turns, tokens and US dollars, without those that were not set.
         lock: What the run's numbers depend on; see `ledger.lock`.
     """
 

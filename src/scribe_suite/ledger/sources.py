@@ -38,7 +38,7 @@ class RunInfo:
         run: Run id.
         started: When; None when the file does not say.
         planned: Provider -> attempts that were to be made.
-        limits: Of an attempt, by the names in `RunHeader.limits`; empty when the file does not say.
+        limits: The limits of an attempt, by the names in `RunHeader.limits`; empty when the file does not say.
         lock: What the run's numbers depend on, see `ledger.lock`; empty when the file does not say.
         complete: Whether the run came to its end.
         differences: What differed from `lock` when the run was taken up again nevertheless.

@@ -33,7 +33,7 @@ class Made:
     Attributes:
         path: Its JSON file.
         cpu_s: CPU seconds of all its steps.
-        size: Of its arrays on disk, in bytes.
+        size: The size of its arrays on disk, in bytes.
     """
 
     path: Path

@@ -53,8 +53,8 @@ class MeasuredRecord(BaseModel):
         version: Version of the measurement.
         model: Specification of the model.
         model_sha256: `CachedModel.identity` of it.
-        inputs_sha256: Of the data it was made from.
-        sha256: Of the safetensors file.
+        inputs_sha256: SHA-256 of the data it was made from.
+        sha256: SHA-256 of the safetensors file.
         certificate: Why it can be trusted.
         made: How it was made: CPU seconds of every step, versions, device.
         digest: sha256 of all other fields, `made` left out.

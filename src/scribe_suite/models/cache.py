@@ -35,8 +35,8 @@ class ModelRecord(BaseModel):
         format: Version of this record and of the folder.
         spec: The specification it was converted from.
         origin: What identifies the source: versions, checksums, sizes and times of files.
-        versions: Of `MAKERS` when it was converted.
-        sha256: Of every file of the folder, by name.
+        versions: Those of `MAKERS` when it was converted.
+        sha256: SHA-256 of each file in the folder, by name.
         sizes: In bytes, of the same.
         log_p_difference: Largest |Δ log p| between the folder's model and the original, in nats.
         nll: Mean negative log-likelihood per token of the original on the texts of the check, in nats; None for a model

@@ -53,7 +53,7 @@ def token_sequences(
     """What to compare on.
 
     Args:
-        tokenizer: Of the model; without one, sequences are random.
+        tokenizer: The model's tokenizer; without one, sequences are random.
         vocabulary: Number of tokens.
         longest: Positions the model has.
     """

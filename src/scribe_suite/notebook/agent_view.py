@@ -66,7 +66,7 @@ def view_outputs(outputs: Sequence[Output], before: int = 0, *, quick: bool = Fa
     """Turn notebook outputs into what an agent sees; text is not shortened yet (see `reply_text`).
 
     Args:
-        outputs: Of one cell.
+        outputs: The outputs of one cell.
         before: Images that the reply has already.
         quick: Whether to do without what may take long: of images there is a note, and HTML stays as it is.
     """
@@ -128,7 +128,7 @@ def text_entry(output: Output, quick: bool = False) -> dict[str, Any] | None:
     """What is shown of an output that is no image; None for an image, and where there is nothing to see.
 
     Args:
-        output: Of a cell.
+        output: One output of a cell.
         quick: As in `view_outputs`.
     """
     if image_of(output) is not None:

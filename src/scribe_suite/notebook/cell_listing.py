@@ -78,9 +78,9 @@ def cell_page(source: str, outputs: Sequence[Output], number: int, characters: i
     """One page of a cell's source and of all that it has put out, or None when there are not so many.
 
     Args:
-        source: Of the cell.
-        outputs: Of its last run.
-        number: Of the page, from 1.
+        source: The cell's source.
+        outputs: The outputs of its last run.
+        number: The page number, from 1.
         characters: That a page may have.
     """
     pages: list[list[str | _Image]] = [[]]

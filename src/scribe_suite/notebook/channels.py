@@ -56,7 +56,7 @@ class KernelChannels:
         """Connect to the sockets of a kernel that need not be there yet.
 
         Args:
-            paths: Of its listening sockets.
+            paths: The paths of its listening sockets.
             key: Signs messages.
 
         Raises:

@@ -39,7 +39,7 @@ class _Table:
     """A table that is being read.
 
     Attributes:
-        rows: Of cells; a cell that spans several has empty ones beside and below it.
+        rows: Rows of cells; a cell that spans several has empty ones beside and below it.
         taken: Column -> the first row that is not taken there by a cell above.
     """
 

@@ -204,7 +204,7 @@ def read_journal(path: Path, folder: UntrustedFolder | None = None) -> Iterator[
     """Read a journal back, up to a last line that a crash cut short.
 
     Args:
-        path: Of the journal.
+        path: The journal's path.
         folder: The open folder that it is in, when there is one; else it is opened by its path.
 
     Yields:

@@ -21,7 +21,7 @@ class LateOutput:
     Attributes:
         index: Number of the cell among the code cells.
         execution_count: The kernel's number of the run, or None.
-        cell_id: Of the cell.
+        cell_id: The cell's id.
         run: Which run of it.
         outputs: In order, joined as in a notebook.
     """

@@ -18,7 +18,7 @@ def recover_notebooks(folder: Path) -> list[Path]:
     belongs to a harness that lives is left alone: it holds a lock on it.
 
     Args:
-        folder: Of an attempt, of a run, or any other; looked through with all that lies below it, links not followed.
+        folder: The folder of an attempt, of a run, or any other. It is searched recursively; links are not followed.
 
     Returns:
         The notebooks that were written.

@@ -169,7 +169,7 @@ class SessionTable:
 
         Args:
             notebook_path: Its name.
-            experiment_name: Of the copy.
+            experiment_name: The copy's name.
             call: Whose it is.
 
         Raises:

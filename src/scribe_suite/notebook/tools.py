@@ -114,7 +114,7 @@ class NotebookTools:
         """Answer one call; never raises for anything an agent can do.
 
         Args:
-            name: Of the tool.
+            name: The tool's name.
             arguments: As they came.
             call: What becomes of the call at its client.
             meta: What came with it, beside the arguments.

@@ -61,7 +61,7 @@ class Channel:
         """Connect to a listening socket, whether or not anybody accepts yet.
 
         Args:
-            path: Of the socket, in a folder that only the harness can write.
+            path: The socket's path, in a folder that only the harness can write.
             kind: ``DEALER`` for requests and replies, ``SUB`` for everything that is published.
 
         Raises:

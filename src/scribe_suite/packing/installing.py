@@ -49,7 +49,7 @@ def install(archive: Path, folder: Path, expected: str | None) -> Path:
 
     Args:
         archive: The archive.
-        folder: Of packs on this machine.
+        folder: The folder of packs on this machine.
         expected: The archive's sha256, or None.
 
     Raises:

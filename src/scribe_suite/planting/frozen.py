@@ -81,7 +81,7 @@ class BaseWeights(BaseModel):
 
     Attributes:
         name: Its folder and file without ending, ``antonym/seed0``, below the family's folder.
-        sha256: Of its safetensors file.
+        sha256: SHA-256 of its safetensors file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,7 +98,7 @@ class FrozenRecord(BaseModel):
         task: Id of the task, or of the models that several tasks share.
         task_version: Version of the base models of the task it was made for (`PlantedTask.models_version`).
         seed: Seed of training.
-        sha256: Of the safetensors file.
+        sha256: SHA-256 of the safetensors file.
         config: Keyword arguments of HookedTransformerConfig.
         key: The truth, in a form private to the task.
         certificate: Why it is true.

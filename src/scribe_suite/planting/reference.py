@@ -54,7 +54,7 @@ def reference_answer(
         root: Checkout with ``ground_truth/solutions``.
         instance: Only its public material is given to the solution.
         timeout_s: Wall clock limit.
-        desk: Of the laboratory, where the arm of the instance's task has one.
+        desk: The laboratory's desk, where the arm of the instance's task has a laboratory.
 
     Raises:
         UnfinishedSolutionError: When the solution does not finish in time.

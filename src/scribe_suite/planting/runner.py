@@ -15,7 +15,7 @@ def plant_seed(task: PlantedTask, seed: int, progress: ProgressCallback, *, keep
 
     Args:
         task: Whose base model.
-        seed: Of training.
+        seed: The training seed.
         progress: Called now and then.
         keep_valid: Train nothing when it is frozen already and can be trusted; where it lacks the checks of this task,
             because it was frozen for others, add those.

@@ -77,7 +77,7 @@ def _choose_real_model(settings: Settings, *, looks: bool) -> None:
     """Decide which real language model measured tasks are about, and where it runs; in workers too.
 
     Args:
-        settings: Of the run.
+        settings: The run's settings.
         looks: Whether to look for a device.
     """
     try:

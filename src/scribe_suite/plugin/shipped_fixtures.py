@@ -24,7 +24,7 @@ def register_fixtures(manager: pytest.PytestPluginManager) -> None:
     """Register the fixtures, unless somebody has.
 
     Args:
-        manager: Of the session.
+        manager: The session's manager.
 
     Raises:
         ConfigurationError: When no suite comes with this package.

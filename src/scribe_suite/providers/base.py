@@ -43,7 +43,7 @@ class Limits:
         wall_s: Seconds for the whole attempt.
         cell_s: Seconds for one cell; enforced by the notebook, known to the provider.
         turns: Model turns, or None where there is no limit.
-        tokens: Of all requests together, or None.
+        tokens: The total over all requests, or None.
         cost_usd: US dollars, or None; holds only where a cost is known.
     """
 
@@ -60,8 +60,8 @@ class Activity:
 
     Attributes:
         turn: Turns of the model so far, or None where they are not known.
-        tokens: Of all requests so far, of all kinds, or None where they are not known. Every submission is kept with
-            these tokens and their cost.
+        tokens: The total over all requests so far, of all kinds, or None where it is not known. Every submission is
+            kept with these tokens and their cost.
         cost_usd: What these cost, or None where it is not known.
         own_tool: The tool called last when it was none of the notebook's, which the notebook shows by itself.
     """

@@ -81,7 +81,7 @@ def diagnose(transcript: Transcript, exit_code: int | None, stderr: str) -> str 
 
     Args:
         transcript: What it said and did.
-        exit_code: Of its process, or None when it was stopped.
+        exit_code: The exit code of its process, or None when it was stopped.
         stderr: What it printed besides.
 
     Returns:

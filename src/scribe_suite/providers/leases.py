@@ -46,7 +46,7 @@ class Lease:
     """A name that is held until `close`, or until somebody who heard nothing of the holder takes it over.
 
     Args:
-        folder: Of the leases.
+        folder: The folder of the leases.
         name: What is held.
         generation: That this process has made.
         beat_s: Seconds between two signs of life.

@@ -23,8 +23,8 @@ class Price(BaseModel):
     """US dollars for a million tokens.
 
     Attributes:
-        cached: Of input read from a cache; the price of input when None.
-        cache_write: Of input written to a cache; the price of input when None.
+        cached: The price of input read from a cache; None means the price of input.
+        cache_write: The price of input written to a cache; None means the price of input.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -35,7 +35,7 @@ def place_for_program(prefix: str) -> Iterator[Place]:
     """A new place, gone after the block.
 
     Args:
-        prefix: Of the name of its folder.
+        prefix: The prefix of its folder's name.
     """
     with temporary_folder(prefix) as folder:
         place = Place(folder, folder / "home", folder / "work")

@@ -20,7 +20,7 @@ class Step:
         notebook: Name of the recorded notebook.
         action: What it did.
         text: Code, Markdown, or the name of the submitted variable.
-        cell: Of an edit: number among the code cells, from 0.
+        cell: For an edit, the index among the code cells, from 0.
     """
 
     notebook: str

@@ -34,7 +34,7 @@ class Amounts(BaseModel):
 
     Attributes:
         attempts: How many there are, those included that infrastructure failed.
-        hours: Of agents' time, summed over attempts.
+        hours: Hours of agents' time, summed over attempts.
         usd: US dollars.
     """
 

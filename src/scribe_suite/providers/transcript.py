@@ -82,7 +82,7 @@ class Transcript(_Part):
         model: Model id that answered, or None when the CLI does not say.
         tokens: None when the CLI did not say.
         requests: Requests to the model, as far as they can be counted.
-        cost_usd: Of the CLI or of the price table, or None when unknown.
+        cost_usd: From the CLI or the price table; None when unknown.
         connected: Whether the notebook's tools were there, or None when the CLI does not say.
         final: Whether the event came with which a CLI ends in order.
         error: What the CLI calls the reason of a failure, or None.

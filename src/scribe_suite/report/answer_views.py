@@ -42,7 +42,7 @@ class FieldView:
     """One field of an answer: as rows where it is a set or mapping, else as text.
 
     Attributes:
-        name: Of the field.
+        name: The field's name.
         rows: For sets and mappings.
         answer: Text of the answer's value where there are no rows.
         key: The same of the key; empty when it is not shown.

@@ -33,10 +33,10 @@ class ClaimRow:
     """One claim, or one number of the summary, and what was found of it.
 
     Attributes:
-        statement: Of a claim; empty for a number of the summary.
+        statement: The claim's statement; empty for a number of the summary.
         said: The number or verdict.
         cell: The cell that a claim names, and its experiment.
-        probability: Of a claim, or None.
+        probability: The probability given with a claim, or None.
         status: See `checking.Status`.
         reason: Why.
         place: Where it was found, or what contradicts it.
@@ -79,7 +79,7 @@ class ClaimsView:
     Attributes:
         counts: As the ledger has them, or made now from the attempt's folder.
         claims: One row each.
-        numbers: Of the summary.
+        numbers: The numbers in the summary.
         untold: Other results of what the answer cites.
         failed: Lines of checks that failed, with their places.
         note: What the reader has to know, or empty.
@@ -108,7 +108,7 @@ def claims_view(
         answer: As submitted.
         kept: The counts in the ledger, which know of replays too; None in old ledgers.
         anchors: Places that the page has.
-        summary: Of the answer, as the page shows it.
+        summary: The answer's summary, as the page shows it.
         outputs: The attempt's folder of outputs, if there is one.
 
     Returns:

@@ -26,7 +26,7 @@ class JournalRow:
     Attributes:
         seconds: Since the first event; None when the journal does not say.
         event: Its name.
-        cell: Of which cell, with the run when there was more than one; or empty.
+        cell: The cell, with the run when there was more than one; or empty.
         detail: Everything else in few words.
         code: Code that was run, or text that was added; empty for other events.
         anchor: Its place on the page, where a run of a cell begins; else empty.

@@ -41,7 +41,7 @@ class AnswerKeys:
     """Draws instances again; each only once, because providers meet the same ones.
 
     Args:
-        header: Of the run, with the hashes of its base models.
+        header: The run's header, with the hashes of its base models.
     """
 
     def __init__(self, header: RunHeader) -> None:

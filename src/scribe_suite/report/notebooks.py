@@ -48,7 +48,7 @@ class NotebookView:
     """One notebook on a page.
 
     Attributes:
-        name: Of the file.
+        name: The file's name.
         html: What to show; None when nothing can be shown.
         note: What the reader has to know about it, or empty.
         anchors: Places of its cells on the page; see `anchors.cell_anchor`.

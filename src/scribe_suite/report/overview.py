@@ -54,7 +54,7 @@ class Measure:
 
     Attributes:
         name: For ids.
-        title: Of the plot.
+        title: The plot's title.
         axis: What its axis shows.
         missing: What is said when no attempt tells it.
         of: Takes it from a record; None where unknown.

@@ -44,7 +44,7 @@ class _Size:
 
     Attributes:
         kind: Class of its element.
-        suffix: Of its ids, which are unique on a page.
+        suffix: The suffix of its ids, which makes them unique on a page.
         width_in: Inches.
         legend_columns: Columns of its legend.
         longest_label: Characters of the longest name of a row.

@@ -35,7 +35,7 @@ class Entry:
 
     Attributes:
         kind: Who or what it is from, as the transcript says it.
-        name: Of a tool, or empty.
+        name: The name of a tool, or empty.
         time: As the transcript says it, or empty.
         text: What was said or returned.
     """

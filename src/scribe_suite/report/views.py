@@ -114,7 +114,7 @@ class RunView:
     """A run as the pages show it.
 
     Args:
-        ledger: Of the run.
+        ledger: The run's ledger.
 
     Attributes:
         attempts: In the order of the ledger; `current` without those that were made again.

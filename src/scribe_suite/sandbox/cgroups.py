@@ -42,7 +42,7 @@ class Place:
     Attributes:
         folder: The folder.
         version: 1 or 2.
-        controllers: Of `CONTROLLERS`, those that a group there has.
+        controllers: Those of `CONTROLLERS` that a group there has.
     """
 
     folder: Path
@@ -155,7 +155,7 @@ class Cgroup:
         """Make a group.
 
         Args:
-            name: Of its folder; must be new.
+            name: The name of its folder; must be new.
             memory_bytes: Memory of all its processes, files in memory included; None for no limit.
             processes: Processes and threads in it; None for no limit.
             places: Where to make it, from `find_places`.

@@ -37,10 +37,10 @@ class ProgramLimits:
     Attributes:
         memory_bytes: Files in memory included.
         processes: Processes and threads.
-        folder_bytes: Of its home and working folder together; where they are on disk, it is ended when it has written
-            more.
-        tmp_bytes: Of its ``/tmp``, where that is its own.
-        shm_bytes: Of its ``/dev/shm``, where that is its own.
+        folder_bytes: Limit for its home and working folder together; where they are on disk, it is ended when it has
+            written more.
+        tmp_bytes: Limit for its ``/tmp``, where that is its own.
+        shm_bytes: Limit for its ``/dev/shm``, where that is its own.
     """
 
     memory_bytes: int = 4 << 30

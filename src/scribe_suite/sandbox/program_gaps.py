@@ -58,7 +58,7 @@ def agent_gaps(tier: IsolationTier, landlock_version: int | None = None) -> tupl
 
     Args:
         tier: Their isolation.
-        landlock_version: Of this machine; found out by default.
+        landlock_version: The version that this machine has; detected by default.
     """
     version = landlock.abi() if landlock_version is None else landlock_version
     return tuple(name for name, gap in GAPS.items() if gap.possible(tier, version))

@@ -127,7 +127,7 @@ class Finder:
         """Show what connects a program to the notebook: Python, and one script.
 
         Args:
-            argv: Of `NotebookEndpoint.pump_argv`.
+            argv: As `NotebookEndpoint.pump_argv` gives it.
         """
         python = self._follow(Path(sys.executable))
         base = Path(sys.base_prefix).resolve()

@@ -96,9 +96,9 @@ class Resources:
 
     Attributes:
         limits: As in `ProcessRequest`; the number of processes is added where it can be counted.
-        memory_bytes: Of all its processes together, or None.
+        memory_bytes: Limit for all its processes together, or None.
         processes: Processes and threads.
-        disk_bytes: Of its folders, where they are on a disk.
+        disk_bytes: Limit for its folders, where they are on a disk.
     """
 
     limits: Mapping[str, int]
@@ -150,7 +150,7 @@ def process_request(
         execution: What is to run.
         resources: What it may use.
         places: What it sees and may write to.
-        policy: Of `inside.seccomp`; used where the machine has filters.
+        policy: One of `inside.seccomp`; used where the machine has filters.
         network: Whether it keeps the host's network.
     """
     return ProcessRequest(

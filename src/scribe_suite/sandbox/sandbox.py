@@ -47,8 +47,8 @@ class ProcessLimits:
     """What one sandboxed process, with all that it starts, may use.
 
     Attributes:
-        address_space_bytes: Of each of its processes, or None. torch and transformer_lens need 3.1 GB.
-        memory_bytes: Of all of its processes together, or None.
+        address_space_bytes: Limit for each of its processes, or None. torch and transformer_lens need 3.1 GB.
+        memory_bytes: Limit for all of its processes together, or None.
         tmp_bytes: Size of its in-memory ``/tmp``, where that is its own.
         shm_bytes: Size of its ``/dev/shm``, where that is its own.
         processes: Processes and threads.
@@ -164,7 +164,7 @@ class Sandbox:
         """Lay files into a new working folder, which processes can then share.
 
         Args:
-            name: Of the folder.
+            name: The folder's name.
             files: Contents by relative path.
 
         Raises:
@@ -188,7 +188,7 @@ class Sandbox:
         """Make the private folders of a process.
 
         Args:
-            name: Of the process, never used before.
+            name: The name of the process, never used before.
             work: From `work_folder`.
             read_only: As in `PrivateFolders`.
 

@@ -143,7 +143,7 @@ class IsolationTier:
     """What isolates the kernels: a tier, and what was found out about it on this machine.
 
     Attributes:
-        name: Of the tier.
+        name: The tier's name.
         reasons: Why it is not a better tier; empty for the best.
         own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one); else, with a root
             of its own, a user namespace.

@@ -164,7 +164,7 @@ def score_ranking(
     """Score a ranking against the reference and rankings that ignore the model, all on the same pairs.
 
     Args:
-        meter: Of the hidden pairs.
+        meter: The meter on the hidden pairs.
         ranking: As submitted.
         reference: The reference solution's.
         blind: Rankings made without the model, by name; the best of them is chance.

@@ -120,7 +120,7 @@ def activations_of(
 
     Args:
         predictions: A row for each neuron and text.
-        lengths: Of the texts, in tokens.
+        lengths: The lengths of the texts, in tokens.
         neurons: How many.
     """
     rows = [None] * (neurons * len(lengths)) if predictions is None else predictions
@@ -138,7 +138,7 @@ def score_explanation(result: FunctionResult, lengths: Sequence[int], truths: Ma
 
     Args:
         result: What came of it; see `predicted_activations`.
-        lengths: Of the texts.
+        lengths: The lengths of the texts.
         truths: Neuron -> what is right, in the order of the predictions.
 
     Returns:

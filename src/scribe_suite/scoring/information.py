@@ -19,7 +19,7 @@ def bits_of_set(universe: int, size: int, least_f1: float) -> float:
 
     Args:
         universe: Elements to choose from.
-        size: Of the right set.
+        size: The size of the right set.
         least_f1: From which an answer is good enough.
 
     Raises:

@@ -191,7 +191,7 @@ class Reading:
 
     Attributes:
         accuracy: Share of the statements that are on the right side.
-        auroc: Of the projections.
+        auroc: The AUROC of the projections.
         interval: 95 % interval of the accuracy; None where nothing was read.
         flags: See `Score`.
     """
@@ -288,7 +288,7 @@ def score_probe(
 
     Args:
         answer: The validated answer.
-        model: The model of the instance.
+        model: The instance's model.
         statements: Balanced hidden statements about entities that occur in no public file.
         control_accuracy: Accuracy of the reference recipe on an untrained twin, on the same split.
         reference_accuracy: Accuracy of the reference recipe on the model, on the same split.

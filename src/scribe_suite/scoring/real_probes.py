@@ -51,10 +51,10 @@ class PayOffs:
 
     Attributes:
         null_share: Share of instances whose property can't be read.
-        found: Of the reference's probe for what can be read; other probes have less, in proportion.
-        missed: Of nothing found where something can be read.
-        overclaim: Of a probe for what can't be read.
-        nothing: Of nothing found where nothing can be read.
+        found: Credit for the reference's probe of something readable; other probes get less, in proportion.
+        missed: Credit for nothing found where something can be read.
+        overclaim: Credit for a probe of what can't be read.
+        nothing: Credit for nothing found where nothing can be read.
     """
 
     null_share: float

@@ -54,7 +54,7 @@ class FunctionLimits:
 
     Attributes:
         time_s: Seconds it may take for all prompts, by the clock; it runs twice, and each run may take as long.
-        memory_bytes: Of its process, Python and numpy (some 100 MB) and what is in its ``/tmp`` included.
+        memory_bytes: Limit for its process, including Python and numpy (some 100 MB) and the content of its ``/tmp``.
         tmp_bytes: Size of its ``/tmp``.
         output_bytes: Size of all predictions, as JSON.
         start_s: Seconds the sandbox may take to become ready; past that the infrastructure has failed.

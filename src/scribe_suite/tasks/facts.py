@@ -19,9 +19,9 @@ class MeasuredTruth(BaseModel):
     """What identifies the measured truth of a task on real models, whichever is selected.
 
     Attributes:
-        id: Of the measurement.
-        version: Of the measurement.
-        inputs_sha256: Of the data that it reads besides the model.
+        id: The measurement's id.
+        version: The measurement's version.
+        inputs_sha256: SHA-256 of the data that it reads besides the model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -51,7 +51,7 @@ class TaskFacts(BaseModel):
         access: The arm.
         accesses: The arms that there are, that of the level first.
         models_id: Where its base models lie below ``ground_truth/frozen``; None where it has none.
-        truth: Of a task on a real model.
+        truth: The measured truth, for a task on a real model.
         decides_itself: Whether only the task itself can say if it is available, and what its truth is.
     """
 

@@ -58,7 +58,7 @@ def keep_facts(root: Path, key: str, facts: Sequence[TaskFacts]) -> None:
     Args:
         root: The checkout.
         key: `sources_key` of it before its task files were imported.
-        facts: Of all tasks.
+        facts: The facts of all tasks.
     """
     path = _path(root)
     kept = _Kept(key=key, tasks=tuple(facts))

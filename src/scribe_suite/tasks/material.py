@@ -101,7 +101,7 @@ def hand_over(public: PublicMaterial, access: Access, terms: Terms | None) -> Ha
     """What an agent gets.
 
     Args:
-        public: Of the instance.
+        public: The instance's public material.
         access: The arm.
         terms: What the laboratory grants; only in arms that have one.
     """

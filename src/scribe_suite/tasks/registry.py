@@ -36,7 +36,7 @@ class TaskRegistry(Mapping[str, Task]):
     Other arms are there for whoever asks for their ids, but are not among the keys.
 
     Args:
-        facts: Of all tasks.
+        facts: The facts of all tasks.
         load: Gives the tasks of the file that one of the facts is about, one for each level.
     """
 

@@ -21,7 +21,7 @@ class EffortWords:
     Attributes:
         name: What it is called.
         first: Title of the column that says how much had been used when the pass mark was reached.
-        kind: Of that column.
+        kind: The kind of that column.
     """
 
     name: str
@@ -94,7 +94,7 @@ def anytime_notes(anytime: Anytime, counted: int) -> Iterator[str]:
     """What the table of one side can't show.
 
     Args:
-        anytime: Of the side.
+        anytime: This side's curves.
         counted: Attempts of the side that count.
     """
     if anytime.attempts < counted:

@@ -26,7 +26,7 @@ def control_notes(controls: Sequence[TaskControl], tasks: Sequence[str]) -> Iter
     """What the table can't show.
 
     Args:
-        controls: Of the tasks that have some.
+        controls: The controls of the tasks that have any.
         tasks: All tasks of the comparison.
     """
     for one in controls:

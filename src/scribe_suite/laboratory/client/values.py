@@ -48,7 +48,7 @@ class Price:
 
     Attributes:
         price: In the unit of the budget.
-        left: Of the budget now.
+        left: What is left of the budget now.
         repeated: Whether it is identical to an earlier run, and so free.
     """
 
@@ -112,7 +112,7 @@ class Run:
     Attributes:
         id: Its name in the laboratory; identical runs have the same one.
         price: What was charged for it now.
-        left: Of the budget after it.
+        left: What is left of the budget after it.
         repeated: Whether it had been done before, and was free.
         returns: What an output is.
         outputs: One row for each prompt; with several positions, those come second.

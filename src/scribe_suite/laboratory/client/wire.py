@@ -41,7 +41,7 @@ class Connection:
     """The connection of this process; safe to use from several threads, and not at all from a fork.
 
     Args:
-        descriptor: Of the connected socket.
+        descriptor: The descriptor of the connected socket.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -42,7 +42,7 @@ class LoadedModel:
 
     Attributes:
         model: In evaluation mode, its parameters fixed.
-        sizes: Of the same.
+        sizes: The sizes of the same model.
     """
 
     model: HookedTransformer
@@ -85,7 +85,7 @@ def from_module(name: str, device: str) -> LoadedModel:
     """The ``model`` of a module.
 
     Args:
-        name: Of a module in the working folder, which loads the model when it is imported.
+        name: The name of a module in the working folder that loads the model when it is imported.
         device: Where it is to be.
 
     Raises:

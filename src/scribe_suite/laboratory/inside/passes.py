@@ -48,7 +48,7 @@ class ForwardPass:
         loaded: The model.
         run: What is computed.
         rows: The prompts of the run that this pass is for.
-        patchers: Of the run's patches, in their order.
+        patchers: One for each of the run's patches, in order.
         keep: Sites whose values are kept; at all positions, or at the one that a site names.
         leaves: Sites that gradients are taken at.
     """

@@ -16,7 +16,7 @@ class Patcher:
     """Applies one patch to some prompts of a run.
 
     Args:
-        patch: Of the run.
+        patch: The run's patches.
         run: What is patched.
         source: The run that values are taken from, or None.
         value: What that run has at the site, all prompts.

@@ -43,7 +43,7 @@ class Patch:
         prompt: Which prompt of the source: one for all, one for each, or None for prompt by prompt.
         vector: What is added or set.
         basis: Orthonormal directions.
-        receiver: Of a path.
+        receiver: The receiver of a path.
     """
 
     kind: str
@@ -61,7 +61,7 @@ class Run:
 
     Attributes:
         tokens: Padded on the right.
-        lengths: Of the prompts.
+        lengths: The lengths of the prompts.
         patches: In the order of the computation; of several at one site, in the order in which they came.
     """
 
@@ -95,7 +95,7 @@ def parse_runs(recipes: object, tensors: Mapping[str, Tensor], sizes: ModelSizes
     Args:
         recipes: As `recipes.run_message` of the package writes them.
         tensors: The same.
-        sizes: Of the model.
+        sizes: The model's sizes.
 
     Raises:
         RefusedError: When something is wrong with them.
@@ -124,9 +124,9 @@ class _Parser:
     """Reads one recipe.
 
     Args:
-        number: Of the recipe.
-        tensors: Of the request.
-        sizes: Of the model.
+        number: The recipe's number.
+        tensors: The request's tensors.
+        sizes: The model's sizes.
         earlier: Runs before it.
         numbers: Their numbers by name.
     """

@@ -46,10 +46,10 @@ class Wanted:
         labels: The only ids that count, or None.
         gradient: Or None.
         returns: One of `RETURNS`.
-        temperature: Of samples.
+        temperature: The temperature at which samples are drawn.
         decimals: To round to, or None.
         read_noise: Share of the root mean square.
-        seed: Of noise and samples.
+        seed: Seeds noise and samples.
     """
 
     read: tuple[Site, ...]
@@ -151,7 +151,7 @@ def parse_wanted(wanted: object, run: Run, sizes: ModelSizes) -> Wanted:
     Args:
         wanted: As `recipes.run_message` of the package writes it.
         run: The run.
-        sizes: Of the model.
+        sizes: The model's sizes.
 
     Raises:
         RefusedError: When something is wrong with it, or it would be too large.

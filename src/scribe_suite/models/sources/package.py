@@ -33,10 +33,10 @@ class PackagedFile:
         distribution: Name of the package, as pip knows it.
         module: Its folder of modules.
         file: GGUF file in that folder.
-        sha256: Of the file, in the version that ``constraints.txt`` names.
+        sha256: SHA-256 of the file, in the version that ``constraints.txt`` names.
         title: The model's name.
-        licence: Of the model, as SPDX writes it.
-        version: Of the package: the one that ``constraints.txt`` names.
+        licence: The model's licence, as an SPDX expression.
+        version: The version of the package that ``constraints.txt`` names.
         summary: What it is, for lists.
     """
 

@@ -181,7 +181,7 @@ class LimitedSession:
     """Stands before the methods of a Jupyter session that send, and limits what they are given.
 
     Args:
-        session: Of the kernel; its methods are replaced.
+        session: The session of the kernel; its methods are replaced.
     """
 
     def __init__(self, session: Any) -> None:

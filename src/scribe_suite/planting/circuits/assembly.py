@@ -85,9 +85,9 @@ def assemble(
         blocks: The dimensions that its nodes write and read.
         copies: What goes where; the nodes of the circuit are among them.
         originals: Node of the circuit -> node of `core`.
-        shape: Of the whole network, without LayerNorm.
+        shape: The shape of the whole network, without LayerNorm.
         recipe: How the copies vary.
-        generator: Of all random choices.
+        generator: The source of all random choices.
 
     Raises:
         ValueError: When the residual stream is too narrow for the copies.
@@ -114,7 +114,7 @@ def add_crosstalk(assembled: Assembled, copies: Sequence[Copy], crosstalk: float
         assembled: From `assemble`, with nodes of other kinds filled in or not.
         copies: Those that it was made of.
         crosstalk: See `DecoyRecipe`.
-        generator: Of the weights.
+        generator: The source of the random weights.
     """
     network = assembled.network
     readers = [network.W_U]

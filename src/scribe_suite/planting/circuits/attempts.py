@@ -26,7 +26,7 @@ def until_certified(
 
     Args:
         make: Makes them from the seed of an attempt, and tells how far it is; they are rounded to half precision here.
-        seed: Of all attempts; every one derives its own.
+        seed: One seed for all attempts; each derives its own from it.
         certify: Measures everything that is claimed; nothing is trained on it.
         progress: Called during training.
         training: Share of the work that `make` is; the rest is certifying.

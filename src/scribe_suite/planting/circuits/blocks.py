@@ -43,7 +43,7 @@ class Blocks:
         """Parameter name -> what of it may differ from zero, as a tensor of zeros and ones.
 
         Args:
-            shape: Of the circuit alone; its d_model is `width`.
+            shape: The shape of the circuit alone; its d_model is `width`.
 
         Raises:
             ValueError: When the architecture has another width.

@@ -31,7 +31,7 @@ def fill(
     Args:
         assembled: From `assembly.assemble`.
         tokens: Prompts on which sizes are measured.
-        generator: Of all random choices.
+        generator: The source of all random choices.
         typical: What is typical of how sharp several heads are. The mean is above most of them where one is very sharp.
 
     Raises:

@@ -28,7 +28,7 @@ class Copy:
 
     Attributes:
         node: Where it is.
-        original: Of which node of the circuit it is a copy; nodes of the circuit are copies of themselves.
+        original: The node of the circuit that it is a copy of; nodes of the circuit are copies of themselves.
         reads: Node of the circuit that the original reads -> copy of it that this one reads; there is none for what no
             earlier node supplies.
     """
@@ -44,7 +44,7 @@ def layout(shape: TransformerShape, read: Mapping[str, Sequence[str]], generator
     Args:
         shape: The architecture.
         read: Node of the circuit -> nodes of the circuit that it reads.
-        generator: Of all random choices.
+        generator: The source of all random choices.
 
     Returns:
         The circuit's nodes first, then the others.

@@ -48,7 +48,7 @@ def add_leak(
         circuit: Its nodes.
         others: The residual dimensions that only decoys write.
         leak: Standard deviation of the effects, relative to the right label's mean centred logit.
-        generator: Of prompts and effects.
+        generator: The source of random prompts and effects.
     """
     if leak == 0.0 or bool(circuit.all()):
         return

@@ -45,7 +45,7 @@ def optimise(
 
     Args:
         parameters: What is trained.
-        loss: Of a fresh batch, with gradients.
+        loss: Computes the loss of a fresh batch, with gradients.
         rates: How.
         floor: Share of the peak below which the rate does not fall.
         after: Called after each step with its number, from 1, and its loss.

@@ -66,7 +66,7 @@ class PlantedWeights:
         weights: Rounded to half precision, as they are frozen.
         certificate: Passed, unless every attempt failed.
         failures: Why earlier attempts were given up.
-        cpu_seconds: Of all of them.
+        cpu_seconds: The total over all of them.
     """
 
     weights: ModelWeights
@@ -82,7 +82,7 @@ def plant_circuit(
 
     Args:
         plan: What to plant.
-        seed: Of initial weights and all random choices; every attempt derives its own.
+        seed: Seeds the initial weights and all random choices; every attempt derives its own.
         certify: Measures everything the key will claim (`certify.certify_circuit` and what a task adds); nothing is
             trained or chosen on it but whether to try again.
         progress: Called during training.

@@ -140,7 +140,7 @@ def draw_voices(
         found: All whole copies, the circuit first.
         counts: How many may be heard; the circuit is always among them.
         n_labels: How many labels they share.
-        generator: Of all random choices.
+        generator: The source of all random choices.
 
     Raises:
         ValueError: When there are too few.
@@ -175,7 +175,7 @@ def shared_unembedding(
         network: One in which the unembedding reads the circuit.
         voices: Who is heard for which labels.
         outputs: The nodes of the circuit that the unembedding reads, with the number of dimensions that each writes.
-        seen: Of the network, on prompts on which the nodes' writes are compared.
+        seen: The network's activations on the prompts on which the nodes' writes are compared.
     """
     old = network.W_U
     new = old.detach().clone()

@@ -50,10 +50,10 @@ class SiitRecipe:
         learning_rate: Peak of AdamW's rate; linear warm-up, then linear decay to 2 %.
         warmup: Steps of warm-up.
         clip: Largest norm of a gradient.
-        behaviour_weight: Of the loss without patches.
-        interchange_weight: Of the loss under interchange interventions.
-        strict_weight: Of the loss with one of several redundant nodes ablated.
-        match_weight: Of the KL divergence between that output and the unpatched one's.
+        behaviour_weight: Weight of the loss without patches.
+        interchange_weight: Weight of the loss under interchange interventions.
+        strict_weight: Weight of the loss with one of several redundant nodes ablated.
+        match_weight: Weight of the KL divergence between that output and the unpatched one's.
         several_variables: Share of examples where a random subset of variables is interchanged instead of one (or of
             one redundant set).
         zero_ablation: Share of strict examples patched with zeros.
@@ -93,7 +93,7 @@ def train_circuit(
         shape: The architecture, without LayerNorm; best no larger than the circuit needs (`planting.compact`).
         blocks: The residual dimensions that each node writes and reads.
         recipe: How.
-        seed: Of initial weights, prompts and all random choices.
+        seed: Seeds the initial weights, the prompts and all random choices.
         progress: Called every hundred steps.
 
     Returns:
@@ -128,7 +128,7 @@ class _Losses:
         correspondence: Where.
         shape: The architecture.
         recipe: Weights and shares.
-        generator: Of all random choices.
+        generator: The source of all random choices.
     """
 
     def __init__(

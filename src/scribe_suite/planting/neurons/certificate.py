@@ -48,7 +48,7 @@ def neuron_checks(evidence: Evidence, kinds: Sequence[QuestionKind]) -> tuple[Ch
     """Every check of the certificate that needs nothing but the model.
 
     Args:
-        evidence: Of the model as it comes back from disk (`frozen.round_to_half`).
+        evidence: The evidence on the model as it is read back from disk (`frozen.round_to_half`).
         kinds: Those of the questions that were planted.
     """
     return (

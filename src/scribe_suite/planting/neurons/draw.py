@@ -31,7 +31,7 @@ def draw_plan(seed: int, kinds: Sequence[QuestionKind], n_layers: int, d_mlp: in
 
     Args:
         seed: The same seed gives the same plan.
-        kinds: Of what kinds, in the order in which questions are drawn: the later ones must go together with the
+        kinds: Their kinds, in the order in which questions are drawn: the later ones must go together with the
             earlier ones, so the kinds with the least choice come first.
         n_layers: Layers of the model; the key neurons of a question lie in different ones as far as there are enough.
         d_mlp: Neurons per layer.

@@ -78,7 +78,7 @@ def response_to(name: str, *, silent: bool = False, **conditions: Any) -> Respon
     """The response to one feature alone.
 
     Args:
-        name: Of the feature.
+        name: The feature's name.
         silent: See `Response`.
         conditions: Further arguments of `Feature`.
     """

@@ -80,7 +80,7 @@ def train_planted(
         config: Keyword arguments of HookedTransformerConfig.
         plan: What to plant.
         sample: sample(step, rows) -> texts of that step.
-        seed: Of the initial weights and of what is ablated when.
+        seed: Seeds the initial weights and the schedule of ablations.
         settings: See `TrainingSettings`.
         progress: Told every 50 steps.
     """
@@ -112,7 +112,7 @@ def prepare_attention(model: HookedTransformer, seed: int) -> None:
 
     Args:
         model: Changed in place.
-        seed: Of the frequencies.
+        seed: Seeds the frequencies.
     """
     generator = torch.Generator().manual_seed(seed)
     width = model.cfg.d_head // 2

@@ -69,7 +69,7 @@ def train_statements(
 
     Args:
         world: What it learns.
-        seed: Of initial weights and texts.
+        seed: Seeds the initial weights and the texts.
         settings: See `StatementTraining`.
         progress: Called every hundred steps.
     """

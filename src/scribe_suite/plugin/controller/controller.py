@@ -33,7 +33,7 @@ class RunController:
     """Follows the attempts of a session; one per session, never in a worker.
 
     Attributes:
-        ledger: Of the run; not open in a session without attempts.
+        ledger: The run's ledger; not open in a session without attempts.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:

@@ -25,7 +25,7 @@ class Ending:
         stopped: Whether it was stopped before all tests had run.
         broken: Whether an attempt left no report, pytest itself failed, or a record could not be written.
         uncollected: Whether tests could not be collected.
-        records: Of all attempts of the run; one for each.
+        records: One for each attempt of the run.
         record_only: Whether tests pass whatever the agent did.
         resumed: Whether the run was begun by an earlier session.
         left: Whether a resumed run had attempts left when this session began.

@@ -19,9 +19,9 @@ def name_report(config: pytest.Config, settings: Settings, name: str) -> None:
     """Put a report into the results folder; the plugin's default is one hidden file that every run overwrites.
 
     Args:
-        config: Of the session.
-        settings: Of the run.
-        name: Of the file, unless the user named one.
+        config: The session's config.
+        settings: The run's settings.
+        name: The file's name, unless the user named one.
     """
     option = config.option
     if getattr(option, "json_report", False) and option.json_report_file == _DEFAULT_NAME:

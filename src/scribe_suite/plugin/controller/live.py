@@ -43,7 +43,7 @@ class LiveView:
     """Shows what runs while tests run; one per session, never in a worker.
 
     Args:
-        config: Of the session.
+        config: The session's config.
         settings: Its options.
         controller: Knows what is planned and done.
     """

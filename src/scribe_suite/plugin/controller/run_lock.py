@@ -37,7 +37,7 @@ def find_surroundings(settings: Settings, planned: Sequence[str]) -> Surrounding
     """Find out what a run is made with.
 
     Args:
-        settings: Of the run.
+        settings: The run's settings.
         planned: Node ids of its attempts.
 
     Raises:
@@ -51,7 +51,7 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
     """See `ledger.lock.lock`.
 
     Args:
-        settings: Of the run.
+        settings: The run's settings.
         planned: Node ids of its attempts.
         tier: Name of the tier of isolation in force.
 

@@ -33,7 +33,7 @@ class RunComparison:
     """Compares the run with an earlier one; registered by the process that writes the ledger.
 
     Args:
-        settings: Of this run.
+        settings: This run's settings.
         earlier: The file to compare with.
         tolerance: From ``--fail-below``, or None.
 

@@ -28,7 +28,7 @@ class ResumedRun:
     """A run that is resumed.
 
     Attributes:
-        writer: Of its ledger, which is locked and not changed yet.
+        writer: Writes its ledger, which is locked and not changed yet.
         ledger: As it was found.
         pending: Node ids of the attempts that are missing or were failed by infrastructure.
         anyway: Whether differences between the locks are accepted.

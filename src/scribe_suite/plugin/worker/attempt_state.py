@@ -34,13 +34,13 @@ class AttemptState:
         key: Which attempt it is.
         task: Its task.
         pass_mark: The skill from which it is solved.
-        run_seed: Of the run.
+        run_seed: The run's seed.
         draft: The parts of the record that are known already.
         times: Seconds by phase.
         outcome: Set once, by `conclude`.
         agent_failure: Cause of the failure that ended the agent after it had submitted, or None.
         replay: What is replayed, or None.
-        recorded: Of what is replayed: the folder that its ledger lies in, and its record; or None.
+        recorded: In a replay, the folder with the recorded ledger, and the record; else None.
         phase: The phase that began last, a field of `Times`, and when, in Unix seconds.
         activity: What the provider tells of itself while it works.
         notebook_status: Tells what the notebook has done, or None before there is one.

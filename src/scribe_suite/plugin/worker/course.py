@@ -29,7 +29,7 @@ def course(
 
     Args:
         kept: In their order, the one that counts last.
-        last_skill: Of the last one, which has been scored.
+        last_skill: The skill of the last one, which has been scored.
         skill_of: Scores an answer that was valid when it came.
 
     Returns:

@@ -102,8 +102,8 @@ def use_of(desk: Desk, bound: int | None = None) -> LaboratoryUse:
     """What the ledger says of an attempt's laboratory.
 
     Args:
-        desk: Of the attempt.
-        bound: Of its instance; see `Task.bound`.
+        desk: The attempt's desk.
+        bound: The bound of its instance; see `Task.bound`.
     """
     status = desk.status()
     return LaboratoryUse(

@@ -55,7 +55,7 @@ class RecordDraft:
 
     Attributes:
         score: Emptied when the outcome turns out to be one that is not scored.
-        effort: Of the provider.
+        effort: The provider's effort.
     """
 
     started: datetime | None = None

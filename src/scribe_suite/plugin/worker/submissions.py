@@ -49,9 +49,9 @@ class Submission:
         number: Among the valid ones, from 1.
         seconds: Since the agent began.
         raw: The answer as it came: JSON text that fits the schema.
-        tokens: Of all requests to the model so far, as the provider tells; None where it does not.
+        tokens: The total over all requests to the model so far, if the provider reports it; else None.
         cost_usd: What they cost, or None where it is not known.
-        spend: Of the laboratory, or None where there is none.
+        spend: What the laboratory had charged, or None without a laboratory.
     """
 
     number: int

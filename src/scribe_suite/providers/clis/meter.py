@@ -23,7 +23,7 @@ class Meter:
     its session file can't be read any more. So the meter remembers what it saw.
 
     Args:
-        limits: Of the attempt.
+        limits: The attempt's limits.
     """
 
     def __init__(self, limits: Limits) -> None:

@@ -319,7 +319,7 @@ def plant(kind: str, target: str, folders: list[str]) -> int:
     """Put something in place of every file that the harness might open.
 
     Args:
-        kind: Of `PLANTS`.
+        kind: One of `PLANTS`.
         target: Path of a file outside.
         folders: Where to; in each there may be files of these names already.
 

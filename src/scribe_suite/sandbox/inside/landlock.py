@@ -118,7 +118,7 @@ def around(path: str, hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
     itself, and the folders above that may be listed. Links need no right, what they lead to does.
 
     Args:
-        path: Of the file or folder; it is allowed also where it lies in something hidden.
+        path: The file or folder; it is allowed even inside something hidden.
         hidden: As in `restrict`.
     """
     below = [one for one in hidden if one.startswith(f"{os.path.realpath(path).rstrip('/')}/")]

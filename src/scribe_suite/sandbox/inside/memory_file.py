@@ -46,7 +46,7 @@ def read(descriptor: int, limit: int) -> bytes:
     """The content, of which nothing is believed.
 
     Args:
-        descriptor: Of the file.
+        descriptor: The file's descriptor.
         limit: Bytes to read at most.
     """
     header = os.pread(descriptor, HEADER.size, 0)
@@ -64,7 +64,7 @@ class Tail:
     """Keeps the end of what is printed into a pipe, in such a file.
 
     Args:
-        descriptor: Of the file.
+        descriptor: The file's descriptor.
         size: Bytes to keep.
     """
 

@@ -52,7 +52,7 @@ class NodeMaps:
         through: From residual stream to residual stream: W_V W_O, or W_in W_out.
         bias: The constant it writes: b_V W_O, or b_out.
         read_biases: Directions that are read whatever the other side is: b_Q W_K^T as ``key``, b_K W_Q^T as ``query``.
-        neurons: Of an MLP.
+        neurons: The number of neurons of an MLP.
     """
 
     name: str

@@ -89,7 +89,7 @@ class Rule:
 
         Args:
             tokens: Texts.
-            size: Of the vocabulary.
+            size: The vocabulary's size.
         """
         total = torch.zeros(tokens.shape)
         for one in self.alternatives:
