@@ -88,7 +88,7 @@ class Layers(Answer):
         (
             AnswerSchema(ComponentAnswer, {"components": ["m0"]}, {"components": ["m1"], **COMMON}),
             (
-                "The example of the AnswerSchema is no valid ComponentAnswer: The answer does not fit the schema: "
+                "The example of the AnswerSchema is not a valid ComponentAnswer: The answer does not fit the schema: "
                 "components: the model has no component 'm1'."
             ),
         ),

@@ -1,4 +1,4 @@
-"""``scribe-suite``: what is not a pytest run. One module for each command; `COMMANDS` lists them.
+"""``scribe-suite``, for everything that is not a pytest run. One module for each command; `COMMANDS` lists them.
 
 A command module has ``register(commands)``, which adds its parser, and ``run(options)``, which does the work and
 returns the exit code. It imports what the work needs in the functions that do it, so that help and lists appear at
@@ -56,7 +56,7 @@ and everywhere with the commands bench and run, which take the same options."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code (2 for what the user can mend)."""
+    """Run the command line; returns the exit code (2 for mistakes that the user can correct)."""
     command_line = parser()
     options = command_line.parse_args(arguments)
     work: Callable[[argparse.Namespace], int] | None = getattr(options, "run", None)

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _folded(text: str) -> str:
-    """Lines folded between words at the terminal's width, and as they are where there is no terminal."""
+    """Lines wrapped between words at the terminal's width; unchanged where there is no terminal."""
     from scribe_suite.cli.consoles import console_for_lists
 
     width = console_for_lists().width

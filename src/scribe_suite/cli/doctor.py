@@ -35,8 +35,8 @@ def run(_: argparse.Namespace) -> int:
     """Print the diagnosis.
 
     Returns:
-        Exit code: 0 when kernels are isolated with namespaces, else 1. Agent CLIs don't change it: nobody needs them
-        all.
+        Exit code: 0 when kernels are isolated with namespaces, else 1. Agent CLIs don't change it: few users need all
+        of them.
     """
     from scribe_suite.cli.consoles import console_for_logs
     from scribe_suite.providers.clis.diagnosis import diagnose_clis
@@ -84,7 +84,7 @@ def print_isolation(console: Console, tier: IsolationTier, limits_reason: str) -
 
 
 def print_clis(console: Console, clis: Sequence[CliDiagnosis]) -> None:
-    """Print what is known of each agent CLI, and what to do about what is missing."""
+    """Print what is known about each agent CLI, and what to do about missing parts."""
     console.print("\n[bold]Agent CLIs[/bold]")
     for cli in clis:
         state = "[green]ready[/green]" if cli.ready else "[yellow]not ready[/yellow]"
@@ -92,7 +92,7 @@ def print_clis(console: Console, clis: Sequence[CliDiagnosis]) -> None:
         if cli.command is not None:
             _point(console, f"found: {cli.command}, version {cli.version or 'unknown'}", indent=4)
         if cli.login is not None:
-            # whether it is accepted can't be known without asking the service
+            # only the service can say whether it is accepted
             _point(console, f"login: {cli.login}; whether the service accepts it was not tried", indent=4)
         for advice in cli.advice:
             _point(console, advice, indent=4)

@@ -58,7 +58,7 @@ def known_measurements() -> dict[str, Measurement]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure what is asked for, or list what can be."""
+    """Measure what is asked for, or list what can be measured."""
     from rich.console import Console
 
     from scribe_suite.cli.consoles import console_for_lists, say
@@ -85,13 +85,13 @@ def run(options: argparse.Namespace) -> int:
 def measure(
     measurements: Sequence[Measurement], model: CachedModel, console: Console, *, force: bool, ship: bool
 ) -> int:
-    """Make results one after another.
+    """Make results one by one.
 
     Args:
         measurements: What to measure.
         model: The converted model.
         console: For progress and messages.
-        force: Measure what is there already, and steps that are kept, again.
+        force: Measure again, even where results or kept steps exist.
         ship: Write into the checkout.
 
     Returns:
@@ -133,7 +133,7 @@ def _measure(measurement: Measurement, model: CachedModel, console: Console, *, 
 
 
 def _listed(known: dict[str, Measurement], spec: str, width: int) -> str:
-    """A paragraph for each: its id, what is measured, what that costs, and what there is of it for a model."""
+    """A paragraph for each: its id, what is measured, the cost, and which results exist for a model."""
     from scribe_suite.measurements import store
 
     lines = []

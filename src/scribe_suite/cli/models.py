@@ -59,7 +59,7 @@ def register(commands: Commands) -> None:
 
 
 def show_help(parser: argparse.ArgumentParser) -> int:
-    """Say which actions there are, to who named none."""
+    """Print which actions there are, when the user named none."""
     parser.print_help()
     return 2
 
@@ -137,7 +137,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 class _Bar:
-    """A progress bar on stderr; where that is no terminal, a line for every step."""
+    """A progress bar on stderr, or a line for every step where that is not a terminal."""
 
     def __init__(self, source: ModelSource) -> None:
         from rich.console import Console

@@ -13,7 +13,7 @@ from scribe_suite.cli.parsers import Commands, add_command
 from scribe_suite.errors import ConfigurationError
 
 _TEMPLATES = Path(__file__).parent / "new_files"
-#: Name of the task that a new family begins with.
+#: Name of the first task of a new family.
 FIRST_TASK = "example"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -80,7 +80,7 @@ def new_files(root: Path, family: str, name: str, *, new_family: bool) -> Mappin
     """The files to write.
 
     Args:
-        root: The suite they are for, which may still be empty.
+        root: The suite that gets them, which may still be empty.
         family: The task's family.
         name: The task's name.
         new_family: Whether the family must not exist yet.
@@ -89,7 +89,7 @@ def new_files(root: Path, family: str, name: str, *, new_family: bool) -> Mappin
         Path within the suite -> text.
 
     Raises:
-        ConfigurationError: When a name can't be one, or what is asked for is there already.
+        ConfigurationError: When a name is not valid, or what is asked for exists already.
     """
     from scribe_suite.paths import lookup_roots
     from scribe_suite.tasks.facts_cache import NOT_FAMILIES

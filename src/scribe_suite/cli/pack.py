@@ -46,7 +46,7 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the archive, and say how it is installed."""
+    """Write the archive, and print how to install it."""
     from scribe_suite.packing.archive import Contents, make_pack
     from scribe_suite.paths import user_cache
 

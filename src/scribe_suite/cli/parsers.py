@@ -1,4 +1,4 @@
-"""Helpers with which commands add their parsers."""
+"""Helpers that add the parsers of commands."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-#: What `register` of a command is given.
+#: The argument of a command's `register`.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-#: Exit code after Ctrl+C, as shells have it.
+#: Exit code after Ctrl+C, as in shells.
 EXIT_INTERRUPTED = 130
-#: What an argument that names a run may be.
+#: What may be given for a run.
 RUN_HELP = "run id, ledger runs/<run>.jsonl, or pytest-json-report of this suite"
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Wraps paragraphs, and leaves lines as they are that are indented: examples."""
+    """Wraps paragraphs, and leaves indented lines (examples) unchanged."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if text.startswith("examples:"):
@@ -43,7 +43,8 @@ def add_command(
         summary: For the list of commands.
         description: For the command's own help.
         examples: Command lines, for the end of that.
-        takes_options: Whether words that begin with a dash are its options; else they are words like all others.
+        takes_options: Whether words that begin with a dash are its options; otherwise they are treated like all other
+            words.
     """
     parser = commands.add_parser(
         name,

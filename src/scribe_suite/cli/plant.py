@@ -51,8 +51,8 @@ def plant(task: PlantedTask, seeds: Sequence[int], *, keep_valid: bool) -> int:
     Args:
         task: Whose base models.
         seeds: Training seeds.
-        keep_valid: Train nothing for seeds that are frozen already and can be trusted; where they lack the checks of
-            this task, because they were frozen for others, add those.
+        keep_valid: Train nothing for seeds whose models are frozen already and can be trusted. Where a model was frozen
+            for other tasks and lacks the checks of this one, add them.
 
     Returns:
         0; 1 when a seed could not be planted (the others are); 130 when the user interrupted it.
@@ -82,7 +82,7 @@ def plant(task: PlantedTask, seeds: Sequence[int], *, keep_valid: bool) -> int:
 def _plant_all(
     task: PlantedTask, seeds: Sequence[int], console: Console, kept: list[int], failed: list[int], *, keep_valid: bool
 ) -> None:
-    """Plant one seed after another with a bar for each; `kept` and `failed` hold what became of them at any time."""
+    """Plant one seed after another, with a bar for each; `kept` and `failed` are up to date at any time."""
     from scribe_suite.planting.runner import plant_seed
     from scribe_suite.progress import progress_bars, reporter
 

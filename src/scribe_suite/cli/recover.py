@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from scribe_suite.notebook.recovery import recover_notebooks
 
     if not options.folder.is_dir():
-        raise ConfigurationError(f"{options.folder} is no folder: name one that holds attempts, such as runs.")
+        raise ConfigurationError(f"{options.folder} is not a folder: name one that holds attempts, such as runs.")
     written = recover_notebooks(options.folder)
     for path in written:
         print(path)

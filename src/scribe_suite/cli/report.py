@@ -40,7 +40,7 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the report, with a progress bar on a terminal and now and then a line elsewhere; name its first page."""
+    """Write the report, show progress (on a terminal as a bar), and print the path of the first page."""
     from rich.console import Console
 
     from scribe_suite.ledger.run_names import find_run

@@ -1,7 +1,7 @@
 """``scribe-suite run`` and ``scribe-suite bench``: benchmarks without a checkout; pytest does the work.
 
-Families are searched in the current suite, then in the one that comes with the package. Everything from the first
-option on is pytest's.
+Families are looked up in the current suite, then in the one that comes with the package. Everything from the first
+option on goes to pytest.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ def _start(parser: argparse.ArgumentParser, words: Sequence[str], *, every: bool
 
 def _become_pytest(words: Sequence[str], *, every: bool) -> NoReturn:
     root, arguments = pytest_arguments(words, every=every)
-    # -P: as with `pytest`, the current folder is no place for modules
+    # -P: as with `pytest`, modules are not imported from the current folder
     command = [sys.executable, "-P", "-m", "pytest", *arguments]
     sys.stdout.flush()
     os.execve(sys.executable, command, {**os.environ, ROOT_VARIABLE: str(root)})
 
 
 def pytest_arguments(words: Sequence[str], *, every: bool) -> tuple[Path, list[str]]:
-    """What pytest is to run.
+    """The arguments for pytest.
 
     Args:
         words: Families, then options of pytest.
@@ -108,7 +108,7 @@ def _known() -> list[str]:
 
 
 def _root_of(families: Sequence[str]) -> Path:
-    """The one suite that has benchmarks of all these families; without any, the first that has benchmarks at all."""
+    """The one suite with benchmarks of all these families; if none are named, the first one with any."""
     roots = lookup_roots(suite_root())
     for family in families:
         if family not in _known():

@@ -25,7 +25,7 @@ _ENGINES = ("local", "slurm")
 #: Minutes that an attempt takes beside the agent's time: its instance, its kernel, its score.
 _AROUND_MIN = 3
 _EXIT_CUT_OFF = 1
-#: Signs of life in the time after which a job is taken for dead.
+#: How many signs of life a job sends in the time after which it is considered dead.
 _BEATS = 8
 _PLAN_HELP = "the folder that `sweep plan` has made, or the plan.json in it"
 

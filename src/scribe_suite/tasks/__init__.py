@@ -1,4 +1,4 @@
-"""Tasks: what is asked, how an instance is drawn, what an answer looks like."""
+"""Tasks: the question, how an instance is drawn, what an answer looks like."""
 
 from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,

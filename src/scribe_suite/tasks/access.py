@@ -1,8 +1,8 @@
 """How an agent gets the model: the arms of a task.
 
-An arm is a property of a task object, as its level is: ``circuits/ioi`` gives the weights by default, and
-``circuits/ioi.lab`` is the same question in a laboratory, on the same instances. An id names the arm where it is not
-the default of the task's level.
+Like its level, the arm is a property of a task object: ``circuits/ioi`` gives the weights by default, and
+``circuits/ioi.lab`` is the same question in a laboratory, on the same instances. An id names the arm only where it is
+not the default of the task's level.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Literal, get_args
 
 Access = Literal["weights", "lab", "outputs"]
 ACCESSES: tuple[Access, ...] = get_args(Access)
-#: What each arm is, for a person.
+#: What each arm is, for human readers.
 MEANINGS: dict[Access, str] = {
     "weights": "the model is loaded in the agent's kernel",
     "lab": "the harness runs the model, and every experiment has a price",
     "outputs": "the harness runs the model, and gives nothing but what it says",
 }
-#: Between a label and the arm; a character that labels don't have, and that `pytest -k` takes.
+#: Separates a label from the arm; a character that no label contains and that `pytest -k` accepts.
 _BEFORE = "."
 
 
@@ -36,5 +36,5 @@ def split_access(label: str) -> tuple[str, Access | None]:
 
 
 def question_of(task_id: str) -> str:
-    """The id of what is asked: the same in all arms, which have the same instances."""
+    """The id of the question: the same in all arms, which have the same instances."""
     return split_access(task_id)[0]

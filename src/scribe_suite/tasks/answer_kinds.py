@@ -1,7 +1,7 @@
 """The kinds of answers: one pydantic model per kind of question.
 
-A validator finds the public facts of the instance in its context; each class names those that it needs. What it raises
-is shown to the agent, so it says what to change, and names nothing that is not public.
+A validator finds the public facts of the instance in its context; each class names those that it needs. Its error
+messages are shown to the agent, so they say what to change and name only public things.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class RankingAnswer(Answer):
     """Heads ``a{layer}.h{head}`` and MLPs ``m{layer}`` by importance. Facts used: ``components``.
 
     Attributes:
-        ranking: The most important one first, none twice; those left out are taken to matter least.
+        ranking: The most important one first, none twice; those left out count as least important.
     """
 
     content_field = "ranking"
@@ -145,7 +145,7 @@ class LetterAnswer(Answer):
     neurons: dict[str, str | None]
 
     def is_empty(self) -> bool:
-        """Whether no letter has a neuron."""
+        """Whether it gives no neuron for any letter."""
         return not any(self.neurons.values())
 
     @field_validator("neurons")
@@ -264,7 +264,7 @@ class TextProbeAnswer(ProbeAnswer):
 
 
 class TextProbeOrNothing(TextProbeAnswer, AnswerOrNothing):
-    """A linear probe on statements of different lengths, or that nothing can be read."""
+    """A linear probe on statements of different lengths, or the statement that nothing can be read."""
 
 
 class DirectionAnswer(ReadingAnswer):
@@ -290,7 +290,7 @@ class DirectionAnswer(ReadingAnswer):
 class BehaviourAnswer(Answer):
     """What the model computes, as a function, and which heads and MLPs compute it. Facts used: ``components``.
 
-    Half an answer is one too.
+    One of the two parts alone is also an answer.
 
     Attributes:
         code: Python source that defines ``predict(prompts)``, which takes a list of prompts (lists of token ids) and
@@ -319,7 +319,7 @@ class BehaviourAnswer(Answer):
 
 
 class MechanismAnswer(Answer):
-    """What a model does while parts of it are interfered with, as a function.
+    """What a model does while some of its components are patched, as a function.
 
     Attributes:
         code: Python source that defines ``predict(base, source, patched)``, which takes two prompts (lists of token

@@ -1,4 +1,4 @@
-"""The only way in for submitted text.
+"""The only entrance for submitted text.
 
 An answer arrives as JSON text made by a kernel that belongs to the agent, so nothing about it is trusted: size first,
 then JSON, then the schema, then the facts of the instance (which components exist, how wide the residual stream is).
@@ -18,7 +18,7 @@ from scribe_suite.errors import AnswerError, ConfigurationError
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.text import shortened
 
-#: Larger answers are refused unread: the longest honest one (a probe on a wide model) is a few ten kilobytes.
+#: Larger answers are refused unread: the longest honest one (a probe on a wide model) has some tens of kilobytes.
 MAX_ANSWER_BYTES = 1_000_000
 
 _SHOWN_ERRORS = 3
@@ -40,14 +40,14 @@ class AnswerSchema:
 
     @property
     def has_nulls(self) -> bool:
-        """Whether an answer may be that there is nothing to find."""
+        """Whether an answer may state that there is nothing to find."""
         return issubclass(self.model, AnswerOrNothing)
 
     def check(self) -> None:
         """Find mistakes of the task's author before an agent meets them.
 
         Raises:
-            ConfigurationError: With one sentence, when a fact is missing or the example is no valid answer.
+            ConfigurationError: With one sentence, when a fact is missing or the example is not a valid answer.
         """
         kind = self.model.__name__
         for fact, meaning in self.model.needs.items():
@@ -63,7 +63,7 @@ class AnswerSchema:
                 f"facts, and to {kind}.needs."
             ) from error
         except (AnswerError, TypeError) as error:
-            raise ConfigurationError(f"The example of the AnswerSchema is no valid {kind}: {error}") from error
+            raise ConfigurationError(f"The example of the AnswerSchema is not a valid {kind}: {error}") from error
 
     def parse(self, raw: str | bytes) -> Answer:
         """Read and validate submitted JSON text.

@@ -1,4 +1,4 @@
-"""What every answer says, whatever it is about; the kinds of answers are in `answer_kinds`."""
+"""The fields that all answers have; the kinds of answers are in `answer_kinds`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from scribe_suite.tasks.claims import WithClaims
 
 #: The field by which an answer says that there is nothing to find.
 NOTHING_FOUND = "nothing_found"
-#: Characters of a name of the agent's that a message repeats.
+#: Longest part of a name from an answer that a message repeats, in characters.
 SHOWN_NAME = 60
 
 
 class Answer(WithClaims, BaseModel):
-    """What every answer says besides its content; `WithClaims` has what it may claim.
+    """The fields of every answer besides its content; `WithClaims` adds claims.
 
-    An answer without content is valid, and is scored as what it is. Only a task with null instances asks whether there
-    is anything to find; its answers are of a kind that is an `AnswerOrNothing` too.
+    An answer without content is valid, and is scored as empty. Only tasks with null instances ask whether there is
+    anything to find; their kinds of answers derive from `AnswerOrNothing` as well.
 
     Attributes:
         confidence: The agent's probability, 0 to 1, that the attempt counts as solved: that its skill is at least the
@@ -47,13 +47,13 @@ class Answer(WithClaims, BaseModel):
         return not any(getattr(self, field) for field in (self.content_field, *self.further_content))
 
     def says_nothing_found(self) -> bool | None:
-        """Whether it says that there is nothing to find; None where that is not asked."""
+        """Whether it states that there is nothing to find; None where that is not asked."""
         return None
 
     @model_validator(mode="before")
     @classmethod
     def _something_is_always_there(cls, value: Any) -> Any:
-        """Refuse ``nothing_found`` where it is not asked; false is dropped, since recorded answers of old have it."""
+        """Refuse ``nothing_found`` where it is not asked; false is dropped, since older recorded answers contain it."""
         if not isinstance(value, dict) or issubclass(cls, AnswerOrNothing) or NOTHING_FOUND not in value:
             return value
         if value[NOTHING_FOUND] is not False:
@@ -62,7 +62,7 @@ class Answer(WithClaims, BaseModel):
 
 
 class AnswerOrNothing(Answer):
-    """What an answer also says in a task with null instances, in which there is nothing to find.
+    """The further field of answers in tasks with null instances, in which there is nothing to find.
 
     Attributes:
         nothing_found: True when the agent concludes that there is nothing to find; the content must then be empty.
@@ -90,10 +90,10 @@ _Submitted = TypeVar("_Submitted", bound=Answer)
 
 
 def expect(answer: Answer, kind: type[_Submitted]) -> _Submitted:
-    """The answer, known to be of the type that a task scores.
+    """The answer, checked to be of the type that a task scores.
 
     Raises:
-        TypeError: When it is of another.
+        TypeError: When it is of another type.
     """
     if not isinstance(answer, kind):
         raise TypeError(f"a {kind.__name__} is scored here, not a {type(answer).__name__}")

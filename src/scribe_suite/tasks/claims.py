@@ -17,11 +17,11 @@ from pydantic import (
     model_validator,
 )
 
-#: Claims of one answer, and characters of a statement, and of a verdict or the name of a cell.
+#: Limits: claims of one answer; characters of a statement; characters of a verdict or of a cell's name.
 MAX_CLAIMS = 50
 MAX_STATEMENT = 500
 MAX_NAME = 200
-#: The largest size of a number that is claimed; a float of Python holds it.
+#: The largest absolute value of a claimed number; a Python float can hold it.
 _LARGEST = 1e300
 
 
@@ -30,11 +30,12 @@ class Claim(BaseModel):
 
     Attributes:
         statement: What is claimed, in words.
-        value: The number that is claimed, or None when `verdict` has what is claimed.
-        verdict: True, False, or words that the cell puts out.
+        value: The claimed number, or None when the claim is a `verdict`.
+        verdict: True, False, or words from the cell's output.
         cell: The ``execution_count`` of the run whose output shows it, or ``"notebook.ipynb:7"`` where several
-            notebooks have that number. A run that does not exist is not refused: the claim is unsupported then.
-        experiment: The id of the run in the laboratory that it was measured in, such as ``"r7"``, or None. The same.
+            notebooks have that number. A run that does not exist is not an error: the claim is then unsupported.
+        experiment: The id of the laboratory run in which it was measured, such as ``"r7"``, or None. An id that does
+            not exist is not an error either.
         probability: The agent's probability that the statement is true, or None.
     """
 
@@ -80,7 +81,7 @@ class Claim(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_no_experiment(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A claim that names none is written as before there were laboratories."""
+        """Leave the field out where no experiment is named, as in claims from before there were laboratories."""
         content: dict[str, Any] = serialize(self)
         if self.experiment is None:
             content.pop("experiment", None)
@@ -94,7 +95,7 @@ class Claim(BaseModel):
 
 
 class WithClaims(BaseModel):
-    """What may come with claims.
+    """Answers that may carry claims.
 
     Attributes:
         claims: What the agent says it measured, and where; no score depends on it.
@@ -104,7 +105,7 @@ class WithClaims(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_empty_claims(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An answer without claims is written as before there were any, so that old answers stay comparable."""
+        """Leave the field out of an answer without claims, so that it stays comparable with older answers."""
         content: dict[str, Any] = serialize(self)
         if not self.claims:
             content.pop("claims", None)

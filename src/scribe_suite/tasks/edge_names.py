@@ -1,4 +1,4 @@
-"""What is wrong with the name of an edge, in words that say what to change."""
+"""What is wrong with the name of an edge, and how to correct it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _WRITTEN = "edges are written like 'a0.h1->m2' or 'a1.h0->a3.h2.q'"
 
 
 def edge_fault(name: str, nodes: Collection[str], edges: Collection[str]) -> str:
-    """Why a name is none of the edges that there can be; empty when it is one.
+    """Why a name is not that of a possible edge; empty when it is.
 
     Args:
-        name: As it was submitted.
+        name: The name as submitted.
         nodes: The nodes between which edges are asked for.
-        edges: All edges that there can be, by name.
+        edges: The names of all possible edges.
     """
     if name in edges:
         return ""

@@ -1,7 +1,7 @@
-"""What is known about a task without importing its file: enough to list it and to collect its tests.
+"""Facts about a task that are known without importing its file: enough to list it and to collect its tests.
 
-Task files import torch and more, which takes seconds. Their facts are kept, and checked against the task as soon as
-that is loaded (`TaskRegistry`); scoring only ever uses the task itself.
+Task files import torch and more, which takes seconds. Their facts are cached, and checked against the task as soon as
+it is loaded (`TaskRegistry`); scoring only ever uses the task itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scribe_suite.tasks.access import Access, question_of, split_access, with_ac
 
 
 class MeasuredTruth(BaseModel):
-    """What identifies the measured truth of a task on real models, whichever is selected.
+    """Identifies the measured truth of a task on real models, independently of the selected model.
 
     Attributes:
         id: The measurement's id.
@@ -35,12 +35,12 @@ class TaskFacts(BaseModel):
     """One task at one level, as `Task` describes its attributes.
 
     Attributes:
-        family: Folder name.
-        name: Name of its file.
+        family: The name of the folder.
+        name: The name of its file.
         level: The level.
-        label: The first part of a test id.
+        label: The first part of the test id.
         source: ``planted`` or ``real``.
-        version: Results of different versions do not compare.
+        version: Results of different versions are not comparable.
         summary: One line for lists.
         metrics: The metrics every score has.
         pass_mark: The skill from which it counts as solved, unless a marker or option says otherwise.
@@ -49,10 +49,11 @@ class TaskFacts(BaseModel):
         solution: Name of the reference solution's file where several tasks share it, else empty.
         laboratory_solution: Name of the file of the reference solution for laboratories, or empty.
         access: The arm.
-        accesses: The arms that there are, that of the level first.
-        models_id: Where its base models lie below ``ground_truth/frozen``; None where it has none.
+        accesses: All arms, the level's default first.
+        models_id: Folder of its base models below ``ground_truth/frozen``; None where it has none.
         truth: The measured truth, for a task on a real model.
-        decides_itself: Whether only the task itself can say if it is available, and what its truth is.
+        decides_itself: Whether only the task itself can say if it is available and what its truth is, so that its file
+            must be imported.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -98,7 +99,7 @@ def base_models_sha256(root: Path, models_id: str) -> dict[str, str]:
 
     Args:
         root: The suite.
-        models_id: Where they lie below ``ground_truth/frozen``.
+        models_id: Their folder below ``ground_truth/frozen``.
     """
     folder = find_part(root, "ground_truth", "frozen", models_id)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.json"))}

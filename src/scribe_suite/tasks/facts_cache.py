@@ -1,7 +1,7 @@
-"""Keeps the facts of a checkout's tasks in the user's cache, so that listing them takes no import of their files.
+"""Keeps the facts of a checkout's tasks in the user's cache, so that listing them needs no import of their files.
 
-What is kept counts only for exactly the files it was made from: all of the package and of the families' folders, by
-content. Anything else, be it a damaged file or an unwritable cache, is a reason to import the task files, never an
+Cached facts are valid only for exactly the files they were made from: the whole package and the families' folders, by
+content. In any other case, such as a damaged file or an unwritable cache, the task files are imported; this is never an
 error.
 """
 
@@ -21,9 +21,9 @@ import scribe_suite
 from scribe_suite.paths import SHIPPED, lookup_roots, user_cache
 from scribe_suite.tasks.facts import TaskFacts
 
-#: Folders of ``ground_truth/`` that hold no code and no data of tasks.
+#: Folders of ``ground_truth/`` without code or data of tasks.
 NOT_FAMILIES = frozenset({"solutions", "frozen", "measured"})
-#: Checkouts whose facts are kept; the oldest are forgotten.
+#: How many checkouts' facts are kept; the oldest are dropped.
 _LARGEST_NUMBER = 32
 _FORMAT = "2"
 
@@ -36,14 +36,14 @@ class _Kept(BaseModel):
 
 
 def read_facts(root: Path, key: str) -> list[TaskFacts] | None:
-    """The facts that were kept for a checkout.
+    """The cached facts of a checkout.
 
     Args:
         root: The checkout.
         key: `sources_key` of it.
 
     Returns:
-        None when there are none, or they were made from other files.
+        None when nothing is cached, or it was made from other files.
     """
     try:
         kept = _Kept.model_validate_json(_path(root).read_bytes())
@@ -53,7 +53,7 @@ def read_facts(root: Path, key: str) -> list[TaskFacts] | None:
 
 
 def keep_facts(root: Path, key: str, facts: Sequence[TaskFacts]) -> None:
-    """Keep the facts of a checkout; does nothing where the cache can't be written.
+    """Cache the facts of a checkout; does nothing where the cache can't be written.
 
     Args:
         root: The checkout.
@@ -75,7 +75,7 @@ def keep_facts(root: Path, key: str, facts: Sequence[TaskFacts]) -> None:
 
 
 def forget_facts(root: Path) -> None:
-    """Remove what is kept for a checkout."""
+    """Remove the cached facts of a checkout."""
     with suppress(OSError):
         _path(root).unlink(missing_ok=True)
 
@@ -84,7 +84,7 @@ def sources_key(root: Path) -> str | None:
     """Hash of everything that facts are made from; reading four hundred small files takes 15 ms.
 
     Returns:
-        None where something can't be read, and nothing is kept.
+        None where something can't be read; nothing is cached then.
     """
     digest = hashlib.sha256(f"{_FORMAT} {sys.version}".encode())
     for path in sorted(_sources(root)):

@@ -1,4 +1,4 @@
-"""What agents get from an instance: its public material, and which part of it in each arm."""
+"""What agents get from an instance: its public material, and which parts of it belong to each arm."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ import lab
 
 @dataclass(frozen=True)
 class PublicMaterial:
-    """Everything of an instance that an agent may see; nothing else of it ever reaches a kernel.
+    """All parts of an instance that an agent may see; nothing else ever reaches a kernel.
 
     Attributes:
         data_files: File name -> content of the data.
-        data_code: Python that loads them; it follows `model_code`, or `LABORATORY_CODE`.
-        facts: JSON-safe values that the prompt template shows (sizes, names, the property asked for).
+        data_code: Python that loads the data; it runs after `model_code` or `LABORATORY_CODE`.
+        facts: JSON-safe values that the prompt template shows (sizes, names, the property in question).
         model_files: ``config.json`` and ``model.safetensors`` of a planted model; empty where there is none.
-        model_code: Python that makes ``model`` of them, or imports the language model.
-        lab_model_files: The same two, where only the laboratory may have them and `model_files` are empty.
+        model_code: Python that builds ``model`` from them, or imports the language model.
+        lab_model_files: The same two files where only the laboratory may have them; `model_files` is empty then.
         model: Specification of a real language model, such as ``package:smollm2``, that `model_code` imports as
             `scribe_suite.models.spec.SETUP_CODE` does; None where `model_files` hold the model.
-        lab_files: What stands for `data_files` in a laboratory, where that is something else.
-        lab_code: What stands for `data_code` there.
+        lab_files: Replaces `data_files` in a laboratory, where the two differ.
+        lab_code: Replaces `data_code` there.
     """
 
     data_files: Mapping[str, bytes]
@@ -74,18 +74,18 @@ class PublicMaterial:
         return self.model_code + self.data_code
 
     def with_facts(self, **more: Any) -> PublicMaterial:
-        """The same with more facts for the prompt."""
+        """A copy with more facts for the prompt."""
         return replace(self, facts={**self.facts, **more})
 
 
 @dataclass(frozen=True)
 class Handed:
-    """What of an instance's material is handed over in one arm.
+    """The part of an instance's material that is handed over in one arm.
 
     Attributes:
         access: Which arm.
-        files: File name -> content, laid into the kernel's working folder before it starts.
-        setup_code: Python run as the notebook's first cell.
+        files: File name -> content, written to the kernel's working folder before it starts.
+        setup_code: Python that runs as the notebook's first cell.
         kernel_model: Specification of the real language model that kernels have; None where they have none.
         terms: What the laboratory grants; None where there is none.
     """
@@ -98,12 +98,12 @@ class Handed:
 
 
 def hand_over(public: PublicMaterial, access: Access, terms: Terms | None) -> Handed:
-    """What an agent gets.
+    """The material that an agent gets.
 
     Args:
         public: The instance's public material.
         access: The arm.
-        terms: What the laboratory grants; only in arms that have one.
+        terms: What the laboratory grants; only in arms with a laboratory.
     """
     if access == "weights":
         return Handed(access, public.files, public.setup_code, public.model)

@@ -6,19 +6,19 @@ import ast
 import warnings
 from collections.abc import Sequence
 
-#: In words, how many arguments a function takes.
+#: The number of a function's arguments, in words.
 _COUNTED = {1: "one argument", 2: "two arguments", 3: "three arguments"}
 
 
 def check_predict(code: str, arguments: Sequence[str] = ("prompts",)) -> None:
-    """Refuse code that has no function ``predict`` at its top level, or one that can't be called as it will be.
+    """Refuse code unless it defines, at its top level, a function ``predict`` that takes these arguments.
 
     Args:
         code: Python source.
         arguments: Names of the positional arguments that it will be called with, for messages: one to three.
 
     Raises:
-        ValueError: With what is wrong, and where.
+        ValueError: Says what is wrong, and where.
     """
     _check_module(_parsed(code), arguments)
 
@@ -37,7 +37,7 @@ def _parsed(code: str) -> ast.Module:
 
 
 def _check_module(module: ast.Module, arguments: Sequence[str]) -> None:
-    """Refuse a module that has no function ``predict`` at its top level, or one that can't be called so."""
+    """Refuse a module unless it defines, at its top level, a function ``predict`` that takes these arguments."""
     shown = f"`def predict({', '.join(arguments)}): ...`"
     found = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     predict = next((node for node in reversed(found) if node.name == "predict"), None)

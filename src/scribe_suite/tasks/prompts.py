@@ -2,7 +2,7 @@
 
 A task's template ``prompts/<family>/<name>.md`` extends ``preamble.md`` and sees the public facts of its instance, the
 arm and what its laboratory grants, what is installed, the example answer and the limits. An undefined name is an error,
-never an empty string in front of an agent.
+never an empty string that an agent would see.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _SAYS: Mapping[Returns, str] = {
     "samples": "one id, drawn from its probabilities at temperature {temperature:g}, and nothing else",
     "nothing": "withheld",
 }
-#: Numbers of a list that an example answer shows, and what stands in the place of the others.
+#: How many numbers of a list an example answer shows, and what replaces the others.
 _SHOWN_NUMBERS, _REST = 3, "... {} numbers in all"
 _REST_SHOWN = re.compile(r"\.\.\. (\d{1,7}) numbers in all")
 _EXAMPLE = re.compile(r"```json\n(\{.*?\n\})\n```", re.DOTALL)
-#: Characters of a list in an example answer that stands on one line.
+#: Longest list of an example answer that is kept on one line, in characters.
 _LONGEST_LINE = 100
 
 
 def prompt_path(root: Path, task: Task | TaskFacts) -> Path:
-    """Where the template of `task` lies.
+    """The path of `task`'s template.
 
     Raises:
         ConfigurationError: When it does not exist.
@@ -57,10 +57,10 @@ def prompt_path(root: Path, task: Task | TaskFacts) -> Path:
 
 
 def prompt_sha256(root: Path, task: Task | TaskFacts) -> str:
-    """Hash of everything that shapes the prompt: the task's template and all that it extends or includes.
+    """Hash of everything that shapes the prompt: the task's template and all templates that it extends or includes.
 
     Raises:
-        ConfigurationError: When one of them does not exist or is no template.
+        ConfigurationError: When one of them does not exist or is not a valid template.
     """
     paths = _with_used(root, prompt_path(root, task), ())
     ordered = sorted(paths, key=lambda path: Path(_shown(root, path)))  # whichever suites they are of
@@ -68,7 +68,7 @@ def prompt_sha256(root: Path, task: Task | TaskFacts) -> str:
 
 
 def _with_used(root: Path, path: Path, users: tuple[Path, ...]) -> set[Path]:
-    """A template and all that it extends or includes; `users` are those on the way to it."""
+    """A template and all templates that it extends or includes; `users` are the ones that lead to it."""
     way, found = (*users, path), {path}
     for name in _referenced(root, path):
         used = find_part(root, "prompts", name)
@@ -130,7 +130,7 @@ def render_prompt(root: Path, instance: TaskInstance, limits: Mapping[str, Any],
 
 
 def _laboratory(terms: Terms, unit: str) -> dict[str, Any]:
-    """What a template may say of a laboratory."""
+    """What a template may use about a laboratory."""
     return {
         "unit": unit,
         "budget": terms.budget,
@@ -145,7 +145,7 @@ def _laboratory(terms: Terms, unit: str) -> dict[str, Any]:
 
 
 def _example(example: Mapping[str, Any]) -> str:
-    """Indented JSON; a long list of numbers is shortened, since a probe has as many as the model is wide."""
+    """Indented JSON; long lists of numbers are shortened, since a probe has as many numbers as the model is wide."""
     indented = json.dumps({name: _shortened(value) for name, value in example.items()}, indent=2)
     return re.sub(r"\[\n\s*([^\[\]{}]*?)\s+\]", _on_one_line, indented)
 
@@ -166,10 +166,10 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def example_in(prompt: str) -> dict[str, Any]:
-    """The example answer that a prompt shows, with a zero for each number that it leaves out.
+    """The example answer in a prompt, with a zero for each number that was left out.
 
     Raises:
-        ValueError: When it shows none.
+        ValueError: When it shows no example.
     """
     shown = _EXAMPLE.search(prompt)
     if shown is None:

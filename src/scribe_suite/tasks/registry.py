@@ -23,21 +23,21 @@ from scribe_suite.tasks.facts_cache import NOT_FAMILIES, forget_facts, keep_fact
 from scribe_suite.tasks.task import PlantedTask, Task
 from scribe_suite.text import by_last_number, shortened
 
-#: As `--level` reads them.
+#: As `--level` parses them.
 LARGEST_LEVEL = 999
-#: How much alike two names must be for one to be a slip of the other.
+#: How similar two names must be for one to be suggested in place of the other.
 _CLOSE = 0.7
 _SHOWN_ID = 60
 
 
 class TaskRegistry(Mapping[str, Task]):
-    """The tasks of one suite by id, in a stable order, each in the arm that is its level's.
+    """The tasks of one suite by id, in a stable order, each in the default arm of its level.
 
-    Other arms are there for whoever asks for their ids, but are not among the keys.
+    Other arms can be looked up by id, but are not among the keys.
 
     Args:
         facts: The facts of all tasks.
-        load: Gives the tasks of the file that one of the facts is about, one for each level.
+        load: Loads the tasks of the file that one of the facts describes, one for each level.
     """
 
     def __init__(self, facts: Iterable[TaskFacts], load: Callable[[TaskFacts], Sequence[Task]]) -> None:
@@ -47,13 +47,13 @@ class TaskRegistry(Mapping[str, Task]):
 
     @classmethod
     def of(cls, tasks: Iterable[Task]) -> TaskRegistry:
-        """A registry of tasks that are there already."""
+        """A registry of given tasks."""
         known = {task.id: task for task in tasks}
         return cls([task.known_facts() for task in known.values()], lambda facts: [known[facts.id]])
 
     @classmethod
     def discover(cls, root: Path) -> TaskRegistry:
-        """The tasks below ``root/ground_truth``.
+        """Find the tasks below ``root/ground_truth``.
 
         Raises:
             ConfigurationError: When a file can't be imported, defines no task, or a task under another name.
@@ -70,7 +70,7 @@ class TaskRegistry(Mapping[str, Task]):
 
     @property
     def facts(self) -> Mapping[str, TaskFacts]:
-        """What is known of every task without its file, by id in the same order."""
+        """The facts of every task by id, in the same order; no file is imported."""
         return self._facts
 
     def __getitem__(self, task_id: str) -> Task:
@@ -83,7 +83,7 @@ class TaskRegistry(Mapping[str, Task]):
         return self._tasks[task_id]
 
     def facts_of(self, task_id: str) -> TaskFacts:
-        """What is known of a task, in whichever arm, without its file.
+        """The facts of a task in any arm; its file is not imported.
 
         Raises:
             ConfigurationError: When there is no such task, or it has no such arm.
@@ -114,7 +114,7 @@ class TaskRegistry(Mapping[str, Task]):
         return sorted({facts.family for facts in self._facts.values()})
 
     def facts_of_family(self, family: str, source: str = "all") -> list[TaskFacts]:
-        """What is known of the tasks of one family without their files.
+        """The facts of the tasks of one family; no file is imported.
 
         Args:
             family: Its name.
@@ -133,7 +133,7 @@ class TaskRegistry(Mapping[str, Task]):
         return [self[facts.id] for facts in _lowest(self.facts_of_family(family, source))]
 
     def planted(self, task_id: str) -> PlantedTask:
-        """A task that has base models.
+        """Look up a task that has base models.
 
         Raises:
             ConfigurationError: When there is no such task, or its truth is not planted.
@@ -150,14 +150,14 @@ class TaskRegistry(Mapping[str, Task]):
         return [self[facts.id] for facts in self.questions() if facts.source == source]
 
     def questions(self) -> list[TaskFacts]:
-        """What is known of each task once: at its lowest level."""
+        """The facts of each task once: at its lowest level."""
         return _lowest(self._facts.values())
 
     def _unknown(self, task_id: str) -> str:
         shown = shortened(task_id, _SHOWN_ID)
         family, _, name = task_id.rpartition("/")
         known = self._facts.values()
-        # by names alone: in "circuits/..." every id of the family is much like every other
+        # names alone: with "circuits/..." in front, all ids of a family look similar
         close = get_close_matches(name, [one.label for one in known], n=1, cutoff=_CLOSE)
         if close:
             meant = [one.id for one in known if one.label == close[0]]
@@ -169,9 +169,9 @@ class TaskRegistry(Mapping[str, Task]):
 
 
 def make_importable(root: Path) -> None:
-    """Let ``ground_truth`` be imported: the modules of a suite, then those of the one that comes with the package.
+    """Make ``ground_truth`` importable: the modules of a suite, then those of the suite that comes with the package.
 
-    That one comes last of all, so that nothing else in it hides a package of the user's.
+    The latter goes to the end of the path, so that nothing in it shadows a package of the user's.
 
     Args:
         root: The suite.
@@ -189,7 +189,7 @@ def default_registry() -> TaskRegistry:
 
 
 def _lowest(facts: Iterable[TaskFacts]) -> list[TaskFacts]:
-    """Those of several levels of one task that are the lowest, in the same order."""
+    """For each question, the lowest of its levels, in the same order."""
     listed = list(facts)
     levels: dict[tuple[str, str], int] = {}
     for one in listed:
@@ -199,7 +199,7 @@ def _lowest(facts: Iterable[TaskFacts]) -> list[TaskFacts]:
 
 
 def _refuse_equal_ids(facts: Iterable[TaskFacts]) -> None:
-    """Refuse two tasks with one id, as level 2 of ``position`` and a task ``position_2`` would be."""
+    """Refuse two tasks with the same id, such as level 2 of ``position`` and a task named ``position_2``."""
     names: dict[str, str] = {}
     for one in facts:
         other = names.setdefault(one.id, one.name)
@@ -218,10 +218,10 @@ def _task_files(root: Path) -> list[Path]:
 
 
 def _load_unchanged(root: Path, facts: TaskFacts) -> list[Task]:
-    """The tasks of a file, of which `facts` must still be true.
+    """Load the tasks of a file; they must still match `facts`.
 
     Raises:
-        ConfigurationError: When they are not, or as for `_load`.
+        ConfigurationError: When they don't, or as for `_load`.
     """
     tasks = _load(root / "ground_truth" / facts.family / f"{facts.name}.py")
     if facts not in [task.known_facts() for task in tasks]:
@@ -231,7 +231,7 @@ def _load_unchanged(root: Path, facts: TaskFacts) -> list[Task]:
 
 
 def _load(path: Path) -> list[Task]:
-    """The task of a file, at each of its levels."""
+    """Load the task of a file, at each of its levels."""
     module_name = f"ground_truth.{path.parent.name}.{path.stem}"
     try:
         module = importlib.import_module(module_name)

@@ -1,7 +1,7 @@
-"""The software of a kernel: Python and the packages of the field, in the installed versions.
+"""The software of a kernel: Python and the field's packages, in their installed versions.
 
-Kernels run the Python that the harness runs, with the same packages, in every arm; so what is installed here is what an
-agent finds. Prompts name it, and the lock of a run has it.
+In every arm, kernels run the harness's Python with the same packages, so an agent finds what is installed here. Prompts
+name these versions, and the lock of a run records them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 
-#: What an agent knows a package as -> the distribution that it is installed from.
+#: The name by which an agent knows a package -> the distribution that it is installed from.
 PACKAGES: Mapping[str, str] = {
     "torch": "torch",
     "TransformerLens": "transformer_lens",

@@ -1,11 +1,10 @@
 """Reference solutions: percent-format notebooks under ``ground_truth/solutions/<family>/<name>.py``.
 
-Tasks may share one, whose name `Task.solution` gives then. `Task.laboratory_solution` names the one for laboratories.
+Tasks may share one; `Task.solution` names it then. `Task.laboratory_solution` names the one for laboratories.
 
 A line ``# %%`` starts a code cell, ``# %% [markdown]`` a Markdown cell whose lines are comments. The line
-``# %% [cells of] cells/patching.py`` stands for the cells of that file beside it, so that notebooks which use the same
-methods share them. The solution uses only what an agent has (the names its set-up cell defines) and leaves its result
-in ``answer``.
+``# %% [cells of] cells/patching.py`` includes the cells of that file, so that notebooks with the same methods share
+them. The solution uses only what an agent has (the names its set-up cell defines) and leaves its result in ``answer``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from scribe_suite.paths import find_part
 from scribe_suite.tasks.facts import TaskFacts
 from scribe_suite.tasks.task import Task
 
-#: The provider that runs them, and that agents are measured against.
+#: The provider that runs them; agents are measured against it.
 REFERENCE = "reference"
 _MARKER = re.compile(r"^# %%(?P<rest>.*)$", re.MULTILINE)
 _SHARED = re.compile(r"^# %% \[cells of\] (?P<name>cells/\w+\.py)$", re.MULTILINE)
@@ -35,7 +34,7 @@ class Cell:
 
 
 def solution_path(root: Path, task: Task | TaskFacts) -> Path:
-    """Where the reference solution of `task` lies.
+    """The path of `task`'s reference solution.
 
     Raises:
         ConfigurationError: When it does not exist.
@@ -74,7 +73,7 @@ def solution_text(root: Path, task: Task | TaskFacts) -> str:
 
 
 def parse_percent(text: str) -> list[Cell]:
-    """Split percent-format text into cells; what stands before the first marker (a module docstring) is dropped."""
+    """Split percent-format text into cells; text before the first marker (a module docstring) is dropped."""
     cells: list[Cell] = []
     kind: Literal["code", "markdown"] | None = None
     lines: list[str] = []

@@ -32,7 +32,7 @@ class TaskInstance:
 
     Attributes:
         task: The task this is an instance of.
-        seed: What it was drawn from; secret while the instance may still be used.
+        seed: The seed it was drawn from; secret while the instance may still be used.
         base_model: Name of the frozen base model it was derived from; secret as well.
         public: What the agent sees.
         hidden: The answer key and held-out data, of a type private to the task. Never serialised into an attempt.
@@ -65,7 +65,7 @@ class Score:
         reference: The primary metric of the reference solution on this instance.
         interval: 95 % interval of the primary metric, where the scorer samples; else None.
         flags: Things a reader must know, such as ``below_chance``.
-        notes: The same in sentences, which join the attempt's reason. They may hold words of the agent, never of the
+        notes: The same in sentences, which are added to the attempt's reason. They may quote the agent, never the
             answer key.
     """
 
@@ -94,17 +94,18 @@ class Task(ABC):
         family: Folder name: ``circuits``, ``neurons``, ``probes``, ...
         name: Task name, which is the file's.
         source: ``planted`` for models of the suite, ``real`` for tasks on a pretrained language model.
-        levels: Level -> what it sets the task's dial to, one line each; empty for a task with level 1 alone, and those
-            of its laboratory.
-        laboratory: Further levels -> what a laboratory grants at them. They hand the model over in a laboratory by
-            default; at other levels, a laboratory grants what it does at the lowest of these.
-        black_box: Whether a laboratory that gives outputs alone is of any use, and so an arm.
+        levels: Level -> the setting of the task's difficulty dial, one line each; empty for a task with only level 1
+            and the levels of its laboratory.
+        laboratory: Further levels -> what the laboratory grants there. By default they hand the model over in a
+            laboratory; at other levels, a laboratory grants the same as at the lowest of these.
+        black_box: Whether a laboratory that returns only outputs is useful, and therefore an arm.
         default_levels: The levels that run when none are asked for; empty for all but those of its laboratory.
         headroom_levels: The levels at which the mean skill of a capable outside agent was measured below 0.8
             (docs/headroom.md): those that ``--level headroom`` runs.
-        version: Raised whenever instances, prompt or scoring change; results of different versions do not compare.
+        version: Raised whenever instances, prompt or scoring change; results of different versions are not comparable.
         summary: One line for lists.
-        solution: Name of the reference solution's file where several tasks share it; else it bears the task's name.
+        solution: Name of the reference solution's file where several tasks share it; otherwise the file has the task's
+            name.
         laboratory_solution: Name of the file of the reference solution for laboratories; empty where there is none.
         metrics: The metrics every score has, in the tables' column order.
         pass_mark: The skill from which the task counts as solved, unless a marker or option says otherwise.
@@ -144,30 +145,30 @@ class Task(ABC):
 
     @classmethod
     def known_levels(cls) -> list[int]:
-        """Its levels, those of its laboratory included, in order."""
+        """Its levels, including those of its laboratory, in order."""
         return sorted({*(cls.levels or (1,)), *cls.laboratory})
 
     def with_budget(self, budget: int) -> Self:
-        """The same task with another budget of its laboratory, for studies; its id does not tell."""
+        """A copy with another laboratory budget, for studies; the id does not show the difference."""
         other = type(self)(self.level, self.access)
         other._budget = budget
         return other
 
     @property
     def default_access(self) -> Access:
-        """How this level hands the model over when nobody asks for something else."""
+        """How this level hands the model over unless another arm is asked for."""
         return "lab" if self.level in self.laboratory else "weights"
 
     @property
     def accesses(self) -> tuple[Access, ...]:
-        """The arms that there are."""
+        """All arms of the task."""
         if not self.laboratory:
             return ("weights",)
         return ACCESSES if self.black_box else ("weights", "lab")
 
     @property
     def terms(self) -> Terms | None:
-        """What the laboratory of its arm grants; None for the arm that has none."""
+        """What the laboratory of its arm grants; None for the arm without a laboratory."""
         if self.access == "weights":
             return None
         terms = self.laboratory[self.level if self.level in self.laboratory else min(self.laboratory)]
@@ -177,7 +178,7 @@ class Task(ABC):
 
     @property
     def question_id(self) -> str:
-        """The id of what is asked: ``family/name``, and the level where it is not 1. The same in all arms."""
+        """The id of the question: ``family/name``, and the level where it is not 1. The same in all arms."""
         return f"{self.family}/{self.name}" if self.level == 1 else f"{self.family}/{self.name}_{self.level}"
 
     @property
@@ -206,10 +207,10 @@ class Task(ABC):
         return None
 
     def bound(self, instance: TaskInstance) -> int | None:  # noqa: ARG002 -- most tasks have no argument for one
-        """The least spend in its laboratory that can be enough for such instances, in the unit of the budget.
+        """The lower bound on what must be spent in its laboratory to solve such instances, in the unit of the budget.
 
-        That is an argument about all methods, such as bits of the answer against bits of an experiment, not what a good
-        one needs. None where the task has no such argument.
+        It holds for every method (it compares, for example, the bits of the answer with the bits of an experiment); a
+        good method may need more. None where no such argument is known.
         """
         return None
 
@@ -247,12 +248,12 @@ class Task(ABC):
         )
 
     def _decides_otherwise_than(self, kind: type) -> bool:
-        """Whether it has its own way to find out what its facts tell of tasks of a kind."""
+        """Whether it overrides how the facts of its kind of task are found."""
         return any(getattr(type(self), name) is not getattr(kind, name) for name in ("unavailable", "truth_facts"))
 
     @abstractmethod
     def instance(self, seed: int) -> TaskInstance:
-        """Draw the instance of `seed`: the same seed gives the same bytes.
+        """Draw the instance of `seed`; the same seed always gives the same bytes.
 
         Raises:
             FrozenModelError: When no usable base model is found.
@@ -260,7 +261,7 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """Score a validated answer; everything is recomputed from `instance`, nothing is believed.
+        """Score a validated answer; everything is recomputed from `instance`, nothing is taken on trust.
 
         Raises:
             TypeError: When the answer is not of the type that the instance's schema asks for.
@@ -279,11 +280,11 @@ class PlantedTask(Task):
     """A question about models that the suite trains, certifies and freezes.
 
     Class attributes:
-        models: Name of the base models where several tasks of the family, or all levels of this one, share them; else
-            they bear the task's name, with the level where it is not 1. Levels that differ in what a laboratory grants
-            have those of level 1.
-        models_version: Raised whenever what is planted changes, so that base models have to be planted anew; tasks with
-            the same models have the same. `version` may be raised alone, where only prompt or scoring changes.
+        models: Name of the base models where several tasks of the family, or all levels of this one, share them;
+            otherwise they have the task's name, with the level where it is not 1. Levels that differ only in what a
+            laboratory grants use those of level 1.
+        models_version: Raised whenever what is planted changes and base models have to be planted again; tasks with the
+            same models have the same version here. Where only the prompt or scoring changes, `version` alone is raised.
     """
 
     models: ClassVar[str] = ""
@@ -291,7 +292,7 @@ class PlantedTask(Task):
 
     @property
     def models_id(self) -> str:
-        """``family/name`` of its base models, which is where they lie below ``ground_truth/frozen``."""
+        """``family/name`` of its base models: their folder below ``ground_truth/frozen``."""
         name = self.name if self.level in self.laboratory else self.question_id.partition("/")[2]
         return f"{self.family}/{self.models or name}"
 
@@ -312,12 +313,12 @@ class PlantedTask(Task):
         """
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:  # noqa: ARG002 -- most tasks have none to add
-        """Certify the frozen base model of `seed` for this task, where it was frozen for others before this one.
+        """Certify the frozen base model of `seed` for this task, where it was frozen for other tasks earlier.
 
         Nothing is trained: weights and earlier checks stay as they are.
 
         Returns:
-            Whether checks were missing; never, for a task with base models of its own.
+            Whether checks were missing; always false for a task with its own base models.
 
         Raises:
             FrozenModelError: When a check fails; nothing is written then.
