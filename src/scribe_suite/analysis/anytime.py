@@ -12,15 +12,15 @@ from scribe_suite.analysis.columns import AttemptColumns, Bools
 from scribe_suite.analysis.courses import EFFORTS, Effort, areas, first_reached, weighted_curve
 from scribe_suite.analysis.statistics import Codes, Estimate, Floats, Grouped
 
-#: The limits of a run that areas end at; that of the spend is the attempt's own budget.
+#: The limits of a run at which areas end; for the spend, it is the attempt's own budget.
 LIMITS: Mapping[Effort, str] = {"seconds": "agent_timeout_s", "tokens": "max_tokens", "cost_usd": "max_cost_usd"}
-#: Places at which a mean curve may change; a plot shows no more.
+#: How many steps a mean curve may have; a plot shows no more.
 MOST_STEPS = 400
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What the submissions of all attempts amount to; NaN where it is not known.
+    """Summary of the submissions of all attempts; NaN where something is not known.
 
     Attributes:
         limits: Effort -> the limit of each attempt.
@@ -38,9 +38,9 @@ class AgainstEffort:
     """Skill against one effort.
 
     Attributes:
-        area: Mean over tasks; `area_attempts` are in it.
-        first: Mean over tasks of the attempts that reached the pass mark, as a share of the budget for the spend;
-            `reached` are in it.
+        area: Mean over tasks, from `area_attempts` attempts.
+        first: Mean over tasks of the attempts that reached the pass mark, `reached` of them; for the spend, as a share
+            of the budget.
     """
 
     area: Estimate
@@ -51,12 +51,12 @@ class AgainstEffort:
 
 @dataclass(frozen=True)
 class Anytime:
-    """Skill against all efforts of which something is known.
+    """Skill against each effort about which something is known.
 
     Attributes:
-        attempts: That count, and whose submissions are known.
-        submissions: That are known, of all of them.
-        reached: Attempts with a submission that reached the pass mark.
+        attempts: How many attempts count and have known submissions.
+        submissions: How many submissions they have together.
+        reached: How many attempts have a submission that reached the pass mark.
     """
 
     attempts: int
@@ -66,7 +66,7 @@ class Anytime:
 
 
 def moments_of(attempts: AttemptColumns) -> Moments:
-    """All that is made of submissions, attempt by attempt."""
+    """Compute the moments of each attempt from its submissions."""
     courses = attempts.courses
     limits = {effort: _limits(attempts, effort) for effort in EFFORTS}
     found = {effort: areas(courses, effort, limits[effort]) for effort in EFFORTS}
@@ -77,12 +77,12 @@ def moments_of(attempts: AttemptColumns) -> Moments:
 
 
 def anytime(attempts: AttemptColumns, moments: Moments, rows: Codes) -> Anytime | None:
-    """What is known about some attempts of one side, or None where no submission is.
+    """Skill against effort for some attempts of one side, or None where no submission is known.
 
     Args:
         attempts: All attempts.
         moments: The moments of all attempts.
-        rows: Those that are meant; all of them count.
+        rows: The attempts to use; all of them count.
     """
     submissions = np.bincount(attempts.courses.attempt, minlength=attempts.courses.attempts)[rows]
     if not submissions.any():
@@ -105,14 +105,14 @@ def anytime(attempts: AttemptColumns, moments: Moments, rows: Codes) -> Anytime 
 
 
 def mean_curve(attempts: AttemptColumns, rows: Codes, effort: Effort) -> list[tuple[float, float]]:
-    """The skill of some attempts over an effort, mean over tasks: where it changes, and what it is from there on.
+    """The skill of some attempts over an effort, mean over tasks: where it changes, and its value from there on.
 
-    Of the spend, shares of the budget. At most `MOST_STEPS` changes are told apart.
+    The spend is given as shares of the budget. At most `MOST_STEPS` changes are distinguished.
 
     Args:
         attempts: All attempts.
-        rows: Those that are meant; those of them whose effort is not known are left out.
-        effort: What is used up.
+        rows: The attempts to use; those whose effort is not known are left out.
+        effort: The effort, such as tokens.
     """
     own = attempts.courses
     used = own.used[effort] / (attempts.budget[own.attempt] if effort == "spent" else 1.0)
@@ -146,7 +146,7 @@ def _limits(attempts: AttemptColumns, effort: Effort) -> Floats:
 
 
 def _known(attempts: AttemptColumns) -> Bools:
-    """Attempts whose submissions are known, though there may be none; not those from before they were kept."""
+    """Attempts whose submissions are known, even if there were none; older ledgers don't record them."""
     has = attempts.courses.known
     scored = ~np.isnan(attempts.skill)
     of_today = [bool(has[own].any() or not scored[own].any()) for own in _by_run(attempts)]
@@ -155,7 +155,7 @@ def _known(attempts: AttemptColumns) -> Bools:
 
 
 def _silent(attempts: AttemptColumns, effort: Effort) -> Bools:
-    """Attempts without a valid answer whose skill was 0 all the time; the rest of the record tells this effort."""
+    """Attempts without a valid answer, whose skill was 0 throughout, and whose record gives this effort."""
     silent: Bools = _known(attempts) & ~attempts.courses.known & _told(attempts, effort)
     return silent
 
@@ -165,7 +165,7 @@ def _by_run(attempts: AttemptColumns) -> list[Bools]:
 
 
 def _told(attempts: AttemptColumns, effort: Effort) -> Bools:
-    """Attempts that tell how much of an effort they used in all; of their time, all do."""
+    """Attempts whose record gives how much of an effort they used in total; the time is always recorded."""
     everyone = np.ones(len(attempts.run), bool)
     columns = {
         "seconds": [everyone],

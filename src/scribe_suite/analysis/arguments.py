@@ -7,7 +7,7 @@ import math
 
 COMPARE_FORMATS = ("terminal", "markdown", "csv", "json", "html")
 DIFF_FORMAT_NAMES = ("terminal", "markdown", "json")
-#: Changes of skill and metrics up to this size are none.
+#: Changes of skill and metrics up to this size are ignored.
 DEFAULT_TOLERANCE = 0.05
 
 
@@ -15,7 +15,7 @@ def tolerance(text: str) -> float:
     """A finite number from 0 on.
 
     Raises:
-        argparse.ArgumentTypeError: When it is none.
+        argparse.ArgumentTypeError: When it is not.
     """
     try:
         value = float(text)

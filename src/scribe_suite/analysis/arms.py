@@ -1,8 +1,8 @@
 """What a side did in laboratories, and how its skill differs between the arms of the same questions.
 
-Gaps between arms are those of one provider on the same instances. From weights to a laboratory: the value of free
-computing. From a laboratory to a black box: the value of access to internals, the measure of a tool gap in audits of
-language models (AuditBench).
+A gap between arms is that of one provider on the same instances. From weights to a laboratory, it is the value of
+unrestricted computation. From a laboratory to a black box, it is the value of access to internals, which audits of
+language models use to measure a tool gap (AuditBench).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LaboratoryMeans:
-    """What attempts in laboratories did; means over them.
+    """Means over the attempts in laboratories.
 
     Attributes:
         attempts: How many there are.
@@ -32,8 +32,8 @@ class LaboratoryMeans:
         share: The share of the budget that was spent.
         prompts: Spent, over the attempts whose budget counts prompts; None without any. `tokens` likewise.
         repeated: Runs that had been done before, and were free.
-        unread: Experiments that came to nothing.
-        refused: Requests that were not done.
+        unread: Experiments whose results were never used.
+        refused: Requests that were refused.
         failed: Runs in which the laboratory failed.
     """
 
@@ -50,12 +50,12 @@ class LaboratoryMeans:
 
 @dataclass(frozen=True)
 class ArmGap:
-    """Two arms of the same questions, for one side.
+    """The difference between two arms of the same questions, for one side.
 
     Attributes:
         more: The arm in which more is handed over; `less` the other one.
         pairs: Attempts at the same question, trial and instance in both.
-        tasks: Questions.
+        tasks: How many questions.
         skill_more: Mean skill of these attempts in the one arm; `skill_less` in the other.
         gap: The difference, with its interval.
     """
@@ -70,7 +70,7 @@ class ArmGap:
 
 
 def laboratory_means(uses: Mapping[str, Floats], rows: Codes) -> LaboratoryMeans | None:
-    """What some attempts did in laboratories; None when none of them had one.
+    """Means over some attempts in laboratories; None when none of them had one.
 
     Args:
         uses: By the names in `columns.USES` and `columns.SPENT_IN`, per attempt; NaN where there was no laboratory, or
@@ -102,7 +102,7 @@ def arm_gaps(attempts: AttemptColumns, skills: Floats, rows: Codes) -> tuple[Arm
     """The gaps between every two arms that some attempts of one side have in common.
 
     Args:
-        attempts: All.
+        attempts: All attempts.
         skills: The skills of all attempts, 0 where one was not scored.
         rows: Those of the side that count.
     """

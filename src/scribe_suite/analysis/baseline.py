@@ -1,6 +1,6 @@
-"""A run judged against an earlier one: has a provider become worse?
+"""Judges a run against an earlier one: has a provider become worse?
 
-The verdict is a gate for CI, so it is never silent about what it could not judge.
+The verdict is a gate for CI, so it always says what it could not judge.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Judgement = Literal["not asked", "not worse", "worse", "not comparable"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What comparing a run with an earlier one comes to.
+    """The result of comparing a run with an earlier one.
 
     Attributes:
         comparison: Its pairs are (this run, earlier run), no others.
-        tolerance: Fall of skill that is accepted, or None when nobody asked for a judgement.
+        tolerance: Accepted drop in skill, or None when no judgement was asked for.
         not_compared: Providers of this run that have no counterpart in the earlier one.
     """
 
@@ -40,7 +40,7 @@ class Verdict:
 
     @property
     def judgement(self) -> Judgement:
-        """What the exit code follows from."""
+        """The judgement that decides the exit code."""
         if self.tolerance is None:
             return "not asked"
         if self.fallen:
@@ -48,7 +48,7 @@ class Verdict:
         return "not worse" if any(pair.pairs for pair in self.comparison.pairs) else "not comparable"
 
     def lines(self) -> list[str]:
-        """The verdict in words, and what it leaves open."""
+        """The verdict in words, and the questions it leaves open."""
         lines = [self._line(pair) for pair in self.comparison.pairs]
         lines += [
             f"{provider}: not compared, the earlier run has other providers only." for provider in self.not_compared
@@ -75,7 +75,7 @@ class Verdict:
         return f"{sentence}: not worse by more than {self.tolerance:g}{self._open(pair)}."
 
     def _open(self, pair: PairResult) -> str:
-        """What a verdict that is not "worse" leaves open."""
+        """The questions that a verdict other than "worse" leaves open."""
         compared = sum(other.p is not None for other in self.comparison.pairs)
         if smallest_p(pair, compared) >= SIGNIFICANT:
             return "; so few pairs can never be significant: run more tasks or --trials"
@@ -85,7 +85,7 @@ class Verdict:
 
 
 def smallest_p(pair: PairResult, comparisons: int) -> float:
-    """The corrected p if one side were better everywhere: n signs, flipped, are all alike in 2 of 2^n patterns."""
+    """The corrected p if one side were better everywhere: of the 2^n patterns of signs, 2 have all signs alike."""
     units = pair.tasks if pair.unit == "tasks" else pair.pairs
     return min(1.0, comparisons * 2.0 ** (1 - units))
 
@@ -96,7 +96,7 @@ def judge(new: Results, old: Results, tolerance: float | None) -> Verdict:
     Args:
         new: This run.
         old: The earlier one.
-        tolerance: Fall of skill, in units of skill, that is accepted; None to compare only.
+        tolerance: Accepted drop in skill, in units of skill; None to compare only.
 
     Raises:
         ConfigurationError: When one can't be read, or a task has different versions in them.

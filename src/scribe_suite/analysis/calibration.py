@@ -16,12 +16,12 @@ import numpy as np
 from scribe_suite.analysis.statistics import RESAMPLES, SEED, Codes, Floats, Grouped, Interval, expanded_tail
 
 BINS = 10
-#: With fewer attempts, the calibration error is more about how few they are than about the agent.
+#: With fewer attempts, the calibration error reflects their small number more than the agent.
 FEW_ATTEMPTS = 100
-#: So many confidences are told apart; where there are more, they are rounded.
+#: How many different confidences are distinguished; if there are more, they are rounded.
 _MOST_LEVELS = 200
 _DECIMALS = 2
-#: An interval needs a value from this share of the resamples: some have none, where nearly all is solved.
+#: An interval needs a value from this share of the resamples: some have none where nearly everything is solved.
 _DEFINED = 0.95
 _SIMULATIONS = 1_000
 _CHUNK = 500_000
@@ -33,10 +33,10 @@ Measure = Callable[["ConfidenceTable"], Floats]
 
 @dataclass(frozen=True)
 class ConfidenceTable:
-    """Attempts by the confidence that was told, every task with the same weight.
+    """Attempts by stated confidence, every task with the same weight.
 
     Attributes:
-        levels: The confidences, rising, each once; shape ``level``.
+        levels: The confidences in increasing order, each once; shape ``level``.
         solved: Weight of the solved attempts at each; shape ``level``, or ``stack level``. With `unsolved`, it sums up
             to 1 over the levels.
         unsolved: Weight of the others; same shape.
@@ -54,7 +54,7 @@ class ConfidenceTable:
 
 @dataclass(frozen=True)
 class Bin:
-    """Attempts with confidences near each other; means have the same weight for every task."""
+    """Attempts with similar confidences; in means, every task has the same weight."""
 
     low: float
     high: float
@@ -65,7 +65,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class ToldConfidences:
-    """The attempts that tell a confidence, counted in cells, so that they can be drawn anew.
+    """The attempts that state a confidence, counted in cells, so that they can be resampled.
 
     Attributes:
         grouped: The confidences by task.
@@ -77,19 +77,19 @@ class ToldConfidences:
 
     @classmethod
     def of(cls, confidence: Floats, solved: Floats, tasks: Codes) -> ToldConfidences:
-        """Group attempts by whatever codes stand for tasks."""
+        """Group attempts by arbitrary task codes."""
         if len(np.unique(confidence)) > _MOST_LEVELS:
             confidence = np.round(confidence, _DECIMALS)
         return cls(Grouped.of(confidence, tasks), Grouped.of(solved, tasks).values)
 
     @property
     def attempts(self) -> int:
-        """How many they are."""
+        """How many there are."""
         return len(self.solved)
 
     @cached_property
     def levels(self) -> Floats:
-        """The confidences, rising, each once."""
+        """The confidences in increasing order, each once."""
         return np.unique(self.grouped.values)
 
     @cached_property
@@ -107,11 +107,11 @@ class ToldConfidences:
 
     @property
     def table(self) -> ConfidenceTable:
-        """All attempts as they are."""
+        """The table of all attempts, not resampled."""
         return self._table(self.shares.mean(0))
 
     def resampled(self) -> Iterator[ConfidenceTable]:
-        """Stacks of tables of tasks drawn anew, or, where tasks are few, of attempts drawn anew in each task."""
+        """Stacks of tables of resampled tasks or, where tasks are few, of attempts resampled within each task."""
         generator = np.random.default_rng(SEED)
         count, shares = self.grouped.count, self.shares
         left = RESAMPLES
@@ -128,7 +128,7 @@ class ToldConfidences:
             left -= rows
 
     def if_calibrated(self) -> ConfidenceTable:
-        """A stack of tables in which an attempt is solved as often as its confidence says."""
+        """A stack of tables in which attempts are solved as often as their confidence says."""
         generator = np.random.default_rng(SEED)
         unsolved, solved = np.split(self.cells, 2, axis=-1)
         both = (unsolved + solved).astype(np.int64)
@@ -151,7 +151,7 @@ def mean_confidence(table: ConfidenceTable) -> Floats:
 
 
 def solved_rate(table: ConfidenceTable) -> Floats:
-    """Share that is solved."""
+    """Share of solved attempts."""
     return _total(table.solved)
 
 
@@ -161,7 +161,7 @@ def brier(table: ConfidenceTable) -> Floats:
 
 
 def brier_skill(table: ConfidenceTable) -> Floats:
-    """1 for foreknowledge, 0 for always telling the own solved rate; NaN where all is solved, or nothing."""
+    """1 for perfect foresight, 0 for always stating one's own solved rate; NaN where all or none are solved."""
     rate = solved_rate(table)
     return 1 - brier(table) / _or_nan(rate * (1 - rate))
 
@@ -172,12 +172,12 @@ def calibration_error(table: ConfidenceTable) -> Floats:
 
 
 def overconfidence(table: ConfidenceTable) -> Floats:
-    """The part of `calibration_error` in bins that were solved less often than was said."""
+    """The part of `calibration_error` from bins that were solved less often than stated."""
     return _total(np.maximum(_gaps(table), 0))
 
 
 def underconfidence(table: ConfidenceTable) -> Floats:
-    """The part of `calibration_error` in bins that were solved more often than was said."""
+    """The part of `calibration_error` from bins that were solved more often than stated."""
     return _total(np.maximum(-_gaps(table), 0))
 
 
@@ -187,7 +187,7 @@ def confidence_minus_solved(table: ConfidenceTable) -> Floats:
 
 
 def risk_coverage(table: ConfidenceTable) -> Floats:
-    """1 - E-AURC / E-AURC_max: 1 if all that is solved is told first, 0 for a random order, NaN if all or none is.
+    """1 - E-AURC / E-AURC_max: 1 if all solved attempts come first, 0 for a random order; NaN if all or none are.
 
     AURC is the area under the risk-coverage curve: the share of failures among the most confident attempts, over all
     shares of attempts. Attempts with equal confidence are taken in parts, as if in a random order.
@@ -200,7 +200,7 @@ def risk_coverage(table: ConfidenceTable) -> Floats:
     later = (before > _TINY) & (weight > _TINY)
     widths = np.where(later, np.log(np.maximum(covered, _TINY) / np.maximum(before, _TINY)), 0)
     area = _total(risk * weight + (failed_before - risk * before) * widths)
-    # a random order has 1 - rate; one that tells all solved attempts first has rate * ln(rate) more
+    # a random order has 1 - rate; one with all solved attempts first has rate * ln(rate) more
     rate = solved_rate(table)
     return (1 - rate - area) / _or_nan(-rate * np.log(np.maximum(rate, _TINY)))
 
@@ -250,10 +250,10 @@ def bins(told: ToldConfidences) -> list[Bin]:
 
 
 def risk_at(table: ConfidenceTable, coverages: Floats) -> tuple[Floats, Floats]:
-    """The risk-coverage curve: share of failures among the most confident attempts, and the least that is possible.
+    """The risk-coverage curve: the share of failures among the most confident attempts, and the smallest possible one.
 
     Args:
-        table: One table, no stack.
+        table: One table, not a stack.
         coverages: Shares of the attempts, above 0.
     """
     covered = np.concatenate([[0.0], table.weight[::-1].cumsum()])
@@ -264,7 +264,7 @@ def risk_at(table: ConfidenceTable, coverages: Floats) -> tuple[Floats, Floats]:
 
 def _members(levels: Floats) -> Floats:
     """1 where a level is in a bin, else 0; shape ``level bin``."""
-    # rounded, because 0.3 is not three times 0.1 for a computer
+    # rounded, because 0.3 is not three times 0.1 in floating point
     place = np.clip(np.floor(np.round(levels * BINS, 9)), 0, BINS - 1).astype(np.int64)
     return np.eye(BINS)[place]
 

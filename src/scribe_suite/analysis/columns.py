@@ -1,6 +1,6 @@
-"""The attempts of several runs as columns: only what a comparison needs.
+"""The attempts of several runs as columns, with only what a comparison needs.
 
-A hundred thousand attempts take a few megabytes here; as models they would take half a gigabyte.
+A hundred thousand attempts take a few megabytes here; as pydantic models they would take half a gigabyte.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: The numbers of an attempt's laboratory that are compared; fields of `ledger.records.LaboratoryUse`.
 USES = ("experiments", "spent", "budget", "repeated", "unread", "refused", "failed")
-#: The spend once more, by its unit, since prompts and tokens have no mean in common: of planted and of language models.
+#: The spend again, by unit, since prompts (planted models) and tokens (language models) can't be averaged together.
 SPENT_IN = ("spent_prompts", "spent_tokens")
 Bools = NDArray[np.bool_]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -76,7 +76,7 @@ class _Point(TypedDict):
 
 
 class _LeanAttempt(TypedDict):
-    """The fields of `AttemptRecord` that are compared; others are skipped unread."""
+    """The fields of `AttemptRecord` that are compared; the others are not parsed."""
 
     line: Literal["attempt"]
     task: str
@@ -112,31 +112,31 @@ class AttemptColumns:
     """Attempts of all runs, sorted by run, task, provider and trial; each once.
 
     Attributes:
-        runs: In the order they were started.
-        tasks: Ids in order, levels of one task by number; `task` holds positions in it, and `provider` and `outcome`
-            hold positions in `providers` and `outcomes`.
+        runs: The runs, in the order in which they were started.
+        tasks: Sorted ids, levels of one task by number; `task` holds positions in it, and `provider` and `outcome` hold
+            positions in `providers` and `outcomes`.
         levels: Task -> its level.
         accesses: Task -> its arm.
-        seed: The instance's seed, or below 0 where a file does not tell it: one number per run then, because in a
-            run every trial of a task is made on one instance.
+        seed: The instance's seed. Where a file does not give it, a negative number, the same for the whole run, because
+            in a run all trials of a task use the same instance.
         skill: NaN unless scored.
-        pass_mark: NaN where none is told.
+        pass_mark: NaN where none is given.
         budget: The laboratory's budget, NaN without one; `bound` likewise is the least spend that can be enough, where
             the task states it.
         courses: Their submissions.
-        confidence: NaN where none was told; `older_confidence` says which are the probability that the answer is right,
-            not that the attempt is solved.
+        confidence: NaN where none was stated; `older_confidence` marks those that are the probability that the answer
+            is right, not that the attempt is solved.
         nothing_found: 1 or 0, NaN without a valid answer.
         laboratory: Number -> value per attempt, NaN where there was no laboratory; see `USES`
             and `SPENT_IN`.
-        actions: Tool -> calls of it, NaN where the attempt does not tell its calls of any.
+        actions: Tool -> number of calls, NaN where the attempt has no record of its calls.
         metrics: Metric -> value per attempt, NaN where it has none.
         metric_order: Task -> its metrics in its own order.
         tokens: Kind -> number per attempt, NaN if the attempt does not report it.
         cost_usd: NaN if unknown; `agent_s` likewise.
         grounding: Count -> number per attempt, NaN where the claims were not checked; see `grounding.COUNTS`.
         flags: (run, provider, flag) -> number of attempts.
-        repeated: How many lines were left out because a later one is about the same attempt.
+        repeated: How many lines were left out because a later one concerns the same attempt.
     """
 
     runs: tuple[RunInfo, ...]
@@ -180,7 +180,7 @@ class AttemptColumns:
 
     @property
     def counts(self) -> Bools:
-        """Which attempts say something about the agent."""
+        """Which attempts count for or against the agent."""
         return np.array([rule_of(outcome).counts for outcome in self.outcomes], bool)[self.outcome]
 
     @property
@@ -190,7 +190,7 @@ class AttemptColumns:
 
 
 class _Names:
-    """Numbers for strings, in the order they come."""
+    """Numbers strings in the order in which they appear."""
 
     def __init__(self) -> None:
         self.codes: dict[str, int] = {}
@@ -208,7 +208,7 @@ class _Names:
 
 
 class _Sparse:
-    """Columns that not every attempt has; they are filled up with NaN."""
+    """Columns that not every attempt has; gaps are filled with NaN."""
 
     def __init__(self) -> None:
         self.columns: dict[str, array[float]] = defaultdict(lambda: array("d"))
@@ -308,7 +308,7 @@ class _Builder:
             name: np.zeros(0, np.int64) for name in self.whole
         }
         whole["run"] = place[whole["run"]]
-        # what stands for an unknown seed follows the run to its new place
+        # the number in place of an unknown seed follows the run to its new place
         whole["seed"] = np.where(whole["seed"] < 0, -1 - whole["run"], whole["seed"])
         names = {}
         for column, interned, key in (
@@ -321,7 +321,7 @@ class _Builder:
         keys = [whole[name] for name in ("trial", "provider", "task", "run")]
         counts = np.array([rule_of(outcome).counts for outcome in names["outcome"]], bool)[whole["outcome"]]
         rows = np.lexsort([np.arange(self.rows), counts, *keys])
-        # which line about an attempt stands is told by `records.in_effect`: the last that counts, else the last
+        # `records.in_effect` decides which line of an attempt is valid: the last that counts, else the last
         last = np.ones(self.rows, bool)
         if self.rows:
             last[:-1] = np.any([column[rows][1:] != column[rows][:-1] for column in keys], axis=0)
@@ -364,7 +364,7 @@ def read_attempts(paths: Iterable[Path], complete: Callable[[Results], Results] 
 
     Args:
         paths: The paths of the files.
-        complete: Gives each run as it is to be read, so that what a file does not say can be filled in.
+        complete: Returns each run as it should be read, so that missing information can be filled in.
 
     Raises:
         ConfigurationError: When a file can't be read, is damaged, or is neither.
@@ -373,7 +373,7 @@ def read_attempts(paths: Iterable[Path], complete: Callable[[Results], Results] 
 
 
 def attempts_of(runs: Iterable[Results]) -> AttemptColumns:
-    """Read runs, wherever they are; their order makes no difference.
+    """Read runs from any source; their order makes no difference.
 
     Raises:
         ConfigurationError: When one is damaged.
@@ -399,5 +399,5 @@ def _run_key(info: RunInfo) -> tuple[datetime, str, str]:
 
 
 def _joined(orders: set[tuple[str, ...]]) -> tuple[str, ...]:
-    """One order of metrics from all that were seen, the fullest first."""
+    """One order of metrics, merged from all orders that were seen, the longest first."""
     return tuple(dict.fromkeys(name for order in sorted(orders, key=lambda o: (-len(o), o)) for name in order))

@@ -1,6 +1,6 @@
-"""One or several runs compared: each side by itself, and sides with each other by pairs of attempts.
+"""Compares one or several runs: each side alone, and sides with each other by pairs of attempts.
 
-Infrastructure failures are in no mean. In a pair, such a failure excludes both sides.
+Infrastructure failures enter no mean. In a pair, such a failure excludes both sides.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SIGNIFICANT = 1 - statistics.LEVEL
 
 @dataclass(frozen=True)
 class PassRates:
-    """Chances over k attempts at a task, means over the tasks that were attempted at least k times.
+    """Probabilities over k attempts at a task; means over the tasks with at least k attempts.
 
     Attributes:
         at_least_one: pass@k.
@@ -59,7 +59,7 @@ class PassRates:
 
 @dataclass(frozen=True)
 class LevelMeans:
-    """What one side did at the tasks of one level; means over these tasks, as in `SideResult`."""
+    """The results of one side at the tasks of one level; means over these tasks, as in `SideResult`."""
 
     level: int
     tasks: int
@@ -71,7 +71,7 @@ class LevelMeans:
 
 @dataclass(frozen=True)
 class SideResult:
-    """What one side did.
+    """The results of one side.
 
     Attributes:
         skill: Mean over tasks, with its interval in `skill_interval`.
@@ -83,12 +83,12 @@ class SideResult:
         tokens: Kind -> sum over all attempts that report it, as for `cost_usd`; the numbers of these attempts are
             `tokens_known` and `cost_known`.
         agent_s: Mean seconds over the attempts that count.
-        laboratory: What was done in laboratories; None where no attempt had one.
+        laboratory: Means over the use of laboratories; None where no attempt had one.
         gaps: Between the arms of the same questions.
         anytime: Skill against effort; None where no submission is known.
         efficiency: Effort against that of the reference; None where it attempted no instance that this side attempted.
         reliability: Confidences, abstentions, consistency.
-        grounding: What the claims of the attempts that count amount to; None where none was checked.
+        grounding: Summary of the claims in the attempts that count; None where none was checked.
     """
 
     label: str
@@ -124,7 +124,7 @@ class SideResult:
 
 @dataclass(frozen=True)
 class TaskDifference:
-    """Two sides at one task: number of pairs, mean difference of skill, and who alone solved how many."""
+    """Two sides at one task: number of pairs, mean difference of skill, and how many each side alone solved."""
 
     task: str
     pairs: int
@@ -138,7 +138,7 @@ class PairResult:
     """Two sides compared; a difference is left minus right.
 
     Attributes:
-        unit: What the interval draws anew; it speaks of other tasks only when that is tasks.
+        unit: The unit that is resampled; the interval generalises to other tasks only when the unit is tasks.
         p_corrected: Holm's correction over all pairs; `solved_p_corrected` likewise.
         left_only: Pairs that only the left side solved.
         detectable: The smallest true difference of skill that these pairs would show 4 times out of 5.
@@ -185,7 +185,7 @@ class PairResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Which run a number stands for."""
+    """The run that a number refers to."""
 
     number: int
     run: str
@@ -199,8 +199,8 @@ class Comparison:
 
     Attributes:
         versions: Task -> the versions of it that were attempted.
-        bounds: Task -> the efficiency of an agent that needs the least that can be enough; only tasks that state it.
-        controls: What was measured of the tasks without their models' insides; empty unless asked for.
+        bounds: Task -> the efficiency of an agent whose spend equals the task's lower bound; only tasks that state one.
+        controls: What was measured on the tasks without access to internals; empty unless asked for.
     """
 
     runs: tuple[RunResult, ...]
@@ -214,7 +214,7 @@ class Comparison:
     controls: tuple[TaskControl, ...] = ()
 
     def with_controls(self, record: ControlRecord) -> Comparison:
-        """The same with what a record says of its tasks."""
+        """A copy with the controls that a record has of its tasks."""
         skills = {side.label: side.skills for side in self.sides}
         return replace(self, controls=task_controls(record, self.tasks, self.versions, skills))
 
@@ -229,7 +229,7 @@ def compare_runs(
 
     Args:
         paths: Ledgers and reports.
-        complete: Fills in what they do not say; see `columns.read_attempts`.
+        complete: Fills in missing information; see `columns.read_attempts`.
         allow_different_versions: Compare attempts at different versions of a task as if they were at one.
 
     Raises:
@@ -244,7 +244,7 @@ def compare_runs(
 
 
 def compare(attempts: AttemptColumns, choose: Choice = pairs_to_compare) -> Comparison:
-    """Compare what was read; Holm's correction is over the pairs that `choose` takes."""
+    """Compare attempts; Holm's correction covers the pairs that `choose` selects."""
     sides = sides_of(attempts)
     skills = np.where(np.isnan(attempts.skill), UNSCORED_SKILL, attempts.skill)
     keys, chosen, moments = Keys(attempts), choose(sides), moments_of(attempts)

@@ -1,4 +1,4 @@
-"""The mathematics of consistency: how alike the attempts of one provider at one task are.
+"""The mathematics of consistency: how similar the attempts of one provider at one task are.
 
 Pure functions; every formula and its source is in ``docs/reference/statistics.md``.
 """
@@ -10,12 +10,12 @@ from scipy import special
 
 from scribe_suite.analysis.statistics import Codes, Floats, Grouped
 
-#: Attempts at a task that are compared with each other; the number of their pairs grows with its square.
+#: How many attempts at a task are compared with each other; the number of pairs grows with its square.
 _MOST_ATTEMPTS = 200
 
 
 def outcome_consistency(attempts: Codes, solved: Codes) -> Floats:
-    """Per task: 1 where all attempts end alike, 0 where half of them are solved."""
+    """Per task: 1 where all attempts have the same outcome, 0 where half of them are solved."""
     return (2 * solved / attempts - 1) ** 2
 
 
@@ -41,7 +41,7 @@ def trajectory_consistencies(counts: Floats, tasks: Codes) -> Grouped:
     """One value for every task that has two attempts whose actions are known.
 
     Args:
-        counts: As above, for all tasks; rows without an action are left out.
+        counts: As in `trajectory_consistency`, for all tasks; rows without an action are left out.
         tasks: The task of each row.
     """
     known = counts.sum(1) > 0

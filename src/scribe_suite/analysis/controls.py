@@ -1,8 +1,8 @@
-"""What tasks reveal without their model's internals, and the best known skill: a measured record.
+"""A measured record of what tasks reveal without their model's internals, and of the best known skill.
 
-The record is a file of the checkout, ``ground_truth/controls.json``; ``studies/black_box.py`` makes it. Beside a run it
-answers two questions for every task: could the score have come from inputs and outputs alone, and how much does the
-agent miss compared with the best known method?
+The record is a file of the checkout, ``ground_truth/controls.json``; ``studies/black_box.py`` makes it. Together with a
+run it answers two questions for every task: could the score have come from inputs and outputs alone, and how far is the
+agent from the best known method?
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scribe_suite.ledger.records import Finite
 from scribe_suite.paths import suite_root
 
 RECORD = "ground_truth/controls.json"
-#: From this skill on, a black box solves so much of a task that the task is not about internals alone.
+#: From this skill on, a black box solves so much of a task that the task is not only about internals.
 BLACK_BOX_BAR = 0.3
 
 
@@ -27,14 +27,14 @@ class _Part(BaseModel):
 
 
 class MeasuredControl(_Part):
-    """What was measured of one task.
+    """The measurements on one task.
 
     Attributes:
         version: The task's version.
-        solvers: Scripted solver that sees inputs and outputs only -> mean skill.
-        best_method: Name of the best method that is known.
+        solvers: Scripted solver that sees only inputs and outputs -> mean skill.
+        best_method: Name of the best known method.
         best_skill: Its mean skill.
-        best_source: Where that comes from: a document, or the definition of skill 1.
+        best_source: Where that number comes from: a document, or the definition of skill 1.
         instances: Fresh instances that the solvers were measured on; 0 where the skill follows from the definition of
             the scorer's chance.
     """
@@ -53,7 +53,7 @@ class MeasuredControl(_Part):
 
     @property
     def black_box(self) -> float:
-        """Its skill."""
+        """The skill of the best solver."""
         return self.solvers[self.solver]
 
 
@@ -63,7 +63,7 @@ class ControlRecord(_Part):
     Attributes:
         made_by: The command that makes it again.
         first_seed: Seed of the first instance of each task; the others follow.
-        tasks: Task id -> what was measured of it.
+        tasks: Task id -> the measurements on it.
     """
 
     made_by: str
@@ -73,7 +73,7 @@ class ControlRecord(_Part):
 
 @dataclass(frozen=True)
 class TaskControl:
-    """A task of a comparison beside what was measured of it.
+    """A task of a comparison, with the measurements on it.
 
     Attributes:
         solver: The best black-box solver.
@@ -93,7 +93,7 @@ class TaskControl:
 
     @property
     def is_current(self) -> bool:
-        """Whether measurement and attempts are of one version of the task."""
+        """Whether measurement and attempts use the same version of the task."""
         return self.attempted_versions == (self.measured_version,)
 
 
@@ -119,10 +119,10 @@ def task_controls(
     versions: Mapping[str, tuple[int, ...]],
     skills: Mapping[str, Mapping[str, float]],
 ) -> tuple[TaskControl, ...]:
-    """The controls of those tasks that the record has.
+    """The controls of the tasks that the record contains.
 
     Args:
-        record: What was measured.
+        record: The measured record.
         tasks: Task ids.
         versions: Task id -> versions of it that were attempted.
         skills: Side -> task id -> mean skill.

@@ -18,20 +18,20 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-#: What attempts use up, by the fields of `ledger.records.SubmissionPoint`.
+#: The kinds of effort, by the fields of `ledger.records.SubmissionPoint`.
 Effort = Literal["seconds", "spent", "tokens", "cost_usd"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 
 
 @dataclass(frozen=True)
 class Courses:
-    """The submissions of all attempts, one attempt after the other.
+    """The submissions of all attempts, one attempt after another.
 
     Attributes:
-        attempt: The row of the attempt that each submission belongs to, rising.
+        attempt: The row of the attempt that each submission belongs to, in increasing order.
         skill: The skill of each submission.
-        used: Effort -> what had been used by each submission, never falling within an attempt; NaN for all submissions
-            of an attempt of which one does not tell it.
+        used: Effort -> the amount used by each submission, never decreasing within an attempt; NaN for all submissions
+            of an attempt if it is missing for one of them.
         attempts: How many attempts there are, with or without submissions.
     """
 
@@ -59,8 +59,8 @@ class CourseBuilder:
         """Add the submissions of an attempt.
 
         Args:
-            row: Its number, larger than those before.
-            points: With ``skill`` and those efforts that are known.
+            row: Its number, larger than those of earlier calls.
+            points: Each has ``skill`` and the efforts that are known.
         """
         points = list(points)
         self._rows.extend([row] * len(points))
@@ -73,10 +73,10 @@ class CourseBuilder:
                 column.extend(accumulate(told, max))
 
     def build(self, order: Codes, length: int) -> Courses:
-        """The courses of the rows that stand.
+        """The courses of the selected rows.
 
         Args:
-            order: Their numbers, in the order in which they are wanted.
+            order: Their numbers, in the required order.
             length: How many rows were read.
         """
         place = np.full(length, -1, np.int64)
@@ -93,9 +93,9 @@ class CourseBuilder:
 
 
 def areas(courses: Courses, effort: Effort, limits: Floats) -> Floats:
-    """Per attempt: the mean of its skill over all efforts up to the limit; NaN where one of them is not known.
+    """Per attempt: the mean of its skill over the effort up to the limit; NaN where either is not known.
 
-    Skill is that of the last submission so far, and 0 before the first.
+    The skill is that of the last submission so far, and 0 before the first.
 
     Args:
         courses: The courses of all attempts.
@@ -111,7 +111,7 @@ def areas(courses: Courses, effort: Effort, limits: Floats) -> Floats:
 
 
 def first_reached(courses: Courses, effort: Effort, marks: Floats) -> Floats:
-    """Per attempt: what it had used at its first submission of this skill; NaN without one, or where it is not known.
+    """Per attempt: the effort at its first submission of at least this skill; NaN without one, or where unknown.
 
     Args:
         courses: The courses of all attempts.
@@ -126,13 +126,13 @@ def first_reached(courses: Courses, effort: Effort, marks: Floats) -> Floats:
 
 
 def weighted_curve(courses: Courses, effort: Effort, weights: Floats, at: Floats) -> Floats:
-    """The weighted mean of the skills that attempts had at some efforts.
+    """The weighted mean of the attempts' skills at given efforts.
 
     Args:
         courses: The courses of all attempts.
         effort: What is used up.
-        weights: Per attempt, 0 for those that are left out; what they sum up to is the weight of the mean.
-        at: Efforts, rising.
+        weights: Per attempt, 0 for those that are left out.
+        at: Efforts, in increasing order.
 
     Returns:
         One skill for each of `at`.

@@ -1,7 +1,7 @@
-"""What changed between two runs, test by test: for a CI job that must say whether a change made agents worse.
+"""What changed between two runs, test by test: for CI jobs that check whether a change made agents worse.
 
-Tests are matched by node id. A regression is a skill that fell by more than the tolerance; infrastructure says nothing
-about an agent, so a new failure by it is reported, and is neither a regression nor a success.
+Tests are matched by node id. A regression is a drop in skill by more than the tolerance. Infrastructure failures say
+nothing about an agent, so a new one is reported, but is neither a regression nor a success.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SKILL = "skill"
 
 
 class Change(StrEnum):
-    """How a test changed; the first that fits."""
+    """How a test changed; the first that applies."""
 
     OTHER_VERSION = "other_version"
     NEWLY_INFRASTRUCTURE = "newly_infrastructure"
@@ -48,7 +48,7 @@ class TestChange:
     Attributes:
         values: Skill and metrics that changed by more than the tolerance.
         regression: Whether skill fell by more than the tolerance.
-        reason: The new outcome's, in one sentence; may be empty.
+        reason: The reason of the new outcome, in one sentence; may be empty.
     """
 
     __test__ = False  # not a class of tests, whatever its name says to pytest
@@ -66,13 +66,13 @@ class TestChange:
 
 @dataclass(frozen=True)
 class Diff:
-    """Two runs compared test by test.
+    """The differences between two runs, test by test.
 
     Attributes:
-        changes: Tests that are in both runs and are not the same, sorted by node id.
-        same: How many are the same within the tolerance.
+        changes: Tests that are in both runs and differ, sorted by node id.
+        same: How many are equal within the tolerance.
         removed: Tests that only the old run has; `added` are those that only the new run has.
-        other_instances: How many tests were made on another instance than before.
+        other_instances: How many tests used another instance than before.
     """
 
     old: str
@@ -96,7 +96,7 @@ class Diff:
 
     @property
     def exit_code(self) -> int:
-        """1 with a regression; 3 when nothing regressed and infrastructure failed what it did not before; else 0."""
+        """1 with a regression; 3 without one when there are new infrastructure failures; else 0."""
         if self.regressions:
             return EXIT_REGRESSION
         return EXIT_INFRASTRUCTURE if self.of(Change.NEWLY_INFRASTRUCTURE) else EXIT_SAME
@@ -108,7 +108,7 @@ def diff_runs(old_path: Path, new_path: Path, tolerance: float) -> Diff:
     Args:
         old_path: Ledger or report of the run to compare with.
         new_path: The path of the run in question.
-        tolerance: Changes up to this size are none.
+        tolerance: Changes up to this size are ignored.
 
     Raises:
         ConfigurationError: When a file can't be read.
@@ -125,7 +125,7 @@ def diff(
     new_records: Sequence[AttemptRecord],
     tolerance: float,
 ) -> Diff:
-    """Compare the attempts of two runs; of a test that is recorded twice, one stands, see `in_effect`."""
+    """Compare the attempts of two runs; if a test is recorded twice, one record is valid, see `in_effect`."""
     old, new = ({record.nodeid: record for record in in_effect(records)} for records in (old_records, new_records))
     both = sorted(old.keys() & new.keys())
     changes = [_test_change(old[nodeid], new[nodeid], tolerance) for nodeid in both]

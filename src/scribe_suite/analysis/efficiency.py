@@ -1,4 +1,4 @@
-"""Effort relative to the reference solution: a scale that does not saturate when every task is solved."""
+"""Effort relative to the reference solution, a scale that does not saturate when every task is solved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scribe_suite.analysis.pairing import Keys, Pairs, Side, pair
 from scribe_suite.analysis.statistics import Codes, Estimate, Floats, Grouped
 from scribe_suite.tasks.solutions import REFERENCE
 
-#: Efforts that are compared, the most telling one first.
+#: Efforts that are compared, the most informative one first.
 COMPARED: tuple[Effort, ...] = ("spent", "tokens", "seconds")
 
 
@@ -25,8 +25,8 @@ class EffortEfficiency:
 
     Attributes:
         value: Mean over tasks.
-        pairs: That are in it.
-        no_ratio: Pairs in which both are solved and one had used nothing.
+        pairs: The number of pairs in it.
+        no_ratio: The number of pairs in which both are solved and one used nothing.
         by_task: Task -> mean of its pairs.
     """
 
@@ -42,10 +42,10 @@ class Efficiency:
 
     Attributes:
         against: Label of the reference's side.
-        paired: Attempts on an instance that the reference attempted as well, where both count.
+        paired: Attempts on an instance that the reference also attempted, where both count.
         unsolved: Those of them that the agent did not solve.
         reference_unsolved: Those of the others that the reference did not solve.
-        efforts: Only those that both tell.
+        efforts: Only efforts that are known for both.
     """
 
     against: str
@@ -58,7 +58,7 @@ class Efficiency:
 def efficiency(
     attempts: AttemptColumns, moments: Moments, keys: Keys, sides: Sequence[Side], side: Side
 ) -> Efficiency | None:
-    """A side against the reference on the same instances; None where there is none, or it is the reference itself."""
+    """A side against the reference on the same instances; None without a reference, or for the reference itself."""
     found = None if side.provider == REFERENCE else _reference(attempts, keys, sides, side)
     if found is None:
         return None
@@ -88,7 +88,7 @@ def efficiency(
 
 
 def bounds(attempts: AttemptColumns, moments: Moments, sides: Sequence[Side]) -> dict[str, float]:
-    """Task -> efficiency of an agent that needs the least spend that can be enough; only tasks that state it."""
+    """Task -> efficiency of an agent whose spend equals the task's lower bound; only tasks that state one."""
     rows = np.concatenate([np.zeros(0, np.int64), *(side.rows for side in sides if side.provider == REFERENCE)])
     rows = rows[attempts.counts[rows] & attempts.solved[rows]]
     needed, bound = moments.firsts["spent"][rows], attempts.bound[rows]
@@ -97,7 +97,7 @@ def bounds(attempts: AttemptColumns, moments: Moments, sides: Sequence[Side]) ->
 
 
 def _reference(attempts: AttemptColumns, keys: Keys, sides: Sequence[Side], side: Side) -> tuple[Side, Pairs] | None:
-    """The reference that has most instances in common with a side, that of its own run before others."""
+    """The reference with the most instances in common with a side; that of the same run is preferred."""
     found = [
         (other, pairs)
         for other in sides

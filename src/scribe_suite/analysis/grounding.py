@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from scribe_suite.analysis.statistics import Codes, Floats
 
-#: The counts of an attempt that are added up; fields of `ledger.records.Grounding`.
+#: The counts that are summed over attempts; fields of `ledger.records.Grounding`.
 COUNTS = (
     "claims", "supported", "numbers", "traced", "contradicted", "replayed", "reproduced", "untold", "failed_checks",
 )  # fmt: skip
@@ -19,15 +19,15 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class GroundingShares:
-    """Sums over attempts, and shares of them; a share of nothing is None.
+    """Sums over attempts, and shares of them; a share with denominator 0 is None.
 
     Attributes:
         attempts: How many were checked.
         claims: Counts over all answers; `numbers` counts the numbers in summaries, without settings.
         provenance: (supported claims + traced numbers) / (claims + numbers).
         contradicted: Contradicted ones / (claims + numbers).
-        reproduced: Those that a replay showed again / those with provenance that a replay was compared for.
-        untold: Results that the answers leave out, for a reader to look at.
+        reproduced: Those that a replay reproduced / those with provenance that were compared with a replay.
+        untold: Results that the answers leave out, for a reader to check.
         failed_checks: Failed checks that the answers do not mention.
     """
 

@@ -1,4 +1,4 @@
-"""Which sides are compared, and which of their attempts form pairs.
+"""Determines which sides are compared, and which of their attempts form pairs.
 
 A side is a provider in a run. Attempts belong together when they are about the same task, trial and instance. Sides
 that share no instance are paired by task and trial: the difference is still unbiased, and its interval includes the
@@ -42,12 +42,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What two sides have in common.
+    """The pairs of attempts of two sides.
 
     Attributes:
-        left: Rows of the left side's attempts; the same position in `right` is the partner.
-        infrastructure: Pairs left out because infrastructure failed on a side.
-        alone: AttemptColumns that count and have no partner at all.
+        left: Rows of the left side's attempts; the partner is at the same position in `right`.
+        infrastructure: Pairs left out because of an infrastructure failure on one side.
+        alone: Attempts that count and have no partner.
     """
 
     left: Codes
@@ -66,13 +66,13 @@ class Keys:
 
 
 def sides_of(attempts: AttemptColumns) -> list[Side]:
-    """All sides, sorted by provider and run; also those that were planned and have no attempt."""
+    """All sides, sorted by provider and run, including those that were planned and have no attempts."""
     planned = Counter({(name, run): n for run, info in enumerate(attempts.runs) for name, n in info.planned.items()})
     combined = attempts.provider * len(attempts.runs) + attempts.run
     order = np.argsort(combined, kind="stable")
     codes, starts = np.unique(combined[order], return_index=True)
     found: dict[tuple[str, int], Codes] = {}
-    # where there are no attempts, split gives one part all the same
+    # without attempts, split still returns one part
     for code, rows in zip(codes.tolist(), np.split(order, starts[1:]), strict=False):
         provider, run = divmod(code, len(attempts.runs))
         found[attempts.providers[provider], run] = rows
@@ -95,7 +95,7 @@ def sides_of(attempts: AttemptColumns) -> list[Side]:
 def pairs_to_compare(sides: list[Side]) -> list[tuple[Side, Side]]:
     """Pairs of sides, (minuend, subtrahend): of one provider, the later run minus the earlier.
 
-    Two providers in two runs are left out where one run has both, because that comparison is the better one.
+    Two providers in two runs are left out where one run has both, because that comparison is better.
     """
     has = {(side.provider, side.run) for side in sides}
     chosen = []
@@ -118,7 +118,7 @@ def pairs_with_earlier(sides: list[Side], run: int) -> list[tuple[Side, Side]]:
 
 
 def pair(keys: Keys, counts: Bools, left: Side, right: Side) -> Pairs:
-    """Bring the attempts of two sides together."""
+    """Pair the attempts of two sides."""
     paired_by: PairedBy = "nothing"
     i = j = np.zeros(0, np.int64)
     for name, numbers in (("instance", keys.instance), ("task and trial", keys.slot)):
@@ -165,7 +165,7 @@ def version_differences(attempts: AttemptColumns) -> list[str]:
 
 
 def _numbered(*columns: Codes) -> Codes:
-    """The same number for equal rows; numbers rise with the columns, the first one first."""
+    """The same number for equal rows; the numbers follow the lexicographic order of the columns."""
     length = len(columns[0])
     order = np.lexsort(columns[::-1])
     changes = np.zeros(length, np.int64)

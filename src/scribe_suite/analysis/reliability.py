@@ -13,20 +13,21 @@ from scribe_suite.analysis.consistency import outcome_consistency, trajectory_co
 from scribe_suite.analysis.statistics import Codes, Estimate, Floats, Grouped
 from scribe_suite.ledger.outcomes import Outcome
 
-#: No attempt makes more calls of a tool; a ledger may say anything.
+#: Upper limit for the calls of a tool, since ledgers are untrusted.
 _MOST_CALLS = 1e9
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How confidences agree with what was solved; see `scribe_suite.analysis.calibration` for the numbers.
+    """How well confidences agree with outcomes; see `scribe_suite.analysis.calibration` for the numbers.
 
     Attributes:
-        told: Attempts that count and tell a confidence.
-        older: Those of them that told how probable it is that the answer is right, as prompts once asked.
+        told: Attempts that count and state a confidence.
+        older: Those of them that stated how probable it is that the answer is right, as older prompts asked.
         confidence: Mean over tasks.
         solved_rate: The share solved of the same attempts, mean over tasks.
-        error_if_calibrated: The calibration error to expect of as many attempts whose confidences are exactly right.
+        error_if_calibrated: The expected calibration error of equally many attempts whose confidences are exactly
+            right.
         bins: The bins of the reliability diagram that have attempts.
     """
 
@@ -50,11 +51,11 @@ class Abstention:
     """How often there was no answer, or the answer that nothing can be found.
 
     Attributes:
-        nothing_found: Share of the valid answers that say so, mean over tasks.
-        nothing_found_count: How many say so, and how many of these are solved.
-        no_answer: Share of the attempts that count in which the agent finished without submitting.
-        no_answer_count: How many these are.
-        finding_solved: Share of the answers with a finding that is solved, mean over tasks.
+        nothing_found: Share of the valid answers that report nothing, mean over tasks.
+        nothing_found_count: How many report nothing, and how many of these are solved.
+        no_answer: Share, among the attempts that count, of those in which the agent finished without submitting.
+        no_answer_count: How many there are.
+        finding_solved: Share of the answers with a finding that are solved, mean over tasks.
     """
 
     nothing_found: Estimate
@@ -67,12 +68,12 @@ class Abstention:
 
 @dataclass(frozen=True)
 class Consistency:
-    """How alike several attempts at a task are; means over the tasks that have them.
+    """How similar several attempts at a task are; means over the tasks that have several.
 
     Attributes:
-        tasks: With two attempts that count.
+        tasks: The number of tasks with two attempts that count.
         outcome: See `consistency.outcome_consistency`.
-        trajectory_tasks: With two attempts whose actions are known.
+        trajectory_tasks: The number of tasks with two attempts whose actions are known.
         trajectory: See `consistency.trajectory_consistency`.
     """
 
@@ -92,11 +93,11 @@ class Reliability:
 
 
 def reliability(attempts: AttemptColumns, rows: Codes) -> Reliability:
-    """What is known about some attempts of one side.
+    """The reliability of some attempts of one side.
 
     Args:
         attempts: All attempts.
-        rows: Those that are meant; all of them count.
+        rows: The attempts to use; all of them count.
     """
     return Reliability(
         calibration=_calibration(attempts, rows_with_confidence(attempts, rows)),
@@ -106,13 +107,13 @@ def reliability(attempts: AttemptColumns, rows: Codes) -> Reliability:
 
 
 def rows_with_confidence(attempts: AttemptColumns, rows: Codes) -> Codes:
-    """Those of `rows` that tell a confidence; what is no probability is none."""
+    """Those of `rows` that state a confidence; a value that is not a probability counts as none."""
     told = attempts.confidence[rows]
     return rows[(told >= 0) & (told <= 1)]
 
 
 def told_confidences(attempts: AttemptColumns, rows: Codes) -> ToldConfidences:
-    """Their confidences; each of `rows` has one."""
+    """The confidences of `rows`, each of which has one."""
     return ToldConfidences.of(attempts.confidence[rows], attempts.solved[rows].astype(np.float64), attempts.task[rows])
 
 

@@ -1,4 +1,4 @@
-"""Notes about compared runs: cut off, repeated attempts, different code."""
+"""Notes about compared runs: interrupted, repeated attempts, different code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scribe_suite.ledger.lock_differences import lock_differences
 
 
 def run_notes(attempts: AttemptColumns) -> list[str]:
-    """What is true of the runs and not to be seen in any table."""
+    """Facts about the runs that no table shows."""
     numbered = [(f"#{number}", info) for number, info in enumerate(attempts.runs, start=1)]
     lines = [f"Run {label} ({info.run}) was cut off." for label, info in numbered if not info.complete]
     if attempts.repeated:

@@ -25,12 +25,12 @@ POWER = 0.8
 RESAMPLES = 20_000
 #: Any number: the same ledgers always give the same intervals.
 SEED = 20_260_101
-#: Of n units drawn anew, all are one and the same side with probability 2^(1-n): below 6, over 5 %.
+#: Among n resampled signs, all are the same with probability 2^(1-n): over 5 % for n below 6.
 FEWEST_TASKS = 6
 FEWEST_PAIRS = 6
-#: 2^14 sign patterns are listed, more are drawn.
+#: Up to 2^14 sign patterns are enumerated; of more, a sample is drawn.
 EXACT_UNITS = 14
-#: From so many values on, a resampled mean is drawn from the normal distribution that it has.
+#: From this many values on, resampled means are drawn from their normal approximation.
 MANY = 2_000
 _CHUNK = 2_000_000
 _TIE = 1e-12
@@ -52,7 +52,7 @@ class Grouped:
 
     @classmethod
     def of(cls, values: Floats, tasks: Codes) -> Grouped:
-        """Group values by whatever codes stand for tasks; the order within a task is kept."""
+        """Group values by arbitrary task codes; the order within a task is kept."""
         if not len(tasks):
             return cls(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
         order = np.argsort(tasks, kind="stable")
@@ -71,12 +71,12 @@ class Grouped:
 
     @property
     def unit(self) -> Unit:
-        """What is drawn anew: tasks, or, where these are too few to say anything about others, attempts in each."""
+        """The unit that is resampled: tasks or, where these are too few to generalise, the attempts in each."""
         return "tasks" if self.count >= FEWEST_TASKS else "attempts"
 
     @property
     def contributions(self) -> Floats:
-        """What each unit adds to the mean; they sum up to it."""
+        """What each unit contributes to the mean; the contributions sum to it."""
         if self.unit == "tasks":
             return self.means / self.count
         return self.values / (self.sizes[self.tasks] * self.count)
@@ -101,7 +101,7 @@ def mean(grouped: Grouped) -> float | None:
 
 
 def standard_error(grouped: Grouped) -> tuple[float, int] | None:
-    """Standard error of `mean` and its degrees of freedom; None where the values do not show their spread."""
+    """Standard error of `mean` and its degrees of freedom; None where the values can't show a spread."""
     if grouped.unit == "tasks":
         return float(grouped.means.std(ddof=1)) / math.sqrt(grouped.count), grouped.count - 1
     if not _spread_within_tasks(grouped):
@@ -113,9 +113,9 @@ def standard_error(grouped: Grouped) -> tuple[float, int] | None:
 
 
 def bootstrap_interval(grouped: Grouped) -> Interval | None:
-    """Interval of `mean` by a cluster bootstrap with widened percentiles; None where values do not show their spread.
+    """Interval of `mean` by a cluster bootstrap with widened percentiles; None where the values can't show a spread.
 
-    With six tasks or more, tasks are drawn anew; with fewer, attempts in each task, and the interval speaks of these
+    With six tasks or more, tasks are resampled; with fewer, the attempts in each task, and the interval is about these
     tasks only.
     """
     tail = expanded_tail(grouped)
@@ -135,7 +135,7 @@ def bootstrap_interval(grouped: Grouped) -> Interval | None:
 def expanded_tail(grouped: Grouped) -> float | None:
     """The share of resampled values that a widened percentile interval cuts off at each end (Hesterberg 2015).
 
-    None where values do not show their spread, so that there is no interval.
+    None where the values can't show a spread, so that there is no interval.
     """
     if grouped.unit == "attempts" and not _spread_within_tasks(grouped):
         return None
@@ -147,9 +147,9 @@ def expanded_tail(grouped: Grouped) -> float | None:
 
 
 def student_interval(values: Floats) -> Interval | None:
-    """Interval of the mean of attempts at one task, by Student's t; None where they do not show their spread.
+    """Interval of the mean of attempts at one task, by Student's t; None where they can't show a spread.
 
-    Unlike `bootstrap_interval` it needs two values only, and takes them for normal.
+    Unlike `bootstrap_interval` it needs only two values, and assumes that they are normally distributed.
     """
     if len(values) < 2 or not np.ptp(values):
         return None
@@ -200,7 +200,7 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def detectable_difference(grouped: Grouped, comparisons: int) -> float | None:
-    """Smallest true difference found with the usual power, given this spread; None where no spread shows."""
+    """Smallest true difference that is found with the usual power, given this spread; None without a spread."""
     error = standard_error(grouped)
     if error is None or error[0] == 0:
         return None
@@ -210,7 +210,7 @@ def detectable_difference(grouped: Grouped, comparisons: int) -> float | None:
 
 
 def detectable_solved(pairs: int, discordant: int, comparisons: int) -> float | None:
-    """Smallest difference of solved rates found with the usual power, given how often sides disagreed.
+    """Smallest difference of solved rates that is found with the usual power, given how often the sides disagreed.
 
     Never less than what McNemar's test needs to be significant at all; None when no difference is enough.
     """
@@ -223,7 +223,7 @@ def detectable_solved(pairs: int, discordant: int, comparisons: int) -> float | 
 
 
 def rate_interval(solved: Grouped) -> Interval | None:
-    """Wilson's interval of a rate, with the number of attempts that the spread over tasks amounts to."""
+    """Wilson's interval of a rate, with the effective number of attempts given the spread over tasks."""
     rate = mean(solved)
     if rate is None:
         return None
@@ -240,12 +240,12 @@ def rate_interval(solved: Grouped) -> Interval | None:
 
 
 def pass_at_k(attempts: Codes, solved: Codes, k: int) -> Floats:
-    """Per task: the chance that of k attempts, drawn from those made, at least one is solved. Needs k <= attempts."""
+    """Per task: the probability that at least one of k attempts drawn from those made is solved, for k <= attempts."""
     return 1 - pass_hat_k(attempts, attempts - solved, k)
 
 
 def pass_hat_k(attempts: Codes, solved: Codes, k: int) -> Floats:
-    """Per task: the chance that of k attempts, drawn from those made, all are solved. Needs k <= attempts."""
+    """Per task: the probability that all of k attempts drawn from those made are solved, for k <= attempts."""
     steps = np.arange(k)
     rates: Floats = np.prod(np.maximum(0, solved[:, None] - steps) / (attempts[:, None] - steps), axis=1)
     return rates

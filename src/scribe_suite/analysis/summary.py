@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.ledger.records import AttemptRecord, in_effect
 
-#: Skill of an attempt that counts but left no valid answer: that is no better than the best answer that ignores the
-#: model, and no worse.
+#: Skill of an attempt that counts but has no valid answer: the same as of the best answer that ignores the model.
 UNSCORED_SKILL = 0.0
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many of the planned attempts say something."""
+    """How many of the planned attempts were scored, or count without a score."""
 
     planned: int
     counted: int
@@ -48,7 +47,7 @@ def coverage(records: Iterable[AttemptRecord], planned: int) -> Coverage:
 
 
 def notes(records: Iterable[AttemptRecord]) -> list[str]:
-    """What the tables can't show: attempts without a score, and flags."""
+    """Notes on what the tables can't show: attempts without a score, and flags."""
     return [line for record in in_effect(records) for line in _notes_of(record)]
 
 

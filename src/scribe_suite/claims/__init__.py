@@ -1,1 +1,1 @@
-"""What agents claim, checked against what their notebooks show: deterministic, and in no score."""
+"""Checks what agents claim against what their notebooks show: deterministic, and without influence on scores."""

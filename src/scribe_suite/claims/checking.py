@@ -1,6 +1,6 @@
 """Checks claims, and the numbers of a summary, against the output of an attempt's cells.
 
-A claim is *supported* when the run that it names shows it, and the experiment, if it names one, is on record. It is
+A claim is *supported* when the run that it names shows it and the experiment, if it names one, is on record. It is
 *contradicted* when that run, or a replay of it, gives another value for what the statement names. Everything else is
 *unsupported*, and the reason says why.
 """
@@ -21,22 +21,22 @@ from scribe_suite.claims.numbers import Number, number_of, traceable_numbers
 from scribe_suite.claims.replaying import ReplayedRuns
 from scribe_suite.tasks.claims import Claim
 
-#: Numbers of a summary that are traced.
+#: How many numbers of a summary are traced.
 MAX_TRACED = 200
 
 
 class Status(StrEnum):
-    """What the record of a notebook says to a claim or number."""
+    """What the record of a notebook says about a claim or number."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
     UNSUPPORTED = "unsupported"
-    #: Of a number in a summary: it was chosen, not measured.
+    #: For a number in a summary: it was chosen, not measured.
     SETTING = "setting"
 
 
 class Reason(StrEnum):
-    """Why; each is a clause for a reader."""
+    """The reason; each is a clause for the reader."""
 
     SHOWN = "the cell shows it"
     ASSERTED = "the cell asserts something and has not raised"
@@ -55,14 +55,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one claim or one number.
+    """The finding on one claim or one number.
 
     Attributes:
         status: The verdict.
         reason: Why.
-        run: The run that shows it, or contradicts it, or that was meant; None when there is none.
+        run: The run that shows or contradicts it, or that the claim named; None when there is none.
         number: Place of the number among those of the run's output, or None.
-        reproduced: Whether a replay shows it again; None when there is no replay, or nothing to be shown again.
+        reproduced: Whether a replay shows it again; None when there is no replay, or nothing to reproduce.
     """
 
     status: Status
@@ -74,7 +74,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class TracedNumber:
-    """A number of a summary, and what was found of it."""
+    """A number of a summary, and the finding on it."""
 
     number: Number
     finding: Finding
@@ -145,16 +145,16 @@ def _number_in_run(number: Number, statement: str, run: CellRun) -> Finding:
 
 
 def _other_value(statement: str, run: CellRun) -> int | None:
-    """Place of a number that the run gives to something that the statement names, or None.
+    """Place of the number that the run shows for something that the statement names, or None.
 
-    Only where one name stands for one number: a row of a table has several.
+    Only where a name belongs to one number: a row of a table has several.
     """
     named = [reading for reading in run.readings if not reading.column and names(statement, reading.label)]
     return _fullest(named).place if named else None
 
 
 def _fullest(readings: Sequence[Reading]) -> Reading:
-    """The reading whose label says most; of several, the last."""
+    """The reading with the longest label; the last one of several."""
     return max(readings, key=lambda reading: (len(reading.label), reading.place))
 
 
@@ -177,7 +177,7 @@ def _verdict_in_run(verdict: bool | str | None, run: CellRun) -> Finding:
 
 
 def _replayed(finding: Finding, number: Number, replay: ReplayedRuns | None) -> Finding:
-    """A finding, with what a replay says to it."""
+    """A finding, with what a replay says about it."""
     if finding.status is not Status.SUPPORTED or replay is None or finding.run is None:
         return finding
     again = replay.of(finding.run)
@@ -223,7 +223,7 @@ def _anywhere(number: Number, evidence: Evidence) -> Finding:
 
 
 def _named_otherwise(clause: str, evidence: Evidence) -> Finding | None:
-    """A contradiction, if what stands before a number is a label that the last run to have it gives another value."""
+    """A contradiction, if the text before a number is a label whose last value in the runs is another one."""
     for run in reversed(evidence.valid):
         named = [reading for reading in run.readings if not reading.column and names(clause, reading.label)]
         if named:
@@ -240,7 +240,7 @@ def _clause_before(text: str, number: Number) -> str:
 
 
 def supported_places(findings: Sequence[Finding]) -> list[tuple[CellRun, int]]:
-    """The run and number of every finding that is supported."""
+    """The run and number of every supported finding."""
     return [
         (finding.run, finding.number)
         for finding in findings

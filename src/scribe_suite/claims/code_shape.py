@@ -1,4 +1,4 @@
-"""Code of cells as tokens: the numbers that were chosen in it, its names, and which cells are otherwise equivalent."""
+"""Code of cells as tokens: the numbers chosen in it, its names, and which cells are otherwise equivalent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import keyword
 import tokenize
 from collections.abc import Iterator
 
-#: Characters of a cell that are read as tokens; a longer one is no measurement with a changed setting.
+#: Longest cell that is read as tokens, in characters; a longer one is not a measurement with a changed setting.
 MAX_CODE = 50_000
-#: Tokens that a cell must have to be told from others: ``print(accuracy)`` is like any other cell of its length.
+#: Fewest tokens that identify a cell: ``print(accuracy)`` is like any other cell of its length.
 FEWEST_TOKENS = 12
 
 _IGNORED = frozenset(
@@ -24,23 +24,23 @@ _TEXTS = frozenset(
 
 
 def chosen_numbers(code: str) -> str:
-    """The numbers that stand in code outside of texts and comments, as a text; empty where it can't be read."""
+    """The numbers in code, outside of strings and comments, as a text; empty where it can't be parsed."""
     return " ".join(token.string.replace("_", "") for token in _tokens(code) if token.type == tokenize.NUMBER)
 
 
 def names_in(code: str) -> str:
-    """The names in code, outside of texts and comments, as a text; empty where it can't be read."""
+    """The names in code, outside of strings and comments, as a text; empty where it can't be parsed."""
     return " ".join(token.string for token in _tokens(code) if token.type == tokenize.NAME)
 
 
 def shape(code: str) -> str | None:
-    """What code does, without what it does it with: numbers, texts, and names of variables.
+    """The structure of code, without its numbers, strings, and names of variables.
 
-    Names that are called, and those behind a dot, keep their names; others become the order in which they come.
+    Names that are called or that follow a dot are kept; others are replaced by their order of appearance.
 
     Returns:
-        Text that is the same for two cells that differ in nothing else, or None for code that is too short, too long,
-        or no Python.
+        The same text for two cells that differ in nothing else; None for code that is too short, too long, or not
+        Python.
     """
     tokens = list(_tokens(code))
     if len(tokens) < FEWEST_TOKENS:

@@ -23,19 +23,19 @@ from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
 from scribe_suite.text import strip_terminal
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Bytes of a journal; of a larger one nothing is checked.
+#: The largest journal that is checked, in bytes.
 MAX_JOURNAL_BYTES = 100_000_000
-#: Characters that are looked at of one run's output and code, and of those of all runs together.
+#: How many characters are read of one run's output and code, and of all runs together.
 MAX_OUTPUT, MAX_OUTPUT_OF_ALL = 200_000, 2_000_000
 MAX_CODE, MAX_CODE_OF_ALL = 100_000, 1_000_000
-#: Runs of cells that are looked at.
+#: How many runs of cells are read.
 MAX_RUNS = 5_000
 
 _TEXT_TYPES = ("text/plain", "text/markdown", "text/latex", "text/html")
 
 
 class TypedNumbers:
-    """The numbers that stand in the code of an attempt.
+    """The numbers in the code of an attempt.
 
     Args:
         codes: The code of each run, in order.
@@ -50,7 +50,7 @@ class TypedNumbers:
         self._places: Int[np.ndarray, " m"] = np.array([first[size] for size in self._sizes.tolist()], np.int64)
 
     def known(self, values: Float[np.ndarray, " n"], place: int) -> Bool[np.ndarray, " n"]:
-        """Which values, of either sign, stand in the code of the run at a place or of an earlier one."""
+        """Which values, of either sign, are in the code of the run at a place or of an earlier run."""
         if not len(self._sizes):
             return np.zeros(len(values), bool)
         sizes = np.abs(values)
@@ -64,14 +64,14 @@ class CellRun:
     """One run of one cell.
 
     Attributes:
-        notebook: Name of the notebook, without an ending.
+        notebook: The notebook's name, without its suffix.
         cell: The journal's name of the cell, such as ``cell-3``.
         number: Which run of this cell it is, from 1.
         place: Its place among all runs, from 0.
         code: What was run.
         status: How it ended, as in `document.CellStatus`.
         execution_count: The kernel's number of it, or None.
-        text: What it put out.
+        text: Its output.
         edited_away: Whether the cell was run again later with other code.
         typed: The numbers in the code of all runs.
     """
@@ -89,19 +89,19 @@ class CellRun:
 
     @property
     def is_evidence(self) -> bool:
-        """Whether what it shows may support a claim: it ended well, and its code still stands."""
+        """Whether its output may support a claim: it ended well, and its code was not edited away."""
         return self.status == "ok" and not self.edited_away
 
     @cached_property
     def table(self) -> NumberTable:
-        """The numbers that it put out."""
+        """The numbers in its output."""
         return NumberTable(find_numbers(self.text))
 
     @cached_property
     def measured(self) -> Bool[np.ndarray, " n"]:
-        """Which of its numbers do not stand in its code or in that of an earlier run.
+        """Which of its numbers are neither in its code nor in that of an earlier run.
 
-        Those that do may be repeated only: an answer that is shown, a setting.
+        The others may only be repetitions, such as an answer that is printed, or a setting.
         """
         return ~self.typed.known(self.table.values, self.place)
 
@@ -112,7 +112,7 @@ class CellRun:
 
     @property
     def label(self) -> str:
-        """How a reader calls it."""
+        """The name that readers see."""
         again = f", run {self.number}" if self.number > 1 else ""
         count = f"In [{self.execution_count}]" if self.execution_count is not None else self.cell
         return f"{count} of {self.notebook}{again}"
@@ -124,8 +124,8 @@ class Evidence:
 
     Attributes:
         runs: In the order in which they were started.
-        is_whole: False where there was more than is looked at.
-        experiments: Ids of the runs in the laboratory, or None where they are not known.
+        is_whole: False where there was more than was read.
+        experiments: Ids of the laboratory runs, or None where they are not known.
     """
 
     runs: tuple[CellRun, ...] = ()
@@ -139,11 +139,11 @@ class Evidence:
 
     @cached_property
     def chosen(self) -> NumberTable:
-        """The numbers that stand in the code of these runs, outside of texts."""
+        """The numbers in the code of these runs, outside of strings."""
         return NumberTable(find_numbers(" ".join(chosen_numbers(run.code) for run in self.valid)))
 
     def named(self, cell: int | str) -> list[CellRun]:
-        """The runs that a claim may mean: those with this ``execution_count``, in the notebook that it names.
+        """The runs that a claim may refer to: those with this ``execution_count``, in the notebook that it names.
 
         Args:
             cell: A count, as a number or a text, or ``"notebook.ipynb:7"``.
@@ -192,7 +192,7 @@ def read_evidence(notebooks: UntrustedFolder | None, outputs: UntrustedFolder | 
 
 
 def evidence_of_events(journals: Mapping[str, Iterable[Event]]) -> Evidence:
-    """What journals show that are read already.
+    """What journals show, from their events.
 
     Args:
         journals: Notebook -> events.
@@ -201,7 +201,7 @@ def evidence_of_events(journals: Mapping[str, Iterable[Event]]) -> Evidence:
 
 
 def evidence_of(drafts: Sequence[_Draft], whole: bool = True) -> Evidence:
-    """The runs in their order, each with what is known only at the end: what was edited, and what was typed before."""
+    """The runs in order, each with what is known only at the end: what was edited, and what was typed before."""
     ordered = sorted(drafts, key=lambda draft: draft.began)
     if len(ordered) > MAX_RUNS:
         ordered, whole = ordered[-MAX_RUNS:], False
@@ -230,7 +230,7 @@ def evidence_of(drafts: Sequence[_Draft], whole: bool = True) -> Evidence:
 
 
 def _cut_together(texts: Sequence[str], longest: int, all_together: int) -> list[str]:
-    """The beginnings of texts; what comes after `all_together` characters is left out, of the last texts first."""
+    """The beginnings of texts, shortened to `all_together` characters in total; the last texts lose theirs first."""
     cut = []
     for text in texts:
         kept = text[: min(longest, all_together)]
@@ -271,7 +271,7 @@ def _apply(notebook: str, event: Event, drafts: dict[tuple[str, int], _Draft]) -
 
 
 def _text(cell: Cell) -> str:
-    """What a run put out, terminal codes included."""
+    """A run's output, terminal codes included."""
     return "\n".join(map(_output_text, cell.outputs))
 
 

@@ -6,17 +6,17 @@ import json
 
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: In the outputs of an attempt.
+#: File name, in an attempt's ``outputs``.
 FILE_NAME = "experiments.jsonl"
-#: Bytes that are read.
+#: How many bytes are read.
 MAX_BYTES = 64 << 20
 
 
 def read_experiments(outputs: UntrustedFolder | None) -> frozenset[str] | None:
-    """Ids of the runs that were charged; None where they can't be told, as of a record that is too large.
+    """Ids of the runs that were charged; None where they are unknown, as when the record is too large.
 
     Args:
-        outputs: The attempt's folder, open; what lies in it may come from anybody.
+        outputs: The attempt's folder, open; its contents are untrusted.
     """
     if outputs is None:
         return None

@@ -30,19 +30,19 @@ from scribe_suite.claims.untold import (
 from scribe_suite.ledger.records import Grounding
 from scribe_suite.tasks.claims import MAX_CLAIMS, Claim
 
-#: Characters of a summary that are looked at; an answer's own limit.
+#: How many characters of a summary are read; the limit that answers have.
 MAX_SUMMARY = 20_000
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of an answer.
+    """The findings on an answer.
 
     Attributes:
-        claims: Each with what was found of it.
+        claims: Each claim with its finding.
         numbers: The numbers in the summary.
-        untold: Results that it leaves out.
-        failed: Checks that failed, if it says nothing of failures.
+        untold: Results that the answer leaves out.
+        failed: Checks that failed, if the answer does not mention failures.
         has_replay: Whether a replay was compared.
     """
 
@@ -54,7 +54,7 @@ class Checked:
 
     @property
     def counts(self) -> Grounding:
-        """What the ledger keeps of it."""
+        """The counts for the ledger."""
         claims = [finding for _, finding in self.claims]
         numbers = [one.finding for one in self.numbers if one.finding.status is not Status.SETTING]
         both = [*claims, *numbers]
@@ -76,9 +76,9 @@ def check_answer(answer: Mapping[str, Any], evidence: Evidence, replayed: Eviden
     """Check the claims and the summary of an answer.
 
     Args:
-        answer: As JSON; anybody may have written it, so claims that are none are passed over.
+        answer: As JSON; it is untrusted, so invalid claims are skipped.
         evidence: What the attempt's journals show.
-        replayed: What those of a replay of the attempt show, or None when there is none.
+        replayed: The same of a replay of the attempt, or None when there is none.
     """
     replay = None if replayed is None else ReplayedRuns(evidence, replayed)
     claims = claims_of(answer)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from scribe_suite.claims.numbers import Number
 
-#: Lines with more characters or numbers are no labelled results.
+#: Lines with more characters or numbers are not labelled results.
 MAX_LINE = 2_000
 MAX_NUMBERS_OF_LINE = 40
-#: Characters of the head of a table's row.
+#: Longest head of a table's row, in characters.
 MAX_HEAD = 60
-#: Letters that a label needs to say anything.
+#: Fewest letters of a label.
 FEWEST_LETTERS = 3
 
 _FILLING = frozenset({
@@ -28,7 +28,7 @@ class Reading:
     """One labelled number of an output.
 
     Attributes:
-        label: Its words, in small letters.
+        label: Its words, in lower case.
         column: In a table, the heading above the number, or its place in the row; empty outside of tables.
         place: Which number of the output it is, from 0.
     """
@@ -39,25 +39,25 @@ class Reading:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What two readings of one measurement have in common."""
+        """What two readings of the same measurement have in common."""
         return self.label, self.column
 
     @property
     def name(self) -> str:
-        """How a reader calls it."""
+        """The name that readers see."""
         return f"{self.label}, {self.column}" if self.column else self.label
 
 
 def words(text: str) -> str:
-    """The words of a text in small letters, with one space between; names such as ``a0.h3`` are words."""
+    """The words of a text in lower case, separated by one space; names such as ``a0.h3`` are words."""
     return " ".join(_WORD.findall(text.lower()))
 
 
 def names(text: str, label: str) -> bool:
-    """Whether a text, as `words` gives it, is about a label: has all its words next to each other.
+    """Whether a text, as `words` gives it, is about a label: it contains the label's words next to each other.
 
-    One plain word, such as "accuracy", stands in texts about other things too ("accuracy drops by"): it has to be all
-    that the text says, numbers and filling words left out.
+    One plain word, such as "accuracy", also occurs in texts about other things ("accuracy drops by"), so it has to be
+    the whole text, apart from numbers and filler words.
     """
     if f" {label} " not in f" {text} ":
         return False
@@ -71,7 +71,7 @@ def find_readings(text: str, numbers: Sequence[Number]) -> list[Reading]:
 
     Args:
         text: The output's text.
-        numbers: All that are in it, in order.
+        numbers: All its numbers, in order.
     """
     found: list[Reading] = []
     header: list[str] = []

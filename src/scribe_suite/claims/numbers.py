@@ -1,4 +1,4 @@
-"""Numbers in texts: found, and compared within the precision in which they are written.
+"""Numbers in texts: finds them, and compares them within the precision in which they are written.
 
 Texts are untrusted and may be long. No pattern here backtracks at its beginning or end, so the time is proportional to
 the text.
@@ -15,13 +15,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-#: Whole numbers up to this size are what answers consist of, or an accident: they are not traced.
+#: Whole numbers up to this size are parts of answers or coincidences: they are not traced.
 LARGEST_TRIVIAL = 20
-#: Significant digits that an output must have to stand for a claim with more.
+#: Significant digits that an output must have to support a claim with more digits.
 FEWEST_DIGITS = 2
-#: Characters of a number; longer ones are no measurement.
+#: Longest number, in characters; longer ones are not measurements.
 LONGEST = 40
-#: Numbers of one text that are looked at.
+#: How many numbers of one text are read.
 MAX_NUMBERS = 20_000
 
 #: A number after one of these words is a name: "neuron 1234", "seed 42".
@@ -49,11 +49,11 @@ class Number:
     """A number as it is written.
 
     Attributes:
-        text: As written.
+        text: The number as written.
         start: Where it begins in its text.
-        value: What it says; of "95 %" it is 95.
+        value: Its value; 95 for "95 %".
         unit: The unit of its last digit: 0.01 for "0.95", 100 for "1.2e3".
-        digits: Significant ones.
+        digits: The number of significant digits.
         whole: Whether it is written without a fraction and exponent.
         signed: Whether it has a sign.
         percent: Whether a percent sign follows.
@@ -75,7 +75,7 @@ class Number:
 
     @property
     def is_trivial(self) -> bool:
-        """Whether it is so small a whole number that it stands in any output."""
+        """Whether it is a whole number so small that any output contains it."""
         return self.whole and not self.percent and abs(self.value) <= LARGEST_TRIVIAL
 
 
@@ -95,16 +95,16 @@ def find_numbers(text: str) -> list[Number]:
 
 
 def traceable_numbers(text: str) -> list[Number]:
-    """The numbers in a text that somebody must have measured: neither trivial nor parts of names."""
+    """The numbers in a text that must come from a measurement: neither trivial nor parts of names."""
     return [number for number in find_numbers(text) if not (number.is_trivial or _is_named(text, number))]
 
 
 def number_of(value: float, *, percent: bool = False) -> Number:
-    """A number that is no text, in the precision in which Python writes it.
+    """A `Number` from a value, in the precision in which Python writes it.
 
     Args:
         value: Finite; whole numbers that are an `int` are exact.
-        percent: Whether what it is about is in percent.
+        percent: Whether the quantity is in percent.
     """
     (number,) = find_numbers(f"{value!r}") or [Number(repr(value), 0, float(value), 1.0, LONGEST, True, True, False)]
     return Number(
@@ -113,7 +113,7 @@ def number_of(value: float, *, percent: bool = False) -> Number:
 
 
 def typed_values(code: str) -> set[float]:
-    """Sizes of the numbers that stand in code, in its texts and comments too, but for trivial ones."""
+    """Absolute values of the numbers in code, including its strings and comments, without trivial ones."""
     return {abs(number.value) for number in find_numbers(_UNDERSCORE.sub("", code)) if not number.is_trivial}
 
 
@@ -142,7 +142,7 @@ def _number(match: re.Match[str]) -> Number | None:
 
 
 def _joined_to_a_name(text: str, number: Number) -> bool:
-    """Whether a hyphen makes it a part of a name: ``GPT-2``, ``SmolLM2-135M``."""
+    """Whether a hyphen joins it to a name: ``GPT-2``, ``SmolLM2-135M``."""
     start, end = number.start, number.end
     if number.signed or start < 2 or text[start - 1] != "-":
         return False
@@ -161,14 +161,14 @@ class NumberTable:
 
     Args:
         numbers: In order.
-        fewest_digits: Significant ones that one of them must have to stand for a number with more.
+        fewest_digits: Significant digits that one of them must have to support a number with more.
     """
 
     def __init__(self, numbers: Sequence[Number], fewest_digits: int = FEWEST_DIGITS) -> None:
         self.numbers = numbers
         self.values: Float[np.ndarray, " n"] = np.array([number.value for number in numbers], np.float64)
         self._units: Float[np.ndarray, " n"] = np.array([number.unit for number in numbers], np.float64)
-        # what is exact, or has too few digits, stands for nothing but itself
+        # an exact number, or one with too few digits, matches only itself
         coarse = [number.digits >= fewest_digits and (not number.whole or number.percent) for number in numbers]
         self._coarse: Bool[np.ndarray, " n"] = np.array(coarse, bool)
         self._percent: Bool[np.ndarray, " n"] = np.array([number.percent for number in numbers], bool)
@@ -179,10 +179,10 @@ class NumberTable:
         return np.array([number.start for number in self.numbers], np.int64)
 
     def matches(self, number: Number) -> Bool[np.ndarray, " n"]:
-        """Which numbers are this one: equal where it is whole, else equal once rounded as either is written.
+        """Which of the numbers equal this one: exactly if it is whole, else rounded to the precision of either.
 
-        A percentage is the fraction that it means, and the other way round where one of both has a percent sign. A
-        number without a sign is that of either sign, because prose says "falls by 0.3".
+        A percentage matches its fraction and vice versa, where one of the two has a percent sign. A number without a
+        sign matches either sign, because prose says "falls by 0.3".
         """
         found = self._within(number.value, number.unit, number, np.ones(len(self.numbers), bool))
         if number.percent:

@@ -8,10 +8,10 @@ from scribe_suite.claims.evidence import CellRun, Evidence
 
 
 class ReplayedRuns:
-    """The runs of a replay by those of the attempt that it replays.
+    """Maps the runs of an attempt to those of its replay.
 
-    A replay leaves out what was interrupted, so numbers of cells may differ. The n-th run of a code stands for the n-th
-    run of the same code.
+    A replay leaves out interrupted runs, so numbers of cells may differ. The n-th run of some code corresponds to the
+    n-th run of the same code.
 
     Args:
         recorded: The attempt's runs.

@@ -1,7 +1,7 @@
-"""What was tried and not reported: worse results of a measurement that an answer cites, and checks that failed.
+"""Finds what was tried and not reported: worse results of a measurement that an answer cites, and failed checks.
 
-These are hints for a reader, who sees both places. They are in no score, and an agent may have good reasons for what it
-left out.
+These are hints for a reader, who sees both places. They do not influence scores, and an agent may have good reasons for
+leaving something out.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from scribe_suite.claims.evidence import CellRun, Evidence
 from scribe_suite.claims.labels import words
 from scribe_suite.claims.numbers import Number, NumberTable, find_numbers
 
-#: Results and checks that are told of one attempt.
+#: How many results and checks are listed for one attempt.
 MAX_UNTOLD = 50
-#: Characters of a line that is read as the result of a check, and numbers of an output that are compared by place.
+#: Longest line that is read as the result of a check, in characters; and how many numbers of an output are compared by
+#: place.
 MAX_CHECK_LINE = 300
 MAX_COMPARED = 500
-#: Pairs of results that are compared of one attempt.
+#: How many pairs of results are compared in one attempt.
 MAX_PAIRS = 20_000
 
-#: Words of a measurement's name that say in which direction it gets better.
+#: Words in a measurement's name that show in which direction it improves.
 HIGHER_IS_BETTER = frozenset({
     "acc", "accuracy", "agree", "agreement", "auc", "auroc", "auprc", "correct", "corr", "correlation", "cosine",
     "f1", "faithfulness", "hits", "iou", "kept", "match", "matches", "overlap", "passed", "precision", "r2",
@@ -151,7 +152,7 @@ def untold_results(
 
 
 def _last_by_key(runs: Sequence[CellRun]) -> dict[tuple[str, str], list[tuple[CellRun, Number]]]:
-    """Label and column -> the last number that each run gives it; a curve of training is one result."""
+    """Label and column -> the last number that each run shows for it; a training curve is one result."""
     found: dict[tuple[str, str], list[tuple[CellRun, Number]]] = defaultdict(list)
     for run in runs:
         last = {reading.key: run.table.numbers[reading.place] for reading in run.readings}
@@ -163,7 +164,7 @@ def _last_by_key(runs: Sequence[CellRun]) -> dict[tuple[str, str], list[tuple[Ce
 def _same_place(
     run: CellRun, place: int, runs: Sequence[CellRun], shape_of: Callable[[str], str | None]
 ) -> Iterator[tuple[CellRun, Number]]:
-    """The number at the same place of runs that do the same and put out as many numbers."""
+    """The number at the same place in runs that do the same and print equally many numbers."""
     count = len(run.table.numbers)
     if count > MAX_COMPARED:
         return
@@ -188,10 +189,10 @@ def _direction(name: str) -> int:
 
 
 def failed_checks(text: str, evidence: Evidence) -> list[FailedCheck]:
-    """Checks that failed at last, if what an answer says does not own up to any failure.
+    """Checks whose last result is a failure, if the answer does not mention any failure.
 
-    Printed results of checks and assertions count, and so do those of cells that were edited away: what shows that a
-    check holds is a later result of it.
+    Printed results of checks and assertions count, including those of cells that were edited away; only a later result
+    of the same check can show that it passes.
 
     Args:
         text: The summary and the statements of an answer.
@@ -233,7 +234,7 @@ def _counted_failures(line: str, *, expected: bool) -> int | None:
 
     Args:
         line: In lower case.
-        expected: Whether failures are counted also where they are not set off.
+        expected: Whether failures also count where they are not set off.
     """
     if (counted := (_FAILURES if expected else _BARE_FAILURES).search(line)) is not None:
         return int(counted[1])
@@ -267,5 +268,5 @@ def _verdict(line: str, *, with_truth: bool, expected: bool) -> tuple[bool | Non
 
 
 def numbers_told(summary: str, statements: Sequence[str], claimed: Sequence[Number]) -> list[Number]:
-    """All numbers that an answer has, in its summary, its statements and its claims."""
+    """All numbers in an answer: in its summary, its statements and its claims."""
     return [*claimed, *(number for text in (summary, *statements) for number in find_numbers(text))]

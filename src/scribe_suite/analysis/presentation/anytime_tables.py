@@ -16,11 +16,11 @@ _NOTHING = AgainstEffort(Estimate(), 0, Estimate(), 0)
 
 @dataclass(frozen=True)
 class EffortWords:
-    """How an effort is shown.
+    """The words for an effort.
 
     Attributes:
-        name: What it is called.
-        first: Title of the column that says how much had been used when the pass mark was reached.
+        name: The name of the effort.
+        first: Title of the column with the amount used when the pass mark was reached.
         kind: The kind of that column.
     """
 
@@ -38,7 +38,7 @@ WORDS: Mapping[Effort, EffortWords] = {
 
 
 def anytime_tables(sides: Mapping[str, Anytime | None]) -> list[ResultTable]:
-    """A row for each side and columns for each effort of which something is known; none where nothing is."""
+    """A row for each side and columns for each effort about which something is known; no table where nothing is."""
     known = {label: one for label, one in sides.items() if one is not None}
     if not known:
         return []
@@ -56,12 +56,12 @@ def anytime_tables(sides: Mapping[str, Anytime | None]) -> list[ResultTable]:
 def efficiency_tables(
     sides: Mapping[str, Efficiency | None], tasks: Sequence[str], bounds: Mapping[str, float]
 ) -> list[ResultTable]:
-    """Efficiency of each side, and by task; none where no agent and the reference attempted one instance.
+    """Efficiency of each side, and by task; no table where no agent attempted an instance of the reference's.
 
     Args:
         sides: By their labels.
         tasks: All tasks, in order.
-        bounds: Task -> efficiency of an agent that needs the least that can be enough.
+        bounds: Task -> efficiency of an agent whose spend equals the task's lower bound.
     """
     known = {label: one for label, one in sides.items() if one is not None}
     if not known:
@@ -81,7 +81,7 @@ def efficiency_tables(
 
 
 def efficiency_column(sides: Sequence[Efficiency | None]) -> tuple[Column, ...]:
-    """The most telling efficiency that some side has, to stand beside skill."""
+    """The most informative efficiency that some side has, to show next to skill."""
     for effort in COMPARED:
         found = [None if one is None else one.efforts.get(effort) for one in sides]
         if any(found):

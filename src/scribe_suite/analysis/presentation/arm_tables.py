@@ -9,7 +9,7 @@ from scribe_suite.analysis.presentation.result_table import ResultTable, by_side
 
 
 def laboratory_tables(sides: Mapping[str, LaboratoryMeans | None]) -> list[ResultTable]:
-    """What each side did in laboratories; no table where none had one."""
+    """The use of laboratories by each side; no table where no side had one."""
     if not any(sides.values()):
         return []
 
@@ -33,7 +33,7 @@ def laboratory_tables(sides: Mapping[str, LaboratoryMeans | None]) -> list[Resul
 
 
 def gap_tables(sides: Mapping[str, Sequence[ArmGap]]) -> list[ResultTable]:
-    """What each side loses from one arm to another; no table where none attempted a question in two."""
+    """What each side loses from one arm to another; no table where no side attempted a question in two arms."""
     rows = [(label, gap) for label, gaps in sides.items() for gap in gaps]
     if not rows:
         return []

@@ -14,7 +14,7 @@ from scribe_suite.analysis.diff import Change, Diff, TestChange, ValueChange
 from scribe_suite.analysis.presentation.formats import markdown_code, markdown_rows, markdown_text
 from scribe_suite.text import shortened
 
-#: What is shown, in this order.
+#: The parts that are shown, in this order.
 TITLES = {
     Change.NEWLY_UNSOLVED: "Newly unsolved",
     Change.NEWLY_INFRASTRUCTURE: "Newly failed by infrastructure",
@@ -24,7 +24,7 @@ TITLES = {
     Change.OTHER_VERSION: "Another version of the task, not compared",
 }
 
-#: A comment of GitHub holds 65,536 characters; so many lines of each kind stay well below.
+#: A comment on GitHub can have 65,536 characters; this many lines of each kind stay well below.
 _MOST_LISTED = 100
 
 _LONGEST_REASON = 120

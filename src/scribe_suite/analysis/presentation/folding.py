@@ -1,4 +1,4 @@
-"""Text in lines that fit a column: it is broken between words, then after the signs within names, then anywhere."""
+"""Wraps text to fit a column: it is broken between words, then after punctuation within names, then anywhere."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import re
 
 from rich.cells import cell_len, chop_cells
 
-#: What stays on a line: a word, or a part of a name up to the sign that ends it, with the spaces behind it.
+#: What stays on one line: a word, or a part of a name up to the punctuation that ends it, with the spaces after it.
 _PIECE = re.compile(r"[^ :/_-]*(?:[:/_-]+ *| +)|[^ :/_-]+")
-#: A number and the sign behind it are one word.
+#: A number and the sign after it are one word.
 _UNIT = re.compile(r" (?=%)")
 _HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def pieces_of(text: str) -> list[str]:
-    """The parts of a line between which it may be broken; together they are the line."""
+    """The parts of a line between which it may be broken; joined, they give the line."""
     hard = _UNIT.sub(_HARD_SPACE, text)
     return [piece.replace(_HARD_SPACE, " ") for piece in _PIECE.findall(hard)]
 
 
 def folded(text: str, width: int) -> str:
-    """Text whose lines have at most `width` columns; a line that fits stays as it is."""
+    """Text whose lines have at most `width` columns; a line that fits is unchanged."""
     return "\n".join(part for line in text.split("\n") for part in _lines_of(line, width))
 
 

@@ -26,9 +26,9 @@ from scribe_suite.analysis.presentation.tables import notes_of, tables_of
 
 JSON_FORMAT = 1
 _UNFOLDED = 1000
-#: How many times as many lines a table with a row for each name may have, which is the original suite's.
+#: How many times longer the table with a row for each name (the original suite's form) may be.
 _FAR_SHORTER = 2
-#: A blank that no line is broken at.
+#: A non-breaking space.
 _HARD = "\N{NO-BREAK SPACE}"
 
 
@@ -41,7 +41,7 @@ def print_terminal(comparison: Comparison, console: Console) -> None:
 def print_tables(tables: Iterable[ResultTable], console: Console) -> None:
     """Print tables that have a value, no wider than the console.
 
-    One that does not fit is split, and each part says which it is.
+    A table that does not fit is split into numbered parts.
     """
     for table in tables:
         if table.is_empty:
@@ -50,15 +50,15 @@ def print_tables(tables: Iterable[ResultTable], console: Console) -> None:
         parts = layout.tables
         for number, part in enumerate(parts, start=1):
             which = f", part{_HARD}{number}{_HARD}of{_HARD}{len(parts)}" if len(parts) > 1 else ""
-            # a title of rich's table would be folded at the table's width
+            # the title of a rich table would be wrapped at the table's width
             for line in _wrapped(f"{title}{which}", console.width):
                 console.print(Text(line, style="bold"), soft_wrap=True)
-            # as wide as it needs to be where a single column is wider than the console: cut, it can't be read
+            # where a single column is wider than the console, the table is too: truncated, it could not be read
             console.print(part, width=max(console.width, min(_UNFOLDED, _measured(part))), crop=False)
 
 
 def print_notes(notes: Iterable[str], console: Console) -> None:
-    """Print sentences, folded between words; lines that go on are indented."""
+    """Print sentences, wrapped between words; continuation lines are indented."""
     for note in notes:
         for line in _wrapped(note, console.width, "  ") or [""]:
             console.print(Text(line), soft_wrap=True)
@@ -73,7 +73,7 @@ def as_markdown(comparison: Comparison) -> str:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """One line per number, unrounded: table, row, side, column, value. Ends of intervals are columns of their own."""
+    """One line per number, unrounded: table, row, side, column, value. Ends of intervals have their own columns."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("table", "row", "side", "column", "value"))
@@ -101,7 +101,7 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-#: The formats that are text; the terminal's is printed by `print_terminal`.
+#: The text formats; the terminal's is printed by `print_terminal`.
 TEXT_FORMATS: dict[str, Callable[[Comparison], str]] = {
     "markdown": as_markdown,
     "csv": as_csv,
@@ -111,7 +111,7 @@ TEXT_FORMATS: dict[str, Callable[[Comparison], str]] = {
 
 
 def markdown_text(text: str) -> str:
-    """Text that Markdown shows as it is: on one line, no markup, no HTML, and nobody is notified by an @."""
+    """Text that Markdown shows literally: on one line, without markup or HTML, and without mentions by @."""
     escaped = re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", " ".join(text.split()))
     return re.sub(r"(?<!\w)@", "@<!-- -->", html.escape(escaped, quote=False))
 
@@ -122,7 +122,7 @@ def markdown_code(text: str) -> str:
 
 
 def markdown_rows(header: list[str], rows: list[list[str]], *, numbers: bool) -> str:
-    """A pipe table of cells that are Markdown already; the first column is text, others are numbers or text."""
+    """A pipe table of cells that already are Markdown; the first column is text, others are numbers or text."""
     rule = [":--", *(("--:" if numbers else ":--",) * (len(header) - 1))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *rows])
 
@@ -146,7 +146,7 @@ def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def _laid_out(whole: ResultTable, width: int) -> tuple[str, Layout]:
-    """The title, and the table with a row for each name, or one for each name and side where that is far shorter."""
+    """The title, and the table with a row for each name or, where that is far shorter, for each name and side."""
     table = whole.without_empty()
     layout = lay_out(*_by_row(table), width)
     shown = {column.of for column in table.columns}
@@ -177,7 +177,7 @@ def _columns(block: Iterable[Column], rows: Iterable[int]) -> Columns:
 
 
 def _by_row_and_side(table: ResultTable, sides: list[str]) -> tuple[Columns, list[Columns]]:
-    """A row for each name and side; what belongs to no side stands in the first row of its name."""
+    """A row for each name and side; values that belong to no side are in the first row of their name."""
     rows = range(len(table.rows))
     names = (
         (without_controls(table.rows[row]) if side == sides[0] else "", without_controls(side))

@@ -1,7 +1,7 @@
-"""Tables for a terminal that are no wider than a line.
+"""Lays out tables so that they are no wider than the terminal.
 
-What does not fit as it is has its headings and names in several lines and, if need be, comes in parts that have the
-same rows. Of the ways to do so the one that needs the fewest lines is taken.
+If a table does not fit, its headings and names are wrapped and, if necessary, it is split into parts with the same
+rows. Among the ways to do so, the one with the fewest lines is used.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rich.text import Text
 
 from scribe_suite.analysis.presentation.folding import folded, pieces_of, text_width
 
-#: Widths of a heading in several lines that are tried, the most readable first.
+#: Widths of wrapped headings that are tried, the most readable first.
 _HEADINGS = (30, 22, 16, 11)
-#: Of a word in a heading: a longer one is broken.
+#: Longest word in a heading; longer ones are broken.
 _LONGEST_WORD = 16
-#: Shares of the line that all names and texts of a row may have, likewise.
+#: Shares of the line that the names and texts of a row may take, in the same order.
 _NAMES = (0.7, 0.6, 0.5, 0.4, 0.3)
-#: Columns that a name keeps on the narrowest line.
+#: Fewest columns for a name, on the narrowest line.
 _NARROWEST_NAME = 14
 #: Lines of a part besides its headings and rows: a title, a rule, and blank ones.
 _FRAME = 4
@@ -31,25 +31,25 @@ _FRAME = 4
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns that are there to be compared, such as those of one metric: titles, and cells by row."""
+    """Columns that belong together, such as those of one metric: titles, and cells by row."""
 
     titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     @property
     def each(self) -> Iterator[Columns]:
-        """Its columns, one by one."""
+        """Its columns as separate blocks."""
         for number, title in enumerate(self.titles):
             yield Columns((title,), tuple((row[number],) for row in self.rows))
 
     @cached_property
     def cell_widths(self) -> list[int]:
-        """Of its columns without their titles."""
+        """The widths of its columns without their titles."""
         return [max([text_width(row[number]) for row in self.rows] or [0]) for number in range(len(self.titles))]
 
     @property
     def widths(self) -> list[int]:
-        """Of its columns."""
+        """The widths of its columns."""
         return [max(text_width(title), cells) for title, cells in zip(self.titles, self.cell_widths, strict=True)]
 
 
@@ -58,10 +58,10 @@ class Layout:
     """One way to show a table.
 
     Attributes:
-        keys: The columns that name a row, which every part begins with.
+        keys: The columns that name a row; every part begins with them.
         parts: The blocks of each.
         whole: Whether every block is in one part.
-        as_it_is: Whether nothing is folded or split.
+        as_it_is: Whether nothing is wrapped or split.
     """
 
     keys: Columns
@@ -71,26 +71,26 @@ class Layout:
 
     @cached_property
     def width(self) -> int:
-        """Of the widest part."""
+        """The width of the widest part."""
         return max(_width([self.keys, *part]) for part in self.parts)
 
     @cached_property
     def lines(self) -> int:
-        """How many lines it has in all."""
+        """How many lines it has in total."""
         return sum(_FRAME + _height([self.keys, *part]) for part in self.parts)
 
     @property
     def tables(self) -> list[Table]:
-        """The parts, to be printed."""
+        """The parts as tables to print."""
         return [_table(self.keys, part) for part in self.parts]
 
 
 def lay_out(keys: Columns, blocks: Sequence[Columns], width: int) -> Layout:
-    """Show a table in parts that are no wider than `width`, where that can be.
+    """Lay out a table in parts that are no wider than `width`, where possible.
 
     Args:
         keys: The columns that name a row.
-        blocks: All others; a block stays together where it fits a line.
+        blocks: All other columns; a block stays together where it fits a line.
         width: Columns of a line.
     """
     if _width([keys, *blocks]) <= width:
@@ -110,12 +110,12 @@ def lay_out(keys: Columns, blocks: Sequence[Columns], width: int) -> Layout:
 
 
 def best_of(layouts: Sequence[Layout], width: int) -> Layout:
-    """The one with the fewest lines among those that fit; the first of equals."""
+    """The layout with the fewest lines among those that fit; the first one if several are equal."""
     return min(layouts, key=lambda one: (max(0, one.width - width), one.lines))
 
 
 def _name_width(needed: Sequence[int], given: int) -> int:
-    """The widest that a name may be so that all columns of names have no more than `given`: short ones leave room."""
+    """The largest width of names at which all columns of names take at most `given`: short ones leave room."""
     left = given
     for number, width in enumerate(sorted(needed)):
         share = left // (len(needed) - number)
@@ -154,7 +154,7 @@ def _parted(keys: Columns, blocks: Sequence[Columns], width: int) -> Layout:
 
 
 def _width(blocks: Sequence[Columns]) -> int:
-    """Columns of a table of these blocks: each cell has a blank on both sides and a blank before it, as has the end."""
+    """Width of a table of these blocks: each cell has a space on both sides and one before it, as has the end."""
     widths = [needed for block in blocks for needed in block.widths]
     return sum(widths) + 3 * len(widths) + 1
 

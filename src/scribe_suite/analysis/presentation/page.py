@@ -1,4 +1,4 @@
-"""A comparison as one HTML page without scripts and without requests, for phones as for large screens."""
+"""A comparison as one HTML page without scripts or requests, for phones and large screens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ tbody th { font-weight: 500; }
 
 
 def as_html(comparison: Comparison) -> str:
-    """The page; names in it come from ledgers, which anybody may have written, and are escaped."""
+    """The page; names in it come from untrusted ledgers and are escaped."""
     return html_page("Comparison", html_results(comparison))
 
 
@@ -83,7 +83,7 @@ def _html_table(table: ResultTable) -> str:
         + "</tr>"
         for row, name in enumerate(table.rows)
     )
-    # the title is no caption, which would scroll away with the table
+    # the title is not a caption, which would scroll away with the table
     return (
         f'<h2>{title}</h2>\n<div class="wide" role="region" aria-label="{title}" tabindex="0">\n<table>\n'
         f'<thead><tr><th scope="col">{html.escape(table.first)}</th>{titles}</tr></thead>\n'

@@ -14,7 +14,7 @@ _Part = TypeVar("_Part")
 
 
 def reliability_tables(sides: Mapping[str, Reliability]) -> list[ResultTable]:
-    """Those that have something to show, with a row for each side."""
+    """The tables that have something to show, with a row for each side."""
     labels = list(sides)
     told = [one.calibration for one in sides.values()]
     abstentions = [one.abstention for one in sides.values()]
@@ -129,7 +129,7 @@ def _plain(parts: Sequence[_Part], title: str, kind: Kind, value: Callable[[_Par
 def _estimated(
     parts: Sequence[_Part], title: str, kind: Kind, estimate: Callable[[_Part], Estimate]
 ) -> tuple[Column, Column]:
-    """The number and its interval, which stay together."""
+    """A number and its interval, as one block."""
     found = [estimate(part) for part in parts]
     return (
         column(title, kind, (one.value for one in found)),

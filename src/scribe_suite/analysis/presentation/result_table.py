@@ -1,4 +1,4 @@
-"""A table of values, as every format shows it in its own way."""
+"""A table of values, which every format shows in its own way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Column:
     of: str = ""
 
     def text(self, row: int) -> str:
-        """A cell for a person."""
+        """The cell's text."""
         return text_of(self.values[row], self.kind)
 
 
@@ -34,10 +34,10 @@ class ResultTable:
     """One table.
 
     Attributes:
-        key: What programs call it; several tables of one key are one table to them.
+        key: Its name for programs; several tables with the same key are one table to them.
         first: Title of the column of row names.
-        blocks: Columns; those of a block are there to be compared and stay together.
-        of: What `Column.of` names.
+        blocks: Columns; those of a block belong together.
+        of: The kind of thing that `Column.of` names.
     """
 
     key: str
@@ -54,11 +54,11 @@ class ResultTable:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no value at all."""
+        """Whether it has no values."""
         return all(value is None for column in self.columns for value in column.values)
 
     def without_empty(self) -> ResultTable:
-        """The table for a person: without columns that have no value in any row, unless none has one."""
+        """The table without the columns that have no value in any row, unless all columns are like that."""
         kept = [tuple(one for one in block if any(value is not None for value in one.values)) for block in self.blocks]
         blocks = tuple(block for block in kept if block)
         return replace(self, blocks=blocks) if blocks else self
@@ -82,7 +82,7 @@ _TEXTS: dict[Kind, Callable[..., str]] = {
 
 
 def text_of(value: Value, kind: Kind) -> str:
-    """A cell for a person; the ends of an interval are shown as its kind is, "interval" being that of numbers."""
+    """The text of a cell; the ends of an interval are formatted like its kind, where "interval" means plain numbers."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_TEXTS[kind], value))}]"
     return NOTHING if value is None else _TEXTS[kind](value)
@@ -94,7 +94,7 @@ def column(title: str, kind: Kind, values: Iterable[Value]) -> Column:
 
 
 def column_of(title: str, kind: Kind, things: Iterable[_Thing | None], value: Callable[[_Thing], Value]) -> Column:
-    """A column of one value of a thing that not every row has."""
+    """A column with a value of something that not every row has."""
     return column(title, kind, (None if thing is None else value(thing) for thing in things))
 
 

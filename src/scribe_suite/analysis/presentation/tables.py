@@ -30,7 +30,7 @@ from scribe_suite.analysis.presentation.result_table import (
 from scribe_suite.analysis.statistics import FEWEST_TASKS
 from scribe_suite.ledger.families import family_view, metric_label
 
-#: More pairs than this have no columns in the table by task: it could not be read.
+#: With more pairs than this, the table by task has no columns for them: it would be unreadable.
 _MOST_PAIRS = 12
 
 
@@ -63,7 +63,7 @@ def tables_of(comparison: Comparison) -> list[ResultTable]:
 
 
 def difference_tables(comparison: Comparison, tolerance: float) -> list[ResultTable]:
-    """What differs between sides: skill, solved rates, and the tasks that moved by more than `tolerance`."""
+    """The differences between sides: skill, solved rates, and the tasks that changed by more than `tolerance`."""
     if not comparison.pairs:
         return []
     tables = [_skill_differences(comparison.pairs), _solved_differences(comparison.pairs)]
@@ -104,7 +104,7 @@ def notes_of(comparison: Comparison) -> list[str]:
 
 
 def pair_label(pair: PairResult) -> str:
-    """How a pair is called."""
+    """The name of a pair."""
     return f"{pair.left} - {pair.right}"
 
 
@@ -129,14 +129,14 @@ def _pair_notes(pair: PairResult) -> list[str]:
 
 
 def _family(comparison: Comparison, family: str) -> list[ResultTable]:
-    """The metrics that all tasks of a family share, and skill; then those of some tasks, with the rows of these."""
+    """The metrics that all tasks of a family share, and skill; then those of some tasks, with these tasks' rows."""
     tasks = [task for task in comparison.tasks if task.startswith(f"{family}/")]
     title = family_view(family).title
     having: dict[str, tuple[str, ...]] = {
         metric: tuple(task for task in tasks if metric in comparison.metric_order.get(task, ()))
         for metric in dict.fromkeys(metric for task in tasks for metric in comparison.metric_order.get(task, ()))
     }
-    # a task that has no metrics is one without a valid answer, and says nothing of what tasks share
+    # a task without metrics had no valid answer, and shows nothing about what tasks share
     scored = tuple(task for task in tasks if comparison.metric_order.get(task))
     shared = [metric for metric, own in having.items() if own == scored]
     skill = tuple(
