@@ -17,7 +17,7 @@ from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder, write_all
 
 #: Folders of an attempt.
 PARTS = ("notebooks", "results", "outputs")
-#: Where valid submissions are, and the bytes from which on only those that are kept stay there.
+#: The file of valid submissions, and the size in bytes above which only the selected ones stay in it.
 SUBMISSIONS = "outputs/submissions.jsonl"
 MAX_SUBMISSIONS_BYTES = 64 << 20
 
@@ -25,7 +25,7 @@ MAX_SUBMISSIONS_BYTES = 64 << 20
 class AttemptFolder:
     """Paths and files of one attempt; made by `create`.
 
-    Its files are written and listed from a descriptor that is opened before an agent is near it.
+    Its files are written and listed through a descriptor that is opened before the agent starts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,11 +61,11 @@ class AttemptFolder:
                 return folder
 
     def write_prompt(self, prompt: str) -> None:
-        """Keep the prompt as the agent got it."""
+        """Store the prompt as the agent got it."""
         self._files.write("outputs/prompt.md", [prompt.encode()])
 
     def write_answer(self, answer: dict[str, Any]) -> None:
-        """Keep the answer that was scored."""
+        """Store the answer that was scored."""
         self._files.write("outputs/answer.json", [json.dumps(answer, indent=1).encode() + b"\n"])
 
     def add_submission(self, line: bytes, kept: Callable[[], Iterable[bytes]]) -> None:
@@ -73,7 +73,7 @@ class AttemptFolder:
 
         Args:
             line: With its line end.
-            kept: Gives all that the file is to have when it would become too large, this one included.
+            kept: Returns the whole content to keep, this submission included, when the file would become too large.
 
         Raises:
             OSError: When it can't be written.
@@ -113,7 +113,7 @@ class AttemptFolder:
         return self._files.folder("notebooks")
 
     def open_outputs(self) -> UntrustedFolder:
-        """The folder of what the harness wrote about the attempt, open.
+        """The folder with the harness's files about the attempt, open.
 
         Raises:
             OSError: When it can't be opened.
@@ -121,11 +121,11 @@ class AttemptFolder:
         return self._files.folder("outputs")
 
     def artifacts(self) -> tuple[str, ...]:
-        """Paths of every file in the folder, relative to it; no links."""
+        """Paths of all files in the folder, relative to it, without links."""
         return tuple(self._files.files(depth=MAX_DEPTH))
 
     def close(self) -> None:
-        """Give the descriptor back, when there is nothing more to write."""
+        """Close the descriptor, when there is nothing more to write."""
         self._files.close()
 
 

@@ -1,4 +1,4 @@
-"""Ids of attempts: the one place that knows how a pytest node id names a task, a provider and a trial.
+"""Ids of attempts: the only place that knows how a pytest node id names a task, a provider and a trial.
 
 An id ends in ``[<label>-<provider>-t<trial>]``; the label is a task's name, with its level where that is not 1, and its
 arm where that is not the level's. Ids are stable over runs, because resumes, diffs and shards key on them.
@@ -19,8 +19,8 @@ class AttemptId:
 
     Attributes:
         label: The task's label, without its family.
-        provider: As ``--provider`` names it.
-        trial: From 0 on.
+        provider: The provider, as ``--provider`` names it.
+        trial: The trial's number, from 0.
     """
 
     label: str
@@ -38,6 +38,6 @@ class AttemptId:
 
 
 def without_trial(nodeid: str) -> tuple[str, int]:
-    """What all trials of a test have in common, and the trial's number; 0 for a test that has none."""
+    """The part of an id that all trials of a test share, and the trial's number; 0 for a test without trials."""
     match = _TRIAL.search(nodeid)
     return (nodeid, 0) if match is None else (nodeid[: match.start()], int(match["trial"]))

@@ -22,7 +22,7 @@ def package_sha256() -> str:
     """Hash of all modules, templates and tables of this package."""
     root = Path(scribe_suite.__file__).parent
     found = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    # the suite inside an installed package has hashes of its own: package and checkout have the same
+    # the suite inside an installed package is hashed separately, so that package and checkout have the same hash
     return _sha256((path.relative_to(root), path) for path in found if not path.is_relative_to(root / SHIPPED))
 
 
@@ -30,14 +30,14 @@ def task_sha256(root: Path, task: Task | TaskFacts) -> str:
     """Hash of a task's module and of all modules of ``ground_truth/`` that it imports, directly or not.
 
     Args:
-        root: The suite.
-        task: A task of it.
+        root: The suite's folder.
+        task: One of its tasks.
     """
     return _sha256((within_suite(root, path), path) for path in task_sources(root, task))
 
 
 def task_sources(root: Path, task: Task | TaskFacts) -> set[Path]:
-    """A task's module and all modules of ``ground_truth/`` that it imports; none where the task lies elsewhere."""
+    """A task's module and all modules of ``ground_truth/`` that it imports; none for tasks from elsewhere."""
     found: set[Path] = set()
     left = [find_part(root, _TRUTH, task.family, f"{task.name}.py")]
     while left:
@@ -49,7 +49,7 @@ def task_sources(root: Path, task: Task | TaskFacts) -> set[Path]:
 
 
 def _imported(root: Path, path: Path) -> Iterator[Path]:
-    """Where the modules may lie that `path` imports from ground_truth."""
+    """Possible paths of the modules that `path` imports from ground_truth."""
     package = within_suite(root, path).parent.parts
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -67,7 +67,7 @@ def _imported(root: Path, path: Path) -> Iterator[Path]:
 
 
 def _sha256(named: Iterable[tuple[Path, Path]]) -> str:
-    """Hash of files, each with the name that it has for everybody."""
+    """Hash of files, each with its name, which is the same on every machine."""
     digest = hashlib.sha256()
     for name, path in sorted(named):
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""How each family's results are shown: metric labels, column titles, the name of the per-attempt result file.
+"""How the results of each family are shown: metric labels, column titles, the name of the per-attempt result file.
 
 A family that is not listed here works as well: its titles are made from its name.
 """

@@ -1,8 +1,8 @@
-"""The run's ledger: JSON lines, each flushed to the disk as soon as an attempt is over.
+"""The run's ledger: JSON lines, each flushed to disk as soon as an attempt is over.
 
-Everything else (tables, json-report, JUnit) can be made from it. A line is written whole or not at all, except where
-the writer is killed in the middle of one; a reader skips a torn last line, so a killed run keeps all finished attempts,
-and whoever takes the run up again cuts it off. A ledger is locked while a run writes it: two writers would spoil it.
+Everything else (tables, json-report, JUnit) can be made from it. A line is written whole or not at all, unless the
+writer is killed while writing. A reader skips an incomplete last line, so a killed run keeps all finished attempts; a
+resumed run removes that line. A ledger is locked while a run writes it: two writers would corrupt it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LedgerWriter:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # no buffer: what a failed write left in one would be written again with the next line
+            # unbuffered: otherwise the rest of a failed write would be written again with the next line
             self._file = path.open("xb", buffering=0)
             _sync_folder(path.parent)
         except OSError as error:
@@ -55,7 +55,7 @@ class LedgerWriter:
         """Lock the ledger of an earlier run and read it; it is not changed before `resume`.
 
         Raises:
-            ConfigurationError: When the run still goes on, or the file can't be written, or is damaged.
+            ConfigurationError: When the run is still in progress, or the file can't be written or is damaged.
         """
         writer = cls.__new__(cls)
         writer.path = path
@@ -80,7 +80,7 @@ class LedgerWriter:
         return writer, ledger
 
     def resume(self, line: RunResume) -> None:
-        """Cut off what a killed writer left of its last line, and begin anew.
+        """Remove an incomplete last line that a killed writer left, and continue.
 
         Raises:
             OSError: When the disk is full.
@@ -91,7 +91,7 @@ class LedgerWriter:
         self._write(line)
 
     def leave(self) -> None:
-        """Close the file as it is, and let others write it."""
+        """Close the file without a last line, and release its lock."""
         self._file.close()
 
     def append(self, record: AttemptRecord) -> None:
@@ -110,7 +110,7 @@ class LedgerWriter:
             while left:
                 left = left[self._file.write(left) :]
         except OSError:
-            # half a line in the middle would make all that follow unreadable
+            # half a line in the middle would make everything after it unreadable
             self._file.truncate(end)
             self._file.seek(end)
             raise
@@ -126,7 +126,7 @@ class Ledger:
         records: All records of attempts, in the order they ended. An attempt has several when infrastructure failed it
             and a resumed run made it again.
         end: The last line, or None when the run was cut off.
-        resumes: One line for each time that the run was taken up again.
+        resumes: One line for each time that the run was resumed.
     """
 
     header: RunHeader
@@ -136,15 +136,15 @@ class Ledger:
 
     @cached_property
     def attempts(self) -> tuple[AttemptRecord, ...]:
-        """The record of each attempt that stands, see `in_effect`."""
+        """The valid record of each attempt, see `in_effect`."""
         return tuple(in_effect(self.records))
 
 
 def read_ledger(path: Path) -> Ledger:
-    """Read a ledger, also one whose run was killed or still goes on.
+    """Read a ledger, even one whose run was killed or is still in progress.
 
     Raises:
-        ConfigurationError: When the file is missing, is no ledger, or is damaged before its last line.
+        ConfigurationError: When the file is missing, is not a ledger, or is damaged before its last line.
     """
     try:
         content = path.read_bytes()
@@ -154,7 +154,7 @@ def read_ledger(path: Path) -> Ledger:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a run that goes on holds the ledger's lock, as far as the file system has locks.
+    """Whether a run in progress holds the ledger's lock, if the file system has locks.
 
     Raises:
         OSError: When it can't be opened.
@@ -177,7 +177,7 @@ def _parsed(path: Path, content: bytes) -> Ledger:
     if not parsed or not isinstance(parsed[0], RunHeader):
         state = "is cut off in its header" if torn else "has no header"
         raise ConfigurationError(f"{path} {state}: name a file runs/<run>.jsonl.")
-    # an end with a resumption behind it is the end of what was run before
+    # an end that is followed by a resumption belongs to the earlier part
     ends = [line for line in parsed if isinstance(line, RunEnd | RunResume)]
     return Ledger(
         header=parsed[0],
@@ -201,7 +201,7 @@ def ledger_schema() -> dict[str, Any]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the file's name survive a power cut as well; where folders can't be synced, nothing is lost by trying."""
+    """Make the file's name survive a power failure too; where folders can't be synced, trying does no harm."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -211,10 +211,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _locked(file: FileIO) -> bool:
-    """Take the lock of an open file, which the system gives back when the process ends, however it does.
+    """Lock an open file; the system releases the lock when the process ends, in whatever way.
 
     Returns:
-        False when somebody else has it; True on a file system that has no locks.
+        False when another process has it; True on a file system without locks.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -226,7 +226,7 @@ def _locked(file: FileIO) -> bool:
 
 
 def _end_of_lines(file: FileIO) -> int:
-    """Where the last newline ends, in bytes from the beginning."""
+    """The position after the last newline, in bytes from the beginning."""
     step = 1 << 16
     at = file.seek(0, os.SEEK_END)
     while at > 0:

@@ -1,6 +1,6 @@
 """What defines a run: versions and hashes of everything that can change its numbers.
 
-Runs with equal locks are comparable. What only changes how long things take is kept apart, under ``machine``.
+Runs with equal locks are comparable. What only affects durations is kept separately, under ``machine``.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def lock(
     Args:
         root: The checkout.
         tasks: The run's tasks.
-        truths: Task id -> what identifies its truth, for those whose truth is not in frozen base models.
-        seeds: Task id -> trial -> seed of its instance, for those that are planned. Only hashes are given back.
-        providers: As ``--provider`` names them -> what is known of each, such as the version of its program.
+        truths: Task id -> what identifies its truth, for tasks whose truth is not in frozen base models.
+        seeds: Task id -> trial -> seed of its instance, for planned attempts. Only hashes are returned.
+        providers: Provider, as ``--provider`` names it -> what is known about it, such as its program's version.
         isolation: The tier of kernels.
         limits: The limits of an attempt.
 
@@ -66,7 +66,7 @@ def lock(
                 "code_sha256": task_sha256(root, task),
                 "prompt_sha256": prompt_sha256(root, task),
                 "solution_sha256": _solution_sha256(root, task),
-                # a certificate has the hash of its weights, without which they are not loaded
+                # a certificate includes the hash of its weights, and weights without a matching hash are not loaded
                 "base_models": {} if task.models_id is None else base_models_sha256(root, task.models_id),
                 **(truths or {}).get(task.id, {}),
                 INSTANCE_SEEDS: {
@@ -89,7 +89,7 @@ def _solution_sha256(root: Path, task: TaskFacts) -> str | None:
 
 
 def without_seeds(locked: Mapping[str, Any]) -> dict[str, Any]:
-    """A lock that may be shown to anybody: where the run seed is a small number, a hash of it is soon undone."""
+    """A lock that may be published: the hash of a small run seed can be found by trying all small numbers."""
     tasks = {
         name: {key: value for key, value in facts.items() if key != INSTANCE_SEEDS}
         for name, facts in locked[TASKS].items()
@@ -98,7 +98,7 @@ def without_seeds(locked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the machine is; cores are those that this process may use, memory is in bytes."""
+    """Describes the machine; cores are those that this process may use, memory is in bytes."""
     return {
         "platform": platform.platform(),
         "cpu": _cpu(),
@@ -108,7 +108,7 @@ def machine() -> dict[str, Any]:
 
 
 def _cpu() -> str | None:
-    """The processor's model as it calls itself, or None."""
+    """The name of the processor's model, or None."""
     with suppress(OSError, ValueError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             name, colon, value = line.partition(":")

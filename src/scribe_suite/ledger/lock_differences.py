@@ -1,7 +1,7 @@
 """Differences between the locks of runs, in readable form.
 
-What is said of a task or a provider is compared where both runs have it: shards and families are parts of one run.
-Hashes of instance seeds are counted and never shown.
+Entries about a task or a provider are compared only where both runs have them: shards and families are parts of one
+run. Hashes of instance seeds are counted and never shown.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from scribe_suite.text import shortened
 
 TASKS = "tasks"
 PROVIDERS = "providers"
-#: Of each task: the hashes of its seeds, which belong in the ledger and nowhere else, as the seeds do.
+#: The hashes of each task's seeds; like the seeds, they belong in the ledger and nowhere else.
 INSTANCE_SEEDS = "instance_seeds"
-#: The part of a lock that may differ between runs that are comparable.
+#: The part of a lock that may differ between comparable runs.
 MACHINE = "machine"
 
 _SHOWN = 40
@@ -37,7 +37,7 @@ def lock_differences(locks: Iterable[tuple[str, Mapping[str, Any]]], ignored: It
 
     Args:
         locks: Label and lock of each run.
-        ignored: Names in the lock that may differ.
+        ignored: Names in the lock whose values may differ.
     """
     given = list(locks)
     left_out = set(ignored)
@@ -80,5 +80,5 @@ def _name(key: tuple[str, ...]) -> str:
 
 def _shown(value: Any) -> str:
     text = "nothing" if value is None else str(value)
-    # a hash is told apart by its beginning
+    # the beginning of a hash identifies it
     return text[:12] if _HASH.fullmatch(text) else shortened(text, _SHOWN)

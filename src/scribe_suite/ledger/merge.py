@@ -1,7 +1,7 @@
-"""Ledgers of parts of one run, such as shards and jobs of a matrix, merged into one.
+"""Merges the ledgers of parts of one run, such as shards and jobs of a matrix, into one.
 
-Parts are of one run when everything that defines a run is equal. A refusal names everything that prevents merging,
-because in a CI job there is nobody to ask.
+Parts belong to one run when everything that defines a run is equal. A refusal names everything that prevents merging,
+because a CI job can't ask anyone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from scribe_suite.ledger.records import ALL_ARMS, ALL_LEVELS, AttemptRecord, Run
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _SHOWN = 10
-#: Parts of a lock that are not compared: machines of one job matrix may differ, which changes times and not scores; the
-#: header has the others as well.
+#: Parts of a lock that are not compared: machines of one job matrix may differ, which changes times but not scores; the
+#: header has the other machines as well.
 _NOT_OF_LOCK = (MACHINE, "isolation", "limits")
 #: Fields of the header that must be equal.
 _EQUAL = ("format", "run_seed", "seed_mode", "isolation", "limits", "pass_mark", "record_only")
@@ -31,7 +31,7 @@ _EQUAL = ("format", "run_seed", "seed_mode", "isolation", "limits", "pass_mark",
 _EQUAL_IF_GIVEN = ("model",)
 _UNEQUAL_ADVICE = {"run_seed": "give all parts one --instance-seed, so that providers meet the same instances"}
 
-#: Exit codes that say more than that tests failed, the most telling first; 5 (an empty shard) is none.
+#: Exit codes that say more than that tests failed, the most informative first; 5 (an empty shard) is not one of them.
 _SERIOUS_EXITS = (EXIT_LOST_OR_INFRASTRUCTURE, 2, 4)
 
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Merged:
-    """What was merged, for the message."""
+    """The result of merging, for the message."""
 
     attempts: int
     planned: int
@@ -47,24 +47,24 @@ class Merged:
 
 
 def merge_ledgers(paths: Sequence[Path], output: Path, planned: Collection[str] = ()) -> Merged:
-    """Write one ledger from several; it appears whole or not at all.
+    """Write one ledger from several; it appears complete or not at all.
 
     Args:
         paths: The parts.
-        output: A file that is not there yet.
-        planned: Node ids of all attempts of the whole, where that is known: those that are in no part are missing, and
-            shards that have none may be left out.
+        output: A file that does not exist yet.
+        planned: Node ids of all attempts of the whole run, where known: those that are in no part are missing, and
+            shards without any may be left out.
 
     Raises:
-        ConfigurationError: When a part can't be read, parts are not of one run, an attempt is in several of them, or
-            the output can't be written.
+        ConfigurationError: When a part can't be read, the parts are not of one run, an attempt is in several of them,
+            or the output can't be written.
     """
     if output.exists():
         raise ConfigurationError(f"{output} exists: name a new file, or remove it.")
     ledgers = [(path, read_ledger(path)) for path in paths]
     _refuse_conflicts(ledgers)
     _refuse_duplicates(ledgers)
-    # sorted is stable: records of one attempt stay in the order they were written
+    # sorted is stable: records of one attempt stay in the order in which they were written
     records = sorted(
         (record for path, ledger in ledgers for record in _moved(ledger.records, path, output)),
         key=lambda record: (record.started is not None, record.started, record.nodeid),
@@ -113,7 +113,7 @@ def _refuse_duplicates(ledgers: Sequence[tuple[Path, Ledger]]) -> None:
 
 
 def _labels(paths: Iterable[Path]) -> dict[Path, str]:
-    """Files' names, or their paths where names repeat."""
+    """The files' names, or their paths where names repeat."""
     listed = list(paths)
     names = Counter(path.name for path in listed)
     return {path: path.name if names[path.name] == 1 else str(path) for path in listed}
@@ -165,7 +165,7 @@ def _header(output: Path, headers: Sequence[RunHeader]) -> RunHeader:
 
 
 def _lock(locks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The lock of the whole: every task and provider, every seed of an instance, and all machines."""
+    """The lock of the whole run: every task and provider, every seed of an instance, and all machines."""
     whole = dict(locks[0])
     for part in (TASKS, PROVIDERS):
         named: dict[str, Any] = {}
@@ -183,13 +183,13 @@ def _lock(locks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _one_or_all(values: Sequence[Any]) -> Any:
-    """The value that all have, or all values as text."""
+    """The common value of all parts, or all values as text."""
     different = sorted({str(value) for value in values})
     return values[0] if len(different) == 1 else "; ".join(different)
 
 
 def _shard(shards: Sequence[str | None]) -> str | None:
-    """None when the parts make up a whole run, else the shards that are there."""
+    """None when the parts make up a whole run, else the shards that are present."""
     named = set(filter(None, shards))
     counts = {shard.partition("/")[2] for shard in named}
     if None in shards or (len(counts) == 1 and len(named) == int(*counts)):
@@ -198,17 +198,17 @@ def _shard(shards: Sequence[str | None]) -> str | None:
 
 
 def _asked(asked: Sequence[str | None], everything: str) -> str | None:
-    """What all parts were asked for, else everything: a resumed run chooses among it by what was planned."""
+    """What all parts were asked for, else everything: a resumed run selects from it by what was planned."""
     return asked[0] if len(set(asked)) == 1 else everything
 
 
 def _same(values: Sequence[_T]) -> _T | None:
-    """The value that all have, or None."""
+    """The common value of all parts, or None."""
     return values[0] if len(set(values)) == 1 else None
 
 
 def _end(ledgers: Sequence[Ledger], header: RunHeader, attempts: Sequence[AttemptRecord]) -> RunEnd | None:
-    """The end of the whole, or None when a part was cut off."""
+    """The end of the whole run, or None when a part was interrupted."""
     ends = [ledger.end for ledger in ledgers]
     if any(end is None for end in ends):
         return None

@@ -1,7 +1,7 @@
-"""Every way an attempt can end, as one table: does it count, how does pytest show it.
+"""All ways in which an attempt can end, as one table: whether it counts, and how pytest shows it.
 
-``infrastructure:<cause>``, with a cause of `causes.CAUSES`, stands for anything that is not the agent's doing. Such an
-attempt has no score, is in no mean, and is shown in the coverage ("scored 41/44").
+``infrastructure:<cause>``, with a cause from `causes.CAUSES`, covers everything that is not the agent's fault. Such an
+attempt has no score, enters no mean, and is shown in the coverage ("scored 41/44").
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 from scribe_suite.causes import CAUSES, infrastructure_cause
 
 Test = Literal["passed", "failed", "error"]
-#: What the outcome of an infrastructure failure begins with; its cause follows.
+#: The prefix of an infrastructure failure's outcome; its cause follows.
 INFRASTRUCTURE = "infrastructure:"
 
 
@@ -33,9 +33,9 @@ class OutcomeRule:
     """How one outcome is treated.
 
     Attributes:
-        counts: Whether the attempt says something about the agent.
+        counts: Whether the attempt counts for or against the agent.
         scored: Whether it has metrics and a skill.
-        test: What the pytest test becomes.
+        test: The result of the pytest test.
         meaning: One sentence for reports.
     """
 
@@ -45,7 +45,7 @@ class OutcomeRule:
     meaning: str
 
 
-#: The table of what counts.
+#: The outcomes that count.
 OUTCOMES: dict[Outcome, OutcomeRule] = {
     Outcome.SOLVED: OutcomeRule(True, True, "passed", "The answer's skill reached the pass mark."),
     Outcome.UNSOLVED: OutcomeRule(True, True, "failed", "The answer was scored below the pass mark."),
@@ -57,7 +57,7 @@ OUTCOMES: dict[Outcome, OutcomeRule] = {
     ),
 }
 
-#: What an infrastructure failure is, whatever its cause.
+#: The rule for infrastructure failures of any cause.
 INFRASTRUCTURE_RULE = OutcomeRule(False, False, "error", "Something other than the agent failed; nothing is scored.")
 
 _INFRASTRUCTURE_RULES: dict[str, OutcomeRule] = {
@@ -77,10 +77,10 @@ def infrastructure(cause: str) -> str:
 
 
 def rule_of(outcome: str) -> OutcomeRule:
-    """The rule for an outcome string; a ledger may have causes that the table no longer has, or not yet.
+    """The rule for an outcome string; a ledger from another version may have causes that are not in the table.
 
     Raises:
-        ValueError: For a string that is no outcome.
+        ValueError: For a string that is not an outcome.
     """
     if outcome.startswith(INFRASTRUCTURE) and len(outcome) > len(INFRASTRUCTURE):
         return _INFRASTRUCTURE_RULES.get(outcome, INFRASTRUCTURE_RULE)

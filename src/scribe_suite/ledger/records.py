@@ -1,4 +1,4 @@
-"""The ledger's schema: a header line that says what was run, then one record per attempt."""
+"""The ledger's schema: a header line that describes the run, then one record per attempt."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scribe_suite.ledger.outcomes import rule_of
 from scribe_suite.tasks.access import Access
 
-#: What ``--level`` calls all levels, and those at which capable agents were measured to fail.
+#: The values of ``--level`` for all levels, and for those at which capable agents were measured to fail.
 ALL_LEVELS, HEADROOM_LEVELS = "all", "headroom"
-#: What ``--access`` calls all arms.
+#: The value of ``--access`` for all arms.
 ALL_ARMS = "all"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -24,10 +24,10 @@ class _Line(BaseModel):
 
 
 class Times(_Line):
-    """Seconds an attempt spent, by phase; a phase that was not reached is None.
+    """Seconds that an attempt spent, by phase; a phase that was not reached is None.
 
     Attributes:
-        queue_s: Waiting for a place among the attempts of the same provider, and for the end of a pause it made.
+        queue_s: Waiting for a slot among the attempts of the same provider, and for the end of the provider's pauses.
         setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
         kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
         agent_s: From handing over the prompt to the provider's return.
@@ -47,16 +47,17 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Grounding(_Line):
-    """What the notebook shows of an answer's claims and of the numbers in its summary; see docs/reference/claims.md.
+    """How far the notebook supports an answer's claims and the numbers in its summary; see docs/reference/claims.md.
 
     Attributes:
         claims: Claims of the answer, `supported` of them by the cell that they name.
-        numbers: Numbers in the summary, those left out that are settings; `traced` of them stand in some cell's output.
-        settings: Numbers in the summary that the agent chose: they stand in code.
-        contradicted: Claims and numbers whose name has another value in the notebook or in a replay.
-        replayed: Claims and numbers with provenance that a replay was compared for, `reproduced` of them showed again.
+        numbers: Numbers in the summary, without settings; `traced` of them are in some cell's output.
+        settings: Numbers in the summary that the agent chose: they are in its code.
+        contradicted: Claims and numbers for whose name the notebook or a replay shows another value.
+        replayed: Claims and numbers with provenance that were compared with a replay; it reproduced `reproduced` of
+            them.
         untold: Other results of cited measurements that the answer does not mention.
-        failed_checks: Checks that failed while the answer says nothing of failures.
+        failed_checks: Checks that failed while the answer does not mention failures.
     """
 
     claims: Count = 0
@@ -72,18 +73,18 @@ class Grounding(_Line):
 
 
 class LaboratoryUse(_Line):
-    """What an attempt did in its laboratory; see docs/guide/laboratory.md.
+    """How an attempt used its laboratory; see docs/guide/laboratory.md.
 
     Attributes:
         experiments: Runs that were charged.
         spent: How much of the budget was used.
-        budget: What there was.
-        bound: The least spend that can be enough, by an argument that the task states; None where it states none.
-        unit: What both count: ``prompt`` or ``token``.
+        budget: The whole budget.
+        bound: A lower bound on the spend of a solution, by an argument that the task states; None where it states none.
+        unit: The unit of both: ``prompt`` or ``token``.
         repeated: Runs that had been done before, and were free.
-        refused: Requests that were not done.
+        refused: Requests that were refused.
         failed: Runs in which the laboratory failed, and which cost nothing.
-        unread: Experiments of which no kernel was given anything, and that no other one patches from.
+        unread: Experiments of which no kernel received any result, and from which no other one patches.
     """
 
     experiments: Count = 0
@@ -98,16 +99,16 @@ class LaboratoryUse(_Line):
 
 
 class SubmissionPoint(_Line):
-    """One submission of an attempt: what it was worth, and what had been used when it came.
+    """One submission of an attempt: its skill, and the effort up to it.
 
     Attributes:
-        number: Among the valid submissions, from 1; numbers that are missing were not kept, or not scored.
-        seconds: Since the agent began.
-        skill: What the attempt would have if this had been the last one.
+        number: Its number among the valid submissions, from 1; missing numbers were not kept, or not scored.
+        seconds: Seconds since the agent began.
+        skill: The attempt's skill if this had been the last submission.
         tokens: The total over all requests to the model until then, if the provider reports it; else None.
-        cost_usd: What they cost; None where it is not known.
-        experiments: Runs in the laboratory until then; None where there is no laboratory.
-        spent: What they cost, in the unit of the budget.
+        cost_usd: Cost of these requests; None where it is not known.
+        experiments: Laboratory runs until then; None where there is no laboratory.
+        spent: Their cost, in the unit of the budget.
     """
 
     number: Annotated[int, Field(ge=1)]
@@ -123,28 +124,28 @@ class AttemptRecord(_Line):
     """One provider on one instance, once.
 
     Attributes:
-        line: Tells records from headers.
+        line: Distinguishes records from headers.
         nodeid: The pytest id; diffs and resumes key on it.
         task: Task id, ``family/name``, with the level behind the name where the task has several.
         level: The task's level; None in ledgers from before tasks had levels.
         access: The arm; None in ledgers from before there were arms, where it was ``weights``.
         outcome: A key of `outcomes.OUTCOMES` or ``infrastructure:<cause>``.
-        reason: One sentence on the outcome; empty when there is nothing to say.
+        reason: One sentence about the outcome; empty where none is needed.
         metrics: Metric -> value; empty unless the outcome is scored.
         skill: Normalised score, or None unless scored.
-        confidence: What the agent told, 0 to 1; None without a valid answer.
-        confidence_of: What `confidence` is the probability of: that the attempt is solved. None in ledgers from before
-            prompts said so; they asked for the probability that the answer is right.
+        confidence: The confidence that the agent stated, 0 to 1; None without a valid answer.
+        confidence_of: The event that `confidence` is the probability of: the attempt is solved. None in older ledgers,
+            whose prompts asked for the probability that the answer is right.
         agent_version: Version of the program that drove the model, or None.
-        submitted: The submissions that were kept and scored, in their order; the last one is what the other fields are
-            about. Empty unless scored, and in ledgers from before they were kept.
-        actions: Tool of the notebook -> calls of it, errors included; empty in ledgers from before they were counted.
-        laboratory: What was done in the laboratory; None where there was none.
+        submitted: The submissions that were kept and scored, in order; the other fields are about the last one. Empty
+            unless scored, and in older ledgers.
+        actions: Tool of the notebook -> number of calls, errors included; empty in older ledgers.
+        laboratory: How the laboratory was used; None where there was none.
         reproduced: For a replay, whether it gave the same answer.
-        grounding: What the notebook shows of the answer's claims; None without an answer, and in old ledgers.
-        instance_seed: Filled in by the controller, which alone writes it down.
+        grounding: How far the notebook supports the answer's claims; None without an answer, and in older ledgers.
+        instance_seed: Filled in by the controller; nothing else records it.
         folder: The attempt's folder, relative to the results folder.
-        artifacts: Files in it, relative to it.
+        artifacts: Paths of its files, relative to it.
     """
 
     line: Literal["attempt"] = "attempt"
@@ -204,7 +205,7 @@ class AttemptRecord(_Line):
 
     @property
     def counts(self) -> bool:
-        """Whether the attempt says something about the agent."""
+        """Whether the attempt counts for or against the agent."""
         return rule_of(self.outcome).counts
 
 
@@ -213,18 +214,18 @@ class RunHeader(_Line):
 
     Attributes:
         run: Run id; the ledger is ``<run>.jsonl``.
-        planned: Node ids of the attempts that were to be made.
-        run_seed: What all instance seeds are derived from.
-        levels: What ``--level`` said; None where it said nothing.
-        arms: What ``--access`` said; None where it said nothing.
-        model: Specification of the real language model that was asked for or used; None where none was.
-        shard: The part of a run that this is, as ``2/8``; None for a whole run.
+        planned: Node ids of the planned attempts.
+        run_seed: The seed from which all instance seeds are derived.
+        levels: The value of ``--level``; None where it was not given.
+        arms: The value of ``--access``; None where it was not given.
+        model: Specification of the real language model that was requested or used; None if none was.
+        shard: Which part of a run this is, such as ``2/8``; None for a whole run.
         isolation: The tier in force.
-        isolation_asked: What ``--isolation`` said; None in what was merged from parts that were asked for differently.
+        isolation_asked: The value of ``--isolation``; None where merged parts have different values.
         isolation_gaps: Escapes that were tried from a kernel and succeeded; see `scribe_suite.sandbox.escape_table`.
-        agent_isolation: The tier of agents' programs; None in ledgers from before it was told.
-        agent_isolation_gaps: What they can reach all the same; see `scribe_suite.sandbox.program_gaps`.
-        device: Where real language models ran; None where none did, and in what was merged from different ones.
+        agent_isolation: The tier of agents' programs; None in older ledgers.
+        agent_isolation_gaps: What they can reach nevertheless; see `scribe_suite.sandbox.program_gaps`.
+        device: Where real language models ran; None if none did, or if merged parts differ.
         limits: The limits of an attempt, in seconds, turns, tokens and US dollars, without those that were not set.
         lock: What the run's numbers depend on; see `ledger.lock`.
     """
@@ -256,14 +257,14 @@ class RunHeader(_Line):
 
 
 class RunResume(_Line):
-    """Says that the run was taken up again; attempts follow, and an end if it comes to one.
+    """Records that the run was resumed; attempts follow, and an end if the run finishes.
 
     Attributes:
-        resumed: When.
-        planned: Node ids of the attempts that are made now: what was missing, or failed by infrastructure.
-        differences: In what the lock differs from the header's although it should not; not empty only with
-            ``--resume-anyway``.
-        machine_differences: In what the machines differ.
+        resumed: The time.
+        planned: Node ids of the attempts that are made now: those that were missing or had an infrastructure failure.
+        differences: Differences between the lock and the header's that should not exist; empty unless
+            ``--resume-anyway`` was given.
+        machine_differences: Differences between the machines.
     """
 
     line: Literal["resume"] = "resume"
@@ -274,11 +275,11 @@ class RunResume(_Line):
 
 
 class RunEnd(_Line):
-    """The last line of a ledger whose run came to its end; another one follows when it is taken up again.
+    """The last line of a ledger whose run finished; another one follows when the run is resumed.
 
     Attributes:
-        exit_code: What the run exits with.
-        missing: Node ids of attempts that were planned and have no record, because the run was stopped.
+        exit_code: The run's exit code.
+        missing: Node ids of planned attempts without a record, because the run was stopped.
     """
 
     line: Literal["end"] = "end"
@@ -288,13 +289,13 @@ class RunEnd(_Line):
 
 
 def in_effect(records: Iterable[AttemptRecord]) -> list[AttemptRecord]:
-    """The one record of each attempt that stands: the last that counts, or the last of all where none does.
+    """The one valid record of each attempt: the last that counts, or the last of all where none does.
 
-    An attempt that infrastructure failed is made again by a resumed run. One that counts never is, so that nobody can
+    A resumed run repeats attempts with an infrastructure failure. It never repeats one that counts, so that nobody can
     try again for a better score.
 
     Args:
-        records: In the order they were written, which the result keeps.
+        records: In the order in which they were written, which the result keeps.
     """
     standing: dict[str, AttemptRecord] = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""The file that a RUN on a command line names: a run's id, or the path of a ledger or report."""
+"""Finds the file that a RUN on the command line names: a run's id, or the path of a ledger or report."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from scribe_suite.errors import ConfigurationError
 
 _ENDING = ".jsonl"
-#: Ids that a message names.
+#: How many ids a message lists.
 _MOST_NAMED = 3
-#: How alike two ids are, from 0 to 1, of which one may be meant by the other. Two of one day are at 0.7 by chance.
+#: From which similarity, 0 to 1, an id is suggested in place of another. Two ids of one day reach 0.7 by chance.
 _ALIKE = 0.8
 
 
 def find_run(name: str, results_dir: Path) -> Path:
-    """The file of a run.
+    """Find the file of a run.
 
     Args:
         name: The run's id, or the path of a ledger or report; a path comes first.
         results_dir: Where the ledgers of run ids are.
 
     Raises:
-        ConfigurationError: When there is none; the message lists ids that are like `name`, or else the newest ones.
+        ConfigurationError: When there is none; the message lists ids similar to `name`, or else the newest ones.
     """
     candidates = (Path(name), results_dir / name, results_dir / f"{name}{_ENDING}") if name else ()
     for path in candidates:

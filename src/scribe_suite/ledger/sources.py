@@ -1,7 +1,7 @@
 """Sources of results: ledgers, and pytest-json-report files of this suite.
 
-Both give the same: what is known about the run, and its attempts one after the other. A reader asks for as much of an
-attempt as it needs, so that 100,000 of them need not be held as models.
+Both provide the same: information about the run, and its attempts one after another. A reader asks only for the fields
+it needs, so that 100,000 attempts need not be held as pydantic models.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _T = TypeVar("_T")
 
 @dataclass
 class RunInfo:
-    """What is known about a run besides its attempts.
+    """Information about a run besides its attempts.
 
     Attributes:
         path: The file it was read from.
         run: Run id.
         started: When; None when the file does not say.
-        planned: Provider -> attempts that were to be made.
+        planned: Provider -> number of planned attempts.
         limits: The limits of an attempt, by the names in `RunHeader.limits`; empty when the file does not say.
         lock: What the run's numbers depend on, see `ledger.lock`; empty when the file does not say.
-        complete: Whether the run came to its end.
-        differences: What differed from `lock` when the run was taken up again nevertheless.
+        complete: Whether the run finished.
+        differences: What differed from `lock` when the run was resumed nevertheless.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class Results(Protocol):
 
     @property
     def info(self) -> RunInfo:
-        """What is known about the run besides its attempts."""
+        """Information about the run besides its attempts."""
         ...
 
     def attempts(self, adapter: TypeAdapter[_T]) -> Iterator[_T]:
@@ -69,7 +69,7 @@ class Results(Protocol):
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run whose attempts are in memory, such as the one that is just ending."""
+    """A run whose attempts are in memory, such as one that is just ending."""
 
     info: RunInfo
     records: Sequence[AttemptRecord]
@@ -109,7 +109,7 @@ class Source:
         """All attempts, each read with `adapter`; `info.complete` is known when they are over.
 
         Raises:
-            ConfigurationError: When a line is damaged; one that was cut off at the end of a ledger is left out.
+            ConfigurationError: When a line is damaged; an incomplete line at the end of a ledger is left out.
         """
         if self._report is not None:
             for number, entry in enumerate(_entries(self._report)):
@@ -172,7 +172,7 @@ class Source:
         if not isinstance(report, dict) or not isinstance(report.get("tests"), list):
             raise ConfigurationError(f"{self._path} is neither a ledger nor a report: {_ADVICE}.")
         if next(iter(_entries(report)), None) is None and _REPORT_KEY not in report:
-            raise ConfigurationError(f"{self._path} is a report of other tests than this suite's: {_ADVICE}.")
+            raise ConfigurationError(f"{self._path} is a report of tests that do not belong to this suite: {_ADVICE}.")
         return report
 
     def _from_report(self, report: dict[str, Any]) -> RunInfo:
@@ -193,7 +193,7 @@ class Source:
 
 
 def read_records(path: Path) -> tuple[RunInfo, list[AttemptRecord]]:
-    """The records of a run that stand, every field checked.
+    """The valid records of a run, with every field checked.
 
     Raises:
         ConfigurationError: When the file can't be read, is damaged, or is neither a ledger nor a report.
@@ -216,7 +216,7 @@ def _entries(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _numbers(value: object) -> dict[str, float]:
-    """The numbers above 0 in what should be limits by their names; a report may have been written by anybody."""
+    """The positive numbers among what should be limits by name; reports are untrusted."""
     limits = value if isinstance(value, dict) else {}
     return {
         str(name): float(limit)
@@ -226,7 +226,7 @@ def _numbers(value: object) -> dict[str, float]:
 
 
 def _is_ledger(line: bytes) -> bool:
-    """Whether this is the first line of a ledger, or the beginning of one."""
+    """Whether this is the first line of a ledger, or the beginning of such a line."""
     return re.match(rb'\s*\{\s*"line"', line) is not None
 
 
