@@ -1,4 +1,4 @@
-"""Tasks on a real language model: their truth is measured, and they are available only if model and truth are."""
+"""Tasks on a real language model: their truth is measured, and they are available only if both model and truth are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MeasuredTask(Task):
     """One question about a real language model.
 
     Class attributes:
-        measurement: Where its truth comes from.
+        measurement: The measurement of its truth.
     """
 
     source: ClassVar[str] = "real"
@@ -30,7 +30,7 @@ class MeasuredTask(Task):
 
     @property
     def model(self) -> str:
-        """Specification of the model: the one that is selected for this process."""
+        """Specification of the model that is selected for this process."""
         return selected_model()
 
     def known_facts(self) -> TaskFacts:
@@ -62,7 +62,7 @@ class MeasuredTask(Task):
         return _identity(self.measured().record)
 
     def measured(self) -> Measured:
-        """The truth, read once per process.
+        """The measured truth, read once per process.
 
         Raises:
             InfrastructureError: With cause ``truth_missing`` and the command that makes it.
@@ -70,14 +70,14 @@ class MeasuredTask(Task):
         return _measured(self.measurement, self.model)
 
     def evaluator(self) -> HookedTransformer:
-        """The model as the evaluator has it."""
+        """The evaluator's model."""
         from scribe_suite.models.evaluator import evaluator_model
 
         return evaluator_model(self.model)
 
 
 def unavailable(task: TaskFacts) -> str | None:
-    """Why a task can't be done on this machine, without its file where that can be; see `Task.unavailable`."""
+    """Why a task can't be done on this machine, without importing its file if possible; see `Task.unavailable`."""
     if task.decides_itself:
         return default_registry()[task.id].unavailable()
     if task.truth is None:
@@ -87,7 +87,7 @@ def unavailable(task: TaskFacts) -> str | None:
 
 
 def truth_facts(task: TaskFacts) -> dict[str, str]:
-    """What identifies a truth, found out without the task's file where that can be; see `Task.truth_facts`.
+    """Identifies a truth, without importing the task's file if possible; see `Task.truth_facts`.
 
     Raises:
         InfrastructureError: With cause ``truth_missing`` and the command that makes it.

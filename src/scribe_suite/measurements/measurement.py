@@ -1,4 +1,4 @@
-"""What is measured, and in which steps: the contract between a measurement, its store and its command."""
+"""The contract between a measurement, its store and its command: what is measured, and in which steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a result is looked up without a model and without reading a
     from numpy.typing import NDArray
     from transformer_lens import HookedTransformer
 
-#: Arrays of one step by name; strings are kept as arrays of fixed-width unicode.
+#: Arrays of one step by name; strings are stored as arrays of fixed-width unicode.
 Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
 
 
@@ -25,8 +25,8 @@ class Context:
 
     Attributes:
         spec: Specification of the real language model.
-        progress: To be called now and then during a step, with the fraction of *this step* that is done.
-        results: The arrays of the steps before it, by step.
+        progress: To be called from time to time during a step, with the completed fraction of *this step*.
+        results: The arrays of the earlier steps, by step.
     """
 
     spec: str
@@ -35,14 +35,14 @@ class Context:
 
     @cached_property
     def model(self) -> HookedTransformer:
-        """The model, on the device in force, without gradients; loaded when first asked for."""
+        """The model, on the chosen device, without gradients; loaded on first use."""
         from scribe_suite.models.evaluator import evaluator_model
 
         return evaluator_model(self.spec)
 
     @cached_property
     def twin(self) -> HookedTransformer:
-        """The same shape with random weights: the control of every claim about what training has put there."""
+        """The same shape with random weights: the control for every claim about what training has produced."""
         from scribe_suite.models.evaluator import untrained_model
 
         return untrained_model(self.spec)
@@ -50,12 +50,12 @@ class Context:
 
 @dataclass(frozen=True)
 class Step:
-    """One part of a measurement: what is kept when a run is interrupted after it.
+    """One part of a measurement; its results are kept when the run is interrupted later.
 
     Attributes:
-        name: Short, of letters, digits and ``_``.
+        name: A short name of letters, digits and ``_``.
         summary: What is being done, for the progress line.
-        compute: Gives the arrays of the step; must not depend on anything but the context.
+        compute: Computes the arrays of the step; must depend only on the context.
     """
 
     name: str
@@ -64,13 +64,13 @@ class Step:
 
 
 class Measurement(ABC):
-    """An exhaustive computation on one model whose result is the truth of one or several tasks.
+    """An exhaustive computation on one model; its result is the truth of one or several tasks.
 
-    Attributes, of the class or of its objects:
+    Attributes of the class or of its objects:
         id: ``family/name``, its place below ``ground_truth/measured``.
         version: Raised whenever the steps, or what they mean, change.
         summary: One line for lists.
-        cost: What it takes on one CPU thread, in words ("12 CPU minutes").
+        cost: The time it takes on one CPU thread, in words ("12 CPU minutes").
     """
 
     id: str
@@ -80,16 +80,16 @@ class Measurement(ABC):
 
     @abstractmethod
     def inputs_sha256(self) -> str:
-        """Checksum of the data that the steps read besides the model (texts, lists); a result for others is stale."""
+        """Checksum of the data (texts, lists) that the steps read besides the model; others make a result stale."""
 
     @abstractmethod
     def steps(self) -> Sequence[Step]:
-        """In the order in which they are done. A few to some dozens, each of at most some minutes."""
+        """The steps in order: from a few up to dozens, each of at most a few minutes."""
 
     @abstractmethod
     def checks(self, results: Mapping[str, Arrays]) -> Sequence[Check]:
         """The certificate: why the result can be trusted (sizes, controls, agreement of halves), each with its bar."""
 
     def kept(self, results: Mapping[str, Arrays]) -> Arrays:
-        """What of the steps' arrays is kept as the result; all of them, as ``step/array``, unless overridden."""
+        """The part of the steps' arrays that is the result; by default all of them, as ``step/array``."""
         return {f"{step}/{name}": value for step, arrays in results.items() for name, value in arrays.items()}

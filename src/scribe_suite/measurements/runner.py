@@ -1,4 +1,4 @@
-"""Makes measured truths: runs the steps of measurements, keeps each, certifies and writes the result."""
+"""Makes measured truths: runs the steps of a measurement, stores each, then certifies and writes the result."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from scribe_suite.models.device import current_device
 from scribe_suite.planting.frozen import Certificate
 from scribe_suite.progress import ProgressCallback
 
-#: Packages whose versions are kept in a record.
+#: Packages whose versions are recorded.
 _VERSIONS = ("torch", "transformer-lens", "numpy", "scikit-learn")
-#: Kept with the arrays of a step: what it cost.
+#: Stored with the arrays of a step: its cost.
 _SECONDS = "cpu_s"
 
 
@@ -42,16 +42,16 @@ class Made:
 
 
 def make(measurement: Measurement, model: CachedModel, progress: ProgressCallback, *, ship: bool) -> Made:
-    """Make and write one result; steps that are kept of an interrupted run are not made again.
+    """Make and write one result; steps that an interrupted run has stored are not repeated.
 
     Args:
         measurement: What to measure.
         model: The converted model.
-        progress: Called now and then.
+        progress: Called from time to time.
         ship: Write into the checkout.
 
     Raises:
-        FrozenModelError: When its certificate fails; the steps are kept, and nothing else is written.
+        FrozenModelError: When its certificate fails; the steps stay stored, and nothing else is written.
     """
     torch.set_num_threads(1)  # sums in another order are other numbers
     spec = model.record.spec
@@ -86,7 +86,7 @@ def make(measurement: Measurement, model: CachedModel, progress: ProgressCallbac
 def _results(
     measurement: Measurement, spec: str, folder: Path, progress: ProgressCallback
 ) -> tuple[dict[str, Arrays], dict[str, float]]:
-    """The arrays of all steps and the CPU seconds that each took, whenever it was made."""
+    """The arrays of all steps, and the CPU seconds that each took, whether now or in an earlier run."""
     results: dict[str, Arrays] = {}
     cpu_s: dict[str, float] = {}
     steps = measurement.steps()
@@ -105,12 +105,12 @@ def _results(
 
 
 def _part(report: ProgressCallback, number: int, of: int) -> ProgressCallback:
-    """Reports the fraction of one step as a fraction of all."""
+    """Reports the fraction of one step as a fraction of the whole."""
     return lambda done, state: report((number + done) / of, state)
 
 
 def _start(folder: Path, mark: str) -> None:
-    """Forget steps that were made from something else."""
+    """Remove stored steps that were made from something else."""
     marked = folder / "of.txt"
     if not marked.is_file() or marked.read_text() != mark:
         store.forget_steps(folder)

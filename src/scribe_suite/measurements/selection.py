@@ -1,4 +1,4 @@
-"""The language model that all real tasks of a process are about: ``--model``, else `REAL_MODEL`."""
+"""The language model of all real tasks of a process: ``--model``, else `REAL_MODEL`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from scribe_suite.measurements import REAL_MODEL
 
 
 class _Selection:
-    """What is selected in this process."""
+    """The selection in this process."""
 
     spec = REAL_MODEL
 
 
 def select_model(spec: str | None) -> None:
-    """Make all real tasks of this process be about a model.
+    """Select the model of all real tasks of this process.
 
     Args:
         spec: Its specification, such as ``hub:gpt2``; None for `REAL_MODEL`.
 
     Raises:
-        ConfigurationError: When the specification names no model. Whether the model is converted, and truths were
-            measured on it, is for `Task.unavailable` of each task to say.
+        ConfigurationError: When the specification names no model. Whether the model is converted, and whether truths
+            were measured on it, is decided by each task's `Task.unavailable`.
     """
     if spec not in (None, REAL_MODEL):
         from scribe_suite.models.spec import parse  # imports torch: not for runs on the default model
@@ -32,13 +32,13 @@ def select_model(spec: str | None) -> None:
 
 
 def selected_model() -> str:
-    """The specification of the model in force."""
+    """The specification of the selected model."""
     return _Selection.spec
 
 
 @contextmanager
 def selecting(spec: str | None) -> Iterator[None]:
-    """Select a model for a while, see `select_model`."""
+    """Select a model temporarily, see `select_model`."""
     before = _Selection.spec
     select_model(spec)
     try:

@@ -1,8 +1,8 @@
-"""Measured truths on disk: arrays as safetensors, a record with the certificate as JSON beside them, bound by hashes.
+"""Measured truths on disk: arrays as safetensors and a record with the certificate as JSON, bound together by hashes.
 
-A result lies in ``ground_truth/measured/<id>/<model>.{json,safetensors}`` when it is shipped with the suite, or at the
-same place below ``<cache>/measured``, which is looked at first. While a measurement goes on, every finished step has a
-file of its own in ``<cache>/measured/<id>/<model>.steps/``.
+A result is in ``ground_truth/measured/<id>/<model>.{json,safetensors}`` when it is shipped with the suite, or at the
+same place below ``<cache>/measured``, which is searched first. During a measurement, every finished step has its own
+file in ``<cache>/measured/<id>/<model>.steps/``.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:  # numpy only where arrays are read
 
     from scribe_suite.measurements.measurement import Arrays, Measurement
 
-#: Before the name of an array of strings: safetensors holds numbers, so these are kept as their UTF-32 code points.
+#: Prefix of the name of an array of strings: safetensors holds numbers, so strings are stored as UTF-32 code points.
 _TEXT = "text:"
 
 
 class Named(Protocol):
-    """A `Measurement`, or what is known of one."""
+    """A `Measurement`, or the facts about one."""
 
     @property
     def id(self) -> str:
@@ -45,19 +45,19 @@ class Named(Protocol):
 
 
 class MeasuredRecord(BaseModel):
-    """What stands beside the arrays of a result.
+    """The record of a result, next to its arrays.
 
     Attributes:
         format: Version of this file format.
         measurement: Id of the measurement.
         version: Version of the measurement.
         model: Specification of the model.
-        model_sha256: `CachedModel.identity` of it.
+        model_sha256: The model's `CachedModel.identity`.
         inputs_sha256: SHA-256 of the data it was made from.
         sha256: SHA-256 of the safetensors file.
         certificate: Why it can be trusted.
         made: How it was made: CPU seconds of every step, versions, device.
-        digest: sha256 of all other fields, `made` left out.
+        digest: SHA-256 of all other fields except `made`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,7 +74,7 @@ class MeasuredRecord(BaseModel):
     digest: str = ""
 
     def expected_digest(self) -> str:
-        """What `digest` must be."""
+        """The correct value of `digest`."""
         bound = self.model_dump(mode="json", exclude={"digest", "made"})
         return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
 
@@ -84,8 +84,8 @@ class Measured:
     """A result that can be trusted.
 
     Attributes:
-        record: Where it comes from.
-        arrays: As `Measurement.kept` gave them.
+        record: Its record.
+        arrays: The arrays that `Measurement.kept` returned.
     """
 
     record: MeasuredRecord
@@ -98,38 +98,38 @@ def remedy(measurement: Named, spec: str) -> str:
 
 
 def shipped_folder(measurement: Named) -> Path:
-    """Where results that are part of the suite lie."""
+    """The folder of results that come with the suite."""
     return find_part(suite_root(), "ground_truth", "measured", measurement.id)
 
 
 def own_folder(measurement: Named) -> Path:
-    """Where results that are to be part of the suite in use are written."""
+    """The folder for results that will be part of the suite in use."""
     return suite_root() / "ground_truth" / "measured" / measurement.id
 
 
 def cached_folder(measurement: Named) -> Path:
-    """Where results of this machine lie."""
+    """The folder of results of this machine."""
     return model_cache.cache_folder().with_name("measured") / measurement.id
 
 
 def steps_folder(measurement: Named, spec: str) -> Path:
-    """Where finished steps of an unfinished measurement lie."""
+    """The folder of the finished steps of an unfinished measurement."""
     return cached_folder(measurement) / f"{model_cache.entry_name(spec)}.steps"
 
 
 def truth_of(measurement: Measurement) -> MeasuredTruth:
-    """What identifies the results of a measurement."""
+    """The identity of a measurement's results."""
     return MeasuredTruth(id=measurement.id, version=measurement.version, inputs_sha256=measurement.inputs_sha256())
 
 
 def find_measured(measurement: Measurement, spec: str) -> Measured | str:
-    """The result for a model, or one sentence that says which command makes it."""
+    """Find the result for a model, or one sentence that says which command makes it."""
     found = _find(truth_of(measurement), spec)
     return found if isinstance(found, str) else Measured(found.record, unpacked(found.payload))
 
 
 def find_record(truth: MeasuredTruth, spec: str) -> MeasuredRecord | str:
-    """The record of a result that can be trusted, or one sentence that says which command makes it; reads no array."""
+    """Find the record of a trusted result, or one sentence that says which command makes it; reads no array."""
     found = _find(truth, spec)
     return found if isinstance(found, str) else found.record
 
@@ -188,7 +188,7 @@ def _read(path: Path) -> _Stored:
 
 
 def write(folder: Path, record: MeasuredRecord, payload: bytes) -> Path:
-    """Write a result; complete on the disk before it takes the place of an older one.
+    """Write a result; it is completely on disk before it replaces an older one.
 
     Returns:
         The path of the JSON file.
@@ -215,7 +215,7 @@ def write(folder: Path, record: MeasuredRecord, payload: bytes) -> Path:
 
 
 def write_step(folder: Path, name: str, arrays: Arrays) -> None:
-    """Keep the arrays of a finished step."""
+    """Store the arrays of a finished step."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{name}.part"
     part.write_bytes(packed(arrays))
@@ -223,7 +223,7 @@ def write_step(folder: Path, name: str, arrays: Arrays) -> None:
 
 
 def read_step(folder: Path, name: str) -> Arrays | None:
-    """The arrays of a finished step, or None."""
+    """Read the arrays of a finished step, or None."""
     try:
         return unpacked((folder / f"{name}.safetensors").read_bytes())
     except (OSError, SafetensorError, ValueError):
@@ -231,7 +231,7 @@ def read_step(folder: Path, name: str) -> Arrays | None:
 
 
 def forget_steps(folder: Path) -> None:
-    """Remove what is kept of an unfinished measurement."""
+    """Remove the stored steps of an unfinished measurement."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -253,7 +253,7 @@ def packed(arrays: Arrays) -> bytes:
 
 
 def unpacked(payload: bytes) -> dict[str, NDArray[Any]]:
-    """What `packed` was given."""
+    """The inverse of `packed`."""
     import numpy as np
     from safetensors.numpy import load
 

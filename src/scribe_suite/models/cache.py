@@ -1,8 +1,8 @@
-"""Converted models on disk: one folder each, a record beside it that says what it is and what was measured.
+"""Converted models on disk: one folder each, with a record next to it that says what it is and what was measured.
 
-``<cache>/<name>/`` holds ``config.json``, ``model.safetensors`` and the tokenizer: all that a kernel is shown.
-``<cache>/<name>.record.json`` holds where it comes from, which may name paths of this machine, and is shown to nobody.
-A folder appears complete or not at all, and only one process converts a model at a time.
+``<cache>/<name>/`` holds ``config.json``, ``model.safetensors`` and the tokenizer: everything that a kernel can see.
+``<cache>/<name>.record.json`` says where it comes from; it may contain paths of this machine and is never shown. A
+folder appears complete or not at all, and only one process converts a model at a time.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import CACHE_VARIABLE, user_cache
 
-#: Packages whose other version may read or make the folder differently.
+#: Packages of which another version may read or write the folder differently.
 MAKERS = ("transformer-lens", "transformers")
 _RECORD = ".record.json"
 
 
 class ModelRecord(BaseModel):
-    """What stands beside a converted model.
+    """The record of a converted model.
 
     Attributes:
         format: Version of this record and of the folder.
@@ -37,12 +37,12 @@ class ModelRecord(BaseModel):
         origin: What identifies the source: versions, checksums, sizes and times of files.
         versions: Those of `MAKERS` when it was converted.
         sha256: SHA-256 of each file in the folder, by name.
-        sizes: In bytes, of the same.
+        sizes: The sizes of the same files in bytes.
         log_p_difference: Largest |Δ log p| between the folder's model and the original, in nats.
         nll: Mean negative log-likelihood per token of the original on the texts of the check, in nats; None for a model
             without texts.
-        parameters: How many.
-        seconds: CPU seconds that the conversion took.
+        parameters: The number of parameters.
+        seconds: CPU seconds of the conversion.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -64,8 +64,8 @@ class CachedModel:
     """A converted model.
 
     Attributes:
-        folder: All that belongs to it.
-        record: What it is.
+        folder: All its files.
+        record: Its record.
     """
 
     folder: Path
@@ -73,14 +73,14 @@ class CachedModel:
 
     @property
     def identity(self) -> str:
-        """What a measurement is bound to: the checksum of what was converted if known, else of the weights.
+        """What a measurement is bound to: the checksum of the converted original if known, else of the weights.
 
         A conversion made on another machine may differ in the last bits; the file it was made from does not.
         """
         return self.record.origin.get("sha256") or self.record.sha256["model.safetensors"]
 
     def damaged(self) -> str | None:
-        """Which file is not what the record says, by its checksum, or None; reads all of them."""
+        """A file whose checksum differs from the record, or None; reads all files."""
         for name, digest in self.record.sha256.items():
             path = self.folder / name
             if not path.is_file() or sha256_of(path) != digest:
@@ -88,7 +88,7 @@ class CachedModel:
         return None
 
     def incomplete(self) -> str | None:
-        """Which file is missing or of another size, or None; reads none."""
+        """A file that is missing or has another size, or None; reads no file."""
         for name, size in self.record.sizes.items():
             path = self.folder / name
             if not path.is_file() or path.stat().st_size != size:
@@ -97,12 +97,12 @@ class CachedModel:
 
 
 def cache_folder() -> Path:
-    """Where converted models lie: ``models`` in `user_cache`."""
+    """The folder of converted models: ``models`` in `user_cache`."""
     return user_cache() / "models"
 
 
 def makers() -> dict[str, str]:
-    """Versions of `MAKERS` now."""
+    """The installed versions of `MAKERS`."""
     return {name: version(name) for name in MAKERS}
 
 
@@ -113,18 +113,18 @@ def sha256_of(path: Path) -> str:
 
 
 def entry_name(spec: str) -> str:
-    """Name of the folder of a specification: readable, and never that of another one."""
+    """The folder name of a specification: readable and unique."""
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", spec).strip("-.")[-40:]
     return f"{readable}-{hashlib.sha256(spec.encode()).hexdigest()[:8]}"
 
 
 def read(spec: str) -> CachedModel | None:
-    """The converted model of a specification, or None when there is none that this version can read."""
+    """Read the converted model of a specification; None when there is none that this version can read."""
     return _read(cache_folder() / f"{entry_name(spec)}{_RECORD}")
 
 
 def read_all() -> list[CachedModel]:
-    """All of them, by specification."""
+    """Read all converted models, by specification."""
     found = [_read(path) for path in cache_folder().glob(f"*{_RECORD}")]
     return sorted((model for model in found if model is not None), key=lambda model: model.record.spec)
 
@@ -139,10 +139,10 @@ def _read(path: Path) -> CachedModel | None:
 
 @contextmanager
 def locked(spec: str) -> Iterator[None]:
-    """Be the only process that converts a model.
+    """Hold the lock for converting a model.
 
     Raises:
-        ConfigurationError: When another one does, or the cache can't be written.
+        ConfigurationError: When another process holds it, or the cache can't be written.
     """
     folder = cache_folder()
     lock = FileLock(folder / f"{entry_name(spec)}.lock", timeout=0)
@@ -160,7 +160,7 @@ def locked(spec: str) -> Iterator[None]:
 
 
 def unwritable(error: Exception) -> ConfigurationError:
-    """What to do when the cache can't be written."""
+    """The error for a cache that can't be written, with advice."""
     return ConfigurationError(
         f"{cache_folder()} can't be written ({error}): make it writable, make room on its disk, or set "
         f"{CACHE_VARIABLE} to another folder."
@@ -168,7 +168,7 @@ def unwritable(error: Exception) -> ConfigurationError:
 
 
 def new_folder(spec: str) -> Path:
-    """An empty folder to convert into, with what an interrupted conversion left removed; needs the lock."""
+    """An empty folder to convert into; removes the remains of an interrupted conversion. Needs the lock."""
     folder = cache_folder() / f"{entry_name(spec)}.part"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -176,9 +176,9 @@ def new_folder(spec: str) -> Path:
 
 
 def publish(unfinished: Path, record: ModelRecord) -> CachedModel:
-    """Give a finished folder its place, and write its record; needs the lock.
+    """Move a finished folder to its place, and write its record; needs the lock.
 
-    An older folder of the same model is replaced. Kernels that have mapped it keep its pages.
+    An older folder of the same model is replaced; kernels that have mapped it keep its pages.
     """
     folder = cache_folder() / entry_name(record.spec)
     record_path = folder.with_name(folder.name + _RECORD)

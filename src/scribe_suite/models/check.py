@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-#: Largest |Δ log p| in nats that a conversion may have.
+#: Largest allowed |Δ log p| of a conversion, in nats.
 BAR = 1e-3
-#: Texts of several kinds; each is also read backwards by tokens, so that unlikely continuations count too.
+#: Texts of several kinds; each is also read with its tokens reversed, so that unlikely continuations count too.
 TEXTS = (
     "When the two sisters came home from the market, the older one gave the basket to her mother.",
     "The keys to the old cabinet are on the table, and nobody knows who left them there.",
@@ -32,7 +32,7 @@ class ConversionCheck:
 
     Attributes:
         difference: Largest |Δ log p| over all positions and tokens of the vocabulary, in nats.
-        nll: Mean negative log-likelihood per token of the original on the sequences as they are, in nats; None where
+        nll: Mean negative log-likelihood per token of the original on the sequences, not reversed, in nats; None where
             it does not predict tokens of its own vocabulary.
         positions: How many positions were compared.
     """
@@ -43,19 +43,19 @@ class ConversionCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is below the bar; NaN is not."""
+        """Whether the difference is below the limit; NaN fails."""
         return self.difference < BAR
 
 
 def token_sequences(
     tokenizer: PreTrainedTokenizerBase | None, vocabulary: int, longest: int
 ) -> list[Int[Tensor, "1 position"]]:
-    """What to compare on.
+    """The token sequences to compare on.
 
     Args:
         tokenizer: The model's tokenizer; without one, sequences are random.
         vocabulary: Number of tokens.
-        longest: Positions the model has.
+        longest: The number of the model's positions.
     """
     if tokenizer is None:
         generator = torch.Generator().manual_seed(0)
@@ -70,12 +70,12 @@ def token_sequences(
 def compare(
     original: LogProbabilities, converted: LogProbabilities, sequences: Sequence[Int[Tensor, "1 position"]]
 ) -> ConversionCheck:
-    """Compare two models.
+    """Compare the log-probabilities of two models.
 
     Args:
-        original: What is right.
-        converted: What is to be the same.
-        sequences: Token ids to compare on; each is taken forwards and backwards.
+        original: The reference.
+        converted: The model to check.
+        sequences: Token ids to compare on; each is used forwards and backwards.
 
     Raises:
         ValueError: When there is no sequence.

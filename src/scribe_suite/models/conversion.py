@@ -1,4 +1,4 @@
-"""Convert a model into the cache, and verify what is there: the two things `scribe-suite models` does."""
+"""Converts models into the cache, and verifies converted ones: the two actions of `scribe-suite models`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from scribe_suite.progress import ProgressCallback
 
 
 def convert(source: ModelSource, progress: ProgressCallback) -> CachedModel:
-    """Convert a model, check it against the original, and put it into the cache, in place of what was there.
+    """Convert a model, check it against the original, and put it into the cache, replacing an earlier conversion.
 
-    What is checked is the model as it is read back from the folder. An interrupted conversion leaves nothing that
-    could be taken for a model.
+    The check uses the model as read back from the folder. An interrupted conversion leaves nothing that could be
+    mistaken for a model.
 
     Raises:
-        ConfigurationError: When another process converts it, the source can't be read, or the check fails; nothing in
-            the cache changes then.
+        ConfigurationError: When another process is converting it, the source can't be read, or the check fails; the
+            cache is then unchanged.
     """
     with cache.locked(source.spec):
         begun = time.process_time()
@@ -60,7 +60,7 @@ def convert(source: ModelSource, progress: ProgressCallback) -> CachedModel:
 
 
 def verify(model: CachedModel, source: ModelSource, progress: ProgressCallback) -> ConversionCheck:
-    """Recompute the checksums of a converted model, and compare it with the original once more.
+    """Recompute the checksums of a converted model, and compare it with the original again.
 
     Raises:
         ConfigurationError: When a file is damaged, the difference is too large, or the source can't be read.

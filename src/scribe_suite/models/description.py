@@ -1,4 +1,4 @@
-"""What can be said about a converted model without loading its weights: its name, its sizes, its tokenizer."""
+"""Describes a converted model without loading its weights: its name, sizes and tokenizer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from scribe_suite.models.spec import parse, ready
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """A converted language model in numbers and words.
+    """The facts about a converted language model.
 
     Attributes:
-        name: As people call it.
-        n_layers: Blocks.
+        name: Its common name.
+        n_layers: Number of blocks.
         n_heads: Attention heads per block.
-        n_key_value_heads: Sets of keys and values per block; as many as heads, or fewer where heads share them.
+        n_key_value_heads: Key-value heads per block; fewer than heads where heads share them.
         d_model: Width of the residual stream.
         d_mlp: Neurons per MLP.
         gated_mlp: Whether an MLP's neurons are gated.
-        n_ctx: Positions.
-        parameters: How many, in TransformerLens' form.
-        start_token: The token in front of every text.
+        n_ctx: Number of positions.
+        parameters: Number of parameters, in TransformerLens' form.
+        start_token: The token at the start of every text.
     """
 
     name: str
@@ -43,18 +43,18 @@ class ModelDescription:
 
     @property
     def tokens_per_s(self) -> int:
-        """Roughly how many tokens one CPU thread reads per second, to one digit."""
+        """Roughly how many tokens one CPU thread processes per second, to one digit."""
         return min(_MOST_TOKENS_PER_S, int(float(f"{_PARAMETERS_PER_S / self.parameters:.1g}")))
 
 
-#: 200 tokens of SmolLM2's 163 million parameters, measured on one thread of a server's processor.
+#: 200 tokens per second at SmolLM2's 163 million parameters, measured on one thread of a server's processor.
 _PARAMETERS_PER_S = 200 * 163e6
-#: Where a model is so small that its weights are not what takes the time.
+#: The limit for models so small that their weights don't determine the time.
 _MOST_TOKENS_PER_S = 10_000
 
 
 def describe(spec: str) -> ModelDescription:
-    """The description of a converted model.
+    """Describe a converted model.
 
     Raises:
         ConfigurationError: As `scribe_suite.models.spec.ready`, or when the model's tokens have no text.
@@ -67,7 +67,8 @@ def tokenizer_of(spec: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a converted model; the same object at every call.
 
     Raises:
-        ConfigurationError: As `scribe_suite.models.spec.ready`, or when there is none, or none with a start token.
+        ConfigurationError: As `scribe_suite.models.spec.ready`, or when there is no tokenizer, or none with a start
+            token.
     """
     return _tokenizer(spec, ready(spec).folder)
 

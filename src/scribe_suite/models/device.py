@@ -1,4 +1,4 @@
-"""Where real language models run: one decision for a process and its children, made by ``--device``."""
+"""The device on which real language models run: one decision for a process and its children, made by ``--device``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Device = Literal["cpu", "cuda"]
 
 
 def choose_device(wanted: str) -> Device:
-    """Decide for this process and those it starts.
+    """Choose the device for this process and those it starts.
 
     Args:
         wanted: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        ConfigurationError: When it is none of them, or a GPU is asked for and there is none.
+        ConfigurationError: When it is none of these, or a GPU is requested and there is none.
     """
     if wanted not in DEVICES:
         raise ConfigurationError(f"{wanted!r} is no device: choose from {', '.join(DEVICES)}.")
@@ -34,13 +34,13 @@ def choose_device(wanted: str) -> Device:
 
 
 def current_device() -> Device:
-    """The device in force; what ``auto`` gives where nothing was decided."""
+    """The chosen device; that of ``auto`` if none was chosen."""
     named = os.environ.get(DEVICE_VARIABLE, "")
     return "cuda" if named == "cuda" else "cpu" if named == "cpu" else choose_device("auto")
 
 
 def _gpu() -> bool:
-    # asked of the driver's library, not of the runtime: a process that has used CUDA can't fork workers that do
+    # asks the driver's library, not the runtime: a process that has used CUDA can't fork workers that use it
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     import torch  # the command line's help needs the names above and no torch
 

@@ -1,4 +1,4 @@
-"""The model as the evaluator and measurements use it: once per process, on the device in force, without gradients."""
+"""The model for the evaluator and measurements: loaded once per process, on the chosen device, without gradients."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def evaluator_model(spec: str) -> HookedTransformer:
 
 
 def untrained_model(spec: str, seed: int = TWIN_SEED) -> HookedTransformer:
-    """A model of the same shape and tokenizer whose weights were drawn as for training and never trained.
+    """A model of the same shape and tokenizer with initial, untrained weights.
 
-    Random numbers come from `seed`, on the CPU whatever the device, so that twins are the same everywhere. As long as
-    it is not garbage it takes as much memory as the model, and nobody keeps it but the caller.
+    Random numbers come from `seed` and are drawn on the CPU, so that twins are the same on every device. It takes as
+    much memory as the model and is not cached, so it is freed when the caller drops it.
 
     Raises:
         ConfigurationError: As `scribe_suite.models.spec.ready`.

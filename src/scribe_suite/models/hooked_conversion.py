@@ -1,9 +1,9 @@
-"""From a model of transformers to the folder that kernels read: TransformerLens' form, processed as it does by default.
+"""Converts a transformers model to the folder that kernels read: TransformerLens' form with its default processing.
 
-The processing is that of ``HookedTransformer.from_pretrained(name)``: weights of norms are folded into what reads them;
-weights that write are centred where the norm is a LayerNorm (RMSNorm sees the mean, so there they are not); the
-unembedding is centred, which moves all logits of a position by the same amount and no probability; biases of values are
-folded into those of the output. So an agent finds what it knows from `from_pretrained`, and log-probabilities are the
+The processing is that of ``HookedTransformer.from_pretrained(name)``: weights of norms are folded into the layers that
+read them; weights that write are centred where the norm is a LayerNorm (RMSNorm sees the mean, so there they are not);
+the unembedding is centred, which shifts all logits of a position equally and changes no probability; value biases are
+folded into the output biases. So an agent finds what it knows from `from_pretrained`, and log-probabilities are the
 original's.
 """
 
@@ -26,10 +26,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from scribe_suite.errors import ConfigurationError
 
-#: Positions of a model with rotary embedding at most: its tables of sines and cosines are memory of every kernel that
-#: is not forked (SmolLM2 at its 8,192 positions: 126 MB), and prompts of tasks are short.
+#: Most positions of a model with rotary embedding: its tables of sines and cosines take memory in every kernel that is
+#: not forked (SmolLM2 with its 8,192 positions: 126 MB), and prompts of tasks are short.
 MAX_ROTARY_POSITIONS = 2048
-#: Not of the model but of the machine, or names that would be looked up.
+#: Settings of the machine rather than the model, or names that would be looked up.
 _LEFT_OUT = ("device", "dtype", "tokenizer_name", "n_params", "seed", "init_weights", "trust_remote_code")
 
 
@@ -41,8 +41,8 @@ def to_hooked(
     Args:
         original: In float32.
         tokenizer: Its tokenizer.
-        name: How TransformerLens calls it, if it knows it, else how it shall be called.
-        known: Whether TransformerLens knows it by that name; else the architecture is taken from its configuration.
+        name: TransformerLens' name for it if it has one, else any name.
+        known: Whether TransformerLens knows it by that name; else its configuration gives the architecture.
 
     Raises:
         ConfigurationError: When TransformerLens can't convert it.
@@ -67,13 +67,13 @@ def to_hooked(
 def _by_architecture(
     original: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, name: str
 ) -> HookedTransformer:
-    """What `from_pretrained` does after it has looked up the name."""
+    """Do what `from_pretrained` does after looking up the name."""
     given: Any = original.config
     given.architectures = given.architectures or [type(original).__name__]
     if not hasattr(given, "n_ctx") and hasattr(given, "n_positions"):
         given.n_ctx = given.n_positions  # an older name of the same, which transformers no longer writes for GPT-2
     with tempfile.TemporaryDirectory(prefix="model-") as place:
-        # it wants a path to read the configuration from, and guesses by words in it: so the path has none
+        # it needs a path for the configuration and guesses from words in the path, so the path contains none
         original.config.save_pretrained(place)
         config = loading_from_pretrained.get_pretrained_model_config(
             place, hf_cfg=original.config.to_dict(), fold_ln=True, device="cpu", dtype=torch.float32
@@ -101,7 +101,7 @@ def write_folder(model: HookedTransformer, tokenizer: PreTrainedTokenizerBase | 
 
 
 def json_config(model: HookedTransformer) -> dict[str, Any]:
-    """Keyword arguments of `HookedTransformerConfig` that make a model of this shape, on the CPU, to be filled."""
+    """Keyword arguments of `HookedTransformerConfig` for an empty model of this shape, on the CPU."""
     plain: dict[str, Any] = {
         name: value
         for name, value in model.cfg.to_dict().items()

@@ -1,7 +1,7 @@
-"""Reads a language model from a folder of the model cache. Public: it is what agents see as ``real_model.py``.
+"""Reads a language model from a folder of the model cache. Public: agents see it as ``real_model.py``.
 
-The weights stay in the file and are mapped into memory: processes that read the same file share its pages, and one that
-changes a weight gets a copy of the pages it changes. `load` gives the model as it was before any change.
+The weights stay in the file and are mapped into memory: processes that read the same file share its pages, and a
+process that changes a weight gets its own copy of the changed pages. `load` always gives the unchanged model.
 """
 
 import json
@@ -14,10 +14,10 @@ from transformers import AutoTokenizer
 
 
 def load(folder: str | Path) -> HookedTransformer:
-    """The model in a folder, on the CPU and in evaluation mode, with its tokenizer where it has one.
+    """Load the model in a folder, on the CPU and in evaluation mode, with its tokenizer where it has one.
 
     Args:
-        folder: With ``config.json``, ``model.safetensors`` and the files of the tokenizer.
+        folder: Contains ``config.json``, ``model.safetensors`` and the files of the tokenizer.
     """
     folder = Path(folder)
     tokenizer = None

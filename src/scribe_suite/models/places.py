@@ -1,4 +1,4 @@
-"""Where model weights are stored on this machine: places hidden from agents that have a model in a laboratory only.
+"""Where model weights are stored on this machine: places that are hidden from agents whose model is in a laboratory.
 
 The search covers known places, not files: a copy of a model elsewhere, in a system folder for example, is not found.
 """
@@ -13,8 +13,8 @@ from scribe_suite.models.sources.package import PACKAGED, installed_folders
 from scribe_suite.models.spec import parse
 from scribe_suite.paths import user_cache
 
-#: Programs that keep models for a user, and where: variables of the environment first. A place whose variable is not
-#: set does not count.
+#: Programs that store models for a user, and where: environment variables first. A place whose variable is not set is
+#: ignored.
 STORES: Mapping[str, tuple[str, ...]] = {
     "Hugging Face": (
         "$HF_HOME", "$HF_HUB_CACHE", "$HUGGINGFACE_HUB_CACHE", "$TRANSFORMERS_CACHE", "$XDG_CACHE_HOME/huggingface",
@@ -28,13 +28,13 @@ STORES: Mapping[str, tuple[str, ...]] = {
 
 
 def places_of_weights(specs: Iterable[str] = ()) -> tuple[Path, ...]:
-    """Folders and files of this machine with weights of models, as many of these as there are.
+    """The existing folders and files of this machine with weights of models.
 
-    They are the suite's cache (converted models, and measurements made on them), every model that a package carries,
-    whether or not it is asked for, the stores of other programs, and what the given models are converted from.
+    They are the suite's cache (converted models, and measurements made on them), all models carried by packages, the
+    stores of other programs, and the originals of the given models.
 
     Args:
-        specs: Specifications of models; those of all tasks of a run.
+        specs: Specifications of models: those of all tasks of a run.
 
     Returns:
         Absolute paths without links, none below another one.

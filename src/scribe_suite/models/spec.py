@@ -1,4 +1,4 @@
-"""Specifications of models, and from a specification to a model that can be used: `parse`, `find`, `ready`."""
+"""Specifications of models, and how they lead to a usable model: `parse`, `find`, `ready`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scribe_suite.sandbox.shared_modules import SharedModule
 if TYPE_CHECKING:
     from transformer_lens import HookedTransformer
 
-#: By what stands before the colon.
+#: By the part before the colon.
 SOURCES: dict[str, type[ModelSource]] = {
     source.kind: source for source in (PackageModel, HubModel, PathModel, PlantedModel)
 }
@@ -31,7 +31,7 @@ def parse(spec: str) -> ModelSource:
     """The source that a specification names.
 
     Raises:
-        ConfigurationError: When it names none.
+        ConfigurationError: When it names no source.
     """
     kind, colon, name = spec.partition(":")
     source = SOURCES.get(kind)
@@ -44,7 +44,7 @@ def parse(spec: str) -> ModelSource:
 def find(spec: str) -> CachedModel | str:
     """The converted model of a specification, or one sentence that says which command makes it usable.
 
-    Nothing is converted, downloaded or read but sizes; `verify` of the conversion reads everything.
+    Nothing is converted or downloaded, and only sizes are read; `conversion.verify` reads everything.
 
     Raises:
         ConfigurationError: When the specification names no model.
@@ -58,7 +58,7 @@ def find(spec: str) -> CachedModel | str:
 
 
 def complaint_about(model: CachedModel, source: ModelSource) -> str | None:
-    """Why a converted model should be converted again, or None. Each is cheap to find out, the cheapest first."""
+    """Why a converted model should be converted again, or None. All checks are cheap; the cheapest come first."""
     checks: tuple[Callable[[], str | None], ...] = (
         lambda: _other_versions(model),
         lambda: (name := model.incomplete()) and f"its file {name} is missing or damaged",
@@ -85,10 +85,10 @@ def _other_origin(model: CachedModel, source: ModelSource) -> str | None:
 
 
 def ready(spec: str) -> CachedModel:
-    """The converted model of a specification, its files checked by their checksums once per process.
+    """The converted model of a specification; the checksums of its files are verified once per process.
 
     Raises:
-        ConfigurationError: With the sentence of `find`, or when a file is not what it was.
+        ConfigurationError: With the sentence of `find`, or when a file has changed.
     """
     found = find(spec)
     if isinstance(found, str):
@@ -109,7 +109,7 @@ def _damaged(folder: Path, record: str) -> str | None:
 
 
 def load(spec: str) -> HookedTransformer:
-    """The model, for the harness: as kernels have it, with its weights mapped from the same file.
+    """Load the model for the harness, like kernels do, with its weights mapped from the same file.
 
     Raises:
         ConfigurationError: As `ready`.

@@ -26,7 +26,8 @@ from scribe_suite.plugin.shipped_fixtures import register_fixtures
 from scribe_suite.plugin.worker import attempt_records, laboratories, loading, status_writer
 
 #: Read by torch and BLAS when they are loaded, which is later. Scoring one answer took 0.9 s with one thread and 15 to
-#: 21 s with two on a shared machine with 2 cores; concurrency comes from workers. A value of the user's own is kept.
+#: 21 s with two on a shared machine with 2 cores; concurrency comes from workers. Values that the user has set are
+#: kept.
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -38,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, then register what this process needs: workers measure, the controller writes."""
     if is_root(config.rootpath):
-        # the suite whose tests run is the one to take tasks from, whatever the current folder is; workers inherit it
+        # tasks come from the suite whose tests run, whatever the current folder is; workers inherit this
         os.environ.setdefault(ROOT_VARIABLE, str(config.rootpath))
     if ROOT_VARIABLE in os.environ:  # tests of others, in whose environment this package is, keep their threads
         try:
@@ -55,7 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     register_fixtures(config.pluginmanager)
     omit = getattr(config.option, "json_report_omit", None)
     if omit is not None and "log" not in omit:
-        # json-report ships log records to the controller as they are, and one odd extra in one of them kills the worker
+        # json-report sends log records to the controller unchanged, and one unusual extra in one of them kills the
+        # worker
         config.option.json_report_omit = [*omit, "log"]
     config.pluginmanager.register(collection, "scribe_suite.collection")
     config.pluginmanager.register(attempt_records, "scribe_suite.recording")
@@ -67,14 +69,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(JsonReport(settings, controller.ledger), "scribe_suite.json_report")
         config.pluginmanager.register(LiveView(config, settings, controller), "scribe_suite.live")
         if (comparison := comparing(config)) is not None:
-            # after the controller, so that its verdict is in before the controller writes the exit code down
+            # after the controller, so that its verdict is known before the controller records the exit code
             config.pluginmanager.register(comparison, "scribe_suite.comparing")
-    # after the controller, which first says what it waits for, and refuses what can't be run
+    # after the controller, which first announces what it waits for and refuses what can't be run
     config.pluginmanager.register(loading, "scribe_suite.loading")
 
 
 def _choose_real_model(settings: Settings, *, looks: bool) -> None:
-    """Decide which real language model measured tasks are about, and where it runs; in workers too.
+    """Choose the real language model of measured tasks, and the device it runs on; in workers too.
 
     Args:
         settings: The run's settings.
@@ -82,7 +84,7 @@ def _choose_real_model(settings: Settings, *, looks: bool) -> None:
     """
     try:
         select_model(settings.model)
-        # finding a device takes torch, so runs without such models don't ask for one
+        # looking for a device imports torch, so runs without such models don't do it
         if looks and (settings.model_source != "planted" or settings.device == "cuda"):
             choose_device(settings.device)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Which attempt a test is: the key that collection gives it, and the task that a node id names."""
+"""Maps tests to attempts: the key that collection gives a test, and the task that a node id names."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def attempt_key_of(item: pytest.Item) -> AttemptKey | None:
 
 
 def task_of(nodeid: str) -> TaskFacts | None:
-    """The task that a node id names, or None for an ordinary test; `AttemptId` says the rest.
+    """The task that a node id names, or None for an ordinary test; `AttemptId` has the other parts.
 
-    The controller of an xdist run has ids only. Where two families have a task of one name, the path decides.
+    The controller of an xdist run knows only ids. Where two families have tasks of the same name, the path decides.
     """
     found = AttemptId.parse(nodeid)
     if found is None:

@@ -24,12 +24,12 @@ MARKERS = (
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the folders of attempts, wherever they lie: what agents leave is no test, no conftest, no plugin."""
+    """Skip the folders of attempts, wherever they are: agents' files are never tests, conftests or plugins."""
     return True if all((collection_path / part).is_dir() for part in PARTS) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what another shard runs, and what a resumed run has already; the same in every worker."""
+    """Leave out tests of other shards and tests that a resumed run has already; the same in every worker."""
     settings = config.stash[SETTINGS]
     chosen = [item for item in items if settings.selects(item.nodeid)]
     if len(chosen) < len(items):
@@ -46,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         tasks = _tasks_of(metafunc.definition, settings)
     except ConfigurationError as error:
-        # a CollectError is shown as its message alone, without the way it came
+        # a CollectError is shown as its message alone, without a traceback
         raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from error
     keys = [
         AttemptKey(task.id, provider, trial)
@@ -71,7 +71,7 @@ def marked_pass_mark(node: pytest.Item) -> float | None:
 
 
 def _tasks_of(definition: pytest.Item, settings: Settings) -> list[TaskFacts]:
-    """The tasks that a test runs for, after its markers and the tasks' files were checked.
+    """The tasks that a test runs for; checks its markers and the tasks' files first.
 
     Raises:
         ConfigurationError: With one sentence that names the marker or file.

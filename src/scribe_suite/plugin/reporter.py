@@ -1,4 +1,4 @@
-"""pytest's terminal reporter: what rich prints, through it."""
+"""Prints rich's output through pytest's terminal reporter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scribe_suite.text import log_width
 
 
 def write(reporter: Any, print_to: Callable[[Console], None]) -> None:
-    """Write what rich prints through pytest's reporter, which may write to a file or be captured.
+    """Write rich's output through pytest's reporter, which may write to a file or be captured.
 
     Args:
         reporter: pytest's terminal reporter.

@@ -17,7 +17,7 @@ from scribe_suite.providers.registry import ProviderSpec
 from scribe_suite.sandbox.tiers import Isolation
 
 Live = Literal["auto", "table", "lines", "off"]
-#: What each way of showing the run does, in Markdown.
+#: The ways of showing a run, described in Markdown.
 LIVE_MEANINGS: Mapping[Live, str] = {
     "auto": "the default: the table in a terminal; lines elsewhere, with `-s` (what tests print would overwrite the "
     "table) and where `TERM` is `dumb`; nothing with `-qq`",
@@ -28,7 +28,7 @@ LIVE_MEANINGS: Mapping[Live, str] = {
 TaskSource = Literal["planted", "real", "all"]
 SeedMode = Literal["fresh", "fixed"]
 
-#: Field of `Limits` -> what ledgers call it.
+#: Field of `Limits` -> its name in ledgers.
 LIMIT_NAMES: Mapping[str, str] = {
     "wall_s": "agent_timeout_s",
     "cell_s": "cell_timeout_s",
@@ -40,13 +40,14 @@ LIMIT_NAMES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What makes a run this run and no other; decided once, by the controller.
+    """The identity of a run; decided once, by the controller.
 
     Attributes:
         run: Run id.
-        run_seed: What instance seeds are derived from.
-        seed_mode: ``fresh`` when `run_seed` was drawn, ``fixed`` when the user gave it; of a replay, as it was then.
-        results_dir: Absolute.
+        run_seed: The seed from which instance seeds are derived.
+        seed_mode: ``fresh`` when `run_seed` was drawn, ``fixed`` when the user gave it; in a replay, that of the
+            replayed run.
+        results_dir: The absolute path of the results folder.
         only: Node ids of the tests that are run, or None for all.
     """
 
@@ -58,37 +59,37 @@ class RunIdentity:
 
     @property
     def ledger_path(self) -> Path:
-        """Where the run's ledger is."""
+        """The path of the run's ledger."""
         return self.results_dir / f"{self.run}.jsonl"
 
     @property
     def shared_dir(self) -> Path:
-        """A folder of this run that all its workers share; made by whoever needs it."""
+        """A folder that all workers of this run share; created on first use."""
         return self.results_dir / ".shared" / self.run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(RunIdentity):
-    """A run and its options; each field comes from a row of the table of options, which has the defaults too.
+    """A run and its options; each field comes from a row of the table of options, which also has the defaults.
 
     Attributes:
-        providers: Who attempts every task.
-        trials: How often each of them does, on an instance of its own each time.
-        limits: Per attempt.
-        pass_mark: From ``--pass-mark``, or None: the test's marker or the task decides.
-        record_only: Whether a test passes whatever the agent did, because the run is for its record.
-        isolation: What was asked for; the tier in force is in each record.
-        model_source: Which tasks are run: those on planted models, those on a real one, or both.
+        providers: The providers that attempt every task.
+        trials: How often each of them does, each time on another instance.
+        limits: The limits of each attempt.
+        pass_mark: The value of ``--pass-mark``, or None, where the test's marker or the task decides.
+        record_only: Whether a test passes regardless of what the agent did, because only the record matters.
+        isolation: The requested isolation; the tier that is used is in each record.
+        model_source: Whether tasks on planted models, on a real model, or both are run.
         levels: Which levels of the tasks are run.
         arms: How models are handed over.
-        model: Specification of the real language model that measured tasks are about, or None for the default.
-        device: Where real language models are to run: ``auto``, ``cpu`` or ``cuda``.
-        max_concurrent: By provider, how many of its attempts run at the same time; as many as there are workers where
-            nothing is said.
-        live: How the run is shown while tests run.
+        model: Specification of the real language model of measured tasks, or None for the default.
+        device: The device for real language models: ``auto``, ``cpu`` or ``cuda``.
+        max_concurrent: Provider -> how many of its attempts may run at the same time; by default as many as there are
+            workers.
+        live: How the run is shown during the tests.
         live_interval_s: Seconds between two lines that show it.
         shard: The part of the tests that is run, or None for all.
-        sweep: Absolute folder of the sweep that this run is a part of, or None.
+        sweep: Absolute folder of the sweep that this run belongs to, or None.
     """
 
     providers: tuple[ProviderSpec, ...]
@@ -110,13 +111,13 @@ class Settings(RunIdentity):
 
     @property
     def results_folders(self) -> tuple[Path, ...]:
-        """Where ledgers and attempts are: those of this run and of the other parts of its sweep, with their plan."""
+        """The folders of ledgers and attempts: this run's, and those of its whole sweep with their plan."""
         if self.sweep is None:
             return (self.results_dir,)
         return (self.sweep,) if self.results_dir.is_relative_to(self.sweep) else (self.results_dir, self.sweep)
 
     def selects(self, nodeid: str) -> bool:
-        """Whether a test that was collected is to be run."""
+        """Whether a collected test is run."""
         if self.only is not None and nodeid not in self.only:
             return False
         return self.shard is None or self.shard.holds(nodeid)
@@ -126,6 +127,6 @@ SETTINGS = pytest.StashKey[Settings]()
 
 
 def limit_facts(limits: Limits) -> dict[str, float]:
-    """Limits as the ledger names them; those that are not set are left out."""
+    """Limits by their names in the ledger, without those that are not set."""
     named = {name: getattr(limits, limit) for limit, name in LIMIT_NAMES.items()}
     return {name: value for name, value in named.items() if value is not None}

@@ -1,7 +1,6 @@
 """The fixtures of benchmark tests, ``fixtures/attempt.py`` of the suite that comes with this package, as a plugin.
 
-They are loaded by path: a repository of another team may have a package ``fixtures`` of its own, and so may the
-environment.
+They are loaded by path: another team's repository, or the environment, may have its own package ``fixtures``.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ import pytest
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.paths import shipped_root
 
-#: What pytest calls the plugin, which is also how a conftest file of a checkout may load it.
+#: The plugin's name in pytest, by which a checkout's conftest file may also load it.
 NAME = "fixtures.attempt"
 _MODULE = "scribe_suite.plugin.attempt_fixtures"
 
 
 def register_fixtures(manager: pytest.PytestPluginManager) -> None:
-    """Register the fixtures, unless somebody has.
+    """Register the fixtures, unless they are registered already.
 
     Args:
         manager: The session's manager.

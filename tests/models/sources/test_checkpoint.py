@@ -130,7 +130,7 @@ def test_a_checkpoint_with_more_than_tensors_is_refused_and_never_run(
     monkeypatch.chdir(tmp_path)
     torch.save(content, interpbench_folder[0] / "11" / "ll_model_510.pth")
     hub({"cybershiptrooper/InterpBench": interpbench_folder[0]})
-    with pytest.raises(ConfigurationError, match="is no plain checkpoint of tensors"):
+    with pytest.raises(ConfigurationError, match="is not a plain checkpoint of tensors"):
         parse("hub:cybershiptrooper/InterpBench/11").load()
     assert not (tmp_path / "exploded").exists()
 

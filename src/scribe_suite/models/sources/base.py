@@ -1,4 +1,4 @@
-"""What a source of models is: the interface that `planted`, `package`, `hub` and `path` share."""
+"""The interface of sources of models, shared by `planted`, `package`, `hub` and `path`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # sources are listed and looked up without reading a model
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in memory, as its source has it and as it is to be served.
+    """A model in memory, as its source provides it and as it will be served.
 
     Attributes:
-        original: Log-probabilities by the source's own implementation.
+        original: Computes log-probabilities with the source's own implementation.
         hooked: The same model in TransformerLens' form.
         tokenizer: Its tokenizer, or None where tokens have no text.
     """
@@ -35,16 +35,16 @@ class ModelSource(ABC):
     """One model and where it comes from.
 
     Class attributes:
-        kind: What stands before the colon of its specification.
-        form: What stands behind it, as in ``hub:NAME``.
-        meaning: What that is, for help texts and the documentation.
-        needs: What converting it needs, in Markdown.
+        kind: The part of its specification before the colon.
+        form: The part after it, as in ``hub:NAME``.
+        meaning: What that part is, for help texts and the documentation.
+        needs: The requirements for converting it, in Markdown.
 
     Args:
-        name: What stands behind the colon.
+        name: The part after the colon.
 
     Raises:
-        ConfigurationError: When the name can't be one.
+        ConfigurationError: When the name is not valid.
     """
 
     kind: ClassVar[str]
@@ -62,7 +62,7 @@ class ModelSource(ABC):
 
     @property
     def title(self) -> str:
-        """The model's name as people know it, for prompts."""
+        """The model's common name, for prompts."""
         return self.name
 
     @property
@@ -72,9 +72,9 @@ class ModelSource(ABC):
 
     @abstractmethod
     def origin(self) -> dict[str, str] | None:
-        """What identifies what a conversion now would start from, found out quickly; None when that is not there.
+        """Identifies the files that a conversion would start from, determined quickly; None when they don't exist.
 
-        A converted model whose recorded origin differs is out of date; one whose origin is gone is still good.
+        A converted model whose recorded origin differs is out of date; one whose origin is gone is still valid.
         """
 
     def places(self) -> tuple[Path, ...]:
@@ -89,12 +89,12 @@ class ModelSource(ABC):
         """Read the model.
 
         Raises:
-            ConfigurationError: With one sentence on what to do, when it is not there or can't be read.
+            ConfigurationError: With one sentence on what to do, when it does not exist or can't be read.
         """
 
 
 def original_of(model: PreTrainedModel) -> LogProbabilities:
-    """Log-probabilities of a model of transformers, in nats."""
+    """Log-probabilities of a transformers model, in nats."""
 
     def log_probabilities(ids: Int[Tensor, "1 position"]) -> Float[Tensor, "1 position vocabulary"]:
         logits: Tensor = model(input_ids=ids, use_cache=False).logits

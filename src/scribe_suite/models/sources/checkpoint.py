@@ -2,8 +2,8 @@
 
 Two kinds: the toy language models that TransformerLens knows by name (``solu-1l``, ``attn-only-2l``, ...: a repository
 each, with ``config.json`` and a file ``..._final.pth``), and InterpBench (Gupta et al. 2024, arXiv 2407.14494: one
-repository of many cases, whose configurations stand in ``benchmark_metadata.json``). A checkpoint is a pickle: only
-tensors are read from it, so that no code of it runs.
+repository of many cases, whose configurations are in ``benchmark_metadata.json``). A checkpoint is a pickle: only
+tensors are read from it, so that none of its code runs.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ TOYS = ("NeelNanda/", "ArthurConmy/", "Baidicoot/")
 INTERPBENCH = "cybershiptrooper/InterpBench"
 _CASES = "benchmark_metadata.json"
 _KNOWN = frozenset(field.name for field in fields(HookedTransformerConfig)) - {"device", "seed", "init_weights"}
-#: Older checkpoints, whose parameters have other names, by the architecture that their configuration says.
+#: Older checkpoints, whose parameters have other names, by the architecture in their configuration.
 _CONVERTED = {"neel-solu-old": convert_neel_solu_old_weights, "mingpt": convert_mingpt_weights}
 #: Names of fields in configurations of the toy models, where they differ from TransformerLens' present ones.
 _RENAMED = {"normalization": "normalization_type", "architecture": "original_architecture"}
 
 
 def is_checkpoint(repository: str) -> bool:
-    """Whether a name on the hub is of one of these."""
+    """Whether a name on the hub is that of such a checkpoint."""
     return repository.startswith((*TOYS, INTERPBENCH))
 
 
 def checkpoint_origin(repository: str) -> dict[str, str] | None:
-    """The revision in the local cache; None when it is not there."""
+    """The revision in the local cache; None when it is not cached."""
     found = try_to_load_from_cache(_split(repository)[0], _CASES if _is_interpbench(repository) else "config.json")
     return {"revision": Path(found).parent.name} if isinstance(found, str) else None
 
 
 def load_checkpoint(repository: str) -> Loaded:
-    """Read one from the local hub cache, else download it into that.
+    """Read a checkpoint from the local hub cache, or download it first.
 
     The original, which the conversion is compared with, is the model as it was published; toys that are language models
     are then processed as `HookedTransformer.from_pretrained` does by default, cases of InterpBench are left alone.
@@ -59,7 +59,7 @@ def load_checkpoint(repository: str) -> Loaded:
         repository: Name on the hub; for InterpBench with the case behind it, ``cybershiptrooper/InterpBench/11``.
 
     Raises:
-        ConfigurationError: When it is not there or can't be read.
+        ConfigurationError: When it can't be found or read.
     """
     try:
         return _load(repository, local=True)
@@ -106,7 +106,7 @@ def _split(repository: str) -> tuple[str, str]:
 
 
 def _interpbench_case(repository: str, local: bool) -> tuple[HookedTransformerConfig, Path]:
-    """Configuration of a case, and where its weights lie."""
+    """Configuration of a case, and the path of its weights."""
     name, wanted = _split(repository)
     listed = _json(_files(name, [_CASES], local) / _CASES).get("cases", [])
     cases = {str(case.get("case_id")): case for case in listed if isinstance(case, dict)}
@@ -133,7 +133,7 @@ def _toy_config(given: Mapping[str, Any], repository: str) -> tuple[HookedTransf
 
 
 def _config(values: Mapping[str, Any], repository: str) -> HookedTransformerConfig:
-    """What TransformerLens knows of a configuration; what it no longer knows is left out."""
+    """The configuration for TransformerLens; fields that it no longer knows are left out."""
     plain = {
         name: value
         for name, value in values.items()
@@ -172,9 +172,9 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         read = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file, or one that holds more than tensors
         reason = str(error).splitlines()[0][:200]
-        raise ConfigurationError(f"{path.name} is no plain checkpoint of tensors ({reason}).") from error
+        raise ConfigurationError(f"{path.name} is not a plain checkpoint of tensors ({reason}).") from error
     if not isinstance(read, dict) or not all(isinstance(value, Tensor) for value in read.values()):
-        raise ConfigurationError(f"{path.name} is no plain checkpoint of tensors.")
+        raise ConfigurationError(f"{path.name} is not a plain checkpoint of tensors.")
     return read
 
 

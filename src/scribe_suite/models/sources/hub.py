@@ -1,9 +1,9 @@
 """``hub:NAME`` and ``path:DIR``: models from the user's hub cache, the hub, or a folder.
 
-Most are in the form of transformers; those that are not are read by `checkpoint_model`.
+Most are in the format of transformers; the others are read by `checkpoint_model`.
 
-A model hub is only ever asked while a model is converted, by a command of the user's, and only for what its local cache
-does not have; with ``HF_HUB_OFFLINE=1`` not even then. Code that comes with a model is never run.
+The hub is contacted only while a command of the user's converts a model, and only for files that are not in the local
+cache; with ``HF_HUB_OFFLINE=1`` never. Code that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class HubModel(ModelSource):
-    """A model by its name on the hub, or the shorter one that TransformerLens has for it (``gpt2``, ``pythia-70m``)."""
+    """A model by its name on the hub, or by TransformerLens' shorter name (``gpt2``, ``pythia-70m``)."""
 
     kind = "hub"
     form = "NAME"
@@ -38,7 +38,7 @@ class HubModel(ModelSource):
             self._repository, self._known = name, False
 
     def origin(self) -> dict[str, str] | None:
-        """The revision in the local cache; None when it is not there."""
+        """The revision in the local cache; None when it is not cached."""
         from huggingface_hub import try_to_load_from_cache
 
         from scribe_suite.models.sources.checkpoint import checkpoint_origin, is_checkpoint
@@ -49,7 +49,7 @@ class HubModel(ModelSource):
         return {"revision": Path(found).parent.name} if isinstance(found, str) else None
 
     def load(self) -> Loaded:
-        """Read it from the local cache, else download it into that."""
+        """Read it from the local cache, or download it first."""
         from huggingface_hub import constants
 
         from scribe_suite.models.hooked_conversion import to_hooked
@@ -71,7 +71,7 @@ class HubModel(ModelSource):
 
 
 class PathModel(ModelSource):
-    """A model of transformers in a folder, as `save_pretrained` writes it with its tokenizer."""
+    """A transformers model in a folder, written with its tokenizer by `save_pretrained`."""
 
     kind = "path"
     form = "DIR"
@@ -84,11 +84,11 @@ class PathModel(ModelSource):
 
     @property
     def title(self) -> str:
-        """The folder's name: where it lies is nobody's business."""
+        """The folder's name, without its path, which is private."""
         return self._folder.name
 
     def origin(self) -> dict[str, str] | None:
-        """Size and time of change of every file; None when the folder is gone."""
+        """Size and modification time of every file; None when the folder is gone."""
         try:
             files = sorted(path for path in self._folder.iterdir() if path.is_file())
             return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns}" for path in files} or None
@@ -96,12 +96,12 @@ class PathModel(ModelSource):
             return None
 
     def places(self) -> tuple[Path, ...]:
-        """The folder, and what links in it lead to: a snapshot of a hub's cache is made of links."""
+        """The folder, and the targets of its links: a snapshot in a hub's cache consists of links."""
         links = [path for path in self._folder.rglob("*") if path.is_symlink()]
         return self._folder, *(path.resolve() for path in links)
 
     def load(self) -> Loaded:
-        """Read it."""
+        """Read the model."""
         from scribe_suite.models.hooked_conversion import to_hooked
 
         if not (self._folder / "config.json").is_file():
@@ -113,7 +113,7 @@ class PathModel(ModelSource):
 
 
 def _read(place: str, *, local: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model in float32 and tokenizer, by transformers.
+    """Read the model in float32 and its tokenizer with transformers.
 
     Raises:
         ConfigurationError: When either can't be read.

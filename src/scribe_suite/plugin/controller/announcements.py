@@ -1,4 +1,4 @@
-"""What a run prints before its first test: how many attempts, how they are isolated, what is skipped, what differs."""
+"""What a run prints before its first test: the number of attempts, their isolation, what is skipped, what differs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from scribe_suite.tasks.facts import TaskFacts
 
 
 class Announcements:
-    """Says it through pytest's terminal reporter, which a session may be without."""
+    """Prints through pytest's terminal reporter, which a session may lack."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
     def say(self, sentence: str, warning: bool = False) -> None:
-        """Print one sentence on a line of its own."""
+        """Print one sentence on its own line."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.ensure_newline()
@@ -34,7 +34,7 @@ class Announcements:
 
         Args:
             reasons: Task -> why it can't be done, or None.
-            tasks: That of each attempt.
+            tasks: The task of each attempt.
         """
         named = list(tasks)
         for reason in dict.fromkeys(filter(None, reasons.values())):
@@ -42,7 +42,7 @@ class Announcements:
             self.say(f"{count} {'test is' if count == 1 else 'tests are'} skipped: {reason}", warning=True)
 
     def begun(self, count: int, tier: IsolationTier, ledger: Path) -> None:
-        """Say what is made, and what isolation does not prevent."""
+        """Print which attempts are made, and what isolation does not prevent."""
         self.say(f"{count} attempts, isolation {tier.name}, ledger {shown_path(ledger)}")
         self.say("the tasks' code is being loaded; then the first attempts begin, and start their kernels' servers.")
         reasons = "; ".join(tier.reasons)
@@ -60,7 +60,7 @@ class Announcements:
     def resumed(
         self, resumed: ResumedRun, planned: Sequence[str], differences: Sequence[str], machine: Sequence[str]
     ) -> None:
-        """Say which attempts of a run are made now, and what is not as it was."""
+        """Print which attempts of a resumed run are made now, and what has changed."""
         header = resumed.header
         self.say(f"{header.run} is resumed: {len(planned)} of its {len(header.planned)} attempts are made.")
         if len(planned) < len(resumed.pending):
@@ -73,7 +73,7 @@ class Announcements:
 
 
 def shown_path(path: Path) -> str:
-    """A path as short as it can be from where the user is."""
+    """The shortest form of a path, seen from the current folder."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -1,7 +1,7 @@
 """Controller side: tracks what is planned, reported and lost, and records it.
 
-Workers may crash, hang up or be killed; what was planned is compared with what was reported, and a lost attempt is
-recorded as lost and makes the run fail.
+Workers may crash, hang or be killed, so planned attempts are compared with reported ones. A lost attempt is recorded as
+lost and makes the run fail.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class RunController:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Share what was decided with a worker."""
+        """Pass the controller's decisions to a worker."""
         node.workerinput[WORKER_KEY] = worker_input(self._config, self._settings)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Refuse to resume what would not be one run, before anything starts."""
+        """Refuse a resume whose parts would not be one run, before anything starts."""
         resumed = self._resumed
         if resumed is None or self._config.option.collectonly:
             return
@@ -85,7 +85,7 @@ class RunController:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:  # noqa: ARG002
-        """With xdist: every worker says what it collected, and all say the same."""
+        """With xdist: every worker reports what it collected, and all report the same."""
         self._expect(ids)
 
     def _expect(self, ids: Sequence[str]) -> None:
@@ -105,7 +105,7 @@ class RunController:
             raise pytest.UsageError(str(error)) from error
 
     def _require_choices(self, ids: Sequence[str]) -> None:
-        """Refuse levels and arms that no selected task has; a shard or the rest of a resumed run need not have all."""
+        """Refuse levels and arms that no selected task has; a shard or the rest of a run need not have all of them."""
         settings = self._settings
         if (settings.levels.numbers or settings.arms.arms) and settings.shard is None and settings.only is None:
             chosen = [task for task in map(task_of, ids) if task is not None]
@@ -115,7 +115,7 @@ class RunController:
                 raise pytest.UsageError(reason)
 
     def _attempts_of(self, nodeids: Iterable[str]) -> tuple[str, ...]:
-        """The attempts among some tests that can be made on this machine; says why others can't."""
+        """The attempts among some tests that can be made on this machine; announces why others can't."""
         tasks = {nodeid: task for nodeid in nodeids if (task := task_of(nodeid)) is not None}
         reasons = {task: unavailable(task) for task in dict.fromkeys(tasks.values())}
         self._announcements.skipped(reasons, tasks.values())
@@ -148,7 +148,7 @@ class RunController:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write an attempt down as soon as its last report is in, before another plugin can stumble over it."""
+        """Record an attempt as soon as its last report arrives, before another plugin can fail on that report."""
         if report.when == "teardown":
             self._reported.add(report.nodeid)
             for name, value in report.user_properties:
@@ -164,7 +164,7 @@ class RunController:
                 setattr(report, INFRASTRUCTURE_MARK, True)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Remember that there are tests that can't be run."""
+        """Remember that some tests can't be run."""
         self._uncollected |= report.failed
 
     def pytest_internalerror(self) -> None:
@@ -175,7 +175,7 @@ class RunController:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
-        """Settle what was lost and the exit code, before any report is written."""
+        """Determine lost attempts and the exit code, before any report is written."""
         if not self._config.option.collectonly:
             stopped = bool(session.shouldstop or session.shouldfail) or exitstatus == pytest.ExitCode.INTERRUPTED
             lost = [] if stopped else [nodeid for nodeid in self._expected if nodeid not in self._reported]

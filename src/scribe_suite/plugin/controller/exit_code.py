@@ -11,7 +11,7 @@ from scribe_suite.exit_codes import EXIT_LOST_OR_INFRASTRUCTURE
 from scribe_suite.ledger.outcomes import infrastructure, rule_of
 from scribe_suite.ledger.records import AttemptRecord
 
-#: pytest's exit codes that are about the tests of this session, where a resumed run's is about the whole run.
+#: Exit codes by which pytest judges the tests of this session; that of a resumed run is about the whole run.
 _OF_TESTS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 _LOST = tuple(map(infrastructure, ("lost", "worker_crashed")))
 
@@ -21,13 +21,13 @@ class Ending:
     """How a session ended.
 
     Attributes:
-        pytest_code: What pytest would exit with.
+        pytest_code: The exit code that pytest would use.
         stopped: Whether it was stopped before all tests had run.
         broken: Whether an attempt left no report, pytest itself failed, or a record could not be written.
         uncollected: Whether tests could not be collected.
         records: One for each attempt of the run.
-        record_only: Whether tests pass whatever the agent did.
-        resumed: Whether the run was begun by an earlier session.
+        record_only: Whether tests pass regardless of what the agent did.
+        resumed: Whether an earlier session began the run.
         left: Whether a resumed run had attempts left when this session began.
         missing: Whether planned attempts have no record.
     """
@@ -57,7 +57,7 @@ def exit_code_of(ending: Ending) -> int | None:
 
 
 def _only_infrastructure_failed(ending: Ending) -> bool:
-    """Whether nothing failed but infrastructure, so that no verdict on the agents is hidden by the code."""
+    """Whether only infrastructure failed, so that the code hides no verdict on the agents."""
     failed = [record for record in ending.records if rule_of(record.outcome).test != "passed"]
     if ending.record_only:
         failed = [record for record in failed if not record.counts]
@@ -65,7 +65,7 @@ def _only_infrastructure_failed(ending: Ending) -> bool:
 
 
 def _of_resumed_run(ending: Ending) -> int:
-    """0 where nothing was left to do, whatever the agents did before; else what one session would exit with."""
+    """0 where nothing was left to do, regardless of earlier results; else the code of a single session."""
     if not ending.left:
         return int(pytest.ExitCode.OK)
     if ending.missing:

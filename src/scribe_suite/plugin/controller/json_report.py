@@ -16,7 +16,7 @@ _DEFAULT_NAME = ".report.json"
 
 
 def name_report(config: pytest.Config, settings: Settings, name: str) -> None:
-    """Put a report into the results folder; the plugin's default is one hidden file that every run overwrites.
+    """Write the report to the results folder; by default the plugin uses a hidden file that every run overwrites.
 
     Args:
         config: The session's config.
@@ -56,7 +56,7 @@ class JsonReport:
 
 
 def _replace_non_finite(value: Any) -> Any:
-    """Put None for NaN and infinities in a report, in place: tests may record them, and JSON has no word for them."""
+    """Replace NaN and infinities in a report by None, in place: tests may record them, but JSON lacks them."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""Controller side of watching: a table below pytest's own output in a terminal, a line now and then elsewhere.
+"""Controller side of watching: a table below pytest's own output in a terminal, occasional lines elsewhere.
 
-It reads what the workers leave in the run's folder of status files, so that it is the same with and without xdist.
+It reads the workers' status files in the run's folder, so it works the same way with and without xdist.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two redraws in a terminal.
 REDRAW_S = 1.0
-#: Rows that the view takes besides attempts: a free one, its heading, the titles, how many more there are.
+#: Rows of the view besides attempts: an empty one, its heading, the titles, the number of further attempts.
 OTHER_ROWS = 4
-#: Seconds for the view's thread to end.
+#: Seconds that the view's thread gets to end.
 JOIN_S = 2.0
 
 Way = Literal["table", "lines", "off"]
 
 
 class LiveView:
-    """Shows what runs while tests run; one per session, never in a worker.
+    """Shows the running attempts during a session; one per session, never in a worker.
 
     Args:
         config: The session's config.
         settings: Its options.
-        controller: Knows what is planned and done.
+        controller: Knows which attempts are planned and done.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings, controller: RunController) -> None:
@@ -66,7 +66,7 @@ class LiveView:
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
     def pytest_sessionstart(self) -> None:
-        """Refuse what can't be shown before anything runs."""
+        """Refuse a view that can't be shown, before anything runs."""
         if self._settings.live == "table" and not getattr(self._reporter, "isatty", False):
             raise pytest.UsageError("--live table needs a terminal: use --live lines, or leave it out.")
 
@@ -81,7 +81,7 @@ class LiveView:
         self._announce()
 
     def _announce(self) -> None:
-        """Say that a run with attempts is led by this process, in the place of one that was killed and is resumed."""
+        """Announce that this process leads a run with attempts, in place of an earlier one that was killed."""
         if self._controller.ledger.planned and not self._config.option.collectonly:
             self._announced = True
             with suppress(OSError):
@@ -89,7 +89,7 @@ class LiveView:
             write_controller(self._folder)
 
     def pytest_runtest_logreport(self) -> None:
-        """Count again when the next view is due; the controller has written down what there is to write."""
+        """Recount when the next view is due; the controller has recorded everything by then."""
         self._progress = None
 
     @pytest.hookimpl(trylast=True)
@@ -100,7 +100,7 @@ class LiveView:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
-        """End when tests end, however they do."""
+        """End when the tests end, in whatever way."""
         try:
             return (yield)
         finally:
@@ -113,18 +113,18 @@ class LiveView:
             self._region.hide()
 
     def pytest_leave_pdb(self) -> None:
-        """Go on after the debugger."""
+        """Continue after the debugger."""
         self._paused.clear()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_exception_interact(self) -> None:
-        """A debugger, where there is one, begins by writing past the reporter."""
+        """A debugger, if there is one, begins by writing past the reporter."""
         if self._region is not None and self._config.getoption("usepdb", False):
             self.pytest_enter_pdb()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logfinish(self) -> None:
-        """A debugger that was left by its end does not say so."""
+        """There is no event for a debugger that has ended by itself."""
         self._paused.clear()
 
     def _start(self) -> None:
@@ -136,18 +136,18 @@ class LiveView:
         self._thread.start()
 
     def _way(self) -> Way:
-        """How to show it: what was asked for, or what suits the place."""
+        """How to show the run: as requested, or as suits the output."""
         if self._settings.live != "auto":
             return self._settings.live
         reporter = self._reporter
         if reporter is None or self._config.option.verbose < -1:
             return "off"
-        # without capture, tests write into the table
+        # without capture, tests would write into the table
         terminal = bool(getattr(reporter, "isatty", False)) and os.environ.get("TERM", "dumb") != "dumb"
         return "table" if terminal and self._config.option.capture in ("fd", "sys") else "lines"
 
     def _take_terminal(self) -> None:
-        """Put the region between pytest's reporter and its file; a reporter of another kind is left alone."""
+        """Put the region between pytest's reporter and its file; other kinds of reporters are left unchanged."""
         with suppress(OSError, ValueError, AttributeError):
             self._region = Region(self._reporter._tw)
 
@@ -186,7 +186,7 @@ class LiveView:
         assert self._region is not None
         columns, rows = self._region.size()
         most = min(MAX_ROWS, rows // 2 - OTHER_ROWS)
-        # one column is left free: a terminal that has filled a line may be in the next one
+        # one column is left free: a terminal that has filled a line may already be in the next one
         lines = ["", *rendered(self._view(), columns - 1, most, self._reporter.hasmarkup)] if most > 0 else []
         if not self._paused.is_set():
             self._region.show(lines)

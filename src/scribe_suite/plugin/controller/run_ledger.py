@@ -1,4 +1,4 @@
-"""The ledger of the run as this session writes it, and the records that are in it."""
+"""The ledger of the run as this session writes it, and its records."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from scribe_suite.tasks.access import question_of
 from scribe_suite.untrusted_files import UntrustedFolder
 
 _LONGEST_REASON = 2000
-#: File systems keep time in their own way: folders from up to so many seconds before a run may be its own.
+#: Clocks of file systems differ: folders that are up to this many seconds older than a run may belong to it.
 _CLOCK_S = 1
 
 
 class RunLedger:
-    """What is known of the run's attempts, on the disk and in memory; opened when the first tests are known.
+    """The run's attempts, on disk and in memory; opened when the first tests are known.
 
     Attributes:
         planned: Node ids of the attempts of the whole run; empty before it is opened.
-        surroundings: What the session's attempts are made with; None before it is opened.
+        surroundings: The surroundings of the session's attempts; None before it is opened.
         unwritten: Why a record could not be written, as a sentence, or None.
     """
 
@@ -50,37 +50,37 @@ class RunLedger:
 
     @property
     def is_open(self) -> bool:
-        """Whether attempts can be written down."""
+        """Whether attempts can be recorded."""
         return self._writer is not None
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the ledger."""
         return self._settings.ledger_path if self._writer is None else self._writer.path
 
     @property
     def records(self) -> list[AttemptRecord]:
-        """The records of the whole run that stand, see `in_effect`."""
+        """The valid records of the whole run, see `in_effect`."""
         return in_effect(self._records)
 
     def begin(self, planned: tuple[str, ...], surroundings: Surroundings) -> None:
-        """Make the file of a new run.
+        """Create the file of a new run.
 
         Raises:
-            ConfigurationError: When it can't be made.
+            ConfigurationError: When it can't be created.
         """
         self.planned, self.surroundings = planned, surroundings
         self._started = time.time() - _CLOCK_S
         self._writer = LedgerWriter(self._settings.ledger_path, self._header(surroundings))
 
     def reopen(self, resumed: ResumedRun, surroundings: Surroundings) -> None:
-        """Take the file of a run that is resumed; it is not changed yet."""
+        """Take over the file of a resumed run, without changing it yet."""
         self.planned, self.surroundings = resumed.header.planned, surroundings
         self._started = resumed.header.started.timestamp() - _CLOCK_S
         self._writer = resumed.writer
 
     def resume(self, planned: tuple[str, ...], differences: Sequence[str], machine_differences: Sequence[str]) -> None:
-        """Write down that the run is resumed, and with what differences.
+        """Record that the run is resumed, and with which differences.
 
         Raises:
             OSError: When the disk is full.
@@ -95,7 +95,7 @@ class RunLedger:
         self._writer.resume(line)
 
     def append(self, record: AttemptRecord) -> None:
-        """Write an attempt down, with its seed; does nothing in a session without a ledger."""
+        """Record an attempt, with its seed; does nothing in a session without a ledger."""
         if self._writer is None:
             return
         seed = attempt_seed(self._settings.run_seed, question_of(record.task), record.trial)
@@ -107,7 +107,7 @@ class RunLedger:
             self.unwritten = f"The ledger {self._writer.path} can't be written any more ({error.strerror})."
 
     def append_lost(self, nodeid: str, cause: str, reason: str) -> None:
-        """Write down an attempt whose worker left no record."""
+        """Record an attempt whose worker left no record."""
         named, task = AttemptId.parse(nodeid), task_of(nodeid)
         if named is not None and task is not None:
             self.append(
@@ -130,7 +130,7 @@ class RunLedger:
         return tuple(nodeid for nodeid in self.planned if nodeid not in recorded)
 
     def recover_notebooks(self) -> None:
-        """Bring the notebooks of attempts whose worker was killed up to date with their journals."""
+        """Update the notebooks of attempts whose worker was killed from their journals."""
         with UntrustedFolder(self._settings.results_dir) as results:
             for name in results.folders():
                 with suppress(SuiteError, OSError):

@@ -22,11 +22,11 @@ from scribe_suite.seeds import attempt_seed
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a run is made with.
+    """The conditions under which a run is made.
 
     Attributes:
-        tier: The isolation in force.
-        lock: What its numbers depend on, see `ledger.lock.lock`.
+        tier: The isolation that is used.
+        lock: Everything its numbers depend on, see `ledger.lock.lock`.
     """
 
     tier: IsolationTier
@@ -34,14 +34,14 @@ class Surroundings:
 
 
 def find_surroundings(settings: Settings, planned: Sequence[str]) -> Surroundings:
-    """Find out what a run is made with.
+    """Determine the conditions of a run.
 
     Args:
         settings: The run's settings.
         planned: Node ids of its attempts.
 
     Raises:
-        SuiteError: When isolation is not what was asked for, or a task's prompt or reference solution is missing.
+        SuiteError: When the requested isolation is not available, or a task's prompt or reference solution is missing.
     """
     tier = probe_isolation(settings.isolation)
     return Surroundings(tier, run_lock(settings, planned, tier.name))
@@ -53,7 +53,7 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
     Args:
         settings: The run's settings.
         planned: Node ids of its attempts.
-        tier: Name of the tier of isolation in force.
+        tier: Name of the isolation tier that is used.
 
     Raises:
         ConfigurationError: When a task's prompt or reference solution is missing.
@@ -78,7 +78,7 @@ def run_lock(settings: Settings, planned: Iterable[str], tier: str) -> dict[str,
 
 
 def provider_facts(spec: ProviderSpec) -> dict[str, str | None]:
-    """What is known of a provider before it works: the model asked for, its program, the package it comes from."""
+    """The facts about a provider before it works: the requested model, its program, the package it comes from."""
     (point,) = entry_points(group=GROUP, name=spec.name)
     try:
         program = load_provider(spec).program(spec.model)

@@ -1,4 +1,4 @@
-"""What a run prints at its end: the tables of `scribe-suite compare`, what could not be scored, coverage, paths."""
+"""What a run prints at its end: the tables of `scribe-suite compare`, attempts without a score, coverage, paths."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def print_summary(reporter: Any, records: Sequence[AttemptRecord], planned: int,
     Args:
         reporter: pytest's terminal reporter.
         records: All attempts of the run.
-        planned: How many there were to be.
-        paths: Label -> where to find it.
+        planned: How many were planned.
+        paths: Label -> path to print.
     """
-    # numpy and scipy take most of a second to import, which a run that ends here can spare and a collection can't
+    # importing numpy and scipy takes most of a second, which is acceptable at the end of a run but not in a collection
     from scribe_suite.analysis.columns import attempts_of
     from scribe_suite.analysis.comparison import compare
     from scribe_suite.analysis.presentation.formats import print_notes, print_terminal

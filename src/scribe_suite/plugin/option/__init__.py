@@ -1,1 +1,1 @@
-"""The options of a run, and what the larger ones do."""
+"""The options of a run, and the code behind the larger ones."""

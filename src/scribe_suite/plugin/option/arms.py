@@ -1,4 +1,4 @@
-"""``--access``: in which arms tasks are run."""
+"""``--access``: the arms in which tasks are run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from scribe_suite.tasks.facts import TaskFacts
 
 @dataclass(frozen=True)
 class ArmChoice:
-    """The arms that were asked for; by default, the one that each task has at its level.
+    """The requested arms; by default, that of each task's level.
 
     Attributes:
-        arms: In the order of `ACCESSES`.
+        arms: The arms, in the order of `ACCESSES`.
     """
 
     arms: tuple[Access, ...] = ()
@@ -39,13 +39,13 @@ class ArmChoice:
         return ALL_ARMS if self.arms == ACCESSES else ",".join(self.arms)
 
     def of(self, task: TaskFacts) -> Iterator[TaskFacts]:
-        """A task in the arms in which it is run."""
+        """A task in each of the arms in which it is run."""
         if not self.arms:
             yield task
         yield from (task.in_arm(access) for access in self.arms if access in task.accesses)
 
     def not_found(self, chosen: Iterable[TaskFacts]) -> str | None:
-        """Why the run would not be what was asked for, in one sentence, or None.
+        """Why the run would not match the request, in one sentence, or None.
 
         Args:
             chosen: The tasks that are run.

@@ -1,6 +1,6 @@
-"""``--compare RUN``: at the end of a run, what changed since an earlier one; with ``--fail-below``, a verdict.
+"""``--compare RUN``: prints, at the end of a run, what changed since an earlier one; with ``--fail-below``, a verdict.
 
-The earlier run is read before anything starts, so that a wrong name costs a second and not a night.
+The earlier run is read before anything starts, so that a wrong name is noticed after a second and not after a night.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from scribe_suite.plugin.settings import SETTINGS, Settings
 if TYPE_CHECKING:
     from scribe_suite.analysis.baseline import Judgement, Verdict
 
-#: A provider that is significantly worse, and a verdict that is none, have codes of their own.
+#: A significantly worse provider and a missing verdict have their own exit codes.
 _EXITS: Mapping[Judgement, int] = {"worse": EXIT_WORSE, "not comparable": EXIT_NOT_COMPARABLE}
-#: Exit codes that a verdict replaces: an agent that fails some tasks is the usual case. Any other says more.
+#: Exit codes that a verdict replaces: it is normal that an agent fails some tasks. Any other code says more.
 _REPLACED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
@@ -73,7 +73,7 @@ class RunComparison:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """Set the exit code before the controller writes it down; the controller's own replaces it."""
+        """Set the exit code before the controller records it; a code of the controller's own replaces it."""
         if not session.config.option.collectonly and self._tolerance is not None and session.exitstatus in _REPLACED:
             verdict = self._verdict()
             judgement = "not comparable" if isinstance(verdict, str) else verdict.judgement
@@ -82,7 +82,7 @@ class RunComparison:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
-        """Print the differences, the tasks that moved, and the verdict."""
+        """Print the differences, the tasks that changed, and the verdict."""
         from scribe_suite.analysis.presentation.formats import print_notes, print_tables, without_controls
         from scribe_suite.analysis.presentation.tables import difference_tables, notes_of
 
@@ -114,7 +114,7 @@ class RunComparison:
 
 
 def comparing(config: pytest.Config) -> RunComparison | None:
-    """What ``--compare`` asks for, or None without it.
+    """The comparison that ``--compare`` asks for, or None without it.
 
     Raises:
         pytest.UsageError: When the options can't be followed.
@@ -135,7 +135,7 @@ def comparing(config: pytest.Config) -> RunComparison | None:
 
 
 def _versions_in(path: Path) -> dict[str, set[int]]:
-    """Task -> versions at which it was attempted in a run; every line is read."""
+    """Task -> the versions that were attempted in a run; every line is read."""
     from scribe_suite.analysis.columns import read_attempts
 
     try:

@@ -1,4 +1,4 @@
-"""``--level``: which levels of the tasks are run."""
+"""``--level``: the levels of the tasks that are run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_DIGITS = 3
 
 
 class AtLevel(Protocol):
-    """A task, or what is known of one: each has one level."""
+    """A task or its facts: each has one level."""
 
     @property
     def level(self) -> int:
@@ -32,10 +32,10 @@ class AtLevel(Protocol):
 
 @dataclass(frozen=True)
 class LevelChoice:
-    """The levels that were asked for; by default, those that each task runs when nobody asks.
+    """The requested levels; by default, the default levels of each task.
 
     Attributes:
-        numbers: Levels by number.
+        numbers: The numbers of the levels.
         every: Whether all levels are run.
         headroom: Whether those with headroom are run, besides those by number.
     """
@@ -74,7 +74,7 @@ class LevelChoice:
         return task.level in self.numbers if self.numbers or self.headroom else task.is_default
 
     def not_found(self, chosen: Iterable[AtLevel], known: Iterable[AtLevel]) -> str | None:
-        """Why the run would not be what was asked for, in one sentence, or None.
+        """Why the run would not match the request, in one sentence, or None.
 
         Args:
             chosen: The tasks that are run.

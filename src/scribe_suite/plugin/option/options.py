@@ -1,6 +1,6 @@
 """The options of the plugin, as a table.
 
-What pytest parses, the defaults, `Settings`, what a resumed run keeps, and the table of the documentation are all made
+The parser, the defaults, `Settings`, the values that a resumed run keeps, and the documentation's table are all made
 from these rows.
 """
 
@@ -45,7 +45,7 @@ _GROUP = "which agents attempt the benchmark, on what, within what limits"
 
 
 def _limit(name: str, kind: Callable[[float], Any] = float) -> dict[str, Any]:
-    """The parts of a row that sets one of the limits; headers have all of them as floats."""
+    """The common parts of a row that sets one of the limits; headers store all of them as floats."""
 
     def recorded(header: RunHeader) -> Any:
         value = header.limits.get(LIMIT_NAMES[name])
@@ -55,7 +55,7 @@ def _limit(name: str, kind: Callable[[float], Any] = float) -> dict[str, Any]:
 
 
 def _recorded_source(header: RunHeader) -> str:
-    """What ``--model-source`` was, from the attempts that were planned."""
+    """The value of ``--model-source``, from the planned attempts."""
     sources = {task.source for task in map(task_of, header.planned) if task is not None}
     return sources.pop() if len(sources) == 1 else "all" if sources else "planted"
 
@@ -267,7 +267,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="K/N",
         setting="shard",
         read=Shard.parse,
-        # the planned attempts are those of the part already, so that only what was given is checked
+        # the planned attempts already are those of the part, so only a given value is checked
         kept=Kept(
             lambda _: None,
             same=lambda given, header: str(Shard.parse(given)) == header.shard,
@@ -317,7 +317,7 @@ OPTIONS: tuple[Option, ...] = (
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add all of them, in a group of their own."""
+    """Add all options, in their own group."""
     group = parser.getgroup("scribe task suite", f"scribe task suite: {_GROUP}")
     for option in OPTIONS:
         group.addoption(option.flag, **option.parser_arguments())
@@ -329,12 +329,12 @@ def given_values(config: pytest.Config) -> dict[str, Any]:
 
 
 def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, with the defaults of options that have none."""
+    """The values, with defaults for options without a value."""
     return {option.name: option.default if values[option.name] is None else values[option.name] for option in OPTIONS}
 
 
 def settings_fields(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of `Settings`, and those of its limits, that options set; None where an option has no value."""
+    """The fields of `Settings` and of its limits that options set; None where an option has no value."""
     fields: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     for option in OPTIONS:

@@ -1,7 +1,7 @@
-"""From the command line to the settings of a run, step by step.
+"""Turns the command line into the settings of a run, step by step.
 
-The controller decides: the command line, the header of a resumed run, a replayed run's seed, and the defaults. Workers
-take what it decided.
+The controller decides, from the command line, the header of a resumed run, a replayed run's seed, and the defaults.
+Workers use its decisions.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from scribe_suite.providers.base import Limits
 from scribe_suite.providers.registry import ProviderSpec, load_provider, parse_specs
 from scribe_suite.seeds import fresh_run_seed
 
-#: Where a worker's input has what the controller decided.
+#: Key of the controller's decisions in a worker's input.
 WORKER_KEY = "scribe_suite"
 
-#: The values of all options, for workers.
+#: Key of the values of all options, for workers.
 _VALUES = pytest.StashKey[dict[str, Any]]()
 
 
@@ -36,14 +36,15 @@ def read_settings(config: pytest.Config) -> Settings:
     """The settings of this process's run.
 
     Raises:
-        pytest.UsageError: When options do not fit together, a run can't be resumed, or the results folder can't be one.
+        pytest.UsageError: When options contradict each other, a run can't be resumed, or the results folder is not
+            usable.
     """
     shared: dict[str, Any] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
     return _decided_here(config) if shared is None else _decided_by_controller(config, shared)
 
 
 def worker_input(config: pytest.Config, settings: Settings) -> dict[str, Any]:
-    """What a worker must know of the controller's decisions; builtins only."""
+    """The controller's decisions that a worker needs; builtins only."""
     return {
         "run": settings.run,
         "run_seed": settings.run_seed,
@@ -83,7 +84,7 @@ def _decided_here(config: pytest.Config) -> Settings:
 
 
 def _require_providers(specs: Sequence[ProviderSpec]) -> None:
-    """Refuse those that could make no attempt; one without an argument depends on nothing that a user mistypes."""
+    """Refuse providers that can't make any attempt; one without an argument can't be mistyped."""
     for spec in specs:
         if spec.model is None:
             continue
@@ -96,7 +97,7 @@ def _require_providers(specs: Sequence[ProviderSpec]) -> None:
 
 
 def _results_dir(config: pytest.Config, given: str | None) -> Path:
-    """Where results are written, unless a run is resumed, whose results are where they were."""
+    """The folder for results; a resumed run keeps its folder."""
     if given is None:
         inside = is_installed() and config.rootpath.is_relative_to(installation())  # nothing is written there
         return (config.invocation_params.dir if inside else config.rootpath) / "runs"
@@ -106,7 +107,7 @@ def _results_dir(config: pytest.Config, given: str | None) -> Path:
 
 
 def _resumed(config: pytest.Config, given: Mapping[str, Any], results_dir: Path) -> ResumedRun | None:
-    """The run that is resumed, locked for this session; where no tests are named, its files are collected."""
+    """The resumed run, locked for this session; if no tests are named, its files are collected."""
     if given["resume"] is None:
         if given["resume_anyway"]:
             raise pytest.UsageError("--resume-anyway says how to resume a run: add --resume RUN.")
@@ -124,7 +125,8 @@ def _identity(values: Mapping[str, Any], results_dir: Path, resumed: ResumedRun 
     if resumed is None:
         run = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         if values["sweep"] is not None and values["shard"] is not None:
-            # one name for all jobs of a shard: a ledger is only made where there is none, so that no two jobs make one
+            # one name for all jobs of a shard: a ledger is created only where none exists, so two jobs can't both
+            # create it
             run = shard_run(Shard.parse(values["shard"]).number)
         return RunIdentity(run=run, run_seed=run_seed, seed_mode=seed_mode, results_dir=results_dir, only=None)
     header = resumed.header
@@ -138,7 +140,7 @@ def _identity(values: Mapping[str, Any], results_dir: Path, resumed: ResumedRun 
 
 
 def _seed(values: Mapping[str, Any], results_dir: Path) -> tuple[int, SeedMode]:
-    """The run seed, and whether it was drawn; a replay has those of its run."""
+    """The run seed, and whether it was drawn; a replay uses those of its run."""
     text: str = values["instance_seed"]
     try:
         replayed = replayed_seed(parse_specs(values["provider"]), results_dir)

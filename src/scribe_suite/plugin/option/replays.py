@@ -1,4 +1,4 @@
-"""Recorded attempts for the replay provider: found in a ledger, read from journals, compared by their answers."""
+"""Recorded attempts for the replay provider: finds them in a ledger, reads their journals, compares answers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from scribe_suite.providers.replays import REPLAY, Replay, Step
 from scribe_suite.report.attempt_folders import attempt_folder, part_of
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Relative difference up to which two floats are the same: another machine adds in another order.
+#: Relative difference up to which two floats are equal: another machine may add in another order.
 SAME_FLOAT = 1e-6
-#: Bytes of an answer's file; what a notebook may submit is far below it, however it is spread out.
+#: Largest file of an answer, in bytes; any submission is far smaller, however it is formatted.
 MAX_ANSWER_BYTES = 100_000_000
 
 
 def ledger_of(model: str | None, results_dir: Path) -> tuple[Path, str | None]:
-    """The ledger, and the provider in it, that the text after ``replay:`` names: ``RUN`` or ``RUN@PROVIDER``.
+    """The ledger and provider that the text after ``replay:`` names: ``RUN`` or ``RUN@PROVIDER``.
 
     Args:
         model: ``RUN`` is a run id or the path of a ledger.
@@ -43,7 +43,7 @@ def ledger_of(model: str | None, results_dir: Path) -> tuple[Path, str | None]:
 
 
 def replayed_seed(specs: Iterable[ProviderSpec], results_dir: Path) -> tuple[int, Literal["fresh", "fixed"]] | None:
-    """The run seed that replays need, and whether it had been drawn; None when there is no replay among the providers.
+    """The run seed that replays need, and whether it had been drawn; None without a replay among the providers.
 
     Raises:
         ConfigurationError: When a ledger can't be read, or two have different seeds.
@@ -57,7 +57,7 @@ def replayed_seed(specs: Iterable[ProviderSpec], results_dir: Path) -> tuple[int
 def find_recorded(
     model: str | None, results_dir: Path, task: str, trial: int, instance_seed: int
 ) -> tuple[Path, AttemptRecord]:
-    """The recorded attempt of a task and trial: the folder that its ledger lies in, and its record.
+    """The recorded attempt of a task and trial: its ledger's folder, and its record.
 
     Raises:
         InfrastructureError: With cause ``replay`` when there is none, or it was made on another instance.
@@ -85,10 +85,10 @@ def find_recorded(
 
 
 def read_replay(results_dir: Path, record: AttemptRecord) -> Replay:
-    """What is in an attempt's folder.
+    """Read the replay from an attempt's folder.
 
     Raises:
-        InfrastructureError: When it is gone or damaged.
+        InfrastructureError: When it is missing or damaged.
     """
     with attempt_folder(results_dir, record) or nullcontext() as folder:
         with part_of(folder, "notebooks") as notebooks:
@@ -100,7 +100,7 @@ def read_replay(results_dir: Path, record: AttemptRecord) -> Replay:
 
 
 def _timed(notebooks: UntrustedFolder) -> list[tuple[float, int, Step]] | None:
-    """The steps of all notebooks, with their times, in the order they were made; None when there are no journals."""
+    """The steps of all notebooks, with their times, in chronological order; None without journals."""
     timed = []
     journals = notebooks.files(f"*{JOURNAL_SUFFIX}")
     for number, journal in enumerate(journals):
@@ -121,7 +121,7 @@ def _answer(folder: UntrustedFolder) -> Any:
 
 
 def same_answer(recorded: object, replayed: object) -> bool:
-    """Whether two answers are the same, as JSON values; floats up to `SAME_FLOAT`."""
+    """Whether two answers are equal as JSON values; floats up to `SAME_FLOAT`."""
     if isinstance(recorded, Mapping) and isinstance(replayed, Mapping):
         return recorded.keys() == replayed.keys() and all(same_answer(recorded[key], replayed[key]) for key in recorded)
     if isinstance(recorded, list) and isinstance(replayed, list):
@@ -137,7 +137,7 @@ def _ledger(path: Path) -> Ledger:
 
 
 def _steps(notebook: str, events: Iterable[Event]) -> Iterator[tuple[Event, Step]]:
-    """The steps of one notebook. Cells that were interrupted are left out: nobody interrupts them again."""
+    """The steps of one notebook. Interrupted cells are left out, because a replay does not interrupt them."""
     listed = list(events)
     interrupted = {
         (event["cell"], event["run"])
@@ -150,7 +150,7 @@ def _steps(notebook: str, events: Iterable[Event]) -> Iterator[tuple[Event, Step
         name = event["event"]
         step: Step | None = None
         if name == "session_started":
-            # resuming runs the cells again by itself; of a continued copy they are the first that is run
+            # resuming a session reruns the cells; in a continued copy they are the first that run
             resumed = started and event["origin"] == "resumed"
             step = Step(notebook, "resume" if resumed else "start")
             started = True
@@ -167,7 +167,7 @@ def _steps(notebook: str, events: Iterable[Event]) -> Iterator[tuple[Event, Step
 
 
 def _cell_step(notebook: str, event: Mapping[str, Any], numbers: dict[str, int], resumed: bool) -> Step | None:
-    """What starts a cell again, if the agent started it; `numbers` are the code cells of the replay so far."""
+    """The step that runs a cell again, if the agent ran it; `numbers` are the code cells of the replay so far."""
     known = event["cell"] in numbers
     number = numbers.setdefault(event["cell"], len(numbers))
     if event["kind"] == "setup" or (event["kind"] == "restored" and resumed):

@@ -1,6 +1,6 @@
-"""``--resume RUN``: a run that was cut off, or failed by infrastructure, continues where it ended.
+"""``--resume RUN``: continues a run that was interrupted or had infrastructure failures.
 
-The ledger says what was run and how; the command line may repeat that, and may not contradict it.
+The ledger says what was run and how; the command line may repeat it, but not contradict it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ResumedRun:
 
     Attributes:
         writer: Writes its ledger, which is locked and not changed yet.
-        ledger: As it was found.
-        pending: Node ids of the attempts that are missing or were failed by infrastructure.
+        ledger: The ledger before the resume.
+        pending: Node ids of the attempts that are missing or had an infrastructure failure.
         anyway: Whether differences between the locks are accepted.
     """
 
@@ -41,23 +41,23 @@ class ResumedRun:
 
     @property
     def header(self) -> RunHeader:
-        """Of the ledger."""
+        """The header of its ledger."""
         return self.ledger.header
 
     def files(self, root: Path) -> list[str]:
-        """The test files of what is left, or of the whole run where nothing is, so that nothing else is collected."""
+        """The test files to collect: those of the remaining attempts, or of the whole run if none remain."""
         nodeids = self.pending or self.header.planned
         return [str(root / name) for name in dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids)]
 
     def nothing_to_do(self) -> str:
-        """Why nothing is run, as a sentence."""
+        """Why there is nothing to run, as a sentence."""
         if self.pending:
             left = len(self.pending)
             return f"none of the {left} attempts of {self.header.run} that are left is among the selected tests."
         return f"nothing is left to run of {self.header.run}: all its {len(self.header.planned)} attempts count."
 
     def differences(self, lock: dict[str, Any]) -> list[str]:
-        """In what `lock` differs from the run's although it should not."""
+        """The differences between `lock` and the run's lock that should not exist."""
         gone = [
             f"{name}: it is not here any more"
             for part in ("tasks", "providers")
@@ -67,7 +67,7 @@ class ResumedRun:
         return gone + lock_differences([(_THEN, self.header.lock), (_NOW, lock)], ignored=(MACHINE,))
 
     def machine_differences(self, lock: dict[str, Any]) -> list[str]:
-        """In what the machine differs, which changes times and no scores."""
+        """The differences between the machines, which change times but not scores."""
         then, now = ({MACHINE: locked.get(MACHINE, {})} for locked in (self.header.lock, lock))
         return lock_differences([(_THEN, then), (_NOW, now)])
 
@@ -84,7 +84,7 @@ def reopen_run(name: str, results_dir: Path, *, anyway: bool) -> ResumedRun:
         anyway: Whether differences between the locks are accepted.
 
     Raises:
-        pytest.UsageError: When there is no such run, or it is still going on.
+        pytest.UsageError: When there is no such run, or it is still in progress.
     """
     try:
         path = find_run(name, results_dir)
@@ -103,7 +103,7 @@ def reopen_run(name: str, results_dir: Path, *, anyway: bool) -> ResumedRun:
 
 
 def kept_values(given: Mapping[str, Any], resumed: ResumedRun, results_dir: Path) -> dict[str, Any]:
-    """The values of options, with those of the run where it keeps them.
+    """The values of options, replaced by the run's values where it keeps them.
 
     Args:
         given: Option -> its value on the command line, or None.
@@ -119,7 +119,7 @@ def kept_values(given: Mapping[str, Any], resumed: ResumedRun, results_dir: Path
     for option in OPTIONS:
         if option.kept is None:
             continue
-        # also where the option was given: what means the same, such as 'fresh', need not be the recorded value
+        # also where the option was given: an equivalent value, such as 'fresh', need not equal the recorded one
         values[option.name] = option.kept.recorded(header)
         value = given[option.name]
         if value is not None and option.kept.contradicted(value, header):
@@ -135,6 +135,6 @@ def kept_values(given: Mapping[str, Any], resumed: ResumedRun, results_dir: Path
 
 
 def listed(lines: Sequence[str]) -> str:
-    """Some lines as one text."""
+    """Several lines as one text."""
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return "; ".join([*lines[:_SHOWN], *more])

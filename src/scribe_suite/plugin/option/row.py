@@ -1,4 +1,4 @@
-"""What an option of the plugin is: one row, from which everything else about it is made."""
+"""An option of the plugin as one row, from which everything else about it is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from scribe_suite.ledger.records import RunHeader
 
-#: What is code in a help text: what is code there already, quoted words, options, specifications and folders.
+#: The parts of a help text that become code: existing code, quoted words, options, specifications and folders.
 _CODE = re.compile(r"`[^`]+`|'(?P<quoted>[a-z]+)'|--[a-z-]+(?:[ =][A-Z]+\b)?|\b[a-z_]+(?::[a-z0-9]+|/)")
 Action = Literal["store", "append", "store_true"]
 
@@ -20,12 +20,12 @@ def _as_it_is(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Kept:
-    """How an option belongs to a run: one that is resumed has it from its header, and no other value may be given.
+    """An option that belongs to a run: a resumed run takes it from its header, and no other value may be given.
 
     Attributes:
-        recorded: Its value in a header, as the option's parser would return it.
-        same: Whether a value that was given means the recorded one, where equality does not say it.
-        shown: The recorded value for a message, where `recorded` is not it.
+        recorded: Gets its value from a header, as the option's parser would return it.
+        same: Whether a given value is equivalent to the recorded one, where equality is not the test.
+        shown: The recorded value for messages, where it differs from `recorded`.
     """
 
     recorded: Callable[[RunHeader], Any]
@@ -33,7 +33,7 @@ class Kept:
     shown: Callable[[RunHeader], Any] | None = None
 
     def contradicted(self, given: Any, header: RunHeader) -> bool:
-        """Whether a value that was given is another one than the run's."""
+        """Whether a given value differs from the run's."""
         return bool(given != self.recorded(header)) if self.same is None else not self.same(given, header)
 
     def shown_value(self, header: RunHeader) -> str:
@@ -48,21 +48,21 @@ class Kept:
 class Option:
     """One option.
 
-    The parser of the command line knows no defaults, so that a resumed run can tell which options were given.
+    The command-line parser has no defaults, so that a resumed run can tell which options were given.
 
     Attributes:
-        flag: As on the command line.
-        help: What it does; the default is added to it.
-        default: Its value where neither the command line nor a resumed run has one; as `parse` would return it.
-        default_text: The default for a person, where `default` does not say it.
-        parse: Reads a value of the command line. It returns builtins only, because xdist ships them to workers.
-        metavar: Stands for the value in ``--help``.
-        choices: The values there are, or empty.
-        action: As argparse calls it.
+        flag: Its name on the command line.
+        help: Its help text; the default is added.
+        default: Its value if neither the command line nor a resumed run gives one, as `parse` would return it.
+        default_text: The default in words, where `default` is not clear.
+        parse: Parses a value of the command line. It returns only builtins, because xdist sends them to workers.
+        metavar: The placeholder for the value in ``--help``.
+        choices: The possible values, or empty.
+        action: The action of argparse.
         setting: The field of `Settings` that it sets, ``limits.NAME`` for one of its limits; None where something else
             reads the option.
-        read: The field's value from the option's, which is not None.
-        kept: How a resumed run has it; None where it belongs to the session.
+        read: Converts the option's value, which is not None, to the field's value.
+        kept: How a resumed run keeps it; None where it belongs to the session.
     """
 
     flag: str
@@ -84,7 +84,7 @@ class Option:
 
     @property
     def shown_default(self) -> str:
-        """The default for a person."""
+        """The default in words."""
         if self.default_text:
             return self.default_text
         if isinstance(self.default, list):
@@ -93,12 +93,12 @@ class Option:
 
     @property
     def usage(self) -> str:
-        """The option with what stands for its value, as in ``--trials N``."""
+        """The option with its placeholder, as in ``--trials N``."""
         value = "|".join(self.choices) or self.metavar
         return f"{self.flag} {value}" if value else self.flag
 
     def parser_arguments(self) -> dict[str, Any]:
-        """What argparse's ``add_argument`` gets besides the flag."""
+        """The arguments of argparse's ``add_argument`` besides the flag."""
         arguments: dict[str, Any] = {"help": f"{self.help} (default: {self.shown_default})", "default": None}
         optional = {"type": self.parse, "metavar": self.metavar, "choices": self.choices or None}
         if self.action != "store":

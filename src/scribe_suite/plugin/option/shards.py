@@ -1,7 +1,7 @@
-"""``--shard K/N``: the part of a run that one of several jobs makes.
+"""``--shard K/N``: the part of a run that one of several jobs executes.
 
-Which part a test belongs to follows from its id alone, so that it is the same in every process, and does not change
-when other tests are added or removed.
+The part of a test follows from its id alone, so it is the same in every process and does not change when other tests
+are added or removed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Shard:
     """One part of several.
 
     Attributes:
-        number: Which part, from 1 on.
-        count: How many there are.
+        number: The part's number, from 1.
+        count: The number of parts.
     """
 
     number: int
@@ -32,7 +32,7 @@ class Shard:
         """Read ``K/N``.
 
         Raises:
-            ValueError: With a sentence for a person, when it is not of that form or there is no such part.
+            ValueError: With a sentence for the user, when it is not of that form or there is no such part.
         """
         match = _SHARD.fullmatch(text)
         if match is None:
@@ -56,10 +56,10 @@ def shard_run(number: int) -> str:
 
 
 def part_of(nodeid: str, count: int) -> int:
-    """The part, of `count`, that a test is in.
+    """The part, out of `count`, to which a test belongs.
 
-    The trials of a task are dealt out one after the other, beginning where the hash of the rest of the id says: they
-    take about as long as each other, and a hash of each would put many of them into one part.
+    The trials of a task are dealt out in turn, beginning with the part that the hash of the rest of the id selects:
+    they take about equally long, and hashing each of them would put many into one part.
     """
     rest, trial = without_trial(nodeid)
     begin = int.from_bytes(hashlib.sha256(rest.encode()).digest()[:8], "big")

@@ -1,6 +1,6 @@
 """Validating parsers of option values.
 
-They return builtins only, because xdist ships option values to its workers. A bad value is a usage error before
+They return only builtins, because xdist sends option values to its workers. A bad value is a usage error before
 anything runs.
 """
 
@@ -110,17 +110,17 @@ def level_choice(text: str) -> str:
 
 
 def model_spec(text: str) -> str:
-    """A specification of a model, returned as given; whether there is such a model is found out when it is selected."""
+    """A specification of a model, returned as given; whether the model exists is checked when it is selected."""
     if not text.strip():
         raise argparse.ArgumentTypeError("the model is empty: give a specification such as package:smollm2.")
     return text
 
 
 def read_concurrency(text: str) -> dict[str, int]:
-    """Provider -> number, of a comma list of ``PROVIDER=N``.
+    """Provider -> number, from a comma list of ``PROVIDER=N``.
 
     Raises:
-        argparse.ArgumentTypeError: When it is none.
+        argparse.ArgumentTypeError: When it is not such a list.
     """
     places = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

@@ -1,1 +1,1 @@
-"""What runs in the process that makes an attempt."""
+"""The code that runs in the process that makes an attempt."""

@@ -1,4 +1,4 @@
-"""The end of an attempt: its outcome, its score, and what a test sees of them."""
+"""The end of an attempt: its outcome, its score, and the object that a test sees."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def finish_attempt(
     instance: TaskInstance,
     desk: Desk | None = None,
 ) -> None:
-    """Decide the outcome, score the answer, and put everything into `state`.
+    """Decide the outcome, score the answer, and store everything in `state`.
 
     Raises:
         InfrastructureError: When the notebook or the laboratory failed, or scoring raised.
@@ -102,7 +102,8 @@ def finish_attempt(
         chance=score.chance,
         reference=score.reference,
         interval=score.interval,
-        # an answer that came in is scored whatever broke afterwards, or an agent could take it back by breaking things
+        # a received answer is scored whatever breaks afterwards; otherwise an agent could withdraw it by breaking
+        # things
         flags=(*score.flags, *_broken(None if error is None else cause, state.agent_failure), *missing),
         submitted=submitted,
     )
@@ -122,7 +123,7 @@ def finish_attempt(
 
 
 def _broken(notebook: str | None, agent: str | None) -> Iterator[str]:
-    """Flags for what broke after the answer was in; what an agent stumbles over then is only the consequence."""
+    """Flags for what broke after the answer was received; later failures of the agent are only consequences."""
     if notebook is not None:
         yield f"notebook_failed:{notebook}"
     elif agent is not None:
@@ -160,7 +161,7 @@ def plain_metrics(metrics: Mapping[str, SupportsFloat], allowed: tuple[str, ...]
         allowed: Names of the test's metrics marker, or None when it has none.
 
     Raises:
-        ValueError: For a value that is NaN, infinite or no number, or a name that the marker does not list.
+        ValueError: For a value that is NaN, infinite or not a number, or a name that the marker does not list.
     """
     plain: dict[str, float] = {}
     for name, value in metrics.items():

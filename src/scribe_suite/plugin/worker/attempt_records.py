@@ -1,4 +1,4 @@
-"""Worker side: every attempt leaves exactly one record, whatever happened to its test."""
+"""Worker side: every attempt leaves exactly one record, whatever happens to its test."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Conclude the attempt from what its test did, and publish the record with the last report."""
+    """Conclude the attempt from its test's result, and publish the record with the last report."""
     state = item.stash.get(ATTEMPT_STATE, None)
     if state is not None:
         _conclude(state, call)
@@ -56,7 +56,7 @@ def pytest_runtest_makereport(
             _publish(item, state)
     report = yield
     if state is not None and call.excinfo is not None and isinstance(call.excinfo.value, SuiteError):
-        # it says what to do; where it was raised does not
+        # the message says what to do; the traceback does not
         report.longrepr = plain_text(f"{state.outcome}: {call.excinfo.value}")
     if state is not None and call.when == "call" and report.failed and _is_infrastructure(state):
         setattr(report, INFRASTRUCTURE_MARK, True)  # reports carry extra attributes over xdist
@@ -93,7 +93,7 @@ def _conclude(state: AttemptState, call: pytest.CallInfo[Any]) -> None:
         state.conclude_from_exception(error)
     elif isinstance(error, InfrastructureError):
         if rule_of(state.outcome).scored:
-            # an answer that came in counts whatever breaks afterwards, or an agent could take it back
+            # a received answer counts whatever breaks afterwards; otherwise an agent could withdraw it
             state.draft.add_flags(f"notebook_failed:{cause_of(error)}")
         else:
             state.conclude_from_exception(error)

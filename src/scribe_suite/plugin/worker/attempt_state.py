@@ -1,4 +1,4 @@
-"""What is known of an attempt while it is made; its record comes from here whatever happens."""
+"""The state of an attempt while it is made; its record is made from this whatever happens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from scribe_suite.tasks.task import Task
 
 @dataclass
 class AttemptState:
-    """What is known of a running attempt; becomes its record whatever happens.
+    """The state of a running attempt; it becomes the record whatever happens.
 
     Attributes:
         nodeid: The test's id.
@@ -35,15 +35,15 @@ class AttemptState:
         task: Its task.
         pass_mark: The skill from which it is solved.
         run_seed: The run's seed.
-        draft: The parts of the record that are known already.
+        draft: The parts of the record that are known so far.
         times: Seconds by phase.
         outcome: Set once, by `conclude`.
         agent_failure: Cause of the failure that ended the agent after it had submitted, or None.
-        replay: What is replayed, or None.
+        replay: The replay, or None.
         recorded: In a replay, the folder with the recorded ledger, and the record; else None.
-        phase: The phase that began last, a field of `Times`, and when, in Unix seconds.
-        activity: What the provider tells of itself while it works.
-        notebook_status: Tells what the notebook has done, or None before there is one.
+        phase: The phase that began last (a field of `Times`), and its beginning in Unix seconds.
+        activity: What the provider reports while it works.
+        notebook_status: Reports what the notebook has done; None before there is one.
     """
 
     nodeid: str
@@ -69,7 +69,7 @@ class AttemptState:
         return attempt_seed(self.run_seed, self.task.question_id, self.key.trial)
 
     def take_replay(self) -> Replay:
-        """The attempt that this one replays.
+        """Find the attempt that this one replays.
 
         Raises:
             InfrastructureError: When there is none.
@@ -92,18 +92,18 @@ class AttemptState:
             self.times[phase] = self.times.get(phase, 0.0) + time.perf_counter() - start
 
     def conclude(self, outcome: str, reason: str = "") -> None:
-        """Fix the outcome. A score that does not belong to it is dropped."""
+        """Set the outcome, and drop a score that does not belong to it."""
         self.outcome, self.reason = outcome, plain_text(reason)
         if not rule_of(outcome).scored:
             self.draft.score = ScorePart()
 
     def conclude_from_exception(self, error: BaseException) -> None:
-        """Fix the outcome for an exception that is not the agent's doing."""
+        """Set the outcome for an exception that is not the agent's fault."""
         text = str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}"
         self.conclude(infrastructure(cause_of(error)), text[:2000])
 
     def record(self) -> AttemptRecord:
-        """The record as far as it is known."""
+        """The record, as far as it is known."""
         return AttemptRecord(
             nodeid=self.nodeid,
             task=self.task.id,

@@ -1,4 +1,4 @@
-"""The provider of one attempt at work: it gets a slot, the prompt and the notebook, and is stopped at its limits."""
+"""Runs the provider of one attempt: it gets a slot, the prompt and the notebook, and is stopped at its limits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # it takes half a second to import, which runs without an att
 
 
 class BoundProvider:
-    """A provider bound to one attempt: its limits, its place among others, and what its programs may see."""
+    """A provider bound to one attempt, with its limits, its slot, and what its programs may see."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class BoundProvider:
     def work(
         self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
     ) -> ProviderResult:
-        """Let the provider work on `prompt` with `notebook`, once it has a place; its time begins then.
+        """Let the provider work on `prompt` with `notebook` once it has a slot; its time begins then.
 
         Args:
-            prompt: What it is asked.
+            prompt: The prompt.
             notebook: A started server.
-            submissions: Where its answers arrive; none is accepted after the time limit.
+            submissions: Receives its answers; none is accepted after the time limit.
             instance: Only for built-in providers that need more than an agent has.
 
         Raises:
@@ -92,7 +92,7 @@ class BoundProvider:
                 raise
 
     def _most(self) -> Amounts:
-        """What the attempt may take at most."""
+        """The most that the attempt may use."""
         usd = self._limits.cost_usd if costs_money(self._provider) else None
         return Amounts(attempts=1, hours=self._limits.wall_s / 3600, usd=usd or 0.0)
 
@@ -125,12 +125,12 @@ class BoundProvider:
             known = _result_of(error)
             self._state.draft.effort = EffortPart.of(known)
             if submissions.answer is not None:
-                # it counts whatever broke afterwards, or an agent could take it back by breaking things
+                # it counts whatever broke afterwards; otherwise an agent could withdraw it by breaking things
                 self._state.agent_failure = cause_of(error)
                 return replace(known, end_reason=EndReason.FAILED, detail=plain_text(str(error))[:2000])
             if status.infrastructure_error is None:
                 raise
-            # what the provider stumbled over is only the consequence
+            # the provider's failure is only the consequence
             raise InfrastructureError(
                 status.infrastructure_cause or "notebook_internal", status.infrastructure_error
             ) from error
@@ -144,13 +144,13 @@ class BoundProvider:
 
 
 def _tools_seen(notebook: NotebookServer) -> bool:
-    """Whether an agent knows the tools: nobody has to ask for a list who knows their names already."""
+    """Whether an agent has seen the tools; one that already knows their names need not ask for the list."""
     status = notebook.status()
     return status.tools_listed + status.tool_calls > 0
 
 
 def _result_of(error: Exception) -> ProviderResult:
-    """What is known of the work of a provider that failed."""
+    """The result of a provider that failed, as far as it is known."""
     result = error.result if isinstance(error, AttemptFailedError | UnknownCauseError) else None
     with suppress(InfrastructureError):
         return checked_result(result or ProviderResult())

@@ -1,7 +1,7 @@
 """The course of an attempt: the skill of its earlier submissions, scored afterwards by the same scorer.
 
-It changes neither score nor outcome, which depend on the last submission alone, and an error here costs no more than a
-point of the course: an agent must not be able to invalidate its answer with an earlier one.
+It changes neither score nor outcome, which depend on the last submission alone. An error here loses only a point of the
+course: an agent must not be able to invalidate its answer with an earlier one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scribe_suite.plugin.worker.submissions import Submission
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which no further submission is scored; the one that is being scored then is the last.
+#: Seconds after which no further submission is started on; the one being scored is finished.
 SCORING_S = 120.0
 #: Flags of attempts whose course has fewer points than submissions were kept.
 NOT_SCORED = "earlier_submission_not_scored"
@@ -25,15 +25,15 @@ OUT_OF_TIME = "earlier_submissions_out_of_time"
 def course(
     kept: Sequence[Submission], last_skill: float, skill_of: Callable[[str], float]
 ) -> tuple[tuple[SubmissionPoint, ...], tuple[str, ...]]:
-    """Score what was kept, the newest first, identical answers once.
+    """Score the kept submissions, the newest first, identical answers once.
 
     Args:
-        kept: In their order, the one that counts last.
+        kept: The submissions in order; the one that counts is the last.
         last_skill: The skill of the last one, which has been scored.
-        skill_of: Scores an answer that was valid when it came.
+        skill_of: Scores an answer that was valid when submitted.
 
     Returns:
-        The points in their order, and flags for those that are missing.
+        The points in order, and flags for missing ones.
     """
     known: dict[str, float | None] = {kept[-1].raw: last_skill}
     points: list[SubmissionPoint] = []

@@ -1,4 +1,4 @@
-"""How far an attempt's notebooks support its answer, checked after scoring; it changes neither score nor outcome."""
+"""Checks after scoring how far an attempt's notebooks support its answer; this changes neither score nor outcome."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NOT_CHECKED = "claims_not_checked"
 
 
 def check_claims(state: AttemptState, answer: Answer) -> Grounding | None:
-    """The counts for the ledger; of a replay, those of the answer that it replays, with what it showed again.
+    """The counts for the ledger; for a replay, those of the replayed answer and what was reproduced.
 
-    An agent writes what is read here, so whatever goes wrong costs the counts only, never the score.
+    The files are written by an agent, so any error here loses only the counts, never the score.
 
     Returns:
         None, and a flag in the attempt's draft, when the notebooks can't be read.

@@ -8,30 +8,30 @@ from pathlib import Path
 from scribe_suite.paths import installation, is_installed, lookup_roots, private_folders, suite_root
 from scribe_suite.sandbox.programs import HiddenPaths
 
-#: Folder of the package with the script that connects programs to the notebook.
+#: The package's folder with the script that connects programs to the notebook.
 _PUMP = "notebook"
-#: Folders of a suite nothing of which is shown; the history of a checkout has its ground truth too.
+#: Folders of a suite that are hidden completely; the history of a checkout contains its ground truth too.
 _SEALED = ("ground_truth", ".git")
 
 
 def hidden_from_kernels(results: Iterable[Path]) -> tuple[Path, ...]:
-    """Folders that are covered in kernels, laboratories included.
+    """Folders that are hidden from kernels and laboratories.
 
     Args:
-        results: Where ledgers and attempts are written.
+        results: The folders of ledgers and attempts.
     """
     return (*private_folders(), *(folder.resolve() for folder in results))
 
 
 def hidden_from_programs(results: Iterable[Path], models: Iterable[Path]) -> HiddenPaths:
-    """What agents' programs don't see.
+    """What is hidden from agents' programs.
 
-    An installed package lies in a Python environment that programs may need, so that the environment is shown and the
-    package in it is empty, but for the script that programs are connected by.
+    An installed package is in a Python environment that programs may need. So the environment is visible, but the
+    package in it is empty except for the script that connects programs.
 
     Args:
-        results: Where ledgers, attempts and what runs share is written.
-        models: Where weights lie that these agents must not have.
+        results: The folders of ledgers, attempts and shared files of runs.
+        models: Places of weights that these agents must not have.
     """
     package: tuple[Path, ...] = ()
     private, suites = private_folders(), lookup_roots(suite_root())

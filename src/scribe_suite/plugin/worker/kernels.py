@@ -1,6 +1,6 @@
 """The modules that are already imported in the kernels of a run.
 
-Importing torch and transformer_lens takes seconds, a fork of a process that has done so a tenth of one.
+Importing torch and transformer_lens takes seconds, forking a process that has imported them a tenth of a second.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from scribe_suite.models.device import current_device
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.tasks.task import TaskInstance
 
-#: What set-up cells and agents use, in one set for all tasks: each set is a fork-server of its own.
+#: What set-up cells and agents use, as one set for all tasks: each set needs its own fork-server.
 PRELOAD = (
     "numpy", "torch", "torch.nn.functional", "transformer_lens", "safetensors.torch", "matplotlib.pyplot",
     "matplotlib.backends.backend_agg", "scipy.stats", "sklearn.linear_model", "sklearn.model_selection",
     "sklearn.decomposition", "pandas", "einops", "jaxtyping", "tqdm.auto",
 )  # fmt: skip
-#: Packages that are worth it.
+#: Packages worth importing in advance.
 _HEAVY = {"torch", "transformer_lens"}
 
 
@@ -39,12 +39,12 @@ def preload_for(setup_code: str) -> tuple[str, ...]:
 
 
 def uses_gpu(model: str | None) -> bool:
-    """Whether kernels of an instance get the GPU: where there is one in force, and a real language model to run."""
+    """Whether kernels of an instance get the GPU: if one is used, and they run a real language model."""
     return model is not None and current_device() == "cuda"
 
 
 def hidden_models(instance: TaskInstance) -> tuple[Path, ...]:
-    """Where the weights of real language models lie, if kernels of an instance must not have them."""
+    """Places of the weights of real language models, if kernels of an instance must not have them."""
     if instance.public.model is None or instance.handed.kernel_model is not None:
         return ()
     from scribe_suite.models.places import places_of_weights
@@ -56,10 +56,10 @@ def shared_for(model: str | None) -> tuple[SharedModule, ...]:
     """Modules with data that kernels of an instance should find imported.
 
     Args:
-        model: Specification of the real language model that it is about, or None.
+        model: Specification of the instance's real language model, or None.
 
     Raises:
-        InfrastructureError: With cause ``model_missing`` and the command that mends it, when it is not ready.
+        InfrastructureError: With cause ``model_missing`` and the command that fixes it, when the model is not ready.
     """
     if model is None:
         return ()

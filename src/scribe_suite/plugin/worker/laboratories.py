@@ -1,6 +1,6 @@
-"""Worker side: the laboratories of a run, one process for all planted models and one for each language model.
+"""Worker side: the laboratories of a run, with one process for all planted models and one for each language model.
 
-They are started when an attempt first needs them and kept for the next ones; each attempt has a desk of its own.
+They are started when an attempt first needs them and kept for later ones; each attempt has its own desk.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Laboratories:
         """The desk of one attempt, or None where its arm has no laboratory.
 
         Args:
-            instance: Whose model is run.
-            outputs: Folder that gets the record of experiments.
+            instance: The instance whose model is run.
+            outputs: The folder for the record of experiments.
 
         Raises:
             InfrastructureError: When the model can't be loaded or the record can't be written.
@@ -99,7 +99,7 @@ def _end(desk: Desk) -> None:
 
 
 def use_of(desk: Desk, bound: int | None = None) -> LaboratoryUse:
-    """What the ledger says of an attempt's laboratory.
+    """The ledger's entry on an attempt's laboratory.
 
     Args:
         desk: The attempt's desk.
@@ -120,7 +120,7 @@ def use_of(desk: Desk, bound: int | None = None) -> LaboratoryUse:
 
 
 def spend_of(desk: Desk) -> Spend:
-    """What has been used until now."""
+    """What has been used so far."""
     status = desk.status()
     return Spend(status.runs, status.spent)
 
@@ -129,6 +129,6 @@ LABORATORIES = pytest.StashKey[Laboratories]()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the processes with the session."""
+    """End the processes at the end of the session."""
     if (laboratories := config.stash.get(LABORATORIES, None)) is not None:
         laboratories.close()

@@ -1,7 +1,7 @@
-"""Worker side: the code of the tasks is loaded before the first attempt, not before the tests are collected.
+"""Worker side: loads the tasks' code after the tests are collected and before the first attempt.
 
-All of it at once, although an attempt needs one task only: whoever edits a checkout while a run goes on must not change
-the tasks that the run has not come to yet. With xdist, the controller looks around meanwhile.
+All tasks are loaded at once, although an attempt needs only one: editing a checkout during a run must not change tasks
+that the run has not reached yet. With xdist, the controller makes its checks at the same time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scribe_suite.tasks.registry import default_registry
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Load the tasks of the attempts that this process may make."""
+    """Load the tasks of all attempts that this process may make."""
     if session.config.option.collectonly:
         return
     keys = filter(None, map(attempt_key_of, session.items))

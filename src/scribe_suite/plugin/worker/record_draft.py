@@ -1,4 +1,4 @@
-"""The record of a running attempt as far as it is known: `AttemptRecord`, part by part."""
+"""The record of a running attempt, as far as it is known: `AttemptRecord`, part by part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scribe_suite.providers.base import ProviderResult
 
 @dataclass(frozen=True)
 class ScorePart:
-    """What only a scored attempt has; see `Score` for the fields. Flags may come to any attempt afterwards."""
+    """The fields that only scored attempts have; see `Score`. Flags may be added to any attempt afterwards."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     primary: str | None = None
@@ -27,7 +27,7 @@ class ScorePart:
 
 @dataclass(frozen=True)
 class EffortPart:
-    """Who worked, and what it took."""
+    """Which program worked, and the effort it took."""
 
     model: str | None = None
     agent_version: str | None = None
@@ -38,7 +38,7 @@ class EffortPart:
 
     @classmethod
     def of(cls, result: ProviderResult) -> EffortPart:
-        """What a provider reports."""
+        """The effort that a provider reports."""
         return cls(
             model=result.model,
             agent_version=result.version,
@@ -51,10 +51,10 @@ class EffortPart:
 
 @dataclass
 class RecordDraft:
-    """The fields of an attempt's record that are found out while it is made, with the defaults of `AttemptRecord`.
+    """The fields of an attempt's record that become known while it is made, with the defaults of `AttemptRecord`.
 
     Attributes:
-        score: Emptied when the outcome turns out to be one that is not scored.
+        score: Cleared when the outcome is not a scored one.
         effort: The provider's effort.
     """
 
@@ -78,7 +78,7 @@ class RecordDraft:
     artifacts: tuple[str, ...] = ()
 
     def add_flags(self, *flags: str) -> None:
-        """Add what a reader must know."""
+        """Add flags, which tell readers what they must know."""
         self.score = replace(self.score, flags=(*self.score.flags, *flags))
 
     def add_metrics(self, metrics: Mapping[str, float]) -> None:

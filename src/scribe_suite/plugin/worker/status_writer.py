@@ -1,7 +1,7 @@
-"""Worker side of watching: a running attempt keeps a status file up to date, which is removed when it is over.
+"""Worker side of watching: a running attempt updates a status file, which is removed at its end.
 
-A thread looks at the attempt's state twice a second and writes when something has changed, so that nothing an attempt
-does waits for a disk. What can't be written is not written; no attempt fails for it.
+A thread checks the attempt's state twice a second and writes changes, so that the attempt never waits for a disk. If
+writing fails, the status is not updated; the attempt is not affected.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from scribe_suite.watching.status_files import (
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at an attempt, and so between two writes.
+#: Seconds between two checks of an attempt, and therefore between two writes.
 LOOK_S = 0.5
-#: Seconds for the last look to end; a disk that hangs must not hold the attempt.
+#: Seconds that the last check may take; a hanging disk must not hold up the attempt.
 JOIN_S = 2.0
-#: Phase, as `AttemptState.timed` knows it -> what a viewer calls it.
+#: Phase, by its name in `AttemptState.timed` -> its name in views.
 PHASES = {
     "setup_s": "setting up",
     "queue_s": "waiting for a slot",
@@ -52,8 +52,8 @@ class StatusKeeper:
 
     Args:
         state: The attempt.
-        folder: See `running_folder`; made if it is not there.
-        wall_s: Seconds the agent has.
+        folder: See `running_folder`; created if it is missing.
+        wall_s: The agent's time in seconds.
     """
 
     def __init__(self, state: AttemptState, folder: Path, wall_s: float) -> None:
@@ -65,7 +65,7 @@ class StatusKeeper:
         self._thread = threading.Thread(target=self._keep, name="attempt-status", daemon=True)
 
     def start(self) -> None:
-        """Begin; does nothing where that can't be done."""
+        """Begin, if possible."""
         with suppress(OSError, RuntimeError):  # no folder, or no thread to be had
             make_running_folder(self._path.parent)
             self._thread.start()
@@ -115,7 +115,7 @@ KEEPER = pytest.StashKey[StatusKeeper]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin to keep the status, after `attempt_records` opened the attempt's state and before its fixtures are made."""
+    """Start the status, after `attempt_records` opened the attempt's state and before its fixtures are made."""
     state = item.stash.get(ATTEMPT_STATE, None)
     if state is not None:
         settings = item.config.stash[SETTINGS]
@@ -126,7 +126,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Remove the status, whatever became of the attempt."""
+    """Remove the status, however the attempt ended."""
     try:
         return (yield)
     finally:

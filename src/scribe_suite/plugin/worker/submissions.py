@@ -1,7 +1,7 @@
-"""Where an agent's submissions arrive: validated at once. The last valid one counts, earlier ones are kept beside it.
+"""Receives an agent's submissions and validates them at once. The last valid one counts; earlier ones are kept as well.
 
-What is kept is what an attempt is scored by over its course: an answer, and what had been used when it came. Of many
-submissions some are dropped, by their numbers alone, so that nothing an agent does can choose which.
+Kept submissions give the attempt's course: each is an answer with the effort up to it. If there are many, some are
+dropped by their numbers alone, so that an agent can't influence which.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scribe_suite.tasks.answers import Answer
 
 logger = logging.getLogger(__name__)
 
-#: Valid submissions that are kept.
+#: How many valid submissions are kept.
 MOST_KEPT = 30
 
 
@@ -33,8 +33,8 @@ class Spend:
     """What an attempt has used of its laboratory.
 
     Attributes:
-        experiments: Runs that were paid for.
-        spent: What they cost, in the unit of the budget.
+        experiments: Runs that were charged.
+        spent: Their cost, in the unit of the budget.
     """
 
     experiments: int
@@ -43,14 +43,14 @@ class Spend:
 
 @dataclass(frozen=True)
 class Submission:
-    """A valid submission, and what had been used when it came.
+    """A valid submission, and the effort up to it.
 
     Attributes:
-        number: Among the valid ones, from 1.
-        seconds: Since the agent began.
-        raw: The answer as it came: JSON text that fits the schema.
+        number: Its number among the valid ones, from 1.
+        seconds: Seconds since the agent began.
+        raw: The answer as submitted: JSON text that fits the schema.
         tokens: The total over all requests to the model so far, if the provider reports it; else None.
-        cost_usd: What they cost, or None where it is not known.
+        cost_usd: The cost of these requests, or None where it is not known.
         spend: What the laboratory had charged, or None without a laboratory.
     """
 
@@ -63,8 +63,8 @@ class Submission:
 
     @property
     def line(self) -> bytes:
-        """A line of JSON with all of it. The answer is spliced in as it is, so it is no longer there than it was."""
-        # what is valid JSON has line ends between its tokens only
+        """A line of JSON with all fields. The answer is spliced in unchanged, so it does not become longer."""
+        # valid JSON has line ends only between tokens
         answer = self.raw.replace("\r", " ").replace("\n", " ")
         return f'{json.dumps(self.used)[:-1]}, "answer": {answer}}}\n'.encode()
 
@@ -81,7 +81,7 @@ class Submission:
         }
 
 
-#: Told of every valid submission, and of all that are kept now, this one included.
+#: Called with every valid submission, and with all that are kept now, including this one.
 OnKeep = Callable[[Submission, Sequence[Submission]], None]
 
 
@@ -93,16 +93,16 @@ class SubmissionBox:
     """Receives JSON text from the notebook server's thread.
 
     Args:
-        schema: What an answer must fit.
+        schema: The schema of answers.
         on_accept: Called with every valid answer.
-        on_keep: Writes down every valid submission; where that fails, it is scored all the same.
-        activity: What the provider tells of its tokens while it works.
-        spend: What has been used of the laboratory by now.
+        on_keep: Stores every valid submission; if that fails, the submission is scored anyway.
+        activity: The provider's report on its tokens while it works.
+        spend: Returns what has been used of the laboratory so far.
 
     Attributes:
         answer: The last valid answer, or None.
         rejection: Why the last invalid one was refused, or None.
-        count: All submissions, valid or not.
+        count: The number of all submissions, valid or not.
     """
 
     def __init__(
@@ -129,17 +129,17 @@ class SubmissionBox:
 
     @property
     def kept(self) -> tuple[Submission, ...]:
-        """The valid submissions that are kept, in their order; the last one is `answer`."""
+        """The valid submissions that are kept, in order; the last one is `answer`."""
         with self._lock:
             return tuple(self._kept.values())
 
     def begin(self, limit_s: float) -> None:
-        """The agent begins now, and no answer is taken once `limit_s` seconds are over."""
+        """Start the agent's time; no answer is accepted after `limit_s` seconds."""
         self._began = time.monotonic()
         self._closes = self._began + limit_s
 
     def submit(self, raw: str) -> SubmitVerdict:
-        """Take one submission and say whether it is valid; nobody is told what it is worth."""
+        """Take one submission and say whether it is valid; its score is not revealed."""
         with self._lock:
             now = time.monotonic()
             self.count += 1
@@ -177,9 +177,9 @@ class SubmissionBox:
 
 
 def kept_numbers(accepted: int) -> list[int]:
-    """Which of so many valid submissions are kept: the first, the last, and every k-th after the first.
+    """Which of this many valid submissions are kept: the first, the last, and every k-th after the first.
 
-    k is the smallest power of two with which they are `MOST_KEPT` at most. What one number drops, no later one needs.
+    k is the smallest power of two for which at most `MOST_KEPT` are kept. A dropped submission is never needed later.
     """
     step = 1
     while len(spread := range(1, accepted + 1, step)) + (accepted not in spread) > MOST_KEPT:
@@ -188,7 +188,7 @@ def kept_numbers(accepted: int) -> list[int]:
 
 
 def _count(value: object) -> int | None:
-    """A number of tokens, if it is one that a ledger can hold: providers come from anywhere."""
+    """A number of tokens, if a ledger can hold it: providers are third-party code."""
     return value if isinstance(value, int) and 0 <= value <= MOST else None
 
 

@@ -1,4 +1,4 @@
-"""What an attempt shares with others: the places of its provider and, in a part of a sweep, the budget."""
+"""What an attempt shares with others: its provider's slots and, in a part of a sweep, the budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scribe_suite.providers.sweep_slots import SweepSlots
 
 
 def slots_of(settings: Settings, provider: str) -> Slots:
-    """The places of a provider: over the workers of this run, or over all parts of its sweep."""
+    """The slots of a provider: over the workers of this run, or over all parts of its sweep."""
     places = settings.max_concurrent.get(provider)
     if settings.sweep is None:
         return Slots(settings.shared_dir, provider, places)
@@ -21,5 +21,5 @@ def slots_of(settings: Settings, provider: str) -> Slots:
 
 @cache
 def budget_of(sweep: Path) -> SweepBudget:
-    """The budget of a sweep; one for all attempts of a process, which has one file for what they take."""
+    """The budget of a sweep; one object for all attempts of a process, which has one file for their use."""
     return SweepBudget(sweep)
