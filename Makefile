@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 
 TASKS ?= benchmarks
 PROVIDER ?= reference
@@ -77,9 +78,12 @@ bench-real: real-models
 test-real: real-models
 	@$(VENV)/bin/pytest tests -m real_models -n 2 --timeout 600 $(TEST_ARGS)
 
-# the generator is needed for nothing else; building and reading the site needs no network
-docs: $(STAMP)
+# the generator is needed for nothing else; once it is installed, building and reading the site needs no network
+$(DOCS_STAMP): $(STAMP)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS_STAMP)
 	@$(VENV)/bin/python -m zensical build --clean --strict
 	@$(VENV)/bin/pytest tests/tools/test_site.py -q
 	@echo "The documentation is in site/index.html"
