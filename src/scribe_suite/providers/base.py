@@ -1,9 +1,9 @@
 """The protocol between the harness and an agent provider.
 
-A provider is given a prompt and the address of a notebook, works until it is done or a limit is reached, and returns a
-`ProviderResult`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent has
-(the reference its solution, oracle and random an answer); they say so in `Provider.needs`, and only classes of this
-package are given it.
+A provider gets a prompt and the address of a notebook, works until it is done or a limit is reached, and returns a
+`ProviderResult`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent gets
+(the reference its solution, oracle and random an answer); they declare it in `Provider.needs`, and only classes of this
+package receive it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from scribe_suite.providers.slots import Slots
 from scribe_suite.sandbox.programs import HiddenPaths
 from scribe_suite.sandbox.tiers import IsolationTier
 
-#: What programs get where nobody says how they are to be isolated.
+#: The isolation of programs unless another one is chosen.
 NOT_ISOLATED = IsolationTier("none", ("the attempt does not say how programs are to be isolated",))
 Need = Literal["solution", "oracle_answer", "random_answer", "replay"]
 
 
 class EndReason(StrEnum):
-    """Why an attempt ended; whether it counts is decided by the outcome table, not here."""
+    """Why an attempt ended; the outcome table decides whether it counts."""
 
     FINISHED = "finished"
     FAILED = "failed"
@@ -44,7 +44,7 @@ class Limits:
         cell_s: Seconds for one cell; enforced by the notebook, known to the provider.
         turns: Model turns, or None where there is no limit.
         tokens: The total over all requests, or None.
-        cost_usd: US dollars, or None; holds only where a cost is known.
+        cost_usd: US dollars, or None; effective only where the cost is known.
     """
 
     wall_s: float
@@ -56,14 +56,14 @@ class Limits:
 
 @dataclass
 class Activity:
-    """What a provider says of itself while it works, for whoever watches the run; no score depends on it.
+    """What a provider reports while it works, for viewers of the run; no score depends on it.
 
     Attributes:
         turn: Turns of the model so far, or None where they are not known.
         tokens: The total over all requests so far, of all kinds, or None where it is not known. Every submission is
             kept with these tokens and their cost.
-        cost_usd: What these cost, or None where it is not known.
-        own_tool: The tool called last when it was none of the notebook's, which the notebook shows by itself.
+        cost_usd: Their cost, or None where it is not known.
+        own_tool: The tool called last, if it is not one of the notebook's; the notebook reports its own.
     """
 
     turn: int | None = None
@@ -78,17 +78,17 @@ class AttemptContext:
 
     Attributes:
         prompt: The rendered prompt.
-        endpoint: Where the notebook is; see `NotebookEndpoint`.
-        limits: What may be used.
+        endpoint: The notebook's address; see `NotebookEndpoint`.
+        limits: The limits of the attempt.
         model: The text after the colon of ``--provider NAME:MODEL``, or None.
-        outputs: An existing folder for whatever the provider wants to keep (raw events, logs).
-        material: What the harness hands over for `Provider.needs`; empty for every other provider.
-        slots: The places of this provider; whoever is asked to slow down says so with `Slots.pause`.
-        activity: To be kept up to date by a provider that knows of turns.
-        isolation: How programs are to be isolated that the provider starts.
-        hidden: What they must not see.
-        tools_seen: Whether anybody has asked the notebook for its tools, or called one: an agent that never saw them
-            can't fail, and one that did can't undo its attempt by breaking off.
+        outputs: An existing folder for files that the provider wants to keep (raw events, logs).
+        material: The values for `Provider.needs`; empty for every other provider.
+        slots: The slots of this provider; one that is asked to slow down calls `Slots.pause`.
+        activity: Updated by a provider that knows about turns.
+        isolation: How programs that the provider starts are isolated.
+        hidden: Folders and files that they must not see.
+        tools_seen: Whether the notebook was asked for its tools, or one was called: an agent that never saw them can't
+            fail, and one that did can't undo its attempt by quitting.
     """
 
     prompt: str
@@ -106,19 +106,19 @@ class AttemptContext:
 
 @dataclass(frozen=True)
 class ProviderResult:
-    """What happened, as far as the provider knows.
+    """The course of an attempt, as far as the provider knows it.
 
     Attributes:
         end_reason: Why it ended.
-        detail: One sentence about the end, when there is something to say.
-        model: Model id that did the work, or None.
-        turns: Model turns, or None where there is no model.
+        detail: One sentence about the end, or empty.
+        model: Id of the model that did the work, or None.
+        turns: Model turns, or None without a model.
         tool_calls: Calls of notebook tools.
         tokens: Counted tokens by kind (``input``, ``cached``, ``output``, ``reasoning``); empty when there are none.
         cost_usd: Cost, or None when unknown. Never a guess.
-        version: Version of the program that drove the model, as it gives it, or None.
-        failure: With `EndReason.FAILED`, what became of the agent: a cause of `causes.CAUSES` that counts against it.
-            What does not count is an exception.
+        version: Version of the program that drove the model, as the program reports it, or None.
+        failure: With `EndReason.FAILED`, the failure of the agent: a cause from `causes.CAUSES` that counts against it.
+            Failures that do not count are exceptions.
     """
 
     end_reason: EndReason = EndReason.FINISHED
@@ -133,12 +133,12 @@ class ProviderResult:
 
 
 class AttemptFailedError(InfrastructureError):
-    """An infrastructure failure of an attempt that had begun.
+    """An infrastructure failure in an attempt that had begun.
 
     Args:
         cause: See `InfrastructureError`.
-        message: The same.
-        result: What had happened by then: tokens cost money whatever becomes of the attempt.
+        message: See `InfrastructureError`.
+        result: The result so far: tokens cost money however the attempt ends.
     """
 
     def __init__(self, cause: str, message: str, result: ProviderResult) -> None:
@@ -154,9 +154,9 @@ class Provider(ABC):
     """One way to produce an attempt; subclass it and name the class in the ``scribe_suite.providers`` entry points.
 
     Class attributes:
-        name: What ``--provider`` calls it.
+        name: Its name for ``--provider``.
         summary: One line for ``scribe-suite providers``.
-        needs: Material beyond prompt and notebook. Honoured for this package's own providers only.
+        needs: Material beyond prompt and notebook. Granted only to this package's own providers.
     """
 
     name: ClassVar[str]
@@ -176,20 +176,20 @@ class Provider(ABC):
         """
 
     def program(self, model: str | None) -> str | None:  # noqa: ARG002
-        """What makes the attempts, as far as it is found out in a moment; it becomes part of the run's lock.
+        """Identifies the program that makes the attempts, for the run's lock, if that takes only a moment.
 
         Args:
             model: See `AttemptContext.model`.
 
         Returns:
-            The version of a program or the hash of a file, or None where there is none or it is not found.
+            The version of a program or the hash of a file; None if there is no program or it is not found.
         """
         return None
 
     def refusal(self, model: str | None) -> str | None:  # noqa: ARG002
-        """Why no attempt can be made at all, as far as it is found out in a moment; the run is then refused at once.
+        """Why no attempt is possible, if that can be determined in a moment; the run is then refused at once.
 
-        What is not found out here is an `InfrastructureError` of every attempt.
+        What is not detected here becomes an `InfrastructureError` of every attempt.
 
         Args:
             model: See `AttemptContext.model`.

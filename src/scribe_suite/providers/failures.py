@@ -2,9 +2,10 @@
 
 Exit codes are never trusted alone. The consequences of a cause are in `scribe_suite.causes`.
 
-An agent must not choose which of its attempts count. So once a model has said anything, only what its service or the
-network does is nobody's failure; that it makes its own CLI stumble, fills its context or is refused for what it said
-counts. And then only the CLI's own event says what failed: its stderr may repeat what tools have printed.
+An agent must not choose which of its attempts count. So once a model has produced any output, only failures of its
+service or of the network do not count against it; crashing its own CLI, filling its context, or being refused for its
+output counts. From then on, only the CLI's own event determines the cause: its stderr may repeat what tools have
+printed.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from scribe_suite.providers.transcript import Transcript
 
 #: Causes by HTTP status; any other one is `server_error` from 500 on, else `request_refused`.
 _BY_STATUS = {401: "auth_rejected", 403: "auth_rejected", 408: "no_response", 429: "rate_limited"}
-#: Statuses of a request that can't be taken as it is; the model and the login are not what is wrong with it.
+#: Statuses of a request that can't be accepted in its form; the model and the login are not at fault.
 _BAD_REQUEST = (400, 413, 422)
-#: Characters of what a CLI printed that are looked at, from its end.
+#: How many characters from the end of a CLI's output are read.
 _READ = 4000
-#: Words for what a model brings about by what it says or reads, most telling first.
+#: Words for failures that a model causes by what it writes or reads, the most specific first.
 _OF_THE_MODEL = (
     (r"prompt is too long|input is too long|request.too.large|context.?(window|length|limit)", "context_overflow"),
     (r"token count.{0,60}exceed|maximum (context|prompt) length|too many (input )?tokens", "context_overflow"),
@@ -28,14 +29,14 @@ _OF_THE_MODEL = (
     (r"output.?token|max_?(output_?)?tokens|empty response", "unusable_output"),
     (r"malformed.?function.?call|unexpected.?tool.?call", "unusable_output"),
 )
-#: How a service says that a request can't be taken as it is.
+#: How a service reports that a request can't be accepted in its form.
 _REFUSED = re.compile(
     r"(?:status|code|error)\W{0,4}4(?:00|13|22)\b|invalid_argument|invalid_request|bad request", re.IGNORECASE
 )
-#: What else such words may come with: then the model or the login is what is wrong.
+#: Words that may accompany these: then the model or the login is at fault.
 _NOT_THE_CONVERSATION = re.compile(r"\b404\b|(?<!e)not_?found", re.IGNORECASE)
 _NOT_ITS_WORDS = ("auth_rejected", "rate_limited", "not_logged_in")
-#: Words of the CLIs and of the services behind them, most telling first.
+#: Words of the CLIs and of their services, the most specific first.
 _BY_WORDS = (
     (r"mcp server.{0,40}fail", "mcp_not_connected"),  # what it says besides is of connections too
     (r"not logged in|please run /login|missing environment variable|set an auth method|no api key", "not_logged_in"),
@@ -56,36 +57,36 @@ _BY_WORDS = (
 
 
 def by_words(text: str) -> str | None:
-    """The cause that an error message, or the end of what a CLI printed, speaks of, or None."""
+    """The cause that an error message or the end of a CLI's output mentions, or None."""
     read = without_stacks(text)[-_READ:]
     return next((cause for pattern, cause in _BY_WORDS if re.search(pattern, read, re.IGNORECASE)), None)
 
 
 def by_words_of_the_model(text: str) -> str | None:
-    """What an error message says that a model has brought about, as a cause, or None."""
+    """The failure that a model has caused according to an error message, as a cause, or None."""
     return next((cause for pattern, cause in _OF_THE_MODEL if re.search(pattern, text, re.IGNORECASE)), None)
 
 
 def without_stacks(text: str) -> str:
-    """What a CLI printed without the lines of stacks, whose numbers look like statuses."""
+    """A CLI's output without stack traces, whose numbers look like statuses."""
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("at "))
 
 
 def by_status(status: int) -> str:
-    """The cause that an HTTP status stands for."""
+    """The cause for an HTTP status."""
     return _BY_STATUS.get(status) or ("server_error" if status >= 500 else "request_refused")
 
 
 def diagnose(transcript: Transcript, exit_code: int | None, stderr: str) -> str | None:
-    """What became of a CLI that has ended by itself.
+    """The cause of failure of a CLI that has ended by itself.
 
     Args:
-        transcript: What it said and did.
+        transcript: Its messages and actions.
         exit_code: The exit code of its process, or None when it was stopped.
-        stderr: What it printed besides.
+        stderr: Its stderr.
 
     Returns:
-        A key of `causes.CAUSES`, or None when it did its work in order.
+        A key of `causes.CAUSES`, or None when it worked properly.
     """
     if transcript.limit:
         return "limit_reached"
@@ -105,7 +106,7 @@ def diagnose(transcript: Transcript, exit_code: int | None, stderr: str) -> str 
 
 
 def _by_error(transcript: Transcript, error: str, stderr: str) -> str:
-    """The cause of what the CLI itself calls a failure."""
+    """The cause of a failure that the CLI itself reports."""
     status = transcript.status
     of_the_model = by_words_of_the_model(error) if status in (None, *_BAD_REQUEST) else None
     if not transcript.answered:
@@ -119,14 +120,14 @@ def _by_error(transcript: Transcript, error: str, stderr: str) -> str:
     if status is not None:
         return "conversation_refused" if status in _BAD_REQUEST else by_status(status)
     cause = by_words(error)
-    # the reason may sound like a failure of the service: half an emoji is "not valid JSON" to it
+    # the reason may look like a failure of the service: to it, half an emoji is "not valid JSON"
     if _REFUSED.search(error) and not _NOT_THE_CONVERSATION.search(error) and cause not in _NOT_ITS_WORDS:
         return "conversation_refused"
     return cause or "cli_broke_off"
 
 
 def _without_end(transcript: Transcript, exit_code: int | None, stderr: str) -> str:
-    """The cause when the event is missing with which a CLI ends in order."""
+    """The cause when the event that ends a CLI properly is missing."""
     if transcript.unknown_events and exit_code in (0, None):
         return "unknown_event"  # it has ended in order, and says so in another way than is known here
     if transcript.answered:

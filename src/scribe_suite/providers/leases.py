@@ -1,9 +1,9 @@
-"""Locks that processes on several machines share, on a file system that need not have locks: files that expire.
+"""Locks shared by processes on several machines, on a file system that need not support locks: files that expire.
 
-A name is held by whoever made its newest generation, the file ``NAME.gN`` that did not exist before; making a file that
-must not exist is atomic on every file system, NFS included. The holder writes into it again and again. Who waits sees
-by its own clock that nothing was written for too long, and makes the next generation: exactly one of all who wait can.
-No two clocks are compared. Releasing is writing that the name is free.
+A name is held by the process that made its newest generation, the file ``NAME.gN`` that did not exist before; exclusive
+creation of a file is atomic on every file system, including NFS. The holder keeps writing to it. A waiting process that
+sees, by its own clock, that nothing was written for too long makes the next generation; exactly one of those waiting
+succeeds. No two clocks are compared. To release a name, the holder writes that it is free.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Seconds between two signs of life of a holder.
+#: Seconds between two heartbeats of a holder.
 BEAT_S = 15.0
-#: Seconds without one, by the clock of who waits, after which a lease is taken over. Caches of network file systems
-#: show changes up to a minute late.
+#: Seconds without a heartbeat, by the waiting process's clock, after which a lease is taken over. Caches of network
+#: file systems show changes up to a minute late.
 EXPIRE_S = 120.0
-#: Generations that are kept behind the newest: a listing that a cache has kept is never so old that it leads to a
-#: generation that was there already.
+#: How many older generations are kept: a cached listing is never so old that it leads to the number of an earlier
+#: generation.
 KEPT = 32
-#: Bytes of a lease; the rest of a longer file is of no interest.
+#: Bytes that are read of a lease; the rest of a longer file is ignored.
 MAX_BYTES = 200
 _FREE = "free"
 _FILE = re.compile(r"(?P<name>.+)\.g(?P<generation>[0-9]+)")
@@ -35,7 +35,7 @@ _FILE = re.compile(r"(?P<name>.+)\.g(?P<generation>[0-9]+)")
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a lease was when it was looked at: its newest generation and text, and since when it has been so."""
+    """The last observation of a lease: its newest generation and text, and since when they have been unchanged."""
 
     generation: int
     text: str
@@ -43,13 +43,13 @@ class _Seen:
 
 
 class Lease:
-    """A name that is held until `close`, or until somebody who heard nothing of the holder takes it over.
+    """A name that is held until `close`, or until another process takes it over because heartbeats are missing.
 
     Args:
         folder: The folder of the leases.
-        name: What is held.
-        generation: That this process has made.
-        beat_s: Seconds between two signs of life.
+        name: The name that is held.
+        generation: The generation that this process has made.
+        beat_s: Seconds between two heartbeats.
     """
 
     def __init__(self, folder: Path, name: str, generation: int, beat_s: float) -> None:
@@ -64,11 +64,11 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        """Whether somebody else has it now."""
+        """Whether another process has it now."""
         return self._lost.is_set()
 
     def close(self) -> None:
-        """Give it back; may be called twice."""
+        """Release it; may be called twice."""
         if self._over.is_set():
             return
         self._over.set()
@@ -91,12 +91,12 @@ class Lease:
 
 
 class Leases:
-    """The leases in a folder, as one process looks at them again and again.
+    """The leases in a folder, as observed by one process.
 
     Args:
-        folder: Shared by all; made when needed.
-        beat_s: Seconds between two signs of life of a holder.
-        expire_s: Seconds without one after which a lease is taken over; several times `beat_s`.
+        folder: The shared folder; created when needed.
+        beat_s: Seconds between two heartbeats of a holder.
+        expire_s: Seconds without a heartbeat after which a lease is taken over; several times `beat_s`.
     """
 
     def __init__(self, folder: Path, beat_s: float = BEAT_S, expire_s: float = EXPIRE_S) -> None:
@@ -106,7 +106,7 @@ class Leases:
         self._seen: dict[str, _Seen] = {}
 
     def take(self, names: Iterable[str]) -> Lease | None:
-        """Take the first of the names that can be had now, or None. To take over what has expired, ask repeatedly.
+        """Take the first available name, or None. To take over an expired lease, call this repeatedly.
 
         Raises:
             OSError: When the folder can't be used.
@@ -120,7 +120,7 @@ class Leases:
         return None
 
     def last_word(self, name: str) -> str | None:
-        """What the holder of a name wrote last; None where nobody holds it."""
+        """The last text of a name's holder; None where it is free."""
         with contextlib.suppress(OSError):
             generation = _newest(self._folder).get(name, 0)
             text = _read(self._folder, name, generation) if generation else _FREE
@@ -140,13 +140,13 @@ class Leases:
         return now - seen.since > self._expire_s
 
     def _made(self, name: str, generation: int) -> bool:
-        """Make a generation; False when somebody else has made it, or a later one."""
+        """Make a generation; False when another process has made it, or a later one."""
         path = self._folder / f"{name}.g{generation}"
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         except FileExistsError:
             return False
-        # what was listed may be older than what was there
+        # the listing may be older than the folder
         if _newest(self._folder).get(name, 0) > generation:
             path.unlink(missing_ok=True)
             return False
@@ -165,7 +165,7 @@ def _newest(folder: Path) -> dict[str, int]:
 
 
 def _read(folder: Path, name: str, generation: int) -> str:
-    """What is in a lease; empty when it was only just made, or is gone."""
+    """The text of a lease; empty when it was just made, or is gone."""
     try:
         with (folder / f"{name}.g{generation}").open("rb") as file:
             return file.read(MAX_BYTES).decode("utf-8", "replace").strip()
@@ -174,7 +174,7 @@ def _read(folder: Path, name: str, generation: int) -> str:
 
 
 def _write(folder: Path, name: str, generation: int, text: str) -> None:
-    """Replace what is in a lease: readers see the old text or the new one."""
+    """Replace the text of a lease: readers see the old or the new text."""
     temporary = folder / f".{name}.{secrets.token_hex(6)}.tmp"
     try:
         temporary.write_text(f"{text}\n")

@@ -1,4 +1,4 @@
-"""Prices of tokens, where a CLI does not report cost: a dated table that the user can replace."""
+"""Prices of tokens, for CLIs that do not report cost: a dated table that the user can replace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.transcript import Tokens
 
 VARIABLE = "SCRIBE_PRICES"
-#: The date at the end of a model's name, which stands for one state of it at the same price.
+#: The date at the end of a model's name, which identifies a snapshot with the same price.
 _SNAPSHOT = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 _OURS = Path(__file__).parent / "prices.toml"
 
@@ -35,7 +35,7 @@ class Price(BaseModel):
     cache_write: float | None = None
 
     def of(self, tokens: Tokens) -> float:
-        """US dollars; reasoning is output."""
+        """The cost in US dollars; reasoning counts as output."""
         cached = self.input if self.cached is None else self.cached
         written = self.input if self.cache_write is None else self.cache_write
         total = tokens.input * self.input + tokens.cached * cached + tokens.cache_write * written
@@ -46,7 +46,7 @@ def price_table(path: Path | None = None) -> dict[str, Price]:
     """Prices by model.
 
     Args:
-        path: A TOML file; the one named in ``SCRIBE_PRICES``, else ours, by default.
+        path: A TOML file; by default the one named in ``SCRIBE_PRICES``, else ours.
 
     Raises:
         ConfigurationError: When it can't be read or is not of this form.
@@ -67,7 +67,7 @@ def _read(path: Path) -> dict[str, Price]:
 
 
 def cost_of(model: str | None, tokens: Tokens | None) -> float | None:
-    """US dollars, or None when the model is in no table: a cost is never guessed."""
+    """The cost in US dollars, or None when the model is not in the table: a cost is never guessed."""
     if model is None or tokens is None:
         return None
     table = price_table()

@@ -1,4 +1,4 @@
-"""Starts the program behind a provider: in its own home, seeing what it needs, with the isolation of the attempt."""
+"""Starts a provider's program: in its own home, with access to what it needs and the attempt's isolation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from scribe_suite.sandbox.runtime_folders import temporary_folder
 
 @dataclass(frozen=True)
 class Place:
-    """Where a program is to live; what is laid there before it is started is its own afterwards.
+    """The folders of a program; files put there before it starts belong to it afterwards.
 
     Attributes:
-        folder: Holds the others.
+        folder: Contains the others.
         home: Its home.
-        work: It is started here, and has its temporary files here.
+        work: Its working folder, which also has its temporary files.
     """
 
     folder: Path
@@ -32,7 +32,7 @@ class Place:
 
 @contextmanager
 def place_for_program(prefix: str) -> Iterator[Place]:
-    """A new place, gone after the block.
+    """A new place, removed after the block.
 
     Args:
         prefix: The prefix of its folder's name.
@@ -56,11 +56,11 @@ def start_program(
 
     Args:
         context: The attempt.
-        place: Where it lives.
-        program: The part of its command line that names the program, and the scripts it runs.
-        argv: All of its command line.
-        environment: All of its environment but for its home.
-        surroundings: What it may see beside its file.
+        place: Its folders.
+        program: The part of its command line that names the program and the scripts it runs.
+        argv: Its whole command line.
+        environment: Its whole environment except its home.
+        surroundings: What it may see besides its file.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` when it can't be shown what it needs, or

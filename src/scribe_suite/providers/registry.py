@@ -1,4 +1,4 @@
-"""Which providers exist: classes named in the entry-point group ``scribe_suite.providers``."""
+"""The registry of providers: classes named in the entry-point group ``scribe_suite.providers``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.providers.base import Need, Provider
 
 GROUP = "scribe_suite.providers"
-#: Providers that are nothing without what follows the colon, and an example of it; ``all`` leaves them out.
+#: Providers that need an argument after the colon, with an example; ``all`` leaves them out.
 WITH_ARGUMENT = {"replay": "replay:20261122-174501-a1b2c3", "command": "command:./my_agent"}
-#: Not in ``all`` either: it tests the suite and compares with nobody.
+#: Not in ``all`` either: it tests the suite and is not comparable with agents.
 TESTING_THE_SUITE = frozenset({"cheat"})
-#: Package of the providers that come with this one and are no agents' CLIs.
+#: Package of the built-in providers that are not agent CLIs.
 _FREE = "scribe_suite.providers.builtin."
 _SPEC = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.:/@+-]+)?")
 
 
 @dataclass(frozen=True, order=True)
 class ProviderSpec:
-    """One value of ``--provider``: a name, and for providers that have several, a model."""
+    """One value of ``--provider``: a name and, for providers with several models, a model."""
 
     name: str
     model: str | None = None
@@ -40,7 +40,7 @@ def provider_names() -> list[str]:
 def parse_specs(values: Sequence[str]) -> list[ProviderSpec]:
     """Read the values of ``--provider``: comma lists, ``NAME:MODEL``, ``all``; duplicates are dropped, order is kept.
 
-    ``all`` stands for the providers that need nothing after a colon, without those that test the suite itself.
+    ``all`` means the providers that need no argument, without those that test the suite itself.
 
     Raises:
         ConfigurationError: For an unknown or malformed name, or when nothing is named.
@@ -58,7 +58,7 @@ def parse_specs(values: Sequence[str]) -> list[ProviderSpec]:
 
 
 def load_provider(spec: ProviderSpec) -> Provider:
-    """Import and make the provider `spec` names.
+    """Import and create the provider that `spec` names.
 
     Raises:
         ConfigurationError: When it is unknown, can't be imported, or is not a `Provider` of that name.
@@ -80,22 +80,22 @@ def load_provider(spec: ProviderSpec) -> Provider:
 
 
 def own_providers(package: str) -> list[type[Provider]]:
-    """The installed providers whose classes lie in a package of this one, by name.
+    """The installed providers whose classes are in a subpackage of this package, by name.
 
     Args:
-        package: Such as ``scribe_suite.providers.clis``; nothing of any other package is imported.
+        package: For example ``scribe_suite.providers.clis``; no other package is imported.
     """
     points = sorted(_entry_points().items())
     return [type(load_provider(ProviderSpec(name))) for name, point in points if point.module.startswith(f"{package}.")]
 
 
 def costs_money(provider: Provider) -> bool:
-    """Whether its attempts may cost money: all but those of built-in providers that ask no model."""
+    """Whether its attempts may cost money; only built-in providers without a model never do."""
     return not type(provider).__module__.startswith(_FREE) or provider.name == "command"
 
 
 def granted_needs(provider: Provider) -> frozenset[Need]:
-    """The needs the harness honours: those of this package's own providers, nobody else's.
+    """The needs that the harness grants: only those of this package's own providers.
 
     Raises:
         ConfigurationError: When another package's provider asks for the key or the solution.

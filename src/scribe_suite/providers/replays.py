@@ -1,4 +1,4 @@
-"""An agent's actions on its notebooks, step by step, for a replay to repeat."""
+"""An agent's actions on its notebooks, step by step, for a replay."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Action = Literal["start", "resume", "run", "edit", "note", "submit", "close"]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing an agent did to a notebook.
+    """One action of an agent on a notebook.
 
     Attributes:
         notebook: Name of the recorded notebook.
-        action: What it did.
+        action: The kind of action.
         text: Code, Markdown, or the name of the submitted variable.
         cell: For an edit, the index among the code cells, from 0.
     """
@@ -31,11 +31,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay does again: a recorded attempt.
+    """The recorded attempt that a replay repeats.
 
     Attributes:
-        steps: In the order of their times, over all its notebooks.
-        answer: What was scored, or None when there was no valid answer.
+        steps: The steps on all notebooks, in chronological order.
+        answer: The scored answer, or None when there was no valid one.
     """
 
     steps: tuple[Step, ...]

@@ -12,12 +12,12 @@ from scribe_suite.providers.base import ProviderResult
 from scribe_suite.text import plain_text as plain_text  # others find it here
 
 _LONGEST_DETAIL = 2_000
-#: Of anything that is counted: tables hold floats.
+#: Limit of all counts: tables store floats.
 MOST = 2**53
 
 
 class _Checked(ProviderResult):
-    """The same fields, validated; a dataclass takes its configuration from its class."""
+    """The same fields with validation; a dataclass gets its pydantic configuration from its class."""
 
     __pydantic_config__ = ConfigDict(allow_inf_nan=False)
 
@@ -26,10 +26,10 @@ _RESULT = TypeAdapter(_Checked)
 
 
 def checked_result(result: object) -> ProviderResult:
-    """`result`, if it is one that a ledger can hold.
+    """`result`, if a ledger can store it.
 
     Raises:
-        InfrastructureError: With cause ``bad_transcript`` and what is wrong with it.
+        InfrastructureError: With cause ``bad_transcript`` and the problem.
     """
     if not isinstance(result, ProviderResult):
         raise InfrastructureError(

@@ -1,4 +1,4 @@
-"""Keys go only to the agent CLI that needs them: everything that is written is redacted."""
+"""Redacts secrets: keys go only to the agent CLI that needs them, and never into written files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 MARK = "[secret]"
-#: Shorter values are words that stand in texts for other reasons.
+#: Shorter values may occur in texts by chance.
 SHORTEST = 8
-#: Of what is taken for secrets in a file: their number, and the characters of each.
+#: Limits for secrets from one file: their number, and the characters of each.
 MOST, LONGEST = 50, 8192
 _UNUSUAL = re.compile(r"[\s\"']")
 
@@ -29,7 +29,7 @@ class Scrubber:
         self._forms = sorted(found, key=len, reverse=True)
 
     def clean(self, text: str) -> str:
-        """A text without them, in whatever form they are likely to be in it."""
+        """A text without secrets, in all likely encodings of them."""
         for form in self._forms:
             text = text.replace(form, MARK)
         return text
@@ -41,7 +41,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def values_in_file(path: Path) -> list[str]:
-    """Texts in a JSON file of credentials that may be secrets: all long ones."""
+    """Strings in a JSON credentials file that may be secrets: all long ones."""
     try:
         return values_in(path.read_bytes())
     except OSError:
@@ -49,9 +49,9 @@ def values_in_file(path: Path) -> list[str]:
 
 
 def values_in(credentials: bytes) -> list[str]:
-    """Texts in the JSON of credentials that may be secrets: long ones without spaces or quotes, `MOST` of them.
+    """Strings in JSON credentials that may be secrets: long ones without spaces or quotes, at most `MOST`.
 
-    A CLI may have written the file: what it puts there is not to decide what else is cut out of its record.
+    A CLI may have written the file, and its content must not decide what else is cut from the record.
     """
     try:
         content = json.loads(credentials)

@@ -1,7 +1,7 @@
-"""Limits the attempts of a provider at the same time, over all workers, and the pauses that its service asks for.
+"""Limits the concurrent attempts of a provider over all workers, and applies the pauses that its service asks for.
 
-Workers share nothing but a folder. A slot is a lock on a file in it, which the system releases whatever happens to the
-worker. A pause is the time until which no attempt may start, as text in a file.
+Workers share only a folder. A slot is a lock on a file in it, which the system releases whatever happens to the worker.
+A pause is the time until which no attempt may start, as text in a file.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from typing import Protocol
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Seconds between two looks for a free place.
+#: Seconds between two checks for a free slot.
 POLL_S = 0.2
-#: Seconds that a pause takes at most: what is written in the file may be anything.
+#: Longest pause, in seconds: the file may contain anything.
 LONGEST_PAUSE_S = 900.0
-#: Bytes of that file.
+#: Bytes that are read of that file.
 MAX_PAUSE_BYTES = 100
 
 
 class Place(Protocol):
-    """A place that is held."""
+    """A slot that is held."""
 
     def close(self) -> None:
-        """Give it back."""
+        """Release it."""
 
 
 class Slots:
-    """The places of one provider.
+    """The slots of one provider.
 
     Args:
-        folder: Shared by all workers of the run, two levels below the results folder; made when needed.
+        folder: Shared by all workers of the run, two levels below the results folder; created when needed.
         provider: Name of the provider.
         places: How many attempts may run at the same time, or None for any number.
     """
@@ -50,9 +50,9 @@ class Slots:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Wait for a place and for the end of a pause, and hold the place in the block.
+        """Wait for a slot and for the end of a pause, and hold the slot in the block.
 
-        Whoever comes first need not be first: workers look again and again.
+        The order is not first come, first served: workers poll.
 
         Raises:
             InfrastructureError: With cause ``slots`` when the folder can't be used.
@@ -69,16 +69,16 @@ class Slots:
             lock.close()
 
     def pause(self, seconds: float) -> None:
-        """Let nobody start an attempt of this provider for so long; an earlier, longer pause stays."""
+        """Let no attempt of this provider start for this time; an earlier, longer pause remains."""
         end = time.time() + min(max(seconds, 0.0), LONGEST_PAUSE_S)
         if end <= self._paused_until():
             return
-        # a pause that can't be written is no reason to lose an attempt
+        # failing to write a pause is not a reason to lose an attempt
         with contextlib.suppress(OSError), self._made() as folder:
             folder.write(self._pause_name, [f"{end:.3f}\n".encode()])
 
     def pause_left(self) -> float:
-        """Seconds until an attempt of this provider may start; 0 when it may now."""
+        """Seconds until an attempt of this provider may start."""
         return min(max(0.0, self._paused_until() - time.time()), LONGEST_PAUSE_S)
 
     @property
@@ -97,7 +97,7 @@ class Slots:
             time.sleep(min(left, 1.0))
 
     def _made(self) -> UntrustedFolder:
-        """The shared folder, made where it is missing. Somebody else may have filled the results of a resumed run."""
+        """The shared folder, created if missing. The results folder of a resumed run is untrusted."""
         self._results.mkdir(parents=True, exist_ok=True)
         with UntrustedFolder(self._results) as results:
             return results.make(self._below)
@@ -121,10 +121,10 @@ class Slots:
 
 
 def _locked(folder: UntrustedFolder, name: str) -> FileIO | None:
-    """A file that is locked until it is closed, or None when somebody else holds it.
+    """A file that is locked until it is closed, or None when another process holds the lock.
 
     Raises:
-        OSError: When it can't be opened, or there are no locks.
+        OSError: When it can't be opened, or locks are not supported.
     """
     file = folder.append(name)
     try:

@@ -1,9 +1,9 @@
-"""The budget of a sweep: an attempt begins only if what it may take at most still fits.
+"""The budget of a sweep: an attempt begins only if the most it may use still fits.
 
-Every process that makes attempts has a file of its own with what its attempts have taken, and what those that run may
-still take. The sum over all files is what is spent or promised. It is read and added to under a lease, so that two
-machines can't promise the same dollars. What a process that was killed had promised counts as spent: its attempts may
-have cost that much, and nobody can know.
+Every process that makes attempts has its own file with what its attempts have used, and what running ones may still
+use. The sum over all files is what is spent or reserved. It is read and extended under a lease, so that two machines
+can't reserve the same dollars. The reservation of a killed process counts as spent, since its attempts may have cost
+that much.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.leases import Leases
 
-#: The sweep's budget, and the folder of what is spent, in the sweep's folder.
+#: Names, in the sweep's folder, of the budget's file and the folder with the expenses.
 BUDGET_FILE, SPENT_BELOW = "budget.json", "shared/spent"
 _LEASE = "budget"
 _POLL_S = 0.2
@@ -30,10 +30,10 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Amounts(BaseModel):
-    """What attempts take.
+    """What attempts use.
 
     Attributes:
-        attempts: How many there are, those included that infrastructure failed.
+        attempts: Their number, including infrastructure failures.
         hours: Hours of agents' time, summed over attempts.
         usd: US dollars.
     """
@@ -51,7 +51,7 @@ class Amounts(BaseModel):
 
 
 class Budget(BaseModel):
-    """What a sweep may take; None where there is no limit. The fields are those of `Amounts`."""
+    """The limits of a sweep, None where there is none; the fields are those of `Amounts`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,32 +59,32 @@ class Budget(BaseModel):
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
-    #: Field -> what it counts.
+    #: Field -> its unit.
     UNITS: ClassVar[dict[str, str]] = {"attempts": "attempts", "hours": "hours", "usd": "US dollars"}
 
     def exceeded(self, taken: Amounts) -> list[str]:
-        """What `taken` is too much of, such as ``12.5 US dollars of 10``."""
+        """The limit that `taken` exceeds, such as ``12.5 US dollars of 10``."""
         found = []
         for name, unit in self.UNITS.items():
             most, amount = getattr(self, name), getattr(taken, name)
-            # sums of fractions may miss a whole by their rounding
+            # rounding may keep a sum of fractions from reaching a whole number
             if most is not None and amount > most * (1 + 1e-9):
                 found.append(f"{amount:.4g} {unit} of {most:g}")
         return found
 
 
 class Charge:
-    """What one attempt takes; it is told when it is known.
+    """What one attempt uses; filled in when it is known.
 
     Attributes:
-        usd: US dollars, or None where they are not known; then it counts what it may have taken at most.
+        usd: US dollars, or None where unknown; the most it may have used counts then.
     """
 
     usd: float | None = None
 
 
 class SweepBudget:
-    """The budget as one process sees it that makes attempts.
+    """The budget, for one process that makes attempts.
 
     Args:
         sweep: The sweep's folder.
@@ -98,14 +98,14 @@ class SweepBudget:
 
     @contextmanager
     def attempt(self, most: Amounts) -> Iterator[Charge]:
-        """Make an attempt in the block.
+        """Reserve for an attempt that is made in the block.
 
         Args:
-            most: What it may take.
+            most: The most it may use.
 
         Raises:
-            InfrastructureError: With cause ``sweep_budget`` when that no longer fits, so that it must not begin; with
-                cause ``slots`` when the sweep's folder can't be used.
+            InfrastructureError: With cause ``sweep_budget`` when that no longer fits and the attempt must not begin;
+                with cause ``slots`` when the sweep's folder can't be used.
         """
         try:
             self._promise(most)
@@ -144,10 +144,10 @@ class SweepBudget:
 
 
 def read_budget(sweep: Path) -> Budget:
-    """The budget of a sweep; without limits where there is none.
+    """Read the budget of a sweep; a missing one has no limits.
 
     Raises:
-        OSError: When it can't be read; also when it is damaged, because then nothing may begin.
+        OSError: When it can't be read or is damaged, because then nothing may begin.
     """
     try:
         return Budget.model_validate_json((sweep / BUDGET_FILE).read_bytes())
@@ -158,7 +158,7 @@ def read_budget(sweep: Path) -> Budget:
 
 
 def write_budget(sweep: Path, budget: Budget) -> None:
-    """Give a sweep its budget, or another one.
+    """Set or replace the budget of a sweep.
 
     Raises:
         OSError: When it can't be written.
@@ -167,7 +167,7 @@ def write_budget(sweep: Path, budget: Budget) -> None:
 
 
 def spent(sweep: Path) -> Amounts:
-    """What the attempts of a sweep have taken, and what those that run may still take.
+    """What the attempts of a sweep have used, plus what running ones may still use.
 
     Raises:
         OSError: When it can't be read, or is damaged.

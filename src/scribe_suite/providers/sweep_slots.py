@@ -1,7 +1,7 @@
-"""The places and pauses of a provider over all shards of a sweep, which may run on many machines.
+"""The slots and pauses of a provider over all shards of a sweep, which may run on many machines.
 
-Pauses are those of `slots`: a file that all shards see. Places are leases, because locks of files do not hold on every
-file system that machines share.
+Pauses work as in `slots`: a file that all shards see. Slots are leases, because file locks do not work on every shared
+file system.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.leases import BEAT_S, EXPIRE_S, Lease, Leases
 from scribe_suite.providers.slots import Slots
 
-#: Folder of a sweep with its places and pauses: two levels below, as `Slots` wants it.
+#: Folder of a sweep with its slots and pauses: two levels below, as `Slots` requires.
 BELOW = "shared/slots"
-#: Seconds between two looks for a free place: at first, and at most. They differ at random, so that a hundred machines
-#: do not look at once.
+#: Seconds between two checks for a free slot: initial and longest. They vary at random, so that a hundred machines do
+#: not check at once.
 FIRST_POLL_S, LONGEST_POLL_S = 0.5, 5.0
 
 
 class SweepSlots(Slots):
-    """The places of one provider over a whole sweep.
+    """The slots of one provider over a whole sweep.
 
     Args:
         sweep: The sweep's folder.

@@ -1,14 +1,14 @@
-"""Messages and actions of an agent CLI, in one schema for all of them; the raw events are kept beside it.
+"""Messages and actions of an agent CLI, in one schema for all CLIs; the raw events are kept as well.
 
-Token counts mean the same for every CLI: ``input`` never includes what came from a cache, ``output`` includes reasoning
-only where the CLI does not count it apart.
+Token counts mean the same for every CLI: ``input`` never includes cached tokens, ``output`` includes reasoning only
+where the CLI does not count it separately.
 """
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-#: Characters kept of one text; the raw events have all of it.
+#: How many characters of one text are kept; the raw events have all of it.
 MAX_TEXT = 20_000
 
 
@@ -17,11 +17,11 @@ class _Part(BaseModel):
 
 
 class Message(_Part):
-    """Something that was said.
+    """One message.
 
     Attributes:
         at: Seconds since the CLI was started.
-        role: ``assistant`` is the model, ``user`` whoever asks it, ``cli`` the CLI itself.
+        role: ``assistant`` is the model, ``user`` its prompter, ``cli`` the CLI itself.
     """
 
     at: float
@@ -33,11 +33,11 @@ class ToolCall(_Part):
     """A call of a tool.
 
     Attributes:
-        tool: Name without the CLI's prefix for the notebook's server.
+        tool: The tool's name without the CLI's prefix for the notebook's server.
         started: Seconds since the CLI was started.
-        ended: The same, or None when no result came.
+        ended: Seconds since the CLI was started, or None without a result.
         is_error: Whether the result was an error.
-        built_in: Whether it was none of the notebook's tools.
+        built_in: Whether it was not one of the notebook's tools.
     """
 
     tool: str
@@ -68,31 +68,30 @@ class Tokens(_Part):
         return self.input + self.cached + self.cache_write + self.output + self.reasoning
 
     def by_kind(self) -> dict[str, int]:
-        """Counts by name; kinds of which there are none are left out, but for input and output."""
+        """Counts by name, without kinds that are 0 except input and output."""
         counts: dict[str, int] = self.model_dump()
         return {kind: count for kind, count in counts.items() if count or kind in ("input", "output")}
 
 
 class Transcript(_Part):
-    """What a CLI said and did in an attempt.
+    """A CLI's messages and actions in an attempt.
 
     Attributes:
         cli: Name of the provider.
-        cli_version: As the CLI gives it, or None.
-        model: Model id that answered, or None when the CLI does not say.
-        tokens: None when the CLI did not say.
+        cli_version: As the CLI reports it, or None.
+        model: Id of the model that answered, or None when the CLI does not report it.
+        tokens: None when the CLI did not report them.
         requests: Requests to the model, as far as they can be counted.
         cost_usd: From the CLI or the price table; None when unknown.
-        connected: Whether the notebook's tools were there, or None when the CLI does not say.
-        final: Whether the event came with which a CLI ends in order.
-        error: What the CLI calls the reason of a failure, or None.
+        connected: Whether the notebook's tools were available, or None when the CLI does not report it.
+        final: Whether the event arrived that ends a CLI properly.
+        error: The CLI's reason for a failure, or None.
         status: HTTP status of the failure, or None.
-        retrying: HTTP status for which the CLI is asking again, or None.
-        limit: Whether the CLI stopped at a limit of its own.
-        tools_offered: Whether the notebook's tools were among those that the model was offered, or None when the CLI
-            does not say.
-        unknown_events: Events that were not as they should be.
-        end_reason: ``finished``, ``timeout``, ``limit``, or what failed, as it is called in `causes.CAUSES`.
+        retrying: HTTP status for which the CLI is retrying, or None.
+        limit: Whether the CLI stopped at its own limit.
+        tools_offered: Whether the model was offered the notebook's tools, or None when the CLI does not report it.
+        unknown_events: The number of events of an unexpected form.
+        end_reason: ``finished``, ``timeout``, ``limit``, or a cause from `causes.CAUSES`.
     """
 
     cli: str
@@ -114,7 +113,7 @@ class Transcript(_Part):
     end_reason: str | None = None
 
     def say(self, at: float, role: str, text: str) -> None:
-        """Add a message, unless it is empty."""
+        """Add a message unless it is empty."""
         if text.strip():
             self.messages.append(Message(at=at, role=role, text=shorten(text)))
 
@@ -130,7 +129,7 @@ class Transcript(_Part):
 
 
 def shorten(text: str) -> str:
-    """Head and tail of a text that is too long."""
+    """Shorten a text that is too long to its head and tail."""
     if len(text) <= MAX_TEXT:
         return text
     half = MAX_TEXT // 2

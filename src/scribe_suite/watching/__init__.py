@@ -1,1 +1,1 @@
-"""Watching a run: the status of its workers, and how a terminal shows it."""
+"""Watching a run: the status of its workers, and its display in a terminal."""

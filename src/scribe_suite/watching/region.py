@@ -1,9 +1,9 @@
-"""A few lines below whatever pytest writes to a terminal, redrawn in place.
+"""A few lines below pytest's output in a terminal, redrawn in place.
 
-pytest leaves the cursor in the middle of a line and comes back to it, so a display that wants whole lines (rich's
-`Live` does) can't be had. Here pytest's writes stay as they are: before each of them the lines below the cursor are
-erased, after it they are drawn again, and the cursor goes back to where pytest left it. What others write past this
-is untidy until the next redraw and never lost.
+pytest leaves the cursor in the middle of a line and returns to it, so a display that needs whole lines (as rich's
+`Live` does) can't be used. Here pytest's writes are unchanged: before each of them the lines below the cursor are
+erased, after it they are drawn again, and the cursor returns to where pytest left it. Output that bypasses this class
+is untidy until the next redraw but never lost.
 
 Writes go to a copy of the terminal's descriptor: while a test runs, pytest's capture has the original one.
 """
@@ -22,19 +22,19 @@ _SAVE, _RESTORE = "\x1b7", "\x1b8"
 _ERASE_BELOW = "\x1b[J"
 _ERASE_RIGHT = "\x1b[K"
 _ERASE_LINE = "\x1b[2K"
-#: Goes down a line and stays in its column; at the bottom of the screen it scrolls.
+#: Moves down a line and stays in its column; scrolls at the bottom of the screen.
 _DOWN = "\x1bD"
 
 
 class Region:
-    """Stands in for the file that pytest's terminal writer writes to, until it is closed.
+    """Replaces the file that pytest's terminal writer writes to, until it is closed.
 
     Args:
         writer: pytest's terminal writer.
 
     Raises:
-        OSError: When it writes to nothing that has a descriptor.
-        AttributeError: When it is of another kind.
+        OSError: When it writes to something without a descriptor.
+        AttributeError: When it is another kind of writer.
     """
 
     def __init__(self, writer: Any) -> None:
@@ -51,10 +51,10 @@ class Region:
         writer._file = self
 
     def write(self, text: str) -> int:
-        """Write what pytest writes.
+        """Write pytest's output.
 
         Raises:
-            UnicodeEncodeError: When the terminal's encoding lacks a character; pytest writes it in another way then.
+            UnicodeEncodeError: When the terminal's encoding lacks a character; pytest then writes it in another way.
             OSError: When the terminal is gone.
         """
         data = text.encode(self._encoding)
@@ -66,7 +66,7 @@ class Region:
         return len(text)
 
     def flush(self) -> None:
-        """Draw the lines again: pytest has written all it has to write for now."""
+        """Draw the lines again: pytest has finished writing for now."""
         with self._lock:
             if self._closed:
                 self._file.flush()
@@ -74,10 +74,10 @@ class Region:
                 self._draw()
 
     def show(self, lines: Sequence[str]) -> None:
-        """Show other lines, as many as there are.
+        """Show other lines, any number of them.
 
         Args:
-            lines: None is longer than the terminal is wide, and there are fewer than it has rows.
+            lines: No wider than the terminal, and fewer than its rows.
         """
         with self._lock:
             self._lines = tuple(lines)
@@ -88,7 +88,7 @@ class Region:
         self.show(())
 
     def close(self) -> None:
-        """Erase the lines and give pytest its file back."""
+        """Erase the lines and restore pytest's file."""
         with self._lock:
             self._writer._file = self._file
             if not self._closed:
@@ -97,7 +97,7 @@ class Region:
                 os.close(self._descriptor)
 
     def size(self) -> tuple[int, int]:
-        """Columns and rows of the terminal now."""
+        """Current columns and rows of the terminal."""
         try:
             columns, rows = os.get_terminal_size(self._descriptor)
         except OSError:
@@ -115,7 +115,7 @@ class Region:
         if not count:
             text = _ERASE_BELOW
         else:
-            # room below the cursor, which scrolls where there is none; anew each time, since others may have written
+            # makes room below the cursor, scrolling if necessary; each time, since others may have written
             room = f"{_ERASE_RIGHT}{_DOWN * count}\x1b[{count}A"
             body = "".join(f"\r\n{_ERASE_LINE}{line}" for line in self._lines)
             below = f"\r\n{_ERASE_BELOW}" if self._drawn > count else ""
@@ -127,7 +127,7 @@ class Region:
             self._broken = True
 
     def _at_margin(self) -> bool:
-        """Whether pytest has just filled a line: moving the cursor would make it forget that the next one is due."""
+        """Whether pytest has just filled a line: moving the cursor would lose the terminal's pending line break."""
         width = self._writer.width_of_current_line
         return bool(width) and width % self.size()[0] == 0
 

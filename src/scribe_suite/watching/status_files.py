@@ -1,8 +1,8 @@
 """The attempts in progress: one small file per attempt in a folder of the run, written by workers, read by viewers.
 
-The files contain only public facts about the run: a task, a provider, a count, the name of a tool. They hold no seed,
-prompt, answer or text of an agent. Nothing depends on them: a run whose status can't be written is a run that can't be
-watched, and no more.
+The files contain only public facts about the run: a task, a provider, a count, the name of a tool. They contain no
+seed, prompt, answer or text from an agent. Nothing depends on them: if the status can't be written, the run can't be
+watched, but is otherwise unaffected.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from scribe_suite.untrusted_files import UntrustedFolder
 HEARTBEAT_S = 15.0
 #: Seconds without a sign of life after which an attempt on another machine counts as gone.
 GONE_S = 4 * HEARTBEAT_S
-#: Seconds by which two readings of a process's start may differ: the kernel counts ticks, and clocks are set.
+#: Seconds by which two readings of a process's start may differ: the kernel counts ticks, and clocks are adjusted.
 SAME_START_S = 2.0
-#: Characters kept of a tool's name, which a model may have made up.
+#: Longest tool name that is kept, in characters; a model may have made it up.
 MAX_TOOL = 40
-#: Bytes of a status file; a larger one is not ours.
+#: Largest status file, in bytes; a larger one is not ours.
 MAX_FILE = 1 << 16
 WORKING = "working"
 _SUFFIX = ".json"
@@ -41,11 +41,11 @@ _NOT_IN_TOOLS = re.compile(r"[^A-Za-z0-9_.:/-]+")
 
 
 class RunProcess(BaseModel):
-    """A process of a run, told apart from a later one with the same number.
+    """A process of a run, distinguishable from a later one with the same number.
 
     Attributes:
         place: Machine and process-number space in which `pid` means something.
-        pid: Its number.
+        pid: Its process number.
         process_started: When it started, in Unix seconds.
         updated: When it last wrote this, in Unix seconds.
     """
@@ -59,11 +59,11 @@ class RunProcess(BaseModel):
 
     @classmethod
     def this(cls) -> RunProcess:
-        """The process that asks, now."""
+        """The calling process, now."""
         return cls(place=this_place(), pid=os.getpid(), process_started=_own_start(os.getpid()), updated=time.time())
 
     def alive(self, now: float) -> bool:
-        """Whether it still runs, as far as can be told from here.
+        """Whether it is still running, as far as this machine can tell.
 
         Args:
             now: Unix seconds.
@@ -86,13 +86,13 @@ class RunningAttempt(BaseModel):
 
     Attributes:
         task: Task id, ``family/name``.
-        provider: Who attempts it.
-        trial: Which trial it is.
+        provider: The provider.
+        trial: The trial's number.
         worker: Id of the xdist worker, or None.
         process: The worker's process.
-        phase: What is being done; the agent's own time is `WORKING`.
+        phase: The current phase; the agent's own time is `WORKING`.
         began: When the phase began, in Unix seconds.
-        limit_s: Seconds the phase may take, or None where there is no limit.
+        limit_s: Limit of the phase in seconds, or None.
         turn: Turns of the model so far, or None where they are not known.
         calls: Calls of the notebook's tools so far.
         tool: The tool called last, or None.
@@ -115,17 +115,17 @@ class RunningAttempt(BaseModel):
     in_tool: bool = False
 
     def elapsed_s(self, now: float) -> float:
-        """Seconds the phase has taken until `now`."""
+        """Seconds from the phase's beginning to `now`."""
         return max(0.0, now - self.began)
 
 
 def running_folder(results_dir: Path, run: str) -> Path:
-    """Where the status files of a run are; the parent is `Settings.shared_dir`."""
+    """The folder of a run's status files; its parent is `Settings.shared_dir`."""
     return results_dir / ".shared" / run / "running"
 
 
 def make_running_folder(folder: Path) -> None:
-    """Make such a folder, where it is missing.
+    """Create such a folder if it is missing.
 
     Raises:
         OSError: When it can't be made.
@@ -137,16 +137,16 @@ def make_running_folder(folder: Path) -> None:
 
 
 def tool_name(name: str | None) -> str | None:
-    """A tool's name that is fit to be shown, or None."""
+    """A tool's name that is safe to show, or None."""
     plain = _NOT_IN_TOOLS.sub("_", name or "")
     return plain[:MAX_TOOL] or None
 
 
 def write_status(path: Path, status: BaseModel) -> bool:
-    """Write a status file, whole or not at all.
+    """Write a status file, atomically.
 
     Returns:
-        Whether it could be written; no failure is an error.
+        Whether it could be written; failures are not errors.
     """
     try:
         with _opened(path.parent) as folder:
@@ -163,12 +163,12 @@ def remove_status(path: Path) -> None:
 
 
 def write_controller(folder: Path) -> bool:
-    """Tell that this process leads the run; returns whether that could be written."""
+    """Record that this process leads the run; returns whether that could be written."""
     return write_status(folder / _CONTROLLER, RunProcess.this())
 
 
 def controller_alive(folder: Path, now: float) -> bool | None:
-    """Whether the process that leads the run lives, or None when it has left no word of itself."""
+    """Whether the process that leads the run is alive, or None when it has left no record."""
     try:
         with _opened(folder) as opened:
             controller = _read(opened, _CONTROLLER, RunProcess.model_validate_json)
@@ -178,12 +178,12 @@ def controller_alive(folder: Path, now: float) -> bool | None:
 
 
 def read_running(folder: Path, now: float) -> list[RunningAttempt]:
-    """The attempts that run, those that began first at the top.
+    """The running attempts, those that began first at the top.
 
-    Files of workers that were killed, and what is no status at all, are passed over.
+    Files of killed workers, and files that are not status files, are skipped.
 
     Args:
-        folder: See `running_folder`; there need not be one.
+        folder: See `running_folder`; it need not exist.
         now: Unix seconds.
     """
     try:
@@ -197,7 +197,7 @@ def read_running(folder: Path, now: float) -> list[RunningAttempt]:
 
 
 def clear_running(folder: Path) -> None:
-    """Remove the folder of a run that is over, and what it shared if nothing else is in that."""
+    """Remove the folder of a finished run, and its shared folder if that is empty."""
     with suppress(OSError):
         with _opened(folder) as opened:
             for name in opened.files():
@@ -224,14 +224,14 @@ def _own_start(pid: int) -> float:
 
 
 def _opened(folder: Path) -> UntrustedFolder:
-    """Open a folder of status files. Somebody else may have filled the results folder of a run that is resumed."""
+    """Open a folder of status files. The results folder of a resumed run is untrusted."""
     results, below = _parts(folder)
     with UntrustedFolder(results) as opened:
         return opened.folder(below)
 
 
 def _parts(folder: Path) -> tuple[Path, str]:
-    """The results folder, and where in it the status files are; see `running_folder`."""
+    """The results folder, and the path of the status files in it; see `running_folder`."""
     return folder.parents[2], "/".join(folder.parts[-3:])
 
 

@@ -16,9 +16,9 @@ from scribe_suite.ledger.outcomes import Outcome, rule_of
 from scribe_suite.text import shortened
 from scribe_suite.watching.status_files import WORKING, RunningAttempt, read_running
 
-#: Rows of a table at most, whatever the terminal's height: who watches more workers has the counts.
+#: Most rows of a table, whatever the terminal's height; for more workers there are the counts.
 MAX_ROWS = 16
-#: Characters of a provider's name; of a command line there may be any number.
+#: Longest provider name that is shown, in characters; a command line can have any length.
 MAX_PROVIDER = 32
 
 
@@ -27,10 +27,10 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        planned: Attempts that are to be made.
+        planned: Planned attempts.
         done: Those that have a record.
         solved: Those that were solved.
-        infrastructure: Those that infrastructure failed.
+        infrastructure: Those with an infrastructure failure.
     """
 
     planned: int
@@ -57,7 +57,7 @@ class LiveRun:
 
     Attributes:
         progress: How far it is.
-        running: What runs.
+        running: The running attempts.
         now: The moment, in Unix seconds.
     """
 
@@ -67,7 +67,7 @@ class LiveRun:
 
     @classmethod
     def of(cls, folder: Path, progress: Progress, now: float) -> LiveRun:
-        """Look at what runs.
+        """Read the running attempts.
 
         Args:
             folder: See `running_folder`.
@@ -77,23 +77,23 @@ class LiveRun:
         return cls(progress, read_running(folder, now), now)
 
     def heading(self) -> str:
-        """How many run and are done."""
+        """How many attempts are running and done."""
         return f"{len(self.running)} running, {self.progress}"
 
     def line(self) -> str:
-        """All of it in one line, for a log."""
+        """The whole view in one line, for a log."""
         parts = "; ".join(self.lines())
         return f"{self.heading()}{': ' if parts else ''}{parts}"
 
     def lines(self) -> list[str]:
-        """A line for each attempt that runs."""
+        """A line for each running attempt."""
         return [_line(attempt, self.now) for attempt in self.running]
 
     def table(self, max_rows: int = MAX_ROWS) -> Group:
-        """All of it as a table.
+        """The whole view as a table.
 
         Args:
-            max_rows: Attempts shown; of further ones, how many there are.
+            max_rows: How many attempts are shown; further ones are counted.
         """
         shown = self.running[: max(1, max_rows)]
         heading = Text(self.heading(), style="bold", no_wrap=True, overflow="ellipsis")
@@ -114,7 +114,7 @@ class LiveRun:
         )
         for attempt in shown:
             table.add_row(
-                # as Text: none of this is markup, whatever a provider or a model calls itself or its tools
+                # as Text, so that nothing is read as markup, whatever a provider or a model calls itself or its tools
                 *map(
                     Text,
                     (
@@ -147,7 +147,7 @@ def rendered(view: LiveRun, width: int, max_rows: int, color: bool) -> list[str]
         view: What to show.
         width: Columns; no line is longer.
         max_rows: See `LiveRun.table`.
-        color: Whether there may be escape sequences.
+        color: Whether escape sequences are allowed.
     """
     stream = io.StringIO()
     system = "standard" if color else None
@@ -157,7 +157,7 @@ def rendered(view: LiveRun, width: int, max_rows: int, color: bool) -> list[str]
 
 
 def _doing(attempt: RunningAttempt) -> str:
-    """The phase, or in the agent's time the tool: being called, or called last."""
+    """The phase, or during the agent's time the tool that is being called or was called last."""
     if attempt.phase != WORKING:
         return f"({attempt.phase})"
     if attempt.tool is None:
@@ -166,7 +166,7 @@ def _doing(attempt: RunningAttempt) -> str:
 
 
 def _late(attempt: RunningAttempt, now: float) -> bool:
-    """Whether little of its time is left."""
+    """Whether the attempt has little time left."""
     return attempt.limit_s is not None and attempt.elapsed_s(now) > 0.8 * attempt.limit_s
 
 

@@ -1,4 +1,4 @@
-"""``scribe-suite watch``: a run in another terminal, from its ledger and its status files."""
+"""``scribe-suite watch``: shows a run in another terminal, from its ledger and its status files."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from scribe_suite.ledger.run_names import find_run, newest_run
 from scribe_suite.watching.status_files import GONE_S, controller_alive, running_folder
 from scribe_suite.watching.view import MAX_ROWS, LiveRun, Progress, clock
 
-#: Seconds between two looks, in a terminal and elsewhere, unless the user says otherwise.
+#: Default seconds between two updates, in a terminal and elsewhere.
 TERMINAL_INTERVAL_S = 1.0
 LOG_INTERVAL_S = 60.0
-#: Seconds between two looks at whether the run has ended, where lines come less often.
+#: Seconds between two checks whether the run has ended, where lines come less often.
 LOOK_S = 1.0
-#: Rows of the view that are no attempts.
+#: Rows of the view besides attempts.
 OTHER_ROWS = 6
 EXIT_CUT_OFF = 1
 
 
 @dataclass
 class LedgerCounts:
-    """A ledger that grows, read from where the last look ended.
+    """A growing ledger, read from where the last read ended.
 
     Args:
         path: The ledger.
 
     Attributes:
         run: Run id.
-        planned: Node ids of the attempts to be made.
-        outcomes: Node id -> the outcome that stands.
-        finished: The exit code when the run has come to its end, else None.
+        planned: Node ids of the planned attempts.
+        outcomes: Node id -> the valid outcome.
+        finished: The exit code when the run has finished, else None.
 
     Raises:
-        ConfigurationError: When the file can't be read or is no ledger.
+        ConfigurationError: When the file can't be read or is not a ledger.
     """
 
     path: Path
@@ -61,10 +61,10 @@ class LedgerCounts:
             raise ConfigurationError(f"{self.path} is of a run {self.run!r}, which is not the id of a run.")
 
     def read_on(self) -> None:
-        """Read the lines that have come since the last look.
+        """Read the lines that were added since the last read.
 
         Raises:
-            ConfigurationError: As above.
+            ConfigurationError: As for the class.
         """
         try:
             with self.path.open("rb") as file:
@@ -79,7 +79,7 @@ class LedgerCounts:
                 self._take(json.loads(line))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise ConfigurationError(
-                    f"{self.path} is no ledger: name a run id or a file runs/<run>.jsonl."
+                    f"{self.path} is not a ledger: name a run id or a file runs/<run>.jsonl."
                 ) from error
 
     def progress(self) -> Progress:
@@ -136,7 +136,7 @@ class Watch:
         return LiveRun.of(self._folder, self._counts.progress(), time.time())
 
     def ended(self, view: LiveRun) -> tuple[str, int] | None:
-        """How the run ended, as a sentence and as this command's exit code, or None while it goes on."""
+        """How the run ended, as a sentence and as this command's exit code; None while it is in progress."""
         if self._counts.finished is not None:
             return f"The run has ended with exit code {self._counts.finished}.", 0
         if view.running:
@@ -157,8 +157,8 @@ def watch(run: str | None, results_dir: Path, interval_s: float | None, once: bo
     Args:
         run: See `watched_ledger`.
         results_dir: See `watched_ledger`.
-        interval_s: Seconds between two looks, or None for what suits the place.
-        once: Show it as it is now and return.
+        interval_s: Seconds between two updates, or None for the default of the output.
+        once: Show the current state and return.
 
     Raises:
         ConfigurationError: When there is no such run.

@@ -1,1 +1,1 @@
-"""Providers that need no agent: reference, oracle, random, null, replay, cheat; and programs of the user's own."""
+"""Providers that need no agent (reference, oracle, random, null, replay, cheat), and the user's own programs."""

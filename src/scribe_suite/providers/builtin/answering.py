@@ -1,7 +1,7 @@
 """Providers that submit an answer, or none, without looking at the model: the ends of the scale.
 
 ``oracle`` must reach skill 1, ``random`` about 0, ``null`` has no answer to score. A run with these three shows that
-notebook, submission, scoring and table work, whatever an agent can or can't do.
+notebook, submission, scoring and table work, independently of any agent's ability.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class NullProvider(Provider):
 
 
 def _submit(context: AttemptContext, answer: dict[str, Any]) -> ProviderResult:
-    # through JSON text, so that every float arrives in the kernel exactly as it left
+    # as JSON text, so that every float arrives in the kernel unchanged
     code = f"import json\nanswer = json.loads({json.dumps(json.dumps(answer))})"
 
     async def work(notebook: NotebookClient) -> str:

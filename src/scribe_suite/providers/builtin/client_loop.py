@@ -1,4 +1,4 @@
-"""Run an asynchronous notebook session within a wall clock limit, and say how it ended."""
+"""Runs an asynchronous notebook session within a wall clock limit, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def drive(context: AttemptContext, work: Work) -> ProviderResult:
     """Connect to the notebook, do `work`, and stop at the wall clock limit.
 
     Raises:
-        InfrastructureError: ``mcp_connection`` when the notebook can't be talked to, or whatever `work` raised.
+        InfrastructureError: ``mcp_connection`` when the notebook can't be reached, or whatever `work` raised.
     """
 
     async def session() -> ProviderResult:
@@ -45,7 +45,7 @@ def drive(context: AttemptContext, work: Work) -> ProviderResult:
 
 
 def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that matters in a task group's bundle: ours if there is one, a user's interrupt as it is."""
+    """The relevant error in a task group's bundle: ours if there is one; a user's interrupt is passed on."""
     own, rest = group.split(SuiteError)
     leaf: BaseException = own or rest or group
     while isinstance(leaf, BaseExceptionGroup):

@@ -1,9 +1,9 @@
 """The command provider: any program as an agent.
 
 It reads the prompt from stdin and reaches the notebook through a command that speaks MCP on its stdin and stdout, or
-through the socket that the command connects to. Whatever it prints is kept. It has the user's own environment, because
-it may need keys of its own; values of variables that look like secrets are removed from what is kept. Its home and its
-working folder are its own and empty, and of the user's files it sees the folder it lies in.
+through the socket that the command connects to. Its output is kept. It has the user's own environment, because it may
+need keys; values of variables that look like secrets are removed from the kept output. It has its own empty home and
+working folder, and of the user's files it sees only the folder that contains it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SOCKET = "SCRIBE_MCP_SOCKET"
 COMMAND = "SCRIBE_MCP_COMMAND"
 WALL_S = "SCRIBE_WALL_S"
 
-#: Variables that lead to places in the user's home, or to other programs of the user's.
+#: Variables that point into the user's home, or to other programs of the user's.
 _OF_THE_HOME = ("XDG_", "SSH_AUTH_SOCK", "DBUS_", "GPG_AGENT_INFO")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 
@@ -36,8 +36,8 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGN
 class CommandProvider(Provider):
     """Runs ``command:./my_agent``; exit code 0 means that it has finished.
 
-    One that ends with another code once it has seen the notebook's tools has failed: an agent that could leave an
-    attempt uncounted would choose which ones count.
+    A program that ends with another code after it has seen the notebook's tools has failed: otherwise an agent could
+    choose which attempts count.
     """
 
     name = "command"
@@ -96,14 +96,14 @@ class CommandProvider(Provider):
         return ProviderResult()
 
     def program(self, model: str | None) -> str | None:
-        """The hash of the file that is run, or None when it is not found."""
+        """The hash of the program's file, or None when it is not found."""
         try:
             return f"sha256 {hashlib.sha256(Path(_find(model)).read_bytes()).hexdigest()}"
         except (InfrastructureError, OSError):
             return None
 
     def refusal(self, model: str | None) -> str | None:
-        """Why the program can't be run: it is not there, or not executable."""
+        """Why the program can't be run: it does not exist, or is not executable."""
         try:
             _find(model)
         except InfrastructureError as error:
@@ -112,7 +112,7 @@ class CommandProvider(Provider):
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """Values of variables whose names say that they are secret."""
+    """Values of variables whose names suggest that they are secret."""
     return [value for name, value in environment.items() if _SECRET_NAME.search(name)]
 
 
@@ -125,7 +125,7 @@ def _find(named: str | None) -> str:
 
 
 def _problem(named: str) -> str:
-    """Why a name is that of no program, and what to do, in a sentence."""
+    """Why a name is not that of a program, and what to do, in a sentence."""
     path = Path(named)
     if "/" not in named:
         beside = (

@@ -1,4 +1,4 @@
-"""A notebook seen through MCP, the way any agent sees it: pump, JSON-RPC, tool results. For the built-in providers."""
+"""A notebook through MCP, as any agent sees it: pump, JSON-RPC, tool results. For the built-in providers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool call returned.
+    """The result of a tool call.
 
     Attributes:
-        is_error: Whether the server called it an error.
-        text: All text blocks, joined: what an agent reads.
-        value: The same for programs; empty when the notebook gave none.
+        is_error: Whether the server marked it as an error.
+        text: All text blocks, joined, as an agent reads them.
+        value: The same for programs; empty when the notebook returned none.
     """
 
     is_error: bool
@@ -30,7 +30,7 @@ class ToolResult:
 
     @property
     def line(self) -> str:
-        """The text in one line, for messages of ours."""
+        """The text in one line, for our messages."""
         return " ".join(self.text.split())
 
 

@@ -1,4 +1,4 @@
-"""The reference provider: runs the task's reference solution cell by cell through the MCP tools, like any agent."""
+"""The reference provider: runs the task's reference solution cell by cell through the MCP tools, as an agent would."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scribe_suite.providers.builtin.client_loop import drive
 from scribe_suite.providers.builtin.mcp_client import NotebookClient
 from scribe_suite.tasks.solutions import REFERENCE, Cell
 
-#: The last cell of every reference notebook: what is submitted, so that a reader need not look for it elsewhere.
+#: The last cell of every reference notebook, which shows the submitted answer to readers.
 SHOWN_ANSWER = Cell(
     "code",
     '''\
@@ -26,7 +26,7 @@ for field, value in answer.items():
 
 
 class ReferenceProvider(Provider):
-    """Executes the percent-format solution the harness hands over, shows its ``answer``, and submits it."""
+    """Executes the percent-format solution that it gets from the harness, shows its ``answer``, and submits it."""
 
     name = REFERENCE
     summary = "runs the task's reference solution, cell by cell through the notebook tools"

@@ -1,7 +1,7 @@
 """The replay provider: runs the cells of a recorded attempt again, in fresh kernels, and submits again.
 
-The same answer means that the notebook reproduces. What to run is read from the attempt's journals by the harness,
-which also compares the answers: a provider sees no ledger.
+The same answer means that the notebook is reproducible. The harness reads the cells from the attempt's journals and
+compares the answers: a provider sees no ledger.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _CALLS: dict[Action, tuple[str, Callable[[Step], dict[str, Any]]]] = {
 
 
 class ReplayProvider(Provider):
-    """Does to the notebook what a recorded attempt did to it."""
+    """Repeats a recorded attempt's actions on the notebook."""
 
     name = REPLAY
     summary = "replay:RUN runs the cells of a recorded run again, on its instances: does the same answer come out?"
     needs = frozenset({"replay"})
 
     def attempt(self, context: AttemptContext) -> ProviderResult:
-        """Replay what was recorded."""
+        """Replay the recorded attempt."""
         replay: Replay = context.material["replay"]
 
         async def work(notebook: NotebookClient) -> str:
@@ -55,11 +55,11 @@ class _ReplayedSessions:
         self.refusal = ""
 
     async def do(self, step: Step) -> None:
-        """Do one step. Cells that fail are part of the attempt; only a session that does not start ends a replay."""
+        """Execute one step. Failing cells are part of the attempt; only a session that does not start ends a replay."""
         if step.action == "start":
             await self._open(step, "start_new_session", experiment_name=step.notebook)
         elif step.action == "resume":
-            # its kernel had died, or was shut down for the purpose
+            # its kernel had died, or was shut down in order to resume
             await self._notebook.call("shutdown_session", session_id=self._sessions.get(step.notebook, ""))
             path = self._paths.get(step.notebook, step.notebook)
             await self._open(step, "start_session_resume_notebook", notebook_path=path)

@@ -1,1 +1,1 @@
-"""Agent CLIs as providers: one module each, and what they share."""
+"""Agent CLIs as providers: one module each, and their shared code."""

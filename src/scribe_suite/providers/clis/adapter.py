@@ -1,4 +1,4 @@
-"""What is particular to one agent CLI: how it is started, how it logs in, what its events mean."""
+"""The interface to one agent CLI: how it is started, how it logs in, what its events mean."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from scribe_suite.providers.base import Limits
 from scribe_suite.providers.transcript import Transcript
 from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
-#: What the notebook's MCP server is called in the configurations of the CLIs; Gemini forbids underscores.
+#: The name of the notebook's MCP server in the CLIs' configurations; Gemini forbids underscores.
 SERVER = "scribe"
-#: Seconds a CLI may wait for the MCP server, which is there before the CLI is.
+#: Seconds that a CLI may wait for the MCP server, which starts before the CLI.
 START_S = 90
-#: Bytes, and lines, of all files of a CLI's sessions together: a long attempt with many figures has a tenth of them.
+#: Limits of bytes and lines of all files of a CLI's sessions together: a long attempt with many figures needs a tenth.
 MAX_SESSION_BYTES, MAX_SESSION_LINES = 64 << 20, 200_000
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a CLI is started for.
+    """The job that a CLI is started for.
 
     Attributes:
-        prompt: What the agent is asked.
+        prompt: The agent's prompt.
         model: Its model, or None for the CLI's own default.
-        endpoint: Where the notebook is.
-        limits: What may be used.
+        endpoint: The notebook's address.
+        limits: The limits of the attempt.
         home: An empty folder that becomes the CLI's home.
-        kept: The same, opened before the CLI has been there: what it leaves is read, and written to, through this.
-        work: An empty folder that it is started in.
+        kept: The same folder, opened before the CLI starts: its files are read and written through this descriptor.
+        work: An empty folder, in which it is started.
         binary: Its command.
         environ: The user's environment.
     """
@@ -51,11 +51,11 @@ class Job:
     environ: Mapping[str, str]
 
     def session_lines(self, place: str, pattern: str) -> Iterator[str]:
-        """The lines of the files in which the CLI keeps its sessions; what can't be read, or is too much, has none.
+        """The lines of the CLI's session files; unreadable or oversized files have none.
 
         Args:
             place: Folder below its home.
-            pattern: What their names look like.
+            pattern: The pattern of their names.
         """
         lines = (line for data in self._sessions(place, pattern) for line in io.BytesIO(data))
         for line in itertools.islice(lines, MAX_SESSION_LINES):
@@ -72,7 +72,7 @@ class Job:
 
     @property
     def tool_s(self) -> int:
-        """Seconds that a tool call may take: a cell and the end of its kernel; the notebook has limits of its own."""
+        """Seconds that a tool call may take: a cell and the end of its kernel; the notebook has its own limits."""
         return int(self.limits.cell_s * 2 + 300)
 
 
@@ -82,8 +82,8 @@ class Launch:
 
     Attributes:
         argv: Its command line.
-        environment: What it needs beside path, home and language.
-        stdin: What it reads, usually the prompt.
+        environment: What it needs besides path, home and language.
+        stdin: Its input, usually the prompt.
     """
 
     argv: tuple[str, ...]
@@ -95,15 +95,15 @@ class Adapter(ABC):
     """One agent CLI.
 
     Class attributes:
-        title: What its makers call it.
+        title: Its product name.
         program: Name of its program.
-        variable: Environment variable that names its program instead.
-        keys: Environment variables with secrets that log it in; the first is the usual one.
-        settings: Further variables of the user's that it is given: addresses and the like.
-        credentials: Files below the user's home that log it in, and where they go below the CLI's home.
-        config_variable: The CLI's own environment variable for its folder, where a user has moved it.
-        config_is_home: Whether that variable names what contains the folder.
-        login: What the user can do to log in, as a clause.
+        variable: Environment variable that names another program in its place.
+        keys: Environment variables with secrets for its login; the first is the usual one.
+        settings: Further variables of the user's that it gets, such as addresses.
+        credentials: Files below the user's home with its login, and their places below the CLI's home.
+        config_variable: The CLI's own environment variable for its folder, in case a user has moved it.
+        config_is_home: Whether that variable names the parent of the folder.
+        login: How the user can log in, as a clause.
     """
 
     title: ClassVar[str]
@@ -118,22 +118,22 @@ class Adapter(ABC):
 
     @abstractmethod
     def launch(self, job: Job) -> Launch:
-        """Write its configuration into the home folder and say how to start it."""
+        """Write its configuration to the home folder and return how to start it."""
 
     @abstractmethod
     def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
-        """Take one of its events.
+        """Process one of its events.
 
         Args:
-            event: JSON object of a line of its stdout; nothing in it is sure to be there.
+            event: JSON object from a line of its stdout; any field may be missing.
             at: Seconds since the start.
-            transcript: What is known so far; changed in place.
+            transcript: The transcript so far; changed in place.
         """
 
     def finish(self, job: Job, transcript: Transcript) -> None:  # noqa: B027 -- most have nothing to look for
-        """Look for what it wrote only to its home folder.
+        """Read what it wrote only to its home folder.
 
-        Called at its end, and now and then before where tokens or cost are limited: twice must be as once.
+        Called at its end, and also earlier where tokens or cost are limited, so it must be idempotent.
         """
 
 

@@ -17,12 +17,12 @@ from scribe_suite.sandbox.runtime_folders import temporary_folder
 
 #: Seconds in which a CLI prints its version.
 VERSION_S = 60
-#: Characters of a version, and of what a CLI says of its failure, that are kept.
+#: How many characters of a version, and of a CLI's own error message, are kept.
 MAX_VERSION, MAX_DETAIL = 100, 500
 
 
 def find_binary(adapter: type[Adapter], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The command of a CLI: from its variable, which may hold arguments, or from PATH.
+    """The command of a CLI: from its variable, which may include arguments, or from PATH.
 
     Args:
         adapter: The CLI.
@@ -50,7 +50,7 @@ def find_binary(adapter: type[Adapter], environ: Mapping[str, str]) -> tuple[str
 
 @functools.cache
 def version_of(adapter: type[Adapter], binary: tuple[str, ...]) -> str | None:
-    """What a CLI prints as its version, or None; it is asked with an empty home.
+    """The version that a CLI prints, or None; it runs with an empty home.
 
     Args:
         adapter: The CLI.
@@ -70,12 +70,12 @@ def version_of(adapter: type[Adapter], binary: tuple[str, ...]) -> str | None:
 
 
 def failure(adapter: type[Adapter], cause: str, detail: str) -> InfrastructureError:
-    """The failure of a CLI, with what it says of it and what to do.
+    """The failure of a CLI, with its own message and advice.
 
     Args:
         adapter: The CLI.
-        cause: A cause of the table of `causes` that does not count.
-        detail: What is known of it; may be empty.
+        cause: A cause from the table of `causes` that does not count.
+        detail: What is known about it; may be empty.
     """
     advice = CAUSES[cause].advice.format(cli=adapter.title, login=adapter.login, variable=adapter.variable)
     sentence = " ".join(detail.split())[:MAX_DETAIL].rstrip(".")

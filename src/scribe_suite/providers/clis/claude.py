@@ -10,11 +10,11 @@ from scribe_suite.providers.clis.adapter import SERVER, START_S, Adapter, Job, L
 from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
-#: Model of a message with which the CLI itself reports an error.
+#: The model name in messages by which the CLI itself reports an error.
 MADE_UP = "<synthetic>"
-#: Retries of a failed request that are left to the CLI.
+#: How many retries of a failed request the CLI makes itself.
 RETRIES = "3"
-#: Milliseconds until a request without an answer is given up.
+#: Milliseconds after which a request without an answer is abandoned.
 REQUEST_MS = "300000"
 
 
@@ -31,7 +31,7 @@ class ClaudeAdapter(Adapter):
     login = "run `claude` once and log in, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
 
     def launch(self, job: Job) -> Launch:
-        """Only the notebook's tools, all of them allowed; no settings of the user's, no memory, no other traffic."""
+        """Allow the notebook's tools and nothing else; no user settings, no memory, no other traffic."""
         command, *arguments = job.endpoint.pump_argv
         server = {"type": "stdio", "command": command, "args": arguments, "env": {}, "timeout": job.tool_s * 1000}
         (job.home / "mcp.json").write_text(json.dumps({"mcpServers": {SERVER: server}}))
@@ -61,7 +61,7 @@ class ClaudeAdapter(Adapter):
         return Launch(tuple(argv), environment, job.prompt)
 
     def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
-        """Take an event of ``--output-format stream-json``."""
+        """Process an event of ``--output-format stream-json``."""
         kind = event.get("type")
         if kind == "system" and event.get("subtype") == "init":
             transcript.model = event.get("model")
@@ -100,7 +100,7 @@ class ClaudeAdapter(Adapter):
                     ended.ended, ended.is_error = at, bool(block.get("is_error"))
                     ended.output = shorten(_text(block.get("content")))
         if role == "assistant":
-            # the events of one answer carry what is known of its tokens by then; the last event of all has the sum
+            # the events of one answer have the token counts known at that time; the very last event has the sum
             self._usage[message.get("id")] = _tokens(message.get("usage") or {})
             transcript.requests = len(self._usage)
             transcript.retrying = None

@@ -14,8 +14,8 @@ from scribe_suite.providers.clis.events import parse_event
 from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
 KEY = "OPENAI_API_KEY"
-#: In the model catalog: what makes the CLI offer MCP tools directly, and nothing of its own. With the stock catalog a
-#: shell really runs.
+#: Entries of the model catalog that make the CLI offer MCP tools directly, and none of its own. With the stock catalog
+#: a shell really runs.
 ONLY_MCP: dict[str, Any] = {
     "supports_search_tool": False,
     "tool_mode": "direct",
@@ -27,7 +27,7 @@ ONLY_MCP: dict[str, Any] = {
     "upgrade": None,
 }
 FEATURES_OFF = ("plugins", "remote_plugin", "apps", "shell_snapshot", "view_image", "goals", "hooks")
-#: Milliseconds that the stream of an answer may be silent.
+#: Milliseconds for which the stream of an answer may be silent.
 STREAM_IDLE_MS = 300_000
 RETRIES = 3
 
@@ -48,13 +48,13 @@ class CodexAdapter(Adapter):
         self._open: dict[str, ToolCall] = {}
 
     def launch(self, job: Job) -> Launch:
-        """A configuration and a model catalog of our own: every tool but the notebook's is off."""
+        """Use our own configuration and model catalog, in which every tool but the notebook's is off."""
         home = job.home / ".codex"
-        home.mkdir(exist_ok=True)  # before it has run for the first time, which it does to tell its models
+        home.mkdir(exist_ok=True)  # before its first run, in which it lists its models
         models = self._models(job)
         model = job.model or next(iter(models))
         if model not in models:
-            # a model newer than the CLI: described as the newest it knows
+            # a model newer than the CLI is described like the newest one it knows
             models[model] = {**next(iter(models.values())), "slug": model, "display_name": model}
         catalog = {"models": [{**models[model], **ONLY_MCP}]}
         job.kept.write(".codex/catalog.json", [json.dumps(catalog).encode()])
@@ -65,7 +65,7 @@ class CodexAdapter(Adapter):
         return Launch(argv, environment, job.prompt)
 
     def _models(self, job: Job) -> dict[str, dict[str, Any]]:
-        """The models the CLI knows, by name, its default first."""
+        """The models that the CLI knows, by name, its default first."""
         command = [*job.binary, "debug", "models", "--bundled"]
         environment = {
             "CODEX_HOME": str(job.home / ".codex"),
@@ -131,7 +131,7 @@ tool_timeout_sec = {job.tool_s}
 """
 
     def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
-        """Take an event of ``codex exec --json``."""
+        """Process an event of ``codex exec --json``."""
         kind = event.get("type")
         item = event.get("item") or {}
         if kind in ("item.started", "item.completed"):
@@ -174,7 +174,7 @@ tool_timeout_sec = {job.tool_s}
         )
 
     def finish(self, job: Job, transcript: Transcript) -> None:
-        """Model, requests and, when it was stopped, tokens stand in its session file only."""
+        """Read the model, requests and, when it was stopped, tokens, which are only in its session file."""
         requests = 0
         for line in job.session_lines(".codex/sessions", "rollout-*.jsonl"):
             payload = (parse_event(line) or {}).get("payload") or {}

@@ -1,4 +1,4 @@
-"""Which agent CLIs can be used here, as far as is known without asking their services."""
+"""Which agent CLIs are usable here, as far as this is known without asking their services."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from scribe_suite.providers.registry import own_providers
 
 @dataclass(frozen=True)
 class CliDiagnosis:
-    """What is known of one CLI.
+    """The findings on one CLI.
 
     Attributes:
-        provider: What ``--provider`` calls it.
-        title: What its makers call it.
-        command: How it is run, or None when it was not found.
-        version: As it says itself, or None when it does not run.
-        login: Where a login was found, or None. Whether it is valid only the service knows.
+        provider: Its name for ``--provider``.
+        title: Its product name.
+        command: The command that runs it, or None when it was not found.
+        version: The version it reports, or None when it does not run.
+        login: Where a login was found, or None. Only the service knows whether it is valid.
         advice: What to do, a sentence each; empty when nothing is missing.
     """
 
@@ -41,7 +41,7 @@ class CliDiagnosis:
 
 
 def diagnose_clis(environ: Mapping[str, str] | None = None) -> list[CliDiagnosis]:
-    """Look for every CLI, run it for its version, and look for its login.
+    """Look for every CLI, its version and its login.
 
     Args:
         environ: The user's environment; this process's own by default.
@@ -51,7 +51,7 @@ def diagnose_clis(environ: Mapping[str, str] | None = None) -> list[CliDiagnosis
 
 
 def adapters() -> dict[str, type[Adapter]]:
-    """What is particular to each agent CLI, by what ``--provider`` calls it: those that are entry points of ours."""
+    """The adapter of each agent CLI among our own entry points, by its name for ``--provider``."""
     providers = own_providers(__name__.rpartition(".")[0])
     return {provider.name: provider.adapter for provider in providers if issubclass(provider, CliProvider)}
 

@@ -23,28 +23,28 @@ from scribe_suite.providers.slots import Slots
 from scribe_suite.providers.transcript import Transcript
 from scribe_suite.untrusted_files import UntrustedFolder, write_all
 
-#: Variables of the user's that every CLI is given.
+#: Variables of the user's that every CLI gets.
 COMMON = ("PATH", "LANG", "LC_ALL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
           "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")  # fmt: skip
-#: Seconds before each new start of an attempt that failed before its first tool call.
+#: Seconds before each restart of an attempt that failed before its first tool call.
 BACKOFF_S = (5.0, 20.0)
-#: Seconds for which no attempt of the provider is started after its service has said that there are too many requests.
+#: Seconds for which no attempt of the provider is started after its service has reported too many requests.
 RATE_PAUSE_S = 60.0
-#: What is kept of every start beside its transcript: the raw events with their times, and what was printed to stderr.
+#: Files that are kept for every start besides its transcript: the raw events with their times, and stderr.
 _LOGS = ("events.jsonl", "stderr.txt")
-#: Characters of the end of what a CLI printed that are shown.
+#: How many characters from the end of a CLI's output are shown.
 _LAST_WORDS = 500
 
 
 @dataclass(frozen=True)
 class Start:
-    """What became of one start of a CLI.
+    """The result of one start of a CLI.
 
     Attributes:
-        transcript: What it said and did.
+        transcript: Its messages and actions.
         ending: How its process ended.
-        stderr: What it printed besides, without secrets.
-        cause: What failed, or counts against the agent; None when it did its work in order or a limit stopped it.
+        stderr: Its stderr, without secrets.
+        cause: What failed, or counts against the agent; None when it worked properly or a limit stopped it.
     """
 
     transcript: Transcript
@@ -54,7 +54,7 @@ class Start:
 
     @property
     def again(self) -> bool:
-        """Whether it is worth another start."""
+        """Whether to start it again."""
         return self.cause is not None and self.cause.retried and not self.transcript.calls
 
 
@@ -62,7 +62,7 @@ class CliProvider(Provider):
     """An agent CLI with the notebook as its only tool.
 
     Class attributes:
-        adapter: What is particular to it.
+        adapter: Its adapter.
     """
 
     adapter: ClassVar[type[Adapter]]
@@ -71,7 +71,7 @@ class CliProvider(Provider):
         """Run the CLI on the prompt.
 
         Raises:
-            InfrastructureError: With a cause of `causes.CAUSES` that does not count, and what to do.
+            InfrastructureError: With a cause from `causes.CAUSES` that does not count, and advice.
         """
         binary = find_binary(self.adapter, os.environ)
         version = version_of(self.adapter, binary)
@@ -86,18 +86,18 @@ class CliProvider(Provider):
         return self._result(start, context.limits)
 
     def program(self, model: str | None) -> str | None:  # noqa: ARG002
-        """The CLI's version, or None when it is not found or does not say it."""
+        """The CLI's version, or None when it is not found or does not report it."""
         try:
             return version_of(self.adapter, find_binary(self.adapter, os.environ))
         except InfrastructureError:
             return None
 
     def _start(self, context: AttemptContext, binary: tuple[str, ...], version: str | None) -> Start:
-        """Start the CLI once, follow it to its end, and keep what it said."""
+        """Start the CLI once, follow it to its end, and keep its output."""
         transcript = Transcript(cli=self.name, cli_version=version)
         with ExitStack() as stack:
             place = stack.enter_context(place_for_program("scribe-cli-"))
-            # opened before it runs: whatever has one of these names later is not what is read or written
+            # opened before it runs: files that get one of these names later are neither read nor written
             home, outputs = (stack.enter_context(UntrustedFolder(path)) for path in (place.home, context.outputs))
             login = self._logged_in(place)
             job = _job(context, place, home, binary)
@@ -112,7 +112,7 @@ class CliProvider(Provider):
         return Start(transcript, ending, stderr, cause)
 
     def _logged_in(self, place: Place) -> Login:
-        """The user's login, laid into the CLI's home."""
+        """The user's login, copied to the CLI's home."""
         login = find_login(self.adapter, os.environ)
         if not login:
             raise failure(self.adapter, "not_logged_in", f"No login of {self.adapter.title} was found.")
@@ -125,14 +125,14 @@ class CliProvider(Provider):
         """Run the CLI to its end, and keep its logs whatever happens.
 
         Args:
-            stack: Closes what is opened here, when what the CLI has left behind has been read.
+            stack: Closes what is opened here, after the CLI's remaining files have been read.
             context: The attempt.
-            place: Where it lives.
+            place: Its folders.
             listener: Follows it.
             outputs: Folder of the logs.
 
         Returns:
-            How it ended, and what it printed, without secrets.
+            How it ended, and its output, without secrets.
         """
         launch = listener.adapter.launch(listener.job)
         logs = [stack.enter_context(outputs.append(f"{self.name}.{end}")) for end in _LOGS]
@@ -141,7 +141,7 @@ class CliProvider(Provider):
             program = stack.enter_context(
                 start_program(context, place, listener.job.binary, launch.argv, environment, surroundings="file")
             )
-            # what it has there is its own copy, where its files are
+            # its copy of the login is there, among its files
             listener.look_into(stack.enter_context(program.folder.folder(place.home.name)))
             ending = run_cli(program, launch.stdin, listener.take, listener.watch, ran=context.tools_seen)
             printed = ending.printed
@@ -155,14 +155,14 @@ class CliProvider(Provider):
         return ending, printed
 
     def _result(self, start: Start, limits: Limits) -> ProviderResult:
-        """What the last start came to.
+        """The result of the last start.
 
         Raises:
-            AttemptFailedError: When something failed that is not the agent's doing.
+            AttemptFailedError: When something failed that is not the agent's fault.
         """
         cause, stopped, spent = start.cause, start.ending.stopped, _spent(start.transcript)
         if cause is not None and not cause.counts:
-            # what one says that has been interrupted is about the interrupt
+            # the messages of an interrupted CLI are about the interrupt
             detail = "" if stopped else start.transcript.error or _last_words(start.stderr)
             raise AttemptFailedError(cause.name, str(failure(self.adapter, cause.name, detail)), spent)
         if stopped is not None:
@@ -185,7 +185,7 @@ class CliProvider(Provider):
 
 
 def _pause_s(start: Start, backoff_s: float | None, slots: Slots | None) -> float | None:
-    """Seconds until the next start, or None when there is to be none; all workers wait when there were too many."""
+    """Seconds until the next start, or None for no restart; all workers wait after too many requests."""
     if slots is not None and start.cause is not None and start.cause.name == "rate_limited":
         slots.pause(RATE_PAUSE_S)
     if backoff_s is None or not start.again:
@@ -208,7 +208,7 @@ def _job(context: AttemptContext, place: Place, home: UntrustedFolder, binary: t
 
 
 def _environment(adapter: type[Adapter], launch: Launch) -> dict[str, str]:
-    """All of a CLI's environment but for its home: a list of our own, nothing else is inherited."""
+    """A CLI's whole environment except its home: our own list, nothing else is inherited."""
     return {
         **{name: os.environ[name] for name in COMMON if name in os.environ},
         **{name: os.environ[name] for name in (*adapter.keys, *adapter.settings) if os.environ.get(name)},
@@ -218,11 +218,11 @@ def _environment(adapter: type[Adapter], launch: Launch) -> dict[str, str]:
 
 
 def _cause(transcript: Transcript, ending: Ending, stderr: str, *, tools_seen: bool) -> Cause | None:
-    """What failed or counts against the agent, if anything; None also when a limit of ours stopped it."""
+    """What failed or counts against the agent, if anything; None also when one of our limits stopped it."""
     name = _cause_by_end(transcript, ending, stderr)
     cause = None if name is None else CAUSES[name]
     if not tools_seen and (cause is None or cause.counts):
-        # whatever the CLI says, and however it ended: an agent that never saw the notebook's tools has not failed
+        # whatever the CLI reports and however it ended, an agent that never saw the notebook's tools has not failed
         return CAUSES["mcp_not_connected"]
     return cause
 
@@ -254,5 +254,5 @@ def _spent(transcript: Transcript) -> ProviderResult:
 
 
 def _last_words(stderr: str) -> str:
-    """The end of what a CLI printed, without the lines of a stack."""
+    """The end of a CLI's output, without stack traces."""
     return without_stacks(stderr).strip()[-_LAST_WORDS:]

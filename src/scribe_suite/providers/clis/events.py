@@ -1,4 +1,4 @@
-"""A line that a CLI printed, as a sanitised object: the program in its place may be hostile."""
+"""Parses a line of a CLI's output into a sanitised object: the program in its place may be hostile."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-#: Characters of a line; images in tool results are the longest.
+#: Longest line, in characters; images in tool results are the longest.
 MAX_EVENT = 16 << 20
-#: Brackets, braces and commas of a line: each may become an object many times its size.
+#: Most brackets, braces and commas in a line: each may become an object many times its size.
 MAX_MARKS = 2_000_000
-#: Digits of a number: tokens and milliseconds have fewer, and floats hold as many.
+#: Most digits of a number: tokens and milliseconds have fewer, and floats can hold as many.
 MAX_DIGITS = 15
 
 
 def parse_event(line: str) -> Mapping[str, Any] | None:
-    """The object on a line, or None where there is none that is wanted.
+    """The object on a line, or None where there is no acceptable one.
 
-    Numbers are finite and of a size that tables and ledgers can hold, texts can be written as UTF-8.
+    Numbers are finite and fit tables and ledgers; texts can be written as UTF-8.
     """
     if len(line) > MAX_EVENT or sum(map(line.count, "[{,")) > MAX_MARKS:
         return None

@@ -11,11 +11,11 @@ from scribe_suite.providers.clis.driver import CliProvider
 from scribe_suite.providers.clis.events import parse_event
 from scribe_suite.providers.transcript import Tokens, ToolCall, Transcript, shorten
 
-#: The model when none is named. The CLI's own default lets another model choose one for every request.
+#: The default model. The CLI's own default lets another model choose one for every request.
 MODEL = "pro"
-#: Attempts at a request that are left to the CLI.
+#: How often the CLI itself tries a request.
 ATTEMPTS = 3
-#: Only the notebook's tools: everything is denied, they are allowed.
+#: Allows only the notebook's tools; everything else is denied.
 POLICY = f"""\
 [[rule]]
 toolName = "*"
@@ -51,7 +51,7 @@ class GeminiAdapter(Adapter):
         self._said = ""
 
     def launch(self, job: Job) -> Launch:
-        """Settings and a policy of our own."""
+        """Use our own settings and policy."""
         folder = job.home / ".gemini"
         (folder / "policies").mkdir(parents=True, exist_ok=True)
         (folder / "policies" / "notebook.toml").write_text(POLICY)
@@ -76,7 +76,7 @@ class GeminiAdapter(Adapter):
         return Launch(argv, environment, job.prompt)
 
     def read(self, event: Mapping[str, Any], at: float, transcript: Transcript) -> None:
-        """Take an event of ``--output-format stream-json``."""
+        """Process an event of ``--output-format stream-json``."""
         kind = event.get("type")
         if kind != "message":
             self._flush(at, transcript)
@@ -101,7 +101,7 @@ class GeminiAdapter(Adapter):
             self._read_result(event, transcript)
 
     def finish(self, job: Job, transcript: Transcript) -> None:
-        """The models that answered, requests and, when it was stopped, tokens stand in its session file only."""
+        """Read the models, requests and, when it was stopped, tokens, which are only in its session file."""
         answers: dict[str, Mapping[str, Any]] = {}
         for line in job.session_lines(".gemini/tmp", "session-*.jsonl"):
             entry = parse_event(line) or {}

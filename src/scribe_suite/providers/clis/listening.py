@@ -18,11 +18,11 @@ from scribe_suite.providers.secrets import Scrubber
 from scribe_suite.providers.transcript import Transcript
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Seconds between two looks at what a CLI says of its tokens in its files only.
+#: Seconds between two readings of tokens that a CLI reports only in its files.
 LOOK_S = 2.0
-#: Where no limit depends on them, it is not looked for longer than this part of the time.
+#: Where no limit depends on them, the readings take at most this share of the time.
 LOOKING = 0.05
-#: What reading something comes to that has another form than it should.
+#: Errors from reading data of an unexpected form.
 _ODD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 
@@ -30,16 +30,16 @@ class Listener:
     """Follows one run of a CLI.
 
     Args:
-        adapter: See below.
-        job: The same.
-        login: What it was given.
+        adapter: See the attributes.
+        job: See the attributes.
+        login: The login it got.
         transcript: Filled while it runs.
-        activity: Kept up to date for whoever watches the run.
+        activity: Updated for viewers of the run.
 
     Attributes:
-        adapter: What is particular to it.
-        job: What it is started for.
-        meter: What it uses of its limits.
+        adapter: The CLI's adapter.
+        job: Its job.
+        meter: Measures its use of the limits.
     """
 
     def __init__(self, adapter: Adapter, job: Job, login: Login, transcript: Transcript, activity: Activity) -> None:
@@ -54,15 +54,15 @@ class Listener:
         self.learn_secrets()
 
     def look_into(self, home: UntrustedFolder) -> None:
-        """From now on, read what the CLI leaves in this folder: its home as it has it."""
+        """From now on, read the CLI's files in this folder, its home."""
         self.job = replace(self.job, kept=home)
 
     def learn_secrets(self) -> None:
-        """Find everything that must not be written, anew when it has ended: a CLI may have renewed its tokens."""
+        """Find all secrets that must be redacted; repeated at the end, since a CLI may have renewed its tokens."""
         self._scrubber = Scrubber(secrets_of(self._login, self.job.kept, self.job.environ))
 
     def take(self, line: str, at: float) -> None:
-        """Keep a line of its stdout, and read the event on it.
+        """Keep a line of its stdout, and process its event.
 
         Args:
             line: The line.
@@ -90,9 +90,9 @@ class Listener:
         return self.meter.exceeded(self._transcript, elapsed, silent)
 
     def _look_for_tokens(self) -> float:
-        """Let it be known how many tokens were used; returns the seconds until the next look."""
+        """Report how many tokens were used; returns the seconds until the next reading."""
         limited = _counted_in_files(self.job.limits)
-        # turns that are counted in files only are for the end, unless a limit needs what is there
+        # turns that are counted only in files are read at the end, unless a limit needs them
         counted = self._transcript if limited else self._transcript.model_copy()
         begin = time.monotonic()
         self._read_files(counted)
@@ -100,7 +100,7 @@ class Listener:
         return LOOK_S if limited else max(LOOK_S, (time.monotonic() - begin) / LOOKING)
 
     def look_at_files(self) -> None:
-        """Read what it has written; what it wrote in another form than it should says nothing."""
+        """Read its files; files of an unexpected form are ignored."""
         self._read_files(self._transcript)
 
     def _read_files(self, transcript: Transcript) -> None:
@@ -112,12 +112,12 @@ class Listener:
         return self._scrubber.clean(text)
 
     def events(self) -> str:
-        """All its lines with their times, without secrets."""
+        """All lines with their times, without secrets."""
         return "".join(f"{self.clean(line)}\n" for line in self._lines)
 
 
 def report_activity(activity: Activity, transcript: Transcript) -> None:
-    """Let whoever watches the run know how far it is."""
+    """Report progress to viewers of the run."""
     activity.turn = turns_of(transcript)
     last = transcript.calls[-1] if transcript.calls else None
     activity.own_tool = last.tool if last is not None and last.built_in else None
@@ -134,10 +134,10 @@ def _cost_so_far(transcript: Transcript) -> float | None:
         return transcript.cost_usd
     try:
         return prices.cost_of(transcript.model, transcript.tokens)
-    except ConfigurationError:  # of a price table that can't be read; it is told at the end
+    except ConfigurationError:  # from an unreadable price table; reported at the end
         return None
 
 
 def _counted_in_files(limits: Limits) -> bool:
-    """Whether there is a limit on what some CLIs count in their files only."""
+    """Whether there is a limit on quantities that some CLIs count only in their files."""
     return bool(limits.tokens or limits.cost_usd)

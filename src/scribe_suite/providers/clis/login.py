@@ -13,18 +13,18 @@ from scribe_suite.providers.clis.adapter import Adapter
 from scribe_suite.providers.secrets import values_in, values_in_file
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Bytes of a file of credentials in a CLI's home; it may write anything there.
+#: Largest credentials file in a CLI's home, in bytes; the CLI may write anything there.
 MAX_CREDENTIALS_BYTES = 10 << 20
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 @dataclass(frozen=True)
 class Login:
-    """A login that was found; only the service knows whether it accepts it.
+    """A login that was found; only the service knows whether it is valid.
 
     Attributes:
         variables: Environment variables that hold keys.
-        files: Files of credentials, and where they go below the CLI's home.
+        files: Credentials files, and their places below the CLI's home.
     """
 
     variables: tuple[str, ...] = ()
@@ -35,12 +35,12 @@ class Login:
 
     @property
     def source(self) -> str:
-        """What it is, for a person."""
+        """Its description, for users."""
         return ", ".join(self.variables) or ", ".join(str(path) for path in self.files)
 
 
 def find_login(adapter: type[Adapter], environ: Mapping[str, str]) -> Login:
-    """The login of a CLI: keys in variables, else files.
+    """Find the login of a CLI: keys in variables, else files.
 
     Args:
         adapter: The CLI.
@@ -58,7 +58,7 @@ def find_login(adapter: type[Adapter], environ: Mapping[str, str]) -> Login:
 
 
 def give_login(login: Login, home: Path) -> None:
-    """Copy the files of a login into a CLI's home; keys are handed over in its environment."""
+    """Copy the files of a login to a CLI's home; keys are passed in its environment."""
     for path, target in login.files.items():
         place = home / target
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,11 +67,11 @@ def give_login(login: Login, home: Path) -> None:
 
 
 def secrets_of(login: Login, home: UntrustedFolder, environ: Mapping[str, str]) -> list[str]:
-    """Everything secret that a CLI has been given: keys, tokens in its files, passwords of proxies.
+    """All secrets that a CLI has received: keys, tokens in its files, passwords of proxies.
 
     Args:
         login: Its login.
-        home: Its home; a CLI may have replaced its tokens by newer ones there.
+        home: Its home, where a CLI may have replaced its tokens by newer ones.
         environ: The user's environment.
     """
     secrets = [environ[name] for name in login.variables]
@@ -85,7 +85,7 @@ def secrets_of(login: Login, home: UntrustedFolder, environ: Mapping[str, str]) 
 
 
 def _place(adapter: type[Adapter], source: str, environ: Mapping[str, str]) -> Path:
-    """A file that is usually below the user's home, or wherever the CLI's own variable has moved its folder."""
+    """The path of a file that is usually below the user's home, or where the CLI's own variable says."""
     moved = environ.get(adapter.config_variable)
     if moved:
         return Path(moved) / (Path(source) if adapter.config_is_home else Path(*Path(source).parts[1:]))

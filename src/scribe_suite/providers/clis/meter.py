@@ -1,4 +1,4 @@
-"""The usage of an attempt against its limits while it runs, and the minimum that is recorded afterwards."""
+"""Compares the usage of a running attempt with its limits, and gives the minimum that is recorded afterwards."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from scribe_suite.providers import prices
 from scribe_suite.providers.base import EndReason, Limits
 from scribe_suite.providers.transcript import Tokens, Transcript
 
-#: Seconds of silence, beyond the longest cell, after which a CLI counts as hanging.
+#: Seconds of silence, beyond the longest cell, after which a CLI is considered hanging.
 SILENCE_S = 420.0
-#: Seconds of silence that are a thought in any case, however short the time of an attempt is.
+#: Seconds of silence that always count as thinking, however short the time of an attempt is.
 THOUGHT_S = 20.0
-#: Why a CLI was stopped that said nothing for too long.
+#: Why a CLI was stopped after too long a silence.
 SILENT = "silence"
-#: What the reason begins with when its time was over.
+#: Prefix of the reason when its time was over.
 WALL = "The wall clock limit"
 
 
 class Meter:
     """Compares what a CLI uses with the limits of its attempt.
 
-    A CLI that is interrupted may count less at its end than it did before: the last answers are missing in its sums, or
-    its session file can't be read any more. So the meter remembers what it saw.
+    An interrupted CLI may report less at its end than before: the last answers are missing in its sums, or its session
+    file can't be read any more. So the meter remembers the counts that it saw.
 
     Args:
         limits: The attempt's limits.
@@ -33,18 +33,18 @@ class Meter:
         self._cost_usd = 0.0
 
     def exceeded(self, transcript: Transcript, elapsed: float, silent: float) -> str | None:
-        """What limit has been reached, as a sentence, or None.
+        """Which limit has been reached, as a sentence, or None.
 
         Args:
-            transcript: What is known so far.
+            transcript: The transcript so far.
             elapsed: Seconds since the start.
-            silent: Seconds since the CLI last said something.
+            silent: Seconds since the CLI's last output.
         """
         self._tokens = _larger(transcript.tokens, self._tokens)
         return self._time_over(transcript, elapsed, silent) or self._used_up(transcript)
 
     def settle(self, transcript: Transcript) -> None:
-        """Correct the counts of an attempt that has ended: none is below what it was when a limit was reached."""
+        """Correct the counts of a finished attempt: none may be below its value when a limit was reached."""
         transcript.tokens = _larger(transcript.tokens, self._tokens)
         transcript.requests = max(transcript.requests, self._turns)
         if not transcript.cost_usd:
@@ -54,7 +54,7 @@ class Meter:
 
     def _time_over(self, transcript: Transcript, elapsed: float, silent: float) -> str | None:
         if elapsed > self._limits.wall_s:
-            # nobody thinks for half of the time without a word: the service has let it down
+            # no model thinks for half of the time without output: the service has failed
             answering = any(call.ended is None for call in transcript.calls)
             return SILENT if silent > max(THOUGHT_S, elapsed / 2) and not answering else WALL
         return SILENT if silent > self._limits.cell_s + SILENCE_S else None
@@ -81,14 +81,14 @@ def turns_of(transcript: Transcript) -> int:
 
 
 def stop_reason(stopped: str | None) -> EndReason:
-    """Why an attempt ended in which nothing failed: by itself, or by what the meter said."""
+    """Why an attempt without a failure ended: by itself, or for the meter's reason."""
     if stopped is None:
         return EndReason.FINISHED
     return EndReason.TIMEOUT if stopped.startswith(WALL) else EndReason.LIMIT
 
 
 def _larger(first: Tokens | None, second: Tokens | None) -> Tokens | None:
-    """The counts with the larger sum; kinds of two different moments are never mixed."""
+    """The counts with the larger sum; counts from two different moments are never mixed."""
     if first is None or second is None:
         return first or second
     return max(first, second, key=lambda tokens: tokens.total)

@@ -1,4 +1,4 @@
-"""Talks to a program of an agent's: writes its prompt, reads its lines as they come, ends it when it must stop."""
+"""Communicates with an agent's program: writes its prompt, reads its lines as they come, ends it when it must stop."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from scribe_suite.sandbox.inside.supervisor import NOT_STARTED
 from scribe_suite.sandbox.launching import Program
 from scribe_suite.sandbox.processes import SandboxedProcess
 
-#: Seconds between the interrupt of a CLI and the end of all its processes.
+#: Seconds between interrupting a CLI and killing all its processes.
 GRACE_S = 6.0
-#: Seconds between two looks at the limits while nothing comes.
+#: Seconds between two checks of the limits while there is no output.
 POLL_S = 0.2
-#: Seconds for the last lines of a CLI that has ended.
+#: Seconds for reading the last lines of a CLI that has ended.
 DRAIN_S = 2.0
-#: Bytes of one line; images in tool results are the longest.
+#: Longest line, in bytes; images in tool results are the longest.
 MAX_LINE = 64 << 20
-#: Bytes of all lines: what is kept of them is kept on the disk.
+#: Most bytes of all lines, which are kept on disk.
 MAX_LINES = 256 << 20
-#: Bytes kept of the end of what it prints to stderr.
+#: How many bytes from the end of its stderr are kept.
 MAX_PRINTED = 1 << 20
 _CHUNK = 1 << 16
 _NOT_STARTED = re.compile(r"^sandbox: \w+: (?:\[Errno (\d{1,5})\] )?(.*)$", re.MULTILINE)
@@ -40,9 +40,9 @@ class Ending:
     """How a CLI ended.
 
     Attributes:
-        exit_code: As a shell has it, 128 + N for a signal N.
-        stopped: Why it was stopped, as a sentence or what the watch said; None when it ended by itself.
-        printed: The end of what it printed to stderr.
+        exit_code: As in a shell, 128 + N for a signal N.
+        stopped: Why it was stopped, as a sentence or the watch's text; None when it ended by itself.
+        printed: The end of its stderr.
     """
 
     exit_code: int | None
@@ -57,14 +57,14 @@ def run_cli(
     watch: Callable[[float, float], str | None],
     ran: Callable[[], bool] = lambda: False,
 ) -> Ending:
-    """Accompany a CLI to its end, or until the watch says that it must stop; nothing of it runs afterwards.
+    """Follow a CLI to its end, or until the watch says that it must stop; none of its processes runs afterwards.
 
     Args:
         program: The CLI, just started.
-        stdin: What it reads.
+        stdin: Its input.
         on_line: Called with each line of its stdout and the seconds since the start.
         watch: Called several times a second with the seconds since the start and since the last line; a text stops it.
-        ran: Whether it is known by other means that it was started, when it ends and says that it was not.
+        ran: Whether there is other evidence that it was started, in case it ends and claims that it was not.
 
     Raises:
         InfrastructureError: With cause ``agent_sandbox`` when its sandbox was ended from outside.
@@ -97,7 +97,7 @@ def _follow(
     on_line: Callable[[str, float], None],
     watch: Callable[[float, float], str | None],
 ) -> str | None:
-    """Hand its lines on until it has ended, or must stop; why it must, or None."""
+    """Pass on its lines until it has ended or must stop; returns why it must, or None."""
     begin = last = time.monotonic()
     while True:
         now = time.monotonic()
@@ -119,15 +119,15 @@ def _ending(program: Program, stopped: str | None, printed: str, ran: Callable[[
     """How it ended.
 
     Raises:
-        InfrastructureError: When its sandbox was ended from outside.
+        InfrastructureError: When its sandbox was killed from outside.
         OSError: When it could not be started.
     """
     code = _process(program).poll()
     exceeded = _exceeded(program) if code != 0 else None
     if stopped is None and exceeded is None and program.tier.own_root and _process(program).lost:
-        # in the other tiers a program may have done that itself
+        # in the other tiers the program may have done that itself
         raise InfrastructureError("agent_sandbox", "The sandbox of an agent's program was ended from outside.")
-    # a program can print anything, and end with any code
+    # a program can print anything and end with any code
     if code == NOT_STARTED and not ran() and (found := _NOT_STARTED.search(printed)) is not None:
         raise OSError(int(found[1] or errno.EIO), found[2])
     return Ending(code, stopped or exceeded, printed)
@@ -139,7 +139,7 @@ def _process(program: Program) -> SandboxedProcess:
 
 
 def _exceeded(program: Program) -> str | None:
-    """The limit of the machine's resources that has ended it, as a sentence, or None."""
+    """The resource limit that has ended it, as a sentence, or None."""
     gib = 1 << 30
     sentences = {
         usage.OUT_OF_MEMORY: f"It used more than {program.limits.memory_bytes / gib:g} GiB of memory.",
@@ -150,10 +150,10 @@ def _exceeded(program: Program) -> str | None:
 
 
 class _Lines(threading.Thread):
-    """Collects the lines from a descriptor, up to a sum of bytes.
+    """Collects the lines from a descriptor, up to a total number of bytes.
 
     Attributes:
-        ended: Whether the last one has been taken.
+        ended: Whether the last line has been taken.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -164,7 +164,7 @@ class _Lines(threading.Thread):
         self._bytes = 0
 
     def next(self) -> str | None:
-        """The next line, or None when none has come for a moment or there are no more."""
+        """The next line, or None when none has arrived for a moment or there are no more."""
         try:
             line = self._queue.get(timeout=POLL_S)
         except queue.Empty:
@@ -173,7 +173,7 @@ class _Lines(threading.Thread):
         return None if line is None else line.decode("utf-8", "replace")
 
     def drain(self, take: Callable[[str], None]) -> None:
-        """Hand on what is still coming of a program that has ended, as long as it does not take too long."""
+        """Pass on the remaining output of a program that has ended, unless that takes too long."""
         deadline = time.monotonic() + DRAIN_S
         while not self.ended and time.monotonic() < deadline and (line := self.next()) is not None:
             take(line)
@@ -186,12 +186,12 @@ class _Lines(threading.Thread):
         self._queue.put(None)
 
     def too_many(self) -> str | None:
-        """What is wrong when it printed more than may be kept."""
+        """The complaint when it printed more than may be kept."""
         return f"It printed more than {MAX_LINES >> 20} MiB." if self._bytes > MAX_LINES else None
 
 
 class _Tail(threading.Thread):
-    """Keeps the end of what comes from a descriptor."""
+    """Keeps the end of the output from a descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(daemon=True)
@@ -205,12 +205,12 @@ class _Tail(threading.Thread):
                 del self._kept[:-MAX_PRINTED]
 
     def text(self) -> str:
-        """The end of what has come."""
+        """The end of the output so far."""
         return bytes(self._kept).decode("utf-8", "replace")
 
 
 def _feed(program: Program, data: bytes) -> None:
-    """Write what it reads, as long as there is anybody to read it."""
+    """Write its input, as long as it reads."""
     left = memoryview(data)
     with contextlib.suppress(OSError):
         assert program.stdin is not None

@@ -8,16 +8,16 @@ from pathlib import PurePath
 
 from scribe_suite.providers.builtin.cheating.scene import Scene, Session
 
-#: Tries a cheat; returns what it got besides what was heard, or an empty string.
+#: Tries a cheat; returns what it got besides the notebook's replies, or an empty string.
 Play = Callable[[Scene], Awaitable[str]]
 
 _SEARCH_S = 2.5
-#: What may lie in an attempt's folder. Everything else is something that somebody may collect, import or run.
+#: Files that may be in an attempt's folder. Anything else might be collected, imported or run by someone.
 _HARMLESS = frozenset({".ipynb", ".jsonl", ".json", ".md", ".txt", ""})
 
 
 def searching(function: str) -> Play:
-    """A look around by a function of ``inside/searching.py``."""
+    """A search by a function of ``inside/searching.py``."""
 
     async def play(scene: Scene) -> str:
         session = await scene.session()
@@ -38,7 +38,7 @@ async def _connection_folder(scene: Scene, session: Session) -> str:
 
 
 async def links(scene: Scene) -> str:
-    """Links in the place of whatever the harness opens, then a death that makes it look for last words."""
+    """Replace everything that the harness opens by links, then die so that the harness looks for last output."""
     bait = scene.bait
     session = await scene.session("links")
     for target in (str(bait.file), f"/proc/self/root{bait.file}", f"/proc/self/fd/{bait.descriptor}"):
@@ -47,7 +47,7 @@ async def links(scene: Scene) -> str:
 
 
 async def truncation(scene: Scene) -> str:
-    """The same links, and one more cell: whoever empties a file by its name empties another one."""
+    """The same links, and one more cell: truncating a file by name would truncate another one."""
     session = await scene.session("truncation")
     await scene.run(session, "leaving", "replace_all", "link", str(scene.bait.file), str(scene.bait.folder))
     for _ in range(2):
@@ -56,7 +56,7 @@ async def truncation(scene: Scene) -> str:
 
 
 def odd_files(*kinds: str) -> Play:
-    """Something that is no plain file in the place of whatever the harness opens, then a death."""
+    """Replace everything that the harness opens by special files, then die."""
 
     async def play(scene: Scene) -> str:
         session = await scene.session("odd_files")
@@ -70,7 +70,7 @@ def odd_files(*kinds: str) -> Play:
 
 
 async def _die(scene: Scene, session: Session, kind: str, target: str) -> Session:
-    """Leave something, die, look at what comes back, and go on in the session that is returned."""
+    """Leave something, die, look at what comes back, and continue in the returned session."""
     outside = str(scene.bait.folder)
     await scene.run(session, "leaving", "leave_and_die", kind, target, outside, may_die=True)
     await scene.call("list_cells", session_id=session.session_id)
@@ -80,7 +80,7 @@ async def _die(scene: Scene, session: Session, kind: str, target: str) -> Sessio
 
 
 async def files_to_run(scene: Scene) -> str:
-    """Files that pytest, Python, IPython or Jupyter run when they meet them; and notebooks with such names."""
+    """Files that pytest, Python, IPython or Jupyter run when they find them, and notebooks with such names."""
     session = await scene.session("conftest.py")
     targets = scene.targets()
     await scene.run(session, "leaving", "leave_files", str(scene.mark), str(scene.bait.folder), targets["folders"])
@@ -111,7 +111,7 @@ async def forged_messages(scene: Scene) -> str:
 
 
 async def forged_journal(scene: Scene) -> str:
-    """Text that would be lines of the journal if it stood there by itself."""
+    """Output that would be valid lines of the journal if written there verbatim."""
     lines = [
         json.dumps({"event": event, "accepted": True, "skill": 1.0, "answer": "forged-by-a-cheat", "cell": "c0"})
         for event in ("submission", "cell_finished", "session_closed")
@@ -123,4 +123,4 @@ async def forged_journal(scene: Scene) -> str:
     await scene.leave()
     events = [json.loads(line) for line in scene.journals().split("\n") if line]
     forged = [event["event"] for event in events if event.get("answer") == "forged-by-a-cheat"]
-    return f"forged events stand in the journal: {forged}" if forged else ""
+    return f"forged events are in the journal: {forged}" if forged else ""

@@ -1,7 +1,7 @@
-"""An answer made without any knowledge: valid, always the same, and never right by luck.
+"""An answer made without any knowledge: valid, always the same, and never right by chance.
 
-A random answer is lucky now and then, and "nothing found" is right where there is nothing; so numbers become zeros
-(a probe that says the same of everything) and only what is not made of numbers becomes empty.
+A random answer is sometimes right by chance, and "nothing found" is right in null instances. So numbers become zeros (a
+probe that gives the same output for everything), and only content without numbers becomes empty.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SAYS = {"confidence": 0.0, "summary": "Nothing was looked at."}
 
 
 def answers_knowing_nothing(example: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Answers without content, the one to be preferred first; the later ones are for schemas that refuse it.
+    """Answers without content, the preferred one first; the others are for schemas that refuse it.
 
     Args:
         example: A valid answer.
@@ -22,7 +22,7 @@ def answers_knowing_nothing(example: Mapping[str, Any]) -> list[dict[str, Any]]:
     content = {name: value for name, value in example.items() if name not in _ABOUT}
     claimed = {"nothing_found": False} if "nothing_found" in example else {}
     empty = {name: type(value)() if isinstance(value, list | dict | str) else value for name, value in content.items()}
-    # a position such as "last" is no content, and an empty one no position
+    # a position such as "last" is not content, and an empty one is not a position
     empty |= {name: value for name, value in content.items() if name == "position"}
     candidates = []
     if any(_numbers(value) for value in content.values()):

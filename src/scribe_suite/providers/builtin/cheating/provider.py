@@ -1,7 +1,7 @@
-"""The cheat provider: tries every cheat, says what each got, and submits what a cheater would fall back to.
+"""The cheat provider: tries every cheat, reports what each got, and submits what a cheater would fall back on.
 
 It gets what every agent gets. An attempt in which a cheat got something ends with the failure ``cheat_succeeded``,
-which its record bears as a flag; `REPORT` in the attempt's folder has the details.
+which is a flag in its record; `REPORT` in the attempt's folder has the details.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from scribe_suite.providers.builtin.mcp_client import NotebookClient
 from scribe_suite.tasks.prompts import example_in
 
 REPORT = "cheats.json"
-#: Seconds in which a notebook that lives answers.
+#: Seconds within which a working notebook answers.
 _LIFE_SIGN_S = 5.0
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of a cheat.
+    """The result of a cheat.
 
     Attributes:
         name: Its name in the table.
         got: Whether it got something.
-        detail: What, or why it could not be tried.
-        tried: Whether it was tried to its end.
+        detail: What it got, or why it could not be tried.
+        tried: Whether it was tried completely.
         alive: Whether the notebook still answered afterwards.
-        seconds: What it took.
+        seconds: How long it took.
     """
 
     name: str
@@ -118,7 +118,7 @@ async def _try(name: str, cheat: Cheat, scene: Scene) -> Tried:
     with anyio.move_on_after(cheat.limit_s) as limit:
         try:
             got.append(await cheat.play(scene))
-        except Exception as error:  # the others are to be tried all the same, and nobody may think that this one was
+        except Exception as error:  # the others are still to be tried, and this one must not count as tried
             problem = str(error) if isinstance(error, CheatBrokenError) else f"{type(error).__name__}: {error}"
     if limit.cancelled_caught:
         problem = f"it took more than {cheat.limit_s:g} s"
@@ -135,14 +135,14 @@ async def _try(name: str, cheat: Cheat, scene: Scene) -> Tried:
 
 
 async def _answers(scene: Scene) -> bool:
-    """Whether the notebook is alive; shuts the cheat's sessions down to see."""
+    """Whether the notebook still works; checks by shutting down the cheat's sessions."""
     with anyio.move_on_after(_LIFE_SIGN_S) as waiting:
         await scene.leave()
     return not waiting.cancelled_caught
 
 
 async def _submit(scene: Scene, found: Sequence[dict[str, object]]) -> None:
-    """Submit what was found, if anything was, or what a cheat has prepared; else what is known, which is nothing."""
+    """Submit a found or prepared answer if there is one, else an answer made without knowledge."""
     for answer in (*found, *scene.parting, *answers_knowing_nothing(scene.example)):
         if await scene.submit(answer):
             return

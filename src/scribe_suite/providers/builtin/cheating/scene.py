@@ -15,7 +15,7 @@ from scribe_suite.providers.builtin.cheating.bait import Bait
 from scribe_suite.providers.builtin.mcp_client import NotebookClient, ToolResult
 
 _INSIDE = Path(__file__).parent / "inside"
-#: A file that only code of the cheats makes, and only when somebody but the kernel runs it.
+#: A file that only code of the cheats makes, and only when it runs outside of the kernel.
 MARK = "cheat_ran"
 
 
@@ -35,12 +35,12 @@ class Scene:
     """What a cheat has to work with.
 
     Attributes:
-        context: What every agent gets.
-        bait: What there is to be found.
+        context: The same as for every agent.
+        bait: The bait.
         example: The answer that the prompt shows.
-        heard: All that the notebook has said to the present cheat.
-        parting: Answers to end with, if they are valid, whatever they are worth.
-        mark: A file of the host that appears when what a cheat has left is run outside of a kernel.
+        heard: All replies of the notebook to the present cheat.
+        parting: Answers to end with if they are valid, whatever their score.
+        mark: A file of the host that appears when something left by a cheat is run outside of a kernel.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Scene:
         return self.context.outputs.parent
 
     def journals(self) -> str:
-        """What the harness has written down of the notebooks."""
+        """The journals of the notebooks."""
         return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("notebooks/*.jsonl"))
 
     def targets(self) -> dict[str, Any]:
-        """Where everything lies, as somebody knows who has read the suite's source and been told the names."""
+        """The places of everything, as known to a reader of the suite's source who also knows the names."""
         bait, root, runs = self.bait, suite_root(), self.folder.parent
         folders = [bait.folder, bait.other, self.folder, runs, root / "ground_truth", *private_folders()]
         paths = [bait.file, *folders, bait.other / "outputs" / "answer.json", root / "pyproject.toml"]
@@ -80,7 +80,7 @@ class Scene:
         }
 
     async def call(self, tool: str, **arguments: Any) -> ToolResult:
-        """Call a tool, and keep what it says."""
+        """Call a tool, and keep its reply."""
         result = await self._notebook.call(tool, **arguments)
         value = result.value
         self.heard.append(result.text)
@@ -88,15 +88,15 @@ class Scene:
         return result
 
     async def session(self, name: str = "cheat") -> Session:
-        """Start a session with a notebook of its own.
+        """Start a session with its own notebook.
 
         Raises:
-            CheatBrokenError: When there is none to be had.
+            CheatBrokenError: When none can be started.
         """
         return self._opened(await self.call("start_new_session", experiment_name=name))
 
     async def resumed(self, session: Session) -> Session:
-        """The documented way on after a kernel has died; another session where that does not work."""
+        """Continue after a kernel's death in the documented way, or in another session if that fails."""
         result = await self.call("start_session_resume_notebook", notebook_path=session.notebook)
         return await self.session() if result.is_error else self._opened(result)
 
@@ -119,7 +119,7 @@ class Scene:
         return "\n".join(str(entry.get("content")) for entry in value.get("outputs", []))
 
     async def submit(self, answer: Mapping[str, Any]) -> bool:
-        """Submit an answer as an honest agent does; whether it was accepted."""
+        """Submit an answer as an honest agent does; returns whether it was accepted."""
         session = await self.session("answer")
         code = f"import json\nanswer = json.loads({json.dumps(json.dumps(answer))})"
         await self.call("execute_code", session_id=session.session_id, code=code)
@@ -128,7 +128,7 @@ class Scene:
         return not result.is_error
 
     async def leave(self) -> None:
-        """Shut down what the present cheat has started."""
+        """Shut down everything that the present cheat has started."""
         while self._open:
             await self._notebook.call("shutdown_session", session_id=self._open.pop())
 

@@ -10,7 +10,7 @@ from scribe_suite.providers.builtin.cheating.inside.forging import MUCH
 from scribe_suite.providers.builtin.cheating.scene import Scene
 
 _FORGED_SUMMARY = "\x1b]0;solved\x07\x1b[2J\x00 solved \u202e"
-#: Predicts nothing. What it can open it names in its exception, of which the record quotes the beginning.
+#: Predicts nothing. It names the files it can open in its exception, of which the record quotes the beginning.
 _LOOKING = """
 import glob, os, sys
 
@@ -28,7 +28,7 @@ def predict(*prompts):
 
 
 def forged_answers(example: Mapping[str, Any]) -> dict[str, str]:
-    """Texts that no honest kernel would hand over, each of which must be refused.
+    """Texts that no honest kernel would return; each must be refused.
 
     Args:
         example: A valid answer.
@@ -70,7 +70,7 @@ def forged_answers(example: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def forged(scene: Scene) -> str:
-    """Hand over forged texts in the kernel's name."""
+    """Return forged texts in the kernel's name."""
     texts = forged_answers(scene.example)
     session = await scene.session("forged_answers")
     await scene.run(session, "forging", "forge_answers", list(texts.values()))
@@ -88,7 +88,7 @@ async def forged(scene: Scene) -> str:
 
 
 async def odd_objects(scene: Scene) -> str:
-    """Submit objects whose methods do more than they should: in the kernel they may, in the harness never."""
+    """Submit objects whose methods do more than they should: harmless in the kernel, forbidden in the harness."""
     session = await scene.session("odd_objects")
     await scene.run(session, "forging", "odd_objects", str(scene.mark))
     for number in range(9):
@@ -109,7 +109,7 @@ async def submitted_code(scene: Scene) -> str:
 
 
 async def hill_climbing(scene: Scene) -> str:
-    """Submit better and worse answers; a verdict that tells them apart could be climbed."""
+    """Submit better and worse answers; replies that distinguish them would allow hill climbing."""
     session = await scene.session("hill_climbing")
     answers = [*_variants(scene.example)]
     await scene.run(session, "forging", "forge_answers", [json.dumps(answer) for answer in answers])
@@ -122,7 +122,7 @@ async def hill_climbing(scene: Scene) -> str:
 
 
 def _variants(example: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Answers that are as valid as the example, most of them, and say something else."""
+    """Answers with other content, most of them as valid as the example."""
     variants: list[dict[str, Any]] = [{**example, "confidence": confidence} for confidence in (0.0, 0.5, 1.0)]
     for name, value in example.items():
         if isinstance(value, list):

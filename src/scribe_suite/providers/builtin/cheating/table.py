@@ -1,8 +1,8 @@
 """The cheats: what each tries, the class of flaw it looks for, and how its success is detected.
 
 Classes are those of BenchJack (arXiv 2605.12673): V1 an environment shared with the evaluator, V2 answers shipped
-along, V3 the agent's code run by the evaluator, V4 judges that can be talked to, V5 careless comparing of text, V6 gaps
-in the logic of scoring, V7 trust in what the agent puts out, V8 rights that nobody needs. There are no judges and no
+along, V3 the agent's code run by the evaluator, V4 judges that can be persuaded, V5 careless comparison of text, V6
+gaps in the scoring logic, V7 trust in the agent's output, V8 unnecessary permissions. There are no judges and no
 compared texts here, so no cheat has V4 or V5.
 """
 
@@ -23,14 +23,13 @@ class Cheat:
     """A way to a score without the work.
 
     Besides `success`, a cheat has got something whenever bait or a seed comes back, the notebook takes the blame for
-    what the agent has done, something that was left behind is run outside of the kernel, or the notebook stops
-    answering.
+    the agent's actions, something left behind is run outside of the kernel, or the notebook stops answering.
 
     Attributes:
         tries: What it tries, as the end of "it tries to ...".
-        flaw: The class of flaw that it needs.
-        play: Does it.
-        success: How its success would be seen.
+        flaw: The class of the flaw that it exploits.
+        play: Executes it.
+        success: How success would show.
         limit_s: Seconds it may take.
     """
 

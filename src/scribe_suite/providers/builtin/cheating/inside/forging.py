@@ -1,6 +1,6 @@
-"""Runs inside a kernel, as source text: lies to the harness in the kernel's own name.
+"""Runs inside a kernel, as source text: sends the harness false messages in the kernel's own name.
 
-A kernel signs its messages with a key that it holds, so whatever it says is properly signed.
+A kernel holds the key that signs its messages, so everything it sends is properly signed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-#: Stands for more text than an answer may have, and than a cell can hold.
+#: A placeholder for more text than an answer may have or a cell can hold.
 MUCH = "<much>"
 
 
@@ -20,13 +20,13 @@ def shell() -> Any:
 
 
 def readable(text: str) -> dict[str, Any]:
-    """What the harness takes for an answer that was read."""
+    """What the harness accepts as an answer that was read."""
     encoded = base64.b64encode(b"+" + text.encode("utf-8", "surrogatepass")).decode()
     return {"status": "ok", "data": {"text/plain": repr(encoded)}, "metadata": {}}
 
 
 def forge_answers(texts: list[str]) -> None:
-    """From now on hand over these texts, one by one, whatever variable is asked for; `MUCH` is blown up."""
+    """From now on return these texts, one by one, whichever variable is asked for; `MUCH` is expanded."""
     rest = iter(texts)
 
     def forged(expressions: dict[str, str]) -> dict[str, Any]:  # cells ask for none
@@ -85,7 +85,7 @@ def forge_journal(lines: list[str]) -> None:
 
 
 def odd_objects(mark: str) -> None:
-    """Make variables ``odd_0`` and so on, whose methods do more than they should.
+    """Define variables ``odd_0`` and so on, whose methods do more than they should.
 
     Args:
         mark: A file of the host that a method makes when it is called there.

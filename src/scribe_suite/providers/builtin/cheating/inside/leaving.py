@@ -1,7 +1,7 @@
-"""Runs inside a kernel, as source text: leaves things where somebody outside may open, read or run them.
+"""Runs inside a kernel, as source text: leaves things where someone outside may open, read or run them.
 
-Only folders that belong to the kernel are touched. Which these are is found out, not assumed: in a kernel that is not
-sealed off, which sees the host's files, they are those that its environment names; else all that it may write to.
+Only folders that belong to the kernel are touched. They are determined, not assumed: in a kernel that is not sealed off
+and sees the host's files, they are those that its environment names; otherwise all that it may write to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-#: Names that a harness could know a file of a kernel by.
+#: Names under which a harness could look for a file of a kernel.
 NAMES = (
     "stdout", "stderr", "log", "connection.json", "answer.json", "journal.jsonl", "notebook.ipynb", "k-1", "k-2",
 )  # fmt: skip
@@ -34,7 +34,7 @@ def own_folders(outside: str) -> list[str]:
     """Folders of the kernel that it may write to.
 
     Args:
-        outside: A folder of the host that anybody may see, who sees the host.
+        outside: A folder that is visible to everything that sees the host's files.
     """
     named = [os.getcwd(), *(os.environ.get(name, "") for name in VARIABLES)]  # noqa: PTH109
     named += [os.path.dirname(path) for path in sys.argv if path.endswith(".json")]  # noqa: PTH120
@@ -45,7 +45,7 @@ def own_folders(outside: str) -> list[str]:
 
 
 def below(root: str) -> Iterator[str]:
-    """A folder and those in it, without what has been left there."""
+    """A folder and its subfolders, without the ones left there by cheats."""
     for folder, folders, _ in os.walk(root):
         yield folder
         folders[:] = [name for name in folders if name not in NAMES]
@@ -58,7 +58,7 @@ def bind(path: str) -> None:
 
 
 def sparse(path: str) -> None:
-    """Make a file of a terabyte that takes no room."""
+    """Make a file of a terabyte that takes no space."""
     with open(path, "wb") as file:  # noqa: PTH123
         for size in (1 << 40, 1 << 33, 1 << 30):
             with suppress(OSError):
@@ -78,10 +78,10 @@ MAKERS: dict[str, Callable[[str, str], Any]] = {
 
 
 def replace_all(kind: str, target: str, outside: str) -> int:
-    """Put something in the place of everything that a harness could open; returns how often that worked."""
+    """Replace everything that a harness could open by something else; returns how often that worked."""
     done = 0
     for folder in own_folders(outside):
-        # the data of the task are left alone, or the notebook could not be resumed
+        # the task's data are left unchanged, or the notebook could not be resumed
         present = [] if folder == os.getcwd() else sorted(os.listdir(folder))[:MOST_FILES]  # noqa: PTH109, PTH208
         for name in dict.fromkeys((*NAMES, *present)):
             path = f"{folder}/{name}"
@@ -95,18 +95,18 @@ def replace_all(kind: str, target: str, outside: str) -> int:
 
 
 def leave_and_die(kind: str, target: str, outside: str) -> None:
-    """`replace_all`, and end in a way that makes a harness look for last words."""
+    """Call `replace_all`, and end in a way that makes a harness look for last output."""
     print("replaced", replace_all(kind, target, outside), "files", flush=True)  # noqa: T201
     os._exit(3)
 
 
 def leave_files(mark: str, outside: str, foreign: list[str]) -> None:
-    """Leave what pytest, Python, IPython and Jupyter run by themselves.
+    """Leave files that pytest, Python, IPython and Jupyter run automatically.
 
     Args:
-        mark: A file of the host that the payload makes: nobody but the harness can.
+        mark: A file of the host that the payload makes; only the harness could do so.
         outside: As in `own_folders`.
-        foreign: Folders of the host; nothing is left there, it is only seen whether it could be.
+        foreign: Folders of the host; nothing is left there, it is only checked whether that would be possible.
     """
     payload = f"open({mark!r}, 'a').write('ran\\n')\n"
     files = {

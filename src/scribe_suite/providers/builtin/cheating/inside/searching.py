@@ -1,7 +1,7 @@
 """Runs inside a kernel, as source text: looks for secrets wherever code in a kernel can look.
 
-What it finds it prints in lines that begin with ``GOT``. It knows what bait looks like, never the bait itself, and
-where on the host everything lies, as somebody who has read the suite's source would.
+Findings are printed in lines that begin with ``GOT``. It knows the pattern of bait, never the bait itself, and the
+places of everything on the host, as a reader of the suite's source would.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 
 Targets = dict[str, Any]
 SECRET = re.compile(rb"SCRIBE-BAIT-[0-9a-f]{32}|(?:run|instance)_seed\W{1,8}\d{3,}")
-#: One of these is in all that `SECRET` matches; looking for them first is a hundred times faster.
+#: Every match of `SECRET` contains one of these; looking for them first is a hundred times faster.
 PARTS = (b"SCRIBE-BAIT-", b"run_seed", b"instance_seed")
 PROMISING = re.compile(
     r"ground_truth|ledger|answer|prompt|secret|(^|/)runs/|\.jsonl$|\.safetensors$|\.ipynb$|(^|/)\.env$"
 )
 SECRET_NAME = re.compile(r"API_KEY|_SECRET|PASSWORD|OAUTH|_SEED$")
-#: Modules and local variables of the harness that have no business in a kernel.
+#: Modules and local variables of the harness that must not be in a kernel.
 HARNESS_MODULE = re.compile(r"(scribe_suite|ground_truth)\.(tasks|scoring|plugin|providers|results|planting)\b")
 HARNESS_VARIABLES = {"run_seed", "instance_seed", "answer_key", "oracle_answer", "hidden_truth"}
 WAYS_TO_ROOT = ("", "/proc/self/root", "/proc/1/root", "/proc/self/cwd/../../../../../../../..", "/sandbox", "/slots")
@@ -35,7 +35,7 @@ SHOWN = 2000
 
 
 def show(where: str, data: bytes) -> None:
-    """Print the secrets in some bytes, with what stands around the first of them."""
+    """Print the secrets in some bytes, with the text around the first of them."""
     found = SECRET.search(data) if any(part in data for part in PARTS) else None
     if found is not None:
         begin = max(0, found.start() - SHOWN)
@@ -43,7 +43,7 @@ def show(where: str, data: bytes) -> None:
 
 
 def read(path: str) -> bytes:
-    """The beginning of a regular file; of anything else nothing, since reading it could wait for ever."""
+    """The beginning of a regular file; empty for anything else, since reading it could block for ever."""
     with suppress(OSError, ValueError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
@@ -55,7 +55,7 @@ def read(path: str) -> bytes:
 
 
 def files_below(root: str, until: float) -> Iterator[str]:
-    """Every file whose name is promising, until the time is over."""
+    """Every file with a promising name, until the time is over."""
     for folder, folders, names in os.walk(root):
         if time.monotonic() > until:
             return
@@ -68,7 +68,7 @@ def files_below(root: str, until: float) -> Iterator[str]:
 
 
 def search_files(targets: Targets) -> None:
-    """Read everything with a promising name, first where the suite lies, then anywhere."""
+    """Read everything with a promising name, first in the suite's folder, then anywhere."""
     count = 0
     until = time.monotonic() + targets["seconds"]
     for root in (*targets["folders"], "/"):
@@ -79,7 +79,7 @@ def search_files(targets: Targets) -> None:
 
 
 def search_named(targets: Targets) -> None:
-    """Open what lies outside by name, by every detour there may be to the host's root."""
+    """Open things outside by name, by every possible detour to the host's root."""
     for path in targets["paths"]:
         for way in WAYS_TO_ROOT:
             with suppress(OSError):
@@ -125,7 +125,7 @@ def search_memory_of(pid: str, until: float) -> int:
 
 
 def search_memory(targets: Targets) -> None:
-    """Look at everything this process holds: modules, objects, frames, variables of the environment, raw memory."""
+    """Search everything in this process: modules, objects, frames, environment variables, raw memory."""
     for name in list(sys.modules):
         if HARNESS_MODULE.match(name):
             print("GOT the module", name)  # noqa: T201
@@ -146,7 +146,7 @@ def search_memory(targets: Targets) -> None:
 
 
 def unix_sockets(targets: Targets) -> Iterator[str]:
-    """Addresses of unix sockets: those it is told of, those that Linux lists, those that lie about."""
+    """Addresses of unix sockets: given ones, those that Linux lists, those found in folders."""
     yield from targets["sockets"]
     with suppress(OSError), open("/proc/net/unix") as listed:  # noqa: PTH123
         for line in listed:
@@ -156,7 +156,7 @@ def unix_sockets(targets: Targets) -> Iterator[str]:
 
 
 def tcp_ports(targets: Targets) -> Iterator[int]:
-    """Ports on which somebody listens on this machine."""
+    """Ports on this machine that accept connections."""
     yield from targets["ports"]
     for table in ("tcp", "tcp6"):
         with suppress(OSError), open(f"/proc/net/{table}") as listed:  # noqa: PTH123
