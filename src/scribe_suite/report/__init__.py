@@ -1,5 +1,5 @@
 """The report: a static site made from one run's ledger and folders.
 
-It reads what a run has left and writes HTML; it runs nothing and asks nothing of a network. Whatever an agent wrote is
-treated as hostile: it is cleaned by an allow-list (`sanitise`), and every page forbids scripts by a policy of its own.
+It reads the files of a run and writes HTML; it executes nothing and uses no network. Everything that an agent wrote is
+treated as hostile: it is cleaned by an allow-list (`sanitise`), and every page forbids scripts by its own policy.
 """

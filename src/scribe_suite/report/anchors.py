@@ -1,4 +1,4 @@
-"""Names of places on an attempt's page, so that a number can lead to the cell that shows it."""
+"""Names of places on an attempt's page, so that a number can link to the cell that shows it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _CELL = re.compile(r"cell-[0-9]{1,6}")
 
 
 def cell_anchor(notebook: str, cell: object) -> str:
-    """The place of a cell in the rendered notebook; empty for a cell that is not named as a journal names one.
+    """The place of a cell in the rendered notebook; empty for a cell whose name is not that of a journal's cell.
 
     Args:
-        notebook: Its name, without an ending.
-        cell: The journal's name of the cell; anything may stand in a file.
+        notebook: Its name, without its suffix.
+        cell: The journal's name of the cell; the file is untrusted.
     """
     return f"{anchor(notebook)}-{cell}" if isinstance(cell, str) and _CELL.fullmatch(cell) else ""
 

@@ -1,4 +1,4 @@
-"""The submitted answer, beside the key where that may be shown."""
+"""The submitted answer, next to the key where that may be shown."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_BYTES = 100_000_000
 MAX_ROWS = 1_000
 MAX_TEXT = 50_000
 _LONG_LIST = 6
-#: Lists of names whose order is what they say.
+#: Lists of names whose order matters.
 _IN_ORDER = ("ranking",)
 _IN_SET = "yes"
 
 
 @dataclass(frozen=True)
 class ItemRow:
-    """One item of a set or mapping: what the answer and the key say about it; empty is nothing."""
+    """One item of a set or mapping: the entries of the answer and the key, empty where there is none."""
 
     item: str
     answer: str
@@ -33,7 +33,7 @@ class ItemRow:
 
     @property
     def agrees(self) -> bool:
-        """Whether both say the same."""
+        """Whether both agree."""
         return self.answer == self.key
 
 
@@ -45,7 +45,7 @@ class FieldView:
         name: The field's name.
         rows: For sets and mappings.
         answer: Text of the answer's value where there are no rows.
-        key: The same of the key; empty when it is not shown.
+        key: Text of the key's value; empty when it is not shown.
     """
 
     name: str
@@ -64,9 +64,9 @@ class AnswerView:
     """An answer on a page.
 
     Attributes:
-        summary: What the agent says about it.
+        summary: The agent's summary.
         fields: Its content.
-        note: What the reader has to know, or empty.
+        note: A note to the reader, or empty.
     """
 
     summary: str = ""
@@ -75,7 +75,7 @@ class AnswerView:
 
 
 def read_answer(outputs: UntrustedFolder) -> dict[str, Any] | None:
-    """The answer that was scored, or None when there is none that can be read."""
+    """The scored answer, or None when there is none that can be read."""
     try:
         answer = json.loads(outputs.read(ANSWER, MAX_BYTES))
     except (OSError, ValueError, RecursionError):
@@ -88,7 +88,7 @@ def answer_view(answer: Mapping[str, Any], key: Mapping[str, Any] | None) -> Ans
 
     Args:
         answer: As submitted.
-        key: What it was scored against, or None where that is not shown.
+        key: The key, or None where it is not shown.
     """
     names = [name for name in {**answer, **(key or {})} if name not in NO_CONTENT]
     return AnswerView(

@@ -22,7 +22,7 @@ from scribe_suite.ledger.records import AttemptRecord, SubmissionPoint
 from scribe_suite.report.plots import Labels, Line, step_plot
 from scribe_suite.report.views import RunView
 
-#: What the axis of each effort shows.
+#: The axis title of each effort.
 AXES: Mapping[Effort, str] = {
     "seconds": "Seconds since the agent began",
     "spent": "Spend in the laboratory, share of the budget",
@@ -33,10 +33,10 @@ AXES: Mapping[Effort, str] = {
 
 @dataclass(frozen=True)
 class AnytimeSection:
-    """A chapter of the overview.
+    """A section of the overview.
 
     Attributes:
-        plots: One for each effort of which something is known.
+        plots: One for each effort about which something is known.
         tables: As `scribe-suite compare` prints them.
         notes: What the tables can't show.
     """
@@ -48,12 +48,12 @@ class AnytimeSection:
 
 @dataclass(frozen=True)
 class CourseView:
-    """What is shown of the submissions of one attempt.
+    """The submissions of one attempt, as a page shows them.
 
     Attributes:
-        table: A row for each that was kept and scored.
-        plots: Skill against each effort that is known; none of a single submission.
-        left_out: How many valid ones the table has not.
+        table: A row for each submission that was kept and scored.
+        plots: Skill against each known effort; none for a single submission.
+        left_out: How many valid submissions are not in the table.
     """
 
     table: ResultTable
@@ -62,11 +62,11 @@ class CourseView:
 
 
 def anytime_section(run: RunView) -> AnytimeSection | None:
-    """The chapter for a run, or None where no submission is known."""
+    """The section for a run, or None where no submission is known."""
     attempts = run.columns
     if not len(attempts.courses.skill):
         return None
-    # a provider that was planned and has no attempt has no colour either
+    # a planned provider without attempts has no colour
     sides = [side for side in sides_of(attempts) if len(side.rows)]
     rows = {side.label: side.rows[attempts.counts[side.rows]] for side in sides}
     moments, keys = moments_of(attempts), Keys(attempts)
@@ -127,7 +127,7 @@ def _is_told(points: tuple[SubmissionPoint, ...], effort: Effort) -> bool:
 
 
 def _used(record: AttemptRecord, point: SubmissionPoint, effort: Effort) -> float | None:
-    """What had been used, of the spend as a share of the budget where there is one."""
+    """The effort used; the spend as a share of the budget where there is one."""
     used: float | None = getattr(point, effort)
     if used is None or effort != "spent" or record.laboratory is None:
         return used

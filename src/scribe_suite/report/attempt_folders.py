@@ -1,9 +1,9 @@
-"""Which folder is an attempt's, and how it is opened: a ledger and its folders may come from anybody.
+"""Finds and opens the folder of an attempt: ledgers and folders are untrusted.
 
-A ledger lies beside its attempts' folders, except a merged one, whose attempts lie where those of the parts do. So that
-no ledger makes a report of something else on this machine, a folder elsewhere is read only if its own results say what
-the ledger says; and links are never followed, because they could lead anywhere. The folder that was opened is the one
-that is read, whatever has its name later.
+A ledger is next to its attempts' folders, except a merged one, whose attempts stay where the parts are. So that no
+ledger can publish other files of this machine, a folder elsewhere is read only if its own results agree with the
+ledger. Links are never followed, because they could lead anywhere. Reading uses the opened folder, whatever has its
+name later.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _ALWAYS_TOLD = frozenset({"provider", "trial", "outcome", "skill", "metrics"})
 
 
 def attempt_folder(results: Path, record: AttemptRecord) -> UntrustedFolder | None:
-    """The folder of an attempt, open, or None when there is none that may be read.
+    """Open the folder of an attempt; None when there is none that may be read.
 
     Args:
-        results: The folder that the ledger lies in.
-        record: From the ledger.
+        results: The ledger's folder.
+        record: The attempt's record in the ledger.
     """
     if record.folder is None or "\0" in record.folder:
         return None
@@ -52,8 +52,8 @@ def folder_beside(results: Path, name: str) -> UntrustedFolder | None:
     """A folder below the one that a ledger lies in, open, or None when there is none.
 
     Args:
-        results: The folder that the ledger lies in.
-        name: As the ledger says it.
+        results: The ledger's folder.
+        name: The folder's name in the ledger.
     """
     results = results.resolve()
     path = _normal(results, name)
@@ -67,13 +67,13 @@ def folder_beside(results: Path, name: str) -> UntrustedFolder | None:
 
 
 def _normal(results: Path, name: str) -> Path:
-    """The path that a ledger means; as text: nothing is looked up on the way."""
+    """The path that a ledger means, determined from its text: the file system is not used."""
     return Path(os.path.normpath(results.resolve() / name))
 
 
 @contextlib.contextmanager
 def part_of(attempt: UntrustedFolder | None, name: str) -> Iterator[UntrustedFolder | None]:
-    """A folder in an attempt's, open; None when there is none, or it is a link.
+    """Open a folder inside an attempt's; None when it does not exist or is a link.
 
     Args:
         attempt: The attempt's folder, if there is one.
@@ -87,7 +87,7 @@ def part_of(attempt: UntrustedFolder | None, name: str) -> Iterator[UntrustedFol
 
 
 def _is_of(folder: UntrustedFolder, record: AttemptRecord) -> bool:
-    """Whether the results that were written into the folder are this record's."""
+    """Whether the results in the folder belong to this record."""
     try:
         content = folder.read(f"results/{family_view(record.family).result_file}", _MAX_RESULTS_BYTES)
         return _says_the_same(json.loads(content), record)

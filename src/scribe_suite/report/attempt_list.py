@@ -1,7 +1,7 @@
-"""The page of all attempts, which a script of ours sorts, filters and searches in the browser.
+"""The page of all attempts, which our script sorts, filters and searches in the browser.
 
-It is the report's only page with a script. The page has the script in itself, and its policy allows this script by its
-hash and no other. What attempts tell is data to it, which it shows as text only.
+It is the report's only page with a script. The script is inline, and the page's policy allows only this script, by its
+hash. The content of attempts is data to it, which it shows only as text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scribe_suite.text import shortened
 
 HREF = "attempts.html"
 
-#: Columns of a row besides the ones that are looked up by number: key -> title; each is sorted as a number.
+#: Numeric columns of a row, besides those that refer to names: key -> title.
 _NUMBERS = {
     "trial": "Trial",
     "skill": "Skill",
@@ -43,7 +43,7 @@ _SCRIPT = Path(__file__).with_name("templates") / "attempts.js"
 
 
 def attempt_list_context(run: RunView) -> dict[str, object]:
-    """What the template of the page shows."""
+    """The context of the page's template."""
     script = _SCRIPT.read_text()
     return {
         "run": run,
@@ -85,18 +85,18 @@ def list_data(run: RunView) -> dict[str, object]:
 
 
 def as_data(value: object) -> Markup:
-    """JSON that can stand in an element of a page, whatever texts are in it."""
+    """JSON that is safe inside an element of a page, whatever texts it contains."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def script_hash(script: str) -> str:
-    """How a content security policy names a script."""
+    """The name of a script in a content security policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _columns(run: RunView) -> list[str]:
-    """Those in which some attempt has something."""
+    """The columns in which some attempt has a value."""
     found = {key for attempt in run.attempts for key, value in _numbers_of(attempt).items() if value is not None}
     found |= {"note"} if any(map(_note, run.attempts)) else set()
     return [key for key in COLUMNS if key in found or key not in {*_NUMBERS, "note"}]
@@ -120,7 +120,7 @@ def _numbers_of(attempt: AttemptRef) -> dict[str, float | None]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """What a page shows of a number, so that it has no digits that nobody sees."""
+    """A number rounded to the digits that the page shows."""
     return round(value, 4) if isinstance(value, float) else value
 
 

@@ -1,4 +1,4 @@
-"""The page of an attempt: its result, its answer, and everything that led there."""
+"""The page of an attempt: its result, its answer, and how the agent got there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TIMES = {
     "scoring_s": "Scoring",
     "teardown_s": "Teardown",
 }
-#: Fields that only some providers fill in.
+#: Fields that only some providers set.
 _FURTHER = {"agent_version": "Version of the agent", "reproduced": "Answer reproduced"}
 
 SEALED = (
@@ -43,14 +43,14 @@ NO_FOLDER = "The attempt's folder is not where the ledger says, so only what the
 def attempt_context(
     run: RunView, attempt: AttemptRef, folder: UntrustedFolder | None, report: Path, keys: AnswerKeys | None
 ) -> dict[str, object]:
-    """What the template of an attempt's page shows; copies the attempt's files into the report.
+    """The context of an attempt's page; copies the attempt's files into the report.
 
     Args:
         run: The run.
-        attempt: Which one.
+        attempt: The attempt.
         folder: The attempt's folder, or None when there is none.
         report: The report being written.
-        keys: Where keys come from, or None when they are not shown.
+        keys: The source of keys, or None when they are not shown.
     """
     record = attempt.record
     previous, following = run.neighbours(attempt)
@@ -89,7 +89,7 @@ def _shown_work(
     outputs: UntrustedFolder | None,
     keys: AnswerKeys | None,
 ) -> dict[str, object]:
-    """The answer, the notebooks, and the claims, which lead from one to the other."""
+    """The answer, the notebooks, and the claims, which link the two."""
     rendered = notebook_views(notebooks) if notebooks else []
     journals = journal_views(notebooks) if notebooks else []
     anchors = {place for notebook in rendered for place in notebook.anchors}

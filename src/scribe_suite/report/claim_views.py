@@ -1,4 +1,4 @@
-"""The claims of an attempt and the numbers of its summary on its page, each with a link to the cell that shows it."""
+"""The claims of an attempt and the numbers in its summary, each with a link to the cell that shows it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_WHOLE = "The notebooks hold more than is searched: what is not found here ma
 
 @dataclass(frozen=True)
 class Place:
-    """A run of a cell as a page names it; `href` is empty where the page does not show it."""
+    """The name of a cell's run on a page; `href` is empty where the page does not show it."""
 
     name: str = ""
     href: str = ""
@@ -30,16 +30,16 @@ class Place:
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """One claim, or one number of the summary, and what was found of it.
+    """One claim or one number of the summary, with its finding.
 
     Attributes:
         statement: The claim's statement; empty for a number of the summary.
-        said: The number or verdict.
+        said: The claimed number or verdict.
         cell: The cell that a claim names, and its experiment.
         probability: The probability given with a claim, or None.
         status: See `checking.Status`.
-        reason: Why.
-        place: Where it was found, or what contradicts it.
+        reason: The reason.
+        place: The run that supports or contradicts it.
     """
 
     statement: str
@@ -74,10 +74,10 @@ class UntoldRow:
 
 @dataclass(frozen=True)
 class ClaimsView:
-    """What a page says of an answer's claims.
+    """The claims of an answer, as a page shows them.
 
     Attributes:
-        counts: As the ledger has them, or made now from the attempt's folder.
+        counts: From the ledger, or computed now from the attempt's folder.
         claims: One row each.
         numbers: The numbers in the summary.
         untold: Other results of what the answer cites.
@@ -101,13 +101,13 @@ def claims_view(
     summary: str,
     outputs: UntrustedFolder | None = None,
 ) -> tuple[ClaimsView, tuple[SummaryPart, ...]]:
-    """Check an answer again, for a page.
+    """Check an answer again, for its page.
 
     Args:
         notebooks: The attempt's folder of notebooks, if there is one.
         answer: As submitted.
-        kept: The counts in the ledger, which know of replays too; None in old ledgers.
-        anchors: Places that the page has.
+        kept: The counts in the ledger, which also cover replays; None in old ledgers.
+        anchors: The places on the page.
         summary: The answer's summary, as the page shows it.
         outputs: The attempt's folder of outputs, if there is one.
 
@@ -126,7 +126,7 @@ def claims_view(
         if run is None:
             return Place()
         again = run_anchor(run.notebook, run.cell, run.number)
-        # the notebook shows the last run of a cell, the journal all of them
+        # the notebook shows only the last run of a cell, the journal all of them
         now = cell_anchor(run.notebook, run.cell) if last[run.notebook, run.cell] == run.number else again
         href = next((found for found in (now, again) if found in anchors), "")
         return Place(shortened(run.label, _SHOWN), f"#{href}" if href else "")

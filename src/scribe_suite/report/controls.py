@@ -13,14 +13,14 @@ from scribe_suite.report.views import RunView
 
 @dataclass(frozen=True)
 class ControlSection:
-    """The table of `compare --controls`, and what it can't show."""
+    """The table of `compare --controls`, with notes."""
 
     table: ResultTable
     notes: tuple[str, ...]
 
 
 def control_section(run: RunView) -> ControlSection | None:
-    """The section for a run, or None where nothing is known of its tasks, such as outside of a checkout."""
+    """The section for a run, or None where nothing is known about its tasks, as outside of a checkout."""
     try:
         record = read_controls()
     except ConfigurationError:

@@ -17,7 +17,7 @@ from scribe_suite.report.plots import Labels, Line, step_plot
 from scribe_suite.text import shortened
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Experiments that have a row.
+#: How many experiments get a row.
 MOST_ROWS = 200
 _SHOWN = 4
 _LONGEST = 60
@@ -28,8 +28,8 @@ class ExperimentsView:
     """The timeline.
 
     Attributes:
-        use: What the ledger says.
-        plot: Share of the budget that had been spent, against time; None without experiments.
+        use: The ledger's entry.
+        plot: Share of the budget spent, against time; None without experiments.
         table: A row for each of the first experiments.
         left_out: How many have no row.
     """
@@ -54,8 +54,8 @@ def experiments_view(use: LaboratoryUse | None, outputs: UntrustedFolder | None)
     """The timeline of an attempt, or None where it had no laboratory or its record can't be read.
 
     Args:
-        use: From the ledger.
-        outputs: Where the record lies, which may come from anybody.
+        use: The ledger's entry.
+        outputs: The folder of the record, which is untrusted.
     """
     if use is None or outputs is None:
         return None
@@ -68,7 +68,7 @@ def experiments_view(use: LaboratoryUse | None, outputs: UntrustedFolder | None)
 
 
 def _experiments(content: bytes) -> Iterator[_Experiment]:
-    """The experiments of a record; lines that are something else are left out."""
+    """The experiments of a record; other lines are left out."""
     for line in content.splitlines():
         try:
             fields = json.loads(line)
@@ -88,7 +88,7 @@ def _experiments(content: bytes) -> Iterator[_Experiment]:
 
 
 def _what(fields: Mapping[str, Any]) -> str:
-    """What was run, in short: what was read, what was patched, gradients."""
+    """A short description of a run: reads, patches, gradients."""
     parts = []
     if read := fields.get("read"):
         parts.append(f"read {_sites(read)}")

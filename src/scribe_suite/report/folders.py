@@ -1,4 +1,4 @@
-"""A report appears atomically: it is written beside its place and moved there when it is complete."""
+"""Makes a report appear atomically: it is written next to its place and moved there when it is complete."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
 
-#: A file that every report has; a folder without it is somebody's work and is never replaced.
+#: A file that every report has; a folder without it may be someone's work and is never replaced.
 MARKER = "scribe-report.json"
 
 
 def require_replaceable(output: Path) -> None:
-    """Refuse a place that holds anything but a report.
+    """Refuse a place that contains anything but a report.
 
     Raises:
         ConfigurationError: When it is a file, or a folder with content and no `MARKER`.
@@ -31,10 +31,10 @@ def require_replaceable(output: Path) -> None:
 
 @contextmanager
 def replaced_folder(output: Path) -> Iterator[Path]:
-    """A new folder to write into; it takes the place of `output` when the block ends well, else nothing changes.
+    """A new folder to write to; it replaces `output` if the block succeeds, else nothing changes.
 
     Args:
-        output: Where the folder shall be; what may be there already, `require_replaceable` says.
+        output: The folder's final place; `require_replaceable` says what may exist there.
 
     Yields:
         A folder on the same file system.

@@ -1,16 +1,16 @@
-"""Long texts of a notebook: what of them is shown before a reader asks for the rest."""
+"""Long texts of a notebook: which lines are shown until a reader unfolds the rest."""
 
 from __future__ import annotations
 
 #: A text with more lines is folded.
 LONGEST = 40
-#: Lines that are shown of code, and of what was printed, from its beginning and from its end.
+#: How many lines are shown of code, and of output from its beginning and its end.
 FIRST_OF_CODE = 15
 FIRST, LAST = 12, 8
 
 
 def line_count(text: str) -> int:
-    """Lines of a text; one that ends the last line begins no further one."""
+    """The number of lines of a text; a final line break does not begin another line."""
     return len(_lines(text))
 
 
@@ -25,7 +25,7 @@ def first_lines(text: str) -> str:
 
 
 def both_ends(text: str) -> str:
-    """The beginning and the end of what was printed, where results stand."""
+    """The beginning of an output and its end, where results usually are."""
     lines = _lines(text)
     return "\n".join([*lines[:FIRST], f"... {len(lines) - FIRST - LAST} lines ...", *lines[-LAST:]])
 

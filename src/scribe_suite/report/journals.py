@@ -24,10 +24,10 @@ class JournalRow:
     """One event.
 
     Attributes:
-        seconds: Since the first event; None when the journal does not say.
+        seconds: Seconds since the first event; None when the journal has no time.
         event: Its name.
         cell: The cell, with the run when there was more than one; or empty.
-        detail: Everything else in few words.
+        detail: Everything else, in brief.
         code: Code that was run, or text that was added; empty for other events.
         anchor: Its place on the page, where a run of a cell begins; else empty.
     """
@@ -102,7 +102,7 @@ def _detail(event: Event) -> str:
 
 
 def _output(output: Any) -> str:
-    """An output in few words: what it is, and how much."""
+    """A brief description of an output: its kind and size."""
     if not isinstance(output, dict):
         return ""
     kind = str(output.get("output_type", "")).replace("_", " ")

@@ -1,8 +1,8 @@
-"""The keys of attempts, drawn again from the ledger's seeds: the runs' folders do not contain them.
+"""The keys of attempts, redrawn from the ledger's seeds: the runs' folders do not contain them.
 
-A fresh seed is worth keeping secret as long as somebody may be tested with it, so a report shows keys only when it is
-told to, or when the run's seeds were chosen by hand and are no secret. The report of a run without them also leaves out
-seeds, base models, and what the ``oracle`` provider submitted, which is the key itself.
+A fresh seed must stay secret as long as it may be used for testing, so a report shows keys only on request, or when the
+run's seeds were given by the user and are not secret. A report without keys also leaves out seeds, base models, and the
+submissions of the ``oracle`` provider, which are the keys.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Key:
     """A key, or why there is none.
 
     Attributes:
-        content: Field of the answer -> what is right; None when it can't be told.
-        note: Why it can't, or empty.
+        content: Field of the answer -> the right value; None when it is unavailable.
+        note: The reason for that, or empty.
     """
 
     content: Mapping[str, Any] | None
@@ -33,12 +33,12 @@ class Key:
 
 
 def keys_may_be_shown(header: RunHeader, with_keys: bool) -> bool:
-    """Whether a report of this run tells what answers were scored against."""
+    """Whether a report of this run shows the keys."""
     return with_keys or header.seed_mode == "fixed"
 
 
 class AnswerKeys:
-    """Draws instances again; each only once, because providers meet the same ones.
+    """Redraws instances, each only once, because providers share them.
 
     Args:
         header: The run's header, with the hashes of its base models.
@@ -49,7 +49,7 @@ class AnswerKeys:
         self._known: dict[tuple[str, int], Key] = {}
 
     def key_of(self, record: AttemptRecord) -> Key:
-        """The key of an attempt's instance. Whatever prevents it is said in the key's note."""
+        """The key of an attempt's instance; if something prevents that, the key's note says so."""
         if record.instance_seed is None:
             return Key(None, "The ledger has no seed of this attempt's instance.")
         place = (record.task, record.instance_seed)

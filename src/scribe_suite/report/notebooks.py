@@ -1,7 +1,7 @@
-"""A notebook of an agent as harmless HTML, rendered by nbconvert with a template of ours.
+"""An agent's notebook as harmless HTML, rendered by nbconvert with our own template.
 
-The file is not trusted: cells and outputs are built anew from the fields we know, each output is reduced to its best
-representation and cleaned, and the finished HTML is inspected once more before it reaches a page.
+The file is not trusted: cells and outputs are rebuilt from the fields we know, each output is reduced to its best
+representation and cleaned, and the finished HTML is inspected again before it reaches a page.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from scribe_suite.untrusted_files import UntrustedFolder
 
 MAX_NOTEBOOK_BYTES = 30_000_000
 MAX_CELLS = 2_000
-#: Characters of a cell or of one output that are shown; a page must stay one that a phone can open.
+#: How many characters of a cell or of one output are shown, so that a phone can open the page.
 MAX_TEXT = 60_000
-#: Characters of all cells and outputs of a notebook, images not counted.
+#: How many characters of all cells and outputs of a notebook are shown, without images.
 MAX_TEXT_OF_ALL = 3_000_000
 
 _DROPPED_NOTE = "<p>[Scripts and other active parts of this output are left out.]</p>"
@@ -49,8 +49,8 @@ class NotebookView:
 
     Attributes:
         name: The file's name.
-        html: What to show; None when nothing can be shown.
-        note: What the reader has to know about it, or empty.
+        html: The notebook's HTML; None when nothing can be shown.
+        note: A note to the reader, or empty.
         anchors: Places of its cells on the page; see `anchors.cell_anchor`.
     """
 
@@ -61,7 +61,7 @@ class NotebookView:
 
 
 def notebook_views(folder: UntrustedFolder) -> list[NotebookView]:
-    """Every notebook in an attempt's ``notebooks`` folder; one whose file is missing is made from its journal."""
+    """Every notebook in an attempt's ``notebooks`` folder; missing files are made from the journal."""
     views = [_view(name, folder, name, _from_file) for name in folder.files("*.ipynb")]
     have = {view.name for view in views}
     for journal in folder.files(f"*{JOURNAL_SUFFIX}"):
@@ -102,8 +102,8 @@ def render_notebook(content: object) -> Markup:
     """A parsed notebook file as harmless HTML.
 
     Raises:
-        ValueError: When it is no notebook.
-        UnsafeError: When the result holds anything that is not allowed.
+        ValueError: When it is not a notebook.
+        UnsafeError: When the result contains anything that is not allowed.
     """
     return _rendered(_rebuilt(content))
 
@@ -112,8 +112,8 @@ def _rendered(rebuilt: dict[str, Any]) -> Markup:
     from nbconvert import HTMLExporter
     from nbformat import from_dict
 
-    # HTMLExporter's own method would parse the result and write it again, to add what our template has already; that
-    # doubles the time.
+    # HTMLExporter's own method would parse and rewrite the result, to add what our template already has; that doubles
+    # the time.
     body, _ = super(HTMLExporter, _exporter()).from_notebook_node(from_dict(rebuilt))
     return Markup(require_inert(body))
 
@@ -155,7 +155,7 @@ def _rebuilt(content: object, name: str = "") -> dict[str, Any]:
 
 
 class _Budget:
-    """Characters that may still be shown of this notebook."""
+    """How many more characters of this notebook may be shown."""
 
     def __init__(self, characters: int) -> None:
         self._left = characters
@@ -166,7 +166,7 @@ class _Budget:
         return self._left >= 0
 
     def cut(self, value: object) -> str:
-        """A text, as much of it as may be shown."""
+        """A text, shortened to what may be shown."""
         text = _joined(value if value is not None else "")
         shown = text[:MAX_TEXT]
         if not self.take(shown):
@@ -200,7 +200,7 @@ def _cell(cell: dict[str, Any], budget: _Budget) -> dict[str, Any]:
 
 
 def _state(scribe: dict[str, Any]) -> str:
-    """What is to be said about a code cell beside its number."""
+    """The state of a code cell, to show next to its number."""
     runs, status = scribe.get("runs"), scribe.get("status")
     parts = [
         "set-up" if scribe.get("setup") is True else "",
@@ -259,7 +259,7 @@ def _plain(text: str, budget: _Budget) -> dict[str, str] | None:
     return {"text/plain": budget.cut(text)}
 
 
-#: Representations of an output in the order in which they are tried; the first that leaves something is shown.
+#: Representations of an output in the order in which they are tried; the first non-empty one is shown.
 _BEST_FIRST: dict[str, Callable[[str, _Budget], dict[str, str] | None]] = {
     "text/html": _html,
     "text/markdown": _markdown,

@@ -1,4 +1,4 @@
-"""Ledgers from before claims were checked: counts are computed from the attempts' folders on reading."""
+"""Ledgers from before claims were checked: reading them computes the counts from the attempts' folders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scribe_suite.ledger.sources import Results, RunInfo
 from scribe_suite.report.answer_views import read_answer
 from scribe_suite.report.attempt_folders import folder_beside, part_of
 
-#: Attempts of one run whose folders are read; a comparison of more would take minutes.
+#: Most attempts of a run whose folders are read; more would take minutes.
 MAX_ATTEMPTS = 500
 
 _T = TypeVar("_T")
@@ -24,24 +24,24 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class WithGrounding:
-    """A run's results, with the counts of claims where its ledger has none and its folders lie beside it.
+    """A run's results, with counts of claims if its ledger has none and its folders are next to it.
 
     Attributes:
-        results: As they are.
+        results: The original results.
     """
 
     results: Results
 
     @property
     def info(self) -> RunInfo:
-        """What is known about the run besides its attempts."""
+        """Information about the run besides its attempts."""
         return self.results.info
 
     def attempts(self, adapter: TypeAdapter[_T]) -> Iterator[_T]:
-        """All attempts, each read with `adapter`; those that are no dictionaries stay as they are."""
+        """All attempts, each read with `adapter`; those that are not dictionaries are unchanged."""
         left = MAX_ATTEMPTS
         for attempt in self.results.attempts(adapter):
-            # a ledger of today says null of an attempt that has no answer
+            # a current ledger has null for an attempt without an answer
             if isinstance(attempt, dict) and "grounding" not in attempt and attempt.get("folder") and left:
                 left -= 1
                 found = self._grounding(str(attempt["folder"]))

@@ -1,4 +1,4 @@
-"""The first page: results by provider and task, cost, and what could not be counted."""
+"""The first page: results by provider and task, cost, and attempts that could not be counted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from scribe_suite.report.views import (
     token_count,
 )
 
-#: Attempts that a list on this page names; a run where more failed has one cause, not five hundred.
+#: Most attempts in a list on this page; if more have failed, they usually have one cause.
 MAX_LISTED = 500
 
 
@@ -50,14 +50,14 @@ class FamilySection:
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that attempts use up.
+    """A resource that attempts use.
 
     Attributes:
-        name: For ids.
+        name: Its name in ids.
         title: The plot's title.
-        axis: What its axis shows.
-        missing: What is said when no attempt tells it.
-        of: Takes it from a record; None where unknown.
+        axis: The title of its axis.
+        missing: The text for the case that no attempt reports it.
+        of: Gets it from a record; None where unknown.
     """
 
     name: str
@@ -87,7 +87,7 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class PlotSection:
-    """A plot, or why there is none."""
+    """A plot, or the reason why there is none."""
 
     title: str
     plot: Markup | None
@@ -95,7 +95,7 @@ class PlotSection:
 
 
 def overview_context(run: RunView) -> dict[str, object]:
-    """What the template of the overview shows."""
+    """The context of the overview's template."""
     providers = [run.provider(name) for name in run.providers]
     outcomes = Counter(attempt.record.outcome for attempt in run.current)
     failures = [attempt for attempt in run.attempts if is_infrastructure(attempt.record)]
@@ -119,13 +119,13 @@ def overview_context(run: RunView) -> dict[str, object]:
 
 
 def pass_marks(attempts: tuple[AttemptRef, ...] | list[AttemptRef]) -> list[float]:
-    """The pass mark of these attempts, if all have the same."""
+    """The common pass mark of these attempts, if there is one."""
     marks = {attempt.record.pass_mark for attempt in attempts}
     return [mark for mark in marks if mark is not None] if len(marks) == 1 else []
 
 
 def skill_limits(skills: list[float]) -> tuple[float, float]:
-    """An axis for skills: 0 to 1, and below 0 as far as there are any."""
+    """The axis for skills: from 0 to 1, extended below 0 where needed."""
     return min(-0.05, *(skill - 0.05 for skill in skills)) if skills else -0.05, 1.05
 
 

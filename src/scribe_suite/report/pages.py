@@ -13,8 +13,8 @@ from markupsafe import Markup
 from scribe_suite.ledger.families import family_view, metric_label
 from scribe_suite.ledger.outcomes import rule_of
 
-#: What a browser may do on a page of the report: show it. No script runs, nothing is asked of a network. On the page of
-#: all attempts, `attempt_list` allows its own script besides.
+#: What a browser may do with a page of the report: show it. No script runs, and no network is used. For the page of all
+#: attempts, `attempt_list` also allows its own script.
 POLICY = (
     "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline' 'self'; base-uri 'none'; form-action 'none'"
 )
@@ -73,7 +73,7 @@ def task_name(task: str) -> str:
 
 
 def outcome_class(outcome: str) -> str:
-    """How an outcome is coloured."""
+    """The style class of an outcome."""
     rule = rule_of(outcome)
     return "infrastructure" if not rule.counts else {"passed": "good", "failed": "bad"}.get(rule.test, "bad")
 
@@ -104,7 +104,7 @@ def _environment() -> jinja2.Environment:
     style = (_TEMPLATES / "report.css").read_text()
     environment.globals |= {
         "policy": POLICY,
-        # in the page, not beside it: browsers disagree on what a page opened as a file may load
+        # inline, because browsers disagree on what a page opened as a file may load
         "style": Markup(style),
         "family_title": lambda family: family_view(family).title,
         "meaning": lambda outcome: rule_of(outcome).meaning,
@@ -117,7 +117,7 @@ def render(template: str, root: str, **context: object) -> str:
 
     Args:
         template: Name of the template.
-        root: What leads from the page to the report's folder: empty, or ``../``.
-        **context: What it shows.
+        root: The path from the page to the report's folder: empty, or ``../``.
+        **context: The template's variables.
     """
     return _environment().get_template(template).render(root=root, **context)

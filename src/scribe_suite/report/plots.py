@@ -1,4 +1,4 @@
-"""The report's plots. Each is narrow enough for a phone, and each has its numbers in a table beside it.
+"""The report's plots. Each fits a phone, and each has its numbers in a table next to it.
 
 Plots with a row for each of many things are drawn twice, for a phone and for a screen, and the style sheet shows one.
 """
@@ -18,37 +18,37 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from scribe_suite.analysis.statistics import Interval
 from scribe_suite.report.svg import GRID, INK, PAPER, SERIES, drawing, inline_svg
 
-#: As wide as a phone: on one, text is shown in the size it is drawn in.
+#: The width of a phone, where text keeps the size in which it is drawn.
 _WIDTH_IN = 4.6
 #: The same for a screen.
 _WIDE_IN = 10.5
 
-#: Height of a row for each series in it; with many of them, they come nearer to each other.
+#: Height of a row for each of its series; with many series, they are closer together.
 _ROW_IN = 0.17
 _CROWDED_IN, _CROWDED_ROW_IN = 0.5, 0.075
 _STACK_IN = 0.5
 _TICKS = 5
-#: Marks nearer to each other than this part of the axis are stacked.
+#: Marks closer together than this share of the axis are stacked.
 _BINS = 50
-#: A marker for each series besides its colour: not everybody sees colours, and not every printer has them.
+#: A marker for each series besides its colour, for readers and printers without colours.
 _MARKERS = "osD^vPX*"
 
 _LARGEST_LABEL = 20
-#: Ratio of the largest to the smallest value from which a scale is logarithmic.
+#: Ratio of the largest to the smallest value above which a scale is logarithmic.
 _LOG_FROM = 30.0
 
 
 @dataclass(frozen=True)
 class _Size:
-    """One of the sizes that a plot is drawn in.
+    """One of the sizes in which plots are drawn.
 
     Attributes:
-        kind: Class of its element.
+        kind: The class of its element.
         suffix: The suffix of its ids, which makes them unique on a page.
-        width_in: Inches.
-        legend_columns: Columns of its legend.
-        longest_label: Characters of the longest name of a row.
-        longest_series: The same of a series.
+        width_in: The width in inches.
+        legend_columns: The number of columns of its legend.
+        longest_label: Longest name of a row, in characters.
+        longest_series: Longest name of a series, in characters.
     """
 
     kind: str
@@ -81,9 +81,9 @@ class Labels:
 
     Attributes:
         name: Unique on the page, for ids.
-        title: What a screen reader calls it.
-        description: What is to be seen.
-        axis: What the horizontal axis shows.
+        title: The title for screen readers.
+        description: What the plot shows.
+        axis: The title of the horizontal axis.
     """
 
     name: str
@@ -100,14 +100,14 @@ def dot_plot(
     limits: Interval | None = None,
     lines: Sequence[float] = (),
 ) -> Markup:
-    """Rows with marks for each series, one below the other.
+    """Rows of marks, with the marks of each series one below the other.
 
     Args:
         rows: Row label -> series -> its points; the first row is at the top.
         series: All series in the order of the legend.
         labels: The words around it.
         limits: Ends of the axis, or None to choose them, logarithmically when values differ much.
-        lines: Where dashed vertical lines are drawn.
+        lines: Positions of dashed vertical lines.
     """
     return _twice(labels, lambda size: _dot_figure(size, rows, series, labels, limits, lines))
 
@@ -142,13 +142,13 @@ def _dot_figure(
 def distribution_plot(
     rows: Mapping[str, Sequence[float]], labels: Labels, limits: Interval, lines: Sequence[float] = ()
 ) -> Markup:
-    """A row for each series with a mark for each of its values; marks that would hide each other are stacked.
+    """A row for each series with a mark for each value; marks that would overlap are stacked.
 
     Args:
         rows: Series -> its values; the first row is at the top.
         labels: The words around it.
         limits: Ends of the axis.
-        lines: Where dashed vertical lines are drawn.
+        lines: Positions of dashed vertical lines.
     """
     return _twice(labels, lambda size: _distribution_figure(size, rows, labels, limits, lines))
 
@@ -181,7 +181,7 @@ def _twice(labels: Labels, draw: Callable[[_Size], Figure]) -> Markup:
 
 
 def _stacked(values: Sequence[float], width: float) -> list[int]:
-    """For each value in order of size, how many lie below it in its stack."""
+    """For each value in increasing order, how many are below it in its stack."""
     places: list[int] = []
     begin = -math.inf
     for value in sorted(values):
@@ -214,7 +214,7 @@ def _draw_points(axes: Axes, points: Sequence[Point], height: float, place: int,
 def _draw_marks(
     axes: Axes, pairs: Sequence[tuple[float, float]], place: int, size: float, name: str | None = None
 ) -> None:
-    """Marks of one series at (x, y); with a name they are in the legend."""
+    """Draw marks of one series at (x, y); with a name they are in the legend."""
     axes.plot(
         [x for x, _ in pairs],
         [y for _, y in pairs],
@@ -257,7 +257,7 @@ def scatter_plot(
 
 @dataclass(frozen=True)
 class Line:
-    """Points of one series, joined in their order; `marks` has those that are marked."""
+    """Points of one series, joined in order; `marks` lists those that get a mark."""
 
     points: Sequence[tuple[float, float]]
     marks: Sequence[tuple[float, float]] = ()
@@ -273,7 +273,7 @@ def line_plot(
     """Lines between 0 and 1 in both directions.
 
     Args:
-        lines: Series -> its line; also those without points, so that a series has the same colour everywhere.
+        lines: Series -> its line; includes series without points, so that each has the same colour everywhere.
         labels: The words around it.
         y_axis: What the vertical axis shows.
         reference: Series -> what its line is seen against, dashed in its colour; in that of the text where there is no
@@ -303,7 +303,7 @@ def step_plot(lines: Mapping[str, Line], labels: Labels, marks: Sequence[float] 
     """Skill (upwards) against what was used up: 0 at first, then at each point what holds from there on.
 
     Args:
-        lines: Series -> its line; also those without points, so that a series has the same colour everywhere.
+        lines: Series -> its line; includes series without points, so that each has the same colour everywhere.
         labels: The words around it.
         marks: Skills at which dashed lines are drawn.
         y_axis: What is drawn upwards, where it is another share.
@@ -369,7 +369,7 @@ def _legend(figure: Figure, axes: Axes, n_series: int, columns: int = 2) -> None
 
 
 def _marker(place: int) -> str:
-    """Another one where colours begin anew, so that no two series look alike."""
+    """The marker of a series; it changes where colours repeat, so that no two series look alike."""
     return _MARKERS[(place + place // len(SERIES)) % len(_MARKERS)]
 
 

@@ -1,7 +1,7 @@
-"""The files of an attempt, copied beside its page so that links to them work everywhere.
+"""The files of an attempt, copied next to its page so that links to them work everywhere.
 
-A browser opens a file by its name, and some names make it run what is inside (``x.html``, ``x.svg``). Those are copied
-as text: with ``.txt`` behind their name.
+A browser opens a file by its name, and some names make it run the content (``x.html``, ``x.svg``). Such files are
+copied as text, with ``.txt`` added to their name.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from urllib.parse import quote
 
 from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFolder
 
-#: Larger files are named, not copied.
+#: Larger files are listed, not copied.
 MAX_BYTES = 100_000_000
 
-#: Names by which every browser knows that there is nothing to run.
+#: Suffixes that every browser treats as inert.
 _SHOWN_AS_DATA = frozenset({".gif", ".jpeg", ".jpg", ".json", ".png", ".txt"})
 
-#: A browser that does not know a name looks at the content, so these keep theirs only when they begin like JSON.
+#: A browser that does not know a suffix looks at the content, so files with these keep their names only when they begin
+#: like JSON.
 _JSON_BY_ANOTHER_NAME = frozenset({".ipynb", ".jsonl"})
 
 _BEGINNING = 256
@@ -32,7 +33,7 @@ class RawFile:
 
     Attributes:
         name: Its path in the attempt's folder.
-        href: Where the copy lies, relative to the report; None when it was not copied.
+        href: The copy's path, relative to the report; None when it was not copied.
         size: Bytes.
         reason: Why it was not copied, or empty.
     """
@@ -44,10 +45,10 @@ class RawFile:
 
 
 def copy_raw_files(folder: UntrustedFolder, report: Path, place: str) -> list[RawFile]:
-    """Copy every regular file of an attempt; links are not followed, they could lead anywhere.
+    """Copy every regular file of an attempt; links are not followed, since they could lead anywhere.
 
     Args:
-        folder: The attempt's.
+        folder: The attempt's folder.
         report: The report being written.
         place: Folder for the copies, relative to it.
     """

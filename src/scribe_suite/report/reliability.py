@@ -19,15 +19,15 @@ from scribe_suite.report.plots import Labels, Line, line_plot
 from scribe_suite.report.views import RunView
 
 _DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
-#: Shares of the attempts at which the curve is drawn.
+#: Shares of the attempts for which the curve is computed.
 _COVERAGES = np.linspace(0.01, 1, 100)
-#: As marks, so that a series has its shape here too.
+#: Drawn as marks, so that a series keeps its shape.
 _MARKED = slice(9, None, 10)
 
 
 @dataclass(frozen=True)
 class ReliabilitySection:
-    """A chapter of the overview; `diagram` and `curve` are None where no attempt tells a confidence.
+    """A section of the overview; `diagram` and `curve` are None where no attempt states a confidence.
 
     Attributes:
         diagram: Solved rate against confidence.
@@ -45,9 +45,9 @@ class ReliabilitySection:
 
 
 def reliability_section(run: RunView) -> ReliabilitySection:
-    """The chapter for a run."""
+    """The section for a run."""
     attempts = run.columns
-    # a provider that was planned and has no attempt has no colour either
+    # a planned provider without attempts has no colour
     rows = {side.label: _counting(attempts, side) for side in sides_of(attempts) if len(side.rows)}
     sides = {label: reliability(attempts, own) for label, own in rows.items()}
     told = {label: told_confidences(attempts, rows_with_confidence(attempts, own)) for label, own in rows.items()}

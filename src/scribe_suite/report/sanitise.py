@@ -1,13 +1,13 @@
 """Cleans an agent's HTML so that it is harmless.
 
-A page of the report may be opened by people who have not read the attempt, so the rules are an allow-list and stricter
-than a web mail's: text, tables, lists and embedded images are kept; scripts, styles, links, forms, frames, classes and
-ids are not, nor anything that would load something.
+A page of the report may be opened by people who don't know the attempt, so the rules are an allow-list and stricter
+than those of web mail: text, tables, lists and embedded images are kept; scripts, styles, links, forms, frames, classes
+and ids are not, nor is anything that would load something.
 
-`clean_html` does not take dangerous parts out of a text. It writes a new one, of elements it knows and of escaped
-characters, so it need not read HTML exactly as a browser would: what it misunderstands comes out as text. It takes
-time in proportion to the text. (A cleaner that parses like a browser does not: bleach needed more than 12 s for 100 kB
-of ``<div>``, which would let one agent hold up everybody's report.) `require_inert` reads finished HTML once more, with
+`clean_html` does not remove dangerous parts from a text. It writes a new text from known elements and escaped
+characters, so it need not read HTML exactly as a browser would: what it misunderstands becomes text. Its time is
+proportional to the text. (That of a cleaner that parses like a browser is not: bleach needed more than 12 s for 100 kB
+of ``<div>``, which would let one agent delay the whole report.) `require_inert` reads the finished HTML again, with
 another parser, so that one mistake is not enough.
 """
 
@@ -23,20 +23,20 @@ from typing import Any
 
 from scribe_suite.errors import SuiteError
 
-#: Characters of one piece of HTML that are cleaned; more than this is no table that anybody reads.
+#: Longest piece of HTML that is cleaned, in characters; nobody reads a longer table.
 MAX_HTML = 300_000
 
-#: Elements inside each other; the content of deeper ones is kept, without them.
+#: Deepest nesting of elements; the content of deeper ones is kept without them.
 MAX_DEPTH = 60
 
-#: Elements that a piece of somebody else's HTML may have.
+#: Elements that a foreign piece of HTML may have.
 TAGS = frozenset({
     "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "em", "h1", "h2",
     "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small",
     "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var",
 })  # fmt: skip
 
-#: Attributes by element; there are none that every element may have.
+#: Allowed attributes by element; none is allowed on every element.
 ATTRIBUTES = {
     "details": frozenset({"open"}),
     "img": frozenset({"alt", "height", "src", "width"}),
@@ -46,9 +46,9 @@ ATTRIBUTES = {
 }
 
 OWN_TAGS = frozenset({"section"})
-#: What our templates add around such pieces.
+#: Elements that our templates add around such pieces.
 OWN_ATTRIBUTES = frozenset({"aria-label", "class", "role", "tabindex"})
-#: The id that a cell of ours may have; nothing else has one.
+#: The ids that our cells may have; nothing else has one.
 _CELL_ID = re.compile(r"[a-z0-9-]*-cell-[0-9]{1,6}")
 
 _VOID = frozenset({"br", "hr", "img"})
@@ -56,7 +56,7 @@ _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _BLOCKS = _HEADINGS | {"blockquote", "details", "div", "dl", "hr", "ol", "p", "pre", "summary", "table", "ul"}
 _ROW_GROUPS = frozenset({"tbody", "tfoot", "thead"})
 
-#: Elements that stand directly in certain others and nowhere else. Without such a parent they are left out.
+#: Elements that are allowed only directly inside certain others; without such a parent they are left out.
 _PARENTS = {
     "caption": frozenset({"table"}),
     "dd": frozenset({"dl"}),
@@ -71,7 +71,7 @@ _PARENTS = {
     "tr": _ROW_GROUPS | {"table"},
 }
 
-#: Elements that hold no text of their own; a browser would move it out of the table.
+#: Elements that contain no text of their own; a browser would move it out of the table.
 _ONLY_PARTS = frozenset({"table", "tr"}) | _ROW_GROUPS
 
 _TOKEN = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*)>")
@@ -89,11 +89,11 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-
 
 
 class UnsafeError(SuiteError):
-    """Finished HTML holds something that the report does not allow."""
+    """Finished HTML contains something that the report does not allow."""
 
 
 def writable(text: str) -> str:
-    """Text without the characters that HTML can't hold."""
+    """Text without characters that are not allowed in HTML."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -106,15 +106,15 @@ def clean_html(text: str, heading_shift: int = 2) -> str:
     """The harmless part of a piece of HTML, balanced, as HTML.
 
     Args:
-        text: Anything.
-        heading_shift: Levels that headings go down, so that they fit below those of the page.
+        text: Any text.
+        heading_shift: By how many levels headings are lowered, to fit below those of the page.
 
     Returns:
-        HTML of `TAGS` and `ATTRIBUTES` only; empty when nothing of it may be shown.
+        HTML with only `TAGS` and `ATTRIBUTES`; empty when nothing may be shown.
     """
     if len(text) > MAX_HTML:
         return f"<p>[HTML of {len(text):,} characters is left out; the raw file has it.]</p>"
-    # Only for the reader: the writer leaves out the tags, but would show what is between them as text.
+    # Only for readability: the writer drops the tags, but would show their content as text.
     text = _UNREADABLE.sub("", text)
     writer = _Writer(heading_shift)
     position = 0
@@ -131,7 +131,7 @@ def clean_html(text: str, heading_shift: int = 2) -> str:
 
 
 def has_active_parts(text: str) -> bool:
-    """Whether HTML seems to have parts that `clean_html` drops and a reader would miss; only for a note to them."""
+    """Whether HTML seems to have parts that `clean_html` drops and a reader would miss; only for a note."""
     return _ACTIVE.search(text) is not None
 
 
@@ -143,9 +143,9 @@ def clean_markdown(text: str, heading_shift: int = 2) -> str:
 
 
 def image(mime_type: str, data: str, alt: str) -> str:
-    """An embedded image, or nothing when `data` is not Base64.
+    """An embedded image, or an empty text when `data` is not Base64.
 
-    An SVG is embedded as well: in an image it runs no script and loads nothing, whatever is in it.
+    SVG is embedded as well: inside an image it runs no script and loads nothing.
     """
     url = f"data:{mime_type};base64,{''.join(data.split())}"
     return f'<img src="{url}" alt="{escaped(alt)}">' if _IMAGE_URL.fullmatch(url) else ""
@@ -157,10 +157,10 @@ def svg_image(text: str, alt: str) -> str:
 
 
 def require_inert(text: str) -> str:
-    """Return HTML as it is, if it consists of what the report allows.
+    """Return HTML unchanged if it contains only what the report allows.
 
     Raises:
-        UnsafeError: Naming the first thing that is not allowed.
+        UnsafeError: Names the first thing that is not allowed.
     """
     inspector = _Inspector()
     inspector.feed(text)
@@ -169,7 +169,7 @@ def require_inert(text: str) -> str:
 
 
 class _Writer:
-    """Writes HTML of known elements in which every one is closed, and stands where it may."""
+    """Writes HTML from known elements, each closed and only where it is allowed."""
 
     def __init__(self, heading_shift: int) -> None:
         self._heading_shift = heading_shift
@@ -186,7 +186,7 @@ class _Writer:
         self._out.append(escaped(html.unescape(text)))
 
     def start(self, name: str, attributes: str) -> None:
-        """Write a start tag, if the element may stand here."""
+        """Write a start tag, if the element is allowed here."""
         if name not in TAGS:
             return
         if name in _HEADINGS:
@@ -217,7 +217,7 @@ class _Writer:
                 pass
 
     def finish(self) -> str:
-        """Close everything; the text written."""
+        """Close everything and return the text."""
         while self._open:
             self._close()
         return "".join(self._out)
@@ -248,7 +248,7 @@ class _Writer:
                 return
 
     def _close_up_to_before(self, name: str) -> None:
-        """Close the nearest `name` and what is inside it, unless a table or list stands between."""
+        """Close the nearest `name` and what is inside it, unless a table or list is in between."""
         for place in range(len(self._open) - 1, -1, -1):
             if self._open[place] == name:
                 while len(self._open) > place:
@@ -258,7 +258,7 @@ class _Writer:
                 return
 
 
-#: Where the search for such an element's parent ends.
+#: Elements at which the search for such an element's parent ends.
 _LIMITS = {
     "caption": frozenset({"td", "th"}),
     "dd": frozenset({"td", "th", "li"}),

@@ -20,7 +20,7 @@ from scribe_suite.report.sanitise import writable
 from scribe_suite.report.task_page import task_context
 from scribe_suite.report.views import RunView
 
-#: Called with the pages written, the pages there will be, and what is written now.
+#: Called with the number of written pages, of all pages, and the current page's name.
 Progress = Callable[[int, int, str], None]
 
 
@@ -28,16 +28,16 @@ def write_report(ledger_path: Path, output: Path, *, with_keys: bool, progress: 
     """Write the report of a run.
 
     Args:
-        ledger_path: ``runs/<run>.jsonl``; the attempts' folders lie beside it, or where it says.
-        output: Folder for the report. It appears when it is complete; an earlier report there is replaced then.
-        with_keys: Whether to tell what answers were scored against although the run's instances are fresh.
-        progress: Told about every page.
+        ledger_path: ``runs/<run>.jsonl``; the attempts' folders are next to it, or where it says.
+        output: Folder for the report. It appears when it is complete, and then replaces an earlier report.
+        with_keys: Whether to show the keys although the run's instances are fresh.
+        progress: Called for every page.
 
     Returns:
-        The first page.
+        The path of the first page.
 
     Raises:
-        ConfigurationError: When the ledger can't be read, or `output` holds something else.
+        ConfigurationError: When the ledger can't be read, or `output` contains something else.
     """
     run = RunView(read_ledger(ledger_path))
     with replaced_folder(output) as report:

@@ -1,4 +1,4 @@
-"""A matplotlib figure as SVG for inside a page: text stays text, colours follow the page, light or dark."""
+"""A matplotlib figure as inline SVG: text stays text, colours follow the page, light or dark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 INK = "#010101"
 GRID = "#020202"
 PAPER = "#030303"
-#: Stand-ins that a figure is drawn with; matplotlib knows nothing of style sheets.
+#: Placeholder colours for drawing; matplotlib knows nothing about style sheets.
 SERIES = tuple(f"#0401{number:02x}" for number in range(8))
 
 _COLOURS = {INK: "currentColor", GRID: "var(--line)", PAPER: "var(--paper)"} | {
@@ -52,7 +52,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in our style, whatever the user's matplotlibrc says; nothing is changed for anybody else."""
+    """Draw in our style, whatever the user's matplotlibrc says; other code is not affected."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -64,9 +64,9 @@ def inline_svg(figure: Figure, name: str, title: str, description: str, kind: st
 
     Args:
         figure: Drawn inside `drawing`.
-        name: Unique on its page; ids in the element begin with it.
-        title: What a screen reader calls it.
-        description: What is to be seen, in a sentence or two.
+        name: Unique on its page; the prefix of ids in the element.
+        title: The title for screen readers.
+        description: What the figure shows, in a sentence or two.
         kind: A further class of the element.
     """
     stream = io.StringIO()

@@ -16,23 +16,23 @@ from scribe_suite.untrusted_files import UntrustedFolder
 
 PROMPT = "prompt.md"
 MAX_PROMPT_BYTES = 1_000_000
-#: Prompts shown on a page; those of further instances are on the pages of their attempts.
+#: How many prompts a page shows; those of further instances are on the pages of their attempts.
 MAX_PROMPTS = 10
 
-#: Opens the folder of an attempt; None when there is none that may be read.
+#: Opens the folder of an attempt; None when none may be read.
 FolderOf = Callable[[AttemptRef], UntrustedFolder | None]
 
 
 @dataclass(frozen=True)
 class PromptView:
-    """A prompt, and the trials it was given in; other trials have other instances."""
+    """A prompt and its trials; other trials have other instances."""
 
     trials: str
     html: Markup
 
 
 def task_context(run: RunView, task: str, folder_of: FolderOf) -> dict[str, object]:
-    """What the template of a task's page shows.
+    """The context of a task's page.
 
     Args:
         run: The run.
@@ -56,7 +56,7 @@ def task_context(run: RunView, task: str, folder_of: FolderOf) -> dict[str, obje
 
 
 def read_prompt(folder: UntrustedFolder) -> str | None:
-    """The prompt as an attempt got it, or None when it was not kept."""
+    """The prompt of an attempt, or None when it was not kept."""
     try:
         return folder.read(f"outputs/{PROMPT}", MAX_PROMPT_BYTES).decode("utf-8", "replace")
     except OSError:
@@ -64,7 +64,7 @@ def read_prompt(folder: UntrustedFolder) -> str | None:
 
 
 def prompt_html(text: str) -> Markup:
-    """A prompt rendered; it comes from an attempt's folder, so it is cleaned like everything there."""
+    """A rendered prompt; it comes from an attempt's folder, so it is cleaned like everything there."""
     return Markup(require_inert(clean_markdown(text)))
 
 

@@ -1,8 +1,8 @@
-"""A provider's transcript as a list of entries: text only, nothing of it is rendered.
+"""A provider's transcript as a list of entries, shown as plain text only.
 
-Looked for in ``outputs/transcript.json``. What the suite's own providers write there has ``messages`` and ``calls``,
-which are put in the order of their times. Providers of others may write anything: a list of events, or an object that
-holds some, is shown as far as it is understood, and the rest as JSON.
+It is read from ``outputs/transcript.json``. The suite's own providers write ``messages`` and ``calls``, which are
+sorted by time. Other providers may write anything: a list of events, or an object that contains one, is shown as far as
+it is understood, and the rest as JSON.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Entry:
     """One entry of a transcript.
 
     Attributes:
-        kind: Who or what it is from, as the transcript says it.
+        kind: Its source, as named in the transcript.
         name: The name of a tool, or empty.
-        time: As the transcript says it, or empty.
-        text: What was said or returned.
+        time: Its time in the transcript, or empty.
+        text: The message or result.
     """
 
     kind: str
@@ -52,8 +52,8 @@ class TranscriptView:
 
     Attributes:
         entries: In order.
-        facts: What the transcript says of itself beside them, such as tokens: name -> value.
-        note: What the reader has to know, or empty.
+        facts: Further fields of the transcript, such as tokens: name -> value.
+        note: A note to the reader, or empty.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -132,7 +132,7 @@ def _content(event: dict[str, Any]) -> str:
 
 
 def _plain(value: object) -> str:
-    """Text as it is, a list of parts as their texts, anything else as JSON."""
+    """Text unchanged, a list of parts as their texts, anything else as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -148,7 +148,7 @@ def _plain(value: object) -> str:
 
 
 def _arguments(value: object) -> str:
-    """Arguments of a tool, also as JSON text: code as code, the rest as JSON."""
+    """Arguments of a tool, given as an object or as JSON text: code as code, the rest as JSON."""
     if isinstance(value, str) and value.startswith("{"):
         try:
             value = json.loads(value)

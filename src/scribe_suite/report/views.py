@@ -1,4 +1,4 @@
-"""A ledger arranged for pages: which attempts there are, which of them count, and their means."""
+"""A ledger arranged for pages: its attempts, which of them count, and their means."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class AttemptRef:
 
     Attributes:
         record: From the ledger.
-        slug: File name of its page, without the ending.
-        superseded: Whether a later record of the same test stands in its place.
+        slug: File name of its page, without the suffix.
+        superseded: Whether a later record of the same test replaces it.
     """
 
     record: AttemptRecord
@@ -49,7 +49,7 @@ class AttemptRef:
 
     @property
     def skill(self) -> float | None:
-        """Its skill as means take it; None when the attempt is in no mean."""
+        """Its skill for means; None when the attempt is in no mean."""
         if not self.record.counts:
             return None
         return UNSCORED_SKILL if self.record.skill is None else self.record.skill
@@ -60,7 +60,7 @@ class Cell:
     """One provider at one task.
 
     Attributes:
-        attempts: Those that are not superseded.
+        attempts: The attempts that are not superseded.
     """
 
     attempts: tuple[AttemptRef, ...]
@@ -87,9 +87,10 @@ class Cell:
 
     @cached_property
     def interval(self) -> Interval | None:
-        """Its interval, limited to where skills lie.
+        """Its interval, limited to the range of skills.
 
-        A single attempt has the scorer's interval of the primary metric, where the scorer samples, turned into skill.
+        For a single attempt, it is the scorer's interval of the primary metric, where the scorer samples, converted to
+        skill.
         """
         if self.counted == 1:
             return scored_interval(next(attempt.record for attempt in self.attempts if attempt.record.counts))
@@ -117,8 +118,8 @@ class RunView:
         ledger: The run's ledger.
 
     Attributes:
-        attempts: In the order of the ledger; `current` without those that were made again.
-        in_order: All, by task, provider and trial.
+        attempts: All attempts in the order of the ledger; `current` lacks those that were repeated.
+        in_order: All attempts, by task, provider and trial.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -145,7 +146,7 @@ class RunView:
 
     @cached_property
     def columns(self) -> AttemptColumns:
-        """The attempts that stand, as the comparison of runs reads them."""
+        """The valid attempts, as columns for the comparison of runs."""
         info = RunInfo(
             Path(self.header.run),
             self.header.run,
@@ -156,7 +157,7 @@ class RunView:
 
     @property
     def planned(self) -> tuple[str, ...]:
-        """Node ids that were to be attempted, and those that were attempted anyway."""
+        """Node ids of planned attempts, and of those that were made without being planned."""
         return tuple(dict.fromkeys((*self.header.planned, *(a.record.nodeid for a in self.attempts))))
 
     @property

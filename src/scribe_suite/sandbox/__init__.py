@@ -1,1 +1,1 @@
-"""Sandboxes for kernels, submitted functions and agents: tiers, namespaces, limits. Knows nothing of notebooks."""
+"""Sandboxes for kernels, submitted functions and agents: tiers, namespaces, limits. Knows nothing about notebooks."""

@@ -16,7 +16,7 @@ class Machine:
     """Where to look.
 
     Attributes:
-        root: Root of the file system; another one in tests.
+        root: Root of the file system; tests use another one.
         platform: As `sys.platform`.
         is_root: Whether this process is root.
     """
@@ -106,11 +106,11 @@ _LIMITS = (
 
 
 def advise(tier: IsolationTier, machine: Machine | None = None, limits_reason: str = "") -> list[str]:
-    """What to do for a better tier, or for limits that do not hold.
+    """Advice for a better tier, or for limits that are not enforced.
 
     Args:
-        tier: What was found.
-        machine: Where to look.
+        tier: The tier that was found.
+        machine: The machine.
         limits_reason: Why control groups can't be used.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Control groups: a limit on the memory and the processes of a kernel as a whole, where the machine allows it.
+"""Control groups: limits on the total memory and the processes of a kernel, where the machine allows it.
 
-In version 1 each controller has a tree of its own, in version 2 all share one. A group is a folder; making one below
-the group this process is in, or beside it, needs root or a delegated tree (``systemd-run --user --scope
+In version 1 each controller has its own tree, in version 2 all share one. A group is a folder; creating one below or
+next to this process's group needs root or a delegated tree (``systemd-run --user --scope
 -p Delegate=yes``).
 """
 
@@ -19,25 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTROLLERS = ("memory", "pids")
-#: Controller -> files of version 1 and 2 that hold its limit.
+#: Controller -> files of version 1 and 2 with its limit.
 _LIMIT_FILES = {
     "memory": (("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), ("memory.max",)),
     "pids": (("pids.max",), ("pids.max",)),
 }
 REMOVE_S = 5.0
-#: Beginning of the names of all groups of the suite; the process id of their harness follows.
+#: Prefix of the names of the suite's groups; the process id of their harness follows.
 PREFIX = "scribe-"
-#: Seconds after which an empty group of a harness that is gone is taken for one that was left behind.
+#: Seconds after which an empty group of a dead harness counts as left behind.
 STALE_S = 600.0
 
 
 class CgroupUnavailable(Exception):  # noqa: N818 -- it says that there is none, not that something failed
-    """No group can be made; the message says why."""
+    """No group can be created; the message says why."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder below which a group can be made.
+    """A folder below which a group can be created.
 
     Attributes:
         folder: The folder.
@@ -53,7 +53,7 @@ class Place:
 def find_places(
     memberships: str | None = None, mounts: str | None = None, root: Path = Path("/")
 ) -> tuple[list[Place], str]:
-    """Where groups can be made.
+    """Find the places where groups can be created.
 
     Args:
         memberships: Text of ``/proc/self/cgroup``.
@@ -111,7 +111,7 @@ def _place_v1(folder: Path, wanted: tuple[str, ...]) -> tuple[Place | None, str]
 
 
 def _place_v2(own: Path, wanted: tuple[str, ...]) -> tuple[Place | None, str]:
-    """Below the own group when that may have children with controllers, else beside it."""
+    """Below this process's group if that may have children with controllers, else next to it."""
     reasons = []
     for folder in (own, own.parent):
         if not (folder / "cgroup.controllers").exists():
@@ -141,7 +141,7 @@ class Cgroup:
     """A group of processes; made by `create`.
 
     Attributes:
-        controllers: Whose limits hold.
+        controllers: Those whose limits are enforced.
     """
 
     def __init__(self, folders: Mapping[Path, Place]) -> None:
@@ -152,16 +152,16 @@ class Cgroup:
     def create(
         cls, name: str, memory_bytes: int | None, processes: int | None, places: list[Place] | None = None
     ) -> Cgroup:
-        """Make a group.
+        """Create a group.
 
         Args:
             name: The name of its folder; must be new.
-            memory_bytes: Memory of all its processes, files in memory included; None for no limit.
-            processes: Processes and threads in it; None for no limit.
-            places: Where to make it, from `find_places`.
+            memory_bytes: Memory limit for all its processes, including files in memory; None for no limit.
+            processes: Limit for processes and threads in it; None for no limit.
+            places: Possible places, from `find_places`.
 
         Raises:
-            CgroupUnavailable: When none can be made.
+            CgroupUnavailable: When none can be created.
         """
         limits = {"memory": memory_bytes, "pids": processes}
         places = _places()[0] if places is None else places
@@ -181,10 +181,10 @@ class Cgroup:
         return cls(group._folders)
 
     def add(self, pid: int) -> bool:
-        """Move a process into the group; what it starts from then on is in it too.
+        """Move a process into the group; its later children belong to it too.
 
         Returns:
-            Whether it is in it now; one that is gone is not.
+            Whether it is in the group now; False for a process that is gone.
         """
         moved = True
         for folder in self._folders:
@@ -203,7 +203,7 @@ class Cgroup:
         return sorted(found - {0})  # a process out of sight shows as 0, and killing 0 would kill our own group
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel has killed one of its processes for the group's memory limit."""
+        """Whether the kernel has killed one of its processes because of the group's memory limit."""
         for folder, place in self._folders.items():
             if "memory" in place.controllers:
                 with contextlib.suppress(OSError, ValueError):
@@ -260,12 +260,12 @@ def _set_limit(folder: Path, version: int, controller: str, limit: int | None) -
 
 
 def limiting_group(limits: Sequence[str], memory_bytes: int | None, processes: int) -> Cgroup | None:
-    """A new group for a sandbox, or None where there is none to be had.
+    """A new group for a sandbox, or None where none can be created.
 
     Args:
-        limits: What groups can limit here; without any, none is made.
+        limits: What groups can limit here; if nothing, no group is created.
         memory_bytes: As in `Cgroup.create`.
-        processes: Processes and threads, without those that look after the sandbox.
+        processes: Limit for processes and threads, without the sandbox's supervisors.
     """
     if not limits:
         return None
@@ -297,7 +297,7 @@ def _places() -> tuple[list[Place], str]:
 
 @functools.cache
 def probe() -> tuple[tuple[str, ...], str]:
-    """Really make a group and move a process into it; once per process.
+    """Actually create a group and move a process into it; once per process.
 
     Returns:
         The controllers that work, and why others don't, or an empty string.

@@ -22,13 +22,13 @@ from scribe_suite.sandbox.runtime_folders import remove_tree, short_temporary_fo
 from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.sandbox.tiers import TIERS, Promise, Tier
 
-#: What the sandbox in which escapes are tried may use; small, so that filling it takes no time.
+#: Limits of the sandbox in which escapes are tried; small, so that filling it is fast.
 TRIAL_LIMITS = ProcessLimits(address_space_bytes=1 << 30, memory_bytes=None, tmp_bytes=1 << 20, processes=48)
 TRIAL_WORK_BYTES = 4 << 20
 TRIAL_S = 30.0
-#: What is hidden in that sandbox: a package of the environment, which no start of Python needs.
+#: What is hidden in that sandbox: a package of the environment that Python does not need to start.
 TRIAL_HIDDEN = Path(str(getattr(find_spec("filelock"), "origin", __file__))).parent
-#: Seconds that giving a small sandbox back takes at most, unless the harness waits for something in it.
+#: Most seconds for closing a small sandbox, unless the harness waits for something in it.
 LONGEST_CLOSE_S = 10.0
 
 
@@ -37,15 +37,15 @@ class Escape:
     """One thing that sandboxed code may try.
 
     Attributes:
-        what: For a reader, as the end of "code can ...".
-        breaks: The promise of a tier that it would break, or None when none promises anything about it.
+        what: For readers, as the end of "code can ...".
+        breaks: The promise of a tier that it would break, or None if there is none.
     """
 
     what: str
     breaks: Promise | None
 
     def prevented_in(self, tier: Tier) -> bool:
-        """Whether a tier must prevent it: where it succeeds, the tier is not in force."""
+        """Whether a tier must prevent it: if it succeeds, the tier is not used."""
         return self.breaks in tier.promises
 
 
@@ -81,13 +81,13 @@ ESCAPES: dict[str, Escape] = {
     "deceive_harness": Escape(
         "make the harness read, change or wait for something by what it leaves in its folders", Promise.CONFINED
     ),
-    # root in a user namespace, where there is no control group, is the one that has no limit
+    # only root in a user namespace without a control group has no limit
     "fork_bomb": Escape("start processes without limit", None),
 }
 
 
 def as_markdown() -> str:
-    """The table as the documentation has it, between two lines that mark its place."""
+    """The table for the documentation, between two lines that mark its place."""
     shown = [tier for tier in TIERS.values() if tier.confined]
     verdicts = {
         escape.what: ["prevented" if escape.prevented_in(tier) else "possible" for tier in shown]
@@ -103,14 +103,14 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
 
     Args:
         sandbox: Made with `TRIAL_WORK_BYTES` and `TRIAL_HIDDEN`, and without preloads. It is closed at the end: only
-            then the harness has done all that it does, and what was left in the sandbox's folders has had its effect.
+            then has the harness done everything, and files left in the sandbox's folders have had their effect.
 
     Returns:
-        Those that succeeded, with what they got.
+        The escapes that succeeded, with what they got.
 
     Raises:
-        RuntimeError: When the trial could not be made; the message says why.
-        OSError: When it could not even be started.
+        RuntimeError: When the trial failed; the message says why.
+        OSError: When it could not be started.
     """
     work = sandbox.work_folder("w", {})
     private = sandbox.private_folders("trial", work)
@@ -152,10 +152,10 @@ def try_escapes(sandbox: Sandbox) -> dict[str, str]:
 
 
 def hidden_files(python: str) -> list[str]:
-    """Where a file of `TRIAL_HIDDEN` would be seen.
+    """Where a file of `TRIAL_HIDDEN` would be visible.
 
     Args:
-        python: Folder of the Python environment, as it is seen in a sandbox.
+        python: Folder of the Python environment, as seen in a sandbox.
     """
     file, environment = TRIAL_HIDDEN.resolve() / "__init__.py", Path(sys.prefix).resolve()
     inside = [str(Path(python) / file.relative_to(environment))] if file.is_relative_to(environment) else []
@@ -163,7 +163,7 @@ def hidden_files(python: str) -> list[str]:
 
 
 def _state(targets: Mapping[str, Any]) -> object:
-    """What a harness that was deceived could have changed outside."""
+    """The state outside that a deceived harness could have changed."""
     file = Path(targets["file"])
     if not file.is_file():
         return None
@@ -173,7 +173,7 @@ def _state(targets: Mapping[str, Any]) -> object:
 
 @contextlib.contextmanager
 def _things_outside() -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
-    """Files, sockets and a process that nobody in a sandbox should reach, though permissions would let them."""
+    """Files, sockets and a process that must be unreachable from a sandbox, although permissions would allow access."""
     folder = Path(tempfile.mkdtemp(prefix="scribe-outside-", dir=short_temporary_folder()))
     canary = secrets.token_hex(16)
     with contextlib.ExitStack() as stack:

@@ -25,9 +25,9 @@ from scribe_suite.sandbox.requests import ProcessRequest
 from scribe_suite.sandbox.runtime_folders import RuntimeFolder
 
 SCRIPT = Path(fork_server.__file__).resolve()
-#: Seconds a server may take to end when it is asked to.
+#: Seconds that a server may take to end when asked to.
 END_S = 10.0
-#: Seconds for a request to find room: only a server that hangs has none.
+#: Seconds that sending a request may take: only a hanging server needs longer.
 SEND_S = 30.0
 
 
@@ -36,25 +36,25 @@ class ServerSpec:
     """Where a fork-server lives and what it imports; sent to it as JSON.
 
     Attributes:
-        own_root: Whether it, and the processes it forks, have a file system of their own.
-        passable: Whether other users must be able to pass through its folder, on the way to folders of their own.
-        user_namespace: Whether it needs one to be allowed to mount.
+        own_root: Whether it, and the processes it forks, have their own file system.
+        passable: Whether other users must be able to pass through its folder to their own folders.
+        user_namespace: Whether it needs a user namespace to be allowed to mount.
         python: The kernels' Python, as seen in the place where the server lives.
-        environment: Its environment; every process it forks gets one of its own.
-        preload: Modules to import besides those of a Jupyter kernel, or None to import nothing: it then only executes
+        environment: Its environment; every process it forks gets its own.
+        preload: Modules to import besides those of a Jupyter kernel, or None to import nothing and only execute
             commands.
-        shared: Modules to make besides: name, source, and the path of its folder as its global ``FOLDER``.
+        shared: Further modules to create: name, source, and the path of its folder as its global ``FOLDER``.
         read_only: Host paths and the places where they are shown.
         texts: Files by place.
         links: Symbolic links by place.
-        devices: Device files that are shown besides those every process needs.
+        devices: Visible device files besides those that every process needs.
         memory: Places of file systems in memory, with their bytes; by default one for the server itself.
-        covered: Places in what is shown that must look empty.
+        covered: Visible places that must look empty.
         inner: As `read_only`, but also where something is covered.
         emptied: Places that must look empty in all of these.
         laid: Host folders that are copied into memory: ``source``, ``place``, ``size``, ``uid``.
         stage: Host folder on which its root is built.
-        slots: Host folder of the folders of its processes.
+        slots: Host folder with the folders of its processes.
     """
 
     own_root: bool
@@ -78,7 +78,7 @@ class ServerSpec:
 
 
 def supported() -> bool:
-    """Whether processes may be forked from a Python that has imported much: on macOS, system libraries forbid it."""
+    """Whether a Python with many imports can be forked safely: on macOS, system libraries forbid it."""
     return sys.platform == "linux"
 
 
@@ -86,7 +86,7 @@ class ForkServer:
     """A running fork-server. Safe to use from several threads.
 
     Args:
-        spec: What it is; its folders are filled in here.
+        spec: Its specification; its folders are filled in here.
 
     Attributes:
         slots: Host folder for the folders of its processes.
@@ -129,11 +129,11 @@ class ForkServer:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, or is still importing."""
+        """Whether it is running or still importing."""
         return self._process.poll() is None
 
     def new_folder(self, prefix: str) -> Path:
-        """A new folder below `slots` that other users can pass through, with a name nobody has had."""
+        """A new folder below `slots` that other users can pass through, with a name that was never used."""
         folder = self.slots / f"{prefix}{next(self._numbers)}"
         folder.mkdir(mode=0o711)
         return folder
@@ -141,17 +141,17 @@ class ForkServer:
     def spawn(
         self, request: ProcessRequest, passed: Mapping[int, int] | None = None, cgroup: Cgroup | None = None
     ) -> ForkedProcess:
-        """Ask for a process; returns at once, also while the server is still importing.
+        """Request a process; returns at once, even while the server is still importing.
 
         Args:
-            request: What it is.
-            passed: Descriptors that the process is to have, by their number there. The end of what it prints is kept
-                where they have no place for it.
+            request: The request.
+            passed: Descriptors for the process, by their number there. The end of its output is kept if they include no
+                place for it.
             cgroup: Its control group.
 
         Raises:
             InfrastructureError: With cause ``fork_server`` when the server is gone.
-            OSError: When there is no memory or descriptor for it.
+            OSError: When there is not enough memory or no free descriptor.
         """
         passed = passed or {}
         log = memory_file.create(LOG_BYTES)
@@ -170,12 +170,12 @@ class ForkServer:
         return ForkedProcess(mine, cgroup, log)
 
     def release(self, home: Path) -> None:
-        """Give the file systems in memory of a folder of `new_folder` back."""
+        """Release the in-memory file systems of a folder made by `new_folder`."""
         with self._lock, contextlib.suppress(OSError):
             self._control.send(json.dumps({"op": "release", "home": home.name}).encode())
 
     def last_words(self) -> str:
-        """Why it is gone, in a sentence."""
+        """Why the server is gone, in a sentence."""
         with contextlib.suppress(OSError):
             lines = self.log.read_text(errors="replace").strip().splitlines()
             if lines:
@@ -188,8 +188,7 @@ class ForkServer:
         if self._owner != os.getpid():
             return  # a fork of the harness must not end what is the harness's
         if self._own_root or not self._asked:
-            # it may still be importing, and has nothing to clean up: its processes end with it, their namespaces with
-            # them
+            # it may still be importing, and has nothing to clean up: its processes and their namespaces end with it
             self._process.kill()
         try:
             self._process.wait(END_S)
@@ -204,7 +203,7 @@ _shared_lock = threading.Lock()
 
 
 def shared_server(spec: ServerSpec) -> ForkServer:
-    """The server of this process for a specification: started when there is none that runs.
+    """This process's server for a specification; started unless one is running.
 
     Raises:
         OSError: When it can't be started.
@@ -224,7 +223,7 @@ _servers: dict[str, ForkServer] = {}
 
 @atexit.register
 def close_shared_servers() -> None:
-    """End all shared servers, with everything they have forked."""
+    """End all shared servers and everything they have forked."""
     with _shared_lock:
         while _servers:
             _servers.popitem()[1].close()

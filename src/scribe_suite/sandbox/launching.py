@@ -1,4 +1,4 @@
-"""Starts an agent's program with a restricted view and limits, and keeps hold of it until it ends."""
+"""Starts an agent's program with a restricted view and limits, and controls it until it ends."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from scribe_suite.sandbox.sandbox import fresh_uid
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.untrusted_files import UntrustedFolder
 
-#: Seconds until a program's sandbox must stand.
+#: Seconds within which a program's sandbox must be ready.
 START_S = 60.0
-#: Bytes of an environment; it is sent in one message.
+#: Largest environment, in bytes; it is sent in one message.
 MAX_ENVIRONMENT = 100_000
 
 
 @dataclass(frozen=True)
 class ProgramLimits:
-    """What an agent's program, with all that it starts, may use of the machine.
+    """Resource limits of an agent's program and everything it starts.
 
     Attributes:
-        memory_bytes: Files in memory included.
-        processes: Processes and threads.
+        memory_bytes: Limit for memory, including files in memory.
+        processes: Limit for processes and threads.
         folder_bytes: Limit for its home and working folder together; where they are on disk, it is ended when it has
             written more.
         tmp_bytes: Limit for its ``/tmp``, where that is its own.
@@ -51,7 +51,7 @@ class ProgramLimits:
 
 
 PROGRAM_LIMITS = ProgramLimits()
-#: Files that a program may have open at a time: the CLIs watch many.
+#: Limit for open files of a program: the CLIs watch many.
 OPEN_FILES = 4096
 
 
@@ -61,10 +61,10 @@ class Order:
 
     Attributes:
         argv: Its command line; the first is an absolute path.
-        environment: All of its environment.
-        folder: Folder of the harness's that becomes its own, with what is in it; its home and working folder are below.
-        work: It is started here.
-        shown: What it needs of the host.
+        environment: Its whole environment.
+        folder: Folder of the harness that becomes the program's, with its content; home and working folder are inside.
+        work: Its initial working folder.
+        shown: What it needs from the host.
         hidden: What it must not see.
         sockets: Unix sockets it may connect to.
         limits: What it may use.
@@ -85,20 +85,20 @@ class Program:
 
     Args:
         tier: How it is isolated.
-        order: What it is.
+        order: The order that starts it.
 
     Attributes:
         tier: How it is isolated.
         limits: What it may use.
-        stdin: Descriptor that is written to, or None when it has been closed.
-        stdout: Descriptor that is read from.
-        stderr: The same.
+        stdin: Descriptor for writing, or None when it has been closed.
+        stdout: Descriptor for reading.
+        stderr: Descriptor for reading.
         process: The process; None only before it is started.
-        running: Whether it has not been asked to end.
+        running: False once it has been asked to end.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` when it can't be shown what it needs,
-            ``agent_sandbox`` when its sandbox does not come to stand.
+            ``agent_sandbox`` when its sandbox does not become ready.
         OSError: When it can't be started.
     """
 
@@ -158,7 +158,7 @@ class Program:
         self._folder = self._opened(process)
 
     def _opened(self, process: ForkedProcess) -> UntrustedFolder:
-        """The program's folder, as soon as there is one; only then the program is allowed to start."""
+        """The program's folder, as soon as it exists; only then may the program start."""
         assert self._server is not None
         deadline = time.monotonic() + START_S
         while not (opened := process.take_opened()):
@@ -177,7 +177,7 @@ class Program:
 
     @property
     def folder(self) -> UntrustedFolder:
-        """The order's folder as the program has it."""
+        """The order's folder, as the program sees it."""
         assert self._folder is not None
         return self._folder
 
@@ -190,7 +190,7 @@ class Program:
         self.close()
 
     def end(self) -> None:
-        """Kill it and everything that it has started; its folder can still be read."""
+        """Kill it and everything it has started; its folder can still be read."""
         self.running = False
         if self.process is not None:
             self.process.close()
@@ -198,7 +198,7 @@ class Program:
             self._server.close()
 
     def close(self) -> None:
-        """End it, and give everything back. May be called twice."""
+        """End it, and release everything. May be called twice."""
         self.end()
         self.close_stdin()
         while self._open:
@@ -207,14 +207,14 @@ class Program:
             self._folder.close()
 
     def close_stdin(self) -> None:
-        """Let it see the end of what it reads."""
+        """Close its stdin."""
         descriptor, self.stdin = self.stdin, None
         if descriptor is not None:
             os.close(descriptor)
 
 
 def _user_id(order: Order, tier: IsolationTier) -> int | None:
-    """A user id of the program's own, or None where there is none to give.
+    """A separate user id for the program, or None where none is available.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` when another user may not run the program.
@@ -234,7 +234,7 @@ def _user_id(order: Order, tier: IsolationTier) -> int | None:
 
 
 def _others_may_use(path: Path, *, through: bool) -> bool:
-    """Whether any user may do with a file what its owner may, and get to it; what is in a view has a way to it."""
+    """Whether every user may access a file as its owner may; files in a view are always reachable."""
     try:
         mode = path.stat().st_mode
         ways = path.parents if through else ()
@@ -245,7 +245,7 @@ def _others_may_use(path: Path, *, through: bool) -> bool:
 
 
 def _give_access(order: Order, uid: int, tier: IsolationTier) -> None:
-    """Let a user id of the program's own use its sockets, and its folder where that is not copied for it."""
+    """Give the program's user id access to its sockets, and to its folder unless that is copied for it."""
     for path in order.sockets:
         with contextlib.suppress(FileNotFoundError):
             os.chown(path, uid, uid)

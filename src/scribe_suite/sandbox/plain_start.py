@@ -24,10 +24,10 @@ def start_plain(
 
     Args:
         argv: Its command line.
-        work: It is started here.
-        environment: All of its environment.
-        limits: Names of the `resource` module and their values; those the system refuses do not hold.
-        passed: Descriptors it is to have, by their number there; the caller's own can be closed afterwards.
+        work: Its initial working folder.
+        environment: Its whole environment.
+        limits: Names of the `resource` module and their values; those that the system refuses are not enforced.
+        passed: Its descriptors, by their number in the process; the caller's copies can be closed afterwards.
 
     Raises:
         OSError: When it can't be started.

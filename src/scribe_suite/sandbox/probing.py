@@ -19,16 +19,16 @@ from scribe_suite.sandbox.visible_files import RESERVED
 
 
 def probe_isolation(requested: Isolation) -> IsolationTier:
-    """The tier that kernels get: really tried, by escapes from it, once per process.
+    """The tier for kernels, tested by trying to escape from it, once per process.
 
     Args:
         requested: ``auto`` for the best that works, ``strict`` for namespaces or an error, ``none`` for none.
 
     Returns:
-        The tier, with the reasons why it is not a better one.
+        The tier, with the reasons why no better one is used.
 
     Raises:
-        InfrastructureError: With cause ``isolation_unavailable`` when ``strict`` can't be had.
+        InfrastructureError: With cause ``isolation_unavailable`` when ``strict`` is not available.
     """
     if requested == "none":
         return IsolationTier(WITHOUT, ("isolation none was asked for",), gaps=tuple(ESCAPES))
@@ -57,7 +57,7 @@ def best_tier() -> IsolationTier:
 
 
 def try_tier(name: TierName) -> tuple[IsolationTier | None, str]:
-    """A tier with what was found out about it, or None and why it can't be had."""
+    """A tier with the findings about it, or None and why it is not available."""
     for requirement in TIERS[name].requirements:
         if missing := CHECKS[requirement]():
             return None, missing
@@ -78,10 +78,10 @@ def try_tier(name: TierName) -> tuple[IsolationTier | None, str]:
 
 
 def _ways() -> tuple[bool, ...]:
-    """Whether kernels could have a user id of their own, best first."""
+    """Whether kernels could have their own user id, the best way first."""
     if private_uid() is None:
         return (False,)
-    # root in a container may lack the capability for that; and another user may not reach a Python in root's home
+    # root in a container may lack the capability for that, and another user may not reach a Python in root's home
     return (True, False)
 
 
@@ -108,7 +108,7 @@ def _python_in_the_way() -> str:
     return f"the base Python lies in {base}, where the sandbox keeps its own folders"
 
 
-#: What is missing for a requirement of a tier, as a clause, or an empty text.
+#: What is missing for a requirement of a tier, as a clause, or an empty string.
 CHECKS: dict[Requirement, Callable[[], str]] = {
     Requirement.LINUX: _no_linux,
     Requirement.FILTER: _no_filter,
@@ -118,7 +118,7 @@ CHECKS: dict[Requirement, Callable[[], str]] = {
 
 
 def refusal(line: str) -> str:
-    """Why namespaces were refused, from the last line of a trial start; a full table of them reads like a full disk."""
+    """Why namespaces were refused, from the last line of a trial start; too many of them look like a full disk."""
     if f"[Errno {errno.ENOSPC}]" in line and "unshare with a user namespace" in line:
         return f"the limit user.max_user_namespaces is reached, raise it with sysctl: {line}"
     return line

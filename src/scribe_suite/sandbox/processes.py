@@ -1,4 +1,4 @@
-"""The harness's handle of a sandboxed process, however it was started."""
+"""The harness's handle for a sandboxed process, however it was started."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from scribe_suite.sandbox.inside.usage import OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which a supervisor that is to end everything is killed itself, which ends everything too.
+#: Seconds after which a supervisor that was told to end everything is killed itself, which also ends everything.
 KILL_S = 5.0
-#: Folders that may be asked for with one process.
+#: Most folders that may be requested with one process.
 MAX_OPENED = 4
 
 
 class SandboxedProcess(Protocol):
-    """What the harness can do with a process; never blocks, but for `wait`."""
+    """The harness's operations on a process; none blocks except `wait`."""
 
     @property
     def pid(self) -> int | None:
-        """PID of the process that ends when it does, or None while it is not known."""
+        """PID of the process that ends with it, or None while it is not known."""
 
     @property
     def exceeded(self) -> str:
-        """What it used too much of, so that it was ended: of `inside.usage`; or an empty string."""
+        """The limit of `inside.usage` for which it was ended, or an empty string."""
 
     @property
     def lost(self) -> bool:
-        """Whether it ended with what looked after it, and without the harness's order: nobody knows how."""
+        """Whether it was lost with its supervisor, without an order of the harness, so that its end is unknown."""
 
     def printed(self) -> str:
-        """The end of what it printed, for a message; also when it has been closed."""
+        """The end of its output, for a message; available even after closing."""
 
     def poll(self) -> int | None:
         """Its exit code (128 + N for a signal N) once it has ended, else None."""
@@ -59,19 +59,19 @@ class SandboxedProcess(Protocol):
         """Send SIGINT to its process group."""
 
     def kill(self) -> None:
-        """Order its end and that of everything it started; `poll` says when it has come."""
+        """Kill it and everything it started; `poll` reports when it has ended."""
 
     def close(self) -> None:
-        """Kill it, wait, and free what the harness held for it. May be called twice."""
+        """Kill it, wait, and release the harness's resources for it. May be called twice."""
 
 
 class ForkedProcess:
     """A process of the fork-server.
 
     Args:
-        channel: To its supervisor.
+        channel: The channel to its supervisor.
         cgroup: Its control group, which it joins before it starts; removed at the end.
-        log: What its supervisor keeps of what it prints, as `inside.memory_file` has it.
+        log: The `inside.memory_file` in which its supervisor keeps the end of its output.
     """
 
     def __init__(self, channel: socket.socket, cgroup: Cgroup | None, log: io.FileIO) -> None:
@@ -94,28 +94,28 @@ class ForkedProcess:
         return self._pid
 
     def take_opened(self) -> list[int]:
-        """Descriptors of the folders that were asked for; from now on the caller's to close."""
+        """Descriptors of the requested folders; the caller must close them."""
         opened, self._opened = self._opened, []
         return opened
 
     @property
     def exceeded(self) -> str:
-        """What the supervisor's watch or its control group ended it for."""
+        """The limit for which the supervisor's watch or its control group ended it."""
         return self._reason
 
     @property
     def lost(self) -> bool:
-        """Whether its supervisor is gone without a word of how it ended."""
+        """Whether its supervisor is gone without reporting how it ended."""
         return self._lost
 
     def printed(self) -> str:
-        """The end of what it printed where nobody else reads it."""
+        """The end of its output, if nothing else reads it."""
         if not self._log.closed:
             self._printed = memory_file.read(self._log.fileno(), LOG_BYTES).decode("utf-8", "replace").strip()
         return self._printed
 
     def poll(self) -> int | None:
-        """Take the supervisor's messages; the exit code once there is one."""
+        """Read the supervisor's messages; returns the exit code once there is one."""
         while self._code is None:
             try:
                 data, opened, _flags, _address = socket.recv_fds(self._channel, 4096, MAX_OPENED)
@@ -144,7 +144,7 @@ class ForkedProcess:
         return self._code
 
     def wait(self, timeout_s: float) -> int:
-        """Wait for its end, with a look every few milliseconds.
+        """Wait for its end, polling every few milliseconds.
 
         Raises:
             TimeoutError: When it has not ended by then.
@@ -161,7 +161,7 @@ class ForkedProcess:
         self._send(b"interrupt")
 
     def kill(self) -> None:
-        """Close the channel towards the supervisor, which then kills everything."""
+        """Close the channel to the supervisor, which then kills everything."""
         if self._killed_at is None and not self._closed:
             self._killed_at = time.monotonic()
             with contextlib.suppress(OSError):
@@ -194,10 +194,10 @@ class ForkedProcess:
 
 
 class PlainProcess:
-    """A process started by itself, where fork is not safe.
+    """A process that is started directly, where forking is not safe.
 
     Args:
-        process: Leader of a process group of its own; its stdout is a pipe.
+        process: Leader of its own process group; its stdout is a pipe.
     """
 
     exceeded = ""
@@ -209,14 +209,14 @@ class PlainProcess:
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self) -> None:
-        """Read what it prints, or it would have to wait; ends with the last process that holds the pipe."""
+        """Read its output, so that it never blocks; ends with the last process that holds the pipe."""
         assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError):
             while data := os.read(self._process.stdout.fileno(), 1 << 16):
                 self._kept = (self._kept + data)[-LOG_BYTES:]
 
     def printed(self) -> str:
-        """The end of what it printed."""
+        """The end of its output."""
         return self._kept.decode("utf-8", "replace").strip()
 
     @property
@@ -225,7 +225,7 @@ class PlainProcess:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Its exit code, in the shell's way."""
+        """Its exit code, as in a shell."""
         code = self._process.poll()
         return code if code is None or code >= 0 else 128 - code
 

@@ -1,4 +1,4 @@
-"""What an agent's program can reach beyond what it needs, by tier: known properties of the tiers, not measured here."""
+"""What an agent's program can reach beyond its needs, by tier: known properties of the tiers, not measured here."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Gap:
     """One thing that an agent's program can do.
 
     Attributes:
-        what: For a reader, as the end of "agents' programs can ...".
-        possible: Whether it can be done in a tier, with a version of Landlock.
+        what: For readers, as the end of "agents' programs can ...".
+        possible: Whether it is possible in a tier, given a version of Landlock.
     """
 
     what: str
@@ -79,7 +79,7 @@ def as_markdown() -> str:
 
 
 def _verdict(gap: Gap, tier: IsolationTier) -> str:
-    """Whether a tier prevents it, where its programs have no user id of their own."""
+    """Whether a tier prevents it, if its programs don't have their own user id."""
     if not gap.possible(tier, 0):
         return "prevented"
     if gap.possible(tier, landlock.SCOPE_SINCE):
@@ -88,7 +88,7 @@ def _verdict(gap: Gap, tier: IsolationTier) -> str:
 
 
 def limits_of(tier: IsolationTier) -> str:
-    """What limits agents' programs in a tier, for a reader."""
+    """What limits agents' programs in a tier, for readers."""
     limits = PROGRAM_LIMITS
     parts = [f"{limits.memory_bytes >> 30} GiB of memory"]
     if tier.own_root or tier.own_uid:

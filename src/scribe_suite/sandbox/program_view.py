@@ -1,4 +1,4 @@
-"""What an agent's program sees of the file system: the system, the settings of the network, what it needs itself."""
+"""The file system that an agent's program sees: the system, the network settings, and its own needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scribe_suite.sandbox.programs import HiddenPaths, ShownPaths, outermost
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.sandbox.visible_files import GROUPS, HOST_FILES, INNER_UID, SYSTEM_FILES, SYSTEM_FOLDERS, masks_over
 
-#: What finding other machines and trusting them needs, and clocks. Of /etc/ssl and /etc/pki not all: there are keys.
+#: Files needed to find and trust other machines, and for clocks. Not all of /etc/ssl and /etc/pki, which contain keys.
 NETWORK_FILES = (
     "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services",
     "/etc/protocols", "/etc/localtime", "/etc/timezone", "/etc/ssl/certs", "/etc/ssl/cert.pem",
@@ -38,7 +38,7 @@ def program_spec(
     Args:
         tier: Isolation of the program.
         uid: User id it changes to, or None.
-        shown: What it needs of the host.
+        shown: What it needs from the host.
         hidden: What it must not see.
         sockets: Unix sockets it may connect to.
         laid: Its home and working folder, as in `ServerSpec.laid`.
@@ -80,22 +80,22 @@ def program_spec(
 
 
 def system_binds() -> list[tuple[str, str]]:
-    """Host paths that every program is shown, and the places where it sees them."""
+    """Host paths that are visible to every program, and their places there."""
     folders = [name for name in SYSTEM_FOLDERS if Path(name).is_dir() and not Path(name).is_symlink()]
     return [(name, name) for name in (*folders, *SYSTEM_FILES, *NETWORK_FILES) if Path(name).exists()]
 
 
 def _own_python() -> list[Path]:
-    """The harness's Python without what is installed for it: it starts the program, and connects it to the notebook."""
+    """The harness's Python without installed packages: it starts the program, and connects it to the notebook."""
     base = Path(sys.base_prefix).resolve()
     return [] if any(base.is_relative_to(folder) for folder in SYSTEM_FOLDERS) else [base]
 
 
 def landlock_rules(shown: ShownPaths, hidden: HiddenPaths, folder: Path) -> dict[str, list[str]]:
-    """What a program may use of the host's file system.
+    """The parts of the host's file system that a program may use.
 
     Args:
-        shown: What it needs of it.
+        shown: The parts that it needs.
         hidden: What it must not read.
         folder: Its own folder.
     """

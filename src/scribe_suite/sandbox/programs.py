@@ -1,4 +1,4 @@
-"""What a program needs of the host to run: its file, the links on the way to it, its interpreter, its installation.
+"""What a program needs from the host to run: its file, the links on the way to it, its interpreter, its installation.
 
 An agent's program is somewhere on the user's machine and sees as little of it as possible. `HiddenPaths` lists folders
 that are never visible as a whole: if the program is in one, only its file is visible.
@@ -23,15 +23,15 @@ from scribe_suite.sandbox.visible_files import SYSTEM_FOLDERS
 
 #: Further folders for agents' programs, separated as in PATH.
 FOLDERS_VARIABLE = "SCRIBE_COMMAND_FOLDERS"
-#: Places where the sandbox has something of its own.
+#: Places where the sandbox has its own content.
 TAKEN = ("/proc", "/dev", "/slots", "/sandbox")
-#: Links on a way, and interpreters of interpreters, that are followed; Linux follows no more.
+#: How many links on a path, and interpreters of interpreters, are followed; Linux follows no more.
 MAX_LINKS, MAX_INTERPRETERS = 40, 4
-#: Folders in the user's home in which programs of all kinds lie side by side.
+#: Folders in the user's home that contain programs of all kinds.
 _OF_ALL_KINDS = (".local", ".local/bin", "bin")
-#: Folder of a version manager (pyenv, rbenv, nodenv) whose scripts start what lies elsewhere below the manager's root.
+#: Folder of a version manager (pyenv, rbenv, nodenv) whose scripts start programs elsewhere below the manager's root.
 _SHIMS = "shims"
-#: What is shown beside a program's file: nothing, or the folder it lies in.
+#: What is visible besides a program's file: nothing, or the folder that contains it.
 Surroundings = Literal["file", "folder"]
 
 
@@ -40,9 +40,9 @@ class HiddenPaths:
     """What agents' programs must not see.
 
     Attributes:
-        whole: Folders that are never shown as a whole, though something in them may be: the checkout, the home.
-        sealed: Folders nothing of which is shown: keys, ledgers, attempts.
-        emptied: Folders and files that look empty in what is shown, which they keep nobody from: copies of a model in a
+        whole: Folders that are never visible as a whole, although parts of them may be: the checkout, the home.
+        sealed: Folders that are hidden completely: keys, ledgers, attempts.
+        emptied: Folders and files that look empty inside visible folders, without hiding those: copies of a model in a
             Python environment. With Landlock they can't be read.
     """
 
@@ -51,7 +51,7 @@ class HiddenPaths:
     emptied: tuple[Path, ...] = ()
 
     def and_usual(self, environ: Mapping[str, str]) -> HiddenPaths:
-        """With what is hidden on every machine: ``/``, the user's home, the folder of temporary files."""
+        """Add what is hidden on every machine: ``/``, the user's home, the folder of temporary files."""
         homes = [home for home in map(Path, _homes(environ)) if not _is_of_the_system(home.resolve())]
         own = [home / name for home in homes for name in ("", *_OF_ALL_KINDS)]
         usual = (Path("/"), *own, Path(tempfile.gettempdir()), Path("/tmp"))
@@ -59,11 +59,11 @@ class HiddenPaths:
 
     @property
     def covered(self) -> tuple[Path, ...]:
-        """All folders but ``/``: where one lies in a system folder, it is covered there."""
+        """All folders but ``/``: one inside a system folder is covered there."""
         return tuple(place for place in (*self.whole, *self.sealed) if place != Path("/"))
 
     def allows(self, folder: Path) -> bool:
-        """Whether a folder, without links in its path, may be shown with all that is in it."""
+        """Whether a folder, without links in its path, may be visible with everything in it."""
         if any(place.is_relative_to(folder) for place in (*self.whole, *self.sealed)):
             return False
         return not any(folder.is_relative_to(place) for place in (*self.sealed, *self.emptied))
@@ -71,12 +71,12 @@ class HiddenPaths:
 
 @dataclass
 class ShownPaths:
-    """What of the host is shown, at its own place, read-only.
+    """The parts of the host that are visible, at their own places, read-only.
 
     Attributes:
         links: Symbolic links by place.
         paths: Folders and files without links in their paths.
-        programs: Files that must be readable to whoever runs the program.
+        programs: Files that the program's user must be able to read.
     """
 
     links: dict[str, str] = field(default_factory=dict)
@@ -84,12 +84,12 @@ class ShownPaths:
     programs: dict[Path, None] = field(default_factory=dict)
 
     def outermost(self) -> list[Path]:
-        """The paths, those left out that lie below another one."""
+        """The paths without those below another one."""
         return outermost(self.paths)
 
 
 def outermost(paths: Iterable[Path]) -> list[Path]:
-    """Those paths that lie below no other one."""
+    """The paths that are not below another one."""
     known = tuple(paths)
     return [path for path in known if not any(other in path.parents for other in known)]
 
@@ -98,12 +98,12 @@ class Finder:
     """Finds what programs need.
 
     Args:
-        hidden: What must not be shown, besides what is hidden on every machine.
+        hidden: What must not be visible, besides what is hidden on every machine.
         environ: The user's environment.
 
     Attributes:
-        hidden: All that must not be shown.
-        shown: What has been found so far.
+        hidden: Everything that must not be visible.
+        shown: What was found so far.
     """
 
     def __init__(self, hidden: HiddenPaths, environ: Mapping[str, str]) -> None:
@@ -115,8 +115,8 @@ class Finder:
         """Show what a command line runs: its program, and files among its arguments.
 
         Args:
-            argv: The first is an absolute path. Every file but the last is taken for an interpreter.
-            surroundings: What is shown beside a file that belongs to no installation.
+            argv: The first item is an absolute path. Every file but the last counts as an interpreter.
+            surroundings: What is visible besides a file that belongs to no installation.
         """
         files = [Path(argument) for argument in argv[1:] if argument.startswith("/") and Path(argument).is_file()]
         self._program(Path(argv[0]), surroundings, interpreter=bool(files))
@@ -124,7 +124,7 @@ class Finder:
             self._program(file, surroundings, interpreter=file != files[-1])
 
     def pump(self, argv: Sequence[str]) -> None:
-        """Show what connects a program to the notebook: Python, and one script.
+        """Show what connects a program to the notebook: Python and one script.
 
         Args:
             argv: As `NotebookEndpoint.pump_argv` gives it.
@@ -166,7 +166,7 @@ class Finder:
             self._show(real)
 
     def file(self, path: Path) -> None:
-        """Show a file, if it is there."""
+        """Show a file, if it exists."""
         if path.is_file():
             self._show(self._follow(path))
 
@@ -181,7 +181,7 @@ class Finder:
             self._program(line, surroundings, True, depth + 1)
 
     def _installation(self, real: Path, surroundings: Surroundings, interpreter: bool) -> Path:
-        """The folder that a program needs, or its file where that folder must not be shown."""
+        """The folder that a program needs, or its file where that folder must stay hidden."""
         candidates: list[Path] = []
         if "node_modules" in real.parts:
             candidates.append(Path(*real.parts[: real.parts.index("node_modules") + 1]))
@@ -192,7 +192,7 @@ class Finder:
         return next(filter(self.hidden.allows, candidates), real)
 
     def _environment(self, folder: Path) -> None:
-        """Show a virtual environment, and the Python it was made from."""
+        """Show a virtual environment, and the Python it was created from."""
         try:
             lines = (folder / "pyvenv.cfg").read_text().splitlines()
         except (OSError, ValueError):
@@ -206,7 +206,7 @@ class Finder:
             self._show(base)
 
     def _follow(self, path: Path) -> Path:
-        """Show the links in a path; where it ends."""
+        """Show the links in a path; returns its target."""
         left, current, links = list(path.parts[1:]), Path("/"), 0
         while left:
             part = left.pop(0)
@@ -235,22 +235,22 @@ class Finder:
             self.shown.paths[path] = None
 
     def _is_there(self, path: Path) -> bool:
-        """Whether every program sees it: it lies in a system folder, and in no hidden one in there."""
+        """Whether every program sees it: it is in a system folder, and not in a hidden one inside it."""
         for folder in filter(path.is_relative_to, SYSTEM_FOLDERS):
             return not any(place.is_relative_to(folder) and path.is_relative_to(place) for place in self.hidden.covered)
         return False
 
 
 def _homes(environ: Mapping[str, str]) -> list[str]:
-    """The user's home, as the environment and as the system have it."""
+    """The user's home, according to the environment and the system."""
     found = [environ.get("HOME", "")]
-    with contextlib.suppress(KeyError):  # a user whom nobody has entered
+    with contextlib.suppress(KeyError):  # a user without an entry
         found.append(pwd.getpwuid(os.geteuid()).pw_dir)
     return [home for home in found if home.startswith("/")]
 
 
 def _is_of_the_system(home: Path) -> bool:
-    """Whether it is needed by others, as ``/`` or ``/usr/sbin`` is: users who are no persons have such a home."""
+    """Whether it is a system folder such as ``/`` or ``/usr/sbin``, which system users have as their home."""
     return str(home) in ("/", *SYSTEM_FOLDERS) or str(home.parent) in SYSTEM_FOLDERS
 
 
@@ -259,7 +259,7 @@ def _resolved(folders: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _interpreters(script: Path, path: str) -> list[Path]:
-    """What the first line of a script starts it with: the interpreter, after ``env`` what that finds."""
+    """The interpreter in the first line of a script; after ``env``, the program that it finds."""
     try:
         with script.open("rb") as file:
             first = file.readline(4096)

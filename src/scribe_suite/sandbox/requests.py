@@ -1,6 +1,6 @@
-"""What a fork-server is asked to start, as one typed request: `inside.supervisor` and `inside.view` read its fields.
+"""The typed request to a fork-server to start a process: `inside.supervisor` and `inside.view` read its fields.
 
-It crosses to the inside as JSON and has no name of a tier in it, only what follows from one.
+It is sent to the inside as JSON and contains no name of a tier, only the consequences.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from scribe_suite.sandbox.inside import seccomp
 from scribe_suite.sandbox.tiers import IsolationTier
 
-#: Limits of every sandboxed process. At a crash no program of the host's is started for a core of 1 byte; for one of 0
-#: it would be.
+#: Limits of every sandboxed process. With a core limit of 1 byte, a crash starts no program on the host; with 0 it
+#: would.
 LIMITS = {"RLIMIT_CORE": 1, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 1024}
 
 
@@ -22,28 +22,28 @@ class ProcessRequest:
     """One process to start.
 
     Attributes:
-        kernel: What `inside.jupyter_kernel.run` is given, or ``code`` and ``arguments`` of a program that is run with
-            what the fork-server has imported; None for a command.
+        kernel: The argument of `inside.jupyter_kernel.run`, or ``code`` and ``arguments`` of a program that runs with
+            the fork-server's imports; None for a command.
         argv: The command, or empty for a kernel.
         environment: All of its environment.
-        cwd: It is started here, as it sees it.
-        own_root: Whether it gets namespaces of its own.
-        user_namespace: Whether it needs one to be allowed to make them.
+        cwd: Its initial working folder, as it sees it.
+        own_root: Whether it gets its own namespaces.
+        user_namespace: Whether it needs a user namespace to be allowed to create them.
         network: Whether it keeps the host's network.
         uid: User id it changes to, or None.
         limits: Names of the `resource` module and their values.
-        memory: Bytes of all its processes together, or None.
+        memory: Limit in bytes for all its processes together, or None.
         processes: Processes and threads.
-        disk: Bytes of the folders in `on_disk`, or None where nothing of its is on a disk.
+        disk: Limit in bytes for the folders in `on_disk`, or None where none is on a disk.
         on_disk: Host folders it writes to.
         in_memory: Places in memory that count towards `memory`.
-        tmpfs: Places of file systems in memory that it alone has, with their bytes.
+        tmpfs: Places of its private in-memory file systems, with their bytes.
         binds: Slot path, place, and whether it is writable.
         masks: Places to cover.
         folders: Folders in memory that the fork-server prepares; see `inside.view.MemoryFolders.prepare`.
         opened: Folders whose descriptors the harness wants.
         seccomp: A policy of `inside.seccomp`, or None.
-        landlock: Paths ``read_only``, ``writable`` and ``hidden``, or None where no ruleset is wanted.
+        landlock: Paths ``read_only``, ``writable`` and ``hidden``, or None for no ruleset.
     """
 
     kernel: Mapping[str, Any] | None
@@ -75,11 +75,11 @@ class ProcessRequest:
 
 @dataclass(frozen=True)
 class Execution:
-    """What is to be run.
+    """The program to run.
 
     Attributes:
         environment: All of its environment.
-        cwd: It is started here, as it sees it.
+        cwd: Its initial working folder, as it sees it.
         kernel: As in `ProcessRequest`.
         argv: The same.
     """
@@ -92,7 +92,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Resources:
-    """What it may use.
+    """Its resource limits.
 
     Attributes:
         limits: As in `ProcessRequest`; the number of processes is added where it can be counted.
@@ -109,7 +109,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Places:
-    """What it sees and may write to; what does not apply to its tier is left out of the request.
+    """What it sees and may write to; fields that do not apply to its tier are left out of the request.
 
     Attributes:
         on_disk: As in `ProcessRequest`, where its folders are on a disk.
@@ -147,8 +147,8 @@ def process_request(
     Args:
         tier: How it is isolated.
         uid: User id it changes to, or None.
-        execution: What is to run.
-        resources: What it may use.
+        execution: The program to run.
+        resources: Its resource limits.
         places: What it sees and may write to.
         policy: One of `inside.seccomp`; used where the machine has filters.
         network: Whether it keeps the host's network.
@@ -179,6 +179,6 @@ def process_request(
 
 
 def resource_limits(tier: IsolationTier, uid: int | None, limits: Mapping[str, int], processes: int) -> dict[str, int]:
-    """Resource limits with that of processes, which is counted per user id: only where what runs has its own."""
+    """Resource limits including that of processes, which is counted per user id and therefore needs a separate one."""
     counted = uid is not None or tier.own_root
     return {**limits, **({"RLIMIT_NPROC": processes} if counted else {})}

@@ -1,6 +1,6 @@
 """Private temporary folders with a short path, which a later run removes when their owner was killed.
 
-A folder holds a locked file for as long as its owner lives; a folder whose lock is free has no owner.
+A folder contains a locked file as long as its owner lives; a folder whose lock is free has no owner.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class RuntimeFolder:
     """A folder of this process.
 
     Args:
-        passable: Whether other users may pass through (not list) it, on the way to folders of their own.
+        passable: Whether other users may pass through (not list) it to their own folders.
 
     Attributes:
-        path: Where it is.
+        path: Its path.
     """
 
     def __init__(self, passable: bool = False) -> None:
@@ -41,7 +41,7 @@ class RuntimeFolder:
             self.path.chmod(0o711)
 
     def remove(self) -> None:
-        """Remove it with all that is in it; may be called twice."""
+        """Remove it with its content; may be called twice."""
         remove_tree(self.path)
         self._lock.close()
 
@@ -50,7 +50,7 @@ class RuntimeFolder:
 def _sweep(place: Path) -> None:
     """Remove what killed processes of this user left behind; once per process.
 
-    Everybody can make folders in the same place, and put anything into them.
+    All users can create folders in the same place, with any content.
     """
     with contextlib.suppress(OSError), UntrustedFolder(place) as temporary:
         for name in os.listdir(place):  # noqa: PTH208
@@ -62,14 +62,14 @@ def _sweep(place: Path) -> None:
 
 
 def short_temporary_folder() -> Path:
-    """A folder for sockets, whose whole path may have 107 bytes: the usual temporary folder unless that is long."""
+    """A folder for sockets, whose paths may have 107 bytes: the usual temporary folder unless that is long."""
     usual = Path(tempfile.gettempdir())
     return usual if len(str(usual)) <= 40 else Path("/tmp")
 
 
 @contextlib.contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A private temporary folder for the block; whatever becomes of its content, nothing outside is touched.
+    """A private temporary folder for the block; removing its content never touches anything outside.
 
     `tempfile.TemporaryDirectory` follows links when it makes files removable (CVE-2023-6597).
     """
@@ -81,7 +81,7 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that a kernel may have filled: unreadable parts and any depth included, links not followed.
+    """Remove a folder that a kernel may have filled, including unreadable parts and any depth, without following links.
 
     What can't be removed stays, and the folder with it.
     """
@@ -96,7 +96,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def _remove_stubborn(parent: int, name: str) -> None:
-    """Remove a folder by taking those inside it out one by one: needs two descriptors, however deep it is."""
+    """Remove a folder by moving its subfolders out one by one: needs two descriptors, however deep it is."""
     top = _open_writable(parent, name)
     try:
         stuck: set[str] = set()
@@ -112,7 +112,7 @@ def _remove_stubborn(parent: int, name: str) -> None:
 
 
 def _take_apart(top: int, name: str) -> None:
-    """Remove a folder, the folders in which are put beside it."""
+    """Remove a folder after moving its subfolders next to it."""
     descriptor = _open_writable(top, name)
     try:
         for deeper in _left_folders(descriptor):
@@ -124,7 +124,7 @@ def _take_apart(top: int, name: str) -> None:
 
 
 def _left_folders(folder: int) -> list[str]:
-    """Remove everything in a folder that is no folder, links themselves included, and say what is left."""
+    """Remove everything in a folder except subfolders (links themselves included), and return what is left."""
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_folder in found:
@@ -135,7 +135,7 @@ def _left_folders(folder: int) -> list[str]:
 
 
 def _open_writable(parent: int, name: str) -> int:
-    """Open a folder, never through a link, and let its owner do everything with it."""
+    """Open a folder, never through a link, and give its owner full access."""
     flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     if not hasattr(os, "O_PATH"):
         os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""Where sandboxed processes live: their private folders, their limits, and their start."""
+"""Sandboxes: the private folders, limits and start of sandboxed processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from scribe_suite.sandbox.visible_files import (
     server_spec,
 )
 
-#: Processes and threads of an isolated kernel; counted per user id, so only where the kernel has its own.
+#: Limit for processes and threads of an isolated kernel; counted per user id, so only if the kernel has its own.
 MAX_PROCESSES = 512
 #: User ids for kernels when the harness is root; a random one for each harness process, so that the kernels of two of
 #: them can't signal or count one another.
@@ -44,14 +44,14 @@ UID_RANGE = (20_000, 60_000)
 
 @dataclass(frozen=True)
 class ProcessLimits:
-    """What one sandboxed process, with all that it starts, may use.
+    """Resource limits of one sandboxed process and everything it starts.
 
     Attributes:
         address_space_bytes: Limit for each of its processes, or None. torch and transformer_lens need 3.1 GB.
         memory_bytes: Limit for all of its processes together, or None.
         tmp_bytes: Size of its in-memory ``/tmp``, where that is its own.
         shm_bytes: Size of its ``/dev/shm``, where that is its own.
-        processes: Processes and threads.
+        processes: Limit for processes and threads.
     """
 
     address_space_bytes: int | None = 8 << 30
@@ -66,10 +66,10 @@ class PrivateFolders:
     """The private folders of one process on the host, and where the process sees them.
 
     Attributes:
-        root: Folder of the harness's; it holds the others unless they are in memory.
-        work: Working folder; with namespaces what it is filled with, since the folder itself is in memory.
-        masks: Places it sees that must be covered.
-        read_only: Whether it may only read its folders, so that nothing it does fills memory or disk.
+        root: Folder of the harness; it contains the others unless they are in memory.
+        work: Working folder; with namespaces its initial content, since the folder itself is in memory.
+        masks: Visible places that must be covered.
+        read_only: Whether it may only read its folders, so that it can't fill memory or disk.
     """
 
     root: Path
@@ -83,12 +83,12 @@ class Sandbox:
 
     Args:
         tier: How they are isolated.
-        preload: Modules that kernels and forked programs find imported already, where there is a fork-server; None
-            where neither is to be started.
-        work_bytes: Size of all working folders together, where they are in memory.
-        hidden: Host folders and files that must be covered where something shown would show them; they must exist when
-            a process starts.
-        shared: Modules with data that kernels find imported, and as files in their working folders.
+        preload: Modules that are already imported in kernels and forked programs, where there is a fork-server; None if
+            neither is started.
+        work_bytes: Limit for all working folders together, where they are in memory.
+        hidden: Host folders and files that must be covered where they would be visible; they must exist when a process
+            starts.
+        shared: Modules with data that are already imported in kernels, and available as files in their working folders.
         gpu: Whether processes may use the GPUs of the machine.
 
     Raises:
@@ -153,15 +153,15 @@ class Sandbox:
 
     @property
     def healthy(self) -> bool:
-        """Whether what starts processes here still runs."""
+        """Whether the server that starts processes is still running."""
         return self._server is None or self._server.alive
 
     def why_unhealthy(self) -> str:
-        """A sentence on what ended it."""
+        """A sentence about what ended it."""
         return self._server.last_words() if self._server is not None else ""
 
     def work_folder(self, name: str, files: Mapping[str, bytes]) -> Path:
-        """Lay files into a new working folder, which processes can then share.
+        """Write files to a new working folder, which processes can then share.
 
         Args:
             name: The folder's name.
@@ -188,7 +188,7 @@ class Sandbox:
         """Make the private folders of a process.
 
         Args:
-            name: The name of the process, never used before.
+            name: A process name that was never used before.
             work: From `work_folder`.
             read_only: As in `PrivateFolders`.
 
@@ -204,7 +204,7 @@ class Sandbox:
         return private
 
     def _give(self, path: Path) -> None:
-        """Make a file or folder the processes' own."""
+        """Make the processes the owner of a file or folder."""
         if self.uid is not None:
             os.chown(path, self.uid, self.uid, follow_symlinks=False)
 
@@ -227,10 +227,10 @@ class Sandbox:
         """Start a Jupyter kernel.
 
         Args:
-            private: Where it lives.
+            private: Its private folders.
             launch: As in `inside.jupyter_kernel.run`.
             passed: Descriptors it is to have, by their number there; the caller's own can be closed afterwards.
-            limits: What it may use.
+            limits: Its resource limits.
 
         Raises:
             InfrastructureError: With cause ``fork_server`` when that is gone.
@@ -253,9 +253,9 @@ class Sandbox:
         """Start Python.
 
         Args:
-            private: Where it lives.
+            private: Its private folders.
             arguments: What follows ``python`` on its command line.
-            limits: What it may use.
+            limits: Its resource limits.
             passed: As in `start_kernel`.
             policy: A policy of `inside.seccomp` in place of the tier's; not with Landlock, which needs its own.
 
@@ -279,15 +279,15 @@ class Sandbox:
         policy: str | None = None,
         passed: Mapping[int, int] | None = None,
     ) -> SandboxedProcess:
-        """Run a program that finds imported what the sandbox preloads: started in a tenth of a second.
+        """Run a program with the sandbox's preloaded modules; it starts in a tenth of a second.
 
-        Where there is no fork-server it imports for itself.
+        Without a fork-server it imports them itself.
 
         Args:
-            private: Where it lives.
+            private: Its private folders.
             code: Python source.
-            arguments: What it finds in ``sys.argv`` behind its name.
-            limits: What it may use.
+            arguments: Its ``sys.argv`` after its name.
+            limits: Its resource limits.
             policy: As in `start_python`.
             passed: As in `start_kernel`.
 
@@ -308,14 +308,14 @@ class Sandbox:
         return named or self.tier.kind.kernel_filter
 
     def kill(self) -> None:
-        """Kill whatever was started here, and wait for its end; for when nobody else does. From any thread."""
+        """Kill everything that was started here, and wait for its end. Callable from any thread."""
         for process in list(self._processes):
             process.kill()
         for process in list(self._processes):
             process.close()
 
     def close(self) -> None:
-        """Remove all folders; what still runs in them must have been closed. May be called twice."""
+        """Remove all folders; processes in them must have been closed. May be called twice."""
         if self._where is None:
             return
         if self._server is not None and self.tier.in_memory:
@@ -367,7 +367,7 @@ class Sandbox:
         return process
 
     def _folders(self, private: PrivateFolders) -> list[dict[str, Any]]:
-        """What is to be in memory: the working folder."""
+        """The in-memory folders: the working folder."""
         if not self.tier.in_memory or private.read_only:
             return []
         home, work = self._home.name, private.work.name
@@ -414,7 +414,7 @@ class Sandbox:
 
 @functools.cache
 def private_uid() -> int | None:
-    """A user id for the kernels of this process when it is root and may change to it, else None."""
+    """A user id for the kernels of this process if it is root and may change to it, else None."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return None
     mapped = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
@@ -425,7 +425,7 @@ def private_uid() -> int | None:
 
 
 def fresh_uid() -> int:
-    """A user id that kernels don't have, for one program of an agent; only where `private_uid` has one."""
+    """A user id that no kernel has, for one program of an agent; only if `private_uid` has one."""
     low, high = UID_RANGE
     while (uid := low + secrets.randbelow(high - low)) == private_uid():
         continue

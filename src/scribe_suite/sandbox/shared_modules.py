@@ -1,7 +1,7 @@
-"""Modules that all kernels share: imported once by the fork-server, with the large data they read.
+"""Modules that all kernels share: imported once by the fork-server, with their large data.
 
-Where there is a fork-server its kernels find the module imported, and its data in memory that they have in common.
-Everywhere else, and for whoever wants to read it, the module lies as a file in the kernel's working folder.
+With a fork-server, the module is already imported in kernels, and its data are in shared memory. Otherwise, and for
+reading, the module is a file in the kernel's working folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scribe_suite.errors import ConfigurationError
 
-#: Global name under which a module finds the path of its folder.
+#: Global variable of a module with the path of its folder.
 FOLDER_NAME = "FOLDER"
 
 
@@ -21,12 +21,12 @@ class SharedModule:
     """A Python module with a folder of data.
 
     Attributes:
-        name: What kernels import it as.
-        source: Its text; when it runs, `FOLDER_NAME` is the path of `folder` as the kernel sees it.
-        folder: Host folder that it reads. Kernels see all of it, read-only, and nothing beside it.
+        name: The name under which kernels import it.
+        source: Its source; when it runs, `FOLDER_NAME` is the path of `folder` as the kernel sees it.
+        folder: Host folder that it reads. Kernels see all of it, read-only, and nothing next to it.
 
     Raises:
-        ConfigurationError: When the name is no module name.
+        ConfigurationError: When the name is not a module name.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""The tiers of isolation, one row each; how the tier of a machine is found is in `probing`.
+"""The tiers of isolation, one row each; `probing` determines the tier of a machine.
 
-Other code does not compare names of tiers, which are for people and ledgers, but reads the tier's fields.
+Other code never compares names of tiers, which are for people and ledgers, but reads the tier's fields.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from enum import Enum, auto
 from typing import Literal
 
 TierName = Literal["namespaces", "landlock", "none"]
-#: What a user asks for: the best tier that works, namespaces or an error, none.
+#: What a user may request: the best tier that works, namespaces or an error, none.
 Isolation = Literal["auto", "strict", "none"]
 
 
 class Promise(Enum):
-    """What a tier may promise; `escape_table` says which escape would break which promise."""
+    """The promises of tiers; `escape_table` says which escape would break which promise."""
 
-    #: What runs in it is kept from whatever is not its own.
+    #: Sandboxed code has no access to anything but its own things.
     CONFINED = auto()
-    #: It does not even see the host: its file system, its processes and its memory for files are its own.
+    #: It does not even see the host: it has its own file system, processes and memory for files.
     OWN_ROOT = auto()
 
 
 class Requirement(Enum):
-    """What a tier needs of a machine; `probing` knows how to look."""
+    """What a tier needs from a machine; `probing` checks it."""
 
     LINUX = auto()
     #: Filters of system calls.
     FILTER = auto()
     LANDLOCK = auto()
-    #: The base Python does not lie where the sandbox has something of its own.
+    #: The base Python is not in a place where the sandbox has its own content.
     PYTHON_ELSEWHERE = auto()
 
 
@@ -39,21 +39,21 @@ class Tier:
     """One tier.
 
     Attributes:
-        name: For people and ledgers.
-        strict: Whether it is what ``--isolation strict`` asks for.
-        own_root: Whether what runs in it has a file system, processes and IPC of its own, in namespaces.
+        name: Its name, for people and ledgers.
+        strict: Whether it satisfies ``--isolation strict``.
+        own_root: Whether sandboxed code has its own file system, processes and IPC, in namespaces.
         in_memory: Whether the folders it may write to are in memory; else they are on a disk of the host.
-        landlock: Whether a Landlock ruleset says what it may use of the host's file system.
+        landlock: Whether a Landlock ruleset limits its access to the host's file system.
         kernel_filter: Policy of `inside.seccomp` for kernels, or None. Without a network namespace, no socket may be
             connected at all.
         program_filter: The same for agents' programs.
-        promises: What holds, or else the tier is not in force.
-        requirements: What the machine must have, in the order in which it is looked for.
-        meaning: What kernels have in it, as a clause.
+        promises: What must hold for the tier to be used.
+        requirements: What the machine must have, in the order of the checks.
+        meaning: Its meaning for kernels, as a clause.
         kernels_have: The same in detail, for the documentation.
         needs: What the machine must have, for the documentation; `requirements` and `promises` are what is checked.
         programs_see: What agents' programs see in it, as a clause.
-        colour: In which it is printed.
+        colour: The colour in which it is printed.
     """
 
     name: TierName
@@ -73,7 +73,7 @@ class Tier:
 
     @property
     def confined(self) -> bool:
-        """Whether anything is kept from what runs in it."""
+        """Whether it restricts sandboxed code at all."""
         return Promise.CONFINED in self.promises
 
 
@@ -134,19 +134,19 @@ _TABLE = (
 
 #: The tiers by name, best first.
 TIERS: dict[TierName, Tier] = {tier.name: tier for tier in _TABLE}
-#: The one that needs nothing and promises nothing.
+#: The tier that needs nothing and promises nothing.
 WITHOUT: TierName = next(tier.name for tier in _TABLE if not tier.confined)
 
 
 @dataclass(frozen=True)
 class IsolationTier:
-    """What isolates the kernels: a tier, and what was found out about it on this machine.
+    """The isolation of kernels: a tier, and the findings about it on this machine.
 
     Attributes:
         name: The tier's name.
         reasons: Why it is not a better tier; empty for the best.
-        own_uid: Whether a kernel gets a user id of its own (a harness that is root can give it one); else, with a root
-            of its own, a user namespace.
+        own_uid: Whether a kernel gets its own user id (a harness that is root can give it one); otherwise, with its own
+            root, a user namespace.
         gaps: Escapes that were tried at the start of the session and are not prevented, by name; see `escape_table`.
         limits: What control groups limit for a kernel as a whole: ``memory``, ``pids``.
     """

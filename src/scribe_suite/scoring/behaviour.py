@@ -1,13 +1,13 @@
 """Scores for answers that say what a model computes (a function) and where (a set of nodes).
 
-Primary is ``combined``, the harmonic mean of the function's skill and the nodes' skill: half an answer is worth
-nothing, because either half can be had without the other (the function from the model's outputs alone, the nodes from a
-scan alone). Each is what the answer adds to the best one that ignores the model, as a share of what can be added::
+Primary is ``combined``, the harmonic mean of the function's skill and the nodes' skill: half an answer scores nothing,
+because either half can be found without the other (the function from the model's outputs alone, the nodes from a scan
+alone). Each is the gain over the best answer that ignores the model, as a share of the largest possible gain::
 
     combined = 2 F N / (F + N),    F = max(0, (exact match - c) / (1 - c)),    N = max(0, (F1 - b) / (1 - b))
 
-with c the exact match of the best constant prediction and b the expected F1 of the best fixed node set. Without b the
-right function would carry the answer "all nodes" to a ``combined`` of 0.4 and more.
+with c the exact match of the best constant prediction and b the expected F1 of the best fixed node set. Without b, the
+right function together with the answer "all nodes" would have a ``combined`` of 0.4 and more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scribe_suite.text import shortened
 #: The metrics of every score, in the tables' column order; the first is primary.
 BEHAVIOUR_METRICS = ("combined", "exact_match", "f1", "iou", "precision", "recall")
 
-#: Characters of a function's problem that a score repeats: enough for an exception and its line.
+#: How many characters of a function's problem a score quotes: enough for an exception and its line.
 LONGEST_PROBLEM = 300
 
 
@@ -42,7 +42,7 @@ def exact_match(predictions: Sequence[Labels | None] | None, labels: Sequence[La
 
 
 def constant_exact_match(labels: Sequence[Labels]) -> float:
-    """Exact match of the best constant prediction: for each number of labels a prompt can have, the commonest ones.
+    """Exact match of the best constant prediction: the most frequent labels, for each number of labels of a prompt.
 
     Raises:
         ValueError: Without prompts.
@@ -55,7 +55,7 @@ def constant_exact_match(labels: Sequence[Labels]) -> float:
 
 
 def function_skill(exact: float, chance: float) -> float:
-    """Exact match above chance, as a share of what can be had: 0 for any constant, 1 for the right function.
+    """Exact match above chance, as a share of the possible gain: at most 0 for a constant, 1 for the right function.
 
     Raises:
         ValueError: When a constant predicts nearly everything, so that no function is distinguishable from it.
@@ -66,7 +66,7 @@ def function_skill(exact: float, chance: float) -> float:
 
 
 def node_skill(f1: float, chance: float) -> float:
-    """F1 above chance, as a share of what can be had: 0 for the best fixed node set, 1 for the right nodes.
+    """F1 above chance, as a share of the possible gain: 0 for the best fixed node set, 1 for the right nodes.
 
     Raises:
         ValueError: When a fixed node set is nearly always right.
@@ -104,16 +104,17 @@ def score_behaviour(
     """Score a function and a set of heads and MLPs.
 
     Args:
-        result: What came of the submitted function on the hidden prompts.
-        labels: What the model computes there, per prompt.
+        result: The result of the submitted function on the hidden prompts.
+        labels: The model's labels there, per prompt.
         submitted: Component names of the answer.
         truth: The certified circuit.
         chance_f1: Expected F1 of the best node set that ignores the model (`normalise.expected_score`).
         reference_combined: ``combined`` of the reference solution on this instance.
 
     Returns:
-        A score with `BEHAVIOUR_METRICS`. Its chance is 0: whoever ignores the model can't do better than a constant,
-        whatever nodes go with it. A function that had a problem is flagged ``function_<fault>``, and a note says which.
+        A score with `BEHAVIOUR_METRICS`. Its chance is 0: an answer that ignores the model can't do better than a
+        constant, whatever its nodes. A function that had a problem is flagged ``function_<fault>``, and a note says
+        which.
     """
     combined = combined_score(result, labels, submitted, truth, chance_f1)
     exact = exact_match(result.predictions, labels)
@@ -126,6 +127,6 @@ def score_behaviour(
         chance=0.0,
         reference=reference_combined,
         flags=() if result.fault is None else (f"function_{result.fault}",),
-        # not too long: parts of a problem are the code's words, and they may be hidden prompts
+        # short, because parts of a problem come from the code and may contain hidden prompts
         notes=() if result.problem is None else (shortened(result.problem, LONGEST_PROBLEM),),
     )

@@ -1,11 +1,11 @@
-"""What is put behind submitted code: the sandbox calls ``predict`` with batches, and the code is written for one case.
+"""Code that is appended to submitted code: the sandbox calls ``predict`` with batches, but the code handles one case.
 
-A call that raises has no prediction. When all of a batch raise, and it is large enough to tell, the code is broken.
+A call that raises gives no prediction. When all calls of a large enough batch raise, the code is broken.
 """
 
 from __future__ import annotations
 
-#: Takes a function of one row of numbers, and gives one of many.
+#: Turns a function of one row of numbers into a function of many rows.
 _EACH = """
 
 
@@ -33,10 +33,10 @@ predict = _each(_call)
 
 
 def calling_each(call: str, telling: int) -> str:
-    """Code that makes a ``predict`` of one case, which stands before it, one of batches.
+    """Code that turns the preceding ``predict`` for one case into one for batches.
 
     Args:
         call: Source that defines ``_call(row, predict=predict)``, which calls the submitted function for one row.
-        telling: So many calls, all of which raise, say that the code is broken; fewer may be about their cases.
+        telling: If this many calls all raise, the code is broken; with fewer, the reason may be their cases.
     """
     return _EACH.format(call=call.strip(), telling=telling)

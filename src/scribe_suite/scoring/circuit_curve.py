@@ -1,6 +1,6 @@
-"""How good is a ranking of components? The faithfulness curve of the circuits that it makes, on hidden pairs.
+"""Scores a ranking of components by the faithfulness curve of its circuits on hidden pairs.
 
-The first k components of a ranking are a circuit C_k: they compute, all others give what they gave on the
+The first k components of a ranking form a circuit C_k: they compute, all others have their outputs from the
 counterfactual prompt (`scribe_suite.scoring.circuit_patching`). With m the mean over pairs of the behaviour's metric::
 
     f(k) = (m(C_k) - m(none)) / (m(all) - m(none))
@@ -10,12 +10,12 @@ A good ranking reaches f = 1 with few components and stays there. From MIB (Muel
 - **CMD**, circuit-model distance: the area between f and 1, as a function of the share of components kept (0 is best);
 - **CPR**, circuit performance ratio: the area under f.
 
-Both are sums of trapezoids between the shares of `SHARES`. Unlike there, f is limited to [0, 2] in both, so that at no
-size a circuit counts for worse than an empty one: CPR has no bound otherwise. Shooting over, f > 1, is as far from the
+Both are sums of trapezoids between the shares of `SHARES`. Unlike there, f is limited to [0, 2] in both, so that no
+circuit counts as worse than an empty one; otherwise CPR would be unbounded. Overshooting, f > 1, is as far from the
 model as falling short. `closeness` = 1 - CMD is what skill is made from.
 
-A ranking may be shorter than the model. What it leaves out is never kept but in the whole model: at sizes beyond its
-end the circuit stays what was ranked.
+A ranking may be shorter than the model. Components it leaves out are kept only in the whole model: at sizes beyond its
+end, the circuit consists of the ranked components.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from scribe_suite.scoring.circuit_patching import PatchedRuns, PromptPairs
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.task import Score
 
-#: Of all components, how many a circuit has.
+#: The sizes of circuits, as shares of all components.
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-#: Shares at which a score's notes tell f. As metrics, single points told a better ranking from a worse one no more
-#: often than chance (docs/reference/discriminability.md).
+#: Shares at which a score's notes give f. As metrics, single points separated better from worse rankings no more often
+#: than chance (docs/reference/discriminability.md).
 _TOLD = (0.02, 0.05, 0.1, 0.2)
-#: What a score of a ranking has; the first one is primary.
+#: The metrics of a ranking; the first one is primary.
 METRICS = ("closeness", "cmd", "cpr")
 
-#: In standard errors of m(all) - m(none): with less, f is mostly noise of the pairs.
+#: Smallest m(all) - m(none), in its standard errors: below it, f is mostly noise of the pairs.
 _SMALLEST_GAP = 3.0
 _RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)
@@ -50,7 +50,7 @@ _INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Curve:
-    """What a ranking's circuits do on pairs.
+    """The behaviour of a ranking's circuits on pairs.
 
     Attributes:
         metrics: The behaviour's metric by share of `SHARES` and pair.
@@ -79,7 +79,7 @@ class Curve:
         return 1 - self.cmd
 
     def interval(self) -> tuple[float, float]:
-        """95 % interval of `closeness` over which pairs were drawn; a bootstrap."""
+        """95 % interval of `closeness`, by a bootstrap over pairs."""
         rng = np.random.default_rng(0)
         pairs = self.metrics.shape[1]
         drawn = self.metrics[:, rng.integers(pairs, size=(_RESAMPLES, pairs))].mean(-1)
@@ -89,7 +89,7 @@ class Curve:
 
 def _faithfulness(means: NDArray[np.float64]) -> NDArray[np.float64]:
     gap = means[-1] - means[0]
-    # a resample of very few pairs may have no gap at all; the pairs themselves have one, see CurveMeter
+    # a resample of very few pairs may have no gap; the pairs themselves have one, see CurveMeter
     fractions: NDArray[np.float64] = (means - means[0]) / np.where(np.abs(gap) < 1e-9, 1e-9, gap)
     return fractions
 
@@ -100,19 +100,19 @@ def _distance(faithfulness: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def circuit_sizes(components: int) -> list[int]:
-    """How many components a circuit has at each of `SHARES`."""
+    """The number of a circuit's components at each of `SHARES`."""
     return [round(share * components) for share in SHARES]
 
 
 class CurveMeter:
-    """Measures rankings on the same pairs; the runs that no ranking changes are made once.
+    """Measures rankings on the same pairs; runs that do not depend on the ranking are made once.
 
     Args:
         model: The model.
         pairs: Hidden pairs.
 
     Raises:
-        ValueError: When the whole model shows no more of the behaviour than it does with nothing kept.
+        ValueError: When the whole model shows the behaviour no more than with nothing kept.
     """
 
     def __init__(self, model: HookedTransformer, pairs: PromptPairs) -> None:
@@ -135,13 +135,13 @@ class CurveMeter:
 
     @property
     def gap_in_errors(self) -> float:
-        """`gap` in its own standard errors."""
+        """`gap` divided by its standard error."""
         added = self.everything - self.nothing
         error = float(added.std(correction=1)) / len(added) ** 0.5 if len(added) > 1 else float("inf")
         return self.gap / max(error, 1e-9)
 
     def measure(self, ranking: Sequence[str]) -> Curve:
-        """The curve of a ranking, most important component first; see the module for one that is not complete.
+        """The curve of a ranking, most important component first; see the module for incomplete rankings.
 
         Raises:
             ValueError: When a component does not exist or occurs twice.
@@ -165,8 +165,8 @@ def score_ranking(
 
     Args:
         meter: The meter on the hidden pairs.
-        ranking: As submitted.
-        reference: The reference solution's.
+        ranking: The submitted ranking.
+        reference: The reference solution's ranking.
         blind: Rankings made without the model, by name; the best of them is chance.
 
     Raises:

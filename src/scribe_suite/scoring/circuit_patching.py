@@ -1,12 +1,12 @@
-"""What a language model does when only some of its components compute and all others say what they say elsewhere.
+"""Runs a language model with only some components computing, and all others patched with their outputs elsewhere.
 
-Pairs of prompts of one length define a behaviour: on the *clean* prompt the model shows it, on the *counterfactual*
-one, which differs in a few words, there is another reason to answer or none. With a set of components kept, every other
-head (its ``hook_z``) and MLP (its ``hook_mlp_out``) gives, at all positions, what it gave on the counterfactual prompt.
-The embedding is always that of the clean prompt. What is kept computes on what it then sees.
+Pairs of prompts of one length define a behaviour: on the *clean* prompt the model shows it; the *counterfactual*
+prompt, which differs in a few words, calls for another answer or for none. With a set of components kept, every other
+head (its ``hook_z``) and MLP (its ``hook_mlp_out``) has, at all positions, its output from the counterfactual prompt.
+The embedding is always that of the clean prompt. Kept components compute on their patched inputs.
 
-Nothing is computed in a layer where nothing is kept, and nothing before the first layer where something is not, so that
-small circuits and single ablations cost little.
+Nothing is computed in layers where no component is kept, nor before the first layer with a patched one, so that small
+circuits and single ablations are cheap.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from transformer_lens.hook_points import HookPoint
 
 Readout = Literal["logits", "probabilities", "log_probabilities"]
 
-#: What is made of the logits at the last position before options are weighed, by the name of the readout.
+#: How the logits at the last position are transformed before options are weighted, by the name of the readout.
 READOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "probabilities": lambda logits: logits.softmax(-1),
@@ -40,8 +40,8 @@ class PromptPairs:
         clean: Token ids, all prompts of one length.
         counterfactual: Token ids of the same shape, aligned with `clean` position by position.
         options: Per pair, the next tokens that count.
-        weights: What each option's readout is multiplied with: positive for right ones, negative for wrong ones.
-        readout: What is read of an option: its logit, its probability or its log-probability, at the last position.
+        weights: The factor of each option's readout: positive for right ones, negative for wrong ones.
+        readout: What is read from an option at the last position: its logit, its probability or its log-probability.
     """
 
     clean: Int[Tensor, "pair position"]
@@ -66,13 +66,13 @@ class PromptPairs:
         )
 
     def metric(self, logits: Float[Tensor, "pair vocabulary"]) -> Float[Tensor, " pair"]:
-        """How much of the behaviour the logits at the last position show, per pair."""
+        """How strongly the logits at the last position show the behaviour, per pair."""
         read = READOUTS[self.readout](logits)
         weighed: Tensor = read.gather(-1, self.options.to(logits.device)) * self.weights.to(logits.device)
         return weighed.sum(-1)
 
     def correct(self, logits: Float[Tensor, "pair vocabulary"]) -> Bool[Tensor, " pair"]:
-        """Whether right options outweigh wrong ones; where none are wrong, whether the likeliest token is right."""
+        """Whether right options outweigh wrong ones; without wrong ones, whether the most probable token is right."""
         if (self.weights < 0).any():
             return self.metric(logits) > 0
         options, weights = self.options.to(logits.device), self.weights.to(logits.device)
@@ -99,7 +99,7 @@ def parse_component(name: str) -> tuple[int, int | None]:
 
 
 class PatchedRuns:
-    """A model on pairs, with any set of components kept; what all sets share is computed once.
+    """A model on pairs, with any set of components kept; shared parts are computed once.
 
     Args:
         model: The model, without gradients.
@@ -132,7 +132,7 @@ class PatchedRuns:
         """Every component there is."""
 
     def metric(self, kept: Collection[str]) -> Float[Tensor, " pair"]:
-        """How much of the behaviour is there, per pair, when only `kept` compute.
+        """How strongly the behaviour shows, per pair, when only `kept` compute.
 
         Raises:
             ValueError: When a component does not exist.

@@ -1,9 +1,9 @@
 """Scores for directions found without labels, recomputed by the evaluator from the model and hidden statements.
 
-A direction that nobody labelled has no sign: an accuracy of 0.0 is a perfect separation. It is therefore judged by
-max(a, 1 - a), which is above one half for every direction there is; what a random one reaches on the same statements,
-at the place that the answer reads, is part of the floor of the skill. An instance's basis is drawn at random, so any
-direction that somebody submits unseen is a random one: its mean skill is 0 where luck is best, and less elsewhere.
+An unlabelled direction has no sign: an accuracy of 0.0 is a perfect separation. It is therefore judged by max(a, 1 -
+a), which is at least one half for every direction; the value of a random direction on the same statements, at the place
+that the answer reads, is part of the floor of the skill. An instance's basis is drawn at random, so any direction
+submitted without looking is a random one: its mean skill is 0 at the luckiest place, and lower elsewhere.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from scribe_suite.scoring.probes import (
 from scribe_suite.tasks.answer_kinds import DirectionAnswer
 from scribe_suite.tasks.task import Score
 
-#: Directions whose mean accuracy is that of a random one. Luck is skewed (a standard deviation of 0.1 at the luckiest
-#: place): with 200 directions their mean was off by 0.007, which is 0.02 in skill.
+#: How many directions give the mean accuracy of a random one. It is skewed (a standard deviation of 0.1 at the luckiest
+#: place): with 200 directions the mean was off by 0.007, which is 0.02 in skill.
 _RANDOM_DIRECTIONS = 2_000
 
 
@@ -35,10 +35,10 @@ def separated(
     hidden: Float[np.ndarray, "statement d_model"],
     labels: Bool[np.ndarray, " statement"],
 ) -> tuple[Bool[np.ndarray, " statement"], Float[np.ndarray, " statement"]]:
-    """Which statements a direction puts on the side where most of their label are, and its projections.
+    """Which statements a direction puts on the side of their label, and its projections.
 
     Args:
-        direction: Any length; zeros put all statements on one side.
+        direction: A vector of any length; zeros put all statements on one side.
         hidden: Activations; their mean is the threshold.
         labels: The truth of the statements.
 
@@ -48,7 +48,7 @@ def separated(
     projections, threshold = project(LinearProbe(direction, 0.0, hidden.mean(0)), hidden)
     right: Bool[np.ndarray, " statement"] = (projections > threshold) == labels
     share = float(right.mean())
-    # where neither sign is right more often, the one that orders the statements better is taken
+    # if neither sign is right more often, the one that orders the statements better is used
     flipped = share < COIN or (share == COIN and roc_auc_score(labels, projections) < COIN)
     return (~right, -projections) if flipped else (right, projections)
 

@@ -1,4 +1,4 @@
-"""Scores for answers that are edges between nodes: F1 of the edges, with nothing for free on either side."""
+"""Scores for answers that are edges between nodes, by the F1 of the edges."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from scribe_suite.tasks.task import Score
 
 EDGE_METRICS = ("f1", "precision", "recall", "pair_f1")
 
-#: Inputs of a head, as they stand at the end of an edge's name.
+#: Inputs of a head, as written at the end of an edge's name.
 _INPUTS = (".q", ".k", ".v")
 
 
 def pair_of(edge: str) -> str:
-    """The nodes of an edge without the input with which the second reads: ``a0.h1->a2.h0.q`` is ``a0.h1->a2.h0``."""
+    """The nodes of an edge, without the input of the second: ``a0.h1->a2.h0.q`` becomes ``a0.h1->a2.h0``."""
     return edge[:-2] if edge.endswith(_INPUTS) else edge
 
 
 def score_edges(submitted: Collection[str], truth: Collection[str], chance: float) -> Score:
     """Score a set of edges.
 
-    Primary is ``f1``: an edge into the wrong input of a head is one wrong edge and one missing one. ``pair_f1`` does
-    not look at inputs.
+    Primary is ``f1``: an edge into the wrong input of a head is one wrong edge and one missing one. ``pair_f1`` ignores
+    inputs.
 
     Args:
         submitted: Edges of the answer, by name.

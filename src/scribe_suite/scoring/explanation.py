@@ -1,9 +1,9 @@
 """Scores for answers that predict a neuron's activations, token by token.
 
 Primary is ``score``, the weighted correlation of predicted and true activations over the positions of hidden texts, and
-its mean where several neurons are asked about. Positions are of three strata that count a third each: where the neuron
-fires, where it nearly does, and elsewhere. A constant has a correlation of 0, and so has a text for which the code
-predicts nothing: its predictions are taken to be 0.
+its mean where several neurons are asked about. Positions belong to three strata that count a third each: where the
+neuron fires, where it nearly does, and elsewhere. A constant has a correlation of 0. Predictions for a text without
+valid predictions count as 0.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from scribe_suite.text import shortened
 
 #: The metrics of every score, in the tables' column order; the first is primary.
 EXPLANATION_METRICS = ("score", "near", "elsewhere", "within")
-#: What a submitted function may use for all texts and neurons.
+#: The limits of a submitted function for all texts and neurons.
 LIMITS = FunctionLimits(time_s=60.0, output_bytes=32 << 20)
 #: Numbers of the strata.
 FIRES, NEAR, ELSEWHERE = range(3)
 
-#: So many texts, for all of which the code raises, say that it is broken; one alone may be about its text.
+#: If the code raises for this many texts and no other, it is broken; with one text, the text may be the reason.
 _TELLING = 20
-#: The sandbox takes whole numbers, and every float is one, bit for bit.
+#: The sandbox returns integers, so floats are passed as their bit patterns.
 _CALL = """
 def _call(row, predict=predict, neurons={neurons!r}):
     import struct
 
     def number(value):
-        # what is no finite number has no place in a correlation; -0.0 would be the one number too many
+        # numbers that are not finite can't enter a correlation; -0.0 would be the one number too many
         value = float(value) + 0.0
         if value - value != 0.0:
             raise ValueError("an activation must be a finite number, got %r" % value)
@@ -58,14 +58,14 @@ def _call(row, predict=predict, neurons={neurons!r}):
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of one neuron on the hidden texts.
+    """The truth about one neuron on the hidden texts.
 
     Attributes:
-        activations: The true ones, texts one below the other.
-        weights: How much each position counts, with the sum 1; 0 for those that don't.
+        activations: The true activations, texts concatenated.
+        weights: The weight of each position; they sum to 1, and are 0 for positions that don't count.
         stratum: `FIRES`, `NEAR` or `ELSEWHERE`; -1 for positions that don't count.
-        chance: What the best theory without combinations reaches.
-        ceiling: What the best theory reaches.
+        chance: The score of the best theory without combinations.
+        ceiling: The score of the best theory.
     """
 
     activations: Float[np.ndarray, " position"]
@@ -77,7 +77,7 @@ class Truth:
     def metrics(self, predicted: Float[np.ndarray, " position"]) -> Mapping[str, float]:
         """`EXPLANATION_METRICS` of predictions.
 
-        ``near`` is the correlation over the positions where it fires and those where it nearly does, half and half,
+        ``near`` is the correlation over the positions where it fires and those where it nearly does, with equal weight,
         ``elsewhere`` that over the former and all others, ``within`` that among positions where it fires.
         """
         return {
@@ -116,7 +116,7 @@ def predicted_activations(code: str, texts: Sequence[Sequence[int]], neurons: Se
 def activations_of(
     predictions: Sequence[Labels | None] | None, lengths: Sequence[int], neurons: int
 ) -> Float[np.ndarray, "neuron position"]:
-    """The numbers that `predicted_activations` has as bit patterns; 0 where there are none.
+    """The numbers that `predicted_activations` returns as bit patterns; 0 where there are none.
 
     Args:
         predictions: A row for each neuron and text.
@@ -129,7 +129,7 @@ def activations_of(
         for row, length in zip(rows, [*lengths] * neurons, strict=True)
     ]
     found = np.concatenate(parts).reshape(neurons, -1)
-    # bit patterns come from the code's process, and may stand for anything
+    # bit patterns come from the code's process and may be anything
     return np.where(np.isfinite(found), found, 0.0)
 
 
@@ -137,9 +137,9 @@ def score_explanation(result: FunctionResult, lengths: Sequence[int], truths: Ma
     """Score what a submitted function predicted.
 
     Args:
-        result: What came of it; see `predicted_activations`.
+        result: The function's result; see `predicted_activations`.
         lengths: The lengths of the texts.
-        truths: Neuron -> what is right, in the order of the predictions.
+        truths: Neuron -> its truth, in the order of the predictions.
 
     Returns:
         A score with `EXPLANATION_METRICS`, means over the neurons. A function that had a problem is flagged

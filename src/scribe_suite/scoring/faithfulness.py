@@ -1,4 +1,4 @@
-"""Does a submitted circuit carry the behaviour? Recomputed on hidden pairs; nothing the agent says is used but the set.
+"""Does a submitted circuit carry the behaviour? Recomputed on hidden pairs; of the answer, only the set is used.
 
 Two questions, both answered by resample ablation (Chan et al. 2022, "Causal Scrubbing"): a node that is ablated gets
 the value it has on the pair's source prompt, all other nodes compute as usual on what they then see. With acc(A) the
@@ -11,11 +11,11 @@ Faithfulness is the normalised form of Hanna et al. 2024 ("Have Faith in Faithfu
 (Mueller et al. 2025, arXiv 2504.13151) integrates over circuit sizes to CPR and CMD. Theirs is unbounded (CPR above 10
 was reported), ours is limited to [0, 1]. Nodes are ablated, not edges, so the embedding is always kept.
 
-What we call minimality others call necessity. Neither number sees superfluous nodes: the answer "all nodes" has 1 in
-both. Removing nodes one by one would see them, but would also call both halves of a backup pair superfluous, so
-minimality is the joint drop. Neither sees that one half of a backup pair is missing, or a suppressor that no label
-hangs on. So they do not follow how right an answer is (docs/reference/discriminability.md): a note says them, and they
-are no metrics.
+What we call minimality others call necessity. Neither number detects superfluous nodes: the answer "all nodes" has 1 in
+both. Removing nodes one by one would detect them, but would also call both halves of a backup pair superfluous, so
+minimality is the joint drop. Neither detects a missing half of a backup pair, or a missing suppressor that no label
+depends on. So they do not reflect how right an answer is (docs/reference/discriminability.md): they are given in a
+note, not as metrics.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from scribe_suite.planting.circuits.causal import CausalModel
 from scribe_suite.planting.circuits.interchange import Pairs, PatchedModel
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 
-#: Where ablating every node costs less accuracy than this, a fraction of the loss is mostly noise of the pairs.
+#: If ablating every node costs less accuracy than this, a fraction of the loss is mostly noise of the pairs.
 SMALLEST_GAP = 0.1
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What a set of nodes is worth to the behaviour; formulas in the module's docstring.
+    """How far a set of nodes carries the behaviour; see the module's docstring for formulas.
 
     Attributes:
         faithfulness: Fraction of accuracy recovered by the submitted nodes alone, in [0, 1].
@@ -53,11 +53,11 @@ class Faithfulness:
 
 
 class FaithfulnessMeter:
-    """Measures many answers to one instance; what does not depend on the answer is done once.
+    """Measures many answers to one instance; work that does not depend on the answer is done once.
 
     Args:
-        network: The network, as an agent gets it.
-        causal: What it should compute, in its own tokens and labels.
+        network: The agent's network.
+        causal: The function it should compute, in its own tokens and labels.
         pairs: Hidden pairs.
 
     Raises:
@@ -78,7 +78,7 @@ class FaithfulnessMeter:
             )
 
     def measure(self, submitted: Collection[str]) -> Faithfulness:
-        """Two passes: one with the submitted nodes kept, one with them ablated.
+        """Make two passes: one with the submitted nodes kept, one with them ablated.
 
         Raises:
             ValueError: When a node does not exist.

@@ -1,12 +1,12 @@
-"""Runs a submitted ``predict`` inside the sandbox. Needs the standard library and numpy only; the package is not there.
+"""Runs a submitted ``predict`` inside the sandbox. Needs only the standard library and numpy, not the package.
 
-Usage: ``python -I -c <this source> <descriptor>``, of a connected socket. It says ``ready`` when everything that the
-suite promises is there, and only then is sent the code and the prompts: whatever ends it later is the code's doing. It
-answers with one line of JSON, and the harness ends it.
+Usage: ``python -I -c <this source> <descriptor>``, with the descriptor of a connected socket. It sends ``ready`` when
+everything that the suite promises is available, and only then receives the code and the prompts: whatever ends it later
+is the code's fault. It answers with one line of JSON, and the harness ends it.
 
-The code runs in this very process and can do with it what it likes: find the socket, patch json, write an answer of
-its own. There is nothing to win: no label ever comes here, so all that a forger can forge are predictions, which is
-what it is asked for; and `submitted_function` believes nothing that arrives.
+The code runs in this process and can do anything with it: find the socket, patch json, write its own answer. It gains
+nothing by that: no label ever comes here, so it can only forge predictions, which it is asked for anyway, and
+`submitted_function` does not trust anything that arrives.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ def plain_label(value: Any) -> int | None:
 
 
 def plain_labels(value: Any) -> list[int | None]:
-    """What was returned for one prompt, as a list of labels."""
+    """The return value for one prompt, as a list of labels."""
     if getattr(value, "ndim", 0):
         value = value.tolist()
     return [plain_label(label) for label in value] if isinstance(value, (list, tuple)) else [plain_label(value)]
 
 
 class WrongShapeError(Exception):
-    """What was returned is not one prediction per prompt; the message continues a sentence."""
+    """The return value is not one prediction per prompt; the message continues a sentence."""
 
 
 def batch_labels(returned: Any, size: int) -> list[list[int | None]]:
-    """What was returned for one batch, as a list of labels for each prompt.
+    """The return value for one batch, as a list of labels for each prompt.
 
     Raises:
-        WrongShapeError: When it is not one thing per prompt, in an order.
+        WrongShapeError: When it is not an ordered iterable with one item per prompt.
     """
     if isinstance(returned, (str, bytes, dict, set, frozenset)):
         raise WrongShapeError(f"returned a {type(returned).__name__}, not a list with one prediction per prompt")
@@ -71,7 +71,7 @@ def batch_labels(returned: Any, size: int) -> list[list[int | None]]:
 
 
 def failure(error: BaseException) -> str:
-    """One line about what the code raised, with the line of the code where it did."""
+    """One line about the code's exception, with the line of code that raised it."""
     try:
         text = " ".join(str(error).split())
     except BaseException:
@@ -109,11 +109,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Say ready, take one request, answer it."""
+    """Send ready, receive one request, answer it."""
     import numpy  # noqa: F401 -- promised to the code, so that a sandbox without it must not get as far as ready
 
     channel = socket.socket(fileno=int(sys.argv[1]))
-    # what the code prints is not read, and must not fill the disk
+    # the code's output is not read and must not fill the disk
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)

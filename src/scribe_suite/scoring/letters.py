@@ -1,7 +1,7 @@
 """Scores for answers that name one neuron per letter, or none.
 
-Primary is accuracy over the letters asked, with "there is none" as an answer that can be right or wrong. Precision is
-over the neurons named, recall over the letters that have one.
+The primary metric is accuracy over the given letters, where "none" can be right or wrong. Precision is over the named
+neurons, recall over the letters that have one.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ def score_letters(
     """Score a mapping from letters to neurons.
 
     Args:
-        submitted: Letter -> neuron; a letter that is left out is said to have none.
-        truth: Every letter asked for -> its neurons, any of which is right; empty where there is none.
+        submitted: Letter -> neuron; a missing letter counts as having none.
+        truth: Every given letter -> its neurons, any of which is right; empty where there is none.
         reference_accuracy: Accuracy of the reference solution.
 
     Returns:
-        Chance is the accuracy of saying "none" for every letter: a neuron guessed unseen is right one time in hundreds.
+        Chance is the accuracy of "none" for every letter: a guessed neuron is right once in hundreds of cases.
 
     Raises:
-        ValueError: When no letter is asked for, none has a neuron, or the submission names a letter not asked for.
+        ValueError: When no letter is given, none has a neuron, or the submission contains another letter.
     """
     unknown = sorted(set(submitted) - set(truth))
     if unknown:

@@ -2,7 +2,7 @@
 
 A triple is a prompt to run (base), one to take values from (source), and the nodes that are patched. Primary is
 ``score``: the mean over strata of triples of the balanced exact match, which weighs labels that the patch changes as
-much as those that it leaves. Whoever predicts the unpatched label perfectly, and ignores the patch, has 0.5.
+much as those that it does not change. Predicting the unpatched label perfectly, and ignoring the patch, gives 0.5.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from scribe_suite.text import shortened
 
 #: The metrics of every score, in the tables' column order; the first is primary.
 MECHANISM_METRICS = ("score", "changed", "unchanged", "novel")
-#: What a submitted function may use for all triples.
+#: The limits of a submitted function for all triples.
 LIMITS = FunctionLimits(time_s=60.0)
 
-#: So many calls, all of which raise, say that the code is broken; one alone may be about its triple.
+#: If this many calls all raise, the code is broken; with one call, its triple may be the reason.
 _TELLING = 100
 _CALL = """
 def _call(row, predict=predict, length={length}, nodes={nodes!r}):
@@ -34,13 +34,13 @@ def _call(row, predict=predict, length={length}, nodes={nodes!r}):
 
 @dataclass(frozen=True)
 class Patched:
-    """What is known of one triple.
+    """The truth about one triple.
 
     Attributes:
-        stratum: Which kind of triple it is.
-        label: What the model says.
-        clean: What it says on the base prompt without any patch.
-        source: What it says on the source prompt.
+        stratum: The kind of triple.
+        label: The model's label.
+        clean: Its label on the base prompt without any patch.
+        source: Its label on the source prompt.
     """
 
     stratum: str
@@ -55,7 +55,7 @@ class Patched:
 
     @property
     def is_novel(self) -> bool:
-        """Whether the label is neither prompt's own."""
+        """Whether the label is that of neither prompt."""
         return self.label not in (self.clean, self.source)
 
 
@@ -73,7 +73,7 @@ def predicted_labels(
         base: Prompts that are run.
         source: Prompts that values are taken from.
         patched: Names of the nodes that are patched.
-        nodes: All names that there are.
+        nodes: The names of all nodes.
 
     Raises:
         InfrastructureError: With cause ``sandbox`` where there is none.
@@ -88,7 +88,7 @@ def predicted_labels(
 
 
 def balanced_match(predictions: Sequence[int | None], triples: Sequence[Patched]) -> float:
-    """The primary metric: see the module. Where a stratum has no changed label, or no other, only the rest counts.
+    """The primary metric, see the module. If a stratum has only changed or only unchanged labels, these alone count.
 
     Raises:
         ValueError: Without triples, or when there is not one prediction per triple.
@@ -101,7 +101,7 @@ def balanced_match(predictions: Sequence[int | None], triples: Sequence[Patched]
 
 
 def blind_score(triples: Sequence[Patched]) -> float:
-    """The best of three answers without a mechanism: the unpatched label, the source's own, the commonest one."""
+    """The best of three answers without a mechanism: the unpatched label, the source's label, the most frequent one."""
     commonest = Counter(triple.label for triple in triples).most_common(1)[0][0]
     answers: Sequence[Callable[[Patched], int]] = (
         lambda triple: triple.clean,
@@ -115,8 +115,8 @@ def score_mechanism(result: FunctionResult, triples: Sequence[Patched], ceiling:
     """Score what a submitted function predicted.
 
     Args:
-        result: What came of it, one prediction per triple.
-        triples: What is right.
+        result: The function's result, with one prediction per triple.
+        triples: The truth.
         ceiling: The primary metric of the program that was planted.
 
     Returns:

@@ -1,12 +1,11 @@
 """Scores for neurons of a real model: the statistic of the submitted ones as a share of that of the best ones.
 
-In a real model no neurons are planted and no bar separates them from the rest, so there is no set to hit. What can
-be measured is the statistic of every neuron on text that the agent does not see. The score is the mean statistic of the
-neurons submitted, place by place, as a share of what the best ones have: properties differ fourfold in what their best
-neurons reach, so that plain means would compare properties, not answers. Zero is what the best neurons of an
-untrained model reach, because of so many neurons some always look good. Where the same few neurons have something of
-most properties, zero lies higher, by what they reach on average (`fixed_share`): naming them takes no look at the
-question.
+In a real model no neurons are planted and no threshold separates them from the rest, so there is no set to hit. What
+can be measured is the statistic of every neuron on text that the agent does not see. The score is the mean statistic of
+the submitted neurons, place by place, as a share of that of the best ones: the best neurons of different properties
+differ fourfold, so plain means would compare properties, not answers. Zero is the value of the best neurons of an
+untrained model, because among so many neurons some always look good. Where the same few neurons respond to most
+properties, zero is higher, by what they reach on average (`fixed_share`): naming them needs no look at the question.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from scribe_suite.tasks.task import Score
 
 SHARE_METRICS = ("rve_share", "untrained_share")
 PRIMARY = "rve_share"
-#: Between chance and reference; a little more than what skill needs, so that rounding does not undo it.
+#: Smallest distance between chance and reference; a little more than skill needs, to allow for rounding.
 _LEAST_ROOM = 1.01 * SMALLEST_RANGE
 _TRIFLE = 1e-9
 
 
 @dataclass(frozen=True)
 class Places:
-    """What can be submitted for one property, and what was.
+    """The possible and the actual submission for one property.
 
     Attributes:
-        given: Hidden statistic of every neuron submitted, at most `places` of them.
+        given: Hidden statistic of every submitted neuron, at most `places` of them.
         places: How many neurons were asked for.
         best: Mean statistic of the best `places` neurons on the hidden text.
-        reference: What an honest choice reaches (`crossed_top_mean`), at most about `best`.
+        reference: The value of an honest choice (`crossed_top_mean`), at most about `best`.
         untrained: Mean statistic of the best `places` neurons of an untrained model on the same text.
     """
 
@@ -54,12 +53,12 @@ class Places:
 
     @property
     def mean(self) -> float:
-        """Mean over the places; one that was left empty explains nothing."""
+        """Mean over the places; an empty one counts as 0."""
         return math.fsum(self.given) / self.places
 
 
 def top(statistic: Float[np.ndarray, " neuron"], places: int) -> list[int]:
-    """The neurons with the highest statistic, the highest first; of equal ones the first in the model."""
+    """The neurons with the highest statistic, in decreasing order; ties in the model's order."""
     return [int(neuron) for neuron in np.argsort(-statistic, kind="stable")[:places]]
 
 
@@ -69,9 +68,9 @@ def top_mean(statistic: Float[np.ndarray, " neuron"], places: int) -> float:
 
 
 def crossed_top_mean(first: Float[np.ndarray, " neuron"], second: Float[np.ndarray, " neuron"], places: int) -> float:
-    """What the best neurons of one half of the text have on the other, mean of both ways.
+    """The statistic of the best neurons of one half of the text on the other half, mean of both directions.
 
-    The mean of the best on the text that chose them flatters them (the winner's curse); somebody who chooses well on
+    The mean of the best neurons on the text that selected them is biased upwards (the winner's curse); a good choice on
     other text can't reach it.
     """
     return fmean((float(second[top(first, places)].mean()), float(first[top(second, places)].mean())))
@@ -83,16 +82,16 @@ def fixed_share(
     reference: Float[np.ndarray, "property number"],
     places: Sequence[int],
 ) -> float:
-    """How far on the way from the untrained models to the reference the best fixed answer gets, on average.
+    """The position of the best fixed answer between the untrained models (0) and the reference (1), on average.
 
-    A fixed answer gives the same neurons whatever the property: those that add most on average over the properties, or
-    the best ones of one of them. (Exchanging neurons one by one from there finds nothing better.)
+    A fixed answer has the same neurons for every property: those that add most on average over the properties, or the
+    best ones of one property. (Exchanging single neurons from there finds nothing better.)
 
     Args:
         statistic: Hidden statistic of every neuron for every property that can be asked for.
-        untrained: Zero for a property and a number of places before this is known.
-        reference: What an honest choice reaches, the same way.
-        places: The numbers of places, all as likely as each other.
+        untrained: Zero for a property and a number of places, without this correction.
+        reference: The value of an honest choice, in the same form.
+        places: The numbers of places, all equally probable.
 
     Returns:
         The share at which the best such answer has a mean skill of 0, limits of the skill included; 0 where it gets no
@@ -107,7 +106,7 @@ def fixed_share(
         reached.append((statistic[:, answers].mean(-1) - untrained[:, column, None]) / way)
 
     def mean_skill(share: float) -> float:
-        """Of the best answer for each number of places, less a trifle: limited skills may stay at 0 from a share on."""
+        """Mean skill of the best answer for each number of places, minus a small number, since it may stay at 0."""
         return fmean(float(np.clip((one - share) / (1 - share), -1, 1).mean(0).max()) for one in reached) - _TRIFLE
 
     if mean_skill(0.0) <= 0:
@@ -120,7 +119,7 @@ def score_places(asked: Sequence[Places], fixed: float = 0.0) -> Score:
     """Score neurons for one property, or one each for several.
 
     Args:
-        asked: The properties; all count the same.
+        asked: The properties, with equal weights.
         fixed: See `fixed_share`.
 
     Returns:
@@ -129,8 +128,8 @@ def score_places(asked: Sequence[Places], fixed: float = 0.0) -> Score:
         the untrained models to the reference, as far as that leaves room for a skill.
 
     Raises:
-        ValueError: When nothing is asked, the best neurons have nothing of it, or untrained models are as good as the
-            reference.
+        ValueError: When no property is given, the best neurons have a statistic of 0, or untrained models are as good
+            as the reference.
     """
     if not asked:
         raise ValueError("there is no property to score neurons for")

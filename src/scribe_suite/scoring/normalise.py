@@ -1,4 +1,4 @@
-"""From a raw score to skill: 0 is the best answer that ignores the model, 1 is the reference solution."""
+"""Converts a raw score to skill: 0 is the best answer that ignores the model, 1 is the reference solution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def normalised_skill(score: float, chance: float, reference: float) -> float:
         reference: The same metric of the reference solution, on the same instance.
 
     Raises:
-        ValueError: When reference - chance is below `SMALLEST_RANGE`: no skill can be distinguished from luck.
+        ValueError: When reference - chance is below `SMALLEST_RANGE`, where skill is indistinguishable from luck.
     """
     if reference - chance < SMALLEST_RANGE:
         raise ValueError(f"the reference ({reference:.3f}) does not beat chance ({chance:.3f}); skill is undefined")

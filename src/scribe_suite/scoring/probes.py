@@ -1,10 +1,10 @@
 """Scores for linear probes, recomputed by the evaluator from the model and hidden statements.
 
-A probe is only a vector until somebody applies it: the evaluator runs the model on statements that the agent never saw,
-reads the residual stream where the answer says and counts. Accuracy alone means little (a random embedding can be
-separable too), so the accuracy of a control is a metric beside it and the floor of the skill.
+The evaluator runs the model on statements that the agent never saw, reads the residual stream at the place that the
+answer names, and applies the probe. Accuracy alone means little (a random embedding can be separable too), so the
+accuracy of a control is a further metric and the floor of the skill.
 
-Three kinds of answers end here in the same way, as a `Reading` that `score_reading` turns into a score: labelled probes
+Three kinds of answers become a `Reading` that `score_reading` turns into a score: labelled probes
 on a planted model (`score_probe`), directions without labels (`scribe_suite.scoring.directions`), and probes on a real
 model (`scribe_suite.scoring.real_probes`).
 """
@@ -27,9 +27,9 @@ from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.answer_kinds import ProbeAnswer
 from scribe_suite.tasks.task import Score
 
-#: The metrics of every answer that reads a truth, in the tables' column order; the first is primary.
+#: The metrics of all answers of these kinds, in the tables' column order; the first is primary.
 PROBE_METRICS = ("accuracy", "auroc", "control_accuracy", "selectivity")
-#: Flag of a probe that is wrong significantly more often than right: its labels or its sign are inverted.
+#: Flag of a probe that is wrong significantly more often than right: its labels or its sign may be inverted.
 BELOW_CHANCE = "below_chance"
 #: Accuracy and AUROC of a coin on balanced statements.
 COIN = 0.5
@@ -38,7 +38,7 @@ COIN = 0.5
 _SIGNIFICANCE = 0.01
 #: Resamples of the bootstrap.
 _RESAMPLES = 2_000
-#: Statements that are run together.
+#: How many statements are run in one batch.
 _BATCH = 1_024
 
 
@@ -128,7 +128,7 @@ def fit_probe(
 def project(
     probe: LinearProbe, hidden: Float[np.ndarray, "statement d_model"]
 ) -> tuple[Float[np.ndarray, " statement"], float]:
-    """Projections and the threshold above which they mean "true", on a common scale that can't overflow.
+    """The projections and the threshold for "true", on a common scale that can't overflow.
 
     Only the order of the projections and their side of the threshold matter, so weight, bias and centred activations
     are divided by their largest entries first: a probe of size 1e300 is judged like the same probe of size 1.
@@ -150,7 +150,7 @@ def project(
 def probe_accuracy(
     probe: LinearProbe, hidden: Float[np.ndarray, "statement d_model"], labels: Bool[np.ndarray, " statement"]
 ) -> float:
-    """Share of statements on whose truth the probe is right."""
+    """Share of statements that the probe classifies correctly."""
     projections, threshold = project(probe, hidden)
     return float(np.mean((projections > threshold) == labels))
 
@@ -175,8 +175,8 @@ def cluster_interval(
 def below_chance(correct: Bool[np.ndarray, " statement"], groups: Int[np.ndarray, " statement"]) -> bool:
     """Whether more groups are mostly wrong than luck explains.
 
-    A one-sided sign (binomial) test over groups, ties dropped: counting statements would take the two orders of one
-    pair for two pieces of evidence.
+    A one-sided sign (binomial) test over groups, without ties: counting statements would treat the two orders of one
+    pair as independent evidence.
     """
     hits, sizes = _per_group(correct, groups)
     right, wrong = int((2 * hits > sizes).sum()), int((2 * hits < sizes).sum())
@@ -187,10 +187,10 @@ def below_chance(correct: Bool[np.ndarray, " statement"], groups: Int[np.ndarray
 
 @dataclass(frozen=True)
 class Reading:
-    """How well an answer sorts hidden statements into true and false ones.
+    """How well an answer separates true from false hidden statements.
 
     Attributes:
-        accuracy: Share of the statements that are on the right side.
+        accuracy: Share of statements on the right side.
         auroc: The AUROC of the projections.
         interval: 95 % interval of the accuracy; None where nothing was read.
         flags: See `Score`.
@@ -209,11 +209,11 @@ class Reading:
         labels: Bool[np.ndarray, " statement"],
         groups: Int[np.ndarray, " statement"],
     ) -> Reading:
-        """From which statements are on the right side.
+        """Make a reading from the statements on the right side.
 
         Args:
             right: Whether each is.
-            projections: What orders them, larger for "true".
+            projections: Their order, larger for "true".
             labels: Their truth; both values occur.
             groups: See `LabelledStatements`.
         """
@@ -227,14 +227,14 @@ class Reading:
         labels: Bool[np.ndarray, " statement"],
         groups: Int[np.ndarray, " statement"],
     ) -> Reading:
-        """What a probe with a sign and a threshold reads from activations, flagged where it is inverted."""
+        """The reading of a probe with a sign and a threshold on activations, flagged where it is inverted."""
         projections, threshold = project(probe, hidden)
         right: Bool[np.ndarray, " statement"] = (projections > threshold) == labels
         read = cls.of_sides(right, projections, labels, groups)
         return replace(read, flags=(BELOW_CHANCE,)) if below_chance(right, groups) else read
 
 
-#: Nothing was read: a coin decides.
+#: The reading of an answer without a probe: a coin.
 NOTHING_READ = Reading(accuracy=COIN, auroc=COIN, interval=None)
 
 
@@ -247,15 +247,15 @@ def score_reading(
     skill: float | None = None,
     further_metrics: Mapping[str, float] | None = None,
 ) -> Score:
-    """The score of what was read; accuracy is primary.
+    """The score of a reading; accuracy is primary.
 
     Args:
-        read: On the hidden statements.
-        control_accuracy: What a reading of something that has not learned the truth reaches.
+        read: The reading on the hidden statements.
+        control_accuracy: The accuracy of a reading from something that has not learned the truth.
         chance: The primary metric of the best answer that ignores the model.
         reference: The primary metric of the reference recipe.
-        skill: Where it is not what the accuracy normalises to.
-        further_metrics: Besides `PROBE_METRICS`.
+        skill: The skill, if it is not the normalised accuracy.
+        further_metrics: Metrics besides `PROBE_METRICS`.
 
     Raises:
         ValueError: When `skill` is left out and the reference does not beat chance.

@@ -1,9 +1,9 @@
-"""Scores for code that predicts what a model says, its exception included, or for the finding that there is none.
+"""Scores for code that predicts a model's label, exception included, or for the finding that there is no exception.
 
 Primary is ``score``: the mean of the share that is right where the condition of the exception holds, and of the mean
-share over kinds of prompts in which it does not. Whoever predicts the ordinary label always has 0.5, and so has whoever
-predicts the exception always. Where there is no exception, finding nothing is right, and any code is an overclaim. What
-each answer is worth stands in `PAY_OFFS`.
+share over kinds of prompts in which it does not. Always predicting the ordinary label gives 0.5, and so does always
+predicting the exception. Where there is no exception, finding nothing is right, and any code is an overclaim.
+`PAY_OFFS` has the skill of each answer.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from scribe_suite.text import shortened
 RARE_BRANCH_METRICS = ("score", "holds", "nearly", "ordinary")
 #: Kind of the prompts in which the condition holds.
 HOLDS = "holds"
-#: Kind of those that were drawn as ordinary ones are.
+#: Kind of the prompts that were drawn like ordinary ones.
 ORDINARY = "ordinary"
-#: What prompts, scores and solutions go by.
+#: The values that prompts, scores and solutions use.
 PAY_OFFS = PayOffs(null_share=1 / 3, found=1.0, missed=-0.5, overclaim=-1.0, nothing=1.0)
-#: What a submitted function may use for all prompts.
+#: The limits of a submitted function for all prompts.
 LIMITS = FunctionLimits(time_s=30.0)
 
-#: So many calls, all of which raise, say that the code is broken; one alone may be about its prompt.
+#: If this many calls all raise, the code is broken; with one call, its prompt may be the reason.
 _TELLING = 100
-#: With `ordinary`, unless the code has its own.
+#: Appended with `ordinary`, unless the code defines its own.
 _CALL = """
 if "ordinary" not in globals():
     def ordinary(prompt, classes={classes!r}, back={back}):
@@ -47,12 +47,12 @@ def _call(row, predict=predict):
 
 @dataclass(frozen=True)
 class Judged:
-    """What is known of one hidden prompt.
+    """The truth about one hidden prompt.
 
     Attributes:
-        kind: Which kind of prompt it is.
-        label: What the model says.
-        ordinary: What it would say if there were no exception.
+        kind: The kind of prompt.
+        label: The model's label.
+        ordinary: Its label if there were no exception.
     """
 
     kind: str
@@ -66,8 +66,8 @@ def predicted_labels(code: str, prompts: Sequence[Sequence[int]], classes: Seque
     Args:
         code: Python source that defines ``predict(prompt)``.
         prompts: Token ids.
-        classes: Label that each token stands for, which `ordinary` looks up.
-        back: Where it looks, counted back from the last place.
+        classes: The label of each token, which `ordinary` looks up.
+        back: The position it reads, counted back from the last one.
 
     Raises:
         InfrastructureError: With cause ``sandbox`` where there is none.
@@ -80,7 +80,7 @@ def balanced_share(predictions: Sequence[int | None], judged: Sequence[Judged]) 
     """The primary metric: see the module.
 
     Raises:
-        ValueError: Without prompts of both sorts, or when there is not one prediction per prompt.
+        ValueError: Without prompts of both kinds, or when there is not one prediction per prompt.
     """
     shares = _shares(predictions, judged)
     others = [share for kind, share in shares.items() if kind != HOLDS]
@@ -93,8 +93,8 @@ def score_rare_branch(result: FunctionResult, judged: Sequence[Judged], ceiling:
     """Score what a submitted function predicted of a model that has an exception.
 
     Args:
-        result: What came of it, one prediction per prompt.
-        judged: What is right.
+        result: The function's result, with one prediction per prompt.
+        judged: The truth.
         ceiling: The primary metric of the rule that was planted.
 
     Returns:

@@ -3,8 +3,8 @@
 Statements are texts of different lengths, so positions count from their end. A question about a real model has been
 measured before: how well the recipe reads the property on entities it was not fitted on, and how well it does so from
 an untrained model and from the words alone. Where this is no better, the property is not readable, finding nothing is
-right, and claiming a probe is an overclaim, unless the hidden statements support the claim. What each answer is worth
-stands in `PAY_OFFS`.
+right, and claiming a probe is an overclaim, unless the hidden statements support the claim. `PAY_OFFS` has the skill of
+each answer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REAL_PROBE_METRICS = (*PROBE_METRICS, "overclaim")
 #: Flags: a claim where nothing can be read, nothing found where something can, and a claim that the statements support.
 OVERCLAIM, MISSED, REFUTED = "overclaim", "missed", "null_refuted"
 
-#: A property counts as readable from this much accuracy above what words and an untrained model give.
+#: A property counts as readable if the accuracy exceeds that of words and of an untrained model by this much.
 BAR = 0.1
 #: ``C`` of the recipe's logistic regression.
 INVERSE_PENALTY = 0.01
@@ -47,7 +47,7 @@ INVERSE_PENALTY = 0.01
 class PayOffs:
     """The skill of every kind of answer, and how often each kind of question is asked.
 
-    No answer that is the same whatever the question may pay: `always_silent` and `always_unfounded` are below 0.
+    No answer that ignores the question may pay off: `always_silent` and `always_unfounded` are below 0.
 
     Attributes:
         null_share: Share of instances whose property can't be read.
@@ -65,24 +65,24 @@ class PayOffs:
 
     @property
     def always_silent(self) -> float:
-        """Expected skill of finding nothing, whatever is asked."""
+        """Expected skill of always finding nothing."""
         return self.null_share * self.nothing + (1 - self.null_share) * self.missed
 
     @property
     def always_unfounded(self) -> float:
-        """Expected skill of a probe that reads nothing (skill 0 where something can be read), whatever is asked."""
+        """Expected skill of always submitting a probe that reads nothing (skill 0 where something can be read)."""
         return self.null_share * self.overclaim
 
     @property
     def claim_threshold(self) -> float:
-        """The probability of being readable from which the reference's probe is worth more than silence."""
+        """The probability of being readable above which the reference's probe is worth more than finding nothing."""
         return (self.nothing - self.overclaim) / (self.nothing - self.overclaim + self.found - self.missed)
 
 
-#: What prompts, scores and solutions go by.
+#: The values that prompts, scores and solutions use.
 PAY_OFFS = PayOffs(null_share=0.3, found=1.0, missed=-0.5, overclaim=-1.0, nothing=1.0)
 
-#: Statements that are run together.
+#: How many statements are run in one batch.
 _BATCH = 64
 
 
@@ -103,13 +103,13 @@ class TextStatements:
 
 @dataclass(frozen=True)
 class MeasuredQuestion:
-    """What is known about a question before anybody answers it.
+    """The measurements on a question.
 
     Attributes:
         readable: Whether its truth can be read; else finding nothing is right.
-        layer: Where the recipe reads it best.
+        layer: The layer at which the recipe reads it best.
         position: The same, counted from the end: -1 is the last token.
-        ceiling: The recipe's accuracy on entities it was not fitted on, place chosen without them.
+        ceiling: The recipe's accuracy on entities that it was not fitted on and that did not select the place.
         low: Lower end of the ceiling's 95 % interval.
         twin: The same accuracy on an untrained model.
         words: The same accuracy of logistic regression on counts of tokens.
@@ -130,7 +130,7 @@ class MeasuredQuestion:
 
     @property
     def chance(self) -> float:
-        """What can be had without the trained model."""
+        """The accuracy that is possible without the trained model."""
         return max(COIN, self.control)
 
 
@@ -173,7 +173,7 @@ def read_from_end(
 
 
 def index_from_end(position: int | str) -> int:
-    """The negative index that an answer's position means."""
+    """The negative index of an answer's position."""
     return -1 if position == "last" else int(position)
 
 
@@ -187,15 +187,15 @@ def score_real_probe(
     """Score an answer to a question whose truth was measured.
 
     Args:
-        answer: A probe, or that nothing was found.
+        answer: A probe, or the finding that nothing can be read.
         model: The real model.
-        measured: What is known about the question.
-        public: What the agent had; the recipe is fitted on it, for the reference.
+        measured: The measurements on the question.
+        public: The agent's statements; the reference is the recipe fitted on them.
         hidden: Balanced statements about other entities.
 
     Returns:
         Accuracy is primary. Readable: skill from chance to the recipe's accuracy on this very split. Other answers
-        have the skill of `PAY_OFFS`; a claim about what is not readable is no overclaim if the hidden statements
+        have the skill of `PAY_OFFS`; a claim about an unreadable property is not an overclaim if the hidden statements
         support it.
     """
     if answer.says_nothing_found():
@@ -210,14 +210,14 @@ def score_real_probe(
 
 
 def _nothing_found(measured: MeasuredQuestion) -> Score:
-    """Nothing is read, so the accuracy is that of a coin."""
+    """The score of finding nothing, whose accuracy is that of a coin."""
     if measured.readable:
         return _score(measured, replace(NOTHING_READ, flags=(MISSED,)), skill=PAY_OFFS.missed)
     return _score(measured, NOTHING_READ, skill=PAY_OFFS.nothing)
 
 
 def _claim_about_nothing(measured: MeasuredQuestion, read: Reading) -> Score:
-    """A probe for what was measured to be unreadable: an overclaim, unless the hidden statements support it."""
+    """The score of a probe for an unreadable property: an overclaim, unless the hidden statements support it."""
     refuted = read.interval is not None and read.interval[0] > measured.chance + BAR
     flagged = replace(read, flags=(REFUTED if refuted else OVERCLAIM, *read.flags))
     return _score(measured, flagged, skill=PAY_OFFS.found if refuted else PAY_OFFS.overclaim, overclaim=not refuted)
@@ -231,7 +231,7 @@ def _score(
     skill: float | None = None,
     overclaim: bool = False,
 ) -> Score:
-    """The score of a reading; the reference is the measured ceiling where none was measured on this very split."""
+    """The score of a reading; the reference is the measured ceiling unless one was measured on this split."""
     return score_reading(
         read,
         control_accuracy=measured.control,
@@ -245,7 +245,7 @@ def _score(
 def _read_hidden(
     model: HookedTransformer, hidden: TextStatements, layer: int, position: int, measured: MeasuredQuestion
 ) -> dict[Literal["answer", "recipe"], Float[np.ndarray, "statement d_model"]]:
-    """The hidden statements where the answer reads and where the recipe does, in one pass."""
+    """The activations of hidden statements at the answer's place and at the recipe's, from one pass."""
     layers, positions = sorted({layer, measured.layer}), sorted({position, measured.position})
     read = read_from_end(model, hidden.tokens, layers, positions).astype(np.float64)
     return {
@@ -261,6 +261,6 @@ def _recipe_accuracy(
     hidden: TextStatements,
     read: Float[np.ndarray, "statement d_model"],
 ) -> float:
-    """What the recipe reaches on the hidden side of this split, at the place that was measured to be best."""
+    """The recipe's accuracy on the hidden side of this split, at the place that was measured to be best."""
     fitted_on = read_from_end(model, public.tokens, [measured.layer], [measured.position])[0, 0].astype(np.float64)
     return probe_accuracy(fit_probe(fitted_on, public.labels, INVERSE_PENALTY), read, hidden.labels)

@@ -1,4 +1,4 @@
-"""Ways to find a probe from activations: what reference solutions do, and what untrained twins are measured with.
+"""Ways to find a probe from activations, for reference solutions and for measurements on untrained twins.
 
 Every recipe returns a `LinearProbe` in the coordinates of the activations it was given.
 """
@@ -31,7 +31,7 @@ def one_hot(columns: Int[np.ndarray, "statement column"]) -> Float[np.ndarray, "
 def without(
     hidden: Float[np.ndarray, "statement d_model"], nuisance: Float[np.ndarray, "statement feature"]
 ) -> Float[np.ndarray, "statement d_model"]:
-    """What least squares on the nuisance (and a constant) leaves of the activations."""
+    """The residual of the activations after least squares on the nuisance (and a constant)."""
     design = np.concatenate([np.ones((len(hidden), 1)), nuisance], axis=1)
     left: Float[np.ndarray, "statement d_model"] = hidden - design @ np.linalg.lstsq(design, hidden, rcond=None)[0]
     return left
@@ -40,7 +40,7 @@ def without(
 def principal_directions(
     hidden: Float[np.ndarray, "statement d_model"], count: int = 1
 ) -> Float[np.ndarray, "component d_model"]:
-    """The first principal components of the activations, unit length, the one with the largest variance first."""
+    """The first principal components of the activations, with unit length, by decreasing variance."""
     directions: Float[np.ndarray, "component d_model"] = np.linalg.svd(hidden - hidden.mean(0), full_matrices=False)[2]
     return directions[:count]
 
@@ -53,8 +53,8 @@ def cross_validated_sparse(
 ) -> LinearProbe:
     """L1-regularised logistic regression on the first principal components, each scaled to unit variance.
 
-    How many components and which penalty is decided by five-fold cross-validation of the log loss; of equals the
-    simpler one is taken.
+    Five-fold cross-validation of the log loss selects the number of components and the penalty; ties go to the simpler
+    one.
 
     Args:
         hidden: Activations.

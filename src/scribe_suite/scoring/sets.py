@@ -1,7 +1,7 @@
 """Scores for answers that are sets: circuit components, with or without roles, and neurons.
 
-Primary metric is F1, because it has no free lunch on either side: everything has recall 1 and low precision, one lucky
-element the reverse. IoU, precision and recall stand beside it as in the original suite's tables.
+The primary metric is F1, which rewards neither extreme: "everything" has recall 1 and low precision, one lucky element
+the reverse. IoU, precision and recall are further metrics, as in the original suite's tables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEURON_METRICS = ("success", "f1", "precision", "recall")
 def set_metrics(submitted: Collection[str], truth: Collection[str]) -> dict[str, float]:
     """IoU, precision, recall and F1 of a submitted set against the true one.
 
-    An empty submission has precision 0 (nothing it says is right), so that every metric of it is 0.
+    An empty submission has precision 0, so that all its metrics are 0.
 
     Raises:
         ValueError: When the true set is empty: these metrics are undefined there.
@@ -43,21 +43,20 @@ def set_metrics(submitted: Collection[str], truth: Collection[str]) -> dict[str,
 
 
 def f1(submitted: frozenset[str], truth: frozenset[str]) -> float:
-    """F1 alone, for searches over many candidate answers."""
+    """Only the F1, for searches over many candidate answers."""
     return 2 * len(submitted & truth) / (len(submitted) + len(truth))
 
 
 def best_fixed_set(keys: Sequence[frozenset[str]], part: Callable[[str], str] = str) -> frozenset[str]:
-    """The fixed answer with the highest mean F1 over the keys of many instances: nothing of that size beats it.
+    """The fixed answer with the highest mean F1 over the keys of many instances.
 
-    It is what somebody could submit unseen who knows how often each element is in a key. Given the size s of the
-    answer, its mean F1 is a sum over its elements of 2 / (s + |K|), averaged over the keys K that hold the element. So
-    the best answer of that size has the s elements that add most, and the best of all sizes is the best answer there
-    is.
+    It could be submitted without looking by someone who knows how often each element is in a key. For an answer of size
+    s, the mean F1 is a sum over its elements of 2 / (s + |K|), averaged over the keys K that contain the element. So
+    the best answer of that size has the s elements that add most, and the best over all sizes is the best answer.
 
     Args:
         keys: Answer keys of many instances of one task.
-        part: The part of a model that an element is about; an answer may hold only one element about each.
+        part: The part of a model that an element is about; an answer may have only one element for each.
 
     Raises:
         ValueError: Without keys, or when all are empty.
@@ -111,14 +110,14 @@ def score_roles(
     chance: float,
     reference_signed_f1: float,
 ) -> Score:
-    """Score heads and MLPs with what each does to the right answer.
+    """Score heads and MLPs with their roles.
 
     Primary is ``signed_f1``, over pairs of node and role: a node with the wrong role is one wrong element and one
-    missing one. The other metrics look at nodes only.
+    missing one. The other metrics consider only nodes.
 
     Args:
-        submitted: Node -> role.
-        truth: The same for the certified circuit.
+        submitted: Node -> submitted role.
+        truth: Node -> role in the certified circuit.
         chance: Expected signed F1 of the best answer that ignores the model.
         reference_signed_f1: Signed F1 of the reference solution.
     """

@@ -1,15 +1,15 @@
-"""Runs the ``predict`` an agent has submitted, in a sandbox, and returns what it predicts.
+"""Runs a submitted ``predict`` in a sandbox, and returns its predictions.
 
 ``predict(prompts)`` gets a batch of prompts (lists of token ids) and returns one label per prompt, or one list of
 labels. A prediction counts only if it is a function of the prompt alone: every prompt is predicted twice, in two
 sandboxes that share nothing, once in one batch of all prompts and once in batches of mixed sizes (one of them a single
-prompt), both in an order that knows nothing of the order, or of the labels, of the hidden prompts. Where the two
-disagree there is no prediction.
+prompt), both in an order that is independent of the order and the labels of the hidden prompts. Where the two disagree,
+there is no prediction.
 
-Whose fault a failure is, is decided by one moment: the sandbox says that it is ready, and only then are code and
-prompts sent into it. Before, nothing of the agent's is inside, so a failure is the infrastructure's; afterwards nothing
-but the code runs there, so whatever happens (an exception, silence, a kill, garbage) is the code's. No label ever
-enters the sandbox: code that takes the channel over can send predictions, which it may do anyway.
+One moment decides whose fault a failure is: the sandbox reports that it is ready, and only then are code and prompts
+sent to it. Before that, nothing from the agent is inside, so a failure is one of infrastructure; afterwards only the
+code runs there, so whatever happens (an exception, silence, a kill, garbage) is the code's fault. No label ever enters
+the sandbox: code that takes over the channel can only send predictions, which it may do anyway.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Fault = Literal["failed", "timeout", "killed", "output", "unstable", "labels"]
 #: Processes and threads of the sandbox, its own two or three included: room for a few helper threads.
 MAX_PROCESSES = 8
 BATCHES = 6
-#: Where the runner finds its channel.
+#: The number of the runner's channel.
 _CHANNEL_AT = 3
 #: Size of the sandbox's ``/dev/shm``.
 SHM_BYTES = 1 << 20
@@ -50,10 +50,10 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True)
 class FunctionLimits:
-    """What a submitted function may use.
+    """The limits of a submitted function.
 
     Attributes:
-        time_s: Seconds it may take for all prompts, by the clock; it runs twice, and each run may take as long.
+        time_s: Wall clock seconds for all prompts; it runs twice, and each run may take this long.
         memory_bytes: Limit for its process, including Python and numpy (some 100 MB) and the content of its ``/tmp``.
         tmp_bytes: Size of its ``/tmp``.
         output_bytes: Size of all predictions, as JSON.
@@ -69,11 +69,11 @@ class FunctionLimits:
 
 @dataclass(frozen=True)
 class FunctionResult:
-    """What came of a submitted function.
+    """The result of a submitted function.
 
     Attributes:
         predictions: Per prompt its labels, or None where there is no valid prediction; None when there is none at all.
-        problem: What was wrong, in one sentence, or None. Parts of it may be the code's words.
+        problem: What was wrong, in one sentence, or None. Parts of it may come from the code.
         fault: The kind of problem: ``failed`` (it raised, or returned something of the wrong shape), ``timeout``,
             ``killed`` (it ended without an answer), ``output`` (too much, or nothing that can be read), ``unstable``
             (some predictions depend on more than the prompt), ``labels`` (some are no labels).
@@ -93,12 +93,13 @@ class _CodeError(Exception):
 
 
 def require_sandbox() -> IsolationTier:
-    """The isolation that submitted code runs in, whatever the notebooks of the run have.
+    """The isolation of submitted code, independent of that of the run's notebooks.
 
-    A task that needs it calls this when it draws an instance: nobody should work an hour on what can't be scored.
+    A task that needs it calls this when it draws an instance: no agent should work for an hour on something that can't
+    be scored.
 
     Raises:
-        InfrastructureError: With cause ``sandbox`` where there is none. Submitted code never runs without.
+        InfrastructureError: With cause ``sandbox`` where there is none. Submitted code never runs without a sandbox.
     """
     tier = probe_isolation("auto")
     if not tier.own_root:
@@ -127,12 +128,12 @@ def run_submitted_function(
         code: Python source that defines ``predict``.
         prompts: Token ids; equal prompts are predicted once.
         labels_per_prompt: How many labels each prompt has, or one number for all.
-        limits: What the code may use.
-        hidden: Host folders it may not see; by default those of `paths.private_folders`, with keys and frozen
+        limits: The code's limits.
+        hidden: Host folders that it may not see; by default those of `paths.private_folders`, with keys and frozen
             models.
 
     Raises:
-        InfrastructureError: With cause ``sandbox`` when no sandbox can be had or it does not start.
+        InfrastructureError: With cause ``sandbox`` when no sandbox is available or it does not start.
         ValueError: Without prompts.
     """
     if not prompts:
@@ -151,7 +152,7 @@ def run_submitted_function(
 
 def _plans(rows: Sequence[Prompt]) -> tuple[list[list[Prompt]], list[list[Prompt]]]:
     """The batches of the two runs."""
-    # sorted first: a shuffle that can be computed could be undone, and prompts may have been made label by label
+    # sorted first: a computable shuffle could be undone, and prompts may have been made label by label
     unique = sorted(set(rows))
     rng = random.Random(len(unique))
     whole = rng.sample(unique, len(unique))
@@ -163,7 +164,7 @@ def _plans(rows: Sequence[Prompt]) -> tuple[list[list[Prompt]], list[list[Prompt
 def _combined(
     rows: Sequence[Prompt], widths: Sequence[int], first: dict[Prompt, Any], second: dict[Prompt, Any]
 ) -> FunctionResult:
-    """Keep what both runs agree on and what can be a label."""
+    """Keep predictions on which both runs agree and that are valid labels."""
     unstable = {row for row in first if first[row] != second[row]}
     valid = [
         labels if row not in unstable and len(labels) == width and None not in labels else None
@@ -188,7 +189,7 @@ def _share(part: int, whole: int) -> str:
 def _one_run(
     tier: IsolationTier, code: str, batches: list[list[Prompt]], limits: FunctionLimits, hidden: tuple[Path, ...]
 ) -> dict[Prompt, Any]:
-    """Run the code in a fresh sandbox; prompt -> its labels, None among them where one is no whole number.
+    """Run the code in a fresh sandbox; prompt -> its labels, with None for those that are not whole numbers.
 
     Raises:
         _CodeError: When the code failed.
@@ -210,7 +211,7 @@ def _one_run(
 def _ready_sandbox(
     tier: IsolationTier, limits: FunctionLimits, hidden: tuple[Path, ...]
 ) -> Iterator[tuple[SandboxedProcess, socket.socket]]:
-    """A sandbox in which the runner waits for code, and its channel; nothing of it is left afterwards."""
+    """A sandbox in which the runner waits for code, and its channel; removed completely afterwards."""
     with ExitStack() as stack:
         try:
             sandbox = stack.enter_context(Sandbox(tier, preload=None, hidden=hidden))
@@ -236,7 +237,7 @@ def _start(sandbox: Sandbox, limits: FunctionLimits, stack: ExitStack) -> tuple[
 
 
 def _wait_until_ready(channel: socket.socket, process: SandboxedProcess, timeout_s: float) -> None:
-    """Wait until the runner says that it is ready."""
+    """Wait until the runner reports that it is ready."""
     deadline = time.monotonic() + timeout_s
     greeting = b""
     while len(greeting) < len(function_runner.READY):
@@ -258,10 +259,10 @@ def _wait_until_ready(channel: socket.socket, process: SandboxedProcess, timeout
 
 
 def _reply(process: SandboxedProcess, channel: socket.socket, limits: FunctionLimits) -> bytes:
-    """The first line that comes back, whoever wrote it.
+    """The first line that comes back, whatever wrote it.
 
     Raises:
-        _CodeError: When none comes in time, or it is too long.
+        _CodeError: When no line arrives in time, or it is too long.
     """
     deadline = time.monotonic() + limits.time_s
     received = bytearray()
@@ -298,10 +299,10 @@ def _ending(process: SandboxedProcess) -> str:
 
 
 def _read_labels(reply: bytes, count: int) -> list[tuple[int | None, ...]]:
-    """Check a reply, of which nothing is believed.
+    """Check a reply, which is untrusted.
 
     Raises:
-        _CodeError: When the code has failed, or what came is no reply of the runner.
+        _CodeError: When the code has failed, or the line is not a valid reply.
     """
     try:
         value = json.loads(reply)

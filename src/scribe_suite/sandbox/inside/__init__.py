@@ -1,1 +1,1 @@
-"""What runs inside sandboxes, or builds them: standard library only, importable without the rest of the suite."""
+"""Code that runs inside sandboxes or builds them: standard library only, importable without the rest of the suite."""

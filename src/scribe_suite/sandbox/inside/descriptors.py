@@ -1,4 +1,4 @@
-"""Gives a process the descriptors it is meant to have, at their numbers, and no others. Standard library only."""
+"""Gives a process exactly its intended descriptors, at their numbers. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import fcntl
 import os
 from collections.abc import Mapping
 
-#: Above all numbers that a process is handed something at.
+#: Larger than all numbers at which a process gets descriptors.
 _ASIDE = 64
 _LAST = 65_536
 
 
 def keep_only(wanted: Mapping[int, int]) -> None:
-    """Put descriptors in their places and close everything else.
+    """Move descriptors to their numbers and close all others.
 
     Args:
         wanted: Number in the process -> descriptor now; numbers are below 64. Those from 0 to 2 that are not named

@@ -1,7 +1,7 @@
-"""Ways out of a sandbox, each really tried from inside. Standard library only.
+"""Ways out of a sandbox, each actually tried from inside. Standard library only.
 
 Usage: ``python -I -c <this source> TARGETS``, where TARGETS is JSON about things that exist outside; prints one line of
-JSON, name -> ``["denied" or "allowed", detail]``. What an attempt does to things outside, the harness checks itself.
+JSON, name -> ``["denied" or "allowed", detail]``. The harness itself checks the effects outside.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Targets = dict[str, Any]
 #: By machine: unshare, mount, ptrace, memfd_create, shmget, inotify_init1, flock, semget.
 CALLS = {"x86_64": (272, 165, 101, 319, 29, 294, 73, 64), "aarch64": (97, 40, 117, 279, 194, 26, 32, 190)}
 CLONE_NEWUSER, PTRACE_ATTACH, IPC_PRIVATE, LOCK_SHARED = 0x10000000, 16, 0, 1
-#: Names that the harness has ever opened, or could be thought to open, where a sandboxed process can write.
+#: File names in writable folders that the harness has ever opened, or might open.
 NAMES_OF_THE_HARNESS = (
     "stdout", "stderr", "log", "connection.json", "kernel.json", "k-1", "k-2", "k-3", "s", ".lock", "notebook.ipynb",
     ".notebook.ipynb.tmp", "notebook.journal.jsonl", "notebook.answer.json", "answer.json", "transcript.json",
@@ -47,7 +47,7 @@ def call(index: int, *arguments: Any) -> str:
 
 
 def in_child(action: Callable[[], object]) -> str:
-    """Do something in a child process, which it may spoil.
+    """Do something in a child process, which may be damaged by it.
 
     Raises:
         OSError: When it failed there.
@@ -104,7 +104,7 @@ def send_datagram(port: int) -> str:
 
 
 def find_in_environments(canary: str) -> str:
-    """Look for a text in the environment of every process that can be seen.
+    """Look for a text in the environment of every visible process.
 
     Raises:
         LookupError: When it is in none.
@@ -187,10 +187,10 @@ def make_file(folder: str, name: str) -> str:
 
 
 def become_root() -> str:
-    """Change to user id 0, with its capabilities.
+    """Change to user id 0 with its capabilities.
 
     Raises:
-        PermissionError: When it has none: the name alone is worth nothing.
+        PermissionError: When it has no capabilities: the id alone is useless.
     """
     os.setuid(0)
     fields = Path("/proc/self/status").read_text().split()
@@ -209,7 +209,7 @@ def first_that_works(*actions: Callable[[], object]) -> str:
     """Try actions until one succeeds.
 
     Raises:
-        OSError: That of the last one, when none does.
+        OSError: The error of the last one, when none succeeds.
     """
     for number, action in enumerate(actions):
         try:
@@ -221,7 +221,7 @@ def first_that_works(*actions: Callable[[], object]) -> str:
 
 
 def hold_memory() -> str:
-    """Get memory that belongs to no process and no file system."""
+    """Allocate memory that belongs to no process and no file system."""
     return first_that_works(
         lambda: call(3, b"escape", 0),
         lambda: call(4, IPC_PRIVATE, 1 << 20, 0o1600),
@@ -230,7 +230,7 @@ def hold_memory() -> str:
 
 
 def read_file(path: str) -> Callable[[], int]:
-    """Something that reads a file, of which nothing but its length is told."""
+    """An action that reads a file and reports only its length."""
 
     def read() -> int:
         return len(Path(path).read_bytes())
@@ -239,7 +239,7 @@ def read_file(path: str) -> Callable[[], int]:
 
 
 def signal_through_file(path: str) -> str:
-    """Lock a file that other sandboxes see too, or watch it."""
+    """Lock or watch a file that other sandboxes see too."""
 
     def lock() -> str:
         with Path(path).open("rb") as file:
@@ -254,7 +254,7 @@ def signal_through_file(path: str) -> str:
 
 
 def blind_supervisor() -> str:
-    """Take the descriptors away from the process that watches over this one."""
+    """Take away the descriptors of the process that supervises this one."""
     import resource
 
     for pid in (os.getppid(), 1):
@@ -264,7 +264,7 @@ def blind_supervisor() -> str:
 
 
 def keep_replacing(places: list[Path], target: str) -> None:
-    """Files that are replaced by links to somewhere else again and again, until this sandbox ends."""
+    """Keep replacing files by links to other places, until this sandbox ends."""
     if os.fork() == 0:
         with suppress(OSError):
             while True:
@@ -278,7 +278,7 @@ def keep_replacing(places: list[Path], target: str) -> None:
 
 
 def leave_core() -> str:
-    """Get rid of the limit that keeps the host from writing (or piping) what a crash leaves."""
+    """Remove the limit that keeps the host from writing (or piping) a core dump."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -299,7 +299,7 @@ def _folder(place: Path, target: str) -> None:
 
 
 REPLACED = "file that is replaced"
-#: What is put in place of a file that the harness might open, so that it reads, changes or waits for something else.
+#: Replacements for a file that the harness might open, so that it reads, changes or waits for something else.
 PLANTS: dict[str, Callable[[Path, str], object]] = {
     "link": lambda place, target: place.symlink_to(target),
     "link through the root of a process": lambda place, target: place.symlink_to(f"/proc/self/root{target}"),
@@ -316,15 +316,15 @@ PLANTS: dict[str, Callable[[Path, str], object]] = {
 
 
 def plant(kind: str, target: str, folders: list[str]) -> int:
-    """Put something in place of every file that the harness might open.
+    """Replace every file that the harness might open.
 
     Args:
         kind: One of `PLANTS`.
         target: Path of a file outside.
-        folders: Where to; in each there may be files of these names already.
+        folders: Target folders; files of these names may exist there already.
 
     Returns:
-        In how many places it could be done.
+        In how many places this succeeded.
     """
     planted: list[Path] = []
     for folder in folders:
@@ -344,7 +344,7 @@ def plant(kind: str, target: str, folders: list[str]) -> int:
 
 
 def writable_folders(beginning: str = "/") -> list[str]:
-    """Folders in which this process can make files, system folders left out."""
+    """Folders in which this process can create files, without system folders."""
     found: list[str] = []
     for folder, inside, _files in os.walk(beginning):
         if folder == beginning:
@@ -355,7 +355,7 @@ def writable_folders(beginning: str = "/") -> list[str]:
 
 
 def deceive_harness(targets: Targets) -> str:
-    """Plant everything everywhere, one kind in each of the places; what comes of it, the harness finds out."""
+    """Plant everything everywhere, one kind in each place; the harness determines the effect."""
     folders = [targets["work"], targets["tmp"]]
     kinds = [kind for kind in PLANTS if kind != REPLACED]
     planted = 0
@@ -403,7 +403,7 @@ ATTEMPTS: dict[str, Callable[[Targets], object]] = {
 
 
 def attempt_all(targets: Targets, names: Iterable[str] = tuple(ATTEMPTS)) -> dict[str, tuple[str, str]]:
-    """Try everything, or what is named; the most violent last."""
+    """Try all escapes, or the named ones; the most destructive last."""
     results = {}
     for name in names:
         try:
@@ -415,7 +415,7 @@ def attempt_all(targets: Targets, names: Iterable[str] = tuple(ATTEMPTS)) -> dic
 
 if __name__ == "__main__":
     targets = json.loads(sys.argv[1])
-    # the last one may end this process, which is a way to prevent it
+    # the last one may end this process, which also counts as prevented
     last = list(ATTEMPTS)[-1:]
     for names in (list(ATTEMPTS)[:-1], last):
         print(json.dumps(attempt_all(targets, names)), flush=True)  # noqa: T201

@@ -1,10 +1,10 @@
 """The fork-server: one process with everything imported, from which sandboxed processes are forked in milliseconds.
 
 Usage: ``python -I -S fork_server.py``, with a SOCK_SEQPACKET socket as stdin. The first message is the
-`scribe_suite.sandbox.fork_client.ServerSpec` as JSON; it decides where the server itself lives. With
-``own_root`` that is a mount namespace whose root has nothing but Python in it: the server can't read what the processes
-forked from it must not see, and holds nothing of it. Then it executes itself with the kernels' Python,
-imports what the specification names, and serves:
+`scribe_suite.sandbox.fork_client.ServerSpec` as JSON; it decides where the server itself lives. With ``own_root`` that
+is a mount namespace whose root contains only Python: the server can't read what its forked processes must not see, and
+has none of it in memory. Then it executes itself with the kernels' Python, imports what the specification names, and
+serves:
 
 ``{"op": "spawn", ...}`` with descriptors, a channel, a log and what the process is to have: fork it (`supervisor`)
 ``{"op": "release", "home": "n1"}``: give the file systems of a home back
@@ -30,14 +30,14 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FIRST, SECOND = 0, 3
-#: What a list of processes shows.
+#: The name in lists of processes.
 TITLE = "scribe fork-server"
-#: Bytes, and descriptors, of one message.
+#: Limits of one message: bytes and descriptors.
 MAX_MESSAGE, MAX_DESCRIPTORS = 1 << 17, 32
 
 
 def begin() -> None:
-    """Go where the server is to live, and execute the kernels' Python there."""
+    """Enter the server's environment, and execute the kernels' Python there."""
     spec = json.loads(socket.socket(fileno=os.dup(FIRST)).recv(MAX_MESSAGE))
     os.dup2(FIRST, SECOND)
     scripts = str(HERE)
@@ -71,7 +71,7 @@ def serve(settings: Mapping[str, Any]) -> None:
     """
     from scribe_suite.sandbox.inside import jupyter_kernel, linux, supervisor, usage, view
 
-    linux.set_command_line(TITLE)  # a kernel is a fork: the line it was started with would tell how it is sealed
+    linux.set_command_line(TITLE)  # kernels are forks: the original command line would reveal how they are sealed
     sys.orig_argv[:] = sys.argv[:] = sys.orig_argv[:1]
     control = socket.socket(fileno=SECOND)
     if settings["modules"] is not None:
@@ -85,7 +85,7 @@ def serve(settings: Mapping[str, Any]) -> None:
     server = os.getpid()
     sources: list[Any] = [control, waking]
     if not settings["own_root"] and sys.platform == "linux":
-        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # else what outlives a killed supervisor is nobody's any more
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # else survivors of a killed supervisor are not reaped
     while True:
         _reap()
         readable = select.select(sources, [], [])[0]
@@ -143,10 +143,10 @@ def _reap() -> None:
 
 
 def _find_own_modules() -> None:
-    """Let ``scribe_suite.sandbox.inside`` be imported from beside this file, wherever else the package may be.
+    """Make ``scribe_suite.sandbox.inside`` importable from this file's folder, wherever else the package may be.
 
-    No folder is put on the path for that: processes forked from here keep their path, and where the package is
-    installed, its folder is that of all packages.
+    No folder is added to the path for that: processes forked from here keep their path, and in an installation the
+    package's folder is that of all packages.
     """
     for name, folder in (("scribe_suite", HERE.parents[1]), ("scribe_suite.sandbox", HERE.parent)):
         package = sys.modules[name] = ModuleType(name)

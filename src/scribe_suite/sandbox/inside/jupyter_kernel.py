@@ -1,4 +1,4 @@
-"""A Jupyter kernel in a process that the fork-server has forked: everything is imported already."""
+"""A Jupyter kernel in a process forked by the fork-server: everything is imported already."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: What an IPython kernel imports while it starts and at its first cells. Not the inline backend of matplotlib: it
-#: registers itself with the shell when it is imported.
+#: What an IPython kernel imports while it starts and at its first cells. Without matplotlib's inline backend, which
+#: registers itself with the shell on import.
 KERNEL_MODULES = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream", "ipykernel.comm",
     "ipykernel.datapub", "ipykernel.pickleutil", "ipykernel.serialize", "ipykernel.displayhook", "ipykernel.debugger",
@@ -33,13 +33,13 @@ def preload(modules: Sequence[str], shared: Sequence[Sequence[str]] = ()) -> lis
 
     Args:
         modules: Their names.
-        shared: Modules to make: name, source, and the path of its folder as its global ``FOLDER``. What they load is
-            in the memory of every kernel, without a copy.
+        shared: Modules to make: name, source, and the path of its folder as its global ``FOLDER``. Their data are in
+            the memory of every kernel, without a copy.
 
     Returns:
-        A line for each that can't be imported; a kernel will say the same when it needs one.
+        A line for each module that can't be imported; a kernel will report the same when it needs one.
     """
-    # Its import starts nothing but takes 130 modules, and no front end that could debug ever connects.
+    # Importing it only loads 130 modules, and no front end that could debug ever connects.
     sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type]
     problems = []
     for name in (*KERNEL_MODULES, *modules):
@@ -69,12 +69,12 @@ def _made(name: str, source: str, folder: str) -> types.ModuleType:
 
 
 def run(launch: Mapping[str, Any]) -> None:
-    """Be a Jupyter kernel until it is shut down.
+    """Run a Jupyter kernel until it is shut down.
 
     Args:
         launch: ``connection`` (as in a connection file), ``sockets`` (descriptor of the listening socket of each port),
             ``services`` (descriptors of connected sockets), ``startup`` (source of each module that is run first, by
-            name), and ``given``, what the function ``install`` of each gets besides the kernel.
+            name), and ``given``, the arguments of each module's function ``install`` besides the kernel.
     """
     random.seed()
     numpy = sys.modules.get("numpy")
@@ -96,7 +96,7 @@ def run(launch: Mapping[str, Any]) -> None:
 
 
 def compiled(launch: Mapping[str, Any]) -> dict[str, types.CodeType]:
-    """What is run first in a kernel, by name; it is kept, so that a fork-server which has asked once has it for all."""
+    """The compiled start-up code of a kernel, by name; a fork-server compiles it once for all kernels."""
     return {name: _code(name, source) for name, source in launch["startup"].items()}
 
 
@@ -111,7 +111,7 @@ def _close(descriptor: int) -> None:
 
 
 def _application() -> Any:
-    """The kernel's application, whose sockets are there already and whose connection stands in no file."""
+    """The kernel's application, with existing sockets and without a connection file."""
     import zmq
     from ipykernel.kernelapp import IPKernelApp
     from traitlets import Any as AnyTrait
@@ -125,22 +125,22 @@ def _application() -> Any:
             self.config.HistoryManager.enabled = False
 
         def write_connection_file(self, **_fields: Any) -> None:
-            """There is nobody to read one: whoever could, is in the sandbox."""
+            """Do nothing: only processes in the sandbox could read a connection file."""
 
         def _try_bind_socket(self, s: Any, port: int) -> int:
-            # The socket listens since before this process was there, in a folder that it can't see: nothing that is
-            # done in here decides whom the harness is connected to.
+            # The socket was listening before this process existed, in a folder that it can't see: nothing done here
+            # influences what the harness connects to.
             s.setsockopt(zmq.USE_FD, self.launch["sockets"][str(port)])
             s.bind(f"ipc://{self.ip}-{port}")
             return port
 
         def init_control(self, context: Any) -> None:
             super().init_control(context)
-            # for a debugger, of which there is none; by its name the socket can't be reached from here
+            # for a debugger, and there is none; the socket can't be reached by name from here
             self.debug_shell_socket.disconnect(self.shell_socket.getsockopt(zmq.LAST_ENDPOINT))
 
         def init_heartbeat(self) -> None:
-            """The harness looks at the process instead."""
+            """Do nothing: the harness checks the process instead."""
 
     return Application.instance()
 

@@ -1,4 +1,4 @@
-"""Landlock: a process gives up the right to use files, for good and without being root. Standard library only.
+"""Landlock: a process permanently gives up access to files, without being root. Standard library only.
 
 The kernel's interface is versioned (Linux, Documentation/userspace-api/landlock.rst): a version that is too low for a
 right can't take it away.
@@ -18,13 +18,13 @@ PR_SET_NO_NEW_PRIVS = 38
 CREATE, ADD_RULE, RESTRICT = 444, 445, 446
 RULE_PATH_BENEATH, VERSION_QUERY = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REFER, TRUNCATE, IOCTL_DEVICE = 1, 2, 4, 8, 1 << 13, 1 << 14, 1 << 15
-#: The rights that each version added.
+#: The rights that each version has added.
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: REFER, 3: TRUNCATE, 5: IOCTL_DEVICE}
 TCP_SINCE, SCOPE_SINCE = 4, 6
 TCP_BIND_AND_CONNECT, ABSTRACT_SOCKETS_AND_SIGNALS = 3, 3
 READING = EXECUTE | READ_FILE | READ_DIR
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE
-#: What is not prevented below a version, or by none. (Moving files between folders is no gap: version 1 refuses it.)
+#: What is not prevented below a version, or by any. (Moving files between folders is not a gap: version 1 refuses it.)
 GAPS: dict[str, int | None] = {
     "truncating files": 3,
     "TCP connections": 4,
@@ -55,20 +55,20 @@ def abi() -> int:
 def restrict(
     read_only: Sequence[str], writable: Sequence[str], network: bool = False, hidden: Sequence[str] = ()
 ) -> int:
-    """Take all rights to files away from this process and its children, except for those named here.
+    """Remove all file access from this process and its children, except to what is named here.
 
     Args:
-        read_only: Files and folders, with what lies below them, that may be read and executed.
-        writable: Those in which anything may be done. Paths that do not exist are left out.
+        read_only: Files and folders (recursively) that may be read and executed.
+        writable: Those with full access. Paths that do not exist are ignored.
         network: Whether TCP connections stay allowed.
-        hidden: Files and folders, without links in their paths, that may not be read where they lie below one that may;
-            names in them can be.
+        hidden: Files and folders, without links in their paths, that may not be read although they are below a readable
+            one; names in them can be listed.
 
     Returns:
         The version that was used.
 
     Raises:
-        OSError: When there is no Landlock, or a path, which it names, can't be opened or allowed.
+        OSError: When there is no Landlock, or when a path can't be opened or allowed; it names the path.
     """
     version = abi()
     handled = sum(rights for since, rights in FILE_RIGHTS.items() if since <= version)
@@ -92,10 +92,10 @@ def restrict(
 
 
 def stay_among_themselves() -> bool:
-    """Keep this process and its children from abstract unix sockets and signals of others; files stay as they are.
+    """Cut off this process and its children from abstract unix sockets and signals of others; files are not affected.
 
     Returns:
-        Whether this version of Landlock can.
+        Whether this version of Landlock supports it.
 
     Raises:
         OSError: When it refuses.
@@ -112,10 +112,10 @@ def stay_among_themselves() -> bool:
 
 
 def around(path: str, hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """What of a file or folder may be read, with the rights to it, when some things below it may not.
+    """The readable parts of a file or folder, with their rights, when some things below it are hidden.
 
-    Landlock can only allow, and with a folder all that is below it. So whatever lies beside what is hidden is named by
-    itself, and the folders above that may be listed. Links need no right, what they lead to does.
+    Landlock can only allow, and allowing a folder allows everything below it. So siblings of hidden things are named
+    individually, and the folders above may be listed. Links need no right, but their targets do.
 
     Args:
         path: The file or folder; it is allowed even inside something hidden.
@@ -133,7 +133,7 @@ def around(path: str, hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
-    """Allow one path, unless there is none."""
+    """Allow one path, if it exists."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:

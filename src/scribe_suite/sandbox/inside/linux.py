@@ -1,6 +1,6 @@
-"""What Linux offers and Python does not: mounts, namespaces, capabilities. Standard library only.
+"""Linux features that Python lacks: mounts, namespaces, capabilities. Standard library only.
 
-The modules of this folder run before, or outside, any environment: nothing here may import anything else of the suite.
+The modules of this folder run before, or outside of, any environment: they must not import anything else of the suite.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def mount_memory(place: Path, size: int, mode: str = "1777") -> None:
 def bind(source: str, target: Path, writable: bool) -> None:
     """Bind a file or a folder, without setuid, and read-only with everything mounted below it unless writable.
 
-    Device files keep working; everywhere else devices are dead.
+    Bound device files keep working; devices elsewhere do not.
     """
     if Path(source).is_dir():
         target.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def bind(source: str, target: Path, writable: bool) -> None:
 
 
 def cover(place: Path) -> None:
-    """Lay an empty folder over one that nobody inside may see, or an empty file; what is not there can't be covered."""
+    """Mount an empty folder or file over one that must be hidden; missing paths can't be covered."""
     if place.is_file():
         mount("/dev/null", str(place), None, MS_BIND)
     elif place.exists():
@@ -108,7 +108,7 @@ def unshare(flags: int, what: str) -> None:
 
 
 def map_own_user(inside: int) -> None:
-    """In a new user namespace, be `inside`, and nobody else."""
+    """In a new user namespace, map this user to `inside`, and no other user."""
     user, group = outside_ids()
     for name, text in (
         ("setgroups", "deny"),
@@ -119,7 +119,7 @@ def map_own_user(inside: int) -> None:
 
 
 def outside_ids() -> tuple[int, int]:
-    """User and group id before a user namespace was entered; there they are 65534 until they are mapped."""
+    """User and group id before entering a user namespace; inside they are 65534 until they are mapped."""
     return _OUTSIDE
 
 
@@ -139,7 +139,7 @@ def keep_capabilities_over_exec() -> None:
 
 
 def drop_privileges(uid: int | None) -> None:
-    """Give up the bounding set, the user id (when there is another to take) and all capabilities, for good."""
+    """Permanently drop the bounding set, the user id (if there is another one to take) and all capabilities."""
     libc.prctl(PR_CAP_AMBIENT, ctypes.c_ulong(PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0)
     for capability in range(64):
         libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)  # fails past the last one, and for users
@@ -153,16 +153,16 @@ def drop_privileges(uid: int | None) -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the parent goes, also when it went just before this call."""
+    """Die with the parent, even if it died just before this call."""
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def set_command_line(name: str) -> None:
-    """Overwrite this process's command line as ``/proc`` shows it; its forks have it too.
+    """Overwrite this process's command line as shown in ``/proc``; its forks inherit it.
 
-    Where the system does not say where it lies, it stays.
+    It stays unchanged where the system does not give its address.
     """
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

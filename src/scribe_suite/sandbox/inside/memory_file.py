@@ -1,8 +1,7 @@
-"""A file of fixed size in memory, without a name: how a sandboxed process hands bytes to the harness.
+"""An unnamed file of fixed size in memory, through which a sandboxed process passes bytes to the harness.
 
-The file begins with the number of bytes that follow, eight bytes long, least first. Whoever has a descriptor may write
-anything into it, but can neither make it longer or shorter nor put something else in its place, and reading it never
-waits. Standard library only.
+The file begins with the number of bytes that follow, as eight bytes in little-endian order. A process with a descriptor
+may write anything to it, but can neither resize nor replace it, and reading it never blocks. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ HEADER = struct.Struct("<Q")
 def create(size: int) -> io.FileIO:
     """A file for up to `size` bytes of content.
 
-    Where the system has no files without a name in memory, as on macOS, it is a file on disk whose name is gone.
+    On systems without unnamed files in memory, such as macOS, it is an unlinked file on disk.
 
     Raises:
-        OSError: When it can't be made.
+        OSError: When it can't be created.
     """
     if not hasattr(os, "memfd_create"):
         with tempfile.TemporaryFile(buffering=0) as named:
@@ -33,7 +32,7 @@ def create(size: int) -> io.FileIO:
     file = io.FileIO(os.memfd_create("scribe", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "r+b")
     try:
         os.ftruncate(file.fileno(), HEADER.size + size)
-        # a writer could fill the memory of the machine, or make the harness read past the end
+        # otherwise a writer could fill the machine's memory, or make the harness read past the end
         seals = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
         fcntl.fcntl(file.fileno(), fcntl.F_ADD_SEALS, seals)
     except BaseException:
@@ -43,7 +42,7 @@ def create(size: int) -> io.FileIO:
 
 
 def read(descriptor: int, limit: int) -> bytes:
-    """The content, of which nothing is believed.
+    """The content, which is untrusted.
 
     Args:
         descriptor: The file's descriptor.
@@ -61,7 +60,7 @@ def write(descriptor: int, data: bytes) -> None:
 
 
 class Tail:
-    """Keeps the end of what is printed into a pipe, in such a file.
+    """Keeps the end of a pipe's output in such a file.
 
     Args:
         descriptor: The file's descriptor.
@@ -74,7 +73,7 @@ class Tail:
         self._kept = b""
 
     def take(self, pipe: int) -> bool:
-        """Take what is in a pipe that does not block.
+        """Read the available content of a non-blocking pipe.
 
         Returns:
             Whether there may be more later.
@@ -89,7 +88,7 @@ class Tail:
         return bool(data)
 
     def add(self, data: bytes) -> None:
-        """Add text of one's own."""
+        """Append other text."""
         if data:
             self._kept = (self._kept + data)[-self._size :]
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Starts one process by itself, with limits but not isolated: where there is no fork-server. Standard library only.
+"""Starts a single process with limits but without isolation, where there is no fork-server. Standard library only.
 
 Usage: ``python -I -S plain.py < request.json``; the environment of the process is the kernel's, the request has
 ``argv``, ``cwd``, ``limits`` and ``descriptors``: number in the process -> number here.

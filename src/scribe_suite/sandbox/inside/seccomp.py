@@ -1,8 +1,8 @@
 """Filters of system calls (seccomp), as tables. Standard library only.
 
-A filter is a program of the classic BPF machine that looks at the number and the arguments of a system call (Linux,
-Documentation/userspace-api/seccomp_filter.rst). Everything is allowed but what a table names: namespaces, user ids and
-capabilities do the isolating, the filter closes what they leave open.
+A filter is a program for the classic BPF machine that examines the number and the arguments of a system call (Linux,
+Documentation/userspace-api/seccomp_filter.rst). Everything is allowed except what a table names: namespaces, user ids
+and capabilities isolate, and the filter closes the remaining gaps.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_BITS, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 ALLOW, ERROR, KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
-#: Offsets in what the program looks at: number of the call, machine, low halves of the first three arguments; the high
-#: half of each follows.
+#: Offsets in the program's input: number of the call, machine, low halves of the first three arguments; the high half
+#: of each follows.
 NUMBER, MACHINE, ARGUMENTS, HIGH = 0, 4, (16, 24, 32), 4
 X32_BIT = 0x40000000
 CLONE_THREAD = 0x10000
@@ -28,8 +28,8 @@ CLONE_THREAD = 0x10000
 CLONE_NEW = 0x80 | 0x20000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 #: A socket's type without SOCK_CLOEXEC and SOCK_NONBLOCK.
 SOCKET_TYPE_MASK = 0xF
-#: Types of unix sockets that reach nobody without a connection. All others do: SOCK_RAW makes a datagram socket too
-#: (Linux, net/unix/af_unix.c), and a datagram from one of a pair goes wherever it is addressed.
+#: Types of unix sockets that need a connection. All others can send without one: SOCK_RAW makes a datagram socket too
+#: (Linux, net/unix/af_unix.c), and a datagram from one socket of a pair goes wherever it is addressed.
 CONNECTED_TYPES = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 AF_NETLINK, NETLINK_ROUTE = 16, 0
@@ -76,13 +76,14 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
         },
     ),
 }  # fmt: skip
-#: Calls that came after the numbers of all machines were made the same.
+#: Calls added after numbers became the same on all machines.
 COMMON = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
     "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "clone3": 435, "pidfd_getfd": 438,
     "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443, "memfd_secret": 447, "open_tree_attr": 467,
 }  # fmt: skip
-#: What no sandboxed process needs: it takes capabilities, or reaches into other processes or deep into the kernel.
+#: Calls that no sandboxed process needs: they require capabilities, or reach into other processes or deep into the
+#: kernel.
 FORBIDDEN = (
     "unshare", "setns", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd",
     "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick",
@@ -92,25 +93,25 @@ FORBIDDEN = (
     "swapoff", "reboot", "quotactl", "quotactl_fd", "sethostname", "setdomainname", "settimeofday", "clock_settime",
     "iopl", "ioperm", "syslog", "vhangup", "move_pages", "lookup_dcookie",
 )  # fmt: skip
-#: Memory that no process shows as its own once it is not mapped, and that no file system limits. As if the machine had
-#: none of it: libraries then do without.
+#: Memory that belongs to no process once it is unmapped and that no file system limits. The calls fail as if
+#: unsupported, which libraries can handle.
 UNCOUNTED_MEMORY = ("memfd_create", "memfd_secret", "shmget", "semget", "msgget", "mq_open")
-#: Commands of fcntl that make others wait who open a file, and tell of it: F_SETLEASE, F_GETLEASE.
+#: Commands of fcntl that block other openers of a file and report them: F_SETLEASE, F_GETLEASE.
 LEASES = (1024, 1025)
-#: What tells a process that somebody else has a file open, has locked or read it: two sandboxes that see the same
-#: read-only file could talk through it.
+#: Calls that show a process that another one has opened, locked or read a file: two sandboxes that see the same
+#: read-only file could communicate through it.
 FILE_SIGNALS = ("flock", "inotify_init", "inotify_init1")
 #: The same as commands of fcntl: F_GETLK, F_OFD_GETLK, F_NOTIFY.
 FILE_SIGNAL_COMMANDS = (5, 36, 1026)
-#: Which argument names the process (or thread) that a call is about. Init has the same user id, and would not look any
-#: more what its sandbox uses if it had no processor. Its number is 1; a thread may name itself.
+#: The argument that names the process (or thread) of a call. Init has the same user id, and could no longer watch its
+#: sandbox if it were denied CPU time. Its number is 1; a thread may name itself.
 ABOUT_A_THREAD = {
     "sched_setscheduler": 0, "sched_setparam": 0, "sched_setaffinity": 0, "sched_setattr": 0, "setpriority": 1,
     "ioprio_set": 1,
 }  # fmt: skip
 INIT = 1
-#: Of setrlimit. A process whose limit is 1 leaves no core, not even through a program that the host starts for it; with
-#: 0 it would (Linux, fs/coredump.c).
+#: An argument of setrlimit. A process whose limit is 1 leaves no core, not even through a program that the host starts
+#: for it; with 0 it would (Linux, fs/coredump.c).
 RLIMIT_CORE = 4
 
 
@@ -119,11 +120,11 @@ class Policy:
     """What a filter forbids besides `FORBIDDEN`, new namespaces, and all sockets but unix ones.
 
     Attributes:
-        connect: Whether sockets may be connected. Where the host's network namespace and file system are in reach, a
-            unix socket is a way to other processes, whatever address it has.
-        processes: Whether processes may be made. Threads always may.
+        connect: Whether sockets may be connected. Where the host's network namespace and file system are reachable, a
+            unix socket of any address leads to other processes.
+        processes: Whether processes may be created. Threads always may.
         file_signals: Whether `FILE_SIGNALS` are allowed.
-        network: Whether sockets of the internet's protocols may be made, and those that tell of network interfaces.
+        network: Whether internet sockets, and those that report network interfaces, may be created.
     """
 
     connect: bool = True
@@ -170,14 +171,14 @@ def program(policy: str, machine: str | None = None) -> bytes:
     for call, block in _blocks(rules).items():
         code = {**number[1], **COMMON}.get(call)
         if code is not None:
-            # every block ends with a verdict of its own, so a jump never goes further than past one block
+            # every block ends with its own verdict, so a jump never crosses more than one block
             lines += [(JUMP_EQUAL, 0, len(block), code), *block]
     lines.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
 def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
-    """What is done about each call that is not simply allowed; each block ends with verdicts."""
+    """The blocks for all calls that are not simply allowed; each block ends with verdicts."""
     blocks = {call: _refuse(errno.EPERM) for call in FORBIDDEN}
     blocks |= {call: _refuse(errno.ENOSYS) for call in UNCOUNTED_MEMORY}
     blocks["clone3"] = _refuse(errno.ENOSYS)  # its flags are out of sight; the C library then uses clone
@@ -193,7 +194,7 @@ def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
     blocks |= {call: _refuse(errno.ENOSYS) for call in UNCOUNTED_MEMORY}
     for call, argument in ABOUT_A_THREAD.items():
         blocks[call] = [(LOAD, 0, 0, ARGUMENTS[argument]), *_refuse_values((INIT,)), *_allow()]
-    # limits of others, 0 being oneself: init without descriptors would be blind
+    # limits of other processes, 0 being oneself: init could not work without descriptors
     only_asks = [
         (LOAD, 0, 0, ARGUMENTS[2]), (JUMP_EQUAL, 0, 3, 0), (LOAD, 0, 0, ARGUMENTS[2] + HIGH), (JUMP_EQUAL, 0, 1, 0),
         *_allow(),
@@ -212,8 +213,8 @@ def _blocks(rules: Policy) -> Mapping[str, list[_Line]]:
 
 
 def _only_unix(rules: Policy) -> list[_Line]:
-    """Verdicts on a call that makes sockets, by their family and, where nothing may be connected, their type."""
-    # libzmq takes any other error than this one for a bug of its own, and aborts
+    """Verdicts on a call that creates sockets, by family and, where nothing may be connected, by type."""
+    # libzmq treats any other error as an internal bug and aborts
     block = [(LOAD, 0, 0, ARGUMENTS[0]), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), *_refuse(errno.EOPNOTSUPP)]
     if not rules.connect:
         block += [(LOAD, 0, 0, ARGUMENTS[1]), (AND, 0, 0, SOCKET_TYPE_MASK)]
@@ -224,7 +225,7 @@ def _only_unix(rules: Policy) -> list[_Line]:
 
 
 def _internet() -> list[_Line]:
-    """Verdicts on making sockets where the network may be used: its families, and of netlink the routes alone."""
+    """Verdicts on creating sockets where the network may be used: internet families, and only routes of netlink."""
     block = [(LOAD, 0, 0, ARGUMENTS[0])]
     for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
         block += [(JUMP_EQUAL, 0, 1, family), *_allow()]
@@ -245,7 +246,7 @@ def _refuse_values(values: Iterable[int], number: int = errno.EPERM) -> list[_Li
 
 
 def install(policy: str) -> None:
-    """Filter the calls of this thread and of all it starts, for good.
+    """Permanently filter the calls of this thread and of everything it starts.
 
     Args:
         policy: A key of `POLICIES`.

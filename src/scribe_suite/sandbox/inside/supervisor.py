@@ -1,4 +1,4 @@
-"""One sandboxed process and the two that look after it. Standard library only; forked from the fork-server.
+"""One sandboxed process and its two supervisors. Standard library only; forked from the fork-server.
 
 ``outer``   in the host's PID namespace; talks to the harness over a channel, keeps the end of what is printed, and ends
             everything when the channel closes.
@@ -32,17 +32,17 @@ from scribe_suite.sandbox.inside.usage import Watch, all_but_this, descendants, 
 
 #: Exit code of a process that could not be started.
 NOT_STARTED = 125
-#: Bytes kept of the end of what a process prints where nobody else reads it.
+#: How many bytes from the end of a process's output are kept if nothing else reads it.
 LOG_BYTES = 1 << 16
 
 
 def supervise(request: dict[str, Any], channel: socket.socket, log: int, passed: Sequence[int], server: int) -> None:
-    """Be outer, from the fork to the end; never returns.
+    """Run as ``outer``, from the fork to the end; never returns.
 
     Args:
         request: What to run and how; see `scribe_suite.sandbox.requests`.
-        channel: To the harness.
-        log: A `memory_file` for the end of what is printed inside.
+        channel: The channel to the harness.
+        log: A `memory_file` for the end of the output inside.
         passed: Descriptors for the process; ``request["descriptors"]`` has their numbers there, in the same order.
         server: PID of the fork-server.
     """
@@ -63,7 +63,7 @@ def supervise(request: dict[str, Any], channel: socket.socket, log: int, passed:
 
 
 def _send_first(channel: socket.socket, opened: Sequence[str]) -> None:
-    """Tell the PID, and hand over folders while nobody has had them yet."""
+    """Send the PID, and descriptors of folders that nothing has used yet."""
     folders = [os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) for path in opened]
     socket.send_fds(channel, [json.dumps({"pid": os.getpid()}).encode()], folders)
     for folder in folders:
@@ -77,7 +77,7 @@ def _complaint(error: BaseException) -> bytes:
 def _run_inside(
     request: dict[str, Any], channel: socket.socket, tail: memory_file.Tail, passed: Sequence[int]
 ) -> tuple[int, str]:
-    """Start what is to run, pass interrupts on, kill it when the channel ends; its exit code and why it was ended."""
+    """Start the process, pass on interrupts, kill it when the channel closes; returns exit code and reason."""
     isolated = request["own_root"]
     if isolated:
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID
@@ -115,12 +115,12 @@ def _run_inside(
 def _watch(
     child: int, channel: socket.socket, request: Mapping[str, Any], printed: int, tail: memory_file.Tail, group: bool
 ) -> tuple[int, str]:
-    """Wait for the child; its wait status, and why this function ended it."""
+    """Wait for the child; returns its wait status, and why this function ended it."""
     waking, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    # with namespaces, init is the one who watches
+    # with namespaces, init watches
     limits = Watch()
     if group:
         limits = Watch(request["memory"], request["processes"], disk=request["disk"], on_disk=request["on_disk"])
@@ -159,7 +159,7 @@ def _received(channel: socket.socket) -> bytes:
 
 
 def _be_init(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int, int]) -> None:
-    """PID 1 of the sandbox: prepare it, drop all rights, start the process, reap until that ends; never returns."""
+    """Run as the sandbox's PID 1: prepare it, drop all rights, start the process, reap until it ends; never returns."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     view.lay_private_places(request)
     if not request["network"]:
@@ -210,7 +210,7 @@ def _reaped(inner: int) -> int | None:
 
 
 def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int, int]) -> None:
-    """Become what is to run; never returns."""
+    """Become the sandboxed process; never returns."""
     outer.close()
     if not request["own_root"] and sys.platform == "linux":
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -245,14 +245,14 @@ def _be_inner(request: dict[str, Any], outer: socket.socket, wanted: Mapping[int
 
 
 def _run_forked(launch: Mapping[str, Any]) -> None:
-    """Be a kernel, or a program if there is ``code``, with what the fork-server has imported."""
+    """Run as a kernel, or as a program if there is ``code``, with the fork-server's imports."""
     import tempfile
 
     from scribe_suite.sandbox.inside import jupyter_kernel
 
     tempfile.tempdir = None  # the fork-server's is not this process's
     for name in [name for name in sys.modules if name.partition(".")[0] == "scribe_suite"]:
-        del sys.modules[name]  # a kernel has what it would have if it had been started by itself
+        del sys.modules[name]  # a kernel has the same modules as one that was started separately
     try:
         if "code" in launch:
             sys.argv[:] = ["-c", *launch["arguments"]]
@@ -275,7 +275,7 @@ def _reset_signals() -> None:
 
 
 def apply_limits(limits: Mapping[str, int]) -> None:
-    """Set resource limits, never above what is allowed already.
+    """Set resource limits, never above the current ones.
 
     Args:
         limits: Names of the `resource` module and their values.
@@ -298,11 +298,11 @@ def exit_code(status: int) -> int:
 
 
 def _guarded(function: Callable[..., None], request: dict[str, Any], outer: socket.socket, wanted: Any) -> None:
-    """Run a function that must not return; say in one line what stopped it."""
+    """Run a function that must not return; report in one line what stopped it."""
     try:
         function(request, outer, wanted)
     except BaseException as error:
-        # where a process has its own stderr, 2 is that already or the fork-server's
+        # if a process has its own stderr, 2 is that already or the fork-server's
         for descriptor in (wanted[2], 2):
             with suppress(OSError):
                 os.write(descriptor, _complaint(error))

@@ -1,6 +1,6 @@
-"""What the processes of a sandbox use of this machine, according to ``/proc``. Standard library only.
+"""The resource usage of a sandbox's processes, according to ``/proc``. Standard library only.
 
-This is what limits a sandbox where no control group does. Memory that no process shows as its own counts too: files in
+This limits sandboxes where there is no control group. Memory that belongs to no single process counts too: files in
 memory by what their file systems hold, memory shared between processes by the whole size of each mapping, since its
 pages may be in none of them. (Files in memory without a file system, and System V segments, can't be made in a sandbox:
 see `seccomp`.)
@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-#: Mappings of memory that has no file system: the range, device and inode, which name the same memory everywhere.
+#: Mappings of memory without a file system: the range, device and inode, which identify the same memory everywhere.
 _SHARED = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) \S{3}s [0-9a-f]+ (\S+ \d+) +(?:/dev/zero|/memfd:|/SYSV)", re.MULTILINE)
-#: What the end of a sandbox is blamed on.
+#: Reasons for ending a sandbox.
 OUT_OF_MEMORY, TOO_MANY, DISK_FULL = "memory", "processes", "disk"
 #: Bytes that the system keeps for a mapping.
 MAPPING_BYTES = 256
@@ -28,7 +28,7 @@ _SHARED_OUT_FIELDS = ("Pss_Anon", "Pss_Shmem")
 
 
 def all_but_this() -> list[int]:
-    """PIDs of all processes in sight but this one."""
+    """PIDs of all visible processes except this one."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]  # noqa: PTH208
 
 
@@ -38,7 +38,7 @@ def descendants(root: int) -> list[int]:
     with suppress(OSError):
         for pid in all_but_this():
             with suppress(OSError, ValueError, IndexError):
-                # the name in parentheses may hold anything, spaces and parentheses too
+                # the name in parentheses may contain anything, including spaces and parentheses
                 parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     found: list[int] = []
     seek = {root}
@@ -51,14 +51,14 @@ def descendants(root: int) -> list[int]:
 def memory_used(pids: Sequence[int], in_memory: Iterable[str] = (), enough: int = 0) -> int:
     """Bytes of memory that processes use together.
 
-    The cheap number is looked at first: anonymous and shared memory of each, in which what forks share counts once for
-    each of them. Only where that is more than `enough`, every page is shared out among those who have it, which takes
-    longer.
+    A cheap number is used first: the anonymous and shared memory of each process, which counts memory shared by forks
+    once for each of them. Only if that is more than `enough`, every page is divided among the processes that have it,
+    which takes longer.
 
     Args:
         pids: The processes.
-        in_memory: Places of file systems in memory that are theirs.
-        enough: A number below which nobody cares how much it is exactly.
+        in_memory: Places of their in-memory file systems.
+        enough: Below this number, the exact value does not matter.
     """
     shared, kept = _mapped(pids)
     files = sum(map(file_system_used, in_memory))
@@ -72,12 +72,12 @@ def memory_used(pids: Sequence[int], in_memory: Iterable[str] = (), enough: int 
 
 
 def shared_memory(pids: Sequence[int]) -> int:
-    """Bytes of memory without a file system that processes have mapped to share it, each piece once."""
+    """Bytes of shared mappings without a file system, each counted once."""
     return _mapped(pids)[0]
 
 
 def _mapped(pids: Sequence[int]) -> tuple[int, int]:
-    """What `shared_memory` says, and the bytes that the system itself keeps for all mappings of the processes."""
+    """The result of `shared_memory`, and the system's own bytes for all mappings of the processes."""
     pieces: dict[bytes, int] = {}
     kept = 0
     for pid in pids:
@@ -93,7 +93,7 @@ def _mapped(pids: Sequence[int]) -> tuple[int, int]:
 
 
 def file_system_used(place: str) -> int:
-    """Bytes that a file system holds, deleted files that are still open included."""
+    """Bytes used in a file system, including deleted files that are still open."""
     try:
         system = os.statvfs(place)
     except OSError:
@@ -102,12 +102,12 @@ def file_system_used(place: str) -> int:
 
 
 def disk_used(folders: Iterable[str], pids: Sequence[int], enough: int) -> int:
-    """Bytes that lie in folders on disk, files that processes have open and nobody can name any more included.
+    """Bytes used in folders on disk, including deleted files that processes still have open.
 
     Args:
         folders: Folders whose content is untrusted: no link in them is followed.
         pids: The processes.
-        enough: A number from which on nobody cares how much more it is.
+        enough: Above this number, the exact value does not matter.
     """
     sizes: dict[tuple[int, int], int] = {}
     for folder in folders:
@@ -130,7 +130,7 @@ def disk_used(folders: Iterable[str], pids: Sequence[int], enough: int) -> int:
 
 
 def _sum_fields(pids: Sequence[int], file: str, names: Sequence[str]) -> int:
-    """Sum of fields in kB of a file in ``/proc`` over processes, in bytes; one that is gone has none."""
+    """Sum over processes of fields in kB of a file in ``/proc``, in bytes; dead processes count as 0."""
     total = 0
     for pid in pids:
         with suppress(OSError, ValueError):
@@ -141,7 +141,7 @@ def _sum_fields(pids: Sequence[int], file: str, names: Sequence[str]) -> int:
 
 
 def kill_descendants() -> None:
-    """Kill what the process has left behind: this process is the reaper of all of them."""
+    """Kill what the process has left behind; this process reaps all of it."""
     for _ in range(100):
         left = descendants(os.getpid())
         if not left:
@@ -156,17 +156,17 @@ def kill_descendants() -> None:
 
 
 class Watch:
-    """Looks now and then whether a sandbox uses more than it may.
+    """Checks periodically whether a sandbox exceeds its limits.
 
     Args:
-        memory: Bytes for all processes together, or None.
-        processes: How many there may be, or None.
+        memory: Limit in bytes for all processes together, or None.
+        processes: Limit for their number, or None.
         in_memory: As in `memory_used`.
-        disk: Bytes that may lie in `on_disk`, or None.
-        on_disk: Folders on disk that are theirs.
+        disk: Limit for the bytes in `on_disk`, or None.
+        on_disk: Their folders on disk.
     """
 
-    #: Seconds between two looks; fewer when more than half of the memory is in use.
+    #: Seconds between two checks; fewer when more than half of the memory is in use.
     SLOW_S, FAST_S = 0.5, 0.05
 
     def __init__(
@@ -187,13 +187,13 @@ class Watch:
 
     @property
     def wait_s(self) -> float:
-        """Seconds until the next look; very many when there is nothing to look for."""
+        """Seconds until the next check; very many when there is nothing to check."""
         if self._idle:
             return 3600.0
         return max(0.0, self._next - time.monotonic())
 
     def exceeded(self, find: Callable[[], Sequence[int]]) -> str:
-        """Which limit is exceeded (`OUT_OF_MEMORY` and so on), or an empty string. Looks only when it is time.
+        """Which limit is exceeded (`OUT_OF_MEMORY` and so on), or an empty string. Checks only when it is time.
 
         Args:
             find: Finds the processes.

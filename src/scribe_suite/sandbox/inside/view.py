@@ -1,7 +1,7 @@
-"""What sandboxed processes see of the file system, where they have a root of their own. Standard library only.
+"""The file system that sandboxed processes see, where they have their own root. Standard library only.
 
-The fork-server builds one root file system with nothing in it but Python, the system libraries (both read-only) and
-empty places; every process forked from it lays its private folders over those places, in a mount namespace of its own.
+The fork-server builds one root file system that contains only Python, the system libraries (both read-only) and empty
+places; every process forked from it mounts its private folders over those places, in its own mount namespace.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from scribe_suite.sandbox.inside.linux import (
     mount_memory,
 )
 
-#: Where the fork-server sees the folders of its processes, and this folder; no process it starts sees either.
+#: Where the fork-server sees the folders of its processes, and this folder; its processes see neither.
 SLOTS, SCRIPTS = "/slots", "/sandbox"
 PACKAGE = "scribe_suite/sandbox/inside"
-#: Places that every process lays something of its own over.
+#: Places over which every process mounts something of its own.
 PRIVATE_FOLDERS = ("/work", "/tmp", "/dev/shm", "/dev/pts", SLOTS, SCRIPTS)
 DEVICES = ("null", "zero", "full", "random", "urandom")
-#: Settings of the whole machine. A harness that is root in a user namespace of its own still owns these files.
+#: Settings of the whole machine. A harness that is root in its own user namespace still owns these files.
 HOST_SETTINGS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi")
-#: What counts files and pseudo-terminals of the whole machine, so that two sandboxes could talk by opening some.
+#: Files that count open files and pseudo-terminals of the whole machine, through which two sandboxes could communicate.
 HOST_COUNTERS = ("/proc/sys/fs", "/proc/sys/kernel/pty")
-#: Pseudo-terminals of a process: the machine has few thousand for all.
+#: Most pseudo-terminals of a process: the machine has a few thousand for all.
 MAX_TERMINALS = 64
 
 
 def build_root(spec: Mapping[str, Any]) -> None:
-    """Make the fork-server's root file system in its mount namespace, and move into it.
+    """Build the fork-server's root file system in its mount namespace, and enter it.
 
     Args:
         spec: ``stage`` (an empty folder), ``read_only`` (pairs of host path and place), ``texts`` and ``links`` (by
@@ -102,10 +102,10 @@ def build_root(spec: Mapping[str, Any]) -> None:
 
 
 def _lay(place: Path, laid: Mapping[str, Any]) -> None:
-    """Copy a host folder into a file system in memory.
+    """Copy a host folder to an in-memory file system.
 
     Args:
-        place: Where.
+        place: The target.
         laid: ``source`` (the host folder), ``size`` (bytes of the file system), ``uid`` (whose it becomes, or None).
     """
     place.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def _lay(place: Path, laid: Mapping[str, Any]) -> None:
 
 
 def _give(folder: Path, uid: int | None) -> None:
-    """Make a folder with all that is in it a user's own."""
+    """Change the owner of a folder and everything in it."""
     if uid is not None:
         for parent, _folders, files in os.walk(folder):
             for entry in (parent, *(os.path.join(parent, file) for file in files)):  # noqa: PTH118
@@ -131,14 +131,14 @@ def _build_devices(dev: Path) -> None:
 
 
 def lay_private_places(request: Mapping[str, Any]) -> None:
-    """Give a process, in mount and PID namespaces of its own, the places that are private to it.
+    """Mount the private places of a process, in its own mount and PID namespaces.
 
     Args:
         request: ``binds`` (slot path, place, writable), ``tmpfs`` (place -> bytes), ``masks`` (places to cover).
     """
     for place, size in request["tmpfs"].items():
         mount_memory(Path(place), size)
-    # pseudo-terminals of its own, without which ``!command`` fails in IPython
+    # its own pseudo-terminals, without which ``!command`` fails in IPython
     options = f"newinstance,ptmxmode=0666,mode=620,max={MAX_TERMINALS}"
     mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
     for source, place, writable in request["binds"]:
@@ -152,16 +152,16 @@ def lay_private_places(request: Mapping[str, Any]) -> None:
 
 
 class MemoryFolders:
-    """Folders in memory of limited size, which outlive the processes that use them.
+    """In-memory folders of limited size that outlive the processes that use them.
 
-    They are mounted in the fork-server's namespace, so that nothing a process writes reaches a disk.
+    They are mounted in the fork-server's namespace, so that a process's files never reach a disk.
     """
 
     def __init__(self) -> None:
         self._mounted: set[str] = set()
 
     def prepare(self, wanted: Mapping[str, Any]) -> None:
-        """Mount a file system and make a folder in it, unless that has been done.
+        """Mount a file system and create a folder in it, unless done already.
 
         Args:
             wanted: ``mount`` (slot path of the file system), ``size`` (its bytes), ``folder`` (slot path of the folder
@@ -180,7 +180,7 @@ class MemoryFolders:
         unfinished.rename(folder)
 
     def release(self, home: str) -> None:
-        """Give all file systems of a home back; what still uses one keeps it for as long."""
+        """Release all file systems of a home; processes that still use one keep it until they end."""
         for name in [name for name in self._mounted if name.partition("/")[0] == home]:
             self._mounted.discard(name)
             libc.umount2(f"{SLOTS}/{name}".encode(), MNT_DETACH)
