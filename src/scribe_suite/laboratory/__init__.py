@@ -1,1 +1,1 @@
-"""Models that are run for an agent, with a price on every experiment. Knows nothing of tasks and notebooks."""
+"""Models that are run for an agent, with a price on every experiment. Knows nothing about tasks and notebooks."""

@@ -1,7 +1,7 @@
 """The budget of one attempt, over all its notebook sessions: charged before a run, refunded when the run fails.
 
-What has been paid for once is free from then on. Safe to use from several threads: two that want to pay for the same
-thing at the same time pay once, and what is charged never exceeds the total.
+A run that was paid for once is free from then on. Safe to use from several threads: two threads that pay for the same
+run at the same time pay once, and charges never exceed the total.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from scribe_suite.laboratory.refusals import RefusedError
 
 @dataclass(frozen=True)
 class Payment:
-    """What was paid for a run.
+    """The payment for a run.
 
     Attributes:
-        price: Charged; 0 for what was paid for before.
-        repeated: Whether it was.
+        price: The charge; 0 for a run that was paid for before.
+        repeated: Whether it was paid for before.
         spent: How much of the budget was used once this had been charged, other runs in progress included.
     """
 
@@ -34,8 +34,8 @@ class Balance:
     """The state of a budget.
 
     Attributes:
-        total: What there was.
-        spent: What has been charged.
+        total: The whole budget.
+        spent: The charges so far.
     """
 
     total: int
@@ -43,16 +43,16 @@ class Balance:
 
     @property
     def left(self) -> int:
-        """What can still be charged."""
+        """What is left of it."""
         return self.total - self.spent
 
 
 class Budget:
-    """Counts what is spent.
+    """Counts the charges.
 
     Args:
-        total: What may be spent.
-        unit: What it counts, for messages.
+        total: The whole budget.
+        unit: Its unit, for messages.
     """
 
     def __init__(self, total: int, unit: str) -> None:
@@ -65,25 +65,25 @@ class Budget:
         self._changed = threading.Condition()
 
     def balance(self) -> Balance:
-        """How much is spent, runs under way included."""
+        """The balance, including runs in progress."""
         with self._changed:
             return Balance(self._total, self._spent)
 
     def is_paid(self, key: str) -> bool:
-        """Whether this would be free."""
+        """Whether this run would be free."""
         with self._changed:
             return key in self._paid
 
     @contextmanager
     def paying(self, key: str, price: int) -> Iterator[Payment]:
-        """Charge for what is done in the block; when the block fails, nothing was charged.
+        """Charge for the run in the block; if the block fails, the charge is refunded.
 
         Args:
-            key: Equal for what is identical.
-            price: What it costs when it has not been paid for.
+            key: Equal for identical runs.
+            price: Its price if it has not been paid for.
 
         Raises:
-            RefusedError: When the price is more than is left; the block is not entered.
+            RefusedError: When the price exceeds what is left; the block is not entered.
             ValueError: When the price is not positive.
         """
         if price <= 0:

@@ -1,8 +1,8 @@
 """The desk: the harness's side of the laboratory of one attempt, between its kernels and the model process.
 
-It validates, prices, charges and records what kernels ask for, and has the model process do it. It is a service of a
-notebook (`scribe_suite.notebook.services`): each kernel has a connection, each connection a thread, and all of them one
-budget, one record and one set of runs. A kernel may be started anew as often as it likes, and may send anything.
+It validates, prices, charges and records the requests of kernels, and passes them to the model process. It is a service
+of a notebook (`scribe_suite.notebook.services`): each kernel has a connection, each connection a thread, and all of
+them one budget, one record and one set of runs. Kernels may be restarted any number of times, and may send anything.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ from scribe_suite.laboratory.terms import Terms
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that closing waits for runs under way; what they give is lost anyway.
+#: Seconds that closing waits for runs in progress; their results are lost anyway.
 CLOSE_S = 5.0
 
 Tensors = Mapping[str, np.ndarray]
 
 
 class Models(Protocol):
-    """What the desk needs of the model process: `host.Laboratory`, which says more. It is called from several threads.
+    """The desk's interface to the model process, documented by `host.Laboratory`. Called from several threads.
 
-    What it refuses must not depend on what a model computes: refusals are free.
+    Its refusals must not depend on what a model computes, since refusals are free.
     """
 
     def run(self, model: str, recipes: Sequence[Recipe], wanted: Wanted, *, given_up: Callable[[], bool]) -> bytes:
-        """What is wanted of the last recipe, as a safetensors file; fails when `given_up` says that nobody wants it."""
+        """The wanted results of the last recipe, as a safetensors file; fails when `given_up` returns true."""
 
     def tokenize(
         self, model: str, texts: Sequence[str], *, bos: bool | None = None
     ) -> tuple[Int[np.ndarray, "text position"], Int[np.ndarray, " text"]]:
-        """Token ids of texts, padded on the right, and how many each has; `bos` as in `requests.TokenizeRequest`."""
+        """Token ids of texts, padded on the right, and their numbers; `bos` as in `requests.TokenizeRequest`."""
 
     def decode(
         self, model: str, tokens: Int[np.ndarray, "text position"], lengths: Int[np.ndarray, " text"] | None = None
@@ -69,18 +69,18 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class DeskStatus:
-    """What has happened so far; a snapshot.
+    """A snapshot of what has happened so far.
 
     Attributes:
         total: The budget.
         spent: How much of it is used.
-        unit: What both count.
+        unit: The unit of both.
         runs: Experiments that were run and charged.
         repeated: Runs that had been done before.
-        refused: Requests that were not done.
+        refused: Requests that were refused.
         failed: Runs in which the laboratory failed.
-        unread: Runs that came to nothing; see `runs.Runs.unread`.
-        infrastructure_error: What has gone wrong for good and is not the agent's doing, or None.
+        unread: Runs whose results were never used; see `runs.Runs.unread`.
+        infrastructure_error: A permanent failure that is not the agent's fault, or None.
     """
 
     total: int
@@ -101,9 +101,9 @@ class Desk:
         models: The model process.
         model: Name of the model there.
         shape: The model's shape.
-        terms: What the agent is granted.
-        record: Where experiments are noted; closed with the desk.
-        secret: Bytes that noise and samples are drawn from; known to nobody else.
+        terms: What the agent may do.
+        record: The record of experiments; closed with the desk.
+        secret: Secret bytes from which noise and samples are drawn.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Desk:
         self.close()
 
     def connect(self, session: str) -> socket.socket:
-        """A connection for a kernel; the caller closes it. Waits for nothing.
+        """A connection for a kernel; the caller closes it. Never blocks.
 
         Args:
             session: The notebook's session, for the record.
@@ -155,7 +155,7 @@ class Desk:
         return theirs
 
     def status(self) -> DeskStatus:
-        """What has happened so far; works after `close`, too."""
+        """What has happened so far; also works after `close`."""
         counts, balance = self._record.counts(), self._budget.balance()
         return DeskStatus(
             total=balance.total,
@@ -197,7 +197,7 @@ class Desk:
                 self._connections.pop(threading.current_thread(), None)
 
     def _answer(self, session: str, frame: Frame) -> Answer:
-        """Do what a request asks for, or say in one sentence why not."""
+        """Execute a request, or say in one sentence why not."""
         fields = {key: value for key, value in frame.header.items() if key not in ("id", "op")}
         operation = frame.header.get("op")
         try:
@@ -253,12 +253,12 @@ class Desk:
             "left": self._budget.balance().left,
             "repeated": payment.repeated,
         }
-        # what returned nothing was not read by being given to somebody
+        # a run that returned nothing does not count as read
         returned = self._terms.returns != "nothing" or experiment.wanted.read or experiment.wanted.grad is not None
         return Answer(header, data, partial(self._runs.take, run.recipe.name) if returned else lambda: None)
 
     def _experiment(self, fields: Mapping[str, Any], tensors: Tensors) -> tuple[Experiment, list[Recipe], RunRequest]:
-        """What a request asks for, and what has to be computed for it."""
+        """The experiment that a request asks for, and what has to be computed for it."""
         request = understood(RunRequest, fields)
         if request.texts is not None:
             if "tokens" in tensors or "lengths" in tensors:
@@ -328,7 +328,7 @@ class Desk:
 
 
 def _parsed(data: bytes) -> dict[str, np.ndarray]:
-    """The tensors of a request, of which nothing is known."""
+    """The untrusted tensors of a request."""
     if not data:
         return {}
     try:

@@ -1,7 +1,7 @@
-"""From a request to an experiment: everything in it is checked against the model, the terms and the earlier runs.
+"""Turns a request into an experiment: everything is checked against the model, the terms and the earlier runs.
 
-What comes out is canonical: sites sorted, patches in the order of the computation, tensors named by what is in them.
-Requests that mean the same have the same key, and so are the same run.
+The result is canonical: sites sorted, patches in the order of the computation, tensors named by their content.
+Equivalent requests have the same key, and are therefore the same run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from scribe_suite.laboratory.shape import ModelShape, Unit
 from scribe_suite.laboratory.sites import Site, SiteError
 from scribe_suite.laboratory.terms import Operation, Returns, Terms
 
-#: What a run that the terms do not allow is told.
+#: Messages for runs that the terms do not allow.
 _FORBIDDEN: Mapping[Operation, str] = {
     "read": "Activations can't be read in this laboratory.",
     "pattern": "Attention patterns can't be read in this laboratory.",
@@ -38,22 +38,22 @@ _FORBIDDEN: Mapping[Operation, str] = {
     "path": "This laboratory does not patch paths.",
     "grad": "This laboratory gives no gradients.",
 }
-#: What patches need of the terms, where that is not ``patch``.
+#: The operation that a patch needs, where that is not ``patch``.
 _NEEDED: Mapping[str, Operation] = {"add": "vector", "set": "vector", "subspace": "vector", "path": "path"}
-#: What prompts are, by unit.
+#: The word for prompts, by unit.
 _PROMPTS: Mapping[Unit, str] = {
     "prompt": "Prompts are a table of token ids, one row for each prompt, all of one length.",
     "token": "Prompts are texts, or a table of token ids with one row for each prompt; at least one.",
 }
-#: Numbers that are returned for each position, where that does not depend on the labels.
+#: How many numbers are returned for each position, where that does not depend on the labels.
 _WIDTHS: Mapping[Returns, int] = {"labels": 1, "samples": 1, "nothing": 0}
-#: Bytes of the numbers that come back.
+#: Bytes of a returned number.
 _ITEM = 4
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """What is run.
+    """The prompts of a run.
 
     Attributes:
         tokens: Padded on the right with zeros.
@@ -65,20 +65,20 @@ class Prompts:
 
     @property
     def shortest(self) -> int:
-        """Positions that every prompt has."""
+        """The number of positions that every prompt has."""
         return self.tokens.shape[1] if self.lengths is None else int(self.lengths.min())
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A run that can be done.
+    """A run that can be executed.
 
     Attributes:
-        key: SHA-256; equal for identical ones.
-        recipe: What is computed; it has no name yet.
+        key: SHA-256; equal for identical runs.
+        recipe: Its recipe, which has no name yet.
         needs: Ids of the runs that it patches from.
-        wanted: What is returned.
-        work: What its price depends on.
+        wanted: Its results to return.
+        work: The facts that its price depends on.
     """
 
     key: str
@@ -89,7 +89,7 @@ class Experiment:
 
 
 class ExperimentReader:
-    """Makes experiments of requests.
+    """Turns requests into experiments.
 
     Args:
         shape: The model's shape.
@@ -139,15 +139,15 @@ class ExperimentReader:
         return Prompts(np.where(kept, tokens, 0), lengths)
 
     def experiment(self, request: RunRequest, prompts: Prompts, tensors: Mapping[str, np.ndarray]) -> Experiment:
-        """The experiment that is asked for.
+        """The requested experiment.
 
         Args:
-            request: Its texts have been made tokens already.
-            prompts: What is run.
+            request: The request; its texts have been tokenised already.
+            prompts: Its prompts.
             tensors: The request's tensors.
 
         Raises:
-            RefusedError: When it can't be done, or the terms do not allow it.
+            RefusedError: When it can't be executed, or the terms do not allow it.
         """
         read = self._sites(request.read, prompts)
         grad = self._gradient(request.grad, prompts)
@@ -224,7 +224,7 @@ class ExperimentReader:
             raise RefusedError("The outputs name one position twice.")  # two draws for the price of one
         if labels is not None:
             if self._terms.returns in ("labels", "samples"):
-                # among a few ids that an agent names, a draw has hardly any noise
+                # a sample among a few ids that an agent names has hardly any noise
                 raise RefusedError("This laboratory returns one id out of all: labels= can't restrict them.")
             self._check_labels(labels)
             if len(set(labels)) < len(labels):
@@ -260,7 +260,7 @@ class ExperimentReader:
             )
 
     def _key(self, recipe: Recipe, wanted: Wanted) -> str:
-        """Equal for what is the same run; other runs in it stand for theirs, whatever ids they have."""
+        """Equal for identical runs; runs that it refers to enter with their keys, independently of their ids."""
         patches = [
             {**patch, "run": self._runs.get(patch["run"]).key} if "run" in patch else patch for patch in recipe.patches
         ]

@@ -1,8 +1,8 @@
 """Frames: the wire format between the laboratory's three sides. Standard library only.
 
-A frame is the sizes of its two parts (`SIZES`), a JSON object, and the bytes of a safetensors file, which may be none.
-Nothing here looks into the tensors. A frame that is too large or no frame raises `FrameError` with one sentence; where
-the next one begins is then not known, so the connection is of no more use.
+A frame is the sizes of its two parts (`SIZES`), a JSON object, and the bytes of a safetensors file, which may be empty.
+The tensors are not parsed here. A frame that is too large or invalid raises `FrameError` with one sentence; the
+beginning of the next one is then unknown, so the connection is unusable.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-#: Bytes of the JSON, bytes of the tensors.
+#: Sizes of the JSON and of the tensors, in bytes.
 SIZES = struct.Struct("<IQ")
 MAX_HEADER = 1 << 20
-#: Bytes of the tensors that go towards a model, and of those that come back.
+#: Most bytes of the tensors sent to a model, and of those returned.
 MAX_TENSORS_IN = 64 << 20
 MAX_TENSORS_OUT = 256 << 20
 _PART = 1 << 20
 
 
 class FrameError(Exception):
-    """What came is no frame, or one that is too large; the message is one sentence."""
+    """A frame is invalid or too large; the message is one sentence."""
 
 
 class ClosedError(FrameError):
-    """The other side closed the connection in the middle of a frame, or while it was sent one."""
+    """The other side closed the connection in the middle of a frame, or while one was sent to it."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def send(
         deadline: A time of `time.monotonic`, or None to wait for ever.
 
     Raises:
-        FrameError: When it is too large; nothing has been sent then, and the connection can be used on.
-        ClosedError: When nobody reads any more.
-        TimeoutError: When the deadline came first; the connection is of no more use.
+        FrameError: When it is too large; nothing was sent, and the connection is still usable.
+        ClosedError: When the other side does not read any more.
+        TimeoutError: When the deadline came first; the connection is unusable.
         ValueError: When the header is not JSON-safe.
     """
     text = json.dumps(dict(header), allow_nan=False, separators=(",", ":")).encode()
@@ -94,9 +94,9 @@ def receive(channel: socket.socket, *, most: int, deadline: float | None = None)
         The frame, or None when the connection was closed between frames.
 
     Raises:
-        FrameError: When it is too large, or no frame.
+        FrameError: When it is too large or invalid.
         ClosedError: When the connection was closed in the middle.
-        TimeoutError: When the deadline came first; the connection is of no more use, unless nothing had come.
+        TimeoutError: When the deadline came first; the connection is unusable, unless nothing had been received.
     """
     sizes = _receive_exactly(channel, SIZES.size, deadline)
     if not sizes:
@@ -137,7 +137,7 @@ def _check_whole(part: bytes, size: int) -> bytes:
 
 
 def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) -> bytes:
-    """That many bytes, or fewer when the connection ends; memory grows with what comes, not with what is announced."""
+    """That many bytes, or fewer when the connection ends; memory grows with the data, not the announced size."""
     received = bytearray()
     while len(received) < size:
         _set_timeout(channel, deadline)

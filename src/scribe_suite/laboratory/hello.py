@@ -1,4 +1,4 @@
-"""The greeting of a laboratory: what an agent gets to know before its first request."""
+"""The greeting of a laboratory: what an agent learns before its first request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scribe_suite.laboratory.shape import ModelShape
 from scribe_suite.laboratory.sites import FORMS, READ_ONLY, Kind, Site
 from scribe_suite.laboratory.terms import Terms
 
-#: Kinds of sites whose second number is a head, and a head of keys and values.
+#: Kinds of sites whose second number is a head, and those where it is a key-value head.
 _HEADS: tuple[Kind, ...] = ("q", "pattern", "z", "head")
 _KEY_VALUE_HEADS: tuple[Kind, ...] = ("k", "v")
 #: Sites of blocks that have an MLP.
@@ -30,12 +30,12 @@ def hello(shape: ModelShape, terms: Terms, balance: Balance) -> dict[str, Any]:
 
 
 def balance_told(balance: Balance, shape: ModelShape) -> dict[str, Any]:
-    """The state of the budget as an agent gets it, JSON-safe."""
+    """The state of the budget for an agent, JSON-safe."""
     return {"spent": balance.spent, "left": balance.left, "total": balance.total, "unit": shape.unit}
 
 
 def site_names(shape: ModelShape, terms: Terms) -> list[str]:
-    """Sites of the model that a run may name, in the order of the computation; single neurons are too many to name."""
+    """Sites of the model that a run may name, in the order of the computation; single neurons are not listed."""
     allowed = terms.operations
     kinds: list[Kind] = []
     if allowed - {"pattern"}:

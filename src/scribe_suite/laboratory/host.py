@@ -1,8 +1,8 @@
 """Starts the model process, keeps it running, and communicates with it. Safe to use from several threads.
 
-The process is started with the first model, in a sandbox of its own, where it sees Python, a few files of ours and the
-shared modules. It has no state that is not known here: when it dies or takes too long, it is killed, and the next call
-starts another one and loads the models again.
+The process is started with the first model, in its own sandbox, where it sees Python, a few files of ours and the
+shared modules. All its state is also known here: when it dies or takes too long, it is killed, and the next call starts
+another one and reloads the models.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import IsolationTier
 
-#: Where the process finds its channel.
+#: The number of the process's channel.
 CHANNEL_AT = 3
-#: What it imports, if nobody says otherwise.
+#: Its default imports.
 PRELOAD = ("torch", "transformer_lens", "safetensors.torch", "jaxtyping")
-#: Seconds until it must have imported torch, or loaded a model.
+#: Seconds for importing torch, or for loading a model.
 START_S = 300.0
-#: Processes and threads of its sandbox.
+#: Limit for processes and threads in its sandbox.
 MAX_PROCESSES = 64
 #: A policy of `sandbox.inside.seccomp`: threads, but no processes.
 POLICY = "function"
-#: Bytes of the parameters of a model.
+#: Most bytes of a model's parameters.
 MAX_MODEL = 2 << 30
-#: Files of this folder that the process is given, in a folder of the same name.
+#: Files of this folder that the process gets, in a folder of the same name.
 SHARED_FILES = ("__init__.py", "frames.py", "limits.py", "sites.py")
 _HERE = Path(__file__).parent
-#: Its program; it is not looked for where it is started.
+#: Its program, given as code so that it is not looked up in its working folder.
 _START = "import os, sys; sys.path.insert(0, os.getcwd()); from {package}.inside.server import main; main()"
-#: What it says while it computes.
+#: Its message while it computes.
 WORKING = {"working": True}
 _POLL_S = 0.02
-#: Seconds until a run that nobody wants any more is ended.
+#: Seconds until an abandoned run is ended.
 _WATCH_S = 0.1
 _SILENT_EXIT_S = 2.0
 
 
 class RunRefusedError(SuiteError):
-    """The request can't be done; the message is one sentence for whoever made it."""
+    """The request can't be executed; the message is one sentence for the requester."""
 
 
 class LaboratoryFailedError(SuiteError):
-    """The laboratory failed, whatever was asked; nothing is lost but the call. The message is one sentence.
+    """The laboratory failed, independently of the request; only this call is lost. The message is one sentence.
 
     Attributes:
         timeout: Whether it took too long.
@@ -76,12 +76,12 @@ class LaboratoryFailedError(SuiteError):
 
 @dataclass(frozen=True)
 class LaboratoryLimits:
-    """What the model process may use.
+    """The limits of the model process.
 
     Attributes:
-        stall_s: Seconds within which a call must get on; see `limits.STALL_S`.
+        stall_s: Seconds within which a call must make progress; see `limits.STALL_S`.
         memory_bytes: Limit for the process, including Python and torch (some 500 MB) and its models.
-        start_s: Seconds to start, and to load one model.
+        start_s: Seconds for starting, and for loading one model.
     """
 
     stall_s: float = STALL_S
@@ -90,16 +90,16 @@ class LaboratoryLimits:
 
 
 class Laboratory:
-    """The model process of this one; a context manager.
+    """The model process that belongs to this process; a context manager.
 
     Args:
         tier: How it is isolated.
         hidden: Host folders that it must not see.
-        preload: Modules that it finds imported, as in `Sandbox`: with those of the kernels, and no shared modules on
+        preload: Modules that are already imported, as in `Sandbox`: with the kernels' modules, and no shared modules on
             either side, both are forked from the same process.
         shared: Modules with models that it may load.
-        device: Where its models are.
-        limits: What it may use.
+        device: The device of its models.
+        limits: Its limits.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Laboratory:
 
     @property
     def restarts(self) -> int:
-        """How often a process has been started after the first."""
+        """How many processes have been started after the first."""
         return max(0, self._starts - 1)
 
     def __enter__(self) -> Self:
@@ -137,10 +137,10 @@ class Laboratory:
         self.close()
 
     def load(self, name: str, config: Mapping[str, Any], state: bytes) -> ModelShape:
-        """Load a planted model; one of the same name is replaced.
+        """Load a planted model, replacing one of the same name.
 
         Args:
-            name: How it is called from now on.
+            name: Its name from now on.
             config: Keyword arguments of `HookedTransformerConfig`.
             state: A safetensors file with its parameters.
 
@@ -150,7 +150,7 @@ class Laboratory:
         return self._add(name, {"op": "load", "model": name, "config": dict(config)}, state, "prompt")
 
     def load_shared(self, module: str) -> ModelShape:
-        """Load the language model of a shared module, by whose name it is called from now on.
+        """Load the language model of a shared module, whose name it gets.
 
         Raises:
             InfrastructureError: As in `load`.
@@ -158,7 +158,7 @@ class Laboratory:
         return self._add(module, {"op": "load_module", "model": module}, b"", "token")
 
     def unload(self, name: str) -> None:
-        """Forget a model; nothing happens where there is none."""
+        """Remove a model, if it exists."""
         with self._lock:
             self._models.pop(name, None)
             if name in self._loaded:
@@ -178,16 +178,16 @@ class Laboratory:
 
         Args:
             model: Name of a model.
-            recipes: The run, and before it those that it patches from, in an order in which they can be computed.
-            wanted: What is to be returned.
-            given_up: Asked again and again: whether nobody wants it any more. Then the process is ended.
+            recipes: The run, preceded by those that it patches from, in a computable order.
+            wanted: The results to return.
+            given_up: Called repeatedly: whether the run was abandoned. Then the process is ended.
 
         Returns:
-            A safetensors file: ``outputs``, each site by its name, and ``grad/`` with the name of each site.
+            A safetensors file: ``outputs``, each site under its name, and ``grad/`` followed by the name of each site.
 
         Raises:
-            RunRefusedError: When something is wrong with the request.
-            LaboratoryFailedError: When the process died, got no further or made an error, or the run was given up.
+            RunRefusedError: When the request is invalid.
+            LaboratoryFailedError: When the process died, made no progress or had an error, or the run was abandoned.
             InfrastructureError: With cause ``laboratory``, when no process can be started.
         """
         header, tensors = run_message(model, recipes, wanted)
@@ -196,12 +196,12 @@ class Laboratory:
     def tokenize(
         self, model: str, texts: Sequence[str], *, bos: bool | None = None
     ) -> tuple[Int[np.ndarray, "text position"], Int[np.ndarray, " text"]]:
-        """Tokens of texts, padded on the right, and how many each has.
+        """Tokens of texts, padded on the right, and their numbers.
 
         Args:
             model: Name of a language model.
             texts: One or more.
-            bos: Whether the token that begins a text comes first; None for the model's habit.
+            bos: Whether the token that begins a text comes first; None for the model's default.
 
         Raises:
             RunRefusedError: As in `run`, as the others.
@@ -225,7 +225,7 @@ class Laboratory:
         return [str(text) for text in frame.header.get("texts", [])]
 
     def close(self) -> None:
-        """End the process, also in the middle of a call. May be called twice."""
+        """End the process, even in the middle of a call. May be called twice."""
         self._closed.set()
         running = self._running
         if running is not None:
@@ -277,7 +277,7 @@ class Laboratory:
         return sizes if isinstance(sizes, dict) else {}
 
     def _ready(self) -> None:
-        """Make sure that a process runs."""
+        """Make sure that a process is running."""
         if self._closed.is_set():
             raise LaboratoryFailedError("The laboratory is closed.")
         if self._running is not None and not self._running.alive():
@@ -317,7 +317,7 @@ class Laboratory:
 
     @property
     def _read_only(self) -> bool:
-        # libraries want a folder for temporary files, which Landlock allows only together with the others
+        # libraries need a folder for temporary files, which Landlock allows only together with the others
         return not self._tier.landlock
 
     @property
@@ -343,7 +343,7 @@ class Laboratory:
         Args:
             header: The request's header.
             tensors: The same.
-            timeout_s: Seconds to take it, and from then on between two signs of life.
+            timeout_s: Seconds for accepting it, and afterwards between two progress messages.
             given_up: As in `run`.
         """
         running = self._running
@@ -387,7 +387,7 @@ class Laboratory:
         return frame
 
     def _end(self) -> None:
-        """End the process and remove all that it had."""
+        """End the process and remove its folders."""
         running, self._running = self._running, None
         self._loaded.clear()
         if running is not None:
@@ -396,12 +396,12 @@ class Laboratory:
 
 @dataclass(frozen=True)
 class _Running:
-    """A process that has said that it is ready.
+    """A process that has reported that it is ready.
 
     Attributes:
-        process: Itself.
-        channel: To it.
-        stack: Ends it and removes what it had.
+        process: The process.
+        channel: The channel to it.
+        stack: Ends it and removes its folders.
     """
 
     process: SandboxedProcess
@@ -409,7 +409,7 @@ class _Running:
     stack: ExitStack
 
     def alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it can answer."""
         return self.process.poll() is None
 
     def ending(self) -> str:
@@ -424,7 +424,7 @@ class _Running:
 
 
 def process_files() -> dict[str, bytes]:
-    """The files of the process, by their path in its working folder; the package is not there."""
+    """The files of the process, by their path in its working folder; it does not have the package."""
     paths = [_HERE / name for name in SHARED_FILES] + sorted((_HERE / "inside").glob("*.py"))
     return {str(path.relative_to(_HERE.parent)): path.read_bytes() for path in paths}
 
@@ -432,7 +432,7 @@ def process_files() -> dict[str, bytes]:
 def _wait_until_ready(
     channel: socket.socket, process: SandboxedProcess, timeout_s: float, given_up: Callable[[], bool]
 ) -> None:
-    """Wait until the process says that it is ready."""
+    """Wait until the process reports that it is ready."""
     deadline = time.monotonic() + timeout_s
     while True:
         process.poll()  # takes the word that it may start
@@ -459,11 +459,11 @@ def _wait_until_ready(
 
 
 def _answer(channel: socket.socket, timeout_s: float, given_up: Callable[[], bool]) -> frames.Frame:
-    """The answer of the process, after any number of words that it works.
+    """The answer of the process, after any number of progress messages.
 
     Raises:
-        TimeoutError: When nothing comes for that long.
-        LaboratoryFailedError: When it was given up.
+        TimeoutError: When nothing arrives for that long.
+        LaboratoryFailedError: When it was abandoned.
         FrameError: As in `frames.receive`.
     """
     while True:
@@ -481,7 +481,7 @@ def _answer(channel: socket.socket, timeout_s: float, given_up: Callable[[], boo
 
 
 def _something_comes(channel: socket.socket) -> bool:
-    """Whether there is something to read, or the channel has ended; waits a moment for it."""
+    """Whether there is something to read, or the channel has ended; waits a moment."""
     channel.settimeout(_WATCH_S)
     try:
         channel.recv(1, socket.MSG_PEEK)

@@ -1,4 +1,4 @@
-"""The patches of a request: checked against the model and the runs that they take values from, and made canonical."""
+"""Checks the patches of a request against the model and the runs that provide values, and makes them canonical."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class PatchReader:
     Args:
         shape: The model's shape.
         runs: The attempt's runs.
-        size: Prompts and positions of what is patched.
-        shortest: Positions that every prompt of it has.
+        size: Prompts and positions of the patched run.
+        shortest: The number of positions that all its prompts have.
         tensors: The request's tensors.
 
     Attributes:
-        vectors: Tensors of the patches, by names that depend only on what is in them.
+        vectors: Tensors of the patches, by names that depend only on their content.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class PatchReader:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Ids of the runs that values are taken from."""
+        """Ids of the runs that provide values."""
         return tuple(self._needs)
 
     def in_order(self) -> list[dict[str, Any]]:
-        """The patches in the order of the computation; of several at one site, in the order in which they came."""
+        """The patches in the order of the computation; several at one site in the order of the request."""
         return [patch for _site, patch in sorted(self._patches, key=lambda each: each[0].order)]
 
     def add(self, request: PatchRequest) -> None:
-        """Check and take one patch.
+        """Check and add one patch.
 
         Raises:
-            RefusedError: When it can't be done.
+            RefusedError: When it is invalid.
         """
         try:
             site = sites.parse_site(request.site)
@@ -94,7 +94,7 @@ class PatchReader:
         """Refuse tensors that no patch has named.
 
         Raises:
-            RefusedError: When there are any.
+            RefusedError: When there are unused tensors.
         """
         if unused := sorted(set(self._tensors) - self._used - PROMPT_TENSORS):
             raise RefusedError(f"No patch uses the tensor {unused[0][:40]!r}.")
@@ -144,7 +144,7 @@ class PatchReader:
     def _floats(
         self, site: Site, name: str, what: str, shapes: Sequence[tuple[int, ...]], known: str | None = None
     ) -> str:
-        """Take a tensor of the request; its canonical name."""
+        """Add a tensor of the request; returns its canonical name."""
         tensor = None if name in PROMPT_TENSORS else self._tensors.get(name)
         if tensor is None:
             raise RefusedError(f"{what} for {site} is the name of a tensor that came with the request.")

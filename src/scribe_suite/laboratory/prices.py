@@ -1,4 +1,4 @@
-"""The price of an experiment: one formula, the same for everybody, known in advance.
+"""The price of an experiment: one fixed formula, known in advance.
 
 A price is a number of units times the price of one unit. The unit is a prompt for a planted model and a token for a
 language model (`shape.Unit`).
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Sites that a run may give without a surcharge, and how many more each further step of the surcharge covers.
+#: How many sites a run may return without a surcharge, and how many more each step of the surcharge covers.
 SITES_INCLUDED, SITES_PER_STEP = 4, 4
 
 
 @dataclass(frozen=True)
 class Work:
-    """What of a run its price depends on.
+    """The facts about a run that determine its price.
 
     Attributes:
-        units: Prompts or tokens.
+        units: The number of prompts or tokens.
         patched: Whether it has any patch.
-        gradients: Whether it gives gradients.
-        sites: Sites that it gives, read or as gradients.
+        gradients: Whether it returns gradients.
+        sites: The number of sites that it returns, as values or gradients.
     """
 
     units: int
@@ -34,8 +34,8 @@ class PriceRow:
     """One row of the price table.
 
     Attributes:
-        what: For a person.
-        amount: For each unit of a run that has it; what sites cost is for each step of them.
+        what: The description.
+        amount: The price per unit of a run that has it; for sites, per step.
     """
 
     what: str
@@ -50,14 +50,14 @@ TABLE: tuple[PriceRow, ...] = (RUN, PATCHED, GRADIENTS, SITES)
 
 
 def price_of(work: Work) -> int:
-    """The price of a run that has not been done before; one that has is free."""
+    """The price of a new run; a repeated one is free."""
     steps = -(-max(0, work.sites - SITES_INCLUDED) // SITES_PER_STEP)
     each = RUN.amount + PATCHED.amount * work.patched + GRADIENTS.amount * work.gradients + SITES.amount * steps
     return work.units * each
 
 
 def told() -> list[dict[str, str | int]]:
-    """The table as an agent gets it, JSON-safe."""
+    """The table for an agent, JSON-safe."""
     return [{"what": row.what, "per unit": row.amount} for row in TABLE]
 
 

@@ -1,7 +1,7 @@
-"""Runs as data: what the model process receives. Nothing is checked here, but by `inside` and the desk.
+"""Runs as data, as the model process receives them. They are checked by `inside` and the desk, not here.
 
-A run is a `Recipe`, and it may patch from other runs: then their recipes are sent along, and the process computes them
-again. So the process has no state, and no run is lost when it dies.
+A run is a `Recipe`. If it patches from other runs, their recipes are sent as well, and the process recomputes them. So
+the process has no state, and no run is lost when it dies.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from scribe_suite.laboratory.terms import Returns
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run computes.
+    """The computation of a run.
 
     Attributes:
-        name: By which later recipes name it in ``run``.
-        tokens: One length for all prompts; where they have several, padded on the right.
+        name: Its name in the ``run`` field of later recipes.
+        tokens: Token ids; prompts of different lengths are padded on the right.
         lengths: The lengths of the prompts without padding, or None where there is no padding.
-        patches: ``kind``, ``site`` and what else the kind needs: ``run`` (of an earlier recipe), ``prompt`` (an index,
-            a list of one index per prompt, or None for prompt by prompt), ``vector`` or ``Q`` (keys of `vectors`),
-            ``to``.
+        patches: ``kind``, ``site`` and further fields of the kind: ``run`` (of an earlier recipe), ``prompt`` (an
+            index, a list of one index per prompt, or None for prompt by prompt), ``vector`` or ``Q`` (keys of
+            `vectors`), ``to``.
         vectors: Float tensors that patches name.
     """
 
@@ -44,7 +44,7 @@ class Gradient:
 
     Attributes:
         labels: One id for each prompt.
-        at: Sites.
+        at: The sites.
         minus: Ids whose logit is subtracted, or None.
     """
 
@@ -55,18 +55,18 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be returned of a run.
+    """The wanted results of a run.
 
     Attributes:
-        read: Sites.
+        read: The sites to read.
         outputs: The positions whose outputs are returned: the last, all, or some; negative from the end.
         labels: The only ids that count, or None for all: logits and log-probabilities are returned for these, labels
             and samples are among them.
-        grad: Gradients, or None.
-        returns: What an output is: ``logits``; ``log_probs`` over the whole vocabulary; ``labels``, the most probable
+        grad: The gradients, or None.
+        returns: The kind of output: ``logits``; ``log_probs`` over the whole vocabulary; ``labels``, the most probable
             ids; ``samples``, ids drawn from the softmax; ``nothing``, an empty row.
         temperature: The temperature of samples; 0 returns the most probable id.
-        decimals: To which floats are rounded, or None.
+        decimals: The number of decimals of floats, or None.
         read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square at
             the site, over all prompts and positions of the run; at a single neuron, of that of all neurons of its
             block.
@@ -85,7 +85,7 @@ class Wanted:
 
 
 def run_message(model: str, recipes: Sequence[Recipe], wanted: Wanted) -> tuple[dict[str, Any], bytes]:
-    """Header and tensors of the frame that asks for the last of the recipes."""
+    """Header and tensors of the frame that requests the last of the recipes."""
     header = {
         "op": "run",
         "model": model,

@@ -1,17 +1,17 @@
-"""The record of an attempt's experiments: a JSONL file that is only appended to, out of the agent's reach.
+"""The record of an attempt's experiments: an append-only JSONL file that is inaccessible to the agent.
 
 Lines, each with ``event`` and ``time`` (seconds since the record was begun):
-    ``laboratory``  first line: version of the format, what the agent was granted, and of what model
+    ``laboratory``  first line: version of the format, the agent's terms, and the model
     ``run``         an experiment: ``number``, ``run`` (its id), ``session``, ``price``, ``spent`` (of the budget until
                     now), what was run and asked for, ``returned`` (SHA-256 of the tensors), ``seconds``
-    ``repeated``    a run that had been done before, and was free: ``run``, ``session``, ``returned``
-    ``refused``     a request that was not done: ``session``, ``operation``, ``reason``
-    ``failed``      the laboratory failed in a run, which cost nothing: ``session``, ``reason``
-    ``end``         last line: how many there were of each, those without a line of their own included, what was spent,
-                    and the ids of the runs that are ``unread``
+    ``repeated``    a repeated run, which was free: ``run``, ``session``, ``returned``
+    ``refused`` a refused request: ``session``, ``operation``, ``reason``
+    ``failed`` a run in which the laboratory failed, which cost nothing: ``session``, ``reason``
+    ``end``         last line: the number of events of each kind, including those without a line, the spend, and the ids
+                    of the runs that are ``unread``
 
-Of repeated and refused ones, which cost nothing, only the first `MAX_FREE_LINES` have a line: an agent must not be able
-to fill a disk. What is long is told by its size and SHA-256.
+Only the first `MAX_FREE_LINES` repeated and refused requests, which cost nothing, have a line: an agent must not be
+able to fill a disk. Long fields are replaced by their size and SHA-256.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder, write_all
 
 VERSION = 1
-#: Its name in the outputs of an attempt.
+#: Its file name in the outputs of an attempt.
 FILE_NAME = "experiments.jsonl"
-#: Lines of each event that costs nothing.
+#: Most lines for each event that costs nothing.
 MAX_FREE_LINES = 1000
-#: Token ids that are written in full, and characters of JSON of any field.
+#: Most token ids that are written in full, and most JSON characters of any field.
 MAX_IDS, MAX_TEXT = 4096, 1 << 16
-#: Bytes of a record from which on its fields are short.
+#: Size of a record, in bytes, above which its fields are shortened.
 MAX_IN_FULL, SHORT_TEXT = 256 << 20, 256
 
 Event = Literal["run", "repeated", "refused", "failed"]
@@ -47,10 +47,10 @@ _FREE: tuple[Event, ...] = ("repeated", "refused", "failed")
 
 
 class ExperimentRecord:
-    """Writes what happens in a laboratory, line by line. Safe to use from several threads.
+    """Writes the events of a laboratory, line by line. Safe to use from several threads.
 
     Args:
-        path: File to append to; made when missing.
+        path: File to append to; created when missing.
         **first: JSON-safe content of the first line.
 
     Raises:
@@ -75,11 +75,11 @@ class ExperimentRecord:
             return dict(self._counts)
 
     def add(self, event: Event, **fields: Any) -> int:
-        """Note an event.
+        """Record an event.
 
         Args:
-            event: What has happened; see the module's documentation.
-            **fields: JSON-safe content; what is long is shortened here.
+            event: The event; see the module's documentation.
+            **fields: JSON-safe content; long content is shortened.
 
         Returns:
             Its number among those of its kind, from 1.
@@ -99,7 +99,7 @@ class ExperimentRecord:
         """Write the last line and close the file. May be called twice.
 
         Raises:
-            InfrastructureError: As in `add`; the file is closed all the same.
+            InfrastructureError: As in `add`; the file is closed nevertheless.
         """
         with self._lock:
             if self._file.closed:
@@ -127,7 +127,7 @@ class ExperimentRecord:
 
 
 def described_tokens(tokens: Int[np.ndarray, "prompt position"], lengths: Sequence[int] | None) -> dict[str, Any]:
-    """Prompts in a line: in full when they are few, else by shape and checksum; padding is left out or not at all."""
+    """Prompts for a line: a few in full and without padding, more by shape and checksum."""
     if tokens.size > MAX_IDS:
         data = np.ascontiguousarray(tokens, dtype="<i8").tobytes()
         return {"tokens_shape": list(tokens.shape), "tokens_sha256": hashlib.sha256(data).hexdigest()}
@@ -136,7 +136,7 @@ def described_tokens(tokens: Int[np.ndarray, "prompt position"], lengths: Sequen
 
 
 def _bounded(value: Any, most: int) -> Any:
-    """A value, or the size and the checksum of its JSON where that is long."""
+    """A value, or the size and checksum of its JSON if that is long."""
     text = json.dumps(value)
     if len(text) <= most:
         return value

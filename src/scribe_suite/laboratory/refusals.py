@@ -6,4 +6,4 @@ from scribe_suite.errors import SuiteError
 
 
 class RefusedError(SuiteError):
-    """A request that is not done, and costs nothing; the message is one sentence that is safe to show to the agent."""
+    """A refused request, which costs nothing; the message is one sentence that is safe to show to the agent."""

@@ -1,6 +1,6 @@
 """A kernel's requests as they arrive: pydantic models of the headers, and one sentence for each invalid one.
 
-Here only the form is checked. Whether the model has such sites, and whether the terms allow it, is `experiments`'.
+Only the form is checked here. `experiments` checks whether the model has such sites, and whether the terms allow it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from scribe_suite.laboratory.refusals import RefusedError
 from scribe_suite.text import plain_text, shortened
 
-#: Patches of a run, and sites that it reads or has gradients at.
+#: Limits for the patches of a run, and for its sites.
 MAX_PATCHES, MAX_SITES = 4096, 4096
-#: Texts of a request.
+#: Limit for the texts of a request.
 MAX_TEXTS = 4096
-#: What is said of a list of the wrong length, by pydantic's name for that.
+#: Messages for lists of the wrong length, by pydantic's name of the error.
 _COUNTED = {
     "too_long": "at most {max_length:,} are allowed, not {actual_length:,}",
     "too_short": "at least {min_length:,} is needed",
 }
-#: Characters of one complaint.
+#: Most characters of one complaint.
 MAX_REASON = 300
 
 
@@ -112,7 +112,7 @@ class GradRequest(_Strict):
 
 
 class RunRequest(_Strict):
-    """An experiment, to be run or to be priced; tokens are among the tensors, or there are texts."""
+    """An experiment to run or to price; tokens are among the tensors, or there are texts."""
 
     texts: list[StrictStr] | None = Field(default=None, min_length=1, max_length=MAX_TEXTS)
     read: list[StrictStr] = Field(default=[], max_length=MAX_SITES)
@@ -123,30 +123,30 @@ class RunRequest(_Strict):
 
 
 class TokenizeRequest(_Strict):
-    """Texts to be made token ids; `bos` is whether the token that begins a text comes first, None for the habit."""
+    """Texts to tokenise; `bos` is whether the token that begins a text comes first, None for the default."""
 
     texts: list[StrictStr] = Field(min_length=1, max_length=MAX_TEXTS)
     bos: StrictBool | None = None
 
 
 class NoRequest(_Strict):
-    """A request that says nothing but what it is."""
+    """A request without further fields."""
 
 
 _Model = TypeVar("_Model", bound=_Strict)
 
 
 def understood(model: type[_Model], fields: Mapping[str, Any]) -> _Model:
-    """The fields of a request as its model.
+    """Parse the fields of a request.
 
     Raises:
-        RefusedError: When they are not those of one.
+        RefusedError: When they are invalid.
     """
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        # the kinds of a union stand in the location too, and say nothing
+        # the location also contains the kinds of a union, which are not informative
         where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "literal[")))
         message = _COUNTED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
         reason = f"{where}: {message}" if where else message

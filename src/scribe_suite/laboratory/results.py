@@ -1,4 +1,4 @@
-"""Results of slow runs, kept so that repeating a request returns them at once.
+"""Keeps the results of slow runs, so that repeating a request returns them at once.
 
 An agent's cell may be interrupted before its run is done. The run continues and is paid for; without this, the next
 cell would wait as long again.
@@ -10,9 +10,9 @@ import threading
 
 from scribe_suite.laboratory.frames import MAX_TENSORS_OUT
 
-#: Seconds from which on a run is kept: others are computed again.
+#: Seconds above which the result of a run is kept: others are recomputed.
 SLOW_S = 5.0
-#: Bytes of all that is kept, the oldest of which goes first: one result fits, whatever it is.
+#: Most bytes of all kept results; the oldest are dropped first, and any single result fits.
 MAX_KEPT = MAX_TENSORS_OUT
 
 
@@ -24,12 +24,12 @@ class SlowResults:
         self._lock = threading.Lock()
 
     def keep(self, key: str, data: bytes, seconds: float) -> None:
-        """Keep a result, if it took long.
+        """Keep a result if it took long.
 
         Args:
             key: The run's key.
-            data: What it returned.
-            seconds: That it took.
+            data: The result.
+            seconds: Its duration.
         """
         if seconds < SLOW_S:
             return

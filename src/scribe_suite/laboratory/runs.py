@@ -1,4 +1,4 @@
-"""The runs of one attempt: a run's id stands for its recipe, not for a stored result."""
+"""The runs of one attempt: a run's id refers to its recipe, not to a stored result."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from scribe_suite.laboratory.limits import MAX_RUNS
 from scribe_suite.laboratory.recipes import Recipe
 from scribe_suite.laboratory.refusals import RefusedError
 
-#: Bytes of what is kept of all runs of an attempt.
+#: Most bytes that are kept of all runs of an attempt.
 MAX_KEPT = 512 << 20
-#: Bytes that a tensor, a patch and a run take besides the values, roughly.
+#: Approximate bytes of a tensor, a patch and a run besides the values.
 _TENSOR, _PATCH, _RUN = 256, 512, 1024
 
 
 @dataclass(frozen=True)
 class KnownRun:
-    """A run that has been done.
+    """A run that has been executed.
 
     Attributes:
         number: The run's number, from 1.
         key: Equal for identical runs.
-        recipe: How it is computed; its name is the run's id.
+        recipe: Its recipe, whose name is the run's id.
         needs: Ids of the runs that it patches from.
     """
 
@@ -59,12 +59,12 @@ class Runs:
         return run
 
     def with_key(self, key: str) -> KnownRun | None:
-        """The run that is identical, if there is one."""
+        """The identical run, if there is one."""
         with self._lock:
             return self._by_key.get(key)
 
     def recipes(self, needs: Iterable[str], last: Recipe) -> list[Recipe]:
-        """What has to be computed for a run, in an order in which that can be done; the run itself comes last.
+        """The recipes that a run needs, in a computable order; its own comes last.
 
         Args:
             needs: Ids of the runs that it patches from.
@@ -80,7 +80,7 @@ class Runs:
             if run.number not in found:
                 found[run.number] = run
                 waiting.extend(run.needs)
-        # a run patches from earlier ones only
+        # a run patches only from earlier ones
         recipes = [*(found[number].recipe for number in sorted(found)), last]
         if len(recipes) > MAX_RUNS:
             raise RefusedError(
@@ -96,10 +96,10 @@ class Runs:
         return recipes
 
     def require_room(self, recipe: Recipe) -> None:
-        """Refuse a run that could not be kept.
+        """Refuse a run that could not be stored.
 
         Raises:
-            RefusedError: When the attempt's runs have used all the memory there is for them.
+            RefusedError: When the attempt's runs have used all their memory.
         """
         with self._lock:
             if self._kept + _memory(recipe) > MAX_KEPT:
@@ -109,11 +109,11 @@ class Runs:
                 )
 
     def add(self, key: str, recipe: Recipe, needs: Iterable[str]) -> KnownRun:
-        """Give a run that has been done an id.
+        """Give an executed run an id.
 
         Args:
             key: The run's key. If a run with this key exists, that run is returned.
-            recipe: How it was computed; its name is replaced.
+            recipe: Its recipe; the name is replaced.
             needs: Ids of the runs that it patches from.
         """
         with self._lock:
@@ -126,12 +126,12 @@ class Runs:
             return run
 
     def take(self, name: str) -> None:
-        """Note that a kernel has been given what a run returned."""
+        """Note that a kernel has received the results of a run."""
         with self._lock:
             self._taken.add(name)
 
     def unread(self) -> list[str]:
-        """Ids of the runs of which no kernel has been given anything, and that no other run patches from."""
+        """Ids of the runs of which no kernel has received any result, and from which no other run patches."""
         with self._lock:
             used = self._taken.union(*(run.needs for run in self._by_name.values()))
             return [name for name in self._by_name if name not in used]
@@ -144,5 +144,5 @@ def _size(recipe: Recipe) -> int:
 
 
 def _memory(recipe: Recipe) -> int:
-    """Bytes of a recipe that is kept."""
+    """Bytes of a stored recipe."""
     return _size(recipe) + _PATCH * len(recipe.patches) + _RUN

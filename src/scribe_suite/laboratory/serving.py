@@ -1,8 +1,8 @@
-"""Serves one connection of a kernel, which may send anything: frame by frame, until it ends or becomes unusable.
+"""Serves one connection of an untrusted kernel, frame by frame, until it ends or becomes unusable.
 
-A kernel that floods its connection waits: nothing is read ahead, and between two requests the connection rests for as
-long as the harness has worked for it. A frame that is none, or is not finished in time, ends the connection after one
-sentence, since nobody knows where the next one would begin; other connections do not notice.
+A kernel that floods its connection has to wait: nothing is read ahead, and between two requests the connection pauses
+for as long as the harness has worked for it. An invalid frame, or one that is not finished in time, ends the connection
+after one sentence, since the beginning of the next one is unknown; other connections are not affected.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from typing import Any
 from scribe_suite.laboratory import frames
 from scribe_suite.laboratory.frames import ClosedError, Frame, FrameError
 
-#: Seconds in which a frame that has been begun must be there, and in which an answer must be taken.
+#: Seconds within which a started frame must be complete, and within which an answer must be read.
 FRAME_S = 60.0
-#: Seconds that a connection rests after every request at least and at most.
+#: Least and most seconds of a connection's pause after a request.
 SHORTEST_REST_S, LONGEST_REST_S = 0.001, 1.0
-#: Seconds for the last sentence on a connection.
+#: Seconds for sending the last sentence on a connection.
 PARTING_S = 0.5
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back.
+    """The answer to a request.
 
     Attributes:
-        header: JSON-safe.
+        header: The header, JSON-safe.
         tensors: A safetensors file, or nothing.
-        sent: Called when all of it has been sent; must not raise.
+        sent: Called after it has been sent completely; must not raise.
     """
 
     header: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Answer:
 
 
 def serve(channel: socket.socket, answer: Callable[[Frame], Answer]) -> None:
-    """Answer every request of a connection, one after the other; returns when it has ended.
+    """Answer the requests of a connection one after another; returns when it has ended.
 
     Args:
         channel: The harness's end; the caller closes it.
@@ -66,13 +66,13 @@ def serve(channel: socket.socket, answer: Callable[[Frame], Answer]) -> None:
 
 
 def numbered(frame: Frame, header: Mapping[str, Any]) -> dict[str, Any]:
-    """A header with the number of the request that it answers, so that nobody takes it for the answer to another."""
+    """A header with the number of its request, so that it can't be mistaken for the answer to another one."""
     number = frame.header.get("id")
     return {**header, "id": number if isinstance(number, int) and abs(number) < 1 << 53 else None}
 
 
 def _more(channel: socket.socket) -> bool:
-    """Wait for a request to begin; whether one has."""
+    """Wait for a request to begin; returns whether one has."""
     try:
         channel.settimeout(None)
         return bool(channel.recv(1, socket.MSG_PEEK))
@@ -81,7 +81,7 @@ def _more(channel: socket.socket) -> bool:
 
 
 def _send(channel: socket.socket, frame: Frame, answer: Answer) -> bool:
-    """Send an answer; whether the connection can still be used."""
+    """Send an answer; returns whether the connection is still usable."""
     deadline = time.monotonic() + FRAME_S
     try:
         try:

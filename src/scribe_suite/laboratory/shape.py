@@ -1,4 +1,4 @@
-"""Facts about a model that are known before any run: its sizes, and the unit in which its runs are priced."""
+"""Facts about a model that are known before any run: its sizes, and the unit of its prices."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class ModelShape(BaseModel):
     """Sizes of a transformer, in TransformerLens' words; a `sites.Sizes`.
 
     Attributes:
-        n_layers: Blocks.
-        n_heads: Heads of a block.
-        n_key_value_heads: Heads that keys and values have of their own; fewer than `n_heads` where queries share them.
+        n_layers: Number of blocks.
+        n_heads: Number of heads per block.
+        n_key_value_heads: Number of key-value heads; fewer than `n_heads` where queries share them.
         d_model: Width of the residual stream.
         d_head: Width of a head.
-        d_mlp: Neurons of a block; 0 where there are no MLPs.
-        d_vocab: Token ids.
-        d_vocab_out: Labels.
-        n_ctx: Longest prompt.
-        unit: What a price counts.
+        d_mlp: Number of neurons per block; 0 without MLPs.
+        d_vocab: Number of token ids.
+        d_vocab_out: Number of labels.
+        n_ctx: Length of the longest prompt.
+        unit: The unit of prices.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +42,7 @@ class ModelShape(BaseModel):
 
     @classmethod
     def of_sizes(cls, sizes: Mapping[str, Any], unit: Unit) -> Self:
-        """From the sizes that the model process has sent.
+        """Make the shape from the sizes that the model process has sent.
 
         Raises:
             pydantic.ValidationError: When they are not sizes.

@@ -1,7 +1,7 @@
 """The grammar of site names: places in a transformer. Standard library only, since all sides of the laboratory use it.
 
-A site is written as in ``resid_pre.2``, ``a1.h0`` or ``L2.N15@-1``. After an ``@`` stands a position, negative from the
-end; without one a site means all positions. Every site has one spelling, so names can be compared as text.
+A site is written as in ``resid_pre.2``, ``a1.h0`` or ``L2.N15@-1``. A position may follow after ``@``, negative from
+the end; without one, a site means all positions. Every site has one spelling, so names can be compared as text.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _INDEX = "(0|[1-9][0-9]{0,5})"
 
 
 class SiteError(ValueError):
-    """A text that names no site, or none of this model; the message is one sentence."""
+    """A text does not name a site of this model; the message is one sentence."""
 
 
 class Sizes(Protocol):
-    """What has to be known of a model; `scribe_suite.laboratory.shape.ModelShape` is one."""
+    """The required sizes of a model; implemented for example by `scribe_suite.laboratory.shape.ModelShape`."""
 
     @property
     def n_layers(self) -> int:
@@ -35,7 +35,7 @@ class Sizes(Protocol):
 
     @property
     def n_key_value_heads(self) -> int:
-        """Heads that keys and values have of their own; as many as heads, or fewer."""
+        """Number of key-value heads; as many as heads, or fewer."""
 
     @property
     def d_model(self) -> int:
@@ -47,18 +47,18 @@ class Sizes(Protocol):
 
     @property
     def d_mlp(self) -> int:
-        """Neurons of a block; 0 where there are no MLPs."""
+        """Number of neurons per block; 0 without MLPs."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How sites of one kind are written, and what they are.
+    """The spelling and meaning of one kind of sites.
 
     Attributes:
-        form: Their text, with L, H and N for numbers.
-        meaning: For a person.
-        width: Name of the size that is the last axis of a value, ``"1"`` for a single number, ``"key"`` for patterns.
-        pattern: Regular expression; its groups are layer and index, as far as there are any.
+        form: Their spelling, with L, H and N for numbers.
+        meaning: Their meaning, in words.
+        width: Name of the size of a value's last axis; ``"1"`` for a single number, ``"key"`` for patterns.
+        pattern: Regular expression; its groups are layer and index, if any.
     """
 
     form: str
@@ -86,19 +86,19 @@ _ROWS: tuple[tuple[Kind, str, str, str, str], ...] = (
     ("mlp", "mL", "what the MLP of block L writes into the residual stream", "d_model", rf"m{_INDEX}"),
     ("resid_post", "resid_post.L", "the residual stream after block L", "d_model", rf"resid_post\.{_INDEX}"),
 )  # fmt: skip
-#: The order is that of the computation within a block.
+#: In the order of the computation within a block.
 FORMS: Mapping[Kind, Form] = {
     kind: Form(form, meaning, width, re.compile(pattern, re.ASCII)) for kind, form, meaning, width, pattern in _ROWS
 }
-#: Receivers of path patches; ``logits`` is one of them and no site.
+#: Receivers of path patches; ``logits`` is a receiver but not a site.
 RECEIVERS: tuple[Kind, ...] = ("q", "k", "v", "mlp", "logits")
-#: Senders of path patches: what writes into the residual stream.
+#: Senders of path patches: everything that writes to the residual stream.
 SENDERS: tuple[Kind, ...] = ("embed", "head", "neuron", "mlp")
 READ_ONLY: tuple[Kind, ...] = ("pattern",)
-#: Layers of what is before the first block and after the last.
+#: Layers of sites before the first block and after the last.
 _FIRST, _LAST = -1, 10**9
 _STEPS: Mapping[Kind, int] = {kind: step for step, kind in enumerate(FORMS)}
-#: What only blocks with an MLP have.
+#: Sites that only blocks with an MLP have.
 _MLP_KINDS: tuple[Kind, ...] = ("neurons", "neuron", "mlp")
 
 
@@ -107,10 +107,10 @@ class Site:
     """A place in a transformer.
 
     Attributes:
-        kind: What it is; see `FORMS`.
+        kind: Its kind; see `FORMS`.
         layer: Block, or None for ``embed`` and ``logits``.
         index: Head or neuron, or None where the kind has neither.
-        position: In the prompt, negative from the end; None for all.
+        position: The position in the prompt, negative from the end; None for all.
     """
 
     kind: Kind
@@ -120,18 +120,18 @@ class Site:
 
     @property
     def everywhere(self) -> Site:
-        """The same at all positions."""
+        """The same site at all positions."""
         return replace(self, position=None)
 
     @property
     def order(self) -> tuple[int, int]:
-        """Sorts sites by when they are computed."""
+        """The sort key of sites in the order of the computation."""
         if self.kind == "logits":
             return (_LAST, 0)
         return (_FIRST if self.layer is None else self.layer, _STEPS[self.kind])
 
     def __str__(self) -> str:
-        """The one spelling of its name."""
+        """The unique spelling of its name."""
         at = "" if self.position is None else f"@{self.position}"
         layer, index = self.layer, self.index
         if self.kind in ("embed", "logits"):
@@ -149,7 +149,7 @@ def parse_site(text: object) -> Site:
     """The site that a text names.
 
     Raises:
-        SiteError: When it names none.
+        SiteError: When it does not name one.
     """
     if not isinstance(text, str):
         raise SiteError(f"A site is a string such as 'resid_pre.0'; this one is of type {type(text).__name__}.")
@@ -172,7 +172,7 @@ def parse_receiver(text: object) -> Site:
     """The receiver of a path patch that a text names; it has no position.
 
     Raises:
-        SiteError: When it names none.
+        SiteError: When it does not name one.
     """
     if text == "logits":
         return Site("logits")
@@ -191,7 +191,7 @@ def check_site(site: Site, sizes: Sizes, n_positions: int | None = None) -> None
         n_positions: The length of the shortest prompt, or None while that is not known.
 
     Raises:
-        SiteError: When it has not.
+        SiteError: When the model does not have it.
     """
     if site.layer is not None and site.layer >= sizes.n_layers:
         raise SiteError(f"{site}: there is no block {site.layer}; blocks are 0 to {sizes.n_layers - 1}.")
@@ -212,20 +212,20 @@ def check_site(site: Site, sizes: Sizes, n_positions: int | None = None) -> None
 
 
 def check_path(sender: Site, receiver: Site) -> None:
-    """Make sure that a receiver reads what a sender writes.
+    """Make sure that a receiver reads from a sender.
 
     Raises:
         SiteError: When the sender writes nothing into the residual stream, or is computed too late.
     """
     if sender.kind not in SENDERS:
         raise SiteError(f"{sender} sends nothing along a path; senders are embed, aL.hH, mL and LL.NN.")
-    # what a head of a block writes is read by the MLP of the same block, but not by its other heads
+    # a head's write is read by the MLP of the same block, but not by its other heads
     if sender.order >= receiver.order or (sender.kind in _MLP_KINDS and sender.layer == receiver.layer):
         raise SiteError(f"{receiver} does not read {sender}, which is computed later or at the same time.")
 
 
 def width(site: Site, sizes: Sizes) -> int:
-    """Length of the vector that patches put at a site; a single neuron has 1.
+    """Length of a site's vector in patches; 1 for a single neuron.
 
     Raises:
         SiteError: For an attention pattern, which has none.
@@ -237,7 +237,7 @@ def width(site: Site, sizes: Sizes) -> int:
 
 
 def value_shape(site: Site, sizes: Sizes, n_prompts: int, n_positions: int) -> tuple[int, ...]:
-    """Shape of what reading a site gives: prompt, position unless one is named, and width (keys for a pattern).
+    """Shape of the value of a site: prompt, position unless one is named, and width (keys for a pattern).
 
     A single neuron has no axis for its width.
     """

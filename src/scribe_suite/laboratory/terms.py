@@ -1,4 +1,4 @@
-"""What a level allows in the laboratory: the budget, and what an experiment may do and return."""
+"""The terms of a level in the laboratory: the budget, and what an experiment may do and return."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-#: What an output is.
+#: Kinds of output.
 Returns = Literal["logits", "log_probs", "labels", "samples", "nothing"]
-#: Where outputs are given. A model has some at every position, and each tells something of what was patched before it:
+#: The positions of outputs. A model has outputs at every position, and each reveals something about patches before it:
 #: a prompt of 14 tokens gives 14 samples.
 Positions = Literal["any", "last"]
-#: What a run may do besides giving outputs. Patches with vectors of the agent's own are by themselves: with them it can
-#: ask for the columns of a weight matrix, one a prompt.
+#: What a run may do besides returning outputs. Patches with the agent's own vectors are a separate operation: with them
+#: it can read the columns of a weight matrix, one per prompt.
 Operation = Literal["read", "pattern", "patch", "vector", "path", "grad"]
-#: What each one is, for a person.
+#: The operations in words.
 MEANINGS: dict[Operation, str] = {
     "read": "read activations",
     "pattern": "read attention patterns",
@@ -29,18 +29,18 @@ OUTPUTS_ONLY: frozenset[Operation] = frozenset()
 
 
 class Terms(BaseModel):
-    """Terms of one attempt. An agent may know all of them.
+    """The terms of one attempt, all of which an agent may know.
 
     Attributes:
         budget: What all runs of the attempt may cost together, in the unit of the model's shape.
-        returns: What an output is; see `recipes.Wanted`.
+        returns: The kind of output; see `recipes.Wanted`.
         temperature: The temperature at which samples are drawn.
-        positions: At which positions outputs are given.
-        decimals: To which floats are rounded, or None.
-        sites_per_run: How many sites one run may give, gradients included, or None for any number.
-        read_noise: Standard deviation of the noise on what is read, as a share of its root mean square over the run; at
-            a single neuron, of that of all neurons of its block.
-        operations: What a run may do.
+        positions: The positions of outputs.
+        decimals: The number of decimals of floats, or None.
+        sites_per_run: Most sites that one run may return, gradients included, or None for any number.
+        read_noise: Standard deviation of the noise on read values, as a share of their root mean square over the run;
+            at a single neuron, of that of all neurons of its block.
+        operations: The operations that a run may use.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,10 +60,10 @@ class Terms(BaseModel):
 
     @property
     def black_box(self) -> Terms:
-        """The same budget for text or labels alone: numbers of outputs would be a look inside."""
+        """The same budget with only text or labels: numeric outputs would be a look inside."""
         returns: Returns = "labels" if self.returns in ("logits", "log_probs") else self.returns
         return self.model_copy(update={"operations": OUTPUTS_ONLY, "returns": returns})
 
     def told(self) -> dict[str, Any]:
-        """The terms as an agent gets them, JSON-safe."""
+        """The terms for an agent, JSON-safe."""
         return self.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""``python -m scribe_suite.notebook``: a notebook server of your own, over stdio, for any MCP client."""
+"""``python -m scribe_suite.notebook``: a standalone notebook server over stdio, for any MCP client."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from scribe_suite.notebook.pump import pump
 from scribe_suite.notebook.server import NotebookServer
 from scribe_suite.sandbox.tiers import Isolation
 
-#: How it is started by whoever has this Python.
+#: The command that starts it with this Python.
 COMMAND = f"{shlex.quote(sys.executable)} -m scribe_suite.notebook"
-#: Memory of a kernel where nobody says otherwise, and more than any machine has.
+#: Default memory of a kernel, and more than any machine has.
 MEMORY_GIB, MOST_GIB = 8.0, 1 << 20
-#: Bytes of all files of `--files`: they are in memory, and once more in the memory of each kernel.
+#: Most bytes of all files of `--files`: they are in memory, and again in the memory of each kernel.
 MAX_FILES_BYTES = 512 << 20
 
 DESCRIPTION = f"""\
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments, or None for those of the process.
 
     Returns:
-        Exit code: 0, or 2 with one sentence on stderr when the server can't be started as asked.
+        Exit code: 0, or 2 with one sentence on stderr when the server can't be started as requested.
     """
     arguments = build_parser().parse_args(argv)
     try:
@@ -171,7 +171,7 @@ def _modules(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _files(paths: Iterable[Path]) -> Mapping[str, bytes]:
-    """What is laid into working folders, by relative path there."""
+    """The content of working folders, by relative path."""
     files: dict[str, bytes] = {}
     left = MAX_FILES_BYTES
     for given in paths:
@@ -192,7 +192,7 @@ def _files(paths: Iterable[Path]) -> Mapping[str, bytes]:
 
 
 def _found(path: Path) -> Iterator[tuple[str, Path]]:
-    """The files of a path of the user's, by what they are called in a working folder."""
+    """The files of a user's path, by their names in a working folder."""
     if path.is_file():
         yield path.name, path
         return

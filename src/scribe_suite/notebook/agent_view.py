@@ -1,8 +1,8 @@
 """What an agent sees of a cell's outputs: text without terminal codes, and downscaled PNG images.
 
 The shapes are Goodfire Scribe's: ``{"type": "text" | "result" | "display", "content": ...}`` and ``{"type": "error",
-"name", "message", "traceback"}``. Images follow the text as blocks of their own; where one stood, the text says so. If
-an output has several forms, the plain text is shown, unless it says nothing but what kind of object there is.
+"name", "message", "traceback"}``. Images follow the text as separate blocks; the text marks their places. If an output
+has several forms, the plain text is shown, unless it only names the kind of object.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from scribe_suite.text import strip_terminal
 
 #: Longest side of an image, in pixels.
 IMAGE_SIDE = 1024
-#: Bytes of a PNG that is passed on as it is; a larger one is encoded again, without whatever else it carries.
+#: Largest PNG that is passed on unchanged, in bytes; a larger one is re-encoded, without its other data.
 MAX_PNG_BYTES = 1 << 20
-#: Images of one tool result, those that can't be shown included; the notebook has all of them.
+#: Most images of one tool result, including those that can't be shown; the notebook has all of them.
 MAX_IMAGES = 8
-#: Entries shown of one cell; the middle is left out beyond that.
+#: Most entries shown of one cell; of more, the middle is left out.
 MAX_ENTRIES = 60
-#: Pixels an image may have; more are not decoded, since a small file can unpack to any size.
+#: Most pixels of an image; larger ones are not decoded, since a small file can unpack to any size.
 MAX_PIXELS = 40_000_000
 
-#: Characters of outputs that are viewed in the event loop; it takes a fraction of a millisecond.
+#: Most characters of outputs that are converted in the event loop; it takes a fraction of a millisecond.
 QUICK_CHARACTERS = 20_000
 
 _IMAGE_TYPES = ("image/png", "image/jpeg")
-# what Pillow raises for broken files is anything of these
+# Pillow raises any of these for broken files
 _UNREADABLE = (ValueError, OSError, SyntaxError, struct.error, EOFError, MemoryError, Image.DecompressionBombError)
 _SHOWN = f"one result carries at most {MAX_IMAGES}"
 _TYPES = {"execute_result": "result", "display_data": "display"}
-#: What IPython adds to the message of a SyntaxError.
+#: The suffix that IPython adds to the message of a SyntaxError.
 _WHERE = re.compile(r" \([^()]*, line [0-9]+\)$")
-#: What Python says of an object that says nothing of itself, such as ``<pandas.io.formats.style.Styler at 0x7f12>``.
+#: Python's default representation of an object, such as ``<pandas.io.formats.style.Styler at 0x7f12>``.
 _BARE_REPR = re.compile(r"<[\w.]+(?:<locals>[\w.]+)*(?: object)?(?: at 0x[0-9a-fA-F]+)?>")
 
 
@@ -54,7 +54,7 @@ class AgentView:
     Attributes:
         entries: JSON-safe entries in order.
         images: PNG files in order.
-        left_out: Whether there are outputs or images that it does not have.
+        left_out: Whether some outputs or images are missing.
     """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
@@ -63,12 +63,12 @@ class AgentView:
 
 
 def view_outputs(outputs: Sequence[Output], before: int = 0, *, quick: bool = False) -> AgentView:
-    """Turn notebook outputs into what an agent sees; text is not shortened yet (see `reply_text`).
+    """Convert notebook outputs to the agent's view; text is not shortened yet (see `reply_text`).
 
     Args:
         outputs: The outputs of one cell.
-        before: Images that the reply has already.
-        quick: Whether to do without what may take long: of images there is a note, and HTML stays as it is.
+        before: The number of images that the reply has already.
+        quick: Whether to skip slow conversions: images become notes, and HTML is unchanged.
     """
     view = AgentView()
     unseen = 0 if quick else MAX_IMAGES - before
@@ -90,7 +90,7 @@ def view_outputs(outputs: Sequence[Output], before: int = 0, *, quick: bool = Fa
 
 
 def is_quick(outputs: Sequence[Output]) -> bool:
-    """Whether outputs are a little plain text, which is viewed sooner than a thread is started."""
+    """Whether outputs are short plain text, which is converted faster than a thread is started."""
     size = 0
     for output in outputs:
         data = output.get("data", {})
@@ -102,7 +102,7 @@ def is_quick(outputs: Sequence[Output]) -> bool:
 
 
 def entry_text(entry: dict[str, Any]) -> str:
-    """An entry of a view as text, as Jupyter shows it to a person."""
+    """An entry of a view as text, as Jupyter displays it."""
     if entry["type"] != "error":
         return str(entry["content"])
     traceback, name, message = "\n".join(entry["traceback"]), str(entry["name"]), str(entry["message"])
@@ -111,7 +111,7 @@ def entry_text(entry: dict[str, Any]) -> str:
 
 
 def frozen_copy(outputs: Sequence[Output]) -> list[Output]:
-    """Outputs as they are now, whatever comes later; to be looked at in another thread."""
+    """A snapshot of outputs for use in another thread."""
     return [
         {**output, "text": list(output["text"])} if output["output_type"] == "stream" else dict(output)
         for output in outputs
@@ -119,13 +119,13 @@ def frozen_copy(outputs: Sequence[Output]) -> list[Output]:
 
 
 def image_of(output: Output) -> str | None:
-    """The image that is shown of an output, as base64; None when its text is shown."""
+    """The image that represents an output, as base64; None when its text does."""
     data = output.get("data", {})
     return next((data[mime] for mime in _IMAGE_TYPES if mime in data), None)
 
 
 def text_entry(output: Output, quick: bool = False) -> dict[str, Any] | None:
-    """What is shown of an output that is no image; None for an image, and where there is nothing to see.
+    """The entry for an output that is not an image; None for an image, and where there is nothing to show.
 
     Args:
         output: One output of a cell.
@@ -148,7 +148,7 @@ def text_entry(output: Output, quick: bool = False) -> dict[str, Any] | None:
 
 
 def _shown(data: dict[str, str], quick: bool) -> str:
-    """The form of an output that says most to somebody who reads text."""
+    """The most informative form of an output for a reader of text."""
     plain = strip_terminal(data.get("text/plain", ""))
     if plain and not _BARE_REPR.fullmatch(plain.strip()):
         return plain
@@ -165,7 +165,7 @@ def _shown(data: dict[str, str], quick: bool) -> str:
 
 
 def add_image(encoded: str, images: list[bytes], before: int = 0) -> str:
-    """Add an image to those of a reply, of which some stand before these; returns what the text says in its place."""
+    """Add an image to those of a reply, after the earlier ones; returns the text that marks its place."""
     try:
         images.append(scale_image(base64.b64decode(encoded)))
     except _UNREADABLE as error:
@@ -174,10 +174,10 @@ def add_image(encoded: str, images: list[bytes], before: int = 0) -> str:
 
 
 def scale_image(data: bytes) -> bytes:
-    """An image file as PNG with no side above `IMAGE_SIDE`; the pixels of a PNG that is small enough stay as they are.
+    """An image file as PNG with no side above `IMAGE_SIDE`; the pixels of a small enough PNG are unchanged.
 
     Raises:
-        ValueError: When it has too many pixels, or is no PNG or JPEG (see `bare_images`).
+        ValueError: When it has too many pixels, or is not a PNG or JPEG (see `bare_images`).
         OSError: When it is broken.
     """
     data = bare_image(data)

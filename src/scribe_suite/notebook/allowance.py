@@ -1,4 +1,4 @@
-"""A limit on what an agent can make the harness write: journals and notebooks are on the host's disk."""
+"""Limits how much an agent can make the harness write: journals and notebooks are on the host's disk."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from scribe_suite.notebook.errors import ToolInputError
 
 
 class Allowance:
-    """What is left of the bytes that all journals of a server may have together.
+    """The remaining bytes that all journals of a server may have together.
 
-    What an agent asks for is refused when it does not fit. What the harness notes of it (how a cell ended, say) is
+    An agent's request is refused when it does not fit. The harness's own notes (how a cell ended, for example) are
     short and always written.
 
     Args:
@@ -22,14 +22,14 @@ class Allowance:
         self.left = limit
 
     def spend(self, count: int) -> None:
-        """Bytes have been written."""
+        """Count written bytes."""
         self.left -= count
 
     def require(self, *texts: str) -> None:
-        """Refuse texts that take more than is left.
+        """Refuse texts that need more than is left.
 
         Raises:
-            ToolInputError: It says what still can be done.
+            ToolInputError: It says what is still possible.
         """
         if sum(len(json.dumps(text)) for text in texts) > self.left:
             raise ToolInputError(

@@ -1,4 +1,4 @@
-"""Reading an answer out of a kernel: the code that runs inside, and the validation of its untrusted reply.
+"""Reads an answer from a kernel: the code that runs inside, and the validation of its untrusted reply.
 
 The variable is read through a user expression of a silent request: no cell, no history entry, no name in the user's
 namespace. Inside, `answer_reader` converts arrays, tensors, sets, dataclasses and pydantic models; NaN stays NaN, so
@@ -19,7 +19,7 @@ from scribe_suite.notebook.outputs import clean_text
 from scribe_suite.text import plain_text
 
 EXPRESSION_NAME = "answer"
-#: A surrogate as JSON can write it, and one that is left when two that make a character have become it.
+#: A surrogate as written in JSON, and one that remains after pairs have become characters.
 _ESCAPED, _HALF = re.compile(r"\\u[dD][89a-fA-F]"), re.compile("[\ud800-\udfff]")
 _READER = (Path(__file__).parent / "answer_reader.py").read_text()
 
@@ -32,7 +32,7 @@ def reading_expression(variable: str, limit: int) -> str:
         limit: Bytes of JSON it may have.
 
     Raises:
-        AnswerUnreadableError: When it is no variable name.
+        AnswerUnreadableError: When it is not a variable name.
     """
     if not variable.isidentifier() or keyword.iskeyword(variable):
         raise AnswerUnreadableError(
@@ -54,8 +54,8 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
         JSON text of at most ``limit`` bytes; NaN and Infinity are possible.
 
     Raises:
-        AnswerUnreadableError: When the kernel found nothing to read, sent something else, or a text of it has half a
-            character.
+        AnswerUnreadableError: When the kernel found nothing to read or sent something else, or when a text contains
+            half a character.
     """
     reply = expressions.get(EXPRESSION_NAME)
     if not isinstance(reply, dict):
@@ -84,7 +84,7 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
 
 
 def _unpack(data: Any, limit: int) -> str:
-    """What `answer_reader.read_answer` returned, out of its quotes: base64 has nothing that needs a parser."""
+    """The result of `answer_reader.read_answer` without its quotes: base64 needs no parser."""
     literal = data.get("text/plain") if isinstance(data, dict) else None
     try:
         if not isinstance(literal, str) or not 2 <= len(literal) <= limit * 4 // 3 + 4096:

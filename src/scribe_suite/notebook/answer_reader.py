@@ -1,7 +1,7 @@
 """Runs inside the kernel, as source text, to turn a variable into JSON; see `answer`. Standard library only.
 
-It is executed in a namespace of its own and must not import anything the user has not: numpy and torch are looked up
-among the modules that are loaded already.
+It is executed in its own namespace and must not import anything that the user has not imported: numpy and torch are
+looked up among the loaded modules.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LISTS = frozenset({"deque", "dict_keys", "dict_values"})
 
 
 class UnreadableError(Exception):
-    """The value can't be an answer; the message says which part and what to do."""
+    """The value can't be an answer; the message says which part is at fault and what to do."""
 
 
 class Budget:
@@ -50,13 +50,13 @@ def plain(value: Any, path: str, budget: Budget, depth: int = 0) -> Any:
     """A value as dicts with text keys, lists, text, numbers, booleans and None.
 
     Args:
-        value: Anything.
-        path: Where it is, for messages.
+        value: Any value.
+        path: Its place, for messages.
         budget: What may still be converted.
-        depth: Levels above it.
+        depth: The number of levels above it.
 
     Raises:
-        UnreadableError: When JSON can't hold it, or it is too large or too deep.
+        UnreadableError: When JSON can't represent it, or it is too large or too deep.
     """
     if depth > MAX_DEPTH:
         raise UnreadableError(f"{path[:100]}... is nested more than {MAX_DEPTH} levels deep (does it contain itself?)")
@@ -94,7 +94,7 @@ def scalar(value: Any) -> Any:
 
 
 def fields(value: Any) -> Any:
-    """The fields of a dataclass, pydantic model or named tuple as a dict; anything else as it is."""
+    """The fields of a dataclass, pydantic model or named tuple as a dict; anything else is unchanged."""
     if isinstance(value, type):
         return value
     if dataclasses.is_dataclass(value):
@@ -147,7 +147,7 @@ def ordered(values: Iterable[Any]) -> list[Any]:
 
 
 def kind(value: Any) -> str:
-    """Type of a value as a reader would write it."""
+    """Type of a value, for messages."""
     cls = type(value)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
@@ -173,7 +173,7 @@ def find_and_dump(namespace: dict[str, Any], variable: str, limit: int) -> str:
 
 
 def read_answer(namespace: dict[str, Any], variable: str, limit: int) -> str:
-    """What `find_and_dump` says, as base64.
+    """The result of `find_and_dump`, as base64.
 
     Args:
         namespace: The user's variables.

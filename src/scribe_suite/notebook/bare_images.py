@@ -1,28 +1,28 @@
-"""PNG and JPEG files reduced to their pixel data, before any decoder reads them.
+"""Reduces PNG and JPEG files to their pixel data, before any decoder reads them.
 
 A kernel can put anything into an image: texts and colour profiles that unpack to gigabytes, a million empty chunks,
-other pictures inside, animations. None of that is needed to show it. What is left is a few kinds of chunk or segment,
-and what they may cost is bounded by the caller's limit of pixels and by `MAX_SCANS`.
+nested pictures, animations. None of that is needed to show it. Only a few kinds of chunk or segment are kept, and their
+cost is bounded by the caller's limit of pixels and by `MAX_SCANS`.
 """
 
 from __future__ import annotations
 
 import struct
 
-#: Chunks of a PNG, or segments before the first scan of a JPEG; real ones have one for some kilobytes of data.
+#: Most chunks of a PNG, or segments before the first scan of a JPEG; real files have one for every few kilobytes.
 MAX_PARTS = 10_000
-#: Scans of a JPEG: progressive ones have about 10, and each may cost a pass over all pixels.
+#: Most scans of a JPEG: progressive ones have about 10, and each may cost a pass over all pixels.
 MAX_SCANS = 100
 
 _PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _JPEG_BEGIN, _SCAN = b"\xff\xd8", 0xDA
-# tables, frames, the restart interval, and the two application segments that say what the colours are
+# tables, frames, the restart interval, and the two application segments that define the colours
 _JPEG_KEPT = frozenset((0xDB, 0xC4, 0xDD, 0xE0, 0xEE, *range(0xC0, 0xC4), *range(0xC5, 0xC8), 0xC9, 0xCA))
 
 
 def bare_image(data: bytes) -> bytes:
-    """A PNG or JPEG file without anything but its (first) picture.
+    """A PNG or JPEG file with only its (first) picture.
 
     Raises:
         ValueError: When it is neither, is broken, or would take too long to decode.
@@ -50,7 +50,7 @@ def _bare_png(data: bytes) -> bytes:
 
 
 def _bare_jpeg(data: bytes) -> bytes:
-    # in what scans hold, 0xff is escaped: at most the pictures within other segments are counted, too
+    # 0xff is escaped inside scans: at most, pictures within other segments are counted as well
     if data.count(bytes((0xFF, _SCAN))) > MAX_SCANS:
         raise ValueError("too many scans")
     parts, position = [_JPEG_BEGIN], len(_JPEG_BEGIN)

@@ -1,4 +1,4 @@
-"""A tool call as the client sees it: whether anything still waits for its result."""
+"""A tool call from the client's side: whether it still waits for the result."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Call:
     """One call of a tool.
 
     Attributes:
-        cancelled: Whether its client has taken it back (``notifications/cancelled``).
-        gone: Whether nobody waits for its result any more: it was taken back, or the connection ended.
+        cancelled: Whether its client has cancelled it (``notifications/cancelled``).
+        gone: Whether no client waits for its result any more: it was cancelled, or the connection ended.
     """
 
     cancelled: bool = False

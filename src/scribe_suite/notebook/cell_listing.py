@@ -11,7 +11,7 @@ from scribe_suite.notebook.document import Cell
 from scribe_suite.notebook.outputs import Output, output_size
 from scribe_suite.text import strip_terminal
 
-#: Characters shown of a cell's source, and of its output, in the list.
+#: How many characters of a cell's source, and of its output, the list shows.
 LISTED_SOURCE, LISTED_OUTPUT = 2000, 500
 
 
@@ -22,7 +22,7 @@ class ListedCell:
     Attributes:
         payload: For programs.
         text: For readers.
-        cut: Whether something of it is left out.
+        cut: Whether part of it is left out.
     """
 
     payload: dict[str, Any]
@@ -35,9 +35,9 @@ class CellPage:
     """A page of a cell.
 
     Attributes:
-        text: What stands on it.
-        images: PNG files, as the text numbers them.
-        count: Pages of this cell.
+        text: Its text.
+        images: PNG files, in the order of their numbers in the text.
+        count: The number of this cell's pages.
     """
 
     text: str
@@ -46,13 +46,13 @@ class CellPage:
 
 
 def run_line(index: int, execution_count: int | None, status: str) -> str:
-    """How a run of a cell is named at the head of what is told about it."""
+    """The headline of a report on a cell's run."""
     count = "" if execution_count is None else f", execution_count {execution_count}"
     return f"cell_index {index}{count}: {status}"
 
 
 def listed_cell(cell: Cell, index: int | None) -> ListedCell:
-    """A cell in the list; of source and output there is the beginning, and a mark where it ends.
+    """A cell in the list: the beginnings of its source and output, with a mark where they are cut.
 
     Args:
         cell: The cell.
@@ -75,13 +75,13 @@ def listed_cell(cell: Cell, index: int | None) -> ListedCell:
 
 
 def cell_page(source: str, outputs: Sequence[Output], number: int, characters: int) -> CellPage | None:
-    """One page of a cell's source and of all that it has put out, or None when there are not so many.
+    """One page of a cell's source and whole output, or None if there is no such page.
 
     Args:
         source: The cell's source.
         outputs: The outputs of its last run.
         number: The page number, from 1.
-        characters: That a page may have.
+        characters: The most characters of a page.
     """
     pages: list[list[str | _Image]] = [[]]
     left, images_left = characters, MAX_IMAGES
@@ -107,7 +107,7 @@ class _Image:
     encoded: str
 
     def __len__(self) -> int:
-        """Characters of what stands in its place, generously."""
+        """An upper estimate of the characters of its placeholder."""
         return 80
 
 
@@ -122,7 +122,7 @@ def _items(source: str, outputs: Sequence[Output]) -> Iterator[str | _Image]:
 
 
 def _pieces(item: str | _Image, left: int, characters: int) -> Iterator[str | _Image]:
-    """An item in pieces: the first fits in what is left of a page, the others on one of their own each."""
+    """An item in pieces: the first fits the rest of a page, each of the others fits a page."""
     if isinstance(item, _Image):
         yield item
         return
@@ -148,7 +148,7 @@ def _beginning(text: str, limit: int, total: int) -> tuple[str, bool]:
 
 
 def _beginning_of_output(outputs: Sequence[Output]) -> tuple[str, bool]:
-    """The beginning of what outputs show; no more of them is looked at than is needed for it."""
+    """The beginning of the outputs' text; only the necessary part is read."""
     shown: list[str] = []
     total = 0
     for output in outputs:
@@ -169,7 +169,7 @@ def _beginning_of_output(outputs: Sequence[Output]) -> tuple[str, bool]:
 
 
 def _beginning_of_stream(chunks: Sequence[str]) -> tuple[str, int]:
-    """Enough of a stream's text, and how many characters follow it."""
+    """Enough of a stream's text, and how many characters follow."""
     size, taken, raw = sum(map(len, chunks)), 0, ""
     while taken < len(chunks) and len(raw) <= 2 * LISTED_OUTPUT:
         raw += chunks[taken][: 2 * LISTED_OUTPUT]
@@ -178,5 +178,5 @@ def _beginning_of_stream(chunks: Sequence[str]) -> tuple[str, int]:
 
 
 def _small(output: Output) -> Output:
-    """An output with the beginnings of its forms."""
+    """An output with only the beginnings of its forms."""
     return {**output, "data": {mime: data[: 20 * LISTED_OUTPUT] for mime, data in output["data"].items()}}

@@ -16,26 +16,26 @@ from scribe_suite.notebook.zmtp import Channel, SocketType, TooLarge
 
 ChannelName = Literal["shell", "iopub"]
 _TYPES: dict[ChannelName, SocketType] = {"shell": "DEALER", "iopub": "SUB"}
-#: Of a signature in hexadecimal, of SHA-256.
+#: Length of an HMAC-SHA-256 signature in hexadecimal.
 SIGNATURE_CHARACTERS = 64
-#: Seconds of looking at one message from which on others get their turn first.
+#: Seconds of processing one message after which others get their turn first.
 LONG_LOOK_S = 0.02
-#: Seconds that a channel rests at most for having taken long.
+#: Most seconds that a channel pauses after a slow message.
 LONGEST_REST_S = 1.0
 
 
 class MalformedError(Exception):
-    """A message that is none: unsigned, repeated, or undecodable."""
+    """An invalid message: unsigned, repeated, or undecodable."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message as far as it is of interest; nothing in `content` is sure to be there.
+    """The relevant parts of a message; any field of `content` may be missing.
 
     Attributes:
         parent: Id of the request it belongs to, or None.
         kind: Its type.
-        content: What it says.
+        content: Its content.
     """
 
     parent: str | None
@@ -53,11 +53,11 @@ class KernelChannels:
 
     @classmethod
     async def connect(cls, paths: Mapping[ChannelName, Path], key: str) -> KernelChannels:
-        """Connect to the sockets of a kernel that need not be there yet.
+        """Connect to the sockets of a kernel that need not exist yet.
 
         Args:
             paths: The paths of its listening sockets.
-            key: Signs messages.
+            key: The key that signs messages.
 
         Raises:
             OSError: When one can't be connected to.
@@ -73,10 +73,10 @@ class KernelChannels:
         return cls(channels, key)
 
     async def ready(self) -> None:
-        """Wait until the kernel speaks on both.
+        """Wait until the kernel answers on both.
 
         Raises:
-            ChannelError: When it ends, or speaks something else.
+            ChannelError: When it ends, or speaks another protocol.
         """
         for channel in self._channels.values():
             await channel.shake_hands()
@@ -92,11 +92,11 @@ class KernelChannels:
         return str(message["header"]["msg_id"])
 
     async def receive(self, name: ChannelName) -> Message | TooLarge:
-        """The next message of a channel. One that takes long to look at has the next one wait as long.
+        """The next message of a channel. After a slow message, the next one waits for as long.
 
         Raises:
             ChannelError: When the channel has ended.
-            MalformedError: When it is no message.
+            MalformedError: When it is not a valid message.
         """
         if self._rest > LONG_LOOK_S:
             await asyncio.sleep(min(self._rest, LONGEST_REST_S))
@@ -128,7 +128,7 @@ class KernelChannels:
         )
 
     def pause(self) -> None:
-        """Read nothing more; what has come is still looked at."""
+        """Stop reading; received messages are still processed."""
         for channel in self._channels.values():
             channel.pause()
 

@@ -12,17 +12,18 @@ from scribe_suite.notebook.services import FIRST_SERVICE, LAST_SERVICE, Service
 from scribe_suite.sandbox.shared_modules import SharedModule
 from scribe_suite.sandbox.tiers import Isolation
 
-#: Seconds that a cell may run, where nobody says otherwise.
+#: Default time limit of a cell, in seconds.
 CELL_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
 class NotebookConfig:
-    """One notebook server: where it writes, what its kernels start with, and what they may use.
+    """The configuration of a notebook server: where it writes, what its kernels start with, and their limits.
 
     Attributes:
         folder: Attempt folder; journals and notebooks go to ``folder/notebooks``. Isolated kernels can't see it.
-        files: Laid into the private working folder of every new notebook before its kernel starts, by relative path.
+        files: Files to write to the private working folder of every new notebook before its kernel starts, by relative
+            path.
         setup_code: First cell of every new session, shown in journal and notebook; None for none.
         isolation: ``auto`` takes the best tier that works, ``strict`` refuses below namespaces, ``none`` isolates
             nothing.
@@ -32,7 +33,7 @@ class NotebookConfig:
         cell_timeout_s: Seconds a cell of the agent may run before it is interrupted.
         start_timeout_s: Seconds a kernel may take until it answers.
         interrupt_grace_s: Seconds between the interrupt of a timed-out cell and the kill of its kernel.
-        max_sessions: Kernels alive at once, those that are just starting or ending included.
+        max_sessions: Most kernels at a time, including those that are starting or ending.
         max_sessions_ever: Sessions that can be started, resumed and continued ones included; each leaves traces (a
             journal, a working folder) for as long as the server lives.
         preload: Modules that kernels find imported when they start, where they come from a fork-server: what every
@@ -80,7 +81,7 @@ class NotebookConfig:
     answer_limit_bytes: int = 8 << 20
 
     def __post_init__(self) -> None:
-        """Refuse what could only fail later.
+        """Refuse values that would fail later.
 
         Raises:
             ConfigurationError: For an unknown isolation, a limit that is not positive, a file that leaves the folder,
@@ -108,13 +109,13 @@ class NotebookConfig:
 
     @property
     def setup_timeout_s(self) -> float:
-        """Seconds the setup cell may run: a short limit for the agent's cells must not keep sessions from starting."""
+        """Time limit of the setup cell, in seconds: short limits for the agent's cells must not affect it."""
         return max(self.cell_timeout_s, self.start_timeout_s)
 
 
 @dataclass(frozen=True)
 class SubmitVerdict:
-    """What the harness thinks of a submitted answer.
+    """The harness's verdict on a submitted answer.
 
     Attributes:
         accepted: Whether it is a valid answer.
@@ -127,32 +128,32 @@ class SubmitVerdict:
 
 @dataclass(frozen=True)
 class NotebookStatus:
-    """What has happened so far; a snapshot.
+    """A snapshot of what has happened so far.
 
     Attributes:
-        isolation: Name of the tier in force (``namespaces``, ``landlock`` or ``none``).
-        isolation_reasons: Why it is not a better one; empty when it is the best.
-        sessions_started: Sessions ever started, resumed and continued ones included.
+        isolation: Name of the tier that is used (``namespaces``, ``landlock`` or ``none``).
+        isolation_reasons: Why no better tier is used; empty for the best one.
+        sessions_started: Sessions ever started, including resumed and continued ones.
         sessions_open: Sessions whose kernel is alive.
-        tools_listed: How often a client asked which tools there are.
-        tool_calls: Tool calls that came in, errors included.
+        tools_listed: How often a client asked for the list of tools.
+        tool_calls: All tool calls, errors included.
         tool_errors: Tool calls answered with an error.
         tool: The tool called last, or None; never a name that an agent made up.
-        actions: Tool -> calls of it, errors included; no tools that there are not.
-        calls_open: Tool calls that are being answered.
-        cells_run: Runs of agent cells, restored ones not included.
+        actions: Tool -> number of calls, errors included; only existing tools.
+        calls_open: Tool calls in progress.
+        cells_run: Runs of agent cells, without restored ones.
         cell_timeouts: Cells stopped by the cell timeout.
         interrupts: Calls of ``interrupt`` that found a running cell.
         kernel_deaths: Kernels that died after they had been handed to the agent.
         restarts: Sessions that resumed or continued a notebook.
         submissions: Answers that were read and submitted.
         submissions_accepted: Those that were accepted.
-        submission_error: Why the last answer that could not be read was not (too large, not JSON), or None.
+        submission_error: Why the last unreadable answer could not be read (too large, not JSON), or None.
         infrastructure_cause: Short cause of the first failure that was not the agent's, or None.
         infrastructure_error: Its message, or None.
         uptime_s: Seconds since the server started.
         busy_s: Seconds in which cells ran, summed over sessions.
-        session_start_s: Seconds that starts of sessions took, set-up cells included.
+        session_start_s: Total seconds of session starts, set-up cells included.
     """
 
     isolation: str

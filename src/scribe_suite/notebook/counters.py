@@ -1,4 +1,4 @@
-"""What `NotebookStatus` counts, while it is being counted."""
+"""The counters behind `NotebookStatus`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Counters:
 
     @contextmanager
     def answering(self, tool: str | None) -> Iterator[None]:
-        """Count a call of a tool, which is being answered in the block; None stands for a tool that there is not."""
+        """Count a call of a tool, which is answered in the block; None for a tool that does not exist."""
         self.tool_calls += 1
         self.calls_open += 1
         self.tool = tool
@@ -58,11 +58,11 @@ class Counters:
         self.cell_timeouts += status == "timeout"
 
     def infrastructure_failed(self, cause: str, message: str) -> None:
-        """Note a failure that is not the agent's; the first one stays."""
+        """Record a failure that is not the agent's; the first one is kept."""
         self.infrastructure = self.infrastructure or (cause, message)
 
     def snapshot(self) -> NotebookStatus:
-        """The counts now."""
+        """The current counts."""
         cause, message = self.infrastructure or (None, None)
         return NotebookStatus(
             isolation=self.tier.name,

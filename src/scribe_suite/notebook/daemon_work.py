@@ -1,4 +1,4 @@
-"""Work in threads that nothing waits for: not the end of an event loop, not that of the interpreter.
+"""Runs work in threads that nothing waits for, neither the end of an event loop nor that of the interpreter.
 
 `asyncio.to_thread` is not suitable for work on agents' data: both join its threads, however long they take.
 """
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 _Result = TypeVar("_Result")
 
-#: Threads at once; those that have been given up on count until they end.
+#: Most threads at a time; abandoned ones count until they end.
 MAX_THREADS = 4
 
 
@@ -24,14 +24,14 @@ class DaemonWork:
         self._places = threading.BoundedSemaphore(MAX_THREADS)
 
     async def run(self, work: Callable[[], _Result], limit_s: float) -> _Result:
-        """What `work` returns, or raises.
+        """Return what `work` returns, or raise what it raises.
 
         Args:
-            work: Called in a thread of its own; it must not touch the event loop.
-            limit_s: Seconds that are waited, for a free thread and for the end of the work together.
+            work: Called in a separate thread; it must not touch the event loop.
+            limit_s: Seconds to wait for a free thread and the end of the work together.
 
         Raises:
-            TimeoutError: When it has not ended by then; the thread is left to itself.
+            TimeoutError: When it has not ended by then; the thread is abandoned.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()

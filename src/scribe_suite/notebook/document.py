@@ -1,6 +1,6 @@
 """The notebook as a pure function of journal events, and its ``.ipynb`` file.
 
-`Document.apply` is the only way to change a document, live and when a journal is read back, so the two can't disagree.
+`Document.apply` is the only way to change a document, both live and from a journal, so the two can't disagree.
 Each cell keeps its rendered JSON until it changes: writing the file costs time proportional to its bytes, not to the
 number of cells that would have to be serialised again (Goodfire Scribe re-serialises all of them on every change).
 """
@@ -21,8 +21,7 @@ from scribe_suite.untrusted_files import UntrustedFolder
 CellKind = Literal["setup", "agent", "restored"]
 CellStatus = Literal["not_run", "running", "ok", "error", "interrupted", "timeout", "died"]
 
-#: Statuses of cells that are not run again when a notebook is resumed: they killed the kernel or did not end by
-#: themselves.
+#: Statuses of cells that are not rerun when a notebook is resumed: they killed the kernel or did not end on their own.
 NOT_RESTORED: frozenset[CellStatus] = frozenset({"interrupted", "timeout", "died", "running"})
 
 _METADATA = {
@@ -122,7 +121,7 @@ class Document:
                 cell.status, cell.rendered = "died", None
 
     def apply(self, event: Event) -> None:
-        """Take over one event; events that don't concern cells change nothing."""
+        """Apply one event; events that don't concern cells change nothing."""
         handler = _HANDLERS.get(event["event"])
         if handler is not None:
             handler(self, event)
@@ -132,7 +131,7 @@ class Document:
         return b"".join(self.parts())
 
     def parts(self) -> Iterator[bytes]:
-        """What `render` returns, in pieces: a notebook may be so large that joining them takes a noticeable time."""
+        """The result of `render` in pieces: for large notebooks, joining them takes noticeable time."""
         yield b'{\n"cells": [\n'
         for number, cell in enumerate(self.cells):
             if cell.rendered is None:
@@ -203,7 +202,7 @@ _HANDLERS = {
 
 
 def update_displays(cell: Cell, output: dict[str, Any]) -> bool:
-    """Replace the displays of a cell that have the id of an ``update_display_data``; whether there are any."""
+    """Replace the displays of a cell with the id of an ``update_display_data``; returns whether there are any."""
     found = False
     for shown in cell.outputs:
         if shown.get("display_id") == output["display_id"]:
@@ -251,11 +250,11 @@ def _nbformat_cell(cell: Cell) -> dict[str, Any]:
 
 
 class NotebookFile:
-    """Writes a document to its ``.ipynb``: atomically, and not more often than it is worth.
+    """Writes a document to its ``.ipynb``, atomically and not too often.
 
     Args:
         path: The notebook file.
-        document: What to write.
+        document: The document.
         interval_s: Least seconds between two throttled writes; a slow write waits ten times its own duration.
         folder: The open folder that the file is in, when there is one; else it is opened by its path.
     """

@@ -1,4 +1,4 @@
-"""What can go wrong in a notebook, by what the caller can do about it (the taxonomy follows nbclient's).
+"""The errors of a notebook, by what the caller can do about them (the taxonomy follows nbclient's).
 
 Every `NotebookError` becomes an error result of one tool call: its message is for the agent, names what is wrong and
 says what to do next. Failures that are not the agent's are `scribe_suite.errors.InfrastructureError` instead.
@@ -10,11 +10,11 @@ from scribe_suite.errors import SuiteError
 
 
 class NotebookError(SuiteError):
-    """A tool call that can't be done; the message is safe to show to the agent."""
+    """A tool call that can't be executed; the message is safe to show to the agent."""
 
 
 class ToolInputError(NotebookError):
-    """An argument that does not fit: an unknown session, a cell that does not exist, a name that is not allowed."""
+    """An invalid argument: an unknown session, a cell that does not exist, a name that is not allowed."""
 
 
 class AnswerUnreadableError(NotebookError):

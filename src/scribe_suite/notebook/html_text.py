@@ -1,7 +1,7 @@
-"""HTML as text that can be read: tables in columns, one block to a line, no styles and no scripts.
+"""Converts HTML to readable text: tables in columns, one block per line, no styles and no scripts.
 
 A kernel's HTML is untrusted. The standard library's parser takes minutes for 20,000 characters of ``<a <a <a``, so tags
-are found here by searches that never go back: the time grows with the length alone. Input that is not HTML becomes some
+are found here by searches that never backtrack: the time is linear in the length. Input that is not HTML becomes some
 text.
 """
 
@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-#: Characters that are looked at; what is behind them is left out, with a note.
+#: How many characters are read; the rest is left out, with a note.
 MAX_HTML = 200_000
-#: Characters to which a column is filled up; longer cells stand out of it.
+#: Widest padding of a column, in characters; longer cells exceed it.
 MAX_COLUMN = 40
-#: Columns that one cell can span: the number is the sender's.
+#: Most columns that one cell can span: the number is untrusted.
 MAX_SPAN = 20
-#: Characters of a tag in which a bracket may stand in quotes.
+#: Longest tag in which quoted brackets are recognised, in characters.
 MAX_TAG = 2000
 
 _TAG_NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9:-]*")
@@ -40,7 +40,7 @@ class _Table:
 
     Attributes:
         rows: Rows of cells; a cell that spans several has empty ones beside and below it.
-        taken: Column -> the first row that is not taken there by a cell above.
+        taken: Column -> the first row there that no cell above occupies.
     """
 
     rows: list[list[str]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class _Table:
         row.extend([text, *[""] * (columns - 1)])
 
     def lines(self) -> Iterator[str]:
-        """The rows, with their cells in columns; empty rows are left out."""
+        """The rows with aligned cells, without empty rows."""
         rows = [row for row in self.rows if any(row)]
         count = max(map(len, rows), default=0)
         widths = [
@@ -79,7 +79,7 @@ class _Writer:
         self._literal = 0
 
     def text(self, text: str) -> None:
-        """Take text between tags."""
+        """Process text between tags."""
         text = html.unescape(text)
         if self._table is None and self._literal:
             first, *rest = text.split("\n")
@@ -91,7 +91,7 @@ class _Writer:
         self._line.append(_SPACE.sub(" ", text))
 
     def tag(self, name: str, closing: bool, attributes: str) -> None:
-        """Take a tag."""
+        """Process a tag."""
         if name == "table":
             self._begin_or_end_table(closing)
         elif self._table is not None:
@@ -106,7 +106,7 @@ class _Writer:
             self._line.append(f"[image: {found['double'] or found['single'] or ''}]")
 
     def finish(self) -> str:
-        """All of it."""
+        """The whole text."""
         if self._table is not None:
             self._nested = 1
             self._begin_or_end_table(closing=True)
@@ -127,7 +127,7 @@ class _Writer:
             self._table = None
 
     def _tag_in_table(self, table: _Table, name: str, closing: bool, attributes: str) -> None:
-        """Only the outermost table has columns; what stands in a cell of it is one line."""
+        """Only the outermost table has columns; the content of its cells becomes one line."""
         if self._nested > 1 or name not in (*_CELLS, "tr", "caption"):
             if name == "br" or name in _BLOCKS or name in _CELLS:
                 self._line.append(" ")
@@ -159,7 +159,7 @@ class _Writer:
 
 
 def html_text(source: str) -> str:
-    """What a person would read of an HTML fragment; empty when there is nothing to read."""
+    """The readable text of an HTML fragment; empty when there is none."""
     writer = _Writer()
     skipped: str | None = None
     for text, tag in _pieces(source[:MAX_HTML]):
@@ -205,7 +205,7 @@ def _pieces(source: str) -> Iterator[tuple[str, str]]:
 
 
 def _end_of_tag(source: str, begin: int) -> int:
-    """Where the tag ends that begins here: a bracket in quotes is no end. -1 when it does not end."""
+    """The end of the tag that begins here, ignoring brackets in quotes; -1 when it does not end."""
     end = source.find(">", begin)
     quoted = end
     while quoted >= 0:

@@ -1,14 +1,14 @@
 """The journal: an append-only JSONL file of everything that happened in a notebook.
 
-A run can't be removed: an edited cell starts a second run, and the events of the first stay. The notebook file is only
-a view of the journal (`document`), so a journal alone is enough to rebuild it.
+A run can't be removed: an edited cell starts a second run, and the events of the first remain. The notebook file is
+only a view of the journal (`document`), so a journal alone is enough to rebuild it.
 
 Events, each a line with ``event`` and ``time`` (seconds since the epoch):
     ``journal``          first line: format version, notebook name, isolation tier
     ``session_started``  a kernel was started for this notebook; ``origin`` is new, resumed or continued
     ``cell_added``       a code cell was taken over from another notebook, without running it
     ``cell_started``     a run of a code cell begins: ``cell``, ``run`` (counts up from 1), ``kind``, ``code``
-    ``output``           something it put out: an nbformat output, ``clear_output`` or ``update_display_data``
+    ``output`` an output: an nbformat output, ``clear_output`` or ``update_display_data``
     ``cell_finished``    how the run ended: ``status``, ``execution_count``, ``seconds``
     ``markdown_added``   a Markdown cell
     ``interrupt``, ``cell_timeout``, ``kernel_died``, ``submission``, ``session_closed``
@@ -30,9 +30,9 @@ from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
 
 JOURNAL_VERSION = 1
 JOURNAL_SUFFIX = ".journal.jsonl"
-#: Seconds to wait for the lock on a journal: somebody may be reading it in order to rebuild its notebook.
+#: Seconds to wait for the lock on a journal: another process may be reading it to rebuild its notebook.
 LOCK_S = 1.0
-#: Bytes of one event: outputs have limits far below it, and a file without line ends must not fill the memory.
+#: Most bytes of one event: outputs are far smaller, and a file without line breaks must not fill the memory.
 MAX_EVENT_BYTES = 256 << 20
 
 Event = dict[str, Any]
@@ -45,17 +45,17 @@ class JournalInUseError(InfrastructureError):
 class Journal:
     """Writes events, flushed one by one, and hands each to an observer (the document) as it is written.
 
-    It holds a lock on the file for as long as it is open. What a crash has left of a last line is cut off.
+    It holds a lock on the file while it is open. An incomplete last line after a crash is removed.
 
     Args:
         path: File to append to; created when missing.
-        observer: Called with every event after it is on its way to the disk.
+        observer: Called with every event after it has been written.
         folder: The open folder that the file is in, when there is one; else it is opened by its path.
         spend: Called with the number of bytes of every event that is written.
 
     Raises:
         JournalInUseError: When another harness has it open.
-        InfrastructureError: With cause ``journal_write`` when it is a link or anything else that is no regular file.
+        InfrastructureError: With cause ``journal_write`` when it is a link or not a regular file.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Journal:
         self._resting = False
 
     def _mend(self) -> None:
-        """Complete or cut off a last line that a crash has left without its end: the next must not run into it."""
+        """Complete or remove a last line that a crash has left unterminated, so that the next is not appended to it."""
         size, end = self._file.seek(0, os.SEEK_END), _end_of_lines(self._file)
         if end == size:
             return
@@ -147,15 +147,15 @@ class Journal:
 
 
 def lock_file(file: FileIO | BufferedReader, kind: int, timeout_s: float = 0.0) -> bool:
-    """Lock a file against other processes, or only look whether that can be done.
+    """Lock a file against other processes, or only check whether that is possible.
 
     Args:
-        file: An open file; closing it gives the lock back.
+        file: An open file; closing it releases the lock.
         kind: ``fcntl.LOCK_EX`` or ``fcntl.LOCK_SH``.
         timeout_s: Seconds to wait for it.
 
     Returns:
-        False when somebody else has locked it; True on a file system that has no locks.
+        False when another process has locked it; True on a file system without locks.
     """
     end = time.monotonic() + timeout_s
     while True:
@@ -182,10 +182,10 @@ def _parse(line: bytes) -> Event:
 
 
 def _end_of_lines(file: FileIO) -> int:
-    """Where the last complete line of a file ends.
+    """The end of the last complete line of a file.
 
     Raises:
-        ValueError: When what follows it is too long for the beginning of an event.
+        ValueError: When the rest is too long for the beginning of an event.
     """
     size = end = file.seek(0, os.SEEK_END)
     while end:
@@ -201,7 +201,7 @@ def _end_of_lines(file: FileIO) -> int:
 
 
 def read_journal(path: Path, folder: UntrustedFolder | None = None) -> Iterator[Event]:
-    """Read a journal back, up to a last line that a crash cut short.
+    """Read a journal, up to a last line that a crash cut short.
 
     Args:
         path: The journal's path.
@@ -212,7 +212,7 @@ def read_journal(path: Path, folder: UntrustedFolder | None = None) -> Iterator[
 
     Raises:
         InfrastructureError: With cause ``journal_corrupt`` when a line before the last is not an event, or it is a link
-            or anything else that is no regular file.
+            or not a regular file.
     """
     try:
         file = (folder or UntrustedFolder(path.parent)).open(path.name)
@@ -226,8 +226,8 @@ def read_events(file: BufferedReader, path: Path) -> Iterator[Event]:
     """Read the events of a journal that is open, as `read_journal` does.
 
     Args:
-        file: At its beginning.
-        path: What to call it.
+        file: The file, at its beginning.
+        path: Its name, for messages.
 
     Yields:
         The events in order.

@@ -1,7 +1,7 @@
-"""One Jupyter kernel: its process, its sockets, and the running of code in it.
+"""One Jupyter kernel: its process, its sockets, and the execution of code in it.
 
 Everything that comes from the kernel is untrusted: a message may be forged, malformed, missing or late. The harness
-believes its own clock and its own process table; from messages it takes outputs and the end of a cell, nothing more.
+trusts only its own clock and its own process table; from messages it uses outputs and the end of a cell, nothing more.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 
 logger = logging.getLogger(__name__)
 
-#: Seconds the outputs of a cell may lag behind its reply; then the output channel counts as broken.
+#: Seconds that the outputs of a cell may lag behind its reply before the output channel counts as broken.
 IDLE_GRACE_S = 10.0
-#: Seconds that outputs may go on arriving after the reply.
+#: Seconds for which outputs may still arrive after the reply.
 DRAIN_S = 60.0
-#: Seconds between two looks at whether the process is alive.
+#: Seconds between two checks whether the process is alive.
 POLL_S, START_POLL_S = 0.05, 0.002
-#: Seconds in which a process whose channel has ended must end too, and in which what an ended process had sent is read.
+#: Seconds within which a process must end after its channel, and for which messages of an ended process are read.
 PARTING_S = 2.0
-#: Seconds without a limit: whoever starts a kernel has one.
+#: Effectively no limit, in seconds: the caller that starts a kernel has one.
 LONGEST_START_S = 86_400.0
 #: Seconds to wait for a killed process; one that waits for a disk may take a while.
 REAP_S = 10.0
-#: Bytes read of what a dead kernel has printed; it keeps that much.
+#: How many bytes of a dead kernel's output are read; it keeps that many.
 MAX_RECOVERED_BYTES = 1 << 20
-#: Messages in a row that can't be decoded before the kernel counts as broken.
+#: How many consecutive undecodable messages make a kernel count as broken.
 MAX_MALFORMED = 1000
-#: What is run in a kernel first, in this order.
+#: The start-up code of a kernel, in order.
 _INSIDE = ("limits", "children", "streams", "keyboard", "folder", "idle_warnings", "progress_bars")
 _SOURCES = {f"scribe {name}": (Path(__file__).parent / "inside" / f"{name}.py").read_text() for name in _INSIDE}
 _EXCEEDED = {
@@ -54,28 +54,28 @@ _EXCEEDED = {
     usage.TOO_MANY: "it had more processes than it may and was killed",
     usage.DISK_FULL: "it wrote more to its folders than it may and was killed",
 }
-#: Of `inside.folder`.
+#: The mark of `inside.folder`.
 _ON_PATH = "scribe_work_on_path"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
-#: Where a kernel finds its listening sockets (port 1 at the next number), and the files for what it prints.
+#: The numbers of a kernel's listening sockets (port 1 at the next number), and of the files for its output.
 _SOCKETS_AT = 2
 _PRINTED_AT = {"stdout": 8, "stderr": 9}
 
-#: What may come without a parent that is known: asyncio tells of a failed task in nobody's name.
+#: Messages that may have no known parent: asyncio reports failed tasks without one.
 _OUTPUTS = frozenset(("stream", "display_data", "execute_result", "error"))
 
 ReplyStatus = Literal["ok", "error", "interrupted", "timeout"]
 
 
 class MessageSink(Protocol):
-    """Takes the IOPub messages of one run."""
+    """Receives the IOPub messages of one run."""
 
     def message(self, kind: str, content: object) -> None:
-        """Take one message."""
+        """Process one message."""
 
 
 class Discard:
-    """A sink for code whose outputs are of no interest."""
+    """A sink for code whose outputs are ignored."""
 
     def message(self, kind: str, content: object) -> None:
         """Ignore it."""
@@ -87,7 +87,7 @@ class Reply:
 
     Attributes:
         status: ``interrupted`` and ``timeout`` where it was stopped from outside.
-        execution_count: The kernel's count, or None when it gave none.
+        execution_count: The kernel's count, or None when it sent none.
         expressions: Values of user expressions, as the kernel sent them.
     """
 
@@ -109,8 +109,8 @@ class Kernel:
     """A running kernel; made by `start`.
 
     Attributes:
-        died: Future that is done when the process is gone or useless; its result says how it ended.
-        infrastructure: What failed when it was not the code in the kernel that ended it, or None.
+        died: Future that is done when the process is gone or unusable; its result says how it ended.
+        infrastructure: The failure that ended it, if it was not the code in the kernel; else None.
     """
 
     def __init__(
@@ -155,16 +155,16 @@ class Kernel:
         """Start a kernel and wait until it answers.
 
         Args:
-            sandbox: Its home.
+            sandbox: Its sandbox.
             name: Its name there.
             work: Its working folder there.
-            timeout_s: Seconds it may take.
-            limits: What it may use.
-            services: What it can talk to; ended with it, but not when it can't be launched.
+            timeout_s: Seconds that the start may take.
+            limits: Its resource limits.
+            services: Its services; closed with it, but not when it can't be launched.
 
         Raises:
-            InfrastructureError: With cause ``kernel_start`` when it does not come up, ``fork_server`` when what should
-                start it is gone.
+            InfrastructureError: With cause ``kernel_start`` when it does not come up, ``fork_server`` when the
+                fork-server is gone.
         """
         private = sandbox.private_folders(name, work)
         try:
@@ -181,8 +181,8 @@ class Kernel:
                     "startup": _SOURCES,
                     "given": _PRINTED_AT,
                 }
-                # They lie where the kernel has no way to, and are connected before it is there: to what they are. The
-                # heartbeat would call a slow start a death; stdin and control are not used.
+                # They are where the kernel has no access, and connected before it exists, so they lead to the right
+                # sockets. The heartbeat would mistake a slow start for a death; stdin and control are not used.
                 paths: dict[ChannelName, Path] = {
                     "shell": private.root / f"k-{connection['shell_port']}",
                     "iopub": private.root / f"k-{connection['iopub_port']}",
@@ -230,8 +230,8 @@ class Kernel:
         """Run code and wait for its end; one run at a time.
 
         Args:
-            code: What to run; with expressions, silently and outside the history.
-            sink: Gets the messages, those of threads that outlive the run included.
+            code: The code; with expressions, it runs silently and outside the history.
+            sink: Receives the messages, including those of threads that outlive the run.
             timeout_s: Seconds until it is interrupted.
             grace_s: Seconds from the interrupt until the kernel is killed.
             expressions: Expressions to evaluate afterwards, by name.
@@ -280,7 +280,7 @@ class Kernel:
         return _reply(content, timed_out, run.interrupted)
 
     def put_work_on_path(self) -> None:
-        """Let the code that is run from now on import what lies in the working folder: the kernel is the agent's."""
+        """Let code that runs from now on import from the working folder: the kernel belongs to the agent."""
         self._work_on_path = True
 
     def interrupt(self) -> bool:
@@ -296,7 +296,7 @@ class Kernel:
         return True
 
     def pause(self) -> None:
-        """Read nothing more of what it sends: it is about to be closed."""
+        """Stop reading its messages: it is about to be closed."""
         self._channels.pause()
 
     async def close(self, reason: str = "it was shut down") -> None:
@@ -365,7 +365,7 @@ class Kernel:
             while not await self._wait_for(idle, 0.5):
                 now = loop.time()
                 if now - self._last_message > IDLE_GRACE_S or now - begin > DRAIN_S:
-                    # it has answered and then says nothing more that can be read, not even that it is idle
+                    # it has answered and then sends nothing readable, not even the idle status
                     self._declare_dead("its output channel broke: nothing that can be read came after the reply")
         finally:
             idle.cancel()
@@ -374,16 +374,16 @@ class Kernel:
 
     async def _watch_process(self) -> None:
         while (code := self._process.poll()) is None:
-            # until it is known, it waits for the first look to be told that it may start
+            # until its PID is known, it waits for the first poll to tell it that it may start
             await asyncio.sleep(START_POLL_S if self._process.pid is None else POLL_S)
-        # what it said last may still be on its way
+        # its last messages may still be on their way
         await asyncio.wait((self._published,), timeout=PARTING_S)
         if not self.died.done() and not self._sandbox.healthy:
             self.infrastructure = self._sandbox.why_unhealthy()
         self._declare_dead(_EXCEEDED.get(self._process.exceeded) or _describe_exit(code))
 
     async def _read(self, name: ChannelName, take: Callable[[_Run, Message], None]) -> None:
-        """Take the messages of a channel until it ends."""
+        """Process the messages of a channel until it ends."""
         malformed = 0
         try:
             await self._ready
@@ -402,7 +402,7 @@ class Kernel:
                 elif (run := self._match(message) or self._host(name, message)) is not None:
                     take(run, message)
         except ChannelError as error:
-            # most often the process is ending, which says more
+            # usually the process is ending, which is more informative
             detail = f"its {name} channel to the notebook broke: {error}"
             self._partings.append(asyncio.get_running_loop().call_later(PARTING_S, self._declare_dead, detail))
 
@@ -410,7 +410,7 @@ class Kernel:
         return self._runs.get(message.parent) if message.parent is not None else None
 
     def _host(self, name: ChannelName, message: Message) -> _Run | None:
-        """The latest cell, for an output of nobody's."""
+        """The latest cell, for an output without a parent."""
         return self._latest if name == "iopub" and message.kind in _OUTPUTS else None
 
     def _leave_out(self, name: ChannelName, message: TooLarge) -> None:
@@ -425,7 +425,7 @@ class Kernel:
             memory_file.write(file.fileno(), b"")
 
     def _recover_printed(self, run: _Run) -> None:
-        """Pass on what a dead kernel has printed but not sent: its process ended in between."""
+        """Pass on output that a dead kernel has printed but not sent."""
         for name, file in self._printed.items():
             text = memory_file.read(file.fileno(), MAX_RECOVERED_BYTES).decode("utf-8", "replace")
             missing = text[run.printed.get(name, 0) :]
@@ -502,7 +502,7 @@ def _describe_exit(code: int) -> str:
 
 
 async def _reap(process: SandboxedProcess) -> bool:
-    """Wait for a killed process and free what was held for it; whether it has ended."""
+    """Wait for a killed process and release its resources; returns whether it has ended."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REAP_S):
             while process.poll() is None:
@@ -514,5 +514,5 @@ async def _reap(process: SandboxedProcess) -> bool:
 
 
 def _last_words(process: SandboxedProcess, size: int = 2000) -> str:
-    """The end of what a process printed, for a message."""
+    """The end of a process's output, for a message."""
     return process.printed()[-size:] or "it printed nothing"

@@ -1,6 +1,6 @@
 """Output of cells after their replies: tasks and threads continue, and a failed task is reported when it is collected.
 
-Journal and notebook have it at its cell; an agent gets it with the next reply.
+Journal and notebook show it at its cell; an agent gets it with the next reply.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from scribe_suite.notebook.document import Cell, add_output
 from scribe_suite.notebook.outputs import Output
 
-#: Runs whose late outputs wait for a reply, and outputs of each.
+#: Most runs whose late outputs wait for a reply, and most outputs of each.
 MAX_RUNS, MAX_OUTPUTS = 50, 100
 
 
 @dataclass
 class LateOutput:
-    """What one run of a cell has put out since its reply.
+    """The outputs of one run of a cell since its reply.
 
     Attributes:
         index: Number of the cell among the code cells.
         execution_count: The kernel's number of the run, or None.
         cell_id: The cell's id.
-        run: Which run of it.
+        run: The number of the run.
         outputs: In order, joined as in a notebook.
     """
 
@@ -34,13 +34,13 @@ class LateOutput:
 
 
 class LateOutputs:
-    """Late outputs by run, until a reply tells them."""
+    """Late outputs by run, until a reply includes them."""
 
     def __init__(self) -> None:
         self._late: dict[tuple[str, int], tuple[LateOutput, Cell]] = {}
 
     def add(self, late: LateOutput, output: Output) -> None:
-        """Take an output of a run that has ended; ``late`` says which, and is used when it is the run's first."""
+        """Add an output of a run that has ended; ``late`` identifies it, and is used for the run's first output."""
         key = (late.cell_id, late.run)
         if key not in self._late:
             if len(self._late) >= MAX_RUNS:
@@ -51,11 +51,11 @@ class LateOutputs:
             add_output(cell, output)
 
     def drop(self, cell_id: str, run: int) -> None:
-        """Forget what a run has put out: a reply has it."""
+        """Drop the outputs of a run, because a reply includes them."""
         self._late.pop((cell_id, run), None)
 
     def take(self) -> list[LateOutput]:
-        """All of it, in the order in which the runs began to; it is forgotten."""
+        """Return and clear all outputs, in the order in which the runs began to produce them."""
         taken, self._late = self._late, {}
         for late, cell in taken.values():
             late.outputs = cell.outputs

@@ -1,8 +1,8 @@
-"""From kernel messages to notebook outputs: checked, joined and bounded.
+"""Converts kernel messages to notebook outputs: checked, joined and bounded.
 
 The kernel belongs to the agent and can put anything into a message, so nothing here trusts a type, a size or a
-character; of what is too large to be kept, only as much is looked at as is kept. Streams arrive in many small messages
-and leave in few large chunks; what one run of a cell may put out is bounded, with its head and tail kept.
+character; of oversized content, only the kept part is read. Streams arrive in many small messages and leave in few
+large chunks; the output of one run of a cell is bounded, and its head and tail are kept.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from scribe_suite.text import well_formed
 
 #: MIME types that a notebook keeps; their data are text.
 KEPT_MIME_TYPES = ("text/plain", "text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "image/jpeg")
-#: Those of them that stand beside plain text and are no images.
+#: Those of them, besides plain text, that are not images.
 TWIN_MIME_TYPES = ("text/html", "text/markdown", "text/latex")
-#: Displays of one run that a notebook keeps from its beginning, and from its end when there are more.
+#: How many displays of one run a notebook keeps from its beginning, and from its end when there are more.
 MAX_OUTPUTS, MAX_LAST_DISPLAYS = 500, 100
-#: Characters of a further kind of text that are always kept, and of the note where something was left out.
+#: How many characters of a further kind of text are always kept, and the length of the note about omissions.
 LEAST_TEXT, NOTE_CHARACTERS = 2000, 60
-#: Changes between stdout and stderr in one run that are kept apart; what comes later joins the stream it follows.
+#: How many changes between stdout and stderr in one run are kept apart; later text joins the stream it follows.
 MAX_SWITCHES = 500
-#: Times a run may clear its outputs; what comes later is added to what is there.
+#: How often a run may clear its outputs; later outputs are added to the existing ones.
 MAX_CLEARS = 10_000
-#: Errors kept beyond all other limits; a run has one, unless the kernel makes messages up.
+#: How many errors are kept beyond all other limits; a run has one, unless the kernel forges messages.
 MAX_ERRORS = 3
-#: Stream characters that make a chunk of their own before the next flush.
+#: How many stream characters make a chunk before the next flush.
 CHUNK_CHARACTERS = 1 << 16
 
-#: Elements of a traceback that are looked at, half of them from its end, and characters of each.
+#: How many elements of a traceback are read, half of them from its end, and characters of each.
 MAX_TRACEBACK, MAX_TRACEBACK_LINE = 1000, 20_000
 #: Characters of an error's traceback, and of its name and message each.
 MAX_ERROR = 100_000
@@ -48,9 +48,9 @@ Output = dict[str, Any]
 
 
 def clean_text(value: object) -> str:
-    """Any value as text that every encoder takes: see `text.well_formed`.
+    """Any value as text that every encoder accepts: see `text.well_formed`.
 
-    Of what is neither text nor a number only the type is told: a list may be as large as a message.
+    A value that is neither text nor a number becomes the name of its type: a list may be as large as a message.
     """
     if isinstance(value, str):
         return well_formed(value)
@@ -63,7 +63,7 @@ def clean_text(value: object) -> str:
 def shortened(text: str, limit: int) -> str:
     """Text of ``limit`` characters at most: three quarters from the beginning, a note, the rest from the end.
 
-    Of what is left out only a note like this one is looked for: the kernel has shortened it before.
+    The omitted part is only searched for a note like this one: the kernel may have shortened the text before.
     """
     if len(text) <= limit:
         return clean_text(text)
@@ -85,7 +85,7 @@ def output_size(output: Output) -> int:
 class OutputRecorder:
     """Collects the outputs of one run of one cell and passes them on as notebook outputs.
 
-    Of what goes beyond a limit the end is kept back, text and displays alike, and passed on last.
+    Beyond a limit, the end of text and displays is held back and passed on last.
 
     Args:
         emit: Called with each output, in order, when it is final.
@@ -110,7 +110,7 @@ class OutputRecorder:
         self._finished = False
 
     def message(self, kind: str, content: object) -> None:
-        """Take one IOPub message; kinds that are no output, and contents that make no sense, are ignored."""
+        """Process one IOPub message; other kinds, and invalid contents, are ignored."""
         if not isinstance(content, dict):
             return
         if kind == "stream":
@@ -128,13 +128,13 @@ class OutputRecorder:
                 self._add_display(output)
 
     def flush(self) -> None:
-        """Pass on the stream text that has gathered."""
+        """Pass on the collected stream text."""
         if self._pending:
             text, self._pending, self._pending_characters = "".join(self._pending), [], 0
             self._emit({"output_type": "stream", "name": self._stream, "text": text})
 
     def finish(self) -> None:
-        """Pass on everything, the kept end included. What comes later (from threads) is not kept past the limit."""
+        """Pass on everything, including the end held back. Later output (from threads) is not kept past the limit."""
         self.flush()
         self._finished = True
         self._emit_end()
@@ -144,7 +144,7 @@ class OutputRecorder:
             self._emit(output)
 
     def _add_text(self, name: str, text: str) -> None:
-        # stdout and stderr share one end, in the order they came
+        # stdout and stderr share one end, in order of arrival
         if name != self._stream and not self._end and self._switches_left > 0:
             self._switches_left -= 1
             self.flush()
@@ -168,7 +168,7 @@ class OutputRecorder:
             self._emit({"output_type": "clear_output", "wait": wait})
 
     def _add_error(self, content: dict[str, Any]) -> None:
-        """The error says why the run ended: it is kept whatever came before."""
+        """Keep the error, which says why the run ended, whatever came before."""
         self.flush()
         self._errors_left -= 1
         if self._errors_left >= 0:
@@ -188,7 +188,7 @@ class OutputRecorder:
             self._end.add_output(output)
 
     def _bundle(self, data: object) -> dict[str, str]:
-        """The representations that a notebook keeps, each shortened by itself; what is cut off is not looked at."""
+        """The representations that a notebook keeps, each shortened separately; the omitted part is not read."""
         if not isinstance(data, dict):
             return {}
         bundle, notes = {}, []
@@ -219,7 +219,7 @@ class _End:
     """The last outputs of a run, when there are more than are kept from its beginning.
 
     Args:
-        limit: Characters kept.
+        limit: How many characters are kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -232,7 +232,7 @@ class _End:
         return bool(self._items)
 
     def add_text(self, text: str, omitted: int) -> None:
-        """Add stream text, of which some has been left out before it."""
+        """Add stream text that follows omitted text."""
         self._renew()
         self._omitted_characters += omitted
         self._items.append(text)
@@ -240,7 +240,7 @@ class _End:
         self._trim()
 
     def add_output(self, output: Output) -> None:
-        """Add a display; an update takes the place of the one before it."""
+        """Add a display; an update replaces the one before it."""
         self._renew()
         if output["output_type"] == "update_display_data":
             for item in self._items:
@@ -255,13 +255,13 @@ class _End:
         self._trim()
 
     def clear(self, *, wait: bool) -> None:
-        """Forget everything, if so only when something else comes."""
+        """Drop everything; on request, only when something else arrives."""
         self._stale = True
         if not wait:
             self._renew()
 
     def take(self, stream: str) -> list[Output]:
-        """Everything, with a note on what is missing; then it is empty."""
+        """Return and clear everything, with a note on what is missing."""
         note = self._note()
         outputs: list[Output] = []
         for item in [note, *self._items] if note else self._items:
@@ -311,15 +311,15 @@ def _plain_size(output: Output) -> int:
 
 
 class PromptRecorder:
-    """A recorder whose stream text is passed on at once after a quiet time, and then a few times a second.
+    """A recorder that passes on stream text at once after a quiet time, and then a few times a second.
 
-    So what a cell has printed is in the journal a moment later, whatever ends the harness, and a chatty cell does not
-    fill it with a line for every few characters.
+    So a cell's output is in the journal a moment later, even if the harness is killed, and a verbose cell does not fill
+    it with a line for every few characters.
 
     Args:
-        recorder: What collects.
+        recorder: The recorder that collects.
         interval_s: Least seconds between two flushes of stream text.
-        after_flush: Called after each.
+        after_flush: Called after each flush.
     """
 
     def __init__(self, recorder: OutputRecorder, interval_s: float, after_flush: Callable[[], None]) -> None:
@@ -331,7 +331,7 @@ class PromptRecorder:
         self._timer: asyncio.TimerHandle | None = None
 
     def message(self, kind: str, content: object) -> None:
-        """Take one IOPub message."""
+        """Process one IOPub message."""
         self._recorder.message(kind, content)
         if self._timer is None:
             wait = self._next - self._loop.time()

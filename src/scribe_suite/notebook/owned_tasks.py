@@ -1,7 +1,7 @@
-"""Work that outlives the caller who asked for it.
+"""Runs work that outlives the caller that requested it.
 
-The MCP SDK cancels the handler of a call when the client gives up on it or goes away; a cell that runs, or a kernel
-that is just starting, must not be left half done by that.
+The MCP SDK cancels the handler of a call when the client gives up on it or disconnects; that must not interrupt a
+running cell or a starting kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class OwnedTasks:
         return len(self._tasks)
 
     async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Do work to its end, whether or not the caller waits; one who does gets its result or exception."""
+        """Do work to its end, whether or not the caller waits; a waiting caller gets its result or exception."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._forget)

@@ -1,6 +1,6 @@
-"""What a cell has left for the front end to show when it has ended: pages of help and text for the next cell.
+"""The pages that a cell leaves for the front end to show after its end: help, and text for the next cell.
 
-A kernel puts them into its reply and not among the outputs; Jupyter shows them all the same.
+A kernel puts them into its reply, not among the outputs, and Jupyter shows them.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-#: Pages of one reply that are looked at.
+#: How many pages of one reply are read.
 MAX_PAGES = 100
 _FOR_A_CELL = "[text for a new cell; it has not been run]\n"
 _NO_EDITOR = "[there is no editor to open this file in: {}]"
 
 
 def pages(reply: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a reply wants shown, as contents of ``display_data`` messages.
+    """The pages of a reply, as contents of ``display_data`` messages.
 
     Args:
-        reply: Content of an ``execute_reply``, of which nothing is believed.
+        reply: Untrusted content of an ``execute_reply``.
     """
     payload = reply.get("payload")
     found = map(_page, islice(payload, MAX_PAGES)) if isinstance(payload, list) else ()

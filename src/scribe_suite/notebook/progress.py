@@ -1,4 +1,4 @@
-"""Signs of life during long tool calls, so that a client does not mistake a long cell for a hanging server."""
+"""Sends progress reports during long tool calls, so that a client does not mistake a long cell for a hanging server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two reports; clients give up after 60 seconds or later.
 PROGRESS_S = 5.0
 
-#: Takes the seconds so far, the total (unknown) and a message.
+#: Called with the seconds so far, the total (unknown) and a message.
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
 
 

@@ -1,8 +1,8 @@
-"""Connects stdin and stdout to a unix socket: what an MCP client launches to reach a notebook server.
+"""Connects stdin and stdout to a unix socket; an MCP client launches it to reach a notebook server.
 
 Usage: ``python -S -E pump.py SOCKET``. Standard library only, so that it starts in a few hundredths of a second and
-needs no virtual environment. The end of stdin is passed on (the server may still have something to say); the end of
-either the socket or stdout ends the pump.
+needs no virtual environment. The end of stdin is passed on (the server may still send replies); the end of either the
+socket or stdout ends the pump.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHUNK = 1 << 16
 
 
 def pump(path: str, source: int, sink: int) -> int:
-    """Copy both ways until the server closes the connection or nobody reads the output any more.
+    """Copy both ways until the server closes the connection or the output is no longer read.
 
     Args:
         path: Unix socket.

@@ -1,4 +1,4 @@
-"""Notebooks of attempts whose harness was killed: their journals hold everything, the ``.ipynb`` may lag behind."""
+"""Recovers notebooks after their harness was killed: journals are complete, the ``.ipynb`` may lag behind."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from scribe_suite.untrusted_files import MAX_DEPTH, UntrustedFileError, Untruste
 
 
 def recover_notebooks(folder: Path) -> list[Path]:
-    """Write every notebook below a folder again whose file is not what its journal says.
+    """Rewrite every notebook below a folder whose file differs from its journal.
 
     A cell that was running when its harness ended is shown as one whose kernel died. Journals are only read. One that
-    belongs to a harness that lives is left alone: it holds a lock on it.
+    belongs to a running harness, which holds a lock on it, is skipped.
 
     Args:
         folder: The folder of an attempt, of a run, or any other. It is searched recursively; links are not followed.
@@ -70,7 +70,7 @@ def _recover(place: UntrustedFolder, journal: Path, path: Path) -> bool:
 
 
 def _is(place: UntrustedFolder, name: str, content: bytes) -> bool:
-    """Whether a file has this content; whatever can't be read is written anew."""
+    """Whether a file has this content; unreadable files are rewritten."""
     try:
         return place.read(name, len(content)) == content
     except OSError:

@@ -1,4 +1,4 @@
-"""The text of a tool result: parts under one another, shortened in the middle until all of it fits.
+"""The text of a tool result: consecutive parts, shortened in the middle until everything fits.
 
 Agents read it as they would read a terminal: nothing is escaped. The same reply as a dict is for programs that ask for
 it (see `tools`).
@@ -14,15 +14,15 @@ from typing import Any
 def fit_parts(parts: Sequence[str], limit: int) -> tuple[str, bool]:
     """Parts as one text of fewer than ``limit`` characters.
 
-    Parts that are too long keep head and tail, with a note how much was left out between. All parts get the same
+    Parts that are too long keep head and tail, with a note on how much was left out. All parts get the same
     budget, so short ones stay whole and long ones share what is left.
 
     Args:
         parts: Texts; empty ones are left out.
-        limit: Characters.
+        limit: The limit in characters.
 
     Returns:
-        The text, and whether something of it was left out.
+        The text, and whether something was left out.
     """
     parts = [part for part in parts if part]
     low, high = 0, max(map(len, parts), default=0)
@@ -50,7 +50,7 @@ def fit_payload(payload: dict[str, Any], limit: int) -> dict[str, Any]:
 
 
 def shorten(text: str, budget: int) -> str:
-    """Text of at most ``budget`` characters, beside a note of what was left out of its middle."""
+    """Text of at most ``budget`` characters, besides a note on what was left out of its middle."""
     if len(text) <= budget:
         return text
     half = budget // 2

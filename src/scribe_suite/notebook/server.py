@@ -1,7 +1,7 @@
-"""The notebook server of one attempt: MCP on a unix socket, in a background thread with an event loop of its own.
+"""The notebook server of one attempt: MCP on a unix socket, in a background thread with its own event loop.
 
-The harness makes one, hands its endpoint to a provider, and closes it; kernels, sockets and working folders live and
-die with it. Journals and notebooks stay.
+The harness creates one, passes its endpoint to a provider, and closes it. Kernels, sockets and working folders are
+removed with it; journals and notebooks remain.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ INSTRUCTIONS = (
     "A Jupyter notebook. Call start_new_session first; it returns the session_id that the other tools need. Run code "
     "with execute_code; variables stay between cells. Put your answer into a variable and call submit_answer."
 )
-#: Seconds that starting to serve takes at most, and that closing does: kernels end within ten.
+#: Most seconds for starting to serve, and for closing: kernels end within ten.
 START_S, CLOSE_S = 60.0, 60.0
-#: Clients at a time; each may have an unfinished message in memory.
+#: Most clients at a time; each may have an unfinished message in memory.
 MAX_CONNECTIONS = 32
-#: Seconds at closing in which replies to interrupted calls can leave.
+#: Seconds at closing for sending replies to interrupted calls.
 SETTLE_S = 0.02
 
 
@@ -52,9 +52,9 @@ class NotebookServer:
     """Kernels behind MCP tools on a unix socket; a context manager.
 
     Args:
-        config: Where it writes, what its kernels start with, what they may use.
-        on_submit: Called in the server's thread with the JSON text of each submitted answer, which nobody has validated
-            (NaN is possible); its message goes back to the agent. None to write answers next to the notebook.
+        config: Its configuration.
+        on_submit: Called in the server's thread with the unvalidated JSON text of each submitted answer (NaN is
+            possible); its message goes back to the agent. None to write answers next to the notebook.
     """
 
     def __init__(self, config: NotebookConfig, on_submit: Callable[[str], SubmitVerdict] | None = None) -> None:
@@ -94,8 +94,8 @@ class NotebookServer:
         """Start serving; returns when the socket accepts connections. Kernels start when a session does.
 
         Raises:
-            InfrastructureError: With cause ``isolation_unavailable`` when strict isolation can't be had or a kernel
-                needs what is to be hidden from it, else ``notebook_server``.
+            InfrastructureError: With cause ``isolation_unavailable`` when strict isolation is not available or a kernel
+                needs something that must be hidden from it, else ``notebook_server``.
         """
         if self._started:
             raise InfrastructureError("notebook_server", "A notebook server can be started only once; make a new one.")
@@ -133,8 +133,8 @@ class NotebookServer:
         """Kill the kernels, write the notebooks, remove socket and working folders. May be called twice.
 
         Raises:
-            InfrastructureError: With cause ``notebook_close`` when that takes too long, for whatever reason: the
-                kernels are dead then, and what hangs is left to itself.
+            InfrastructureError: With cause ``notebook_close`` when that takes too long: the kernels are dead then, and
+                hanging work is abandoned.
         """
         thread, self._thread = self._thread, None
         if thread is None:
@@ -219,7 +219,7 @@ def _listen(path: Path) -> socket.socket:
 async def _accept(
     listener: socket.socket, connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 ) -> None:
-    """Accept connections; asyncio's own servers lose one that comes while they are being closed."""
+    """Accept connections; asyncio's own servers lose one that arrives while they are being closed."""
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -246,7 +246,7 @@ async def _disconnect(connections: dict[asyncio.Task[None], asyncio.StreamWriter
 
 
 def _mcp_server(tools: NotebookTools, counters: Counters) -> Server[Any]:
-    """The low-level server: its errors are ours to word, and it leaves the logging of the process alone."""
+    """The low-level server: it lets us word the errors, and does not change the process's logging."""
     described = describe_tools()
 
     async def list_tools(_context: Any, _params: Any) -> ListToolsResult:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from scribe_suite.errors import InfrastructureError
 
-#: Numbers that a service's socket may have in a kernel: above those the notebook itself uses.
+#: Possible numbers of a service's socket in a kernel: above those that the notebook itself uses.
 FIRST_SERVICE, LAST_SERVICE = 10, 31
 
 
@@ -37,10 +37,10 @@ class Service(Protocol):
 class ServiceConnections:
     """The kernel's ends of the connections of one kernel.
 
-    The harness keeps them until the kernel has ended, since it can end them for whoever else has got hold of one.
+    The harness keeps them until the kernel has ended, so that it can close them for every process that got one.
 
     Args:
-        services: By the number that a kernel is to find the socket at.
+        services: The services, by the number of the socket in the kernel.
         session: As in `Service.connect`.
 
     Raises:

@@ -1,8 +1,8 @@
-"""One notebook session: a kernel, a journal, a document and the `.ipynb` file, and what can be done with them.
+"""One notebook session: a kernel, a journal, a document and the `.ipynb` file, and the operations on them.
 
-Calls of one session that run code queue up in the order they came; `interrupt` and `list_cells` don't wait. A cell
-runs in a task of its own: a client that goes away does not lose the cell, whose outputs go on being recorded, and one
-that takes its call back has it interrupted. Nobody waits long behind a cell that nobody waits for.
+Calls of one session that run code queue up in order of arrival; `interrupt` and `list_cells` don't wait. A cell runs in
+its own task: if its client disconnects, the cell continues and its outputs are recorded; if the client cancels the
+call, the cell is interrupted. No call waits long behind a cell without a client.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from scribe_suite.text import well_formed
 
 _Result = TypeVar("_Result")
 
-#: Seconds that what a running cell prints may wait until it is in the journal.
+#: Seconds after which a running cell's output must be in the journal.
 FLUSH_S = 0.1
-#: Seconds that reading an answer may take, when a cell may take longer.
+#: Most seconds for reading an answer, even if a cell may take longer.
 ANSWER_TIMEOUT_S = 60.0
-#: Characters kept of a run when the notebook as a whole is over its limit.
+#: How many characters of a run are kept when the whole notebook is over its limit.
 MIN_CELL_TEXT = 2000
-#: Bytes of an answer that the journal quotes; of a larger one it has the checksum.
+#: Largest answer that the journal quotes, in bytes; of a larger one it has the checksum.
 QUOTED_ANSWER_BYTES = 1 << 20
-#: Seconds that a call waits for its turn behind one whose client has given up on it.
+#: Seconds that a call waits behind one that its client has abandoned.
 PATIENCE_S = 5.0
-#: Notices that are kept for the next reply.
+#: How many notices are kept for the next reply.
 MAX_NOTICES = 20
 
 
@@ -56,7 +56,7 @@ class NotebookState:
         document: Its cells.
         journal: Its journal.
         file: Its ``.ipynb`` file.
-        work: Working folder its kernels share.
+        work: Working folder that its kernels share.
         output_characters: Characters of output in the journal so far.
     """
 
@@ -77,7 +77,7 @@ class CellResult:
         index: Its number among the code cells.
         status: How it ended.
         seconds: How long it took.
-        note: A sentence on an end from outside, or None.
+        note: A sentence about an end from outside, or None.
     """
 
     cell: Cell
@@ -89,11 +89,11 @@ class CellResult:
 
 @dataclass(eq=False)
 class _Turn:
-    """What runs in the kernel now.
+    """The code that is running in the kernel.
 
     Attributes:
-        call: Whose it is.
-        what: What to call it.
+        call: The call it belongs to.
+        what: Its name, for messages.
         begin: When it began, by the monotonic clock.
     """
 
@@ -106,7 +106,7 @@ class Session:
     """A running kernel with its notebook; made by `session_table.SessionTable`.
 
     Attributes:
-        handed_out: Whether the agent has it; until then a dead kernel is not the agent's doing.
+        handed_out: Whether the agent has it; until then a dead kernel is not the agent's fault.
         closed: Whether `close` was called; a dead kernel is expected then.
         fatal_cell: The cell that ran when the kernel died, or None.
     """
@@ -150,23 +150,22 @@ class Session:
             code: Python source.
             kind: What the cell is for.
             cell: Cell to run in; a new one at the end when None.
-            call: Whose it is.
+            call: The call it belongs to.
 
         Raises:
-            ToolInputError: When the call was taken back before its turn, or the cell before it does not end although
-                nobody waits for it.
+            ToolInputError: When the call was cancelled before its turn, or an abandoned cell before it does not end.
             DeadKernelError: When the kernel is gone, or goes while the cell runs.
         """
         call = call or Call()
         return await self._tasks.run(self._queued(self._execute(code, kind, cell, call), call))
 
     async def edit(self, code: str, index: int, call: Call | None = None) -> CellResult:
-        """Replace the code of a code cell and run it; the journal keeps what it was and gave before.
+        """Replace the code of a code cell and run it; the journal keeps the earlier code and outputs.
 
         Args:
             code: Python source.
             index: Number among the code cells; negative ones count from the end.
-            call: Whose it is.
+            call: The call it belongs to.
 
         Raises:
             ToolInputError: When there is no such cell, or it is the setup cell; and as in `execute`.
@@ -193,7 +192,7 @@ class Session:
         return cells[index]
 
     def withdraw(self, call: Call) -> None:
-        """Nobody waits for a call any more: what it runs here is interrupted if the call was taken back."""
+        """Note that no client waits for a call any more; its code is interrupted if the call was cancelled."""
         turn, cell = self._turn, self._running
         if turn is None or turn.call is not call or not call.cancelled or not self.kernel.interrupt():
             return
@@ -201,11 +200,11 @@ class Session:
             self._log("interrupt", cell=cell.cell_id, run=cell.runs)
 
     def seen(self, cell: Cell) -> None:
-        """A reply is made of all that a cell has put out until now: none of it is late."""
+        """Note that a reply includes all output of a cell so far, so none of it is late."""
         self._late.drop(cell.cell_id, cell.runs)
 
     def news(self) -> tuple[list[str], list[LateOutput]]:
-        """What no reply has told yet: sentences, and what earlier cells have put out since their replies."""
+        """News for the next reply: sentences, and output of earlier cells since their replies."""
         notices, self._notices = self._notices, []
         return notices, self._late.take()
 
@@ -246,7 +245,7 @@ class Session:
 
         Args:
             variable: Its name.
-            call: Whose it is.
+            call: The call it belongs to.
 
         Raises:
             AnswerUnreadableError: When it can't be read; the message says why.
@@ -257,7 +256,7 @@ class Session:
         return await self._tasks.run(self._queued(self._read_answer(variable, call), call))
 
     def record_submission(self, variable: str, text: str, accepted: bool, message: str) -> None:
-        """Put a submission into the journal."""
+        """Record a submission in the journal."""
         data = text.encode()
         self._log(
             "submission",
@@ -270,10 +269,10 @@ class Session:
         )
 
     async def restore(self, call: Call | None = None) -> tuple[int, list[str], list[str]]:
-        """Run the cells of the notebook again, except those that did not end by themselves.
+        """Rerun the cells of the notebook, except those that did not end on their own.
 
         Args:
-            call: Whose it is; once it is taken back, no more of them are run.
+            call: The call it belongs to; once that is cancelled, no more cells are run.
 
         Returns:
             How many ran; a line for each that raised; a line for each that was left out.
@@ -299,7 +298,7 @@ class Session:
         return ran, errors, skipped
 
     def dead_message(self) -> str:
-        """What to tell an agent about a session whose kernel is gone."""
+        """The message to an agent about a session whose kernel is gone."""
         fatal = self.fatal_cell
         where = f" while cell {self.notebook.document.code_place(fatal)} ran" if fatal is not None else ""
         return (
@@ -309,7 +308,7 @@ class Session:
         )
 
     async def close(self, reason: str) -> None:
-        """Kill the kernel, let a running cell end, write journal and notebook a last time. May be called twice."""
+        """Kill the kernel, let a running cell end, and write journal and notebook. May be called twice."""
         if self.closed:
             return
         self.closed = True
@@ -326,7 +325,7 @@ class Session:
         self.notebook.journal.rest()
 
     def _note_death(self) -> None:
-        """Count and log a death once, with the cell it happened in; reached from that cell or from an idle kernel."""
+        """Count and record a death once, with its cell; called from that cell or for an idle kernel."""
         if self.closed or self._death_noted:
             return
         self._death_noted = True
@@ -340,18 +339,18 @@ class Session:
         self._log("kernel_died", session=self.session_id, detail=self.kernel.died.result(), **where)
         if cell is None:  # else when that cell has got its end and its last outputs
             self._write()
-        # nobody need shut a dead session down: its descriptors are given back now
+        # a dead session need not be shut down: its descriptors are released now
         self._burial = asyncio.ensure_future(self.kernel.close())
 
     def _log(self, event: str, **fields: Any) -> None:
-        """Write to the journal; a failure to do so must not lose the agent its cell, but the harness must know."""
+        """Write to the journal; a failure must not cost the agent its cell, but the harness must know about it."""
         try:
             self.notebook.journal.append(event, **fields)
         except InfrastructureError as error:
             self._counters.infrastructure_failed(error.cause, str(error))
 
     def _write_soon(self) -> None:
-        """Write the notebook, now or as soon as it is worth it: its cost grows with all that is in it."""
+        """Write the notebook, now or soon: the cost grows with its size, so writes are throttled."""
         if self._next_write is None and not self._ended:
             self._next_write = asyncio.get_running_loop().call_later(self.notebook.file.wait_s, self._write)
 
@@ -380,10 +379,10 @@ class Session:
             self._lock.release()
 
     async def _await_turn(self) -> None:
-        """Wait until nothing else runs, but not long for something that nobody waits for.
+        """Wait until nothing else runs, but not long for an abandoned call.
 
         Raises:
-            ToolInputError: When that does not end; it says what it is.
+            ToolInputError: When that call does not end; the message names it.
         """
         if not self._lock.locked():
             await self._lock.acquire()
@@ -470,7 +469,7 @@ class Session:
         return CellResult(cell, index, reply.status, seconds, note)
 
     def _notice(self, index: int, status: str, seconds: float, call: Call) -> None:
-        """Have the next reply tell how a cell ended that nobody waited for."""
+        """Add to the next reply how an abandoned cell ended."""
         reason = "its call was cancelled" if call.cancelled else "the connection of its call ended"
         notice = (
             f"cell_index {index} ended with status {status} after {seconds:.1f} s; {reason}, so no reply has told what "

@@ -1,8 +1,7 @@
 """The sessions of one server: starting, resuming, continuing, finding and ending them.
 
 Agents name notebooks by file name, relative to the notebooks folder; nothing else is ever accepted or shown. Every
-notebook has a working folder, in which files are laid before its first kernel starts and which a resumed kernel finds
-again.
+notebook has a working folder, which gets its files before the first kernel starts and is reused by a resumed kernel.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.text import well_formed
 from scribe_suite.untrusted_files import UntrustedFileError, UntrustedFolder
 
-#: Characters of a notebook's name; file systems have 255 bytes for it and what is put before and behind it.
+#: Longest notebook name, in characters; file systems allow 255 bytes, including prefixes and suffixes.
 MAX_NAME = 200
-#: Bytes of a notebook from elsewhere; those of this server are far below it.
+#: Largest foreign notebook, in bytes; those of this server are far smaller.
 MAX_NOTEBOOK_BYTES = 512 << 20
 #: Seconds after a kernel's death until its notebook's journal is closed.
 REST_S = 1.0
@@ -47,10 +46,10 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Restoration:
-    """What happened when the cells of a notebook were run again.
+    """The result of rerunning the cells of a notebook.
 
     Attributes:
-        ran: Cells that ran.
+        ran: How many cells ran.
         errors: A line for each that raised.
         skipped: A line for each that was left out.
     """
@@ -62,11 +61,11 @@ class Restoration:
 
 @dataclass(eq=False)
 class _Place:
-    """Room for one session that is being started; taken before anything is waited for.
+    """A place for one session that is being started; reserved before any waiting.
 
     Attributes:
-        notebook: What it is started for, once that is known.
-        counted: Whether it is among the sessions ever started.
+        notebook: Its notebook, once that is known.
+        counted: Whether it counts among the sessions ever started.
     """
 
     notebook: NotebookState | None = None
@@ -78,7 +77,7 @@ class SessionTable:
 
     Args:
         config: The server's configuration.
-        sandbox: Home of the kernels.
+        sandbox: The sandbox of the kernels.
         counters: Counts what happens.
     """
 
@@ -91,7 +90,7 @@ class SessionTable:
         self._config = config
         self._sandbox = sandbox
         self._counters = counters
-        # whatever a kernel or somebody else puts there later: everything in it is reached from here
+        # everything in it is reached from here, whatever is put in its place later
         self._folder = UntrustedFolder(config.notebooks)
         self._sessions: dict[str, Session] = {}
         self._notebooks: dict[str, NotebookState] = {}
@@ -100,7 +99,7 @@ class SessionTable:
         self._allowance = Allowance(config.journals_limit_bytes)
         self._tasks = OwnedTasks()
         # An agent that has had a kernel can make the next one fail (files in the working folder, memory, processes);
-        # only before that is a failed start certainly the infrastructure's.
+        # only before that is a failed start certainly an infrastructure failure.
         self._handed_out = False
 
     def get(self, session_id: str) -> Session:
@@ -116,7 +115,7 @@ class SessionTable:
         return session
 
     def withdraw(self, call: Call) -> None:
-        """Nobody waits for a call any more; see `Session.withdraw`."""
+        """Note that no client waits for a call any more; see `Session.withdraw`."""
         for session in self._sessions.values():
             session.withdraw(call)
 
@@ -140,11 +139,11 @@ class SessionTable:
             return await self._start(place, notebook, "new")
 
     async def resume(self, notebook_path: str, call: Call | None = None) -> tuple[Session, Restoration]:
-        """Start a new kernel for an existing notebook and run its cells again, in place.
+        """Start a new kernel for an existing notebook and rerun its cells, in place.
 
         Args:
             notebook_path: Its name.
-            call: Whose it is.
+            call: The call it belongs to.
 
         Raises:
             ToolInputError: When there is no such notebook, or a session has it open.
@@ -165,12 +164,12 @@ class SessionTable:
     async def continue_from(
         self, notebook_path: str, experiment_name: str | None, call: Call | None = None
     ) -> tuple[Session, Restoration]:
-        """Copy a notebook to a new one and run the copy's cells; the original stays as it is.
+        """Copy a notebook to a new one and run the copy's cells; the original is unchanged.
 
         Args:
             notebook_path: Its name.
             experiment_name: The copy's name.
-            call: Whose it is.
+            call: The call it belongs to.
 
         Raises:
             ToolInputError: When there is no such notebook.
@@ -194,23 +193,23 @@ class SessionTable:
             return await self._restore(place, notebook, "continued", call)
 
     async def shutdown(self, session: Session, reason: str) -> None:
-        """End a session and forget it; its notebook stays."""
+        """End and remove a session; its notebook remains."""
         await self._tasks.run(self._shutdown(session, reason))
 
     async def close(self) -> None:
-        """End all sessions, those that are just starting too, and write all notebooks."""
+        """End all sessions, including starting ones, and write all notebooks."""
         for session in self._sessions.values():
             session.kernel.pause()  # at once: what they send must not hold up their end
         await self._tasks.cancel()
         open_ones = list(self._sessions.values())
-        # at the same time: each may take as long as a kernel takes to end
+        # concurrently: each may take as long as a kernel takes to end
         await asyncio.gather(*(self._shutdown(session, "the notebook server was closed") for session in open_ones))
         for notebook in self._notebooks.values():
             notebook.journal.close()
         self._folder.close()
 
     def write_file(self, name: str, text: str) -> None:
-        """Write a file beside the notebooks; one that has its name is replaced.
+        """Write a file next to the notebooks, replacing one of the same name.
 
         Raises:
             OSError: When it can't be written.
@@ -236,7 +235,7 @@ class SessionTable:
             raise ToolInputError(session.dead_message()) from error
 
     def _take_place(self) -> _Place:
-        """Room for one more session; no other caller can have it until `_in_place` or `_start` gives it back."""
+        """Reserve a place for one more session, until `_in_place` or `_start` releases it."""
         sessions = (*self._sessions.values(), *self._ending)
         alive = sum(session.kernel.alive for session in sessions) + len(self._places)
         if alive >= self._config.max_sessions:
@@ -250,7 +249,7 @@ class SessionTable:
 
     @contextlib.contextmanager
     def _in_place(self, place: _Place) -> Iterator[None]:
-        """Give a place back at the latest at the end; a notebook that then has no session holds no descriptor."""
+        """Release a place at the end at the latest; a notebook without a session then holds no descriptor."""
         try:
             yield
         finally:
@@ -259,10 +258,10 @@ class SessionTable:
                 self._rest_unless_open(place.notebook)
 
     def _claim(self, place: _Place, notebook: NotebookState) -> None:
-        """Keep all others from starting a session for a notebook.
+        """Prevent other calls from starting a session for a notebook.
 
         Raises:
-            ToolInputError: When there is one, or is just being started.
+            ToolInputError: When there is one already, or one is being started.
         """
         if any(other.notebook is notebook for other in self._places):
             raise ToolInputError(f"A session is just being started for {notebook.name}; wait for it.")
@@ -276,7 +275,7 @@ class SessionTable:
         place.notebook = notebook
 
     def _rest_unless_open(self, notebook: NotebookState) -> None:
-        """Close the journal until the next event, unless a kernel of its own will soon have one."""
+        """Close the journal until the next event, unless its own kernel will soon write one."""
         starting = any(place.notebook is notebook for place in self._places)
         if not starting and not any(
             session.notebook is notebook and session.kernel.alive for session in self._sessions.values()
@@ -294,7 +293,7 @@ class SessionTable:
 
     @contextlib.contextmanager
     def _blaming(self, name: str) -> Iterator[None]:
-        """Turn what fails while a session is started into a tool error, once an agent has had a kernel."""
+        """Turn failures during the start of a session into tool errors, once an agent has had a kernel."""
         try:
             yield
         except JournalInUseError as error:
@@ -341,7 +340,7 @@ class SessionTable:
         return session
 
     def _rest_soon(self, notebook: NotebookState) -> None:
-        """Rest the journal of a dead kernel's session, which has yet to note how its cell ended."""
+        """Close the journal of a dead kernel's session after it has recorded how its cell ended."""
         asyncio.get_running_loop().call_later(REST_S, self._rest_unless_open, notebook)
 
     async def _run_setup(self, session: Session) -> None:
@@ -446,7 +445,7 @@ def _file_stem(name: str) -> str:
 
 
 def _not_started(name: str, error: InfrastructureError | OSError) -> str:
-    """What to tell an agent whose further session did not start; but for the setup cell, causes may name host paths."""
+    """The message to an agent whose further session did not start; it quotes no cause that may name host paths."""
     cause = error.cause if isinstance(error, InfrastructureError) else error.strerror or type(error).__name__
     reason = str(error) if cause == "setup_cell" else f"The kernel did not come up ({cause})."
     return (
@@ -475,7 +474,7 @@ def _copy_cells(source: Document, target: NotebookState) -> None:
 
 
 def _import_cells(folder: UntrustedFolder, target: NotebookState, allowance: Allowance) -> None:
-    """Take over the cells of a notebook that has no journal; its outputs come anew when it is restored."""
+    """Import the cells of a notebook without a journal; restoring it produces the outputs again."""
     try:
         text = folder.read(target.name, MAX_NOTEBOOK_BYTES).decode()
         notebook = nbformat.reads(text, as_version=4)

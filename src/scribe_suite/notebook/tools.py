@@ -1,7 +1,7 @@
 """The notebook's MCP tools: names and arguments are Goodfire Scribe's, with three of our own.
 
-Each tool is one row of `TOOLS`: an argument model, whose docstring is what the agent reads, and a method. Whatever an
-agent passes, the answer is a result: errors are results too, with ``isError`` and a sentence that says what to do.
+Each tool is one row of `TOOLS`: an argument model, whose docstring the agent reads, and a method. The reply to any call
+is a result: errors are results too, with ``isError`` and a sentence that says what to do.
 
 A reply is text, as a person would see it in Jupyter. The same as a dict, in Goodfire Scribe's shapes, is
 ``structuredContent``, for clients that ask for it in the ``_meta`` of a call (`STRUCTURED`). They have to ask: Claude
@@ -52,26 +52,26 @@ from scribe_suite.text import plain_text, well_formed_json
 
 logger = logging.getLogger(__name__)
 
-#: Cells that list_cells shows in one call.
+#: How many cells list_cells shows in one call.
 LISTED_CELLS = 200
-#: Calls that may be waiting for their answers, those whose client has given up included; as many of interrupt.
+#: Most unanswered calls, including abandoned ones; the same number again for interrupt.
 MAX_OPEN_CALLS = 32
-#: Seconds that the images of one result may take, all together; ordinary ones take a few tenths.
+#: Most seconds for all images of one result; ordinary ones take a few tenths.
 IMAGES_S = 20.0
-#: Characters kept free for the line that says how to read what was left out.
+#: Characters reserved for the line that says how to read omitted parts.
 _HINT = 300
 
 
 @dataclass
 class ToolReply:
-    """What a tool gives back.
+    """The reply of a tool.
 
     Attributes:
         payload: For programs: a JSON-safe dict.
-        text: For readers: parts that stand under one another.
+        text: For readers: consecutive parts.
         images: PNG files, as the text numbers them.
         is_error: Whether it is an error.
-        hint: How to read what is left out, said where something is.
+        hint: How to read omitted parts, added where there are any.
         left_out: Whether something is left out already.
     """
 
@@ -111,13 +111,13 @@ class NotebookTools:
     async def call(
         self, name: str, arguments: object, call: Call | None = None, meta: Mapping[str, Any] | None = None
     ) -> CallToolResult:
-        """Answer one call; never raises for anything an agent can do.
+        """Answer one call; no action of an agent can make it raise.
 
         Args:
             name: The tool's name.
-            arguments: As they came.
-            call: What becomes of the call at its client.
-            meta: What came with it, beside the arguments.
+            arguments: The unvalidated arguments.
+            call: The call's state at its client.
+            meta: The metadata sent with it.
         """
         with self._counters.answering(name if name in TOOLS else None):
             reply = await self._bounded(name, arguments, call or Call())
@@ -132,14 +132,14 @@ class NotebookTools:
             blocks.append(ImageContent(type="image", data=data, mime_type="image/png"))
         structured = None
         if meta is not None and meta.get(STRUCTURED) is True:
-            # twice as much: escapes are two characters, and a page of a cell must be whole
+            # twice as much: escapes are two characters, and a page of a cell must be complete
             structured = fit_payload(well_formed_json(reply.payload), 2 * limit)
         return CallToolResult(content=blocks, structured_content=structured, is_error=reply.is_error)
 
     async def _bounded(self, name: str, arguments: object, call: Call) -> ToolReply:
-        """Answer a call unless too many are open; an interrupt, which may be what ends them, has room of its own.
+        """Answer a call unless too many are open; interrupts, which may end them, are counted separately.
 
-        What a client has given up on goes on, with all its code, so it is counted until it has ended.
+        An abandoned call continues with its code, so it is counted until it has ended.
         """
         calls = self._interrupts if name == "interrupt" else self._calls
         if len(calls) >= MAX_OPEN_CALLS:
@@ -178,7 +178,7 @@ class NotebookTools:
         return reply
 
     async def _add_news(self, reply: ToolReply, session: Session) -> None:
-        """Tell what has happened in a session since its last reply."""
+        """Add what has happened in a session since its last reply."""
         notices, late = session.news()
         for notice in notices:
             reply.text.append(f"[{notice}]")
@@ -334,7 +334,7 @@ class NotebookTools:
         return ToolReply(payload, text, view.images, hint=_hint(session, result.index), left_out=view.left_out)
 
     async def _view(self, outputs: Sequence[Output], before: int = 0) -> AgentView:
-        """What the agent sees of outputs that nothing changes any more; no images when they take too long."""
+        """The agent's view of final outputs; without images when they take too long."""
         if is_quick(outputs):
             return view_outputs(outputs, before)
         try:
@@ -400,7 +400,7 @@ def _message(message: str, **fields: str) -> ToolReply:
 
 
 def _plain(payload: dict[str, Any]) -> ToolReply:
-    """A reply whose text is a line for each field, and for each entry of one that is a list."""
+    """A reply with a line of text for each field, and for each entry of a list."""
     text = []
     for name, value in payload.items():
         if isinstance(value, list):

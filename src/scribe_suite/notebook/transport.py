@@ -1,8 +1,8 @@
 """MCP over a byte stream of an asyncio server: one JSON-RPC message a line, as the stdio transport has it.
 
-A line that is no message costs an error reply; only a client that sends nothing else for long loses the connection. A
-client that does not read its replies is not read from either, so it can't have them pile up. Half a surrogate pair in
-a text (models cut emoji like that) becomes U+FFFD: nothing behind this module meets text that UTF-8 has no bytes for.
+A line that is not a message gets an error reply; only a client that keeps sending nothing else loses the connection. A
+client that does not read its replies is not read from either, so they can't pile up. Half a surrogate pair in a text
+(models cut emoji like that) becomes U+FFFD, so the rest of the code never sees text that UTF-8 can't encode.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from scribe_suite.text import well_formed_json
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of one message; code cells and answers are far smaller.
+#: Largest message, in bytes; code cells and answers are far smaller.
 MAX_LINE_BYTES = 16 << 20
-#: Lines of a connection that are no messages, until it is ended.
+#: How many invalid lines end a connection.
 MAX_MALFORMED = 1000
-#: Seconds in which the last replies can leave a connection that has ended.
+#: Seconds for sending the last replies on a connection that has ended.
 CLOSE_S = 1.0
 _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
 
 
 async def serve_connection(server: Server[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Speak MCP on one connection until the client ends it.
+    """Serve MCP on one connection until the client ends it.
 
     Args:
-        server: What answers; it may serve many connections at once.
+        server: The answering server; it may serve many connections at once.
         reader: Bytes from the client.
         writer: Bytes to the client; closed at the end.
     """
@@ -87,13 +87,13 @@ async def serve_connection(server: Server[Any], reader: asyncio.StreamReader, wr
 
 
 class OpenCalls:
-    """Tells the calls of one connection that were taken back; the SDK only ends their handlers, as for any reason."""
+    """Marks the calls of one connection that were cancelled; the SDK only ends their handlers, without a reason."""
 
     def __init__(self) -> None:
         self._calls: WeakValueDictionary[str, Call] = WeakValueDictionary()
 
     def attended(self, message: JSONRPCMessage) -> SessionMessage:
-        """A message for the SDK's server; that of a request has its `Call` as the handler's ``context.request``."""
+        """A message for the SDK's server; for a request, the handler's ``context.request`` is its `Call`."""
         if isinstance(message, JSONRPCRequest):
             # as in the SDK, 7 and "7" are the same
             call = self._calls[str(message.id)] = Call()
@@ -106,7 +106,7 @@ class OpenCalls:
 
 
 async def _lines(reader: asyncio.StreamReader) -> Any:
-    """Lines up to `MAX_LINE_BYTES`; of a longer one only its beginning, which then is no message."""
+    """Lines up to `MAX_LINE_BYTES`; only the beginning of a longer one, which is then not a message."""
     buffer = bytearray()
     skipping = False
     while chunk := await reader.read(1 << 16):
@@ -127,7 +127,7 @@ async def _lines(reader: asyncio.StreamReader) -> Any:
 
 
 def _parse(line: bytes) -> JSONRPCMessage | dict[str, Any] | None:
-    """A message, or the error reply to a line that is none, or None for an empty line."""
+    """A message, or the error reply to an invalid line, or None for an empty line."""
     if not line.strip():
         return None
     try:
@@ -147,7 +147,7 @@ def _parse(line: bytes) -> JSONRPCMessage | dict[str, Any] | None:
 
 
 def _decoded(line: bytes) -> str:
-    """Text of a line; surrogates that were encoded one by one stay, other bytes that are no UTF-8 become U+FFFD."""
+    """Text of a line; individually encoded surrogates are kept, other invalid UTF-8 becomes U+FFFD."""
     try:
         return line.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

@@ -1,10 +1,10 @@
-"""One socket of a kernel, as the harness holds it: ZMTP 3.0 over a unix socket, read by the event loop itself.
+"""The harness's end of one kernel socket: ZMTP 3.0 over a unix socket, read by the event loop itself.
 
-Whoever is at the other end may send anything. libzmq is no reader for that: it limits frames but not messages, counts
-messages but not bytes, and ends the whole process where a peer goes in the middle of a message. Here a message has a
-limit as a whole and in parts, what is beyond it is read and thrown away, and nothing is read ahead of who asks for it.
+The other end may send anything. libzmq can't cope with that: it limits frames but not messages, counts messages but not
+bytes, and aborts the whole process when a peer disappears in the middle of a message. Here messages and their parts are
+limited, anything beyond is read and dropped, and nothing is read before it is requested.
 
-The protocol is https://rfc.zeromq.org/spec/23/; of it, what a client with the mechanism NULL needs.
+The protocol is https://rfc.zeromq.org/spec/23/, as far as a client with the mechanism NULL needs it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-#: Bytes and parts of one message. A message of Jupyter has seven parts and what buffers come with it.
+#: Limits of one message: bytes and parts. A Jupyter message has seven parts, plus buffers.
 MAX_MESSAGE_BYTES = 32 << 20
 MAX_PARTS = 64
-#: Frames that are read of one message, thrown away ones included, and at a stretch.
+#: How many frames of one message are read, including dropped ones, in total and without a pause.
 MAX_FRAMES, FRAMES_A_TURN = 10_000, 128
-#: Bytes that wait in this process to be read, of each socket.
+#: Most bytes buffered in this process for each socket.
 READ_AHEAD = 256 << 10
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
@@ -39,10 +39,10 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True)
 class TooLarge:
-    """A message that was thrown away.
+    """A message that was dropped.
 
     Attributes:
-        size: Its bytes.
+        size: Its size in bytes.
     """
 
     size: int
@@ -58,7 +58,7 @@ class Channel:
 
     @classmethod
     async def connect(cls, path: Path, kind: SocketType) -> Channel:
-        """Connect to a listening socket, whether or not anybody accepts yet.
+        """Connect to a listening socket, which need not accept connections yet.
 
         Args:
             path: The socket's path, in a folder that only the harness can write.
@@ -73,7 +73,7 @@ class Channel:
         """Agree on the protocol; waits for as long as the other end takes to come up.
 
         Raises:
-            ChannelError: When it speaks another one.
+            ChannelError: When it speaks another protocol.
         """
         self._writer.write(_GREETING)
         greeting = await self._read(len(_GREETING))
@@ -98,7 +98,7 @@ class Channel:
         """The next message.
 
         Raises:
-            ChannelError: When the connection has ended, or what comes is none.
+            ChannelError: When the connection has ended, or the data is not a message.
         """
         parts: list[bytes] = []
         total = count = 0
@@ -123,7 +123,7 @@ class Channel:
         raise AssertionError("there is always another frame")
 
     def pause(self) -> None:
-        """Take nothing more from the connection."""
+        """Stop reading from the connection."""
         transport = self._writer.transport
         if isinstance(transport, asyncio.ReadTransport):
             with contextlib.suppress(RuntimeError):  # it is closing

@@ -6,16 +6,16 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-#: What kernels import.
+#: The name under which kernels import it.
 NAME = "lab.py"
-#: For the first cell of a notebook, in whose working folder the file lies.
+#: Code for the first cell of a notebook whose working folder contains the file.
 SETUP_CODE = """import sys
 
 sys.path.append(".")  # lab.py
 import lab
 """
-#: In the order in which they need one another; the documentation of the last one is that of the whole. They are read
-#: and not imported, which would import torch.
+#: In dependency order; the docstring of the last one becomes that of the whole. They are read, not imported, which
+#: would import torch.
 _PARTS = ("../frames.py", "place.py", "wire.py", "values.py", "api.py")
 _PACKAGE = "scribe_suite"
 
@@ -30,7 +30,7 @@ def joined(sources: Sequence[str]) -> str:
     """One module of the text of several, without their imports of each other.
 
     Args:
-        sources: Each may take names, but no modules, from those before it.
+        sources: Each may import names, but not modules, from earlier ones.
 
     Raises:
         ValueError: When a name is defined by two of them.
@@ -58,7 +58,7 @@ def joined(sources: Sequence[str]) -> str:
 
 
 def _imports(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
-    """What a statement imports that is no part of this package: module and name, or an empty text and module."""
+    """What a statement imports from outside this package: module and name, or an empty text and module."""
     module = statement.module or "" if isinstance(statement, ast.ImportFrom) else ""
     if module != "__future__" and module.partition(".")[0] != _PACKAGE:
         yield from ((module, ast.unparse(alias)) for alias in statement.names)

@@ -1,6 +1,6 @@
-"""Where a kernel has what the client needs; standard library only, since the harness imports it too."""
+"""The place of the client's socket in a kernel; standard library only, since the harness imports it too."""
 
 from __future__ import annotations
 
-#: Number of the descriptor at which a kernel finds the connected socket.
+#: Number of the connected socket's descriptor in a kernel.
 DESCRIPTOR = 10

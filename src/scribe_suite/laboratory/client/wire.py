@@ -1,8 +1,8 @@
 """A kernel's connection to the laboratory: one request at a time, always in step with its reply.
 
 A request and its reply are exchanged in a separate thread. An interrupt of the waiting cell (Ctrl-C raises in the main
-thread, between any two instructions) can't stop half-way through a message: the exchange is completed, and the next
-request waits for that.
+thread, between any two instructions) therefore can't stop in the middle of a message: the exchange is completed, and
+the next request waits for that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LabError(Exception):
 
 
 class Connection:
-    """The connection of this process; safe to use from several threads, and not at all from a fork.
+    """The connection of this process; safe to use from several threads, but unusable in a fork.
 
     Args:
         descriptor: The descriptor of the connected socket.
@@ -56,11 +56,11 @@ class Connection:
         """Ask the laboratory for something, and wait for the answer.
 
         Args:
-            header: The question, JSON-safe.
-            tensors: What belongs to it.
+            header: The request, JSON-safe.
+            tensors: Its tensors.
 
         Returns:
-            The same of the answer.
+            Header and tensors of the answer.
 
         Raises:
             LabError: When it is refused, or there is no laboratory.
@@ -94,7 +94,7 @@ class Connection:
         except LabError as error:
             exchange.error = error
         except BaseException as error:
-            # MemoryError, say: where the next message begins is not known any more
+            # for example MemoryError: the beginning of the next message is not known any more
             self._useless = f"An answer of the laboratory could not be taken ({type(error).__name__}). {_AGAIN}"
             exchange.error = LabError(self._useless)
         finally:
@@ -141,7 +141,7 @@ class Connection:
 
 
 class _Exchange:
-    """One question, and what became of it."""
+    """One request and its result."""
 
     def __init__(self, header: Mapping[str, Any], tensors: bytes) -> None:
         self.header, self.tensors = header, tensors

@@ -1,1 +1,1 @@
-"""What runs in the model process; the package is not there, so nothing here imports it."""
+"""Code that runs in the model process, which does not have the package, so nothing here imports it."""

@@ -1,4 +1,4 @@
-"""Models of the process: built from what the harness sends, or taken from a module that lies in the working folder."""
+"""Models of the process: built from the harness's data, or imported from a module in the working folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .refusal import RefusedError
 
 @dataclass(frozen=True)
 class ModelSizes:
-    """What grammar and checks of sites need, and what the harness is told; a `sites.Sizes`."""
+    """The sizes for the grammar and checks of sites, and for the harness; a `sites.Sizes`."""
 
     n_layers: int
     n_heads: int
@@ -41,7 +41,7 @@ class LoadedModel:
     """A model that can be run.
 
     Attributes:
-        model: In evaluation mode, its parameters fixed.
+        model: The model in evaluation mode, with fixed parameters.
         sizes: The sizes of the same model.
     """
 
@@ -50,7 +50,7 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Its device."""
         device: torch.device = next(self.model.parameters()).device
         return device
 
@@ -61,7 +61,7 @@ def from_weights(config: Mapping[str, Any], state: bytes, device: str) -> Loaded
     Args:
         config: Keyword arguments of `HookedTransformerConfig`.
         state: A safetensors file with all parameters and nothing else.
-        device: Where it is to be.
+        device: The device for it.
 
     Raises:
         RefusedError: When the two don't fit, or such a model can't be run here.
@@ -86,7 +86,7 @@ def from_module(name: str, device: str) -> LoadedModel:
 
     Args:
         name: The name of a module in the working folder that loads the model when it is imported.
-        device: Where it is to be.
+        device: The device for it.
 
     Raises:
         RefusedError: When there is none, or such a model can't be run here.
@@ -99,7 +99,7 @@ def from_module(name: str, device: str) -> LoadedModel:
 
 
 def watch(loaded: LoadedModel, done: Callable[[], None]) -> None:
-    """Have something called whenever a block of a model has been computed, forwards or backwards."""
+    """Call a function whenever a block of a model has been computed, forwards or backwards."""
 
     def backwards(_gradient: Tensor) -> None:
         done()
@@ -114,7 +114,7 @@ def watch(loaded: LoadedModel, done: Callable[[], None]) -> None:
 
 
 def _ready(model: HookedTransformer, device: str) -> LoadedModel:
-    """Fix a model, and refuse it where sites would mean something else than `sites` says."""
+    """Fix a model's parameters, and refuse a model in which sites would not have the meaning that `sites` defines."""
     config = model.cfg
     odd = {
         "attention and MLP side by side": config.parallel_attn_mlp,

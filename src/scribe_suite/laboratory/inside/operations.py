@@ -1,4 +1,4 @@
-"""Computes a run from its recipe: which runs it needs, in which order, and what it returns."""
+"""Computes a run from its recipe: the runs it needs, their order, and the results."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .refusal import RefusedError
 from .runs import Patch, Run, parse_runs
 from .wanted import GRADIENT, OUTPUTS, Wanted, parse_wanted
 
-#: Bytes that one pass may take, roughly; more prompts are run one part after the other.
+#: Approximate limit of one pass, in bytes; more prompts are split.
 PASS_BYTES = 256 << 20
-#: Bytes that a pass of one prompt may take, roughly: gradients of a long one take most of what the process has.
+#: Approximate limit of a pass of one prompt, in bytes: gradients of a long one take most of the process's memory.
 PROMPT_BYTES = 6 << 30
-#: Bytes that are kept of all the runs that one run patches from.
+#: Most bytes that are kept of all runs that one run patches from.
 MAX_KEPT = 1 << 30
 _FLOAT_BYTES = 4
 
 
 def run(loaded: LoadedModel, recipes: object, wanted: object, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Compute the last of some recipes, and from the others what it needs.
+    """Compute the last of some recipes, and what it needs from the others.
 
     Args:
         loaded: The model.
@@ -36,8 +36,8 @@ def run(loaded: LoadedModel, recipes: object, wanted: object, tensors: Mapping[s
         tensors: The same.
 
     Returns:
-        ``outputs`` (prompt, position unless it is the last one, label unless these are labels), and what was read, by
-        name of the site, and gradients, by `GRADIENT` and name.
+        ``outputs`` (prompt, position unless it is the last one, label unless these are labels), and the sites that were
+        read by name, and gradients by `GRADIENT` and name.
 
     Raises:
         RefusedError: When something is wrong with the request.
@@ -57,7 +57,7 @@ def run(loaded: LoadedModel, recipes: object, wanted: object, tensors: Mapping[s
 
 
 def needs(runs: Sequence[Run]) -> list[set[Site]]:
-    """Of each run the sites, at all positions, that the last one is computed from."""
+    """For each run the sites, at all positions, that the last one is computed from."""
     needed: list[set[Site]] = [set() for _ in runs]
     for number in range(len(runs) - 1, -1, -1):
         if needed[number] or number == len(runs) - 1:
@@ -107,20 +107,20 @@ def _patchers(
 
 
 def _parts(loaded: LoadedModel, one: Run, n_outputs: int, *, gradients: bool) -> Iterator[slice]:
-    """Prompts that are run together: a function of the request alone, so that rounding is, too."""
+    """How prompts are split: a function of the request alone, so that rounding is reproducible."""
     count = max(1, PASS_BYTES // _bytes_of_a_prompt(loaded.sizes, one.n_positions, n_outputs, gradients=gradients))
     return (slice(start, min(start + count, one.n_prompts)) for start in range(0, one.n_prompts, count))
 
 
 def _bytes_of_a_prompt(sizes: ModelSizes, positions: int, n_outputs: int, *, gradients: bool) -> int:
-    """What a pass takes for each prompt, roughly: one block at a time, or for gradients what all of them keep."""
+    """Approximate bytes of a pass per prompt: one block at a time, or for gradients those of all blocks."""
     width, patterns = 8 * sizes.d_model + 4 * sizes.d_mlp + 6 * sizes.n_heads * sizes.d_head, sizes.n_heads * positions
     block = sizes.n_layers * 2 * (width + patterns) if gradients else width + 4 * patterns
     return _FLOAT_BYTES * (positions * block + 4 * n_outputs * sizes.d_vocab_out)
 
 
 def _check_prompt(loaded: LoadedModel, one: Run, wanted: Wanted) -> None:
-    """Refuse what would only use up the memory of the process."""
+    """Refuse a prompt that would exceed the memory of the process."""
     if wanted.gradient is None:
         return
     size = _bytes_of_a_prompt(loaded.sizes, one.n_positions, wanted.index.shape[1], gradients=True)
@@ -138,7 +138,7 @@ def _values(
     kept: Mapping[int, Mapping[Site, Tensor]],
     sites: Sequence[Site],
 ) -> dict[Site, Tensor]:
-    """What a run has at some sites."""
+    """The values of a run at some sites."""
     patchers = _patchers(loaded, one, runs, kept)
     found: dict[Site, list[Tensor]] = {site: [] for site in sites}
     with torch.no_grad():
@@ -180,7 +180,7 @@ def _results(
     outputs = whole.pop((OUTPUTS, None))
     named = [("", wanted.kept(site)) for site in wanted.read]
     named += [(GRADIENT, wanted.kept(site)) for site in (gradient.at if gradient else ())]
-    # the size of gradients is their own: those at all neurons of a block were not asked for
+    # gradients are scaled by their own size: those at all neurons of a block were not requested
     noisy = {
         (prefix, site): wanted.noisy(whole[prefix, site], whole.get((prefix, wanted.scale(site)), whole[prefix, site]))
         for prefix, site in dict.fromkeys(named)

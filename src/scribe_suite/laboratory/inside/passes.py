@@ -1,8 +1,8 @@
 """One forward pass over some prompts of a run: patches are applied, sites kept, and gradients made possible.
 
-All of it is done in hooks of TransformerLens. A hook belongs to one *step*, such as the values of block 2, and does
-four things in this order: what comes along paths, patches, a leaf for gradients, and keeping what is asked for. The
-norms, which have no hook for what they read, are reached by a hook of PyTorch.
+Everything is done in hooks of TransformerLens. A hook belongs to one *step*, such as the values of block 2, and does
+four things in this order: it adds contributions from paths, applies patches, makes a leaf for gradients, and keeps
+requested values. The norms, which have no hook on their input, are reached by a hook of PyTorch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .loading import LoadedModel
 from .patching import Patcher, Value
 from .runs import Run
 
-#: Kinds of sites that are made in the same step, and TransformerLens' name of its hook; ``{}`` is the block.
+#: Kinds of sites of the same step, and TransformerLens' name of its hook; ``{}`` is the block.
 STEPS: tuple[tuple[tuple[Kind, ...], str], ...] = (
     (("embed",), "blocks.{}.hook_resid_pre"),
     (("resid_pre",), "blocks.{}.hook_resid_pre"),
@@ -46,11 +46,11 @@ class ForwardPass:
 
     Args:
         loaded: The model.
-        run: What is computed.
-        rows: The prompts of the run that this pass is for.
+        run: The run.
+        rows: The prompts of the run in this pass.
         patchers: One for each of the run's patches, in order.
-        keep: Sites whose values are kept; at all positions, or at the one that a site names.
-        leaves: Sites that gradients are taken at.
+        keep: Sites whose values are kept, at all positions or at the one that a site names.
+        leaves: Sites at which gradients are taken.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class ForwardPass:
         self._patchers = [patcher for patcher in patchers if patcher.patch.receiver is None]
         self._keep = list(dict.fromkeys(keep))
         self._leaf_sites = list(dict.fromkeys(site.everywhere for site in leaves))
-        #: What was asked to be kept.
+        #: The values to keep.
         self.kept: dict[Site, Tensor] = {}
         self._leaves: dict[Step | Site, Tensor] = {}
-        #: What senders of paths have written in this very pass, and the stream that heads of a block read.
+        #: The writes of path senders in this pass, and the stream that heads of a block read.
         self._sent: dict[Site, Value] = {}
         self._streams: dict[int, Value] = {}
         self._z: dict[int, Tensor] = {}
 
     def hidden(self) -> Value:
-        """Run it: the residual stream behind the last block, as the unembedding reads it."""
+        """Run the pass and return the residual stream after the last block, as the unembedding reads it."""
         tokens = self._run.tokens[self._rows].to(self._device)
         with ExitStack() as stack:
             for receiver in self._receivers("mlp"):
@@ -90,7 +90,7 @@ class ForwardPass:
         return self._along_paths(stream, Site("logits"))
 
     def logits(self, hidden: Float[Tensor, "*position d_model"]) -> Float[Tensor, "*position d_vocab_out"]:
-        """What the model says at some positions of `hidden`."""
+        """The model's logits at some positions of `hidden`."""
         if self._model.cfg.normalization_type is not None:
             hidden = self._model.ln_final(hidden)
         logits: Tensor = self._model.unembed(hidden)
@@ -98,7 +98,7 @@ class ForwardPass:
         return cap * torch.tanh(logits / cap) if cap > 0 else logits
 
     def gradients(self, metric: Float[Tensor, ""]) -> dict[Site, Tensor]:
-        """Gradients of a number at the sites that were asked for, at all positions."""
+        """Gradients of a number at the requested sites, at all positions."""
         keys = list(self._leaves)
         found: Sequence[Tensor | None] = [None] * len(keys)  # what is replaced behind a site, it has no part in
         if metric.requires_grad:
@@ -112,12 +112,12 @@ class ForwardPass:
         }
 
     def _receivers(self, *kinds: Kind) -> list[Site]:
-        """Where paths end, each once."""
+        """The receivers of paths, each once."""
         ends = (path.patch.receiver for path in self._paths)
         return list(dict.fromkeys(end for end in ends if end is not None and end.kind in kinds))
 
     def _hooks(self) -> list[tuple[str, Callable[..., Tensor]]]:
-        """A hook for each step in which there is something to do, in the order of the computation."""
+        """A hook for each step with work to do, in the order of the computation."""
         sites = [patcher.patch.site for patcher in self._patchers] + self._keep + self._leaf_sites
         sites += [patcher.patch.site for patcher in self._paths]
         for receiver in self._receivers("q", "k", "v"):
@@ -156,7 +156,7 @@ class ForwardPass:
         ]
 
     def _note(self, layer: int, number: int, value: Callable[[Site], Tensor]) -> None:
-        """Keep what is wanted of a step, and what its senders have written."""
+        """Keep the requested values of a step, and the writes of its senders."""
         for site in self._keep:
             if _step(site) == (layer, number):
                 whole = value(site).detach()
@@ -167,12 +167,12 @@ class ForwardPass:
                 self._sent[site] = written(self._model, site, value(site))
 
     def _at(self, position: int, value: Tensor) -> Tensor:
-        """A copy, so that the rest need not be held."""
+        """A copy, so that the rest can be freed."""
         index = self._run.index(position)[self._rows].to(self._device)
         return value[torch.arange(len(value), device=self._device), index]
 
     def _heads(self, layer: int, attention_out: Value) -> Value:
-        """Patch what heads write, each a part of the sum that attention writes."""
+        """Patch the writes of heads, each a part of the sum that attention writes."""
         number = _STEP_OF["head"]
         patched = {patcher.patch.site.everywhere for patcher in self._in_step(layer, ("head",))}
         wanted = {site for site in (*self._keep, *self._leaf_sites) if _step(site) == (layer, number)}
@@ -204,7 +204,7 @@ class ForwardPass:
         return stream
 
     def _attention_input(self, layer: int, kind: Kind, full: Tensor) -> Tensor:
-        """Queries, keys or values with those of some heads computed again, from what comes along paths."""
+        """Queries, keys or values, where those of some heads are recomputed with contributions from paths."""
         block, index = self._model.blocks[layer], {"q": "Q", "k": "K", "v": "V"}[kind]
         shared = "_" if hasattr(block.attn, f"_W_{index}") else ""  # where several queries share keys and values
         weight, bias = getattr(block.attn, f"{shared}W_{index}"), getattr(block.attn, f"{shared}b_{index}")
@@ -219,7 +219,7 @@ class ForwardPass:
 
 
 def written(model: HookedTransformer, sender: Site, value: Value) -> Value:
-    """What a sender of paths adds to the residual stream, from its value."""
+    """The write of a path sender to the residual stream, from its value."""
     return value * model.blocks[sender.layer].mlp.W_out[sender.index] if sender.kind == "neuron" else value
 
 
@@ -232,7 +232,7 @@ def _steps(sites: Iterable[Site]) -> set[Step]:
 
 
 def _part(site: Site, full: Tensor) -> Tensor:
-    """What of the tensor at a hook a site is, at all positions."""
+    """The part of a hook's tensor that is a site, at all positions."""
     if site.kind in ("q", "k", "v", "z"):
         return full[:, :, site.index]
     if site.kind == "pattern":
@@ -244,7 +244,7 @@ def _part(site: Site, full: Tensor) -> Tensor:
 
 
 def _with_part(site: Site, full: Tensor, part: Tensor) -> Tensor:
-    """The tensor with that part replaced; the given one is not changed."""
+    """A copy of the tensor with that part replaced."""
     if _part(site, full) is full:
         return part
     changed = full.clone()
@@ -256,5 +256,5 @@ def _with_part(site: Site, full: Tensor, part: Tensor) -> Tensor:
 
 
 def _leaf(value: Tensor) -> Tensor:
-    """A tensor of its own with the same values, whose gradient can be taken."""
+    """A separate tensor with the same values, whose gradient can be taken."""
     return value.clone() if value.requires_grad else value.detach().clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""What a patch makes of the value at its site."""
+"""Applies patches to the values at their sites."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .runs import Patch, Run
 
-#: A value at a site: what is there, at all positions.
+#: The value at a site, at all positions.
 Value = Float[Tensor, "prompt position width"]
 
 
@@ -16,11 +16,11 @@ class Patcher:
     """Applies one patch to some prompts of a run.
 
     Args:
-        patch: The run's patches.
-        run: What is patched.
-        source: The run that values are taken from, or None.
-        value: What that run has at the site, all prompts.
-        device: Where the values are.
+        patch: The patch.
+        run: The patched run.
+        source: The run that provides values, or None.
+        value: That run's values at the site, for all prompts.
+        device: The device of the values.
     """
 
     def __init__(self, patch: Patch, run: Run, source: Run | None, value: Value | None, device: torch.device) -> None:
@@ -43,8 +43,8 @@ class Patcher:
         """The value after the patch.
 
         Args:
-            value: Before it; is not changed.
-            rows: Which prompts of the run it belongs to.
+            value: The value before it; not changed.
+            rows: The prompts of the run that it belongs to.
         """
         if self._target is None:
             return self._changed(value, rows)
@@ -53,7 +53,7 @@ class Patcher:
         return value.index_put((torch.arange(len(value), device=self._device), target), changed)
 
     def _changed(self, now: Tensor, rows: slice) -> Tensor:
-        """The new value, at all positions or at one of each prompt."""
+        """The new value, at all positions or at one position of each prompt."""
         kind = self.patch.kind
         if kind == "zero":
             return torch.zeros_like(now)
@@ -74,7 +74,7 @@ class Patcher:
         return own[:, None] if own.ndim < now.ndim else own
 
     def _other(self, rows: slice) -> Tensor:
-        """What the source has, for the prompts in question."""
+        """The source's values for these prompts."""
         assert self._values is not None
         if self.patch.kind == "mean":
             return self._values[None]
@@ -92,7 +92,7 @@ def _at(value: Value, index: Int[Tensor, " prompt"]) -> Float[Tensor, "prompt wi
 
 
 def _mean(value: Tensor, valid: Tensor) -> Tensor:
-    """The mean over prompts, without their padding; zero where all of them are padded."""
+    """The mean over prompts, without their padding; zero where all are padded."""
     weight = valid.to(value.dtype)
     weight = weight[..., None] if weight.ndim < value.ndim else weight
     return (value * weight).sum(0) / weight.sum(0).clamp(min=1)

@@ -1,7 +1,7 @@
-"""The one error of the model process that a request can cause."""
+"""The only error of the model process that a request can cause."""
 
 from __future__ import annotations
 
 
 class RefusedError(Exception):
-    """The request can't be done; the message is one sentence for whoever made it."""
+    """The request can't be executed; the message is one sentence for the requester."""

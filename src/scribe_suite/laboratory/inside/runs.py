@@ -1,6 +1,6 @@
-"""From a request's recipes to runs: all input is validated here, and nothing is trusted before.
+"""Turns a request's recipes into runs: all input is untrusted and validated here.
 
-The desk has made the same checks before it charged; a refusal here means a bug in one of the two, or an attack.
+The desk has made the same checks before charging; a refusal here means a bug in one of the two, or an attack.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "subspace": frozenset(["Q", "run", "prompt"]),
     "path": frozenset(["to", "run", "prompt"]),
 }
-#: Directions of a subspace that are this much smaller than its largest one are rounding.
+#: Directions of a subspace that are smaller than its largest one by this factor are rounding errors.
 _RANK_TOLERANCE = 1e-5
 
 
@@ -38,10 +38,10 @@ class Patch:
 
     Attributes:
         kind: A key of `FIELDS`.
-        site: What is changed; of a path its sender.
-        source: Number of the recipe that it takes values from, or None.
+        site: The changed site; for a path, its sender.
+        source: Number of the recipe that provides values, or None.
         prompt: Which prompt of the source: one for all, one for each, or None for prompt by prompt.
-        vector: What is added or set.
+        vector: The added or set vector.
         basis: Orthonormal directions.
         receiver: The receiver of a path.
     """
@@ -57,12 +57,12 @@ class Patch:
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be computed.
+    """A run to compute.
 
     Attributes:
-        tokens: Padded on the right.
+        tokens: Token ids, padded on the right.
         lengths: The lengths of the prompts.
-        patches: In the order of the computation; of several at one site, in the order in which they came.
+        patches: In the order of the computation; several at one site in the order of the request.
     """
 
     tokens: Int[Tensor, "prompt position"]
@@ -71,26 +71,26 @@ class Run:
 
     @property
     def n_prompts(self) -> int:
-        """How many."""
+        """The number of prompts."""
         return self.tokens.shape[0]
 
     @property
     def n_positions(self) -> int:
-        """Of a prompt, padding included."""
+        """The number of positions of a prompt, padding included."""
         return self.tokens.shape[1]
 
     @property
     def shortest(self) -> int:
-        """Positions that every prompt has."""
+        """The number of positions that every prompt has."""
         return int(self.lengths.min())
 
     def index(self, position: int) -> Int[Tensor, " prompt"]:
-        """Where each prompt has a position; negative ones count from its own end."""
+        """The index of a position in each prompt; negative ones count from its own end."""
         return self.lengths + position if position < 0 else torch.full_like(self.lengths, position)
 
 
 def parse_runs(recipes: object, tensors: Mapping[str, Tensor], sizes: ModelSizes) -> list[Run]:
-    """The runs of a request; each patches from earlier ones only, so there are no circles.
+    """The runs of a request; each patches only from earlier ones, so there are no cycles.
 
     Args:
         recipes: As `recipes.run_message` of the package writes them.
@@ -98,7 +98,7 @@ def parse_runs(recipes: object, tensors: Mapping[str, Tensor], sizes: ModelSizes
         sizes: The model's sizes.
 
     Raises:
-        RefusedError: When something is wrong with them.
+        RefusedError: When they are invalid.
     """
     if not isinstance(recipes, list) or not recipes or not all(isinstance(recipe, dict) for recipe in recipes):
         raise RefusedError("A request needs a list of recipes.")
@@ -127,7 +127,7 @@ class _Parser:
         number: The recipe's number.
         tensors: The request's tensors.
         sizes: The model's sizes.
-        earlier: Runs before it.
+        earlier: The runs before it.
         numbers: Their numbers by name.
     """
 
@@ -292,9 +292,9 @@ def checked_site(text: object, run: Run, sizes: ModelSizes) -> Site:
 
 
 def _expanded(patch: Patch) -> list[Patch]:
-    """A patch, and what it does to sites that are computed before its own.
+    """A patch, and its effects on sites that are computed before its own.
 
-    An interchanged head has the other run's ``z`` too, so that whoever reads it finds what was put there.
+    An interchanged head also gets the other run's ``z``, so that reading it is consistent.
     """
     if patch.kind != "interchange" or patch.site.kind != "head":
         return [patch]
@@ -303,7 +303,7 @@ def _expanded(patch: Patch) -> list[Patch]:
 
 
 def _refuse_overlapping_paths(patches: Sequence[Patch]) -> None:
-    """A neuron is part of what its MLP sends: what a receiver reads of both is not defined."""
+    """Refuse paths from an MLP and one of its neurons to one receiver, whose input would be undefined."""
     paths = [(patch.site, patch.receiver) for patch in patches if patch.kind == "path"]
     whole = {(site.layer, receiver) for site, receiver in paths if site.kind == "mlp"}
     for site, receiver in paths:

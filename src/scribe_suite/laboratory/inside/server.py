@@ -1,9 +1,9 @@
-"""The model process: takes requests of the harness one after the other, from one inherited socket, until it closes.
+"""The model process: answers the harness's requests one after another, on one inherited socket, until it closes.
 
-The process sees neither the harness's files nor a network, and has nothing but models. It remembers no run. A request
-that is wrong is answered with one sentence (``refused``), and so is an error of its own (``failed``): the process goes
-on. While it computes it says so (``working``), whenever a block of the model is done but not more than once a second.
-What gets no further, or takes too much memory, is the harness's to end.
+The process sees neither the harness's files nor a network, and has nothing but models. It keeps no runs. An invalid
+request is answered with one sentence (``refused``), and so is an internal error (``failed``): the process continues.
+While it computes, it reports progress (``working``) after blocks of the model, at most once a second. The harness ends
+computations that make no progress or take too much memory.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from .. import frames
 from . import loading, operations, texts
 from .refusal import RefusedError
 
-#: Bytes of the parameters of a model, the largest thing that comes.
+#: Most bytes of a model's parameters, the largest input.
 MAX_MODEL = 2 << 30
 READY, WORKING = "ready", "working"
-#: Seconds between two words that it works.
+#: Seconds between two progress messages.
 PULSE_S = 1.0
 Reply = tuple[dict[str, Any], bytes]
 
 
 @dataclass
 class Server:
-    """Models by name, and what can be done with them.
+    """Models by name, and the operations on them.
 
     Attributes:
-        device: Where models are.
-        models: Loaded ones.
+        device: The device of the models.
+        models: The loaded models.
         working: Called when a block of one of them has been computed.
     """
 
@@ -48,7 +48,7 @@ class Server:
     working: Callable[[], None] = lambda: None
 
     def answer(self, frame: frames.Frame) -> Reply:
-        """Do what a frame asks for; never raises."""
+        """Execute the request of a frame; never raises."""
         header = frame.header
         operation = OPERATIONS.get(str(header.get("op")))
         try:
@@ -76,7 +76,7 @@ class Server:
         return self._added(name, loading.from_module(name, self.device))
 
     def unload(self, header: Mapping[str, Any], _tensors: bytes) -> Reply:
-        """``model``; nothing happens where there is none."""
+        """``model``; does nothing if there is none."""
         self.models.pop(str(header.get("model")), None)
         return {}, b""
 
@@ -131,14 +131,14 @@ def serve(channel: socket.socket, server: Server) -> None:
 
 
 class Pulse:
-    """Says that the process works, as often as it is called but not more than once in `PULSE_S`."""
+    """Reports progress when called, at most once in `PULSE_S`."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._last = time.monotonic()
 
     def __call__(self) -> None:
-        """A block is done."""
+        """Note that a block is done."""
         now = time.monotonic()
         if now - self._last >= PULSE_S:
             self._last = now
@@ -146,7 +146,7 @@ class Pulse:
 
 
 def main() -> None:
-    """Serve the descriptor of the first argument, with models on the device of the second."""
+    """Serve on the descriptor given as first argument, with models on the device given as second."""
     descriptor, device = int(sys.argv[1]), sys.argv[2]
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # what CUDA needs for the same sum twice
     torch.set_num_threads(1)
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def _is_about_memory(error: Exception) -> bool:
-    """Whether torch had no memory, which is its own exception on GPUs only."""
+    """Whether torch ran out of memory, which has its own exception only on GPUs."""
     return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 

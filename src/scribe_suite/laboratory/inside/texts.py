@@ -19,13 +19,14 @@ def tokenize(loaded: LoadedModel, header: Mapping[str, Any]) -> dict[str, Tensor
 
     Args:
         loaded: The model.
-        header: ``texts``, and ``bos``: whether the token that begins a text comes first, or None for the model's habit.
+        header: ``texts``, and ``bos``: whether the token that begins a text comes first, or None for the model's
+            default.
 
     Returns:
         ``tokens``, padded with zeros on the right, and ``lengths``.
 
     Raises:
-        RefusedError: When it can't be done, or a text is longer than the model's context.
+        RefusedError: When it is impossible, or a text is longer than the model's context.
     """
     model, texts, bos = _with_tokenizer(loaded), header.get("texts"), header.get("bos")
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -57,7 +58,7 @@ def decode(loaded: LoadedModel, tensors: Mapping[str, Tensor]) -> list[str]:
         tensors: ``tokens`` and, where they are padded, ``lengths``, as `tokenize` gives them.
 
     Raises:
-        RefusedError: When it can't be done.
+        RefusedError: When it is impossible.
     """
     model = _with_tokenizer(loaded)
     tokens, lengths = tensors.get("tokens"), tensors.get("lengths")
@@ -70,12 +71,12 @@ def decode(loaded: LoadedModel, tensors: Mapping[str, Tensor]) -> list[str]:
     if lengths.dtype != torch.int64 or lengths.shape != (len(tokens),):
         raise RefusedError("Lengths are an int64 tensor with one number for each text.")
     rows = [row[: max(int(length), 0)].tolist() for row, length in zip(tokens, lengths, strict=True)]
-    # as they are: no spaces are taken out, so that texts of single tokens can be put together
+    # unchanged: no spaces are removed, so that texts of single tokens can be joined
     return [model.tokenizer.decode(row, clean_up_tokenization_spaces=False) for row in rows]
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it is made of whole characters; what JSON may hold need not be."""
+    """Whether it consists of whole characters, which JSON does not guarantee."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What a request wants from its run, validated; and how outputs and values are converted before they are returned."""
+"""Validates the results that a request wants, and converts outputs and values before they are returned."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLOAT_BYTES, _LABEL_BYTES = 4, 8
 
 @dataclass(frozen=True)
 class Gradient:
-    """A difference of logits at the last position, and where its gradients are taken."""
+    """A difference of logits at the last position, and the sites of its gradients."""
 
     at: tuple[Site, ...]
     labels: Int[Tensor, " prompt"]
@@ -37,17 +37,17 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is returned of a run; see `recipes.Wanted` of the package.
+    """The wanted results of a run; see `recipes.Wanted` of the package.
 
     Attributes:
         read: Sites.
-        index: Positions of outputs, those of each prompt.
+        index: Positions of outputs, for each prompt.
         one_position: Whether outputs have no axis for positions.
         labels: The only ids that count, or None.
-        gradient: Or None.
+        gradient: The gradients, or None.
         returns: One of `RETURNS`.
         temperature: The temperature at which samples are drawn.
-        decimals: To round to, or None.
+        decimals: Decimals to round to, or None.
         read_noise: Share of the root mean square.
         seed: Seeds noise and samples.
     """
@@ -66,11 +66,11 @@ class Wanted:
     def outputs(
         self, logits: Float[Tensor, "prompt output d_vocab_out"], uniform: Float[Tensor, "prompt output"]
     ) -> Tensor:
-        """What is said about some prompts.
+        """The outputs for some prompts.
 
         Args:
-            logits: At the positions of `index`.
-            uniform: From `uniform`, at the same; samples are made of it.
+            logits: The logits at the positions of `index`.
+            uniform: The numbers of `uniform` at the same positions; they determine samples.
         """
         if self.returns == "nothing":  # what is read is all there is
             return logits.cpu()[..., :0]
@@ -84,41 +84,42 @@ class Wanted:
             chosen = logits.argmax(-1).cpu()
         else:
             scaled = (logits - logits.amax(-1, keepdim=True)).double().cpu() / self.temperature
-            # without a distribution something is drawn: a refusal would say for free what the model computed
+            # without a valid distribution, something is drawn anyway: a refusal would reveal for free what the model
+            # computed
             up_to = scaled.nan_to_num(nan=0.0, posinf=0.0).softmax(-1).cumsum(-1)
             chosen = torch.searchsorted(up_to, uniform[..., None] * up_to[..., -1:], right=True)[..., 0]
             chosen = chosen.clamp(max=logits.shape[-1] - 1)
         return chosen if self.labels is None else self.labels[chosen]
 
     def uniform(self, run: Run) -> Float[Tensor, "prompt position"]:
-        """A random number for each position, so that one that is named twice has one sample."""
+        """A random number for each position, so that a position that is named twice has one sample."""
         generator = self._generator(OUTPUTS.encode())
         return torch.rand(run.n_prompts, run.n_positions, dtype=torch.float64, generator=generator)
 
     def kept(self, site: Site) -> Site:
-        """What must be kept of a site that is read: with noise all of it, which has the same noise however it is named.
+        """The part of a read site that must be kept: with noise, the whole site, for the same noise under any name.
 
-        Else whoever named every position besides the site would have two readings of each for the price of one.
+        Otherwise naming every position in addition to the site would give two readings of each for the price of one.
         """
         return site.everywhere if self.read_noise else site
 
     def scale(self, site: Site) -> Site:
-        """The site whose size the noise at another one has: that of all neurons of the block for a single one.
+        """The site whose size determines the noise at another one: for a single neuron, all neurons of the block.
 
-        A single neuron has one number at each position. Noise of its own size would tell by itself whether it is active
-        in a prompt, however large it was.
+        A single neuron has one number at each position. Noise relative to its own size would reveal whether it is
+        active in a prompt, however large the noise was.
         """
         return Site("neurons", site.layer) if self.read_noise and site.kind == "neuron" else self.kept(site)
 
     def noisy(self, value: Tensor, scale: Tensor) -> Tensor:
-        """What was read at a whole site, with noise.
+        """The values read at a whole site, with noise.
 
         Args:
-            value: What was read.
-            scale: What the site of `scale` has: its root mean square is that which the noise is a share of.
+            value: The values.
+            scale: The values at the site of `scale`: the noise is a share of their root mean square.
 
-        The noise is drawn by what was read: of sites that always have the same value, such as ``resid_post.0`` and
-        ``resid_pre.1``, or gradients at the heads of a block, nobody learns more than of one.
+        The values seed the noise: reading several sites that always have the same value, such as ``resid_post.0`` and
+        ``resid_pre.1``, or gradients at the heads of a block, reveals no more than reading one.
         """
         if not self.read_noise:
             return value
@@ -128,9 +129,9 @@ class Wanted:
         return exact + size * torch.randn(exact.shape, dtype=exact.dtype, generator=generator)
 
     def rounded(self, value: Tensor) -> Tensor:
-        """A tensor as it leaves.
+        """A tensor as it is returned.
 
-        Values that are not finite stay what they are: a refusal would say for free what the model computed.
+        Values that are not finite are unchanged: a refusal would reveal for free what the model computed.
         """
         if not value.is_floating_point():
             return value.contiguous()
@@ -140,13 +141,13 @@ class Wanted:
         return (exact.float() + 0.0).contiguous()  # no negative zeros, which rounding makes
 
     def _generator(self, purpose: bytes) -> torch.Generator:
-        """Random numbers of one purpose, the same for the same seed."""
+        """Random numbers for one purpose, the same for the same seed."""
         digest = hashlib.sha256(self.seed.encode() + b"/" + purpose).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def parse_wanted(wanted: object, run: Run, sizes: ModelSizes) -> Wanted:
-    """What is to be returned of a run.
+    """The wanted results of a run.
 
     Args:
         wanted: As `recipes.run_message` of the package writes it.
@@ -154,7 +155,7 @@ def parse_wanted(wanted: object, run: Run, sizes: ModelSizes) -> Wanted:
         sizes: The model's sizes.
 
     Raises:
-        RefusedError: When something is wrong with it, or it would be too large.
+        RefusedError: When it is invalid, or the results would be too large.
     """
     if not isinstance(wanted, dict):
         raise RefusedError("A request says what is wanted.")
@@ -245,9 +246,9 @@ def _not_negative(name: str, value: object) -> float:
 
 
 def _check_size(wanted: Wanted, run: Run, sizes: ModelSizes) -> None:
-    """Refuse what no frame could carry before it is computed."""
+    """Refuse results that are too large for a frame, before they are computed."""
     named = (*wanted.read, *(wanted.gradient.at if wanted.gradient else ()))
-    # not more than is returned, but for noise
+    # no more than is returned, except with noise
     sites = dict.fromkeys(one for site in named for one in (wanted.kept(site), wanted.scale(site)))
     size = sum(_FLOAT_BYTES * math.prod(value_shape(site, sizes, run.n_prompts, run.n_positions)) for site in sites)
     if wanted.returns in ("labels", "samples"):

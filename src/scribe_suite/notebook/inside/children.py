@@ -19,20 +19,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-#: Of each piece of a message: process, number of the message in it, whether it is the last piece, bytes that follow.
+#: Head of each piece of a message: process, number of the message in it, whether it is the last piece, bytes that
+#: follow.
 PIECE = struct.Struct("<IIBH")
-#: Of each part of a message: its bytes.
+#: Head of each part of a message: its size in bytes.
 PART = struct.Struct("<I")
-#: Bytes of a piece: a pipe takes up to so many as a whole, or not at all, however many write at once.
+#: Bytes of a piece: up to this size, writes to a pipe are atomic.
 PIECE_BYTES = getattr(select, "PIPE_BUF", 512)
-#: Bytes read at a time: what a pipe holds, and not so many messages that they fill the queue of the output thread.
+#: Bytes read at a time: the capacity of a pipe, without so many messages that they fill the output thread's queue.
 READ_BYTES = 1 << 16
-#: Unfinished messages that are kept; those of processes that were killed never end.
+#: Most unfinished messages that are kept; those of killed processes never end.
 MAX_UNFINISHED = 256
-#: Seconds that a line may take to be completed until it is sent as it is. A print writes a line in pieces, and on a
-#: busy machine a process may have to wait in between; when a cell ends, what has been begun is sent anyway.
+#: Seconds after which an incomplete line is sent anyway. A print writes a line in pieces, and on a busy machine a
+#: process may have to wait in between; at the end of a cell, incomplete lines are sent anyway.
 LINE_S = 10.0
-#: What a message of Jupyter's has in it, and how one begins that is printed text, with stream and parent before it.
+#: A marker of Jupyter's messages, and the beginning of a message with printed text, preceded by stream and parent.
 DELIMITER, PRINTED = b"<IDS|MSG>", b"printed"
 #: Seconds to wait for the output thread, which may be gone.
 SENT_S = 10.0
@@ -41,7 +42,7 @@ Received = tuple[int, list[bytes]]
 
 
 class Pipe:
-    """The way from forks of this process to its output thread."""
+    """The pipe from forks of this process to its output thread."""
 
     def __init__(self) -> None:
         self.source, self._sink = os.pipe()
@@ -51,7 +52,7 @@ class Pipe:
         self._unfinished: dict[tuple[int, int], list[bytes]] = {}
 
     def send_multipart(self, parts: list[bytes], **_options: Any) -> None:
-        """Send a message, in a fork; as a ZMQ socket does."""
+        """Send a message from a fork, like a ZMQ socket."""
         # the first is a password between ipykernel's sockets
         message = b"".join(PART.pack(len(part)) + bytes(part) for part in parts[1:])
         room = PIECE_BYTES - PIECE.size
@@ -63,12 +64,12 @@ class Pipe:
                 os.write(self._sink, PIECE.pack(os.getpid(), number, last, len(piece)) + piece)
 
     def close(self) -> None:
-        """Nothing, in place of a ZMQ socket's."""
+        """Do nothing, unlike a ZMQ socket."""
 
     term = close
 
     def receive(self) -> list[Received]:
-        """The messages that have come, each with the number of the process that has sent it."""
+        """The received messages, each with the number of its process."""
         messages: list[Received] = []
         try:
             self._read += os.read(self.source, READ_BYTES)
@@ -92,7 +93,7 @@ class Pipe:
 
 
 def _parts(message: bytes) -> list[bytes]:
-    """The parts of a message; none when its beginning has been forgotten."""
+    """The parts of a message; none when its beginning was dropped."""
     parts, place = [], 0
     while place + PART.size <= len(message):
         (size,) = PART.unpack_from(message, place)
@@ -113,7 +114,7 @@ def _exists(process: int) -> bool:
 
 
 class Lines:
-    """What forks print, put together to lines: several that print at once would break into each other's.
+    """Joins the output of forks into lines, so that concurrent prints don't interleave.
 
     Args:
         send: Called with the name of the stream, the text and its parent, in order.
@@ -129,7 +130,7 @@ class Lines:
         return bool(self._begun)
 
     def add(self, process: int, name: str, parent: bytes, text: str) -> None:
-        """Add what a process has printed to a stream, for the request that is its parent."""
+        """Add a process's output to a stream, for its parent request."""
         now = time.monotonic()
         before, begun_for, since = self._begun.pop((process, name), ("", parent, now))
         if begun_for != parent:
@@ -141,7 +142,7 @@ class Lines:
             self._begun[process, name] = rest, parent, now if end else since
 
     def end(self, process: int | None = None) -> None:
-        """Take what has been begun, by one process or by all, as it is."""
+        """Complete unfinished lines, of one process or of all."""
         self._end([key for key in self._begun if process in (None, key[0])])
 
     def ended(self) -> list[int]:
@@ -149,12 +150,12 @@ class Lines:
         return [process for process in {process for process, _name in self._begun} if not _exists(process)]
 
     def end_overdue(self) -> None:
-        """Take as it is what was begun `LINE_S` ago or earlier."""
+        """Complete lines that were begun `LINE_S` ago or earlier."""
         latest = time.monotonic() - LINE_S
         self._end([key for key, (_, _, since) in self._begun.items() if since <= latest])
 
     def send(self) -> bool:
-        """Send what is complete; returns whether there was something."""
+        """Send complete lines; returns whether there were any."""
         ready, self._ready = self._ready, []
         for name, parent, texts in ready:
             self._pass_on(name, "".join(texts), parent)
@@ -173,7 +174,7 @@ class Lines:
 
 
 class Children:
-    """The forks of a kernel, as the kernel hears them; in the order in which they and the kernel have printed.
+    """The output of a kernel's forks, in the order in which they and the kernel have printed.
 
     Args:
         kernel: The IPython kernel.
@@ -204,10 +205,10 @@ class Children:
         kernel.shell.events.register("post_run_cell", self._end_fork)
 
     def _take(self, *_event: object) -> None:
-        """Send what the forks have said; in any thread."""
+        """Send the forks' output; callable from any thread."""
         if os.getpid() != self._owner:
             return
-        # whoever has the lock may wait for the output thread, so this one does not wait for the lock
+        # the holder of the lock may wait for the output thread, so this call does not wait for the lock
         sending = threading.get_ident() == self._thread.thread.ident
         if not self._lock.acquire(blocking=not sending):
             return
@@ -247,13 +248,13 @@ class Children:
         return sent
 
     def _await_sending(self) -> None:
-        """Wait until the output thread has sent what was given to it: what is printed next must not overtake it."""
+        """Wait until the output thread has sent its messages, so that later output does not overtake them."""
         done = threading.Event()
         self._thread.schedule(done.set)
         done.wait(SENT_S)
 
     def _look_again(self) -> None:
-        """In the output thread: lines that are begun may be overdue by now."""
+        """Check, in the output thread, whether unfinished lines are overdue."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
             self._waiting = False
@@ -269,7 +270,7 @@ class Children:
         self._session.send(self._thread, "stream", content, parent=self._session.unpack(parent), ident=topic)
 
     def _taking(self, flush: Callable[[], None]) -> Callable[[], None]:
-        """A flush, in the output thread, before which everything is sent that forks have said."""
+        """A flush, in the output thread, that first sends the output of forks."""
 
         def take_and_flush() -> None:
             if self._heeded:
@@ -279,11 +280,11 @@ class Children:
         return take_and_flush
 
     def _heed(self) -> None:
-        """There are forks: from now on what they have said comes before what is printed after it."""
+        """Note that there are forks: from now on their output is sent before later output of the kernel."""
         self._heeded = True
 
     def _taking_before(self, stream: Any, write: Callable[[str], Any]) -> Callable[[str], Any]:
-        """A stream's way to print: a fork says it to the kernel, which takes what its forks have said before."""
+        """Replace a stream's write: a fork sends text to the kernel, which first takes the earlier output of its forks."""
 
         def take_and_write(text: str) -> Any:
             if self._forked:
@@ -295,20 +296,20 @@ class Children:
         return take_and_write
 
     def _end_cell(self) -> None:
-        """Have the flush at the end of the cell send also the lines that are not complete."""
+        """Make the flush at the end of the cell also send incomplete lines."""
         self._ending = self._heeded
 
     def _begin_fork(self) -> None:
         self._forked = True
         self._session.pid = os.getpid()  # else it takes what a fork sends for a mistake
         for stream in self._streams:
-            # what is in there is the parent's to send, and a thread that is not here may have the lock
+            # its content is for the parent to send, and a thread that does not exist here may hold the lock
             stream._buffers = defaultdict(io.StringIO)
             stream._buffer_lock = threading.RLock()
             stream._flush_pending = stream._subprocess_flush_pending = False
 
     def _say(self, stream: Any, text: str) -> int:
-        """Print, in a fork: at once, since nobody knows what ends it, but without making a message of every word."""
+        """Print from a fork: without delay, since it may end at any time, but not as one message per word."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text)}")
         parent = stream.parent_header
@@ -326,7 +327,7 @@ class Children:
 
 
 def _exit_code(result: Any) -> int:
-    """With which a fork ends whose cell has ended, as a program would."""
+    """The exit code of a fork at the end of its cell, as for a program."""
     if result is None or result.success:
         return int(result is None)
     code = getattr(result.error_in_exec, "code", 1) if isinstance(result.error_in_exec, SystemExit) else 1
@@ -334,7 +335,7 @@ def _exit_code(result: Any) -> int:
 
 
 def install(kernel: Any, _given: object) -> None:
-    """Have forks of the kernel heard, and end where their cell ends.
+    """Pass on the output of the kernel's forks, and end them where their cell ends.
 
     Args:
         kernel: The IPython kernel.

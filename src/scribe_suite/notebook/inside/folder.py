@@ -1,7 +1,7 @@
-"""The working folder of a kernel is where Python looks for modules, as in every notebook, but not before it is told.
+"""Puts the working folder of a kernel on Python's path, as in every notebook, but not before it is told to.
 
-While the kernel starts, and in its set-up cell, a file there that has the name of a module would be taken for it: who
-wrote one would decide whether the kernel comes up again.
+During the kernel's start and its set-up cell, a file there with the name of a module would be imported instead of it,
+and could keep the kernel from starting again.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import sys
 from pathlib import PurePath
 from typing import Any
 
-#: What in a request says that the folder is the user's by now.
+#: The mark of a request after which the folder belongs to the user.
 ON_PATH = "scribe_work_on_path"
 
 
 def add_to_path() -> None:
-    """Put the working folder behind the standard library and before everything that is installed, as IPython does."""
+    """Put the working folder after the standard library and before installed packages, as IPython does."""
     if "" not in sys.path:
         names = [PurePath(place).name for place in sys.path]
         installed = [names.index(name) for name in ("site-packages", "dist-packages") if name in names]
@@ -24,7 +24,7 @@ def add_to_path() -> None:
 
 
 def install(kernel: Any, _given: object) -> None:
-    """Have the first request that says so put the working folder on the path.
+    """Make the first marked request put the working folder on the path.
 
     Args:
         kernel: The IPython kernel.

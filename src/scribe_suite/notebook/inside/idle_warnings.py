@@ -1,7 +1,7 @@
-"""Silences warnings about which code in a kernel can do nothing; all others are shown.
+"""Silences warnings that code in a kernel can't act on; all others are shown.
 
-What is installed can't be changed from a kernel, and a task's model is a `HookedTransformer`: advice to use another
-class, another version or another package only misleads. Whoever sets filters of their own has them all back.
+Installed packages can't be changed from a kernel, and a task's model is a `HookedTransformer`: advice to use another
+class, version or package only misleads. Users who set their own filters get all warnings back.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-#: Patterns that the messages begin with, and classes.
+#: Patterns for the beginnings of the messages, and classes.
 SILENCED: tuple[tuple[str, type[Warning]], ...] = (
     (r".*\b(TransformerBridge|TransformerLens 4)\b", DeprecationWarning),  # 3.9 announces what 4.0 removes
     (r"IProgress not found", Warning),  # tqdm then draws its bar as text, which is what an agent sees best

@@ -1,7 +1,7 @@
 """A kernel has no keyboard: code that reads from one gets end of file at once, instead of waiting forever.
 
-ipykernel sees to ``input`` and what is made of it (getpass, pdb, breakpoint, code.interact): they raise an error that
-says so. Of the rest, standard input is empty, but for ``!command``, which gets a terminal.
+ipykernel handles ``input`` and functions based on it (getpass, pdb, breakpoint, code.interact): they raise an error
+that says so. Otherwise standard input is empty, except for ``!command``, which gets a terminal.
 """
 
 from __future__ import annotations
@@ -14,5 +14,5 @@ def install(_kernel: Any, _given: object) -> None:
     from ipykernel import zmqshell
 
     system = zmqshell.system
-    # the name that the shell calls, and not its method: this one looks up variables in the frame that calls it
+    # replaces the name that the shell calls, not the method, which looks up variables in its caller's frame
     zmqshell.system = lambda command: system(f"exec </dev/null; {command}")

@@ -1,7 +1,7 @@
-"""What a kernel sends is shortened before it is sent: no message is too large for the harness, or can't be encoded.
+"""Shortens a kernel's messages before they are sent, so that all can be encoded and are small enough for the harness.
 
-A text keeps its beginning and its end; an image is made smaller, as the one who sees it would; of what nobody would see
-there is at least a note. Nothing of it is lost to the code in the kernel.
+A text keeps its beginning and its end; an image is scaled down, as it would be for viewing; content that can't be shown
+is replaced by a note. The code in the kernel is not affected.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: Characters of a text; of an error's message or one line of its traceback; of the traceback as a whole. A little less
-#: than the harness keeps, so that as a rule it need not shorten again.
+#: Most characters of a text; of an error's message or one line of its traceback; of the whole traceback. A little less
+#: than the harness keeps, so that it usually need not shorten again.
 MAX_TEXT, MAX_MESSAGE, MAX_TRACEBACK = 740_000, 19_000, 90_000
-#: Base64 characters of an image, and pixels of the longest side of one that was larger.
+#: Most base64 characters of an image, and the longest side of a scaled image in pixels.
 MAX_IMAGE, IMAGE_SIDE = 8 << 20, 1024
-#: Characters of printed text in one message; more are sent in several.
+#: Most characters of printed text in one message; longer texts are sent in several.
 STREAM_PIECE = 4_000_000
-#: Bytes of a message; the harness throws larger ones away.
+#: Most bytes of a message; the harness drops larger ones.
 MAX_BYTES = 30 << 20
 
-#: What is shown of a display that is an object and nothing else, such as ``<IPython.core.display.JSON object>``.
+#: The text of a display without content, such as ``<IPython.core.display.JSON object>``.
 _OBJECT = ("<IPython.core.display.", " object>")
 _SHRINKABLE = {"image/png": "PNG", "image/jpeg": "JPEG"}
 
@@ -39,7 +39,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def encodable(text: str) -> str:
-    """Text that has bytes in UTF-8: halves of surrogate pairs are joined, or replaced where the other is missing."""
+    """Text that UTF-8 can encode: halves of surrogate pairs are joined, or replaced where the other half is missing."""
     if text.isascii():
         return text
     try:
@@ -50,7 +50,7 @@ def encodable(text: str) -> str:
 
 
 def limited_text(value: object, limit: int = MAX_TEXT) -> str:
-    """A value, as a rule a text, as a text that can be sent."""
+    """A value, usually a text, as a text that can be sent."""
     try:
         text = value if isinstance(value, str) else str(value)
     except Exception as error:
@@ -77,7 +77,7 @@ def shrunk(encoded: str, form: str) -> str | None:
 
 
 def limited_bundle(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The representations of a display, each limited by itself; a note says what is missing."""
+    """The representations of a display, each limited separately; a note says what is missing."""
     kept: dict[str, Any] = {}
     notes = []
     for kind, value in data.items():
@@ -122,7 +122,7 @@ def limited_traceback(lines: object) -> list[str]:
 
 
 def limited_error(content: Mapping[str, Any]) -> dict[str, Any]:
-    """An error, or a reply that says that there was one."""
+    """An error, or a reply that reports one."""
     limited = dict(content)
     for key in ("ename", "evalue"):
         if key in limited:
@@ -139,7 +139,7 @@ def limited_display(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def limited_reply(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The reply at the end of a cell, with the pages it wants shown; values that were asked for are limited already."""
+    """The reply at the end of a cell, with its pages; requested values are limited already."""
     limited = limited_error(content)
     payload = limited.get("payload")
     if isinstance(payload, list):
@@ -161,7 +161,7 @@ def limited_stream(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "text": encodable(text)} if isinstance(text, str) else dict(content)
 
 
-#: Type of a message -> how what it says is limited.
+#: Type of a message -> the function that limits its content.
 LIMITS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "stream": limited_stream,
     "display_data": limited_display,
@@ -178,7 +178,7 @@ def _note(kind: str, size: int) -> dict[str, str]:
 
 
 class LimitedSession:
-    """Stands before the methods of a Jupyter session that send, and limits what they are given.
+    """Wraps the sending methods of a Jupyter session and limits their arguments.
 
     Args:
         session: The session of the kernel; its methods are replaced.
@@ -200,7 +200,7 @@ class LimitedSession:
         buffers: Any = None,
         **options: Any,
     ) -> Any:
-        """Send a message, as the session's own method does, in pieces where it is a long printed text."""
+        """Send a message like the session's own method, but long printed text in pieces."""
         built = isinstance(msg_or_type, dict)
         kind = msg_or_type.get("header", {}).get("msg_type", "") if built else msg_or_type
         whole = msg_or_type.get("content") if built else content
@@ -219,14 +219,14 @@ class LimitedSession:
         return sent
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
-        """The parts of a message, or of a smaller one in its place."""
+        """The parts of a message, or of a smaller replacement."""
         kind, content = msg["header"]["msg_type"], msg.get("content")
         try:
             parts: list[bytes] = self._serialize(msg, ident)
         except Exception:
             if kind != "execute_reply":
                 raise
-            # without it nobody would ever know that the cell has ended
+            # without it, the end of the cell would never be noticed
             return list(self._serialize({**msg, "content": _bare_reply(content)}, ident))
         size = sum(map(len, parts))
         if size <= MAX_BYTES:
@@ -257,7 +257,7 @@ def _bare_reply(content: Any) -> dict[str, Any]:
 
 
 def install(kernel: Any, _given: object) -> None:
-    """Limit what a kernel sends, and have it answer every request.
+    """Limit a kernel's messages, and make it answer every request.
 
     Args:
         kernel: The IPython kernel.

@@ -1,7 +1,7 @@
 """Draws progress bars as text where there are no widgets.
 
-``tqdm.notebook`` raises an error without ipywidgets. With them an agent would see the name of a widget's class; a bar
-of text is what it can read.
+``tqdm.notebook`` raises an error without ipywidgets. With them an agent would see only the name of a widget's class; it
+can read a bar of text.
 """
 
 from __future__ import annotations

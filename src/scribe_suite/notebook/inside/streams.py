@@ -1,7 +1,7 @@
-"""Output in a kernel, by Python or directly to the standard descriptors: none of it gets lost.
+"""Keeps all output of a kernel, from Python or written directly to the standard descriptors.
 
-Four ways in which it could are closed: dropped by a full queue, handed over but not yet sent when the process ends,
-still in a pipe when the cell counts as ended, and a character cut in two.
+It prevents four kinds of loss: dropped by a full queue, queued but not sent when the process ends, still in a pipe when
+the cell counts as ended, and a character split in two.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-#: Of `sandbox.inside.memory_file`.
+#: The format of `sandbox.inside.memory_file`.
 HEADER = struct.Struct("<Q")
-#: Seconds that ipykernel may keep what is printed without a flush.
+#: Seconds for which ipykernel may hold output without a flush.
 FLUSH_S = 0.05
-#: Bytes that a pipe holds where the system does not say, and bytes read from it at a time.
+#: Default capacity of a pipe in bytes, and bytes read from it at a time.
 PIPE_BYTES = 1 << 16
 
 
 class PrintedFile:
-    """Gets everything that is printed a second time, at once, and writes it to memory that outlives the process.
+    """Gets a copy of all output immediately and writes it to memory that outlives the process.
 
     Args:
         descriptor: File in memory, of fixed size, that begins with the number of bytes in use; the harness sets that
@@ -41,7 +41,7 @@ class PrintedFile:
         self._used = 0
 
     def begin(self) -> None:
-        """Begin anew: a cell begins."""
+        """Clear the file, at the beginning of a cell."""
         self._used = 0
         self._memory[: HEADER.size] = HEADER.pack(0)
 
@@ -57,14 +57,14 @@ class PrintedFile:
         self._memory[: HEADER.size] = HEADER.pack(self._used)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: there is no buffer."""
 
 
 class Descriptor:
-    """A standard descriptor, as others than Python's ``print`` write to it: commands, and libraries in C.
+    """A standard descriptor that is written to by commands and C libraries, not only by Python's ``print``.
 
-    ipykernel has put a pipe in its place, and a thread that reads it whenever it gets to run. This thread is replaced
-    by one that whoever must not go on before everything is read can do the work of.
+    ipykernel has replaced it by a pipe, with a thread that reads it whenever it is scheduled. This thread is replaced
+    by one whose work can also be done by code that must wait for all output.
 
     Args:
         stream: ipykernel's stream of the same name, which gets what was read.
@@ -83,12 +83,12 @@ class Descriptor:
         os.set_blocking(self._pipe, False)
         get_size = getattr(fcntl, "F_GETPIPE_SZ", None)
         self._size = PIPE_BYTES if get_size is None else fcntl.fcntl(self._pipe, get_size)
-        # for whoever hands the stream to a command: ipykernel's own answer is a terminal that nobody sees
+        # for passing the stream to a command: ipykernel's own answer is a terminal that nobody sees
         stream._original_stdstream_copy = stream._original_stdstream_fd
         threading.Thread(target=self._watch, daemon=True, name=f"{stream.name} pipe").start()
 
     def drain(self) -> None:
-        """Take what has been written until now; what is written meanwhile can't keep anybody here."""
+        """Read everything written so far; output that is written meanwhile can't prolong this."""
         if self._ended or os.getpid() != self._owner:  # a fork must not read what its parent waits for
             return
         with self._lock:
@@ -125,7 +125,7 @@ def draining(drain: Callable[[], None], flush: Callable[[], None]) -> Callable[[
 
 
 def unless_in_place(name: str, stream: Any, act: Callable[[], object]) -> Callable[[], None]:
-    """A function that does for a stream what ipykernel does for what is in its place, if that is another one."""
+    """A function that does for a stream what ipykernel does for its replacement, if it was replaced."""
 
     def act_unless_in_place() -> None:
         if getattr(sys, name, None) is not stream:
@@ -135,12 +135,12 @@ def unless_in_place(name: str, stream: Any, act: Callable[[], object]) -> Callab
 
 
 def belonging(kernel: Any, stream: Any) -> Callable[[], None]:
-    """A function that has what is printed to a stream belong to the cell that begins."""
+    """A function that assigns later output of a stream to the cell that begins."""
     return lambda: stream.set_parent(kernel.get_parent())
 
 
 def c_library_flush() -> Callable[[], object]:
-    """A function that has the C library pass on what it has printed: into a pipe it does so only in large pieces."""
+    """A function that flushes the C library's output, which is buffered in large blocks for pipes."""
     library = ctypes.CDLL(None)
     try:
         stdout = ctypes.c_void_p.in_dll(library, "stdout")
@@ -150,7 +150,7 @@ def c_library_flush() -> Callable[[], object]:
 
 
 def install(kernel: Any, files: dict[str, int]) -> None:
-    """Make what is printed in a kernel safe.
+    """Protect the output of a kernel.
 
     Args:
         kernel: The IPython kernel.
@@ -158,8 +158,8 @@ def install(kernel: Any, files: dict[str, int]) -> None:
     """
     import zmq
 
-    # By default the socket drops messages when its queue is full, i.e. when this machine is too busy to take them in
-    # time; now it waits instead, so that an agent sees all that its cell printed.
+    # By default the socket drops messages when its queue is full, i.e. when this machine is too busy; now it waits
+    # instead, so that an agent sees all output of its cell.
     thread = kernel.iopub_thread
     thread.schedule(lambda: thread.socket.setsockopt(zmq.XPUB_NODROP, 1))
     events = kernel.shell.events
@@ -174,6 +174,6 @@ def install(kernel: Any, files: dict[str, int]) -> None:
         events.register("pre_execute", stream.echo.begin)
         events.register("pre_execute", unless_in_place(name, stream, belonging(kernel, stream)))
         descriptor = Descriptor(stream)
-        # the kernel flushes both before it says that a cell has ended, and before whatever else it shows
+        # the kernel flushes both before it reports the end of a cell, and before any other display
         stream.flush = draining(descriptor.drain, stream.flush)
         events.register("post_execute", unless_in_place(name, stream, stream.flush))
