@@ -284,7 +284,7 @@ class Children:
         self._heeded = True
 
     def _taking_before(self, stream: Any, write: Callable[[str], Any]) -> Callable[[str], Any]:
-        """Replace a stream's write: a fork sends text to the kernel, which first takes the earlier output of its forks."""
+        """A stream's write that sends a fork's text to the kernel, and in the kernel takes forks' output first."""
 
         def take_and_write(text: str) -> Any:
             if self._forked:
