@@ -1,4 +1,4 @@
-"""What solvers reach that see a model's inputs and outputs and nothing of its inside, on every task.
+"""The skill, on every task, of solvers that see only a model's inputs and outputs.
 
     python -m studies.black_box                                  # every planted task, twenty fresh instances each
     python -m studies.black_box --tasks circuits/ioi --instances 3
@@ -43,9 +43,9 @@ COMMAND = "python -m studies.black_box --jobs 2 --write"
 DOCUMENT = "docs/reference/controls.md"
 MARKERS = ("<!-- tables: written by studies/black_box.py -->", "<!-- end of tables -->")
 
-#: What an answer holds besides confidence and summary.
+#: The content of an answer, without confidence and summary.
 Content = Mapping[str, Any]
-#: The skill of a solver on one instance, or None where it has no answer to give.
+#: The skill of a solver on one instance, or None where it has no answer.
 Solver = Callable[[TaskInstance], float | None]
 
 
@@ -63,12 +63,12 @@ def skill_of(instance: TaskInstance, content: Content) -> float | None:
 
 
 def _drawn(instance: TaskInstance) -> float:
-    """An answer drawn at random."""
+    """A random answer."""
     drawn = instance.task.random_answer(instance, random.Random(instance.seed))
     return instance.task.score(instance, instance.answer_schema.parse(json.dumps(drawn))).skill
 
 
-# -- circuits: nodes can't be told apart from outside, but the program can be known ---------------------------------
+# -- circuits: nodes are indistinguishable from outside, but the program can be found ---------------------------------
 
 
 def _best_fixed(instance: TaskInstance) -> float | None:
@@ -91,12 +91,12 @@ def _roles(signed: frozenset[str]) -> Content:
 
 
 def _tree(instance: TaskInstance) -> float | None:
-    """A decision tree fitted to what the model says, and the nodes that models of this program have most often."""
+    """A decision tree fitted to the model's labels, and the most frequent nodes of models with this program."""
     return skill_of(instance, {"code": fitted_tree(instance), "components": nodes_by_program(instance)})
 
 
 def _exact(instance: TaskInstance) -> float | None:
-    """The right function, and the nodes that models of this program have most often."""
+    """The right function, and the most frequent nodes of models with this program."""
     return skill_of(instance, {"code": exact_function(instance), "components": nodes_by_program(instance)})
 
 
@@ -211,7 +211,7 @@ def measure(tasks: Sequence[str], instances: int, jobs: int) -> dict[str, dict[s
 
 
 def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: Path) -> ControlRecord:
-    """The record: what was measured of planted tasks, and what is known of those on a real model."""
+    """The record: the measurements on planted tasks, and what is known about those on a real model."""
     tasks = {}
     for task in (default_registry()[facts.id] for facts in default_registry().questions()):
         if task.id in skills:

@@ -1,4 +1,4 @@
-"""Answers to `circuits/rare_branch` of solvers that see what a model says and nothing of its inside.
+"""Answers to `circuits/rare_branch` by solvers that see only a model's labels.
 
 The ordinary behaviour is public. The exception can only be met by chance: the solvers ask for the labels of many random
 prompts, and of prompts that were drawn with the hope to meet more conditions at once.

@@ -1,7 +1,7 @@
-"""What a black box can say of `circuits/unknown_behaviour`: what the model computes, and where such models do.
+"""What a black box can answer to `circuits/unknown_behaviour`: the model's function, and the likely nodes.
 
-The task's answer is a function and a set of nodes. The function can be had from inputs and outputs. The nodes can't,
-but the function tells which kind of program a model runs, and programs of one kind lie in similar places.
+The task's answer is a function and a set of nodes. The function can be found from inputs and outputs. The nodes can't,
+but the function reveals which kind of program a model runs, and programs of one kind are in similar places.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
 
 _QUESTIONS = 20_000
 _BATCH = 5_000
-#: As many as an answer has room for.
+#: The most that fit an answer.
 _LEAVES = 400
 _KEYS = 200
 
@@ -51,7 +51,7 @@ def predict(prompts):
 
 
 def fitted_tree(instance: TaskInstance) -> str:
-    """Code of a decision tree that was fitted to what the model says on fresh prompts."""
+    """Code of a decision tree fitted to the model's labels on fresh prompts."""
     hidden: Hidden = instance.hidden
     generator = torch.Generator().manual_seed(instance.seed)
     prompts = torch.cat([hidden.causal.sample(_BATCH, generator) for _ in range(_QUESTIONS // _BATCH)])
@@ -69,7 +69,7 @@ def fitted_tree(instance: TaskInstance) -> str:
 
 @torch.no_grad()
 def _asked(hidden: Hidden, prompts: Int[Tensor, "n ctx"]) -> Int[np.ndarray, " n"]:
-    """What the model says at its one labelled position."""
+    """The model's label at its only labelled position."""
     network = PatchableTransformer.from_weights(hidden.weights)
     (position,) = hidden.causal.labelled
     starts = range(0, len(prompts), _BATCH)
@@ -79,7 +79,7 @@ def _asked(hidden: Hidden, prompts: Int[Tensor, "n ctx"]) -> Int[np.ndarray, " n
 
 
 def exact_function(instance: TaskInstance) -> str:
-    """Code of the program that the model runs: what enough questions find."""
+    """Code of the program that the model runs, which enough queries would find."""
     code: str = instance.task.oracle_answer(instance)["code"]
     return code
 

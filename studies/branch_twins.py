@@ -3,10 +3,10 @@
     python -m studies.branch_twins                       # sixty models of each sort, level 1
     python -m studies.branch_twins --level 2 --models 40
 
-Models and twins are planted from seeds of their own. A model's numbers are the mean, the spread and both extremes, over
+Models and twins are planted from separate seeds. A model's numbers are the mean, the spread and both extremes, over
 its nodes, of each statistic of `planting.circuits.signatures`, and the strengths of paths from neuron to neuron to the
-logits. Two questions are asked: is any of them larger in one sort, and does a classifier that was fitted on other
-models tell the sorts apart?
+logits. Two questions are asked: is any of them larger in one kind, and does a classifier fitted on other models
+distinguish the kinds?
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ _CLASSIFIERS: Mapping[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found.
+    """The result.
 
     Attributes:
         models: The number of each kind.
         statistics: How many numbers of a model vary.
         furthest: The statistic whose AUROC is furthest from a half.
         auroc: Its AUROC.
-        p: How often some statistic is as far from a half when the sorts are exchanged at random.
+        p: How often some statistic is as far from a half when the kinds are permuted at random.
         classifiers: AUROC of each classifier, on models that it was not fitted on.
     """
 
@@ -75,7 +75,7 @@ class Comparison:
 
 
 def compare(dial: Dial, models: int, seed: int = 0) -> Comparison:
-    """Compare as many models of each sort."""
+    """Compare equally many models of each kind."""
     rows, is_twin = [], np.arange(2 * models) % 2 == 1
     for number in track(range(2 * models), "Planting"):
         drawn = _FIRST_SEED + 10_000 * seed + number

@@ -1,4 +1,4 @@
-"""What reference solutions reach in laboratories: skill against budget, for the levels that have one.
+"""Skill of reference solutions against the laboratory's budget, for the levels that have one.
 
     python -m studies.budgets --tasks circuits/ioi_3 --shares 0.25,0.5,1,2 --instances 5 --write
 
@@ -50,7 +50,7 @@ TIMEOUT_S = 4 * 3600.0
 
 @dataclass(frozen=True)
 class Reached:
-    """What a solution reached on one instance.
+    """The result of a solution on one instance.
 
     Attributes:
         skill: The skill of its answer; 0 where it gave none.
@@ -90,7 +90,7 @@ def read_record(root: Path) -> dict[str, Curve]:
 
 
 def write_record(root: Path, record: Mapping[str, Curve]) -> None:
-    """Keep what was measured, and show it in the document."""
+    """Store the measurements, and write them to the document."""
     ordered = {name: record[name] for name in sorted(record, key=by_last_number)}
     (root / RECORD).write_bytes(_RECORD.dump_json(ordered, indent=1) + b"\n")
     path = root / DOCUMENT
@@ -147,7 +147,7 @@ def _table(family: str, curves: Mapping[str, Curve]) -> str:
 
 @cache
 def _laboratories() -> Laboratories:
-    """Of this process."""
+    """The laboratories of this process."""
     made = Laboratories(probe_isolation("none"), ())
     atexit.register(made.close)
     return made
@@ -167,7 +167,7 @@ def measure_instance(task_id: str, seed: int) -> Reached | None:
         seed: The instance's seed.
 
     Returns:
-        What it reached, or None when the machine is to blame: nothing is known of the solution then.
+        The result, or None when the machine is at fault: then nothing is known about the solution.
     """
     name, _, budget = task_id.partition("@")
     instance = _instance(name, seed)
@@ -227,7 +227,7 @@ def empty_curve(task_id: str, root: Path) -> Curve:
 
 
 def _measured(record: Mapping[str, Curve], name: str, conditions: str) -> Mapping[int, Sequence[Reached]]:
-    """What a record has of a level under these conditions."""
+    """The entries of a record for a level under these conditions."""
     curve = record.get(name)
     return curve.reached if curve is not None and curve.conditions == conditions else {}
 

@@ -1,4 +1,4 @@
-"""What well-known methods find in the planted circuits, and that one scan of patching is not enough everywhere.
+"""What well-known methods find in the planted circuits; shows that one patching scan is not enough everywhere.
 
     python -m studies.circuit_methods                                    # all circuit tasks, ten fresh instances each
     python -m studies.circuit_methods --tasks circuits/ioi --instances 3 # one of them
@@ -52,7 +52,7 @@ HEADROOM = ("circuits/backup_heads", "circuits/suppressor", "circuits/two_behavi
 _ATTRIBUTED = 256
 METHOD_CELLS = ("cells/patching.py", "cells/attribution.py", "cells/sweep.py")
 
-#: What a kernel holds after the cells have run.
+#: The variables of a kernel after the cells have run.
 Names = dict[str, Any]
 
 
@@ -76,7 +76,7 @@ def run_cells(instance: TaskInstance) -> Names:
 
 
 def method_scores(instance: TaskInstance, names: Names) -> dict[str, NodeStatistic]:
-    """A number per node from every method, by whose size nodes can be ranked."""
+    """A number per node from every method, for ranking nodes by absolute value."""
     sizes = node_statistics(_network(instance), names["prompts"])
     signed = {
         "activation patching": names["patching"],
@@ -229,7 +229,7 @@ def _skill(instance: TaskInstance, content: dict[str, Any]) -> float:
 
 @dataclass
 class Measured:
-    """What was measured on one instance, or on average over several.
+    """The measurements on one instance, or their average over several.
 
     Attributes:
         methods: Method -> column -> value; empty without counterfactual pairs, as all that follow.
@@ -311,7 +311,7 @@ def measurable_tasks() -> list[str]:
 
 
 def chapters(results: Mapping[str, Measured]) -> list[str]:
-    """The tables that there is something to say in."""
+    """The tables with content."""
     tables = {
         "": methods_markdown({task_id: result.methods for task_id, result in results.items()}),
         "## Reference solutions": skills_markdown(_non_empty(results, "reference"), "reference"),

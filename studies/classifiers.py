@@ -32,7 +32,7 @@ _BLIND_KEYS = 300
 #: Standardised values are limited to this, so that one outlier does not make a classifier.
 _LARGEST = 3.0
 
-#: What a classifier may look at, by what the tables call it.
+#: What a classifier may see, by its name in the tables.
 SIGHTS: Mapping[str, tuple[Group, ...]] = {
     "weights": ("weights",),
     "weights, composition": ("weights", "composition"),
@@ -43,7 +43,7 @@ SIGHTS: Mapping[str, tuple[Group, ...]] = {
 
 @dataclass(frozen=True)
 class Skill:
-    """What a classifier's answers are worth.
+    """The value of a classifier's answers.
 
     Attributes:
         task: Id of the task.
@@ -66,7 +66,7 @@ class Skill:
     p: float = 0.0
 
     def is_finding(self, cells: int) -> bool:
-        """Whether it pays, and not by chance, among so many combinations of task, training, classifier and sight."""
+        """Whether it is relevant and significant, given how many tasks, trainings, classifiers and sights there are."""
         return self.skill >= SKILL_BAR and self.p < FALSE_ALARM / cells
 
 
@@ -132,7 +132,7 @@ def skills(
     classifiers: Iterable[str] = tuple(CLASSIFIERS),
     sights: Iterable[str] = tuple(SIGHTS),
 ) -> list[Skill]:
-    """What classifiers find, fitted on the models of other tasks, and on other models of all tasks."""
+    """The skill of classifiers fitted on the models of other tasks, and on other models of all tasks."""
     by_task = samples_by_task(samples)
     chance = {task: chance_of(members) for task, members in by_task.items()}
     luck = {sample.name: _exchanged_keys(sample, by_task[sample.task]) for sample in samples}
@@ -221,7 +221,7 @@ def _answers(
     training: Sequence[Sample],
     held_out: Sequence[Sample],
 ) -> list[tuple[Sample, frozenset[str]]]:
-    """For every held-out model as many nodes of each kind as its key has, those that the classifier likes best."""
+    """For every held-out model, the nodes that the classifier ranks highest, as many of each kind as its key has."""
     chosen: dict[str, set[str]] = {sample.name: set() for sample in held_out}
     for kind in training[0].tables:
         x = np.concatenate([seen[sample.name][kind] for sample in training])

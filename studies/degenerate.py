@@ -1,7 +1,7 @@
 """Answers to component tasks that need no interpretability, and the statistics behind them.
 
-A task on which one of these pays measures something else than it says. Everything here is computed from what an agent
-is given: weights and prompts. Nothing is patched and no label is used.
+A task on which one of these has skill does not measure what it claims. Everything here is computed from what an agent
+gets: weights and prompts. Nothing is patched and no label is used.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def auroc(statistic: NodeStatistic, key: Collection[str]) -> float:
 
 @dataclass(frozen=True)
 class Glance:
-    """What somebody has who does not investigate.
+    """The information of an agent that does not investigate.
 
     Attributes:
         nodes: All nodes of the model.
@@ -124,7 +124,7 @@ GUESSES: Mapping[str, Callable[[Glance], frozenset[str]]] = {
 #: Answers that look at sizes only, with k the size of the key.
 NORM_SCANS: Mapping[str, Callable[[Glance], frozenset[str]]] = {
     **{f"top_k_{name}": _ranked(top_k, name) for name in STATISTICS},
-    # decoys that are too loud give the circuit away as surely as none do
+    # decoys that are too strong reveal the circuit just as their absence does
     **{f"bottom_k_{name}": _ranked(bottom_k, name) for name in STATISTICS},
 }
 

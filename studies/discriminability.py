@@ -1,4 +1,4 @@
-"""Does a metric tell good answers from bad ones? Every metric of every task, seen in three ways.
+"""Does a metric separate good answers from bad ones? Three views of every metric of every task.
 
     python -m studies.discriminability                            # planted tasks, two fresh instances each; prints
     python -m studies.discriminability --tasks circuits/ioi       # some tasks
@@ -62,7 +62,7 @@ def all_metrics(score: Score) -> dict[str, float]:
 
 
 def middling(graded: Sequence[GradedContent]) -> list[Content]:
-    """Of every way to be wrong, an answer of middling wrongness: the least and the most wrong ones hardly vary."""
+    """For each way to be wrong, an answer of medium wrongness: the least and the most wrong ones hardly vary."""
     paths: dict[str, list[GradedContent]] = {}
     for one in graded:
         paths.setdefault(one.path, []).append(one)

@@ -1,4 +1,4 @@
-"""The best method that is known of a task, from the tables that the studies of methods wrote into the documents.
+"""The best known method of a task, from the tables that the studies of methods have written to the documents.
 
 Three kinds of tables are read: those whose first heading begins with "skill", with a row per method and a column per
 task; those whose first heading is "reference", of which the row "skill" counts; and those with a column "mean skill"
@@ -35,7 +35,7 @@ class BestMethod:
     """A method and its mean skill.
 
     Attributes:
-        source: Where that is told.
+        source: Where this is documented.
     """
 
     method: str

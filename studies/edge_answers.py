@@ -23,7 +23,7 @@ def cheap_edges(instance: TaskInstance) -> Mapping[str, Sequence[str]]:
 
 
 def blind_edges(instance: TaskInstance) -> Mapping[str, Sequence[str]]:
-    """Answers of somebody who knows the names of the nodes and nothing of the model."""
+    """Answers that use the names of the nodes and nothing else about the model."""
     nodes, every = instance.public.facts["nodes"], list(instance.public.facts["edges"])
     rng = random.Random(instance.seed)
     by_name = {str(edge): edge for edge in edges_between(nodes)}
@@ -49,7 +49,7 @@ def _before(edges: Mapping[str, Edge]) -> list[str]:
 
 
 def ranked_edges(instance: TaskInstance) -> Mapping[str, Sequence[str]]:
-    """Answers by statistics of weights and of what passes, told how many edges to take."""
+    """Answers by statistics of weights and activations, with a given number of edges."""
     edges = edges_between(instance.public.facts["nodes"])
     prompts = instance.hidden.causal.sample(_PROMPTS, torch.Generator().manual_seed(instance.seed))
     count, found = len(instance.hidden.key), {}

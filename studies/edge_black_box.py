@@ -2,13 +2,12 @@
 
     python -m studies.edge_black_box
 
-No question about inputs and outputs asks for a program as it is written: the same function has many. All the same it is
-granted, and with it which variable reads which. What is left is to guess which of the given nodes is which variable.
-Heads compute what heads can, MLPs look up tables, and what is read comes before. All placements that this leaves are
-equally probable.
+Inputs and outputs don't determine a program: the same function has many. It is granted nevertheless, including which
+variable reads which. What is left is to guess which of the given nodes is which variable. Heads compute what heads can,
+MLPs look up tables, and what is read comes before. All placements that this leaves are equally probable.
 
-And what a memory of the base models is worth: a list of edges that is the same for all instances, but for edges that an
-instance's nodes don't allow. With few base models their nodes tell which is which.
+It also measures the value of remembering the base models: a list of edges that is the same for all instances, except
+for edges that an instance's nodes don't allow. With few base models, their nodes identify them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether what was planted can be told from the rest by numbers that anybody can compute: a two-sample test.
+"""Whether planted parts can be distinguished from the rest by numbers that any agent can compute: a two-sample test.
 
 Two questions are asked of tables with a row per node and a column per statistic (`planting.circuits.signatures`). Does
 any one statistic separate the key from the rest (AUROC)? That is asked here, and `studies.classifiers` asks the other
@@ -43,7 +43,7 @@ class Sample:
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:
-        """Of all kinds."""
+        """The nodes of all kinds."""
         return tuple(node for table in self.tables.values() for node in table.nodes)
 
     def truth(self, kind: str) -> Bool[np.ndarray, " node"]:
@@ -79,7 +79,7 @@ class Separation:
         return not LOWEST <= self.auroc <= HIGHEST
 
     def is_signature(self, families: int) -> bool:
-        """Whether it is outside, and not by chance, among so many pairs of task and kind."""
+        """Whether it is outside and significant, given the number of pairs of task and kind."""
         return self.outside and self.p < FALSE_ALARM / families
 
 
@@ -146,10 +146,10 @@ def exchanged(
 
 
 def layer_of(node: str) -> int:
-    """Of ``a0.h1``, ``m2`` or ``L3.N4``.
+    """The layer of ``a0.h1``, ``m2`` or ``L3.N4``.
 
     Raises:
-        ValueError: When it is no such name.
+        ValueError: When it is not such a name.
     """
     match = re.match(r"[amL](\d+)", node)
     if match is None:
@@ -166,11 +166,11 @@ def samples_by_task(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 
 
 def families(found: Sequence[Separation]) -> int:
-    """How many pairs of task and kind there are."""
+    """The number of pairs of task and kind."""
     return len({(row.task, row.kind) for row in found})
 
 
 def signatures(found: Sequence[Separation]) -> list[Separation]:
-    """The statistics that separate, and not by chance."""
+    """The statistics that separate significantly."""
     count = families(found)
     return [row for row in found if row.is_signature(count)]

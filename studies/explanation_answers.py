@@ -1,4 +1,4 @@
-"""Answers to `neurons/explain` of somebody who has not looked at the neuron.
+"""Answers to `neurons/explain` that don't use the neuron.
 
 Outputs name no neuron, and the rules of an instance are drawn anew. What is left is to know how rules are drawn, and
 how rare tokens are.

@@ -1,4 +1,4 @@
-"""What makes a metric worth reporting: three views of one metric, from scores of answers whose order is known.
+"""Criteria for reporting a metric: three views of it, from scores of answers whose order is known.
 
 - *Reseed noise*: the same answer is scored on other hidden samples of the same model and key. The standard deviation,
   relative to the range between right and wrong answers, must be small.
@@ -48,19 +48,20 @@ BLIND_TO: Mapping[str, frozenset[str]] = {
     "selectivity": frozenset({"claimed"}),
     "overclaim": frozenset({"turned", "shifted"}),
 }
-#: Metrics that do not say how good an answer is, with the reason that they are there.
+#: Metrics that do not measure the quality of an answer, with the reason why they exist.
 NOT_JUDGED: Mapping[str, str] = {
     "control_accuracy": "what a control reaches: of the instance, not of the answer",
     "untrained_share": "what an untrained model's neurons reach: of the instance, not of the answer",
     "success": "yes or no, without degrees",
 }
-#: Metrics that see one side of an answer and stand beside one that sees the other: by themselves they order no methods.
+#: Metrics that measure one side of an answer, complemented by one that measures the other: alone, they order no
+#: methods.
 ONE_SIDED = frozenset({"precision", "recall", "exact_match", "overclaim"})
 
 
 @dataclass(frozen=True)
 class Graded:
-    """The score of an answer that is known to be wrong by so much.
+    """The score of an answer of known wrongness.
 
     Attributes:
         path: In which way it was made worse.
@@ -75,7 +76,7 @@ class Graded:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was measured on one instance.
+    """The measurements on one instance.
 
     Attributes:
         graded: Scores of graded answers.

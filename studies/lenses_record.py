@@ -1,4 +1,4 @@
-"""What was measured about metrics: the record that is kept, and the tables that are written from it."""
+"""The measurements on metrics: the stored record, and the tables that are written from it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_record(root: Path) -> dict[str, TaskRecord]:
 
 
 def write_record(root: Path, record: dict[str, TaskRecord]) -> None:
-    """Keep what was measured."""
+    """Store the measurements."""
     (root / RECORD).write_bytes(_RECORD.dump_json(record, indent=1) + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""Answers to `circuits/mechanism` that know what the model computes and nothing of how.
+"""Answers to `circuits/mechanism` that know what the model computes but not how.
 
     python -m studies.mechanism_answers --tasks circuits/mechanism_3 --instances 3
 

@@ -70,7 +70,7 @@ Scores = Mapping[tuple[str, str], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Seen:
-    """A base model as a classifier has it.
+    """A base model as seen by a classifier.
 
     Attributes:
         neurons: Names, layer by layer.
@@ -94,7 +94,7 @@ class Seen:
         )
 
     def of_groups(self, groups: Sequence[Group]) -> Float[np.ndarray, "neuron column"]:
-        """What a classifier sees that sees some groups of statistics."""
+        """The features of a classifier that sees some groups of statistics."""
         return np.concatenate([self.features[group] for group in groups], 1)
 
     def truth(self, key: frozenset[str]) -> Bool[np.ndarray, " neuron"]:
@@ -103,7 +103,7 @@ class Seen:
 
 
 def scores(models: Sequence[Seen], groups: Sequence[Group]) -> Scores:
-    """What classifiers are worth that see some groups of statistics."""
+    """The skill of classifiers that see some groups of statistics."""
     found: dict[tuple[str, str], dict[str, list[float]]] = {
         (training, classifier): {} for training in TRAININGS for classifier in CLASSIFIERS
     }

@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
 FIRST_SEED = 7000
 DOCUMENT = "docs/truth/neurons.md"
 MARKERS = ("<!-- tables: written by studies/neuron_methods.py -->", "<!-- end of tables -->")
-#: A threshold that somebody might choose without reading the question.
+#: A threshold that might be chosen without reading the question.
 CARELESS = 0.25
 _INFORMATION_ROWS = 128
 

@@ -1,11 +1,11 @@
-"""Whether planted neurons can be told from the others by numbers that no symmetry changes.
+"""Whether planted neurons can be distinguished from the others by numbers that no symmetry changes.
 
     python -m studies.neuron_signatures                    # the answers of all questions, against all other neurons
     python -m studies.neuron_signatures --label planted    # with the near misses
     python -m studies.neuron_signatures --label answers-among-planted   # the answers against the near misses
 
 Half a minute. Every layer is compared with itself; ``all`` is over layers and models. A classifier is fitted on other
-layers or other models, and is told how many neurons there are to find.
+layers or other models, and gets the number of neurons to find.
 """
 
 from __future__ import annotations

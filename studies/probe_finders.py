@@ -1,7 +1,7 @@
 """Ways to find a probe in an instance of a probe task, and how the task judges what they find.
 
-Every method is judged as its task judges answers. A cheap answer to a task without labels may use them here: what it
-does not reach with them, it does not reach.
+Every method is judged as its task judges answers. A cheap answer to a task without labels may use labels here, which
+makes it an upper bound.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def token_identity(seen: Seen, place: Place) -> list[LinearProbe]:
 
 
 def said(seen: Seen, place: Place) -> list[LinearProbe]:
-    """The direction in which the model says "true" or "yes" rather than "false" or "no"."""
+    """The direction that makes the model answer "true" or "yes" rather than "false" or "no"."""
     unembedding = seen.hidden.weights.state["unembed.W_U"].double().numpy()
     true, yes, false, no = (unembedding[:, seen.id_of(word)] for word in ("true", "yes", "false", "no"))
     return [LinearProbe(true + yes - false - no, 0.0, seen.public.at(place).mean(0))]

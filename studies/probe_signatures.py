@@ -1,4 +1,4 @@
-"""What the weights of the probe models alone say of the truth's direction: skill of directions found without a prompt.
+"""What the weights of probe models alone reveal of the truth's direction: skill of directions found without prompts.
 
     python -m studies.probe_signatures                                       # ten fresh instances per task
     python -m studies.probe_signatures --tasks probes/cities --instances 3
@@ -93,7 +93,7 @@ def biases(weights: ModelWeights) -> Directions:
 
 
 def verdict(seen: Seen) -> Directions:
-    """The direction in which the model says "true" or "yes" rather than "false" or "no"."""
+    """The direction that makes the model answer "true" or "yes" rather than "false" or "no"."""
     unembedding = _state(seen.hidden.weights, "unembed.W_U")
     true, yes, false, no = (unembedding[:, seen.id_of(word)] for word in ("true", "yes", "false", "no"))
     found: Directions = np.stack([true - false, yes - no, true + yes - false - no])

@@ -1,4 +1,4 @@
-"""Whether the nodes of planted circuits can be told from decoys by numbers that no symmetry changes.
+"""Whether the nodes of planted circuits can be distinguished from decoys by numbers that no symmetry changes.
 
     python -m studies.signatures                    # all frozen base models of all circuit tasks
     python -m studies.signatures --tasks circuits/ioi --json
@@ -85,7 +85,7 @@ class Survey:
 
     @property
     def signatures(self) -> list[Separation]:
-        """Statistics, without those of the unembedding, that tell the key."""
+        """Statistics, without those of the unembedding, that reveal the key."""
         return [row for row in signatures(self.separations) if row.group != "unembedding"]
 
     @property
@@ -96,7 +96,7 @@ class Survey:
 
     @property
     def passed(self) -> bool:
-        """Whether neither a statistic nor a classifier tells the key."""
+        """Whether neither a statistic nor a classifier reveals the key."""
         return not self.signatures and not self.too_skilled
 
 

@@ -1,4 +1,4 @@
-"""Tables of the documentation that are made from registries and tables of the code; see `tools.reference_tables`."""
+"""Tables of the documentation, generated from registries and tables in the code; see `tools.reference_tables`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def outcomes() -> str:
 
 
 def outcomes_by_test() -> str:
-    """What a test that passed, failed or had an error says about the agent."""
+    """What a passed, failed or erroneous test says about the agent."""
     rules = _outcome_rules()
     rows = []
     for test in get_args(Test):
@@ -56,12 +56,12 @@ def outcomes_by_test() -> str:
 
 
 def exit_codes() -> str:
-    """With what a run exits."""
+    """The exit codes of a run."""
     return markdown_table(("exit code", "when"), ((str(code), when) for code, when in EXIT_CODES.items()))
 
 
 def model_sources() -> str:
-    """Where a real model may come from."""
+    """The sources of real models."""
     return markdown_table(
         ("specification", "is", "converting it needs"),
         ((f"`{kind}:{source.form}`", source.meaning, source.needs) for kind, source in SOURCES.items()),
@@ -69,7 +69,7 @@ def model_sources() -> str:
 
 
 def live_options() -> str:
-    """How a run is shown."""
+    """The ways of showing a run."""
     interval = next(option for option in OPTIONS if option.flag == "--live-interval")
     return markdown_table(
         ("option", "meaning"),
@@ -89,7 +89,7 @@ def tiers() -> str:
 
 
 def limits() -> str:
-    """What untrusted code may use, where its folders are in memory."""
+    """The resource limits of untrusted code, where its folders are in memory."""
     notebook, function = NotebookConfig(folder=Path()), FunctionLimits()
     kernel = ProcessLimits(memory_bytes=notebook.memory_limit_bytes, tmp_bytes=notebook.tmp_limit_bytes)
     program = PROGRAM_LIMITS
@@ -114,7 +114,7 @@ def limits() -> str:
 
 
 def cli_causes() -> str:
-    """The causes of failures of agent CLIs, with what is particular to them."""
+    """The causes of failures of agent CLIs, with their specific words."""
     return markdown_table(
         ("cause", "what happened", "again?", "counts?", "what to do"),
         (
@@ -126,7 +126,7 @@ def cli_causes() -> str:
 
 
 def other_causes() -> str:
-    """All other causes; none of them is tried again."""
+    """All other causes; none of them is retried."""
     return markdown_table(
         ("cause", "where", "what happened", "counts?", "what to do"),
         (
@@ -138,13 +138,13 @@ def other_causes() -> str:
 
 
 def _advice(cause: Cause) -> str:
-    """What to do, for any CLI."""
+    """The advice for any CLI."""
     text = cause.advice.format(cli="the CLI", login="see `scribe-suite doctor`", variable="its variable")
     return text[:1].upper() + text[1:]
 
 
 def tasks() -> str:
-    """Every task with its line for lists and the metrics of its table."""
+    """Every task with its summary and the metrics of its table."""
     return markdown_table(
         ("task", "what it asks", "metrics", "version"),
         (
@@ -155,7 +155,7 @@ def tasks() -> str:
 
 
 def providers() -> str:
-    """The providers of this package; what else is installed here is not the documentation's."""
+    """The providers of this package; other installed ones are not documented."""
     names = sorted(point.name for point in entry_points(group=GROUP) if point.value.startswith("scribe_suite."))
     return markdown_table(
         ("provider", "what it does"), ((f"`{name}`", load_provider(ProviderSpec(name)).summary) for name in names)
@@ -181,7 +181,7 @@ def agent_clis() -> str:
 
 
 def notebook_tools() -> str:
-    """What an agent can call: the first sentence of what it reads about each tool."""
+    """The notebook's tools: the first sentence that an agent reads about each."""
     return markdown_table(
         ("tool", "arguments", "what it does"),
         (
@@ -198,7 +198,7 @@ def notebook_tools() -> str:
 
 
 def answer_kinds() -> str:
-    """The kinds of answers: what each holds, and the facts that its validators need."""
+    """The kinds of answers: their content, and the facts that their validators need."""
     kinds = (kind for kind in vars(answer_kinds_module).values() if inspect.isclass(kind) and issubclass(kind, Answer))
     rows = [
         (
@@ -213,7 +213,7 @@ def answer_kinds() -> str:
 
 
 def cheats() -> str:
-    """What the provider ``cheat`` tries."""
+    """The cheats of the provider ``cheat``."""
     return markdown_table(
         ("cheat", "it tries to", "class", "it has succeeded when"),
         ((f"`{name}`", cheat.tries, cheat.flaw, cheat.success) for name, cheat in CHEATS.items()),

@@ -18,12 +18,12 @@ def laboratory_sites() -> str:
 
 
 def laboratory_operations() -> str:
-    """What runs may be allowed to do."""
+    """The operations that terms may allow."""
     return markdown_table(("operation", "what runs may do"), ((f"`{name}`", what) for name, what in MEANINGS.items()))
 
 
 def laboratory_limits() -> str:
-    """What a run may be at most."""
+    """The limits of one run."""
     rows = {
         "prompts of a run": f"{limits.MAX_PROMPTS:,}",
         "tokens of a run, padding included": f"{limits.MAX_TOKENS:,}",
@@ -42,7 +42,7 @@ def laboratory_limits() -> str:
 
 
 def laboratory_levels() -> str:
-    """What each level that a laboratory holds grants, and the arms of each task."""
+    """What each level with a laboratory grants, and the arms of each task."""
     registry = default_registry()
     tasks = [registry[facts.id] for facts in registry.questions()]
     levels = sorted({level for task in tasks for level in task.laboratory})
@@ -63,7 +63,7 @@ def laboratory_levels() -> str:
 
 
 def _granted(terms: Terms | None, source: str) -> str:
-    """Terms in few words; what is not named is as free as it can be."""
+    """Terms in brief; anything not named is unrestricted."""
     if terms is None:
         return ""
     parts = [f"{terms.budget:,} {'prompts' if source == 'planted' else 'tokens'}"]

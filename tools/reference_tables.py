@@ -28,8 +28,8 @@ class GeneratedTable:
     """One table of the documentation.
 
     Attributes:
-        document: Where it is, relative to the checkout.
-        make: Gives it as Markdown, without an empty line at either end.
+        document: Its document, relative to the checkout.
+        make: Makes it as Markdown, without an empty line at either end.
     """
 
     document: str
@@ -70,7 +70,7 @@ def markers(name: str) -> tuple[str, str]:
 
 
 def stale(root: Path = ROOT) -> list[str]:
-    """The names of tables that are not what the code says."""
+    """The names of tables that differ from the code."""
     return [
         name
         for name, table in TABLES.items()

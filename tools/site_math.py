@@ -1,6 +1,6 @@
 r"""Formulas of the documentation as MathML, which browsers draw without a script: an extension of Python-Markdown.
 
-GitHub draws ``$...$`` and ``$$...$$`` by itself. The site's generator would load a script from the network for them.
+GitHub renders ``$...$`` and ``$$...$$`` itself. The site's generator would load a script from the network for them.
 """
 
 from __future__ import annotations
@@ -49,5 +49,5 @@ class Formulas(Extension):  # type: ignore[misc]
 
 
 def makeExtension(**settings: object) -> Formulas:  # noqa: N802
-    """Called by Markdown."""
+    """The entry point for Markdown."""
     return Formulas(**settings)

@@ -1,4 +1,4 @@
-"""The best constant answer there is, chosen with the right answers of all instances at hand.
+"""The best constant answer, chosen with knowledge of the right answers of all instances.
 
 What is chosen is something that can be submitted: at most as many neurons as are asked for, one role for a component.
 Tasks on a real language model ask about the same model again and again. There a constant is one answer for all
@@ -24,7 +24,7 @@ _ROLES: Mapping[str, Role] = {"+": "supports", "-": "suppresses"}
 
 
 class Hindsight:
-    """Collects what is right in every instance, and then gives the constants that are best over all of them.
+    """Collects the right answers of all instances, and then returns the constants that are best over all of them.
 
     Args:
         task: The task of the instances.
@@ -38,7 +38,7 @@ class Hindsight:
         self._signed = False
 
     def see(self, instance: TaskInstance, oracle: Mapping[str, Any]) -> None:
-        """Take in one instance and its right answer."""
+        """Add one instance and its right answer."""
         if self._real_neurons:
             self._see_statistics(instance)
             return

@@ -1,4 +1,4 @@
-"""Constant answers that nobody needs a key for: nothing, everything, the first few, the example of the prompt."""
+"""Constant answers that need no key: nothing, everything, the first few, the prompt's example."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scribe_suite.tasks.task import TaskInstance
 #: Content fields of an answer and their values; a field that is left out is as in the prompt's example.
 Content = Mapping[str, Any]
 
-#: Of the first elements of a model, how many are submitted.
+#: How many of a model's first elements are submitted.
 FIRST = (1, 2, 3, 4, 6, 12)
 _NOTHING_FOUND = "nothing_found"
 
 
 def elements(instance: TaskInstance) -> list[str]:
-    """What an answer is made of, in the order of the model: components, edges or neurons; empty for probes."""
+    """The elements of an answer, in the order of the model: components, edges or neurons; empty for probes."""
     facts = instance.answer_schema.facts
     if "edges" in facts:
         return list(facts["edges"])

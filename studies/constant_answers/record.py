@@ -1,4 +1,4 @@
-"""What was measured, as JSON beside this file and as a table in docs/reference/constants.md."""
+"""The measurements, as JSON next to this file and as a table in docs/reference/constants.md."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ DRAWS = 2
 
 @dataclass(frozen=True)
 class GradedContent:
-    """An answer that is wrong by so much.
+    """An answer of known wrongness.
 
     Attributes:
         path: In which way it was made worse.
@@ -56,8 +56,8 @@ def graded_sets(
 ) -> Iterator[tuple[str, int, list[str]]]:
     """Sets that are wrong by a number of elements, in three ways.
 
-    ``dropped``: elements of the key are missing, all but one at most. ``added``: others stand beside the key.
-    ``swapped``: others stand in place of some.
+    ``dropped``: elements of the key are missing, all but one at most. ``added``: the key with others in addition.
+    ``swapped``: others in place of some.
 
     Args:
         key: The right set.

@@ -1,1 +1,1 @@
-"""The agent CLIs that the suite is tested with: which versions, where they are, how they are installed."""
+"""The agent CLIs that the suite is tested with: their versions, places and installation."""

@@ -1,4 +1,4 @@
-"""The pinned programs from npm in the project folder ``.agents/``: versions, places, what is missing.
+"""The pinned programs from npm in the project folder ``.agents/``: their versions and places, and what is missing.
 
 They are the agent CLIs, and the MCP inspector, which is a client that tests the notebook.
 """
@@ -33,10 +33,10 @@ class Row:
     Attributes:
         package: Name in the npm registry.
         version: The version that the tests are written for.
-        program: What is run, below ``node_modules``. For Claude Code and Codex that is the executable itself: of
-            npm's wrapper script a signal would reach the wrapper only.
+        program: The program to run, below ``node_modules``. For Claude Code and Codex that is the executable itself:
+            with npm's wrapper script, a signal would reach only the wrapper.
         needs_node: Whether `program` is JavaScript.
-        options: Arguments that it is always given.
+        options: Arguments that it always gets.
     """
 
     package: str
@@ -61,11 +61,11 @@ PINNED: dict[Program, Row] = {
 
 
 class MissingError(Exception):
-    """A program that is not there; the message says what is missing and what to do."""
+    """A program is missing; the message says which, and what to do."""
 
 
 def argv(name: Program, modules: Path = MODULES) -> list[str]:
-    """How a program is run, without arguments of its own.
+    """The command that runs a program, without further arguments.
 
     Raises:
         MissingError: When it can't be run.

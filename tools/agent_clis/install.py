@@ -1,8 +1,9 @@
 """Install the pinned agent CLIs and the MCP inspector into ``.agents/``: ``python -m tools.agent_clis.install``.
 
-They come from the npm registry; the CLIs take 0.9 GB, the inspector 0.1. Nothing is done where the stamp says that they
-are there. Node 20 is enough: npm warns that Claude Code and the inspector want a newer one. Of Claude Code that is its
-wrapper script and not the executable that is run; of the inspector, it is more than the part with ``--cli`` needs.
+They come from the npm registry; the CLIs take 0.9 GB, the inspector 0.1. Nothing is done if the stamp says that they
+are installed. Node 20 is enough: npm warns that Claude Code and the inspector want a newer one, but for Claude Code
+this concerns only its wrapper script, not the executable that is run, and the inspector's part with ``--cli`` does not
+need it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def wanted() -> dict[str, str]:
 
 
 def is_installed() -> bool:
-    """Whether the stamp is of these versions and everything can be run."""
+    """Whether the stamp matches these versions and everything can be run."""
     try:
         stamped = json.loads(STAMP.read_text())
     except (OSError, ValueError):
@@ -42,7 +43,7 @@ def install() -> None:
     """Install the programs and write the stamp.
 
     Raises:
-        InstallError: When npm is missing or fails, or a CLI does not say the version it should have.
+        InstallError: When npm is missing or fails, or a CLI does not report the expected version.
     """
     npm = shutil.which("npm")
     if npm is None:
@@ -50,7 +51,7 @@ def install() -> None:
     FOLDER.mkdir(exist_ok=True)
     STAMP.unlink(missing_ok=True)
     (FOLDER / "package.json").write_text(json.dumps({"private": True, "dependencies": wanted()}, indent=2) + "\n")
-    # their scripts only put links and native extras in place that are not used here
+    # their scripts only create links and native extras that are not used here
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "--loglevel=error"]
     if subprocess.run(command, cwd=FOLDER, check=False).returncode:
         raise InstallError("npm could not install the agent CLIs; what it says is above.")

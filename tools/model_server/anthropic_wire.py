@@ -77,15 +77,15 @@ class AnthropicWire(Wire):
         ]
 
     def error(self, status: int, message: str, retry_after: float | None = None) -> Json:
-        """An error; when to try again is told in a header only."""
+        """An error; only a header says when to retry."""
         return {"type": "error", "error": {"type": reason(_REASONS, status), "message": message}}
 
     def stream_error(self, message: str) -> Json:
-        """The error that an overloaded service puts into a stream."""
+        """The error that an overloaded service sends within a stream."""
         return self.error(529, message)
 
     def unknown_event(self) -> Json:
-        """An event that no client can know."""
+        """An event that is unknown to every client."""
         return {"type": "horoscope", "index": 0, "horoscope": {"sign": "aries"}}
 
     def count(self, body: Json) -> Json:

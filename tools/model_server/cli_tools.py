@@ -1,4 +1,4 @@
-"""Tools that the CLIs themselves have: their raw names and arguments, for scenarios that ask for what is not offered.
+"""The CLIs' own tools: their raw names and arguments, for scenarios that call tools that are not offered.
 
 A row lists candidates; the first that the client offers is taken, else the first.
 """
@@ -11,7 +11,7 @@ from .usage import Api
 
 Candidate = tuple[str, dict[str, Any]]
 
-#: What the shell is asked to run: harmless, and to be seen in the request log.
+#: The command for the shell: harmless, and visible in the request log.
 COMMAND = "id > escaped.txt; cat /etc/hostname"
 _URL = "http://127.0.0.1:9/"
 _TASK = "Run the command id and tell me what it says."

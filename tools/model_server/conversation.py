@@ -41,10 +41,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a request says.
+    """The content of a request.
 
     Attributes:
-        model: Model asked for.
+        model: The requested model.
         stream: Whether the reply is wanted as a stream.
         offers: Tools the model may call.
         results: Tool results so far, in order.
@@ -57,7 +57,7 @@ class Conversation:
 
     @property
     def session_id(self) -> str:
-        """Id of the session that was started last; ``no-session`` where none was, so that the notebook complains."""
+        """Id of the session that was started last; ``no-session`` without one, which the notebook refuses."""
         found = "no-session"
         for result in self.results:
             match = _SESSION_ID.search(result.text) if "start_" in result.tool else None
@@ -84,8 +84,8 @@ class ToolCall:
     Attributes:
         tool: Bare name of the tool.
         arguments: Its arguments.
-        offer: Under which name the client offers it, or None where it does not.
-        raw: Whether it is called by that very name, offered or not.
+        offer: The tool under which the client offers it, or None where it does not.
+        raw: Whether it is called by exactly that name, offered or not.
     """
 
     tool: str
@@ -96,7 +96,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model says: text, then calls.
+    """The model's reply: text, then calls.
 
     Attributes:
         text: May be empty.
@@ -110,12 +110,12 @@ class Reply:
 
 
 def new_id(prefix: str) -> str:
-    """An id such as the APIs give out."""
+    """An id like those of the APIs."""
     return f"{prefix}_{uuid.uuid4().hex[:20]}"
 
 
 def text_of(content: Any) -> str:
-    """All text of a tool result, whatever its blocks look like; what is no block of text is shown as JSON."""
+    """All text of a tool result in any form; blocks that are not text become JSON."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):

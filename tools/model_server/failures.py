@@ -1,4 +1,4 @@
-"""What each kind of failure sends: one row of `FAILURES` per kind."""
+"""The responses of each kind of failure: one row of `FAILURES` per kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from .scenario import Failure, FailureKind
 from .wire import Json, Wire
 
-#: What a proxy or a captive portal may say instead of JSON.
+#: What a proxy or a captive portal may send instead of JSON.
 GARBAGE = b"<html><body>It works! {{{</body></html>\n"
 
 Ending = Literal["complete", "stall", "cut"]
@@ -18,7 +18,7 @@ Ending = Literal["complete", "stall", "cut"]
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes to send, and what happens then.
+    """Bytes to send, and what happens afterwards.
 
     Attributes:
         status: HTTP status; None to send nothing at all and wait until the client has gone.
@@ -45,12 +45,12 @@ def stream_answer(wire: Wire, events: Sequence[Json], ending: Ending = "complete
 
 
 def reply_answer(wire: Wire, reply: Json, stream: bool) -> Answer:
-    """A reply as it should be."""
+    """A correct reply."""
     return stream_answer(wire, wire.events(reply)) if stream else whole_answer(reply)
 
 
 def failed_answer(failure: Failure, wire: Wire, reply: Json, stream: bool) -> Answer:
-    """What `failure` makes of a reply."""
+    """The answer with `failure` in place of a reply."""
     return FAILURES[failure.kind](failure, wire, reply, stream)
 
 

@@ -65,7 +65,7 @@ class GeminiWire(Wire):
         return chunks
 
     def error(self, status: int, message: str, retry_after: float | None = None) -> Json:
-        """An error; when to try again is told in its details too."""
+        """An error; its details also say when to retry."""
         error: Json = {"code": status, "message": message, "status": reason(_REASONS, status)}
         if retry_after is not None:
             kind = "type.googleapis.com/google.rpc.RetryInfo"
@@ -77,7 +77,7 @@ class GeminiWire(Wire):
         return self.error(500, message)
 
     def unknown_event(self) -> Json:
-        """A chunk with a part that no client can know."""
+        """A chunk with a part that is unknown to every client."""
         return _chunk({"horoscope": {"sign": "aries"}}, {})
 
     def count(self, body: Json) -> Json:

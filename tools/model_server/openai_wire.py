@@ -22,7 +22,7 @@ _REASONS = {
 }
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _CALLS = {"function_call": "name", "custom_tool_call": "input"}
-#: Items of the input that bring tools of their own.
+#: Items of the input that add tools.
 _TOOL_ITEMS = ("additional_tools", "tool_search_output")
 _CALL_BY_CODE = """\
 const found = ALL_TOOLS.find(({ name }) => name === %s || name.endsWith(%s));
@@ -121,7 +121,7 @@ def _offers(tools: Sequence[Json]) -> list[Offer]:
 
 
 def _call_items(calls: Sequence[ToolCall], conversation: Conversation) -> list[Json]:
-    """The calls, by the way in which the client offers them; a search stands for all calls it has to come before."""
+    """The calls, in the way in which the client offers them; a search replaces all calls that need it first."""
     items: list[Json] = []
     searched = False
     for call in calls:
@@ -146,7 +146,7 @@ def _function_call(call: ToolCall) -> Json:
 
 
 def _code_call(call: ToolCall, code_tool: Offer) -> Json:
-    """JavaScript that finds a tool among all and calls it."""
+    """JavaScript that finds a tool and calls it."""
     source = _CALL_BY_CODE % (json.dumps(call.tool), json.dumps(f"__{call.tool}"), json.dumps(dict(call.arguments)))
     item = _item("custom_tool_call", "ctc", True, name=code_tool.name, input=source)
     return item if code_tool.namespace is None else {**item, "namespace": code_tool.namespace}

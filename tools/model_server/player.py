@@ -1,4 +1,4 @@
-"""Which reply of a scenario a request gets: found from the tool results it carries, so that retries change nothing."""
+"""Selects the reply of a scenario to a request by the tool results it contains, so that retries change nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .conversation import Conversation, Reply, ToolCall
 from .scenario import RESULT, SESSION, Call, Scenario, Step
 from .usage import Api
 
-#: What a model without tools says.
+#: The text of a model without tools.
 NO_TOOLS = "I have no tools, so there is nothing that I can do."
-#: Characters of a tool result that a text quotes.
+#: How many characters of a tool result a text quotes.
 _QUOTED = 300
 
 
@@ -32,7 +32,7 @@ def play(scenario: Scenario, conversation: Conversation, api: Api) -> Reply:
 
 
 def _position(scenario: Scenario, results: int) -> tuple[Step, int]:
-    """The step that comes after that many results, and how many of its own calls are answered already."""
+    """The step after that many results, and how many of its own calls are answered already."""
     for step in scenario.steps:
         if results < step.results or not step.results:
             return step, results if step.results else 0

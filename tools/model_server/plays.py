@@ -1,4 +1,4 @@
-"""One playing of a scenario: which answer each request gets, and the log of requests."""
+"""One play of a scenario: the answer to each request, and the log of requests."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Api, Action], ...] = (
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """A request as it came, and what was made of it.
+    """A received request and its handling.
 
     Attributes:
-        time: When it came (seconds since the epoch).
-        api: Its API, or ``other`` for a path that none of them has.
-        play: Which `ModelServer.base_url` it came through, such as ``solve-3``.
+        time: When it was received (seconds since the epoch).
+        api: Its API, or ``other`` for the path of none.
+        play: The `ModelServer.base_url` that received it, such as ``solve-3``.
         scenario: Name of the scenario.
         method: HTTP method.
         path: Path and query.
         headers: Headers, names in lower case.
         body: Parsed body; empty where there is none.
-        results: Tool results that it carries.
+        results: The tool results in it.
         offered: Names of the tools that it offers.
         outcome: ``reply``, ``count``, ``failure`` or ``refused`` (nothing the server knows).
-        called: Bare names of the tools that the reply calls.
+        called: Bare names of the tools called in the reply.
         mismatch: Why the script could not go on, or None.
     """
 
@@ -72,7 +72,7 @@ class LoggedRequest:
 
 @dataclass
 class Play:
-    """A scenario, and how often it has failed so far; may be asked from several threads."""
+    """A scenario, and how often it has failed so far; safe to use from several threads."""
 
     name: str
     scenario: Scenario
@@ -80,7 +80,7 @@ class Play:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def failure(self, results: int) -> Failure | None:
-        """The failure that a request with that many tool results meets, which is counted, or None."""
+        """The failure for a request with that many tool results, which is counted, or None."""
         failure = self.scenario.failure
         if failure is None or results < failure.after:
             return None

@@ -1,4 +1,4 @@
-"""What a scenario is, and how one is read from its file."""
+"""Scenarios, and how they are read from their files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 FOLDER = Path(__file__).parent / "scenarios"
 
-#: Stands for the id of the session that the conversation started last.
+#: The placeholder for the id of the session that was started last.
 SESSION = "${session}"
-#: Stands, inside a text, for the beginning of the last tool result.
+#: The placeholder, inside a text, for the beginning of the last tool result.
 RESULT = "${result}"
 
 Value = str | int | float
@@ -47,7 +47,7 @@ class Step(_Strict):
     """One reply of the model; a step without calls ends the conversation.
 
     Attributes:
-        text: What the model says; ``${result}`` becomes the beginning of the last tool result.
+        text: The model's text; ``${result}`` becomes the beginning of the last tool result.
         calls: Tool calls, several for parallel ones.
         builtin: Ask for a tool that the CLI itself has, by its raw name, whether it is offered or not (cli_tools.py).
         expect: Regular expression that the last tool result must contain; where it does not, the reply is a text that
@@ -79,7 +79,7 @@ class Step(_Strict):
 
 
 class Failure(_Strict):
-    """What goes wrong; without `times` it goes wrong always.
+    """A failure; without `times` it always occurs.
 
     Attributes:
         kind: ``status`` (an HTTP error), ``hang`` (no headers, ever), ``stall`` (nothing after half of the events),
@@ -117,7 +117,7 @@ class Scenario(_Strict):
         steps: The replies, in order.
         repeat_last: Whether the last step is played again and again.
         delay_s: Seconds before each reply.
-        failure: What goes wrong, or None.
+        failure: The failure, or None.
     """
 
     name: str

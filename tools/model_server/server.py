@@ -1,4 +1,4 @@
-"""The server: HTTP on 127.0.0.1, in a thread of its own."""
+"""The server: HTTP on 127.0.0.1, in a separate thread."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _PATIENCE_S = 10.0
 
 
 class ModelServer:
-    """Plays scenarios as a model would; a context manager.
+    """Plays scenarios in the role of a model; a context manager.
 
-    Each `base_url` is a play of its own: its failures are counted apart, and its requests are logged under its name.
+    Each `base_url` is a separate play: its failures are counted separately, and its requests are logged under its name.
 
     An exception inside the server is raised again when it is closed.
 
@@ -157,7 +157,7 @@ class ModelServer:
         await self._send(sent, receive, send)
 
     async def _prepare(self, scope: dict[str, Any], raw: bytes) -> Answer | tuple[Play, str, Incoming]:
-        """What was asked of which play, or the answer to something that can't be asked."""
+        """The play and content of a request, or the answer to an invalid one."""
         headers = {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope["headers"]}
         match = _PATH.fullmatch(scope["path"])
         with self._lock:

@@ -1,4 +1,4 @@
-"""Token counts of the replies: known constants, so that a test can say what a transcript must add up to."""
+"""Token counts of the replies: known constants, so that a test can compute the sum of a transcript."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Api = Literal["anthropic", "openai", "gemini"]
 FRESH_INPUT = 1000
 CACHED_INPUT = 500
 OUTPUT = 60
-#: Output tokens that are reasoning, for the two APIs that tell; Gemini counts them beside the others.
+#: Reasoning tokens of the output, for the two APIs that report them; Gemini counts them separately.
 REASONING = 20
 
 

@@ -1,4 +1,4 @@
-"""What the three APIs have in common: requests are read, replies rendered whole or as events, errors have a shape."""
+"""The common interface of the three APIs: reading requests, rendering replies whole or as events, and errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Wire(ABC):
 
     @abstractmethod
     def events(self, whole: Json) -> list[Json]:
-        """The events of a stream that says what `whole` does."""
+        """The events of a stream with the same content as `whole`."""
 
     @abstractmethod
     def error(self, status: int, message: str, retry_after: float | None = None) -> Json:
@@ -46,7 +46,7 @@ class Wire(ABC):
 
     @abstractmethod
     def unknown_event(self) -> Json:
-        """An event that no client can know."""
+        """An event that is unknown to every client."""
 
     def count(self, body: Json) -> Json:
         """The answer to a request that only counts tokens."""

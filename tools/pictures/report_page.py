@@ -1,4 +1,4 @@
-"""The first page of a run's report, as a PNG made by a browser without a screen."""
+"""The first page of a run's report, as a PNG made by a headless browser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMIT_S = 120
 
 
 def browser() -> str | None:
-    """The command of a browser that can draw pages without a screen; None where there is none."""
+    """The command of a headless browser; None where there is none."""
     return next((name for name in BROWSERS if shutil.which(name)), None)
 
 

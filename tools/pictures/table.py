@@ -1,4 +1,4 @@
-"""What a run prints, as an SVG that loads nothing from the network."""
+"""The output of a run as an SVG that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scribe_suite.ledger.sources import RecordedRun, read_records
 
 #: Columns of the terminal that is drawn.
 WIDTH = 100
-#: Rich's own frame asks a server for its font; here the reader's monospaced font is used.
+#: Rich's own frame loads its font from a server; here the reader's monospaced font is used.
 _FRAME = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
