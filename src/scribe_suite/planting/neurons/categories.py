@@ -19,18 +19,18 @@ from scribe_suite.planting.neurons.targets import key_targets, near_miss, respon
 Place = Literal["current", "previous"]
 _PLACES: tuple[Place, ...] = ("current", "previous")
 
-#: Categories of the current token asked for in one model, and as many of the previous one.
+#: How many categories of the current token one model is asked about, and as many of the previous one.
 N_CATEGORIES = 3
 
-#: Smallest and largest share of all tokens that a category may be.
+#: Smallest and largest share of a category among all tokens.
 _FREQUENCY = (0.015, 0.15)
 #: Fewest and most key neurons of a category.
 _NEURONS = (2, 3)
 #: How many of the key neurons are silent on the category and active elsewhere.
 _SILENT = 0.35
-#: Categories that are no words.
+#: Categories that are not words.
 _NEVER = ("punctuation", "mark")
-#: Draws of a near miss of one kind before there is none.
+#: How many draws of a near miss of one kind are tried.
 _TRIES = 40
 
 
@@ -78,7 +78,7 @@ def category_question(category: str, place: Place, rng: random.Random) -> Questi
         near_miss(bare, "some contexts", _some_contexts(category, place, rng)),
         near_miss(bare, "other place", _other_place(category, place), (0.0, 0.8)),
     )
-    # near misses are silent as often as key neurons, or the most active neurons would be the key's
+    # near misses are silent as often as key neurons; otherwise the most active neurons would be the key's
     found = [_silenced(target) if rng.random() < _SILENT else target for target in near_misses if target is not None]
     return replace(bare, targets=(*targets, *found))
 
@@ -91,7 +91,7 @@ def category_feature(category: str, place: Place) -> Feature:
 
 
 def suitable_categories() -> tuple[str, ...]:
-    """Categories of words that are neither rare nor everywhere."""
+    """Categories of words that are neither rare nor too frequent."""
     low, high = _FREQUENCY
     return tuple(
         tag for tag in TAGS if tag not in _NEVER and low <= survey().share(category_feature(tag, "current")) <= high

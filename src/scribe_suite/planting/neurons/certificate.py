@@ -1,9 +1,9 @@
 """Why a model's key neurons are the answers: every check, measured from the weights on held-out text.
 
 Four claims: the model is a language model (it beats counting); the key neurons, and no others, follow their features,
-by a margin that random weights never reach; near misses are real neurons of something else; and the model reads what
-the key neurons say (Gurnee et al. 2024, arXiv 2401.12181, sections 4 and 5, measure both sides as well). A kind of
-questions may add claims of its own (`QuestionKind.further_checks`).
+by a margin that random weights never reach; near misses really follow something else; and the model uses the key
+neurons' output (Gurnee et al. 2024, arXiv 2401.12181, sections 4 and 5, measure both sides as well). A kind of question
+may add its own claims (`QuestionKind.further_checks`).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from scribe_suite.planting.neurons.kinds import QuestionKind
 from scribe_suite.planting.neurons.measure import neuron_activations, variance_explained
 from scribe_suite.planting.neurons.ngrams import bigram_loss, unigram_loss
 
-#: Nats per token by which the model's loss is at least below that of counting words, and pairs of words.
+#: Least distance, in nats per token, of the model's loss below that of counting words, and pairs of words.
 UNIGRAM_BAR, BIGRAM_BAR = -1.0, -0.15
 #: Key neurons are at least this far above the bar of their question.
 PLANTED_MARGIN = 0.08
 #: All other neurons are at least this far below it.
 OTHERS_MARGIN = 0.03
-#: Near misses that work, of every question.
+#: Least number of working near misses per question.
 FEWEST_NEAR_MISSES = 2
-#: Near misses that work, of a model with questions enough to have so many.
+#: Least number of working near misses per model, if it has enough questions.
 ALL_NEAR_MISSES = 50
-#: Nats by which the loss rises at least where a feature holds, without all key neurons of a question and without one.
+#: Least rise of the loss, in nats, where a feature holds, without all key neurons of a question and without one.
 QUESTION_RISE_BAR, NEURON_RISE_BAR = 0.05, 0.005
 #: The rise elsewhere is at most this share of it.
 ELSEWHERE_BAR = 0.1
@@ -49,7 +49,7 @@ def neuron_checks(evidence: Evidence, kinds: Sequence[QuestionKind]) -> tuple[Ch
 
     Args:
         evidence: The evidence on the model as it is read back from disk (`frozen.round_to_half`).
-        kinds: Those of the questions that were planted.
+        kinds: The kinds of the planted questions.
     """
     return (
         *_language_checks(evidence),
@@ -66,7 +66,7 @@ def _language_checks(evidence: Evidence) -> Iterator[Check]:
     counted = sample_text(_COUNTED_SEED, _COUNTED_ROWS, evidence.length).tokens.numpy()
     held_out, size = evidence.text.tokens.numpy(), len(vocabulary())
     unigram, bigram = unigram_loss(counted, held_out, size), bigram_loss(counted, held_out, size)
-    # the baselines have no bar of their own; they are stated, and the model's distance to each is what counts
+    # the baselines have no bar of their own: they are reported, and the model's distance to each counts
     yield Check(name="loss/model", value=loss, bar=bigram, direction="<=")
     yield Check(name="loss/minus_bigram", value=loss - bigram, bar=BIGRAM_BAR, direction="<=")
     yield Check(name="loss/minus_unigram", value=loss - unigram, bar=UNIGRAM_BAR, direction="<=")
@@ -95,7 +95,7 @@ def _near_miss_checks(evidence: Evidence) -> Iterator[Check]:
 
 
 def _twin_checks(weights: ModelWeights, kinds: Sequence[QuestionKind]) -> Iterator[Check]:
-    """The best of all neurons of random models at answering any question that could be asked."""
+    """How well the best neurons of random models answer any possible question."""
     text = sample_text(HELD_OUT_SEED, _TWIN_ROWS, int(weights.config["n_ctx"]))
     values = [feature_matrix(kind.possible_features(), text) for kind in kinds]
     best: list[list[Tensor]] = [[] for _ in kinds]

@@ -15,7 +15,7 @@ from scribe_suite.planting.neurons.measure import Neuron, all_neurons
 from scribe_suite.planting.neurons.plan import Assignment, NeuronPlan, Question
 from scribe_suite.planting.neurons.targets import expected_statistic
 
-#: What a planted neuron may reach of the bar of a question that it does not answer, before training.
+#: How close a planted neuron may come to the bar of a question that it does not answer, before training.
 HIGHEST_OTHER = 0.82
 
 #: Activation of a planted neuron where its response is 1, drawn from this range.

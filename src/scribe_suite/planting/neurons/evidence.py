@@ -1,4 +1,4 @@
-"""What a model's neurons do on held-out text: what the checks of its certificate are computed from."""
+"""The behaviour of a model's neurons on held-out text, from which the checks of its certificate are computed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from scribe_suite.planting.neurons.measure import (
 )
 from scribe_suite.planting.neurons.plan import NeuronPlan, Question
 
-#: Of the text that the certificate is measured on, and nothing else uses.
+#: Seed of the text that the certificate is measured on, and nothing else uses.
 HELD_OUT_SEED = 3_000_000_017
-#: A near miss that follows its own target less well than this misleads nobody, and is not counted as one.
+#: A near miss that follows its own target less well than this is not misleading, and does not count as one.
 NEAR_MISS_BAR = 0.4
-#: Texts that ablations are tried on: they take a run of the model each, and there are some eighty.
+#: How many texts ablations are tried on: there are some eighty ablations, and each takes a run of the model.
 ABLATED_ROWS = 384
 
-#: Texts of the whole measurement.
+#: How many texts the whole measurement uses.
 _ROWS = 1024
 
 
@@ -72,7 +72,7 @@ class Evidence:
         return frozenset(found)
 
     def rows(self, question: Question, *, key: bool = True) -> list[int]:
-        """Where the key neurons, or the near misses, of a question are on the ``neuron`` axis."""
+        """The indices of a question's key neurons, or near misses, on the ``neuron`` axis."""
         return [self.row[neuron] for neuron in self.plan.neurons(question.id, key=key)]
 
     def questions(self, kind: str) -> list[Question]:
@@ -80,6 +80,6 @@ class Evidence:
         return [question for question in self.plan.questions if question.kind == kind]
 
     def rise(self, neurons: list[Neuron]) -> Float[Tensor, "rows pos-1"]:
-        """How much the loss rises where `neurons` are held at their means, on the first `ABLATED_ROWS` texts."""
+        """The rise of the loss when `neurons` are held at their means, on the first `ABLATED_ROWS` texts."""
         tokens = self.text.tokens[:ABLATED_ROWS]
         return next_token_loss(self.model, tokens, neurons, self.activations.mean(0)) - self.losses[:ABLATED_ROWS]

@@ -1,4 +1,4 @@
-"""Features of text (a word, a first letter, a grammatical category, a place), and what a neuron does with them."""
+"""Features of text (a word, a first letter, a grammatical category, a place), and the responses of neurons to them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Feature:
     A condition that is None always holds; one about the token before never holds at the first position.
 
     Attributes:
-        name: What it is called in keys and certificates.
+        name: Its name in keys and certificates.
         tokens: Ids that the token must be one of.
         tags: Tags that it must have one of.
         previous_tokens: Ids that the token before must be one of.
@@ -57,7 +57,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Response:
-    """What a neuron does: a weighted sum of features, scaled to the neuron's strength.
+    """A neuron's response: a weighted sum of features, scaled to the neuron's strength.
 
     Attributes:
         parts: Features and their weights; the first is what the neuron is for.

@@ -1,4 +1,4 @@
-"""Kinds of questions: what a language model can be planted with, each with its bar and its supply of questions.
+"""Kinds of questions for which neurons can be planted, each with its bar and its supply of questions.
 
 A kind lives in one module with its features (`words`, `letters`, ...). Tasks name the kind that they ask about; the
 planter (`draw`) and the certificate are handed kinds and know none of them by name.
@@ -20,7 +20,7 @@ from scribe_suite.planting.neurons.plan import Direction, Question
 if TYPE_CHECKING:
     from scribe_suite.planting.neurons.evidence import Evidence
 
-#: How often the question of one name is drawn before the next name is tried: its targets may conflict with others.
+#: How often a question of one name is drawn before the next name is tried, since its targets may conflict with others.
 TRIES = 4
 
 _Name = TypeVar("_Name")
@@ -43,7 +43,7 @@ class QuestionKind(ABC):
     """A kind of questions.
 
     Class attributes:
-        id: What the ids of its questions begin with, in plans and in the keys of frozen models.
+        id: The prefix of its questions' ids, in plans and in the keys of frozen models.
         bar: Variance explained (RVE) from which a neuron is an answer.
     """
 
@@ -68,10 +68,10 @@ class QuestionKind(ABC):
 
     @abstractmethod
     def possible_features(self) -> list[Feature]:
-        """The features of all questions that could be asked, or of a fair sample: controls are tried on them."""
+        """The features of all possible questions, or of a fair sample, on which controls are tried."""
 
     def further_checks(self, evidence: Evidence) -> Iterator[Check]:  # noqa: ARG002 - for those that override it
-        """Checks beside those of every kind, on the questions of this one."""
+        """Checks on the questions of this kind, besides those that all kinds have."""
         return iter(())
 
     def question(

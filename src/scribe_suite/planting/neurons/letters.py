@@ -15,14 +15,14 @@ from scribe_suite.planting.neurons.plan import Question
 from scribe_suite.planting.neurons.survey import survey
 from scribe_suite.planting.neurons.targets import key_targets, near_miss, response_to
 
-#: Letters asked for in one model that have neurons, and those that have none.
+#: How many letters with and without neurons one model is asked about.
 N_LETTERS, N_ABSENT_LETTERS = 6, 2
 
 #: Smallest and largest share of all tokens that start with a letter.
 _FREQUENCY = (0.02, 0.12)
 #: Fewest and most key neurons of a letter.
 _NEURONS = (1, 2)
-#: Draws of a near miss of one kind before there is none.
+#: How many draws of a near miss of one kind are tried.
 _TRIES = 40
 #: Most near misses of a letter.
 _NEAR_MISSES = 3
@@ -82,7 +82,7 @@ def letter_feature(letter: str) -> Feature:
 
 @cache
 def suitable_letters() -> tuple[str, ...]:
-    """Letters that neither hardly any nor very many tokens start with."""
+    """Letters with which neither too few nor too many tokens start."""
     low, high = _FREQUENCY
     return tuple(letter for letter in ascii_lowercase if low <= survey().share(letter_feature(letter)) <= high)
 

@@ -1,4 +1,4 @@
-"""Ablate neurons at every position of a text at once, and still let every position feel its own ablation alone.
+"""Ablates neurons at all positions of a text at once, with every position affected only by its own ablation.
 
 A position reaches later ones, and itself in later layers, through keys and values. With those of a clean run in their
 place, one run shows for all positions what the ablation there does along the position's own residual stream: its direct
@@ -44,8 +44,8 @@ def local_ablation_loss(
     Args:
         model: The language model.
         tokens: Texts.
-        held: Which neurons are ablated where, in the order of `measure.all_neurons`.
-        means: What they are held at.
+        held: Which neurons are ablated at which positions, in the order of `measure.all_neurons`.
+        means: The values at which they are held.
         kept: Keys and values of a clean run of the same texts (`keeping_hooks`).
     """
 

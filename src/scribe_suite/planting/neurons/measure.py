@@ -1,4 +1,4 @@
-"""What single MLP neurons do: activations, variance explained, mutual information, ablation.
+"""Measurements on single MLP neurons: activations, variance explained, mutual information, ablation.
 
 Everything here measures a given model; `training` makes models whose neurons follow chosen features. Activations are
 always taken after the nonlinearity (``blocks.{layer}.mlp.hook_post``).

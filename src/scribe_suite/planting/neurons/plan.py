@@ -37,12 +37,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Question:
-    """Something that can be asked about a model.
+    """A question about a model.
 
     Attributes:
         kind: Id of its kind (`kinds.QuestionKind`).
-        name: What is asked for, for example a word or a letter; unique within the kind.
-        feature: What the neurons are compared with.
+        name: Its subject, for example a word or a letter; unique within the kind.
+        feature: The feature that neurons are compared with.
         direction: Which sign of the correlation counts.
         bar: The variance explained (RVE) that makes a neuron one of the answer.
         targets: Those of the neurons that answer it (`key`) and of its near misses. A question without a `key` has
@@ -64,13 +64,13 @@ class Question:
         return f"{self.kind}/{self.name}"
 
     def statistic(self, explained: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """What is compared with the bar: signed RVE, turned so that the direction asked for is positive."""
+        """The number that is compared with the bar: RVE with the sign such that the requested direction is positive."""
         if self.direction == "either":
             return explained.abs()
         return explained if self.direction == "rises" else -explained
 
     def where_read(self, text: TaggedText) -> Float[Tensor, "batch pos"]:
-        """1.0 where a missing neuron must be felt: the feature is far from its middle, and the next token needs it."""
+        """1.0 where a missing neuron must matter: the feature is far from its middle, and the next token needs it."""
         values = self.feature.values(text)
         if self.feature.profile is None or set(self.feature.profile) <= {0.0, 1.0}:
             read = values > 0.5
@@ -87,7 +87,7 @@ class Assignment:
     """One planted neuron: its target, and the question that it is for.
 
     Attributes:
-        neuron: Which neuron.
+        neuron: The neuron.
         question: Id of the question.
         target: How it is meant to respond, and in which role.
         strength: Activation where the response is 1.
@@ -104,7 +104,7 @@ class NeuronPlan:
     """Everything that is planted in one model.
 
     Attributes:
-        questions: All questions that can be asked about it.
+        questions: All possible questions about it.
         assignments: All planted neurons; each once.
     """
 

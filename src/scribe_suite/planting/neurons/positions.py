@@ -1,4 +1,4 @@
-"""Questions about the place in the text: which neurons follow it in a given shape, and which single out position 1."""
+"""Questions about the position in the text: which neurons follow it in a given shape, or single out position 1."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from scribe_suite.planting.neurons.targets import key_targets, near_miss, respon
 
 #: Fewest and most key neurons of a question.
 _NEURONS = (2, 3)
-#: Nats of mutual information that every key neuron's activation has at least with the position.
+#: Least mutual information of every key neuron's activation with the position, in nats.
 INFORMATION_BAR = 0.2
 #: Narrowest and widest band, in positions.
 _BAND = (8, 14)
-#: Draws of a near miss of one kind before there is none.
+#: How many draws of a near miss of one kind are tried.
 _TRIES = 60
-#: Draws of a question that no other can replace; more than elsewhere, because its targets may conflict with others.
+#: How many draws of an irreplaceable question are tried: more than elsewhere, because its targets may conflict with
+#: others.
 _DRAWS = 5 * TRIES
 #: Texts on which the information about the position is measured.
 _INFORMATION_ROWS = 320
-#: Bands that controls are tried on.
+#: How many bands controls are tried on.
 _CONTROL_BANDS = 20
 
-#: What the place in the text helps to predict, in the language of the models: tenses, and names or pronouns.
+#: What the position in the text helps to predict, in the models' language: tenses, and names or pronouns.
 _DRIFTING = frozenset(
     map(TAGS.index, ("verb_past", "verb_third_person", "verb_base", "auxiliary", "person", "pronoun"))
 )
@@ -81,7 +82,7 @@ class Shapes(QuestionKind):
     def further_checks(self, evidence: Evidence) -> Iterator[Check]:
         """See `QuestionKind.further_checks`: key neurons are informative about the position.
 
-        Others are as well, which is why a question asks for a shape.
+        So are others, which is why a question asks for a shape.
         """
         rows = [row for question in evidence.questions(self.id) for row in evidence.rows(question)]
         part = evidence.activations[: _INFORMATION_ROWS * evidence.length, rows]

@@ -77,7 +77,7 @@ def _weights(state: Mapping[str, Tensor], layer: int) -> Columns:
 
 
 def _responses(name: str, values: Float64[Tensor, "neuron row"]) -> Columns:
-    """How many rows of an embedding a neuron answers to, and how strongly."""
+    """How many rows of an embedding a neuron responds to, and how strongly."""
     centred = values - values.mean(1, keepdim=True)
     variance = centred.pow(2).mean(1)
     spread = variance.sqrt()
@@ -107,7 +107,7 @@ def _leading(directions: Float64[Tensor, "neuron d_model"], count: int = 10) -> 
 
 
 def _composition(state: Mapping[str, Tensor], layer: int, n_layers: int) -> Columns:
-    """How much of what heads and neurons write a neuron reads, and how much of what it writes they read."""
+    """How much of the writes of heads and neurons a neuron reads, and how much of its write they read."""
     into, out = state[f"blocks.{layer}.mlp.W_in"].T, state[f"blocks.{layer}.mlp.W_out"]
     into = into - into.mean(1, keepdim=True)
     into, out = (rows / rows.norm(dim=1, keepdim=True) for rows in (into, out))

@@ -13,14 +13,14 @@ from scribe_suite.planting.neurons.features import Feature, Response
 
 _SEED = 7
 _ROWS = 2000
-#: Responses that are kept, of half a megabyte each.
+#: How many responses are cached, of half a megabyte each.
 _KEPT = 600
 #: Tokens per text, here and for every model.
 CONTEXT = 64
 
 
 class Survey:
-    """A sample of the language; the latest responses are kept, since the same ones are asked for again and again."""
+    """A sample of the language; the latest responses are cached, since the same ones are needed repeatedly."""
 
     def __init__(self, text: TaggedText) -> None:
         self.text = text
@@ -38,7 +38,7 @@ class Survey:
         return float(self.values(feature).mean())
 
     def explained(self, response: Response, feature: Feature) -> float:
-        """Squared correlation of a feature with what a neuron would do, with the sign of the correlation."""
+        """Squared correlation of a feature with a response, with the sign of the correlation."""
         a = self._standardised(response)
         f = self._standardised(Response(((feature, 1.0),)))
         correlation = max(-1.0, min(1.0, float(a @ f)))

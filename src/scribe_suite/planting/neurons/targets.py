@@ -16,12 +16,12 @@ from scribe_suite.planting.neurons.features import Feature, Response
 from scribe_suite.planting.neurons.plan import Question, Target
 from scribe_suite.planting.neurons.survey import survey
 
-#: By how much a key neuron must be above the bar before training.
+#: How far a key neuron must be above the bar before training.
 KEY_MARGIN = 0.17
-#: The share of a key neuron's variance that its feature explains before training is drawn between these, or from the
-#: bar and `KEY_MARGIN` on where that is higher.
+#: Limits of the share of a key neuron's variance that its feature explains before training; the lower one is the bar
+#: plus `KEY_MARGIN` where that is higher.
 LOWEST_KEY_RVE, HIGHEST_KEY_RVE = 0.7, 0.95
-#: What the feature may explain of a near miss's variance, as a share of the bar.
+#: The share of a near miss's variance that the feature may explain, relative to the bar.
 NEAR_MISS_SHARE = (0.5, 0.8)
 
 #: Share of the text that a side feature, what a key neuron follows besides its own, holds in at least.
@@ -36,10 +36,10 @@ def key_targets(
     """One key neuron per element of `silent`, each with a side feature of its own.
 
     Args:
-        question: What they are for.
+        question: The question they answer.
         rng: Draws.
         silent: Per neuron: whether it is silent where the feature holds and active elsewhere.
-        feature: What they follow, if it is not the question's feature.
+        feature: The feature they follow, if it is not the question's.
     """
     lowest = max(LOWEST_KEY_RVE, question.bar + KEY_MARGIN)
     return [
@@ -67,7 +67,7 @@ def near_miss(
 
 
 def expected_statistic(response: Response, question: Question) -> float:
-    """The statistic of a neuron that did exactly this, on the sample of the language."""
+    """The statistic of a neuron with exactly this response, on the sample of the language."""
     explained = survey().explained(response, question.feature)
     return (
         abs(explained) if question.direction == "either" else explained * (1 if question.direction == "rises" else -1)

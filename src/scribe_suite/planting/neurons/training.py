@@ -3,7 +3,7 @@
 One loss with five parts: the next token; planted neurons follow their targets (`follow`); every neuron that is not
 meant to answer a question stays clearly below its bar (`guard`); the prediction gets worse where a question's key
 neurons are held at their means (`need`), so that they are read and not merely written; and planted neurons do not get
-larger output weights than others (`level`), or a look at norms would give them away.
+larger output weights than others (`level`), because norms would reveal them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from scribe_suite.progress import ProgressCallback
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long, how fast, how hard.
+    """The settings of training.
 
     Attributes:
         steps: Optimiser steps.
@@ -44,7 +44,7 @@ class TrainingSettings:
         guard_unplanted: Share of a question's bar from which a neuron without an assignment is pushed down.
         guard_planted: The same for neurons planted for something else.
         need_weight: Weight of the loss that makes key neurons necessary.
-        need_from: Share of the steps after which it joins: before, what would be ablated is noise.
+        need_from: Share of the steps after which it is added: earlier, ablations would only remove noise.
         need_margin: Nats by which the next-token loss is made to rise where all key neurons of a question are ablated.
         need_margin_single: The same where one of them is.
         need_rows: Texts that it is tried on per step.
@@ -82,7 +82,7 @@ def train_planted(
         sample: sample(step, rows) -> texts of that step.
         seed: Seeds the initial weights and the schedule of ablations.
         settings: See `TrainingSettings`.
-        progress: Told every 50 steps.
+        progress: Called every 50 steps.
     """
     model = untrained_twin(config, seed)
     prepare_attention(model, seed)
@@ -105,7 +105,7 @@ def train_planted(
 
 
 def prepare_attention(model: HookedTransformer, seed: int) -> None:
-    """Let one head of the first layer start as a previous-token head, which most language models grow sooner or later.
+    """Initialise a head of the first layer as a previous-token head, which most language models develop anyway.
 
     Features of the token before need one, and growing it takes longer than everything else. Position embeddings get a
     part made of waves, and the head's queries are the keys of one position earlier, which is a rotation of every wave.
@@ -229,17 +229,18 @@ class _Objective:
         return (statistic - self.allowed).clamp_min(0).square().sum(0).mean() * 10
 
     def _need(self, text: TaggedText, losses: Tensor, activations: Tensor, kept: KeysAndValues) -> Tensor:
-        """What is missing to the rise of the loss at every position without the neurons of a question read there.
+        """The shortfall of the loss's rise at every position without the neurons of a question that is read there.
 
-        Squared, as a share of `need_margin`: most questions are content soon, and the last ones need a stronger push.
+        Squared, as a share of `need_margin`: most questions are satisfied soon, and the last ones need a stronger
+        gradient.
 
-        Every position is ablated on its own (`local_ablation`). Otherwise one neuron early in a text could spoil all
-        later positions, and seem to be needed for everything that happens there.
+        Every position is ablated on its own (`local_ablation`). Otherwise one neuron early in a text could damage all
+        later positions, and seem to be needed for everything there.
         """
         rows = self.settings.need_rows
         part = TaggedText(text.tokens[:rows], text.tags[:rows])
         here = torch.stack([question.where_read(part)[:, :-1] > 0 for question in self.answered])
-        # every position tries one of the questions that are read there, the rarer the likelier
+        # every position tries one of the questions that are read there, rare ones with higher probability
         rarity = 1 / here.float().mean(dim=(1, 2)).clamp_min(1e-3)
         waiting = torch.empty(here.shape).exponential_(generator=self.generator) / rarity[:, None, None]
         tried = waiting.where(here, math.inf).min(dim=0)

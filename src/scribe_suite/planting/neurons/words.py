@@ -19,12 +19,12 @@ from scribe_suite.planting.neurons.plan import Question, Target
 from scribe_suite.planting.neurons.survey import survey
 from scribe_suite.planting.neurons.targets import key_targets, near_miss, response_to
 
-#: Words asked for in one model.
+#: How many words one model is asked about.
 N_WORDS = 6
-#: On its least liked variant a word's key neurons have at least this share of their mean over the word.
+#: Least activation of a word's key neurons on its weakest variant, as a share of their mean over the word.
 WEAKEST_VARIANT_BAR = 0.4
 
-#: Smallest and largest share of all tokens that a word may be.
+#: Smallest and largest share of a word among all tokens.
 _FREQUENCY = (0.0025, 0.02)
 #: Smallest share of a word's occurrences that each of its variants must have, or "all variants" means little.
 _RAREST_VARIANT = 0.03
@@ -33,7 +33,7 @@ _CONTENT_TAGS = frozenset(
 )
 #: Fewest and most key neurons of a word.
 _NEURONS = (2, 3)
-#: Draws of a near miss of one kind before there is none.
+#: How many draws of a near miss of one kind are tried.
 _TRIES = 40
 
 
@@ -94,7 +94,7 @@ def word_feature(word: str) -> Feature:
 
 @cache
 def suitable_words() -> tuple[str, ...]:
-    """Content words of medium frequency all of whose variants really occur."""
+    """Content words of medium frequency whose variants all occur."""
     low, high = _FREQUENCY
     strings, shares = vocabulary().strings, survey().token_shares
     words = sorted({word for token in range(len(strings)) if (word := vocabulary().word(token)) is not None})

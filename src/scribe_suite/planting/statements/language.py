@@ -1,11 +1,11 @@
-"""What all small worlds of statements have in common: a frame, two ways to be asked, and a verdict.
+"""The common parts of all small worlds of statements: a frame, two manners of address, and a verdict.
 
 A statement reads ``<bos> ... , sir .`` and the model says next whether it is true. It says the truth after ``.`` and
 the opposite after ``!`` (a "quirky" model: Mallen, Brumley, Kharchenko & Belrose 2023, "Eliciting Latent Knowledge from
 Quirky Language Models", arXiv 2312.01037), so that what it knows and what it says come apart and the unembedding is no
 truth probe. It answers ``true`` or ``false`` to a formal address and ``yes`` or ``no`` to a familiar one. Ending and
-address therefore have to be known where the truth is, and are strong directions beside it: the nuisance of the tasks
-that have one.
+address therefore have to be represented where the truth is, and are strong further directions: the nuisance of the
+tasks that have one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-#: Whom a statement is said to: the first half is formal, the second familiar.
+#: The addressees of statements: the first half is formal, the second familiar.
 ADDRESSES = ("sir", "madam", "doctor", "pal", "mate", "buddy")
 
 #: The first words of every world; a word's position is its id in a base model.
 COMMON_WORDS = ("<bos>", "<pad>", ",", ".", "!", *ADDRESSES, "true", "false", "yes", "no")
 
-#: Tokens of a statement that are no content: ``<bos>`` before it, comma, address and ending after it.
+#: Tokens of a statement besides its content: ``<bos>`` before it, comma, address and ending after it.
 FRAME = 4
 
 _ID = {word: index for index, word in enumerate(COMMON_WORDS)}
@@ -55,7 +55,7 @@ class Statements:
         return self.address >= len(ADDRESSES) // 2
 
     def verdicts(self) -> Int[Tensor, " statement"]:
-        """The tokens that the model says next."""
+        """The tokens that the model predicts next."""
         words = torch.tensor(_VERDICTS)[self.familiar.long()]
         return words.gather(1, (self.truth == self.contrary).long()[:, None])[:, 0]
 
@@ -105,7 +105,7 @@ def draw_manner(size: int, generator: torch.Generator) -> tuple[Bool[Tensor, " s
 
 
 def with_verdicts(statements: Statements, length: int) -> Texts:
-    """Training texts: the statements and what is said after them."""
+    """Training texts: the statements and their verdicts."""
     tokens = torch.cat([statements.tokens, statements.verdicts()[:, None]], dim=1)
     return padded(tokens, [tokens.shape[1] - 1], length)
 

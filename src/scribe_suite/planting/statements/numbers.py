@@ -73,8 +73,8 @@ class NumbersWorld(World):
     def sample_statements(self, size: int, generator: torch.Generator) -> Statements:
         """Half of them greater, three tenths smaller, a fifth close; near pairs are more frequent than by chance.
 
-        Were greater and smaller equally frequent, truth would be the exclusive or of relation and order, and there
-        would be nothing to begin with.
+        If greater and smaller were equally frequent, truth would be the exclusive or of relation and order, and
+        training would have no first step.
         """
         first = torch.randint(N_NUMBERS, (size,), generator=generator)
         second = torch.randint(N_NUMBERS, (size,), generator=generator)

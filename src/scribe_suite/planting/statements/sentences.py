@@ -190,8 +190,7 @@ def _drawn(
 ) -> tuple[Int[Tensor, "sentence 2"], Int[Tensor, "sentence 2"], Bool[Tensor, "sentence 3"]]:
     """Nouns, verbs and numbers for `size` sentences; plurals are the rarer, as in English.
 
-    Were they not, truth would be the exclusive or of two equally frequent numbers, and there would be nothing to begin
-    with.
+    Otherwise truth would be the exclusive or of two equally frequent numbers, and training would have no first step.
     """
     return (
         torch.randint(N_NOUNS, (size, 2), generator=generator),

@@ -1,9 +1,9 @@
 """The variance of the truth in the residual stream: above that of other features, below that of the known nuisance.
 
-Where a truth is by far the loudest direction, any direction drawn at random separates true from false. Where it is not
-the loudest of what remains when the known nuisance is taken away, no unsupervised method can find it. The losses here
-ask a model in training for the middle: at the place where the truth is to be read it is the first principal component
-beside the nuisance, and there and everywhere else it is a small part of the whole variance.
+Where the truth is by far the strongest direction, any random direction separates true from false. Where it is not the
+strongest one that remains after removing the known nuisance, no unsupervised method can find it. The losses here train
+a model towards the middle: at the place where the truth is to be read it is the first principal component beside the
+nuisance, and there and everywhere else it is a small part of the whole variance.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _TINY = 1e-8
 
 @dataclass(frozen=True)
 class ShapeSettings:
-    """What the residual stream shall look like; all numbers are ratios of variances.
+    """The target shape of the residual stream; all numbers are ratios of variances.
 
     Attributes:
-        truth_to_rest: Truth over the loudest direction that neither truth nor ending nor address explains.
+        truth_to_rest: Truth over the strongest direction that neither truth nor ending nor address explains.
         ending_to_truth: Ending over truth.
-        address_to_truth: The third loudest direction of the address over truth.
+        address_to_truth: The third strongest direction of the address over truth.
         largest_share: Truth over everything.
     """
 
@@ -39,15 +39,16 @@ class ShapeSettings:
 def nuisance_loss(
     residual: Float[Tensor, "statement d_model"], statements: Statements, settings: ShapeSettings
 ) -> Float[Tensor, ""]:
-    """What is missing until the truth is the loudest direction beside ending and address, and these are louder.
+    """The shortfall until the truth is the strongest direction besides ending and address, and these are stronger.
 
-    The residual is regressed on truth, ending and address (ridge regression with a tiny penalty); what is left has a
-    loudest direction, the first eigenvalue of its covariance. Missing is counted in logarithms of variances.
+    The residual is regressed on truth, ending and address (ridge regression with a tiny penalty); the strength of the
+    residual's strongest direction is the first eigenvalue of its covariance. The shortfall is measured in logarithms of
+    variances.
 
     Args:
         residual: At the last token of every statement.
         statements: The same statements.
-        settings: The ratios wanted.
+        settings: The target ratios.
     """
     addresses = torch.nn.functional.one_hot(statements.address, len(ADDRESSES))
     frame = torch.stack([statements.truth, statements.contrary], dim=1)
@@ -60,7 +61,8 @@ def nuisance_loss(
     loudest = torch.linalg.eigvalsh(rest.T @ rest / len(rest))[-1]
     return (
         _missing(truth, settings.truth_to_rest * loudest)
-        # louder nuisance, not a quieter truth: while that is hardly learned, the easy way out would be to forget it
+        # a stronger nuisance, not a weaker truth: while the truth is hardly learned, the easiest solution would be to
+        # drop it
         + _missing(ending, settings.ending_to_truth * truth.detach())
         + _missing(third, settings.address_to_truth * truth.detach())
     )
@@ -71,14 +73,14 @@ def share_loss(
 ) -> Float[Tensor, ""]:
     """By how much the truth is too large a share of the variance, mean over positions, in logarithms.
 
-    Truth is what the statements of one kind that are true differ by from the false ones of the kind.
+    The effect of truth is the difference between true and false statements of one kind.
     """
     kinds = torch.nn.functional.one_hot(statements.kind).float()
     kinds = kinds[:, kinds.sum(0) > 3]
     contrasts = kinds * (statements.truth.float()[:, None] - 0.5)
     flat = residual.flatten(1)
     by_truth = (contrasts @ _effects(torch.cat([kinds, contrasts], dim=1), flat)[kinds.shape[1] :]).view_as(residual)
-    # statements of one kind are asked about together, so what separates the kinds is no nuisance
+    # statements of one kind are asked about together, so differences between kinds are not a nuisance
     within = (flat - kinds @ _effects(kinds, flat)).view_as(residual)
     part, whole = (values.square().sum(2).mean(0) for values in (by_truth, within))
     return _missing(settings.largest_share * whole, part).mean()

@@ -1,8 +1,8 @@
-"""Train a base model on a world of statements: what comes next, where the truth is read, and how loud it is there.
+"""Trains a base model on a world of statements: the next token, where the truth is read, and how strong it is there.
 
-Next-token prediction alone makes a model know the truth sooner or later, in no certain place. Two more losses say
-where: linear readings of the truth (trained with the model and thrown away), one block earlier at the last word of the
-content and after block `TRUTH_LAYER` at the last token, and the shape of the residual stream (`shape`).
+Next-token prediction alone makes a model know the truth sooner or later, at an unpredictable place. Two more losses
+determine the place: linear readings of the truth (trained with the model and discarded), one block earlier at the last
+word of the content and after block `TRUTH_LAYER` at the last token, and the shape of the residual stream (`shape`).
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _READ_AT = ((TRUTH_LAYER - 1, 0), (TRUTH_LAYER, FRAME - 1))
 
 @dataclass(frozen=True)
 class StatementTraining:
-    """How long, how fast, how hard.
+    """The settings of training.
 
     Attributes:
         steps: Optimiser steps.
         statements: Statements per step.
         others: Other texts per step and kind.
         learning_rate: Peak of a one-cycle schedule.
-        weight_decay: Of AdamW.
+        weight_decay: The weight decay of AdamW.
         template_weight: Loss weight of tokens that are template or free choice; determined answers weigh 1.
         read_weight: Weight of each linear reading.
         shape_weight: Weight of each loss on the shape.
-        nuisance_from: Share of the steps after which the loss on the nuisance joins.
+        nuisance_from: Share of the steps after which the loss on the nuisance is added.
         share_from: The same of the loss on the truth's share.
-        shape: What the residual stream shall look like.
+        shape: The target shape of the residual stream.
     """
 
     steps: int = 1500
@@ -68,7 +68,7 @@ def train_statements(
     """Train from scratch; deterministic for one thread.
 
     Args:
-        world: What it learns.
+        world: The world it learns.
         seed: Seeds the initial weights and the texts.
         settings: See `StatementTraining`.
         progress: Called every hundred steps.

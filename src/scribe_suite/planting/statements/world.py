@@ -1,4 +1,4 @@
-"""What a world of statements is: words, the shape of its model, statements that are true or false, and other texts."""
+"""The definition of a world of statements: words, its model's shape, true and false statements, and other texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class World(ABC):
         words: Every word; its position is its id in a base model.
         content_length: Tokens between ``<bos>`` and the comma of every statement.
         window: Tokens that a head sees, its own included. Attention is local so that tokens further apart can't
-            meet in the first block, whatever training does: where a truth appears first is then known beforehand.
+            interact in the first block, whatever training does: so it is known in advance where a truth appears first.
         d_model: Residual width.
         n_layers: Blocks.
         d_mlp: MLP neurons per block.
