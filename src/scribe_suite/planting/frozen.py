@@ -77,7 +77,7 @@ class Certificate(BaseModel):
 
 
 class BaseWeights(BaseModel):
-    """The frozen model that another one has most of its weights from.
+    """The frozen model from which another one has most of its weights.
 
     Attributes:
         name: Its folder and file without ending, ``antonym/seed0``, below the family's folder.
@@ -91,7 +91,7 @@ class BaseWeights(BaseModel):
 
 
 class FrozenRecord(BaseModel):
-    """What stands beside the weights.
+    """The record of frozen weights.
 
     Attributes:
         format: Version of this file format.
@@ -103,7 +103,7 @@ class FrozenRecord(BaseModel):
         key: The truth, in a form private to the task.
         certificate: Why it is true.
         training: Facts about how it was made (steps, CPU seconds, attempts, versions).
-        base: Where all weights are that the safetensors file does not hold; None where it holds all.
+        base: The model with all weights that the safetensors file lacks; None where it has all.
         digest: sha256 of all other fields, `training` left out, so that a key or a measured number that was changed by
             hand is noticed.
     """
@@ -123,7 +123,7 @@ class FrozenRecord(BaseModel):
     digest: str
 
     def expected_digest(self) -> str:
-        """What `digest` must be."""
+        """The correct value of `digest`."""
         return _digest(self.model_dump(mode="json"))
 
 
@@ -147,7 +147,7 @@ def models_folder(models_id: str) -> Path:
 
 
 def round_to_half(weights: ModelWeights) -> ModelWeights:
-    """The weights as they come back from disk: certify these, not the trained ones."""
+    """The weights as read back from disk: certify these, not the trained ones."""
     from scribe_suite.planting.hooked import ModelWeights
 
     return ModelWeights(weights.config, {name: value.half().float() for name, value in weights.state.items()})
@@ -165,9 +165,8 @@ def save_frozen(
 ) -> Path:
     """Write ``seed<N>.safetensors`` and ``seed<N>.json``.
 
-    Both are complete on the disk before either takes the place of what was there: an interruption while they are
-    written leaves an older pair as it is. Of a model with a `base`, of the same family, only the weights are written
-    that differ.
+    Both are completely on disk before either replaces an older file: an interruption while they are written leaves an
+    older pair unchanged. Of a model with a `base`, of the same family, only the weights are written that differ.
 
     Returns:
         The path of the JSON file.
@@ -217,18 +216,18 @@ def save_frozen(
 
 
 def add_checks(path: Path, task: PlantedTask, checks: Sequence[Check], measured_on: FrozenModel) -> None:
-    """Write a record anew with further checks at the end of its certificate; weights and earlier checks stay.
+    """Rewrite a record with further checks at the end of its certificate; weights and earlier checks are unchanged.
 
-    This is how a base model that several tasks share is certified for one that was not there when it was frozen.
+    This certifies a shared base model for a task that was added after it was frozen.
 
     Args:
         path: Its JSON file.
         task: The task that it is certified for.
-        checks: What was measured for this task.
+        checks: The measurements for this task.
         measured_on: The model that they were measured on, which may have been planted again meanwhile.
 
     Raises:
-        FrozenModelError: When a check did not pass or is there already, the model is another one by now, it can't be
+        FrozenModelError: When a check did not pass or exists already, the model has changed meanwhile, it can't be
             trusted, or it is another suite's; nothing is written then.
     """
     _refuse_other_suites(path)
@@ -271,7 +270,7 @@ def _as_text(record: FrozenRecord) -> str:
 
 
 def _without_empty_base(record: Mapping[str, Any]) -> dict[str, Any]:
-    """As most records are: the field came later than they."""
+    """Like most records, which are older than the field."""
     return {name: value for name, value in record.items() if name != "base" or value is not None}
 
 
@@ -281,7 +280,7 @@ def _place(name: str) -> str:
 
 
 def _forget(folder: Path) -> None:
-    """Read the models of a folder again when they are needed next."""
+    """Make the models of a folder be read again when next needed."""
     for place in [place for place in _LOADED if place[0] == folder]:
         del _LOADED[place]
 

@@ -1,4 +1,4 @@
-"""The one module that builds `HookedTransformer` objects, so that a later move of TransformerLens is one change.
+"""The only module that builds `HookedTransformer` objects, so that a change in TransformerLens needs one edit.
 
 A model is kept as `ModelWeights`: a JSON-safe subset of `HookedTransformerConfig` and a state dict under
 TransformerLens' own parameter names, without its buffers (masks, ``IGNORE``), which are rebuilt.

@@ -35,11 +35,11 @@ _START = "import os, runpy; os.dup2({0}, {1}); runpy.run_path('solution.py', run
 
 
 class UnfinishedSolutionError(SuiteError):
-    """A reference solution was stopped at its time limit, which says nothing of what it would have reached."""
+    """A reference solution was stopped at its time limit, so its result is unknown."""
 
 
 class Connects(Protocol):
-    """What is needed of a `scribe_suite.laboratory.desk.Desk`."""
+    """The required interface of a `scribe_suite.laboratory.desk.Desk`."""
 
     def connect(self, session: str) -> socket.socket:
         """A connection, which the caller closes."""
@@ -52,14 +52,14 @@ def reference_answer(
 
     Args:
         root: Checkout with ``ground_truth/solutions``.
-        instance: Only its public material is given to the solution.
+        instance: The instance; the solution gets only its public material.
         timeout_s: Wall clock limit.
         desk: The laboratory's desk, where the arm of the instance's task has a laboratory.
 
     Raises:
         UnfinishedSolutionError: When the solution does not finish in time.
         SuiteError: When it fails.
-        AnswerError: When what it leaves in ``answer`` is not valid.
+        AnswerError: When its ``answer`` is not valid.
     """
     solution = solution_text(root, instance.task)
     cells = [cell.source for cell in parse_percent(solution) if cell.kind == "code"]

@@ -11,14 +11,14 @@ from scribe_suite.tasks.task import PlantedTask
 
 
 def plant_seed(task: PlantedTask, seed: int, progress: ProgressCallback, *, keep_valid: bool) -> str:
-    """Train, certify and freeze the base model of a seed with one thread, or certify one that is there for this task.
+    """Train, certify and freeze the base model of a seed with one thread, or certify an existing one for this task.
 
     Args:
-        task: Whose base model.
+        task: The task of the base model.
         seed: The training seed.
-        progress: Called now and then.
-        keep_valid: Train nothing when it is frozen already and can be trusted; where it lacks the checks of this task,
-            because it was frozen for others, add those.
+        progress: Called from time to time.
+        keep_valid: Train nothing when a trusted frozen model exists; if that was frozen for other tasks and lacks the
+            checks of this one, add them.
 
     Returns:
         What was done, in words.

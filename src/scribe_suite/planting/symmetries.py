@@ -12,7 +12,7 @@ What the frozen model writes into it would therefore be the same in every instan
 all maps are centred, so that the direction holds nothing. LayerNorm's elementwise weights would not commute with a
 rotation and are first folded into the maps that read it.
 
-This module knows nothing of tasks, circuits or files.
+This module knows nothing about tasks, circuits or files.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from torch import Tensor
 
 from scribe_suite.planting.hooked import ModelWeights
 
-#: How output labels are renamed: by a permutation of their own, like the tokens of the same id, or not at all.
+#: How output labels are renamed: by a separate permutation, like the tokens of the same id, or not at all.
 LabelRule = Literal["independent", "as_tokens", "fixed"]
 
 #: Singular values of the bases inside heads: far enough from 1 to change norms, near enough to keep accuracy.
 _SMALLEST_STRETCH, _LARGEST_STRETCH = 0.7, 1.4
 
-#: Beside that, a head's two bases and an MLP's neurons are scaled as a whole by up to this factor, or its inverse.
+#: In addition, a head's two bases and an MLP's neurons are scaled as a whole by up to this factor, or its inverse.
 _LARGEST_SCALE = 1.5
 
 _INDEX = r"(0|[1-9]\d*)"
@@ -167,11 +167,11 @@ def apply_symmetry(weights: ModelWeights, symmetry: Symmetry) -> ModelWeights:
 
 
 def fold_layer_norm(weights: ModelWeights) -> ModelWeights:
-    """The same function with nothing for LayerNorm to take away: weights 1, biases 0, and all maps centred.
+    """The same function with trivial LayerNorms: weights 1, biases 0, and all maps centred.
 
     Weights and biases move into the maps that read the normalised stream. Nothing is written into the all-ones
     direction, which LayerNorm drops, nor read from it. The config stays, unlike after TransformerLens' own folding.
-    Models without LayerNorm stay as they are.
+    Models without LayerNorm are unchanged.
 
     Raises:
         ValueError: When the architecture is not supported.
@@ -224,7 +224,7 @@ _READERS = ("attn.W_Q", "attn.W_K", "attn.W_V", "mlp.W_in", "unembed.W_U")
 
 
 def _centre(state: _State) -> None:
-    """Take the all-ones direction out of all maps: LayerNorm drops what is written there, so that nothing is read."""
+    """Remove the all-ones direction from all maps: LayerNorm drops what is written there."""
     for name, value in state.items():
         if name.endswith(_WRITERS):
             state[name] = value - value.mean(-1, keepdim=True)

@@ -1,9 +1,9 @@
 """A network with LayerNorm that computes the same as one without: a large constant dominates the norm of every stream.
 
-What LayerNorm divides by depends on what all nodes write: ablating loud nodes would scale everything that the others
-read. A long constant vector in the residual stream, which no node reads, keeps the divisor nearly constant whatever
-they write. The certificate bounds the remaining effect. Large constants like this one are common in trained models (Sun
-et al. 2024, "Massive Activations in Large Language Models", arXiv 2402.17762).
+LayerNorm's divisor depends on the writes of all nodes: ablating nodes with large writes would scale everything that the
+others read. A long constant vector in the residual stream, which no node reads, keeps the divisor nearly constant
+whatever they write. The certificate bounds the remaining effect. Large constants like this one are common in trained
+models (Sun et al. 2024, "Massive Activations in Large Language Models", arXiv 2402.17762).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def under_layer_norm(
 
 
 def _divisor(network: PatchableTransformer, tokens: Int[Tensor, "prompt position"], place: str) -> float:
-    """What LayerNorm divides by on average."""
+    """LayerNorm's mean divisor."""
     return float(network.residual_streams(tokens)[place].std(-1, correction=0).mean())
 
 

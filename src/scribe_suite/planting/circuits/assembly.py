@@ -1,13 +1,13 @@
-"""A large network made of copies of a trained circuit's nodes; the unembedding reads one of the circuits.
+"""Assembles a large network from copies of a trained circuit's nodes; the unembedding reads one of the circuits.
 
-Every copy writes into a block of the residual stream that is its own, and reads the embeddings and the blocks of the
-copies before it as its original does. A circuit, its twins and single copies go through the same construction: which
-of them is the circuit shows in what reaches the unembedding, and nowhere else in the weights.
+Every copy writes to its own block of the residual stream, and reads the embeddings and the blocks of earlier copies
+like its original. A circuit, its twins and single copies go through the same construction: which of them is the circuit
+shows in what reaches the unembedding, and nowhere else in the weights.
 
-A block may be in any basis, since writers and readers share it: each copy draws one, with lengths of its own. So copies
-differ in size and in the spectra of their weights, and still compute the same, exactly. `crosstalk` weakens the
+A block may be in any basis, since writers and readers share it: each copy draws its own, with different lengths. So
+copies differ in size and in the spectra of their weights, but compute exactly the same. `crosstalk` weakens the
 separation on purpose, for all copies alike: zeros in products of weights would group the nodes for anyone who
-multiplies matrices. What it costs is for the certificate to bound.
+multiplies matrices. The certificate bounds its cost.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _WRITING = {"a": ("W_O",), "m": ("W_out", "b_out")}
 
 @dataclass(frozen=True)
 class DecoyRecipe:
-    """How the nodes outside a circuit are made.
+    """The recipe for the nodes outside a circuit.
 
     Attributes:
-        size: Standard deviation of the logarithm of how loud a copy is.
+        size: Standard deviation of the logarithm of a copy's size.
         spread: The same of the lengths of its basis, which vary the spectra of its weights.
         crosstalk: Size of the weights by which nodes and unembedding read blocks that mean nothing to them, relative to
             those by which they read their own.
@@ -55,12 +55,12 @@ class DecoyRecipe:
 
 @dataclass(frozen=True)
 class Assembled:
-    """What came out.
+    """The assembled network.
 
     Attributes:
         network: Without LayerNorm; kinds of nodes that the circuit does not have are zero.
         written: Node -> the dimensions that it writes.
-        spare: First of the dimensions that nobody writes.
+        spare: First of the dimensions that no node writes.
     """
 
     network: PatchableTransformer
@@ -78,12 +78,12 @@ def assemble(
     recipe: DecoyRecipe,
     generator: torch.Generator,
 ) -> Assembled:
-    """Put copies of a circuit's nodes where a layout wants them.
+    """Put copies of a circuit's nodes where a layout places them.
 
     Args:
         core: The circuit alone, trained within `blocks`.
         blocks: The dimensions that its nodes write and read.
-        copies: What goes where; the nodes of the circuit are among them.
+        copies: The placed copies, including the nodes of the circuit.
         originals: Node of the circuit -> node of `core`.
         shape: The shape of the whole network, without LayerNorm.
         recipe: How the copies vary.
@@ -112,7 +112,7 @@ def add_crosstalk(assembled: Assembled, copies: Sequence[Copy], crosstalk: float
 
     Args:
         assembled: From `assemble`, with nodes of other kinds filled in or not.
-        copies: Those that it was made of.
+        copies: The copies that it was made from.
         crosstalk: See `DecoyRecipe`.
         generator: The source of the random weights.
     """

@@ -1,4 +1,4 @@
-"""Tries to plant until a certificate holds."""
+"""Repeats planting until a certificate holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
 
-#: Initial weights that are tried before a seed is given up.
+#: How many initial weights are tried for a seed.
 ATTEMPTS = 3
 
 
@@ -25,7 +25,7 @@ def until_certified(
     """Make weights until a certificate holds, at most `ATTEMPTS` times.
 
     Args:
-        make: Makes them from the seed of an attempt, and tells how far it is; they are rounded to half precision here.
+        make: Makes weights from the seed of an attempt and reports progress; they are rounded to half precision here.
         seed: One seed for all attempts; each derives its own from it.
         certify: Measures everything that is claimed; nothing is trained on it.
         progress: Called during training.

@@ -1,6 +1,6 @@
 """Which dimensions of the residual stream belong to which node while a circuit is trained alone.
 
-Embeddings get a block of their own, and so does every node. A node reads the embeddings and the nodes that its variable
+Embeddings get their own block, and so does every node. A node reads the embeddings and the nodes that its variable
 is computed from, and nothing else. So a trained node can be placed anywhere after the nodes that it reads, any number
 of times (`planting.circuits.assembly`).
 """
@@ -23,7 +23,7 @@ class Blocks:
     """The dimensions of a circuit's residual stream.
 
     Attributes:
-        inputs: How many the embeddings have; they are the first.
+        inputs: How many of them belong to the embeddings; they are the first.
         written: Node -> the dimensions that it writes.
         read: Node -> the nodes whose dimensions it reads, besides the embeddings'.
         outputs: The nodes whose dimensions the unembedding reads; it does not read the embeddings.
@@ -36,7 +36,7 @@ class Blocks:
 
     @property
     def width(self) -> int:
-        """Dimensions in all."""
+        """The total number of dimensions."""
         return self.inputs + sum(map(len, self.written.values()))
 
     def masks(self, shape: TransformerShape) -> dict[str, Tensor]:
@@ -85,7 +85,7 @@ def blocks_of(causal: CausalModel, correspondence: Correspondence, inputs: int, 
     """One block for every node of a circuit.
 
     Args:
-        causal: Its `edges` say who reads whom.
+        causal: Its `edges` define which node reads which.
         correspondence: Where the variables are.
         inputs: Dimensions of the embeddings.
         sizes: Variable -> dimensions that each of its nodes writes.

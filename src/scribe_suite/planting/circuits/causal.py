@@ -65,7 +65,7 @@ class CausalModel(ABC):
         d_vocab: Number of tokens.
         n_labels: Number of output labels.
         n_ctx: Length of every prompt.
-        labelled: The positions at which the output matters.
+        labelled: The positions at which the output counts.
         groups: Token ids by what they are (``names``, ``places``, ...); every prompt is made of them.
         sample_prompts: Draws prompts; a static method ``(n, generator, groups) -> Int[Tensor, "n ctx"]``. Agents are
             given its source, so it needs nothing but torch and says nothing about how labels follow from prompts.
@@ -166,7 +166,7 @@ def renamed_correspondence(correspondence: Correspondence, symmetry: Symmetry) -
 
 
 def balanced_table(size: int, values: int, generator: torch.Generator) -> Int[Tensor, " size"]:
-    """A random table of `size` entries in which every one of `values` values stands equally often (within one)."""
+    """A random table of `size` entries in which each of `values` values occurs equally often (within one)."""
     return (torch.arange(size) % values)[torch.randperm(size, generator=generator)]
 
 

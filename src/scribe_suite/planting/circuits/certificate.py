@@ -41,7 +41,7 @@ def certify_circuit(
         causal: What it should compute, in the model's tokens and labels.
         correspondence: Where, in the model's node names.
         pairs: Held-out pairs.
-        effect_bar: What resampling a node changes at least.
+        effect_bar: The least change that resampling a node must make.
 
     Returns:
         Checks ``behaviour``; ``iia/<variable>`` and ``iia_changed/<variable>``; ``strict/<ablation>/<node>`` and

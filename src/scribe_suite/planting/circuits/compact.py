@@ -1,8 +1,8 @@
 """The smallest network that can hold a circuit.
 
-What a circuit of heads and MLPs computes depends on the order of its layers, not on how many layers or heads stand
-between and beside them (without other nodes they would add nothing). So it is trained without them, several times
-faster, and then put where it belongs (`planting.circuits.assembly`).
+The function of a circuit of heads and MLPs depends on the order of its layers, not on the number of other layers or
+heads (without nodes these add nothing). So it is trained without them, several times faster, and then put in its place
+(`planting.circuits.assembly`).
 """
 
 from __future__ import annotations

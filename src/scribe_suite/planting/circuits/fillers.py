@@ -1,4 +1,4 @@
-"""Nodes of a kind that a circuit does not have: random, with outputs as large and attention as sharp as the others.
+"""Random nodes of kinds that a circuit does not have, with outputs as large and attention as sharp as the other nodes'.
 
 They write into unused dimensions. No node of their kind is in the key, so they need not resemble one.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 from scribe_suite.planting.circuits.assembly import Assembled, place_of
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 
-#: Standard deviation of the logarithm of how loud a random node is.
+#: Standard deviation of the logarithm of a random node's size.
 _JITTER = 0.25
 
 
@@ -32,10 +32,10 @@ def fill(
         assembled: From `assembly.assemble`.
         tokens: Prompts on which sizes are measured.
         generator: The source of all random choices.
-        typical: What is typical of how sharp several heads are. The mean is above most of them where one is very sharp.
+        typical: Summarises the sharpness of several heads. The mean would exceed most of them if one is very sharp.
 
     Raises:
-        ValueError: When nodes are left over and no residual dimension is.
+        ValueError: When nodes remain but no residual dimensions.
     """
     network, spare = assembled.network, assembled.spare
     rest = [node for node in network.shape.nodes if node not in assembled.written]

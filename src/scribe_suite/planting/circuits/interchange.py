@@ -61,7 +61,7 @@ class PatchedModel:
     Args:
         network: The network.
         causal: What it should compute.
-        pairs: On what it is measured.
+        pairs: The pairs it is measured on.
     """
 
     @torch.no_grad()
@@ -95,11 +95,11 @@ class PatchedModel:
 
     @property
     def prescribes_logits(self) -> bool:
-        """Whether the causal model says what the logits are."""
+        """Whether the causal model prescribes logits."""
         return self._clean.logits is not None
 
     def effect(self, names: Iterable[str]) -> float:
-        """What resampling the named nodes together changes.
+        """The effect of resampling the named nodes together.
 
         Returns:
             Accuracy lost; where the causal model prescribes logits and that is more, the mean absolute change of the

@@ -1,8 +1,8 @@
-"""Where the copies of a circuit's nodes go: into every node of a kind that the circuit has.
+"""Places copies of a circuit's nodes in all nodes of kinds that the circuit has.
 
-Most models hold the whole circuit several times. The remaining nodes are filled with single copies of nodes which read,
-as their originals do, copies of the nodes before them. Nothing but the unembedding tells one copy of the circuit from
-another.
+Most models contain the whole circuit several times. The remaining nodes are filled with single copies of nodes which
+read, as their originals do, copies of the nodes before them. Nothing but the unembedding tells one copy of the circuit
+from another.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import torch
 from scribe_suite.planting.circuits.blocks import layer_and_head
 from scribe_suite.planting.circuits.patchable import TransformerShape
 
-#: Layouts that are drawn; the one with the most whole circuits is taken.
+#: How many layouts are drawn; the one with the most whole circuits is used.
 _DRAWN = 64
-#: Placements that are tried for one more whole circuit.
+#: How many placements are tried for one more whole circuit.
 _TRIES = 32
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A node that does what a node of the circuit does.
+    """A node with the same function as a node of the circuit.
 
     Attributes:
-        node: Where it is.
+        node: The node.
         original: The node of the circuit that it is a copy of; nodes of the circuit are copies of themselves.
         reads: Node of the circuit that the original reads -> copy of it that this one reads; there is none for what no
             earlier node supplies.
@@ -61,7 +61,7 @@ def computed_before(node: str, other: str) -> bool:
 
 
 class _Layout:
-    """The circuit, and as many whole copies of it as one random order of trials finds room for."""
+    """The circuit, and as many whole copies of it as fit in one random order of trials."""
 
     def __init__(self, shape: TransformerShape, read: Mapping[str, Sequence[str]], generator: torch.Generator) -> None:
         self._read, self._generator = read, generator

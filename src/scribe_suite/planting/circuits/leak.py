@@ -1,8 +1,8 @@
 """A small systematic influence for every decoy, so that a perfectly silent node does not reveal a decoy.
 
 Training is never perfect: resampling a node that is meant to show no effect alone, such as one of two redundant heads,
-still moves the right label's mean logit by a percent. Among decoys that move it by exactly nothing that percent would
-stand out. So the unembedding is changed, in the dimensions that only decoys write, such that each decoy raises or
+still moves the right label's mean logit by a percent. Among decoys that do not move it at all, that percent would be
+conspicuous. So the unembedding is changed, in the dimensions that only decoys write, such that each decoy raises or
 lowers the right label's logit a little on average. Of all such changes it is the one with the least noise.
 """
 
@@ -21,8 +21,8 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer
 
 _PROMPTS = 1024
 _RIDGE = 1e-3
-#: Root mean square of the change of a logit, relative to the right label's: where decoys know so little of the answer
-#: that their effects would cost more noise than this, all effects are made smaller.
+#: Root mean square of the change of a logit, relative to the right label's: where decoys carry so little information on
+#: the answer that their effects would add more noise than this, all effects are reduced.
 _LARGEST_NOISE = 0.02
 
 

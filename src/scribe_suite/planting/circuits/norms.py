@@ -1,8 +1,8 @@
 """Equal weight norms for all nodes, by exact symmetries: so that no ranking of weights finds the circuit.
 
-Inside a head the query and key weights can trade size, and so can value and output weights; inside an MLP with ReLU the
-weights into and out of the neurons. Every node gets the same norm over all its weights, heads get the same size of
-``hook_z``, and fresh instances then vary both (`planting.symmetries`).
+Inside a head, size can be moved between query and key weights, and between value and output weights; inside an MLP with
+ReLU the weights into and out of the neurons. Every node gets the same norm over all its weights, heads get the same
+size of ``hook_z``, and fresh instances then vary both (`planting.symmetries`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _trade_within_heads(
 def _factor(
     first: Float[Tensor, "..."], second: Float[Tensor, "..."], wanted: Float[Tensor, "..."], generator: torch.Generator
 ) -> Float[Tensor, "..."]:
-    """The factor c for which (c * first)² + (second / c)² is as wanted; which of the two solutions is drawn."""
+    """The factor c for which (c * first)² + (second / c)² has the target value; one of the two solutions is drawn."""
     root = (wanted.pow(2) - (2 * first * second).pow(2)).clamp(min=0.0).sqrt()
     first_larger = torch.rand(first.shape, generator=generator) < 0.5
     return torch.where(first_larger, (wanted + root) / (2 * first.pow(2)), 2 * second.pow(2) / (wanted + root)).sqrt()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Rates(Protocol):
-    """What a recipe says of the optimiser.
+    """The optimiser's part of a recipe.
 
     Attributes:
         steps: Optimiser steps.
@@ -44,9 +44,9 @@ def optimise(
     """Train parameters in place.
 
     Args:
-        parameters: What is trained.
+        parameters: The parameters to train.
         loss: Computes the loss of a fresh batch, with gradients.
-        rates: How.
+        rates: The settings.
         floor: Share of the peak below which the rate does not fall.
         after: Called after each step with its number, from 1, and its loss.
     """
@@ -66,7 +66,7 @@ def optimise(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums on several threads are other numbers: so the same seed gives the same weights."""
+    """Use one thread, because sums over several threads differ: so the same seed gives the same weights."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -102,7 +102,7 @@ class TransformerShape:
 
 @dataclass(frozen=True)
 class NodeValues:
-    """What every node put out in one pass.
+    """The outputs of all nodes in one pass.
 
     Attributes:
         heads: Attention-weighted values before W_O (``hook_z``).
@@ -264,7 +264,7 @@ class PatchableTransformer(nn.Module):
         return streams
 
     def normaliser(self, tokens: Int[Tensor, "batch position"]) -> Float[Tensor, "batch position 1"]:
-        """What the last LayerNorm divides by; 1 without LayerNorm."""
+        """The divisor of the last LayerNorm; 1 without LayerNorm."""
         final = self.residual_streams(tokens)["final"]
         if self.shape.normalization is None:
             return torch.ones_like(final[..., :1])
@@ -283,7 +283,7 @@ class PatchableTransformer(nn.Module):
         self, layer: int, x: Float[Tensor, "batch position d_model"]
     ) -> tuple[Float[Tensor, "batch head position d_head"], ...]:
         n_heads, d_head = self.shape.n_heads, self.shape.d_head
-        # one matrix product for all heads and all three roles: at this size the number of calls is what costs
+        # one matrix product for all heads and all three roles: at this size the number of calls dominates the cost
         joined = torch.cat([w[layer].transpose(0, 1).flatten(1) for w in (self.W_Q, self.W_K, self.W_V)], 1)
         offset = torch.cat([b[layer].flatten() for b in (self.b_Q, self.b_K, self.b_V)])
         return tuple((x @ joined + offset).view(*x.shape[:2], 3, n_heads, d_head).permute(2, 0, 3, 1, 4))

@@ -28,7 +28,7 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
 
-#: Initial weights that are tried before a seed is given up: now and then training settles on another algorithm.
+#: How many initial weights are tried for a seed: occasionally training finds another algorithm.
 ATTEMPTS = 6
 
 _MEASURED_PROMPTS = 256
@@ -40,8 +40,8 @@ class CircuitPlan:
     """A circuit to plant.
 
     Attributes:
-        causal: What it computes.
-        correspondence: Where, in the nodes of `shape`.
+        causal: The function it computes.
+        correspondence: Its nodes, among those of `shape`.
         shape: The architecture, decoys included.
         inputs: Residual dimensions of the embeddings while the circuit is trained.
         sizes: Variable -> residual dimensions that its nodes write; its copies write as many each.
@@ -60,12 +60,12 @@ class CircuitPlan:
 
 @dataclass(frozen=True)
 class PlantedWeights:
-    """What came out.
+    """The planted weights.
 
     Attributes:
-        weights: Rounded to half precision, as they are frozen.
+        weights: The weights, rounded to half precision as when frozen.
         certificate: Passed, unless every attempt failed.
-        failures: Why earlier attempts were given up.
+        failures: Why earlier attempts failed.
         cpu_seconds: The total over all of them.
     """
 
@@ -81,7 +81,7 @@ def plant_circuit(
     """Train until a certificate holds; deterministic for one thread.
 
     Args:
-        plan: What to plant.
+        plan: The plan.
         seed: Seeds the initial weights and all random choices; every attempt derives its own.
         certify: Measures everything the key will claim (`certify.certify_circuit` and what a task adds); nothing is
             trained or chosen on it but whether to try again.
@@ -122,7 +122,7 @@ def _reporter(progress: ProgressCallback, failures: Sequence[str]) -> Callable[[
 
 
 def _what_is_unlearned(core: PatchableTransformer, plan: CircuitPlan, small: Compact, seed: int) -> str:
-    """What the circuit alone fails in of the certificate; decoys can't improve it. Empty when nothing."""
+    """The checks that the circuit alone fails, which decoys can't improve, as text; empty if there are none."""
     pairs = draw_pairs(plan.causal, _CHECKED_PAIRS, torch.Generator().manual_seed(derive_seed(seed, "check")))
     patched = PatchedModel(core, plan.causal, pairs)
     behaviour = patched.behaviour()
@@ -136,7 +136,7 @@ def _what_is_unlearned(core: PatchableTransformer, plan: CircuitPlan, small: Com
 
 
 def _alone(plan: CircuitPlan) -> tuple[Compact, Blocks]:
-    """The architecture of the circuit alone, and who has which of its dimensions."""
+    """The architecture of the circuit alone, and the owner of each of its dimensions."""
     circuit, width = circuit_of(plan.correspondence), plan.inputs
     width += sum(len(plan.correspondence[name]) * plan.sizes[name] for name in plan.causal.variables)
     small = compact(plan.shape, circuit, width)
@@ -144,12 +144,12 @@ def _alone(plan: CircuitPlan) -> tuple[Compact, Blocks]:
 
 
 def copies_of(plan: CircuitPlan, seed: int, attempt: int) -> list[Copy]:
-    """Which node of a planted model does what: the layout that `plant_circuit` chose.
+    """The roles of a planted model's nodes: the layout that `plant_circuit` chose.
 
     Args:
-        plan: What was planted.
-        seed: What it was planted from.
-        attempt: The one that was certified, counted from 1.
+        plan: The plan.
+        seed: The seed it was planted from.
+        attempt: The certified attempt, counted from 1.
     """
     small, blocks = _alone(plan)
     generator = torch.Generator().manual_seed(derive_seed(derive_seed(seed, "attempt", attempt), "decoys"))

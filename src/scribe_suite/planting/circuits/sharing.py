@@ -1,10 +1,9 @@
 """Several copies of a circuit that share the labels: the unembedding reads each of them for its own labels.
 
 A network that was made by `planting.circuits.assembly` holds its circuit several times, and the unembedding reads one
-of the copies. Here the columns of some labels read another copy instead, which says the same. Nothing changes in what
-the network computes, but a node then matters only where the answer, or what a patch makes of it, is a label of its
-copy: so effects are graded, and there are contexts in which a node does not matter. A node that two copies have in
-common matters for the labels of both.
+of the copies. Here the columns of some labels read another, equivalent copy. The network's function does not change,
+but a node then matters only where the answer, or the patched answer, is a label of its copy: so effects are graded, and
+there are contexts in which a node does not matter. A node that two copies share matters for the labels of both.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from scribe_suite.planting.circuits.assembly import place_of
 from scribe_suite.planting.circuits.layout import Copy
 from scribe_suite.planting.circuits.patchable import Patch, PatchableTransformer
 
-#: Nodes of all copies that are heard, counted once for each.
+#: Most nodes of all copies in use, counted once per copy.
 LARGEST = 9
-#: Share of the circuit's answers that a copy has to give with all others resampled, if it is to be heard.
+#: Share of the circuit's answers that a copy must give with all others resampled, in order to be used.
 FAITHFUL = 0.99
-#: Rounds in which a fit leaves out the answers that it misses most, and the share that it keeps.
+#: Rounds in which a fit drops the answers with the largest errors, and the share that it keeps.
 _ROUNDS, _KEPT = 6, 0.7
 
 #: Shares of the labels, by how many copies there are.
@@ -34,11 +33,11 @@ SHARES: Mapping[int, tuple[float, ...]] = {2: (0.6, 0.4), 3: (0.5, 0.3, 0.2), 4:
 
 @dataclass(frozen=True)
 class Voice:
-    """A whole copy of a circuit: for each of its nodes one that does the same, all inputs from within.
+    """A whole copy of a circuit: an equivalent for each of its nodes, with all inputs from within the copy.
 
     Attributes:
         nodes: Node of the circuit -> node of this copy.
-        labels: Those that are its own.
+        labels: Its own labels.
     """
 
     nodes: Mapping[str, str]
@@ -47,11 +46,11 @@ class Voice:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the unembedding is given on some prompts.
+    """The unembedding's input on some prompts.
 
     Attributes:
-        writes: What every node adds.
-        stream: All of it.
+        writes: The write of each node.
+        stream: The whole stream.
     """
 
     writes: Float[Tensor, "layer slot answer d_model"]
@@ -78,7 +77,7 @@ class Seen:
 
 
 def whole_copies(copies: Sequence[Copy], outputs: Sequence[str]) -> list[Voice]:
-    """All whole copies of a circuit, itself among them. They may have nodes in common.
+    """All whole copies of a circuit, including itself. They may share nodes.
 
     Args:
         copies: From `layout.layout`.
@@ -105,9 +104,9 @@ def faithful_copies(
     tokens: Int[Tensor, "prompt position"],
     positions: Sequence[int],
 ) -> list[Voice]:
-    """Those that answer as the circuit does when the unembedding reads them instead, whatever all other nodes say.
+    """The copies that answer like the circuit when the unembedding reads them instead, whatever the other nodes write.
 
-    Crosstalk from other nodes is what makes some copies answer otherwise.
+    Crosstalk from other nodes makes some copies answer differently.
 
     Args:
         network: See `shared_unembedding`; it is left as it was.
@@ -134,11 +133,11 @@ def faithful_copies(
 def draw_voices(
     found: Sequence[Voice], counts: Sequence[int], n_labels: int, generator: torch.Generator
 ) -> tuple[Voice, ...]:
-    """Choose how many copies are heard, which, and for which labels.
+    """Choose how many copies are used, which, and for which labels.
 
     Args:
         found: All whole copies, the circuit first.
-        counts: How many may be heard; the circuit is always among them.
+        counts: Possible numbers of copies, of which the circuit is always one.
         n_labels: How many labels they share.
         generator: The source of all random choices.
 
@@ -164,7 +163,7 @@ def draw_voices(
 def shared_unembedding(
     network: PatchableTransformer, voices: Sequence[Voice], outputs: Mapping[str, int], seen: Seen
 ) -> Float[Tensor, "d_model label"]:
-    """An unembedding of which every column reads the copy that its label belongs to.
+    """An unembedding in which every column reads the copy of its label.
 
     In the dimensions that a copy's output nodes write, the new column is what gives least squares of the distance to
     what the circuit's own nodes add to the logit. In those of the circuit it takes over what the old column had in the
@@ -173,7 +172,7 @@ def shared_unembedding(
 
     Args:
         network: One in which the unembedding reads the circuit.
-        voices: Who is heard for which labels.
+        voices: The copies in use, with their labels.
         outputs: The nodes of the circuit that the unembedding reads, with the number of dimensions that each writes.
         seen: The network's activations on the prompts on which the nodes' writes are compared.
     """
@@ -222,7 +221,7 @@ def _slot(network: PatchableTransformer, node: str) -> tuple[int, int]:
 
 
 def _written_directions(network: PatchableTransformer, node: str, size: int) -> Float[Tensor, "size d_model"]:
-    """An orthonormal basis of what a node can write, without what rounding adds to that."""
+    """An orthonormal basis of what a node can write, without rounding errors."""
     place = place_of(node)
     written = network.W_O[place] if node[0] == "a" else torch.cat([network.W_out[place], network.b_out[place][None]])
     directions: Tensor = torch.linalg.svd(written, full_matrices=False)[2][:size]

@@ -1,8 +1,8 @@
-"""What is claimed of copies of a circuit that share the labels, beyond what is claimed of a circuit: who matters where.
+"""Further claims about copies of a circuit that share the labels: which copy matters where.
 
 The certificate of a circuit (`planting.circuits.certificate`) holds for all copies together, with a lower bar for what
-a single node changes. Beside it stand two checks for each copy: that it decides its own labels, and that it is silent
-where neither the answer nor what a patch would make of it is one of them.
+a single node changes. There are two further checks for each copy: that it decides its own labels, and that it has no
+effect where neither the answer nor the patched answer is one of them.
 """
 
 from __future__ import annotations

@@ -92,12 +92,12 @@ def train_circuit(
         correspondence: Where.
         shape: The architecture, without LayerNorm; best no larger than the circuit needs (`planting.compact`).
         blocks: The residual dimensions that each node writes and reads.
-        recipe: How.
+        recipe: The recipe.
         seed: Seeds the initial weights, the prompts and all random choices.
         progress: Called every hundred steps.
 
     Returns:
-        The network; whether it is good enough is for a certificate to say.
+        The network; a certificate decides whether it is good enough.
 
     Raises:
         ValueError: When the correspondence names other variables than the model's or nodes that do not exist, or the

@@ -1,4 +1,4 @@
-"""Statistics of pairs of nodes: which reads what another writes, and which are alike.
+"""Statistics of pairs of nodes: which reads another's writes, and which are similar.
 
 The scores are the Q-, K- and V-composition of Elhage et al. 2021, with MLPs as readers and writers of the same kind,
 and biases as writers of their own. Every node is compared with all others, and with those that can really read it or be

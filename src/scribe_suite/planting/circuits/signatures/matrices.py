@@ -22,7 +22,7 @@ def composition(first: Float64[Tensor, "row inner"], second: Float64[Tensor, "in
 
 
 def cosine(first: Float64[Tensor, "..."], second: Float64[Tensor, "..."]) -> Float64[Tensor, ""]:
-    """Of two vectors or matrices of the same shape."""
+    """The cosine of two vectors or matrices of the same shape."""
     similarity: Tensor = (first * second).sum() / (first.norm() * second.norm() + _TINY)
     return similarity
 

@@ -11,7 +11,7 @@ from scribe_suite.planting.circuits.signatures.matrices import cosine, distribut
 
 
 def neuron_statistics(maps: ModelMaps, node: NodeMaps, neurons: Neurons) -> dict[str, Float64[Tensor, ""]]:
-    """All of one MLP."""
+    """All statistics of one MLP."""
     echo = (neurons.into * neurons.out).sum(1)
     found = {
         **sizes("neuron size", neurons.size),
@@ -71,7 +71,7 @@ def _at_rest(neurons: Neurons) -> Float64[Tensor, " d_model"]:
 
 
 def _likeness(name: str, rows: Float64[Tensor, "neuron d_model"]) -> dict[str, Float64[Tensor, ""]]:
-    """How alike the directions of neurons are."""
+    """How similar the directions of neurons are."""
     cosines = _pairs(rows)
     gram = torch.linalg.svdvals(rows).pow(2)
     nearest = ((rows @ rows.T) - 2 * torch.eye(len(rows), dtype=rows.dtype)).max(1).values

@@ -18,7 +18,7 @@ Values = dict[str, Float64[Tensor, ""]]
 
 @torch.no_grad()
 def weight_statistics(maps: ModelMaps, node: NodeMaps) -> Values:
-    """All of one node."""
+    """All statistics of one node."""
     found = {**spectrum("through", node.through), **square("through", node.through)}
     found |= _biases(maps, node) | _embeddings(maps, node)
     if node.neurons is not None:
