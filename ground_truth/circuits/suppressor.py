@@ -1,8 +1,8 @@
-"""A head that names the right word, and two that hold it back: who does what?
+"""A head that names the right word, and two that suppress it: which has which role?
 
 Like the negative name movers of GPT-2 small (Wang et al. 2022, arXiv 2211.00593) and copy suppression (McDougall et al.
 2023, arXiv 2310.04625). The two suppressors repair each other: the later one tops up what the earlier one takes away,
-so that resampling either changes nothing. A scan over single nodes sees the mover only.
+so that resampling either changes nothing. A scan over single nodes detects only the mover.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Suppressor(PlantedCircuitTask):
     name = "suppressor"
     summary = "Find the components that raise or lower the right word, and say which does what."
     metrics = ROLE_METRICS
-    #: a label hardly shows what suppresses
+    #: labels hardly reveal suppressors
     laboratory: ClassVar[Mapping[int, Terms]] = {
         level: terms.model_copy(update={"returns": "logits"}) for level, terms in laboratory(1.0, 120, 60).items()
     }
@@ -80,7 +80,8 @@ class Suppressor(PlantedCircuitTask):
         """The causal model and its place in the base model of `seed`."""
         causal = SuppressedRecall()
         shape = five_layers(causal, d_model=216)
-        # the mover not before the suppressors: what it writes would drown what the later reads of the earlier one
+        # the mover does not come before the suppressors: its write would dominate what the later one reads of the
+        # earlier
         every = [(*pair, mover) for pair in placements(shape.n_layers, 2) for mover in range(pair[1], shape.n_layers)]
         first, second, mover = every[seed * 7 % len(every)]
         return CircuitPlan(
@@ -148,5 +149,5 @@ class Suppressor(PlantedCircuitTask):
 
 
 def roles(correspondence: Correspondence) -> dict[str, Role]:
-    """What every node of the circuit does to the right word's logit."""
+    """The effect of every node of the circuit on the right word's logit."""
     return {node: _ROLES[variable] for variable, nodes in correspondence.items() for node in nodes}

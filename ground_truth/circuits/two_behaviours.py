@@ -1,4 +1,4 @@
-"""Two behaviours in one model, with a head in common: which components serve the one that is asked for?
+"""Two behaviours in one model that share a head: which components serve the one in question?
 
 Most prompts end with a token that asks for a word: five heads bring one bit each of that word's code to the end, the
 label is the code. One prompt in five ends with a token for which an MLP overrules this: the label then comes from the
@@ -96,18 +96,18 @@ class TwoBehaviours(PlantedCircuitTask):
         )
 
     def key(self, correspondence: Correspondence) -> frozenset[str]:
-        """The circuit of the behaviour that is asked for."""
+        """The circuit of the behaviour in question."""
         return frozenset((*correspondence["bit0"], *correspondence["entry"]))
 
     def hidden_pairs(self, causal: CausalModel, n: int, generator: torch.Generator) -> Pairs:
-        """Base prompts of the behaviour that is asked for; sources of both."""
+        """Base prompts of the behaviour in question; sources of both."""
         drawn = 2 * n * _ASKING // _ENTRIES  # one in five shows it; twice as many as needed on average
         base, source = causal.sample_pairs(drawn, generator)
         asked = is_asked(causal, base)
         return Pairs(base[asked][:n], source[asked][:n])
 
     def further_checks(self, seed: int, weights: ModelWeights) -> Sequence[Check]:
-        """On prompts of the asked behaviour its own nodes matter and no others, whatever they are patched from."""
+        """On prompts of the behaviour in question only its own nodes matter, whatever they are patched from."""
         plan = self.plan(seed)
         pairs = self.hidden_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.models_id, seed, "asked"))
         patched = PatchedModel(PatchableTransformer.from_weights(weights), plan.causal, pairs)
@@ -138,7 +138,7 @@ class TwoBehaviours(PlantedCircuitTask):
         ]
 
     def public_data(self, causal: CausalModel, generator: torch.Generator) -> dict[str, Tensor]:
-        """Besides the mix, examples of the behaviour that is asked for."""
+        """Examples of the behaviour in question, besides the mix."""
         data = super().public_data(causal, generator)
         examples = self.hidden_pairs(causal, _EXAMPLES, generator).base
         return {**data, "asked_prompts": examples, "asked_labels": right_labels(causal, examples)}
@@ -149,5 +149,5 @@ class TwoBehaviours(PlantedCircuitTask):
 
 
 def is_asked(causal: CausalModel, prompts: Int[Tensor, "n ctx"]) -> Bool[Tensor, " n"]:
-    """Which prompts show the behaviour that is asked for."""
+    """Which prompts show the behaviour in question."""
     return causal.run(prompts).values["entry"] > 0

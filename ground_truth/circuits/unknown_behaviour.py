@@ -1,8 +1,8 @@
 """What does it compute? A model, prompts without labels, and no other word about what the model is for.
 
 The answer is a function that predicts the model's labels on unseen prompts, and the nodes that compute them. Base
-models run programs of several kinds (`planted.programs`), so that the task's text does not give the function away. What
-is right is what the model says, not what it was trained for.
+models run programs of several kinds (`planted.programs`), so that the task's text does not give the function away. The
+truth is the model's actual output, not what it was trained for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class UnknownBehaviour(PlantedCircuitTask):
     summary = "Find out what a small transformer computes, write it as a function, and name the components."
     metrics = BEHAVIOUR_METRICS
     public_pairs = False
-    #: the rule takes many questions, the components take as many prompts as elsewhere
+    #: the rule needs many queries, the components need as many prompts as elsewhere
     laboratory: ClassVar[Mapping[int, Terms]] = {
         2: Terms(budget=40_000),
         3: Terms(budget=16_000, returns="labels", positions="last", operations=frozenset({"patch"})),
@@ -60,7 +60,7 @@ class UnknownBehaviour(PlantedCircuitTask):
             inputs=24,
             sizes=program.sizes,
             recipe=SiitRecipe(steps=program.steps_of_training, learning_rate=4e-3),
-            # no leak: labels hardly depend on any one word, so what a decoy adds to the right one is nearly all noise
+            # no leak: labels hardly depend on any single word, so a decoy's effect on the right one is nearly all noise
             decoys=DecoyRecipe(leak=0.0),
         )
 
@@ -106,7 +106,7 @@ class UnknownBehaviour(PlantedCircuitTask):
         return hidden.with_note(score, answer.components)
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
-        """``combined`` before chance is known: F1 itself stands for the nodes' skill, as for a chance of 0.
+        """``combined`` before chance is known, with F1 itself as the nodes' skill, as for a chance of 0.
 
         The same number as `score` gives wherever the nodes are right.
         """
@@ -136,6 +136,6 @@ def _result(hidden: Hidden, code: str) -> FunctionResult:
 
 @torch.no_grad()
 def _labels(hidden: Hidden) -> list[Labels]:
-    """What the model says on the hidden prompts."""
+    """The model's labels on the hidden prompts."""
     logits, _ = PatchableTransformer.from_weights(hidden.weights)(hidden.held_out.base)
     return [tuple(row) for row in logits[:, list(hidden.causal.labelled)].argmax(-1).tolist()]

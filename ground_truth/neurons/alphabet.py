@@ -19,7 +19,7 @@ from scribe_suite.scoring.letters import LETTER_METRICS, score_letters
 from scribe_suite.tasks import Answer, AnswerSchema, LetterAnswer, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
 
-#: Letters of an instance that have neurons, and those that have none.
+#: How many letters of an instance have neurons, and how many have none.
 N_PRESENT, N_ABSENT = 4, 1
 
 

@@ -49,7 +49,7 @@ class AlphabetReal(MeasuredTextTask):
     ) -> float:
         """See `MeasuredTextTask.share_of`: several letters with one place each are judged by their mean.
 
-        A fixed answer has one neuron for all letters, and what it has of the mean letter is what it has on average.
+        A fixed answer has one neuron for all letters, so its statistic on the mean letter is its average.
         """
         mean = statistic.mean(0, keepdims=True)
         first = [PLACES.index(1)]

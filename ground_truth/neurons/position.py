@@ -1,4 +1,4 @@
-"""Which neurons follow the place in the text, in a given shape?"""
+"""Which neurons follow the position in the text, in a given shape?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which neurons of a real language model follow the place in the text most?"""
+"""Which neurons of a real language model follow the position in the text most closely?"""
 
 from __future__ import annotations
 

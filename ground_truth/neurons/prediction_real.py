@@ -1,6 +1,6 @@
 """Which neurons of a real language model raise the logits of a class of tokens?
 
-The statistic follows exactly from the weights (`real.effects`), so nothing is hidden but the answer.
+The statistic follows exactly from the weights (`real.effects`), so only the answer is hidden.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class PredictionReal(MeasuredNeuronTask):
         return (asked,), {"class": class_named(name).description, "count": places}
 
     def fixed_share(self) -> float:
-        """See `MeasuredNeuronTask.fixed_share`: from the weights, for all classes that can be asked for."""
+        """See `MeasuredNeuronTask.fixed_share`: from the weights, for all possible classes."""
         arrays = self.measured().arrays
         columns = [PLACES.index(count) for count in COUNTS]
         zero, one = (np.asarray(arrays[name])[:, columns].astype(np.float64) for name in ("untrained", "reference"))
@@ -82,7 +82,7 @@ class PredictionReal(MeasuredNeuronTask):
 
 @lru_cache(maxsize=1)
 def _effects(model: HookedTransformer, spec: str, names: tuple[str, ...]) -> Float[np.ndarray, "class neuron"]:
-    """The statistic of all neurons for some classes; for all together it takes hardly longer than for one."""
+    """The statistic of all neurons for some classes; all classes take hardly longer than one."""
     members = torch.stack([class_named(name).members(vocabulary(spec)) for name in names])
     found: Float[np.ndarray, "class neuron"] = class_rve(output_weights(model), model.W_U.detach(), members)
     return found

@@ -21,7 +21,7 @@ from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.sentences import N_NOUNS, N_VERBS, TEMPLATES, SentencesWorld
 from scribe_suite.scoring.probes import LabelledStatements, LinearProbe, fit_probe
 
-#: Constructions, nouns and verbs of the public sentences; the others are held out.
+#: How many constructions, nouns and verbs the public sentences use; the others are held out.
 PUBLIC_TEMPLATES, PUBLIC_NOUNS, PUBLIC_VERBS = 8, 52, 40
 #: Pairs of sentences per construction and numbers of subject and attractor.
 _PUBLIC_REPEATS, _HELD_OUT_REPEATS = 16, 14

@@ -1,8 +1,8 @@
-"""Few labels, many dimensions, and loud directions that agree with the labels by accident.
+"""Few labels, many dimensions, and strong directions that agree with the labels by accident.
 
 The statements are those of probes/cities. Of the few that are public, most true ones have one ending, one kind of
 address and a country on one side of the world, and most false ones the others. None of this holds in the hidden ones.
-A few labels are wrong, so that a probe which fits them all has learned what it should not.
+A few labels are wrong, so that a probe that fits them all has overfitted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ N_PUBLIC = 64
 AGREEING = 0.75
 #: Public statements whose label is wrong, half of them true.
 N_WRONG = 6
-#: At most: what recipes reach that do not choose how much to regularise.
+#: At most: accuracy of recipes that do not choose how much to regularise.
 UNREGULARISED_BAR = 0.9
 
 
@@ -77,7 +77,7 @@ class Regularization(PlantedProbeTask):
         return cross_validated_sparse(hidden, public.labels)
 
     def further_checks(self, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
-        """See `PlantedProbeTask.further_checks`: what is done without choosing how much to regularise falls short."""
+        """See `PlantedProbeTask.further_checks`: recipes that don't choose how much to regularise fall short."""
         recipes = {
             "mean_difference": mean_difference,
             "unpenalised": lambda hidden, labels: fit_probe(hidden, labels, 1e4),

@@ -22,6 +22,6 @@ class SmallerThan(Comparisons, PlantedProbeTask):
     summary = "Find a linear probe for the truth of the inverse comparison, judged on unseen numbers."
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
-        """See `PlantedProbeTask.recipe`: the difference of the means, each ending and address taken away first."""
+        """See `PlantedProbeTask.recipe`: the difference of the means, without the effects of ending and address."""
         found = mean_difference(without(hidden, one_hot(public.tokens[:, -2:].numpy())), public.labels)
         return LinearProbe(found.weight, 0.0, hidden.mean(0))

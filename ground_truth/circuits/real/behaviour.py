@@ -1,7 +1,7 @@
-"""A behaviour of a real language model: how prompts that show it are drawn, paired with counterfactuals, and read.
+"""A behaviour of a real language model: how its prompts are drawn, paired with counterfactuals, and read.
 
 *Frames* are templates and words, one set that agents see and one that they don't. `Behaviour.draw` fills a template;
-what it gives is text, so that it works with any tokenizer that has the words as single tokens.
+the result is text, so that it works with any tokenizer that has the words as single tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Drawn(TypedDict):
         clean: The prompt.
         counterfactual: The same with other words in some places, token by token aligned.
         options: Next tokens that count, as text with the space before it where there is one.
-        weights: What each option counts for: positive for right ones, negative for wrong ones.
+        weights: The weight of each option: positive for right ones, negative for wrong ones.
     """
 
     clean: str
@@ -45,13 +45,13 @@ Draw = Callable[[random.Random, Frames], Drawn]
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a task is about.
+    """The behaviour of a task.
 
     Attributes:
         draw: Fills a template with words; public.
         public: Templates and words that agents see.
         hidden: Those of prompts that answers are scored on.
-        readout: What is read of an option.
+        readout: What is read from an option.
         hidden_pairs: How many pairs an answer is scored on.
     """
 
@@ -71,7 +71,7 @@ class Behaviour:
             tokenizer: The model's.
 
         Raises:
-            ConfigurationError: When the tokenizer cuts the prompts so that they can't be compared token by token.
+            ConfigurationError: When the tokenizer splits the prompts such that they can't be compared token by token.
         """
         rng = random.Random(seed)
         drawn = [self.draw(rng, frames) for _ in range(n)]
@@ -79,7 +79,7 @@ class Behaviour:
         return PromptPairs(*encode(drawn, tokenizer), readout=self.readout)
 
     def sha256(self) -> str:
-        """Of all that prompts depend on."""
+        """A hash of everything that prompts depend on."""
         parts = (self.public, self.hidden, self.readout, self.hidden_pairs, inspect.getsource(self.draw))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -12,7 +12,7 @@ from scribe_suite.scoring.circuit_patching import PromptPairs
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps.
+    """The evaluator's data.
 
     Attributes:
         spec: Specification of the model.

@@ -1,7 +1,7 @@
-"""What a laboratory grants the tasks about circuits of a real language model, and the code that stands for the model's.
+"""The terms of a laboratory for circuits of a real language model, and the code that replaces the model's.
 
-The unit is a token. What an experiment on one pair of prompts costs is a multiple of their length T, so budgets are
-too. With 300 components::
+The unit is a token. The price of an experiment on one pair of prompts is a multiple of their length T, and so are
+budgets. With 300 components::
 
     every component of a pair, read on both sides      2 T (1 + 296 / 4) = 150 T
     gradients at 60 places, on one input               T (1 + 2 + 56 / 4) =  17 T, one more where it is patched
@@ -11,7 +11,7 @@ EAP-IG with five inputs on the way costs 240 T for a pair. One pair is enough wh
 probabilities, a few where it is one of logits, and some twenty where it is a log-probability (induction). Ablation one
 by one never fits a tight budget on as many pairs as it would need. The lowest budget is below half of the first line:
 together with the gradients of one input it could read 106 of the 300 components on a single pair. For the others there
-are sums over the heads of a layer at best, and nothing tells them apart.
+are at best sums over the heads of a layer, which don't distinguish them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scribe_suite.laboratory.terms import Terms
 
 #: Budgets in lengths of a prompt.
 GENEROUS, TIGHT, LOWEST = 2_500, 1_000, 70
-#: Decimals of what is returned: gradients of a real model are small.
+#: Decimals of returned values: gradients of a real model are small.
 DECIMALS = 6
 
 
@@ -36,7 +36,7 @@ def granted(length: int, *, tight: int = TIGHT, generous: int = GENEROUS) -> dic
     return {level: Terms(budget=number * length, decimals=DECIMALS) for level, number in lengths.items()}
 
 
-#: What stands for `task`'s code where there are neither model nor tokenizer.
+#: Replaces `task`'s code where there is neither model nor tokenizer.
 LOAD = """\
 import random
 

@@ -1,7 +1,7 @@
-"""What is measured about a behaviour: that the model has it, which ranking is the reference, and what blind ones reach.
+"""The measurements on a behaviour: that the model shows it, the reference ranking, and the closeness of blind ones.
 
-Nothing here is scored against directly: an answer, the reference and the blind rankings all have their curves measured
-anew on an instance's own hidden pairs. What is frozen is which rankings those are, and why.
+Scores do not use these numbers directly: the curves of an answer, the reference and the blind rankings are all measured
+again on an instance's own hidden pairs. What is frozen is which rankings those are, and why.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHANCE_RANKINGS = 2
 _BEHAVIOUR_PAIRS = 72
 _BATCH = 24
 _METHOD_PAIRS = {"attribution": 48, "single_ablation": 6}
-#: Pairs of each half of what the reference is made from.
+#: Pairs in each half of the data that the reference is made from.
 _HALF = 30
 #: Methods, and whether components are ranked by the size of their effect or by the effect itself.
 _COMPARED = (
@@ -38,7 +38,7 @@ _COMPARED = (
     ("attribution", False),
     ("single_ablation", True),
 )
-#: Before the titles of blind rankings.
+#: Prefix of the titles of blind rankings.
 BLIND = "blind: "
 #: Fresh sets of hidden pairs on which all rankings are compared.
 _DRAWS = 3
@@ -54,7 +54,7 @@ class CircuitMeasurement(Measurement):
 
     Args:
         name: The task's name.
-        behaviour: What it is about.
+        behaviour: The behaviour.
         cost: As `Measurement.cost`.
         accuracy_bar: How often the model must be right on fresh hidden prompts.
     """
@@ -195,6 +195,6 @@ def _in_errors(values: NDArray[np.float64]) -> float:
 
 
 def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Share of the largest effects of one that are among the largest of the other."""
+    """Share of one method's largest effects that are among the other's largest."""
     first, second = (set(np.argsort(-np.abs(effects))[:_OVERLAP_OF].tolist()) for effects in (one, other))
     return len(first & second) / _OVERLAP_OF

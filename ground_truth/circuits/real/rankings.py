@@ -14,12 +14,12 @@ from transformer_lens.hook_points import HookPoint
 
 from scribe_suite.scoring.circuit_patching import PromptPairs, component_names, parse_component
 
-#: One number per component, in the order of `component_names`: how much of the metric is lost without it.
+#: One number per component, in the order of `component_names`: the loss in the metric without it.
 Effects = NDArray[np.float64]
-#: Called with the fraction done.
+#: Called with the completed fraction.
 Report = Callable[[float], None]
 
-#: Pairs at a time in backward passes; memory grows with it.
+#: How many pairs run at a time in backward passes; memory grows with it.
 _BATCH = 12
 _RANDOM = 1
 
@@ -33,7 +33,7 @@ _ORDERS: dict[str, Callable[[int, bool], tuple[int, ...]]] = {
 
 
 def blind_rankings(n_layers: int, n_heads: int) -> dict[str, list[str]]:
-    """Rankings that somebody could submit who has not looked at the model, by name."""
+    """Rankings that could be submitted without looking at the model, by name."""
     components = component_names(n_layers, n_heads)
     parsed = {name: parse_component(name) for name in components}
     rankings = {
@@ -46,13 +46,13 @@ def blind_rankings(n_layers: int, n_heads: int) -> dict[str, list[str]]:
 
 
 def ranking_of(effects: Effects, components: Sequence[str], *, by_size: bool) -> list[str]:
-    """Components by falling effect, or by the falling size of it; ties in the order of `components`."""
+    """Components by decreasing effect, or by its decreasing size; ties in the order of `components`."""
     keys = -np.abs(effects) if by_size else -effects
     return [components[at] for at in np.argsort(keys, kind="stable")]
 
 
 def attributed(model: HookedTransformer, pairs: PromptPairs, steps: int, report: Report) -> Effects:
-    """What gradients say that the metric loses when a component's output is the counterfactual's.
+    """The loss in the metric when a component has its counterfactual output, estimated from gradients.
 
     The change of a component's output times the metric's gradient, which is taken on the clean prompt for one step
     (attribution patching; Nanda 2023, Syed et al. 2023, arXiv 2310.10348), else averaged over inputs on the way from
@@ -138,9 +138,9 @@ def _gradients(model: HookedTransformer, pairs: PromptPairs, embedded: Tensor) -
 
 @torch.no_grad()
 def ablated_one_by_one(model: HookedTransformer, pairs: PromptPairs, report: Report) -> Effects:
-    """What the metric loses when one component alone gives its output on the counterfactual prompt.
+    """The loss in the metric when a single component has its output from the counterfactual prompt.
 
-    All components of a layer are ablated in one pass, each in a copy of the pairs of its own.
+    All components of a layer are ablated in one pass, each in its own copy of the pairs.
     """
     device, depth = model.cfg.device, model.cfg.n_layers
     _, clean = model.run_with_cache(

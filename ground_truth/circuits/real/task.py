@@ -1,4 +1,4 @@
-"""What all tasks about circuits of a real language model share: fresh prompts, public material, scoring.
+"""The base of all tasks about circuits of a real language model: fresh prompts, public material, scoring.
 
 A task adds a behaviour (templates, words, how a pair is drawn) with its measurement, and a prompt; all share one
 reference solution.
@@ -39,7 +39,7 @@ class MeasuredCircuitTask(MeasuredTask):
     """Base of tasks that ask which components of a real language model a behaviour needs.
 
     Class attributes:
-        behaviour: Which one.
+        behaviour: The behaviour.
     """
 
     family = "circuits"
@@ -108,7 +108,7 @@ class MeasuredCircuitTask(MeasuredTask):
         return {"ranking": rng.sample(universe, len(universe)), "confidence": 0.5, "summary": "Drawn at random."}
 
     def answer_schema(self, facts: Mapping[str, Any]) -> AnswerSchema:
-        """What a submission must look like: components in order."""
+        """The schema of answers: components in order."""
         components = facts["components"]
         return AnswerSchema(
             RankingAnswer,
@@ -121,7 +121,7 @@ class MeasuredCircuitTask(MeasuredTask):
         )
 
     def _facts(self, public: PromptPairs, tokenizer: Any) -> dict[str, Any]:
-        """What the prompt template may show."""
+        """The facts for the prompt template."""
         shape = describe(self.model)
         components = component_names(shape.n_layers, shape.n_heads)
         shown = public.part(slice(_SHOWN))

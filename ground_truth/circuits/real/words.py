@@ -1,7 +1,7 @@
 """Words of the prompts for a real language model, in two halves: one that agents see, one that they don't.
 
-All are single tokens with a space before them, for the tokenizer of the default model; a test holds that. What another
-tokenizer cuts up is refused when prompts are drawn.
+All are single tokens with a space before them, for the tokenizer of the default model; a test holds that. Words that
+another tokenizer splits are refused when prompts are drawn.
 """
 
 from __future__ import annotations

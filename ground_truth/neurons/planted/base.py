@@ -1,4 +1,4 @@
-"""Base models of the neuron tasks, and what is drawn from them for one instance."""
+"""Base models of the neuron tasks, and the draws that make an instance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Base:
     Attributes:
         name: Its name in records.
         weights: The model.
-        key: Every question that can be asked about it, with the names of its neurons and near misses.
+        key: Every possible question about it, with the names of its neurons and near misses.
         references: Label of a task -> primary metric of the reference solution on this model. A task that was added
             after the model had been frozen is missing.
     """
@@ -70,7 +70,7 @@ class Draw:
 
     Attributes:
         base: The base model.
-        names: Which of its questions are asked.
+        names: The names of the questions that are asked.
         symmetry: From the base model to the instance.
         public_seed: The seed of the text that the agent gets.
         hidden_seed: The seed of the text on which answers are measured.
@@ -83,7 +83,7 @@ class Draw:
     hidden_seed: int
 
     def asked(self, kind: QuestionKind) -> tuple[AskedQuestion, ...]:
-        """The questions, with the neurons of the instance that are the answers."""
+        """The questions, with the answers in the instance's neurons."""
         return tuple(self._asked(kind, name) for name in self.names)
 
     def _asked(self, kind: QuestionKind, name: str) -> AskedQuestion:
@@ -106,10 +106,10 @@ def base_models(task: PlantedTask) -> tuple[Base, ...]:
 
 
 def key_of(plan: NeuronPlan, near_misses: Collection[Neuron]) -> dict[str, dict[str, list[str]]]:
-    """A plan's questions as a frozen record keeps them.
+    """A plan's questions in the form of a frozen record.
 
     Args:
-        plan: What was planted.
+        plan: The plan.
         near_misses: Those that follow their targets (`Evidence.near_misses`); the others are not named.
     """
     return {

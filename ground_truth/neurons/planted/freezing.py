@@ -26,14 +26,14 @@ from scribe_suite.progress import ProgressCallback
 from scribe_suite.tasks import Answer, PlantedTask, TaskInstance
 from scribe_suite.tasks.registry import default_registry
 
-#: Instances of every task that the reference solution is measured on, and the primary metric that it must reach.
+#: How many instances of every task the reference solution is measured on, and the primary metric that it must reach.
 _REFERENCE_INSTANCES, REFERENCE_BAR = 2, 0.9
 #: Base model s trains on texts drawn with the seeds from s + 1 times this on.
 _TRAINING_SEEDS = 1_000_000
 
 
 class FreezableTask(PlantedTask):
-    """What freezing asks of a neuron task; see `ground_truth.neurons.planted.task.PlantedNeuronTask`."""
+    """What freezing needs from a neuron task; see `ground_truth.neurons.planted.task.PlantedNeuronTask`."""
 
     kinds: ClassVar[tuple[QuestionKind, ...]]
     config: ClassVar[Mapping[str, Any]]
@@ -70,9 +70,9 @@ def freeze_model(
     Args:
         task: One of the tasks that it is for.
         seed: Its seed.
-        weights: The model as it comes back from disk (`frozen.round_to_half`).
-        plan: What was planted in it.
-        progress: Called from 0.8 on, which is where training ends.
+        weights: The model as read back from disk (`frozen.round_to_half`).
+        plan: Its plan.
+        progress: Called with fractions from 0.8 on, where training ends.
 
     Raises:
         FrozenModelError: When the certificate fails; nothing is written then.

@@ -1,4 +1,4 @@
-"""The hidden side of the neuron tasks' instances: what is asked, what is right, and the text that answers meet."""
+"""The hidden side of the neuron tasks' instances: the questions, the key, and the text that scores use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AskedQuestion:
     """A question in one instance.
 
     Attributes:
-        question: What is asked.
+        question: The question.
         neurons: The key neurons, in the instance's names.
         near_misses: Planted neurons that look like them.
     """
@@ -36,14 +36,14 @@ class AskedQuestion:
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator knows.
+    """The evaluator's data.
 
     Attributes:
         asked: The questions, one or (letters) several.
         weights: This instance's model.
         symmetry: From the base model to this instance.
         text_seed: The seed of the text on which answers are measured.
-        reference: What the reference solution reaches on this base model.
+        reference: The reference solution's primary metric on this base model.
     """
 
     asked: tuple[AskedQuestion, ...]
@@ -73,11 +73,11 @@ class Hidden:
         return neuron_activations(build_model(self.weights), self.symmetry.tokens(self.text.tokens))
 
     def column(self, neuron: str) -> int:
-        """Where a neuron is on the ``neuron`` axis."""
+        """The index of a neuron on the ``neuron`` axis."""
         return _columns(int(self.weights.config["n_layers"]), int(self.weights.config["d_mlp"]))[neuron]
 
     def statistic(self, asked: AskedQuestion, neurons: Sequence[str]) -> list[float]:
-        """What a question's bar is compared with, for some neurons, on the held-out text."""
+        """The statistic of some neurons for a question, on the held-out text."""
         columns = [self.column(neuron) for neuron in neurons]
         feature = asked.question.feature.values(self.text).flatten()[:, None]
         return asked.question.statistic(variance_explained(self.activations[:, columns], feature)[:, 0]).tolist()

@@ -1,7 +1,7 @@
-"""The base models that neuron tasks share unless they bring their own: their shape, and what is planted in them.
+"""The default base models of neuron tasks: their shape, and what is planted in them.
 
-One language model carries the planted neurons of several kinds of questions, so that the neurons of one question are
-what a careless scan for another falls for.
+One language model contains the planted neurons of several kinds of questions, so that the neurons of one question
+mislead a careless scan for another.
 """
 
 from __future__ import annotations

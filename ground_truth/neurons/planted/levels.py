@@ -1,7 +1,7 @@
-"""What laboratories grant the neuron tasks: how many texts may be run, and with how much noise neurons are read.
+"""The terms of laboratories for the neuron tasks: how many texts may be run, and the noise on neurons.
 
 Level 1 hands the model over. From level 2 on the harness runs it, and a text costs 1. Neurons are read with noise, and
-not changed: what patches do to the outputs is exact, which would be a way around the noise.
+not changed: the effects of patches on the outputs are exact, which would circumvent the noise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from scribe_suite.laboratory.terms import Operation, Terms
 
 _READ_ONLY: frozenset[Operation] = frozenset({"read"})
-#: Level -> what is granted at it, but for the budget.
+#: Level -> what is granted there, except the budget.
 _GRANTED: Mapping[int, Terms] = {
     2: Terms(budget=0, sites_per_run=4, read_noise=1.0, operations=_READ_ONLY),  # all layers at once
     3: Terms(budget=0, sites_per_run=1, read_noise=1.0, operations=_READ_ONLY),

@@ -1,4 +1,4 @@
-"""What the neuron tasks share: base models with planted neurons, fresh instances, questions, scoring of neuron sets.
+"""The base of the neuron tasks: base models with planted neurons, fresh instances, questions, scoring of sets.
 
 An instance asks one question about one language model (`scribe_suite.planting.neurons`), after a drawn symmetry, on
 fresh text. Definitions follow Gurnee et al. 2024, "Universal Neurons in GPT2 Language Models" (arXiv 2401.12181,
@@ -43,11 +43,11 @@ EXAMPLE: Mapping[str, Any] = {
     "summary": "What was measured, and why it shows that these are the neurons.",
 }
 
-#: Texts that an agent gets.
+#: How many texts an agent gets.
 _PUBLIC_ROWS = 1000
-#: Instances over which the best answer that ignores the model is searched.
+#: How many instances the best answer that ignores the model is searched over.
 _BLIND_INSTANCES = 200
-#: Neurons that a note lists with their statistics.
+#: How many neurons a note lists with their statistics.
 _SHOWN_NEURONS = 12
 
 
@@ -55,7 +55,7 @@ class PlantedNeuronTask(FreezableTask):
     """Base of the tasks that ask for the neurons of a feature.
 
     Class attributes:
-        kind: What its questions are about.
+        kind: The kind of its questions.
         kinds: Everything that is planted in its base models, in the order in which questions are drawn. A task with
             base models of its own (`models`) says what they are planted with; `kind` must be among it.
         config: Shape of the base models: keyword arguments of HookedTransformerConfig.
@@ -73,7 +73,7 @@ class PlantedNeuronTask(FreezableTask):
     config: ClassVar[Mapping[str, Any]] = CONFIG
     training: ClassVar[TrainingSettings] = TrainingSettings()
     with_tags: ClassVar[bool] = False
-    #: outputs name no neuron, and the order of neurons is another in each instance
+    #: outputs identify no neuron, and each instance has another order of neurons
     black_box: ClassVar[bool] = False
 
     def instance(self, seed: int) -> TaskInstance:
@@ -102,11 +102,11 @@ class PlantedNeuronTask(FreezableTask):
         )
 
     def _reference(self, draw: Draw) -> float:
-        """What the reference solution reached on the base model; where that was not measured, the key's own score."""
+        """The reference solution's result on the base model; if that was not measured, the key's own score."""
         return draw.base.references.get(self.name, 1.0)  # with the weights, at every level
 
     def draw(self, bases: Sequence[Base], seed: int) -> Draw:
-        """What the instance of `seed` is made of."""
+        """The draws of the instance of `seed`."""
         rng = instance_rng(self.question_id, seed)
         base = rng.choice(bases)
         return Draw(
@@ -118,7 +118,7 @@ class PlantedNeuronTask(FreezableTask):
         )
 
     def choose(self, base: Base, rng: random.Random) -> tuple[str, ...]:
-        """Which of a model's questions an instance asks: one."""
+        """Choose one of a model's questions for an instance."""
         return (rng.choice(base.names(self.kind)),)
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
@@ -161,16 +161,16 @@ class PlantedNeuronTask(FreezableTask):
         freeze_model(self, seed, weights, plan, progress)
 
     def answer_schema(self, draw: Draw) -> AnswerSchema:
-        """What an answer looks like."""
+        """The schema of answers."""
         example = {"neurons": ["L0.N12", "L1.N3"], **EXAMPLE}
         return AnswerSchema(model=NeuronAnswer, facts=sizes(draw.base.weights), example=example)
 
     @abstractmethod
     def public_question(self, draw: Draw) -> dict[str, Any]:
-        """What is asked, JSON-safe: the content of the agent's ``question``."""
+        """The question, JSON-safe: the content of the agent's ``question``."""
 
     def further_facts(self, draw: Draw) -> dict[str, Any]:  # noqa: ARG002 - for those that override it
-        """Facts for the prompt beside those of all neuron tasks."""
+        """Facts for the prompt, besides those of all neuron tasks."""
         return {}
 
     def _public(self, draw: Draw, weights: ModelWeights) -> PublicMaterial:
@@ -225,7 +225,7 @@ def sizes(weights: ModelWeights) -> dict[str, int]:
 
 @cache
 def _blind_answer(task: PlantedNeuronTask) -> frozenset[str]:
-    """The best answer that ignores the model, of somebody who knows how instances are drawn."""
+    """The best answer that ignores the model, given knowledge of how instances are drawn."""
     bases = base_models(task)
     draws = [task.draw(bases, seed) for seed in range(_BLIND_INSTANCES)]
     return best_fixed_set([frozenset().union(*(one.neurons for one in draw.asked(task.kind))) for draw in draws])

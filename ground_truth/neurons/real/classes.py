@@ -1,6 +1,6 @@
 """Classes of tokens that ``neurons/prediction_real`` can ask for, by what their strings look like.
 
-A class is a set of token ids; how it is described is enough to find them in the vocabulary.
+A class is a set of token ids; its description determines them in the vocabulary.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class TokenClass:
     """A class.
 
     Attributes:
-        name: For records.
+        name: Its name in records.
         description: After "tokens that ..."; exact.
         holds: Whether a token's string belongs to it.
     """
@@ -29,7 +29,7 @@ class TokenClass:
     holds: Callable[[str], bool]
 
     def members(self, vocabulary: Sequence[str]) -> Bool[Tensor, " token"]:
-        """Which tokens of a vocabulary belong to it."""
+        """The tokens of a vocabulary that belong to it."""
         return torch.tensor([self.holds(one) for one in vocabulary])
 
 

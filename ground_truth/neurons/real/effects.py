@@ -1,9 +1,9 @@
-"""What neurons do to the logits of tokens, from the weights alone.
+"""The effects of neurons on the logits of tokens, from the weights alone.
 
-A neuron that is active by 1 writes its output weights into the residual stream, and through the unembedding they raise
-and lower logits: its *logit effects*, one for every token (Gurnee et al. 2024, arXiv 2401.12181, section 5). For a
-class of tokens the statistic is the variance of these effects over the vocabulary that the class explains, negative
-where the neuron lowers the class.
+A neuron with activation 1 writes its output weights to the residual stream, and through the unembedding they raise and
+lower logits: its *logit effects*, one for every token (Gurnee et al. 2024, arXiv 2401.12181, section 5). For a class of
+tokens the statistic is the variance of these effects over the vocabulary that the class explains, negative where the
+neuron lowers the class.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def class_rve(
     neuron with output weights w has the variance w U Uᵀ wᵀ / tokens and the covariance w U f / tokens with a class f.
 
     Args:
-        out: What each neuron writes into the residual stream.
+        out: Output weights of each neuron.
         unembed: From the residual stream to logits.
         members: Which tokens belong to each class.
     """
@@ -55,9 +55,9 @@ def moments(
     """Kurtosis (3 for a normal distribution) and skew of neurons' logit effects over the vocabulary.
 
     Args:
-        out: What each neuron writes into the residual stream.
+        out: Output weights of each neuron.
         unembed: From the residual stream to logits.
-        progress: Called with the fraction that is done.
+        progress: Called with the completed fraction.
     """
     unembed = unembed - unembed.mean(1, keepdim=True)
     kurtosis, skew = [], []
@@ -72,6 +72,6 @@ def moments(
 
 
 def output_weights(model: HookedTransformer) -> Float[Tensor, "neuron d_model"]:
-    """What each neuron of a model writes, layer by layer."""
+    """The output weights of each neuron of a model, layer by layer."""
     out: Float[Tensor, "neuron d_model"] = model.W_out.detach().flatten(0, 1)
     return out

@@ -1,4 +1,4 @@
-"""The hidden side of the neuron tasks' instances on a real model: the statistics of all neurons, by what is asked."""
+"""The hidden side of the neuron tasks' instances on a real model: the statistics of all neurons, by property."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class AskedProperty:
     """A property in one instance: of text, or of tokens.
 
     Attributes:
-        name: What is asked for.
-        places: For how many neurons.
-        reference: What a good choice reaches.
+        name: Its name.
+        places: How many neurons are asked for.
+        reference: The mean statistic of a good choice.
         untrained: Mean of the best neurons of the untrained twin.
-        measure: Gives the hidden statistic of all neurons, layer by layer.
+        measure: Computes the hidden statistic of all neurons, layer by layer.
     """
 
     name: str
@@ -32,7 +32,7 @@ class AskedProperty:
 
     @cached_property
     def statistic(self) -> Float[np.ndarray, " neuron"]:
-        """The hidden statistic, when it is first needed."""
+        """The hidden statistic, computed on first use."""
         return self.measure().astype(np.float64)
 
     @cached_property
@@ -41,7 +41,7 @@ class AskedProperty:
         return top(self.statistic, self.places)
 
     def scored(self, neurons: Sequence[int]) -> Places:
-        """Some neurons as a scorer wants them."""
+        """Some neurons in the form that the scorer needs."""
         return Places(
             given=[float(self.statistic[neuron]) for neuron in neurons],
             places=self.places,
@@ -53,6 +53,6 @@ class AskedProperty:
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator knows: the properties asked for, one or (letters) several."""
+    """The evaluator's data: the properties in question, one or (letters) several."""
 
     asked: tuple[AskedProperty, ...]

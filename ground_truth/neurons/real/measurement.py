@@ -31,29 +31,29 @@ from scribe_suite.measurements.measurement import Arrays, Context, Measurement, 
 from scribe_suite.planting.frozen import Check
 from scribe_suite.scoring.neuron_share import crossed_top_mean, top_mean
 
-#: As many neurons may a question ask for.
+#: Most neurons that a question may ask for.
 PLACES = range(1, 7)
 
-#: Parts of the hidden text.
+#: Number of parts of the hidden text.
 BLOCKS = 6
-#: Parts that each model is scanned on. For the twin, which is a control, a third of the text is enough.
+#: Number of parts on which each model is scanned. For the twin, a control, a third of the text is enough.
 SCANNED = {"trained": BLOCKS, "untrained": 2}
-#: RVE by which the model's best must lead over its untrained twin's, for a property to be asked for.
+#: Least lead in RVE of the model's best neurons over its untrained twin's, for a property to be asked for.
 SMALLEST_LEAD = 0.05
-#: Share of the best neurons' RVE that must be left when they are chosen on the other half.
+#: Least share of the best neurons' RVE that remains when they are chosen on the other half.
 SMALLEST_AGREEMENT = 0.85
-#: Positions of the hidden text that a scan must have seen.
+#: Least number of positions of the hidden text in a scan.
 _MIN_POSITIONS = 60_000
-#: RVE of an untrained neuron above which being untrained is no control any more.
+#: RVE of an untrained neuron above which an untrained model is not a control any more.
 _LARGEST_TWIN = 0.75
 
-#: RVE by which the best neurons of a class must be above the control's, for it to be asked for.
+#: Least lead in RVE of a class's best neurons over the control's, for it to be asked for.
 SMALLEST_EFFECTS_LEAD = 0.03
 #: Kurtosis of a neuron's logit effects from which Gurnee et al. call it a prediction neuron.
 KURTOSIS_BAR = 10.0
-#: Classes that can be asked for.
+#: Fewest classes that may be asked for.
 _FEWEST_CLASSES = 25
-#: One neuron in so many is enough to see how many have logit effects of high kurtosis.
+#: Every n-th neuron is enough to estimate how many have logit effects of high kurtosis.
 _EVERY = 8
 
 
@@ -61,12 +61,12 @@ class TextScan(Measurement):
     """Variance of every MLP neuron that properties of text explain, on the hidden text.
 
     The hidden text is scanned with the model, and a part of it with its untrained twin, in blocks of whole addresses.
-    Even and odd blocks are the two halves: what the best neurons of one have on the other can be reached by choosing
-    well (`scribe_suite.scoring.neuron_share.crossed_top_mean`).
+    Even and odd blocks are the two halves: the statistic of one half's best neurons on the other half can be reached by
+    a good choice (`scribe_suite.scoring.neuron_share.crossed_top_mean`).
 
     Class attributes:
-        kinds: Which kinds of properties are looked at. For others, a subclass says which, with an `id` and a `summary`
-            of its own.
+        kinds: The kinds of properties that are scanned. For others, a subclass names them, with its own `id` and
+            `summary`.
     """
 
     id = "neurons/text_scan"
@@ -76,7 +76,7 @@ class TextScan(Measurement):
 
     @cached_property
     def candidates(self) -> tuple[Property, ...]:
-        """All properties that are looked at."""
+        """All scanned properties."""
         return tuple(one for kind in self.kinds for one in kind.properties())
 
     def inputs_sha256(self) -> str:
@@ -93,12 +93,12 @@ class TextScan(Measurement):
         ]
 
     def kept(self, results: Mapping[str, Arrays]) -> Arrays:
-        """What tasks need of the properties that can be asked for.
+        """The data that tasks need about the possible properties.
 
         Returns:
             ``properties``: Their ids, [property].
             ``rve``: Signed RVE on the whole hidden text, [property neuron].
-            ``reference`` and ``untrained``: for 1, 2, ... places, what a good choice reaches, and the mean of the best
+            ``reference`` and ``untrained``: for 1, 2, ... places, the result of a good choice, and the mean of the best
             neurons of the untrained twin, [property places].
         """
         found = _Statistics.of(results)
@@ -140,8 +140,8 @@ class LogitEffects(Measurement):
     """Variance of all MLP neurons' logit effects that classes of tokens explain, from the weights (`effects`).
 
     The control is stricter than an untrained model, to whose unembedding no two tokens have anything in common: the
-    output weights of the untrained twin, read by the *trained* unembedding. Classes of tokens that it sets apart are
-    favoured a little by any direction.
+    output weights of the untrained twin, read by the *trained* unembedding. Any direction slightly favours classes of
+    tokens that the trained unembedding separates.
     """
 
     id = "neurons/logit_effects"
@@ -230,7 +230,7 @@ class _Statistics:
         )
 
     def reference(self, candidate: int) -> NDArray[np.float64]:
-        """What a good choice reaches, by the number of places."""
+        """The result of a good choice, by the number of places."""
         first, second = (half[candidate] for half in self.halves)
         return np.asarray([crossed_top_mean(first, second, places) for places in PLACES])
 
@@ -243,15 +243,15 @@ class _Statistics:
         return np.asarray([top_mean(self.untrained[candidate], places) for places in PLACES])
 
     def lead(self, candidate: int) -> float:
-        """By how much the model is above its twin, the least over the numbers of places."""
+        """The smallest lead of the model over its twin, over the numbers of places."""
         return float((self.reference(candidate) - self.untrained_best(candidate)).min())
 
     def agreement(self, candidate: int) -> float:
-        """What is left of the best neurons' RVE when the other half chooses them, the least."""
+        """The smallest remaining share of the best neurons' RVE when they are chosen on the other half."""
         return float((self.reference(candidate) / np.maximum(self.best(candidate), 1e-9)).min())
 
     def asked(self) -> list[int]:
-        """The candidates that can be asked for."""
+        """The candidates that may be asked for."""
         return [
             candidate
             for candidate in range(len(self.whole))

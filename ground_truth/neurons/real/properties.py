@@ -1,11 +1,11 @@
-"""What the neuron tasks on a real language model can ask about: letters, words, categories, shapes over the position.
+"""The properties that neuron tasks on a real language model ask about: letters, words, categories, positions.
 
 Each property is a `Feature` of the planted tasks over the real model's tokens, so definitions are the same: a neuron's
 statistic is the variance of its activation that the feature explains (RVE), negative where the neuron is less active
 where the feature is larger.
 
-A `PropertyKind` also says which of its properties are looked at: those that are frequent enough in 12,000 tokens to
-choose neurons by. Whether one can be asked for is not decided here but measured (`measurement.TextScan`).
+A `PropertyKind` also names the properties that are scanned: those frequent enough in 12,000 tokens to choose neurons
+by. Whether one can be asked for is not decided here but measured (`measurement.TextScan`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FIRST, LAST = 1, CONTEXT - 1
 
 @dataclass(frozen=True)
 class Property:
-    """One thing to ask for.
+    """A property to ask for.
 
     Attributes:
         kind: Its kind.
@@ -58,9 +58,9 @@ class PropertyKind(ABC):
     """A kind of properties of text.
 
     Class attributes:
-        id: What the ids of its properties begin with, in what was measured.
-        candidates: Names of the properties that are looked at.
-        fewest: As many properties must be found fit to be asked for, or the measurement is not certified.
+        id: The prefix of its properties' ids in measurements.
+        candidates: Names of the properties that are scanned.
+        fewest: How many properties must be suitable for the measurement to be certified.
     """
 
     id: ClassVar[str]
@@ -80,7 +80,7 @@ class PropertyKind(ABC):
         """
 
     def properties(self) -> tuple[Property, ...]:
-        """Those that are looked at."""
+        """The properties that are scanned."""
         return tuple(Property(self, name) for name in self.candidates)
 
 
@@ -157,7 +157,7 @@ def tokens_starting_with(letter: str, vocabulary: Sequence[str]) -> frozenset[in
 
 
 def variants(word: str, vocabulary: Sequence[str]) -> frozenset[int]:
-    """Tokens that are the word but for case and spaces around it."""
+    """Tokens that are the word, ignoring case and surrounding spaces."""
     return frozenset(token for token, string in enumerate(vocabulary) if string.strip().lower() == word)
 
 

@@ -1,7 +1,7 @@
-"""What features of text explain of every MLP neuron of a model: running sums, so that no activation is kept.
+"""The variance of all MLP neurons that features of text explain, from running sums without storing activations.
 
 Activations are those after the nonlinearity (``blocks.{layer}.mlp.hook_post``); in a gated MLP that is the product of
-both branches. The start token is left out: it is the same in every text, and many neurons are huge there.
+both branches. The start token is left out: it is the same in every text, and many neurons have huge activations there.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class Sums:
         return np.clip(explained, -1.0, 1.0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """As a step of a measurement keeps it."""
+        """The sums as arrays, for a step of a measurement."""
         return {"count": np.asarray(self.count), "a": self.a, "aa": self.aa, "f": self.f, "ff": self.ff, "fa": self.fa}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Sums:
-        """What `arrays` was made of."""
+        """The inverse of `arrays`."""
         return cls(int(arrays["count"]), *(arrays[name] for name in ("a", "aa", "f", "ff", "fa")))
 
 
@@ -81,13 +81,13 @@ def scan(
     features: Float[Tensor, "feature text position"],
     progress: Callable[[float], None] = lambda done: None,  # noqa: ARG005
 ) -> Sums:
-    """Run a model over texts once and add up.
+    """Run a model over texts once and accumulate the sums.
 
     Args:
-        model: Its last unembedding is not needed and not done.
+        model: The model; its unembedding is not computed.
         tokens: Texts, start token in front.
-        features: Values at all positions; those at the start token are not looked at.
-        progress: Called with the fraction that is done.
+        features: Values at all positions; those at the start token are ignored.
+        progress: Called with the completed fraction.
 
     Raises:
         ValueError: When features and texts are not of the same shape, or there are none.

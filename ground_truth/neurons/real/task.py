@@ -1,4 +1,4 @@
-"""What the neuron tasks on a real language model share: questions for the best neurons, and their scores.
+"""The base of the neuron tasks on a real language model: questions for the best neurons, and their scores.
 
 An instance asks for the neurons with the highest statistic. For the tasks on text that statistic is frozen, measured on
 text the evaluator keeps (`measurement`); agents get other text, a part of the public pool that the seed draws.
@@ -31,7 +31,7 @@ from scribe_suite.seeds import instance_rng
 from scribe_suite.tasks import Answer, AnswerSchema, NeuronAnswer, PublicMaterial, Score, TaskInstance
 from scribe_suite.tasks.answers import expect
 
-#: Texts an agent gets: about 12,000 tokens, two minutes of one thread.
+#: How many texts an agent gets: about 12,000 tokens, two minutes on one thread.
 PUBLIC_TEXTS = 96
 
 _VOCABULARY_CODE = """
@@ -65,11 +65,11 @@ class MeasuredNeuronTask(MeasuredTask):
 
     @abstractmethod
     def drawn(self, rng: random.Random) -> tuple[tuple[AskedProperty, ...], dict[str, Any]]:
-        """What is asked, and the agent's ``question``, JSON-safe."""
+        """The drawn properties, and the agent's ``question``, JSON-safe."""
 
     @abstractmethod
     def fixed_share(self) -> float:
-        """How far the best fixed answer gets, which is where zero lies (`scribe_suite.scoring.neuron_share`)."""
+        """The value of the best fixed answer, which defines zero (`scribe_suite.scoring.neuron_share`)."""
 
     @abstractmethod
     def material(
@@ -115,7 +115,7 @@ class MeasuredNeuronTask(MeasuredTask):
         return {name: sizes[name] for name in ("n_layers", "d_mlp")}
 
     def answer_schema(self, question: Mapping[str, Any]) -> AnswerSchema:
-        """What an answer to the question looks like: at most as many neurons as it asks for."""
+        """The schema of answers to the question: at most as many neurons as it asks for."""
         return AnswerSchema(
             model=NeuronAnswer,
             facts={**self.sizes(), "max_neurons": question["count"]},
@@ -123,40 +123,40 @@ class MeasuredNeuronTask(MeasuredTask):
         )
 
     def shown_neurons(self, count: int) -> list[str]:
-        """Neurons for an example answer, which are nothing special."""
+        """Arbitrary neurons for an example answer."""
         sizes = self.sizes()
         return [f"L{(5 * i + 2) % sizes['n_layers']}.N{(40 * i + 12) % sizes['d_mlp']}" for i in range(count)]
 
     def columns(self, instance: TaskInstance, answer: Answer) -> list[list[int]]:  # noqa: ARG002 - see `AlphabetReal`
-        """The submitted neurons for every property asked, as indices into its statistic."""
+        """The submitted neurons for every property in question, as indices into its statistic."""
         return [[self.column(name) for name in expect(answer, NeuronAnswer).neurons]]
 
     def column(self, name: str) -> int:
-        """Where the neuron ``L{layer}.N{neuron}`` is among all, layer by layer."""
+        """The index of the neuron ``L{layer}.N{neuron}`` among all, layer by layer."""
         layer, neuron = name.removeprefix("L").split(".N")
         return int(layer) * self.sizes()["d_mlp"] + int(neuron)
 
     def neuron(self, column: int) -> str:
-        """The name of what `column` gave."""
+        """The inverse of `column`: a neuron's name."""
         layer, neuron = divmod(column, self.sizes()["d_mlp"])
         return f"L{layer}.N{neuron}"
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """See `Task.score`: the hidden statistic of what was submitted, see `score_places`."""
+        """See `Task.score`: the hidden statistic of the submitted neurons, see `score_places`."""
         hidden: Hidden = instance.hidden
         given = self.columns(instance, answer)
         scored = [one.scored(columns) for one, columns in zip(hidden.asked, given, strict=True)]
         return score_places(scored, self._zero())
 
     def _zero(self) -> float:
-        """`fixed_share`, found once for a truth: it takes a fifth of a second."""
+        """`fixed_share`, computed once per truth: it takes a fifth of a second."""
         truth = self.measured()
         if self._known is None or self._known[0] is not truth:
             self._known = (truth, self.fixed_share())
         return self._known[1]
 
     def submission(self, instance: TaskInstance, columns: Sequence[Sequence[int]]) -> Any:  # noqa: ARG002
-        """The content of an answer that gives these neurons for the properties asked."""
+        """The content of an answer with these neurons for the properties in question."""
         return [self.neuron(column) for column in columns[0]]
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
@@ -188,10 +188,10 @@ class MeasuredTextTask(MeasuredNeuronTask):
 
     @abstractmethod
     def public_question(self, names: Sequence[str]) -> dict[str, Any]:
-        """What is asked about the properties of these names, JSON-safe."""
+        """The question about the properties of these names, JSON-safe."""
 
     def properties(self) -> list[str]:
-        """Names of the properties that can be asked for."""
+        """Names of the possible properties."""
         return [
             name.partition("/")[2]
             for name in self.measured().arrays["properties"].tolist()
@@ -219,7 +219,7 @@ class MeasuredTextTask(MeasuredNeuronTask):
         return fixed_share(statistic, untrained[:, columns], reference[:, columns], COUNTS)
 
     def asked(self, name: str, places: int) -> AskedProperty:
-        """A property with what was measured of it."""
+        """A property with its measurements."""
         arrays = self.measured().arrays
         row = arrays["properties"].tolist().index(f"{self.kind.id}/{name}")
         at = PLACES.index(places)

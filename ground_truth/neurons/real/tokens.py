@@ -1,7 +1,7 @@
 """The texts of the neuron tasks on a real language model: passages with a part-of-speech tag on every word, as tokens.
 
 Passages are of State of the Union addresses (`text_build` made them). Public and hidden text are of different
-addresses. A passage is kept as text and cut into the tokens of whatever model is looked at.
+addresses. A passage is stored as text and tokenised for the model in use.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TAGS = (
     "RB", "RBR", "RBS", "RP", "TO", "UH", "VB", "VBD", "VBG", "VBN", "VBP", "VBZ", "WDT", "WP", "WP$", "WRB", "other",
 )  # fmt: skip
 
-#: Of the tags that are asked for.
+#: The meanings of the tags that are asked for.
 TAG_MEANINGS = {
     "CC": "coordinating conjunction",
     "CD": "number, in digits or words",
@@ -61,9 +61,9 @@ class Passage:
 
     Attributes:
         source: Year and speaker.
-        text: As it reads.
-        ends: For every word or mark, how many characters of the text are over after it.
-        tags: Its tag.
+        text: Its text.
+        ends: For every word or mark, the position of its end in the text.
+        tags: For every word or mark, its tag.
     """
 
     source: str
@@ -76,7 +76,7 @@ class Passage:
         """Read a line of a text file: year, speaker and ``word_TAG_ word_TAG``, separated by tabs.
 
         Raises:
-            ValueError: When the line is none.
+            ValueError: When the line is not such a line.
         """
         year, speaker, tagged = line.split("\t")
         parts = tagged.split("_")
@@ -160,7 +160,7 @@ def model_sizes(spec: str) -> dict[str, int]:
 
 @cache
 def pool_text(pool: Pool, spec: str) -> TaggedText:
-    """All texts of a pool as a model reads them."""
+    """All texts of a pool as a model's tokens."""
     return tagged_tokens(tokenizer_of(spec), passages(pool))
 
 

@@ -10,7 +10,7 @@ from scribe_suite.scoring.probes import LinearProbe
 
 
 def reading_facts(config: Mapping[str, Any], n_ctx: int) -> dict[str, int]:
-    """What the validators of such answers need.
+    """The facts that validators of such answers need.
 
     Args:
         config: The model's config, with ``n_layers`` and ``d_model``.
@@ -20,7 +20,7 @@ def reading_facts(config: Mapping[str, Any], n_ctx: int) -> dict[str, int]:
 
 
 def example_vector(d_model: int) -> list[float]:
-    """Numbers that mean nothing."""
+    """Arbitrary numbers."""
     return [round((-1) ** i * (0.1 + 0.05 * (i % 7)), 2) for i in range(d_model)]
 
 
@@ -65,7 +65,7 @@ def random_probe(facts: Mapping[str, Any], rng: random.Random) -> dict[str, Any]
     """A probe with a random direction at a random layer.
 
     Args:
-        facts: As `reading_facts` gives them.
+        facts: The result of `reading_facts`.
         rng: Draws both.
     """
     layer, direction = _random_direction(facts, rng)

@@ -12,7 +12,7 @@ from scribe_suite.tasks.task import PlantedTask
 
 @dataclass(frozen=True)
 class Base:
-    """What instances are made from.
+    """The model that instances are made from.
 
     Attributes:
         name: The name of the base model.
@@ -32,7 +32,7 @@ def base_models(task: PlantedTask) -> tuple[Base, ...]:
     """The frozen base models of a task, in the order of their seeds.
 
     Raises:
-        FrozenModelError: When there is none, when one can't be trusted, or was frozen before the task was there and
+        FrozenModelError: When there is none, when one can't be trusted, or when one is older than the task and was
             never certified for it.
     """
     models = frozen_models(task).values()
@@ -47,10 +47,10 @@ def base_models(task: PlantedTask) -> tuple[Base, ...]:
 
 
 def is_certified(task: PlantedTask, certificate: Certificate) -> bool:
-    """Whether a certificate has the checks of a task: what its reference solution reaches is measured last."""
+    """Whether a certificate has the checks of a task, of which the reference solution's result is measured last."""
     return any(check.name == reference_check_name(task.name) for check in certificate.checks)
 
 
 def reference_check_name(task_name: str) -> str:
-    """The check on what the reference solution of a task reaches with the weights, at level 1."""
+    """The name of the check on the reference solution's result with the weights, at level 1."""
     return f"reference/{task_name}"

@@ -1,4 +1,4 @@
-"""What is measured of a base model before it is frozen, and again by tests: behaviour, where the truth is, controls."""
+"""The measurements on a base model before it is frozen, repeated by tests: behaviour, place of the truth, controls."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ CERTIFIED_SPLITS = range(5)
 TWINS_PER_SPLIT = 3
 #: At most: accuracy before `TRUTH_LAYER`, and of the controls on the hidden side.
 EARLIER_BAR, CONTROL_BAR = 0.75, 0.6
-#: At least: verdicts and other texts that the model says right.
+#: At least: share of verdicts and other texts that the model gets right.
 VERDICT_BAR, OTHERS_BAR = 0.97, 0.97
 #: At least: variance of the ending over that of the truth.
 NUISANCE_BAR = 2.0
-#: At least: what the reference solution reaches, on the worst instance and, with few labels, on average.
+#: At least: result of the reference solution, on the worst instance and, with few labels, on average.
 REFERENCE_BAR, FEW_LABELS_BAR = 0.9, 0.85
 #: Seeds of the instances on which the reference solution is measured.
 REFERENCE_INSTANCES = range(2)
@@ -41,7 +41,7 @@ _BEHAVIOUR_SAMPLE = 2_000
 
 
 class CertifiedTask(Protocol):
-    """What a certificate asks of a task; see `ground_truth.probes.planted.task.PlantedProbeTask`."""
+    """The interface that a certificate needs from a task; see `ground_truth.probes.planted.task.PlantedProbeTask`."""
 
     name: ClassVar[str]
     labelled: ClassVar[bool]
@@ -75,8 +75,8 @@ def probe_checks(world: World, weights: ModelWeights, tasks: Sequence[CertifiedT
     """Every check on a base model that needs nothing but its weights.
 
     Args:
-        world: What it was trained on.
-        weights: The model, as it comes back from disk.
+        world: The world it was trained on.
+        weights: The model, as read back from disk.
         tasks: All tasks that it serves.
     """
     checks = behaviour_checks(world, build_model(weights))
@@ -99,7 +99,7 @@ def task_checks(task: CertifiedTask, world: World, weights: ModelWeights) -> lis
 def reference_check(task: CertifiedTask, base: Base) -> Check:
     """The worst primary metric of a task's reference solution on a few instances of a base model.
 
-    With few labels luck decides about one instance: there it is the mean.
+    With few labels, chance decides about single instances: then it is the mean.
     """
     instances = [task.instance_of(base, seed) for seed in REFERENCE_INSTANCES]
     reached = [task.primary_score(instance, reference_answer(suite_root(), instance)) for instance in instances]
@@ -108,7 +108,7 @@ def reference_check(task: CertifiedTask, base: Base) -> Check:
 
 
 def behaviour_checks(world: World, model: HookedTransformer) -> list[Check]:
-    """How often the model says what follows: the verdict on a statement, and everything else it was trained on."""
+    """How often the model predicts the verdict on a statement, and everything else it was trained on."""
     generator = torch.Generator().manual_seed(0)
     verdicts = verdict_accuracy(model, world.sample_statements(_BEHAVIOUR_SAMPLE, generator))
     checks = [Check(name="behaviour/verdict", value=verdicts, bar=VERDICT_BAR, direction=">=")]
@@ -119,7 +119,7 @@ def behaviour_checks(world: World, model: HookedTransformer) -> list[Check]:
 
 
 def place_checks(task: CertifiedTask, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
-    """Where the truth is: at the last token after `TRUTH_LAYER` and not before, drowned by the ending.
+    """Where the truth is: at the last token after `TRUTH_LAYER` and not before, dominated by the ending.
 
     It appears at the last word of the content, one block earlier; the first block has it nowhere.
     """
@@ -156,14 +156,14 @@ def appears_bar(recipe_bar: float) -> float:
 def readable(model: HookedTransformer, split: Split, layer: int, position: int) -> float:
     """Accuracy of logistic regression from the public to the held-out side, read anywhere.
 
-    Not the task's own recipe: whether a truth is there at all is one question, whether one method finds it another.
+    Not with the task's own recipe: whether a truth is present and whether one method finds it are different questions.
     """
     public, held_out = (residual_at(model, side.tokens, layer, position) for side in (split.public, split.held_out))
     return probe_accuracy(fit_probe(public, split.public.labels, 0.1), held_out, split.held_out.labels)
 
 
 def ending_to_truth(model: HookedTransformer, split: Split) -> float:
-    """How many times the variance that the truth adds the ending adds, at the last token after `TRUTH_LAYER`."""
+    """The variance from the ending over that from the truth, at the last token after `TRUTH_LAYER`."""
     hidden = residual_at(model, split.held_out.tokens, TRUTH_LAYER, "last")
     ends = split.held_out.tokens[:, -1].numpy()
     truth, ending = (
@@ -176,7 +176,7 @@ def ending_to_truth(model: HookedTransformer, split: Split) -> float:
 def control_checks(
     task: CertifiedTask, world: World, model: HookedTransformer, weights: ModelWeights, splits: Sequence[Split]
 ) -> list[Check]:
-    """Untrained twins, words and the model's own verdict are worth no more than a coin on the hidden side."""
+    """Untrained twins, words and the model's own verdict are no better than a coin on the hidden side."""
     twins = [
         np.mean(
             [
@@ -205,9 +205,9 @@ def bag_of_words_accuracy(split: Split, vocabulary_size: int) -> float:
 
 
 def said_accuracy(world: World, model: HookedTransformer, split: Split) -> float:
-    """How well the direction in which the model says "true" rather than "false" predicts the truth.
+    """How well the direction that makes the model answer "true" rather than "false" predicts the truth.
 
-    Read after the last block, where it is what the model says, centred on the held-out statements.
+    Read after the last block, where it determines the model's answer, centred on the held-out statements.
     """
     residual = residual_at(model, split.held_out.tokens, model.cfg.n_layers - 1, "last")
     says = {
@@ -218,7 +218,7 @@ def said_accuracy(world: World, model: HookedTransformer, split: Split) -> float
 
 
 def verdict_accuracy(model: HookedTransformer, statements: Statements) -> float:
-    """Share of statements after which the model says the right verdict."""
+    """Share of statements for which the model predicts the right verdict."""
     with torch.inference_mode():
         said = model(statements.tokens)[:, -1].argmax(-1)
     return float((said == statements.verdicts()).float().mean())

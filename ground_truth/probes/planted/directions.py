@@ -1,4 +1,4 @@
-"""What the label-free probe tasks share: activations without labels or model, and a direction as the answer."""
+"""The base of the label-free probe tasks: activations without labels or model, and a direction as the answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DirectionTask(PlantedProbeTask):
     recipe_bar: ClassVar[float] = 0.88
 
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
-        """See `PlantedProbeTask.recipe`: the first component beside ending and address; labels are not looked at."""
+        """See `PlantedProbeTask.recipe`: the first component besides ending and address; labels are not used."""
         frame = one_hot(public.tokens[:, -2:].numpy())
         return LinearProbe(principal_directions(without(hidden, frame))[0], 0.0, hidden.mean(0))
 
@@ -53,7 +53,7 @@ class DirectionTask(PlantedProbeTask):
         return direction_accuracy(probe.weight, hidden, labels)
 
     def further_checks(self, model: HookedTransformer, splits: Sequence[Split]) -> list[Check]:
-        """See `PlantedProbeTask.further_checks`: the nuisance is larger than the truth and says nothing about it."""
+        """See `PlantedProbeTask.further_checks`: the nuisance is larger than the truth and independent of it."""
         raw = []
         for split in splits:
             public = residual_at(model, split.public.tokens, TRUTH_LAYER, "last")
@@ -76,7 +76,7 @@ class DirectionTask(PlantedProbeTask):
         found = expect(answer, DirectionAnswer)
         hidden: Hidden = instance.hidden
         model, held_out = build_model(hidden.weights), hidden.held_out
-        # a random direction may be luckier where the answer reads than where the truth is certified to be
+        # a random direction may be better at the answer's place than where the truth is certified to be
         luck = max(
             random_direction_accuracy(residual_at(model, held_out.tokens, layer, position), held_out.labels)
             for layer, position in ((TRUTH_LAYER, "last"), (found.layer, found.position))

@@ -11,7 +11,7 @@ from scribe_suite.scoring.probes import LabelledStatements
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps.
+    """The evaluator's data.
 
     Attributes:
         weights: The instance's model.

@@ -1,4 +1,4 @@
-"""Opaque names for tokens that mean nothing outside their model."""
+"""Opaque names for tokens, without meaning outside their model."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ NEAR = 6
 
 
 class Comparisons:
-    """Mixed into the tasks about one relation of two numbers.
+    """Mixin for the tasks about one relation of two numbers.
 
     Attributes:
         relation: ``greater`` or ``smaller``.

@@ -13,7 +13,7 @@ from torch import Tensor
 from scribe_suite.planting.statements.language import Statements, draw_manner
 from scribe_suite.planting.statements.places import CITIES_PER_COUNTRY, N_COUNTRIES, PlacesWorld
 
-#: Cities of each country that occur in public statements.
+#: How many cities of each country occur in public statements.
 PUBLIC_PER_COUNTRY = 12
 
 
@@ -34,7 +34,7 @@ def balanced_countries(
     """
     count = cities.shape[1]
     home = torch.arange(N_COUNTRIES)[:, None].expand(-1, count)
-    # one shift for each column: the wrong countries of a column are all countries once
+    # one shift for each column: the wrong countries of a column contain every country once
     shifts = torch.randint(1, N_COUNTRIES, (count,), generator=generator)
     return cities.flatten(), home.flatten(), ((home + shifts) % N_COUNTRIES).flatten()
 

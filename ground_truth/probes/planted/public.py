@@ -1,4 +1,4 @@
-"""What agents get of an instance: a model with labelled statements, or activations alone."""
+"""The public material of an instance: a model with labelled statements, or only activations."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def activations_material(
 ) -> PublicMaterial:
     """Activations at the last token after every layer, and the statements; neither model nor labels.
 
-    Where a laboratory runs the model, it stands for the activations.
+    If a laboratory runs the model, it replaces the activations.
     """
     tokens, config = split.public.tokens, weights.config
     read = np.stack([residual_at(model, tokens, layer, "last") for layer in range(int(config["n_layers"]))])

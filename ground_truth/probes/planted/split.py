@@ -19,8 +19,9 @@ class Split:
     """The statements on either side, in a base model's token ids until they are `renamed`.
 
     Attributes:
-        public: What agents get.
-        held_out: What answers are judged on: other entities, balanced in everything but the truth.
+        public: The agents' statements.
+        held_out: The statements on which answers are judged: about other entities, balanced in everything but the
+            truth.
         further: Name -> Int[statement]; what agents get about public statements besides their labels.
     """
 
@@ -43,7 +44,7 @@ def labelled(statements: Statements, groups: Int[Tensor, " statement"]) -> Label
 def shuffled(
     statements: Statements, groups: Int[Tensor, " statement"], generator: torch.Generator
 ) -> tuple[Statements, Int[Tensor, " statement"], Int[Tensor, " statement"]]:
-    """Both in a random order, and the order."""
+    """Statements and groups in a random order, and the order."""
     order = torch.randperm(len(groups), generator=generator)
     return statements[order], groups[order], order
 

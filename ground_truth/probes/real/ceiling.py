@@ -2,7 +2,7 @@
 
 Five blocks of statements share no entity. A split fits on three and tests on two, and all ten splits are made. Where to
 read is chosen inside the three, by fitting on two and testing on the third, so no accuracy here was helped by the
-statements it is measured on (no winner's curse). Nothing here knows a model: activations come in, numbers go out.
+statements it is measured on (no winner's curse). This module knows no model: it turns activations into numbers.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from scribe_suite.scoring.real_probes import BAR
 
 #: The public blocks of every split.
 SPLITS = tuple(combinations(range(N_BLOCKS), N_PUBLIC_BLOCKS))
-#: Among the hits of a split, a statement that is public in it.
+#: The value, among the hits of a split, of a statement that is public in it.
 NOT_HIDDEN = -1
 
 #: The blocks that are fitted on where a third one chooses the place.
 _INNER = tuple(combinations(range(N_BLOCKS), N_PUBLIC_BLOCKS - 1))
-#: Of all splits, those in which any one statement is hidden.
+#: The number of splits in which a given statement is hidden.
 _TIMES_HIDDEN = sum(0 not in public for public in SPLITS)
 #: Standard errors of a 95 % interval to either side.
 _NORMAL = 1.96
@@ -66,7 +66,7 @@ def ceiling_of(
     """Fit and test on all splits and at all places.
 
     Args:
-        read: Activations, or whatever else is read.
+        read: Activations, or other features.
         labels: The truth.
         blocks: The block of each statement.
         fit: How a probe is fitted.
@@ -98,16 +98,17 @@ def best_place(ceiling: Ceiling) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the numbers of one question come to; intervals are 95 %.
+    """The judgement on one question; intervals are 95 %.
 
     Attributes:
         ceiling: Accuracy of the recipe on hidden statements, over all splits.
         interval: The ceiling's interval.
         twin: The same accuracy on an untrained model.
         words: The same accuracy from counts of tokens.
-        gain: Ceiling less the best of a coin, twin and words.
+        gain: Ceiling minus the best of a coin, twin and words.
         gain_interval: The gain's interval.
-        verdict: ``readable`` when the gain is surely above the bar, ``null`` when it is surely below, else ``open``.
+        verdict: ``readable`` when the gain is significantly above the bar, ``null`` when significantly below, else
+            ``open``.
     """
 
     ceiling: float
@@ -131,7 +132,7 @@ def judge(
         model: `Ceiling.right` of the recipe on the model.
         twin: On an untrained one.
         words: On counts of tokens.
-        entities: What each statement is about; statements that share one are not independent.
+        entities: The entities of each statement; statements that share one are not independent.
     """
     shares = np.stack([right / _TIMES_HIDDEN for right in (model, twin, words)])
     controls = np.stack([np.full(shares.shape[1], 0.5), shares[1], shares[2]])
@@ -146,7 +147,7 @@ def judge(
 
 @dataclass(frozen=True)
 class Judgements:
-    """What one question comes to under every recipe.
+    """The judgements on one question under every recipe.
 
     Attributes:
         by_recipe: Name of the recipe -> judgement; the first is that of the recipe that prompts state.
@@ -206,8 +207,7 @@ def _interval(values: Float[np.ndarray, " statement"], entities: Sequence[tuple[
 
     The cluster-robust variance for overlapping clusters: the products of the deviations of all statements that share
     any entity, summed (Aronow, Samii & Assenova 2015, "Cluster-Robust Variance Estimation for Dyadic Data", Political
-    Analysis 23). It can come out too small by chance, so it is not taken below that of statements about exactly the
-    same entities.
+    Analysis 23). It can be too small by chance, so that of statements about exactly the same entities is a lower bound.
     """
     column = {name: number for number, name in enumerate(sorted({name for several in entities for name in several}))}
     about = np.zeros((len(entities), len(column)))

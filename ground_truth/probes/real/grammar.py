@@ -1,4 +1,4 @@
-"""Sentences whose grammaticality hangs on the form of one word, in blocks that share no noun and no final verb.
+"""Sentences whose grammaticality depends on the form of one word, in blocks that share no noun and no final verb.
 
 Subject and attractor take both numbers equally often, so whether the sentence is right is the exclusive or of two
 words' forms. A pair differs in the deciding word alone.
@@ -41,7 +41,7 @@ Maker = Callable[[random.Random, Words, tuple[int, int], int], tuple[str, str, t
 
 
 def composer(words: Mapping[str, Any], make: Maker) -> Callable[[random.Random, int, int], Block]:
-    """What `Sentences.compose` wants.
+    """A function for `Sentences.compose`.
 
     Args:
         words: As in ``words.json``.

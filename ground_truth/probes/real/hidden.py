@@ -10,13 +10,13 @@ from scribe_suite.scoring.real_probes import MeasuredQuestion
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps.
+    """The evaluator's data.
 
     Attributes:
         question: Name of the question.
-        measured: What is known about it.
-        public: The statements that agents have, in their order.
-        held_out: The statements that answers are judged on.
+        measured: The measurements on it.
+        public: The agents' statements, in their order.
+        held_out: The statements on which answers are judged.
     """
 
     question: str

@@ -24,14 +24,14 @@ from scribe_suite.measurements.measurement import Arrays, Context, Measurement, 
 from scribe_suite.planting.frozen import Check
 from scribe_suite.scoring.real_probes import BAR, MeasuredQuestion, read_from_end, tokenised
 
-#: The first block that is measured, from there on every fourth one, and the share of the depth in which they lie: what
-#: a statement comes to is known in the middle of a model.
+#: The first measured block, the step to the next, and the share of the depth that they cover: a model knows a
+#: statement's truth in its middle blocks.
 FIRST_LAYER, LAYER_STEP, DEPTH = 5, 4, 0.6
-#: Of these, what the recipes besides the base read.
+#: The indices of those that the recipes besides the base read.
 _FURTHER_RECIPES = slice(None, None, 2)
-#: Of models that have learned nothing: every block adds as little as any other, so no depth is better.
+#: Blocks that are read of models that have learned nothing: no depth is better there.
 CONTROL_LAYERS = (3,)
-#: The full stop, and the last token of what it ends.
+#: The full stop, and the last token before it.
 POSITIONS = (-1, -2)
 #: Seed of the statements that are measured.
 MEASURED_SEED = "measured"
@@ -41,11 +41,11 @@ _SHUFFLED_BAR, _FEWEST_STATEMENTS = 0.6, 150
 
 
 class ProbeMeasurement(Measurement):
-    """What can be read about the questions of one task.
+    """Measures what can be read about the questions of one task.
 
     Args:
         name: The task's name.
-        questions: Gives the questions that the task's instances draw from, in a fixed order.
+        questions: Returns the questions that the task's instances draw from, in a fixed order.
         summary: See `Measurement`.
         cost: See `Measurement`.
     """
@@ -71,7 +71,7 @@ class ProbeMeasurement(Measurement):
             Step(f"{name}_model", f"{name}, read from the model", partial(on_model, statements))
             for name, statements in rows.items()
         ]
-        # one such model after the other: only one of them is in memory
+        # one such model after another, so that only one of them is in memory
         on_controls = [
             Step(f"{name}_{control}", f"{name}, read from {control}", partial(on_control, statements, control))
             for control in CONTROLS
@@ -112,7 +112,7 @@ class ProbeMeasurement(Measurement):
         return checks
 
     def judgements(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Judgements]:
-        """What the frozen numbers come to, by question.
+        """The judgements from the frozen numbers, by question.
 
         Args:
             arrays: The result, as `Measurement.kept` names it.
@@ -120,7 +120,7 @@ class ProbeMeasurement(Measurement):
         return {question.name: _judgements(question, arrays) for question in self.questions()}
 
     def measured(self, arrays: Mapping[str, NDArray[Any]], name: str, judgement: Judgements) -> MeasuredQuestion:
-        """What the scorer must know about a question.
+        """The scorer's facts about a question.
 
         Args:
             arrays: The result.
@@ -217,7 +217,7 @@ def recipes_with(control: str) -> list[Recipe]:
 
 
 def counts(tokens: Sequence[Any]) -> Float[np.ndarray, "statement token"]:
-    """How often every token that occurs is in every statement."""
+    """The counts of all occurring tokens in every statement."""
     known = sorted({int(token) for one in tokens for token in one})
     column = {token: number for number, token in enumerate(known)}
     table = np.zeros((len(tokens), len(known)), dtype=np.float32)
@@ -230,7 +230,7 @@ def counts(tokens: Sequence[Any]) -> Float[np.ndarray, "statement token"]:
 def meaningless(statements: StatementRows) -> Bool[np.ndarray, " statement"]:
     """The labels with both members of a pair exchanged in half of the pairs of every block.
 
-    Exactly half: if the exchanged were fewer, what reads the truth would read these labels too.
+    Exactly half: with fewer exchanged pairs, a probe of the truth would also read these labels.
     """
     rng = np.random.default_rng(0)
     exchanged = np.zeros(statements.pairs.max() + 1, dtype=bool)
@@ -242,7 +242,7 @@ def meaningless(statements: StatementRows) -> Bool[np.ndarray, " statement"]:
 
 
 def accuracy_of(hits: Int[np.ndarray, "split statement"]) -> float:
-    """Share of hidden statements that were read right, over all splits."""
+    """Share of hidden statements that were classified correctly, over all splits."""
     return float(hits[hits != NOT_HIDDEN].mean())
 
 

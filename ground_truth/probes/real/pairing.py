@@ -1,4 +1,4 @@
-"""Which questions are asked: readable and unreadable ones in the same words, so that the words tell nothing."""
+"""Selects questions: readable and unreadable ones in the same words, so that the words reveal nothing."""
 
 from __future__ import annotations
 

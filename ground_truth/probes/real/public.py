@@ -1,4 +1,4 @@
-"""What agents get of an instance on a real model."""
+"""The public material of an instance on a real model."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The recipes under which a question must have one and the same verdict before it is asked.
+"""The recipes under which a question must have the same verdict in order to be asked.
 
 Whether a property counts as readable is a comparison of a recipe on the trained model with the same recipe on a model
-that has learned nothing. How strongly the regression is penalised, how activations are scaled and which such model is
-taken are choices that nobody can call right or wrong. So all of these are made: `BASE`, which prompts state and scores
-use, and every recipe that differs from it in one respect.
+that has learned nothing. The penalty of the regression, the scaling of activations and the choice of such a model are
+arbitrary. So several choices are made: `BASE`, which prompts state and scores use, and every recipe that differs from
+it in one respect.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ CONTROLS: dict[str, Callable[[str, int], HookedTransformer]] = {
 
 @lru_cache(maxsize=1)
 def control_model(spec: str, name: str, depth: int) -> HookedTransformer:
-    """One of `CONTROLS`; the last that was asked for is kept."""
+    """One of `CONTROLS`; the last one is cached."""
     return CONTROLS[name](spec, depth)
 
 
@@ -115,13 +115,13 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """What it differs from `BASE` in, or ``base``."""
+        """Its difference from `BASE`, or ``base``."""
         changed = [mine for mine, base in ((self.fit, BASE.fit), (self.control, BASE.control)) if mine != base]
         return ", ".join(changed) or "base"
 
 
 BASE = Recipe()
-#: `BASE`, then what differs from it in one respect.
+#: `BASE`, then the recipes that differ from it in one respect.
 RECIPES = (
     BASE,
     *(replace(BASE, fit=name) for name in FITS if name != BASE.fit),

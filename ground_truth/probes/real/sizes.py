@@ -38,5 +38,5 @@ def number_sizes() -> dict[str, float]:
 
 
 def reversed_order(sizes: Mapping[str, float]) -> dict[str, float]:
-    """The same with the smallest in the place of the largest."""
+    """The same with the order reversed."""
     return {name: -size for name, size in sizes.items()}

@@ -1,4 +1,4 @@
-"""Labelled English statements in blocks that share no entity: what the probe tasks on a real model are made of.
+"""Labelled English statements in blocks that share no entity, for the probe tasks on a real model.
 
 A `Question` is a property of statements, such as "the city named lies in the country named". It draws five blocks of
 statements from a seed; an entity (a city, a number, a noun) occurs in one block only. Three blocks are public, two are
@@ -33,7 +33,7 @@ class Statement:
         text: English, one sentence with a full stop.
         label: Whether it has the property.
         pair: Number of the pair in its block; the other member has the other label.
-        entities: What it is about and what no other block has.
+        entities: The entities it is about, which occur in no other block.
     """
 
     text: str
@@ -96,7 +96,7 @@ class Question(ABC):
 
     Attributes:
         name: Short, of letters, digits and ``_``.
-        asks: The property, to be read after "whether": "X lies in Y".
+        asks: The property, as a clause after "whether": "X lies in Y".
     """
 
     name: str
@@ -104,7 +104,7 @@ class Question(ABC):
 
     @property
     def wording(self) -> str:
-        """What a reader sees of it who sees no entity: the property and the sentences around the entities."""
+        """Its visible form without entities: the property and the sentences around the entities."""
         return " / ".join((self.asks, *self.frames()))
 
     @abstractmethod
@@ -116,7 +116,7 @@ class Question(ABC):
         """Five blocks of statements; the same seed gives the same ones."""
 
     def instance_blocks(self, seed: int | str) -> list[Block]:
-        """The same for an instance, with larger hidden blocks where there are more statements to be had."""
+        """The same for an instance, with larger hidden blocks where more statements are available."""
         return self.blocks(seed)
 
     def random(self, seed: int | str) -> random.Random:
@@ -128,12 +128,13 @@ class Question(ABC):
 class Relation(Question):
     """As "The capital of X is Y": every entity with its own value and with that of another entity of its block.
 
-    Within a block every value is named as often truly as falsely, so that no word by itself predicts the truth.
+    Within a block every value is named equally often in true and false statements, so that no single word predicts the
+    truth.
 
     Attributes:
         values: Entity -> value.
         templates: With ``{x}`` and ``{y}``; a pair has one of them.
-        negated: The same templates, denied; where there are any, half of all pairs are.
+        negated: The negated templates; where there are any, half of all pairs use them.
         also: Entity -> further values that are true of it, as of a city with namesakes; they are never given as false.
     """
 
@@ -183,12 +184,12 @@ class Comparison(Question):
     predict most comparisons.
 
     Attributes:
-        keys: Entity -> what is compared.
+        keys: Entity -> its size.
         template: With ``{x}`` and ``{y}``; true where the key of x is the larger.
-        negated: The same, denied; where there is one, half of all pairs are.
+        negated: The negated template; where there is one, half of all pairs use it.
         block_size: Entities per block.
         near: The least and the largest distance in rank between the two of a pair.
-        apart: The least difference of keys within a pair, so that no comparison hangs on whose figures are used.
+        apart: The least difference of keys within a pair, so that no comparison depends on the source of the figures.
     """
 
     keys: Mapping[str, float]
@@ -236,7 +237,7 @@ class Sentences(Question):
 
     Attributes:
         frame: The sentence with gaps for its words.
-        compose: Makes a block from a generator, the number of the block and how many pairs it is to have.
+        compose: Makes a block from a generator, the number of the block and its number of pairs.
     """
 
     frame: str

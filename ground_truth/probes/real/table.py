@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def verdicts(tasks: list[MeasuredProbeTask]) -> str:
-    """A row per question: what was measured and what it comes to."""
+    """A row per question: the measurements and the verdict."""
     head = "| question | example | ceiling | place | untrained | tokens | gain | verdict |\n"
     head += "|---|---|--:|--:|--:|--:|--:|---|"
     rows = []

@@ -1,7 +1,7 @@
-"""What the probe tasks on a real model share: the question drawn, the split, scoring.
+"""The base of the probe tasks on a real model: drawing the question, the split, scoring.
 
 An instance draws a wording, then one of the questions in these words, some that a probe can read and some that it
-can't, as measured; agents do not learn which kind it is, and the share of each is the same for every wording. Five new
+can't, as measured; agents are not told which kind it is, and the share of each is the same for every wording. Five new
 blocks of statements are drawn for it, three are public with their labels.
 """
 
@@ -53,11 +53,11 @@ class MeasuredProbeTask(MeasuredTask):
     measurement: ClassVar[ProbeMeasurement]
 
     def judgements(self) -> Mapping[str, Judgements]:
-        """What was measured, by question."""
+        """The judgements, by question."""
         return _judgements(self, self.model)
 
     def asked(self) -> Mapping[str, tuple[list[Question], list[Question]]]:
-        """Wording -> its readable and its unreadable questions; a wording that has not both is never used."""
+        """Wording -> its readable and its unreadable questions; a wording without both is never used."""
         verdicts = {name: judged.verdict for name, judged in self.judgements().items()}
         return paired(self.measurement.questions(), verdicts)
 
@@ -74,7 +74,7 @@ class MeasuredProbeTask(MeasuredTask):
         """The instance of `seed` if there were only this question.
 
         Args:
-            question: What is asked.
+            question: The question.
             seed: The instance's seed.
             rng: Draws the statements.
         """
@@ -123,7 +123,7 @@ class MeasuredProbeTask(MeasuredTask):
 
 
 def drawn_question(asked: Mapping[str, tuple[list[Question], list[Question]]], rng: random.Random) -> Question:
-    """A question: first its words, then whether it can be read, so that the words tell nothing of that."""
+    """Draw first the wording, then whether the question is readable, so that the words don't reveal it."""
     readable, null = asked[rng.choice(list(asked))]
     return rng.choice(null if rng.random() < PAY_OFFS.null_share else readable)
 
