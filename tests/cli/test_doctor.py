@@ -68,6 +68,6 @@ def test_each_agent_cli_is_said_to_be_found_logged_in_or_what_to_do(tmp_path):
     assert codex.startswith("Codex CLI (--provider codex): ready")
     assert f"found: {program}, version codex-cli 9.9.9" in codex
     assert "login: OPENAI_API_KEY" in codex
-    assert "SCRIBE_GEMINI_BIN names '/nowhere/gemini', which is no program" in gemini
+    assert "SCRIBE_GEMINI_BIN names '/nowhere/gemini', which is not a program" in gemini
     assert "set GEMINI_API_KEY" in gemini
     assert "sk-not-to-be-shown" not in text

@@ -27,7 +27,7 @@ def test_with_keys_is_passed_on(tmp_path, toy_registry):
 def test_a_folder_that_is_no_report_is_refused_in_one_sentence(tmp_path, capsys):
     ledger = write_run(tmp_path / "runs", records=[])
     assert cli.main(["report", str(ledger), "-o", str(tmp_path / "runs")]) == 2
-    assert "holds something that is no report" in capsys.readouterr().err
+    assert "contains something that is not a report" in capsys.readouterr().err
     assert ledger.is_file()
 
 

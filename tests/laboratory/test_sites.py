@@ -59,7 +59,7 @@ def test_every_kind_has_a_name_here():
      "L1N2", "embed.0", " m1", "m1 ", "m٣", "m1\n", "m9999999", "a-1.h0", "A1.h0", "neurons.1.2"],
 )  # fmt: skip
 def test_what_is_no_name_is_refused_in_one_sentence(text):
-    with pytest.raises(SiteError, match="is no site") as caught:
+    with pytest.raises(SiteError, match="is not a site") as caught:
         parse_site(text)
     assert "\n" not in str(caught.value)
 

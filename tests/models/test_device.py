@@ -28,6 +28,6 @@ def test_what_can_not_be_had_is_one_sentence(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ConfigurationError, match="needs a GPU that PyTorch can use, and there is none"):
         choose_device("cuda")
-    with pytest.raises(ConfigurationError, match="'tpu' is no device: choose from auto, cpu, cuda"):
+    with pytest.raises(ConfigurationError, match="'tpu' is not a device: choose from auto, cpu, cuda"):
         choose_device("tpu")
     assert current_device() == "cpu"

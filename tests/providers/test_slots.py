@@ -125,7 +125,7 @@ def test_workers_share_the_places_of_a_run(suite, monkeypatch):
     ("value", "message"),
     [
         ("says", "'says' is not of the form PROVIDER=N"),
-        ("nobody=1", "'nobody' is no provider"),
+        ("nobody=1", "'nobody' is not a provider"),
         ("says=two", "'two' is not a whole number"),
         ("says=1,null=0", "'null=0' lets none run"),
     ],

@@ -89,7 +89,7 @@ class TestRankings:
         assert "ranking: the model has no component 'm1'" in refused(RANKING, ranking=["m0", "m1"])
 
     def test_a_component_has_one_place(self):
-        assert "ranking: 'm0' stands more than once" in refused(RANKING, ranking=["m0", "a0.h0", "m0"])
+        assert "ranking: 'm0' occurs more than once" in refused(RANKING, ranking=["m0", "a0.h0", "m0"])
 
     @pytest.mark.parametrize("ranking", ["m0", {"m0": 1}, [["m0"]], [1], None])
     def test_the_content_is_a_list_of_names(self, ranking):

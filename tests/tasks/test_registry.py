@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_imported_is_named_with_the_reason(checkout, text,
     checkout.write("broken", text=text)
     message = checkout.refused()
     assert f"{checkout.family}/broken.py can't be imported ({reason}" in message
-    assert message.endswith("mend it.")
+    assert message.endswith("fix it.")
 
 
 def test_a_file_without_a_task_says_where_helpers_belong(checkout):

@@ -115,7 +115,7 @@ def _parsed(text: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise FrameError("The header of the frame is no JSON object.")
+        raise FrameError("The header of the frame is not a JSON object.")
     return header
 
 

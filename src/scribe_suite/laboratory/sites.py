@@ -157,7 +157,7 @@ def parse_site(text: object) -> Site:
     position = None
     if at:
         if re.fullmatch(f"{_INDEX}|-[1-9][0-9]{{0,5}}", where, re.ASCII) is None:
-            raise SiteError(f"{_quoted(text)} is no site: after @ stands a position, such as 3 or -1.")
+            raise SiteError(f"{_quoted(text)} is not a site: a position follows after @, such as 3 or -1.")
         position = int(where)
     for kind, form in FORMS.items():
         if match := form.pattern.fullmatch(name):
@@ -165,7 +165,7 @@ def parse_site(text: object) -> Site:
             layer, index = (*numbers, None, None)[:2]
             return Site(kind, layer, index, position)
     forms = ", ".join(form.form for form in FORMS.values())
-    raise SiteError(f"{_quoted(text)} is no site; sites are {forms}, with @position where only one is meant.")
+    raise SiteError(f"{_quoted(text)} is not a site; sites are {forms}, with @position where only one is meant.")
 
 
 def parse_receiver(text: object) -> Site:
@@ -178,7 +178,9 @@ def parse_receiver(text: object) -> Site:
         return Site("logits")
     site = parse_site(text)
     if site.kind not in RECEIVERS or site.position is not None:
-        raise SiteError(f"{_quoted(text)} is no receiver of a path; receivers are q.L.H, k.L.H, v.L.H, mL and logits.")
+        raise SiteError(
+            f"{_quoted(text)} is not a receiver of a path; receivers are q.L.H, k.L.H, v.L.H, mL and logits."
+        )
     return site
 
 

@@ -22,7 +22,7 @@ def choose_device(wanted: str) -> Device:
         ConfigurationError: When it is none of these, or a GPU is requested and there is none.
     """
     if wanted not in DEVICES:
-        raise ConfigurationError(f"{wanted!r} is no device: choose from {', '.join(DEVICES)}.")
+        raise ConfigurationError(f"{wanted!r} is not a device: choose from {', '.join(DEVICES)}.")
     if wanted == "cuda" and not _gpu():
         raise ConfigurationError(
             "--device cuda needs a GPU that PyTorch can use, and there is none: take --device cpu, or install a "

@@ -83,7 +83,7 @@ def _unpack(archive: Path, place: Path) -> None:
         for name, expected in files.items():
             parts = PurePosixPath(name).parts
             if name.startswith("/") or ".." in parts:
-                raise ValueError(f"{name!r} is no name of a file in a pack.")
+                raise ValueError(f"{name!r} is not the name of a file in a pack.")
             target = place.joinpath(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             with zipped.open(name) as source, target.open("wb") as output:

@@ -49,7 +49,7 @@ def checked_result(result: object) -> ProviderResult:
     if checked.failure is not None and not (checked.failure in CAUSES and CAUSES[checked.failure].counts):
         raise InfrastructureError(
             "bad_transcript",
-            f"The provider's result has the failure {checked.failure!r}, which is no cause that counts.",
+            f"The provider's result has the failure {checked.failure!r}, which is not a cause that counts.",
         )
     return replace(
         checked,

@@ -115,8 +115,8 @@ class Slots:
         except OSError as error:
             raise InfrastructureError(
                 "slots",
-                f"--max-concurrent needs locks in {self._folder}, which can't be had ({error}): put --results-dir on a "
-                "local disk.",
+                f"--max-concurrent needs locks in {self._folder}, which are not available ({error}): put --results-dir "
+                "on a local disk.",
             ) from error
 
 

@@ -49,7 +49,7 @@ class SweepSlots(Slots):
         except OSError as error:
             raise InfrastructureError(
                 "slots",
-                f"--max-concurrent over a sweep needs files in {self._folder}, which can't be had ({error}): put the "
+                f"--max-concurrent over a sweep needs files in {self._folder}, which can't be used ({error}): put the "
                 "sweep's folder where all its machines can write.",
             ) from error
         return lease

@@ -26,7 +26,9 @@ def require_replaceable(output: Path) -> None:
     if not output.is_dir():
         raise ConfigurationError(f"{output} is a file: name a folder for the report.")
     if any(output.iterdir()) and not (output / MARKER).is_file():
-        raise ConfigurationError(f"{output} holds something that is no report: name a new folder, or empty this one.")
+        raise ConfigurationError(
+            f"{output} contains something that is not a report: name a new folder, or empty this one."
+        )
 
 
 @contextmanager

@@ -152,14 +152,14 @@ class Finder:
             if not folder.is_absolute() or not folder.is_dir():
                 raise InfrastructureError(
                     "isolation_unavailable",
-                    f"{FOLDERS_VARIABLE} names {name!r}, which is no folder: give absolute paths, separated by "
+                    f"{FOLDERS_VARIABLE} names {name!r}, which is not a folder: give absolute paths, separated by "
                     f"{os.pathsep!r}.",
                 )
             real = self._follow(folder)
             if not self.hidden.allows(real):
                 raise InfrastructureError(
                     "isolation_unavailable",
-                    f"{FOLDERS_VARIABLE} names {name}, which holds, or lies in, what agents must not see (keys, "
+                    f"{FOLDERS_VARIABLE} names {name}, which contains, or is inside, what agents must not see (keys, "
                     "ledgers, other attempts, your home as a whole): name a folder with nothing but what the agent "
                     "needs.",
                 )

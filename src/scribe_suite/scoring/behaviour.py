@@ -61,7 +61,7 @@ def function_skill(exact: float, chance: float) -> float:
         ValueError: When a constant predicts nearly everything, so that no function is distinguishable from it.
     """
     if 1.0 - chance < SMALLEST_RANGE:
-        raise ValueError(f"a constant prediction has exact match {chance:.3f}; no function can be told from it")
+        raise ValueError(f"a constant prediction has exact match {chance:.3f}; no function is distinguishable from it")
     return max(0.0, (exact - chance) / (1.0 - chance))
 
 
@@ -72,7 +72,7 @@ def node_skill(f1: float, chance: float) -> float:
         ValueError: When a fixed node set is nearly always right.
     """
     if 1.0 - chance < SMALLEST_RANGE:
-        raise ValueError(f"a fixed set of nodes has F1 {chance:.3f}; no finding can be told from it")
+        raise ValueError(f"a fixed set of nodes has F1 {chance:.3f}; no finding is distinguishable from it")
     return max(0.0, (f1 - chance) / (1.0 - chance))
 
 

@@ -147,7 +147,7 @@ class CurveMeter:
             ValueError: When a component does not exist or occurs twice.
         """
         if len(set(ranking)) != len(ranking):
-            raise ValueError("a component stands twice in the ranking")
+            raise ValueError("a component occurs twice in the ranking")
         *sizes, _ = circuit_sizes(len(self._runs.components))
         rows = [self._metric(frozenset(ranking[:size])) for size in sizes]
         return Curve(torch.stack([*rows, self.everything]).double().numpy())

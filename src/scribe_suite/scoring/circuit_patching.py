@@ -94,7 +94,7 @@ def parse_component(name: str) -> tuple[int, int | None]:
     """
     match = re.fullmatch(r"a(\d+)\.h(\d+)|m(\d+)", name)
     if match is None:
-        raise ValueError(f"{name!r} is no component: write a3.h0 for a head, m3 for an MLP")
+        raise ValueError(f"{name!r} is not a component: write a3.h0 for a head, m3 for an MLP")
     return (int(match[1]), int(match[2])) if match[3] is None else (int(match[3]), None)
 
 

@@ -107,7 +107,7 @@ class RankingAnswer(Answer):
         listed = _known(value, (info.context or {})["components"], "component")
         if len(listed) < len(value):
             twice = [name for name in listed if value.count(name) > 1]
-            raise ValueError(f"{_quoted(twice)} stands more than once: a component has one place in a ranking")
+            raise ValueError(f"{_quoted(twice)} occurs more than once: a component has one place in a ranking")
         return value
 
 

@@ -236,7 +236,7 @@ def _load(path: Path) -> list[Task]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise ConfigurationError(f"{path} can't be imported ({type(error).__name__}: {error}): mend it.") from error
+        raise ConfigurationError(f"{path} can't be imported ({type(error).__name__}: {error}): fix it.") from error
     own = [
         value
         for value in vars(module).values()

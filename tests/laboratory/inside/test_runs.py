@@ -125,7 +125,7 @@ WRONG: dict[str, tuple[list[Recipe], str]] = {
     "no kind": ([patched({"site": "m1"})], "is of the kind"),
     "kind of a list": ([patched({"kind": ["zero"], "site": "m1"})], "is of the kind"),
     "unknown field": ([patched({"kind": "zero", "site": "m1", "run": "base"})], "has no 'run'"),
-    "unknown site": ([patched({"kind": "zero", "site": "m1.h0"})], "is no site"),
+    "unknown site": ([patched({"kind": "zero", "site": "m1.h0"})], "is not a site"),
     "no site": ([patched({"kind": "zero"})], "A site is a string"),
     "a pattern": ([patched({"kind": "zero", "site": "pattern.0.0"})], "can be read only"),
     "unknown run": ([patched(interchange("m1", "r9"))], "earlier run"),

@@ -184,11 +184,11 @@ def _files(repository: str, patterns: list[str], local: bool) -> Path:
             place = snapshot_download(repository, allow_patterns=patterns, local_files_only=local)
     except Exception as error:  # of many kinds: no such repository, no network, not in the cache
         reason = " ".join(str(error).split())[:200]
-        raise ConfigurationError(f"{repository} can't be had ({type(error).__name__}: {reason}).") from error
+        raise ConfigurationError(f"{repository} can't be obtained ({type(error).__name__}: {reason}).") from error
     folder = Path(place)
     missing = [name for name in patterns if "*" not in name and not (folder / name).is_file()]
     if missing:
-        raise ConfigurationError(f"{', '.join(missing)} of {repository} can't be had.")
+        raise ConfigurationError(f"{', '.join(missing)} of {repository} can't be obtained.")
     return folder
 
 

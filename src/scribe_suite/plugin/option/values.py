@@ -49,7 +49,7 @@ def dollars(text: str) -> float:
     """A positive, finite amount."""
     value = _number(text, float, "number")
     if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no limit: give an amount above 0, or leave the option out.")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a limit: give an amount above 0, or leave the option out.")
     return value
 
 
@@ -128,7 +128,7 @@ def read_concurrency(text: str) -> dict[str, int]:
         if not equals:
             raise argparse.ArgumentTypeError(f"{part!r} is not of the form PROVIDER=N, as in claude=2.")
         if name not in provider_names():
-            raise argparse.ArgumentTypeError(f"{name!r} is no provider: choose from {', '.join(provider_names())}.")
+            raise argparse.ArgumentTypeError(f"{name!r} is not a provider: choose from {', '.join(provider_names())}.")
         places[name] = _number(number, int, "whole number")
         if places[name] < 1:
             raise argparse.ArgumentTypeError(f"{part!r} lets none run: give 1 or more.")

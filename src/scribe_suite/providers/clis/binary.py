@@ -40,7 +40,7 @@ def find_binary(adapter: type[Adapter], environ: Mapping[str, str]) -> tuple[str
             command = (named,)
         program = shutil.which(command[0], path=path) if command else None
         if program is None:
-            raise failure(adapter, "cli_missing", f"{adapter.variable} names {named!r}, which is no program.")
+            raise failure(adapter, "cli_missing", f"{adapter.variable} names {named!r}, which is not a program.")
         return (str(Path(program).absolute()), *command[1:])  # it is started in another folder
     found = shutil.which(adapter.program, path=path)
     if found is None:
