@@ -1,9 +1,9 @@
 """Every cause of failure, as one table: meaning, whether it is retried, whether it counts, what to do.
 
 Outcomes (`infrastructure:<cause>`), the behaviour after a failure of an agent's CLI, and the tables of
-``docs/reference/causes.md`` are made from it. An `InfrastructureError` with a cause that is not in it can't be made; a
-provider of somebody else's that tries to is recorded with `PROVIDER_ERROR`. Ledgers keep the causes of their time, so
-they are read whatever is in the table now.
+``docs/reference/causes.md`` are made from it. An `InfrastructureError` with another cause can't be created; a
+third-party provider that tries to is recorded with `PROVIDER_ERROR`. Ledgers keep the causes of their time, so they
+remain readable when the table changes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Cause:
         meaning: What happened, as a sentence.
         advice: What the user can do, as a sentence; ``{cli}``, ``{login}`` and ``{variable}`` are filled in for
             `Part.CLI`.
-        retried: Whether the attempt is started again, as long as no tool has been called.
-        counts: Whether it says something about the agent; else it is an infrastructure failure and has no score.
+        retried: Whether the attempt is restarted, as long as no tool has been called.
+        counts: Whether it counts against the agent; otherwise it is an infrastructure failure without a score.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Cause:
     counts: bool = False
 
 
-#: What a cause becomes that is not in the table: a provider or a task of somebody else's has raised it.
+#: Replaces causes that are not in the table, raised by third-party providers or tasks.
 PROVIDER_ERROR = "provider_error"
-#: What an exception becomes that says nothing of its cause.
+#: The cause of exceptions without one.
 EXCEPTION = "exception"
 
 _TABLE = (
@@ -382,7 +382,7 @@ CAUSES: Mapping[str, Cause] = MappingProxyType({cause.name: cause for cause in _
 
 
 def infrastructure_cause(name: object) -> Cause:
-    """The row of a cause that is not the agent's doing.
+    """The row of a cause that is not the agent's fault.
 
     Raises:
         ValueError: When it is in no row, or counts against the agent.

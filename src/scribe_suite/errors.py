@@ -1,8 +1,8 @@
 """The errors this package raises, by what a caller can do about them.
 
 Every message is one sentence or two: what is wrong, with its name, and what to do next. Three kinds matter to the
-harness: `AnswerError` is the agent's doing and counts against it, `InfrastructureError` is nobody's answer and never
-counts, `ConfigurationError` is the user's and stops a run before anything starts.
+harness: `AnswerError` is the agent's fault and counts against it, `InfrastructureError` is not about an answer and
+never counts, `ConfigurationError` is the user's mistake and stops a run before anything starts.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from scribe_suite.causes import EXCEPTION, PROVIDER_ERROR, infrastructure_cause
 
 
 class SuiteError(Exception):
-    """Base of all errors with a message meant for a person."""
+    """Base of all errors whose message is meant for people."""
 
 
 class ConfigurationError(SuiteError):
-    """What the user asked for can't be done: an unknown task, a missing prompt, a bad option."""
+    """The user's request is impossible: an unknown task, a missing prompt, a bad option."""
 
 
 class FrozenModelError(SuiteError):
@@ -32,7 +32,7 @@ class InfrastructureError(SuiteError):
     Args:
         cause: A row of `causes.CAUSES`, such as ``kernel_start`` or ``scoring_exception``; it becomes the outcome
             ``infrastructure:<cause>`` in the ledger.
-        message: What happened and what to do, for a person.
+        message: What happened and what to do, for people.
 
     Raises:
         UnknownCauseError: When the cause is in no row, or counts against the agent.
@@ -48,9 +48,10 @@ class InfrastructureError(SuiteError):
 
 
 class UnknownCauseError(InfrastructureError):
-    """Somebody has raised an infrastructure failure with a cause that is not in the table.
+    """Third-party code has raised an infrastructure failure with a cause that is not in the table.
 
-    It still is one: the attempt is recorded with `causes.PROVIDER_ERROR`. The message has that of the failure.
+    It still is an infrastructure failure: the attempt is recorded with `causes.PROVIDER_ERROR`. The message includes
+    the failure's.
 
     Args:
         message: Describes the failure, and what is wrong with its cause.
@@ -66,7 +67,7 @@ class UnknownCauseError(InfrastructureError):
 
 
 def cause_of(error: BaseException) -> str:
-    """The cause under which an exception is recorded that is not the agent's doing; always a row of the table."""
+    """The cause under which an exception that is not the agent's fault is recorded; always a row of the table."""
     if isinstance(error, InfrastructureError):
         try:
             # the class is public: a subclass may have set the cause to anything, or not at all
@@ -76,7 +77,7 @@ def cause_of(error: BaseException) -> str:
     return next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), EXCEPTION)
 
 
-#: What other exceptions are recorded under.
+#: The cause of all other exceptions.
 _CAUSES: dict[type[BaseException], str] = {
     FrozenModelError: "frozen_model",
     ConfigurationError: "configuration",

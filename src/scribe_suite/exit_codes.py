@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: pytest calls it an internal error; a run has it also when an attempt was lost or nothing failed but infrastructure.
+#: pytest calls it an internal error; a run also uses it when an attempt was lost or only infrastructure failed.
 EXIT_LOST_OR_INFRASTRUCTURE = 3
 #: ``--fail-below``: a provider is significantly worse than in the earlier run. Later versions of pytest (from 9.1 on)
 #: exit with it as well, but only where ``--max-warnings`` is given.

@@ -1,9 +1,9 @@
 """The locations of suites of tasks and of the user's cache; no other module knows them.
 
 A suite is a folder with ``ground_truth/`` and ``prompts/``, and mostly ``benchmarks/``. One comes with this package:
-the checkout where the package is in one, else the folder ``suite/`` that a wheel has inside the package. A repository
-of another team that has these folders is a suite too, and takes from the one that comes with the package what it does
-not have itself: the preamble of prompts, base classes, base models.
+the checkout if the package is in one, else the folder ``suite/`` inside an installed package. Another team's repository
+with these folders is a suite too, and uses the one that comes with the package for anything it lacks: the preamble of
+prompts, base classes, base models.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from scribe_suite.errors import ConfigurationError
 
 ROOT_VARIABLE = "SCRIBE_SUITE_ROOT"
 CACHE_VARIABLE = "SCRIBE_SUITE_CACHE"
-#: Folder of an installed package with what stands at the top of a checkout; ``hatch_build.py`` fills it.
+#: Folder of an installed package with the top-level folders of a checkout; ``hatch_build.py`` fills it.
 SHIPPED = "suite"
 
 _PACKAGE = Path(__file__).resolve().parent
 
 
 def suite_root() -> Path:
-    """The suite to take tasks, prompts and frozen models from.
+    """The suite that provides tasks, prompts and frozen models.
 
-    Looked for in this order: the folder named by ``SCRIBE_SUITE_ROOT``, the current folder and its parents, the suite
+    The search order is: the folder named by ``SCRIBE_SUITE_ROOT``, the current folder and its parents, the suite
     that comes with this package.
 
     Raises:
@@ -42,7 +42,7 @@ def suite_root() -> Path:
 
 
 def enclosing_root(folder: Path) -> Path | None:
-    """The innermost suite that `folder` is, or lies in; None where there is none."""
+    """The innermost suite that `folder` is or is inside of; None if there is none."""
     here = folder.resolve()
     return next(filter(is_root, (here, *here.parents)), None)
 
@@ -61,7 +61,7 @@ def shipped_root() -> Path:
     """The suite that comes with this package.
 
     Raises:
-        ConfigurationError: When none does, as where ``src/`` was copied by itself.
+        ConfigurationError: When there is none, for example if only ``src/`` was copied.
     """
     root = _PACKAGE / SHIPPED if is_installed() else _PACKAGE.parents[1]
     if not is_root(root):
@@ -73,12 +73,12 @@ def shipped_root() -> Path:
 
 
 def installation() -> Path:
-    """The folder with all of this package and of its suite: the package itself, or the checkout."""
+    """The folder that contains this package and its suite: the package itself, or the checkout."""
     return _PACKAGE if is_installed() else _PACKAGE.parents[1]
 
 
 def lookup_roots(root: Path) -> tuple[Path, ...]:
-    """Where the parts of a suite are looked for: in it, then in the one that comes with this package.
+    """The folders in which parts of a suite are searched: the suite, then the one that comes with this package.
 
     Args:
         root: The suite.
@@ -97,16 +97,16 @@ def find_part(root: Path, *parts: str) -> Path:
         parts: The parts of the path within it.
 
     Returns:
-        Where it is, else where it would be in `root`.
+        Its path, or the path it would have in `root`.
     """
     places = [one.joinpath(*parts) for one in lookup_roots(root)]
     return next((place for place in places if place.exists()), places[0])
 
 
 def within_suite(root: Path, path: Path) -> Path:
-    """The path of a part within the suite that it is of.
+    """The path of a part relative to its suite.
 
-    That suite is the innermost: the one of the package may lie in an environment within the user's own.
+    That is the innermost suite: the package's may be in an environment inside the user's own.
 
     Args:
         root: The suite in use.
@@ -122,14 +122,14 @@ def within_suite(root: Path, path: Path) -> Path:
 def private_folders() -> tuple[Path, ...]:
     """Folders that no kernel may see: the suite in use, this package and the suite that comes with it.
 
-    A package that lies within the suite in use, in an environment there, is named all the same: environments are shown.
+    A package in an environment inside the suite in use is listed as well, because environments stay visible.
     """
     root, package = suite_root(), installation()
     return (package,) if root.is_relative_to(package) else (root, package)
 
 
 def user_cache() -> Path:
-    """Where what can be made again is kept: ``$SCRIBE_SUITE_CACHE``, else a folder of the user's cache."""
+    """The folder for reproducible data: ``$SCRIBE_SUITE_CACHE``, else a folder in the user's cache."""
     import platformdirs  # the sandbox's own processes read this module, under Pythons that have nothing installed
 
     named = os.environ.get(CACHE_VARIABLE)

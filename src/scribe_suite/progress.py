@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn, TaskID
 
-#: Called during long work with the fraction done (0 to 1) and one line about the present state.
+#: Called during long work with the completed fraction (0 to 1) and one line about the current state.
 ProgressCallback = Callable[[float, str], None]
 
-#: With the longest task id and a time, this leaves a quarter of 80 columns to what is being done.
+#: With the longest task id and a time, this leaves a quarter of 80 columns for the current state.
 _BAR_WIDTH = 16
 
 
 def progress_bars(console: Console) -> Progress:
-    """A line per piece of work: what it is, a bar, what is being done, and the time."""
+    """A line per piece of work: its name, a bar, the current state, and the time."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Column
 
@@ -32,9 +32,9 @@ def progress_bars(console: Console) -> Progress:
 
 
 def state_column() -> ProgressColumn:
-    """What is being done, a field ``state`` of the bar: the one column that gives way where a line is too long.
+    """The current state, from the bar's field ``state``: the only column that is shortened in long lines.
 
-    rich narrows columns that may wrap before all others; the text itself is cut instead of wrapped.
+    rich narrows wrappable columns before all others; the text itself is truncated instead of wrapped.
     """
     from rich.progress import ProgressColumn
     from rich.progress import Task as Bar
@@ -48,7 +48,7 @@ def state_column() -> ProgressColumn:
 
 
 def reporter(progress: Progress, bar: TaskID, console: Console) -> ProgressCallback:
-    """Moves a bar; where there is none, as in a log file, it prints a line for every tenth of the work instead."""
+    """Moves a bar; without one, as in a log file, it prints a line for every tenth of the work."""
     printed = -1
 
     def report(done: float, state: str) -> None:

@@ -13,30 +13,30 @@ def fresh_run_seed() -> int:
 
 
 def derive_seed(run_seed: int, *names: str | int) -> int:
-    """A 62-bit seed for what `names` identify, the same in every process and for every provider."""
+    """A 62-bit seed for the thing that `names` identify, the same in every process and for every provider."""
     text = "\x1f".join(str(part) for part in (run_seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
 
 
 def attempt_seed(run_seed: int, task_id: str, trial: int) -> int:
-    """The seed of an attempt's instance: every provider meets the same one, in every arm.
+    """The seed of an attempt's instance: the same for every provider and in every arm.
 
     Args:
         run_seed: The run's seed.
         task_id: `Task.question_id`, which names no arm.
-        trial: From 0 on.
+        trial: The trial's number, from 0.
     """
     return derive_seed(run_seed, task_id, trial)
 
 
 def instance_rng(task_id: str, seed: int, purpose: str = "") -> random.Random:
-    """The generator that an instance is drawn with.
+    """The generator for drawing an instance.
 
-    Certificates hold what reference solutions reached on instances drawn like this, so the formula stays as it is.
+    Certificates contain results of reference solutions on instances drawn like this, so the formula must not change.
 
     Args:
         task_id: The task's id.
         seed: The instance's seed.
-        purpose: What is drawn, where several things are drawn independently of each other.
+        purpose: A name for the draw, where several things are drawn independently.
     """
     return random.Random(f"{task_id} {purpose} {seed}" if purpose else f"{task_id} {seed}")

@@ -6,17 +6,17 @@ import os
 import re
 from typing import Any
 
-#: Columns of a table that is read later, in a log or a mail, where nobody says how many there are.
+#: Width of a table for a log or a mail, if no width is given.
 LOG_WIDTH = 120
 _NARROWEST = 20
 TERMINAL_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _LAST_NUMBER = re.compile(r"(?P<stem>.*?)_(?P<number>[0-9]+)")
-#: C0 and C1 controls but newline and tab: what is left of codes that were put into one another, too.
+#: C0 and C1 controls except newline and tab, including remains of nested terminal codes.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def well_formed(text: str) -> str:
-    """Text that UTF-8 has bytes for: two halves of a surrogate pair become their character, a lone one U+FFFD."""
+    """Text that UTF-8 can encode: surrogate pairs become their character, lone surrogates U+FFFD."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -34,16 +34,16 @@ def well_formed_json(value: Any) -> Any:
 
 
 def plain_text(text: str) -> str:
-    """Text that every report can hold and every terminal can show.
+    """Text that every report can contain and every terminal can show.
 
-    Terminal codes and other control characters but newline and tab are left out; lone surrogates, which UTF-8 has no
-    bytes for, are replaced.
+    Terminal codes and other control characters except newline and tab are left out; lone surrogates, which UTF-8 can't
+    encode, are replaced.
     """
     return well_formed(_CONTROL.sub("", TERMINAL_CODE.sub("", text)))
 
 
 def strip_terminal(text: str) -> str:
-    """Text as a terminal would leave it: no codes; of a line rewritten with carriage returns its last state."""
+    """Text as a terminal would finally show it: without codes; of a line with carriage returns, its last state."""
     text = TERMINAL_CODE.sub("", text).replace("\r\n", "\n")
     if "\r" in text:
         text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
@@ -62,7 +62,7 @@ def by_last_number(name: str) -> tuple[str, int, str]:
 
 
 def with_table(document: str, markers: tuple[str, str], table: str) -> str:
-    """A document with a table in the place of what stands between two comments.
+    """A document with a table in place of the text between two comments.
 
     Args:
         document: Its text.
@@ -70,7 +70,7 @@ def with_table(document: str, markers: tuple[str, str], table: str) -> str:
         table: Markdown, without an empty line at either end.
 
     Raises:
-        ValueError: When the document does not hold both comments once, in this order.
+        ValueError: When the document does not contain both comments once, in this order.
     """
     begin, end = markers
     if document.count(begin) != 1 or document.count(end) != 1 or document.index(begin) > document.index(end):
@@ -80,6 +80,6 @@ def with_table(document: str, markers: tuple[str, str], table: str) -> str:
 
 
 def log_width() -> int:
-    """Columns of a table where there is no terminal: what COLUMNS says, else `LOG_WIDTH`."""
+    """Width of a table without a terminal: the value of COLUMNS, else `LOG_WIDTH`."""
     told = os.environ.get("COLUMNS", "")
     return max(_NARROWEST, int(told)) if told.isdecimal() and len(told) < 6 else LOG_WIDTH

@@ -1,9 +1,9 @@
-"""Files in folders with untrusted content: written by a kernel, an agent CLI, or whoever filled ``runs/``.
+"""Files in folders with untrusted content, written by a kernel, an agent CLI, or another user of ``runs/``.
 
 A name in such a folder may be a link to any file of the user, a pipe that nobody writes to, a device, or a file of a
-terabyte without content; and it may become one between a look at it and its use. So a folder is opened once, and all
-that is done in it is relative to its descriptor, follows no link, leaves neither the folder nor its file system, never
-waits, and takes nothing but regular files, of a size that the caller names.
+terabyte without content; and it may become one between a check and its use. So a folder is opened once, and every
+operation in it is relative to its descriptor, follows no link, leaves neither the folder nor its file system, never
+blocks, and accepts only regular files up to a size that the caller gives.
 
 Linux does this with one system call, ``openat2``. Where it is missing (macOS, old kernels, containers that forbid it)
 names are walked part by part, each with ``O_NOFOLLOW``.
@@ -26,10 +26,10 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Literal, Self
 
-#: Levels of folders, and entries, that a walk looks at: more is nobody's honest work.
+#: Most levels of folders, and most entries, in a walk: no honest attempt has more.
 MAX_DEPTH = 32
 MAX_ENTRIES = 1_000_000
-#: How much is read at once; a file that says it is large need not be.
+#: How much is read at a time; a file that claims to be large need not be.
 _CHUNK = 1 << 20
 
 #: The same number on every architecture.
@@ -41,7 +41,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | _SAFE
 
 _LINK = "a link is not followed"
 _NOT_REGULAR = "it is no regular file"
-#: What the system says when it meets what it was told to refuse; anything else is an ordinary error.
+#: The system's errors for things it was told to refuse; any other is an ordinary error.
 _REFUSALS = {
     errno.ELOOP: _LINK,
     errno.EXDEV: "it leads out of its folder or file system",
@@ -56,12 +56,12 @@ HardLinks = Literal["refused", "accepted"]
 
 
 class UntrustedFileError(OSError):
-    """Something in a folder of others is not what may be opened.
+    """Something in an untrusted folder may not be opened.
 
     Args:
-        number: As in `errno`.
+        number: An error number of `errno`.
         reason: A clause, such as "it is no regular file"; becomes `strerror`.
-        path: What was refused; becomes `filename`.
+        path: The refused path; becomes `filename`.
     """
 
     def __init__(self, number: int, reason: str, path: str) -> None:
@@ -72,21 +72,21 @@ class UntrustedFileError(OSError):
 
 
 class UntrustedFolder:
-    """An open folder of which only the way to it is trusted; closed by `close`, a ``with`` block, or when forgotten.
+    """An open folder whose content is untrusted; closed by `close`, a ``with`` block, or garbage collection.
 
-    Names are relative to it and may have several parts; one that is absolute, has a ``..`` or can't be a name is
-    refused, like everything that is no regular file.
+    Names are relative to it and may have several parts; absolute and invalid names and those with ``..`` are refused,
+    like everything that is not a regular file.
 
     Args:
-        path: The folder. Links in its path are followed: whoever asks must trust those who can change it.
-        hard_links: Whether files with a second name somewhere are taken. A hard link needs no permission to read, so
-            by default they are not: the other name may be that of somebody's secret.
+        path: The folder. Links in its path are followed, so the path itself must be trusted.
+        hard_links: Whether files with a second name elsewhere are accepted. Creating a hard link needs no permission to
+            read, so by default they are not: the other name may be that of a secret.
 
     Attributes:
-        path: As it was when it was opened, for messages; nothing is looked up by it.
+        path: Its path when it was opened, for messages only.
 
     Raises:
-        OSError: When it can't be opened or is no folder.
+        OSError: When it can't be opened or is not a folder.
     """
 
     def __init__(self, path: Path, hard_links: HardLinks = "refused") -> None:
@@ -105,12 +105,12 @@ class UntrustedFolder:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptor back; may be called twice."""
+        """Close the descriptor; may be called twice."""
         self._finalizer()
         self._descriptor = -1  # the number may be another file's soon
 
     def folder(self, name: str) -> UntrustedFolder:
-        """A folder below this one, with a descriptor of its own.
+        """A folder below this one, with its own descriptor.
 
         Args:
             name: The folder's name; "." opens this folder again.
@@ -126,11 +126,11 @@ class UntrustedFolder:
         return inner
 
     def make(self, name: str) -> UntrustedFolder:
-        """A folder below this one, made with those on the way where they are missing.
+        """A folder below this one, created with its parents where they are missing.
 
         Raises:
             UntrustedFileError: When the name is refused, or something else has it.
-            OSError: When it can't be made or opened.
+            OSError: When it can't be created or opened.
         """
         folder = self.folder(".")
         for part in _parts(name):
@@ -141,7 +141,7 @@ class UntrustedFolder:
         return folder
 
     def open(self, name: str) -> BufferedReader:
-        """Open a regular file for reading; nothing about its size is promised.
+        """Open a regular file of any size for reading.
 
         Raises:
             UntrustedFileError: When it is refused.
@@ -150,7 +150,7 @@ class UntrustedFolder:
         return os.fdopen(self._open(name, os.O_RDONLY), "rb")
 
     def append(self, name: str) -> FileIO:
-        """Open a regular file, made when missing, for reading and for writing at its end, without a buffer.
+        """Open a regular file, created if missing, for reading and appending, unbuffered.
 
         Raises:
             UntrustedFileError: When it is refused.
@@ -159,11 +159,11 @@ class UntrustedFolder:
         return FileIO(self._open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
 
     def read(self, name: str, limit: int) -> bytes:
-        """What is in a regular file; one that changes meanwhile gives what it has when it is read.
+        """The content of a regular file at the time of reading.
 
         Args:
             name: The file's name.
-            limit: Bytes; a larger file is refused, before anything is read if it says so.
+            limit: Most bytes; a larger file is refused, before reading if its size says so.
 
         Raises:
             UntrustedFileError: When it is refused or too large.
@@ -182,18 +182,18 @@ class UntrustedFolder:
         return b"".join(parts)
 
     def write(self, name: str, parts: Iterable[bytes], *, durable: bool = False) -> None:
-        """Write a file that is new in any case and takes the name when it is whole.
+        """Write a new file that takes the name when it is complete.
 
-        What has the name is replaced, and neither followed nor written to.
+        An existing file or link of this name is replaced, and neither followed nor written to.
 
         Args:
             name: The file's name; its folder must exist.
             parts: Its content.
-            durable: Whether to wait until the disk has it.
+            durable: Whether to wait until it is on disk.
 
         Raises:
             UntrustedFileError: When the name or its folder is refused.
-            OSError: When it can't be written; nothing is left of it then.
+            OSError: When it can't be written; it is removed then.
         """
         with self._parent(name) as (folder, last):
             temporary = f".{secrets.token_hex(8)}.tmp"
@@ -232,17 +232,17 @@ class UntrustedFolder:
             os.rmdir(last, dir_fd=folder)
 
     def stat(self, name: str) -> os.stat_result:
-        """What is under a name, a link itself included.
+        """The status of a file, or of a link itself.
 
         Raises:
             UntrustedFileError: When the name or its folder is refused.
-            OSError: When there is nothing.
+            OSError: When it does not exist.
         """
         with self._parent(name) as (folder, last):
             return os.stat(last, dir_fd=folder, follow_symlinks=False)
 
     def exists(self, name: str) -> bool:
-        """Whether the name is taken, by whatever; False also where it can't be looked up."""
+        """Whether the name exists, as anything; False also if it can't be looked up."""
         try:
             self.stat(name)
         except OSError:
@@ -250,11 +250,11 @@ class UntrustedFolder:
         return True
 
     def files(self, pattern: str = "*", depth: int = 0) -> list[str]:
-        """The names of regular files, sorted by their parts. Folders that can't be listed are passed over.
+        """The names of regular files, sorted by their parts. Folders that can't be listed are skipped.
 
         Args:
-            pattern: What the last part of a name looks like, as `fnmatch` has it.
-            depth: Levels of folders below this one that are looked through, `MAX_DEPTH` at most.
+            pattern: A pattern of `fnmatch` for the last part of a name.
+            depth: How many levels of folders below this one are searched, at most `MAX_DEPTH`.
 
         Raises:
             UntrustedFileError: When there are more than `MAX_ENTRIES` entries.
@@ -283,7 +283,7 @@ class UntrustedFolder:
     def _entries(self, place: str) -> Iterator[tuple[str, bool]]:
         """Names of the folders (True) and regular files in a folder below; nothing where it can't be listed."""
         with contextlib.suppress(OSError):
-            # a descriptor of its own: the place in a listing belongs to the descriptor
+            # a separate descriptor: the position in a listing belongs to the descriptor
             descriptor = _open_beneath(self._descriptor, _parts(place) if place else ["."], _FOLDER)
             try:
                 with os.scandir(descriptor) as entries:
@@ -330,7 +330,7 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def _naming(self, name: str) -> Iterator[None]:
-        """Let errors name the path, and tell what was refused from what failed."""
+        """Make errors name the path, and distinguish refusals from failures."""
         try:
             yield
         except UntrustedFileError as error:
@@ -345,7 +345,7 @@ class UntrustedFolder:
 
 
 def write_all(file: FileIO, content: bytes) -> None:
-    """Write to a file without a buffer, which may take less than it is given.
+    """Write to an unbuffered file, which may accept less than it is given.
 
     Raises:
         OSError: When it can't be written.
@@ -373,7 +373,7 @@ def _open_beneath(folder: int, parts: list[str], flags: int, mode: int = 0) -> i
 
 
 def _walk(folder: int, parts: list[str], flags: int, mode: int) -> int:
-    """What `_openat2` does, one part at a time."""
+    """Do the same as `_openat2`, one part at a time."""
     device = os.fstat(folder).st_dev
     with contextlib.ExitStack() as held:
         for part in parts[:-1]:
@@ -393,10 +393,10 @@ def _walk(folder: int, parts: list[str], flags: int, mode: int) -> int:
 
 
 def _stay(folder: int, device: int) -> None:
-    """Refuse a folder of another file system; files are not asked: in an overlay theirs may differ from their folder's.
+    """Refuse a folder of another file system. Files are not checked: in an overlay theirs may differ.
 
     Raises:
-        OSError: As ``openat2`` does.
+        OSError: Like ``openat2``.
     """
     if os.fstat(folder).st_dev != device:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
@@ -430,7 +430,7 @@ def _openat2(folder: int, name: str, flags: int, mode: int) -> int:
 
 @functools.cache
 def _openat2_works() -> bool:
-    """Whether the call is there; a container's filter may answer anything, later errors mean what they say."""
+    """Whether the call is available; a container's filter may return any error, later errors are genuine."""
     if sys.platform != "linux":
         return False
     try:

@@ -1,1 +1,1 @@
-"""One archive with all that a machine without internet needs to make attempts: packages, models, agents' programs."""
+"""One archive with everything that a machine without internet needs to make attempts: packages, models, programs."""

@@ -1,4 +1,4 @@
-"""Makes a pack: an archive that Python runs, with a hash of everything in it."""
+"""Makes a pack: an archive that Python can run, with a hash of every file in it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Contents:
-    """What is packed.
+    """The content of a pack.
 
     Attributes:
         wheels: Folder with a wheel of this package and of everything it needs.
-        requirement: What is installed from them.
+        requirement: The requirement to install from them.
         models: Folder of converted models, such as the user's cache; None for none.
         programs: Name -> executable, such as ``claude``.
     """
@@ -38,10 +38,10 @@ class Contents:
 
 
 def make_pack(contents: Contents, output: Path) -> str:
-    """Write the archive; returns its sha256. It appears whole or not at all.
+    """Write the archive; returns its sha256. It appears complete or not at all.
 
     Raises:
-        ConfigurationError: When something that is to be packed is missing, or the archive can't be written.
+        ConfigurationError: When part of the content is missing, or the archive can't be written.
     """
     files = dict(_files(contents))
     if contents.requirement.startswith("scribe-suite") and not any(map(_OWN.fullmatch, _names(contents.wheels))):
@@ -93,7 +93,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _packed(zipped: zipfile.ZipFile, path: Path, name: str) -> str:
-    """Write a file into the archive; returns its sha256, of the bytes that were written."""
+    """Write a file to the archive; returns the sha256 of the written bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as source, zipped.open(name, "w", force_zip64=True) as target:
         while chunk := source.read(_CHUNK):

@@ -2,9 +2,8 @@
 
     python3 pack.pyz FOLDER --sha256 HASH && . FOLDER/env.sh
 
-Every file is compared with the hash that the archive has of it, and the archive with the hash that you give, before
-anything of it is run. Jobs of one machine wait for each other, and install once. It imports nothing but the standard
-library.
+Every file is compared with its hash in the archive, and the archive with the hash that you give, before any of it is
+run. Jobs of one machine wait for each other, and install once. It imports only the standard library.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def install(archive: Path, folder: Path, expected: str | None) -> Path:
         expected: The archive's sha256, or None.
 
     Raises:
-        ValueError: When something is not what it should be, or the archive is for another machine.
+        ValueError: When a hash does not match, or the archive is for another machine.
     """
     found = _sha256(archive)
     if expected is not None and found != expected.lower():
@@ -123,7 +122,7 @@ def _write_variables(place: Path) -> None:
 
 
 def _copied(source: IO[bytes], output: IO[bytes]) -> str:
-    """Copy; returns the sha256 of what was copied."""
+    """Copy; returns the sha256 of the copied bytes."""
     digest = hashlib.sha256()
     while chunk := source.read(_CHUNK):
         digest.update(chunk)
