@@ -47,7 +47,7 @@ def test_a_large_frame_comes_in_parts(pair):
 )  # fmt: skip
 def test_a_header_that_is_no_object_is_refused(pair, header):
     pair[0].sendall(SIZES.pack(len(header), 0) + header)
-    with pytest.raises(FrameError, match="no JSON object"):
+    with pytest.raises(FrameError, match="not a JSON object"):
         receive(pair[1], most=MOST)
 
 

@@ -179,7 +179,7 @@ HOSTILE = {
     "garbage": ("send(b'\\xff' * 5000)", "The header of the frame has"),
     "a giant header": ("send(struct.pack('<IQ', 1 << 31, 0))", "2,147,483,648 bytes; at most 1,048,576"),
     "giant tensors": ("send(struct.pack('<IQ', 2, 1 << 50) + b'{}')", "at most 67,108,864 are allowed"),
-    "no object": ("send(struct.pack('<IQ', 4, 0) + b'null')", "no JSON object"),
+    "no object": ("send(struct.pack('<IQ', 4, 0) + b'null')", "not a JSON object"),
     "half a frame": ("send(frame({'op': 'budget', 'id': 1})[:-1])", None),
     "a flood": ("for n in range(3000): send(frame({'op': 'budget', 'id': -n - 2}))", None),
     "a flood of the impossible": ("for n in range(2000): send(frame({'op': 'run', 'id': -n - 2}))", None),

@@ -82,12 +82,12 @@ def test_a_number_that_is_none_is_not_repeated(served, number):
         (SIZES.pack((1 << 20) + 1, 0), "1,048,577 bytes; at most 1,048,576"),
         (SIZES.pack(0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF), "4,294,967,295 bytes"),
         (SIZES.pack(2, (64 << 20) + 1) + b"{}", "67,108,865 bytes; at most 67,108,864"),
-        (frame_of(b"[1]"), "no JSON object"),
-        (frame_of(b"\xff\xfe"), "no JSON object"),
-        (frame_of(b'{"a": NaN}'), "no JSON object"),
-        (frame_of(b"[" * 100_000), "no JSON object"),
-        (frame_of(b'{"a":' * 100_000), "no JSON object"),
-        (frame_of(b""), "no JSON object"),
+        (frame_of(b"[1]"), "not a JSON object"),
+        (frame_of(b"\xff\xfe"), "not a JSON object"),
+        (frame_of(b'{"a": NaN}'), "not a JSON object"),
+        (frame_of(b"[" * 100_000), "not a JSON object"),
+        (frame_of(b'{"a":' * 100_000), "not a JSON object"),
+        (frame_of(b""), "not a JSON object"),
     ],
 )
 def test_what_is_no_frame_ends_the_connection_after_one_sentence(served, sent, said):

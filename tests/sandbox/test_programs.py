@@ -119,7 +119,7 @@ def test_further_folders_are_shown_when_they_hold_nothing_secret(machine):
     assert shown(find(machine, agent, folders=f"{machine}/opt/data:"), machine) == ["home/user/agent/run", "opt/data"]
     for place, why in (
         ("home/user", "must not see"), ("", "must not see"), ("suite", "must not see"), ("suite/runs", "must not see"),
-        ("suite/ground_truth/x", "must not see"), ("nothing", "is no folder"),
+        ("suite/ground_truth/x", "must not see"), ("nothing", "is not a folder"),
     ):  # fmt: skip
         (machine / "suite/ground_truth/x").mkdir(exist_ok=True)
         with pytest.raises(InfrastructureError, match=why) as caught:

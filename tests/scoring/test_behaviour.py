@@ -64,13 +64,13 @@ def test_with_several_numbers_of_labels_chance_is_the_best_for_each_number():
 
 def test_the_skill_of_a_function_is_what_it_adds_to_the_best_constant():
     assert [function_skill(exact, 0.5) for exact in (0.0, 0.5, 0.75, 1.0)] == [0.0, 0.0, 0.5, 1.0]
-    with pytest.raises(ValueError, match="no function can be told"):
+    with pytest.raises(ValueError, match="no function is distinguishable"):
         function_skill(1.0, 0.99)
 
 
 def test_the_skill_of_nodes_is_what_they_add_to_the_best_guess():
     assert [node_skill(value, 0.5) for value in (0.0, 0.5, 0.75, 1.0)] == [0.0, 0.0, 0.5, 1.0]
-    with pytest.raises(ValueError, match="no finding can be told"):
+    with pytest.raises(ValueError, match="no finding is distinguishable"):
         node_skill(1.0, 0.99)
 
 

@@ -145,7 +145,7 @@ def test_further_folders_are_shown_and_hidden_ones_refused(tmp_path, monkeypatch
     CommandProvider().attempt(context)
     assert (tmp_path / "outputs" / "command.stdout.txt").read_text() == "weights #!\n"
     monkeypatch.setenv("SCRIBE_COMMAND_FOLDERS", str(tmp_path))
-    with pytest.raises(InfrastructureError, match=f"SCRIBE_COMMAND_FOLDERS names {tmp_path}, which holds") as caught:
+    with pytest.raises(InfrastructureError, match=f"SCRIBE_COMMAND_FOLDERS names {tmp_path}, which contains") as caught:
         CommandProvider().attempt(context)
     assert caught.value.cause == "isolation_unavailable"
 
