@@ -13,7 +13,9 @@ from scribe_suite.tasks.task import TaskInstance
 from studies.graded.material import DRAWS, Content, GradedContent, Material
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script is run before it
+    from ground_truth.neurons.explain_real import ExplainReal
     from ground_truth.neurons.explained.hidden import Hidden
+    from ground_truth.neurons.explained_real.hidden import Hidden as RealHidden
 
 #: Shares of positions whose prediction is spoiled.
 WRONG_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -67,6 +69,48 @@ def planted_explanation(instance: TaskInstance, rng: random.Random) -> Material:
         "random numbers": guesses,
     }
     return Material(instance, graded, methods, lambda number: _resampled(instance, number))
+
+
+#: Put behind code that knows the texts: at a share of the positions it says nothing.
+_FORGETFUL = """
+
+import zlib
+
+_known = predict
+
+
+def predict(tokens, *others):
+    values = list(_known(tokens, *others))
+    for at in range(len(values)):
+        if zlib.crc32(repr((at, list(tokens), others)).encode()) % 10_000 < {share} * 10_000:
+            values[at] = 0.0
+    return values
+"""
+
+
+def real_explanation(instance: TaskInstance, rng: random.Random) -> Material:
+    """An instance whose answer predicts activations of a real model.
+
+    Answers are code that knows ever less of the hidden texts: there is no rule from which conditions could be left out.
+    """
+    task, hidden = cast("ExplainReal", instance.task), cast("RealHidden", instance.hidden)
+    code = task.oracle_answer(instance)["code"]
+    graded = [GradedContent("spoiled", share, {"code": code + _SPOILED.format(share=share)}) for share in WRONG_SHARES]
+    forgotten = {share: {"code": code + _FORGETFUL.format(share=share)} for share in (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)}
+    graded += [GradedContent("forgotten", share, content) for share, content in forgotten.items()]
+    methods: dict[str, list[Content]] = {
+        "where it fires": [forgotten[0.0]],
+        "half of where it fires": [forgotten[0.5]],
+        "a tenth of it": [{"code": code + _FORGETFUL.format(share=0.9)}],
+        "random numbers": [{"code": _GUESSED.format(seed=rng.random())} for _ in range(_RANDOM_DRAWS)],
+    }
+
+    def resampled(number: int) -> TaskInstance:
+        drawn = random.Random(derive_seed(instance.seed, task.id, "hidden sample", number))
+        texts = range(len(hidden.rows))
+        return replace(instance, hidden=replace(hidden, texts=drawn.sample(texts, len(texts) // 2)))
+
+    return Material(instance, graded, methods, resampled)
 
 
 def _without(hidden: Hidden, missed: Collection[tuple[str, int]]) -> dict[str, Rule]:

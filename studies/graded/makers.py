@@ -27,7 +27,7 @@ from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.branches import planted_branch
 from studies.graded.circuits import planted_circuit
 from studies.graded.edges import planted_edges
-from studies.graded.explanations import planted_explanation
+from studies.graded.explanations import planted_explanation, real_explanation
 from studies.graded.material import Content, Material
 from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
@@ -54,6 +54,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,
     ("real", TextProbeOrNothing): real_probe,
+    ("real", ExplanationAnswer): real_explanation,
 }
 
 

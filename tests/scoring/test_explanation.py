@@ -121,3 +121,11 @@ def test_code_that_can_predict_nothing_says_why():
     assert "an activation must be a finite number, got nan" in result.problem
     short = predicted_activations("def predict(tokens):\n    return [1.0]\n", texts, ["L2.N1"])
     assert "1 activations for 2 tokens" in (short.problem or "")
+
+
+@needs_namespaces
+def test_code_gets_strings_where_the_task_says_so():
+    code = "def predict(tokens):\n    return [float(len(one)) for one in tokens]\n"
+    strings = ["", "b", "cc", "ddd", "eeee", "<doc>", "not in any text"]
+    result = predicted_activations(code, TEXTS, ["L2.N1"], strings)
+    assert activations_of(result.predictions, [4, 4], 1).tolist() == [[5, 1, 2, 3, 5, 2, 1, 3]]

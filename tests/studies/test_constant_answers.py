@@ -90,8 +90,9 @@ def test_no_constant_vector_pays_anywhere_in_a_model(task_id) -> None:
 @pytest.mark.real_models
 @pytest.mark.parametrize("task_id", [name for name in REAL if name.startswith("neurons/")])
 def test_no_constant_names_neurons_of_a_real_model(task_id) -> None:
-    which, best = survey(available(task_id), 60).best
-    assert best <= 2 * BAR, which  # sixty instances, of which the best constant is chosen
+    # sixty instances, of which the best constant is chosen; code is run for each, and a dozen neurons are asked about
+    which, best = survey(available(task_id), 6 if "explain" in task_id else 60).best
+    assert best <= 2 * BAR, which
 
 
 @pytest.mark.real_models

@@ -36,7 +36,7 @@ FIRES, NEAR, ELSEWHERE = range(3)
 _TELLING = 20
 #: The sandbox takes whole numbers, and every float is one, bit for bit.
 _CALL = """
-def _call(row, predict=predict, neurons={neurons!r}):
+def _call(row, predict=predict, neurons={neurons!r}, strings={strings!r}):
     import struct
 
     def number(value):
@@ -46,7 +46,7 @@ def _call(row, predict=predict, neurons={neurons!r}):
             raise ValueError("an activation must be a finite number, got %r" % value)
         return struct.unpack("<q", struct.pack("<d", value))[0]
 
-    tokens = row[1:]
+    tokens = row[1:] if strings is None else [strings[token] for token in row[1:]]
     length = len(tokens)
     given = predict(tokens) if len(neurons) == 1 else predict(tokens, neurons[row[0]])
     given = [number(value) for value in given]
@@ -97,19 +97,23 @@ class Truth:
         return weighted_correlation(predicted, self.activations, weights)
 
 
-def predicted_activations(code: str, texts: Sequence[Sequence[int]], neurons: Sequence[str]) -> FunctionResult:
+def predicted_activations(
+    code: str, texts: Sequence[Sequence[int]], neurons: Sequence[str], strings: Sequence[str] | None = None
+) -> FunctionResult:
     """What submitted code predicts, all texts for the first neuron, then for the next; see `activations_of`.
 
     Args:
         code: Python source that defines ``predict(tokens)``, or ``predict(tokens, neuron)`` for several neurons.
         texts: Token ids.
         neurons: Names of the neurons.
+        strings: Token id -> string, where the function is called with strings instead of ids.
 
     Raises:
         InfrastructureError: With cause ``sandbox`` where there is none.
     """
     rows = [(number, *text) for number in range(len(neurons)) for text in texts]
-    behind = calling_each(_CALL.format(neurons=list(neurons)), _TELLING)
+    used = None if strings is None else {token: strings[token] for token in sorted(set().union(*texts))}
+    behind = calling_each(_CALL.format(neurons=list(neurons), strings=used), _TELLING)
     return run_submitted_function(code + behind, rows, [len(row) - 1 for row in rows], LIMITS)
 
 

@@ -1,0 +1,16 @@
+"""What ``neurons/explain_real`` asks at each level, and what its laboratory grants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scribe_suite.laboratory.terms import Terms
+
+#: Level -> how many neurons an instance asks about.
+ASKED: Mapping[int, int] = {1: 1, 2: 3, 3: 1}
+#: From level 3 on the harness runs the model. The unit is a token; one site is read at a time, and no logits are given.
+LABORATORY: Mapping[int, Terms] = {
+    3: Terms(budget=8_000, sites_per_run=1, returns="nothing", operations=frozenset({"read"})),
+}
+#: All of them.
+LEVELS: tuple[int, ...] = tuple(ASKED)

@@ -1,0 +1,190 @@
+"""Shared cells that predict a real neuron from the strings of the last tokens, and write the prediction down as code.
+
+They need `vocabulary` and `question`. They leave `Strings` (features of texts), `strata_weights`, `fitted`,
+`correlation`, `best_list` and `code_of`.
+"""
+
+# %% [markdown]
+# ## What a neuron could depend on
+#
+# The current token and the three before it: which they are, which words, how they end, what they look like. The words
+# of a window before them, whatever their order. And what the current token and the one before are together.
+
+# %%
+import base64
+import zlib
+from collections import Counter
+
+import numpy as np
+
+FEATURES = """
+def shape_of(string):
+    bare = string.strip()
+    if not bare:
+        kind = "blank"
+    elif bare[0].isdigit():
+        kind = "digit"
+    elif bare[0].isalpha():
+        kind = "capitals" if bare.isupper() and len(bare) > 1 else "capital" if bare[0].isupper() else "lower"
+    else:
+        kind = bare[0]
+    return ("_" if string[:1] == " " else "") + kind + str(min(len(bare), 8))
+
+
+def described(string):
+    word = string.strip().lower()
+    return "t" + string, "w" + word, "e" + (word[-3:] if len(word) > 4 else word[-2:] + "$"), "s" + shape_of(string)
+
+
+def features(row, at):
+    found = []
+    for place in range(4):
+        found += [str(place) + one for one in (described(row[at - place]) if at >= place else "twes")]
+    found += ["W" + (row[at - place].strip().lower() if at >= place else "") for place in range(4, 10)]
+    found.append("P" + str(min(at.bit_length(), 5)))
+    here, before = described(row[at]), described(row[at - 1])
+    return found + [here[a] + "|" + before[b] for a, b in ((1, 1), (2, 2), (1, 3), (3, 1), (3, 3))]
+"""
+exec(FEATURES)
+
+
+class Strings:
+    """Features of every position of texts, as numbers; position 0 is left out."""
+
+    def __init__(self, texts):
+        # text by text, as lists of token ids, of any length
+        self.names = [[features([vocabulary[t] for t in row], at) for at in range(1, len(row))] for row in texts]
+        self.ids = [np.asarray(row[1:]) for row in texts]
+
+    def known(self, fewest=3):
+        """Features that are seen often enough, and how often."""
+        counts = Counter(name for text in self.names for names in text for name in names)
+        return {name: count for name, count in sorted(counts.items()) if count >= fewest}
+
+    def numbers(self, order):
+        """Int[position, slot]: places in `order`, from 1 on; 0 for what is not in it."""
+        place = {name: number for number, name in enumerate(order, 1)}
+        return np.array([[place.get(name, 0) for name in names] for text in self.names for names in text])
+
+
+def strata_weights(tokens_there, fires):
+    """The weights of the score: where it fires, where it does not though the token is the same, elsewhere."""
+    size = len(vocabulary)
+    seen = np.bincount(tokens_there[fires], minlength=size)
+    near = ~fires & (seen[tokens_there] > 0)
+    each = seen / np.maximum(np.bincount(tokens_there[near], minlength=size), 1)
+    weights = np.zeros(len(fires))
+    for here, size_of in ((fires, 1.0), (near, each[tokens_there]), (~fires & ~near, 1.0)):
+        part = here * size_of
+        weights += part / max(part.sum(), 1e-9)
+    return weights / weights.sum()
+
+
+def correlation(x, y, weights):
+    """Weighted Pearson correlation."""
+    dx, dy = x - weights @ x, y - weights @ y
+    return float(weights @ (dx * dy) / np.sqrt(max((weights @ dx**2) * (weights @ dy**2), 1e-30)))
+
+
+def best_list(ids, y, weights, other_ids, other_y, other_weights):
+    """What a list for the current token reaches on other texts."""
+    seen = np.bincount(ids, weights, len(vocabulary))
+    table = (np.bincount(ids, weights * y, len(vocabulary)) + 1e-4 * (weights @ y)) / (seen + 1e-4)
+    return correlation(table[other_ids], other_y, other_weights)
+
+
+# %% [markdown]
+# ## A number for every feature
+#
+# Positions where it fires are few and weigh much; with the full weight of the score a fit learns them by heart, so
+# weights are flattened, and three in ten features are left out at a time.
+
+
+# %%
+def fitted(numbers, y, weights, n_features, epochs=5, batch=256, decay=10.0, kept_share=0.7):
+    """What each feature adds, Float[feature], by stochastic gradient descent on the weighted squared error."""
+    generator = torch.Generator().manual_seed(0)
+    share = weights**0.6
+    share = torch.from_numpy(share / share.mean()).float()
+    scale = float(np.sqrt(np.average(y**2, weights=share.numpy()))) + 1e-9
+    rows, right = torch.from_numpy(numbers), torch.from_numpy(y / scale).float()
+    table, bias = torch.zeros(n_features + 1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.Adam([table, bias], lr=0.01)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, epochs * -(-len(rows) // batch))
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(rows), generator=generator).split(batch):
+            kept = (torch.rand(rows[chosen].shape, generator=generator) < kept_share) & (rows[chosen] > 0)
+            each = table[rows[chosen]]
+            said = (each * (kept / kept_share)).sum(1) + bias
+            loss = (share[chosen] * (said - right[chosen]).square()).mean() + decay * each.square().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    found = table.detach().double().numpy().copy()
+    found[0] = 0
+    return found
+
+
+# %% [markdown]
+# ## As code
+#
+# There is no room for all numbers. Those stay that change most positions most; keys are compressed, and numbers kept
+# to a byte.
+
+# %%
+CODE = """import base64
+import zlib
+
+{features}
+
+def table_of(text):
+    data = zlib.decompress(base64.b85decode(text))
+    size = int.from_bytes(data[:4], "little")
+    keys = data[4 : 4 + size].decode().split("\\n")
+    return {{key: (v - 128) * abs(v - 128) for key, v in zip(keys, data[4 + size :])}}
+
+
+TABLES = {{name: table_of(text) for name, text in {tables}.items()}}
+
+
+def predict({arguments}):
+    table = TABLES[{which}]
+    return [0.0] + [float(sum(table.get(one, 0) for one in features(tokens, at))) for at in range(1, len(tokens))]
+"""
+
+
+def packed(order, table, counts, most):
+    """As many features as fit into so many characters."""
+    weight = np.array([abs(table[number]) * counts[name] ** 0.5 for number, name in enumerate(order, 1)])
+    ranked = [int(number) for number in np.argsort(-weight) if "\n" not in order[number]]
+    largest = max(abs(table[number + 1]) for number in ranked)
+
+    def text(count):
+        chosen = sorted(ranked[:count], key=lambda number: order[number])
+        keys = "\n".join(order[number] for number in chosen).encode()
+        levels = [table[number + 1] / largest for number in chosen]
+        values = bytes(round(128 + 127 * np.sign(one) * abs(one) ** 0.5) for one in levels)
+        return base64.b85encode(zlib.compress(len(keys).to_bytes(4, "little") + keys + values, 9)).decode()
+
+    low, high = 1, len(ranked)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if len(text(middle)) <= most else (low, middle - 1)
+    return text(low), low
+
+
+def code_of(theories):
+    """Code for neurons, from each one's ``(order, table, counts)``."""
+    room = (19_800 - len(CODE) - len(FEATURES) - 40 * len(theories)) // len(theories)
+    tables = {}
+    for name, theory in theories.items():
+        tables[name], kept = packed(*theory, room)
+        print(f"{name}: {kept} of {len(theory[0])} features are kept")
+    one = len(theories) == 1
+    return CODE.format(
+        features=FEATURES,
+        tables=tables,
+        arguments="tokens" if one else "tokens, neuron",
+        which=repr(next(iter(tables))) if one else "neuron",
+    )
