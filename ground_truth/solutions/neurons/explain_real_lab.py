@@ -45,7 +45,9 @@ def theory():
     used = np.concatenate([np.arange(1, len(row)) >= start_at for row, start_at in zip(rows, first, strict=True)])
     y = sign * np.concatenate([one[1:] for one in values])[used]
     weights = strata_weights(np.concatenate(seen.ids)[used], y > threshold)
-    return order, fitted(seen.numbers(order)[used], y, weights, len(order)), counts
+    table = fitted(seen.numbers(order)[used], y, weights, len(order))
+    names = kept_features(order, table, counts, 1)
+    return names, fitted(seen.numbers(names)[used], y, weights, len(names))
 
 
 # %%
@@ -55,7 +57,7 @@ places = [(text, at) for text in unread for at in range(LONG, len(texts[text]))]
 inside = np.array([at >= LONG for text in unread for at in range(1, len(texts[text]))])
 done = set()
 for remaining in range(ROUNDS, 0, -1):
-    order, table, counts = theory()
+    order, table = theory()
     said = table[others.numbers(order)].sum(1)[inside]
     count = lab.budget.left // remaining // (LONG + 1)
     chosen = []
@@ -74,10 +76,10 @@ for remaining in range(ROUNDS, 0, -1):
 # ## The theory, and what fits into the answer
 
 # %%
-order, table, counts = theory()
-strongest = np.argsort(-np.abs(table[1:]) * np.sqrt([counts[one] for one in order]))[:25]
+order, table = theory()
+strongest = np.argsort(-np.abs(table[1:]))[:25]
 print(", ".join(f"{order[i]!r} {table[i + 1]:+.2f}" for i in strongest))
-code = code_of({name: (order, sign * table, counts)})
+code = code_of({name: (order, sign * table)})
 answer = {
     "code": code,
     "confidence": 0.5,
