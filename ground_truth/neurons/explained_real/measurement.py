@@ -52,7 +52,7 @@ class ExplainScan(Measurement):
 
     id = "neurons/explain_scan"
     summary = "What neurons that depend on several tokens do on hidden text, and how well fitted models predict it."
-    cost = "12 CPU minutes"
+    cost = "5 CPU minutes"
 
     def inputs_sha256(self) -> str:
         """See `Measurement.inputs_sha256`: both texts, and what is sampled."""
