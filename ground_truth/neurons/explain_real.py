@@ -1,7 +1,7 @@
 """What does this neuron of a real language model do? Predict its activation, token by token, on text you have not seen.
 
 Nobody made these neurons, so nobody knows a rule. What is right is what the neuron does; how well that can be predicted
-is measured by fitted models (`ground_truth.neurons.explained_real.models`).
+is measured by a fitted model (`ground_truth.neurons.explained_real.models`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from safetensors.torch import save
 from ground_truth.neurons.explained_real.hidden import Hidden
 from ground_truth.neurons.explained_real.levels import ASKED, LABORATORY
 from ground_truth.neurons.explained_real.measurement import EXPLAIN_SCAN
+from ground_truth.neurons.explained_real.models import KEPT
 from ground_truth.neurons.explained_real.strata import FIRING_SHARE
 from ground_truth.neurons.real.tokens import CONTEXT, model_sizes, pool_text, vocabulary
 from scribe_suite.laboratory.terms import Terms
@@ -125,6 +126,7 @@ class ExplainReal(MeasuredTask):
                 "d_vocab": len(strings),
                 "arguments": list(predict_arguments(neurons)),
                 "firing_share": FIRING_SHARE,
+                "n_numbers": KEPT,
                 "seconds": LIMITS.time_s,
             },
             model=self.model,

@@ -31,7 +31,7 @@ class Hindsight:
     """
 
     def __init__(self, task: Task) -> None:
-        self._real_neurons = task.source == "real" and task.family == "neurons"
+        self._real_neurons = task.source == "real" and "rve_share" in task.metrics  # `explain_real` has no statistic
         self._keys: list[frozenset[str]] = []
         self._added: np.ndarray | float = 0.0
         self._best: dict[str, list[int]] = {}

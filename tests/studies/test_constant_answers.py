@@ -161,7 +161,7 @@ def test_what_is_best_in_hindsight_can_be_submitted() -> None:
 
 
 def test_neurons_in_hindsight_are_as_many_as_are_asked_for() -> None:
-    task = SimpleNamespace(source="real", family="neurons", neuron=lambda column: f"L0.N{column}")
+    task = SimpleNamespace(source="real", metrics=("rve_share",), neuron=lambda column: f"L0.N{column}")
     statistics = np.eye(8)[:3] + 0.5 * np.eye(8)[5]
     hindsight = Hindsight(task)
     for name, statistic in zip("abc", statistics, strict=True):

@@ -37,9 +37,11 @@ from scribe_suite.planting.neurons.correlation import weighted_correlation
 #: Parts of each text that are scanned, of six; addresses stay together.
 BLOCKS: Mapping[Pool, int] = {"public": 6, "hidden": 3}
 #: By so much the ceiling of a neuron must lead over its chance, and so high it must be, for it to be asked about.
-SMALLEST_LEAD, LOWEST_CEILING = 0.15, 0.5
+SMALLEST_LEAD, LOWEST_CEILING = 0.12, 0.5
 #: A level must be able to ask about so many neurons.
 FEWEST_NEURONS = 6
+#: The model whose score is the ceiling.
+_CEILING = "short"
 _MIN_POSITIONS = 30_000
 #: So much may the ceilings of the two halves of the hidden texts differ, on average.
 _LARGEST_DIFFERENCE = 0.1
@@ -50,7 +52,7 @@ class ExplainScan(Measurement):
 
     id = "neurons/explain_scan"
     summary = "What neurons that depend on several tokens do on hidden text, and how well fitted models predict it."
-    cost = "12 CPU minutes"
+    cost = "5 CPU minutes"
 
     def inputs_sha256(self) -> str:
         """See `Measurement.inputs_sha256`: both texts, and what is sampled."""
@@ -85,20 +87,20 @@ class ExplainScan(Measurement):
         choice, fits = results["choice"], results["fits"]
         return {
             "neurons": choice["names"][kept],
-            "level": _levels(fits["reached"].max(1)[kept]),
+            "level": _levels(_ceilings(results)[kept]),
             "tokens": choice["hidden_tokens"].astype(np.int32),
             "activations": (choice["hidden"][..., kept] * choice["signs"][kept]).transpose(2, 0, 1).astype(np.float16),
             "strata": fits["strata"][kept],
             "chance": fits["chance"][kept].astype(np.float32),
-            "ceiling": fits["reached"].max(1)[kept].astype(np.float32),
-            "models": np.asarray(list(MODELS)),
+            "ceiling": _ceilings(results)[kept].astype(np.float32),
+            "models": np.asarray(MODELS),
             "reached": fits["reached"][kept].astype(np.float32),
         }
 
     def checks(self, results: Mapping[str, Arrays]) -> Sequence[Check]:
         """See `Measurement.checks`: sizes, leads, and the agreement of the halves of the hidden text."""
         kept, fits = _kept(results), results["fits"]
-        ceilings = fits["reached"].max(1)[kept]
+        ceilings = _ceilings(results)[kept]
         levels = _levels(ceilings)
         fewest = min(int((levels == level).sum()) for level in LEVELS)
         lead = float((ceilings - fits["chance"][kept]).min()) if len(kept) else 0.0
@@ -161,7 +163,7 @@ def _fitted(context: Context) -> Arrays:
         )
         values = [_with_start(one, judged) for one in by_model.values()]
         reached = [_score(one, judged, strata) for one in values]
-        best = values[int(np.argmax(reached))]
+        best = values[MODELS.index(_CEILING)]
         halves = [np.arange(first, len(judged.tokens), 2) for first in (0, 1)]
         found["strata"].append(strata.astype(np.int8))
         found["chance"].append(
@@ -186,10 +188,16 @@ def _with_start(values: NDArray[np.float64], judged: Readings) -> NDArray[np.flo
     return np.pad(values.reshape(len(judged.tokens), -1), ((0, 0), (1, 0)))
 
 
+def _ceilings(results: Mapping[str, Arrays]) -> NDArray[np.float64]:
+    """What the model that is the ceiling reaches, by candidate."""
+    found: NDArray[np.float64] = results["fits"]["reached"][:, MODELS.index(_CEILING)]
+    return found
+
+
 def _kept(results: Mapping[str, Arrays]) -> NDArray[np.int64]:
     """Which candidates can be asked about."""
     fits = results["fits"]
-    ceilings = fits["reached"].max(1)
+    ceilings = _ceilings(results)
     return np.flatnonzero((ceilings - fits["chance"] >= SMALLEST_LEAD) & (ceilings >= LOWEST_CEILING))
 
 

