@@ -47,11 +47,13 @@ class Mechanism(PlantedTask):
 
     family = "circuits"
     name = "mechanism"
+    version = 2
     summary = "Predict what a small transformer says while parts of it are interfered with."
     levels: ClassVar[Mapping[int, str]] = {
         1: "seven variables in six layers",
         2: "twelve variables in eight layers",
         3: "sixteen variables in ten layers, of which some stand in for each other, are divided, or seldom matter",
+        4: "twenty-six such variables in twelve layers, over longer prompts of more tokens",
     }
     laboratory = LABORATORY
     #: labels of plain prompts say nothing of what patches do

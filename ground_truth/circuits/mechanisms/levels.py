@@ -15,7 +15,7 @@ from typing import Any
 from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.programs.certificate import GRADED, PLAIN, Bars
-from scribe_suite.planting.circuits.programs.dials import LARGE, MIDDLE, SMALL, Dial
+from scribe_suite.planting.circuits.programs.dials import LARGE, LARGEST, MIDDLE, SMALL, Dial
 from scribe_suite.planting.circuits.programs.forcing import ForcingRecipe
 from scribe_suite.planting.circuits.programs.placing import place
 from scribe_suite.planting.circuits.programs.planting import ProgramPlan
@@ -83,13 +83,15 @@ LEVELS: Mapping[int, Level] = {
     1: Level(SMALL, n_layers=6, width=64, d_model=96, steps=800),
     2: Level(MIDDLE, n_layers=8, width=72, d_model=96, steps=600),
     3: Level(LARGE, n_layers=10, width=88, d_model=120, d_head=12, **_COMPILED),
+    4: Level(LARGEST, n_layers=12, width=128, d_model=152, d_head=12, **{**_COMPILED, "crosstalk": 0.003}),
 }
 
 _TERMS = Terms(
-    budget=1200,
-    returns="labels",
+    budget=1600,
+    returns="samples",
+    temperature=3.0,
     positions="last",
-    read_noise=1.0,
-    operations=frozenset({"read", "pattern", "patch"}),
+    read_noise=3.0,
+    operations=frozenset({"read", "patch"}),
 )
-LABORATORY: Mapping[int, Terms] = {3: _TERMS}
+LABORATORY: Mapping[int, Terms] = {3: _TERMS, 4: _TERMS.model_copy(update={"budget": 3200})}

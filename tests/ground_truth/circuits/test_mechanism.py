@@ -21,6 +21,7 @@ from scribe_suite.errors import InfrastructureError
 from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import circuit_of, interchanged
+from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.frozen import frozen_folder, frozen_models, list_frozen, load_frozen
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.reference import reference_answer
@@ -37,8 +38,8 @@ TASKS = {level: Mechanism(level) for level in LEVELS}
 #: Those that hand the model over in a laboratory.
 SCARCE = set(Mechanism.laboratory)
 LIMITS = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30}
-FEWEST_MODELS = {1: 6, 2: 4, 3: 2}
-LARGEST_FILE = {1: 700_000, 2: 700_000, 3: 1_200_000}
+FEWEST_MODELS = {1: 6, 2: 4, 3: 5, 4: 2}
+LARGEST_FILE = {1: 700_000, 2: 700_000, 3: 1_200_000, 4: 1_800_000}
 #: Skill of an answer that found nothing out, at most.
 BAR = 0.05
 
@@ -322,7 +323,7 @@ def test_an_uncertified_base_model_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_the_reference_solution_solves_an_instance(level, tmp_path):
     instance = instance_of(level, 1)
     if level not in SCARCE:
@@ -338,15 +339,23 @@ def test_the_reference_solution_solves_an_instance(level, tmp_path):
 
 
 @pytest.mark.parametrize("level", sorted(SCARCE))
-def test_scarce_levels_give_labels_and_readings_with_noise(level):
+def test_scarce_levels_give_drawn_labels_and_readings_that_are_mostly_noise(level):
     terms = TASKS[level].terms
-    assert terms.returns == "labels"
-    # 1 is as much noise as signal: weights can't be solved for (docs/guide/laboratory.md)
-    assert terms.read_noise >= 1
-    assert terms.operations == {"read", "pattern", "patch"}
-    # all nodes on as many prompts as a table has entries cost more than there is
+    assert (terms.returns, terms.positions) == ("samples", "last")
+    # weights can't be solved for (docs/guide/laboratory.md)
+    assert terms.read_noise >= 2
+    assert terms.operations == {"read", "patch"}
+    # patched prompts on which all nodes are read: too few for all entries of all tables
     nodes = len(instance_of(level, 0).public.facts["components"])
-    assert 64 * price_of(Work(units=1, patched=True, sites=nodes)) > terms.budget
+    assert 160 * price_of(Work(units=1, patched=True, sites=nodes)) > terms.budget
+
+
+@pytest.mark.parametrize("level", sorted(SCARCE))
+def test_the_likeliest_label_is_drawn_some_five_times_in_six(level):
+    hidden, terms = instance_of(level, 0).hidden, TASKS[level].terms
+    prompts = hidden.causal.sample(64, torch.Generator().manual_seed(3))
+    logits = PatchableTransformer.from_weights(hidden.weights)(prompts)[0][:, -1].detach()
+    assert 0.75 < (logits / terms.temperature).softmax(-1).amax(-1).mean() < 0.92
 
 
 @pytest.mark.parametrize("level", sorted(SCARCE))

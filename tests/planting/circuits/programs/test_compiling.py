@@ -64,6 +64,27 @@ def test_heads_count_and_find_and_tables_read_counts():
     assert agreement(program, {**where, "out": ("m3",)}, wide(n_layers=4)) > 0.99
 
 
+def test_a_value_at_the_end_is_found_from_the_last_place_alone():
+    program = Program(
+        [
+            Variable("kind", "table", (token_class(0),), 3, everywhere=True, table=(0, 1, 2), shape=(3,)),
+            Variable("there", "at", ("kind",), 3, place=2),
+            Variable("late", "latest", ("kind", token_class(1)), 2, wanted=2),
+            Variable("out", "table", ("there", "late"), 6, table=tuple(range(6)), shape=(3, 2)),
+        ],
+        [KIND, HALF],
+    )
+    where = {"kind": ("m0",), "there": ("a1.h0",), "late": ("a1.h1",), "out": ("m1",)}
+    network = compiled(program, where, wide(n_layers=2), 0)
+    scores = list(network.attention_scores(program.sample(40, torch.Generator().manual_seed(0))))[1]
+    looked = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -torch.inf).argmax(-1)
+    assert (looked[:, 0, -1] == 2).all()
+    for head in (0, 1):
+        # nothing is gained by reading the places before: most have another value, each its own
+        assert (looked[:, head, 3:-1] == looked[:, head, -1:]).float().mean() < 0.5
+    assert agreement(program, where, wide(n_layers=2)) > 0.99
+
+
 @pytest.mark.slow
 def test_large_programs_with_all_that_is_hard_to_see_are_followed():
     program = sample_program(LARGE, 3)

@@ -8,7 +8,7 @@ import random
 import pytest
 import torch
 
-from scribe_suite.planting.circuits.programs.dials import LARGE, MIDDLE, SMALL
+from scribe_suite.planting.circuits.programs.dials import LARGE, LARGEST, MIDDLE, SMALL
 from scribe_suite.planting.circuits.programs.placing import place
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.quality import (
@@ -23,7 +23,11 @@ from scribe_suite.planting.circuits.programs.variables import Variable, token_cl
 from tests.planting.circuits.programs.toy import toy_program
 
 
-@pytest.mark.parametrize(("dial", "layers"), [(SMALL, 6), (MIDDLE, 8), (LARGE, 10)], ids=["small", "middle", "large"])
+@pytest.mark.parametrize(
+    ("dial", "layers"),
+    [(SMALL, 6), (MIDDLE, 8), (LARGE, 10), pytest.param(LARGEST, 12, marks=pytest.mark.slow)],
+    ids=["small", "middle", "large", "largest"],
+)
 def test_a_drawn_program_keeps_to_its_dial_and_can_be_placed(dial, layers):
     program = sample_program(dial, 0)
     assert len(program.parts) == dial.variables

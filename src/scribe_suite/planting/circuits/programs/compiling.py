@@ -130,29 +130,35 @@ class _Compiler:
     # --- heads --------------------------------------------------------------------------------------------------------
 
     def _head(self, network: PatchableTransformer, part: Variable, place: tuple[int, ...]) -> None:
-        inner = self._shape.d_head
+        inner, waves = self._shape.d_head, self._waves.shape[1]
         query, key = torch.zeros(inner), torch.zeros(inner)  # constants; what is read is written at once
         by, content = part.inputs[0], part.inputs[-1]
         length, gain = self._program.n_ctx, _FOUND / self._margin
         look, ask = network.W_K[place], network.W_Q[place]
-        if part.operation in ("back", "at", "pointed"):
-            look[:, : self._waves.shape[1]] = self._places.T @ self._waves / _EMBEDDED
+        # by scores: the first dimension, for the last place alone; the others are for the places before
+        used = 0 if part.operation in ("back", "at", "pointed") else 1
+        look[:, used : used + waves] = self._places.T @ self._waves / _EMBEDDED
         match part.operation:
             case "back":
                 wanted = self._waves[(torch.arange(length) - part.by).clamp(min=0)]
-                ask[:, : wanted.shape[1]] = gain * self._places.T @ wanted / _EMBEDDED
-            case "at":
-                query[: self._waves.shape[1]] = gain * self._waves[part.place]
+                ask[:, :waves] = gain * self._places.T @ wanted / _EMBEDDED
             case "pointed":
                 for value, slot in enumerate(part.slots):
                     read = self._is(by, value)
-                    ask[:, : self._waves.shape[1]] += gain * torch.outer(read.weights, self._waves[slot])
-                    query[: self._waves.shape[1]] += gain * read.constant * self._waves[slot]
+                    ask[:, :waves] += gain * torch.outer(read.weights, self._waves[slot])
+                    query[:waves] += gain * read.constant * self._waves[slot]
             case _:
-                read = self._scores(part, by)
-                query[0], look[:, 0], key[0] = 1.0, read.weights, read.constant
+                # a value at the end is found from the last place; from others the head looks at any place, so that
+                # nothing is gained by reading them
+                wanted = self._waves[torch.randint(length, (length,), generator=self._generator)]
+                wanted[-1] = self._waves[part.place] if part.operation == "at" else 0
+                ask[:, used : used + waves] = gain * self._places.T @ wanted / _EMBEDDED
+                if part.operation != "at":
+                    read = self._scores(part, by)
+                    ask[:, 0] = self._is_before(length - 1).weights
+                    look[:, 0], key[0] = read.weights, read.constant
+        used += waves
         # what is left moves scores a little, as in a trained head
-        used = self._waves.shape[1] if part.operation in ("back", "at", "pointed") else 1
         for matrix in (ask, look):
             drawn = torch.randn(len(matrix), inner - used, generator=self._generator)
             matrix[:, used:] = _STIRRED / math.sqrt(inner - used) * drawn

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scribe_suite.planting.circuits.programs.formats import LONG, SHORT, Format
+from scribe_suite.planting.circuits.programs.formats import LONG, LONGEST, SHORT, Format
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,15 @@ LARGE = Dial(
     # what the neurons of a table of counts say besides its entry is as loud as the entry, and all in one direction
     counts=False,
     classes_at_the_end=False,
+)
+#: Twenty-six over still longer prompts.
+LARGEST = replace(
+    LARGE,
+    variables=26,
+    everywhere=(4, 4),
+    rounds=("h", "b", "d", "s", "r", "h", "b", "t", "s", "h", "h", "r", "t"),
+    depth=8,
+    effect=0.02,
+    difference=0.02,
+    form=LONGEST,
 )

@@ -67,7 +67,18 @@ class _Sixteen:
         return prompts.scatter(1, places, markers.expand(n, -1))
 
 
+class _Twenty:
+    @staticmethod
+    def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
+        """The same with twenty."""
+        words, markers = torch.tensor(list(groups["words"])), torch.tensor(list(groups["markers"]))
+        prompts = words[torch.randint(len(words), (n, 20), generator=generator)]
+        places = torch.rand(n, 17, generator=generator).argsort(1)[:, : len(markers)] + 1
+        return prompts.scatter(1, places, markers.expand(n, -1))
+
+
 SHORT = Format(words=18, markers=2, length=12, sample_prompts=_Twelve.sample_prompts)
 LONG = Format(words=24, markers=2, length=16, sample_prompts=_Sixteen.sample_prompts)
+LONGEST = Format(words=30, markers=2, length=20, sample_prompts=_Twenty.sample_prompts)
 #: By the length of their prompts, which is what a frozen program knows of its format.
-FORMATS: Mapping[int, Format] = {one.length: one for one in (SHORT, LONG)}
+FORMATS: Mapping[int, Format] = {one.length: one for one in (SHORT, LONG, LONGEST)}
