@@ -69,8 +69,8 @@ def test_a_run_that_is_resumed_needs_no_family(own_suite):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run"], "Which family? Choose from circuits, neurons, probes, or use `scribe-suite bench`."),
-        (["run", "nope", "-n", "2"], "Unknown family 'nope': choose from circuits, neurons, probes."),
+        (["run"], "Which family? Choose from circuits, neurons, probes, variables, or use `scribe-suite bench`."),
+        (["run", "nope", "-n", "2"], "Unknown family 'nope': choose from circuits, neurons, probes, variables."),
         (["bench", "probes"], "bench runs all families: write `scribe-suite run probes` for some."),
     ],
 )

