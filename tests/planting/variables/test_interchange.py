@@ -141,5 +141,5 @@ def test_without_overlap_what_is_read_is_enough_and_the_certificate_fails():
     apart = Dial(variables=2, values=3, d_vocab=48, overlap=0.0)
     certificate = certify_variables(build_network(apart, PLAN, 0), apart, PLAN, 1)
     failed = {failure.partition("/")[0] for failure in certificate.failures()}
-    # means of activations have errors of sampling besides, so that where a variable is written may fall short all the same
+    # means have errors of sampling besides: where a variable is written may fall short all the same
     assert "read" in failed <= {"read", "written"}
