@@ -14,7 +14,7 @@ from scribe_suite.planting.circuits.certificate import BEHAVIOUR_BAR
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import ModelWeights, build_model
 from scribe_suite.planting.variables.interchange import Place, Rates, exchanged_labels, rates_of
-from scribe_suite.planting.variables.network import VARIABLES_LAYER, VARIABLES_SITE, planted_subspace
+from scribe_suite.planting.variables.network import VARIABLES_LAYER, planted_subspace
 from scribe_suite.planting.variables.plans import Dial, Plan, draw_pairs, draw_prompts
 
 #: Least interchange accuracy and isolation of the planted subspace.
@@ -26,7 +26,7 @@ SHORT_CUT_BAR = 0.75
 
 _PROMPTS, _PAIRS, _DRAWN = 2048, 400, 4
 #: Where the variables are planted.
-PLANTED = Place(VARIABLES_LAYER, VARIABLES_SITE, -1)
+PLANTED = Place(VARIABLES_LAYER, "resid_post", -1)
 #: Where the logits are read.
 LAST = Place(VARIABLES_LAYER + 1, "resid_post", -1)
 

@@ -26,8 +26,8 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer, Trans
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.variables.plans import N_CTX, Dial, Plan
 
-#: The layer after which the variables are there, and where.
-VARIABLES_LAYER, VARIABLES_SITE = 1, "resid_post"
+#: The layer after which the variables are there.
+VARIABLES_LAYER = 1
 _N_LAYERS, _N_HEADS, _D_HEAD = 3, 6, 8
 #: Attention scores of a slot and of all other positions differ by this much.
 _SHARP = 24.0
@@ -209,4 +209,5 @@ def _simplex(corners: int) -> Float[Tensor, "corners dimensions"]:
     rows = [[1.0] * i + [-float(i)] + [0.0] * (corners - i - 1) for i in range(1, corners)]
     basis = torch.tensor([[x / math.sqrt(i * (i + 1)) for x in row] for i, row in enumerate(rows, 1)]).double()
     points = centred @ basis.T
-    return (points / points.norm(dim=1, keepdim=True)).float()
+    corner_points: Tensor = (points / points.norm(dim=1, keepdim=True)).float()
+    return corner_points
