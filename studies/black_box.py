@@ -142,10 +142,22 @@ def _words(instance: TaskInstance) -> float:
     return normalised_skill(accuracy, scale.chance, scale.reference)
 
 
+# -- variables: a basis can't be seen from outside ---------------------------------------------------------------------
+
+
+def _axes(instance: TaskInstance) -> float | None:
+    """The first axes of the residual stream, before the logits."""
+    facts = instance.public.facts
+    axes = torch.eye(facts["d_model"])[: facts["max_directions"]].tolist()
+    last = {"layer": facts["n_layers"] - 1, "site": "resid_mid", "position": "last"}
+    return skill_of(instance, {**last, "directions": axes})
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
     "probes": {"words of the statement": _words, "random answer": _drawn},
+    "variables": {"axes of the last layer": _axes, "random answer": _drawn},
 }
 #: Where the answer holds a function too.
 FUNCTION_SOLVERS: Mapping[str, Solver] = {

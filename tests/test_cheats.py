@@ -15,7 +15,7 @@ from scribe_suite.providers.builtin.cheating.table import CHEATS
 from scribe_suite.tasks.registry import default_registry
 
 #: A task of each family, and the one whose answer is code that the evaluator runs.
-SOME = ("mlp_only", "unigram", "cities", "unknown_behaviour")
+SOME = ("mlp_only", "unigram", "cities", "subspace", "unknown_behaviour")
 WORDS_OF_A_CHEAT = re.compile(r"GOT|SCRIBE-BAIT")
 
 

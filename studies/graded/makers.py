@@ -20,6 +20,7 @@ from scribe_suite.tasks.answer_kinds import (
     ProbeAnswer,
     RankingAnswer,
     RoleAnswer,
+    SubspaceAnswer,
     TextProbeOrNothing,
 )
 from scribe_suite.tasks.answers import Answer
@@ -33,6 +34,7 @@ from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
 from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
+from studies.graded.subspaces import planted_subspaces
 
 #: Makes what is scored on one instance.
 Maker = Callable[[TaskInstance, random.Random], Material]
@@ -50,6 +52,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", LetterAnswer): planted_letters,
     ("planted", ProbeAnswer): planted_probe,
     ("planted", DirectionAnswer): planted_probe,
+    ("planted", SubspaceAnswer): planted_subspaces,
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,

@@ -17,6 +17,7 @@ from ground_truth.probes.planted import certificate as probes
 from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, DirectionTask
 from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
+from ground_truth.variables.subspace import REFERENCE_BAR as SUBSPACE_REFERENCE_BAR
 from scribe_suite.planting.circuits import certificate as circuits
 from scribe_suite.planting.circuits import sharing_certificate as sharing
 from scribe_suite.planting.circuits.branches import certificate as branches
@@ -29,9 +30,10 @@ from scribe_suite.planting.neurons.evidence import NEAR_MISS_BAR
 from scribe_suite.planting.neurons.letters import LETTERS
 from scribe_suite.planting.neurons.positions import FIRST_POSITION, INFORMATION_BAR, SHAPES
 from scribe_suite.planting.neurons.words import WEAKEST_VARIANT_BAR, WORDS
+from scribe_suite.planting.variables import certificate as variables
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = ("circuits", "neurons", "probes")
+FAMILIES = ("circuits", "neurons", "probes", "variables")
 
 MINUS = "\N{MINUS SIGN}"
 #: Family -> the first check of a row -> its bar, as the code has it; of the first table of its document.
@@ -81,6 +83,16 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "<task>_pca/first_component_max": f"≤ {FIRST_COMPONENT_BAR}",
         "regularization/mean_difference_mean": f"≤ {UNREGULARISED_BAR}",
         "reference/<task>": f"≥ {probes.REFERENCE_BAR} ({probes.FEW_LABELS_BAR})",
+    },
+    "variables": {
+        "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
+        "planted/<n>/interchange": f"≥ {variables.PLANTED_BAR}",
+        "random/<n>/score": f"≤ {variables.CHANCE_BAR}",
+        "whole/<n>/isolation": f"≤ {variables.CHANCE_BAR}",
+        "written/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
+        "read/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
+        "said/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
+        "reference/skill": f"≥ {SUBSPACE_REFERENCE_BAR}",
     },
 }
 #: The same of the second table about circuits: of models in which copies share the labels.

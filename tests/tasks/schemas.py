@@ -19,6 +19,7 @@ from scribe_suite.tasks.answer_kinds import (
     ProbeAnswer,
     RankingAnswer,
     RoleAnswer,
+    SubspaceAnswer,
     TextProbeAnswer,
     TextProbeOrNothing,
 )
@@ -61,6 +62,11 @@ LETTERS = AnswerSchema(
 PROBE = AnswerSchema(ProbeAnswer, {"n_layers": 3, "n_ctx": 9, "d_model": 4}, {"weight": [0.0, 1.0, 0.0, 0.0], **COMMON})
 TEXT_PROBE = AnswerSchema(TextProbeAnswer, PROBE.facts, PROBE.example)
 TEXT_PROBE_OR_NOTHING = AnswerSchema(TextProbeOrNothing, PROBE.facts, PROBE.example)
+SUBSPACE = AnswerSchema(
+    SubspaceAnswer,
+    {**PROBE.facts, "sites": ["mlp_out", "resid_post"], "max_directions": 2},
+    {"directions": [[0.0, 1.0, 0.0, 0.0]], **COMMON},
+)
 DIRECTION = AnswerSchema(DirectionAnswer, PROBE.facts, {"direction": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
 

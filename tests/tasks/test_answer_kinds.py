@@ -23,6 +23,7 @@ from tests.tasks.schemas import (
     PROBE,
     RANKING,
     ROLES,
+    SUBSPACE,
     TEXT_PROBE,
     parse,
     refusal,
@@ -426,3 +427,31 @@ class TestExplanations:
 
     def test_a_table_of_everything_is_too_long(self):
         assert "at most 20000 characters" in refused(EXPLANATION, code=f"TABLE = {list(range(5000))}\n")
+
+
+class TestSubspaces:
+    def test_directions_of_the_width_at_a_site_pass(self):
+        found = parse(SUBSPACE, layer=2, site="mlp_out", position=-9, directions=[[1.0] * 4, [0, 1, 2, 3]])
+        assert (found.layer, found.site, found.position) == (2, "mlp_out", -9)
+        assert found.directions == [[1.0] * 4, [0.0, 1.0, 2.0, 3.0]]
+
+    def test_layer_site_and_position_may_be_left_out(self):
+        found = parse(SUBSPACE, directions=[[1.0] * 4])
+        assert (found.layer, found.site, found.position) == (0, "resid_post", "last")
+
+    @pytest.mark.parametrize("site", ["resid_pre", "hook_resid_post", "", "z" * 500])
+    def test_another_site_is_refused_with_those_that_there_are(self, site):
+        assert "site: must be one of mlp_out, resid_post, got " in refused(SUBSPACE, site=site, directions=[])
+
+    def test_more_directions_than_are_allowed_are_refused(self):
+        message = refused(SUBSPACE, directions=[[1.0] * 4] * 3)
+        assert "directions: has 3 directions, and at most 2 are allowed: give one list for each" in message
+
+    def test_a_matrix_the_other_way_round_is_refused_with_the_width(self):
+        assert "must be lists of d_model = 4 numbers each, got one of 2" in refused(
+            SUBSPACE, directions=[[1.0] * 2] * 2
+        )
+
+    @pytest.mark.parametrize("directions", [[1.0] * 4, "x", {"a": [1.0] * 4}, [["a"] * 4], [[float("nan")] * 4], None])
+    def test_what_is_no_list_of_lists_of_numbers_is_refused(self, directions):
+        assert "directions" in refused(SUBSPACE, directions=directions)

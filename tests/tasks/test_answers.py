@@ -20,6 +20,7 @@ from tests.tasks.schemas import (
     PROBE,
     RANKING,
     ROLES,
+    SUBSPACE,
     TEXT_PROBE,
     TEXT_PROBE_OR_NOTHING,
     parse,
@@ -48,6 +49,7 @@ WITHOUT_NULLS = [
     pytest.param(PROBE, {"weight": [1.0] * 4}, {"weight": []}, id="probe"),
     pytest.param(TEXT_PROBE, {"weight": [1.0] * 4}, {"weight": []}, id="text probe"),
     pytest.param(DIRECTION, {"direction": [1.0] * 4}, {"direction": []}, id="direction"),
+    pytest.param(SUBSPACE, {"directions": [[1.0] * 4]}, {"directions": []}, id="subspace"),
     pytest.param(BEHAVIOUR, {"code": PREDICT, "components": ["m0"]}, {"code": " \n", "components": []}, id="behaviour"),
 ]
 WITH_NULLS = [

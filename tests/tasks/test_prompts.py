@@ -99,6 +99,13 @@ def test_a_long_list_of_numbers_is_shortened_and_its_length_said(checkout):
     assert example_in(prompt) == {**example, "weight": [0.5, -1e-9, 3.0, *[0.0] * 57]}
 
 
+def test_each_of_several_long_lists_of_numbers_is_shortened(checkout):
+    example = {"directions": [[0.5, 1.0, 0.0, 2.0] * 16, [1.0, 2.0]], "none": []}
+    prompt = render_prompt(checkout, instance(example), LIMITS)
+    assert '[0.5, 1.0, 0.0, "... 64 numbers in all"]' in prompt
+    assert example_in(prompt) == {**example, "directions": [[0.5, 1.0, 0.0, *[0.0] * 61], [1.0, 2.0]]}
+
+
 def test_long_lists_of_names_and_brackets_within_texts_stay_as_they_are(checkout):
     example = {"neurons": [f"L0.N{number}" for number in range(40)], "summary": "a [ b\n[\n 1 ]"}
     prompt = render_prompt(checkout, instance(example), LIMITS)

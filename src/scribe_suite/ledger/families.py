@@ -33,6 +33,7 @@ _VIEWS = {
     "circuits": FamilyView("Circuits Tasks", "circuit_evaluation_results.json"),
     "neurons": FamilyView("Neurons Tasks", "neuron_evaluation_results.json"),
     "probes": FamilyView("Probes Tasks", "probe_evaluation_results.json"),
+    "variables": FamilyView("Variables Tasks", "variable_evaluation_results.json"),
 }
 
 

@@ -13,6 +13,7 @@ from scribe_suite.tasks.answer_kinds import (
     ProbeAnswer,
     RankingAnswer,
     RoleAnswer,
+    SubspaceAnswer,
     TextProbeAnswer,
     TextProbeOrNothing,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "RankingAnswer",
     "RoleAnswer",
     "Score",
+    "SubspaceAnswer",
     "Task",
     "TaskInstance",
     "TextProbeAnswer",

@@ -28,6 +28,11 @@ _EDGES: Mapping[str, str] = {
 }
 _LETTERS: Mapping[str, str] = {"letters": "the letters asked", **_NEURONS}
 _TEXT_VECTOR: Mapping[str, str] = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
+_SUBSPACE: Mapping[str, str] = {
+    **_VECTOR,
+    "sites": "the names of the sites at which activations can be exchanged",
+    "max_directions": "how many directions may be given",
+}
 
 
 def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[str]:
@@ -285,6 +290,42 @@ class DirectionAnswer(ReadingAnswer):
     @classmethod
     def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
         return _of_width(value, info)
+
+
+class SubspaceAnswer(ReadingAnswer):
+    """The span of some directions at one site of one layer, at one position. It has neither signs nor an order.
+
+    Facts used: ``n_layers``, ``n_ctx``, ``d_model``, ``sites``, ``max_directions``.
+
+    Attributes:
+        site: One of the sites, as in ``blocks.{layer}.hook_{site}``.
+        directions: Lists of d_model numbers, which need not be orthogonal or of unit length.
+    """
+
+    content_field = "directions"
+    needs = _SUBSPACE
+    site: str = "resid_post"
+    directions: list[list[float]]
+
+    @field_validator("site")
+    @classmethod
+    def _site_exists(cls, value: str, info: ValidationInfo) -> str:
+        sites = list((info.context or {})["sites"])
+        if value not in sites:
+            raise ValueError(f"must be one of {', '.join(sites)}, got {shortened(value, SHOWN_NAME)!r}")
+        return value
+
+    @field_validator("directions")
+    @classmethod
+    def _few_of_the_width(cls, value: list[list[float]], info: ValidationInfo) -> list[list[float]]:
+        facts = info.context or {}
+        most, width = int(facts["max_directions"]), int(facts["d_model"])
+        if len(value) > most:
+            raise ValueError(f"has {len(value)} directions, and at most {most} are allowed: give one list for each")
+        wrong = [len(direction) for direction in value if len(direction) != width]
+        if wrong:
+            raise ValueError(f"must be lists of d_model = {width} numbers each, got one of {wrong[0]}")
+        return value
 
 
 class BehaviourAnswer(Answer):

@@ -151,6 +151,8 @@ def _example(example: Mapping[str, Any]) -> str:
 
 
 def _shortened(value: object) -> object:
+    if isinstance(value, list) and value and all(isinstance(part, list) for part in value):
+        return [_shortened(part) for part in value]
     if not isinstance(value, list) or len(value) <= _SHOWN_NUMBERS or not all(map(_is_number, value)):
         return value
     return [*value[:_SHOWN_NUMBERS], _REST.format(len(value))]
@@ -178,6 +180,8 @@ def example_in(prompt: str) -> dict[str, Any]:
 
 
 def _completed(value: object) -> object:
+    if isinstance(value, list) and value and all(isinstance(part, list) for part in value):
+        return [_completed(part) for part in value]
     if isinstance(value, list) and value and isinstance(value[-1], str) and (rest := _REST_SHOWN.fullmatch(value[-1])):
         return [*value[:-1], *[0.0] * (int(rest[1]) - len(value) + 1)]
     return value

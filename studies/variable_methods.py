@@ -1,0 +1,191 @@
+"""What well-known methods find of the variables in `variables/subspace`, by both of the counts that make its score.
+
+    python -m studies.variable_methods                       # both levels, six fresh instances each
+    python -m studies.variable_methods --instances 12 --write     # and into docs/truth/variables.md
+
+All methods are told the layer, the site and the position, and what all variables are in prompts of their own; agents
+have to find both out. DAS (distributed alignment search, Geiger et al. 2024, arXiv 2303.02536) learns orthonormal
+directions by gradient descent, so that the label after an exchange is the one that it should be. `boundless` methods,
+which choose the number of dimensions too, are left out: the number that may be submitted is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+from transformer_lens import HookedTransformer
+
+from scribe_suite.paths import suite_root
+from scribe_suite.planting.variables.certificate import PLANTED, leading, read_space, written_space
+from scribe_suite.planting.variables.plans import Plan, draw_prompts
+from scribe_suite.tasks.registry import default_registry
+from scribe_suite.text import with_table
+from studies.instances import instance_options, measured_instances
+
+FIRST_SEED = 7000
+DOCUMENT = "docs/truth/variables.md"
+MARKERS = ("<!-- tables: written by studies/variable_methods.py -->", "<!-- end of tables -->")
+_PROMPTS = 2000
+#: Of DAS.
+_STEPS, _BATCH, _RATE = 300, 256, 0.02
+
+
+@dataclass(frozen=True)
+class Known:
+    """What methods are told.
+
+    Attributes:
+        model: Of the instance.
+        plan: What it computes.
+        variable: The one that is asked for.
+        most: How many directions may be submitted.
+        prompts: Prompts of the study's own.
+        here: Their activations at the planted place.
+        seed: Of all that is random.
+    """
+
+    model: HookedTransformer
+    plan: Plan
+    variable: int
+    most: int
+    prompts: Int[Tensor, "prompt position"]
+    here: Float[Tensor, "prompt d_model"]
+    seed: int
+
+    @property
+    def values(self) -> Int[Tensor, " prompt"]:
+        """Values of the variable."""
+        return self.plan.variables(self.prompts)[:, self.variable]
+
+
+#: Directions, as columns.
+Method = Callable[[Known], Float[Tensor, "d_model k"]]
+
+
+def whole(known: Known) -> Float[Tensor, "d_model k"]:
+    """Everything, which may not be submitted."""
+    return torch.eye(known.here.shape[1])
+
+
+def drawn(known: Known) -> Float[Tensor, "d_model k"]:
+    """As many random directions as are allowed."""
+    generator = torch.Generator().manual_seed(known.seed)
+    return torch.randn(known.here.shape[1], known.most, generator=generator)
+
+
+def principal(known: Known) -> Float[Tensor, "d_model k"]:
+    """The largest principal components of activations, as many as are allowed."""
+    return leading(known.here - known.here.mean(0), known.most)
+
+
+def mean_difference(known: Known) -> Float[Tensor, "d_model k"]:
+    """Differences between mean activations, by the value of the variable."""
+    return written_space(known.model, known.plan, known.prompts, known.variable)
+
+
+def probe(known: Known) -> Float[Tensor, "d_model k"]:
+    """The span of the weights of a logistic regression on the value of the variable."""
+    fitted = LogisticRegression(C=1.0, max_iter=500).fit(known.here.numpy(), known.values.numpy())
+    return leading(torch.tensor(fitted.coef_).float(), known.plan.values - 1)
+
+
+def readers(known: Known) -> Float[Tensor, "d_model k"]:
+    """What the neurons that say the variable read, which is where gradients of logits point."""
+    return read_space(known.model, known.plan, known.variable)
+
+
+def das(known: Known) -> Float[Tensor, "d_model k"]:
+    """Distributed alignment search, with the label that the exchange of the variable should give."""
+    generator = torch.Generator().manual_seed(known.seed)
+    variables, after = known.plan.variables(known.prompts), known.model
+    label_of = {combination: label for label, combination in enumerate(known.plan.combinations)}
+    later = after.blocks[PLANTED.layer + 1 :]
+    free = torch.randn(known.here.shape[1], known.plan.values - 1, generator=generator).requires_grad_()
+    optimiser = torch.optim.Adam([free], lr=_RATE)
+    with torch.no_grad():
+        name = f"blocks.{PLANTED.layer}.hook_{PLANTED.site}"
+        streams = after.run_with_cache(known.prompts, names_filter=name, return_type=None)[1][name]
+    for _ in range(_STEPS):
+        base, source = torch.randint(len(known.prompts), (2, _BATCH), generator=generator)
+        wanted = variables[base].clone()
+        wanted[:, known.variable] = variables[source, known.variable]
+        labels = torch.tensor([label_of[tuple(row)] for row in wanted.tolist()])
+        basis = torch.linalg.qr(free)[0]
+        change = (known.here[source] - known.here[base]) @ basis @ basis.T
+        stream = torch.cat([streams[base][:, :-1], (known.here[base] + change)[:, None]], 1)
+        for block in later:
+            stream = block(stream)
+        loss = torch.nn.functional.cross_entropy(after.unembed(stream)[:, -1], labels)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    learned: Tensor = torch.linalg.qr(free.detach())[0]
+    return learned
+
+
+METHODS: Mapping[str, Method] = {
+    "full vector": whole,
+    "random": drawn,
+    "PCA": principal,
+    "mean difference": mean_difference,
+    "probe": probe,
+    "readers": readers,
+    "DAS": das,
+}
+
+
+def measure_instance(task_id: str, seed: int) -> dict[str, tuple[float, float, float]]:
+    """Method -> interchange accuracy, isolation and score on the hidden pairs of one fresh instance."""
+    instance = default_registry()[task_id].instance(seed)
+    hidden: Any = instance.hidden
+    prompts = draw_prompts(_PROMPTS, len(hidden.plan.classes), torch.Generator().manual_seed(seed))
+    name = f"blocks.{PLANTED.layer}.hook_{PLANTED.site}"
+    model = hidden.model.requires_grad_(requires_grad=False)
+    with torch.no_grad():
+        here = model.run_with_cache(prompts, names_filter=name, return_type=None)[1][name][:, PLANTED.position]
+    most = instance.public.facts["max_directions"]
+    known = Known(model, hidden.plan, hidden.variable, most, prompts, here, seed)
+    found = {"planted": hidden.reference}
+    found |= {name: hidden.rates(PLANTED, method(known).T.tolist()) for name, method in METHODS.items()}
+    return {name: (rates.interchange, rates.isolation, rates.score) for name, rates in found.items()}
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, tuple[float, float, float]]]]) -> str:
+    """A row per method: means over instances of both counts and of the score, for each task."""
+    tasks = list(found)
+    heading = ["method", *(f"`{task.partition('/')[2]}`: interchange, isolation, score" for task in tasks)]
+    lines = ["| " + " | ".join(heading) + " |", "|---" * len(heading) + "|"]
+    for method in ("planted", *METHODS):
+        cells = []
+        for task in tasks:
+            columns = zip(*(row[method] for row in found[task]), strict=True)
+            cells.append(", ".join(f"{mean(column):.2f}" for column in columns))
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    count = len(found[tasks[0]])
+    return "\n".join([*lines, "", f"Means over {count} fresh instances of each level."])
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    parser = instance_options(__doc__, "all levels of variables/subspace", 6)
+    parser.add_argument("--write", action="store_true", help=f"write the table in {DOCUMENT}")
+    options = parser.parse_args()
+    every = [facts.id for facts in default_registry().facts.values() if facts.name == "subspace"]
+    tasks = options.tasks or every
+    seeds = dict.fromkeys(tasks, range(FIRST_SEED, FIRST_SEED + options.instances))
+    text = table(dict(measured_instances(measure_instance, seeds, options.jobs)))
+    print(text)
+    if options.write:
+        document = suite_root() / DOCUMENT
+        document.write_text(with_table(document.read_text(), MARKERS, text))
+
+
+if __name__ == "__main__":
+    main()
