@@ -23,7 +23,7 @@ from ground_truth.circuits.planted.material import Names, draw_data, facts_of, p
 from ground_truth.circuits.planted.public import opaque_words
 from ground_truth.circuits.wirings.blind import BlindRule, Wired
 from ground_truth.circuits.wirings.hidden import Hidden
-from ground_truth.circuits.wirings.levels import LABORATORY, LEVELS
+from ground_truth.circuits.wirings.levels import LABORATORY, LEVELS, MODELS
 from scribe_suite.laboratory.prices import Work, price_of
 from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.circuits.causal import Correspondence, RenamedModel, circuit_of, renamed_correspondence
@@ -64,6 +64,11 @@ class Edges(PlantedTask):
     laboratory_solution = "edges_lab"
     default_levels = (1,)
     metrics = EDGE_METRICS
+
+    @property
+    def models_id(self) -> str:
+        """See `PlantedTask.models_id`: laboratories have the models of a level with weights."""
+        return f"{self.family}/{self.name}" + (f"_{self._open_level}" if self._open_level > 1 else "")
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
@@ -154,7 +159,7 @@ class Edges(PlantedTask):
 
     def plant(self, seed: int, progress: ProgressCallback) -> None:
         """See `PlantedTask.plant`."""
-        plan = LEVELS[1 if self.level in self.laboratory else self.level].plan(seed)
+        plan = LEVELS[self._open_level].plan(seed)
         planted = plant_wiring(
             plan,
             derive_seed(seed, self.models_id, "planting"),
@@ -185,7 +190,7 @@ class Edges(PlantedTask):
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
         """See `PlantedTask.add_checks`: what the reference solution reaches with the weights."""
-        task = type(self)(1 if self.level in self.laboratory else self.level)
+        task = type(self)(self._open_level)
 
         def instance(model: FrozenModel) -> TaskInstance:
             progress(0.8, "certified; measuring the reference solution")
@@ -194,6 +199,11 @@ class Edges(PlantedTask):
         return add_reference_check(
             self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.metrics["f1"]
         )
+
+    @property
+    def _open_level(self) -> int:
+        """The level with the same base models that hands out weights."""
+        return MODELS.get(self.level, self.level)
 
     @cached_property
     def blind(self) -> BlindRule:

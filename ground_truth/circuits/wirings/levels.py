@@ -60,14 +60,14 @@ LEVELS: Mapping[int, Level] = {
     2: Level(WiringDial(everywhere=5, rounds="hhhtstsh"), n_layers=10, d_model=84),
 }
 
-#: The first level in a laboratory, with the models of level 1. What comes back is one label for each prompt, drawn from
-#: the model's probabilities at a temperature at which it is right some five times in six.
+#: The level whose base models a laboratory's level has.
+MODELS: Mapping[int, int] = {3: 1, 4: 2}
+#: What laboratories grant: nodes and their inputs can be exchanged, single paths can't, and nothing can be read. What
+#: comes back is one label for each prompt, drawn from the model's probabilities at a temperature at which it is right
+#: some five times in six.
 LABORATORY: Mapping[int, Terms] = {
-    3: Terms(
-        budget=800,
-        returns="samples",
-        temperature=3.7,
-        positions="last",
-        operations=frozenset({"patch", "path"}),
+    level: Terms(
+        budget=budget, returns="samples", temperature=3.7, positions="last", operations=frozenset({"patch"})
     )
+    for level, budget in {3: 800, 4: 1600}.items()
 }

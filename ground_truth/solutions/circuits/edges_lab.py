@@ -1,14 +1,16 @@
-"""Reference solution of circuits/edges in a laboratory: adaptive tests of groups of edges."""
+"""Reference solution of circuits/edges in a laboratory: adaptive tests of groups of writers."""
 
 # %% [markdown]
 # # Which node reads which?
 #
-# A run that patches paths costs 2 for each prompt, and shows one label that is sometimes wrong anyway. So an experiment
-# patches a group of edges into one input of one node, chosen so that its result tells as much as it can (adaptive group
-# testing, Dorfman 1943; with noise, Atia and Saligrama 2012, arXiv 0907.1061). For each input all small sets of writers
-# are kept with their probabilities, for several strengths of their effect, and Bayes' rule takes in what is seen.
+# Whole nodes can be exchanged here, single paths can't. But a path is a matter of two runs. In the first, some writers
+# are what they are on a donor, and all other nodes are held at what they are on the prompt itself: so every input reads
+# the difference that these writers make for it directly. In the second, one input of one node is taken from the first
+# run. One first run serves all inputs.
 #
-# Donors are bought once, and show how often a label is wrong without any patch.
+# Which writers, and which input? Whatever is expected to tell most for its price (adaptive group testing, Dorfman 1943;
+# with noise, Atia and Saligrama 2012, arXiv 0907.1061). For each input all small sets of writers are kept with their
+# probabilities, for several strengths of their effect, and Bayes' rule takes in what is seen.
 
 # %%
 from itertools import combinations
@@ -17,10 +19,10 @@ import numpy as np
 
 rng = np.random.default_rng(0)
 start = lab.budget
-DONORS = min(60, start.total // 12)
-donors, donor_labels = prompts[:DONORS], labels[:DONORS].tolist()
-pool, pool_labels = prompts[DONORS:], labels[DONORS:].tolist()
-donor_run = lab.run(donors)
+AT_ONCE = 3  # prompts of one experiment
+PLAIN = min(60, start.total // 12)
+plain, plain_labels = prompts[:PLAIN], labels[:PLAIN].tolist()
+plain_run = lab.run(plain)
 
 
 def answers(run):
@@ -28,8 +30,8 @@ def answers(run):
     return run.outputs if run.returns in ("labels", "samples") else run.outputs.argmax(-1)
 
 
-WRONG = (sum(int(a) != b for a, b in zip(answers(donor_run), donor_labels, strict=True)) + 1) / (DONORS + 6)
-print(f"{DONORS} donors; without patches {WRONG:.2f} of the labels are wrong; {lab.budget}")
+WRONG = (sum(int(a) != b for a, b in zip(answers(plain_run), plain_labels, strict=True)) + 1) / (PLAIN + 6)
+print(f"{PLAIN} prompts; without patches {WRONG:.2f} of the labels are wrong; {lab.budget}")
 
 # %% [markdown]
 # ## What can be
@@ -46,6 +48,13 @@ READS = {
     "v": [0.01, 0.9, 0.09, 0],
     "in": [0.01, 0.25, 0.55, 0.19],
 }
+#: Everything that writes, in one order for all inputs.
+WRITERS = list(dict.fromkeys(edge.partition("->")[0] for edge in edges))
+
+
+def entropy(p):
+    p = np.clip(p, 1e-9, 1 - 1e-9)
+    return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
 
 
 class Input:
@@ -54,6 +63,7 @@ class Input:
     def __init__(self, receiver):
         self.receiver = receiver
         self.writers = [edge.partition("->")[0] for edge in edges if edge.endswith(f"->{receiver}")]
+        self.at = [WRITERS.index(writer) for writer in self.writers]
         self.sets = [s for size in range(LARGEST + 1) for s in combinations(range(len(self.writers)), size)]
         self.has = np.zeros((len(self.sets), len(self.writers)))
         for i, one in enumerate(self.sets):
@@ -62,46 +72,35 @@ class Input:
         count = np.bincount([len(one) for one in self.sets], minlength=LARGEST + 1)
         prior = np.array([prior[len(one)] / count[len(one)] for one in self.sets])
         self.log_odds = np.log(prior + 1e-12)[:, None] + np.zeros(len(STRENGTHS))
+        self.done = set()  # numbers of the first runs that have been used here
 
     def posterior(self):
         odds = np.exp(self.log_odds - self.log_odds.max())
         return odds / odds.sum()
 
-    def changed(self, group):
-        """[set, strength] the probability that a label is not the one without a patch."""
-        hit = self.has @ group > 0
+    def changed(self, groups):
+        """[group, set, strength] the probability that a label is not the one without a patch."""
+        hit = groups[:, self.at] @ self.has.T > 0
         shown = (1 - STRENGTHS) * WRONG + STRENGTHS * (1 - WRONG / 5)
-        return np.where(hit[:, None], shown, WRONG)
+        return np.where(hit[..., None], shown, WRONG)
 
-    def told(self, group):
-        """Bits about the set that one prompt is expected to tell."""
-        weights, p = self.posterior(), self.changed(group)
+    def told(self, groups):
+        """Bits about the set that one prompt is expected to tell, for each group."""
+        weights, p = self.posterior(), self.changed(groups)
+        joint = weights * p
         of_set = weights.sum(1)
-        given = (weights * p).sum(1) / np.maximum(of_set, 1e-300)
-        return entropy((weights * p).sum()) - (of_set * entropy(given)).sum()
+        given = joint.sum(2) / np.maximum(of_set, 1e-300)
+        return entropy(joint.sum((1, 2))) - (of_set * entropy(given)).sum(1)
 
     def belief(self):
         """The probability of each writer."""
         return self.posterior().sum(1) @ self.has
 
-    def best_group(self):
-        """What tells most, of every writer alone and some groups."""
-        count = len(self.writers)
-        groups = [*np.eye(count), np.ones(count)]
-        groups += [(rng.random(count) < rng.uniform(0.2, 0.8)).astype(float) for _ in range(20)]
-        told = [self.told(group) for group in groups]
-        return max(told), groups[int(np.argmax(told))]
-
-
-def entropy(p):
-    p = np.clip(p, 1e-9, 1 - 1e-9)
-    return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
-
 
 def site(receiver):
-    """How the laboratory calls an input."""
+    """What the laboratory calls an input. Neurons stand for what an MLP reads."""
     if receiver[0] == "m":
-        return receiver
+        return f"neurons.{receiver[1:]}"
     layer, _, head = receiver[1:-2].partition(".h")
     return f"{receiver[-1]}.{layer}.{head}"
 
@@ -112,44 +111,87 @@ inputs = [Input(receiver) for receiver in dict.fromkeys(edge.partition("->")[2] 
 # ## Experiments
 
 # %%
-AT_ONCE, ENOUGH = 3, 0.002
-asked = 0
+PRICE_FIRST = PRICE = 2  # for each prompt
+ENOUGH, PROPOSED = 0.001, 24
+groups, runs, bases = np.zeros((0, len(WRITERS))), [], []
 
 
-def experiment(one, group):
-    """Patch a group of edges into one input on some prompts, and learn from what is said."""
-    global asked
-    rows = [(asked + i) % len(pool) for i in range(AT_ONCE)]
-    asked += AT_ONCE
-    taken = [int(rng.choice([d for d in range(DONORS) if donor_labels[d] != pool_labels[row]])) for row in rows]
-    chosen = [writer for writer, inside in zip(one.writers, group, strict=True) if inside]
-    patches = [lab.path(writer, to=site(one.receiver), run=donor_run, prompt=taken) for writer in chosen]
-    seen = answers(lab.run(pool[rows], patch=patches)).tolist()
-    p = one.changed(group)
+def first_run(group):
+    """Hold all nodes but those of a group; these are as on donors. Bases and donors have different labels."""
+    global groups
+    rows = [int(row) for row in rng.choice(PLAIN, AT_ONCE, replace=False)]
+    taken = [int(rng.choice([d for d in range(PLAIN) if plain_labels[d] != plain_labels[row]])) for row in rows]
+    patches = []
+    for writer in ["embed", *nodes]:
+        inside = writer in WRITERS and group[WRITERS.index(writer)] > 0
+        if inside or writer != "embed":
+            patches.append(lab.interchange(writer, plain_run, prompt=taken if inside else rows))
+    runs.append(lab.run(plain[rows], patch=patches))
+    bases.append(rows)
+    groups = np.vstack([groups, group])
+
+
+def experiment(one, number):
+    """Take one input from a first run, and learn from what is said."""
+    rows = bases[number]
+    seen = answers(lab.run(plain[rows], patch=[lab.interchange(site(one.receiver), runs[number])])).tolist()
+    p = one.changed(groups[number : number + 1])[0]
     for row, label in zip(rows, seen, strict=True):
-        one.log_odds += np.log(p if label != pool_labels[row] else 1 - p)
+        one.log_odds += np.log(p if label != plain_labels[row] else 1 - p)
+    one.done.add(number)
 
 
-best = {one.receiver: one.best_group() for one in inputs}
-while lab.budget.left >= 2 * AT_ONCE:
-    one = max(inputs, key=lambda each: best[each.receiver][0])
-    told, group = best[one.receiver]
-    if told < ENOUGH:
+def proposed():
+    """Groups that might be worth a first run: random ones, and some by what is believed."""
+    beliefs = np.zeros((len(inputs), len(WRITERS)))
+    for i, one in enumerate(inputs):
+        beliefs[i, one.at] = one.belief()
+    unsure = entropy(beliefs).sum(0)
+    found = [rng.random(len(WRITERS)) < rng.uniform(0.1, 0.6) for _ in range(PROPOSED)]
+    found += [rng.random(len(WRITERS)) < unsure / unsure.max() * rng.uniform(0.3, 1) for _ in range(PROPOSED)]
+    found += list(np.eye(len(WRITERS), dtype=bool))
+    return np.array(found, dtype=float)
+
+
+def told_of(one):
+    """What each first run would still tell of an input."""
+    told = one.told(groups) if len(groups) else np.zeros(0)
+    told[list(one.done)] = 0
+    return told
+
+
+known = [told_of(one) for one in inputs]
+asked = 0
+while lab.budget.left >= AT_ONCE * (PRICE_FIRST + PRICE):
+    at_hand = max((told.max() if len(told) else 0.0) for told in known) / PRICE
+    some = proposed()
+    each = np.sort([one.told(some) for one in inputs], axis=0)[::-1]  # [input, group], best input first
+    used = np.arange(1, len(inputs) + 1)[:, None]
+    worth = each.cumsum(0) / (PRICE_FIRST + PRICE * used)
+    best = int(worth.max(0).argmax())
+    if max(at_hand, worth.max()) * PRICE < ENOUGH:
         break
-    experiment(one, group)
-    best[one.receiver] = one.best_group()
+    if worth.max() > at_hand:
+        first_run(some[best])
+        for i, one in enumerate(inputs):
+            known[i] = told_of(one)
+    i = max(range(len(inputs)), key=lambda i: known[i].max())
+    experiment(inputs[i], int(known[i].argmax()))
+    known[i] = told_of(inputs[i])
+    asked += AT_ONCE
 
 # %%
 belief = {f"{w}->{one.receiver}": float(p) for one in inputs for w, p in zip(one.writers, one.belief(), strict=True)}
 found = [edge for edge in edges if belief[edge] > 0.5]
 wrong = sum(min(p, 1 - p) for p in belief.values())
 print({edge: round(belief[edge], 2) for edge in sorted(belief, key=belief.get, reverse=True) if belief[edge] > 0.05})
-print(f"{asked} prompts patched; {start.left - lab.budget.left} of {start.total} spent, {lab.budget} now")
+print(f"{len(runs)} first runs, {asked} prompts; {start.left - lab.budget.left} of {start.total} spent, {lab.budget} now")
 answer = {
     "edges": found,
     "confidence": round(max(0.05, min(0.97, 1 - wrong / 4)), 3),
     "summary": (
-        f"Path patches of groups of edges on {asked} prompts, read by Bayes' rule: {len(found)} edges are more "
-        f"probable than not, and {wrong:.1f} of all {len(edges)} verdicts are expected to be wrong."
+        f"{len(runs)} runs in which groups of writers were exchanged and all else was held, and {asked} prompts in which "
+        f"one input was taken from one of them, read by Bayes' rule: {len(found)} edges are more probable than not, and "
+        f"{wrong:.1f} of all {len(edges)} verdicts are expected to be wrong."
     ),
 }

@@ -28,6 +28,8 @@ from scribe_suite.planting.hooked import ModelWeights
 RULE_BAR = 0.98
 #: How far the AUROC between margins of near misses and of ordinary prompts may be from a half.
 QUIET_BAR = 0.1
+#: Above this, the neuron of a condition says that it is met: it puts out 1 then, or nearly so.
+FULLY = 0.9
 
 _PROMPTS = 4096
 _PER_PLACEMENT = 16
@@ -95,13 +97,13 @@ class _Certifier:
 
     @torch.no_grad()
     def _fired(self, prompts: Int[Tensor, "prompt position"]) -> Bool[Tensor, "prompt condition"]:
-        """Whether the neuron of each condition fires anywhere, by the order in which `build_network` writes them."""
+        """Whether the neuron of each condition fires in full anywhere, in the order in which `build_network` has them."""
         layer, count = CONDITIONS_LAYER, len(self.plan.conditions)
         net = self.network
         found = []
         for some in torch.split(prompts, 2048):
             inner = net.residual_streams(some)[f"mid{layer}"] @ net.W_in[layer] + net.b_in[layer]
-            found.append((inner[..., :count] > 0).any(1))
+            found.append((inner[..., :count] > FULLY).any(1))
         return torch.cat(found)
 
     def _branch(self, condition: Condition, label: int, usual: Int[Tensor, "prompt position"]) -> Iterator[Check]:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from scribe_suite.planting.circuits.branches.conditions import START
 
 #: Projection of any other token on what recognises a class, at most; its members have 1.
-NEAREST = 0.78
+NEAREST = 0.6
 
 
 class CodeError(ValueError):

@@ -1,11 +1,14 @@
-"""Weights that compute a plan. Nothing is trained: every part is written down, among others that are random.
+"""Weights that compute a plan. Nothing is trained: every part is written down, among others that are like it.
 
 Layer 0: heads bring from fixed distances how much a token is like the first ones of pairs; neurons find the pairs. One
 head brings the ordinary label. Layer 1: heads bring pairs from fixed distances, or from anywhere before; neurons find
-conditions. Layer 2: a head brings conditions to the end; neurons write what they set off, into the logits or nowhere.
+conditions. Layer 2: heads bring conditions to the end; neurons write what they set off, into the logits or nowhere.
 
-Every threshold is met with a margin or missed with one, and neurons that miss theirs put out zero: what meets a part
-of a condition alone leaves the logits as they were.
+Up to there all is graded. The neuron of a pair fires a little where tokens are somewhat like the right ones, that of a
+condition where one of its pairs is there, each above a threshold of its own. As many further pairs are found in the
+same way, for neurons of layer 1 whose output nothing reads; and every neuron hears a little of what it has no need of.
+Only the last threshold is strict: it is met with a margin or missed with one, so that what meets a condition in part
+leaves the logits as they were.
 """
 
 from __future__ import annotations
@@ -18,22 +21,34 @@ import torch
 from torch import Tensor
 
 from scribe_suite.planting.circuits.branches.codes import NEAREST, Codes
-from scribe_suite.planting.circuits.branches.conditions import START
-from scribe_suite.planting.circuits.branches.plans import N_CTX, N_LABELS, Plan
+from scribe_suite.planting.circuits.branches.conditions import START, Pair
+from scribe_suite.planting.circuits.branches.plans import LARGEST_DISTANCE, N_CTX, N_LABELS, Plan
 from scribe_suite.planting.circuits.patchable import PatchableTransformer, TransformerShape
 from scribe_suite.planting.hooked import ModelWeights
 
 #: The layer whose first neurons are those of the conditions, one for each, in their order.
 CONDITIONS_LAYER = 1
-_CODE = 16
+_CODE = 24
 _N_HEADS, _D_HEAD, _D_MLP, _N_LAYERS = 8, 8, 40, 3
+#: Pairs that are found, those of the conditions included; and how many of the others layer 1 brings from elsewhere.
+_PAIRS, _ASTRAY = 24, 4
 #: Attention scores of a place and of the next best one differ by at least this much.
 _SHARP = 14.0
-#: What a pair's two projections must add up to: halfway between two matches and a match beside the nearest miss.
-_PAIR = 1.5 + NEAREST / 2
-_PAIR_GAIN = 1 / (2 - _PAIR)
+#: What the two projections of a pair, 1 each where it is there, must exceed; a threshold of its own for each neuron.
+_PAIR = (0.3, 0.6)
+#: The same of a condition and the outputs of its two pairs.
+_CONDITION = (0.8, 0.9)
+#: What a neuron puts out, at most, for a pair with one wrong token; and for a condition with such a pair.
+_NEAR_PAIR = (1 + NEAREST - _PAIR[0]) / (2 - _PAIR[0])
+_NEAR_CONDITION = (1 + _NEAR_PAIR - _CONDITION[0]) / (2 - _CONDITION[0])
+#: What must be exceeded in layer 2, where a condition puts out 1: halfway.
+_HEARD = (1 + _NEAR_CONDITION) / 2
+#: Thresholds of the neurons of layer 1 that nothing reads.
+_UNREAD = (0.1, 0.9)
+#: How much neurons hear of what they have no need of, relative to what they need.
+_CROSSTALK = 0.005
 #: Logits of the token that gives the label, of the last token, and of what a condition sets off.
-_BROUGHT, _OWN, _EXCEPTION = 4.0, 1.0, 9.0
+_BROUGHT, _OWN, _EXCEPTION = 4.0, 1.0, 12.0
 #: Standard deviation of what one random part adds to a logit.
 _NOISE = 0.04
 #: Of the neurons that are left in a layer, how many never fire.
@@ -54,10 +69,11 @@ class _Layout:
             "code": _CODE,
             "label": N_LABELS,
             "place": 2,
-            "first": 2 * count,
-            "pair": 2 * count,
-            "brought": count,
+            "first": _PAIRS,
+            "pair": _PAIRS,
+            "brought": count + _ASTRAY,
             "condition": count,
+            "arrived": count,
             "nowhere": 4,
         }.items():
             self.places[name] = range(self.size, self.size + width)
@@ -107,9 +123,10 @@ class _Builder:
         self.net = PatchableTransformer(shape_of(plan))
         for parameter in self.net.parameters():
             parameter.zero_()
-        parts = [tokens for condition in plan.conditions for tokens in condition.tokens.values()]
-        self.codes = Codes(plan.d_vocab + plan.n_phantoms, parts, _CODE, generator)
         self.pairs = [pair for condition in plan.conditions for pair in (condition.earlier, condition.later)]
+        self.pairs += self._others(_PAIRS - len(self.pairs))
+        parts = [tokens for pair in self.pairs for tokens in (pair.first, pair.last)]
+        self.codes = Codes(plan.d_vocab + plan.n_phantoms, parts, _CODE, generator)
         self.heads = [0] * _N_LAYERS
         self.neurons = [0] * _N_LAYERS
 
@@ -121,6 +138,26 @@ class _Builder:
         for layer in range(_N_LAYERS):
             self._fill(layer)
         return self.net.to_weights()
+
+    def _others(self, count: int) -> list[Pair]:
+        """Pairs of tokens that no condition asks for, drawn like those of conditions."""
+        known = [tokens for pair in self.pairs for tokens in (pair.first, pair.last)]
+        taken = {token for tokens in known for token in tokens}
+        order = torch.randperm(self.plan.d_vocab - 1 - START, generator=self.generator) + 1 + START
+        left = [token for token in order.tolist() if token not in taken]
+        # no head brings more than it has dimensions, whatever else is at that distance
+        room = {distance: _D_HEAD for distance in range(1, LARGEST_DISTANCE + 1)}
+        for pair in self.pairs:
+            room[pair.distance] -= 1
+        found = []
+        for _ in range(count):
+            sizes = [len(known[int(torch.randint(len(known), (), generator=self.generator))]) for _ in range(2)]
+            first, last = (tuple(sorted(left.pop() for _ in range(size))) for size in sizes)
+            open_ = [distance for distance, some in room.items() if some > 0]
+            distance = open_[int(torch.randint(len(open_), (), generator=self.generator))]
+            room[distance] -= 1
+            found.append(Pair(first, last, distance))
+        return found
 
     def _embed(self) -> None:
         net, plan, layout = self.net, self.plan, self.layout
@@ -146,37 +183,42 @@ class _Builder:
             reads = torch.zeros(layout.size)
             reads[layout.at("first", number)] = 1.0
             reads[layout["code"]] = self.codes.recognising[pair.last]
-            self._neuron(0, _PAIR_GAIN * reads, -_PAIR_GAIN * _PAIR, self._unit("pair", number))
+            self._detector(0, reads, _PAIR, self._unit("pair", number))
 
     def _find_conditions(self) -> None:
         layout, conditions = self.layout, self.plan.conditions
+        others = list(range(2 * len(conditions), _PAIRS))
+        astray = iter(others[:_ASTRAY])
+        free = iter(range(len(conditions), len(conditions) + _ASTRAY))
         for gap in sorted({condition.gap for condition in conditions}):
             members = [i for i, condition in enumerate(conditions) if condition.gap == gap]
-            for some in _by(_D_HEAD if gap else 1, members):
-                reads = torch.stack([self._unit("pair", 2 * number) for number in some])
+            for some in _by(_D_HEAD - 1 if gap else 1, members):
+                reads = [self._unit("pair", 2 * number) for number in some]
                 writes = [layout.at("brought", number) for number in some]
-                if gap:
-                    self._at_distance(1, gap, reads, writes)
-                else:
-                    self._from_before(1, reads, writes)
+                if not gap:
+                    self._towards(1, reads[0], writes[0], 1 - _NEAR_PAIR)
+                    continue
+                other, place = next(astray, None), next(free, None)
+                if other is not None and place is not None:
+                    reads.append(self._unit("pair", other))
+                    writes.append(layout.at("brought", place))
+                self._at_distance(1, gap, torch.stack(reads), writes)
         for number in range(len(conditions)):
             reads = self._unit("brought", number) + self._unit("pair", 2 * number + 1)
-            self._neuron(1, 2 * reads, -3.0, self._unit("condition", number))
+            self._detector(1, reads, _CONDITION, self._unit("condition", number))
 
     def _write(self) -> None:
-        layout, conditions = self.layout, range(len(self.plan.conditions))
-        for some in _by(_D_HEAD, list(conditions)):
-            reads = torch.stack([self._unit("condition", number) for number in some])
-            head = self._head(2)
-            # no scores: the mean over all places, of which the last one reads all
-            self._values(2, head, reads, [layout.at("condition", number) for number in some], N_CTX)
+        layout = self.layout
         for number, label in enumerate(self.plan.labels):
+            condition = self._unit("condition", number)
+            self._towards(2, condition, layout.at("arrived", number), 1 - _NEAR_CONDITION)
             if label is None:
                 writes = torch.zeros(layout.size)
                 writes[layout["nowhere"]] = self._direction(4)
             else:
                 writes = self._unit("label", label)
-            self._neuron(2, 2 * self._unit("condition", number), -1.0, _EXCEPTION * writes)
+            gain = 1 / (1 - _HEARD)
+            self._neuron(2, gain * self._unit("arrived", number), -gain * _HEARD, _EXCEPTION * writes)
 
     def _at_distance(self, layer: int, distance: int, reads: Tensor, writes: Sequence[int], gain: float = 1.0) -> None:
         """A head that attends so many places back, or to the start where there are fewer.
@@ -192,13 +234,16 @@ class _Builder:
         net.W_K[layer, head, square, 1] = -size
         self._values(layer, head, reads, writes, gain)
 
-    def _from_before(self, layer: int, reads: Tensor, writes: Sequence[int]) -> None:
-        """A head that attends to where something is found, and brings it; without any, it brings nothing."""
+    def _towards(self, layer: int, reads: Tensor, write: int, margin: float) -> None:
+        """A head that attends to where there is most of something, and brings it; what is there is 1, else `margin` less.
+
+        Without any, it brings the mean over all places.
+        """
         head, net = self._head(layer), self.net
-        size = math.sqrt(2 * _SHARP * math.sqrt(_D_HEAD))
+        size = math.sqrt(_SHARP / margin * math.sqrt(_D_HEAD))
         net.b_Q[layer, head, 0] = size
-        net.W_K[layer, head, :, 0] = size * reads[0]
-        self._values(layer, head, reads, writes)
+        net.W_K[layer, head, :, 0] = size * reads
+        self._values(layer, head, reads[None], [write])
 
     def _values(self, layer: int, head: int, reads: Tensor, writes: Sequence[int], gain: float = 1.0) -> None:
         for row, (read, write) in enumerate(zip(reads, writes, strict=True)):
@@ -210,6 +255,19 @@ class _Builder:
         self.neurons[layer] += 1
         self.net.W_in[layer, :, number], self.net.b_in[layer, number] = reads, bias
         self.net.W_out[layer, number] = writes
+
+    def _detector(self, layer: int, reads: Tensor, thresholds: tuple[float, float], writes: Tensor) -> None:
+        """A neuron that puts out 1 where both of what it reads are there, and something above its threshold."""
+        threshold = self._between(*thresholds)
+        heard = torch.zeros(self.layout.size)
+        for name in ("code", "first") if layer == 0 else ("pair", "brought"):
+            heard[self.layout[name]] = self._normal(len(self.layout.places[name]))
+        hears = _CROSSTALK * reads.norm() / math.sqrt(2) * heard
+        gain = 1 / (2 - threshold)
+        self._neuron(layer, gain * (reads + hears), -gain * threshold, writes)
+
+    def _between(self, low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=self.generator))
 
     def _head(self, layer: int) -> int:
         number = self.heads[layer]
@@ -237,16 +295,42 @@ class _Builder:
             for weight, size in ((net.W_Q, 2.0), (net.W_K, 2.0), (net.W_V, 1.0)):
                 weight[layer, head, seen] = size * normal(len(seen), _D_HEAD)
             net.W_O[layer, head][:, heard] = _NOISE * normal(_D_HEAD, len(heard)) / math.sqrt(_D_HEAD)
+        if layer == CONDITIONS_LAYER:
+            self._fill_unread(layer)
         first = self.neurons[layer]
-        silent = first + round(_SILENT_SHARE * (_D_MLP - first))
+        silent = first + (round(_SILENT_SHARE * (_D_MLP - first)) if layer == _N_LAYERS - 1 else 0)
         for number in range(first, _D_MLP):
-            direction = self._direction(_CODE)
-            net.W_in[layer, layout["code"], number] = _PAIR_GAIN * direction
-            # a projection on a direction is below 1, so that with this bias it never fires
+            reads = torch.zeros(layout.size)
+            reads[layout["code"]] = self._direction(_CODE)
             is_silent = number < silent
-            net.b_in[layer, number] = -_PAIR_GAIN * (_PAIR if is_silent else 0.1)
-            size = _EXCEPTION / 2 if is_silent else _NOISE
-            net.W_out[layer, number, heard] = size * normal(len(heard)) / (math.sqrt(2) if is_silent else 1.0)
+            # some of layer 0 read a token before too; what conditions need must not move logits, so these write aside
+            is_aside = layer == 0 and number % 2 == 0
+            if is_silent:  # as a projection is at most 1, it never fires
+                gain, threshold = 1 / (1 - _HEARD), 1.0
+            else:  # all others read two things
+                gain, threshold = 1 / (2 - sum(_PAIR) / 2), self._between(0.0, 0.3)
+                if is_aside:
+                    reads += self._unit("first", int(torch.randint(_PAIRS, (), generator=self.generator)))
+                else:
+                    reads[layout["code"]] += self._direction(_CODE)
+            net.W_in[layer, :, number], net.b_in[layer, number] = gain * reads, -gain * threshold
+            writes = torch.zeros(layout.size)
+            if is_silent:
+                writes[heard] = _EXCEPTION / 2 / math.sqrt(2) * normal(len(heard))
+            else:
+                if not is_aside:
+                    writes[layout["label"]] = _NOISE * normal(N_LABELS)
+                writes[layout["nowhere"]] = self._direction(4)
+            net.W_out[layer, number] = writes
+
+    def _fill_unread(self, layer: int) -> None:
+        """Half of the neurons that are left: they read two pairs each, as conditions do, and nothing reads them."""
+        names = [("pair", i) for i in range(_PAIRS)] + [("brought", i) for i in range(len(self.layout.places["brought"]))]
+        for _ in range((_D_MLP - self.neurons[layer]) // 2):
+            one, other = torch.randperm(len(names), generator=self.generator)[:2].tolist()
+            writes = torch.zeros(self.layout.size)
+            writes[self.layout["nowhere"]] = self._direction(4)
+            self._detector(layer, self._unit(*names[one]) + self._unit(*names[other]), _UNREAD, writes)
 
     def _normal(self, *size: int) -> Tensor:
         return torch.randn(*size, generator=self.generator)

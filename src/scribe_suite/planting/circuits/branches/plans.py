@@ -21,7 +21,8 @@ from scribe_suite.planting.circuits.branches.conditions import START, Condition,
 
 N_LABELS = 6
 N_CTX = 16
-_LARGEST_DISTANCE = 5
+#: Most places from the first token of a pair to the last.
+LARGEST_DISTANCE = 5
 _LARGEST_GAP = 6
 #: Places of the token that gives the ordinary label, counted back from the last.
 _SMALLEST_BACK, _LARGEST_BACK = 2, 9
@@ -192,7 +193,7 @@ def _condition(dial: Dial, words: _Words, rng: random.Random, *, is_met: bool, i
     missing = None if is_met or (not is_loose and rng.random() < 0.5) else rng.randrange(len(sizes))
     tokens = [words.invent(size) if part == missing else words.take(size) for part, size in enumerate(sizes)]
     while True:
-        near, far = (rng.randint(1, _LARGEST_DISTANCE) for _ in range(2))
+        near, far = (rng.randint(1, LARGEST_DISTANCE) for _ in range(2))
         gap = 0 if is_loose else rng.randint(1, _LARGEST_GAP)
         condition = Condition(Pair(tokens[0], tokens[1], near), Pair(tokens[2], tokens[3], far), gap)
         placed = condition.placements(N_CTX)
