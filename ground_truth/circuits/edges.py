@@ -58,6 +58,7 @@ class Edges(PlantedTask):
 
     family = "circuits"
     name = "edges"
+    version = 2
     summary = "Find which nodes of a known circuit read which others, and with which input."
     levels: ClassVar[Mapping[int, str]] = {1: "ten nodes in seven layers", 2: "fourteen nodes in ten layers"}
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY

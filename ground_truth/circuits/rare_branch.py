@@ -56,12 +56,13 @@ class RareBranch(PlantedTask):
 
     family = "circuits"
     name = "rare_branch"
+    version = 2
     summary = "Find out under which condition, met by almost no prompt, a small transformer says something else."
     levels: ClassVar[Mapping[int, str]] = {
         1: "four tokens of 600, six conditions in three layers",
         2: "four tokens of 1,000, eight conditions",
-        3: "four tokens or classes of 1,500, in a laboratory",
-        4: "four tokens or classes of 3,000, one in 10^12, in a laboratory with fewer prompts, and noise",
+        3: "four tokens or classes of 1,500, in a laboratory with noise",
+        4: "four tokens or classes of 3,000, one in 10^12, in a laboratory with more noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "rare_branch_lab"

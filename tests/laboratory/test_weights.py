@@ -15,10 +15,6 @@ from .small_models import BASE, ask, plain, tokens
 #: The last site before the unembedding.
 LAST = f"resid_post.{BASE['n_layers'] - 1}"
 
-#: Where there is no other way: what never fires ordinarily tells nothing of itself unless it is driven. These tasks do
-#: not ask for weights, and giving them away does not name the tokens.
-DRIVEN = {"circuits/rare_branch_3", "circuits/rare_branch_4"}
-
 
 @cache
 def tight_levels() -> dict[str, Terms]:
@@ -74,5 +70,4 @@ def test_levels_3_and_4_of_planted_models_do_not():
 def test_levels_3_and_4_of_planted_models_take_no_vectors_and_give_no_gradients():
     """With these an agent makes inputs of its own, one for each unknown."""
     granted = {name: terms.operations & {"vector", "grad"} for name, terms in tight_levels().items()}
-    assert {name for name, some in granted.items() if some} == DRIVEN, granted
-    assert not any("grad" in some for some in granted.values())
+    assert {name: some for name, some in granted.items() if some} == {}

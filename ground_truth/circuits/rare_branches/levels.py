@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from scribe_suite.laboratory.terms import Operation, Terms
 from scribe_suite.planting.circuits.branches.plans import Dial
 
-_OPERATIONS: frozenset[Operation] = frozenset({"read", "pattern", "patch", "vector"})
+_OPERATIONS: frozenset[Operation] = frozenset({"read", "pattern", "patch"})
 
 LEVELS: Mapping[int, Dial] = {
     1: Dial(d_vocab=600, conditions=6, heard=3, before=3, rarity=1e-8),
@@ -15,11 +15,11 @@ LEVELS: Mapping[int, Dial] = {
     3: Dial(d_vocab=1500, conditions=6, heard=3, before=3, rarity=1e-10, class_sizes=(1, 2), most_choices=4),
     4: Dial(d_vocab=3000, conditions=6, heard=3, before=3, rarity=1e-12, class_sizes=(1, 2), most_choices=2),
 }
-#: What levels 3 and 4 grant. Nothing silent can be learned about without vectors of one's own; each token must be run
-#: once to be known, which takes 100 prompts at level 3 and 200 at level 4.
+#: What levels 3 and 4 grant. Each token must be run once to be known, which takes 100 prompts at level 3 and 200 at
+#: level 4.
 LABORATORY: Mapping[int, Terms] = {
-    3: Terms(budget=600, returns="labels", positions="last", operations=_OPERATIONS),
-    4: Terms(budget=450, returns="labels", positions="last", operations=_OPERATIONS, read_noise=0.02),
+    3: Terms(budget=350, returns="labels", positions="last", operations=_OPERATIONS, read_noise=0.1),
+    4: Terms(budget=400, returns="labels", positions="last", operations=_OPERATIONS, read_noise=0.15),
 }
 #: Every so many-th base model is a null twin.
 TWIN_EVERY = 3

@@ -66,8 +66,6 @@ MODELS: Mapping[int, int] = {3: 1, 4: 2}
 #: comes back is one label for each prompt, drawn from the model's probabilities at a temperature at which it is right
 #: some five times in six.
 LABORATORY: Mapping[int, Terms] = {
-    level: Terms(
-        budget=budget, returns="samples", temperature=3.7, positions="last", operations=frozenset({"patch"})
-    )
+    level: Terms(budget=budget, returns="samples", temperature=3.7, positions="last", operations=frozenset({"patch"}))
     for level, budget in {3: 800, 4: 1600}.items()
 }

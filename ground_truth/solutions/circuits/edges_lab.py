@@ -185,13 +185,13 @@ belief = {f"{w}->{one.receiver}": float(p) for one in inputs for w, p in zip(one
 found = [edge for edge in edges if belief[edge] > 0.5]
 wrong = sum(min(p, 1 - p) for p in belief.values())
 print({edge: round(belief[edge], 2) for edge in sorted(belief, key=belief.get, reverse=True) if belief[edge] > 0.05})
-print(f"{len(runs)} first runs, {asked} prompts; {start.left - lab.budget.left} of {start.total} spent, {lab.budget} now")
+print(f"{len(runs)} first runs, {asked} prompts in second ones; {lab.budget}")
 answer = {
     "edges": found,
     "confidence": round(max(0.05, min(0.97, 1 - wrong / 4)), 3),
     "summary": (
-        f"{len(runs)} runs in which groups of writers were exchanged and all else was held, and {asked} prompts in which "
-        f"one input was taken from one of them, read by Bayes' rule: {len(found)} edges are more probable than not, and "
-        f"{wrong:.1f} of all {len(edges)} verdicts are expected to be wrong."
+        f"{len(runs)} runs in which groups of writers were exchanged and all else was held, and {asked} prompts in "
+        f"which one input was taken from one of them, read by Bayes' rule: {len(found)} edges are more probable than "
+        f"not, and {wrong:.1f} of all {len(edges)} verdicts are expected to be wrong."
     ),
 }

@@ -1,269 +1,277 @@
-"""Reference solution of circuits/rare_branch in laboratories: drive neurons from inside, and see what they lead to."""
+"""Reference solution of circuits/rare_branch in laboratories: fit what neurons look for, and try what fits."""
 
 # %% [markdown]
-# # Every token once
+# # Every token, in random prompts
 #
-# The condition is too rare to be met by chance, so whatever notices it is silent on ordinary prompts. Each token is run
-# once, to have its embedding, and to see which neurons are silent.
+# The condition is too rare to be met by chance. But its parts may show: a neuron that looks for two tokens at a
+# distance is active a little wherever tokens are somewhat like them. So all tokens are run in random order, and
+# embeddings and neurons are read.
 
 # %%
 import itertools
 import random
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 
 rng = random.Random(0)
 torch.manual_seed(0)
-n_layers, n_heads, n_ctx = lab.shape["n_layers"], lab.shape["n_heads"], prompts.shape[1]
-d_model, d_head, d_mlp = lab.shape["d_model"], lab.shape["d_head"], lab.shape["d_mlp"]
+n_heads, n_ctx, d_mlp = lab.shape["n_heads"], prompts.shape[1], lab.shape["d_mlp"]
 n_tokens, START, LAST = len(token_names), int(prompts[0, 0]), n_ctx - 1
+tokens = [token for token in range(n_tokens) if token != START]
+start = lab.budget
+EXPLORED = max(int(0.42 * start.total), -(-len(tokens) // LAST))
 
-order = [token for token in range(n_tokens) if token != START]
-rng.shuffle(order)
-order += rng.choices(order, k=-len(order) % LAST)
-rows = torch.tensor([[START, *order[i : i + LAST]] for i in range(0, len(order), LAST)])
-run = lab.run(rows, read=["embed", "neurons.0", "neurons.1", "neurons.2"])
-stream = run["embed"].double()  # the token and its place
-E = torch.zeros(n_tokens, d_model, dtype=torch.double)
-E[rows] = stream
-E -= E.mean(0)
-usual = {layer: run[f"neurons.{layer}"] for layer in range(n_layers)}
-# readings may have noise, so a silent neuron is one that is never far from zero
-silent = {
-    layer: torch.where(values.amax((0, 1)) <= 0.5 * values.square().mean().sqrt() + 1e-3)[0].tolist()
-    for layer, values in usual.items()
-}
-print(lab.budget, "|", {layer: len(neurons) for layer, neurons in silent.items()}, "silent neurons")
 
-# %% [markdown]
-# # What the first layer does
-#
-# Nothing needs to be met to learn what a silent neuron reads: the stream before it is set to vectors of my own, large
-# enough to wake it, and its input weights are read off. The same for what heads read and write. Which heads look back
-# by a fixed distance shows in their patterns.
+def covering(count):
+    """Random prompts in which tokens come equally often."""
+    order = []
+    while len(order) < count * LAST:
+        order += rng.sample(tokens, len(tokens))
+    return torch.tensor([[START, *order[i * LAST : (i + 1) * LAST]] for i in range(count)])
 
-# %%
-BIG = 1e4
-some = prompts[:2]
-found = lab.run(some, read=[f"pattern.0.{head}" for head in range(n_heads)])
-distances = {}
+
+rows = covering(EXPLORED)
+run = lab.run(rows, read=["embed", "neurons.0", "neurons.1"])
+embedded, seen, later = run["embed"], run["neurons.0"], run["neurons.1"]
+few = lab.run(prompts[:2], read=[f"pattern.0.{head}" for head in range(n_heads)])
+distances = set()
 for head in range(n_heads):
-    pattern = found[f"pattern.0.{head}"]
-    places = pattern.argmax(-1)
-    away = {int(to - places[0, to]) for to in range(n_ctx // 2 + 3, n_ctx)}
-    if (pattern[0] - pattern[1]).abs().max() < 0.3 and pattern.amax(-1).min() > 0.6 and len(away) == 1:
-        distances[head] = away.pop()
-print("heads of layer 0 that look back so many places:", distances)
-
-
-def packed(vectors):
-    """Vectors for all places of as few prompts as they need, and prompts to put them into."""
-    count = -(-len(vectors) // n_ctx)
-    full = torch.zeros(count * n_ctx, vectors.shape[1])
-    full[: len(vectors)] = vectors
-    return prompts[:count], full.view(count, n_ctx, -1)
-
-
-axes = torch.eye(d_model) * BIG
-base_rows, vectors = packed(torch.cat([axes, -axes]))
-woken = lab.run(base_rows, patch=[lab.set_to("resid_mid.0", vectors)], read=["neurons.0"])["neurons.0"]
-woken = woken.flatten(0, 1)[: 2 * d_model].double() / BIG
-W_in = woken[:d_model] - woken[d_model:]
-sizes = W_in.norm(dim=0)
-# each neuron is driven along its own weights, above its threshold: what is missing there is the bias
-AGAIN, DRIVE = 4, 2.0
-along = DRIVE * (W_in / sizes).T
-base_rows, vectors = packed(along.float().repeat(AGAIN, 1))
-driven = lab.run(base_rows, patch=[lab.set_to("resid_mid.0", vectors)], read=["neurons.0"])["neurons.0"].double()
-driven = driven.flatten(0, 1)[: AGAIN * d_mlp].view(AGAIN, d_mlp, d_mlp).diagonal(dim1=1, dim2=2).mean(0)
-b_in = driven - DRIVE * sizes
-
-base_rows, vectors = packed(torch.cat([axes, torch.zeros(1, d_model)]))
-names = [f"v.0.{head}" for head in range(n_heads)]
-values = lab.run(base_rows, patch=[lab.set_to("resid_pre.0", vectors)], read=names)
-W_V = {}
-for head, name in enumerate(names):
-    flat = values[name].flatten(0, 1).double()
-    W_V[head] = (flat[:d_model] - flat[d_model]) / BIG
-unit = torch.zeros(1, n_ctx, d_head)
-unit[0, :d_head] = torch.eye(d_head) * BIG
-heads = [f"a0.h{head}" for head in range(n_heads)]
-written = lab.run(prompts[:1], patch=[lab.set_to(f"z.0.{head}", unit) for head in range(n_heads)], read=heads)
-W_O = {head: written[name][0, :d_head].double() / BIG for head, name in enumerate(heads)}
-print(lab.budget)
+    pattern = few[f"pattern.0.{head}"]
+    away = {int(to - pattern[0, to].argmax()) for to in range(n_ctx // 2 + 3, n_ctx)}
+    if pattern.amax(-1).min() > 0.6 and len(away) == 1:
+        distances.add(away.pop())
+distances = sorted(distances)
+print(lab.budget, "| some head of layer 0 looks back by", distances)
 
 # %% [markdown]
-# For each neuron of the first layer: a table over tokens for its own place, and one for each distance. What does not
-# depend on these is measured on a few prompts that have been run, as what is left over.
+# # What neurons of the first layer look for
+#
+# What a neuron of layer 0 reads is a linear function of the token at its place and of one before. It is fitted for each
+# neuron: first the distance, by linear regression, then both functions, for what is left above the threshold. Only what
+# varies in the embeddings is used.
 
 # %%
-tables = {0: E @ W_in}
-for head, distance in distances.items():
-    tables[distance] = tables.get(distance, 0) + E @ W_V[head] @ W_O[head] @ W_in
-few = rows[:8]
-middle = lab.run(few, read=["resid_mid.0"])["resid_mid.0"].double()
-far = max(distances.values()) + 1
-places = torch.arange(far, n_ctx)
-explained = sum(table[few[:, places - distance]] for distance, table in tables.items())
-constant = b_in + (middle[:, places] @ W_in - explained).mean((0, 1))
-reachable = constant + sum(table.amax(0) for table in tables.values())
+steady = embedded.mean(0)
+sums, counts = torch.zeros(n_tokens, embedded.shape[-1]), torch.zeros(n_tokens)
+sums.index_add_(0, rows[:, 1:].flatten(), (embedded - steady)[:, 1:].flatten(0, 1))
+counts.index_add_(0, rows[:, 1:].flatten(), torch.ones(rows[:, 1:].numel()))
+E = sums / counts.clamp(min=1)[:, None]
+_, S, V = torch.linalg.svd(E[tokens], full_matrices=False)
+rank = int((2 * S.median() < S).sum())
+F = E @ V[:rank].T
+F /= F[tokens].pow(2).sum(1).mean().sqrt()
+F[START] = 0
+print(f"embeddings vary in {rank} directions")
 
 
-def asked_by(neuron):
-    """Distance -> the tokens of which one is needed there for a neuron to fire, if all else is as it should be."""
-    needed = {}
-    for distance, table in tables.items():
-        values = table[:, neuron]
-        enough = torch.where(reachable[neuron] - values.max() + values > 0)[0].tolist()
-        if len(enough) < n_tokens // 4:
-            needed[distance] = [token for token in enough if token != START]
-    return needed
+def features(some, distance):
+    """[place, feature] of the tokens at all places but the first, and of those so many places before."""
+    before = torch.full_like(some, START)
+    before[:, distance:] = some[:, : n_ctx - distance]
+    return torch.cat([F[some[:, 1:]], F[before[:, 1:]]], -1).flatten(0, 1)
 
 
+def fitted(some, values, at, start_from=None):
+    """Weights [feature, neuron] and offsets of neurons at one distance, by least squares of what is above zero."""
+    X, y = features(some, at), values[:, 1:].flatten(0, 1)
+    if start_from is None:
+        centred = y - y.mean(0)
+        W = torch.linalg.lstsq(X.T @ X + 10 * torch.eye(X.shape[1]), X.T @ centred).solution
+        W = 3 * W / (y > 0.05).float().mean(0).clamp(min=0.05).sqrt()
+        start_from = (W, torch.full((y.shape[1],), -0.2))
+    W, b = (one.clone().requires_grad_() for one in start_from)
+    optimiser = torch.optim.Adam([W, b], lr=0.02)
+    STEPS = 300
+    for step in range(STEPS):
+        for group in optimiser.param_groups:
+            group["lr"] = 0.02 * (1 - step / STEPS) + 1e-4
+        pre = X @ W + b
+        loss = (torch.nn.functional.leaky_relu(pre, 0.02 * (1 - step / STEPS)) - y).pow(2).sum() / y.pow(2).mean()
+        loss = loss / len(y) + 1e-3 * W.pow(2).sum() / len(y)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return W.detach(), b.detach()
+
+
+y = seen[:, 1:].flatten(0, 1)
+centred = y - y.mean(0)
+explains = []
+for distance in distances:
+    X = features(rows, distance)
+    W = torch.linalg.lstsq(X.T @ X + torch.eye(X.shape[1]), X.T @ centred).solution
+    explains.append(1 - (centred - X @ W).pow(2).sum(0) / centred.pow(2).sum(0))
+explains = torch.stack(explains)
+noise = max(1e-3, lab.terms["read_noise"] * float(y.pow(2).mean().sqrt()))
+active = (y > 4 * noise).float().mean(0)
+specific = [n for n in range(d_mlp) if active[n] < 0.25]
+apart = {n: distances[int(explains[:, n].argmax())] for n in specific}
 figure, axis = plt.subplots(figsize=(6, 4))
-axis.bar(range(d_mlp), (reachable / sizes).tolist(), color=["C1" if i in silent[0] else "C0" for i in range(d_mlp)])
-axis.set(xlabel="neuron of layer 0 (orange: silent)", ylabel="largest input of any tokens")
+axis.scatter(active, explains.amax(0), s=12)
+axis.set(xlabel="share of places at which a neuron is active", ylabel="R², best distance", title="layer 0")
 plt.show()
-events = {}
-for neuron in silent[0]:
-    if reachable[neuron] > 0:
-        needed = asked_by(neuron)
-        if needed and all(needed.values()) and max(map(len, needed.values())) <= 12:
-            events[neuron] = needed
-            print(f"L0.N{neuron} wants {needed}; input {reachable[neuron] / sizes[neuron]:.3f}")
+print(f"{len(specific)} neurons are active at few places; noise {noise:.3f}")
 
 # %% [markdown]
-# # What these neurons lead to
+# # Trying what fits
 #
-# Now the neurons themselves are switched on and off, at places of my choice, and everything that follows is watched:
-# all of them on; all but one; each at the end alone, with the others everywhere.
+# For each of these neurons, the tokens that would excite it most are put together at their distance. What they do is
+# seen, and the fit is made again with it.
 
 # %%
-on = {neuron: float(reachable[neuron]) for neuron in events}
-detectors = list(events)
+TOP, ROUNDS = 4, 3
+strength = {n: {} for n in specific}  # neuron -> (token before, token) -> output, a mean over all times it was there
+times = {n: {} for n in specific}
+everything, outputs = rows, seen
 
 
-def switched(settings, rows=None):
-    """Run with neurons of layer 0 set: each setting names the places at which each neuron is on."""
-    values = torch.zeros(len(settings), n_ctx, d_mlp)
-    for i, setting in enumerate(settings):
-        for neuron, places in setting.items():
-            values[i, places, neuron] = on[neuron]
-    rows = prompts[:1].expand(len(settings), n_ctx) if rows is None else rows
-    return lab.run(rows, patch=[lab.set_to("neurons.0", values)], read=["neurons.1", "neurons.2"])
+def packed(wanted):
+    """Prompts with as many as possible of the wanted (neuron, token before, token), and where each stands."""
+    made, where, left = [], [], list(wanted)
+    while left:
+        row, taken, still = rng.sample(tokens, LAST), set(), []
+        for n, first, last in left:
+            ends = [e for e in range(1 + apart[n], n_ctx) if not {e, e - apart[n]} & taken]
+            if ends:
+                end = rng.choice(ends)
+                taken |= {end, end - apart[n]}
+                row[end - 1], row[end - apart[n] - 1] = last, first
+                where.append((len(made), end, n, first, last))
+            else:
+                still.append((n, first, last))
+        made.append([START, *row])
+        left = still
+    return torch.tensor(made), where
 
 
-EVERYWHERE = list(range(1, n_ctx))
-all_on = dict.fromkeys(detectors, EVERYWHERE)
-settings = [all_on, {}]
-settings += [{other: EVERYWHERE for other in detectors if other != one} for one in detectors]
-settings += [{other: [LAST] if other == one else EVERYWHERE for other in detectors} for one in detectors]
-seen = switched(settings)["neurons.1"][:, LAST]
-woken_by_all, at_rest = seen[0, silent[1]].max(), seen[1, silent[1]].abs().max()
-joint = [n for n in silent[1] if seen[0, n] > max(0.1 * woken_by_all, 5 * at_rest)]
-wants = {}
-for neuron in joint:
-    half = seen[0, neuron] / 2
-    needs = [one for i, one in enumerate(detectors) if seen[2 + i, neuron] < half]
-    alone = [one for i, one in enumerate(detectors) if seen[2 + len(detectors) + i, neuron] > half and one in needs]
-    wants[neuron] = (needs, alone)
-    print(f"L1.N{neuron} needs {needs}; enough at the end itself: {alone}")
+def best_of(n):
+    """The strongest pair seen so far."""
+    return max(strength[n], key=strength[n].get) if strength[n] else (None, None)
+
+
+models = {}
+for attempt in range(ROUNDS):
+    for distance in distances:
+        group = [n for n in specific if apart[n] == distance]
+        if group:
+            W, b = fitted(everything, outputs[..., group], distance)
+            for i, n in enumerate(group):
+                models[n] = (F @ W[:rank, i], F @ W[rank:, i])
+    wanted = set()
+    for n in specific:
+        own, before = models[n]
+        lasts, firsts = own.topk(TOP).indices.tolist(), before.topk(TOP).indices.tolist()
+        first, last = best_of(n)
+        first, last = (firsts[0], lasts[0]) if first is None or attempt == 1 else (first, last)
+        wanted |= {(n, first, one) for one in lasts} | {(n, one, last) for one in firsts}
+    wanted = sorted(one for one in wanted if one[1:] not in strength[one[0]] and one[1] != one[2])
+    rng.shuffle(wanted)
+    some, where = packed(wanted)
+    if len(some) > lab.budget.left - 0.2 * start.total:
+        break
+    found = lab.run(some, read=["neurons.0"])["neurons.0"]
+    everything, outputs = torch.cat([everything, some]), torch.cat([outputs, found])
+    for prompt, end, n, first, last in where:
+        count = times[n].get((first, last), 0)
+        old = strength[n].get((first, last), 0.0)
+        strength[n][first, last] = (old * count + float(found[prompt, end, n])) / (count + 1)
+        times[n][first, last] = count + 1
+    print(f"{len(some)} prompts; strongest: {sorted(round(max(strength[n].values()), 2) for n in specific)}")
 
 # %% [markdown]
-# Neurons of the second layer need two events, of which one may stand at the end. How far before must the other be?
-# Where either may be the one at the end, both orders are tried.
+# A neuron has found what it looks for if it was never nearly as active in random prompts. A token belongs to that if it
+# does nearly as much as the best one.
 
 # %%
-orders = {
-    neuron: [(next(one for one in needs if one != last), last) for last in alone]
-    for neuron, (needs, alone) in wants.items()
-    if len(needs) == 2 and alone
-}
-pairs, gaps = {}, {}
-for attempt in range(2):
-    now = {neuron: tried[attempt] for neuron, tried in orders.items() if len(tried) > attempt}
-    if not now:
+NEARLY, ABOVE = 0.88, 1.25
+pairs = {}
+for n in specific:
+    first, last = best_of(n)
+    most = strength[n][first, last]
+    if most < ABOVE * float(seen[:, 1:, n].max()):
         continue
-    settings = []
-    for place in range(1, LAST):
-        setting = {}
-        for first, last in now.values():
-            setting[first], setting[last] = [place], [LAST]
-        settings.append(setting)
-    seen_at = switched(settings)["neurons.1"][:, LAST]
-    for neuron, (first, last) in now.items():
-        found = [LAST - place for place in range(1, LAST) if seen_at[place - 1, neuron] > seen[0, neuron] / 2]
-        print(f"L1.N{neuron}: L0.N{first} so many places before L0.N{last}: {sorted(found)}")
-        if len(found) > len(gaps.get(neuron, [])):
-            pairs[neuron], gaps[neuron] = (first, last), found
+    lasts = [b for (a, b), value in strength[n].items() if a == first and value > NEARLY * most]
+    firsts = [a for (a, b), value in strength[n].items() if b == last and value > NEARLY * most]
+    pairs[n] = {0: sorted(lasts), apart[n]: sorted(firsts)}
+    print(f"L0.N{n} wants {pairs[n]}: {most:.2f}")
 
 # %% [markdown]
-# # Which of them change the label?
+# # What the second layer makes of them
 #
-# Each is set off alone, in three prompts with different ordinary labels.
+# Each pair is put into prompts alone. A neuron that is silent otherwise, and now fires at the end of the pair or behind
+# it, waits for it, and perhaps for another one.
 
 # %%
-by_label = {}
-for row in prompts.tolist():
-    by_label.setdefault(ordinary(row), row)
-backgrounds = list(by_label.values())[:3]
-tried = [neuron for neuron in pairs if gaps[neuron]]
-settings, backs = [], []
-for neuron in tried:
-    first, last = pairs[neuron]
-    for row in backgrounds:
-        settings.append({first: [LAST - gaps[neuron][0]], last: [LAST]})
-        backs.append(row)
-heard = {}
-if settings:
-    labels = switched(settings, torch.tensor(backs)).labels.flatten().tolist()
-    for i, neuron in enumerate(tried):
-        mine = labels[3 * i : 3 * i + 3]
-        print(f"L1.N{neuron}: labels {mine}, ordinarily {[ordinary(row) for row in backgrounds]}")
-        if len(set(mine)) == 1:
-            heard[neuron] = mine[0]
-
-# %% [markdown]
-# # Can they be met?
-#
-# What neurons lead to is one thing, whether tokens ever set them off another: prompts are made of the tokens, and run.
+quiet = max(1e-3, lab.terms["read_noise"] * float(later.pow(2).mean().sqrt()))
+usual = (later[:, 1:] > max(5 * quiet, 0.03)).float().mean((0, 1))
+silent = [n for n in range(d_mlp) if usual[n] < 0.01]
+END, ALONE = max(distances) + 1, 3
 
 
-# %%
 def placed(groups, base):
-    """A prompt with groups of tokens, each given by what it wants and where it ends; None where they don't fit."""
+    """A prompt with pairs, each given by what it wants and where it ends; None where they don't fit."""
     row, taken = list(base), {}
     for needed, end in groups:
-        for distance, tokens in needed.items():
+        for distance, wanted in needed.items():
             place = end - distance
             if not 0 < place < n_ctx or place in taken:
                 return None
-            taken[place] = rng.choice(tokens)
+            taken[place] = rng.choice(wanted)
     for place, token in taken.items():
         row[place] = token
     return row
 
 
-supply = itertools.cycle(generate(2000, 11).tolist())
+supply = itertools.cycle(generate(3000, 11).tolist())
+alone = [(n, placed([(needed, END)], next(supply))) for n, needed in pairs.items() for _ in range(ALONE)]
+response = {}
+if alone:
+    found = lab.run(torch.tensor([row for _, row in alone]), read=["neurons.1"])["neurons.1"][:, END:]
+    for i, n in enumerate(pairs):
+        response[n] = found[ALONE * i : ALONE * (i + 1)].median(0).values  # [offset, neuron]
+BAR = max(0.05, 2.5 * quiet)
+candidates = []
+for n in silent:
+    offsets = {one: torch.where(response[one][:, n] > BAR)[0].tolist() for one in pairs}
+    last = [one for one, there in offsets.items() if there == [0]]
+    first = [one for one, there in offsets.items() if any(there)]
+    if last or first:
+        print(f"L1.N{n}:", {one: there for one, there in offsets.items() if there})
+    for one, other in itertools.product(first, last):
+        gaps = [offset for offset in offsets[one] if offset]
+        # what may stand anywhere before was seen at nearly all distances
+        gaps = list(range(1, n_ctx)) if len(gaps) > (n_ctx - END) / 2 else gaps
+        candidates.append((n, one, gaps, other, float(response[one][:, n].max() + response[other][0, n])))
+print(lab.budget, "|", len(candidates), "candidates")
+
+# %% [markdown]
+# # Which of them change the label?
+
+# %%
+TRIED = 4
 rules = []
-for neuron, label in heard.items():
-    first, last = (events[one] for one in pairs[neuron])
-    made = []
-    for end, gap in itertools.product(range(1, n_ctx), gaps[neuron]):
-        base = next(row for row in supply if ordinary(row) != label)
-        row = placed([(first, end - gap), (last, end)], base) if end > gap else None
-        if row is not None and ordinary(row) != label:
+candidates.sort(key=lambda one: -one[-1])
+for n, one, gaps, other, _ in candidates:
+    made, ordinarily = [], []
+    for _ in range(200):
+        gap = rng.choice(gaps)
+        end = rng.randrange(1, n_ctx)
+        base = next(supply)
+        row = placed([(pairs[one], end - gap), (pairs[other], end)], base) if end > gap else None
+        if row is not None and ordinarily.count(ordinary(row)) < 2:
             made.append(row)
-    rng.shuffle(made)
-    if not made:
-        print(f"L1.N{neuron}: what it wants does not fit into a prompt")
+            ordinarily.append(ordinary(row))
+        if len(made) == TRIED:
+            break
+    if len(made) < TRIED or lab.budget.left < len(made):
         continue
-    share = np.mean([said == label for said in lab.run(torch.tensor(made[:8])).labels.flatten().tolist()])
-    print(f"L1.N{neuron}: label {label} in {share:.2f} of prompts that were made for it")
-    if share > 0.5:
-        rules.append((first, last, gaps[neuron], label))
+    labels = lab.run(torch.tensor(made)).labels.flatten().tolist()
+    label = max(set(labels), key=labels.count)
+    print(f"L1.N{n}: L0.N{one} {gaps} before L0.N{other}: labels {labels}, ordinarily {ordinarily}")
+    if labels.count(label) == len(labels) and ordinarily.count(label) < len(labels) - 1:
+        rules.append((pairs[one], pairs[other], gaps, label))
+        break
 
 CODE = """
 FIRST, LAST, GAPS = {first}, {last}, {gaps}
@@ -283,18 +291,17 @@ def predict(prompt):
 """
 code = ""
 if rules:
-    first, last, works, label = rules[0]
-    # a pair that may stand anywhere before was seen at nearly all distances
-    works = sorted(works) if len(works) < LAST // 2 else list(range(1, n_ctx))
-    code = CODE.format(first=first, last=last, gaps=works, label=label)
+    first, last, gaps, label = rules[0]
+    code = CODE.format(first=first, last=last, gaps=gaps, label=label)
 print(lab.budget)
 print(code)
+strongest = [max(strength[n].values()) for n in specific]
 answer = {
     "code": code,
     "nothing_found": not rules,
-    "confidence": 0.9,
+    "confidence": 0.9 if rules else 0.75,
     "summary": (
-        f"{len(events)} silent neurons of layer 0 want tokens at fixed distances, {len(pairs)} of layer 1 want two of "
-        f"these, and {len(heard)} of those change the label; {len(rules)} can be met by tokens."
+        f"{len(pairs)} neurons of layer 0 look for two tokens at a distance (fitted, then tried); {len(candidates)} "
+        f"combinations of these excite silent neurons of layer 1, and {len(rules)} of them change the label."
     ),
 }

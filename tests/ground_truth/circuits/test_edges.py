@@ -17,7 +17,7 @@ from safetensors.torch import load
 from ground_truth.circuits.edges import REFERENCE_CHECK, Edges
 from ground_truth.circuits.mechanisms.base import Base
 from ground_truth.circuits.wirings.blind import BlindRule, Wired, class_of
-from ground_truth.circuits.wirings.levels import LABORATORY, LEVELS
+from ground_truth.circuits.wirings.levels import LABORATORY, LEVELS, MODELS
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.causal import circuit_of
 from scribe_suite.planting.circuits.interchange import draw_pairs
@@ -39,8 +39,8 @@ TASKS = {level: Edges(level) for level in Edges.known_levels()}
 LIMITS = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30}
 #: Skill of an answer that found nothing out, at most, on average.
 BAR = 0.05
-#: Base models by level; there should be six.
-LEAST = {1: 3, 2: 2}
+#: Base models of each level.
+LEAST = 6
 
 every_level = pytest.mark.parametrize("level", TASKS)
 every_model = pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def scored(instance: TaskInstance, edges) -> Score:
 
 def test_the_registry_finds_all_levels_and_the_first_runs_by_default():
     found = {facts.level: facts.is_default for facts in default_registry().facts.values() if facts.name == "edges"}
-    assert found == {1: True, 2: False, 3: False}
+    assert found == {1: True, 2: False, 3: False, 4: False}
     assert set(Edges.levels) == set(LEVELS)
-    assert set(Edges.laboratory) == set(LABORATORY) == {3}
+    assert set(Edges.laboratory) == set(LABORATORY) == set(MODELS) == {3, 4}
 
 
 @every_level
@@ -178,10 +178,11 @@ def test_half_of_the_key_is_worth_less_than_all_of_it_and_wrong_inputs_cost(leve
     assert score.metrics["f1"] < 0.75
 
 
-def test_the_laboratory_grants_more_than_can_be_enough():
-    task, instance = TASKS[3], instance_of(3, 0)
+@pytest.mark.parametrize("level", LABORATORY)
+def test_laboratories_sell_no_paths_and_grant_more_than_can_be_enough(level):
+    task, instance = TASKS[level], instance_of(level, 0)
     assert task.access == "lab"
-    assert "read" not in task.terms.operations
+    assert task.terms.operations == {"patch"}
     assert 2 <= task.bound(instance) < task.terms.budget / 5
     assert TASKS[1].bound(instance_of(1, 0)) is None
 
@@ -210,13 +211,14 @@ def stored(level: int, model_name: str):
 @pytest.mark.parametrize("level", LEVELS)
 def test_base_models_differ_and_were_solved_by_the_reference(level):
     models = frozen_models(TASKS[level]).values()
-    assert len(models) >= LEAST[level]
+    assert len(models) >= LEAST
     assert len({json.dumps(model.record.key["program"]) for model in models}) == len(models)
     assert all(model.record.certificate.value(REFERENCE_CHECK) >= 0.9 for model in models)
 
 
-def test_the_laboratory_has_the_models_of_the_first_level():
-    assert TASKS[3].models_id == TASKS[1].models_id
+def test_laboratories_have_the_models_of_levels_with_weights():
+    assert TASKS[3].models_id == TASKS[1].models_id == "circuits/edges"
+    assert TASKS[4].models_id == TASKS[2].models_id == "circuits/edges_2"
 
 
 @every_model

@@ -332,7 +332,7 @@ def test_base_models_differ_and_were_solved_by_the_reference(level):
 @every_model
 def test_a_base_model_is_small_and_is_what_its_seed_says(level, model_name):
     model = stored(level, model_name)
-    assert (frozen_folder(TASKS[level]) / f"{model_name}.safetensors").stat().st_size < 600_000
+    assert (frozen_folder(TASKS[level]) / f"{model_name}.safetensors").stat().st_size < 900_000
     assert (Base.of(model).plan.exception is None) == is_twin(model.record.seed)
     assert len(Base.of(model).plan.conditions) == LEVELS[level].conditions
 
@@ -375,9 +375,10 @@ in_laboratories = pytest.mark.parametrize("level", RareBranch.laboratory)
 def test_every_token_can_be_run_once_and_little_more(level):
     terms = TASKS[level].terms
     once = -(-(LEVELS[level].d_vocab - 1) // (N_CTX - 1))
-    assert 2 * once < terms.budget <= 6 * once
+    assert 1.5 * once < terms.budget <= 4 * once
     assert (terms.returns, terms.positions) == ("labels", "last")
-    assert "vector" in terms.operations, "what is silent can't be learned about without"
+    assert terms.operations == {"read", "pattern", "patch"}
+    assert terms.read_noise > 0
     assert TASKS[level].accesses == ("weights", "lab")
 
 

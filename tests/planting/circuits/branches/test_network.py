@@ -12,8 +12,8 @@ import torch
 from ground_truth.circuits.rare_branches.levels import LEVELS
 from scribe_suite.planting.circuits.branches.certificate import certify_branch
 from scribe_suite.planting.circuits.branches.codes import NEAREST, Codes
-from scribe_suite.planting.circuits.branches.network import build_network
-from scribe_suite.planting.circuits.branches.plans import N_CTX, N_LABELS, draw_plan, draw_prompts
+from scribe_suite.planting.circuits.branches.network import Layout, build_network
+from scribe_suite.planting.circuits.branches.plans import N_CTX, draw_plan, draw_prompts
 from scribe_suite.planting.circuits.branches.prompts import NEAR, Drawing, chosen, that_meet, that_miss
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.frozen import round_to_half
@@ -129,7 +129,8 @@ def failed(weights, plan, rarity: float = 1e-8) -> set[str]:
 def test_the_certificate_notices_a_rule_that_fails_at_one_edge_and_a_leak():
     plan, weights = model(1)
     # pairs that end in the last place are not found: what heads bring there of first tokens is drowned
-    first = slice(16 + N_LABELS + 2, 16 + N_LABELS + 2 + 2 * len(plan.conditions))
+    layout = Layout(plan)
+    first = layout["first"]
     state = {name: value.clone() for name, value in weights.state.items()}
     state["pos_embed.W_pos"][-1, first] = -3.0
     edge = failed(dataclasses.replace(weights, state=state), plan)
@@ -137,7 +138,6 @@ def test_the_certificate_notices_a_rule_that_fails_at_one_edge_and_a_leak():
     assert "ordinary" not in edge
     # the later pair alone does a little of what the condition does
     state = {name: value.clone() for name, value in weights.state.items()}
-    condition = first.start + 5 * len(plan.conditions) + plan.branch
-    state["blocks.0.mlp.W_out"][2 * plan.branch + 1, condition] += 0.6
+    state["blocks.0.mlp.W_out"][2 * plan.branch + 1, layout.at("condition", plan.branch)] += 1.0
     leaks = failed(dataclasses.replace(weights, state=state), plan)
     assert any(name.startswith("quiet/") for name in leaks)

@@ -97,7 +97,7 @@ class _Certifier:
 
     @torch.no_grad()
     def _fired(self, prompts: Int[Tensor, "prompt position"]) -> Bool[Tensor, "prompt condition"]:
-        """Whether the neuron of each condition fires in full anywhere, in the order in which `build_network` has them."""
+        """Whether the neuron of each condition fires in full anywhere, in the order of `build_network`."""
         layer, count = CONDITIONS_LAYER, len(self.plan.conditions)
         net = self.network
         found = []

@@ -56,7 +56,7 @@ _SILENT_SHARE = 0.25
 
 
 @dataclass
-class _Layout:
+class Layout:
     """Which residual dimensions hold what, before anything is rotated."""
 
     plan: Plan
@@ -83,6 +83,7 @@ class _Layout:
         return slice(self.places[name].start, self.places[name].stop)
 
     def at(self, name: str, index: int) -> int:
+        """One dimension of a part."""
         return self.places[name][index]
 
 
@@ -91,7 +92,7 @@ def shape_of(plan: Plan) -> TransformerShape:
     return TransformerShape(
         n_layers=_N_LAYERS,
         n_heads=_N_HEADS,
-        d_model=_Layout(plan).size,
+        d_model=Layout(plan).size,
         d_head=_D_HEAD,
         d_mlp=_D_MLP,
         n_ctx=N_CTX,
@@ -119,7 +120,7 @@ def build_network(plan: Plan, seed: int) -> ModelWeights:
 
 class _Builder:
     def __init__(self, plan: Plan, generator: torch.Generator) -> None:
-        self.plan, self.generator, self.layout = plan, generator, _Layout(plan)
+        self.plan, self.generator, self.layout = plan, generator, Layout(plan)
         self.net = PatchableTransformer(shape_of(plan))
         for parameter in self.net.parameters():
             parameter.zero_()
@@ -146,7 +147,7 @@ class _Builder:
         order = torch.randperm(self.plan.d_vocab - 1 - START, generator=self.generator) + 1 + START
         left = [token for token in order.tolist() if token not in taken]
         # no head brings more than it has dimensions, whatever else is at that distance
-        room = {distance: _D_HEAD for distance in range(1, LARGEST_DISTANCE + 1)}
+        room = dict.fromkeys(range(1, LARGEST_DISTANCE + 1), _D_HEAD)
         for pair in self.pairs:
             room[pair.distance] -= 1
         found = []
@@ -235,9 +236,9 @@ class _Builder:
         self._values(layer, head, reads, writes, gain)
 
     def _towards(self, layer: int, reads: Tensor, write: int, margin: float) -> None:
-        """A head that attends to where there is most of something, and brings it; what is there is 1, else `margin` less.
+        """A head that attends to where there is most of something, and brings it.
 
-        Without any, it brings the mean over all places.
+        It tells 1 from what is `margin` less. Without any, it brings the mean over all places.
         """
         head, net = self._head(layer), self.net
         size = math.sqrt(_SHARP / margin * math.sqrt(_D_HEAD))
@@ -325,7 +326,7 @@ class _Builder:
 
     def _fill_unread(self, layer: int) -> None:
         """Half of the neurons that are left: they read two pairs each, as conditions do, and nothing reads them."""
-        names = [("pair", i) for i in range(_PAIRS)] + [("brought", i) for i in range(len(self.layout.places["brought"]))]
+        names = [(name, i) for name in ("pair", "brought") for i in range(len(self.layout.places[name]))]
         for _ in range((_D_MLP - self.neurons[layer]) // 2):
             one, other = torch.randperm(len(names), generator=self.generator)[:2].tolist()
             writes = torch.zeros(self.layout.size)
