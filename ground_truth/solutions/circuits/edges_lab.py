@@ -161,23 +161,24 @@ def told_of(one):
 
 
 known = [told_of(one) for one in inputs]
-asked = 0
+RENEWED = 8  # experiments after which other groups are thought of
+asked, some, each = 0, None, []
 while lab.budget.left >= AT_ONCE * (PRICE_FIRST + PRICE):
+    if some is None or asked % (AT_ONCE * RENEWED) == 0:
+        some = proposed()
+        each = [one.told(some) for one in inputs]
     at_hand = max((told.max() if len(told) else 0.0) for told in known) / PRICE
-    some = proposed()
-    each = np.sort([one.told(some) for one in inputs], axis=0)[::-1]  # [input, group], best input first
     used = np.arange(1, len(inputs) + 1)[:, None]
-    worth = each.cumsum(0) / (PRICE_FIRST + PRICE * used)
-    best = int(worth.max(0).argmax())
+    worth = np.sort(each, axis=0)[::-1].cumsum(0) / (PRICE_FIRST + PRICE * used)  # best input first
     if max(at_hand, worth.max()) * PRICE < ENOUGH:
         break
     if worth.max() > at_hand:
-        first_run(some[best])
-        for i, one in enumerate(inputs):
-            known[i] = told_of(one)
+        first_run(some[int(worth.max(0).argmax())])
+        known = [told_of(one) for one in inputs]
+        some = None
     i = max(range(len(inputs)), key=lambda i: known[i].max())
     experiment(inputs[i], int(known[i].argmax()))
-    known[i] = told_of(inputs[i])
+    known[i], each[i] = told_of(inputs[i]), inputs[i].told(some) if some is not None else each[i]
     asked += AT_ONCE
 
 # %%
