@@ -22,6 +22,7 @@ from ground_truth.circuits.rare_branches.hidden import OTHER_KINDS, Hidden
 from ground_truth.circuits.rare_branches.levels import LABORATORY, LEVELS, is_twin
 from ground_truth.circuits.rare_branches.public import public_material
 from scribe_suite.laboratory.terms import Terms
+from scribe_suite.planting.circuits.attempts import ATTEMPTS
 from scribe_suite.planting.circuits.branches.certificate import certify_branch
 from scribe_suite.planting.circuits.branches.conditions import START, source_of
 from scribe_suite.planting.circuits.branches.network import build_network
@@ -160,18 +161,25 @@ class RareBranch(PlantedTask):
         }
 
     def plant(self, seed: int, progress: ProgressCallback) -> None:
-        """See `PlantedTask.plant`: nothing is trained, so there is one attempt."""
+        """See `PlantedTask.plant`: nothing is trained, but what is random may be drawn `ATTEMPTS` times."""
         plan = draw_plan(LEVELS[self.level], derive_seed(seed, self.models_id, "plan"), is_twin=is_twin(seed))
-        weights = round_to_half(build_network(plan, derive_seed(seed, self.models_id, "weights")))
-        progress(0.1, "written; certifying")
+        failures: list[str] = []
+        for attempt in range(1, ATTEMPTS + 1):
+            labels = ("weights",) if attempt == 1 else ("weights", attempt)
+            weights = round_to_half(build_network(plan, derive_seed(seed, self.models_id, *labels)))
+            progress(0.1, f"attempt {attempt}, written; certifying")
+            certificate = self.certify(Base("", weights, plan), seed)
+            if certificate.passed:
+                break
+            failures.append("; ".join(certificate.failures()))
         save_frozen(
             frozen_folder(self),
             self,
             seed,
             weights,
             key=plan.as_record(),
-            certificate=self.certify(Base("", weights, plan), seed),
-            training={"steps": 0, "torch": torch.__version__},
+            certificate=certificate,
+            training={"steps": 0, "failed_attempts": failures, "torch": torch.__version__},
         )
         self.add_checks(seed, progress)
 

@@ -157,13 +157,19 @@ for neuron, needed in found.items():
 
 # %%
 def fitting(groups, gap):
-    """A random prompt with two groups whose ends are so far apart, and these ends; None where they don't fit."""
-    for _ in range(8):
+    """Two random prompts with two groups whose ends are so far apart, and these ends; none where they don't fit.
+
+    Their ordinary labels differ, so that one of them shows an exception whatever its label.
+    """
+    made = []
+    for _ in range(16):
         end = rng.randrange(gap + 1, n_ctx)
         row = placed([(groups[0], end - gap), (groups[1], end)], next(supply))
-        if row is not None:
-            return row, (end - gap, end)
-    return None
+        if row is not None and (not made or ordinary(row) != ordinary(made[0][0])):
+            made.append((row, (end - gap, end)))
+        if len(made) == 2:
+            break
+    return made
 
 
 rows, kept = [], []
@@ -176,10 +182,9 @@ for needed in events:
 for first, second in itertools.permutations(range(len(events)), 2):
     groups = (events[first], events[second])
     for gap in range(1, n_ctx - 1):
-        made = fitting(groups, gap)
-        if made is not None:
-            rows.append(made[0])
-            kept.append((groups, made[1]))
+        for row, ends in fitting(groups, gap):
+            rows.append(row)
+            kept.append((groups, ends))
 rows = torch.tensor(rows)
 said = torch.cat([labels_of(part) for part in rows.split(4000)])
 expected = ordinary_labels(rows)

@@ -49,8 +49,9 @@ _UNREAD = (0.1, 0.9)
 _CROSSTALK = 0.005
 #: Logits of the token that gives the label, of the last token, and of what a condition sets off.
 _BROUGHT, _OWN, _EXCEPTION = 4.0, 1.0, 12.0
-#: Standard deviation of what one random part adds to a logit.
-_NOISE = 0.04
+#: Standard deviation of what a random head adds to a logit; and of what a random neuron writes into one, per unit. Heads
+#: have to drown what neurons say of the last token, which may be one that a condition asks for, and then always the same.
+_NOISE, _NEURON_NOISE = 0.12, 0.04
 #: Of the neurons that are left in a layer, how many never fire.
 _SILENT_SHARE = 0.25
 
@@ -194,16 +195,16 @@ class _Builder:
         for gap in sorted({condition.gap for condition in conditions}):
             members = [i for i, condition in enumerate(conditions) if condition.gap == gap]
             for some in _by(_D_HEAD - 1 if gap else 1, members):
-                reads = [self._unit("pair", 2 * number) for number in some]
+                found = [self._unit("pair", 2 * number) for number in some]
                 writes = [layout.at("brought", number) for number in some]
                 if not gap:
-                    self._towards(1, reads[0], writes[0], 1 - _NEAR_PAIR)
+                    self._towards(1, found[0], writes[0], 1 - _NEAR_PAIR)
                     continue
                 other, place = next(astray, None), next(free, None)
                 if other is not None and place is not None:
-                    reads.append(self._unit("pair", other))
+                    found.append(self._unit("pair", other))
                     writes.append(layout.at("brought", place))
-                self._at_distance(1, gap, torch.stack(reads), writes)
+                self._at_distance(1, gap, torch.stack(found), writes)
         for number in range(len(conditions)):
             reads = self._unit("brought", number) + self._unit("pair", 2 * number + 1)
             self._detector(1, reads, _CONDITION, self._unit("condition", number))
@@ -290,11 +291,13 @@ class _Builder:
     def _fill(self, layer: int) -> None:
         """Random heads and neurons that read tokens and write into the logits, faintly, and where nothing is read."""
         layout, net, normal = self.layout, self.net, self._normal
-        seen = [*layout.places["code"], *layout.places["place"]]
+        tokens = list(layout.places["code"])
+        seen = [*tokens, *layout.places["place"]]
         heard = [*layout.places["label"], *layout.places["nowhere"]]
         for head in range(self.heads[layer], _N_HEADS):
-            for weight, size in ((net.W_Q, 2.0), (net.W_K, 2.0), (net.W_V, 1.0)):
-                weight[layer, head, seen] = size * normal(len(seen), _D_HEAD)
+            # queries don't read places: the last one is always the same, and some tokens would always be attended to
+            for weight, size, read in ((net.W_Q, 2.0, tokens), (net.W_K, 2.0, seen), (net.W_V, 1.0, tokens)):
+                weight[layer, head, read] = size * normal(len(read), _D_HEAD)
             net.W_O[layer, head][:, heard] = _NOISE * normal(_D_HEAD, len(heard)) / math.sqrt(_D_HEAD)
         if layer == CONDITIONS_LAYER:
             self._fill_unread(layer)
@@ -319,9 +322,10 @@ class _Builder:
             if is_silent:
                 writes[heard] = _EXCEPTION / 2 / math.sqrt(2) * normal(len(heard))
             else:
-                if not is_aside:
-                    writes[layout["label"]] = _NOISE * normal(N_LABELS)
                 writes[layout["nowhere"]] = self._direction(4)
+                if not is_aside:
+                    writes[layout["label"]] = _NEURON_NOISE * normal(N_LABELS)
+                    writes /= writes.norm()
             net.W_out[layer, number] = writes
 
     def _fill_unread(self, layer: int) -> None:
