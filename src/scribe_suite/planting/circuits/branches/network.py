@@ -49,8 +49,8 @@ _UNREAD = (0.1, 0.9)
 _CROSSTALK = 0.005
 #: Logits of the token that gives the label, of the last token, and of what a condition sets off.
 _BROUGHT, _OWN, _EXCEPTION = 4.0, 1.0, 12.0
-#: Standard deviation of what a random head adds to a logit; and of what a random neuron writes into one, per unit. Heads
-#: have to drown what neurons say of the last token, which may be one that a condition asks for, and then always the same.
+#: Standard deviation of what a random head adds to a logit; and of what a random neuron writes into one, per unit.
+#: Heads have to drown what neurons say of the last token, which may be one that a condition asks for.
 _NOISE, _NEURON_NOISE = 0.12, 0.04
 #: Of the neurons that are left in a layer, how many never fire.
 _SILENT_SHARE = 0.25
