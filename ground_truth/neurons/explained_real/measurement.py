@@ -135,7 +135,7 @@ def _chosen(context: Context) -> Arrays:
     names = np.asarray(sampled_names(int(model.d_mlp), int(model.n_layers)))
 
     def oriented(values: NDArray[np.float16]) -> NDArray[np.float32]:
-        return (values[..., columns] * signs[columns]).astype(np.float32)
+        return np.asarray(values[..., columns] * signs[columns], np.float32)
 
     return {
         "names": names[columns],

@@ -88,14 +88,14 @@ def fitted_table(
     steps = _EPOCHS * -(-len(rows) // _BATCH)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, steps)
     for _ in range(_EPOCHS):
-        for batch in torch.randperm(len(rows), generator=generator).split(_BATCH):
+        for batch in torch.randperm(len(rows), generator=generator).split(_BATCH):  # type: ignore[no-untyped-call]
             kept = (torch.rand(rows[batch].shape, generator=generator) > _DROPPED) & (rows[batch] > 0)
             chosen = table[rows[batch]]
             predicted = (chosen * (kept / (1 - _DROPPED))).sum(1) + bias
             loss = (counts[batch] * (predicted - right[batch]).square()).mean()
             loss = loss + _DECAY * chosen.square().mean()
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
     found: Float[np.ndarray, " feature"] = table.detach().double().numpy().copy()

@@ -1,4 +1,4 @@
-"""neurons/explain_real on the real model itself: what is frozen is what the model does, and cheap theories do not pay."""
+"""neurons/explain_real on the real model: what is frozen is what the model does, and cheap theories do not pay."""
 
 from __future__ import annotations
 
