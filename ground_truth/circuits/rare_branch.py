@@ -66,6 +66,7 @@ class RareBranch(PlantedTask):
         4: "four tokens or classes of 3,000, one in 10^12, in a laboratory with more noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    headroom_levels = (4,)
     laboratory_solution = "rare_branch_lab"
     black_box = False
     default_levels = (1,)
