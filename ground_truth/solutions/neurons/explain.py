@@ -9,6 +9,9 @@
 # %% [cells of] cells/explain_learning.py
 
 # %%
+import matplotlib.pyplot as plt
+
+# %%
 columns = {name: tuple(map(int, name.removeprefix("L").split(".N"))) for name in question["neurons"]}
 activations = {name: [] for name in columns}
 with torch.inference_mode():
@@ -45,6 +48,11 @@ for name, found in activations.items():
     predicted = np.array([space["predict"](row.tolist(), *extra) for row in rows[cut:]])
     correlations[name] = np.corrcoef(predicted[:, 1:].ravel(), found[cut:, 1:].ravel())[0, 1]
     print(f"{name}: correlation {correlations[name]:.3f} on the last tenth")
+    plt.scatter(predicted[:, 1:], found[cut:, 1:], s=4, alpha=0.3, label=name)
+plt.xlabel("activation that the theory predicts")
+plt.ylabel("activation")
+plt.legend()
+plt.show()
 
 # %%
 answer = {
