@@ -2,7 +2,7 @@
 
 Primary is ``score``: the harmonic mean of interchange accuracy, the share of hidden pairs in which the target variable
 has the source's value after the exchange, and isolation, the share in which all others keep the base's values. Each is
-rescaled from chance to 1. Pairs differ in every variable: exchanging everything changes all variables, exchanging
+rescaled so that chance is 0. Pairs differ in every variable: exchanging everything changes all variables, exchanging
 nothing changes none, and both have a score of 0.
 """
 

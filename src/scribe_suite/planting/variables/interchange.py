@@ -56,7 +56,7 @@ class Rates:
 
     @property
     def score(self) -> float:
-        """Harmonic mean of both rates, each rescaled from chance to 1 and clipped at 0."""
+        """Harmonic mean of both rates, each rescaled so that chance is 0, and clipped at 0."""
         parts = (self.interchange, self.isolation)
         moved, kept = (max(0.0, (p - chance) / (1 - chance)) for p, chance in zip(parts, self.chances, strict=True))
         return 0.0 if moved + kept == 0 else 2 * moved * kept / (moved + kept)

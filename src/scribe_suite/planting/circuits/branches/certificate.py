@@ -50,12 +50,13 @@ def certify_branch(weights: ModelWeights, plan: Plan, rarity: float, seed: int) 
         likeliest condition that can be met. With a branch: ``holds/least``, the share of exceptions at the placement
         with the fewest; ``near/<kind>/least``, the share of ordinary labels among near misses, at the placement with
         the fewest; ``quiet/<kind>``, the distance from one half of the AUROC between the logit margins of near misses
-        and of ordinary prompts. For each condition that can be met, heard or not: ``computed/<number>/least``, the share of prompts that
-        meet it in which its neuron fires, at the placement with the fewest, and ``computed/<number>/ordinarily``, the
-        share of ordinary prompts in which it does. For each condition that changes nothing: ``unheard/<number>/least``,
-        the share of ordinary labels where it is met, at the placement with the fewest; if it can't be met, on prompts
-        that meet as much of it as possible. For one that can't be met also ``unheard/<number>/any``, the same with
-        every token of the model in turn at the place that requires a nonexistent token, or more than one.
+        and of ordinary prompts. For each condition that can be met, heard or not: ``computed/<number>/least``, the
+        share of prompts that meet it in which its neuron fires, at the placement with the fewest, and
+        ``computed/<number>/ordinarily``, the share of ordinary prompts in which it does. For each condition that
+        changes nothing: ``unheard/<number>/least``, the share of ordinary labels where it is met, at the placement with
+        the fewest; if it can't be met, on prompts that meet as much of it as possible. For one that can't be met also
+        ``unheard/<number>/any``, the same with every token of the model in turn at the place that requires a
+        nonexistent token, or more than one.
     """
     return Certificate(checks=tuple(_Certifier(weights, plan, seed).checks(rarity)))
 

@@ -47,7 +47,7 @@ def among_decoys(
         noise: Size of the outputs of the program's nodes besides their codes, relative to those.
         prompts: The prompts on which sizes are measured.
         generator: Draws all random choices.
-        typical: How the sharpness of other heads follows from that of the program's heads (`fillers.fill`).
+        typical: Summarises the sharpness of the program's heads, which the other heads get (`fillers.fill`).
     """
     network, width = PatchableTransformer(shape), core.shape.d_model
     for parameter in network.parameters():

@@ -10,7 +10,7 @@ from scribe_suite.planting.circuits.causal import interchanged
 from scribe_suite.planting.circuits.programs.dials import Dial
 from scribe_suite.planting.circuits.programs.program import Program
 
-#: Numbers of prompts on which programs are judged, with the factor on the bars for each: a few reject most drafts.
+#: Numbers of prompts on which programs are judged, each with its slack on the bars: a few reject most drafts.
 _LOOKS = ((300, 0.6), (3000, 1.0))
 
 

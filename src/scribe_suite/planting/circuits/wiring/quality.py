@@ -11,7 +11,7 @@ from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.variables import class_number
 from scribe_suite.planting.circuits.wiring.edges import EMBED, ROLES_OF, Role, inputs_of
 
-#: Numbers of prompts on which programs are judged, with the factor on the bars for each: a few reject most drafts.
+#: Numbers of prompts on which programs are judged, each with its slack on the bars: a few reject most drafts.
 _LOOKS = ((300, 0.75), (2000, 1.0))
 
 

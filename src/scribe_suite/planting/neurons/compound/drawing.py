@@ -32,7 +32,7 @@ LARGEST_LIST = 0.75
 _SETS, _EXCEPTIONS = (0.02, 0.35), (0.01, 0.35)
 _ROWS, _SEED = 1000, 19
 _TRIES = 300
-#: Strength of every alternative after the first.
+#: Strength of an alternative relative to the one before it.
 _WEAKER = 0.6
 
 

@@ -276,8 +276,8 @@ class _Writer:
     ) -> Tensor:
         """A direction that the first MLP writes if one of the tokens occurs at one of the places, and only then.
 
-        Copied values depend on the norm of the embeddings at their place, 0.6 to 1.6 times the mean; the output
-        saturates at 1 between a quarter and half of the mean.
+        Copied values depend on the norm of the embeddings at their place, 0.6 to 1.6 times the mean; the output rises
+        from 0 at a quarter of the mean to 1 at half of it.
         """
         source = torch.stack(
             [copied[condition.tokens, place] if place else present[condition.tokens] for place in condition.places]
@@ -310,7 +310,7 @@ class _Writer:
             self.state[f"blocks.{layer}.mlp.W_out"][neuron] = sign * size * direction
 
     def _gain(self, layer: int) -> tuple[float, float]:
-        """The gain that scales the constant to `_STEEPNESS` before the activation, and the output size for 1 after it."""
+        """The gain that makes the constant `_STEEPNESS` before the activation, and the output size for 1 after it."""
         total = math.hypot(self.base.norms[2 * layer + 1], self.steady if layer else 0.0)
         gain = _STEEPNESS * total / (self.unit * math.sqrt(self.wide))
         height = _STEEPNESS * (0.25 if layer == 0 else 1.0)
@@ -350,7 +350,7 @@ class _Writer:
 
 @cache
 def frequencies(length: int) -> Float64[Tensor, " wave"]:
-    """Frequencies of waves that distinguish a place best from all others of a text, of a few thousand draws."""
+    """The frequencies, of a few thousand draws, whose waves best distinguish a place from all others of a text."""
     generator = torch.Generator().manual_seed(1)
     drawn = math.pi * (0.05 + 0.95 * torch.rand(4000, _WAVES, generator=generator, dtype=torch.float64))
     apart = torch.arange(1, length, dtype=torch.float64)
