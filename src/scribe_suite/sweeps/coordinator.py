@@ -151,7 +151,7 @@ class Coordinator:
         return not waiting and not running
 
     def _unfinished(self, jobs: Collection[str]) -> Collection[str] | None:
-        """The unfinished jobs. A job that has only just started counts as such: an engine may list it late."""
+        """The unfinished jobs, including those that have only just started: an engine may list them late."""
         known = self._engine.unfinished(jobs)
         if known is None:
             return None

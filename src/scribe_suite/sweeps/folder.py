@@ -14,7 +14,9 @@ PLAN = "plan.json"
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """The folder of one sweep. The plan contains the seed: keep the folder away from agents, like every ledger.
+    """The folder of one sweep.
+
+    The plan contains the seed: keep the folder away from agents, like every ledger.
 
     Attributes:
         path: Absolute path.

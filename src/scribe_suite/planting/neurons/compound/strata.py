@@ -27,7 +27,7 @@ def stratum_of(strata: Strata) -> Int[np.ndarray, " position"]:
 
 
 def position_weights(strata: Strata) -> Float[np.ndarray, " position"]:
-    """Weights that sum to 1; see the module. The third of an empty stratum goes to the others."""
+    """Weights that sum to 1, as in the module's docstring; the third of an empty stratum goes to the others."""
     number = stratum_of(strata)
     parts = (strata.fires.numpy().reshape(-1), strata.near.numpy().reshape(-1), np.zeros_like(number))
     weights = np.zeros(len(number))
