@@ -34,7 +34,7 @@ class Pair:
     Attributes:
         first: The class of the token `distance` places before the end.
         last: The class of the token at the end.
-        distance: Number of places between the two, at least 1.
+        distance: Difference of their positions, at least 1.
     """
 
     first: tuple[int, ...]
@@ -66,7 +66,7 @@ class Condition:
     Attributes:
         earlier: The pair that ends first.
         later: The other one.
-        gap: Number of places between their ends; 0 for any number.
+        gap: Difference of the positions of their ends; 0 for any difference.
     """
 
     earlier: Pair
