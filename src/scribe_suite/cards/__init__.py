@@ -1,1 +1,1 @@
-"""Results cards: what a reader must know of runs to trust the numbers that are published of them."""
+"""Results cards: the facts about runs that readers need to trust the published numbers."""

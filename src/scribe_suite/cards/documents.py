@@ -1,4 +1,4 @@
-"""A results card as Markdown and as a page of HTML."""
+"""A results card as Markdown and as an HTML page."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from scribe_suite.analysis.presentation.formats import as_markdown, markdown_cod
 from scribe_suite.analysis.presentation.page import html_list, html_page, html_results
 from scribe_suite.cards.facts import CardFacts, Row
 
-#: A cell that says nothing.
+#: The text of an empty cell.
 _NOTHING = "-"
-#: Tables of facts are text, which may be long: it is folded, and begins at the left.
+#: Tables of facts contain text, which may be long: it is wrapped and left-aligned.
 _STYLE = """\
 .told td, .told th { text-align: left; white-space: normal; vertical-align: top; min-width: 8rem; }
 pre { white-space: pre-wrap; margin: .2rem 0 .8rem; }
@@ -22,14 +22,14 @@ pre { white-space: pre-wrap; margin: .2rem 0 .8rem; }
 
 @dataclass(frozen=True)
 class Card:
-    """What is published of runs.
+    """The published content of runs.
 
     Attributes:
-        title: Of the card.
-        author: Who made the runs; empty where nobody says.
-        facts: All but the results.
+        title: The card's title.
+        author: The author of the runs; empty if unknown.
+        facts: Everything except the results.
         comparison: The results.
-        remarks: Paragraphs of the author's own, in plain text.
+        remarks: The author's own paragraphs, in plain text.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Card:
 
     @property
     def tables(self) -> dict[str, tuple[Row, ...]]:
-        """Heading -> rows of facts, of which each run has a value."""
+        """Heading -> rows of facts, with a value for each run."""
         told = {"What was run": self.facts.what, "Agents": self.facts.agents, "Tasks": self.facts.tasks}
         said = {title: tuple(row for row in rows if any(row.values)) for title, rows in told.items()}
         return {title: rows for title, rows in said.items() if rows}
@@ -75,7 +75,7 @@ def _markdown_facts(runs: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def card_html(card: Card) -> str:
-    """The card as one page, without scripts and requests; what comes from ledgers and authors is escaped."""
+    """The card as one page, without scripts and requests; text from ledgers and authors is escaped."""
     parts = [f"<p>Runs by {html.escape(card.author)}.</p>"] if card.author else []
     parts += [f"<p>{html.escape(remark)}</p>" for remark in card.remarks]
     parts += [_html_facts(title, card.facts.runs, rows) for title, rows in card.tables.items()]
@@ -107,5 +107,5 @@ def _by_command(facts: CardFacts) -> list[tuple[str, str]]:
     return [(command, what) for what, command in facts.commands]
 
 
-#: Ending of a file -> how the card is written in it.
+#: File suffix -> function that writes the card in that format.
 DOCUMENTS: Mapping[str, Callable[[Card], str]] = {"md": card_markdown, "html": card_html}

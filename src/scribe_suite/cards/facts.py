@@ -1,4 +1,4 @@
-"""What a results card says besides the tables: what was run, its known flaws, and how to make it again."""
+"""The facts on a results card besides the tables: the content of runs, known flaws, and how to reproduce them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from scribe_suite.ledger.records import HEADROOM_LEVELS, RunHeader
 from scribe_suite.plugin.option.levels import LevelChoice
 from scribe_suite.tasks.facts import TaskFacts
 
-#: Attempts of a provider below which its numbers are named as few.
+#: A provider with fewer attempts is listed as one with few.
 FEW_ATTEMPTS = 20
-#: Units at the end of a limit's name.
+#: Units that a limit's name may end with.
 _UNITS = ("s", "usd")
-#: Tier of isolation that is none.
+#: The isolation tier that isolates nothing.
 NOT_ISOLATED = "none"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is told of every run.
+    """One fact about every run.
 
     Attributes:
-        name: What it is.
-        values: Of each run, in order; empty where a run does not say.
+        name: Name of the fact.
+        values: Its value for each run, in order; empty if unknown.
     """
 
     name: str
@@ -37,16 +37,16 @@ class Row:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """All but the tables of results.
+    """Everything except the tables of results.
 
     Attributes:
         runs: Run ids, in order.
-        what: What was run, with which versions.
-        agents: Provider -> what was known of it in each run.
-        tasks: Id of a task -> version and frozen base models.
-        flaws: Sentences on what makes the numbers weaker than they look.
-        contamination: Sentences on what agents may have seen before.
-        commands: Shell commands that make the numbers again, each with what it does.
+        what: The content of runs, and the versions.
+        agents: Provider -> facts about it in each run.
+        tasks: Task id -> version and frozen base models.
+        flaws: Sentences on flaws that make the numbers weaker than they look.
+        contamination: Sentences on material that agents may have seen before.
+        commands: Shell commands that reproduce the numbers, each with a description.
     """
 
     runs: tuple[str, ...]
@@ -59,11 +59,11 @@ class CardFacts:
 
 
 def card_facts(ledgers: Sequence[Ledger], known: Mapping[str, TaskFacts]) -> CardFacts:
-    """Everything that a card says of runs besides their results.
+    """Collect the facts about runs for a card, except their results.
 
     Args:
-        ledgers: Of the runs, at least one.
-        known: Task id -> what this version of the suite knows of it.
+        ledgers: The runs' ledgers, at least one.
+        known: Task id -> facts about it in this version of the suite.
     """
     headers = [ledger.header for ledger in ledgers]
     return CardFacts(
@@ -111,7 +111,7 @@ def _seeds(header: RunHeader) -> str:
     return "drawn for this run" if header.seed_mode == "fresh" else f"fixed: {header.run_seed}"
 
 
-#: What is told of a run -> how; in the order of the card.
+#: Name of a fact about a run -> function that formats it; in the order of the card.
 _TOLD = {
     "started (UTC)": lambda header: f"{header.started:%Y-%m-%d %H:%M}",
     "providers": lambda header: ", ".join(header.providers),
@@ -237,11 +237,11 @@ def _commands(headers: Sequence[RunHeader], known: Mapping[str, TaskFacts]) -> I
 
 
 def run_command(header: RunHeader, known: Mapping[str, TaskFacts]) -> list[str]:
-    """The pytest command that makes such a run; with its seed only where that is no secret.
+    """The pytest command that repeats a run, with its seed only if that is not secret.
 
     Args:
-        header: Of the run.
-        known: Task id -> what is known of it.
+        header: The run's header.
+        known: Task id -> facts about it.
     """
     given = {
         "-k": _selection(header, known),
@@ -260,7 +260,7 @@ def run_command(header: RunHeader, known: Mapping[str, TaskFacts]) -> list[str]:
 
 
 def _selection(header: RunHeader, known: Mapping[str, TaskFacts]) -> str | None:
-    """What ``-k`` selects where not all tasks of the folders were run; None where all were, or nobody can say."""
+    """The expression for ``-k``, if some tasks of the folders were not run; None if all were, or that is unknown."""
     ran = set(header.lock.get(TASKS, {}))
     if header.arms is not None or not ran <= set(known):
         return None

@@ -1,1 +1,1 @@
-"""One archive with everything that a machine without internet needs to make attempts: packages, models, programs."""
+"""One archive with all that a machine without internet needs to make attempts: packages, models, programs."""

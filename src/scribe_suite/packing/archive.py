@@ -38,7 +38,7 @@ class Contents:
 
 
 def make_pack(contents: Contents, output: Path) -> str:
-    """Write the archive; returns its sha256. It appears complete or not at all.
+    """Write the archive atomically; returns its sha256.
 
     Raises:
         ConfigurationError: When part of the content is missing, or the archive can't be written.

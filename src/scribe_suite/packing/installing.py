@@ -1,9 +1,9 @@
-"""Installs a pack: this file is the archive's ``__main__``, and runs under a Python that has nothing installed.
+"""Installs a pack: this file is the archive's ``__main__``, and needs only a bare Python.
 
     python3 pack.pyz FOLDER --sha256 HASH && . FOLDER/env.sh
 
-Every file is compared with its hash in the archive, and the archive with the hash that you give, before any of it is
-run. Jobs of one machine wait for each other, and install once. It imports only the standard library.
+Every file is compared with its hash in the archive, and the archive with the given hash, before any of it is run.
+Jobs on one machine wait for each other, and install once. The file imports only the standard library.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None, archive: Path | None = None) -> int
 
 
 def install(archive: Path, folder: Path, expected: str | None) -> Path:
-    """Install an archive where it is not installed yet; returns its folder.
+    """Install an archive if it is not installed yet; returns its folder.
 
     Args:
         archive: The archive.
@@ -62,7 +62,7 @@ def install(archive: Path, folder: Path, expected: str | None) -> Path:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / _COMPLETE).is_file():
-            shutil.rmtree(place, ignore_errors=True)  # of an installation that was killed
+            shutil.rmtree(place, ignore_errors=True)  # left by an installation that was killed
             _unpack(archive, place)
         link = folder / "env.sh"
         temporary = folder / ".env.sh.tmp"
@@ -107,7 +107,7 @@ def _make_environment(place: Path, requirement: str) -> None:
     python = place / "venv" / "bin" / "python"
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-cache-dir"]
     subprocess.run([python, *install, "--find-links", str(place / WHEELS), requirement], check=True)
-    shutil.rmtree(place / WHEELS)  # as large as what is installed from them
+    shutil.rmtree(place / WHEELS)  # as large as the packages installed from them
 
 
 def _write_variables(place: Path) -> None:
@@ -122,7 +122,7 @@ def _write_variables(place: Path) -> None:
 
 
 def _copied(source: IO[bytes], output: IO[bytes]) -> str:
-    """Copy; returns the sha256 of the copied bytes."""
+    """Copy a file; returns the sha256 of the copied bytes."""
     digest = hashlib.sha256()
     while chunk := source.read(_CHUNK):
         digest.update(chunk)
@@ -136,7 +136,7 @@ def _sha256(path: Path) -> str:
 
 
 def _quoted(path: Path) -> str:
-    """A path for a shell."""
+    """A path, quoted for a shell."""
     return "'" + os.fspath(path).replace("'", "'\\''") + "'"
 
 

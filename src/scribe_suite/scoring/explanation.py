@@ -1,8 +1,8 @@
 """Scores for answers that predict a neuron's activations, token by token.
 
-Primary is ``score``, the weighted correlation of predicted and true activations over the positions of hidden texts, and
-its mean where several neurons are asked about. Positions belong to three strata that count a third each: where the
-neuron fires, where it nearly does, and elsewhere. A constant has a correlation of 0. Predictions for a text without
+Primary is ``score``, the weighted correlation of predicted and true activations over the positions of hidden texts,
+averaged over neurons. Positions belong to three strata with a third of the weight each: where the neuron fires, where
+it nearly does, and elsewhere. A constant has a correlation of 0. Predictions for a text without
 valid predictions count as 0.
 """
 
@@ -77,8 +77,8 @@ class Truth:
     def metrics(self, predicted: Float[np.ndarray, " position"]) -> Mapping[str, float]:
         """`EXPLANATION_METRICS` of predictions.
 
-        ``near`` is the correlation over the positions where it fires and those where it nearly does, with equal weight,
-        ``elsewhere`` that over the former and all others, ``within`` that among positions where it fires.
+        ``near`` is the correlation over the positions where the neuron fires and those where it nearly does, with equal
+        weight, ``elsewhere`` that over the former and all others, ``within`` that over positions where it fires.
         """
         return {
             "score": weighted_correlation(predicted, self.activations, self.weights),
@@ -100,7 +100,7 @@ class Truth:
 def predicted_activations(
     code: str, texts: Sequence[Sequence[int]], neurons: Sequence[str], strings: Sequence[str] | None = None
 ) -> FunctionResult:
-    """What submitted code predicts, all texts for the first neuron, then for the next; see `activations_of`.
+    """The predictions of submitted code: all texts for the first neuron, then for the next; see `activations_of`.
 
     Args:
         code: Python source that defines ``predict(tokens)``, or ``predict(tokens, neuron)`` for several neurons.
@@ -109,7 +109,7 @@ def predicted_activations(
         strings: Token id -> string, where the function is called with strings instead of ids.
 
     Raises:
-        InfrastructureError: With cause ``sandbox`` where there is none.
+        InfrastructureError: With cause ``sandbox`` if there is none.
     """
     rows = [(number, *text) for number in range(len(neurons)) for text in texts]
     used = None if strings is None else {token: strings[token] for token in sorted(set().union(*texts))}
@@ -125,7 +125,7 @@ def activations_of(
     Args:
         predictions: A row for each neuron and text.
         lengths: The lengths of the texts, in tokens.
-        neurons: How many.
+        neurons: Number of neurons.
     """
     rows = [None] * (neurons * len(lengths)) if predictions is None else predictions
     parts = [
@@ -138,7 +138,7 @@ def activations_of(
 
 
 def score_explanation(result: FunctionResult, lengths: Sequence[int], truths: Mapping[str, Truth]) -> Score:
-    """Score what a submitted function predicted.
+    """Score the predictions of a submitted function.
 
     Args:
         result: The function's result; see `predicted_activations`.

@@ -1,9 +1,9 @@
-"""Scores for a subspace that is said to hold one variable of a model and no other.
+"""Scores for a subspace that is claimed to hold one variable of a model and no other.
 
-Primary is ``score``: the harmonic mean of interchange accuracy, the share of hidden pairs in which the variable asked
-for has the source's value after the exchange, and of isolation, the share in which all others have kept the base's.
-Each counts as a share of what chance leaves. Pairs differ in every variable: exchanging everything moves all variables
-and exchanging nothing moves none, and either has a score of 0.
+Primary is ``score``: the harmonic mean of interchange accuracy, the share of hidden pairs in which the target variable
+has the source's value after the exchange, and isolation, the share in which all others keep the base's values. Each is
+rescaled so that chance is 0. Pairs differ in every variable: exchanging everything changes all variables, exchanging
+nothing changes none, and both have a score of 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scribe_suite.tasks.task import Score
 
 #: The metrics of every score, in the tables' column order; the first is primary.
 SUBSPACE_METRICS = ("score", "interchange", "isolation")
-#: What whoever exchanges everything, nothing, or a random subspace has.
+#: The score of exchanging everything, nothing, or a random subspace.
 CHANCE = 0.0
 
 
@@ -34,15 +34,15 @@ def subspace_rates(
     place: Place,
     directions: Sequence[Sequence[float]],
 ) -> Rates:
-    """What exchanging a subspace does on hidden pairs.
+    """The effects of exchanging a subspace on hidden pairs.
 
     Args:
-        model: Of the instance.
+        model: The instance's model.
         pairs: Base and source prompts that differ in every variable.
-        plan: What the model computes.
-        variable: The one that is asked for.
-        place: Where.
-        directions: Spanning the subspace; none exchange nothing.
+        plan: The plan that the model computes.
+        variable: Index of the target variable.
+        place: The place of the exchange.
+        directions: Directions that span the subspace; with none, nothing is exchanged.
     """
     width = int(model.cfg.d_model)
     columns = torch.tensor(directions, dtype=torch.float64).reshape(-1, width).T
@@ -51,11 +51,11 @@ def subspace_rates(
 
 
 def score_subspace(rates: Rates, reference: Rates) -> Score:
-    """Score what exchanges did.
+    """Score the effects of exchanges.
 
     Args:
-        rates: Of the submitted subspace.
-        reference: Of the planted one, on the same pairs.
+        rates: The rates of the submitted subspace.
+        reference: The rates of the planted one, on the same pairs.
     """
     return Score(
         metrics={"score": rates.score, "interchange": rates.interchange, "isolation": rates.isolation},

@@ -1,6 +1,6 @@
-"""What leads a sweep: it starts jobs, looks at ledgers, starts again what is not done, and merges at the end.
+"""The coordinator of a sweep: it starts jobs, reads ledgers, restarts incomplete shards, and merges at the end.
 
-It keeps nothing that is not in the sweep's folder, so that it may be killed and started again. Jobs go on without it.
+All its state is in the sweep's folder, so it may be killed and started again. Jobs continue without it.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from scribe_suite.sweeps.shard_job import ShardJob, failed_on, lease_of, notes_o
 from scribe_suite.sweeps.shard_state import Ledgers, ShardState, ledgers_of
 from scribe_suite.sweeps.totals import totals
 
-#: Exit codes of pytest after which nothing is gained by trying again: it did not start.
+#: Exit codes of pytest after which a retry is useless: it did not start.
 _REFUSED = (2, 4)
 _LEADER = "leader"
-#: Looks at an engine between the start of a job and the moment from which it must be known there.
+#: Seconds after the start of a job within which an engine may not know it yet.
 SETTLE_S = 15.0
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How a coordinator goes on.
+    """The timing of a coordinator.
 
     Attributes:
-        at_once: Jobs at the same time; None leaves that to the engine.
-        look_s: Seconds between two looks.
+        at_once: Number of jobs at the same time; None leaves that to the engine.
+        look_s: Seconds between two polls.
         beat_s: See `Leases`.
         expire_s: See `Leases`.
     """
@@ -53,14 +53,14 @@ class Pace:
 
 
 class Coordinator:
-    """Leads one sweep until nothing is left that can be done.
+    """Leads one sweep until no work is left that can be done.
 
     Args:
-        folder: Of the sweep.
-        plan: Of the sweep.
-        engine: Runs jobs.
-        pace: How it goes on.
-        say: Tells the user a sentence.
+        folder: The sweep's folder.
+        plan: The sweep's plan.
+        engine: The engine that runs jobs.
+        pace: The timing.
+        say: Shows the user a sentence.
     """
 
     def __init__(self, folder: SweepFolder, plan: Plan, engine: Engine, pace: Pace, say: Callable[[str], None]) -> None:
@@ -79,7 +79,7 @@ class Coordinator:
         """Lead the sweep; returns its exit code.
 
         Raises:
-            ConfigurationError: When another process leads it, the engine refuses, or a ledger is not the sweep's.
+            ConfigurationError: When another process leads it, the engine refuses, or a ledger is not of this sweep.
         """
         try:
             return self._lead()
@@ -122,7 +122,7 @@ class Coordinator:
         return lease
 
     def _step(self) -> bool:
-        """Look at all shards once and start what is to be started; True when nothing is left to wait for."""
+        """Check all shards once and start the jobs that are due; True when there is nothing left to wait for."""
         rounds = read_rounds(self._folder.rounds)
         states = self._ledgers.states()
         open_shards = [state for state in states if not state.done]
@@ -131,7 +131,7 @@ class Coordinator:
         unfinished = self._unfinished([job for shard, job in jobs.items() if shard in still_open])
         self._tell(states, unfinished)
         if unfinished is None:
-            return False  # the engine does not answer: whatever is started now could be started twice
+            return False  # the engine does not answer: a job that is started now could be started twice
         running = {shard for shard, job in jobs.items() if job in unfinished} | self._worked_on(open_shards)
         waiting = []
         submissions = Counter(
@@ -151,7 +151,7 @@ class Coordinator:
         return not waiting and not running
 
     def _unfinished(self, jobs: Collection[str]) -> Collection[str] | None:
-        """The jobs that are not over. One that was only just started counts as such: an engine may be slow to know."""
+        """The unfinished jobs, including those that have only just started: an engine may list them late."""
         known = self._engine.unfinished(jobs)
         if known is None:
             return None
@@ -160,7 +160,7 @@ class Coordinator:
         return set(known) | young
 
     def _worked_on(self, states: Sequence[ShardState]) -> set[int]:
-        """The shards that somebody works on, whatever the engine says: a node that is lost to it may live."""
+        """The shards with a live lease, whatever the engine says: a node that it has lost may still be running."""
         shards = {lease_of(state.shard): state.shard for state in states}
         return {shards[name] for name in self._leases.held(shards)}
 
@@ -169,15 +169,15 @@ class Coordinator:
         return SETTLE_S if self._engine.name != "local" else 0.0
 
     def _why_not(self, state: ShardState, round_number: int, submissions: int) -> str | None:
-        """Why a shard that is not done is not started again in this round; None where it is."""
+        """The reason why an incomplete shard is not restarted in this round; None if it is restarted."""
         if not submissions and not state.begun:
-            return None  # most shards of a large sweep: no file is looked for
+            return None  # most shards of a large sweep: saves reading files
         starts = starts_of(self._folder, state.shard, round_number)
         if state.out_of_budget and starts:
             return "the budget does not let its other attempts begin"
         notes = [note for note in notes_of(self._folder, state.shard) if note.get("round") == round_number]
         code = notes[-1].get("exit_code") if notes and notes[-1].get("event") == "end" else None
-        if code in _REFUSED and not (code == 2 and state.begun):  # 2 is also what an interrupted run exits with
+        if code in _REFUSED and not (code == 2 and state.begun):  # an interrupted run exits with 2 as well
             return f"pytest refused to start (exit code {code}): see {self._folder.log(state.shard)}"
         if starts > self._plan.spec.resumptions:
             return f"it was started {starts} times and is not done"
@@ -236,21 +236,21 @@ class Coordinator:
                 f"resume {self._folder.path}` makes them."
             )
             return EXIT_LOST_OR_INFRASTRUCTURE
-        # of the attempts, not of the last sessions: one that only wrote a last line has exited with 0
+        # from the attempts, not the last sessions' exit codes: a session that only wrote a last line has exited with 0
         return int(any(rule_of(outcome).test != "passed" for outcome in self._ledgers.outcomes()))
 
 
 def submitted_jobs(folder: SweepFolder, engine: str) -> dict[int, str]:
-    """Shard -> the job that an engine was given for it last."""
+    """Shard -> the job that was last submitted for it."""
     return {line["shard"]: line["job"] for line in _lines(folder.submissions) if line["engine"] == engine}
 
 
 def progress_line(states: Sequence[ShardState], jobs: int | None) -> str:
-    """How far a sweep is, in a line.
+    """The progress of a sweep, as one line.
 
     Args:
-        states: Of its shards.
-        jobs: How many wait or run; None when the engine does not answer.
+        states: The states of its shards.
+        jobs: Number of pending or running jobs; None when the engine does not answer.
     """
     owed, counted = sum(state.owed for state in states), sum(state.counted for state in states)
     failed = sum(sum(state.failed.values()) for state in states)
@@ -263,10 +263,10 @@ def progress_line(states: Sequence[ShardState], jobs: int | None) -> str:
 
 
 def merge_sweep(folder: SweepFolder, plan: Plan) -> Merged | None:
-    """Make one ledger of those of the shards, in place of an earlier one; None where there is none.
+    """Merge the shards' ledgers into one, which replaces an earlier one; None if there are none.
 
     Raises:
-        ConfigurationError: When ledgers are not of one run.
+        ConfigurationError: When ledgers do not belong to one run.
     """
     paths = ledgers_of(folder, plan)
     if not paths:
@@ -278,7 +278,7 @@ def merge_sweep(folder: SweepFolder, plan: Plan) -> Merged | None:
 
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
-    """The JSON lines of a file; what a kill cut off is left out."""
+    """The JSON lines of a file; a line that a kill truncated is left out."""
     lines = []
     with contextlib.suppress(FileNotFoundError):
         for text in path.read_text(errors="replace").splitlines():

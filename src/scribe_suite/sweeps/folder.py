@@ -1,4 +1,4 @@
-"""Where everything of a sweep lies: one folder, on a file system that all its machines share."""
+"""The folder with all files of a sweep, on a file system that all its machines share."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ PLAN = "plan.json"
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """The folder of one sweep. The plan has the seed: keep the folder away from agents, as every ledger.
+    """The folder of one sweep.
+
+    The plan contains the seed: keep the folder away from agents, like every ledger.
 
     Attributes:
-        path: Absolute.
+        path: Absolute path.
     """
 
     path: Path
 
     @classmethod
     def find(cls, named: Path) -> SweepFolder:
-        """The folder that a PLAN on the command line names: a plan, or the folder that it is in.
+        """Find the folder that a PLAN on the command line names: a plan, or the folder that contains it.
 
         Raises:
             ConfigurationError: When there is no plan.
@@ -38,27 +40,27 @@ class SweepFolder:
 
     @property
     def plan(self) -> Path:
-        """What is to be run."""
+        """The plan's file."""
         return self.path / PLAN
 
     @property
     def jobs(self) -> Path:
-        """What the engine keeps: logs, and which job was started for what."""
+        """The engine's folder: logs, and the submissions of jobs."""
         return self.path / "jobs"
 
     @property
     def submissions(self) -> Path:
-        """Which job was started for which shard, a JSON line each."""
+        """The file of submissions: the job for each shard, one JSON line each."""
         return self.jobs / "submitted.jsonl"
 
     @property
     def leases(self) -> Path:
-        """Who runs which shard, and who leads the sweep."""
+        """The folder of leases: the owner of each shard, and the sweep's coordinator."""
         return self.path / "shared" / "leases"
 
     @property
     def rounds(self) -> Path:
-        """How often the user has let the sweep run, see `rounds`."""
+        """The file of the current round; see `rounds`."""
         return self.path / "rounds.json"
 
     def results(self, shard: int) -> Path:
@@ -66,15 +68,15 @@ class SweepFolder:
         return self.path / "shards" / f"{shard:04}"
 
     def starts(self, shard: int) -> Path:
-        """When jobs of a shard began and ended, a JSON line each."""
+        """The file with the starts and ends of a shard's jobs, one JSON line each."""
         return self.jobs / f"{shard:04}.starts.jsonl"
 
     def log(self, shard: int) -> Path:
-        """What pytest printed in the jobs of a shard."""
+        """The log of pytest's output in the jobs of a shard."""
         return self.jobs / f"{shard:04}.log"
 
     def ledger(self, shard: int) -> Path | None:
-        """The ledger of a shard, or None where there is none yet."""
+        """The ledger of a shard, or None if it has none yet."""
         path = self.results(shard) / f"{shard_run(shard)}.jsonl"
         return path if path.is_file() else None
 
@@ -84,10 +86,10 @@ class SweepFolder:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that readers see whole or not at all.
+    """Write a file atomically: readers see all of it or nothing.
 
     Raises:
-        OSError: When it can't be written.
+        OSError: When the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")

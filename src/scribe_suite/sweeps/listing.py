@@ -1,6 +1,6 @@
-"""A plugin for pytest that writes down which attempts a command line makes; `plan` runs pytest with it.
+"""A pytest plugin that lists the attempts of a command line; `plan` runs pytest with it.
 
-pytest alone knows that: it depends on benchmarks, options, and what this machine has.
+Only pytest can determine them: they depend on benchmarks, options, and what is installed on this machine.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import pytest
 from scribe_suite.measurements.measured_task import unavailable
 from scribe_suite.plugin.attempt_keys import task_of
 
-#: Environment variable with the path of the file to be written.
+#: Environment variable with the path of the output file.
 LISTING = "SCRIBE_SWEEP_LISTING"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Write the list: node ids of attempts, and why others can't be made here."""
+    """Write the list: node ids of attempts, and the reasons why others can't run here."""
     attempts: list[str] = []
     skipped: dict[str, int] = {}
     reasons: dict[str, str | None] = {}

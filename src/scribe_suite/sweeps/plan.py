@@ -1,6 +1,6 @@
-"""The plan of a sweep: which attempts each shard makes, with what command, within what budget.
+"""The plan of a sweep: the attempts of each shard, the command, and the budget.
 
-It is made once, before anything runs, and never changed: what a shard owes is what stands there.
+It is made once, before anything runs, and never changed: it defines which attempts a shard owes.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _LAST_LINES = 5
 
 
 class Plan(BaseModel):
-    """What a sweep runs.
+    """The content of a sweep.
 
     Attributes:
-        format: Of the file.
-        spec: What was asked for, with the seed.
-        root: The suite, as the machine that planned saw it.
-        planned: When.
-        skipped: Why attempts were left out -> how many.
-        shards: Number of a shard, from 1 on -> node ids of its attempts; shards without any are left out.
+        format: Version of the file format.
+        spec: The specification, with the seed.
+        root: Path of the suite on the machine that planned.
+        planned: Time of planning.
+        skipped: Reason -> number of attempts left out for it.
+        shards: Number of a shard, counted from 1 -> node ids of its attempts; empty shards are left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +60,7 @@ class Plan(BaseModel):
     @property
     def seed(self) -> int:
         """The instance seed of all shards."""
-        assert self.spec.seed is not None  # since it was planned
+        assert self.spec.seed is not None  # planning sets it
         return self.spec.seed
 
     @property
@@ -69,12 +69,12 @@ class Plan(BaseModel):
         return [nodeid for nodeids in self.shards.values() for nodeid in nodeids]
 
     def command(self, shard: int, folder: SweepFolder, ledger: Path | None) -> list[str]:
-        """What a job runs.
+        """The command line of a job.
 
         Args:
             shard: Number of the shard.
-            folder: Of the sweep, as the job's machine sees it.
-            ledger: That of the shard which is resumed, or None for a new one.
+            folder: The sweep's folder on the job's machine.
+            ledger: The ledger of a shard to resume, or None for a new one.
         """
         session = ["-n", str(self.spec.workers), "--live=off", f"--sweep={folder.path}", "-p", "no:cacheprovider"]
         session += [f"--max-concurrent={name}={places}" for name, places in self.spec.max_concurrent.items()]
@@ -94,11 +94,11 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan will take.
+    """The estimated cost of a plan.
 
     Attributes:
-        expected: By the user's own estimate of an attempt, or by its limits.
-        at_most: By its limits; US dollars are infinite where there is no limit.
+        expected: The cost by the user's estimate of an attempt, or by its limits.
+        at_most: The cost by an attempt's limits; US dollars are infinite without a limit.
     """
 
     expected: Amounts
@@ -110,12 +110,12 @@ def make_plan(spec: SweepSpec, folder: Path) -> Plan:
     """Plan a sweep and write the plan.
 
     Args:
-        spec: What is asked for.
-        folder: Of the sweep; must not be there.
+        spec: The specification.
+        folder: The sweep's folder; must not exist.
 
     Raises:
-        ConfigurationError: When nothing is to be run, pytest refuses the options, what is asked for does not fit the
-            budget, or the folder can't be made.
+        ConfigurationError: When there is nothing to run, pytest refuses the options, the attempts do not fit the
+            budget, or the folder can't be created.
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} exists: give the sweep another name, or --output another folder.")
@@ -152,14 +152,14 @@ def make_plan(spec: SweepSpec, folder: Path) -> Plan:
 
 
 def place_plan(file: Path, folder: Path) -> None:
-    """Put a plan into the folder of its sweep, where none is yet; several jobs may do so at once.
+    """Put a plan into its sweep's folder if that has none; several jobs may do so at once.
 
     Args:
-        file: ``plan.json``, or that packed with gzip.
-        folder: Of the sweep, as this machine sees it.
+        file: ``plan.json``, or the same compressed with gzip.
+        folder: The sweep's folder on this machine.
 
     Raises:
-        ConfigurationError: When the file is no plan, or the folder has another one.
+        ConfigurationError: When the file is not a plan, or the folder has another one.
     """
     try:
         content = file.read_bytes()
@@ -180,10 +180,10 @@ def place_plan(file: Path, folder: Path) -> None:
 
 
 def read_plan(folder: SweepFolder) -> Plan:
-    """The plan in a folder.
+    """Read the plan in a folder.
 
     Raises:
-        ConfigurationError: When it can't be read or is damaged.
+        ConfigurationError: When the plan can't be read or is damaged.
     """
     try:
         return Plan.model_validate_json(folder.plan.read_bytes())
@@ -194,7 +194,7 @@ def read_plan(folder: SweepFolder) -> Plan:
 
 
 def estimate(plan: Plan) -> Estimate:
-    """What a plan will take."""
+    """Estimate the cost of a plan."""
     counts = planned_by_provider(plan.attempts)
     paid = sum(counts[name] for name in paid_providers(plan.spec))
     limits, expected, total = plan.spec.limits, plan.spec.expected, counts.total()
@@ -225,7 +225,7 @@ def _families(spec: SweepSpec) -> list[str]:
 
 
 def _dealt(attempts: Iterable[str], count: int) -> dict[int, tuple[str, ...]]:
-    """The attempts of each shard that has any, as `--shard` deals them out."""
+    """The attempts of each non-empty shard, distributed as by `--shard`."""
     dealt: dict[int, list[str]] = {}
     for nodeid in attempts:
         dealt.setdefault(part_of(nodeid, count), []).append(nodeid)
@@ -233,7 +233,7 @@ def _dealt(attempts: Iterable[str], count: int) -> dict[int, tuple[str, ...]]:
 
 
 def _listed(spec: SweepSpec) -> tuple[list[str], Counter[str]]:
-    """The attempts that pytest would make, and how many it can't make here, by reason."""
+    """The attempts that pytest would make, and the number that it can't make here, by reason."""
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "attempts.json"
         command = [sys.executable, "-P", "-m", "scribe_suite.cli", *_families(spec), *spec.options()]

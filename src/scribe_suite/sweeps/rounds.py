@@ -1,4 +1,4 @@
-"""How often the user has let a sweep run: each `sweep resume` is a new round, with all its resumptions again."""
+"""The rounds of a sweep: each `sweep resume` starts a new one, in which shards may use all their resumptions again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Rounds(BaseModel):
     """The round that a sweep is in.
 
     Attributes:
-        number: From 1 on.
-        cancelled: Whether the user has cancelled it: jobs that have not begun end at once.
+        number: The round's number, counted from 1.
+        cancelled: Whether the user has cancelled it: jobs that have not started yet exit at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,12 +24,12 @@ class Rounds(BaseModel):
     cancelled: bool = False
 
     def next(self) -> Rounds:
-        """The one that follows."""
+        """The next round."""
         return Rounds(number=self.number + 1)
 
 
 def read_rounds(path: Path) -> Rounds:
-    """The round that a sweep is in.
+    """Read the round that a sweep is in.
 
     Raises:
         ConfigurationError: When the file can't be read.
@@ -41,9 +41,9 @@ def read_rounds(path: Path) -> Rounds:
 
 
 def write_rounds(path: Path, rounds: Rounds) -> None:
-    """Write it.
+    """Write the round to its file.
 
     Raises:
-        OSError: When it can't be written.
+        OSError: When the file can't be written.
     """
     write_whole(path, rounds.model_dump_json() + "\n")

@@ -1,7 +1,7 @@
-"""What one job of a sweep does, on whatever machine and under whatever engine: make the attempts a shard still owes.
+"""One job of a sweep, on any machine and engine: it makes the attempts that a shard still owes.
 
-A job may be killed at any moment, started twice, or left behind on a machine that nobody hears of. So it first takes
-the shard's lease, looks at the ledger instead of trusting who started it, and stops when the lease was taken over.
+A job may be killed at any moment, started twice, or left running on an unreachable machine. So it first takes the
+shard's lease, reads the ledger instead of trusting its starter, and stops when another job takes over the lease.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from scribe_suite.sweeps.rounds import read_rounds
 from scribe_suite.sweeps.shard_state import look_at
 from scribe_suite.watching.status_files import running_folder
 
-#: Exit codes of a job beside pytest's own.
+#: Exit codes of a job, besides pytest's own.
 BUSY, GIVEN_UP, CANCELLED = 75, 76, 77
-#: Exit codes of pytest that say nothing about the machine: all solved, not all solved, interrupted.
+#: Exit codes of pytest that do not indicate a fault of the machine: all solved, not all solved, interrupted.
 _NOT_OF_THE_MACHINE = (0, 1, 2)
-#: Seconds that pytest has to end by itself after a signal.
+#: Seconds that pytest has to exit after a signal.
 GRACE_S = 25.0
-#: Seconds between two looks at pytest and at the lease.
+#: Seconds between two checks of pytest and the lease.
 _LOOK_S = 0.2
 _PR_SET_PDEATHSIG = 1
-#: Signals that end a job; the second is what Slurm sends before a job's time is over, and before it is preempted.
+#: Signals that end a job; Slurm sends the second before a job's time limit, and before preemption.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One job, as something that can be called in another process.
+    """One job, as a callable for another process.
 
     Attributes:
-        sweep: The sweep's folder, as the job's machine sees it.
+        sweep: Path of the sweep's folder on the job's machine.
         shard: Number of the shard.
         beat_s: See `Leases`.
         expire_s: See `Leases`.
@@ -63,7 +63,7 @@ class ShardJob:
     avoid: tuple[str, ...] = ()
 
     def __call__(self) -> int:
-        """Make the attempts that are left; returns pytest's exit code, or why it was not started."""
+        """Make the remaining attempts; returns pytest's exit code, or a code for why it was not started."""
         folder = SweepFolder(Path(self.sweep))
         plan = read_plan(folder)
         lease = self._lease(folder)
@@ -75,7 +75,7 @@ class ShardJob:
             lease.close()
 
     def _lease(self, folder: SweepFolder) -> Lease | None:
-        """The shard's lease; None when another job lives that has it."""
+        """Take the shard's lease; None when another live job holds it."""
         leases = Leases(folder.leases, self.beat_s, self.expire_s)
         end = time.monotonic() + self.expire_s + 2 * self.beat_s
         while (lease := leases.take([lease_of(self.shard)])) is None:
@@ -104,7 +104,7 @@ class ShardJob:
         return code
 
     def _free(self, ledger: Path, lease: Lease) -> bool:
-        """Wait until nobody writes the ledger, or whoever has it locked is frozen; False when somebody works on it."""
+        """Wait until the ledger is unlocked, or its owner seems frozen; False when the owner is working."""
         end = time.monotonic() + self.expire_s
         first = _signs_of_life(ledger)
         while is_being_written(ledger):
@@ -136,12 +136,12 @@ def lease_of(shard: int) -> str:
 
 
 def starts_of(folder: SweepFolder, shard: int, round_number: int) -> int:
-    """How often a shard was started in a round."""
+    """The number of starts of a shard in a round."""
     return sum(line.get("event") == "start" and line.get("round") == round_number for line in notes_of(folder, shard))
 
 
 def failed_on(folder: SweepFolder, shard: int, round_number: int) -> tuple[str, ...]:
-    """The machines on which jobs of a shard failed in this round; those that were interrupted did not."""
+    """The machines on which jobs of a shard failed in this round; interruptions are not failures."""
     return tuple(
         sorted(
             {
@@ -157,7 +157,7 @@ def failed_on(folder: SweepFolder, shard: int, round_number: int) -> tuple[str, 
 
 
 def notes_of(folder: SweepFolder, shard: int) -> list[dict[str, Any]]:
-    """When jobs of a shard began and ended; a line that a full disk cut off is left out."""
+    """The starts and ends of a shard's jobs; a line that a full disk truncated is left out."""
     notes = []
     with contextlib.suppress(FileNotFoundError):
         for line in folder.starts(shard).read_text(errors="replace").splitlines():
@@ -169,7 +169,7 @@ def notes_of(folder: SweepFolder, shard: int) -> list[dict[str, Any]]:
 
 
 def set_torn_ledger_aside(folder: SweepFolder, shard: int) -> None:
-    """Rename a ledger that was cut off in its first line: no attempt had begun, so that the shard can start anew."""
+    """Rename a ledger that is truncated in its first line: no attempt had started, so the shard can start afresh."""
     path = folder.ledger(shard)
     if path is None:
         return
@@ -178,11 +178,11 @@ def set_torn_ledger_aside(folder: SweepFolder, shard: int) -> None:
     if torn:
         path.rename(path.with_name(f"{path.name}.torn{time.time():.0f}"))
         return
-    read_ledger(path)  # what is damaged otherwise is said, and not run over
+    read_ledger(path)  # any other damage raises here, and is not overwritten
 
 
 def _signs_of_life(ledger: Path) -> frozenset[tuple[str, int]]:
-    """When the run last said that it goes on: what is not the same later is written by somebody who lives."""
+    """The files by which a run shows that it is alive, with their times: a later change means that it is."""
     folder = running_folder(ledger.parent, ledger.stem)
     with contextlib.suppress(OSError):
         return frozenset((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
@@ -190,10 +190,10 @@ def _signs_of_life(ledger: Path) -> frozenset[tuple[str, int]]:
 
 
 def take_from_the_frozen(ledger: Path) -> None:
-    """Put a copy of a ledger in its place, because a process that does not answer keeps it locked.
+    """Replace a ledger by a copy of itself, because an unresponsive process keeps it locked.
 
-    What that process writes when it wakes up goes into the old file, which has no name any more: nothing is spoiled by
-    it, and its attempts are made again.
+    If that process wakes up, it writes into the old file, which has no name any more: this does no harm, and its
+    attempts are repeated.
     """
     content = ledger.read_bytes()
     temporary = ledger.with_name(f".{ledger.name}.{secrets.token_hex(6)}.tmp")
@@ -208,7 +208,7 @@ def take_from_the_frozen(ledger: Path) -> None:
 
 
 def _environment(plan: Plan) -> dict[str, str]:
-    """That of the job, without what engines set for programs of their own; where the suite was, if it is there too."""
+    """The job's environment without submitit's variables, with the plan's path to the suite if that exists here."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SUBMITIT_")}
     if ROOT_VARIABLE not in environment and Path(plan.root).is_dir():
         environment[ROOT_VARIABLE] = plan.root
@@ -216,7 +216,7 @@ def _environment(plan: Plan) -> dict[str, str]:
 
 
 def _run(command: list[str], log: Path, environment: dict[str, str], lost: Callable[[], bool]) -> int:
-    """Run pytest until it ends, a signal asks for its end, or the shard is another job's."""
+    """Run pytest until it exits, a signal arrives, or another job takes over the shard."""
     asked: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -226,7 +226,7 @@ def _run(command: list[str], log: Path, environment: dict[str, str], lost: Calla
     libc = ctypes.CDLL(None)
 
     def with_the_job() -> None:
-        # however the job ends, pytest is told; and is not deaf to it, as under nohup
+        # pytest gets a signal however the job ends, and does not ignore it, as it would under nohup
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -248,7 +248,7 @@ def _run(command: list[str], log: Path, environment: dict[str, str], lost: Calla
                         return _stopped(process)
                     time.sleep(_LOOK_S)
                 return process.returncode
-            except BaseException:  # the engine's own signals raise: the shard is not free before pytest has ended
+            except BaseException:  # the engine's own signals raise, but the shard is not free before pytest has exited
                 _stopped(process)
                 raise
     except OSError as error:
@@ -259,7 +259,7 @@ def _run(command: list[str], log: Path, environment: dict[str, str], lost: Calla
 
 
 def _stopped(process: subprocess.Popen[bytes]) -> int:
-    """Ask pytest to end, and end it if it does not; what it has recorded is on the disk already."""
+    """Ask pytest to exit, and kill it if it does not; its records are already on disk."""
     process.send_signal(signal.SIGINT)
     try:
         return process.wait(GRACE_S)

@@ -1,4 +1,4 @@
-"""How far the shards of a sweep are: what their ledgers say, and nothing that an engine says of jobs."""
+"""The progress of a sweep's shards, read from their ledgers only: an engine's job states are not used."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from scribe_suite.sweeps.folder import SweepFolder
 from scribe_suite.sweeps.plan import Plan
 from scribe_suite.watching.watch import LedgerCounts
 
-#: What an attempt has for an outcome that the sweep's budget did not let begin.
+#: The outcome of an attempt that did not start because the sweep's budget was spent.
 NO_BUDGET = f"{INFRASTRUCTURE}sweep_budget"
 
 
 @dataclass
 class Cost:
-    """What attempts of one provider took, failed ones included: they cost money too.
+    """The cost of one provider's attempts, including failed ones: they cost money too.
 
     Attributes:
-        attempts: Records.
-        hours: Of agents' time.
-        usd: US dollars, as far as they are known.
-        unknown: Records without a cost of attempts in which the agent worked.
+        attempts: Number of records.
+        hours: Hours of agents' time.
+        usd: US dollars, where known.
+        unknown: Records without a cost, of attempts in which the agent worked.
     """
 
     attempts: int = 0
@@ -39,12 +39,12 @@ class Cost:
 
 @dataclass
 class ShardLedger(LedgerCounts):
-    """The ledger of a shard that grows, read from where the last look ended.
+    """A growing ledger of a shard; each read continues where the last one ended.
 
     Attributes:
-        shard: ``K/N`` of its header.
-        seed: Of its header.
-        costs: By provider.
+        shard: ``K/N`` from its header.
+        seed: The seed from its header.
+        costs: Provider -> cost.
         reasons: Node id -> the reason of its last record.
     """
 
@@ -70,16 +70,16 @@ class ShardLedger(LedgerCounts):
 
 @dataclass(frozen=True)
 class ShardState:
-    """How far one shard is.
+    """The progress of one shard.
 
     Attributes:
         shard: Its number.
-        owed: How many attempts it is to make.
-        counted: How many of these count.
-        failed: Outcome -> how many that do not count have it.
-        missing: How many have no record.
-        ended: The exit code in its ledger's last line; None where there is none.
-        begun: Whether it has a ledger.
+        owed: Number of attempts that it has to make.
+        counted: Number of these that count.
+        failed: Outcome -> number of attempts that do not count because of it.
+        missing: Number of attempts without a record.
+        ended: The exit code in its ledger's last line; None if that has none.
+        begun: Whether a ledger exists.
     """
 
     shard: int
@@ -92,21 +92,21 @@ class ShardState:
 
     @property
     def done(self) -> bool:
-        """Whether all its attempts count and its ledger came to its end."""
+        """Whether all its attempts count and its ledger is complete."""
         return self.counted == self.owed and self.ended is not None
 
     @property
     def out_of_budget(self) -> bool:
-        """Whether nothing is left but what the budget did not let begin."""
+        """Whether the only attempts left are those that the budget did not allow to start."""
         return bool(self.failed) and not self.missing and set(self.failed) == {NO_BUDGET}
 
 
 class Ledgers:
-    """The ledgers of a sweep, looked at again and again.
+    """The ledgers of a sweep, read incrementally.
 
     Args:
-        folder: Of the sweep.
-        plan: Of the sweep.
+        folder: The sweep's folder.
+        plan: The sweep's plan.
     """
 
     def __init__(self, folder: SweepFolder, plan: Plan) -> None:
@@ -116,12 +116,12 @@ class Ledgers:
         self._done: dict[int, ShardState] = {}
 
     def state(self, shard: int) -> ShardState:
-        """How far a shard is now.
+        """The current progress of a shard.
 
         Raises:
-            ConfigurationError: When its ledger is damaged, or of another run.
+            ConfigurationError: When its ledger is damaged or belongs to another run.
         """
-        if shard in self._done:  # an attempt that counts is never made again
+        if shard in self._done:  # an attempt that counts is never repeated
             return self._done[shard]
         owed = self._plan.shards[shard]
         ledger = self._ledger(shard)
@@ -136,11 +136,11 @@ class Ledgers:
         return state
 
     def states(self) -> list[ShardState]:
-        """How far all shards are now."""
+        """The current progress of all shards."""
         return [self.state(shard) for shard in self._plan.shards]
 
     def costs(self) -> dict[str, Cost]:
-        """What the attempts of each provider took until the last look."""
+        """The cost of each provider's attempts at the last read."""
         total: dict[str, Cost] = {}
         for ledger in self._read.values():
             for provider, cost in ledger.costs.items():
@@ -150,11 +150,11 @@ class Ledgers:
         return total
 
     def outcomes(self) -> list[str]:
-        """The outcomes that stand, until the last look."""
+        """The current outcomes of attempts, at the last read."""
         return [outcome for ledger in self._read.values() for outcome in ledger.outcomes.values()]
 
     def reason(self, shard: int) -> str:
-        """Why an attempt of a shard does not count; empty where none says so."""
+        """The reason why an attempt of a shard does not count; empty if no record gives one."""
         ledger = self._read.get(shard)
         if ledger is None:
             return ""
@@ -164,7 +164,7 @@ class Ledgers:
         return next(filter(None, reasons), "")
 
     def _ledger(self, shard: int) -> ShardLedger | None:
-        """The shard's ledger as it is now; None while it has no header."""
+        """The shard's current ledger; None while it has no header."""
         path = self._folder.ledger(shard)
         known = self._read.get(shard)
         if path is None or (known is not None and known.path != path):
@@ -184,10 +184,10 @@ class Ledgers:
 
 
 def ledgers_of(folder: SweepFolder, plan: Plan) -> list[Path]:
-    """The ledgers that there are, in the order of shards; no more than their headers is read.
+    """The existing ledgers, in the order of shards; only their headers are read.
 
     Raises:
-        ConfigurationError: When a ledger has no header, or is of another run.
+        ConfigurationError: When a ledger has no header or belongs to another run.
     """
     paths = []
     for shard in sorted(plan.shards):
@@ -201,7 +201,7 @@ def ledgers_of(folder: SweepFolder, plan: Plan) -> list[Path]:
 
 
 def _has_header(path: Path) -> bool:
-    """Whether the first line is whole: it may be just being written, or cut off."""
+    """Whether the first line is complete: it may be incomplete during a write, or truncated."""
     with path.open("rb") as file:
         return file.readline().endswith(b"\n")
 
@@ -216,5 +216,5 @@ def _require_ours(plan: Plan, shard: int, path: Path, found: tuple[str | None, i
 
 
 def look_at(folder: SweepFolder, plan: Plan, shard: int) -> ShardState:
-    """How far one shard is; for who looks once."""
+    """The progress of one shard, for callers that read it once."""
     return Ledgers(folder, plan).state(shard)

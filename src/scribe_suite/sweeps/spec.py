@@ -1,4 +1,4 @@
-"""What a user asks a sweep for: ``SPEC.toml``, read and checked with one sentence for each thing that is wrong."""
+"""The user's specification of a sweep: ``SPEC.toml``, read and checked with one sentence for each error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scribe_suite.providers.registry import parse_specs, provider_names
 from scribe_suite.providers.sweep_budget import Budget
 from scribe_suite.sandbox.tiers import Isolation
 
-#: As `Shard` reads at most.
+#: The limit of `Shard`.
 MOST_SHARDS = 9999
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,7 +28,7 @@ class _Part(BaseModel):
 
 
 class AttemptLimits(_Part):
-    """Limits of one attempt, by the names of the options without the dashes; those of the options where not given."""
+    """Limits of one attempt, named like the options without the dashes; missing ones have the options' defaults."""
 
     agent_timeout: Positive = 1800.0
     cell_timeout: Positive | None = None
@@ -38,11 +38,11 @@ class AttemptLimits(_Part):
 
 
 class Expected(_Part):
-    """What one attempt will take by the user's own estimate; what is planned is measured by it.
+    """The user's estimate of one attempt's cost, by which a plan is measured.
 
     Attributes:
-        minutes: Of agents' time; the limit where it is not given.
-        usd: US dollars; the limit where it is not given.
+        minutes: Minutes of agents' time; the limit by default.
+        usd: US dollars; the limit by default.
     """
 
     minutes: Positive | None = None
@@ -50,16 +50,16 @@ class Expected(_Part):
 
 
 class SweepSpec(_Part):
-    """What is asked for.
+    """The specification.
 
     Attributes:
-        name: Of the sweep; part of file names.
-        families: Whose tasks are run; empty for all.
-        select: For pytest's ``-k``; empty for all tasks.
-        shards: Jobs; one with few tests may be empty, and is left out.
-        seed: One instance seed for all shards; drawn when the sweep is planned where it is not given.
-        workers: Attempts at the same time in one shard.
-        resumptions: How often a shard is resumed at most that ended without all its attempts.
+        name: The sweep's name; part of file names.
+        families: Families whose tasks are run; empty for all.
+        select: The expression for pytest's ``-k``; empty for all tasks.
+        shards: Number of shards, each a job; with few tests some may be empty, and are left out.
+        seed: One instance seed for all shards; drawn by default when the sweep is planned.
+        workers: Number of attempts at the same time in one shard.
+        resumptions: How often, at most, a shard is resumed that ended without all its attempts.
     """
 
     name: Name
@@ -121,7 +121,7 @@ class SweepSpec(_Part):
         return self
 
     def options(self) -> list[str]:
-        """The options of pytest that make this run and no other, without the seed and the shard."""
+        """The pytest options that define this run, without the seed and the shard."""
         limits = self.limits
         pairs: list[tuple[str, object]] = [
             ("--provider", ",".join(self.providers)),
@@ -140,7 +140,7 @@ class SweepSpec(_Part):
             ("--max-tokens", limits.max_tokens),
             ("--max-cost-usd", limits.max_cost_usd),
         ]
-        # with an equals sign: a value may begin with a dash
+        # with an equals sign, because a value may begin with a dash
         return [
             word
             for flag, value in pairs
@@ -153,7 +153,7 @@ def read_spec(path: Path) -> SweepSpec:
     """Read a specification.
 
     Raises:
-        ConfigurationError: With a sentence for each thing that is wrong.
+        ConfigurationError: With a sentence for each error.
     """
     try:
         content = tomllib.loads(path.read_text())
@@ -168,7 +168,7 @@ def read_spec(path: Path) -> SweepSpec:
 
 
 def _sentence(error: object) -> str:
-    """What is wrong with one field, for a person."""
+    """The error in one field, as a sentence for the user."""
     assert isinstance(error, dict)
     where = ".".join(map(str, error["loc"]))
     kind, message = error["type"], str(error["msg"])

@@ -1,4 +1,4 @@
-"""What a sweep is doing: shards, attempts that run on any machine, and what it takes."""
+"""The status of a sweep: its shards, running attempts on all machines, and cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scribe_suite.sweeps.totals import totals
 from scribe_suite.watching.status_files import GONE_S, RunningAttempt, read_running, running_folder
 from scribe_suite.watching.view import LiveRun, Progress
 
-#: Shards listed; of further ones, how many there are in each state.
+#: Most shards that are listed; further ones are counted by state.
 MOST_ROWS = 40
 
 
@@ -26,12 +26,12 @@ class SweepView:
     """A sweep at one moment.
 
     Attributes:
-        states: Of its shards.
-        running: Attempts that run.
-        rows: A line for each shard that is not done.
-        costs: What it takes, in words.
+        states: The states of its shards.
+        running: The running attempts.
+        rows: A line for each incomplete shard.
+        costs: The cost, in words.
         now: The moment, in Unix seconds.
-        outcomes: That stand.
+        outcomes: The current outcomes of attempts.
     """
 
     states: Sequence[ShardState]
@@ -47,12 +47,12 @@ class SweepView:
         return all(state.done for state in self.states)
 
     def live(self) -> LiveRun:
-        """What runs, as for one run."""
+        """The running attempts, in the form of a single run's view."""
         progress = Progress.of(sum(state.owed for state in self.states), self.outcomes)
         return LiveRun(progress, self.running, self.now)
 
     def lines(self) -> list[str]:
-        """All of it as lines."""
+        """The whole view as lines."""
         return [progress_line(self.states, len(self.running)).replace("jobs wait or run", "attempts run"),
                 *self.costs, *self.rows]  # fmt: skip
 
@@ -61,8 +61,8 @@ class SweepWatch:
     """A sweep that is being watched.
 
     Args:
-        folder: Of the sweep.
-        plan: Of the sweep.
+        folder: The sweep's folder.
+        plan: The sweep's plan.
     """
 
     def __init__(self, folder: SweepFolder, plan: Plan) -> None:
@@ -71,10 +71,10 @@ class SweepWatch:
         self._ledgers = Ledgers(folder, plan)
 
     def view(self) -> SweepView:
-        """The sweep now.
+        """The current state of the sweep.
 
         Raises:
-            ConfigurationError: When a ledger is damaged, or of another run.
+            ConfigurationError: When a ledger is damaged or belongs to another run.
             OSError: When the budget can't be read.
         """
         now = time.time()
@@ -93,7 +93,7 @@ class SweepWatch:
         )
 
     def silent_s(self) -> float:
-        """Seconds since anybody who works on the sweep has given a sign of life; clocks may differ by some."""
+        """Seconds since the last sign of life of any process of the sweep; machines' clocks may differ a little."""
         newest = 0.0
         for folder in (self._folder.leases, self._folder.jobs):
             if folder.is_dir():
@@ -102,7 +102,7 @@ class SweepWatch:
 
     @property
     def gone(self) -> bool:
-        """Whether nobody works on the sweep any more."""
+        """Whether no process works on the sweep any more."""
         return self.silent_s() > GONE_S
 
     def _running(self, state: ShardState, now: float) -> list[RunningAttempt]:

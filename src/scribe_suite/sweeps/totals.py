@@ -1,4 +1,4 @@
-"""What a sweep has taken and will take: live totals, and a projection from the attempts that are over."""
+"""The cost of a sweep: live totals, and a projection from the finished attempts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from scribe_suite.sweeps.shard_state import Cost
 
 @dataclass(frozen=True)
 class Totals:
-    """What a sweep takes.
+    """The cost of a sweep.
 
     Attributes:
-        taken: Until now, as far as ledgers know it.
-        unknown: Attempts of providers that cost money whose cost nobody knows.
-        projected: At the end, if what is left is like what is over; by the plan's estimate where nothing is over.
+        taken: The cost until now, where ledgers know it.
+        unknown: Attempts of paid providers whose cost is unknown.
+        projected: The cost at the end, if the remaining attempts cost as much as the finished ones; the plan's estimate
+            while none has finished.
     """
 
     taken: Amounts
@@ -26,7 +27,7 @@ class Totals:
     projected: Amounts
 
     def lines(self, budget: Budget) -> list[str]:
-        """What is taken, and what will be, in words."""
+        """The cost until now and at the end, in words."""
         unknown = f" (and unknown for {self.unknown} attempts)" if self.unknown else ""
         return [
             f"taken: {amounts_text(self.taken, budget)}{unknown}",
@@ -35,11 +36,11 @@ class Totals:
 
 
 def totals(plan: Plan, costs: Mapping[str, Cost]) -> Totals:
-    """What a sweep takes.
+    """Compute the cost of a sweep.
 
     Args:
-        plan: Of the sweep.
-        costs: Of the attempts that are over, by provider.
+        plan: The sweep's plan.
+        costs: Provider -> cost of its finished attempts.
     """
     limits, expected = plan.spec.limits, plan.spec.expected
     paid = set(paid_providers(plan.spec))

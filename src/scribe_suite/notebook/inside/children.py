@@ -103,7 +103,7 @@ def _parts(message: bytes) -> list[bytes]:
 
 
 def _exists(process: int) -> bool:
-    """Whether there is a process of this number: one that has ended is there until its parent has waited for it."""
+    """Whether a process with this number exists; one that has ended does until its parent has waited for it."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -126,7 +126,7 @@ class Lines:
         self._ready: list[tuple[str, bytes, list[str]]] = []
 
     def __bool__(self) -> bool:
-        """Whether there are lines that are not complete."""
+        """Whether there are incomplete lines."""
         return bool(self._begun)
 
     def add(self, process: int, name: str, parent: bytes, text: str) -> None:
@@ -194,7 +194,7 @@ class Children:
         self._flushes = [stream._flush for stream in self._streams]
         for stream, flush in zip(self._streams, self._flushes, strict=True):
             stream._flush = self._taking(flush)
-            # from the beginning: IPython puts its own in this place for a cell, and afterwards what it has found there
+            # from the start: IPython replaces this method during a cell, and then restores the one that it found
             stream.write = self._taking_before(stream, stream.write)
         self._thread._pipe_flag = True
         self._thread._setup_pipe_out = lambda: (self._pipe, self._pipe)
@@ -215,7 +215,7 @@ class Children:
         try:
             sent = self._receive()
             if ended := self._lines.ended():
-                sent = self._receive() or sent  # what they said last
+                sent = self._receive() or sent  # their last output
                 for process in ended:
                     self._lines.end(process)
             if self._ending:
@@ -232,10 +232,10 @@ class Children:
             self._lock.release()
 
     def _receive(self) -> bool:
-        """Take in what the pipe holds; returns whether something was sent."""
+        """Read the pipe's messages; returns whether something was sent."""
         messages, sent = self._pipe.receive(), False
         for flush in self._flushes if messages else ():
-            flush()  # what has been printed here was printed before
+            flush()  # earlier output of this process comes first
         for process, parts in messages:
             if parts[:1] == [PRINTED]:
                 name, parent, text = parts[1:]
@@ -259,13 +259,13 @@ class Children:
             self._lock.release()
             self._waiting = False
             self._take()
-        else:  # whoever has it may have looked at the time before
+        else:  # the holder of the lock may have checked the time before
             self._thread.io_loop.call_later(0.05, self._look_again)
 
     def _print(self, name: str, text: str, parent: bytes) -> None:
         for stream in self._streams:
             if stream.name == name and stream.echo is not None:
-                stream.echo.write(text)  # the second place for what is printed, in the order in which it is sent
+                stream.echo.write(text)  # the second destination of printed text, in the order of sending
         content, topic = {"name": name, "text": text}, f"stream.{name}".encode()
         self._session.send(self._thread, "stream", content, parent=self._session.unpack(parent), ident=topic)
 
@@ -301,7 +301,7 @@ class Children:
 
     def _begin_fork(self) -> None:
         self._forked = True
-        self._session.pid = os.getpid()  # else it takes what a fork sends for a mistake
+        self._session.pid = os.getpid()  # otherwise it treats messages of a fork as a mistake
         for stream in self._streams:
             # its content is for the parent to send, and a thread that does not exist here may hold the lock
             stream._buffers = defaultdict(io.StringIO)

@@ -1,1 +1,1 @@
-"""Models that compute several variables of a prompt and keep them at one place, in subspaces that overlap."""
+"""Models that compute several variables of a prompt and store them at one place, in overlapping subspaces."""

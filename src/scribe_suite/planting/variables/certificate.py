@@ -1,4 +1,4 @@
-"""The certificate of a model with variables: that each lives where it was planted, and that short cuts miss it."""
+"""The certificate of a model with variables: each is in its planted subspace, and short cuts don't find it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from scribe_suite.planting.variables.plans import Dial, Plan, draw_pairs, draw_p
 PLANTED_BAR = 0.98
 #: Largest mean score of random subspaces, and how far the isolation of the whole vector may be above chance.
 CHANCE_BAR = 0.05
-#: Largest score of where a variable is written, of what reads it, and of what it does to the logits.
+#: Largest score of the spaces where a variable is written, from which it is read, and of its effect on the logits.
 SHORT_CUT_BAR = 0.75
 
 _PROMPTS, _PAIRS, _DRAWN = 2048, 400, 4
-#: Where the variables are planted.
+#: The place of the variables.
 PLANTED = Place(VARIABLES_LAYER, "resid_post", -1)
-#: Where the logits are read.
+#: The place from which the logits are read.
 LAST = Place(VARIABLES_LAYER + 1, "resid_post", -1)
 
 
 def certify_variables(weights: ModelWeights, dial: Dial, plan: Plan, seed: int) -> Certificate:
-    """Measure everything that is claimed of a model.
+    """Measure all claims about a model.
 
     Args:
-        weights: As an agent gets it.
-        dial: What it was planted with.
-        plan: What it should compute.
-        seed: Of prompts and random subspaces.
+        weights: The model that agents get.
+        dial: The dial with which it was planted.
+        plan: The plan that it should compute.
+        seed: The seed of prompts and random subspaces.
 
     Returns:
-        Checks ``behaviour``, the share of right labels, and of each variable: ``planted/<n>/interchange`` and
+        Checks ``behaviour``, the share of correct labels, and for each variable: ``planted/<n>/interchange`` and
         ``planted/<n>/isolation`` of its own dimensions; ``random/<n>/score``, the mean of random subspaces of as many
-        dimensions as may be submitted; ``whole/<n>/isolation``, of the whole vector, above chance;
+        dimensions as may be submitted; ``whole/<n>/isolation``, that of the whole vector, above chance;
         ``written/<n>/score`` of the space of its mean activations; ``read/<n>/score`` of the space of its readers;
         ``said/<n>/score`` of the space of its labels' directions, after the last layer.
     """
@@ -81,7 +81,7 @@ def _checks(weights: ModelWeights, dial: Dial, plan: Plan, seed: int) -> Iterato
 
 
 def most_directions(dimensions: int) -> int:
-    """So many may be submitted for a variable of so many dimensions."""
+    """The largest number of directions that may be submitted for a variable with this many dimensions."""
     return dimensions + 2
 
 
@@ -97,10 +97,10 @@ def written_space(model: HookedTransformer, plan: Plan, prompts: Tensor, variabl
 
 @torch.no_grad()
 def read_space(model: HookedTransformer, plan: Plan, variable: int) -> Float[Tensor, "d_model k"]:
-    """The span of the differences between what neurons read that say labels, by the value of a variable."""
+    """The span of the differences between the input weights of label neurons, by the value of a variable."""
     layer = PLANTED.layer + 1
     says = model.W_out[layer] @ model.W_U
-    # what a neuron reads times what it writes does not depend on its scale; the others write no logits
+    # the product of a neuron's input and output weights does not depend on its scale; others write no logits
     raised, labels = says.max(1)
     neurons = raised.topk(plan.n_labels).indices
     neurons = neurons[labels[neurons].argsort()]
@@ -121,7 +121,7 @@ def _between_groups(rows: Float[Tensor, "label d_model"], plan: Plan, variable: 
 
 
 def leading(rows: Float[Tensor, "row d_model"], count: int) -> Float[Tensor, "d_model k"]:
-    """The right singular vectors of the largest singular values, as columns."""
+    """The right singular vectors with the largest singular values, as columns."""
     _, _, right = torch.linalg.svd(rows, full_matrices=False)
     columns: Tensor = right[:count].T
     return columns

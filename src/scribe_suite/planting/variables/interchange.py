@@ -1,8 +1,8 @@
-"""Interchanges at a subspace: what a prompt's label becomes when one place holds, in some directions, another's values.
+"""Interchanges in a subspace: a prompt's label when one place takes another prompt's values in some directions.
 
 This is the interchange intervention of distributed alignment search (Geiger et al. 2024, arXiv 2303.02536) with two
-counts instead of one: whether the variable that is asked for moves, and whether the others stay. Exchanging everything
-moves all variables, so that interchange accuracy alone would be perfect (as in MIB's track of causal variables).
+rates instead of one: whether the target variable changes, and whether the others stay. Exchanging everything
+changes all variables, so interchange accuracy alone would be perfect (as in MIB's track of causal variables).
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from transformer_lens import HookedTransformer
 
 from scribe_suite.planting.variables.plans import Plan
 
-#: Where activations can be exchanged.
+#: The sites at which activations can be exchanged.
 Site = Literal["resid_mid", "mlp_out", "resid_post"]
 SITES: tuple[Site, ...] = get_args(Site)
 
-#: Directions with a share of the largest singular value below this are none.
+#: Directions whose share of the largest singular value is below this are ignored.
 _SMALLEST_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a model: ``blocks.{layer}.hook_{site}`` at one position.
+    """A place in a model: ``blocks.{layer}.hook_{site}`` at one position.
 
     Attributes:
-        layer: Block.
+        layer: Index of the block.
         site: One of `SITES`.
-        position: Token index, negative ones from the end.
+        position: Token index; negative ones count from the end.
     """
 
     layer: int
@@ -42,12 +42,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Rates:
-    """What interchanges did.
+    """The effects of interchanges.
 
     Attributes:
-        interchange: Share of pairs in which the variable asked for has the source's value afterwards.
-        isolation: Share of pairs in which all others have the base's values afterwards.
-        chances: What both are where a label is drawn at random.
+        interchange: Share of pairs in which the target variable has the source's value afterwards.
+        isolation: Share of pairs in which all other variables have the base's values afterwards.
+        chances: Both rates for a random label.
     """
 
     interchange: float
@@ -56,19 +56,19 @@ class Rates:
 
     @property
     def score(self) -> float:
-        """Harmonic mean of both, each as the share of what chance leaves, and not below 0."""
+        """Harmonic mean of both rates, each rescaled so that chance is 0, and clipped at 0."""
         parts = (self.interchange, self.isolation)
         moved, kept = (max(0.0, (p - chance) / (1 - chance)) for p, chance in zip(parts, self.chances, strict=True))
         return 0.0 if moved + kept == 0 else 2 * moved * kept / (moved + kept)
 
 
 def chances(plan: Plan) -> tuple[float, float]:
-    """Chance of interchange and of isolation."""
+    """The chance rates of interchange and of isolation."""
     return 1 / plan.values, float(plan.values) ** (1 - plan.n_variables)
 
 
 def orthonormal(directions: Float[Tensor, "d_model k"]) -> Float[Tensor, "d_model rank"]:
-    """An orthonormal basis of the span of columns of any size; what nearly depends on others counts as no direction."""
+    """An orthonormal basis of the span of columns of any length; nearly dependent columns add no direction."""
     columns = directions.double()
     sizes = columns.abs().amax(0)
     columns = columns[:, sizes > 0] / sizes[sizes > 0]
@@ -87,7 +87,7 @@ def exchanged_labels(
     place: Place,
     directions: Float[Tensor, "d_model k"],
 ) -> Int[Tensor, " pair"]:
-    """The labels of base prompts with the source's values at a place, in the span of some directions."""
+    """The labels of base prompts with the source's values at a place, in the span of the directions."""
     hook = f"blocks.{place.layer}.hook_{place.site}"
     basis = orthonormal(directions)
     _, cache = model.run_with_cache(
@@ -112,7 +112,7 @@ def rates_of(
     plan: Plan,
     variable: int,
 ) -> Rates:
-    """What interchanges did, by the labels after them, on pairs that differ in every variable."""
+    """The effects of interchanges, from the labels after them, on pairs that differ in every variable."""
     after = torch.tensor(plan.combinations)[labels]
     others = [i for i in range(plan.n_variables) if i != variable]
     moved = after[:, variable] == plan.variables(source)[:, variable]

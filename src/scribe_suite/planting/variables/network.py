@@ -1,15 +1,15 @@
-"""Weights that compute a plan, written down and not trained, and the subspaces in which its variables are kept.
+"""Constructs weights that compute a plan, without training, and the subspaces that hold its variables.
 
-Layer 0: heads bring the classes of the tokens in the slots to the last position. Layer 1: neurons find pairs of classes
+Layer 0: heads move the classes of the slots' tokens to the last position. Layer 1: neurons detect pairs of classes
 and write the values of the variables. Layer 2: a neuron for each label reads the values of all variables at once, and
-writes a random code, from which the logits are read. So after layer 2 no variable is left by itself. All other heads
-and neurons are random: they read anything, and write where nothing is read.
+writes a random code, from which the logits are read. So after layer 2 no variable has a separate representation. All
+other heads and neurons are random: they read anything, and write into unread dimensions.
 
-Each variable has dimensions of its own, in which it is both written and read. Besides, all variables are written into
-dimensions that they share and nothing reads, and readers read others that they share and nothing writes. So
-neither the spaces in which variables are written are orthogonal nor those in which they are read. Only the own
-dimensions of a variable, as one orthogonal projection, exchange it without touching the others: whoever exchanges where
-it is written brings others with it, and whoever exchanges what is read moves the readers of others. The second is the
+Each variable has its own dimensions, in which it is both written and read. In addition, all variables are written into
+shared dimensions that nothing reads, and their readers read other shared dimensions that nothing writes. So neither the
+spaces in which variables are written nor those in which they are read are orthogonal. Only an orthogonal projection on
+a variable's own dimensions exchanges it without affecting the others: exchanging the space in which it is written also
+moves parts of others, and exchanging the space from which it is read affects the readers of others. The second is the
 subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
 """
 
@@ -26,24 +26,24 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer, Trans
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.variables.plans import N_CTX, Dial, Plan
 
-#: The layer after which the variables are there.
+#: The layer after which the variables are present.
 VARIABLES_LAYER = 1
 _N_LAYERS, _N_HEADS, _D_HEAD = 3, 6, 8
-#: Attention scores of a slot and of all other positions differ by this much.
+#: Difference between the attention scores of a slot and of all other positions.
 _SHARP = 24.0
-#: Logit of the right label, where others have none but for what their codes have in common with its own.
+#: Logit of the correct label; others have only the overlap of their codes with its code.
 _LOGIT = 12.0
-#: Dimensions of the codes of labels.
+#: Number of dimensions of labels' codes.
 _CODE = 24
-#: Dimensions that nothing reads and that random parts write, and the size of what they write.
+#: Number of unread dimensions, into which random parts write, and the size of these outputs.
 _NOWHERE, _NOISE = 28, 1.0
-#: Random neurons in each layer, at least.
+#: Least number of random neurons in each layer.
 _DECOYS = 16
 
 
 @dataclass
 class _Layout:
-    """Which residual dimensions hold what, before anything is rotated."""
+    """The layout of the residual dimensions before rotation."""
 
     dial: Dial
     size: int = 0
@@ -97,12 +97,12 @@ def planted_subspace(dial: Dial, variable: int) -> Float[Tensor, "d_model k"]:
 
 @torch.no_grad()
 def build_network(dial: Dial, plan: Plan, seed: int) -> ModelWeights:
-    """A model that computes a plan; the same for the same seed.
+    """Build a model that computes a plan; deterministic for a seed.
 
     Args:
-        dial: What the plan was drawn with.
-        plan: What to compute.
-        seed: Of all that is random.
+        dial: The dial with which the plan was drawn.
+        plan: The plan to compute.
+        seed: The seed of all random choices.
     """
     return _Builder(dial, plan, torch.Generator().manual_seed(seed)).weights()
 
@@ -133,7 +133,7 @@ class _Builder:
         net.W_pos[:, layout["position"]] = torch.eye(N_CTX)
 
     def _bring(self) -> None:
-        """Head i attends to slot i, from everywhere, and brings the class of the token there."""
+        """Add heads: head i attends to slot i from every position, and moves the class of the token there."""
         net, layout, size = self.net, self.layout, math.sqrt(_SHARP * math.sqrt(_D_HEAD))
         for head, slot in enumerate(self.plan.slots):
             net.b_Q[0, head, 0] = size
@@ -158,9 +158,9 @@ class _Builder:
                     self._neuron(VARIABLES_LAYER, reads, -1.0, writes)
 
     def _read(self) -> None:
-        """A neuron for each label: on where all variables have its values, off where one of them has another."""
+        """Add a neuron for each label, which is active only if all variables have the label's values."""
         layout, dial = self.layout, self.dial
-        # a corner has 1 in common with itself, and this with the others
+        # the dot product of a corner with itself is 1, and this with the others
         other = -1 / dial.dimensions
         threshold = dial.variables - 1 + other
         turned = [dial.overlap * self.corners @ self._rotation() for _ in range(dial.variables)]
@@ -182,7 +182,7 @@ class _Builder:
         self.net.W_out[layer, number] = writes
 
     def _fill(self, layer: int) -> None:
-        """Random heads and neurons, which read anything and write where nothing is read."""
+        """Add random heads and neurons, which read anything and write into unread dimensions."""
         net, layout = self.net, self.layout
         nowhere, size = layout["nowhere"], layout.size
         for head in range(len(self.plan.slots) if layer == 0 else 0, _N_HEADS):
@@ -205,7 +205,7 @@ class _Builder:
 def _simplex(corners: int) -> Float[Tensor, "corners dimensions"]:
     """The corners of a regular simplex with unit length around zero."""
     centred = torch.eye(corners, dtype=torch.float64) - 1 / corners
-    # an orthonormal basis of what sums to zero, the same on every machine: Helmert's
+    # Helmert's orthonormal basis of vectors that sum to zero, the same on every machine
     rows = [[1.0] * i + [-float(i)] + [0.0] * (corners - i - 1) for i in range(1, corners)]
     basis = torch.tensor([[x / math.sqrt(i * (i + 1)) for x in row] for i, row in enumerate(rows, 1)]).double()
     points = centred @ basis.T

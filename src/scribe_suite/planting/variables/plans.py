@@ -1,7 +1,7 @@
-"""What a model computes: a chain of variables, each a function of two tokens, and a label for every combination.
+"""The plan of a model: a chain of variables, each a function of two tokens, and a label for every combination.
 
 Variable i depends on the classes of the tokens in slots i and i + 1, by a Latin square. With random tokens the
-variables are therefore uniform and independent, neighbours share a token, and no single token says anything about a
+variables are therefore uniform and independent, neighbours share a token, and no single token has information about a
 variable.
 """
 
@@ -19,20 +19,20 @@ from torch import Tensor
 
 from scribe_suite.planting.symmetries import Symmetry
 
-#: Tokens of a prompt.
+#: Number of tokens of a prompt.
 N_CTX = 10
 
 
 @dataclass(frozen=True)
 class Dial:
-    """What is asked of a random plan, and of the model that computes it.
+    """The requirements for a random plan, and for the model that computes it.
 
     Attributes:
-        variables: How many there are.
-        values: Values of each.
+        variables: Number of variables.
+        values: Number of values of each.
         d_vocab: Number of tokens.
-        overlap: How long what a variable writes into dimensions that all variables share is, beside what it writes into
-            its own. The same of what is read.
+        overlap: Length of a variable's output in the dimensions that all variables share, relative to that in its own;
+            likewise for reading.
     """
 
     variables: int
@@ -42,20 +42,20 @@ class Dial:
 
     @property
     def dimensions(self) -> int:
-        """Dimensions of a variable: its values are the corners of a regular simplex."""
+        """Number of dimensions of a variable: its values are the corners of a regular simplex."""
         return self.values - 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a model computes.
+    """The computation of a model.
 
     Attributes:
-        values: Values of each variable.
+        values: Number of values of each variable.
         classes: The class of every token, 0 to ``values - 1``.
-        slots: Positions of the tokens that matter, one more than there are variables; the last position is none.
-        tables: For each variable its value, by the classes of its two tokens.
-        combinations: For every label the value of each variable.
+        slots: Positions of the tokens that matter, one more than there are variables; never the last position.
+        tables: For each variable a table of its value by the classes of its two tokens.
+        combinations: For every label, the value of each variable.
     """
 
     values: int
@@ -66,12 +66,12 @@ class Plan:
 
     @property
     def n_variables(self) -> int:
-        """How many variables there are."""
+        """The number of variables."""
         return len(self.tables)
 
     @property
     def n_labels(self) -> int:
-        """How many labels there are: as many as combinations."""
+        """The number of labels: one for each combination."""
         return len(self.combinations)
 
     def variables(self, prompts: Int[Tensor, "prompt position"]) -> Int[Tensor, "prompt variable"]:
@@ -81,18 +81,18 @@ class Plan:
         return torch.stack([tables[i, classes[:, i], classes[:, i + 1]] for i in range(self.n_variables)], 1)
 
     def expected(self, prompts: Int[Tensor, "prompt position"]) -> Int[Tensor, " prompt"]:
-        """The right label of prompts."""
+        """The correct label of prompts."""
         weights = self.values ** torch.arange(self.n_variables)
         label_of = torch.empty(self.n_labels, dtype=torch.long)
         label_of[(torch.tensor(self.combinations) * weights).sum(1)] = torch.arange(self.n_labels)
         return label_of[(self.variables(prompts) * weights).sum(1)]
 
     def groups(self, variable: int) -> list[int]:
-        """The value of one variable that each label stands for."""
+        """The value of one variable for each label."""
         return [combination[variable] for combination in self.combinations]
 
     def renamed(self, symmetry: Symmetry) -> Plan:
-        """The same in the names of tokens and labels after a symmetry."""
+        """The plan with the names of tokens and labels after a symmetry."""
         classes, combinations = list(self.classes), list(self.combinations)
         for old, new in enumerate(symmetry.token_map):
             classes[new] = self.classes[old]
@@ -101,12 +101,12 @@ class Plan:
         return replace(self, classes=tuple(classes), combinations=tuple(combinations))
 
     def as_record(self) -> dict[str, Any]:
-        """JSON-safe; the inverse of `of_record`."""
+        """The plan as JSON-safe data; the inverse of `of_record`."""
         return asdict(self)
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Self:
-        """What `as_record` made."""
+        """The inverse of `as_record`."""
         return cls(
             values=record["values"],
             classes=tuple(record["classes"]),
@@ -117,7 +117,7 @@ class Plan:
 
 
 def draw_plan(dial: Dial, seed: int) -> Plan:
-    """A random plan; the same for the same seed."""
+    """Draw a random plan; deterministic for a seed."""
     rng = random.Random(seed)
     classes = [token % dial.values for token in range(dial.d_vocab)]
     rng.shuffle(classes)

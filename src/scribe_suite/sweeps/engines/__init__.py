@@ -1,1 +1,1 @@
-"""What runs the jobs of a sweep: one module for each engine."""
+"""Engines, which run the jobs of a sweep: one module for each."""

@@ -1,4 +1,4 @@
-"""What a sweep asks of an engine: to start jobs, to say which are not over yet, to cancel. No job's end is believed."""
+"""The interface of an engine: start jobs, list unfinished ones, cancel them; a finished job proves nothing."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from scribe_suite.sweeps.shard_job import ShardJob
 
 @dataclass(frozen=True)
 class Resources:
-    """What one job is given; what is None is left to the engine.
+    """The resources of one job; None leaves a value to the engine.
 
     Attributes:
-        minutes: After which the job may be ended.
-        partition: Slurm's.
-        gres: Slurm's, such as ``gpu:1``.
-        cpus: Cores.
-        memory_gb: GiB.
-        account: Slurm's.
-        qos: Slurm's.
+        minutes: Minutes after which the job may be terminated.
+        partition: Slurm's partition.
+        gres: Slurm's generic resources, such as ``gpu:1``.
+        cpus: Number of cores.
+        memory_gb: Memory in GiB.
+        account: Slurm's account.
+        qos: Slurm's quality of service.
         prologue: Shell commands before the job, such as that of `scribe-suite pack`.
-        python: Python on the job's machine; the one that plans where None.
+        python: Python on the job's machine; None for the one that plans.
     """
 
     minutes: int
@@ -42,14 +42,14 @@ class Engine(Protocol):
     name: str
 
     def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
-        """Start jobs; returns the id of each shard's.
+        """Start jobs; returns shard -> job id.
 
         Raises:
             ConfigurationError: When the engine refuses.
         """
 
     def unfinished(self, jobs: Collection[str]) -> Collection[str] | None:
-        """Those of some jobs that wait or run; None when that can't be found out now."""
+        """The jobs that are pending or running; None when that can't be determined now."""
 
     def cancel(self, jobs: Collection[str]) -> None:
-        """Ask jobs to end."""
+        """Request that jobs terminate."""

@@ -1,7 +1,7 @@
-"""Manifests for Kubernetes: an Indexed Job with a pod for each shard, a volume that all share, and the plan.
+"""Manifests for Kubernetes: an Indexed Job with one pod per shard, a shared volume, and the plan.
 
-Nothing is sent to a cluster: ``kubectl apply -f`` does that with what is written here. Keys of agents are named, never
-written: pods take them from secrets that are in the cluster already.
+Nothing is sent to a cluster: ``kubectl apply -f`` does that with these manifests. They contain names of agents' keys,
+never the keys: pods read them from secrets that are already in the cluster.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from scribe_suite.sweeps.shard_job import GIVEN_UP, GRACE_S
 
 #: The user of the image, see ``tools/container/Dockerfile``.
 USER = 10001
-#: Where pods see the shared volume and the plan.
+#: Mount points of the shared volume and the plan.
 SWEEPS, HANDED = "/sweeps", "/plan"
 PLAN_FILE = "plan.json.gz"
-#: What a cluster takes as the size of a secret.
+#: The largest secret that a cluster accepts.
 MOST_SECRET_BYTES = 1 << 20
 _SECRET = re.compile(r"(?P<variable>[A-Z][A-Z0-9_]*)=(?P<secret>[a-z0-9][a-z0-9.-]*)/(?P<key>[A-Za-z0-9._-]+)")
 
 
 @dataclass(frozen=True)
 class Pods:
-    """What pods are like.
+    """The settings of pods.
 
     Attributes:
         image: Container image with the suite.
-        parallelism: Pods at the same time.
-        cpus: Of a pod.
-        memory_gb: GiB of a pod; more ends it.
-        disk_gb: GiB that a pod may write outside the volume.
-        volume_gb: GiB of the volume.
-        storage_class: Of the volume; it must be one that many machines can write. None for the cluster's default.
-        secrets: Variable -> secret and key that has its value.
-        namespaces: Whether pods are given what isolation with namespaces needs.
+        parallelism: Number of pods that run at the same time.
+        cpus: Cores of a pod.
+        memory_gb: Memory limit of a pod in GiB; a pod that exceeds it is killed.
+        disk_gb: Disk limit of a pod outside the volume, in GiB.
+        volume_gb: Size of the volume in GiB.
+        storage_class: Storage class of the volume, which must allow writes from many machines. None for the cluster's
+            default.
+        secrets: Variable -> the secret and key that hold its value.
+        namespaces: Whether pods get the privileges that isolation with namespaces needs.
     """
 
     image: str
@@ -55,10 +56,10 @@ class Pods:
 
 
 def read_secret(text: str) -> tuple[str, tuple[str, str]]:
-    """``VARIABLE=SECRET/KEY`` as variable, secret and key.
+    """Parse ``VARIABLE=SECRET/KEY`` into variable, secret and key.
 
     Raises:
-        ValueError: When it is not of that form.
+        ValueError: When the text does not have that form.
     """
     match = _SECRET.fullmatch(text)
     if match is None:
@@ -67,7 +68,7 @@ def read_secret(text: str) -> tuple[str, tuple[str, str]]:
 
 
 def manifests(plan: Plan, pods: Pods) -> dict[str, Any]:
-    """All that a sweep needs in a cluster, as one list of objects.
+    """All objects that a sweep needs in a cluster, as one list.
 
     Raises:
         ConfigurationError: When the plan is too large for a secret.
@@ -85,7 +86,7 @@ def _meta(name: str, sweep: str) -> dict[str, Any]:
 
 
 def _plan(name: str, plan: Plan) -> dict[str, Any]:
-    """The plan as a secret: it has the seed."""
+    """The plan as a secret, because it contains the seed."""
     packed = gzip.compress(plan.model_dump_json().encode(), mtime=0)
     if len(packed) > MOST_SECRET_BYTES * 3 // 4:
         raise ConfigurationError(
@@ -153,7 +154,7 @@ def _pod(name: str, plan: Plan, pods: Pods) -> dict[str, Any]:
         ],
     }
     if pods.namespaces:
-        # without it root in a pod's user namespaces would be closer to the machine's
+        # without it, root in a pod's user namespaces would be closer to the machine's root
         spec["hostUsers"] = False
         spec["securityContext"]["appArmorProfile"] = {"type": "Unconfined"}
     return spec
@@ -195,5 +196,5 @@ def _environment(secrets: Mapping[str, tuple[str, str]]) -> Sequence[dict[str, A
 
 
 def _gib(amount: float) -> str:
-    """An amount as Kubernetes writes it."""
+    """An amount in the notation of Kubernetes."""
     return f"{amount:g}Gi" if amount == int(amount) else f"{round(amount * 1024)}Mi"

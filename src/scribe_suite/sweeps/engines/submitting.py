@@ -1,7 +1,7 @@
-"""Both engines that submitit has: processes on this machine, and Slurm.
+"""The two engines that use submitit: processes on this machine, and Slurm.
 
-submitit carries a job to where it runs. What it says of states is not asked for: without accounting it does not know
-them under Slurm. Which jobs are over is found out from the system's processes, and from ``squeue``.
+submitit starts a job on its machine. Its job states are not used, because under Slurm they are unknown without
+accounting. Whether a job has finished is determined from the system's processes and from ``squeue``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.sweeps.engines.base import Engine, Resources
 from scribe_suite.sweeps.shard_job import GRACE_S, ShardJob
 
-#: Seconds that a command of Slurm may take; a controller that restarts does not answer.
+#: Timeout of a Slurm command in seconds; a controller that restarts does not answer.
 _SLURM_S = 60
-#: Seconds before the end of a job's time, or before preemption, at which Slurm tells it.
+#: Seconds before a job's time limit, or before preemption, at which Slurm sends the signal.
 _SIGNAL_S = int(GRACE_S) + 35
-#: States in which a job of Slurm is over, or about to be.
+#: States in which a Slurm job has finished, or is about to.
 _OVER = frozenset(
     {
         "BOOT_FAIL",
@@ -40,9 +40,9 @@ _OVER = frozenset(
         "TIMEOUT",
     }
 )
-#: What ``sinfo`` calls nodes that can have jobs; a star behind it says that they do not answer.
+#: States of usable nodes in ``sinfo``; a trailing star means that they do not answer.
 _USABLE = frozenset({"alloc", "comp", "idle", "mix"})
-#: Why a job waits that a node failed to launch: it would wait for ever.
+#: The pending reason of a job that a node failed to launch: it would stay pending for ever.
 _LAUNCH_FAILED = "launch failed requeued held"
 _ARRAY = re.compile(r"(?P<job>\d+)_\[(?P<tasks>[0-9,-]+)(?:%\d+)?\]")
 
@@ -52,11 +52,11 @@ def engine_of(name: str, folder: Path, resources: Resources) -> Engine:
 
     Args:
         name: ``local`` or ``slurm``.
-        folder: For logs and what is handed to jobs; every machine of the engine must see it.
-        resources: Of each job.
+        folder: The folder for logs and for the input of jobs; every machine of the engine must see it.
+        resources: The resources of each job.
 
     Raises:
-        ConfigurationError: When there is no such engine, or what it needs is not installed.
+        ConfigurationError: When there is no such engine, or its dependencies are not installed.
     """
     if name not in _ENGINES:
         raise ConfigurationError(f"There is no engine {name!r}: choose from {', '.join(_ENGINES)}.")
@@ -76,20 +76,20 @@ class LocalEngine:
         self._processes: dict[str, Any] = {}
 
     def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
-        """Start jobs, all at once."""
+        """Start all jobs at once."""
         ids = {}
         for job in jobs:
             submitted = self._executor.submit(job)
-            self._processes[submitted.job_id] = submitted  # or its end would not be noticed
+            self._processes[submitted.job_id] = submitted  # otherwise its end would not be noticed
             ids[job.shard] = submitted.job_id
         return ids
 
     def unfinished(self, jobs: Collection[str]) -> Collection[str]:
-        """Those whose process is there."""
+        """The jobs whose process exists."""
         return {job for job in jobs if self._lives(job)}
 
     def cancel(self, jobs: Collection[str]) -> None:
-        """Ask them to end; behind a prologue there is a shell between, which would not pass it on."""
+        """Signal their process trees: with a prologue there is a shell in between, which does not forward signals."""
         for job in jobs:
             if self._lives(job):
                 with contextlib.suppress(psutil.Error):
@@ -109,7 +109,7 @@ class LocalEngine:
 
 
 class SlurmEngine:
-    """Jobs of Slurm; several that are submitted together, and avoid the same nodes, are one array."""
+    """Slurm jobs; those that are submitted together and avoid the same nodes form one array."""
 
     name = "slurm"
 
@@ -126,7 +126,7 @@ class SlurmEngine:
             "account": resources.account,
             "qos": resources.qos,
             "mem": None if resources.memory_gb is None else f"{round(resources.memory_gb * 1024)}M",
-            # a job whose prologue fails would go on with whatever Python is there
+            # otherwise a job whose prologue fails would continue with any Python that it finds
             "setup": [f"{command} || exit 1" for command in resources.prologue] or None,
         }
         self._executor.update_parameters(
@@ -139,7 +139,7 @@ class SlurmEngine:
         )
 
     def submit(self, jobs: Sequence[ShardJob]) -> Mapping[int, str]:
-        """Submit jobs, away from nodes where their shards have failed if there are others.
+        """Submit jobs; they avoid nodes where their shards have failed, if there are others.
 
         Raises:
             ConfigurationError: When ``sbatch`` refuses.
@@ -152,7 +152,7 @@ class SlurmEngine:
         return ids
 
     def _usable_nodes(self) -> set[str]:
-        """Nodes that run jobs, or would; none where Slurm does not say it."""
+        """Nodes that can run jobs; empty if Slurm does not report any."""
         command = ["sinfo", "--noheader", "--Node", "--format=%N|%t"]
         if self._partition is not None:
             command.append(f"--partition={self._partition}")
@@ -176,15 +176,15 @@ class SlurmEngine:
         return {job.shard: one.job_id for job, one in zip(jobs, submitted, strict=True)}
 
     def unfinished(self, jobs: Collection[str]) -> Collection[str] | None:
-        """Those that ``squeue`` lists as neither over nor ending; None when the controller does not answer.
+        """The jobs that ``squeue`` lists as neither finished nor ending; None when the controller does not answer.
 
-        A job that no node could launch is held by Slurm until somebody releases it. It counts as over, and is
-        cancelled, so that another one can have its place.
+        Slurm holds a job that no node could launch until somebody releases it. Such a job counts as finished, and is
+        cancelled, so that another one can take its place.
         """
         if not jobs:
             return set()
         arrays = sorted({job.partition("_")[0] for job in jobs}, key=int)
-        # %i is 12_[3-5] for tasks that wait together; jobs that are long over make squeue fail when named alone
+        # %i is 12_[3-5] for tasks that are pending together; squeue fails if only jobs that ended long ago are named
         command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%r", f"--user={os.getuid()}"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_SLURM_S)
@@ -200,12 +200,12 @@ class SlurmEngine:
                 continue
             (held if reason == _LAUNCH_FAILED else known).update(job_ids(name))
         if held & set(jobs):
-            with contextlib.suppress(ConfigurationError):  # it is asked again at the next look
+            with contextlib.suppress(ConfigurationError):  # it is tried again at the next poll
                 self.cancel(held & set(jobs))
         return known & set(jobs)
 
     def cancel(self, jobs: Collection[str]) -> None:
-        """Cancel them, those that wait too.
+        """Cancel jobs, including pending ones.
 
         Raises:
             ConfigurationError: When ``scancel`` fails.
@@ -219,12 +219,12 @@ class SlurmEngine:
 
 
 def _is_submitit(process: psutil.Process) -> bool:
-    """Whether a process belongs to a job, and does not only have the number of one that is over."""
+    """Whether a process belongs to a job: it may only have reused the number of a finished one."""
     return any("submitit" in word for word in process.cmdline())
 
 
 def job_ids(name: str) -> list[str]:
-    """The jobs that ``squeue`` calls by one name, such as ``12``, ``12_3`` or ``12_[3-5,8%2]``."""
+    """The jobs behind one name of ``squeue``, such as ``12``, ``12_3`` or ``12_[3-5,8%2]``."""
     match = _ARRAY.fullmatch(name)
     if match is None:
         return [name]
@@ -240,7 +240,7 @@ def _executor(cluster: str, folder: Path, python: str | None) -> Any:
 
     Raises:
         ConfigurationError: When submitit is not installed.
-        RuntimeError: When Slurm is not.
+        RuntimeError: When Slurm is not installed.
     """
     try:
         from submitit import LocalExecutor, SlurmExecutor

@@ -1,1 +1,1 @@
-"""Rare branches: a condition on tokens that almost no prompt meets, and what it changes."""
+"""Rare branches: a condition on tokens that almost no prompt meets, and its effect."""

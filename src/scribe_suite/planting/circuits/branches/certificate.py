@@ -1,8 +1,8 @@
-"""The certificate of a model with a rare branch, or of its null twin: that it says what its plan says, everywhere.
+"""The certificate of a model with a rare branch, or of its null twin: it agrees with its plan everywhere.
 
-Where a condition changes the prediction is asked of each placement of its parts, since a rule that fails at the edges
-of prompts would be another rule. That what nearly meets it moves nothing is asked of labels, at each placement too,
-and of the logits: they must lie where those of ordinary prompts do.
+That a condition changes the prediction is checked for each placement of its parts, since a rule that fails at the edges
+of prompts would be a different rule. That near misses have no effect is checked on labels, also for each placement,
+and on logits: their distribution must be that of ordinary prompts.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import ModelWeights
 
-#: Least share of right labels, at any one placement or of any one kind.
+#: Least share of correct labels, for every placement and every kind.
 RULE_BAR = 0.98
-#: How far the AUROC between margins of near misses and of ordinary prompts may be from a half.
+#: Largest distance from one half of the AUROC between margins of near misses and of ordinary prompts.
 QUIET_BAR = 0.1
-#: Above this, the neuron of a condition says that it is met: it puts out 1 then, or nearly so.
+#: Above this activation, the neuron of a condition counts as firing: its output is then 1, or nearly so.
 FULLY = 0.9
 
 _PROMPTS = 4096
@@ -37,25 +37,26 @@ _PER_KIND = 512
 
 
 def certify_branch(weights: ModelWeights, plan: Plan, rarity: float, seed: int) -> Certificate:
-    """Measure everything that is claimed of a model.
+    """Measure all claims about a model.
 
     Args:
-        weights: As an agent gets it.
-        plan: What it should compute.
+        weights: The model that agents get.
+        plan: The plan that it should compute.
         rarity: Largest probability that a condition may have.
-        seed: Of prompts.
+        seed: The seed of prompts.
 
     Returns:
-        Checks ``ordinary``, the share of ordinary prompts with the ordinary label; ``rarity``, of the likeliest
-        condition that can be met. With a branch: ``holds/least``, the share of exceptions at the placement with the
-        fewest; ``near/<kind>/least``, the share of ordinary labels among near misses, at the placement with the fewest;
-        ``quiet/<kind>``, how far the AUROC between the logit margins of near misses and of ordinary prompts is from a
-        half. Of each condition that can be met, heard or not: ``computed/<number>/least``, the share of prompts that
-        meet it in which its neuron fires, at the placement with the fewest, and ``computed/<number>/ordinarily``, the
-        share of ordinary prompts in which it does. Of each condition that changes nothing: ``unheard/<number>/least``,
-        the share of ordinary labels where it is met, at the placement with the fewest; where it can't be met, on
-        prompts that have all of it that can be had. Of one that can't be met also ``unheard/<number>/any``, the same
-        with every token of the model in turn where no token, or more than one, is asked for.
+        Checks ``ordinary``, the share of ordinary prompts with the ordinary label; ``rarity``, the probability of the
+        likeliest condition that can be met. With a branch: ``holds/least``, the share of exceptions at the placement
+        with the fewest; ``near/<kind>/least``, the share of ordinary labels among near misses, at the placement with
+        the fewest; ``quiet/<kind>``, the distance from one half of the AUROC between the logit margins of near misses
+        and of ordinary prompts. For each condition that can be met, heard or not: ``computed/<number>/least``, the
+        share of prompts that meet it in which its neuron fires, at the placement with the fewest, and
+        ``computed/<number>/ordinarily``, the share of ordinary prompts in which it does. For each condition that
+        changes nothing: ``unheard/<number>/least``, the share of ordinary labels where it is met, at the placement with
+        the fewest; if it can't be met, on prompts that meet as much of it as possible. For one that can't be met also
+        ``unheard/<number>/any``, the same with every token of the model in turn at the place that requires a
+        nonexistent token, or more than one.
     """
     return Certificate(checks=tuple(_Certifier(weights, plan, seed).checks(rarity)))
 
@@ -83,7 +84,7 @@ class _Certifier:
                     yield _at_least(f"unheard/{number}/any", self._ordinary_share(self._any_token(condition)), 1.0)
 
     def computed(self) -> Iterator[Check]:
-        """That the neuron of each condition that can be met fires where it is, heard or not, and not ordinarily."""
+        """Check that the neuron of each condition that can be met, heard or not, fires only where it is met."""
         usual = self._fired(draw_prompts(_PROMPTS, self.plan.d_vocab, self.generator))
         for number, condition in enumerate(self.plan.conditions):
             if condition.is_met(N_CTX, self.plan.d_vocab):
@@ -122,7 +123,7 @@ class _Certifier:
             yield Check(name=f"quiet/{kind}", value=round(abs(auroc - 0.5), 6), bar=QUIET_BAR, direction="<=")
 
     def _as_far_as_possible(self, condition: Condition) -> Int[Tensor, "placement prompt position"]:
-        """Prompts that meet a condition where they can; any tokens stand for those that don't exist."""
+        """Prompts that meet a condition as far as possible; arbitrary tokens replace those that don't exist."""
         plan, places = self.plan, list(condition.places(N_CTX))
         rows = draw_prompts(len(places) * _PER_PLACEMENT, plan.d_vocab, self.generator)
         rows = rows.view(len(places), _PER_PLACEMENT, N_CTX)
@@ -134,7 +135,7 @@ class _Certifier:
         return rows
 
     def _any_token(self, condition: Condition) -> Int[Tensor, "prompt position"]:
-        """Prompts that meet a condition but for one place, where each has another token; every token has its turn."""
+        """Prompts that meet a condition except at one place, where each has a different token, over all tokens."""
         d_vocab, places = self.plan.d_vocab, list(condition.places(N_CTX))
         place = self.drawing.rng.choice(places)
         rows = draw_prompts(d_vocab - 1, d_vocab, self.generator)
@@ -161,10 +162,10 @@ class _Certifier:
         return right.float().view(rows.shape[:2]).mean(1).min().item()
 
     def _margins(self, prompts: Int[Tensor, "prompt position"], label: int) -> Float[Tensor, " prompt"]:
-        """How far the exception's label is below the ordinary one, in prompts where the two differ."""
+        """The ordinary label's logit minus that of the exception's label, on prompts where the two labels differ."""
         logits, ordinary = self._logits(prompts), self.plan.ordinary(prompts)
         margins = logits.gather(1, ordinary[:, None])[:, 0] - logits[:, label]
-        # a token that stands for the exception's label may be the last one: that is no part of the condition
+        # the last token may be one of the exception's label, which is not part of the condition
         last = torch.tensor(self.plan.classes)[prompts[:, -1]]
         return margins[(ordinary != label) & (last != label) & (last != ordinary)]
 

@@ -1,4 +1,4 @@
-"""Vectors for tokens, of which any few can be recognised by a threshold."""
+"""Vectors for tokens, such that a threshold can recognise any small class."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch.nn import functional
 
 from scribe_suite.planting.circuits.branches.conditions import START
 
-#: Projection of any other token on what recognises a class, at most; its members have 1.
+#: Largest projection of any other token on the vector that recognises a class; its members have 1.
 NEAREST = 0.6
 
 
 class CodeError(ValueError):
-    """So many tokens can't be told apart in so few dimensions."""
+    """There are too many tokens to distinguish in the given number of dimensions."""
 
 
 class Codes:
-    """A unit vector for each token, the start excepted, and for each class of tokens a vector that recognises it.
+    """A unit vector for each token except the start, and for each class of tokens a vector that recognises it.
 
     Args:
-        count: Number of tokens, with those that only conditions know.
+        count: Number of tokens, including those that only conditions use.
         classes: Disjoint classes of tokens that must be recognised.
-        width: Dimensions.
-        generator: Of all random choices.
+        width: Number of dimensions.
+        generator: Draws all random choices.
 
     Raises:
-        CodeError: When there is no room.
+        CodeError: When there are too few dimensions.
     """
 
     def __init__(self, count: int, classes: Iterable[tuple[int, ...]], width: int, generator: torch.Generator) -> None:
@@ -50,7 +50,7 @@ class Codes:
         while len(rest):
             self.of[rest] = _unit(len(rest), width, generator)
             rest = rest[(self.of[rest] @ clear.T).amax(1) > NEAREST]
-        #: Class -> the vector whose product is 1 with each member.
+        #: Class -> the vector whose dot product with each member is 1.
         self.recognising: Mapping[tuple[int, ...], Float[Tensor, " width"]] = dict(zip(listed, clear, strict=True))
 
     def _recognising(self, classes: list[tuple[int, ...]]) -> Float[Tensor, "class width"]:

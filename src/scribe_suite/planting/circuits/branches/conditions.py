@@ -1,7 +1,7 @@
-"""Conditions on prompts: two pairs of tokens at fixed distances, one before the other.
+"""Conditions on prompts: two pairs of tokens at fixed distances, one pair before the other.
 
-A token is asked for as one of a class. A class whose members are no tokens of the model makes a condition that no
-prompt meets; so does a place for which two different tokens are asked.
+A condition requires any token of a class. No prompt meets a condition with a class whose members are not tokens of the
+model, or one that requires two different tokens at one place.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from torch import Tensor
 
 from scribe_suite.planting.symmetries import Symmetry
 
-#: Position of the token that every prompt starts with, which is part of no condition.
+#: Position of the token that every prompt starts with, which is not part of any condition.
 START = 0
-#: What a condition asks for, by the names of its four parts.
+#: Names of the four parts of a condition.
 PARTS = ("earlier.first", "earlier.last", "later.first", "later.last")
 
-#: Where the parts of a condition stand: a position for each of `PARTS`.
+#: Positions of the parts of a condition, one for each of `PARTS`.
 Placement = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two tokens at a fixed distance. It ends where the second one stands.
+    """Two tokens at a fixed distance; the position of the second is the pair's end.
 
     Attributes:
-        first: The tokens of which one stands `distance` places before the end.
-        last: Those of which one stands at the end.
-        distance: At least 1.
+        first: The class of the token `distance` places before the end.
+        last: The class of the token at the end.
+        distance: Difference of their positions, at least 1.
     """
 
     first: tuple[int, ...]
@@ -42,7 +42,7 @@ class Pair:
     distance: int
 
     def ends(self, prompts: Int[Tensor, "prompt position"]) -> Bool[Tensor, "prompt position"]:
-        """Where it ends in each prompt."""
+        """The positions where the pair ends in each prompt."""
         found = torch.isin(prompts, torch.tensor(self.last))
         before = torch.isin(prompts, torch.tensor(self.first))[:, : -self.distance]
         found[:, self.distance :] &= before
@@ -50,7 +50,7 @@ class Pair:
         return found
 
     def renamed(self, symmetry: Symmetry) -> Pair:
-        """The same in the names after a symmetry; what is no token keeps its number."""
+        """The pair with the names after a symmetry; numbers that are not tokens stay."""
         known = len(symmetry.token_map)
 
         def rename(tokens: tuple[int, ...]) -> tuple[int, ...]:
@@ -61,12 +61,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Condition:
-    """One pair of tokens ends before another one does.
+    """The condition that one pair of tokens ends before another.
 
     Attributes:
         earlier: The pair that ends first.
         later: The other one.
-        gap: How many places lie between their ends; 0 for any number.
+        gap: Difference of the positions of their ends; 0 for any difference.
     """
 
     earlier: Pair
@@ -75,7 +75,7 @@ class Condition:
 
     @property
     def tokens(self) -> Mapping[str, tuple[int, ...]]:
-        """What is asked for, by part."""
+        """Part -> the required tokens."""
         return dict(zip(PARTS, (self.earlier.first, self.earlier.last, self.later.first, self.later.last), strict=True))
 
     def holds(self, prompts: Int[Tensor, "prompt position"]) -> Bool[Tensor, " prompt"]:
@@ -89,11 +89,11 @@ class Condition:
         return (before & later).any(1)
 
     def places(self, n_ctx: int) -> Iterator[Placement]:
-        """Where its parts may stand in a prompt, if several tokens could stand in one place."""
+        """The possible placements of its parts in a prompt, as if one place could hold several tokens."""
         yield from _places(self.earlier.distance, self.later.distance, self.gap, n_ctx)
 
     def placements(self, n_ctx: int) -> list[Placement]:
-        """The same, without those that ask for two tokens in one place."""
+        """The placements of its parts, without those that require two tokens at one place."""
         return _placements(self.earlier.distance, self.later.distance, self.gap, n_ctx)
 
     def is_met(self, n_ctx: int, d_vocab: int) -> bool:
@@ -102,21 +102,21 @@ class Condition:
         return real and bool(self.placements(n_ctx))
 
     def probability(self, n_ctx: int, d_vocab: int) -> float:
-        """That a prompt of random tokens meets it, or a little less: the sum over placements."""
+        """A close estimate of the probability that a random prompt meets it: the sum over placements."""
         each = math.prod(sum(token < d_vocab for token in tokens) / d_vocab for tokens in self.tokens.values())
         return each * len(self.placements(n_ctx))
 
     def renamed(self, symmetry: Symmetry) -> Condition:
-        """The same in the names after a symmetry."""
+        """The condition with the names after a symmetry."""
         return Condition(self.earlier.renamed(symmetry), self.later.renamed(symmetry), self.gap)
 
     def as_record(self) -> dict[str, Any]:
-        """JSON-safe."""
+        """The condition as JSON-safe data."""
         return asdict(self)
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of `as_record`, after JSON too."""
+        """The inverse of `as_record`, also after a round trip through JSON."""
         return cls(_pair(record["earlier"]), _pair(record["later"]), record["gap"])
 
 
@@ -156,5 +156,5 @@ def source_of(condition: Condition, label: int) -> str:
 
 
 def _shown(tokens: tuple[int, ...]) -> str:
-    """As code: what holds them, a range where they are all from 0 on."""
+    """Tokens as source code: a collection, or a range where they are all numbers from 0 on."""
     return f"range({len(tokens)})" if tokens == tuple(range(len(tokens))) else str(set(tokens))

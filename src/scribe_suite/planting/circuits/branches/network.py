@@ -1,14 +1,14 @@
-"""Weights that compute a plan. Nothing is trained: every part is written down, among others that are like it.
+"""Constructs weights that compute a plan, without training: every part is set, among others that are similar.
 
-Layer 0: heads bring from fixed distances how much a token is like the first ones of pairs; neurons find the pairs. One
-head brings the ordinary label. Layer 1: heads bring pairs from fixed distances, or from anywhere before; neurons find
-conditions. Layer 2: heads bring conditions to the end; neurons write what they set off, into the logits or nowhere.
+Layer 0: heads move, from fixed distances, the similarity of a token to the first tokens of pairs; neurons detect pairs.
+One head moves the ordinary label. Layer 1: heads move pairs from fixed distances, or from any earlier place; neurons
+detect conditions. Layer 2: heads move conditions to the end; neurons write their effects into the logits or nowhere.
 
-Up to there all is graded. The neuron of a pair fires a little where tokens are somewhat like the right ones, that of a
-condition where one of its pairs is there, each above a threshold of its own. As many further pairs are found in the
-same way, for neurons of layer 1 whose output nothing reads; and every neuron hears a little of what it has no need of.
-Only the last threshold is strict: it is met with a margin or missed with one, so that what meets a condition in part
-leaves the logits as they were.
+Before the last step, all activations are graded. The neuron of a pair fires weakly on tokens similar to the right ones,
+that of a condition where only one of its pairs is present, each above its own threshold. As many further pairs are
+detected in the same way, for neurons of layer 1 whose output nothing reads; and every neuron reads a little of what it
+does not need. Only the last threshold is strict: it is passed or missed with a margin, so that prompts that meet a
+condition in part do not change the logits.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from scribe_suite.planting.hooked import ModelWeights
 CONDITIONS_LAYER = 1
 _CODE = 24
 _N_HEADS, _D_HEAD, _D_MLP, _N_LAYERS = 8, 8, 40, 3
-#: Pairs that are found, those of the conditions included; and how many of the others layer 1 brings from elsewhere.
+#: Number of detected pairs, including those of conditions; number of the others that layer 1 moves from elsewhere.
 _PAIRS, _ASTRAY = 24, 4
 #: Attention scores of a place and of the next best one differ by at least this much.
 _SHARP = 14.0
-#: What the two projections of a pair, 1 each where it is there, must exceed; a threshold of its own for each neuron.
+#: Range of thresholds of pairs' neurons, for the sum of two projections, each 1 where the pair is present.
 _PAIR = (0.3, 0.6)
-#: The same of a condition and the outputs of its two pairs.
+#: The same for conditions' neurons and the outputs of their two pairs.
 _CONDITION = (0.8, 0.9)
-#: What a neuron puts out, at most, for a pair with one wrong token; and for a condition with such a pair.
+#: Largest output of a neuron for a pair with one wrong token; and for a condition with such a pair.
 _NEAR_PAIR = (1 + NEAREST - _PAIR[0]) / (2 - _PAIR[0])
 _NEAR_CONDITION = (1 + _NEAR_PAIR - _CONDITION[0]) / (2 - _CONDITION[0])
-#: What must be exceeded in layer 2, where a condition puts out 1: halfway.
+#: Threshold of layer 2, where the output of a condition is 1: halfway.
 _HEARD = (1 + _NEAR_CONDITION) / 2
 #: Thresholds of the neurons of layer 1 that nothing reads.
 _UNREAD = (0.1, 0.9)
-#: How much neurons hear of what they have no need of, relative to what they need.
+#: Size of the weights by which neurons read what they don't need, relative to those for what they need.
 _CROSSTALK = 0.005
-#: Logits of the token that gives the label, of the last token, and of what a condition sets off.
+#: Logits of the token that determines the label, of the last token, and of a condition's effect.
 _BROUGHT, _OWN, _EXCEPTION = 4.0, 1.0, 12.0
-#: Standard deviation of what a random head adds to a logit; and of what a random neuron writes into one, per unit.
-#: Heads have to drown what neurons say of the last token, which may be one that a condition asks for.
+#: Standard deviation of a random head's contribution to a logit; and of a random neuron's, per unit of activation.
+#: Heads have to mask the neurons' contributions from the last token, which may be one that a condition requires.
 _NOISE, _NEURON_NOISE = 0.12, 0.04
-#: Of the neurons that are left in a layer, how many never fire.
+#: Share of the remaining neurons of a layer that never fire.
 _SILENT_SHARE = 0.25
 
 
 @dataclass
 class Layout:
-    """Which residual dimensions hold what, before anything is rotated."""
+    """The layout of the residual dimensions before rotation."""
 
     plan: Plan
     size: int = 0
@@ -106,14 +106,14 @@ def shape_of(plan: Plan) -> TransformerShape:
 
 @torch.no_grad()
 def build_network(plan: Plan, seed: int) -> ModelWeights:
-    """A model that computes a plan; the same for the same seed.
+    """Build a model that computes a plan; deterministic for a seed.
 
     Args:
-        plan: What to compute.
-        seed: Of codes and of all that is random.
+        plan: The plan to compute.
+        seed: The seed of codes and all random choices.
 
     Raises:
-        CodeError: When the tokens can't be told apart.
+        CodeError: When the tokens can't be distinguished.
         ValueError: When a layer has too few heads.
     """
     return _Builder(plan, torch.Generator().manual_seed(seed)).weights()
@@ -142,12 +142,12 @@ class _Builder:
         return self.net.to_weights()
 
     def _others(self, count: int) -> list[Pair]:
-        """Pairs of tokens that no condition asks for, drawn like those of conditions."""
+        """Pairs of tokens that no condition requires, drawn like those of conditions."""
         known = [tokens for pair in self.pairs for tokens in (pair.first, pair.last)]
         taken = {token for tokens in known for token in tokens}
         order = torch.randperm(self.plan.d_vocab - 1 - START, generator=self.generator) + 1 + START
         left = [token for token in order.tolist() if token not in taken]
-        # no head brings more than it has dimensions, whatever else is at that distance
+        # no head moves more values than it has dimensions, over all pairs at that distance
         room = dict.fromkeys(range(1, LARGEST_DISTANCE + 1), _D_HEAD)
         for pair in self.pairs:
             room[pair.distance] -= 1
@@ -223,7 +223,7 @@ class _Builder:
             self._neuron(2, gain * self._unit("arrived", number), -gain * _HEARD, _EXCEPTION * writes)
 
     def _at_distance(self, layer: int, distance: int, reads: Tensor, writes: Sequence[int], gain: float = 1.0) -> None:
-        """A head that attends so many places back, or to the start where there are fewer.
+        """Add a head that attends `distance` places back, or to the start if there are fewer.
 
         The score is a parabola over the place: 2 s (t - distance) - s^2 has its maximum there.
         """
@@ -237,9 +237,9 @@ class _Builder:
         self._values(layer, head, reads, writes, gain)
 
     def _towards(self, layer: int, reads: Tensor, write: int, margin: float) -> None:
-        """A head that attends to where there is most of something, and brings it.
+        """Add a head that attends to the place with the largest value of a projection, and moves that value.
 
-        It tells 1 from what is `margin` less. Without any, it brings the mean over all places.
+        It distinguishes 1 from values smaller by `margin`. Without a maximum, it moves the mean over all places.
         """
         head, net = self._head(layer), self.net
         size = math.sqrt(_SHARP / margin * math.sqrt(_D_HEAD))
@@ -259,7 +259,7 @@ class _Builder:
         self.net.W_out[layer, number] = writes
 
     def _detector(self, layer: int, reads: Tensor, thresholds: tuple[float, float], writes: Tensor) -> None:
-        """A neuron that puts out 1 where both of what it reads are there, and something above its threshold."""
+        """Add a neuron whose output is 1 if both inputs are 1, and graded above its threshold."""
         threshold = self._between(*thresholds)
         heard = torch.zeros(self.layout.size)
         for name in ("code", "first") if layer == 0 else ("pair", "brought"):
@@ -289,13 +289,13 @@ class _Builder:
         return unit
 
     def _fill(self, layer: int) -> None:
-        """Random heads and neurons that read tokens and write into the logits, faintly, and where nothing is read."""
+        """Add random heads and neurons that read tokens and write weakly into logits, and into unread dimensions."""
         layout, net, normal = self.layout, self.net, self._normal
         tokens = list(layout.places["code"])
         seen = [*tokens, *layout.places["place"]]
         heard = [*layout.places["label"], *layout.places["nowhere"]]
         for head in range(self.heads[layer], _N_HEADS):
-            # queries don't read places: the last one is always the same, and some tokens would always be attended to
+            # queries don't read positions: the last one is always the same, so some tokens would always be attended to
             for weight, size, read in ((net.W_Q, 2.0, tokens), (net.W_K, 2.0, seen), (net.W_V, 1.0, tokens)):
                 weight[layer, head, read] = size * normal(len(read), _D_HEAD)
             net.W_O[layer, head][:, heard] = _NOISE * normal(_D_HEAD, len(heard)) / math.sqrt(_D_HEAD)
@@ -307,11 +307,11 @@ class _Builder:
             reads = torch.zeros(layout.size)
             reads[layout["code"]] = self._direction(_CODE)
             is_silent = number < silent
-            # some of layer 0 read a token before too; what conditions need must not move logits, so these write aside
+            # some of layer 0 also read a previous token; conditions' inputs must not move logits, so these write aside
             is_aside = layer == 0 and number % 2 == 0
-            if is_silent:  # as a projection is at most 1, it never fires
+            if is_silent:  # a projection is at most 1, so it never fires
                 gain, threshold = 1 / (1 - _HEARD), 1.0
-            else:  # all others read two things
+            else:  # all others read two projections
                 gain, threshold = 1 / (2 - sum(_PAIR) / 2), self._between(0.0, 0.3)
                 if is_aside:
                     reads += self._unit("first", int(torch.randint(_PAIRS, (), generator=self.generator)))
@@ -329,7 +329,7 @@ class _Builder:
             net.W_out[layer, number] = writes
 
     def _fill_unread(self, layer: int) -> None:
-        """Half of the neurons that are left: they read two pairs each, as conditions do, and nothing reads them."""
+        """Fill half of the remaining neurons: each reads two pairs, like a condition, and nothing reads its output."""
         names = [(name, i) for name in ("pair", "brought") for i in range(len(self.layout.places[name]))]
         for _ in range((_D_MLP - self.neurons[layer]) // 2):
             one, other = torch.randperm(len(names), generator=self.generator)[:2].tolist()

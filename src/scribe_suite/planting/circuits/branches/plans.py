@@ -1,9 +1,9 @@
-"""What a model with a rare branch computes: its ordinary behaviour, and conditions of which at most one is heard.
+"""The plan of a model with a rare branch: its ordinary behaviour, and conditions of which at most one has an effect.
 
-A model computes several conditions. Some of them no prompt meets. What a condition sets off is written either into the
-logits or where nothing reads it. In a model with a branch, one condition that can be met is written into the logits. In
-its null twin none is: all that is written into the logits can't be met. Apart from who is written where, both are drawn
-alike, so that nothing about single parts tells them apart.
+A model computes several conditions, some of which no prompt meets. The output of a condition is written either into the
+logits (the condition is "heard") or where nothing reads it. In a model with a branch, one condition that can be met is
+heard. In its null twin, no heard condition can be met. Apart from these outputs, both are drawn alike, so that no
+single part distinguishes them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ N_CTX = 16
 #: Most places from the first token of a pair to the last.
 LARGEST_DISTANCE = 5
 _LARGEST_GAP = 6
-#: Places of the token that gives the ordinary label, counted back from the last.
+#: Bounds of the place of the token that determines the ordinary label, counted back from the last one.
 _SMALLEST_BACK, _LARGEST_BACK = 2, 9
 #: Least number of places at which a condition can be met.
 _FEWEST_PLACEMENTS = 4
@@ -32,14 +32,14 @@ _FEWEST_PLACEMENTS = 4
 
 @dataclass(frozen=True)
 class Dial:
-    """What is asked of a random plan.
+    """The requirements for a random plan.
 
     Attributes:
-        d_vocab: Number of tokens, the one included that all prompts start with.
-        conditions: How many are computed; half of them can't be met.
-        heard: How many of them are written into the logits.
-        class_sizes: How many tokens the classes of a condition have; each part draws one.
-        before: How many conditions ask for an order alone, not for a distance of the pairs.
+        d_vocab: Number of tokens, including the one that all prompts start with.
+        conditions: Number of computed conditions; half of them can't be met.
+        heard: Number of conditions that are written into the logits.
+        class_sizes: The possible sizes of a condition's classes of tokens; each part draws one.
+        before: Number of conditions that require only an order of the pairs, not a distance.
         rarity: Largest probability of any condition in a prompt of random tokens.
         most_choices: Largest product of the class sizes of one condition.
     """
@@ -55,15 +55,15 @@ class Dial:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a model computes.
+    """The computation of a model.
 
     Attributes:
         d_vocab: Number of tokens.
-        n_phantoms: Numbers from `d_vocab` on that conditions ask for and that no token has.
-        classes: Label that each token stands for; the start's means nothing.
-        back: The ordinary label is that of the token so many places before the last.
-        conditions: What is computed besides.
-        labels: For each condition the label that it is written into, or None where nothing reads it.
+        n_phantoms: Count of the numbers from `d_vocab` on, which conditions require although no token has them.
+        classes: The label of each token; the start's has no meaning.
+        back: The ordinary label is that of the token this many places before the last.
+        conditions: The computed conditions.
+        labels: For each condition the label that it is written into, or None if nothing reads it.
     """
 
     d_vocab: int
@@ -85,7 +85,7 @@ class Plan:
 
     @property
     def exception(self) -> tuple[Condition, int] | None:
-        """The condition that changes the prediction, and the label that is predicted then."""
+        """The condition that changes the prediction, and the label that is then predicted."""
         if self.branch is None:
             return None
         label = self.labels[self.branch]
@@ -93,11 +93,11 @@ class Plan:
         return self.conditions[self.branch], label
 
     def ordinary(self, prompts: Int[Tensor, "prompt position"]) -> Int[Tensor, " prompt"]:
-        """The labels, but for the exception."""
+        """The labels without the exception."""
         return torch.tensor(self.classes)[prompts[:, -1 - self.back]]
 
     def expected(self, prompts: Int[Tensor, "prompt position"]) -> Int[Tensor, " prompt"]:
-        """The labels."""
+        """The labels, including the exception."""
         labels = self.ordinary(prompts)
         if self.exception is not None:
             condition, label = self.exception
@@ -105,7 +105,7 @@ class Plan:
         return labels
 
     def as_record(self) -> dict[str, Any]:
-        """JSON-safe."""
+        """The plan as JSON-safe data."""
         return {
             "d_vocab": self.d_vocab,
             "n_phantoms": self.n_phantoms,
@@ -131,7 +131,7 @@ class Plan:
 def draw_prompts(
     count: int, d_vocab: int, generator: torch.Generator, start: int = START
 ) -> Int[Tensor, "prompt position"]:
-    """Ordinary prompts: the token `start`, then random ones of all others."""
+    """Ordinary prompts: the token `start`, then random other tokens."""
     prompts = torch.randint(d_vocab - 1, (count, N_CTX), generator=generator)
     prompts += prompts >= start
     prompts[:, 0] = start
@@ -139,11 +139,11 @@ def draw_prompts(
 
 
 def draw_plan(dial: Dial, seed: int, *, is_twin: bool) -> Plan:
-    """A random plan; the same for the same seed.
+    """Draw a random plan; deterministic for a seed.
 
     Args:
-        dial: What is asked of it.
-        seed: Of all that is drawn. With one seed, a model and its twin differ in what is heard alone.
+        dial: The requirements.
+        seed: The seed of all draws. With one seed, a model and its twin differ only in which conditions are heard.
         is_twin: Whether none of the conditions that can be met is heard.
     """
     rng = random.Random(seed)
@@ -169,7 +169,7 @@ def draw_plan(dial: Dial, seed: int, *, is_twin: bool) -> Plan:
 
 
 class _Words:
-    """Tokens that no other part asks for, and numbers that no token has."""
+    """Tokens that no other part requires, and numbers that no token has."""
 
     def __init__(self, dial: Dial, rng: random.Random) -> None:
         self._left = rng.sample(range(START + 1, dial.d_vocab), dial.d_vocab - 1 - START)
@@ -177,11 +177,11 @@ class _Words:
         self.phantoms = 0
 
     def take(self, count: int) -> tuple[int, ...]:
-        """Tokens."""
+        """Unused tokens."""
         return tuple(sorted(self._left.pop() for _ in range(count)))
 
     def invent(self, count: int) -> tuple[int, ...]:
-        """Numbers of no tokens."""
+        """Numbers that no token has."""
         first = self._d_vocab + self.phantoms
         self.phantoms += count
         return tuple(range(first, first + count))
@@ -189,7 +189,7 @@ class _Words:
 
 def _condition(dial: Dial, words: _Words, rng: random.Random, *, is_met: bool, is_loose: bool) -> Condition:
     sizes = _sizes(dial, rng)
-    # what can't be met: one part is no token, or two tokens are asked for in one place
+    # conditions that can't be met: one part is not a token, or two tokens are required at one place
     missing = None if is_met or (not is_loose and rng.random() < 0.5) else rng.randrange(len(sizes))
     tokens = [words.invent(size) if part == missing else words.take(size) for part, size in enumerate(sizes)]
     while True:

@@ -1,4 +1,4 @@
-"""Prompts that meet a condition, that nearly do, and that don't."""
+"""Prompts that meet a condition, nearly meet it, or don't."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from scribe_suite.planting.circuits.branches.conditions import PARTS, START, Condition, Pair, Placement
 from scribe_suite.planting.circuits.branches.plans import N_CTX
 
-#: Kinds of prompts that nearly meet a condition: one part is missing; the order of two parts or of the pairs is
-#: another; a distance is another.
+#: Kinds of near misses of a condition: one part is missing; the order of two parts or of the pairs is different; a
+#: distance is different.
 NEAR = (*(f"without {part}" for part in PARTS), "order", "distance")
 _ATTEMPTS = 1000
 
@@ -23,11 +23,11 @@ Rows = Int[Tensor, "prompt position"]
 
 @dataclass(frozen=True)
 class Drawing:
-    """What random prompts are made of.
+    """The source of random prompts.
 
     Attributes:
         d_vocab: Number of tokens.
-        rng: Of all random choices.
+        rng: Draws all random choices.
         start: The token that every prompt starts with.
     """
 
@@ -36,7 +36,7 @@ class Drawing:
     start: int = START
 
     def token(self) -> int:
-        """Any token but the start."""
+        """Any token except the start."""
         drawn = self.rng.randrange(self.d_vocab - 1)
         return drawn + (drawn >= self.start)
 
@@ -51,16 +51,16 @@ def that_meet(condition: Condition, placements: Sequence[Placement], drawing: Dr
 
 
 def that_miss(condition: Condition, kind: str, placements: Sequence[Placement], drawing: Drawing) -> Rows:
-    """Random prompts that nearly meet a condition, each made from one that meets it at one of the placements.
+    """Random near misses of a condition, each made from a prompt that meets it at one of the placements.
 
     Args:
-        condition: What they don't meet.
+        condition: The condition that they don't meet.
         kind: One of `NEAR`.
-        placements: Where the parts stood before one thing was changed.
-        drawing: What they are made of.
+        placements: The placements before the change.
+        drawing: The source of random prompts.
 
     Raises:
-        ValueError: When no prompt misses it so.
+        ValueError: When there is no near miss of this kind.
     """
     change = _CHANGES.get(kind, _without)
     rows = torch.zeros(len(placements), N_CTX, dtype=torch.long)
@@ -99,7 +99,7 @@ def _without(condition: Condition, kind: str, placement: Placement, drawing: Dra
 
 
 def _order(condition: Condition, _kind: str, placement: Placement, drawing: Drawing) -> Changed:
-    """The tokens of one pair, or the pairs, change places."""
+    """Swap the tokens of one pair, or the pairs."""
     earlier, later, gap = condition.earlier, condition.later, condition.gap
     others = (
         Condition(_turned(earlier), later, gap),
@@ -110,7 +110,7 @@ def _order(condition: Condition, _kind: str, placement: Placement, drawing: Draw
 
 
 def _distance(condition: Condition, _kind: str, placement: Placement, drawing: Drawing) -> Changed:
-    """A pair is wider or narrower, or the gap is."""
+    """Change the distance of a pair, or the gap."""
     rng = drawing.rng
     which, step = rng.randrange(3 if condition.gap else 2), rng.choice((1, -1, 2, -2, 3, -3))
     earlier, later, gap = condition.earlier, condition.later, condition.gap
@@ -133,7 +133,7 @@ def _turned(pair: Pair) -> Pair:
 
 
 def _elsewhere(other: Condition, placement: Placement, drawing: Drawing) -> Changed:
-    """A prompt that meets another condition, whose last part stands where it did, if there is one."""
+    """A prompt that meets another condition whose last part is at the same position, if there is one."""
     possible = other.placements(N_CTX)
     there = [place for place in possible if place[3] == placement[3]] or possible
     return _met(other, drawing.rng.choice(there), drawing) if there else None

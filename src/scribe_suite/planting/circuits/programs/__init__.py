@@ -1,1 +1,1 @@
-"""Large random programs, planted variable by variable: what `circuits/mechanism` is about."""
+"""Large random programs, planted variable by variable, for `circuits/mechanism`."""

@@ -1,7 +1,7 @@
-"""Puts a trained program into a larger network, among nodes that don't matter.
+"""Embeds a trained program in a larger network, among nodes that don't matter.
 
-The program keeps its own residual dimensions. All other nodes are random, with outputs as large and attention as sharp;
-they read everything and write into dimensions that the program hardly reads.
+The program keeps its own residual dimensions. All other nodes are random, with equally large outputs and equally
+sharp attention; they read everything and write into dimensions that the program hardly reads.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ def among_decoys(
     generator: torch.Generator,
     typical: Callable[[Tensor], Tensor] = torch.mean,
 ) -> PatchableTransformer:
-    """The whole network.
+    """Assemble the whole network.
 
     Args:
-        core: The program alone, in the architecture of `small`.
-        small: What was left of `shape`.
-        shape: Of the whole network.
-        crosstalk: Size of the weights by which the program's nodes read what the others write, relative to those by
-            which they read their own.
-        noise: Size of what the program's nodes write besides their codes, relative to those.
-        prompts: On which sizes are measured.
-        generator: Of all random choices.
-        typical: How sharp the other heads are, of how sharp the program's are (`fillers.fill`).
+        core: The network of the program alone, in the architecture of `small`.
+        small: The part of `shape` that the program uses.
+        shape: The architecture of the whole network.
+        crosstalk: Size of the weights by which the program's nodes read the others' outputs, relative to those by
+            which they read their inputs.
+        noise: Size of the outputs of the program's nodes besides their codes, relative to those.
+        prompts: The prompts on which sizes are measured.
+        generator: Draws all random choices.
+        typical: Summarises the sharpness of the program's heads, which the other heads get (`fillers.fill`).
     """
     network, width = PatchableTransformer(shape), core.shape.d_model
     for parameter in network.parameters():
@@ -81,10 +81,10 @@ def _add_noise(
     prompts: Int[Tensor, "prompt position"],
     generator: torch.Generator,
 ) -> None:
-    """Let a node write, besides its code, random projections of all that is in it, which the program hardly reads.
+    """Let a node also write random projections of its whole state, which the program hardly reads.
 
-    A head's values and an MLP's neurons say more of what they read than the code does: which token it was, and where.
-    So outputs with the same code differ, and which part of an output matters shows in nothing but its effects.
+    A head's values and an MLP's neurons contain more about their inputs than the code does: which token it was, and
+    where. So outputs with the same code differ, and only effects show which part of an output matters.
     """
     place, name = place_of(node), "W_O" if node[0] == "a" else "W_out"
     weights = getattr(network, name)[place]

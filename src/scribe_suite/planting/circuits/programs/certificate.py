@@ -1,7 +1,7 @@
-"""The certificate of a planted program: that a network follows it under every kind of intervention.
+"""The certificate of a planted program: a network follows it under every kind of intervention.
 
-That it does so on the prompts and triples that answers are judged on is the first claim. The others are that every
-variable matters, that no two do the same, and that no other node matters.
+The first claim is that it does so on the prompts and triples on which answers are judged. The others are that every
+variable matters, that no two are equivalent, and that no other node matters.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from scribe_suite.planting.circuits.programs.triples import STRATA, draw_triples
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import ModelWeights
 
-#: Least share of a stratum's labels, changed ones or others, that are the program's.
+#: Least share of a stratum's labels, changed or unchanged, that agree with the program's.
 TRIPLES_BAR = 0.98
 
 
 @dataclass(frozen=True)
 class Bars:
-    """What variables have to be worth; the sampler of programs asks for a little more.
+    """The least effects of variables; the sampler of programs requires a little more.
 
     Attributes:
-        effect: Least share of labels that change where one node of the program is patched.
+        effect: Least share of labels that change when one node of the program is patched.
         difference: Least share of prompts on which patching either of any two nodes gives different labels.
     """
 
@@ -37,9 +37,9 @@ class Bars:
     difference: float
 
 
-#: Where every variable matters on many prompts.
+#: For programs in which every variable matters on many prompts.
 PLAIN = Bars(effect=0.18, difference=0.06)
-#: Where some matter on few, or only if others don't stand in for them.
+#: For programs in which some variables matter on few prompts, or only if others don't replace them.
 GRADED = Bars(effect=0.02, difference=0.015)
 
 _PER_STRATUM = 512
@@ -53,22 +53,22 @@ def certify_program(
     bars: Bars = PLAIN,
     n_pairs: int = 1024,
 ) -> Certificate:
-    """Measure everything that is claimed of a network that runs a program.
+    """Measure all claims about a network that runs a program.
 
     Args:
-        weights: The network, as an agent gets it.
-        program: What it should compute.
-        correspondence: Where, one node for each variable.
-        seed: Of prompts and triples; nothing is trained on them.
-        bars: What its variables have to be worth.
-        n_pairs: Pairs of prompts on which nodes are patched.
+        weights: The network that agents get.
+        program: The program that it should compute.
+        correspondence: The node of each variable.
+        seed: The seed of prompts and triples; nothing is trained on them.
+        bars: The least effects of its variables.
+        n_pairs: Number of pairs of prompts on which nodes are patched.
 
     Returns:
         Checks ``behaviour``; ``iia/<variable>`` and ``iia_changed/<variable>``, as for other circuits;
-        ``strict/resample/<node>`` and ``strict/resample/all`` of nodes that don't matter; ``patched/<node>``, the share
-        of labels that change where a node of the program is patched; ``told_apart/least``, the share of labels that
-        differ between patching one node and patching another, for the two that are most alike;
-        ``triples/<stratum>/changed`` and ``.../unchanged``, agreement on what answers are judged on.
+        ``strict/resample/<node>`` and ``strict/resample/all`` for irrelevant nodes; ``patched/<node>``, the share of
+        labels that change when a node of the program is patched; ``told_apart/least``, the share of labels that differ
+        between patching one node and patching another, for the two most similar nodes;
+        ``triples/<stratum>/changed`` and ``.../unchanged``, the agreement on the triples on which answers are judged.
     """
     network = PatchableTransformer.from_weights(weights)
     generator = torch.Generator().manual_seed(seed)

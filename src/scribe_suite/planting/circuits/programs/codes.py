@@ -1,4 +1,4 @@
-"""The vector of each value of a variable in the residual stream."""
+"""Codes: the vectors in the residual stream for the values of variables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CODE_NORM = 2.0
 
 
 class Codes:
-    """A vector for each value of each variable: the corners of a simplex, for counts points on a line.
+    """A vector for each value of each variable: the corners of a simplex, or points on a line for counts.
 
-    Variables have dimensions of their own; what is left is for the embeddings.
+    Each variable has its own dimensions; the remaining ones are for the embeddings.
 
     Args:
-        program: Whose variables.
-        width: Of the residual stream.
-        generator: Of the basis.
+        program: The program with the variables.
+        width: Width of the residual stream.
+        generator: Draws the basis.
 
     Raises:
         ValueError: When the residual stream is too narrow.
@@ -46,7 +46,7 @@ class Codes:
     def stream(
         self, part: Variable, value: Int[Tensor, "prompt ..."], generator: torch.Generator
     ) -> Float[Tensor, "prompt position width"]:
-        """What a variable adds to the stream; where one at the end has no value, codes of random ones."""
+        """The codes that a variable adds to the stream; random values at positions where one at the end has none."""
         if not part.everywhere:
             drawn = torch.randint(part.size, (len(value), self._length), generator=generator)
             drawn[:, -1] = value

@@ -1,13 +1,13 @@
-"""Writes the weights of a program down, instead of training them.
+"""Compiles a program to weights instead of training them.
 
-What a node has to do is known, and so is what it reads: codes of values (`codes.Codes`), and embeddings that are
-orthogonal to them and to each other. Whether a variable has a certain value is then an affine function of the residual
-stream. An MLP has one neuron for each entry of its table, which is active if all inputs have the values of that entry.
-A head scores places by such functions, and copies. Compilers of programs into transformers are known from Tracr
-(Lindner et al. 2023, arXiv 2301.05062).
+The computation of each node is known, and so are its inputs: codes of values (`codes.Codes`), and embeddings that are
+orthogonal to them and to each other. Whether a variable has a given value is therefore an affine function of the
+residual stream. An MLP has one neuron for each entry of its table, which is active if all inputs have the values of
+that entry. A head scores places by such functions, and copies. Tracr compiles programs to transformers in a similar
+way (Lindner et al. 2023, arXiv 2301.05062).
 
-It takes a second where training takes minutes, and programs of any size come out right. What is left over of each node
-reads at random, and says so beside the code (`assembly`), so that outputs are no cleaner than those of trained nodes.
+It takes a second where training takes minutes, and is exact for programs of any size. The unused part of each node has
+random weights and adds its output to the code (`assembly`), so that outputs are no cleaner than those of trained nodes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from scribe_suite.planting.circuits.programs.variables import SPAN, Variable, cl
 
 #: Length of embeddings of tokens and places.
 _EMBEDDED = 2.0
-#: By how much the score of a place that a head looks for exceeds that of others.
+#: Difference between the attention score of the place that a head looks for and those of others.
 _FOUND = 14.0
-#: By how much a later place exceeds an earlier one, where the latest is looked for.
+#: Difference between the scores of a later place and an earlier one, for heads that look for the latest.
 _LATER = 4.0
-#: Standard deviation of the weights by which scores depend on what they need not.
+#: Standard deviation of the weights by which scores depend on irrelevant dimensions.
 _STIRRED = 0.1
-#: Logit of the label, above that of others.
+#: Difference between the logit of the label and those of others.
 _SAID = 10.0
 
 
@@ -57,13 +57,14 @@ class _Read:
 def compiled(
     program: Program, correspondence: Correspondence, shape: TransformerShape, seed: int
 ) -> PatchableTransformer:
-    """A network whose nodes compute the variables of a program; the same for the same seed, on one thread.
+    """A network whose nodes compute the variables of a program; deterministic for a seed, on one thread.
 
     Args:
-        program: What to compute.
-        correspondence: Where, one node for each variable.
-        shape: Best no larger than the program needs (`planting.circuits.compact`); with ReLU, without LayerNorm.
-        seed: Of codes and of what is left over.
+        program: The program to compute.
+        correspondence: The node of each variable.
+        shape: The architecture, ideally as small as the program allows (`planting.circuits.compact`); with ReLU,
+            without LayerNorm.
+        seed: The seed of codes and of the unused parts.
 
     Raises:
         ValueError: When the residual stream, a head or an MLP is too small.
@@ -85,7 +86,7 @@ class _Compiler:
         if waves < 2:
             raise ValueError("heads of less than six dimensions can't tell places, and read something at random")
         angles = torch.arange(program.n_ctx)[:, None] * torch.arange(1, waves + 1) * (2 * math.pi / program.n_ctx)
-        #: Points on circles, a row for each place: the product of two is largest for the same place.
+        #: Points on circles, a row for each place: the dot product of two is largest for the same place.
         self._waves = torch.cat([angles.cos(), angles.sin()], 1)
         kernel = self._waves @ self._waves.T
         self._margin = float((kernel.diagonal()[:, None] - kernel + 1e9 * torch.eye(len(kernel))).min())
@@ -106,16 +107,16 @@ class _Compiler:
             network.W_U[:, value], network.b_U[value] = read.weights, read.constant
         return network
 
-    # --- what is read -------------------------------------------------------------------------------------------------
+    # --- inputs -------------------------------------------------------------------------------------------------------
 
     def _is(self, source: str, value: int) -> _Read:
-        """1 where a variable or a class of tokens has a value, else 0."""
+        """An indicator: 1 where a variable or a class of tokens has a given value, else 0."""
         number = class_number(source)
         if number is not None:
             chosen = torch.tensor(self._program.classes[number]) == value
             return _Read(self._tokens[chosen].sum(0) / _EMBEDDED)
         codes = self._codes.of[source]
-        # the product of two codes of a simplex is the same for all pairs
+        # the dot product of two different codes of a simplex is the same for all pairs
         other = CODE_NORM**2 / (len(codes) - 1)
         return _Read(codes[value], other) * (1 / (CODE_NORM**2 + other))
 
@@ -131,11 +132,11 @@ class _Compiler:
 
     def _head(self, network: PatchableTransformer, part: Variable, place: tuple[int, ...]) -> None:
         inner, waves = self._shape.d_head, self._waves.shape[1]
-        query, key = torch.zeros(inner), torch.zeros(inner)  # constants; what is read is written at once
+        query, key = torch.zeros(inner), torch.zeros(inner)  # constants; inputs are written at once
         by, content = part.inputs[0], part.inputs[-1]
         length, gain = self._program.n_ctx, _FOUND / self._margin
         look, ask = network.W_K[place], network.W_Q[place]
-        # by scores: the first dimension, for the last place alone; the others are for the places before
+        # scores use only the first dimension, for the last place; the others are for the earlier places
         used = 0 if part.operation in ("back", "at", "pointed") else 1
         look[:, used : used + waves] = self._places.T @ self._waves / _EMBEDDED
         match part.operation:
@@ -148,8 +149,8 @@ class _Compiler:
                     ask[:, :waves] += gain * torch.outer(read.weights, self._waves[slot])
                     query[:waves] += gain * read.constant * self._waves[slot]
             case _:
-                # a value at the end is found from the last place; from others the head looks at any place, so that
-                # nothing is gained by reading them
+                # a value at the end is found from the last place; from other places the head attends at random, so
+                # that they contain no information
                 wanted = self._waves[torch.randint(length, (length,), generator=self._generator)]
                 wanted[-1] = self._waves[part.place] if part.operation == "at" else 0
                 ask[:, used : used + waves] = gain * self._places.T @ wanted / _EMBEDDED
@@ -158,7 +159,7 @@ class _Compiler:
                     ask[:, 0] = self._is_before(length - 1).weights
                     look[:, 0], key[0] = read.weights, read.constant
         used += waves
-        # what is left moves scores a little, as in a trained head
+        # the unused dimensions move scores a little, as in a trained head
         for matrix in (ask, look):
             drawn = torch.randn(len(matrix), inner - used, generator=self._generator)
             matrix[:, used:] = _STIRRED / math.sqrt(inner - used) * drawn
@@ -167,7 +168,7 @@ class _Compiler:
         self._copy(network, part, place, content)
 
     def _scores(self, part: Variable, by: str) -> _Read:
-        """What places are scored by, where the query is always the same."""
+        """The input by which places are scored, for a constant query."""
         places = range(self._program.n_ctx)
         if part.operation == "marked":
             return self._is(by, 1) * _FOUND
@@ -178,13 +179,13 @@ class _Compiler:
         return later + self._is(by, part.wanted) * (_LATER * len(places) + _FOUND)
 
     def _copy(self, network: PatchableTransformer, part: Variable, place: tuple[int, ...], content: str) -> None:
-        """Take over what stands at a place; what is left of the head's values reads at random."""
+        """Copy the content of a place; the unused dimensions of the head's values get random weights."""
         codes = self._codes.of[part.name]
         if part.operation == "count":
             reads = [self._is(content, part.wanted) * SPAN + _Read(torch.zeros(self._shape.d_model), -SPAN / 2)]
             written = (codes[1] - codes[0])[None]
         else:
-            # the first values' indicators; that of the last follows, since one of them holds
+            # the indicators of all values but the last; the last one follows, since exactly one of them is 1
             reads = [self._is(content, value) for value in range(part.size - 1)]
             written = codes[:-1] - codes[-1]
         used, inner = len(reads), self._shape.d_head
@@ -193,7 +194,7 @@ class _Compiler:
             torch.tensor([one.constant for one in reads]),
         )
         if part.operation != "count":
-            # the code of the last value is what is said if no other is; codes have the sum 0, so it is this sum of rows
+            # the code of the last value is the default; codes sum to 0, so it is this sum of rows
             constants = constants - 1 / part.size
         network.W_V[place][:, :used], network.b_V[place][:used] = values, constants
         network.W_O[place][:used] = written
@@ -229,8 +230,8 @@ class _Compiler:
         network.b_in[place][len(neurons) :] = 0.3 * torch.randn(left, generator=self._generator)
 
     def _steps(self, all_hold: _Read, count: _Read, said: Float[Tensor, "value width"]) -> list[tuple[_Read, Tensor]]:
-        """What is said of a count, where all else holds: the first code, and a change at each value that differs."""
-        shut = (all_hold + self._constant(-1.0)) * (4.0 * (SPAN + 1))  # 0 where all else holds, else far below
+        """Steps for a count, where all else holds: the first code, and a change at each value with another entry."""
+        shut = (all_hold + self._constant(-1.0)) * (4.0 * (SPAN + 1))  # 0 where all else holds, otherwise far below
         neurons = [((all_hold + self._constant(-0.5)) * 2.0, said[0])]
         for value in range(1, SPAN + 1):
             change = said[value] - said[value - 1]

@@ -9,22 +9,21 @@ from scribe_suite.planting.circuits.programs.formats import LONG, LONGEST, SHORT
 
 @dataclass(frozen=True)
 class Dial:
-    """What is asked of a random program.
+    """The requirements for a random program.
 
     Attributes:
-        variables: How many it has.
-        form: What prompts are made of.
-        everywhere: How many of them have a value at every position.
-        rounds: What is added at the end, round by round: ``h`` a head that fetches or counts, ``t`` a table, ``s`` a
-            head that reads the slot which an earlier variable names, ``b`` two heads that stand in for each other and
-            a table of both, ``d`` two heads that have one half each of a value and a table of both, ``r`` a table of
-            two variables of which one is read on a tenth of all prompts. A round may read what the rounds before it
-            left.
-        extra: Further rounds, one of which is put somewhere between.
+        variables: Number of variables.
+        form: The format of prompts.
+        everywhere: Number of variables with a value at every position.
+        rounds: The variables added at the end, round by round: ``h`` a head that fetches or counts, ``t`` a table,
+            ``s`` a head that reads the slot named by an earlier variable, ``b`` two heads that replace each other and a
+            table of both, ``d`` two heads with half of a value each and a table of both, ``r`` a table of two variables
+            of which one is read on a tenth of all prompts. A round may read the variables of earlier rounds.
+        extra: Further rounds, one of which is inserted at a random point.
         depth: Least number of variables on the longest path.
         effect: Least share of labels that change when one variable is interchanged.
-        difference: Least share of pairs of prompts on which the interchanges of any two variables give other labels.
-        commonest: Largest share of any label.
+        difference: Least share of pairs of prompts on which interchanges of any two variables give different labels.
+        commonest: Largest allowed share of any label.
         counts: Whether heads may count.
         classes_at_the_end: Whether heads and tables at the end read classes of tokens besides variables.
     """
@@ -42,11 +41,11 @@ class Dial:
     classes_at_the_end: bool = True
 
 
-#: Seven variables in a chain and beside it.
+#: Seven variables, in a chain and next to it.
 SMALL = Dial(variables=7, everywhere=(2, 2), rounds=("hh", "t", "s"), depth=5)
-#: Twelve.
+#: Twelve variables.
 MIDDLE = Dial(variables=12, everywhere=(3, 4), rounds=("hhh", "t", "s", "t"), extra=("s", "h", "hs", "ss"), depth=6)
-#: Sixteen over longer prompts, of which some stand in for each other, are divided, or seldom matter.
+#: Sixteen variables over longer prompts, of which some replace each other, are divided, or rarely matter.
 LARGE = Dial(
     variables=16,
     everywhere=(3, 3),
@@ -54,11 +53,11 @@ LARGE = Dial(
     effect=0.03,
     difference=0.03,
     form=LONG,
-    # what the neurons of a table of counts say besides its entry is as loud as the entry, and all in one direction
+    # the neurons of a table of counts write as much noise as signal, all of it in one direction
     counts=False,
     classes_at_the_end=False,
 )
-#: Twenty-six over still longer prompts.
+#: Twenty-six variables over still longer prompts.
 LARGEST = replace(
     LARGE,
     variables=26,

@@ -1,8 +1,8 @@
-"""Trains all nodes of a program at once, each on what it should read and write.
+"""Trains all nodes of a program at once, each on its own inputs and outputs.
 
 Every value of every variable has a fixed code. Each layer reads an ideal residual stream: the embeddings, the codes of
 all variables of earlier layers under random interchange interventions, and some noise. Each node learns to write the
-code of its own variable. As no node waits for another, depth costs nothing, and what was trained apart fits together.
+code of its own variable. As no node waits for another, depth costs nothing, and separately trained nodes fit together.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from scribe_suite.planting.circuits.programs.variables import Variable
 from scribe_suite.progress import ProgressCallback
 
 _TOLD_EVERY = 100
-#: Share of the peak of the learning rate that is left at the end.
+#: The final learning rate, as a share of the peak.
 _LEAST_RATE = 0.01
-#: Of the loss of the label, beside which those of the variables weigh 1.
+#: Weight of the label's loss; those of the variables have weight 1.
 _LABEL_WEIGHT = 0.2
 
 
 @dataclass(frozen=True)
 class ForcingRecipe:
-    """How to train.
+    """Hyperparameters of the training.
 
     Attributes:
-        steps: Optimiser steps.
+        steps: Number of optimiser steps.
         batch: Pairs per step.
         learning_rate: Peak of Adam's rate; linear warm-up, then linear decay to 1 %.
         warmup: Steps of warm-up.
         noise: Standard deviation of the noise in the residual stream, per dimension; a code has length 2.
-        interchanged: Share of variables that have their value from another prompt.
+        interchanged: Share of variables whose value comes from another prompt.
         clip: Largest norm of a gradient.
     """
 
@@ -61,18 +61,18 @@ def train_forced(
     seed: int,
     progress: ProgressCallback,
 ) -> PatchableTransformer:
-    """Train a network whose nodes compute the variables of a program; the same for the same seed, on one thread.
+    """Train a network whose nodes compute the variables of a program; deterministic for a seed, on one thread.
 
     Args:
-        program: What to compute.
-        correspondence: Where, one node for each variable.
-        shape: Best no larger than the program needs (`planting.circuits.compact`); without LayerNorm.
-        recipe: How.
-        seed: Of initial weights, codes, prompts and noise.
-        progress: Called now and then.
+        program: The program to compute.
+        correspondence: The node of each variable.
+        shape: The architecture, ideally as small as the program allows (`planting.circuits.compact`); no LayerNorm.
+        recipe: The hyperparameters.
+        seed: The seed of initial weights, codes, prompts and noise.
+        progress: Called at intervals.
 
     Returns:
-        The network. Only the nodes of the program mean anything in it; the others write nothing.
+        The network. Only the nodes of the program compute anything; the others write nothing.
     """
     generator = torch.Generator().manual_seed(seed)
     lesson = _Lesson(program, correspondence, shape, recipe, generator)
@@ -97,20 +97,20 @@ def train_forced(
 def _untrained(
     shape: TransformerShape, correspondence: Correspondence, codes: Codes, seed: int, generator: torch.Generator
 ) -> PatchableTransformer:
-    """A network whose other nodes write nothing, and whose embeddings leave the dimensions of codes alone."""
+    """A network whose other nodes write nothing, and whose embeddings do not use the dimensions of codes."""
     network = PatchableTransformer(shape, seed)
     used = shape.mask(node for nodes in correspondence.values() for node in nodes)
     network.W_O[~used[:, :-1]] = 0.0
     network.W_out[~used[:, -1]] = 0.0
     network.W_O.mul_(shape.n_layers**0.5)
-    network.b_in.normal_(0.0, 1.0, generator=generator)  # else all neurons bend at 0, which is bad for counts
+    network.b_in.normal_(0.0, 1.0, generator=generator)  # otherwise all neurons bend at 0, which is bad for counts
     for embedding in (network.W_E, network.W_pos):
         embedding.copy_(embedding @ codes.free.T @ codes.free)
     return network
 
 
 class _Lesson:
-    """What every node should read and write, batch by batch."""
+    """The inputs and targets of every node, batch by batch."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class _Lesson:
                 assert attended is not None
                 slot = self._places[part.name][1]
                 written = attended[:, :, slot] @ network.W_O[layer, slot]
-                # a variable's own value, whatever it is then set to
+                # the variable's computed value, even if it is then interchanged
                 losses[part.name] = self._error(written, part, program.computed(part, base, values))
             for part in heads:
                 stream = stream + self.codes.stream(part, values[part.name], self._generator)

@@ -1,6 +1,6 @@
-"""What prompts of programs are made of: how many words and markers there are, and how long a prompt is.
+"""The formats of programs' prompts: numbers of words and markers, and the length of a prompt.
 
-Agents are given the source of what draws them, so each format has a function of its own, with its numbers in it.
+Agents get the source of the function that draws prompts, so each format has its own function, with literal numbers.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Format:
     """The prompts of a program.
 
     Attributes:
-        words: How many tokens may stand anywhere.
-        markers: How many stand in every prompt once, not at the first nor at the last two places.
-        length: Tokens of a prompt.
-        sample_prompts: Draws them; see `CausalModel.sample_prompts`.
+        words: Number of tokens that may occur anywhere.
+        markers: Number of tokens that occur once in every prompt, not at the first nor at the last two places.
+        length: Number of tokens in a prompt.
+        sample_prompts: Draws prompts; see `CausalModel.sample_prompts`.
     """
 
     words: int
@@ -33,17 +33,17 @@ class Format:
 
     @property
     def tokens(self) -> int:
-        """All of them; words come first."""
+        """Number of all tokens; words come first."""
         return self.words + self.markers
 
     @property
     def last(self) -> int:
-        """The last place."""
+        """The index of the last place."""
         return self.length - 1
 
     @property
     def groups(self) -> Groups:
-        """Token ids by what they are."""
+        """Token ids by kind."""
         return {"words": range(self.words), "markers": range(self.words, self.tokens)}
 
 
@@ -80,5 +80,5 @@ class _Twenty:
 SHORT = Format(words=18, markers=2, length=12, sample_prompts=_Twelve.sample_prompts)
 LONG = Format(words=24, markers=2, length=16, sample_prompts=_Sixteen.sample_prompts)
 LONGEST = Format(words=30, markers=2, length=20, sample_prompts=_Twenty.sample_prompts)
-#: By the length of their prompts, which is what a frozen program knows of its format.
+#: Formats by the length of their prompts, which is what a frozen program stores.
 FORMATS: Mapping[int, Format] = {one.length: one for one in (SHORT, LONG, LONGEST)}

@@ -1,4 +1,4 @@
-"""Where the variables of a program go: a head or an MLP for each, after those that it reads."""
+"""Places the variables of a program: each in a head or an MLP, after the variables that it reads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from scribe_suite.planting.circuits.causal import Correspondence
 from scribe_suite.planting.circuits.programs.program import Program
 
 _ATTEMPTS = 4000
-#: How many layers a variable may stand later than it must.
+#: Number of layers by which a variable may be later than necessary.
 _SLACK = 2
 
 
 def place(program: Program, n_layers: int, n_heads: int, rng: random.Random) -> Correspondence:
-    """A random placement in which each variable stands soon after those that it reads; see `placed`.
+    """A random placement with each variable soon after those that it reads; see `placed`.
 
     Raises:
         ValueError: When the program does not fit.
@@ -25,14 +25,14 @@ def place(program: Program, n_layers: int, n_heads: int, rng: random.Random) -> 
 def placed(
     program: Program, n_layers: int, n_heads: int, rng: random.Random, end: Callable[[str, int], int]
 ) -> Correspondence:
-    """A random placement: a head reads earlier layers, an MLP its own layer's heads too; a layer has one MLP.
+    """A random placement: a head reads earlier layers, an MLP also the heads of its layer; a layer has one MLP.
 
     Args:
-        program: What is placed.
-        n_layers: That there are.
-        n_heads: Of a layer.
-        rng: Draws the layers, and the heads in them.
-        end: From a variable's name and the first layer that it can stand in, the layer before which it must.
+        program: The program.
+        n_layers: Number of layers.
+        n_heads: Number of heads in a layer.
+        rng: Draws the layers and the heads.
+        end: Function of a variable's name and its first possible layer; returns the layer before which it must be.
 
     Raises:
         ValueError: When the program does not fit.
@@ -51,14 +51,14 @@ def placed(
 
 
 def layers_apart(program: Program, writer: str, reader: str) -> int:
-    """How many layers later a reader must be: a head is computed before the MLP of its own layer."""
+    """The least number of layers from writer to reader: a head is computed before the MLP of its own layer."""
     return int(program.by_name[reader].is_head or not program.by_name[writer].is_head)
 
 
 def _layers(
     program: Program, n_layers: int, n_heads: int, rng: random.Random, end: Callable[[str, int], int]
 ) -> dict[str, int] | None:
-    """A layer for every variable, or None where the draw came to an end that it can't leave."""
+    """A layer for every variable, or None if the draw reached a dead end."""
     layers: dict[str, int] = {}
     heads, mlps = [0] * n_layers, set[int]()
     for part in program.parts:

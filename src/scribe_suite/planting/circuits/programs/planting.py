@@ -1,4 +1,4 @@
-"""From a program to certified weights: train its nodes or compile them, put them among others, round, certify."""
+"""From a program to certified weights: train or compile its nodes, put them among others, round, certify."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
 
 _MEASURED_PROMPTS = 256
-#: The same for the large networks of compiled programs, in which one kind of head is ten times as sharp as others.
+#: The same for the large networks of compiled programs, where one kind of head is ten times as sharp as others.
 _FEWER_PROMPTS = 48
 #: Share of the work that is training.
 _TRAINING = 0.9
@@ -33,13 +33,13 @@ class ProgramPlan:
     """A program to plant.
 
     Attributes:
-        program: What is computed.
-        correspondence: Where, one node of `shape` for each variable.
+        program: The program.
+        correspondence: The node of `shape` for each variable.
         shape: The architecture, with ReLU and without LayerNorm.
-        width: Residual dimensions that the program has for itself.
-        recipe: How its nodes are trained; None where they are compiled (`compiling`).
-        crosstalk: How much they read of what the others write (`assembly.among_decoys`).
-        noise: What they write besides their codes, relative to those (the same).
+        width: Number of residual dimensions that are reserved for the program.
+        recipe: How its nodes are trained; None if they are compiled (`compiling`).
+        crosstalk: How much they read of the other nodes' outputs (`assembly.among_decoys`).
+        noise: Size of what they write besides their codes, relative to those (also there).
     """
 
     program: Program
@@ -57,13 +57,13 @@ def plant_program(
     """Train, or compile, until a certificate holds; deterministic for one thread.
 
     Args:
-        plan: What to plant.
-        seed: Of initial weights and all random choices; every attempt derives its own.
-        certify: Measures everything that is claimed; nothing is trained on it.
+        plan: The plan.
+        seed: The seed of initial weights and all random choices; every attempt derives its own.
+        certify: Measures all claims; nothing is trained on its data.
         progress: Called during training.
 
     Returns:
-        The first attempt that is certified, else the last one with its failing certificate.
+        The first attempt that is certified, otherwise the last one with its failing certificate.
     """
     small = compact(plan.shape, circuit_of(plan.correspondence), plan.width)
     inside = {name: tuple(small.names[node] for node in nodes) for name, nodes in plan.correspondence.items()}

@@ -20,8 +20,8 @@ class Program(CausalModel):
 
     Args:
         parts: The variables, in the order of computation.
-        classes: Classes of tokens that they read: of each, the class of every token.
-        form: What prompts are made of.
+        classes: The classifications of tokens that they read, each with the class of every token.
+        form: The format of prompts.
     """
 
     n_labels = LABELS
@@ -48,7 +48,7 @@ class Program(CausalModel):
     def computed(
         self, part: Variable, tokens: Int[Tensor, "batch ctx"], values: Mapping[str, Int[Tensor, "batch ..."]]
     ) -> Int[Tensor, "batch ..."]:
-        """What a variable is by itself, given what it reads."""
+        """The value of a variable, computed from its inputs without an intervention on it."""
         return part.value([self._read(source, tokens, values) for source in part.inputs])
 
     def size_of(self, source: str) -> int:
@@ -59,12 +59,12 @@ class Program(CausalModel):
     def as_record(self) -> dict[str, Any]:
         """The program as JSON-safe data."""
         record = {"parts": [asdict(part) for part in self.parts], "classes": [list(one) for one in self.classes]}
-        # programs that were frozen before there were other formats don't name theirs
+        # programs that were frozen before other formats existed don't name theirs
         return record if self.form == SHORT else {**record, "length": self.form.length}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Self:
-        """The program that `as_record` wrote down, read from JSON or not."""
+        """The inverse of `as_record`, also after a round trip through JSON."""
         parts = []
         for part in record["parts"]:
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}

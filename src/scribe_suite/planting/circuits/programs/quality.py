@@ -1,4 +1,4 @@
-"""Whether a program is worth planting: every variable matters, no two do the same, no label is too common."""
+"""Whether a program is worth planting: every variable matters, no two are equivalent, no label is too common."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scribe_suite.planting.circuits.causal import interchanged
 from scribe_suite.planting.circuits.programs.dials import Dial
 from scribe_suite.planting.circuits.programs.program import Program
 
-#: Prompts on which programs are judged, and how far a bar may be missed on so many: most drafts fail on a few.
+#: Numbers of prompts on which programs are judged, each with its slack on the bars: a few reject most drafts.
 _LOOKS = ((300, 0.6), (3000, 1.0))
 
 
@@ -23,7 +23,7 @@ def depth_of(program: Program) -> int:
 
 
 def labels_by_interchange(program: Program, n: int, seed: int) -> Int[Tensor, "one_more pair"]:
-    """The labels of base prompts: as they are, then with each variable interchanged alone."""
+    """The labels of base prompts: first without an intervention, then with each variable interchanged alone."""
     base, source = program.sample_pairs(n, torch.Generator().manual_seed(seed))
     rows = [program.run(base).labels[:, 0]]
     alone = torch.eye(len(program.variables), dtype=torch.bool)
@@ -32,18 +32,18 @@ def labels_by_interchange(program: Program, n: int, seed: int) -> Int[Tensor, "o
 
 
 def effects(labels: Int[Tensor, "one_more pair"]) -> Float[Tensor, " variable"]:
-    """Share of labels that each variable's interchange changes, of what `labels_by_interchange` gives."""
+    """Share of labels that each variable's interchange changes, from the result of `labels_by_interchange`."""
     return (labels[1:] != labels[0]).float().mean(1)
 
 
 def least_difference(labels: Int[Tensor, "one_more pair"]) -> float:
-    """Of the two variables whose interchanges are most alike, the share of labels that differ."""
+    """Share of labels that differ between the two variables whose interchanges are most alike."""
     differ = (labels[1:, None] != labels[None, 1:]).float().mean(-1)
     return float((differ + torch.eye(len(differ))).min())
 
 
 def fault(program: Program, dial: Dial) -> str:
-    """Why a program is not good enough; empty when it is."""
+    """The reason why a program is not good enough; empty if it is."""
     if len(program.variables) != dial.variables:
         return "another number of variables"
     if not dial.counts and any(part.operation == "count" for part in program.parts):

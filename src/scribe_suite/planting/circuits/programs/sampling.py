@@ -18,17 +18,17 @@ from scribe_suite.planting.circuits.programs.quality import fault
 from scribe_suite.planting.circuits.programs.variables import LABELS, SPAN, Variable, token_class
 
 _ATTEMPTS = 6000
-#: Entries of the largest table: an MLP has a neuron for each, about.
+#: Entries of the largest table: an MLP needs about one neuron for each.
 _LARGEST_TABLE = 64
-#: Share of the tokens in a class that says where something else matters.
+#: Share of tokens in a class that decides where another variable matters.
 _RARE = 0.1
 
 
 def sample_program(dial: Dial, seed: int) -> Program:
-    """The first drawn program without a `fault`; the same for the same seed.
+    """The first drawn program without a `fault`; deterministic for a seed.
 
     Raises:
-        ValueError: When there is none in some thousand attempts.
+        ValueError: When several thousand attempts yield none.
     """
     for attempt in range(_ATTEMPTS):
         program = _Draft(dial, random.Random(f"{dial.variables}/{seed}/{attempt}")).program()
@@ -38,14 +38,14 @@ def sample_program(dial: Dial, seed: int) -> Program:
 
 
 class _Draft:
-    """A program that grows; `program` gives None where it grew into something that can't be one."""
+    """A program under construction; `program` returns None if the draft can't become a valid one."""
 
     def __init__(self, dial: Dial, rng: random.Random) -> None:
         self._dial, self._rng, self._form = dial, rng, dial.form
         self._generator = torch.Generator().manual_seed(rng.randrange(2**31))
         self._parts: list[Variable] = []
         self._classes: list[list[int]] = []
-        #: Variables that nothing reads yet, in the order of their making.
+        #: Variables that nothing reads yet, in the order of creation.
         self._unread: dict[str, None] = {}
         self._markers = list(range(dial.form.words, dial.form.tokens))
         rng.shuffle(self._markers)
@@ -74,7 +74,7 @@ class _Draft:
             ends.append(self._new_class(rng.choice([2, 3])))
         return Program(self._parts, self._classes, self._form) if self._tabulate(ends, LABELS, name="out") else None
 
-    # --- what is there ------------------------------------------------------------------------------------------------
+    # --- the variables so far -----------------------------------------------------------------------------------------
 
     def _size(self, source: str) -> int:
         known = {part.name: part.size for part in self._parts}
@@ -85,13 +85,13 @@ class _Draft:
         return [part.name for part in self._parts if part.everywhere and part.size >= at_least]
 
     def _ends(self) -> list[Variable]:
-        """Variables at the end, those that nothing reads yet first."""
+        """Variables at the end, the unread ones first."""
         ends = [part for part in self._parts if not part.everywhere]
         self._rng.shuffle(ends)
         return sorted(ends, key=lambda part: part.name not in self._unread)
 
     def _new_class(self, size: int, marker: int | None = None) -> str:
-        """A class of tokens: drawn, or whether it is one marker."""
+        """A new class of tokens: random, or the indicator of one marker."""
         if marker is None:
             self._classes.append(balanced_table(self._form.tokens, size, self._generator).tolist())
         else:
@@ -138,7 +138,7 @@ class _Draft:
     # --- at the end ---------------------------------------------------------------------------------------------------
 
     def _content(self) -> str:
-        """What a head fetches: rather a variable that nothing reads yet."""
+        """The content that a head fetches: preferably an unread variable."""
         rng, variables = self._rng, self._everywhere(at_least=3)
         unread = [name for name in variables if name in self._unread]
         if unread and rng.random() < 0.6:
@@ -182,10 +182,10 @@ class _Draft:
             Variable(self._next_name(), "pointed", (pointer.name, content), self._size(content), slots=slots)
         )
 
-    # --- what is hard to see ------------------------------------------------------------------------------------------
+    # --- structure that is hard to detect -----------------------------------------------------------------------------
 
     def _back_up(self) -> bool:
-        """Two heads that fetch the same; the second is read where the first says one certain thing."""
+        """Two heads that fetch the same content; the second is read where the first has one particular value."""
         content = self._rng.choice(self._everywhere(at_least=3))
         size = self._size(content)
         names = [self._fetched(self._place(), content, size)]
@@ -199,13 +199,13 @@ class _Draft:
         return self._add_table(names, order[table])
 
     def _divide(self) -> bool:
-        """Two heads that fetch one half each of what stands at one place, and a table of both."""
+        """Two heads that each fetch half of the content at one place, and a table of both."""
         place = self._place()
         names = [self._fetched(place, self._new_class(size), size) for size in self._rng.sample([2, 3], 2)]
         return self._tabulate(names, self._rng.choice([3, 4]))
 
     def _rarely(self) -> bool:
-        """A table of two variables at the end, of which the second is read on a tenth of all prompts only."""
+        """A table of two variables at the end; the second is read on only a tenth of all prompts."""
         unread = [part for part in self._ends() if part.name in self._unread and part.operation != "count"]
         if len(unread) < 2:
             return False
@@ -219,7 +219,7 @@ class _Draft:
         return self._add_table([flag, *(part.name for part in unread[:2])], self._conditional(sizes, max(sizes)))
 
     def _place(self) -> Variable:
-        """How a head finds a place: all of a variable but its name and what it takes from there."""
+        """How a head finds a place: a variable without its name and its content."""
         rng = self._rng
         flags = [part.name for part in self._parts if part.everywhere and part.size == 2]
         kind = rng.choice(["at", "latest", "latest", *(["marked"] * 2 if flags else [])])
@@ -236,20 +236,20 @@ class _Draft:
         return name
 
     def _sought(self) -> str:
-        """By what a head finds the latest place."""
+        """The input by which a head finds the latest place."""
         if self._dial.classes_at_the_end and self._rng.random() < 0.3:
             return self._new_class(4)
         return self._rng.choice(self._everywhere(at_least=3))
 
     def _spans(self) -> tuple[int, int, int]:
-        """Where spans of counts begin."""
+        """The starts of the spans of counts."""
         rest = self._form.length - SPAN
         return 0, rest // 2 - 1, rest - 1
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
     def _tabulate(self, inputs: Sequence[str], size: int, *, everywhere: bool = False, name: str = "") -> bool:
-        """A random table in which every input's value matters in every context, as far as sizes allow."""
+        """Add a random table in which every input's value matters in every context, as far as sizes allow."""
         sizes = [self._size(source) for source in inputs]
         if math.prod(sizes) > _LARGEST_TABLE:
             return False
@@ -257,7 +257,7 @@ class _Draft:
             table = self._conditional(sizes, size)
         else:
             table = self._spread(sizes[0], size)
-            for more in sizes[1:]:  # for every value of the next input, another renaming of what was
+            for more in sizes[1:]:  # a different relabelling for every value of the next input
                 orders = torch.stack([torch.randperm(size, generator=self._generator) for _ in range(more)])
                 table = orders.T[table]
         return self._add_table(inputs, table, size, everywhere=everywhere, name=name)
@@ -265,7 +265,7 @@ class _Draft:
     def _add_table(
         self, inputs: Sequence[str], table: Tensor, size: int = 0, *, everywhere: bool = False, name: str = ""
     ) -> bool:
-        """A variable with this table; as many values as the largest entry says, where no size is given."""
+        """Add a variable with this table; without a size, the largest entry determines the number of values."""
         return self._add(
             Variable(
                 *(name or self._next_name(), "table", tuple(inputs), size or int(table.max()) + 1),
@@ -276,7 +276,7 @@ class _Draft:
         )
 
     def _conditional(self, sizes: Sequence[int], size: int) -> Int[Tensor, "one other third"]:
-        """The input with two values says which of the other two counts."""
+        """A table in which the input with two values selects which of the other two counts."""
         axis = list(sizes).index(2)
         rest = [one for number, one in enumerate(sizes) if number != axis]
         first = self._spread(rest[0], size)[:, None].expand(rest)
@@ -284,9 +284,9 @@ class _Draft:
         return torch.stack([first, second], axis)
 
     def _spread(self, count: int, size: int) -> Int[Tensor, " count"]:
-        """From `count` values to `size` values, as evenly as possible; counts by thresholds.
+        """A map from `count` values to `size` values, as even as possible; by thresholds for counts.
 
-        The parity of a count does not train: neighbours on a line would need alternating values.
+        The parity of a count is not learned in training: neighbours on a line would need alternating values.
         """
         order = torch.randperm(size, generator=self._generator)
         if count == SPAN + 1:

@@ -1,4 +1,4 @@
-"""A program as Python source: ``predict(base, source, patched)``, the right answer in the names of an instance."""
+"""A program as Python source: ``predict(base, source, patched)``, the correct answer with an instance's names."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def predict(base, source, patched):
 
 
 def predict_source(program: Program, correspondence: Correspondence, symmetry: Symmetry) -> str:
-    """The source.
+    """The Python source of a program.
 
     Args:
-        program: In the names of its base model.
-        correspondence: In those of the instance, one node for each variable.
-        symmetry: What makes the instance of the base model.
+        program: The program, with the names of its base model.
+        correspondence: The instance's node of each variable.
+        symmetry: The symmetry that turns the base model into the instance.
     """
     old = torch.tensor(symmetry.token_map).argsort().tolist()
     read = dict.fromkeys(one for part in program.parts for one in part.inputs)

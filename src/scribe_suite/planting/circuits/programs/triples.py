@@ -1,4 +1,4 @@
-"""Triples: a prompt to run, one to take values from, and the nodes that are patched; what answers are judged on."""
+"""Triples, on which answers are judged: a prompt to run, one to take values from, and the patched nodes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from scribe_suite.planting.circuits.causal import CausalModel, Correspondence, c
 from scribe_suite.planting.circuits.interchange import Pairs, draw_pairs
 from scribe_suite.planting.circuits.patchable import Patch, PatchableTransformer
 
-#: How many nodes of the program are patched, and whether nodes that don't matter are patched with them.
+#: Strata: the number of patched nodes of the program, and whether irrelevant nodes are patched with them.
 STRATA = tuple(f"{count}, {company}" for company in ("alone", "among others") for count in ("one", "two", "several"))
-#: A patched output node decides the label alone: with others it is drawn so seldom.
+#: Share of triples with several nodes that may include the output node: patched, it determines the label alone.
 _OUTPUT_SHARE = 1 / 8
-#: Triples that the network runs at a time.
+#: Number of triples that the network runs at a time.
 _AT_ONCE = 400
 
 
 @dataclass(frozen=True)
 class Triples:
-    """Triples, in turn from every stratum.
+    """Triples that cycle through the strata.
 
     Attributes:
-        pairs: Base and source of each.
-        chosen: Which variables are interchanged.
-        patched: Which nodes are patched, in an order that says nothing.
+        pairs: Base and source of each triple.
+        chosen: The interchanged variables.
+        patched: The patched nodes, in an uninformative order.
         strata: The stratum of each, one of `STRATA`.
     """
 
@@ -42,14 +42,14 @@ class Triples:
 def draw_triples(
     causal: CausalModel, correspondence: Correspondence, nodes: Sequence[str], per_stratum: int, seed: int
 ) -> Triples:
-    """Draw as many triples of every stratum.
+    """Draw the same number of triples of every stratum.
 
     Args:
         causal: The program.
-        correspondence: Where its variables are.
+        correspondence: The nodes of its variables.
         nodes: All nodes of the network.
-        per_stratum: How many.
-        seed: Of everything.
+        per_stratum: Number of triples.
+        seed: The seed of all draws.
     """
     rng = random.Random(seed)
     count, variables = per_stratum * len(STRATA), list(causal.variables)
@@ -90,7 +90,7 @@ def network_labels(
     labels = []
     for start in range(0, len(masks), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
-        # sources are run for patches alone
+        # sources are run only for patches
         patch = Patch(masks[rows], network(pairs.source[rows])[1]) if masks[rows].any() else None
         logits, _ = network(pairs.base[rows], patch)
         labels.append(logits[:, position].argmax(-1))

@@ -1,6 +1,6 @@
-"""The variables of a program: what a head or an MLP can compute of tokens and of earlier variables.
+"""The variables of a program: functions of tokens and earlier variables that a head or an MLP can compute.
 
-A variable has a value *everywhere*, at each position, or at the *end*, at the last position alone. Heads move values or
+A variable has a value *everywhere*, at each position, or at the *end*, only at the last position. Heads move values or
 count them; MLPs look them up in a table.
 """
 
@@ -14,22 +14,22 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-#: What a variable does with what it reads:
+#: How a variable is computed from its inputs:
 #:
-#: - ``back``: the value so many places before; at the first places, that at the first.
+#: - ``back``: the value a fixed number of places earlier; for the first places, the value at the first one.
 #: - ``at``: the value at one place.
 #: - ``marked``: of two inputs, the second at the place where the first is 1.
 #: - ``latest``: of two inputs, the second at the last place where the first has the wanted value; else at the end.
-#: - ``pointed``: of two inputs, the second at the place that the first, a variable at the end, stands for.
-#: - ``count``: how often the wanted value stands in a span of places.
-#: - ``table``: an entry of a table, by the values of all inputs.
+#: - ``pointed``: of two inputs, the second at the place that the first, a variable at the end, denotes.
+#: - ``count``: how often the wanted value occurs in a span of places.
+#: - ``table``: an entry of a table, indexed by the values of all inputs.
 Operation = Literal["back", "at", "marked", "latest", "pointed", "count", "table"]
 
 LABELS = 6
-#: Places among which values are counted.
+#: Number of places among which values are counted.
 SPAN = 6
 
-#: What a variable reads when it is no variable: a fixed class of each token. A number follows.
+#: Prefix of inputs that are not variables: a fixed class of each token. A number follows.
 _TOKEN_CLASS = "class "
 
 
@@ -38,16 +38,16 @@ class Variable:
     """One variable.
 
     Attributes:
-        name: As the causal model calls it.
-        operation: What it does.
-        inputs: What it reads: names of variables, and classes of tokens (`token_class`).
+        name: Its name in the causal model.
+        operation: How it is computed.
+        inputs: Names of variables, and classes of tokens (`token_class`).
         size: Number of its values.
-        everywhere: Whether it has a value at every position; else it has one at the end.
-        by: Places before (``back``).
-        place: Which one (``at``), or the first of the span (``count``).
-        wanted: Which value (``latest``, ``count``).
+        everywhere: Whether it has a value at every position; otherwise it has one at the end.
+        by: Number of places back (``back``).
+        place: The place (``at``), or the first of the span (``count``).
+        wanted: The value to look for (``latest``, ``count``).
         slots: The place for each value of the first input (``pointed``).
-        table: The entries, the last input's values next to each other (``table``).
+        table: The entries in row-major order: the last input varies fastest (``table``).
         shape: Number of values of each input (``table``).
     """
 
@@ -65,11 +65,11 @@ class Variable:
 
     @property
     def is_head(self) -> bool:
-        """Whether a head computes it; else an MLP does."""
+        """Whether a head computes it; otherwise an MLP does."""
         return self.operation != "table"
 
     def value(self, read: Sequence[Int[Tensor, "prompt ..."]]) -> Int[Tensor, "prompt ..."]:
-        """Its value, of shape (prompt, position) or (prompt,).
+        """Compute its value, of shape (prompt, position) or (prompt,).
 
         Args:
             read: The values of its inputs, each of one of these two shapes.

@@ -1,1 +1,1 @@
-"""Programs whose wiring is exact: each node reads what its variable is computed from, input by input."""
+"""Programs with exact wiring: each node reads only the inputs of its variable, each in its role."""

@@ -1,9 +1,9 @@
-"""Puts the trained nodes of a program into a network, and gives each of them ears for everything else.
+"""Puts the trained nodes of a program into a network in which every node reads all earlier ones.
 
-Whatever a node does not need of an earlier node it reads all the same, with weights of the same size, and to no effect:
-values and neurons go on into dimensions that no label depends on; what queries read meets keys that are the same at all
-positions, which no attention depends on; what keys read meets queries that are zero, since a bias takes away what a
-constant gives. So who reads whom does not show in products of weights, only in what is computed.
+A node also reads earlier outputs that it does not need, with weights of the same size but without effect: values and
+neurons lead into dimensions that no label depends on; such queries meet keys that are the same at all positions, so
+attention does not depend on them; such keys meet queries that are zero, because a bias cancels a constant. So the
+wiring is not visible in products of weights, only in the computation.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from scribe_suite.planting.circuits.wiring.stream import CODE_NORM, CONSTANTS
 
 #: Logit of the right label; the others have a fifth of it, negative.
 _RIGHT_LOGIT = 10.0
-#: Dimensions of a head's queries that read to no effect, and as many of its keys.
+#: Number of dimensions of a head's queries that read without effect, and likewise of its keys.
 DEAF = CONSTANTS
-#: Size of what is read to no effect where a model has no edge of that role to compare it with.
+#: Norm of weights that read without effect, if a model has no needed edge of that role for comparison.
 _SIZE, _SPREAD = 1.0, 0.3
 
 _WEIGHTS: Mapping[Role, str] = {"q": "W_Q", "k": "W_K", "v": "W_V", "in": "W_in"}
@@ -40,12 +40,12 @@ _WEIGHTS: Mapping[Role, str] = {"q": "W_Q", "k": "W_K", "v": "W_V", "in": "W_in"
 
 @dataclass(frozen=True)
 class _Sizes:
-    """How large the weights are by which nodes read what they need, in one role.
+    """The size of the weights by which nodes read their needed inputs, in one role.
 
     Attributes:
         log_mean: Mean of the logarithm of a block's norm.
         log_spread: Its standard deviation.
-        passed_on: Norm of a block times what follows, relative to the block's.
+        passed_on: Norm of a block times the following weights, relative to the block's norm.
     """
 
     log_mean: float
@@ -62,16 +62,16 @@ def among_listeners(
     prompts: Int[Tensor, "prompt position"],
     generator: torch.Generator,
 ) -> PatchableTransformer:
-    """The whole network.
+    """Assemble the whole network.
 
     Args:
-        nodes: Trained.
-        correspondence: Where they go, one node of `shape` for each variable.
-        shape: Of the network; with more dimensions than the program's stream, and larger heads and MLPs than its.
-        crosstalk: Size of the weights by which nodes hear, to some effect, what they don't need, relative to those by
+        nodes: The trained nodes.
+        correspondence: The node of `shape` for each variable.
+        shape: The network's architecture, with more dimensions than the program's stream, and larger heads and MLPs.
+        crosstalk: Size of the weights by which nodes read, with some effect, what they don't need, relative to those by
             which they read what they need.
-        prompts: On which sizes are measured.
-        generator: Of all random choices.
+        prompts: The prompts on which sizes are measured.
+        generator: Draws all random choices.
     """
     builder = _Builder(nodes, correspondence, shape, generator)
     builder.copy()
@@ -99,10 +99,10 @@ class _Builder:
         self._unused = range(self._stream.width, shape.d_model)
         self._inner, self._neurons = nodes.W_Q.shape[-1], nodes.W_in.shape[-1]
 
-    # --- what is needed -----------------------------------------------------------------------------------------------
+    # --- needed inputs ------------------------------------------------------------------------------------------------
 
     def copy(self) -> None:
-        """The trained nodes, the embeddings and an unembedding that reads the last variable."""
+        """Copy the trained nodes and the embeddings, and add an unembedding that reads the last variable."""
         nodes, network, width = self._nodes, self.network, self._stream.width
         tokens, positions = self._stream.dimensions[EMBED], self._stream.positions
         network.W_E[:, list(tokens)] = nodes.tokens
@@ -124,10 +124,10 @@ class _Builder:
                 network.W_out[here][: self._neurons, own] = nodes.W_out[there, :, : len(own)]
                 network.b_out[here][own] = nodes.b_out[there, : len(own)]
 
-    # --- what is not --------------------------------------------------------------------------------------------------
+    # --- other inputs -------------------------------------------------------------------------------------------------
 
     def listen(self) -> None:
-        """Let every node read all that comes before it; to no effect, where it does not need it."""
+        """Let every node read all earlier nodes; without effect where it does not need them."""
         sizes = {role: self._sizes(role) for role in _WEIGHTS}
         for node in self._variable:
             for role in roles_of(node):
@@ -142,13 +142,13 @@ class _Builder:
         self._pass_on(node, role, columns, sizes)
 
     def _read(self, target: Tensor, rows: range, columns: Sequence[int], sizes: _Sizes) -> None:
-        """Random weights of the size that needed ones have."""
+        """Set random weights of the same size as needed ones."""
         drawn = self._normal(len(rows), len(columns))
         size = math.exp(sizes.log_mean + sizes.log_spread * float(self._normal(1)))
         target[rows.start : rows.stop, list(columns)] = drawn * size / drawn.norm()
 
     def _pass_on(self, node: str, role: Role, columns: Sequence[int], sizes: _Sizes) -> None:
-        """What meets that which is read to no effect."""
+        """Set the weights that follow inputs without effect."""
         network, here, chosen = self.network, place_of(node), list(columns)
         if role == "v":
             rows = self._rows(len(chosen)) * sizes.passed_on
@@ -162,11 +162,11 @@ class _Builder:
             getattr(network, f"W_{other}")[here][self._stream.constants.start : self._stream.constants.stop, chosen] = (
                 met
             )
-            if role == "k":  # queries are zero then; keys need not be
+            if role == "k":  # the queries are zero, so the keys may be anything
                 network.b_Q[here][chosen] = -met.sum(0)
 
     def add_crosstalk(self, crosstalk: float) -> None:
-        """Let nodes and unembedding hear, to some effect, a little of what they don't need."""
+        """Let nodes and unembedding read, with some effect, a little of what they don't need."""
         matrices = [self.network.W_U]
         for node in self._variable:
             trained = self._neurons if node[0] == "m" else self._inner
@@ -194,7 +194,7 @@ class _Builder:
         return _Sizes(mean(logs), pstdev(logs) if len(logs) > 1 else _SPREAD, mean(passed_on))
 
     def _after(self, here: tuple[int, ...], role: Role) -> Tensor:
-        """What follows on what is read."""
+        """The weights that follow an input."""
         found: Tensor
         if role == "in":
             found = self.network.W_out[here].norm(dim=1).diag()

@@ -1,4 +1,4 @@
-"""The certificate of a planted wiring: path patching says that the edges of the key matter, and no others do."""
+"""The certificate of a planted wiring: by path patching, the edges of the key matter, and no others do."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from scribe_suite.planting.circuits.wiring.paths import PathPatched, all_others
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import ModelWeights
 
-#: Least share of labels that change along an edge of the key; most along another edge, or along all others at once.
+#: Least share of labels that change along an edge of the key; largest share along another edge or all others at once.
 EDGE_BAR, OTHER_BAR = 0.3, 0.02
 
 _PAIRS = 1024
-#: Prompts on which edges outside of the key are measured one by one.
+#: Number of prompts on which edges outside the key are measured one by one.
 _EACH = 256
 
 
 def certify_wiring(weights: ModelWeights, program: Program, correspondence: Correspondence, seed: int) -> Certificate:
-    """Measure everything that is claimed of a network with a planted wiring.
+    """Measure all claims about a network with a planted wiring.
 
     Args:
-        weights: The network, as an agent gets it.
-        program: What it should compute.
-        correspondence: Where, one node for each variable.
-        seed: Of prompts; nothing is trained on them.
+        weights: The network that agents get.
+        program: The program that it should compute.
+        correspondence: The node of each variable.
+        seed: The seed of prompts; nothing is trained on them.
 
     Returns:
-        Checks ``behaviour``; ``iia/<variable>``; ``strict/resample/all`` of the nodes outside of the circuit;
-        ``edge/<edge>``, the share of labels that change along an edge of the key; ``other/largest``, the most along
-        another edge between nodes of the circuit, from the embedding or to the logits; ``other/all``, all edges of the
-        network at once that are not in the key.
+        Checks ``behaviour``; ``iia/<variable>``; ``strict/resample/all`` for the nodes outside the circuit;
+        ``edge/<edge>``, the share of labels that change along an edge of the key; ``other/largest``, the largest share
+        along another edge between nodes of the circuit, from the embedding or to the logits; ``other/all``, the share
+        for all edges of the network outside the key at once.
     """
     network = PatchableTransformer.from_weights(weights)
     pairs = draw_pairs(program, _PAIRS, torch.Generator().manual_seed(seed))

@@ -1,7 +1,7 @@
-"""Edges of a network: who writes, who reads, and with which of its inputs.
+"""Edges of a network: the writer, the reader, and the reader's input.
 
 An edge is written ``a0.h1->m2`` or ``a1.h0->a3.h2.q``: an MLP has one input, a head has three, for its queries, keys
-and values. The embedding (``embed``) writes too, and what reads the last stream is ``logits``.
+and values. The embedding (``embed``) writes too, and ``logits`` reads the final stream.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from scribe_suite.planting.circuits.layout import computed_before
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.variables import Operation, class_number
 
-#: With which input a node reads; an MLP and the unembedding have one.
+#: The input with which a node reads; an MLP and the unembedding have only one.
 Role = Literal["q", "k", "v", "in"]
 HEAD_ROLES: tuple[Role, ...] = ("q", "k", "v")
 ROLES: tuple[Role, ...] = get_args(Role)
 
 EMBED, LOGITS = "embed", "logits"
 
-#: By what a variable does: the role in which its node reads each of its inputs.
+#: Operation of a variable -> the role in which its node reads each of its inputs.
 ROLES_OF: dict[Operation, tuple[Role, ...]] = {
     "back": ("v",),
     "at": ("v",),
@@ -41,7 +41,7 @@ class Edge:
     Attributes:
         writer: A head, an MLP, or ``embed``.
         reader: A head, an MLP, or ``logits``.
-        role: With which input it reads.
+        role: The input with which it reads.
     """
 
     writer: str
@@ -50,11 +50,11 @@ class Edge:
 
     @property
     def receiver(self) -> str:
-        """The reader with its input, as in the name of the edge."""
+        """The reader and its input, as in the edge's name."""
         return self.reader if self.role == "in" else f"{self.reader}.{self.role}"
 
     def __str__(self) -> str:
-        """Its name."""
+        """The edge's name."""
         return f"{self.writer}->{self.receiver}"
 
 
@@ -64,13 +64,13 @@ def roles_of(node: str) -> tuple[Role, ...]:
 
 
 def order_of(node: str) -> tuple[int, bool, str]:
-    """Sorts nodes by when they are computed."""
+    """A key that sorts nodes in the order of computation."""
     layer, head = layer_and_head(node)
     return layer, head is None, node
 
 
 def edges_between(nodes: Collection[str]) -> list[Edge]:
-    """All edges that there can be between some nodes, and from the embedding to them, in the order of computation."""
+    """All possible edges between nodes, and from the embedding to them, in the order of computation."""
     ordered = sorted(nodes, key=order_of)
     return [
         Edge(writer, reader, role)
@@ -81,12 +81,12 @@ def edges_between(nodes: Collection[str]) -> list[Edge]:
 
 
 def edges_to_logits(nodes: Collection[str]) -> list[Edge]:
-    """From every node and the embedding to the unembedding."""
+    """The edges from every node and the embedding to the unembedding."""
     return [Edge(writer, LOGITS) for writer in (EMBED, *sorted(nodes, key=order_of))]
 
 
 def inputs_of(program: Program, variable: str) -> list[tuple[str, Role]]:
-    """What a variable reads, and in which role: a variable or `EMBED`; each pair once."""
+    """The inputs of a variable (a variable or `EMBED`) and their roles; each pair once."""
     part = program.by_name[variable]
     roles: Sequence[Role] = ROLES_OF[part.operation] if part.is_head else tuple("in" for _ in part.inputs)
     known = [EMBED if class_number(source) is not None else source for source in part.inputs]
@@ -97,8 +97,8 @@ def wiring_of(program: Program, correspondence: Correspondence) -> list[Edge]:
     """The edges by which the variables of a program are computed from each other and from tokens.
 
     Args:
-        program: Which variable reads which.
-        correspondence: Where they are, one node for each.
+        program: The program, which defines the inputs of each variable.
+        correspondence: The node of each variable.
     """
     where = {name: nodes[0] for name, nodes in correspondence.items()} | {EMBED: EMBED}
     return [

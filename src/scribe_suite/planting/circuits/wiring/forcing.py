@@ -1,9 +1,9 @@
-"""Trains all nodes of a program at once, each on what it should read and write, and lets it read nothing else.
+"""Trains all nodes of a program at once, each on its own inputs and outputs, and lets it read nothing else.
 
 As in `programs.forcing`, every node gets an ideal residual stream, with the codes of all variables under random
 interchange interventions and some noise, and learns to write the code of its own variable. Here each input of a node
-sees only the dimensions of what its variable reads with it, and a node writes only into its own. So all heads can be
-trained side by side, and all MLPs, wherever they stand later.
+sees only the dimensions that its variable reads in that role, and a node writes only into its own dimensions. So all
+heads can be trained in parallel, and all MLPs, whatever their layers are later.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from scribe_suite.planting.circuits.wiring.stream import (
 from scribe_suite.progress import ProgressCallback
 
 _TOLD_EVERY = 100
-#: How much longer the embeddings of markers are than those of words, before training.
+#: Ratio of the initial length of markers' embeddings to that of words'.
 _MARKED = 3.0
-#: Share of the peak of the learning rate that is left at the end.
+#: The final learning rate, as a share of the peak.
 _LEAST_RATE = 0.01
 #: Positions at which tables are trained.
 _TABULATED = slice(1, None, 2)
@@ -43,11 +43,11 @@ _TABULATED = slice(1, None, 2)
 
 @dataclass(frozen=True)
 class WiringRecipe(ForcingRecipe):
-    """How to train; see `ForcingRecipe`.
+    """Hyperparameters of the training; see `ForcingRecipe`.
 
     Attributes:
-        d_head: Dimensions of a head's queries and keys, and of its values.
-        neurons: Of an MLP.
+        d_head: Number of dimensions of a head's queries and keys, and of its values.
+        neurons: Number of neurons of an MLP.
     """
 
     steps: int = 800
@@ -62,15 +62,15 @@ class Nodes(nn.Module):
     """The nodes of a program, without layers: heads and MLPs by the names of their variables.
 
     Args:
-        program: What they compute.
-        stream: Where they read and write.
+        program: The program that they compute.
+        stream: The layout of the residual stream.
         recipe: Their sizes.
-        generator: Of initial weights.
+        generator: Draws initial weights.
 
     Attributes:
         heads: The variables that heads compute; parameters of heads are in this order.
-        tables: The same for MLPs.
-        W_O: Into the dimensions of a head's own variable, of which some have fewer; ``W_out`` and ``b_out`` likewise.
+        tables: The variables that MLPs compute, likewise.
+        W_O: Weights into the dimensions of a head's own variable, which may be fewer; ``W_out`` and ``b_out`` likewise.
     """
 
     def __init__(self, program: Program, stream: Stream, recipe: WiringRecipe, generator: torch.Generator) -> None:
@@ -87,7 +87,7 @@ class Nodes(nn.Module):
 
         reading = 0.25
         self.tokens = normal(program.d_vocab, TOKEN_DIMENSIONS, std=0.5)
-        with torch.no_grad():  # markers are rare: what tells them apart must be easy to find
+        with torch.no_grad():  # markers are rare, so they must be easy to distinguish
             self.tokens[SHORT.words :] *= _MARKED
         self.places = normal(SHORT.length, POSITION_DIMENSIONS, std=1.0)
         self.W_Q, self.W_K, self.W_V = (normal(count, width, inner, std=reading) for _ in range(3))
@@ -105,18 +105,18 @@ class Nodes(nn.Module):
         }
 
     def masked(self, name: str) -> Float[Tensor, "node width inner"]:
-        """The weights by which nodes read, where they may differ from zero."""
+        """The reading weights of nodes, masked to the entries that may be nonzero."""
         weights: Tensor = getattr(self, name) * self._masks[name]
         return weights
 
     def embedded(self, tokens: Int[Tensor, "prompt position"]) -> Float[Tensor, "prompt position width"]:
-        """What the embeddings write."""
+        """The outputs of the embeddings."""
         rest = self.stream.width - self.stream.constants.stop
         parts = [self.tokens[tokens], self.places.expand(len(tokens), -1, -1), torch.ones(*tokens.shape, CONSTANTS)]
         return torch.cat([*parts, torch.zeros(*tokens.shape, rest)], -1)
 
     def attended(self, x: Float[Tensor, "prompt position width"]) -> Float[Tensor, "head prompt position written"]:
-        """What all heads write."""
+        """The outputs of all heads."""
         weights = torch.stack([self.masked(f"W_{one}") for one in "QKV"])
         offsets = torch.stack([self.b_Q, self.b_K, self.b_V])
         rows = (x @ weights.flatten(0, 1).transpose(0, 1).flatten(1)).view(*x.shape[:2], *offsets.shape) + offsets
@@ -126,7 +126,7 @@ class Nodes(nn.Module):
         return written.view(len(z), *x.shape[:2], -1)
 
     def tabulated(self, x: Float[Tensor, "row width"]) -> Float[Tensor, "table row written"]:
-        """What all MLPs write."""
+        """The outputs of all MLPs."""
         inner = (x @ self.masked("W_in").transpose(0, 1).flatten(1)).view(len(x), *self.b_in.shape)
         active = functional.relu(inner + self.b_in).transpose(0, 1)
         return active @ self.W_out + self.b_out[:, None]
@@ -143,13 +143,13 @@ class Nodes(nn.Module):
 
 
 def train_wired(program: Program, recipe: WiringRecipe, seed: int, progress: ProgressCallback) -> Nodes:
-    """Train the nodes of a program; the same for the same seed, on one thread.
+    """Train the nodes of a program; deterministic for a seed, on one thread.
 
     Args:
-        program: What to compute.
-        recipe: How.
-        seed: Of initial weights, prompts and noise.
-        progress: Called now and then.
+        program: The program to compute.
+        recipe: The hyperparameters.
+        seed: The seed of initial weights, prompts and noise.
+        progress: Called at intervals.
     """
     generator = torch.Generator().manual_seed(seed)
     nodes = Nodes(program, Stream(program), recipe, generator)
@@ -182,10 +182,10 @@ def _losses(
     seen = ideal + recipe.noise * torch.randn(ideal.shape, generator=generator)
     found = {}
     for part, written in zip(nodes.heads, nodes.attended(seen), strict=True):
-        # a variable's own value, whatever it is then set to
+        # the variable's computed value, even if it is then interchanged
         wanted = program.computed(part, base, values)
         found[part.name] = _error(nodes, part, written if part.everywhere else written[:, -1], wanted)
-    # a table is the same at all positions, so that some of them are enough
+    # a table is the same at all positions, so some positions are enough
     rows = seen[:, _TABULATED].flatten(0, 1)
     for part, written in zip(nodes.tables, nodes.tabulated(rows), strict=True):
         read = [program._read(name, base, filled)[:, _TABULATED] for name in part.inputs]
@@ -201,6 +201,6 @@ def _error(
     error = (written[..., : codes.shape[1]] - codes[wanted]).pow(2).sum(-1)
     if len(codes) > 2:
         return error.mean() / CODE_NORM**2
-    # both values of a flag weigh the same: it is rarely up, and would else be learned last, if at all
+    # both values of a flag have the same weight: 1 is rare, and would otherwise be learned last, if at all
     count = torch.bincount(wanted.flatten(), minlength=2).clamp(min=1)
     return (error / count[wanted]).sum() / 2 / CODE_NORM**2

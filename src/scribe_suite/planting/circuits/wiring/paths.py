@@ -1,8 +1,8 @@
-"""Path patching: what a network says where single edges carry what they do on another prompt.
+"""Path patching: the output of a network in which single edges carry activations from another prompt.
 
-Along an edge the reader, in one role, reads what the writer puts out on the source prompt in place of what it puts out
-now; everything else is computed as usual (Wang et al. 2022, arXiv 2211.00593; Goldowsky-Dill et al. 2023, arXiv
-2304.05969). The laboratory computes the same (`lab.path`), for agents.
+Along a patched edge the reader, in one role, reads the writer's output on the source prompt instead of its current
+output; everything else is computed as usual (Wang et al. 2022, arXiv 2211.00593; Goldowsky-Dill et al. 2023, arXiv
+2304.05969). The laboratory computes the same for agents (`lab.path`).
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from scribe_suite.planting.circuits.wiring.edges import (
     edges_to_logits,
 )
 
-#: What a node adds to the residual stream.
+#: The vector that a node adds to the residual stream.
 Write = Float[Tensor, "prompt position d_model"]
-#: (reader, role) -> writers that it reads as they are on the sources.
+#: (reader, role) -> writers whose outputs on the sources it reads.
 Readings = dict[tuple[str, Role], list[str]]
 
 
 class PathPatched:
-    """A network and pairs of prompts, with what every node writes on the sources.
+    """A network and pairs of prompts, with the outputs of every node on the sources.
 
     Args:
-        network: Without LayerNorm.
-        pairs: Prompts to run, and one to take values from for each.
+        network: A network without LayerNorm.
+        pairs: Prompts to run, each with a prompt to take values from.
 
     Raises:
-        ValueError: With LayerNorm: what one edge carries would not be separable.
+        ValueError: With LayerNorm, because the contribution of one edge would not be separable.
     """
 
     @torch.no_grad()
@@ -75,21 +75,21 @@ class PathPatched:
         for edge in edges:
             read[edge.reader, edge.role].append(edge.writer)
         layers = [layer_and_head(reader)[0] for reader, _ in read if reader != LOGITS]
-        # what comes before the first reader is as it was
+        # everything before the first reader is unchanged
         return _Pass(
             self._network, None, self._here, min(layers, default=self._network.shape.n_layers), read, self._there
         ).logits
 
 
 class _Pass:
-    """One run of a network, with what every node writes.
+    """One run of a network, with the outputs of every node.
 
     Args:
         network: The network.
-        tokens: What is run; None to go on from another run.
-        begun: That run.
-        first: The first layer that is computed anew.
-        read: (reader, role) -> writers that it reads as they are in `there`.
+        tokens: The prompts; None to continue another run.
+        begun: The run to continue.
+        first: The first layer that is recomputed.
+        read: (reader, role) -> writers whose outputs it takes from `there`.
         there: The run on the sources.
     """
 
@@ -118,7 +118,7 @@ class _Pass:
         self.logits = self._seen(stream, LOGITS, "in")[:, -1] @ network.W_U + network.b_U
 
     def _seen(self, stream: Write, reader: str, role: Role) -> Write:
-        """The stream as an input of a node reads it."""
+        """The stream that one input of a node reads."""
         for writer in self._read.get((reader, role), ()):
             assert self._there is not None
             stream = stream + (self._there.writes[writer] - self.writes[writer])
@@ -146,7 +146,7 @@ class _Pass:
 
 
 def all_others(network: PatchableTransformer, key: Collection[Edge]) -> list[Edge]:
-    """Every edge of a network that is not in the key, between any nodes, from the embedding and to the unembedding."""
+    """Every edge of a network outside the key: between any nodes, from the embedding and to the unembedding."""
     known = set(key)
     every = [*edges_between(network.shape.nodes), *edges_to_logits(network.shape.nodes)]
     return [edge for edge in every if edge not in known]

@@ -1,4 +1,4 @@
-"""Where the variables of a program go: anywhere behind what they read, so that layers say little of the wiring."""
+"""Places the variables of a program anywhere after their inputs, so that layers reveal little about the wiring."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scribe_suite.planting.circuits.programs.program import Program
 
 
 def spread(program: Program, n_layers: int, n_heads: int, rng: random.Random) -> Correspondence:
-    """A random placement in which each variable gets any layer that leaves room for what comes after it; see `placed`.
+    """A random placement: a variable gets any layer that leaves room for those that depend on it; see `placed`.
 
     Raises:
         ValueError: When the program does not fit.
@@ -20,7 +20,7 @@ def spread(program: Program, n_layers: int, n_heads: int, rng: random.Random) ->
 
 
 def _steps_after(program: Program) -> dict[str, int]:
-    """How many layers later than a variable the last that depends on it must be, at least."""
+    """The least number of layers between each variable and the last one that depends on it."""
     steps = dict.fromkeys(program.variables, 0)
     for part in reversed(program.parts):
         for name in part.inputs:

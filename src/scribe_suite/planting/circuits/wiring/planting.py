@@ -29,8 +29,8 @@ class WiringPlan:
     """A wiring to plant.
 
     Attributes:
-        program: What is computed.
-        correspondence: Where, one node of `shape` for each variable.
+        program: The program.
+        correspondence: The node of `shape` for each variable.
         shape: The architecture, with ReLU and without LayerNorm.
         recipe: How its nodes are trained.
         crosstalk: See `assembly.among_listeners`.
@@ -49,13 +49,13 @@ def plant_wiring(
     """Train until a certificate holds; deterministic for one thread.
 
     Args:
-        plan: What to plant.
-        seed: Of initial weights and all random choices; every attempt derives its own.
-        certify: Measures everything that is claimed; nothing is trained on it.
+        plan: The plan.
+        seed: The seed of initial weights and all random choices; every attempt derives its own.
+        certify: Measures all claims; nothing is trained on its data.
         progress: Called during training.
 
     Returns:
-        The first attempt that is certified, else the last one with its failing certificate.
+        The first attempt that is certified, otherwise the last one with its failing certificate.
     """
 
     def make(attempt_seed: int, report: ProgressCallback) -> ModelWeights:

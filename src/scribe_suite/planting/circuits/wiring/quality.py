@@ -1,4 +1,4 @@
-"""Whether the wiring of a program is worth planting: every edge by itself has to matter for the label."""
+"""Whether the wiring of a program is worth planting: every single edge has to matter for the label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.programs.variables import class_number
 from scribe_suite.planting.circuits.wiring.edges import EMBED, ROLES_OF, Role, inputs_of
 
-#: Prompts on which programs are judged, and by how much a bar may be missed on so many: most drafts fail on a few.
+#: Numbers of prompts on which programs are judged, each with its slack on the bars: a few reject most drafts.
 _LOOKS = ((300, 0.75), (2000, 1.0))
 
 
@@ -22,14 +22,14 @@ def labels_along(
     base: Int[Tensor, "pair ctx"],
     source: Int[Tensor, "pair ctx"],
 ) -> Int[Tensor, " pair"]:
-    """The labels on `base` where one variable, in one role, reads one input as it is on `source`.
+    """The labels on `base` when one variable, in one role, reads the value of one input on `source`.
 
     Args:
-        program: What computes labels.
+        program: The program that computes labels.
         variable: The reader.
-        read: A variable or `EMBED`, and the role, as `inputs_of` gives them.
-        base: Prompts that are run.
-        source: One for each of them.
+        read: A variable or `EMBED`, and the role, as returned by `inputs_of`.
+        base: The prompts to run.
+        source: A source prompt for each of them.
     """
     part, (wanted, role) = program.by_name[variable], read
     here, there = program.run(base).values, program.run(source).values
@@ -44,7 +44,7 @@ def labels_along(
 
 
 def edge_effects(program: Program, prompts: int, seed: int) -> dict[tuple[str, str, Role], float]:
-    """(reader, what it reads, role) -> share of labels that change along this edge alone."""
+    """Compute (reader, input, role) -> share of labels that change along this edge alone."""
     base, source = program.sample_pairs(prompts, torch.Generator().manual_seed(seed))
     clean = program.run(base).labels[:, 0]
     return {
@@ -55,12 +55,12 @@ def edge_effects(program: Program, prompts: int, seed: int) -> dict[tuple[str, s
 
 
 def fault(program: Program, effect: float, commonest: float) -> str:
-    """Why a program is not good enough; empty when it is.
+    """The reason why a program is not good enough; empty if it is.
 
     Args:
-        program: To be judged.
+        program: The program to judge.
         effect: Least share of labels that change along any edge.
-        commonest: Largest share of any label.
+        commonest: Largest allowed share of any label.
     """
     for prompts, slack in _LOOKS:
         base, _ = program.sample_pairs(prompts, torch.Generator().manual_seed(1))

@@ -1,4 +1,4 @@
-"""Draws random programs for their wiring: values pass through without loss, and who reads whom is left to chance."""
+"""Draws random programs for their wiring: values pass through without loss, and the edges are random."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from scribe_suite.planting.circuits.wiring.quality import fault
 _ATTEMPTS = 20000
 #: Entries of the largest table.
 _LARGEST_TABLE = 64
-#: How often a table reads two variables, not a variable and tokens; how often what is read is something that nothing
-#: reads yet.
+#: Probability that a table reads two variables, not a variable and tokens; probability that an input is an unread
+#: variable.
 _JOINED, _UNREAD_FIRST = 0.7, 0.5
-#: Values that most variables have.
+#: Number of values of most variables.
 _SIZE = 4
 
 
 @dataclass(frozen=True)
 class WiringDial:
-    """What is asked of a random program.
+    """The requirements for a random program.
 
     Attributes:
-        everywhere: How many variables have a value at every position.
-        rounds: What is added at the end, one letter for each: ``h`` a head that fetches, ``t`` a table, ``s`` a head
-            that reads the place which an earlier variable names. A table of the label comes last.
+        everywhere: Number of variables with a value at every position.
+        rounds: The variables added at the end, one letter for each: ``h`` a head that fetches, ``t`` a table, ``s`` a
+            head that reads the place named by an earlier variable. A table of the label comes last.
         effect: Least share of labels that change along any edge.
-        commonest: Largest share of any label.
+        commonest: Largest allowed share of any label.
     """
 
     everywhere: int
@@ -44,15 +44,15 @@ class WiringDial:
 
     @property
     def variables(self) -> int:
-        """How many a program has, that of the label included."""
+        """The number of variables of a program, including the label."""
         return self.everywhere + len(self.rounds) + 1
 
 
 def sample_wiring(dial: WiringDial, seed: int) -> Program:
-    """The first drawn program without a `fault`; the same for the same seed.
+    """The first drawn program without a `fault`; deterministic for a seed.
 
     Raises:
-        ValueError: When there is none in some thousand attempts.
+        ValueError: When several thousand attempts yield none.
     """
     for attempt in range(_ATTEMPTS):
         program = _Draft(dial, random.Random(f"wiring/{dial.variables}/{seed}/{attempt}")).program()
@@ -62,7 +62,7 @@ def sample_wiring(dial: WiringDial, seed: int) -> Program:
 
 
 class _Draft:
-    """A program that grows; `program` gives None where it grew into something that can't be one."""
+    """A program under construction; `program` returns None if the draft can't become a valid one."""
 
     def __init__(self, dial: WiringDial, rng: random.Random) -> None:
         self._dial, self._rng = dial, rng
@@ -89,7 +89,7 @@ class _Draft:
         self._rng.shuffle(inputs)
         return Program(self._parts, self._classes) if self._tabulate(inputs, LABELS, name="out") else None
 
-    # --- what is there ------------------------------------------------------------------------------------------------
+    # --- the variables so far -----------------------------------------------------------------------------------------
 
     def _part(self, name: str) -> Variable:
         return next(part for part in self._parts if part.name == name)
@@ -110,7 +110,7 @@ class _Draft:
         return self._rng.choice(unread if unread and self._rng.random() < _UNREAD_FIRST else list(names))
 
     def _new_class(self, marker: int | None = None) -> str:
-        """A class of tokens: drawn, or whether it is one marker."""
+        """A new class of tokens: random, or the indicator of one marker."""
         if marker is None:
             self._classes.append(balanced_table(SHORT.tokens, _SIZE, self._generator).tolist())
         else:
@@ -190,14 +190,14 @@ class _Draft:
     # --- tables -------------------------------------------------------------------------------------------------------
 
     def _tabulate(self, inputs: Sequence[str], size: int, *, everywhere: bool = False, name: str = "") -> bool:
-        """A random table in which every change of one input changes the entry, as far as sizes allow."""
+        """Add a random table in which every change of one input changes the entry, as far as sizes allow."""
         sizes = [self._size(source) for source in inputs]
         if math.prod(sizes) > _LARGEST_TABLE or len(set(inputs)) < len(inputs):
             return False
         values = torch.arange(sizes[0]) % size
         table = torch.randperm(size, generator=self._generator)[values]
         for more in sizes[1:]:
-            # a Latin square, whose rows and columns are renamed: each value of the next input shifts what was
+            # a Latin square with relabelled rows and columns: each value of the next input shifts the entries
             shift = torch.randperm(more, generator=self._generator) % size
             order = torch.randperm(size, generator=self._generator)
             table = order[(table[..., None] + shift) % size]

@@ -1,6 +1,6 @@
-"""What products of weights, and sizes of what passes, say of each edge: numbers that need no experiment.
+"""Statistics of edges that need no experiment: products of weights, and the variation of what passes.
 
-Scores of composition are those of Elhage et al. 2021, as `planting.circuits.signatures` computes them for nodes.
+Composition scores are those of Elhage et al. 2021, which `planting.circuits.signatures` computes for nodes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _ROLE_NAMES: dict[Role, str] = {"q": "query", "k": "key", "v": "value", "in": "i
 def edge_signatures(
     weights: ModelWeights, edges: Sequence[Edge], prompts: Int[Tensor, "prompt position"]
 ) -> dict[str, Float64[Tensor, " edge"]]:
-    """Statistic -> a number for each edge.
+    """Compute statistic -> a number for each edge.
 
     Args:
-        weights: Of a network without LayerNorm.
-        edges: Between its nodes, and from the embedding.
-        prompts: For the statistics that need a forward pass.
+        weights: Weights of a network without LayerNorm.
+        edges: Edges between its nodes, and from the embedding.
+        prompts: Prompts for the statistics that need a forward pass.
 
     Returns:
-        ``composition``, the norm of the product of what is written and what is read, relative to both;
-        ``composition, largest``, its largest singular value alone; ``product``, the norm as it is; ``product of
-        weights``, without what follows in a head or an MLP; ``read``, how much what passes varies between prompts;
-        ``composition, relative to the reader's``, as the first, less the mean over all edges into the same input.
+        ``composition``, the norm of the product of the writer's and the reader's weights, relative to both;
+        ``composition, largest``, only its largest singular value; ``product``, the unnormalised norm; ``product of
+        weights``, without the later weights of a head or an MLP; ``read``, the variation of what passes over prompts;
+        ``composition, relative to the reader's``, the first minus its mean over all edges into the same input.
     """
     maps = model_maps(weights)
     nodes = {node.name: node for node in maps.nodes}
@@ -76,7 +76,7 @@ def _raw(network: PatchableTransformer, edge: Edge) -> Float64[Tensor, "d_model 
 
 
 def _writes(network: PatchableTransformer, prompts: Int[Tensor, "prompt position"]) -> dict[str, Tensor]:
-    """What every node writes at the last position, and the embedding."""
+    """The outputs of every node and of the embedding at the last position."""
     stacked = network.writes(network(prompts)[1])
     shape = network.shape
     found = {EMBED: network.W_E[prompts[:, -1]]}

@@ -1,8 +1,8 @@
-"""Which dimensions of the residual stream hold what, so that a node can be kept from reading anything else.
+"""The layout of the residual stream, by which a node can be restricted to its inputs.
 
-Tokens, positions and constants have dimensions of their own, and so has every variable: the corners of a simplex, one
-for each of its values. What is left is for whatever does not matter. Instances are rotated (`planting.symmetries`), so
-none of this shows in them.
+Tokens, positions and constants have their own dimensions, and so has every variable: the corners of a simplex, one for
+each of its values. The remaining dimensions are for irrelevant outputs. Instances are rotated (`planting.symmetries`),
+so the layout is not visible in them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from scribe_suite.planting.circuits.wiring.edges import EMBED
 
 #: Length of a code.
 CODE_NORM = 2.0
-#: Dimensions of tokens and of positions.
+#: Number of dimensions of tokens and of positions.
 TOKEN_DIMENSIONS, POSITION_DIMENSIONS = 14, 10
-#: Dimensions that hold 1 on every prompt, at every position.
+#: Number of dimensions that hold 1 on every prompt, at every position.
 CONSTANTS = 3
 
 
@@ -30,13 +30,13 @@ class Stream:
     """The layout for one program.
 
     Args:
-        program: Whose variables.
+        program: The program with the variables.
 
     Attributes:
-        dimensions: Variable, or `EMBED` for tokens, -> its dimensions.
+        dimensions: Variable (or `EMBED` for tokens) -> its dimensions.
         positions: The dimensions of positions.
-        constants: Those that are 1 everywhere.
-        width: Dimensions in all.
+        constants: The dimensions that are 1 everywhere.
+        width: Total number of dimensions.
         codes: Variable -> a vector for each of its values, in its dimensions.
     """
 
@@ -54,11 +54,11 @@ class Stream:
     def filled(
         self, values: Mapping[str, Int[Tensor, "prompt ..."]], generator: torch.Generator
     ) -> dict[str, Int[Tensor, "prompt position"]]:
-        """Values at every position: where a variable has none, random ones.
+        """Values at every position, random where a variable has none.
 
         Args:
-            values: Of each variable, at every position or at the last one.
-            generator: Of those that are missing.
+            values: Variable -> its values, at every position or only at the last one.
+            generator: Draws missing values.
         """
         found = {}
         for name, code in self.codes.items():
@@ -71,14 +71,14 @@ class Stream:
         return found
 
     def written(self, values: Mapping[str, Int[Tensor, "prompt position"]]) -> Float[Tensor, "prompt position width"]:
-        """What all variables together add to the stream."""
+        """The sum of all variables' contributions to the stream."""
         codes = [self.codes[name][values[name]] for name in self.codes]
         before = torch.zeros(*codes[0].shape[:2], self.constants.stop)
         return torch.cat([before, *codes], -1)
 
 
 def corners(size: int) -> Float[Tensor, "value dimension"]:
-    """The corners of a simplex with its centre at 0, in one dimension fewer than it has corners."""
+    """The corners of a simplex centred at 0; it has one dimension fewer than corners."""
     centred = torch.eye(size) - 1 / size
     found: Tensor = torch.linalg.svd(centred).U[:, : size - 1]
     return functional.normalize(found, dim=1) * CODE_NORM

@@ -1,1 +1,1 @@
-"""Neurons that follow a rule over several tokens: what the rules are, how they are drawn, how a model is made to."""
+"""Neurons that follow a rule over several tokens: rules, how they are drawn, and how they are written into a model."""

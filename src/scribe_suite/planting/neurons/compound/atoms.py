@@ -1,6 +1,7 @@
-"""Sets of tokens that a condition of a rule can be about: what a reader of the text could come to think of.
+"""Sets of tokens for the conditions of rules: those that a reader of the text could think of.
 
-Spelling (first letter, ending, length, a capital), grammatical category, and single frequent words. Marks are in none.
+Sets by spelling (first letter, ending, length, a capital), grammatical category, and single frequent words. No set
+contains marks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Kind = Literal["initial", "ending", "length", "capital", "category", "word"]
 ENDINGS = ("s", "e", "d", "t", "y", "n", "r", "l", "ed", "ing", "ly", "er", "al", "ion", "ent", "le")
 #: The shortest and the longest word of each class of lengths.
 LENGTHS = ((1, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 99))
-#: Categories that no token of words alone has, or that a token's string does not settle.
+#: Categories that no single word token has, or that a token's string does not determine.
 _UNSETTLED = ("mark", "punctuation", "verb_past", "verb_participle")
 
 
@@ -28,8 +29,8 @@ class Atom:
     """A set of tokens with something in common.
 
     Attributes:
-        kind: What they have in common.
-        name: The same in words.
+        kind: The common property.
+        name: The common property in words.
         tokens: Their ids.
     """
 
@@ -40,7 +41,7 @@ class Atom:
 
 @cache
 def atoms() -> tuple[Atom, ...]:
-    """All of them, the small and the large alike."""
+    """All sets, of any size."""
     return tuple(atom for atom in _every() if atom.tokens)
 
 

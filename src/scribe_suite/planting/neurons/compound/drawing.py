@@ -1,4 +1,4 @@
-"""Draw rules that text can tell from each other: every condition counts, and no list of tokens comes close."""
+"""Draws rules that text can identify: every condition matters, and no list of tokens comes close."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from scribe_suite.planting.neurons.compound.token_lists import Judged, best_list
 from scribe_suite.planting.neurons.compound.writing import REACH
 from scribe_suite.planting.neurons.survey import CONTEXT
 
-#: Share of positions at which every alternative holds, at least and at most.
+#: Least and largest share of positions at which an alternative holds.
 FIRES = (0.003, 0.04)
-#: Share at which a condition alone is missing, at least.
+#: Least share of positions at which one condition alone is missing.
 NEAR = 0.0015
-#: What a list of tokens may reach at most, whatever the place.
+#: Largest correlation that a list of tokens may reach, at any place.
 LARGEST_LIST = 0.75
 
-#: Share of text that a set of tokens holds, at least and at most; one that is not allowed may be rarer.
+#: Least and largest share of text in a set of tokens; a set of forbidden tokens may be rarer.
 _SETS, _EXCEPTIONS = (0.02, 0.35), (0.01, 0.35)
 _ROWS, _SEED = 1000, 19
 _TRIES = 300
-#: Of an alternative that is not the first.
+#: Strength of an alternative relative to the one before it.
 _WEAKER = 0.6
 
 
@@ -41,7 +41,7 @@ class Blank:
     """A condition to be filled in.
 
     Attributes:
-        places: Choices of its places.
+        places: The possible choices of its places.
         negated: See `Condition`.
     """
 
@@ -65,14 +65,14 @@ FORMS: Mapping[str, tuple[tuple[Blank, ...], ...]] = {
 
 
 def draw_rule(form: str, rng: random.Random) -> Rule:
-    """A rule of a form.
+    """Draw a rule of a form.
 
     Args:
         form: One of `FORMS`.
-        rng: Draws.
+        rng: Draws all random choices.
 
     Raises:
-        RuntimeError: When none is found, which a form's author notices at once.
+        RuntimeError: When none is found, which the author of a form will notice at once.
     """
     for _ in range(_TRIES):
         alternatives = tuple(
@@ -85,7 +85,7 @@ def draw_rule(form: str, rng: random.Random) -> Rule:
 
 
 def _alternative(blanks: Sequence[Blank], rng: random.Random) -> tuple[Condition, ...]:
-    """Conditions that hold together often enough, and each of which alone is missing often enough."""
+    """Conditions that hold together often enough, and of which each alone is missing often enough."""
     while True:
         chosen = [(rng.choice(_sets(blank.negated)), rng.choice(blank.places), blank.negated) for blank in blanks]
         holds = [_packed(*one) for one in chosen]
@@ -98,7 +98,7 @@ def _alternative(blanks: Sequence[Blank], rng: random.Random) -> tuple[Condition
 
 
 def _is_told_apart(rule: Rule) -> bool:
-    """Whether alternatives and conditions count in the whole rule, and no list of tokens suffices."""
+    """Whether all alternatives and conditions matter in the whole rule, and no list of tokens suffices."""
     tokens, size = survey_text().tokens, len(vocabulary())
     strata = rule.strata(tokens, size)
     fires = [float((strata.fires == number).float().mean()) for number in range(len(rule.alternatives))]
@@ -110,7 +110,7 @@ def _is_told_apart(rule: Rule) -> bool:
 
 
 def judged(rule: Rule, tokens: Int[Tensor, "batch pos"]) -> Judged:
-    """Texts with the rule's values for activations."""
+    """Texts with the rule's values as activations."""
     size = len(vocabulary())
     values = rule.values(tokens, size).reshape(-1).double().numpy()
     return Judged(tokens, values, position_weights(rule.strata(tokens, size)))
@@ -118,7 +118,7 @@ def judged(rule: Rule, tokens: Int[Tensor, "batch pos"]) -> Judged:
 
 @cache
 def survey_text() -> TaggedText:
-    """The text on which rules are tried, and which nothing else uses."""
+    """The text on which rules are tested, and which nothing else uses."""
     return sample_text(_SEED, _ROWS, CONTEXT)
 
 
@@ -133,12 +133,12 @@ def _sets(negated: bool) -> tuple[Atom, ...]:
 
 @cache
 def _packed(atom: Atom, places: tuple[int, ...], negated: bool) -> NDArray[np.uint16]:
-    """Where the condition holds in the survey's text, a bit for each position: hundreds are tried for each rule."""
+    """Positions of the survey's text where the condition holds, as bits: each rule needs hundreds of trials."""
     holds = Condition(atom.name, atom.tokens, places, negated).holds(survey_text().tokens, len(vocabulary()))
     return np.packbits(holds.numpy().reshape(-1)).view(np.uint16)
 
 
-#: How many bits are set in every number of 16 bits.
+#: The number of set bits of every 16-bit number.
 _BITS = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8)).reshape(-1, 16).sum(1)
 
 

@@ -1,7 +1,7 @@
-"""What a compound neuron follows: alternatives, each a conjunction of conditions on the current and earlier tokens.
+"""Rules of compound neurons: alternatives, each a conjunction of conditions on the current and earlier tokens.
 
-A rule has a value at every position of a text, which is what the neuron's activation is proportional to. It also says
-which positions come near: those where one condition of an alternative fails and no alternative holds.
+A rule has a value at every position of a text, to which the neuron's activation is proportional. It also defines near
+misses: positions where exactly one condition of an alternative fails and no alternative holds.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Condition:
-    """One of some tokens stands in one of some places, or does not.
+    """The condition that any token of a set occurs at any of some places, or that none does.
 
     Attributes:
-        name: What the tokens have in common, in words.
-        tokens: Their ids; the mark that begins a text is never among them.
+        name: The common property of the tokens, in words.
+        tokens: Their ids; the mark that begins a text is never included.
         places: How many tokens before the current one: ``(0,)`` is the current one, ``(1, 2, 3)`` one of the last
             three. A place before the text has none of the tokens.
-        negated: The condition holds where none of the tokens stands there.
+        negated: Whether the condition holds where none of the tokens occurs there.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Condition:
     negated: bool = False
 
     def holds(self, tokens: Int[Tensor, "batch pos"], size: int) -> Bool[Tensor, "batch pos"]:
-        """Where it holds, in texts of a vocabulary of `size`."""
+        """The positions where it holds, in texts of a vocabulary of `size`."""
         table = torch.zeros(size, dtype=torch.bool)
         table[list(self.tokens)] = True
         member = table[tokens]
@@ -57,12 +57,12 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Strata:
-    """The positions of a text by what a rule says of them.
+    """The positions of a text, classified by a rule.
 
     Attributes:
-        fires: By alternative, counted from 0: the first that holds; -1 where none does.
+        fires: The first alternative that holds, counted from 0; -1 where none does.
         near: By condition, counted over all alternatives from 0: the first that alone is missing; -1 where the rule
-            holds, or where more is missing.
+            holds, or where more than one condition is missing.
     """
 
     fires: Int[Tensor, "batch pos"]
@@ -71,7 +71,7 @@ class Strata:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a neuron follows.
+    """The rule that a neuron follows.
 
     Attributes:
         alternatives: Their values add up where several hold.
@@ -81,7 +81,7 @@ class Rule:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Those of all alternatives, in order."""
+        """The conditions of all alternatives, in order."""
         return tuple(condition for one in self.alternatives for condition in one.conditions)
 
     def values(self, tokens: Int[Tensor, "batch pos"], size: int) -> Float[Tensor, "batch pos"]:
@@ -97,7 +97,7 @@ class Rule:
         return total
 
     def strata(self, tokens: Int[Tensor, "batch pos"], size: int) -> Strata:
-        """Where it holds, and where it nearly does; see `Strata`."""
+        """Classify positions by whether it holds or nearly holds; see `Strata`."""
         fires, near = torch.full_like(tokens, -1), torch.full_like(tokens, -1)
         first = 0
         for number, one in enumerate(self.alternatives):
@@ -119,7 +119,7 @@ class Rule:
 
 
 def shifted(values: Bool[Tensor, "batch pos"], places: int) -> Bool[Tensor, "batch pos"]:
-    """What was true `places` tokens earlier; false before the text."""
+    """The values `places` tokens earlier; false before the text."""
     if not places:
         return values
     return torch.cat([torch.zeros_like(values[:, :places]), values[:, :-places]], dim=1)
@@ -131,11 +131,11 @@ def _described(condition: Condition) -> str:
 
 
 def without(rule: Rule, dropped: int) -> Rule:
-    """The rule with one condition left out; an alternative with none left is gone.
+    """The rule without one condition; an alternative without conditions is dropped.
 
     Args:
-        rule: The whole.
-        dropped: Which condition, counted over all alternatives.
+        rule: The whole rule.
+        dropped: Number of the condition, counted over all alternatives.
     """
     kept: list[Alternative] = []
     first = 0

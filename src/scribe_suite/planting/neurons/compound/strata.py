@@ -1,7 +1,7 @@
-"""How much each position of a text counts when a theory of a neuron is judged.
+"""The weight of each position of a text when a theory of a neuron is judged.
 
-Where the neuron fires, where it nearly does, and everywhere else count a third each. Within the first, all alternatives
-of the rule count the same, and within the second all conditions, however rare they are.
+Positions where the neuron fires, where it nearly does, and all others have a third of the weight each. Within the first
+stratum, all alternatives of the rule have equal weight, and within the second all conditions, however rare they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STRATA = ("fires", "near", "elsewhere")
 
 
 def stratum_of(strata: Strata) -> Int[np.ndarray, " position"]:
-    """The number of each position's stratum, texts one below the other; -1 at position 0, which does not count."""
+    """The number of each position's stratum, texts concatenated; -1 at position 0, which does not count."""
     found = np.full(tuple(strata.fires.shape), 2)
     found[strata.near.numpy() >= 0] = 1
     found[strata.fires.numpy() >= 0] = 0
@@ -27,7 +27,7 @@ def stratum_of(strata: Strata) -> Int[np.ndarray, " position"]:
 
 
 def position_weights(strata: Strata) -> Float[np.ndarray, " position"]:
-    """Weights with the sum 1; see the module. A stratum that no position is in leaves its third to the others."""
+    """Weights that sum to 1, as in the module's docstring; the third of an empty stratum goes to the others."""
     number = stratum_of(strata)
     parts = (strata.fires.numpy().reshape(-1), strata.near.numpy().reshape(-1), np.zeros_like(number))
     weights = np.zeros(len(number))
@@ -38,7 +38,7 @@ def position_weights(strata: Strata) -> Float[np.ndarray, " position"]:
 
 
 def _even(part: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights with the sum 1 in which all numbers from 0 on count the same; -1 is left out."""
+    """Weights that sum to 1, in which all numbers from 0 on have equal weight; -1 is left out."""
     counts = np.bincount(part[part >= 0], minlength=1)
     each = np.divide(1.0, counts, out=np.zeros(len(counts)), where=counts > 0)
     weights = np.where(part >= 0, each[np.maximum(part, 0)], 0.0)

@@ -1,4 +1,4 @@
-"""What theories without any combination reach: a list of tokens, with a number each, for one place."""
+"""The score of theories without combinations: a list of tokens, with a number for each, for one place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from scribe_suite.planting.english import vocabulary
 from scribe_suite.planting.neurons.correlation import weighted_correlation
 
-#: Weight, as a share of all, by which a token's mean is drawn to the mean of all: what was hardly seen says little.
+#: Weight, as a share of all, by which a token's mean shrinks to the overall mean: rare tokens give little evidence.
 _SHRINKAGE = 1e-4
 #: Shares of the largest number from which a token is on a plain list.
 _CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
@@ -21,12 +21,12 @@ _CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 
 @dataclass(frozen=True)
 class Judged:
-    """Texts, and what a theory of a neuron is to say of them.
+    """Texts, and the correct predictions of a theory of a neuron.
 
     Attributes:
         tokens: Texts.
-        activations: What is right, texts one below the other.
-        weights: How much each position counts.
+        activations: The correct values, texts concatenated.
+        weights: The weight of each position.
     """
 
     tokens: Int[Tensor, "batch pos"]
@@ -34,18 +34,18 @@ class Judged:
     weights: Float[np.ndarray, " position"]
 
     def at(self, place: int) -> Int[np.ndarray, " position"]:
-        """The token that many places earlier; before a text, what happens to stand there."""
+        """The token `place` places earlier; arbitrary before the start of a text."""
         found: Int[np.ndarray, " position"] = np.roll(self.tokens.numpy().reshape(-1), place)
         return found
 
 
 def best_list(fit: Judged, judged: Judged, reach: int) -> float:
-    """The highest correlation of any such list, for the current token or one of `reach` before it.
+    """The highest correlation of any token list, for the current token or one of the `reach` before it.
 
     Args:
-        fit: What lists are made from.
+        fit: The text from which lists are made.
         judged: Other text, on which they are judged.
-        reach: How many tokens back.
+        reach: Largest number of tokens back.
     """
     size = len(vocabulary())
     return max(

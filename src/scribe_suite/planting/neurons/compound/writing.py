@@ -1,15 +1,14 @@
-"""Write compound neurons into a trained language model, exactly and without training.
+"""Writes compound neurons into a trained language model, exactly and without training.
 
-The residual stream gets further dimensions, and everything that computes a rule lives in them. The embeddings write
-which conditions a token meets; three further heads of the first layer copy that from one, two and three tokens back;
-neurons of the first MLP make it 0 or 1 again, and those of the second take conjunctions; the neuron of the third that
-an instance asks about adds them up. What the language model had learnt stays as it was but for two things: the neurons
-write something, and LayerNorm divides by a norm that further dimensions belong to. A constant in one of them, written
-after the first layer, makes that norm vary less from token to token, and with it the activation at one and the same
-value.
+The residual stream gets additional dimensions, which hold all intermediate values of rules. The embeddings write which
+conditions a token meets; three additional heads of the first layer copy that from one, two and three tokens back;
+neurons of the first MLP restore it to 0 or 1, and those of the second compute conjunctions; the neuron of the third MLP
+that an instance asks about adds them up. The language model changes in only two ways: the neurons write something, and
+LayerNorm divides by a norm that includes the additional dimensions. A constant in one of them, written after the first
+layer, makes that norm vary less between tokens, and with it the activation at a given value of the rule.
 
-Everything downstream of a LayerNorm is proportional to 1 / norm. Wherever a threshold is needed it is therefore a
-multiple of a constant that has gone the same way, so that the norm cancels.
+Everything downstream of a LayerNorm is proportional to 1 / norm. Every threshold is therefore a multiple of a constant
+that has passed through the same LayerNorm, so that the norm cancels.
 """
 
 from __future__ import annotations
@@ -29,27 +28,27 @@ from scribe_suite.planting.hooked import ModelWeights, build_model
 from scribe_suite.planting.neurons.compound.rules import Condition, Rule
 from scribe_suite.planting.symmetries import fold_layer_norm
 
-#: How far back a condition may look; each place has a head.
+#: Largest number of places back that a condition may read; each place has a head.
 REACH = 3
-#: Neurons that each layer gets.
+#: Number of neurons added to each layer.
 FURTHER_NEURONS = 48
 
-#: Further dimensions of the residual stream; one more than the directions in them, which leave out the sum of all.
+#: Additional dimensions of the residual stream; one more than their directions, which are orthogonal to the sum of all.
 _WIDTH = 96
-#: Dimensions of every head; those of the base model get more.
+#: Number of dimensions of every head; those of the base model are enlarged.
 _D_HEAD = 40
 _WAVES = 18
-#: Size of what embeddings write, as a share of the embeddings' mean norm: little enough for LayerNorm not to notice.
+#: Size of the embeddings' additional output, as a share of their mean norm: small enough not to affect LayerNorm.
 _SHARE_OF_EMBEDDING = 0.04
-#: Logits of the place that a head looks for, and the share of it that position 0 has, where heads look that find none.
+#: Logit of the place that a head looks for; share of it that position 0 has, to which heads attend that find none.
 _SHARPNESS, _SINK = 100.0, 0.6
-#: Pre-activation of a neuron that stands for 1: far enough from 0 for GELU to be a ReLU.
+#: Pre-activation of a neuron that represents 1: far enough from 0 for GELU to act as a ReLU.
 _STEEPNESS = 60.0
-#: What the first two MLPs write, as a share of the norm that the stream has after the first layer.
+#: Size of the first two MLPs' outputs, as a share of the stream's norm after the first layer.
 _SHARE_OF_STREAM = 0.05
-#: Pre-activation of the last neuron at a value of 1, its mean at 0, and how far it varies with everything else there.
+#: Pre-activation of the last neuron at a value of 1, its mean at a value of 0, and its variation with everything else.
 _PEAK, _REST, _SPREAD = 6.0, -1.0, 0.4
-#: Texts on which norms are measured.
+#: Number of texts on which norms are measured, and their seed.
 _NORM_ROWS, _NORM_SEED = 48, 11
 
 
@@ -59,8 +58,8 @@ class Prepared:
 
     Attributes:
         weights: The base model, its LayerNorms folded.
-        norms: Mean norm of the residual stream: of the embeddings, and before every LayerNorm in order, the last
-            included.
+        norms: Mean norms of the residual stream: of the embeddings, and before every LayerNorm in order, including the
+            last one.
     """
 
     weights: ModelWeights
@@ -74,7 +73,7 @@ def prepare(weights: ModelWeights) -> Prepared:
         weights: A model of three layers with LayerNorm and GELU.
 
     Raises:
-        ValueError: When it is another.
+        ValueError: When the model has a different architecture.
     """
     config = weights.config
     if (config["n_layers"], config["act_fn"], config["normalization_type"]) != (3, "gelu", "LN"):
@@ -92,18 +91,18 @@ def prepare(weights: ModelWeights) -> Prepared:
 
 
 def write_rules(base: Prepared, rules: Sequence[Rule], generator: torch.Generator) -> tuple[ModelWeights, list[str]]:
-    """The model with one neuron of its last layer following each rule.
+    """Write rules into the last layer of a model, one neuron for each.
 
     Args:
-        base: See `prepare`.
-        rules: What to write.
-        generator: Draws what is left open: frequencies, and what the neurons write.
+        base: The result of `prepare`.
+        rules: The rules to write.
+        generator: Draws the free choices: frequencies, and the neurons' output weights.
 
     Returns:
         The weights, and the neurons' names (``L2.N513``) in the order of the rules.
 
     Raises:
-        ValueError: When the rules need more room than there is.
+        ValueError: When the rules need more dimensions or neurons than there are.
     """
     return _Writer(base, generator).write(rules)
 
@@ -123,7 +122,7 @@ class _Writer:
         self.n_heads, self.n_ctx = int(config["n_heads"]), int(config["n_ctx"])
         self.neurons = [self.d_mlp] * 3
         self.unit = _SHARE_OF_EMBEDDING * self.base.norms[0]
-        #: as large as the stream is after the first layer, where it grows a great deal
+        #: as large as the stream after the first layer, which enlarges it considerably
         self.steady = self.base.norms[2]
         self._widen()
         self.basis = self._directions()
@@ -152,7 +151,7 @@ class _Writer:
     # -- room ----------------------------------------------------------------------------------------------------------
 
     def _widen(self) -> None:
-        """All parameters with zeros where there is room, and readers scaled so that LayerNorm is as it was."""
+        """Pad all parameters with zeros, and scale readers so that the effect of LayerNorm is unchanged."""
         self.state = {}
         scales = self._scales()
         narrow_head = int(self.base.weights.config["d_head"])
@@ -160,12 +159,12 @@ class _Writer:
             wide = value.double()
             if (norm := _norm_before(name)) is not None:
                 wide = wide * scales[norm]
-            if name.endswith(("W_Q", "b_Q")):  # scores are divided by the root of the heads' dimensions
+            if name.endswith(("W_Q", "b_Q")):  # scores are divided by the square root of the heads' dimensions
                 wide = wide * math.sqrt(_D_HEAD / narrow_head)
             self.state[name] = _padded(name, wide, self.narrow, self.wide)
 
     def _scales(self) -> Mapping[str, float]:
-        """Factors of readers by the LayerNorm before them."""
+        """LayerNorm -> the factor of the parameters that read it."""
         found = {}
         sites = [f"{layer}.{norm}" for layer in range(3) for norm in ("ln1", "ln2")] + ["ln_final"]
         for number, site in enumerate(sites):
@@ -175,7 +174,7 @@ class _Writer:
         return found
 
     def _directions(self) -> Float64[Tensor, "direction wide"]:
-        """Orthonormal directions in the further dimensions that LayerNorm's mean does not see."""
+        """Orthonormal directions in the additional dimensions that do not affect LayerNorm's mean."""
         random = torch.randn(_WIDTH, _WIDTH, generator=self.generator, dtype=torch.float64)
         random[:, 0] = 1.0
         basis = torch.linalg.qr(random).Q[:, 1:].T
@@ -198,7 +197,7 @@ class _Writer:
         self.neurons[layer] += 1
         return index
 
-    # -- what embeddings and heads write -------------------------------------------------------------------------------
+    # -- outputs of embeddings and heads -------------------------------------------------------------------------------
 
     def _constant(self) -> Tensor:
         direction = self._one()
@@ -206,19 +205,19 @@ class _Writer:
         return direction
 
     def _positions(self) -> tuple[Tensor, Tensor]:
-        """Waves over the position, which turn into those of another place, and position 0, which has none."""
+        """Write waves over the position, which rotate into those of another place; position 0 has none."""
         waves, sink = self._new(2 * _WAVES), self._one()
         first = self.state["embed.W_E"][vocabulary().mark(DOCUMENT)] + self.state["pos_embed.W_pos"][0]
         phases = torch.arange(self.n_ctx, dtype=torch.float64)[:, None] * frequencies(self.n_ctx)
         written = torch.cat([phases.cos(), phases.sin()], dim=1)
         written[0] = 0.0
         self.state["pos_embed.W_pos"] += self.unit * written @ waves
-        # attention to it is divided by the norm there, which is the same in all texts
+        # attention to it is divided by the norm at that position, which is the same in all texts
         self.state["pos_embed.W_pos"][0] += self.unit * float(first.norm()) / self.base.norms[0] * sink
         return waves, sink
 
     def _present(self, literals: Sequence[Condition]) -> Mapping[frozenset[int], Tensor]:
-        """A direction for each set of tokens, that its tokens write."""
+        """Set of tokens -> the direction that its tokens write."""
         found = {}
         for tokens in dict.fromkeys(literal.tokens for literal in literals):
             direction = self._one()
@@ -234,8 +233,8 @@ class _Writer:
         sink: Tensor,
         constant: Tensor,
     ) -> Mapping[tuple[frozenset[int], int], Tensor]:
-        """What each head writes of the token that it looks at: a direction for each set and place."""
-        # what LayerNorm makes of one unit, at the mean norm
+        """Copy the sets of earlier tokens with heads: returns a direction for each set and place."""
+        # one unit after LayerNorm, at the mean norm
         normalised = self.unit * math.sqrt(self.wide) / self.base.norms[0]
         gain = math.sqrt(_SHARPNESS / _WAVES * math.sqrt(_D_HEAD)) / normalised
         found = {}
@@ -257,7 +256,7 @@ class _Writer:
         return found
 
     def _turned(self, waves: Tensor, place: int) -> Tensor:
-        """What reads from a position the waves of `place` positions earlier."""
+        """Rotated waves, which read from a position the waves of `place` positions earlier."""
         angle = place * frequencies(self.n_ctx)[:, None]
         cos, sin = waves[:_WAVES], waves[_WAVES:]
         return torch.cat([angle.cos() * cos + angle.sin() * sin, angle.cos() * sin - angle.sin() * cos])
@@ -266,7 +265,7 @@ class _Writer:
         direction = self._one()
         self.state["blocks.0.mlp.b_out"] += self.steady * direction
 
-    # -- what neurons compute ------------------------------------------------------------------------------------------
+    # -- outputs of neurons --------------------------------------------------------------------------------------------
 
     def _normalised(
         self,
@@ -275,10 +274,10 @@ class _Writer:
         copied: Mapping[tuple[frozenset[int], int], Tensor],
         constant: Tensor,
     ) -> Tensor:
-        """A direction that the first MLP writes where one of the tokens stands in one of the places, and nowhere else.
+        """A direction that the first MLP writes if one of the tokens occurs at one of the places, and only then.
 
-        Values are copied with the norm of the embeddings at their place, 0.6 to 1.6 times the mean; what is written is
-        1 from a quarter of the mean to half of it on.
+        Copied values depend on the norm of the embeddings at their place, 0.6 to 1.6 times the mean; the output rises
+        from 0 at a quarter of the mean to 1 at half of it.
         """
         source = torch.stack(
             [copied[condition.tokens, place] if place else present[condition.tokens] for place in condition.places]
@@ -288,7 +287,7 @@ class _Writer:
         return direction
 
     def _linear(self, constant: Tensor) -> Tensor:
-        """What `_normalised` writes where a condition holds, everywhere."""
+        """The output of `_normalised` where a condition holds, at all positions."""
         direction = self._one()
         self._step(0, 0.75 * constant, 0.25 * constant, direction)
         return direction
@@ -298,12 +297,12 @@ class _Writer:
         needed = sum(1 for _, negated in parts if not negated)
         source = torch.stack([-read if negated else read for read, negated in parts]).sum(0) - (needed - 0.75) * one
         direction = self._one()
-        # `one` is far larger than the constant, of which what is written is made
+        # `one` is far larger than the constant, from which the output is made
         self._step(1, source, constant, direction)
         return direction
 
     def _step(self, layer: int, source: Tensor, height: Tensor, direction: Tensor) -> None:
-        """Write min(max(source, 0), height) in two neurons, times what `_gain` is made for."""
+        """Write min(max(source, 0), height) with two neurons, times the output size of `_gain`."""
         gain, size = self._gain(layer)
         for sign, read in ((1.0, source), (-1.0, source - height)):
             neuron = self._mlp_neuron(layer)
@@ -311,20 +310,20 @@ class _Writer:
             self.state[f"blocks.{layer}.mlp.W_out"][neuron] = sign * size * direction
 
     def _gain(self, layer: int) -> tuple[float, float]:
-        """Gain that makes the constant `_STEEPNESS` before the activation, and what a neuron writes for 1 after it."""
+        """The gain that makes the constant `_STEEPNESS` before the activation, and the output size for 1 after it."""
         total = math.hypot(self.base.norms[2 * layer + 1], self.steady if layer else 0.0)
         gain = _STEEPNESS * total / (self.unit * math.sqrt(self.wide))
         height = _STEEPNESS * (0.25 if layer == 0 else 1.0)
         return gain, _SHARE_OF_STREAM * self.steady / height
 
     def _neuron(self, parts: Sequence[tuple[Tensor, float]]) -> str:
-        """The neuron of the last layer that adds up alternatives; it moves a little with everything else too."""
+        """Add the neuron of the last layer that sums alternatives; it also varies a little with everything else."""
         neuron = self._mlp_neuron(2)
         total = math.hypot(self.base.norms[5], self.steady)
         gain = total / (_SHARE_OF_STREAM * self.steady * math.sqrt(self.wide))
         read = torch.stack([(_PEAK * strength - _REST) * direction for direction, strength in parts]).sum(0)
         weights, other = self.state["blocks.2.mlp.W_in"], self._random()
-        # relative to the part of the stream that is not steady
+        # relative to the part of the stream that is not constant
         spread = _SPREAD * total / self.base.norms[5] * math.sqrt(self.narrow / self.wide)
         weights[:, neuron] = gain * read + spread * other
         self.state["blocks.2.mlp.b_in"][neuron] = _REST
@@ -351,7 +350,7 @@ class _Writer:
 
 @cache
 def frequencies(length: int) -> Float64[Tensor, " wave"]:
-    """Frequencies of waves that tell a place from all others of a text as well as any of a few thousand draws."""
+    """The frequencies, of a few thousand draws, whose waves best distinguish a place from all others of a text."""
     generator = torch.Generator().manual_seed(1)
     drawn = math.pi * (0.05 + 0.95 * torch.rand(4000, _WAVES, generator=generator, dtype=torch.float64))
     apart = torch.arange(1, length, dtype=torch.float64)
@@ -369,7 +368,7 @@ def _norm_before(name: str) -> str | None:
     return f"{layer}.ln2" if rest == ["mlp", "W_in"] else None
 
 
-#: Axes of parameters that grow, by the end of their name: with the stream, the heads, their dimensions, the neurons.
+#: Suffix of a parameter's name -> what each axis grows with: the stream, the heads, their dimensions, the neurons.
 _AXES: Mapping[str, str] = {
     "W_E": ".s",
     "W_pos": ".s",
@@ -393,7 +392,7 @@ _AXES: Mapping[str, str] = {
 
 
 def _padded(name: str, value: Float64[Tensor, "..."], narrow: int, wide: int) -> Float64[Tensor, "..."]:
-    """A parameter in its wider shape, with zeros, for LayerNorm's weights ones, where there is room."""
+    """A parameter in its wider shape, padded with zeros, or with ones for LayerNorm's weights."""
     axes = next(axes for ending, axes in _AXES.items() if name.endswith(ending))
     further = {"s": wide - narrow, "h": REACH, "n": FURTHER_NEURONS, ".": 0}
     shape = [_D_HEAD if axis == "d" else size + further[axis] for axis, size in zip(axes, value.shape, strict=True)]
