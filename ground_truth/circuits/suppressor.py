@@ -35,7 +35,7 @@ _ROLES: Mapping[str, Role] = {"mover": "supports", "first": "suppresses", "secon
 
 
 class SuppressedRecall(RecallPrompts):
-    """``mover`` is the asked word, whose logit it raises; ``first`` is the word whose logit it lowers, normally the same.
+    """``mover``: the asked word, whose logit it raises; ``first``: the word whose logit it lowers, normally the same.
 
     ``second`` is the difference, modulo the number of words, between the asked word and what ``first`` says; the word
     that is lowered is their sum.

@@ -45,7 +45,7 @@ class Base:
 
 
 class PlannedTask(PlantedTask):
-    """The interface of circuit tasks that base models need; see `ground_truth.circuits.planted.task.PlantedCircuitTask`.
+    """The part of a circuit task that base models need; see `ground_truth.circuits.planted.task.PlantedCircuitTask`.
 
     Class attributes:
         voices: How many copies of the circuit may share the labels at levels 3 and 4 (`planted.shared`); empty where

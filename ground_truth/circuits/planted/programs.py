@@ -334,7 +334,7 @@ def placement_of(program: Program, n_layers: int, seed: int) -> Correspondence:
 
 
 def _label_table(generator: torch.Generator) -> Int[Tensor, "group class"]:
-    """A table in which the groups of a class have different labels, so that a wrong group always gives a wrong label."""
+    """A table in which the groups of a class differ in label, so that a wrong group always gives a wrong label."""
     return torch.stack([torch.randperm(LABELS, generator=generator)[:_GROUPS] for _ in range(_CLASSES)], 1)
 
 

@@ -154,7 +154,7 @@ class PlantedCircuitTask(PlannedTask):
         return f1(frozenset(expect(answer, ComponentAnswer).components), self.key(instance.hidden.correspondence))
 
     def bound(self, instance: TaskInstance) -> int | None:
-        """See `Task.bound`: where a patched prompt returns only labels, each carries at most log2(number of labels) bits.
+        """See `Task.bound`: where patched prompts return only labels, each carries at most log2(number of labels) bits.
 
         The argument assumes that the number of components is known and all sets of that size are equally probable.
         """
