@@ -1,6 +1,6 @@
 """The measurement of ``neurons/explain_real``: a scan of text, a choice of neurons, and how well they are predicted.
 
-Candidates are chosen on public text only (`choice`). The scores on hidden text of models that were fitted to public text
+Candidates are chosen on public text only (`choice`). Models are fitted to public text; their scores on hidden text
 determine the eligible neurons and the anchors of skill 0 and 1.
 """
 

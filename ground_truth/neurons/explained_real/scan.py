@@ -1,7 +1,7 @@
 """Activations of sampled neurons of a real model on every token of texts: the raw data of ``neurons/explain_real``.
 
 Only the first layers are scanned, in which activations depend mostly on the last few tokens, and only a sample of the
-neurons: the task needs some dozens, and a scan of all neurons would not fit into memory.
+neurons: the task needs some dozens, and a scan of all neurons would have to be kept on disk.
 """
 
 from __future__ import annotations
