@@ -30,7 +30,7 @@ from studies.lenses_record import DOCUMENT, MARKERS, RECORD, TaskRecord, chapter
 FIRST_SEED = 7000
 #: Number of hidden samples on which an answer is scored again.
 SAMPLES = 3
-#: Number of instances searched for a question that has an answer, and for one that has none.
+#: Number of instances searched for a readable question, and for one that is not readable.
 _LOOKED_THROUGH = 30
 
 
