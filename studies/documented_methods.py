@@ -35,7 +35,7 @@ class BestMethod:
     """A method and its mean skill.
 
     Attributes:
-        source: Where this is documented.
+        source: The document with the result.
     """
 
     method: str
