@@ -1,11 +1,11 @@
-"""How much an agent CLI sends its model: reference solutions, played by a scripted model, counted at the server.
+"""Measures the tokens that an agent CLI sends its model: a scripted model plays solutions, and the server counts.
 
     python perf/agent_tokens.py                                  # three tasks, all CLIs that 'make agents' installed
     python perf/agent_tokens.py --tasks circuits/ioi --clis codex
 
-Tokens are bytes of JSON over four, which is a rough measure for every tokenizer; those of the notebook's replies are
-characters as the model reads them, over four. A real agent thinks, tries things and looks at results, and takes a few
-times more of everything; the first request is the same for both.
+Tokens are bytes of JSON divided by four, a rough estimate for every tokenizer; those of the notebook's replies are the
+characters that the model reads, divided by four. A real agent thinks, explores and inspects results, and uses a few
+times more tokens; the first request is the same for both.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _TIMEOUT_S = 600
 
 
 def requests_of(cli: Cli, task_id: str) -> list[LoggedRequest]:
-    """What the CLI asked the model in one attempt.
+    """The requests of the CLI to the model in one attempt.
 
     Raises:
-        RuntimeError: When the attempt was not solved; its figures would mean nothing.
+        RuntimeError: If the attempt was not solved; its figures would be meaningless.
     """
     root, task = suite_root(), default_registry()[task_id]
     scenario = solve(parse_percent(solution_text(root, task)))

@@ -1,4 +1,4 @@
-"""Where the time and memory of a reference attempt go, and how long the whole benchmark takes with -n 0, 1, 2.
+"""Measures time and memory of reference attempts by phase, and the time of the whole benchmark with -n 0, 1, 2.
 
     python perf/attempt.py            # both
     python perf/attempt.py --attempts # one reference attempt per task, split by phase
@@ -37,7 +37,7 @@ class Measured:
         wall_s: Seconds from start to exit.
         harness_mb: Largest resident memory of the pytest process.
         others_mb: Largest sum over all its descendants (workers, kernels, pumps).
-        ledger: What it wrote.
+        ledger: The ledger that it wrote.
     """
 
     wall_s: float
@@ -50,7 +50,7 @@ def measure(*arguments: str) -> Measured:
     """Run pytest on the benchmark and watch its memory.
 
     Raises:
-        RuntimeError: When the run fails; a figure of a failed run means nothing.
+        RuntimeError: If the run fails; the figures of a failed run are meaningless.
     """
     with tempfile.TemporaryDirectory(prefix="scribe-perf-") as results:
         command = [sys.executable, "-m", "pytest", "benchmarks", "-q", "--results-dir", results, *arguments]

@@ -1,10 +1,10 @@
-"""What comparing large runs takes: time and peak memory of `scribe-suite compare` over synthetic ledgers.
+"""Measures time and peak memory of `scribe-suite compare` over large synthetic ledgers.
 
     python perf/comparison.py                            # 10,000 and 100,000 attempts
-    python perf/comparison.py --attempts 10000 1000000   # others; a million take a gigabyte of disk
+    python perf/comparison.py --attempts 10000 1000000   # other sizes; a million takes a gigabyte of disk
 
 A ledger has 5 providers and 20 tasks in three families, with metrics, tokens, costs, failures of agents and of
-infrastructure, and lines as long as real ones. Each comparison is a process of its own, so its peak is its own. The
+infrastructure, and lines as long as real ones. Each comparison runs in a separate process, so peaks are separate. The
 growth is the exponent b of CPU time ~ attempts^b between neighbouring sizes.
 """
 
@@ -150,7 +150,7 @@ def _lines(keys: list[tuple[str, str, int]]) -> Iterator[dict[str, Any]]:
 
 
 def _point(number: int, drawn: list[float]) -> dict[str, Any]:
-    """One of three submissions that come to an attempt's skill, time and tokens in the end."""
+    """One of three submissions, the last of which has the attempt's skill, time and tokens."""
     return {
         "number": number,
         "seconds": 300 * number * drawn[7],

@@ -1,10 +1,10 @@
-"""How long a fresh instance takes, for every task: fresh is the default, so this is paid once per attempt.
+"""Measures the time of a fresh instance of every task: by default every attempt has one.
 
     python perf/instances.py                         # all tasks
     python perf/instances.py circuits/ioi            # one
-    python perf/instances.py circuits/ioi --profile  # and where the time goes
+    python perf/instances.py circuits/ioi --profile  # with a profile
 
-One thread, one process. The first instance of a task, which also reads and checks its base models, stands by itself.
+One thread, one process. The first instance of a task, which also reads and checks its base models, has its own column.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def measure(tasks: Sequence[Task]) -> Table:
 
 
 def profile(task: Task) -> str:
-    """Where the time of thirty instances goes, by cumulative time."""
+    """A profile of thirty instances, by cumulative time."""
     task.instance(0)
     profiler = cProfile.Profile()
     profiler.enable()

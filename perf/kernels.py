@@ -1,11 +1,11 @@
-"""What a notebook costs: our kernels beside a plain ipykernel and, given its checkout, beside Goodfire's Scribe server.
+"""Compares the cost of a notebook: our kernels, a plain ipykernel and, given its checkout, Goodfire's Scribe server.
 
     python perf/kernels.py                          # ours and a plain kernel
     python perf/kernels.py --scribe ../scribe       # and Scribe; its packages must be importable, see --scribe-packages
     python perf/kernels.py --only start calls       # some of: start calls outputs memory training
     python perf/kernels.py --write                  # put the tables into docs/guide/isolation.md
 
-All subjects do the same work in one run, one after the other in every round, and figures are medians: read them as
+All subjects do the same work in one run, one after the other in every round. Figures are medians; compare them as
 ratios. Ours and Scribe are called by an MCP client over stdio, as agents call them; the plain kernel by jupyter_client
 in this process, without MCP, notebook or isolation, so it has less to do.
 """
@@ -65,10 +65,10 @@ OUTPUTS = {
 
 
 class Subject(ABC):
-    """Something that has notebook sessions.
+    """An implementation of notebook sessions.
 
     Attributes:
-        name: For the table.
+        name: Column of the table.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Subject(ABC):
 
     @abstractmethod
     async def open(self, stack: AsyncExitStack) -> None:
-        """Start what all sessions share."""
+        """Start the processes that all sessions share."""
 
     @abstractmethod
     async def end(self, session: Any) -> None:
@@ -140,7 +140,7 @@ class Scribe(Subject):
 
     Args:
         checkout: Its repository.
-        packages: Folder with packages it needs, or None.
+        packages: Folder with the packages that it needs, or None.
         setup: Code that loads the model.
         files: Files of the task.
     """
@@ -197,7 +197,7 @@ class Plain(Subject):
         self._managers: list[AsyncKernelManager] = []
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Lay the task's files."""
+        """Write the task's files."""
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scribe-perf-")))
         _lay(self._folder, self._files)
 
@@ -308,14 +308,14 @@ async def measure_calls(subjects: Sequence[Subject], _rounds: int) -> Rows:
 
 
 async def measure_outputs(subjects: Sequence[Subject], rounds: int) -> Rows:
-    """Seconds of cells that put out much."""
+    """Seconds of cells with large outputs."""
     rows: Rows = {label: {} for label in OUTPUTS}
     async with AsyncExitStack() as stack:
         for subject in subjects:
             await subject.open(stack)
             session = await subject.start()
             for label, code in OUTPUTS.items():
-                repeats = 1 if isinstance(subject, Scribe) else rounds  # a thousand flushes take it minutes
+                repeats = 1 if isinstance(subject, Scribe) else rounds  # a thousand flushes take minutes in Scribe
                 times = [(await _timed(subject.run(session, code)))[0] for _ in range(repeats)]
                 rows[label][subject.name] = statistics.median(times)
             await subject.end(session)

@@ -1,4 +1,4 @@
-"""What a real language model costs: loading it, and memory of kernels that have it, ours beside copies.
+"""Measures the cost of a real language model: loading it, and memory of kernels that have it, ours and with copies.
 
     make real-models
     python perf/real_models.py                       # of package:smollm2
@@ -6,9 +6,10 @@
     python perf/real_models.py --write               # put the table into docs/guide/real-models.md
 
 *Ours* is what tasks on real models do: the model is loaded by the fork-server, with its weights mapped from the file.
-*Copied* is what a set-up cell would do without that: build the model and load the weights into it. Both have the same
-isolation and the same imports. Memory is of the kernel's process: *private* is what ends with it, *proportional* shares
-every page out among those who have it. Machines differ and are noisy: read the figures as ratios within one output.
+*Copied* is a set-up cell without that: it builds the model and loads the weights into it. Both have the same isolation
+and the same imports. Memory is that of the kernel's process: *private* memory is freed when it ends, *proportional*
+memory divides every page among the processes that map it. Machines differ and are noisy: compare the figures as ratios
+within one output.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def main() -> None:
     model = ready(options.model)
     checked = time.perf_counter() - begun
     module = kernel_module_of(options.model)
-    plain = SharedModule("weights", "", model.folder)  # shows the folder, and loads nothing
+    plain = SharedModule("weights", "", model.folder)  # makes the folder visible without loading anything
     subjects = (
         Subject("ours", SETUP_CODE, (module,)),
         Subject("copied", COPIED.format(folder="/shared/weights"), (plain,)),

@@ -1,12 +1,12 @@
-"""How soon commands answer, and how soon the first attempt of a run begins: wall and CPU seconds of whole processes.
+"""Measures the start-up time of commands and of the first attempt of a run: wall and CPU seconds of whole processes.
 
     python perf/start.py                      # this checkout
-    python perf/start.py --against ../old     # beside another checkout, in turn
-    python perf/start.py --first-attempt      # a run with two workers, from the return key to the first attempt
+    python perf/start.py --against ../old     # alternating with another checkout
+    python perf/start.py --first-attempt      # a run with two workers, from the start to the first attempt
 
-Medians of several runs. The first run of each command is not counted: it finds files on the disk and, where the facts
-of the tasks are not kept yet, imports the task files. CPU seconds hold on a busy machine, wall seconds on an idle one;
-the load is printed with them.
+Figures are medians of several runs. The first run of each command is not counted: it fills the file cache and, where
+the facts of the tasks are not cached yet, imports the task files. CPU seconds are reliable on a busy machine, wall
+seconds only on an idle one; the load is printed with them.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def first_attempt(checkout: Path) -> tuple[float, float]:
 
 
 def load() -> str:
-    """How busy the machine is."""
+    """The load of the machine."""
     return f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
 
 

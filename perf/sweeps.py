@@ -1,12 +1,12 @@
-"""What sweeps cost beside their attempts, with simulated ones: jobs, ledgers, merging, comparing, leases, budget.
+"""Measures the overhead of sweeps with simulated attempts: jobs, ledgers, merging, comparing, leases, budget.
 
     python -m perf.sweeps                               # from 10 to 1,000 shards, some minutes
     python -m perf.sweeps --shards 10,100 --attempts 10
     python -m perf.sweeps --million                     # merging and comparing 1,000,000 attempts; 3 GB on the disk
     python -m perf.sweeps --real                        # sweeps of real attempts, and a plain run of the same
 
-But for ``--real`` nothing is run: the ledgers have records that no agent made, and a job copies its shard's ledger.
-Times are wall-clock, with processor time of all processes in brackets.
+Without ``--real`` no attempt is run: the ledgers have simulated records, and a job copies its shard's ledger. Times are
+wall-clock times, with the processor time of all processes in brackets.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _SEED = 1
 TASKS = 120
 _REPOSITORY = Path(__file__).resolve().parents[1]
-#: Of ``--real``: attempts that are cheap to make.
+#: Sweep of ``--real``, whose attempts are cheap.
 _REAL = """
 name = "perf"
 families = ["probes"]
@@ -59,7 +59,7 @@ seed = 1
 
 @contextlib.contextmanager
 def timed(what: str, count: int, unit: str) -> Iterator[None]:
-    """Print how long the block takes, in all and for each of `count` things."""
+    """Print the time of the block, in total and for each of `count` units."""
     begin, cpu = time.perf_counter(), _cpu_s()
     yield
     taken, cpu = time.perf_counter() - begin, _cpu_s() - cpu
@@ -74,12 +74,12 @@ def _cpu_s() -> float:
 
 
 def nodeid(number: int) -> str:
-    """Of a simulated attempt: trials of some hundred tasks and levels."""
+    """The node id of a simulated attempt: trials of some hundred tasks and levels."""
     return f"benchmarks/toys/test_toys.py::test_toy[task{number % TASKS}-oracle-t{number // TASKS}]"
 
 
 def record(number: int) -> AttemptRecord:
-    """Of a simulated attempt, about as long as real ones."""
+    """The record of a simulated attempt, about as long as real ones."""
     return AttemptRecord(
         nodeid=nodeid(number), task=f"toys/task{number % TASKS}", task_version=1, provider="oracle",
         trial=number // TASKS,
@@ -91,7 +91,7 @@ def record(number: int) -> AttemptRecord:
 
 
 def simulated(folder: Path, shards: int, attempts: int) -> tuple[SweepFolder, Plan]:
-    """A sweep whose shards have run; each with about so many attempts. Ledgers are not synced line by line."""
+    """A finished sweep whose shards have about `attempts` attempts each; ledgers are not synced line by line."""
     with unittest.mock.patch("os.fsync"):
         return _simulated(folder, shards, attempts)
 
@@ -118,7 +118,7 @@ def _simulated(folder: Path, shards: int, attempts: int) -> tuple[SweepFolder, P
 
 
 def measure_ledgers(shards: int, attempts: int) -> None:
-    """Look at all shards, look again, merge, and read the whole."""
+    """Inspect all shards twice, merge them, and read the merged ledger."""
     total = shards * attempts
     with tempfile.TemporaryDirectory() as temporary:
         name = f"{shards} shards, {total} attempts"
@@ -138,7 +138,7 @@ def measure_ledgers(shards: int, attempts: int) -> None:
 
 
 class CopyingJobs:
-    """An engine on this machine whose jobs do all that jobs do, but copy a ledger in place of running pytest."""
+    """An engine on this machine whose jobs copy a ledger instead of running pytest, and otherwise do the same."""
 
     name = "local"
 
@@ -156,7 +156,7 @@ class CopyingJobs:
         return ids
 
     def unfinished(self, jobs: Collection[str]) -> Collection[str]:
-        """Those that live."""
+        """The jobs that are still running."""
         return {job for job in jobs if self._processes[job].is_alive()}
 
     def cancel(self, jobs: Collection[str]) -> None:
@@ -197,7 +197,7 @@ def measure_jobs(shards: int, attempts: int, at_once: int = 8) -> None:
 
 
 def measure_real(trials: int = 12) -> None:
-    """Plain runs and sweeps of the same attempts, which really are made."""
+    """Plain runs and sweeps of the same real attempts."""
     suite = [sys.executable, "-P", "-m", "scribe_suite.cli"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])}
 
@@ -244,7 +244,7 @@ def measure_leases(processes: int, places: int, rounds: int = 25) -> None:
 
 
 def measure_budget(files: int, attempts: int = 20) -> None:
-    """Promise and settle, beside what other processes have spent."""
+    """Reserve and settle amounts, next to the spending of other processes."""
     with tempfile.TemporaryDirectory() as temporary:
         sweep = Path(temporary)
         write_budget(sweep, Budget(attempts=1_000_000))

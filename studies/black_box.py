@@ -4,10 +4,10 @@
     python -m studies.black_box --tasks circuits/ioi --instances 3
     python -m studies.black_box --jobs 2 --write                 # and into ground_truth/controls.json and the docs
 
-A task that such a solver solves is not about internals. Answers are scored by the task itself. The solvers may know
-how a task draws its instances, and may ask a model as often as they like; the exact function of a model is granted to
-them, because enough questions find it. The record also has the best method that is known of every task, from the
-tables that the other studies wrote into the documents.
+A task that such a solver solves is not about internals. The task itself scores the answers. The solvers may use the
+task's distribution of instances and an unlimited number of queries; they are given the exact function of a model,
+because enough queries would find it. The record also has the best known method of every task, from the tables that
+the other studies wrote into the documents.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Solver = Callable[[TaskInstance], float | None]
 
 
 def skill_of(instance: TaskInstance, content: Content) -> float | None:
-    """The skill of an answer, or None where its task takes no such answer."""
+    """The skill of an answer, or None where its task refuses it."""
     example = instance.answer_schema.example
     said = {name: value for name, value in example.items() if name in ("confidence", "summary")}
     if "nothing_found" in example:
@@ -100,7 +100,7 @@ def _exact(instance: TaskInstance) -> float | None:
     return skill_of(instance, {"code": exact_function(instance), "components": nodes_by_program(instance)})
 
 
-# -- neurons: their names say nothing ---------------------------------------------------------------------------------
+# -- neurons: their names carry no information ------------------------------------------------------------------------
 
 
 def _no_neuron(instance: TaskInstance) -> float | None:
@@ -116,7 +116,7 @@ def _all_neurons(instance: TaskInstance) -> float | None:
 
 
 def _named(instance: TaskInstance, neurons: Sequence[str]) -> Content:
-    """The answer with these neurons; of letters, each with the first."""
+    """The answer with these neurons; for letters, the first neuron for each."""
     example = instance.answer_schema.example["neurons"]
     if isinstance(example, dict):
         letters = instance.answer_schema.facts["letters"]
@@ -124,11 +124,11 @@ def _named(instance: TaskInstance, neurons: Sequence[str]) -> Content:
     return {"neurons": list(neurons)}
 
 
-# -- probes: what the words of a statement say of its truth ------------------------------------------------------------
+# -- probes: a statement's words as evidence of its truth --------------------------------------------------------------
 
 
 def _words(instance: TaskInstance) -> float:
-    """Logistic regression on the words of the statements, for all of which the model was asked its verdict."""
+    """Logistic regression on the words of the statements, fitted to the model's verdicts on all of them."""
     hidden = instance.hidden
     public, held_out = hidden.split.public, hidden.held_out
     width = int(max(public.tokens.max(), held_out.tokens.max())) + 1
@@ -159,23 +159,23 @@ SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "probes": {"words of the statement": _words, "random answer": _drawn},
     "variables": {"axes of the last layer": _axes, "random answer": _drawn},
 }
-#: Where the answer holds a function too.
+#: Solvers where the answer includes a function.
 FUNCTION_SOLVERS: Mapping[str, Solver] = {
     "decision tree, nodes by program": _tree,
     "exact function, nodes by program": _exact,
     "random answer": _drawn,
 }
 
-#: Where the answer is about interventions.
+#: Solvers where the answer is about interventions.
 MECHANISM_SOLVERS: Mapping[str, Solver] = {**black_box_solvers(skill_of), "random answer": _drawn}
 
-#: Where the answer is about an exception that almost no prompt meets.
+#: Solvers where the answer is about an exception that almost no prompt meets.
 EXCEPTION_SOLVERS: Mapping[str, Solver] = {**branch_solvers(skill_of), "random answer": _drawn}
-#: Where the answer is a wiring.
+#: Solvers where the answer is a wiring.
 EDGE_SOLVERS: Mapping[str, Solver] = {"best rule by name": _best_rule, "random answer": _drawn}
 
-#: Tasks on a real model, which is not everywhere: what their scorer's chance is made of has skill 0 or less by
-#: definition.
+#: Tasks on a real model, which is not available everywhere: the answers that define their scorer's chance have skill 0
+#: or less by definition.
 BY_DEFINITION: Mapping[str, str] = {
     "circuits": "best ranking without the model",
     "neurons": "best neurons of an untrained model",
@@ -184,11 +184,11 @@ BY_DEFINITION: Mapping[str, str] = {
 
 
 def by_definition(task: Task) -> str:
-    """What the chance of a task on a real model is made of."""
+    """The answers that define the chance of a task on a real model."""
     return "best list of tokens" if task.name == "explain_real" else BY_DEFINITION[task.family]
 
 
-#: Where the answer predicts neurons.
+#: Solvers where the answer predicts neurons.
 EXPLANATION_SOLVERS: Mapping[str, Solver] = {
     "rules of other instances": other_rules(skill_of),
     "rare tokens": rare_tokens(skill_of),
@@ -228,7 +228,7 @@ def measure(tasks: Sequence[str], instances: int, jobs: int) -> dict[str, dict[s
 
 
 def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: Path) -> ControlRecord:
-    """The record: the measurements on planted tasks, and what is known about those on a real model."""
+    """The record: the measurements on planted tasks, and the known facts about tasks on a real model."""
     tasks = {}
     for task in (default_registry()[facts.id] for facts in default_registry().questions()):
         if task.id in skills:

@@ -1,7 +1,7 @@
 """Answers to `circuits/rare_branch` by solvers that see only a model's labels.
 
-The ordinary behaviour is public. The exception can only be met by chance: the solvers ask for the labels of many random
-prompts, and of prompts that were drawn with the hope to meet more conditions at once.
+The ordinary behaviour is public. The exception can only be found by chance: the solvers query the labels of many random
+prompts, and of prompts that are drawn to meet more conditions at once.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
 
 _QUESTIONS = 20_000
 _BATCH = 4_000
-#: How many different tokens a prompt of the second kind has: they come again and again, at many distances.
+#: Number of different tokens in a prompt of the second kind: they are repeated at many distances.
 _FEW = 4
 
 Content = Mapping[str, Any]
 _ORDINARY = "def predict(prompt):\n    return ordinary(prompt)\n"
-#: What is known after one prompt has met the condition: any prompt with the same tokens might.
+#: The prediction after one prompt has met the condition: any prompt with the same tokens meets it.
 _SAME_TOKENS = "def predict(prompt):\n    return {label} if {tokens} <= set(prompt) else ordinary(prompt)\n"
 
 
 def asked_at_random(instance: TaskInstance) -> Content:
-    """Nothing found, unless one of many prompts has another label; then the tokens of that prompt are the condition."""
+    """No exception, unless one of many prompts has another label; then the tokens of that prompt are the condition."""
     hidden: Hidden = instance.hidden
     network = PatchableTransformer.from_weights(hidden.weights)
     generator = torch.Generator().manual_seed(instance.seed)
@@ -57,7 +57,7 @@ def _labels(network: PatchableTransformer, prompts: Int[Tensor, "prompt position
 def branch_solvers(
     skill_of: Callable[[TaskInstance, Content], float | None],
 ) -> dict[str, Callable[[TaskInstance], float | None]]:
-    """Solvers, which give the skill of an instance."""
+    """Solvers, which return their skill on an instance."""
     return {
         "ordinary label always": lambda instance: skill_of(instance, {"code": _ORDINARY}),
         "nothing found always": lambda instance: skill_of(instance, {"code": ""}),

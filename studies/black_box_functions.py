@@ -1,4 +1,4 @@
-"""What a black box can answer to `circuits/unknown_behaviour`: the model's function, and the likely nodes.
+"""Black-box answers to `circuits/unknown_behaviour`: the model's function, and its likely nodes.
 
 The task's answer is a function and a set of nodes. The function can be found from inputs and outputs. The nodes can't,
 but the function reveals which kind of program a model runs, and programs of one kind are in similar places.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
 
 _QUESTIONS = 20_000
 _BATCH = 5_000
-#: The most that fit an answer.
+#: The largest number that fits into an answer.
 _LEAVES = 400
 _KEYS = 200
 
@@ -79,7 +79,7 @@ def _asked(hidden: Hidden, prompts: Int[Tensor, "n ctx"]) -> Int[np.ndarray, " n
 
 
 def exact_function(instance: TaskInstance) -> str:
-    """Code of the program that the model runs, which enough queries would find."""
+    """Code of the model's program, which enough queries would find."""
     code: str = instance.task.oracle_answer(instance)["code"]
     return code
 

@@ -1,6 +1,6 @@
-"""Whether models with a rare branch can be told from null twins by numbers that anybody can compute: a two-sample test.
+"""Can computable statistics distinguish models with a rare branch from null twins? A two-sample test.
 
-    python -m studies.branch_twins                       # sixty models of each sort, level 1
+    python -m studies.branch_twins                       # sixty models of each kind, level 1
     python -m studies.branch_twins --level 2 --models 40
 
 Models and twins are planted from separate seeds. A model's numbers are the mean, the spread and both extremes, over
@@ -59,11 +59,11 @@ class Comparison:
 
     Attributes:
         models: The number of each kind.
-        statistics: How many numbers of a model vary.
+        statistics: Number of a model's statistics that vary.
         furthest: The statistic whose AUROC is furthest from a half.
         auroc: Its AUROC.
-        p: How often some statistic is as far from a half when the kinds are permuted at random.
-        classifiers: AUROC of each classifier, on models that it was not fitted on.
+        p: Frequency with which some statistic is as far from a half under random permutations of the kinds.
+        classifiers: AUROC of each classifier, on held-out models.
     """
 
     models: int
@@ -111,7 +111,7 @@ def compared(
 
 
 def numbers_of(weights: ModelWeights, seed: int) -> dict[str, float]:
-    """All numbers of one model."""
+    """All statistics of one model."""
     shape = PatchableTransformer.from_weights(weights).shape
     prompts = draw_prompts(_PROMPTS, shape.d_vocab, torch.Generator().manual_seed(seed))
     found: dict[str, float] = {}
@@ -129,7 +129,7 @@ def numbers_of(weights: ModelWeights, seed: int) -> dict[str, float]:
 def _paths(weights: ModelWeights) -> dict[str, float]:
     """The strongest paths from a neuron of one layer through one of the next to the logits, heads included."""
     net = PatchableTransformer.from_weights(weights)
-    own = (net.W_in.norm(dim=1) + 1e-9)[:, :, None] * net.W_out  # a neuron's size is arbitrary
+    own = (net.W_in.norm(dim=1) + 1e-9)[:, :, None] * net.W_out  # the scale of a neuron is arbitrary
     into = net.W_in / (net.W_in.norm(dim=1, keepdim=True) + 1e-9)
     heads = torch.einsum("lhdk,lhke->lde", net.W_V, net.W_O)
     direct = own @ net.W_U

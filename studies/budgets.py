@@ -2,9 +2,9 @@
 
     python -m studies.budgets --tasks circuits/ioi_3 --shares 0.25,0.5,1,2 --instances 5 --write
 
-A budget is a share of the level's own. Everything else that the level grants stays as it is. With ``--write``, each run
-is kept as soon as it is over, and not made again while the task, its solution and what the level grants stay as they
-are: an interrupted study continues. A run that the machine did not finish is not recorded.
+A budget is a share of the level's own; the level's other terms are unchanged. With ``--write``, each run is stored when
+it ends, and is not repeated while the task, its solution and the level's terms are unchanged, so an interrupted study
+can be continued. A run that failed because of the machine is not recorded.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ RECORD = "studies/budgets.json"
 DOCUMENT = "docs/reference/budgets.md"
 MARKERS = ("<!-- tables: written by studies/budgets.py -->", "<!-- end of tables -->")
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)
-#: Far from the seeds that other studies and certificates use.
+#: The first seed, far from the seeds of other studies and certificates.
 FIRST_SEED = 71_000
-#: Seconds that one solution may take on a busy machine.
+#: Time limit of one solution on a busy machine, in seconds.
 TIMEOUT_S = 4 * 3600.0
 
 
@@ -53,8 +53,8 @@ class Reached:
     """The result of a solution on one instance.
 
     Attributes:
-        skill: The skill of its answer; 0 where it gave none.
-        spent: How much of the budget was used.
+        skill: The skill of its answer; 0 where it submitted none.
+        spent: The amount of the budget that was used.
     """
 
     skill: float
@@ -68,9 +68,9 @@ class Curve:
     Attributes:
         version: The task's version.
         budget: The level's budget.
-        unit: What it counts.
-        reached: Budget -> what was reached on each instance, from `FIRST_SEED` on; the same instances for all budgets.
-        conditions: A hash of what it holds for: see `empty_curve`. Empty where that was not kept.
+        unit: The budget's unit.
+        reached: Budget -> the result on each instance, from `FIRST_SEED` on; the same instances for all budgets.
+        conditions: A hash of the conditions of the measurement: see `empty_curve`. Empty where it was not stored.
     """
 
     version: int
@@ -84,7 +84,7 @@ _RECORD = TypeAdapter(dict[str, Curve])
 
 
 def read_record(root: Path) -> dict[str, Curve]:
-    """Task id -> what was measured of it; empty when nothing was."""
+    """Task id -> its measured curve; empty when nothing was measured."""
     path = root / RECORD
     return _RECORD.validate_json(path.read_bytes()) if path.exists() else {}
 
@@ -98,9 +98,9 @@ def write_record(root: Path, record: Mapping[str, Curve]) -> None:
 
 
 def with_shared_points(record: Mapping[str, Curve]) -> dict[str, Curve]:
-    """A record in which levels of a task that differ only by their budget have each other's points.
+    """A record in which levels of a task that differ only in their budget share their points.
 
-    Where the smaller budget is known to be enough, a generous level needs no run of its own at that budget.
+    Where the smaller budget is known to suffice, a generous level needs no separate run at that budget.
     """
     shared: dict[tuple[str, str], dict[int, list[Reached]]] = {}
     for name, curve in record.items():
@@ -155,7 +155,7 @@ def _laboratories() -> Laboratories:
 
 @lru_cache(maxsize=1)
 def _instance(name: str, seed: int) -> TaskInstance:
-    """Kept for the other budgets: what the evaluator measures of a real model once for an instance takes minutes."""
+    """The instance, cached for the other budgets: the evaluator's measurements of a real model take minutes."""
     return default_registry()[name].instance(seed)
 
 
@@ -163,11 +163,11 @@ def measure_instance(task_id: str, seed: int) -> Reached | None:
     """Run the reference solution of one instance.
 
     Args:
-        task_id: With ``@BUDGET`` behind it.
+        task_id: The task's id, followed by ``@BUDGET``.
         seed: The instance's seed.
 
     Returns:
-        The result, or None when the machine is at fault: then nothing is known about the solution.
+        The result, or None when the machine failed, which reveals nothing about the solution.
     """
     name, _, budget = task_id.partition("@")
     instance = _instance(name, seed)
@@ -190,11 +190,11 @@ def measure_instance(task_id: str, seed: int) -> Reached | None:
 
 
 def _skill(instance: TaskInstance, desk: Desk) -> float:
-    """Of the solution's answer; 0 where it gives none that is valid.
+    """The skill of the solution's answer; 0 where it has no valid one.
 
     Raises:
-        InfrastructureError: When it is not the solution that failed.
-        UnfinishedSolutionError: When it takes too long.
+        InfrastructureError: If the failure is not the solution's.
+        UnfinishedSolutionError: If it takes too long.
     """
     try:
         answer = reference_answer(suite_root(), instance, TIMEOUT_S, desk)
@@ -211,11 +211,11 @@ def _skill(instance: TaskInstance, desk: Desk) -> float:
 
 
 def empty_curve(task_id: str, root: Path) -> Curve:
-    """A level's curve before anything is measured, with the conditions that hold now.
+    """A level's curve without measurements, with the current conditions.
 
     Raises:
-        ConfigurationError: When there is no such task.
-        ValueError: When it has no laboratory.
+        ConfigurationError: If there is no such task.
+        ValueError: If it has no laboratory.
     """
     task = default_registry()[task_id]
     if task.terms is None:
@@ -235,13 +235,13 @@ def _measured(record: Mapping[str, Curve], name: str, conditions: str) -> Mappin
 def missing(
     record: Mapping[str, Curve], empty: Mapping[str, Curve], shares: Sequence[float], instances: int
 ) -> list[tuple[str, int]]:
-    """What a record lacks: arguments of `measure_instance`, the first instance of everything before the second ones.
+    """The runs missing in a record, as arguments of `measure_instance`; all first instances precede the second ones.
 
     Args:
-        record: What there is.
-        empty: The `empty_curve` of each level that is asked for.
-        shares: The shares of its budget to measure at.
-        instances: For each of them.
+        record: The existing measurements.
+        empty: The `empty_curve` of each requested level.
+        shares: The shares of its budget at which to measure.
+        instances: Number of instances for each share.
     """
     found = []
     for name, curve in empty.items():
@@ -253,13 +253,13 @@ def missing(
 
 
 def extended(record: Mapping[str, Curve], empty: Mapping[str, Curve], task_id: str, one: Reached) -> dict[str, Curve]:
-    """A record with one more run; what was measured under other conditions is discarded.
+    """A record with one more run; measurements under other conditions are discarded.
 
     Args:
-        record: Is not changed.
-        empty: As for `missing`: a solution that was edited since counts as the one that the study began with.
-        task_id: As that of `measure_instance`.
-        one: What was reached on the next instance.
+        record: The record, which is not modified.
+        empty: As for `missing`; the conditions are those at the start of the study, although solutions may change.
+        task_id: As for `measure_instance`.
+        one: The result on the next instance.
     """
     name, _, text = task_id.partition("@")
     budget, reached = int(text), _measured(record, name, empty[name].conditions)
@@ -267,7 +267,7 @@ def extended(record: Mapping[str, Curve], empty: Mapping[str, Curve], task_id: s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, and print or keep what was found."""
+    """Measure, and print or store the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     every = [facts.id for facts in default_registry().facts.values() if facts.access == "lab"]
     parser.add_argument("--tasks", nargs="*", default=every, metavar="FAMILY/NAME_LEVEL", help="default: all levels")
@@ -292,7 +292,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     todo = missing(record, empty, options.shares, options.instances)
     lost: list[str] = []
     for (task_id, seed), one in measured_units(measure_instance, todo, options.jobs):
-        if one is None or task_id in lost:  # instances are known by their places in a list, which has no gaps
+        if one is None or task_id in lost:  # the index in the list identifies an instance, so gaps are impossible
             lost.append(task_id)
             continue
         print(f"{task_id} {seed}: skill {one.skill:.2f}, spent {one.spent:,}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What well-known methods find in the planted circuits; shows that one patching scan is not enough everywhere.
+"""Scores of well-known methods on the planted circuits; shows that one patching scan does not suffice everywhere.
 
     python -m studies.circuit_methods                                    # all circuit tasks, ten fresh instances each
     python -m studies.circuit_methods --tasks circuits/ioi --instances 3 # one of them
@@ -94,7 +94,7 @@ def method_scores(instance: TaskInstance, names: Names) -> dict[str, NodeStatist
 
 @torch.no_grad()
 def direct_logit_attribution(instance: TaskInstance, prompts: Int[Tensor, "n ctx"]) -> dict[str, float]:
-    """How much what a node writes varies the logits directly: root mean square over prompts, positions and labels."""
+    """The direct effect of a node's output on the logits: root mean square over prompts, positions and labels."""
     network, positions = _network(instance), list(instance.public.facts["labelled"])
     writes = network.writes(network(prompts[:_ATTRIBUTED])[1])[:, :, :, positions]
     logits = (writes / network.normaliser(prompts[:_ATTRIBUTED])[:, positions]) @ _centred_unembedding(network)
@@ -121,8 +121,8 @@ def _centred_unembedding(network: PatchableTransformer) -> Float[Tensor, "d_mode
 def measured(instance: TaskInstance, names: Names) -> dict[str, dict[str, float]]:
     """IoU, precision, recall of the best k nodes that recover 95 % of accuracy, and AUROC, for every method.
 
-    The first method a second time with its k nodes pruned; of `ioi`, `antonym`, `attention_pattern` and `mlp_only` that
-    is what the reference solution answers.
+    The first method appears a second time with its k nodes pruned, which is the reference solution's answer to `ioi`,
+    `antonym`, `attention_pattern` and `mlp_only`.
     """
     key, scores = key_of(instance), method_scores(instance, names)
     table = {method: _row(names["sweep"](score)[1], score, key) for method, score in scores.items()}
@@ -161,10 +161,10 @@ def swept(score: NodeStatistic, names: Names) -> list[str]:
     return needed
 
 
-#: What a scan measures, and the name of its result in the kernel: resample patching of single nodes on the pairs as
-#: they are given.
+#: Quantity measured by a scan -> name of its result in the kernel: resample patching of single nodes on the given
+#: pairs.
 EFFECTS = {"logit difference": "patching", "accuracy": "accuracy_lost"}
-#: Thresholds that are tried, relative to the largest effect; in hindsight the best of them is known.
+#: Thresholds to try, relative to the largest effect; the best one is chosen with the key known.
 FRACTIONS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -245,9 +245,9 @@ class Measured:
 
 
 def measure_instance(task_id: str, seed: int, *, with_reference: bool) -> Measured:
-    """Everything about one fresh instance."""
-    mpl.use("Agg")  # the cells that are run draw
-    task: Any = default_registry()[task_id]  # one with a planted circuit
+    """All measurements on one fresh instance."""
+    mpl.use("Agg")  # the executed cells draw plots
+    task: Any = default_registry()[task_id]  # a task with a planted circuit
     instance = task.instance(seed)
     result = Measured({}, {}, {}, {})
     if task.public_pairs:
@@ -263,7 +263,7 @@ def measure_instance(task_id: str, seed: int, *, with_reference: bool) -> Measur
 
 
 def mean_of(rows: Sequence[Measured]) -> Measured:
-    """Means over instances of one task; of the reference's primary metric also the lowest."""
+    """Means over instances of one task, and the lowest value of the reference's primary metric."""
     methods = {name: _means([row.methods[name] for row in rows]) for name in rows[0].methods}
     reference = _means([row.reference for row in rows])
     if reference:
@@ -294,7 +294,7 @@ def methods_markdown(tables: Mapping[str, Mapping[str, Mapping[str, float]]]) ->
 
 
 def skills_markdown(skills: Mapping[str, Mapping[str, float]], corner: str) -> str:
-    """A row per answer, a column per task; nothing for nothing."""
+    """A row per answer, a column per task; empty without skills."""
     if not skills:
         return ""
     labels = list(next(iter(skills.values())))

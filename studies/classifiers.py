@@ -1,6 +1,6 @@
-"""Whether a classifier finds what was planted, given how many nodes of each kind there are: skill.
+"""Skill of classifiers that predict the planted nodes, given the number of nodes of each kind.
 
-It is fitted on other models, on the tables of `studies.exchangeability`.
+They are fitted on other models, on the tables of `studies.exchangeability`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from studies.exchangeability import FALSE_ALARM, Sample, exchanged, samples_by_t
 
 #: Mean skill that a classifier must not reach.
 SKILL_BAR = 0.15
-#: Exchanged keys that an answer is compared with.
+#: Number of exchanged keys with which an answer is compared.
 _KEY_DRAWS = 4_000
 
 _BLIND_KEYS = 300
-#: Standardised values are limited to this, so that one outlier does not make a classifier.
+#: Limit of standardised values, so that a single outlier does not dominate a classifier.
 _LARGEST = 3.0
 
-#: What a classifier may see, by its name in the tables.
+#: Name in the tables -> groups of statistics that a classifier uses.
 SIGHTS: Mapping[str, tuple[Group, ...]] = {
     "weights": ("weights",),
     "weights, composition": ("weights", "composition"),
@@ -53,7 +53,7 @@ class Skill:
         f1: Mean over the task's models.
         chance: The score of the best answer without a model.
         skill: ``(f1 - chance) / (1 - chance)``, limited to [-1, 1] per model, mean.
-        p: Probability of as high an F1 for these answers, were the keys exchangeable with other nodes.
+        p: Probability of an F1 at least this high for these answers if the keys were exchangeable with other nodes.
     """
 
     task: str
@@ -66,7 +66,7 @@ class Skill:
     p: float = 0.0
 
     def is_finding(self, cells: int) -> bool:
-        """Whether it is relevant and significant, given how many tasks, trainings, classifiers and sights there are."""
+        """Whether it is relevant and significant, given the number of tasks, trainings, classifiers and sights."""
         return self.skill >= SKILL_BAR and self.p < FALSE_ALARM / cells
 
 
@@ -74,7 +74,7 @@ def chance_of(samples: Sequence[Sample], *, seed: int = 0) -> float:
     """The expected F1 of the best answer to a task without a model; see `best_fixed_set`.
 
     Args:
-        samples: All models of one task. An instance is one of them with the nodes of a layer and kind in any order.
+        samples: All models of one task. An instance permutes the nodes of a layer and kind of one of them.
         seed: The seed of the instances.
     """
     rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ def chance_of(samples: Sequence[Sample], *, seed: int = 0) -> float:
 
 
 class SingleStatistic:
-    """The one statistic, in the one direction, that is best on the models it was fitted on."""
+    """A classifier by the single statistic and direction that are best on the models used for fitting."""
 
     def fit(self, x: Float[np.ndarray, "row column"], y: Bool[np.ndarray, " row"]) -> SingleStatistic:
         """Choose the column with the largest correlation."""
@@ -102,7 +102,7 @@ class SingleStatistic:
         return self
 
     def decision_function(self, x: Float[np.ndarray, "row column"]) -> Float[np.ndarray, " row"]:
-        """Its value."""
+        """The statistic's value."""
         result: Float[np.ndarray, " row"] = self._sign * x[:, self._column]
         return result
 
@@ -195,7 +195,7 @@ def _by_tasks(by_task: Mapping[str, Sequence[Sample]]) -> Iterator[tuple[list[Sa
 
 
 def _by_models(by_task: Mapping[str, Sequence[Sample]]) -> Iterator[tuple[list[Sample], list[Sample]]]:
-    """The same: the i-th model of every task against all others."""
+    """Held-out models and those to fit on: the i-th model of every task against all others."""
     most = max(map(len, by_task.values()))
     for i in range(most):
         held_out = [samples[i] for samples in by_task.values() if i < len(samples)]
@@ -209,7 +209,7 @@ def _features(sample: Sample, groups: Sequence[Group]) -> dict[str, Float[np.nda
 
 
 def features(table: Signatures, groups: Sequence[Group]) -> Float[np.ndarray, "node column"]:
-    """What classifiers see of the nodes of a table: statistics of some groups, standardised, and their ranks."""
+    """The inputs of classifiers for the nodes of a table: statistics of some groups, standardised, and their ranks."""
     columns = table.of_groups(groups)
     values = table.standardised()[:, columns].clip(-_LARGEST, _LARGEST)
     return np.concatenate([values, 2 * table.ranks()[:, columns]], 1)
@@ -232,7 +232,7 @@ def _answers(
             if count == 0:
                 continue
             nodes = sample.tables[kind].nodes
-            if fitted is None:  # nothing to learn from: any nodes, here the last
+            if fitted is None:  # no training data: any nodes, here the last
                 chosen[sample.name] |= set(nodes[-count:])
                 continue
             order = np.argsort(-fitted.decision_function(seen[sample.name][kind]), kind="stable")

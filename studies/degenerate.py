@@ -1,7 +1,7 @@
 """Answers to component tasks that need no interpretability, and the statistics behind them.
 
-A task on which one of these has skill does not measure what it claims. Everything here is computed from what an agent
-gets: weights and prompts. Nothing is patched and no label is used.
+A task on which one of these has skill does not measure what it claims. Everything here is computed from public weights
+and prompts, without patching and without labels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from scribe_suite.planting.circuits.patchable import NodeValues, PatchableTransformer
 from scribe_suite.planting.hooked import build_model
 
-#: Node -> number; what a scan that never patches could rank nodes by.
+#: Node -> number, by which a scan without patching could rank nodes.
 NodeStatistic = Mapping[str, float]
 
 STATISTICS = (
@@ -38,21 +38,21 @@ _MOST_PROMPTS = 128
 def node_statistics(
     network: PatchableTransformer, tokens: Int[Tensor, "prompt position"]
 ) -> dict[str, dict[str, float]]:
-    """How large every node is, in several ways.
+    """Several measures of the size of every node.
 
     Args:
-        network: The network, as an agent gets it.
+        network: The public network.
         tokens: Public prompts; the first 128 are used.
 
     Returns:
         For each name in `STATISTICS` a number per node:
 
         - ``weight_norm``: Frobenius norm of all its matrices (W_Q, W_K, W_V, W_O; W_in, W_out).
-        - ``output_weight_norm``: of W_O or W_out alone.
-        - ``ov_norm``, ``qk_norm``: of W_V W_O and W_Q W_K^T, which a change of basis inside the head leaves alone; for
-          MLPs both are the norm of W_in W_out.
-        - ``output_norm``: norm of its write to the residual stream, mean over prompts and positions.
-        - ``output_variance``: trace of the write's covariance over prompts, mean over positions.
+        - ``output_weight_norm``: norm of W_O or W_out.
+        - ``ov_norm``, ``qk_norm``: norms of W_V W_O and W_Q W_K^T, which are invariant to a change of basis inside the
+          head; for MLPs both are the norm of W_in W_out.
+        - ``output_norm``: norm of its output to the residual stream, mean over prompts and positions.
+        - ``output_variance``: trace of the output's covariance over prompts, mean over positions.
         - ``activation_norm``: norm of ``hook_z`` or ``hook_post``, mean over prompts and positions.
     """
     with torch.no_grad():
@@ -65,7 +65,7 @@ def auroc(statistic: NodeStatistic, key: Collection[str]) -> float:
     """How well a statistic separates the key from the other nodes: 1 perfectly, 0.5 not at all.
 
     Raises:
-        ValueError: When the key holds no node, or all of them.
+        ValueError: If the key contains no node, or all of them.
     """
     nodes = sorted(statistic)
     inside = [node in key for node in nodes]
@@ -81,8 +81,8 @@ class Glance:
     Attributes:
         nodes: All nodes of the model.
         statistics: From `node_statistics`.
-        key_size: The size of the right answer: a cheater does not know it, but may guess it.
-        rng: For answers that are drawn.
+        key_size: The size of the right answer, which such an agent does not know but may guess.
+        rng: Draws random answers.
     """
 
     nodes: tuple[str, ...]
@@ -112,7 +112,7 @@ def _ranked(pick: Callable[[NodeStatistic, int], frozenset[str]], statistic: str
     return lambda seen: pick(seen.statistics[statistic], seen.key_size)
 
 
-#: Answers that do not look at the model.
+#: Answers that do not use the model.
 GUESSES: Mapping[str, Callable[[Glance], frozenset[str]]] = {
     "empty": lambda _: frozenset(),
     "all_nodes": lambda seen: frozenset(seen.nodes),
@@ -121,7 +121,7 @@ GUESSES: Mapping[str, Callable[[Glance], frozenset[str]]] = {
     "random_same_size": lambda seen: frozenset(seen.rng.sample(sorted(seen.nodes), seen.key_size)),
 }
 
-#: Answers that look at sizes only, with k the size of the key.
+#: Answers that use only sizes, with k the size of the key.
 NORM_SCANS: Mapping[str, Callable[[Glance], frozenset[str]]] = {
     **{f"top_k_{name}": _ranked(top_k, name) for name in STATISTICS},
     # decoys that are too strong reveal the circuit just as their absence does

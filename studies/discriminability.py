@@ -28,14 +28,14 @@ from studies.lenses import Graded, Seen, look
 from studies.lenses_record import DOCUMENT, MARKERS, RECORD, TaskRecord, chapter, chapters, read_record, write_record
 
 FIRST_SEED = 7000
-#: Hidden samples on which an answer is scored again.
+#: Number of hidden samples on which an answer is scored again.
 SAMPLES = 3
-#: Instances that are looked through for a question that can be read, and for one that can't.
+#: Number of instances searched for a readable question, and for one that is not readable.
 _LOOKED_THROUGH = 30
 
 
 def measure_instance(task_id: str, seed: int) -> Seen:
-    """The scores of everything that is asked of one instance; the same for the same seed."""
+    """The scores of all material of one instance; deterministic for a seed."""
     material = material_of(default_registry()[task_id].instance(seed))
     known: dict[str, dict[str, float]] = {}
 
@@ -71,7 +71,7 @@ def middling(graded: Sequence[GradedContent]) -> list[Content]:
 
 
 def _first_given(methods: Mapping[str, Sequence[Content]]) -> dict[str, list[Content]]:
-    """The answers of every method that no better method gives too."""
+    """The answers of every method, without those that a better method also gives."""
     given: set[str] = set()
     first: dict[str, list[Content]] = {}
     for name, contents in methods.items():
@@ -81,7 +81,7 @@ def _first_given(methods: Mapping[str, Sequence[Content]]) -> dict[str, list[Con
 
 
 def seeds_of(task_id: str, instances: int) -> list[int]:
-    """Seeds of some instances; where questions may have no answer, of one of those besides, if it is found soon."""
+    """Seeds of some instances; where questions may have no answer, also one such instance if it is found soon."""
     seeds = range(FIRST_SEED, FIRST_SEED + _LOOKED_THROUGH)
     if "overclaim" not in default_registry().facts[task_id].metrics:
         return list(seeds[:instances])
@@ -94,14 +94,14 @@ def seeds_of(task_id: str, instances: int) -> list[int]:
 
 
 def measure(tasks: Sequence[str], instances: int, *, jobs: int) -> Iterator[tuple[str, TaskRecord]]:
-    """All metrics of some tasks, in processes of one thread each; a task is given as soon as it is measured."""
+    """All metrics of some tasks, in processes of one thread each; a task is yielded as soon as it is measured."""
     seeds = {task_id: seeds_of(task_id, instances) for task_id in tasks}
     for task_id, seen in measured_instances(measure_instance, seeds, jobs):
         yield task_id, record_of(task_id, seen)
 
 
 def record_of(task_id: str, seen: Sequence[Seen]) -> TaskRecord:
-    """What was measured of a task."""
+    """The record of a task's measurements."""
     facts = default_registry().facts[task_id]
     metrics = {metric: look(metric, seen).rounded() for metric in (*facts.metrics, "skill")}
     return TaskRecord(facts.version, len(seen), metrics)
@@ -120,7 +120,7 @@ def main() -> None:
     root, questions = suite_root(), {facts.id: facts for facts in default_registry().questions()}
     for task_id, record in measure(tasks, options.instances, jobs=options.jobs):
         print(f"{chapter(task_id, record)}\n", flush=True)
-        if options.write:  # after every task, so that a run that is stopped has not been for nothing
+        if options.write:  # after every task, so that an interrupted run keeps its results
             kept = {known: one for known, one in read_record(root).items() if known in questions}
             write_record(root, dict(sorted((kept | {task_id: record}).items())))
     if options.write or options.tables:

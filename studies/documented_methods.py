@@ -1,8 +1,8 @@
-"""The best known method of a task, from the tables that the studies of methods have written to the documents.
+"""The best known method of a task, from the tables of methods in the documents.
 
 Three kinds of tables are read: those whose first heading begins with "skill", with a row per method and a column per
-task; those whose first heading is "reference", of which the row "skill" counts; and those with a column "mean skill"
-and a row per task. Rows that use the answer key are no methods.
+task; those whose first heading is "reference", where the row "skill" is used; and those with a column "mean skill"
+and a row per task. Rows that use the answer key are not methods.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DOCUMENTS: Mapping[tuple[str, str], str] = {
     ("neurons", "real"): "docs/truth/real-neurons.md",
     ("probes", "real"): "docs/truth/real-probes.md",
 }
-#: Rows that know the key, or have another number than a mean skill.
+#: Rows that use the key, or have a number other than a mean skill.
 _NO_METHOD = re.compile(r"key|near misses|oracle|hindsight|reference notebook|primary metric|ceiling|share|accuracy")
 
 
@@ -35,7 +35,7 @@ class BestMethod:
     """A method and its mean skill.
 
     Attributes:
-        source: Where this is documented.
+        source: The document with the result.
     """
 
     method: str
@@ -43,12 +43,12 @@ class BestMethod:
     source: str
 
 
-#: What the reference solution reaches has skill 1: that is how skill is defined.
+#: The reference solution has skill 1 by the definition of skill.
 BY_DEFINITION = BestMethod(REFERENCE, 1.0, "the definition of skill 1")
 
 
 def best_documented(task: Task, root: Path) -> BestMethod:
-    """The best method of a task; the reference solution where no table has a better one, or none has any.
+    """The best method of a task; the reference solution where no table has a better one.
 
     Args:
         task: The task.
@@ -59,8 +59,8 @@ def best_documented(task: Task, root: Path) -> BestMethod:
         return BY_DEFINITION
     found = documented_skills(root / document).get(task.name, {})
     if not any(name.startswith("reference") for name in found):
-        return BY_DEFINITION  # others were measured, and are not better than what defines the scale
-    # of equal ones a reference, then the first
+        return BY_DEFINITION  # the measured methods are not better than the one that defines the scale
+    # among equal methods a reference is preferred, then the first
     method = max(found, key=lambda name: (found[name], name.startswith("reference")))
     return BestMethod(method, found[method], document)
 
@@ -96,7 +96,7 @@ def _by_column(heading: list[str], rows: list[list[str]]) -> list[tuple[str, str
 
 
 def _named(method: str) -> str:
-    """A method without the seed that it was run with."""
+    """The name of a method without its seed."""
     return REFERENCE if method.startswith("reference, seed") else method
 
 

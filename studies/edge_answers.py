@@ -1,6 +1,6 @@
-"""Answers to `circuits/edges` that take no experiment: blind rules, everything, rankings by products of weights.
+"""Answers to `circuits/edges` without experiments: blind rules, all edges, rankings by products of weights.
 
-The rankings are told how many edges the key has, and take as many of those with the largest, or the smallest, value.
+The rankings are given the number of edges in the key, and submit that many with the largest, or the smallest, value.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def blind_edges(instance: TaskInstance) -> Mapping[str, Sequence[str]]:
 
 
 def _before(edges: Mapping[str, Edge]) -> list[str]:
-    """Into each value and MLP, from the last node that can write it."""
+    """For each value input and each MLP, the edge from the last node that can write to it."""
     last: dict[str, str] = {}
     for name, edge in edges.items():  # in the order of computation
         if edge.role in ("v", "in"):

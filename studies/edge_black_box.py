@@ -1,13 +1,13 @@
-"""What a black box can say of the wiring in `circuits/edges` that knows the program, and not where its variables are.
+"""Black-box answers to `circuits/edges` given the program, but not the nodes of its variables.
 
     python -m studies.edge_black_box
 
-Inputs and outputs don't determine a program: the same function has many. It is granted nevertheless, including which
-variable reads which. What is left is to guess which of the given nodes is which variable. Heads compute what heads can,
-MLPs look up tables, and what is read comes before. All placements that this leaves are equally probable.
+Inputs and outputs don't determine a program: many programs compute the same function. The solver is given the program
+nevertheless, including the parents of each variable. It only has to guess the node of each variable. Heads and MLPs
+compute different kinds of variables, and parents come first; all placements that satisfy this are equally probable.
 
-It also measures the value of remembering the base models: a list of edges that is the same for all instances, except
-for edges that an instance's nodes don't allow. With few base models, their nodes identify them.
+The study also measures the value of remembering the base models: a list of edges that is the same for all instances,
+except for edges that an instance's nodes don't allow. With few base models, their nodes identify them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from scribe_suite.scoring.sets import f1
 
 _DRAWN = 100
 _TRIES = 2000
-#: Instances over which a list is chosen.
+#: Number of instances over which a list is chosen.
 _INSTANCES = 120
 
 
@@ -50,7 +50,7 @@ def placements(program: Program, nodes: Collection[str], count: int, rng: random
 
 
 def _placed(program: Program, nodes: Collection[str], rng: random.Random) -> dict[str, str] | None:
-    """One placement, node by node in the order of computation; None where the draw came to an end."""
+    """One placement, node by node in the order of computation; None where the draw reaches a dead end."""
     place: dict[str, str] = {}
     for node in sorted(nodes, key=order_of):
         ready = [
@@ -69,7 +69,7 @@ def _placed(program: Program, nodes: Collection[str], rng: random.Random) -> dic
 
 
 def guessed_wiring(program: Program, nodes: Collection[str], rng: random.Random) -> list[str]:
-    """The edges whose probability is large enough for the best expected F1, about."""
+    """The edges whose probability is large enough to maximise the expected F1, approximately."""
     drawn = placements(program, nodes, _DRAWN, rng)
     seen: Counter[str] = Counter()
     for place in drawn:
@@ -86,11 +86,11 @@ def guessed_wiring(program: Program, nodes: Collection[str], rng: random.Random)
 
 @dataclass(frozen=True)
 class MemoryList:
-    """The best fixed list of edges, in hindsight, of those that take what is in a key most often.
+    """The best fixed list of the edges that are most often in a key, chosen with all keys known.
 
     Attributes:
-        listed: Edges, by name.
-        score: Its mean F1 over the circuits, of each of which it holds the edges that are possible there.
+        listed: Names of edges.
+        score: Its mean F1 over the circuits, each scored on the listed edges that are possible there.
     """
 
     listed: frozenset[str]
@@ -98,7 +98,7 @@ class MemoryList:
 
     @classmethod
     def over(cls, circuits: Sequence[Wired]) -> MemoryList:
-        """Find it, over circuits in the names of instances."""
+        """Find the list over circuits in the names of instances."""
         seen, right = Counter[str](), Counter[str]()
         keys = [frozenset(map(str, one.key)) for one in circuits]
         possible = [frozenset(map(str, edges_between(one.nodes))) for one in circuits]

@@ -1,13 +1,13 @@
-"""What well-known methods find of the wiring in `circuits/edges`: exact path patching, EAP, EAP-IG.
+"""Scores of well-known methods on the wiring in `circuits/edges`: exact path patching, EAP, EAP-IG.
 
     python -m studies.edge_methods                       # both levels with weights, six fresh instances each
     python -m studies.edge_methods --instances 12 --write     # and into docs/reference/methods.md
 
-EAP is edge attribution patching (Syed et al. 2023, arXiv 2310.10348): what an edge carries on the source less what it
-carries on the base, times the gradient of a metric where the reader reads. EAP-IG (Hanna et al. 2024, arXiv 2403.17806)
-averages the gradient over inputs between the source's embedding and the base's. The metric is the base's label's logit
-less that of the source's label, as pairs have it. Signed scores are averaged over pairs, and edges ranked by
-what is left without its sign.
+EAP is edge attribution patching (Syed et al. 2023, arXiv 2310.10348): the writer's output on the source minus its
+output on the base, times the gradient of a metric at the reader's input. EAP-IG (Hanna et al. 2024, arXiv 2403.17806)
+averages the gradient over inputs between the source's embedding and the base's. The metric is the logit of the base's
+label minus that of the source's label, as in the pairs. Signed scores are averaged over pairs, and edges are ranked by
+the absolute value of the mean.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ DOCUMENT = "docs/reference/methods.md"
 MARKERS = ("<!-- tables: written by studies/edge_methods.py -->", "<!-- end of the edges' tables -->")
 COLUMNS = ("AUROC", "F1, as many as there are", "F1, best threshold in hindsight", "skill of that")
 _PAIRS = 96
-#: Inputs between source and base.
+#: Number of inputs between source and base.
 _STEPS = 5
 
-#: Edge -> how much it matters.
+#: Edge -> score.
 EdgeScore = Mapping[str, float]
 
 
 class _Probed:
-    """A differentiable run of a network in which every input of every node can be pushed."""
+    """A differentiable run of a network in which every input of every node can be perturbed."""
 
     def __init__(self, network: PatchableTransformer, embedded: Tensor, receivers: Sequence[str]) -> None:
         self.pushes = {name: torch.zeros_like(embedded, requires_grad=True) for name in receivers}
@@ -80,10 +80,10 @@ def attributed(network: PatchableTransformer, pairs: Pairs, edges: Sequence[Edge
     """EAP, or with more than one step EAP-IG on inputs.
 
     Args:
-        network: Without LayerNorm.
-        pairs: Prompts, and those that are patched from.
-        edges: To be scored.
-        steps: Inputs at which gradients are taken; one is the base itself.
+        network: A network without LayerNorm.
+        pairs: Base and source prompts.
+        edges: The edges to score.
+        steps: Number of inputs at which gradients are taken; with one, it is the base itself.
     """
     receivers = list(dict.fromkeys(edge.receiver for edge in edges))
     here, there = (_embedded(network, tokens) for tokens in (pairs.base, pairs.source))
@@ -130,7 +130,7 @@ def row(score: EdgeScore, key: frozenset[str], chance: float) -> dict[str, float
 
 
 def measure_instance(task_id: str, seed: int) -> dict[str, dict[str, float]]:
-    """Method -> column -> value, on one fresh instance; of rankings by weights, only those that take as many."""
+    """Method -> column -> value, on one fresh instance; rankings by weights submit as many edges as the key has."""
     task = default_registry()[task_id]
     assert isinstance(task, Edges)
     instance = task.instance(seed)

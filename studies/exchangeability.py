@@ -1,8 +1,8 @@
-"""Whether planted parts can be distinguished from the rest by numbers that any agent can compute: a two-sample test.
+"""Can statistics that any agent can compute distinguish planted parts from the rest? A two-sample test.
 
-Two questions are asked of tables with a row per node and a column per statistic (`planting.circuits.signatures`). Does
-any one statistic separate the key from the rest (AUROC)? That is asked here, and `studies.classifiers` asks the other
-one. Nothing here knows what the statistics are.
+The tables have a row per node and a column per statistic (`planting.circuits.signatures`). This module tests whether
+any single statistic separates the key from the rest (AUROC); `studies.classifiers` tests whether a classifier does.
+Nothing here depends on the meaning of the statistics.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Separation:
     Attributes:
         task: Id, or ``all`` for all tasks together.
         kind: The kind of node.
-        group: Where the statistic comes from.
+        group: The statistic's group.
         statistic: Its name.
         auroc: The share of pairs, one node of the key and one other node of the same model, in which the first has the
             larger value.
-        p: How often some statistic of this task and kind is as far from its expectation when the keys of the task's
-            models are exchanged at random (Westfall and Young 1993, single step).
+        p: Frequency with which some statistic of this task and kind is as far from its expectation when the keys of the
+            task's models are exchanged at random (Westfall and Young 1993, single step).
     """
 
     task: str
@@ -86,8 +86,8 @@ class Separation:
 def separations(samples: Sequence[Sample], *, seed: int = 0) -> list[Separation]:
     """The AUROC of every statistic, per task and kind, and over all tasks where there are several.
 
-    Keys are exchanged between the models of a task, since some layers are likelier places than others, and a
-    statistic may change from layer to layer. Within a layer they fall on any nodes.
+    Keys are exchanged between the models of a task, because some layers are likelier places than others and a
+    statistic may vary with the layer. Within a layer their nodes are random.
     """
     rng = np.random.default_rng(seed)
     by_task = samples_by_task(samples)
@@ -149,7 +149,7 @@ def layer_of(node: str) -> int:
     """The layer of ``a0.h1``, ``m2`` or ``L3.N4``.
 
     Raises:
-        ValueError: When it is not such a name.
+        ValueError: If it is not such a name.
     """
     match = re.match(r"[amL](\d+)", node)
     if match is None:

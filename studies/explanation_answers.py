@@ -1,7 +1,7 @@
 """Answers to `neurons/explain` that don't use the neuron.
 
-Outputs name no neuron, and the rules of an instance are drawn anew. What is left is to know how rules are drawn, and
-how rare tokens are.
+A model's outputs do not identify its neurons, and every instance has new rules. The answers can only use the
+distribution of rules and the frequencies of tokens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from safetensors.torch import load
 
 from scribe_suite.tasks.task import TaskInstance
 
-#: Instances whose rules are tried, of which the mean is taken.
+#: Number of instances whose rules are tried; the skill is their mean.
 _OTHERS = 3
 _RARE = """\
 RARITY = {rarity}
@@ -30,7 +30,7 @@ Solver = Callable[[TaskInstance], float | None]
 
 
 def other_rules(skill_of: Skill) -> Solver:
-    """The mean skill of other instances' rules: of text, not of names, so that they can be carried over."""
+    """The mean skill of other instances' rules, which transfer because they are about text and not about names."""
 
     def solver(instance: TaskInstance) -> float | None:
         found = [skill_of(instance, {"code": _carried(instance, number)}) for number in range(1, _OTHERS + 1)]
@@ -51,7 +51,7 @@ def _carried(instance: TaskInstance, number: int) -> str:
 
 
 def rare_tokens(skill_of: Skill) -> Solver:
-    """The skill of saying that a neuron fires where a token is rare."""
+    """The skill of predicting that a neuron fires where a token is rare."""
 
     def solver(instance: TaskInstance) -> float | None:
         tokens = load(instance.public.data_files["text.safetensors"])["tokens"].flatten().numpy()

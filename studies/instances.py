@@ -1,4 +1,4 @@
-"""Measuring fresh instances of tasks in several processes, and the options that say which."""
+"""Measures fresh instances of tasks in several processes, and parses the options that select them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def instance_options(description: str | None, which: str, instances: int) -> arg
     Args:
         description: The script's docstring.
         which: The tasks that are measured when none are named.
-        instances: How many of a task, when no number is given.
+        instances: Number of instances per task, when none is given.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="*", metavar="FAMILY/NAME", help=f"which tasks (default: {which})")
@@ -35,12 +35,12 @@ def instance_options(description: str | None, which: str, instances: int) -> arg
 def measured_instances(
     measure: Callable[[str, int], _Found], seeds: Mapping[str, Sequence[int]], jobs: int
 ) -> Iterator[tuple[str, list[_Found]]]:
-    """What is measured of the instances of some tasks; a task is given as soon as all of its instances are measured.
+    """Measure the instances of some tasks; yield a task as soon as all of its instances are measured.
 
     Args:
-        measure: Measures one instance, by the task's id and the seed. Processes find it by its name.
+        measure: Measures one instance, by the task's id and the seed; must be picklable.
         seeds: Task's id -> seeds of its instances.
-        jobs: Processes, of one thread each.
+        jobs: Number of processes, with one thread each.
     """
     units = [(task_id, seed) for task_id, several in seeds.items() for seed in several]
     found: dict[str, list[_Found]] = {task_id: [] for task_id in seeds}
@@ -53,12 +53,12 @@ def measured_instances(
 def measured_units(
     measure: Callable[[str, int], _Found], units: Sequence[tuple[str, int]], jobs: int
 ) -> Iterator[tuple[tuple[str, int], _Found]]:
-    """What is measured of some instances, each given with its task's id and seed as soon as it is there, in order.
+    """Measure some instances; yield each result with its task's id and seed as soon as it is available, in order.
 
     Args:
-        measure: As that of `measured_instances`.
+        measure: As for `measured_instances`.
         units: Ids of tasks and seeds.
-        jobs: Processes, of one thread each.
+        jobs: Number of processes, with one thread each.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
@@ -67,7 +67,7 @@ def measured_units(
             for unit, future in zip(track(units, "instances", disable=not sys.stderr.isatty()), futures, strict=True):
                 yield unit, future.result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # whoever stops early need not wait for the rest
+            pool.shutdown(wait=False, cancel_futures=True)  # a caller that stops early does not wait for the rest
 
 
 def _one_thread() -> None:

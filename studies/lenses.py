@@ -7,7 +7,7 @@
 - *Separation*: methods whose order is known. The metric must put the better one first: the probability that an answer
   of the better method has the higher value (AUC; the Mann-Whitney statistic), for neighbours in the order.
 
-After arXiv 2605.18229. The criteria are written down here, before anything is measured. Nothing here knows a task.
+The views follow arXiv 2605.18229. The criteria were fixed here before any measurement. Nothing here depends on a task.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import mannwhitneyu, spearmanr
 
-#: At most: standard deviation over hidden samples, as a share of the metric's range.
+#: Maximum standard deviation over hidden samples, as a share of the metric's range.
 LARGEST_NOISE = 0.05
-#: At least: rank correlation with the truth, along every way to be wrong that the metric claims to see.
+#: Minimum rank correlation with the truth, along every path that the metric claims to detect.
 SMALLEST_CORRELATION = 0.8
-#: At least: AUC between neighbouring methods.
+#: Minimum AUC between neighbouring methods.
 SMALLEST_SEPARATION = 0.9
 
 _DIGITS = 4
 
-#: Metrics of which less is better.
+#: Metrics for which lower values are better.
 LOWER_IS_BETTER = frozenset({"cmd", "overclaim"})
 
-#: Of an answer's nodes, and of its neurons, these metrics look at names alone.
+#: Metrics that depend only on the names of an answer's nodes or neurons.
 _NAMES_ONLY = frozenset({"flipped", "function"})
-#: Metric -> the ways to be wrong (`Graded.path`) that it does not claim to see; none for a metric that is not here.
+#: Metric -> the paths (`Graded.path`) that it does not claim to detect; none for a metric that is not listed.
 BLIND_TO: Mapping[str, frozenset[str]] = {
     "precision": _NAMES_ONLY | {"dropped"},
     "recall": _NAMES_ONLY | {"added", "near misses"},
@@ -64,8 +64,8 @@ class Graded:
     """The score of an answer of known wrongness.
 
     Attributes:
-        path: In which way it was made worse.
-        wrongness: By how much, on a scale of that way; 0 is a right answer.
+        path: The way in which it was made worse.
+        wrongness: The degree of wrongness, on the path's own scale; 0 is a right answer.
         metrics: Metric -> value.
     """
 
@@ -81,8 +81,8 @@ class Seen:
     Attributes:
         graded: Scores of graded answers.
         samples: For some answers, the same answer's metrics on several hidden samples.
-        methods: Method -> metrics of its answers; the best method first. An answer that a better method gives too is
-            left out, since it says nothing about the metric.
+        methods: Method -> metrics of its answers; the best method first. An answer that a better method also gives is
+            left out, because it carries no information about the metric.
     """
 
     graded: Sequence[Graded]
@@ -95,7 +95,7 @@ class Lenses:
     """One metric of one task.
 
     Attributes:
-        noise: Standard deviation over hidden samples, as a share of the range; None where there is one sample only.
+        noise: Standard deviation over hidden samples, as a share of the range; None where there is only one sample.
         correlations: Path -> rank correlation with how right the answers are, mean over instances.
         separations: "better > worse" -> AUC.
     """
@@ -105,7 +105,7 @@ class Lenses:
     separations: Mapping[str, float]
 
     def rounded(self) -> Lenses:
-        """The same with as many digits as a record keeps."""
+        """The same, rounded to the digits of a record."""
         return Lenses(
             None if self.noise is None else round(self.noise, _DIGITS),
             {path: round(value, _DIGITS) for path, value in self.correlations.items()},
@@ -140,7 +140,7 @@ def reseed_noise(metric: str, instances: Sequence[Seen]) -> float | None:
 def truth_correlations(metric: str, instances: Sequence[Seen]) -> dict[str, float]:
     """Path -> Spearman's correlation of a metric with how right answers are, mean over instances.
 
-    A metric that is the same for all answers of a path correlates with nothing: 0.
+    The correlation is 0 for a metric that is the same for all answers of a path.
     """
     sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     found: dict[str, list[float]] = {}
@@ -186,7 +186,7 @@ def lowest(values: Mapping[str, float]) -> tuple[str, float] | None:
 
 
 def claimed(metric: str, correlations: Mapping[str, float]) -> dict[str, float]:
-    """The correlations along the ways to be wrong that a metric claims to see."""
+    """The correlations along the paths that a metric claims to detect."""
     unseen = BLIND_TO.get(metric, frozenset())
     return {path: value for path, value in correlations.items() if path not in unseen}
 

@@ -1,4 +1,4 @@
-"""The measurements on metrics: the stored record, and the tables that are written from it."""
+"""The record of the measurements on metrics, and the tables made from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TaskRecord:
 
     Attributes:
         version: The version of the task, when it was measured.
-        instances: How many were measured.
+        instances: Number of measured instances.
         metrics: Metric -> its three views.
     """
 
@@ -34,10 +34,10 @@ _RECORD = TypeAdapter(dict[str, TaskRecord])
 
 
 def read_record(root: Path) -> dict[str, TaskRecord]:
-    """Task -> what was measured of it; empty when nothing was.
+    """Task -> its measurements; empty when nothing was measured.
 
     Raises:
-        pydantic.ValidationError: When the file is something else.
+        pydantic.ValidationError: If the file has another format.
     """
     path = root / RECORD
     return _RECORD.validate_json(path.read_bytes()) if path.exists() else {}
@@ -56,7 +56,7 @@ def chapters(record: Mapping[str, TaskRecord], tasks: Iterable[str]) -> str:
 
 
 def overview(record: Mapping[str, TaskRecord | None]) -> str:
-    """Which metrics fail, by task; None for one that was not measured."""
+    """A table of the failing metrics by task; the record is None for a task that was not measured."""
     rows = ["| task | version | instances | metrics judged | fail |", "|---|--:|--:|--:|---|"]
     for task_id, one in record.items():
         if one is None:

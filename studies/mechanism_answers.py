@@ -1,10 +1,11 @@
-"""Answers to `circuits/mechanism` that know what the model computes but not how.
+"""Answers to `circuits/mechanism` that know the function that the model computes, but not its mechanism.
 
     python -m studies.mechanism_answers --tasks circuits/mechanism_3 --instances 3
 
-The right function of a prompt is granted: enough questions find it. What is left is to guess what a patch does. Run as
-a program, it also fits trees: to plain prompts, with the patch ignored, and to patched ones, with the tokens of both
-prompts and the patched nodes as features. They are no answers that could be submitted, which makes them stronger.
+The solvers are given the right function of a prompt, because enough queries would find it. They have to guess the
+effect of a patch. Run as a program, the module also fits trees: to plain prompts, ignoring the patch, and to patched
+ones, with the tokens of both prompts and the patched nodes as features. The trees could not be submitted as answers,
+which only makes them stronger.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
     from ground_truth.circuits.mechanisms.hidden import Hidden
 
 FIRST_SEED = 8000
-#: Triples of each stratum, and plain prompts, that trees are fitted to; far more than any laboratory grants.
+#: Numbers of triples in each stratum, and of plain prompts, to which trees are fitted; far more than any laboratory
+#: grants.
 _FITTED, _PLAIN = 2000, 12_000
 _TREES = 30
 
-#: Put behind the right answer: the model as it is, whatever is patched.
+#: Code appended to the right answer: every patch is ignored.
 _BLIND = {
     "exact function, patch ignored": "return _right(base, base, [])",
     "exact function of the source": "return _right(source, source, [])",
@@ -59,7 +61,7 @@ def black_box_answers(instance: TaskInstance) -> Mapping[str, Mapping[str, Any]]
 def black_box_solvers(
     skill_of: Callable[[TaskInstance, Mapping[str, Any]], float | None],
 ) -> dict[str, Callable[[TaskInstance], float | None]]:
-    """The same as solvers, which give the skill of an instance."""
+    """The same as solvers, which return their skill on an instance."""
 
     def solver(name: str) -> Callable[[TaskInstance], float | None]:
         return lambda instance: skill_of(instance, black_box_answers(instance)[name])
@@ -68,7 +70,7 @@ def black_box_solvers(
 
 
 def tree_skills(instance: TaskInstance) -> dict[str, float]:
-    """The skill of trees that are fitted to what the model says, with and without patches."""
+    """The skill of trees that are fitted to the model's labels, with and without patches."""
     hidden: Hidden = instance.hidden
     nodes = instance.public.facts["components"]
     generator = torch.Generator().manual_seed(instance.seed)

@@ -1,11 +1,11 @@
-"""Whether nodes that run a program can be told from the others of their model by numbers that no symmetry changes.
+"""Can invariant statistics distinguish nodes that run a program from the others of their model?
 
     python -m studies.mechanism_signatures --tasks circuits/mechanism_3
 
-For each statistic of `planting.circuits.signatures` and each kind of node: how often a node of the program has a larger
-one than another node of the same model, on average over base models. 0.5 tells nothing. Which nodes matter is not what
-`circuits/mechanism` asks for, so there is no bar. Weights are not to be had in its laboratories; activations are, with
-noise.
+For each statistic of `planting.circuits.signatures` and each kind of node, the study measures the frequency with which
+a node of the program has a larger value than another node of the same model, averaged over base models. 0.5 is no
+information. `circuits/mechanism` does not ask which nodes matter, so there is no bar. Its laboratories provide no
+weights; they provide activations, with noise.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from scribe_suite.planting.frozen import frozen_models
 from scribe_suite.tasks.registry import default_registry
 
 _PROMPTS = 64
-#: Statistics that are printed of each group and kind.
+#: Number of printed statistics per group and kind.
 _NAMED = 3
 
 
 def told_apart(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Of each statistic, the probability that a node of the program has the larger one (AUROC).
+    """For each statistic, the probability that a node of the program has the larger value (AUROC).
 
     Args:
-        values: Of shape (node, statistic); what is no number has the middle rank.
-        inside: Which nodes are the program's.
+        values: Array of shape (node, statistic); non-finite values are replaced by the median.
+        inside: Mask of the program's nodes.
     """
     ranks = rankdata(np.where(np.isfinite(values), values, np.nanmedian(values, axis=0, keepdims=True)), axis=0)
     count, rest = int(inside.sum()), int((~inside).sum())
@@ -59,7 +59,7 @@ def measured(task_id: str) -> Mapping[tuple[str, str, str], float]:
 
 
 def main() -> None:
-    """Measure and print what tells most."""
+    """Measure, and print the statistics that distinguish best."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--tasks", nargs="+", default=["circuits/mechanism_3", "circuits/mechanism_4"])
     torch.set_num_threads(1)

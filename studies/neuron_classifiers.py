@@ -1,12 +1,13 @@
-"""What a classifier that has learned on other models finds in a planted language model: skill per task.
+"""Skill per task of classifiers in a planted language model, fitted on other models.
 
     python -m studies.neuron_classifiers            # prints
     python -m studies.neuron_classifiers --write    # into the document
 
-A classifier sees statistics of `planting.neurons.signatures`, standardised within the layer, and neither text nor
-question. It is fitted on all base models but one and answers the questions of that one, each with as many neurons as
-the key has: those that it likes best. The first table is of classifiers that see all statistics, the second of the best
-classifier in hindsight that sees those of one group. Some four CPU minutes.
+The inputs of a classifier are the statistics of `planting.neurons.signatures`, standardised within the layer, without
+text or question. It is fitted on all base models but one and answers the questions of the held-out one, each with its
+highest-scoring neurons, as many as the key has. The first table has classifiers with all statistics; the second has,
+for each group of statistics, the best classifier, chosen with the results known. The study takes about four CPU
+minutes.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Asked:
     """One question to a base model.
 
     Attributes:
-        name: Such as ``position/band 17-26``.
-        key: Its neurons.
+        name: The question's name, such as ``position/band 17-26``.
+        key: The neurons in its key.
     """
 
     name: str
@@ -52,11 +53,11 @@ class Asked:
 
     @property
     def form(self) -> str:
-        """What questions in the same words begin with: a shape, a sign, a place, a letter or a word."""
+        """The form of the question, shared by similar questions: a shape, a sign, a place, a letter or a word."""
         return self.name.partition(" ")[0]
 
 
-#: Whether a question in another model is one to learn from, given the question that is to be answered.
+#: Whether to fit on a question in another model, given the question to be answered.
 TRAININGS: Mapping[str, Callable[[Asked, Asked], bool]] = {
     "other tasks": lambda learned, asked: learned.task != asked.task,
     "the same task": lambda learned, asked: learned.task == asked.task,
@@ -74,8 +75,8 @@ class Seen:
 
     Attributes:
         neurons: Names, layer by layer.
-        features: Group of statistics -> of every neuron.
-        questions: Those that have neurons.
+        features: Group of statistics -> statistics of every neuron.
+        questions: The questions that have neurons.
     """
 
     neurons: tuple[str, ...]
@@ -84,7 +85,7 @@ class Seen:
 
     @classmethod
     def of(cls, model: FrozenModel) -> Seen:
-        """All about a frozen language model."""
+        """The statistics and questions of a frozen language model."""
         tables = tables_of(model).values()
         named = model.record.key["questions"].items()
         return cls(
@@ -98,7 +99,7 @@ class Seen:
         return np.concatenate([self.features[group] for group in groups], 1)
 
     def truth(self, key: frozenset[str]) -> Bool[np.ndarray, " neuron"]:
-        """Which neurons are in a key."""
+        """Mask of the neurons in a key."""
         return np.array([neuron in key for neuron in self.neurons], dtype=bool)
 
 
@@ -114,7 +115,7 @@ def scores(models: Sequence[Seen], groups: Sequence[Group]) -> Scores:
             fitted: dict[tuple[str, bytes], Any] = {}
             for asked in held_out.questions:
                 y = np.concatenate([model.truth(_learned(model, asked, is_learned)) for model in rest])
-                if not y.any():  # no other model has been asked so
+                if not y.any():  # no other model has such a question
                     continue
                 for classifier, fresh in CLASSIFIERS.items():
                     known = (classifier, y.tobytes())
@@ -158,7 +159,7 @@ def _numbers(values: Sequence[float | None]) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> str:
-    """Markdown; the first `names` columns hold names, the others numbers."""
+    """A Markdown table; the first `names` columns contain names, the others numbers."""
     rule = "|" + "---|" * names + "--:|" * (len(head) - names)
     lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
     return "\n".join([lines[0], rule, *lines[1:]])

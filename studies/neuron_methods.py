@@ -1,11 +1,11 @@
-"""What the reference solutions, other rules for cutting a scan, and cheap answers reach on the neuron tasks.
+"""Scores of the reference solutions, of other rules for cutting a scan, and of cheap answers on the neuron tasks.
 
     python -m studies.neuron_methods                                             # ten fresh instances per task
     python -m studies.neuron_methods --tasks neurons/syntax --instances 3        # one task
     python -m studies.neuron_methods --instances 20 --jobs 2 --reference --write # and into docs/truth/neurons.md
 
-A scan here is the task's own statistic (variance explained, with the sign asked for) of every neuron on held-out text.
-Some seconds per instance, ten more with the reference solution.
+A scan here is the task's own statistic (variance explained, with the requested sign) of every neuron on held-out text.
+An instance takes a few seconds, ten more with the reference solution.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Chosen = dict[str, list[str]]
 
 
 class Seen:
-    """An instance and what can be measured of it."""
+    """An instance and measurements on it."""
 
     def __init__(self, instance: TaskInstance) -> None:
         self.instance = instance
@@ -70,7 +70,7 @@ class Seen:
         return [self.names[i] for i in values.argsort(descending=True)[:count].tolist()]
 
     def scored(self, chosen: Chosen) -> Score:
-        """The score of an answer; of a letter's neurons only the first counts."""
+        """The score of an answer; only the first of a letter's neurons counts."""
         task = self.instance.task
         content: dict[str, object] = {"confidence": 0.5, "summary": "Measured."}
         if "letters" in self.instance.answer_schema.facts:
@@ -172,7 +172,7 @@ def drawn(seen: Seen) -> Chosen:
 
 
 def key_and_near_misses(seen: Seen) -> Chosen:
-    """The key, then the near misses: of a letter, which has room for one neuron, a near miss where there is no key."""
+    """The key, then the near misses; a letter, which takes only one neuron, gets a near miss where it has no key."""
     return {asked.question.name: sorted(asked.neurons) + sorted(asked.near_misses) for asked in seen.hidden.asked}
 
 
@@ -229,7 +229,7 @@ def _row(title: str, values: Sequence[float]) -> str:
 
 
 def certificates() -> str:
-    """A row per number, a column per base model: three losses, then the worst of what its certificate says."""
+    """A row per number, a column per base model: three losses, then the worst values in its certificate."""
     models = list(frozen_models(default_registry().planted("neurons/unigram")).values())  # all tasks share them
     values = [{check.name: check.value for check in model.record.certificate.checks} for model in models]
     losses = {

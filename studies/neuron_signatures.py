@@ -1,11 +1,11 @@
-"""Whether planted neurons can be distinguished from the others by numbers that no symmetry changes.
+"""Can statistics that no symmetry changes distinguish planted neurons from the others?
 
     python -m studies.neuron_signatures                    # the answers of all questions, against all other neurons
     python -m studies.neuron_signatures --label planted    # with the near misses
     python -m studies.neuron_signatures --label answers-among-planted   # the answers against the near misses
 
-Half a minute. Every layer is compared with itself; ``all`` is over layers and models. A classifier is fitted on other
-layers or other models, and gets the number of neurons to find.
+The study takes half a minute. Neurons are compared within a layer; ``all`` is over layers and models. A classifier is
+fitted on other layers or other models, and is given the number of neurons to find.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _among(table: Signatures, chosen: set[str]) -> Signatures:
 
 
 def survey_neurons(models: Sequence[FrozenModel], label: Label, *, with_activations: bool = True) -> Survey:
-    """Everything about some frozen language models."""
+    """Survey some frozen language models."""
     samples = [sample for model in models for sample in samples_of(model, label, with_activations=with_activations)]
     return Survey(separations(samples), skills(samples))
 

@@ -1,7 +1,7 @@
-"""Ways to find a probe in an instance of a probe task, and how the task judges what they find.
+"""Methods that find a probe in an instance of a probe task, and the task's scores of their probes.
 
-Every method is judged as its task judges answers. A cheap answer to a task without labels may use labels here, which
-makes it an upper bound.
+Every method is scored like an answer to its task. A cheap answer to a task without labels may use labels here, so its
+score is an upper bound.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _RANDOM_DIRECTIONS, _SHUFFLES, _TWINS = 200, 20, 3
 
 @dataclass(frozen=True)
 class Side:
-    """The statements on one side of a split and all that the model's blocks leave in the residual stream.
+    """The statements on one side of a split and their residual stream after every block.
 
     Attributes:
-        statements: With their labels.
-        residual: After every block, at every position.
+        statements: The statements with their labels.
+        residual: The residual stream after every block, at every position.
     """
 
     statements: LabelledStatements
@@ -56,7 +56,7 @@ class Side:
 
     @classmethod
     def read(cls, model: HookedTransformer, statements: LabelledStatements) -> Side:
-        """Run the model once: what `residual_at` reads place by place."""
+        """Run the model once, for all places that `residual_at` reads one by one."""
         with torch.inference_mode():
             _, cache = model.run_with_cache(
                 statements.tokens, names_filter=lambda name: name.endswith("hook_resid_post"), return_type=None
@@ -72,12 +72,12 @@ class Side:
 
     @property
     def labels(self) -> Bool[np.ndarray, " statement"]:
-        """The truth of the statements, or what agents know of it."""
+        """The labels of the statements, which may be wrong on the public side."""
         return self.statements.labels
 
 
 class Seen:
-    """An instance and what can be measured of it."""
+    """An instance and measurements on it."""
 
     def __init__(self, instance: TaskInstance) -> None:
         self.instance = instance
@@ -90,7 +90,7 @@ class Seen:
         self.rng = np.random.default_rng(instance.seed)
 
     def chance(self, place: Place) -> float:
-        """The floor of the skill of what reads at `place`, as the task's scorer has it."""
+        """The scorer's chance level for probes that read at `place`."""
         floors = [0.5, self.hidden.control_accuracy]
         if not self.task.labelled:
             lucky = max(self._random_accuracy(CERTIFIED), self._random_accuracy(place))
@@ -115,35 +115,35 @@ class Seen:
         return vocabulary.index(word)
 
 
-#: Finds probes at a place; of several drawn at random the mean skill counts.
+#: Finds probes at a place; for several random probes the mean skill counts.
 Finder = Callable[[Seen, Place], list[LinearProbe]]
 
 
 def recipe(seen: Seen, place: Place) -> list[LinearProbe]:
-    """What the task calls its reference recipe."""
+    """The task's reference recipe."""
     return [seen.task.recipe(seen.public.at(place), seen.public.statements)]
 
 
 def fitted(
     fit: Callable[[Float[np.ndarray, "statement d_model"], Bool[np.ndarray, " statement"]], LinearProbe],
 ) -> Finder:
-    """Whatever fits a probe to activations and labels, on the public side."""
+    """A finder from a function that fits a probe to activations and labels, on the public side."""
     return lambda seen, place: [fit(seen.public.at(place), seen.public.labels)]
 
 
 def logistic(inverse_penalty: float) -> Finder:
-    """Logistic regression with a penalty that nothing was consulted about."""
+    """Logistic regression with a fixed penalty, which was not tuned."""
     return fitted(lambda hidden, labels: fit_probe(hidden, labels, inverse_penalty))
 
 
 def first_component(seen: Seen, place: Place) -> list[LinearProbe]:
-    """The loudest direction; where there are labels they choose its sign."""
+    """The first principal component; labels, where there are any, choose its sign."""
     hidden = seen.public.at(place)
     return [_signed(seen, principal_directions(hidden)[0], hidden)]
 
 
 def first_component_beside_frame(seen: Seen, place: Place) -> list[LinearProbe]:
-    """The loudest direction of what ending and address leave unexplained."""
+    """The first principal component of the residuals after regression on ending and address."""
     hidden = seen.public.at(place)
     frame = one_hot(seen.public.statements.tokens[:, -2:].numpy())
     return [_signed(seen, principal_directions(without(hidden, frame))[0], hidden)]
@@ -159,7 +159,7 @@ def _signed(
 
 
 def shuffled_labels(seen: Seen, place: Place) -> list[LinearProbe]:
-    """Differences of the means of two classes that mean nothing."""
+    """Differences between the means of two random classes."""
     hidden = seen.public.at(place)
     return [mean_difference(hidden, seen.rng.permutation(seen.public.labels)) for _ in range(_SHUFFLES)]
 
@@ -212,8 +212,8 @@ class Method:
 
     Attributes:
         find: See `Finder`.
-        place: Where the residual stream is read.
-        labelled: Whether only a task that gives labels, or a model to run, can be answered so.
+        place: The place at which the residual stream is read.
+        labelled: Whether the method needs labels, or a model to run.
     """
 
     find: Finder
@@ -246,7 +246,7 @@ METHODS: Mapping[str, Method] = {
 
 
 def method_skills(seen: Seen) -> dict[str, float | None]:
-    """Mean skill of every method, None where the task can't be answered so."""
+    """Mean skill of every method, None where the method does not apply to the task."""
     return {
         name: mean(seen.skill(probe, method.place) for probe in method.find(seen, method.place))
         if seen.task.labelled or not method.labelled

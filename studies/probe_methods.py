@@ -1,10 +1,10 @@
-"""What the reference recipes, other ways to fit a probe and cheap answers reach on the probe tasks, and where.
+"""Scores of the reference recipes, other ways to fit a probe and cheap answers on the probe tasks, by place.
 
     python -m studies.probe_methods                                               # ten fresh instances per task
     python -m studies.probe_methods --tasks probes/grammar --instances 3          # one task
     python -m studies.probe_methods --instances 20 --jobs 2 --reference --write   # and into docs/truth/probes.md
 
-The ways are in `studies.probe_finders`. Some ten seconds per instance, as many again with the reference solution.
+The methods are in `studies.probe_finders`. An instance takes about ten seconds, twice that with the reference solution.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FIRST_SEED = 9000
 DOCUMENT = "docs/truth/probes.md"
 MARKERS = ("<!-- tables: written by studies/probe_methods.py -->", "<!-- end of tables -->")
 
-#: One task per world: what is at the last positions of its statements.
+#: One task per world -> the contents of the last positions of its statements.
 SHOWN_PLACES: Mapping[str, tuple[str, ...]] = {
     "probes/greater_than": ("`than`", "second number", "`,`", "address", "ending"),
     "probes/cities": ("`in`", "country", "`,`", "address", "ending"),
@@ -40,7 +40,7 @@ SHOWN_PLACES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Referred:
-    """What the reference notebook reaches on one instance.
+    """The result of the reference notebook on one instance.
 
     Attributes:
         accuracy: The primary metric.
@@ -53,10 +53,10 @@ class Referred:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is found on one instance.
+    """The measurements on one instance.
 
     Attributes:
-        skills: Method -> mean skill, None where the task can't be answered so.
+        skills: Method -> mean skill, None where the method does not apply to the task.
         ceiling: See `ceiling`.
         by_place: See `by_place`; empty for a task whose places are not shown.
         reference: None where it was not run.
@@ -69,7 +69,7 @@ class Measured:
 
 
 def measure_instance(task_id: str, seed: int, *, with_reference: bool) -> Measured:
-    """Everything about one fresh instance."""
+    """All measurements on one fresh instance."""
     instance = default_registry()[task_id].instance(seed)
     seen = Seen(instance)
     return Measured(
@@ -83,8 +83,8 @@ def measure_instance(task_id: str, seed: int, *, with_reference: bool) -> Measur
 def ceiling(seen: Seen) -> float:
     """The primary metric of logistic regression with right labels, fitted on one half of the hidden groups at a time.
 
-    It is judged on the other half; mean of both. What is public could not be used for all: some of its labels are
-    wrong.
+    It is scored on the other half; the result is the mean of both. Public statements are not used, because some tasks
+    have wrong labels for them.
     """
     hidden, statements = seen.held_out.at(CERTIFIED), seen.held_out.statements
     groups = seen.rng.permutation(np.unique(statements.groups))
@@ -105,7 +105,7 @@ def by_place(seen: Seen, positions: int) -> list[list[float]]:
 
 
 def run_reference(instance: TaskInstance) -> Referred:
-    """What the reference notebook submits, scored."""
+    """Run the reference notebook and score its answer."""
     score = instance.task.score(instance, reference_answer(suite_root(), instance))
     return Referred(score.metrics[score.primary], score.skill)
 
@@ -149,7 +149,7 @@ def place_table(task_id: str, measured: Sequence[Measured]) -> str:
 def certificates(tasks: Sequence[str]) -> str:
     """The worst of all base models: a row per check, a column per task; then a row per behaviour, a column per world.
 
-    What a task does not need, and what the models of a world were not trained on, is a dash.
+    A dash marks checks that a task does not need and behaviours that a world's models were not trained on.
     """
     registry = default_registry()
     planted = [registry.planted(task_id) for task_id in tasks]
@@ -179,7 +179,7 @@ def _checks_of(task: str, values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _below(first: str, values: Mapping[str, float]) -> dict[str, float]:
-    """What is named ``first/...``, by the second part of the name."""
+    """The values named ``first/...``, by the second part of the name."""
     return {name.split("/")[1]: value for name, value in values.items() if name.split("/")[0] == first}
 
 

@@ -1,11 +1,11 @@
-"""What the weights of probe models alone reveal of the truth's direction: skill of directions found without prompts.
+"""Skill of directions found in the weights of probe models without prompts: do weights reveal the truth's direction?
 
     python -m studies.probe_signatures                                       # ten fresh instances per task
     python -m studies.probe_signatures --tasks probes/cities --instances 3
     python -m studies.probe_signatures --write                               # into the document
 
-A direction is submitted at every block, at the last token. Its sign is the better of both, the centre is that of the
-public statements. Some ten seconds per instance.
+A direction is submitted at every block, at the last token. The better sign counts; the centre is the mean of the
+public statements. An instance takes about ten seconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from studies.probe_methods import FIRST_SEED
 
 DOCUMENT = "docs/truth/probes.md"
 MARKERS = ("<!-- signatures: written by studies/probe_signatures.py -->", "<!-- end of signatures -->")
-#: Directions that are tried of each kind.
+#: Number of directions of each kind.
 _LEADING = 3
 
 Directions = Float[np.ndarray, "direction d_model"]
@@ -46,29 +46,29 @@ def _layers(weights: ModelWeights) -> range:
 
 
 def leading(rows: Float[np.ndarray, "row d_model"], count: int = _LEADING) -> Directions:
-    """The directions in which the rows are largest, unit length."""
+    """The unit directions in which the rows are largest."""
     found: Directions = np.linalg.svd(rows, full_matrices=False)[2][:count]
     return found
 
 
 def written_by_mlps(weights: ModelWeights) -> Directions:
-    """What each MLP can write most of."""
+    """The directions that each MLP can write most strongly."""
     return np.concatenate([leading(_state(weights, f"blocks.{layer}.mlp.W_out")) for layer in _layers(weights)])
 
 
 def written_by_heads(weights: ModelWeights) -> Directions:
-    """What each attention layer can write most of."""
+    """The directions that each attention layer can write most strongly."""
     outs = [_state(weights, f"blocks.{layer}.attn.W_O") for layer in _layers(weights)]
     return np.concatenate([leading(out.reshape(-1, out.shape[-1])) for out in outs])
 
 
 def read_by_mlps(weights: ModelWeights) -> Directions:
-    """What each MLP reads most."""
+    """The directions that each MLP reads most strongly."""
     return np.concatenate([leading(_state(weights, f"blocks.{layer}.mlp.W_in").T) for layer in _layers(weights)])
 
 
 def loudest_neurons(weights: ModelWeights) -> Directions:
-    """What the neurons with the largest output weights write."""
+    """The output weights of the neurons with the largest ones."""
     rows = np.concatenate([_state(weights, f"blocks.{layer}.mlp.W_out") for layer in _layers(weights)])
     found: Directions = rows[np.argsort(-np.linalg.norm(rows, axis=1))[:_LEADING]]
     return found
@@ -101,13 +101,13 @@ def verdict(seen: Seen) -> Directions:
 
 
 def drawn(seen: Seen) -> Directions:
-    """As many random directions as there are of the commonest kind."""
+    """As many random directions as the most frequent kind has."""
     width = int(seen.hidden.weights.config["d_model"])
     found: Directions = seen.rng.normal(size=(_LEADING * len(_layers(seen.hidden.weights)), width))
     return found
 
 
-#: Kind of direction -> how it is found.
+#: Kind of direction -> function that finds it.
 KINDS: Mapping[str, Callable[[Seen], Directions]] = {
     "written most by MLPs": lambda seen: written_by_mlps(seen.hidden.weights),
     "written most by heads": lambda seen: written_by_heads(seen.hidden.weights),
@@ -136,14 +136,14 @@ def skills(seen: Seen) -> dict[str, dict[tuple[int, int], float]]:
 
 
 def summary(rows: Sequence[Mapping[tuple[int, int], float]]) -> dict[str, float]:
-    """What directions of a kind are worth over instances.
+    """Summary of the skill of directions of a kind over instances.
 
     Args:
         rows: The skills of each instance, as in `skills`.
 
     Returns:
-        ``mean`` over all; ``fixed``, the best of always the same direction and block; ``best``, the mean of what is
-        best in each instance.
+        ``mean`` over all; ``fixed``, the best mean for a fixed direction and block; ``best``, the mean of the best
+        skill in each instance.
     """
     return {
         "mean": mean(mean(row.values()) for row in rows),

@@ -1,11 +1,11 @@
-"""Whether the nodes of planted circuits can be distinguished from decoys by numbers that no symmetry changes.
+"""Can statistics that no symmetry changes distinguish the nodes of planted circuits from decoys?
 
     python -m studies.signatures                    # all frozen base models of all circuit tasks
     python -m studies.signatures --tasks circuits/ioi --json
     python -m studies.signatures --label circuit    # any node of the circuit, where the key is only a part of it
     python -m studies.signatures --folder DIR       # candidates, as DIR/circuits/<task>/seed<N>.{json,safetensors}
 
-Two minutes. The methods are in `studies.exchangeability` and `studies.classifiers`, the statistics in
+The study takes two minutes. The methods are in `studies.exchangeability` and `studies.classifiers`, the statistics in
 `planting.circuits.signatures`.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
 
 #: Prompts of the forward pass.
 _PROMPTS = 128
-#: Statistics that the table names, per task and kind.
+#: Number of statistics in the table, per task and kind.
 _NAMED = 4
 
 Label = Literal["key", "circuit"]
@@ -50,9 +50,9 @@ class PlantedModel:
     Attributes:
         task: Id of its task.
         name: Different for all models of a survey.
-        weights: Before any symmetry or after it.
+        weights: The model's weights, before or after a symmetry.
         key: The nodes to be found.
-        prompts: For the statistics of a forward pass; without them those are left out.
+        prompts: Prompts for the statistics of a forward pass; without prompts, these are left out.
     """
 
     task: str
@@ -64,10 +64,10 @@ class PlantedModel:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """The results of a survey.
 
     Attributes:
-        separations: How well single statistics separate.
+        separations: The AUROC of single statistics.
         skills: The skills of classifiers.
     """
 
@@ -75,7 +75,7 @@ class Survey:
     skills: Sequence[Skill]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, and whether it passes."""
+        """The results, and whether they pass, as JSON."""
         return {
             "passed": self.passed,
             "signatures": [asdict(row) for row in self.signatures],
@@ -101,7 +101,7 @@ class Survey:
 
 
 def survey(models: Sequence[PlantedModel], *, with_skills: bool = True) -> Survey:
-    """Everything about some models; several tasks and several models of each are needed to fit classifiers."""
+    """Survey some models; fitting classifiers needs several tasks with several models each."""
     samples = samples_of(models)
     return Survey(separations(samples), skills(samples) if with_skills else [])
 
@@ -129,7 +129,7 @@ def planted_model(
         seed: The seed of the plan that the weights implement.
         weights: The model, in the plan's names of nodes and tokens.
         name: By default the task and the seed.
-        label: What is to be found: the task's key, or all nodes of the circuit.
+        label: The nodes to be found: the task's key, or all nodes of the circuit.
     """
     plan = task.plan(seed)
     signed = task.key(plan.correspondence) if label == "key" else circuit_of(plan.correspondence)
@@ -143,7 +143,7 @@ def planted_model(
 
 
 def circuit_tasks() -> list[PlantedCircuitTask]:
-    """All that ask for the components of a circuit and have base models."""
+    """All tasks that ask for the components of a circuit and have base models."""
     tasks = default_registry().of_family("circuits")
     from ground_truth.circuits.planted.task import PlantedCircuitTask
 
@@ -151,7 +151,7 @@ def circuit_tasks() -> list[PlantedCircuitTask]:
 
 
 def base_models_of(tasks: Sequence[PlantedCircuitTask], label: Label, folder: Path | None) -> list[PlantedModel]:
-    """The frozen models of some tasks, or those in another folder of which some tasks may have none."""
+    """The frozen models of some tasks, or those in another folder, which need not have models of every task."""
     found = []
     for task in tasks:
         if folder is None:
@@ -164,7 +164,7 @@ def base_models_of(tasks: Sequence[PlantedCircuitTask], label: Label, folder: Pa
 
 
 def print_survey(found: Survey, console: Console) -> None:
-    """The tables."""
+    """Print the tables of a survey."""
     console.print(_separation_table(found.separations))
     console.print(_worst_table(worst(found.skills)))
     console.print(_skill_table(found.skills))

@@ -1,12 +1,12 @@
-"""What well-known methods find of the variables in `variables/subspace`, by both of the counts that make its score.
+"""Scores of well-known methods on `variables/subspace`, with both components of the score.
 
     python -m studies.variable_methods                       # both levels, six fresh instances each
     python -m studies.variable_methods --instances 12 --write     # and into docs/truth/variables.md
 
-All methods are told the layer, the site and the position, and what all variables are in prompts of their own; agents
-have to find both out. DAS (distributed alignment search, Geiger et al. 2024, arXiv 2303.02536) learns orthonormal
-directions by gradient descent, so that the label after an exchange is the one that it should be. `boundless` methods,
-which choose the number of dimensions too, are left out: the number that may be submitted is small.
+All methods are given the layer, the site, the position and the values of all variables in separate prompts; agents
+have to find these out. DAS (distributed alignment search, Geiger et al. 2024, arXiv 2303.02536) learns orthonormal
+directions by gradient descent, so that the label after an exchange is the expected one. `boundless` methods, which
+also choose the number of dimensions, are left out: only a small number of dimensions may be submitted.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ FIRST_SEED = 7000
 DOCUMENT = "docs/truth/variables.md"
 MARKERS = ("<!-- tables: written by studies/variable_methods.py -->", "<!-- end of tables -->")
 _PROMPTS = 2000
-#: Of DAS.
+#: Settings of DAS.
 _STEPS, _BATCH, _RATE = 300, 256, 0.02
 
 
 @dataclass(frozen=True)
 class Known:
-    """What methods are told.
+    """The information given to methods.
 
     Attributes:
-        model: Of the instance.
-        plan: What it computes.
-        variable: The one that is asked for.
-        most: How many directions may be submitted.
-        prompts: Prompts of the study's own.
+        model: The instance's model.
+        plan: The plan that it implements.
+        variable: The variable in question.
+        most: Maximum number of directions of an answer.
+        prompts: The study's own prompts.
         here: Their activations at the planted place.
-        seed: Of all that is random.
+        seed: Seed of all random choices.
     """
 
     model: HookedTransformer
@@ -70,7 +70,7 @@ Method = Callable[[Known], Float[Tensor, "d_model k"]]
 
 
 def whole(known: Known) -> Float[Tensor, "d_model k"]:
-    """Everything, which may not be submitted."""
+    """The whole space, which is not a valid answer."""
     return torch.eye(known.here.shape[1])
 
 
@@ -97,12 +97,12 @@ def probe(known: Known) -> Float[Tensor, "d_model k"]:
 
 
 def readers(known: Known) -> Float[Tensor, "d_model k"]:
-    """What the neurons that say the variable read, which is where gradients of logits point."""
+    """The input directions of the neurons that encode the variable, to which gradients of logits point."""
     return read_space(known.model, known.plan, known.variable)
 
 
 def das(known: Known) -> Float[Tensor, "d_model k"]:
-    """Distributed alignment search, with the label that the exchange of the variable should give."""
+    """Distributed alignment search; the target is the expected label after an exchange of the variable."""
     generator = torch.Generator().manual_seed(known.seed)
     variables, after = known.plan.variables(known.prompts), known.model
     label_of = {combination: label for label, combination in enumerate(known.plan.combinations)}
@@ -158,7 +158,7 @@ def measure_instance(task_id: str, seed: int) -> dict[str, tuple[float, float, f
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, tuple[float, float, float]]]]) -> str:
-    """A row per method: means over instances of both counts and of the score, for each task."""
+    """A row per method: means over instances of both components and of the score, for each task."""
     tasks = list(found)
     heading = ["method", *(f"`{task.partition('/')[2]}`: interchange, isolation, score" for task in tasks)]
     lines = ["| " + " | ".join(heading) + " |", "|---" * len(heading) + "|"]

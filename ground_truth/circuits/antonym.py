@@ -1,6 +1,6 @@
 """Antonyms on request: "first hot second big opposite of second" is answered by "small".
 
-An MLP finds the antonym of the word in every slot; a later head moves the one that is asked for to the end.
+An MLP finds the antonym of the word in every slot; a later head moves the requested one to the end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PAIRS, _LENGTH = 12, 8
 _SLOTS = (2, 4)
 _FIXED = ("<bos>", "first", "second", "opposite", "of")
 
-#: No word stands twice, and none is one of the other tokens.
+#: No word appears twice, and none is one of the other tokens.
 ANTONYMS = (
     *(("hot", "cold"), ("big", "small"), ("tall", "short"), ("fast", "slow"), ("happy", "sad"), ("rich", "poor")),
     *(
@@ -45,7 +45,7 @@ ANTONYMS = (
 
 
 class AskedAntonym(CausalModel):
-    """``ant``: the antonym of the word in either slot; ``out``: the one that is asked for. Words 2i and 2i + 1 pair up.
+    """``ant``: the antonym of the word in either slot; ``out``: the requested one. Words 2i and 2i + 1 pair up.
 
     Labels have the words' numbers.
     """
@@ -62,7 +62,7 @@ class AskedAntonym(CausalModel):
 
     @staticmethod
     def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
-        """Two different words; either is asked for."""
+        """Two different words; either can be requested."""
         words = torch.tensor(groups["words"])
         first, second = words[torch.rand(n, len(words), generator=generator).argsort(1)[:, :2]].T
         places = torch.tensor([groups["first"][0], groups["second"][0]])

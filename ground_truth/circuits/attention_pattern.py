@@ -1,4 +1,4 @@
-"""Decided by where a head attends: the label is the word right after a marker.
+"""The label is the word right after a marker: a head's attention decides.
 
 A previous-token head marks the position whose predecessor is the marker; at the end, a later head attends to that
 position and copies its word.
@@ -26,8 +26,8 @@ _MARKER, _BOS, _END = _WORDS, _WORDS + 1, _WORDS + 2
 class WordAfterMarker(CausalModel):
     """``mark``: the position after the marker's; ``out``: the word at that position.
 
-    Only an intervention on ``mark`` can point to the base prompt's own marker; the answer is the marker's label then,
-    which is why it has one although it is never right on a plain prompt.
+    Only an intervention on ``mark`` can point to the base prompt's own marker. The answer is then the marker's label;
+    this is why the marker has a label although it is never right on a plain prompt.
     """
 
     variables = ("mark", "out")

@@ -2,7 +2,7 @@
 
 Like the backup name movers of GPT-2 small (Wang et al. 2022, arXiv 2211.00593) and the self-repair of larger models
 (McGrath et al. 2023, "The Hydra Effect", arXiv 2307.15771). The later head sees what the earlier one wrote and writes
-the difference to what is right, usually nothing. A scan over single nodes is blind here.
+the difference from the right value, usually zero. A scan over single nodes finds nothing here.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _LOGIT = 2.0
 
 
 class BackedUpRecall(RecallPrompts):
-    """``primary`` is the asked word; ``backup`` the difference, modulo the number of words, to what ``primary`` says.
+    """``primary`` is the asked word; ``backup`` its difference, modulo the number of words, from ``primary``.
 
-    So ``backup`` is 0 unless something was done to ``primary``. The label is their sum. Its logit is prescribed too: it
-    must not show which of the two speaks.
+    So ``backup`` is 0 unless there was an intervention on ``primary``. The label is their sum. Its logit is prescribed
+    too: it must not reveal which of the two contributes.
     """
 
     variables = ("primary", "backup")
@@ -54,7 +54,7 @@ class BackedUpRecall(RecallPrompts):
 
 
 class BackupHeads(PlantedCircuitTask):
-    """``circuits/backup_heads``; seeds go through the ten placements of two heads in different ones of five layers."""
+    """``circuits/backup_heads``; seeds cycle through the ten placements of two heads in two of five layers."""
 
     name = "backup_heads"
     summary = "Find the components that recall a word, where no single one is needed."

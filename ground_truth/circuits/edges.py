@@ -1,8 +1,8 @@
-"""Which node reads which? The nodes of a circuit are given, and the edges between them are asked for.
+"""Which node reads which? The nodes of a circuit are given; the answer is the set of edges between them.
 
-Base models run random programs over opaque tokens whose wiring is exact: each input of a node depends on what its
-variable is computed from, and on nothing else that a label would show. All nodes have weights by which they read all
-earlier nodes. The key is certified by path patching.
+Base models run random programs over opaque tokens with exact wiring: each input of a node depends on the parents of
+its variable, and on nothing else that would change a label. All nodes have weights that read all earlier nodes. The
+key is certified by path patching.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Edges(PlantedTask):
         """The base model of the instance of `seed`.
 
         Raises:
-            FrozenModelError: When there is none, or one of them can't be trusted.
+            FrozenModelError: If there is none, or one of them can't be trusted.
         """
         return Base.of(chosen_model(self, seed))
 
@@ -85,7 +85,7 @@ class Edges(PlantedTask):
         return self.instance_of(self.choose(seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         causal = RenamedModel(base.program, symmetry)
         where = renamed_correspondence(base.correspondence, symmetry)
@@ -129,9 +129,9 @@ class Edges(PlantedTask):
         return score_edges(expect(answer, EdgeAnswer).edges, instance.hidden.key, self.blind.chance)
 
     def bound(self, instance: TaskInstance) -> int | None:
-        """See `Task.bound`: a patched prompt gives one label, which tells log2 of their number.
+        """See `Task.bound`: a patched prompt returns one label, which carries at most log2(number of labels) bits.
 
-        The argument knows how many edges there are, and takes all sets of that many for equally probable.
+        The argument assumes that the number of edges is known and all sets of that size are equally probable.
         """
         terms, facts = self.terms, instance.public.facts
         if self.access != "lab" or terms is None or terms.returns not in ("labels", "samples"):
@@ -185,13 +185,13 @@ class Edges(PlantedTask):
         self.add_checks(seed, progress)
 
     def certify(self, base: Base, seed: int) -> Certificate:
-        """Everything about the base model of a training seed that its weights alone can show."""
+        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
         return certify_wiring(
             base.weights, base.program, base.correspondence, derive_seed(seed, self.models_id, "certificate")
         )
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: what the reference solution reaches with the weights."""
+        """See `PlantedTask.add_checks`: the score of the reference solution with the weights."""
         task = type(self)(self._open_level)
 
         def instance(model: FrozenModel) -> TaskInstance:
@@ -204,16 +204,16 @@ class Edges(PlantedTask):
 
     @property
     def _open_level(self) -> int:
-        """The level with the same base models that hands out weights."""
+        """The level with the same base models at which weights are public."""
         return MODELS.get(self.level, self.level)
 
     @cached_property
     def blind(self) -> BlindRule:
-        """The best rule over all base models that does not look at the model."""
+        """The best rule over all base models that does not use the model."""
         bases = map(Base.of, frozen_models(self).values())
         return BlindRule.over([wired(base.program, base.correspondence) for base in bases])
 
 
 def wired(program: Program, correspondence: Correspondence) -> Wired:
-    """Nodes and edges of a program in its place."""
+    """Nodes and edges of a program that is placed in a network."""
     return Wired(circuit_of(correspondence), frozenset(wiring_of(program, correspondence)))

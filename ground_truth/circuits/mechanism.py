@@ -1,8 +1,8 @@
-"""How does it compute its labels? Predict what a model says while some of its nodes put out something else.
+"""How does it compute its labels? Predict a model's output while the outputs of some of its nodes are patched.
 
 Base models run random programs over opaque tokens: variables that heads move, find and count, that MLPs look up in
 tables, and that depend on each other. The answer is code that predicts the label on one prompt while the named nodes
-put out what they do on another. What is right is what the model says, not what it was trained for.
+have their outputs from another. The ground truth is the model's actual output, not its training target.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Mechanism(PlantedTask):
         4: "twenty-six such variables in twelve layers, over longer prompts of more tokens",
     }
     laboratory = LABORATORY
-    #: labels of plain prompts say nothing of what patches do
+    #: labels of plain prompts reveal nothing about the effect of patches
     black_box = False
     laboratory_solution = "laboratory_mechanism"
     default_levels = (1,)
@@ -64,14 +64,14 @@ class Mechanism(PlantedTask):
 
     @property
     def models_id(self) -> str:
-        """Every level has base models of its own, those of the laboratory too."""
+        """Every level has its own base models, laboratory levels included."""
         return self.question_id
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
 
         Raises:
-            FrozenModelError: When there is none, or one of them can't be trusted.
+            FrozenModelError: If there is none, or one of them can't be trusted.
         """
         return Base.of(chosen_model(self, seed))
 
@@ -79,13 +79,13 @@ class Mechanism(PlantedTask):
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh prompts.
 
         Raises:
-            InfrastructureError: With cause ``sandbox`` where submitted functions can't be run.
+            InfrastructureError: With cause ``sandbox`` if submitted functions can't be run.
         """
         require_sandbox()
         return self.instance_of(self.choose(seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         causal = RenamedModel(base.program, symmetry)
         hidden = Hidden(
@@ -106,7 +106,7 @@ class Mechanism(PlantedTask):
         bars = LEVELS[self.level].bars
         facts = {
             **facts_of(shape, causal, data, names, with_pairs=False),
-            # None where some matter so seldom that the bar would say nothing
+            # None where some matter so seldom that the bar would be meaningless
             "effect_bar": bars.effect if bars == PLAIN else None,
             "n_triples": PER_STRATUM * len(STRATA),
             "n_strata": len(STRATA),
@@ -131,7 +131,7 @@ class Mechanism(PlantedTask):
         return {"code": instance.hidden.source, "confidence": 1.0, "summary": "The program that was planted."}
 
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
-        """A random label whatever is patched."""
+        """A random label for every patch."""
         code = _CONSTANT.format(label=rng.randrange(instance.public.facts["n_labels"]))
         return {"code": code, "confidence": 0.5, "summary": "Drawn at random."}
 
@@ -161,15 +161,15 @@ class Mechanism(PlantedTask):
         self.add_checks(seed, progress)
 
     def certify(self, base: Base, seed: int) -> Certificate:
-        """Everything about the base model of a training seed that its weights alone can show."""
+        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
         level = LEVELS[self.level]
         drawn = derive_seed(seed, self.models_id, "certificate")
         return certify_program(base.weights, base.program, base.correspondence, drawn, level.bars, level.n_pairs)
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: what the reference solution reaches, which takes longest.
+        """See `PlantedTask.add_checks`: the score of the reference solution, the slowest check.
 
-        That of a laboratory is measured on the level and not on each base model (docs/reference/budgets.md).
+        A laboratory's solution is measured per level, not on each base model (docs/reference/budgets.md).
         """
         if self.level in self.laboratory:
             return False

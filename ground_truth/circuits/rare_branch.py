@@ -1,8 +1,8 @@
-"""When does it say something else? Find the condition that almost no prompt meets, or find that there is none.
+"""When does a model deviate from its ordinary behaviour? Find the rare condition, or find that there is none.
 
-Base models have an ordinary behaviour, which agents are told, and compute several conditions on tokens, their order and
+Base models have an ordinary behaviour, which is public, and compute several conditions on tokens, their order and
 their distances. In two thirds of them, one of these changes the prediction; in the null twins none does. The answer is
-code that predicts the label, exception included. What is right is what the model says.
+code that predicts the label, exception included. The ground truth is the model's actual output.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ class RareBranch(PlantedTask):
 
     @property
     def models_id(self) -> str:
-        """See `PlantedTask.models_id`: each level has base models of its own, with a laboratory too."""
+        """See `PlantedTask.models_id`: each level has its own base models, laboratory levels included."""
         return self.question_id
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
 
         Raises:
-            FrozenModelError: When there is none, or one of them can't be trusted.
+            FrozenModelError: If there is none, or one of them can't be trusted.
         """
         return Base.of(chosen_model(self, seed))
 
@@ -89,13 +89,13 @@ class RareBranch(PlantedTask):
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh prompts.
 
         Raises:
-            InfrastructureError: With cause ``sandbox`` where submitted functions can't be run.
+            InfrastructureError: With cause ``sandbox`` if submitted functions can't be run.
         """
         require_sandbox()
         return self.instance_of(self.choose(seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         hidden = Hidden(
             plan=renamed_plan(base.plan, symmetry),
@@ -150,7 +150,7 @@ class RareBranch(PlantedTask):
         }
 
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
-        """That there is nothing as often as that is so, else a guess about two tokens."""
+        """No exception, at the frequency of null twins; otherwise a guess about two tokens."""
         first, second = rng.sample(range(instance.public.facts["n_tokens"]), 2)
         code = _GUESS.format(label=rng.randrange(N_LABELS), first=first, second=second)
         nothing = rng.random() < PAY_OFFS.null_share
@@ -162,7 +162,7 @@ class RareBranch(PlantedTask):
         }
 
     def plant(self, seed: int, progress: ProgressCallback) -> None:
-        """See `PlantedTask.plant`: nothing is trained, but what is random may be drawn `ATTEMPTS` times."""
+        """See `PlantedTask.plant`: nothing is trained, but the random choices may be drawn `ATTEMPTS` times."""
         plan = draw_plan(LEVELS[self.level], derive_seed(seed, self.models_id, "plan"), is_twin=is_twin(seed))
         failures: list[str] = []
         for attempt in range(1, ATTEMPTS + 1):
@@ -185,13 +185,13 @@ class RareBranch(PlantedTask):
         self.add_checks(seed, progress)
 
     def certify(self, base: Base, seed: int) -> Certificate:
-        """Everything about the base model of a training seed that its weights alone can show."""
+        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
         return certify_branch(
             base.weights, base.plan, LEVELS[self.level].rarity, derive_seed(seed, self.models_id, "certificate")
         )
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the skill of the reference solution, which takes longest."""
+        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check."""
         task = type(self)(self.level, "weights")
 
         def instance(model: FrozenModel) -> TaskInstance:

@@ -1,8 +1,8 @@
-"""A head that names the right word, and two that suppress it: which has which role?
+"""A head that writes the right word, and two that suppress it: which has which role?
 
 Like the negative name movers of GPT-2 small (Wang et al. 2022, arXiv 2211.00593) and copy suppression (McDougall et al.
-2023, arXiv 2310.04625). The two suppressors repair each other: the later one tops up what the earlier one takes away,
-so that resampling either changes nothing. A scan over single nodes detects only the mover.
+2023, arXiv 2310.04625). The two suppressors compensate each other: the later one adds the suppression that the earlier
+one lacks, so that resampling either changes nothing. A scan over single nodes detects only the mover.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ROLES: Mapping[str, Role] = {"mover": "supports", "first": "suppresses", "secon
 
 
 class SuppressedRecall(RecallPrompts):
-    """``mover`` is the asked word, whose logit it raises; ``first`` is the word whose logit is lowered: the same one.
+    """``mover``: the asked word, whose logit it raises; ``first``: the word whose logit it lowers, normally the same.
 
     ``second`` is the difference, modulo the number of words, between the asked word and what ``first`` says; the word
     that is lowered is their sum.
@@ -65,7 +65,7 @@ class SuppressedRecall(RecallPrompts):
 
 
 class Suppressor(PlantedCircuitTask):
-    """``circuits/suppressor``; seeds go through the twenty placements of two suppressors and a mover."""
+    """``circuits/suppressor``; seeds cycle through the twenty placements of two suppressors and a mover."""
 
     name = "suppressor"
     summary = "Find the components that raise or lower the right word, and say which does what."
@@ -80,8 +80,8 @@ class Suppressor(PlantedCircuitTask):
         """The causal model and its place in the base model of `seed`."""
         causal = SuppressedRecall()
         shape = five_layers(causal, d_model=216)
-        # the mover does not come before the suppressors: its write would dominate what the later one reads of the
-        # earlier
+        # the mover does not come before the suppressors: its output would dominate the later one's reading of the
+        # earlier one
         every = [(*pair, mover) for pair in placements(shape.n_layers, 2) for mover in range(pair[1], shape.n_layers)]
         first, second, mover = every[seed * 7 % len(every)]
         return CircuitPlan(
@@ -98,7 +98,7 @@ class Suppressor(PlantedCircuitTask):
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """Signed F1 against the certified roles; a note says what the submitted nodes do to the behaviour."""
+        """Signed F1 against the certified roles; a note reports the effect of the submitted nodes."""
         answer = expect(answer, RoleAnswer)
         hidden: Hidden = instance.hidden
         key, reference = roles(hidden.correspondence), self.reference_score(instance)

@@ -31,7 +31,7 @@ from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.hooked import ModelWeights
 
 _BITS, _ENTRIES = 5, 3
-#: Asking tokens; the first `_ENTRIES` of them are those the MLP knows.
+#: Asking tokens; the MLP's table contains the first `_ENTRIES` of them.
 _ASKING = 15
 _CODES = 2**_BITS
 _EXAMPLES = 12
@@ -71,7 +71,7 @@ class OverruledRecall(RecallPrompts):
 
 
 class TwoBehaviours(PlantedCircuitTask):
-    """``circuits/two_behaviours``; asked for is the rarer behaviour, whose circuit is one head and one MLP."""
+    """``circuits/two_behaviours``; the task is about the rarer behaviour, whose circuit is one head and one MLP."""
 
     name = "two_behaviours"
     summary = "Find the components that serve one of two behaviours of a model."
@@ -107,7 +107,7 @@ class TwoBehaviours(PlantedCircuitTask):
         return Pairs(base[asked][:n], source[asked][:n])
 
     def further_checks(self, seed: int, weights: ModelWeights) -> Sequence[Check]:
-        """On prompts of the behaviour in question only its own nodes matter, whatever they are patched from."""
+        """On prompts of the behaviour in question only its own nodes matter, for every source of patches."""
         plan = self.plan(seed)
         pairs = self.hidden_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.models_id, seed, "asked"))
         patched = PatchedModel(PatchableTransformer.from_weights(weights), plan.causal, pairs)
@@ -144,10 +144,10 @@ class TwoBehaviours(PlantedCircuitTask):
         return {**data, "asked_prompts": examples, "asked_labels": right_labels(causal, examples)}
 
     def further_facts(self, data: Mapping[str, Tensor]) -> dict[str, Any]:
-        """How many examples there are."""
+        """The number of examples."""
         return {"n_asked": len(data["asked_prompts"])}
 
 
 def is_asked(causal: CausalModel, prompts: Int[Tensor, "n ctx"]) -> Bool[Tensor, " n"]:
-    """Which prompts show the behaviour in question."""
+    """A mask of the prompts that show the behaviour in question."""
     return causal.run(prompts).values["entry"] > 0

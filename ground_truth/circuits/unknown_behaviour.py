@@ -1,8 +1,8 @@
-"""What does it compute? A model, prompts without labels, and no other word about what the model is for.
+"""What does it compute? The model and prompts without labels are given, and no further description.
 
 The answer is a function that predicts the model's labels on unseen prompts, and the nodes that compute them. Base
-models run programs of several kinds (`planted.programs`), so that the task's text does not give the function away. The
-truth is the model's actual output, not what it was trained for.
+models run programs of several kinds (`planted.programs`), so that the task's text does not reveal the function. The
+ground truth is the model's actual output, not its training target.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CONSTANT = "def predict(prompts):\n    return [{label} for _ in prompts]\n"
 
 
 class UnknownBehaviour(PlantedCircuitTask):
-    """``circuits/unknown_behaviour``; seeds take turns between the kinds of program."""
+    """``circuits/unknown_behaviour``; seeds cycle through the kinds of program."""
 
     name = "unknown_behaviour"
     summary = "Find out what a small transformer computes, write it as a function, and name the components."
@@ -68,7 +68,7 @@ class UnknownBehaviour(PlantedCircuitTask):
         """See `PlantedCircuitTask.instance`.
 
         Raises:
-            InfrastructureError: With cause ``sandbox`` where submitted functions can't be run.
+            InfrastructureError: With cause ``sandbox`` if submitted functions can't be run.
         """
         require_sandbox()
         return super().instance(seed)
@@ -88,11 +88,11 @@ class UnknownBehaviour(PlantedCircuitTask):
         )
 
     def bound(self, instance: TaskInstance) -> int | None:  # noqa: ARG002
-        """None: the components are half of the score, and programs have from some bits to 150."""
+        """None: the components are half of the score, and programs range from a few bits to 150."""
         return None
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """Function and nodes together; see `scribe_suite.scoring.behaviour`. A note says what the nodes do."""
+        """Function and nodes together; see `scribe_suite.scoring.behaviour`. A note reports the nodes' effect."""
         answer = expect(answer, BehaviourAnswer)
         hidden: Hidden = instance.hidden
         score = score_behaviour(
@@ -123,7 +123,7 @@ class UnknownBehaviour(PlantedCircuitTask):
         return {**super().oracle_answer(instance), "code": code}
 
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
-        """A random label whatever the prompt, and random components."""
+        """A random label for every prompt, and random components."""
         code = _CONSTANT.format(label=rng.randrange(instance.public.facts["n_labels"]))
         return {**super().random_answer(instance, rng), "code": code}
 

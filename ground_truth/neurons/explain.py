@@ -1,8 +1,8 @@
 """What does this neuron do? Predict its activation, token by token, on text that you have not seen.
 
 The neurons follow rules over several tokens: conjunctions, exceptions, a window, two unrelated alternatives in one
-neuron. They are written into a trained language model (`scribe_suite.planting.neurons.compound`), anew for every
-instance. What is right is what the neuron does, not what it was made for.
+neuron. Every instance writes new rules into a trained language model (`scribe_suite.planting.neurons.compound`). The
+ground truth is the neuron's actual activation, not the planted rule.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from scribe_suite.tasks.answers import Answer, expect
 from scribe_suite.tasks.material import PublicMaterial
 from scribe_suite.tasks.task import Score, TaskInstance
 
-#: Texts that an agent gets.
+#: Number of public texts.
 _PUBLIC_ROWS = 1000
 
 _CONSTANT = "def predict({arguments}):\n    return [0.0 for token in tokens]\n"
@@ -64,7 +64,7 @@ class Explain(FreezableTask):
     models = "language_model"
     models_version: ClassVar[int] = 2
     metrics = EXPLANATION_METRICS
-    #: outputs name no neuron
+    #: a model's outputs do not identify its neurons
     black_box: ClassVar[bool] = False
     kinds: ClassVar[tuple[QuestionKind, ...]] = KINDS
     config: ClassVar[Mapping[str, Any]] = CONFIG
@@ -74,14 +74,14 @@ class Explain(FreezableTask):
         """See `Task.instance`: draw base model, rules, symmetry and texts.
 
         Raises:
-            InfrastructureError: With cause ``sandbox`` where submitted functions can't be run.
+            InfrastructureError: With cause ``sandbox`` if submitted functions can't be run.
         """
         require_sandbox()
         rng = instance_rng(self.question_id, seed)
         return self._instance(rng.choice(base_models(self)), seed, rng)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
         rng = instance_rng(self.question_id, seed)
         rng.choice((base,))
         return self._instance(base, seed, rng)
@@ -111,7 +111,7 @@ class Explain(FreezableTask):
         return score_explanation(result, [CONTEXT] * HIDDEN_ROWS, hidden.truths)
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
-        """The skill: its own ceiling is the program, so that no other base model is needed."""
+        """The skill: the planted rules are its ceiling, so that no other base model is needed."""
         return self.score(instance, answer).skill
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Explain(FreezableTask):
         return {"code": instance.hidden.source(), "confidence": 1.0, "summary": "The rules that were planted."}
 
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
-        """A list of tokens that has nothing to do with the neurons."""
+        """A list of tokens that is unrelated to the neurons."""
         arguments = ", ".join(predict_arguments(list(instance.hidden.rules)))
         code = _GUESS.format(arguments=arguments, modulus=rng.randint(2, 20))
         return {"code": code, "confidence": 0.0, "summary": "Drawn at random."}
@@ -130,7 +130,7 @@ class Explain(FreezableTask):
         freeze_model(self, seed, round_to_half(trained), plan, progress)
 
 
-#: What `prepare` made of base models of this process, with the weights that it was made of.
+#: Results of `prepare` for the base models of this process, with the weights that they were made from.
 _PREPARED: dict[str, tuple[ModelWeights, Prepared]] = {}
 
 

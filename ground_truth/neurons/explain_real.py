@@ -1,7 +1,7 @@
 """What does this neuron of a real language model do? Predict its activation, token by token, on text you have not seen.
 
-Nobody made these neurons, so nobody knows a rule. What is right is what the neuron does; how well that can be predicted
-is measured by a fitted model (`ground_truth.neurons.explained_real.models`).
+These neurons were not planted, so no rule is known. The ground truth is the neuron's activation; a fitted model
+measures how well it can be predicted (`ground_truth.neurons.explained_real.models`).
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ class ExplainReal(MeasuredTask):
     default_levels = (1,)
     measurement = EXPLAIN_SCAN
     metrics = EXPLANATION_METRICS
-    #: outputs name no neuron
+    #: a model's outputs do not identify its neurons
     black_box: ClassVar[bool] = False
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: draw neurons; the texts are the same in all instances.
 
         Raises:
-            InfrastructureError: With cause ``sandbox`` where submitted functions can't be run.
+            InfrastructureError: With cause ``sandbox`` if submitted functions can't be run.
         """
         require_sandbox()
         rng = instance_rng(self.question_id, seed)
@@ -77,7 +77,7 @@ class ExplainReal(MeasuredTask):
         )
 
     def pool(self) -> list[str]:
-        """The neurons that its level can ask about."""
+        """The neurons from which instances of this level draw."""
         arrays = self.measured().arrays
         found = zip(arrays["neurons"].tolist(), arrays["level"].tolist(), strict=True)
         return [name for name, level in found if level == self.level]
@@ -93,12 +93,12 @@ class ExplainReal(MeasuredTask):
         return score_explanation(result, [len(text) for text in texts], hidden.truths)
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
-        """Where the neurons fire in the hidden texts, written down: nobody has a theory that is known to be right."""
+        """The neurons' activations in the hidden texts, memorised: no theory is known to be right."""
         code = instance.hidden.recited(vocabulary(self.model))
         return {"code": code, "confidence": 1.0, "summary": "What the neurons do on the hidden texts."}
 
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
-        """A property of tokens that has nothing to do with the neurons."""
+        """A property of tokens that is unrelated to the neurons."""
         arguments = ", ".join(predict_arguments(list(instance.hidden.neurons)))
         code = _GUESS.format(arguments=arguments, modulus=rng.randint(2, 7))
         return {"code": code, "confidence": 0.0, "summary": "Drawn at random."}

@@ -1,9 +1,9 @@
-"""Where does it keep this variable? Find the directions in which a model holds one of several variables.
+"""Where does a model represent a variable? Find the directions that encode one of several variables.
 
-Base models compute a few variables of the prompt and keep all of them in one vector, in subspaces that overlap: all are
-decodable where nothing reads, and all are read where nothing is written. The question is about the variable that
-decides to which of some groups the label belongs. What works is right: exchanged between two prompts, the subspace has
-to move this variable and no other.
+Base models compute a few variables of the prompt and store all of them in one vector, in subspaces that overlap: all
+are decodable from directions that nothing reads, and all are read from directions to which nothing is written. The
+question is about the variable that decides the group of the label. Answers are scored by their effect: exchanging the
+subspace between two prompts has to change this variable and no other.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Subspace(PlantedTask):
         """The base model of the instance of `seed`.
 
         Raises:
-            FrozenModelError: When there is none, or one of them can't be trusted.
+            FrozenModelError: If there is none, or one of them can't be trusted.
         """
         return Base.of(chosen_model(self, seed))
 
@@ -64,7 +64,7 @@ class Subspace(PlantedTask):
         return self.instance_of(self.choose(seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
         dial = LEVELS[self.level]
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         variable = derive_seed(seed, self.question_id, "variable") % dial.variables
@@ -148,13 +148,13 @@ class Subspace(PlantedTask):
         self.add_checks(seed, progress)
 
     def certify(self, base: Base, seed: int) -> Certificate:
-        """Everything about the base model of a training seed that its weights alone can show."""
+        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
         return certify_variables(
             base.weights, LEVELS[self.level], base.plan, derive_seed(seed, self.models_id, "certificate")
         )
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the skill of the reference solution, which takes longest."""
+        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check."""
 
         def instance(model: FrozenModel) -> TaskInstance:
             progress(0.5, "certified; measuring the reference solution")
@@ -165,5 +165,5 @@ class Subspace(PlantedTask):
 
 def _place(said: SubspaceAnswer) -> Place:
     position = -1 if isinstance(said.position, str) else said.position
-    # a site that is not there was refused by the schema
+    # the schema has refused sites that do not exist
     return Place(said.layer, next(site for site in SITES if site == said.site), position)

@@ -4,8 +4,8 @@
     python -m studies.constant_answers --tasks circuits/ioi --instances 20
     python -m studies.constant_answers --source real --write       # and into the record and docs/reference/constants.md
 
-`policies` names constants that could be submitted without looking. `hindsight` finds the best constant, given the keys
-of the instances. `places` looks at fixed vectors everywhere in a model. `survey` lets the tasks score all of them, on
-`light` instances where the key is enough. `record` keeps the mean skills. A task for which one of them is above
-`record.BAR` has a wrong zero.
+`policies` lists constants that could be submitted without using the model. `hindsight` finds the best constant, given
+the keys of the instances. `places` tests fixed vectors at every place in a model. `survey` scores all of them with the
+tasks' scorers, on `light` instances where the key suffices. `record` stores the mean skills. If one of a task's mean
+skills is above `record.BAR`, its zero of skill is wrong.
 """

@@ -1,8 +1,8 @@
 """The best constant answer, chosen with knowledge of the right answers of all instances.
 
-What is chosen is something that can be submitted: at most as many neurons as are asked for, one role for a component.
-Tasks on a real language model ask about the same model again and again. There a constant is one answer for all
-questions; a list that has another answer for every question would be a memory of the model, and right.
+The chosen constants are valid answers: at most as many neurons as the task asks for, one role for a component. All
+instances of a task on a real language model are about the same model. There a constant is one answer for all questions;
+a list with a different answer for every question would be knowledge of the model, and right.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scribe_suite.scoring.sets import Role, best_fixed_set, signed, unsigned
 from scribe_suite.tasks.task import Task, TaskInstance
 from studies.constant_answers.policies import Content, made_of
 
-#: At most so many places has a question for neurons of a real model.
+#: Maximum number of neurons of an answer to a question about a real model.
 _MOST_PLACES = 6
 _ROLES: Mapping[str, Role] = {"+": "supports", "-": "suppresses"}
 
@@ -50,7 +50,7 @@ class Hindsight:
             self._keys.append(frozenset(content))
 
     def candidates(self, instance: TaskInstance) -> dict[str, Content]:
-        """The constants that may be best, by name, as answers to an instance; the same ones for all instances."""
+        """Candidates for the best constant, by name, as answers to an instance; the same for all instances."""
         if self._real_neurons:
             return {name: _of_columns(instance, columns) for name, columns in self._columns.items()}
         if not self._keys:
@@ -62,7 +62,7 @@ class Hindsight:
 
     @cached_property
     def _chosen(self) -> frozenset[str]:
-        """Found when it is first asked for, by when all instances have been seen."""
+        """The best set, computed on first use, when all instances have been seen."""
         return best_fixed_set(self._keys, unsigned if self._signed else str)
 
     def _see_statistics(self, instance: TaskInstance) -> None:
@@ -79,7 +79,7 @@ class Hindsight:
 
 
 def _of_columns(instance: TaskInstance, columns: Sequence[int]) -> Content:
-    """The first neurons of a list, as many as fit; the same one for all letters."""
+    """The first neurons of a list, as many as an answer may have; the same one for all letters."""
     task: Any = instance.task
     names = [task.neuron(column) for column in columns]
     facts = instance.answer_schema.facts

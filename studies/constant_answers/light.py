@@ -1,8 +1,8 @@
 """Instances with nothing but their key: enough for scores, and hundreds in seconds.
 
-Where constants depend on no more than the key, prompts, weights and text of an instance are not needed; they take most
-of the time of drawing one. A light instance has those of a template, which has the same question in other names, and
-leaves out what is measured beside the skill.
+Where the skill of constants depends only on the key, the prompts, weights and text of an instance are not needed, and
+they take most of the time of drawing it. A light instance has those of a template, which has the same question in
+other names, and omits all measurements except the skill.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
     from ground_truth.neurons.planted.task import PlantedNeuronTask
     from ground_truth.neurons.real.task import MeasuredNeuronTask
 
-#: Texts on which nothing of interest is measured.
+#: Number of texts of a light instance; nothing relevant is measured on them.
 _ROWS = 2
 
 
@@ -50,9 +50,9 @@ def light_instance(template: TaskInstance, seed: int) -> TaskInstance:
 
 
 def has_light_instances(task: Task) -> bool:
-    """Whether the skill of a constant needs the key alone: sets of components or neurons, and neurons by statistic.
+    """Whether the skill of a constant depends only on the key: sets of components or neurons, and neurons by statistic.
 
-    What a submitted function is worth needs prompts, and a ranking needs the model. Instances of edges are light.
+    Scoring a submitted function needs prompts, and scoring a ranking needs the model. Instances of edges are light.
     """
     if "rve" in task.metrics or "rve_share" in task.metrics:
         return True
@@ -70,7 +70,7 @@ def _circuit(task: PlantedCircuitTask, template: TaskInstance, seed: int) -> Tas
     symmetry = symmetry_of(task.id, base.weights.config, seed)
     correspondence = renamed_correspondence(base.correspondence, symmetry)
     hidden = replace(template.hidden, correspondence=correspondence)
-    vars(hidden)["meter"] = _Unmeasured()  # what a cached property has kept is not made again
+    vars(hidden)["meter"] = _Unmeasured()  # overrides the cached property
     return replace(template, seed=seed, base_model=base.name, hidden=hidden)
 
 
@@ -97,7 +97,7 @@ def _real_neurons(task: MeasuredNeuronTask, template: TaskInstance, seed: int) -
 
 
 class _Unmeasured:
-    """In the place of a meter of faithfulness, which is in a note and never in the skill."""
+    """Replaces the meter of faithfulness, which affects a note and not the skill."""
 
     def measure(self, nodes: object) -> Faithfulness:  # noqa: ARG002 -- as a meter's
         return Faithfulness(0.0, 0.0)

@@ -1,7 +1,7 @@
 """Constant vectors at every layer and position of a planted probe model: zeros, ones, an axis, random ones.
 
-An instance's basis is drawn at random, so that a fixed vector meets another model in each. Many random vectors on some
-instances therefore say what one is worth over many.
+An instance's basis is random, so a fixed vector is a different direction of the base model in each instance. The mean
+over many random vectors on a few instances therefore estimates the mean of one vector over many instances.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scribe_suite.scoring.normalise import SMALLEST_RANGE
 from scribe_suite.scoring.probes import COIN
 from scribe_suite.tasks.task import TaskInstance
 
-#: Random vectors per instance.
+#: Number of random vectors per instance.
 VECTORS = 400
 
 _SEED = 1
@@ -57,7 +57,7 @@ def place_skills(instance: TaskInstance) -> dict[str, float]:
 
 
 def constant_probes(instance: TaskInstance) -> dict[str, Any]:
-    """Contents that say the same of every statement: zeros, with a bias of either sign where there is one."""
+    """Contents that give every statement the same value: zeros, with a bias of either sign where there is one."""
     width = instance.answer_schema.facts["d_model"]
     if instance.answer_schema.model.content_field == "direction":
         return {"zeros": {"direction": [0.0] * width}}
@@ -77,7 +77,7 @@ def _accuracies(
     *,
     labelled: bool,
 ) -> Float[np.ndarray, " vector"]:
-    """As the tasks judge: without labels around the mean, with the better sign; with labels as it is."""
+    """Skill by the tasks' rule: without labels, around the mean and with the better sign; with labels, unchanged."""
     centred = activations if labelled else activations - activations.mean(0)
     reached: Float[np.ndarray, " vector"] = ((centred @ vectors.T > 0) == labels[:, None]).mean(0)
     return reached if labelled else np.maximum(reached, 1 - reached)

@@ -10,10 +10,10 @@ from scribe_suite.errors import AnswerError
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import TaskInstance
 
-#: Content fields of an answer and their values; a field that is left out is as in the prompt's example.
+#: Content fields of an answer and their values; missing fields have the values of the prompt's example.
 Content = Mapping[str, Any]
 
-#: How many of a model's first elements are submitted.
+#: Numbers of a model's first elements that are submitted.
 FIRST = (1, 2, 3, 4, 6, 12)
 _NOTHING_FOUND = "nothing_found"
 
@@ -31,7 +31,7 @@ def elements(instance: TaskInstance) -> list[str]:
 
 
 def made_of(instance: TaskInstance, chosen: Sequence[str]) -> Content:
-    """Some elements in the form the task asks for: the commonest role for all; one after the other to the letters."""
+    """Some elements in the task's form of answer: the most frequent role for all, or one per letter in order."""
     field = instance.answer_schema.model.content_field
     if field == "code":
         return {"components": list(chosen)}
@@ -81,7 +81,7 @@ def constants(instance: TaskInstance) -> dict[str, Content]:
 def content_of(oracle: Mapping[str, Any], instance: TaskInstance) -> Content:
     """The content of another instance's right answer, as an answer to this one.
 
-    Neurons for letters are taken one after the other: which letter they were right for is knowledge of a model.
+    Neurons for letters are assigned in order: the letter for which each was right is knowledge of a model.
     """
     schema = instance.answer_schema
     content = {name: value for name, value in oracle.items() if name not in ("confidence", "summary", _NOTHING_FOUND)}

@@ -24,7 +24,7 @@ class Survey(BaseModel):
 
     Attributes:
         version: The version of the task when it was measured.
-        instances: Over which the means are taken.
+        instances: Number of instances in the means.
         skills: Constant -> mean skill.
     """
 
@@ -47,13 +47,13 @@ def read_record(root: Path | None = None) -> dict[str, Survey]:
     """All surveys by task id.
 
     Raises:
-        ValidationError: When the file is not what `write_record` writes.
+        ValidationError: If `write_record` can't have written the file.
     """
     return _RECORDS.validate_json(((root or suite_root()) / RECORD).read_bytes())
 
 
 def write_record(surveys: Mapping[str, Survey], root: Path | None = None) -> None:
-    """Put surveys into the record, and all of it into the document; other tasks keep what they have."""
+    """Add surveys to the record and write all of it to the document; entries of other tasks stay."""
     root = root or suite_root()
     path = root / RECORD
     known = read_record(root) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""Lets tasks score constant answers over many instances."""
+"""Scores constant answers over many instances with the tasks' scorers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from studies.constant_answers.places import constant_probes, place_skills
 from studies.constant_answers.policies import Content, answer_of, constants, content_of
 from studies.constant_answers.record import Survey
 
-#: Instances are those of these seeds and the following ones: no measure of chance knows them.
+#: The instances' first seed; no measurement of chance uses seeds from here on.
 FIRST_SEED = 5000
-#: Instances over which a probe on a real model is scored: each costs a run of all hidden statements.
+#: Number of instances on which a probe on a real model is scored: each costs a run of all hidden statements.
 PROBED = 4
 _PREVIOUS = "previous"
 
@@ -25,13 +25,13 @@ def survey(task: Task, instances: int) -> Survey:
 
     Args:
         task: The task; one on a real language model must be available.
-        instances: How many, from `FIRST_SEED` on; see `PROBED` for the exception.
+        instances: Number of instances, from `FIRST_SEED` on; see `PROBED` for the exception.
     """
     found: dict[str, list[float]] = {}
     for skills in _skills(task, instances):
         for name, skill in skills.items():
             found.setdefault(name, []).append(skill)
-    # what some instances refuse is no constant of the task; the first instance has no previous one
+    # only answers that all instances accept are constants; the first instance has no previous one
     counts = {instances, min(instances, PROBED)} if _is_dear(task) else {instances}
     means = {
         name: round(fmean(values), 4) for name, values in found.items() if len(values) + (name == _PREVIOUS) in counts
@@ -40,9 +40,9 @@ def survey(task: Task, instances: int) -> Survey:
 
 
 def is_remembered(task: Task) -> bool:
-    """Whether an answer that is right for one instance is right for many, and who repeats it has looked at the model.
+    """Whether an answer that is right for one instance is right for many: repeating it is then knowledge of the model.
 
-    So are rankings of a real language model, where a behaviour has one, and its probes, of a few questions.
+    This holds for the rankings of a real language model, one per behaviour, and for its probes of a few questions.
     """
     return task.source == "real" and task.family in ("circuits", "probes")
 

@@ -15,10 +15,10 @@ from studies.graded.material import Content, GradedContent, Material
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and studies are imported before it
     from ground_truth.circuits.rare_branches.hidden import Hidden
 
-#: Shares of prompts on which the right answer is spoiled.
+#: Shares of prompts on which the right answer is corrupted.
 WRONG_SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.7)
 
-#: Put behind the right answer: always another label on a share of prompts.
+#: Code appended to the right answer: a wrong label on a share of prompts.
 _SPOILED = """
 
 import zlib
@@ -34,7 +34,7 @@ _ORDINARY = "def predict(prompt):\n    return ordinary(prompt)\n"
 
 
 def planted_branch(instance: TaskInstance, rng: random.Random) -> Material:
-    """An instance with an exception, or a null twin, whose answers are right or wrong and nothing between."""
+    """An instance with an exception, or a null twin, whose answers are either right or wrong."""
     exception = cast("Hidden", instance.hidden).plan.exception
     if exception is None:
         nothing: Content = {"code": "", "nothing_found": True}
@@ -61,7 +61,7 @@ def planted_branch(instance: TaskInstance, rng: random.Random) -> Material:
 
 
 def loosened(condition: Condition, n_tokens: int, rng: random.Random) -> Iterator[Condition]:
-    """The condition, and with one token after the other unasked, in a random order."""
+    """The condition, then versions in which one more token is no longer required, in random order."""
     order, everything = rng.sample(range(4), 4), tuple(range(n_tokens))
     for count in range(5):
         earlier, later = condition.earlier, condition.later

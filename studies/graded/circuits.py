@@ -17,14 +17,14 @@ from studies.graded.material import DRAWS, Content, GradedContent, Material, gra
 
 #: Shares of the hidden prompts on which a submitted function is wrong.
 WRONG_SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-#: Draws of a method that chooses at random.
+#: Number of draws of a random method.
 RANDOM_DRAWS = 20
 
-#: Pairs where many are not needed; and the share of the accuracy that pruning keeps on them.
+#: Number of pairs where few suffice, and the share of the accuracy that pruning keeps on them.
 _FEW_PAIRS = 64
 _ENOUGH = 0.95
 
-#: What is put after the right function to make it wrong on some prompts, always the same ones.
+#: Code appended to the right function to make it wrong on a fixed set of prompts.
 _SPOILED = """
 
 import zlib
@@ -67,7 +67,7 @@ def planted_circuit(instance: TaskInstance, rng: random.Random) -> Material:
 
 
 def _with_few_pairs(instance: TaskInstance) -> TaskInstance:
-    """The same instance, faster to score: no metric of nodes is measured on pairs, only that of a function is."""
+    """The same instance with fewer pairs, faster to score: only the metric of a function is measured on pairs."""
     if instance.answer_schema.model is BehaviourAnswer:
         return instance
     hidden = cast("Hidden", instance.hidden)
@@ -76,7 +76,7 @@ def _with_few_pairs(instance: TaskInstance) -> TaskInstance:
 
 
 def _with_components(oracle: Mapping[str, Any]) -> Callable[[Collection[str]], Content]:
-    """Answers that name nodes; a function, where one is asked for, is right in all of them."""
+    """Answers that name nodes; where the task asks for a function, it is right in all of them."""
     code = {"code": oracle["code"]} if "code" in oracle else {}
     return lambda nodes: {"components": sorted(nodes), **code}
 
@@ -113,9 +113,10 @@ def _spoiled(code: str, key: Collection[str], n_labels: int) -> list[GradedConte
 
 
 def _pruned(instance: TaskInstance) -> list[str]:
-    """What is left when every node is dropped in turn that the accuracy does not need, late layers first.
+    """The nodes left after pruning each node that the accuracy does not need, late layers first.
 
-    The node-wise form of ACDC (Conmy et al. 2023, arXiv 2304.14997). Of nodes that can replace each other it finds one.
+    The node-wise form of ACDC (Conmy et al. 2023, arXiv 2304.14997). It keeps one of the nodes that can replace each
+    other.
     """
     task, hidden = cast("PlantedCircuitTask", instance.task), cast("Hidden", instance.hidden)
     pairs = task.hidden_pairs(hidden.causal, _FEW_PAIRS, generator(task.id, instance.seed, "pruning"))

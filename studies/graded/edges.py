@@ -13,7 +13,7 @@ from scribe_suite.tasks.task import TaskInstance
 from studies.edge_methods import METHODS
 from studies.graded.material import Content, GradedContent, Material, graded_sets
 
-#: Draws of a method that chooses at random.
+#: Number of draws of a random method.
 RANDOM_DRAWS = 20
 _PAIRS = 48
 
@@ -35,7 +35,7 @@ def planted_edges(instance: TaskInstance, rng: random.Random) -> Material:
 
 
 def _attributed(instance: TaskInstance, count: int) -> list[str]:
-    """As many edges as there are, with the largest scores of edge attribution patching."""
+    """The `count` edges with the largest scores of edge attribution patching."""
     network = PatchableTransformer.from_weights(instance.hidden.weights).requires_grad_(requires_grad=False)
     pairs = draw_pairs(instance.hidden.causal, _PAIRS, torch.Generator().manual_seed(instance.seed))
     score = METHODS["EAP"](network, pairs, edges_between(instance.public.facts["nodes"]))

@@ -17,11 +17,11 @@ if TYPE_CHECKING:  # the registry makes ground_truth importable, and the script 
     from ground_truth.neurons.explained.hidden import Hidden
     from ground_truth.neurons.explained_real.hidden import Hidden as RealHidden
 
-#: Shares of positions whose prediction is spoiled.
+#: Shares of positions whose prediction is corrupted.
 WRONG_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 _RANDOM_DRAWS = 5
 
-#: Put behind the right answer: some predictions are another position's.
+#: Code appended to the right answer: some predictions are replaced by those of another position.
 _SPOILED = """
 
 import zlib
@@ -71,7 +71,7 @@ def planted_explanation(instance: TaskInstance, rng: random.Random) -> Material:
     return Material(instance, graded, methods, lambda number: _resampled(instance, number))
 
 
-#: Put behind code that knows the texts: at a share of the positions it says nothing.
+#: Code appended to code that has memorised the texts: it predicts nothing at a share of the positions.
 _FORGETFUL = """
 
 import zlib
@@ -91,7 +91,8 @@ def predict(tokens, *others):
 def real_explanation(instance: TaskInstance, rng: random.Random) -> Material:
     """An instance whose answer predicts activations of a real model.
 
-    Answers are code that knows ever less of the hidden texts: there is no rule from which conditions could be left out.
+    Answers are code that has memorised less and less of the hidden texts: no rule is known whose conditions could be
+    left out.
     """
     task, hidden = cast("ExplainReal", instance.task), cast("RealHidden", instance.hidden)
     code = task.oracle_answer(instance)["code"]
@@ -114,7 +115,7 @@ def real_explanation(instance: TaskInstance, rng: random.Random) -> Material:
 
 
 def _without(hidden: Hidden, missed: Collection[tuple[str, int]]) -> dict[str, Rule]:
-    """The rules with some conditions left out; a rule with none left never holds."""
+    """The rules with some conditions left out; a rule without conditions never holds."""
     found = {}
     for neuron, rule in hidden.rules.items():
         for number in sorted((one for name, one in missed if name == neuron), reverse=True):

@@ -1,4 +1,4 @@
-"""Which material a task gives, by its family, source and kind of answer."""
+"""Selects the maker of a task's material by its family, source and kind of answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
 from studies.graded.subspaces import planted_subspaces
 
-#: Makes what is scored on one instance.
+#: Makes the material of one instance.
 Maker = Callable[[TaskInstance, random.Random], Material]
 
 #: Source of the truth and kind of answer -> maker.
@@ -65,7 +65,7 @@ def material_of(instance: TaskInstance) -> Material:
     """Answers of known wrongness, methods of known order and hidden samples; the same for the same instance.
 
     Raises:
-        KeyError: When there is no maker for the task's kind of answer.
+        KeyError: If there is no maker for the task's kind of answer.
     """
     kind = (instance.task.source, instance.answer_schema.model)
     if kind not in MAKERS:
@@ -74,6 +74,6 @@ def material_of(instance: TaskInstance) -> Material:
 
 
 def scored(instance: TaskInstance, content: Content) -> Score:
-    """The score of an answer, through schema and scorer as an agent's."""
+    """The score of an answer, validated and scored like an agent's."""
     answer = {"confidence": 0.5, "summary": "Graded.", **content}
     return instance.task.score(instance, instance.answer_schema.parse(json.dumps(answer)))

@@ -1,4 +1,4 @@
-"""What a study of metrics needs of one instance: answers of known wrongness, methods of known order, hidden samples."""
+"""The material of one instance for studies of metrics: graded answers, methods of known order, hidden samples."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scribe_suite.tasks.task import TaskInstance
 #: The content of an answer, without confidence and summary.
 Content = Mapping[str, Any]
 
-#: How many wrong elements are added to a set; never more than there are.
+#: Numbers of wrong elements added to a set, limited to the number that exist.
 ADDED = (1, 2, 4, 8, 16)
-#: Draws of wrong elements per degree of wrongness.
+#: Number of draws of wrong elements per degree of wrongness.
 DRAWS = 2
 
 
@@ -23,8 +23,8 @@ class GradedContent:
     """An answer of known wrongness.
 
     Attributes:
-        path: In which way it was made worse.
-        wrongness: By how much; 0 is right.
+        path: The way in which it was made worse.
+        wrongness: The degree of wrongness; 0 is right.
         content: The answer.
     """
 
@@ -35,14 +35,14 @@ class GradedContent:
 
 @dataclass(frozen=True)
 class Material:
-    """What is scored on one instance.
+    """The answers to score on one instance.
 
     Attributes:
         instance: The instance.
         graded: Answers of known wrongness.
         methods: Method -> its answers; the best method first. Several answers are several draws.
-        resampled: Gives the instance with the hidden sample of a number, model and key as they are; None where a task
-            has one hidden sample only.
+        resampled: Returns the instance with the hidden sample of a number, with the same model and key; None where a
+            task has only one hidden sample.
     """
 
     instance: TaskInstance
@@ -56,14 +56,14 @@ def graded_sets(
 ) -> Iterator[tuple[str, int, list[str]]]:
     """Sets that are wrong by a number of elements, in three ways.
 
-    ``dropped``: elements of the key are missing, all but one at most. ``added``: the key with others in addition.
-    ``swapped``: others in place of some.
+    ``dropped``: up to all but one elements of the key are missing. ``added``: the key with other elements in addition.
+    ``swapped``: other elements in place of some.
 
     Args:
         key: The right set.
-        others: What can be added.
+        others: The elements that can be added.
         rng: Draws elements.
-        everything: Whether the last degree of ``added`` is all there are.
+        everything: Whether the last degree of ``added`` contains all elements.
 
     Yields:
         Path, wrongness (elements too many or too few; for ``swapped``, those replaced) and set.

@@ -13,11 +13,11 @@ from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.task import TaskInstance
 from studies.graded.material import DRAWS, Content, GradedContent, Material
 
-#: Shares of triples on which the right answer is spoiled.
+#: Shares of triples on which the right answer is corrupted.
 WRONG_SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.7)
 _RANDOM_DRAWS = 5
 
-#: Put behind the right answer: some nodes are thought not to matter.
+#: Code appended to the right answer: patches of some nodes are ignored.
 _MISSED = """
 
 _right = predict
@@ -26,7 +26,7 @@ _right = predict
 def predict(base, source, patched):
     return _right(base, source, [node for node in patched if node not in {missed!r}])
 """
-#: The same: always wrong on a share of triples.
+#: Code appended to the right answer: a wrong label on a share of triples.
 _SPOILED = """
 
 import zlib

@@ -13,7 +13,7 @@ from scribe_suite.tasks.task import TaskInstance
 from studies.graded.material import DRAWS, Content, GradedContent, Material, graded_sets
 from studies.neuron_methods import CARELESS, Chosen, Seen, above_value
 
-#: Draws of a method that chooses at random.
+#: Number of draws of a random method.
 RANDOM_DRAWS = 20
 
 
@@ -33,7 +33,7 @@ def planted_neurons(instance: TaskInstance, rng: random.Random) -> Material:
 
 
 def planted_letters(instance: TaskInstance, rng: random.Random) -> Material:
-    """An instance that asks for a neuron per letter, or says that there is none."""
+    """An instance that asks for a neuron per letter, or that there is none."""
     seen, hidden = Seen(instance), cast("Hidden", instance.hidden)
     right = {one.question.name: min(one.neurons, default=None) for one in hidden.asked}
     present = [letter for letter, neuron in right.items() if neuron is not None]

@@ -1,10 +1,10 @@
 """Graded answers and methods of known order for tasks that ask for a linear probe or a direction.
 
 A probe is made worse by turning its direction towards a random one, or by shifting its threshold. (Fitting the recipe
-on fewer statements, or on wrong labels, makes it no worse for long: in `probes/cities` 28 of 950 statements do as well,
-and so do labels of which 30 % are wrong.) Another hidden sample is drawn from the statements of this one, whole groups
-with replacement: nobody can draw statements about entities that are new, since all that are not public are in the
-hidden sample already.
+on fewer statements, or on wrong labels, hardly makes it worse: in `probes/cities` 28 of 950 statements do as well, and
+so do labels of which 30 % are wrong.) Further hidden samples are drawn from the statements of this one, whole groups
+with replacement: statements about new entities do not exist, because the hidden sample already has all entities that
+are not public.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from studies.graded.material import Content, GradedContent, Material
 
 #: The ways in which a probe is made worse.
 TURNED, SHIFTED = "turned", "shifted"
-#: Degrees between the right direction and the submitted one.
+#: Angles in degrees between the right direction and the submitted one.
 ANGLES = (0, 15, 30, 45, 60, 75, 90)
-#: Standard deviations, of what the right probe reads, between the middle and the threshold.
+#: Distances of the threshold from the middle, in standard deviations of the right probe's values.
 SHIFTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
-#: Degrees by which the recipe's own direction is turned for a method between the recipe and random directions.
+#: Angle in degrees by which the recipe's direction is turned, for a method between the recipe and random directions.
 _MIDDLING_ANGLE = 60
-#: Draws of a method that chooses at random.
+#: Number of draws of a random method.
 RANDOM_DRAWS = 6
 
-#: Makes an answer of a probe.
+#: Makes an answer from a probe.
 AsContent = Callable[[LinearProbe], Content]
 
 _INVERSE_PENALTY = 1.0
@@ -83,7 +83,7 @@ def turned(
     content: AsContent,
     rng: random.Random,
 ) -> Iterator[GradedContent]:
-    """The right direction, turned by more and more towards a random one; the threshold stays in the middle."""
+    """The right direction, turned by increasing angles towards a random one; the threshold stays in the middle."""
     towards = random_direction(len(weight), rng)
     for angle in ANGLES:
         yield GradedContent(TURNED, angle, content(LinearProbe(turn(weight, towards, angle), 0.0, hidden.mean(0))))
@@ -105,7 +105,7 @@ def turn(
 def shifted(
     weight: Float[np.ndarray, " d_model"], hidden: Float[np.ndarray, "statement d_model"], content: AsContent
 ) -> Iterator[GradedContent]:
-    """The right direction with a threshold further and further from the middle."""
+    """The right direction with a threshold at increasing distances from the middle."""
     spread = float((hidden @ weight).std())
     for shift in SHIFTS:
         yield GradedContent(SHIFTED, shift, content(LinearProbe(weight, -shift * spread, hidden.mean(0))))
@@ -134,7 +134,7 @@ def random_direction(width: int, rng: random.Random) -> Float[np.ndarray, " d_mo
 def resampled_groups(
     groups: Int[np.ndarray, " statement"], seed: int
 ) -> tuple[Int[np.ndarray, " row"], Int[np.ndarray, " row"]]:
-    """As many groups as there are, drawn with replacement (Efron & Tibshirani 1993, ch. 13).
+    """A bootstrap sample of groups: as many as there are, drawn with replacement (Efron & Tibshirani 1993, ch. 13).
 
     Returns:
         Rows of the statements drawn, and their group; a group that is drawn twice counts as two.

@@ -1,4 +1,4 @@
-"""Compare the facts of the real probes with lists made by others; only those lists that are given are looked at."""
+"""Compare the facts of the real probes with third-party lists; only the lists that are given are used."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from studies.second_sources.compare import (  # noqa: E402
 )
 from studies.second_sources.taxa import TAXA  # noqa: E402
 
-#: What others call places, countries and minerals of ours, where they do not call them the same.
+#: Names of our places, countries and minerals in other lists, where they differ.
 _SPELLINGS = {
     "Makkah": "mecca", "Madinah": "medina", "Taiz": "taizz", "Sulaymaniyah": "as sulaymaniyah",
     "Gqeberha": "port elizabeth", "Bengaluru": "bangalore", "Ahmedabad": "ahmadabad", "Zamboanga": "zamboanga city",
     "Taguig": "taguig city", "Calamba": "city of calamba", "Muntinlupa": "muntinlupa city", "Caloocan": "caloocan city",
     "Czechia": "Czech Republic", "barite": "baryte", "bastnaesite": "bastnasite",
 }  # fmt: skip
-#: Of two areas and two populations within these factors of each other it is said that they agree; of two masses, so
-#: that two that differ tenfold keep their order when neither is off by more.
+#: Areas, populations and masses within these factors of each other agree. The factor of masses is such that two masses
+#: that differ tenfold keep their order if neither is off by more.
 _AREA, _POPULATION, _MASS = 1.05, 1.25, 10**0.5
-#: A place of the name that is farther off, in degrees of latitude, is another one.
+#: A place of the same name that is farther away, in degrees of latitude, is a different place.
 _OTHER_PLACE = 1.0
 
 
 def main() -> None:
-    """Print what comes of it."""
+    """Print the comparisons."""
     parser = argparse.ArgumentParser(prog="python -m studies.second_sources", description=__doc__)
     for name, (_, says) in _LISTS.items():
         parser.add_argument(f"--{name}", type=Path, nargs="+", metavar="FILE", help=says)
@@ -110,7 +110,7 @@ def _cities_and_towns(countries: Mapping[str, Collection[str]]) -> None:
         print(f"  {name}:")
         known = {row["name"]: row.get("namesakes_in", ()) for row in rows}
         theirs = {row["name"]: set(countries.get(readers.folded(row["name"]), ())) for row in rows}
-        for row in rows:  # under another spelling only whether it is where we say
+        for row in rows:  # for another spelling, check only the location
             theirs[row["name"]] |= {row["country"]} & set(countries.get(_spelled(row["name"]), ()))
         print(compare_places({row["name"]: row["country"] for row in rows}, known, theirs))
 
@@ -125,7 +125,7 @@ def _classes(name: str, read: Callable[[Path], Mapping[str, Collection[str]]]) -
 
 
 def _masses(paths: Collection[Path]) -> None:
-    """The first table that has any species of an animal counts."""
+    """Compare masses; the first table that has any species of an animal is used."""
     tables = [list(readers.masses(path)) for path in paths]
     ours = dict(dataset("facts")["mass_kg"])
     theirs: dict[str, float] = {}

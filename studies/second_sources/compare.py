@@ -1,4 +1,4 @@
-"""Ours against theirs: facts one by one, and the order of all pairs that a question may draw."""
+"""Compares our lists with others: facts one by one, and the order of all pairs that a question may draw."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ground_truth.probes.real.statements import Comparison
 
 @dataclass(frozen=True)
 class FactsCompared:
-    """What came of comparing facts.
+    """The result of comparing facts.
 
     Attributes:
-        found: How many of ours the other list has.
-        missing: Those that it has not.
-        differing: What differs among those found, for a person to read.
+        found: Number of our facts that the other list has.
+        missing: Those that it lacks.
+        differing: Differences among those found, as text.
     """
 
     found: int
@@ -33,12 +33,12 @@ class FactsCompared:
 
 @dataclass(frozen=True)
 class PairsCompared:
-    """What came of comparing the order of pairs.
+    """The result of comparing the order of pairs.
 
     Attributes:
-        drawable: How many pairs a question may draw of which both are in the other list.
-        reversed: The (smaller, larger) pairs of these that our list has and the other does not.
-        measured: Those of them that the frozen measurement asks about.
+        drawable: Number of pairs that a question may draw and that the other list has.
+        reversed: Those that the other list orders in reverse, as (smaller, larger) in our list.
+        measured: The reversed pairs that the frozen measurement asks about.
     """
 
     drawable: int
@@ -53,7 +53,7 @@ class PairsCompared:
 
 
 def compare_values(ours: Mapping[str, str], theirs: Mapping[str, Collection[str]]) -> FactsCompared:
-    """Whether the other list has our value among its own.
+    """Compare facts: the other list must have our value among its values.
 
     Args:
         ours: Thing -> value.
@@ -68,7 +68,7 @@ def compare_values(ours: Mapping[str, str], theirs: Mapping[str, Collection[str]
 
 
 def compare_numbers(ours: Mapping[str, float], theirs: Mapping[str, float], factor: float) -> FactsCompared:
-    """Whether a number is that of the other list, up to a factor."""
+    """Compare numbers, which agree if they differ by at most a factor."""
     differing = [
         f"{thing}: {number:g}, there {theirs[thing]:g}"
         for thing, number in ours.items()
@@ -80,11 +80,11 @@ def compare_numbers(ours: Mapping[str, float], theirs: Mapping[str, float], fact
 def compare_places(
     ours: Mapping[str, str], known: Mapping[str, Collection[str]], theirs: Mapping[str, Collection[str]]
 ) -> FactsCompared:
-    """Whether a place lies in its country, and in which others the other list has one of the name.
+    """Compare places: whether each is in its country, and in which further countries the other list has the name.
 
     Args:
         ours: Place -> country.
-        known: Place -> further countries of which we know that they have one of the name.
+        known: Place -> further countries that are known to have a place of the same name.
         theirs: Place -> all countries.
     """
     named = set(ours.values())
@@ -98,15 +98,15 @@ def compare_places(
 
 
 def compare_order(question: Comparison, theirs: Mapping[str, float]) -> PairsCompared:
-    """Whether the other list orders all pairs that a question may draw as our keys do.
+    """Compare the order of all pairs that a question may draw with the order of our keys.
 
     Args:
         question: The comparison.
-        theirs: Thing -> what is compared, for those that the other list has.
+        theirs: Thing -> compared number, for those that the other list has.
     """
     keys = question.keys
     ranked = sorted(keys, key=lambda thing: (keys[thing], thing))
-    # two things that are so many ranks apart in a block are at least as many apart in the whole list
+    # two things are at least as many ranks apart in the whole list as in a block
     drawable = [
         (low, high)
         for (rank, low), (other, high) in combinations(enumerate(ranked), 2)

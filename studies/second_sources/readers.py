@@ -1,4 +1,4 @@
-"""Reads the lists of others into plain mappings; what their columns and keys are called is known here alone."""
+"""Reads third-party lists into plain mappings; only this module depends on the names of their columns and keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 #: Dana's classes of minerals, by the first and the last number of each.
 _DANA = (("sulfide", 2, 2), ("oxide", 4, 8), ("carbonate", 13, 17), ("sulfate", 28, 32), ("phosphate", 37, 43),
          ("silicate", 51, 78))  # fmt: skip
-#: Nickel and Strunz's, of the same names.
+#: Nickel and Strunz's classes, under the same names.
 _STRUNZ = {2: "sulfide", 4: "oxide", 5: "carbonate", 7: "sulfate", 8: "phosphate", 9: "silicate"}
 _KINDS = ("mammal", "bird", "fish", "insect", "reptile")
 
@@ -50,27 +50,27 @@ _MASSES: Mapping[str, tuple[float, str, str, str, str]] = {
 
 
 def folded(name: str) -> str:
-    """A name in small letters, without accents, apostrophes and the like."""
+    """A name in lower case, without accents, apostrophes and similar characters."""
     return re.sub(r"[^\w\s-]", "", unicodedata.normalize("NFKD", name)).lower().strip()
 
 
 def areas_by_code(path: Path) -> dict[str, float]:
-    """Code of a country -> its area, of mledoze/countries (``countries.json``)."""
+    """Code of a country -> its area, from mledoze/countries (``countries.json``)."""
     return {row["cca2"]: float(row["area"]) for row in _json(path)}
 
 
 def areas_by_name(path: Path) -> dict[str, float]:
-    """Name of a country -> its area, of samayo/country-json (``country-by-surface-area.json``)."""
+    """Name of a country -> its area, from samayo/country-json (``country-by-surface-area.json``)."""
     return {row["country"]: float(row["area"]) for row in _json(path) if row["area"]}
 
 
 def populations_by_code(path: Path) -> dict[str, float]:
-    """Code of a country -> its inhabitants, of dr5hn/countries-states-cities-database (``countries.csv``)."""
+    """Code of a country -> its population, from dr5hn/countries-states-cities-database (``countries.csv``)."""
     return {row["iso2"]: float(row["population"]) for row in _table(path) if row["population"]}
 
 
 def places(path: Path) -> Iterator[Place]:
-    """Places of dr5hn's ``contributions/cities/XX.json``, or of simplemaps' ``worldcities.csv``."""
+    """Places in dr5hn's ``contributions/cities/XX.json``, or in simplemaps' ``worldcities.csv``."""
     if path.suffix == ".json":
         for row in _json(path):
             yield Place(folded(row["name"]), row["country_code"], float(row["latitude"]), row.get("population") or 0)
@@ -81,7 +81,7 @@ def places(path: Path) -> Iterator[Place]:
 
 
 def countries_of_places(path: Path) -> dict[str, set[str]]:
-    """Name of a place -> names of its countries, of dr5hn's ``countries+cities.json``."""
+    """Name of a place -> names of its countries, from dr5hn's ``countries+cities.json``."""
     found: dict[str, set[str]] = defaultdict(set)
     for country in _json(path):
         for name in country["cities"]:
@@ -90,18 +90,18 @@ def countries_of_places(path: Path) -> dict[str, set[str]]:
 
 
 def dana_classes(path: Path) -> dict[str, set[str]]:
-    """Mineral -> its class, of all-umass/superman (``dana_numbers.txt``): lines as "02.04.01.01 Acanthite"."""
+    """Mineral -> its class, from all-umass/superman (``dana_numbers.txt``): lines as "02.04.01.01 Acanthite"."""
     found: dict[str, set[str]] = defaultdict(set)
     for number, mineral in re.findall(r"^(\d+)[a-z]?\.\S* (\S+)$", path.read_text("utf-8"), re.M):
         for kind, first, last in _DANA:
             if first <= int(number) <= last:
-                # species that differ by an element are told apart by its symbol: MonaziteCe
+                # the element's symbol distinguishes species that differ by an element: MonaziteCe
                 found[re.sub(r"(?<=[a-z])([A-Z][a-z]?)$", "", mineral).lower()].add(kind)
     return found
 
 
 def strunz_classes(path: Path) -> dict[str, set[str]]:
-    """Mineral -> its class, of florianneukirchen/scrape_mineral_data (``minerals.csv``)."""
+    """Mineral -> its class, from florianneukirchen/scrape_mineral_data (``minerals.csv``)."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in _table(path):
         number = re.match(r"0*(\d+)\.", row["Strunz class"] or "")
@@ -111,7 +111,7 @@ def strunz_classes(path: Path) -> dict[str, set[str]]:
 
 
 def wordnet_kinds(path: Path) -> dict[str, set[str]]:
-    """Word -> kinds of animal that it can mean, of globalwordnet/english-wordnet (``noun.animal.yaml``)."""
+    """Word -> kinds of animal that it can mean, from globalwordnet/english-wordnet (``noun.animal.yaml``)."""
     above: dict[str, list[str]] = defaultdict(list)
     meanings: dict[str, list[str]] = defaultdict(list)
     synset = field = ""
@@ -133,7 +133,7 @@ def wordnet_kinds(path: Path) -> dict[str, set[str]]:
 
 
 def masses(path: Path) -> Iterator[Mass]:
-    """Masses of the amniote database, AmphiBIO, AnAge or AnimalTraits, as they publish them."""
+    """Masses from a published table of the amniote database, AmphiBIO, AnAge or AnimalTraits."""
     rows = list(_table(path))
     column = next(name for name in _MASSES if name in rows[0])
     scale, *taxa = _MASSES[column]
@@ -148,7 +148,7 @@ def typical_mass(taxa: str, rows: Iterable[Mass]) -> float | None:
     """The geometric mean over the species of some taxa.
 
     Args:
-        taxa: With ``;`` between them; a genus, a species, or ``family:X`` or ``order:X``.
+        taxa: Separated by ``;``; a genus, a species, or ``family:X`` or ``order:X``.
         rows: A table of masses.
     """
     by_species: dict[tuple[str, str], list[float]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Which species an English name of an animal is taken to mean when its mass is looked up."""
+"""The species that stand for an English name of an animal when its mass is looked up."""
 
 from __future__ import annotations
 

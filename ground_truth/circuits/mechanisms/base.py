@@ -1,4 +1,4 @@
-"""Base models that run a program: the program is frozen beside the weights, since its sampler may change."""
+"""Base models that run a program; it is frozen next to the weights, because its sampler may change."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scribe_suite.planting.hooked import ModelWeights
 
 @dataclass(frozen=True)
 class Base:
-    """What instances are made from.
+    """A base model from which instances are made.
 
     Attributes:
-        name: Of the base model.
+        name: Name of the base model.
         weights: Its weights.
-        program: What it computes.
-        correspondence: Where, one node for each variable.
+        program: The program that it runs.
+        correspondence: The node of each variable.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Base:
 
 
 def key_of(program: Program, correspondence: Correspondence) -> Mapping[str, Any]:
-    """The truth as it is frozen: where the variables are, which is computed from which, and how."""
+    """The ground truth in its frozen form: the nodes, parents and tables of all variables."""
     return {
         "variables": {name: list(nodes) for name, nodes in correspondence.items()},
         "edges": [list(edge) for edge in program.edges],

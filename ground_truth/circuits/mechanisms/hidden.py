@@ -1,4 +1,4 @@
-"""The hidden side of an instance of ``circuits/mechanism``: triples, and what the model says of them."""
+"""The hidden side of an instance of ``circuits/mechanism``: triples and the model's labels for them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.planting.symmetries import Symmetry
 from scribe_suite.scoring.mechanism import Patched, balanced_match
 
-#: Hidden triples of every stratum.
+#: Number of hidden triples in each stratum.
 PER_STRATUM = 250
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps, in the instance's own names.
+    """The hidden data of an instance, in the instance's own names.
 
-    Triples and labels are made when they are asked for: most of the time an instance takes would be theirs.
+    Triples and labels are computed on first use: they would take most of the time that an instance takes.
 
     Attributes:
-        causal: What the model computes.
-        correspondence: Where.
-        weights: The model.
-        base: What it was made of, in other names.
-        symmetry: Between the two.
-        seed: Of the triples.
+        causal: The causal model that the network computes.
+        correspondence: The nodes of its variables.
+        weights: The network's weights.
+        base: The base model, in its own names.
+        symmetry: From the base model to the instance.
+        seed: Seed of the triples.
     """
 
     causal: CausalModel
@@ -45,12 +45,12 @@ class Hidden:
 
     @cached_property
     def triples(self) -> Triples:
-        """What no agent sees."""
+        """The hidden triples."""
         return draw_triples(self.causal, self.correspondence, self._network.shape.nodes, PER_STRATUM, self.seed)
 
     @cached_property
     def truth(self) -> list[Patched]:
-        """What the model says of each triple, and without patches of its prompts; what it says is right."""
+        """The model's label for each triple, and for its prompts without patches; they are the ground truth."""
         pairs, last = self.triples.pairs, self.causal.n_ctx - 1
         none: list[list[str]] = [[] for _ in self.triples.patched]
         there = Pairs(pairs.source, pairs.source)

@@ -1,8 +1,8 @@
-"""How large programs and networks are at each level of ``circuits/mechanism``, and what a laboratory grants.
+"""The sizes of programs and networks at each level of ``circuits/mechanism``, and the terms of its laboratory.
 
 At level 3 a run returns one label for each prompt. Outputs of nodes and attention patterns can be read, with as
-much noise as there is signal: what a node says takes some readings to tell, and solving for weights takes thousands.
-What the budgets are argued from is in docs/reference/budgets.md.
+much noise as signal: a node's output takes several readings to determine, and solving for weights takes thousands.
+docs/reference/budgets.md derives the budgets.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _HEADS = 6
 
 @dataclass(frozen=True)
 class Level:
-    """What a level asks for.
+    """The settings of a level.
 
     Attributes:
-        dial: Of the program.
-        n_layers: Of the network, each with six heads and an MLP.
-        width: Residual dimensions that the program has for itself.
-        d_model: All of them.
-        steps: Of training; 0 where the program is compiled.
+        dial: Size of the program.
+        n_layers: Layers of the network, each with six heads and an MLP.
+        width: Residual dimensions reserved for the program.
+        d_model: All residual dimensions.
+        steps: Steps of training; 0 where the program is compiled.
         d_head: Width of a head.
-        crosstalk: How much they read of what the others write.
-        noise: What nodes of the program write besides their codes, relative to those.
-        bars: What its variables have to be worth.
-        n_pairs: Pairs of prompts that its nodes are patched on for the certificate.
+        crosstalk: How strongly nodes read the outputs of the others.
+        noise: Output of the program's nodes besides their codes, relative to the codes.
+        bars: Lower bounds on the effects of its variables.
+        n_pairs: Pairs of prompts on which its nodes are patched for the certificate.
     """
 
     dial: Dial
@@ -53,7 +53,7 @@ class Level:
     n_pairs: int = 1024
 
     def plan(self, seed: int) -> ProgramPlan:
-        """What the base model of a training seed computes, where, and how it is trained."""
+        """The plan of the base model of a training seed: its program, its nodes and its training."""
         program = sample_program(self.dial, seed)
         shape = TransformerShape(
             n_layers=self.n_layers,

@@ -1,4 +1,4 @@
-"""Base models with a planted circuit: what is frozen beside the weights, and that it is what the task's plan says."""
+"""Base models with a planted circuit: loads the frozen keys and checks that they agree with the task's plans."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SHARED_FROM = 3
 
 @dataclass(frozen=True)
 class Base:
-    """What instances are made from.
+    """A base model from which instances are made.
 
     Attributes:
-        name: Of the base model.
-        seed: That it was trained from, which is that of its plan.
+        name: Name of the base model.
+        seed: The training seed, from which its plan is drawn.
         weights: Its weights.
-        correspondence: Where the variables are.
+        correspondence: The nodes of the variables.
     """
 
     name: str
@@ -45,35 +45,35 @@ class Base:
 
 
 class PlannedTask(PlantedTask):
-    """What base models ask of a circuit task; see `ground_truth.circuits.planted.task.PlantedCircuitTask`.
+    """The part of a circuit task that base models need; see `ground_truth.circuits.planted.task.PlantedCircuitTask`.
 
     Class attributes:
         voices: How many copies of the circuit may share the labels at levels 3 and 4 (`planted.shared`); empty where
-            the models are those of the other levels.
+            the models are shared with the other levels.
     """
 
     voices: ClassVar[tuple[int, ...]] = ()
 
     @property
     def is_shared(self) -> bool:
-        """Whether several copies of the circuit are heard at this level."""
+        """Whether several copies of the circuit determine the labels at this level."""
         return bool(self.voices) and self.level >= SHARED_FROM
 
     @property
     def models_id(self) -> str:
-        """See `PlantedTask.models_id`; those in which copies share the labels are others."""
+        """See `PlantedTask.models_id`; models in which copies share the labels have their own id."""
         return f"{super().models_id}_shared" if self.is_shared else super().models_id
 
     @abstractmethod
     def plan(self, seed: int) -> CircuitPlan:
-        """What the base model of a training seed implements, where and how it is trained; deterministic."""
+        """The plan of the base model of a training seed: causal model, nodes and training; deterministic."""
 
 
 def base_models(task: PlannedTask) -> tuple[Base, ...]:
     """The frozen base models of a circuit task, in the order of their seeds.
 
     Raises:
-        FrozenModelError: When there is none, when one can't be trusted, or has another circuit than its plan.
+        FrozenModelError: If there is none, or if one can't be trusted or has a different circuit than its plan.
     """
     models = frozen_models(task)
     if _CHECKED.get(task) is not models:
@@ -89,12 +89,12 @@ def base_models(task: PlannedTask) -> tuple[Base, ...]:
     return tuple(map(Base.of, models.values()))
 
 
-#: Of a task, the models whose keys have been compared with its plans.
+#: Task -> the models whose keys have been compared with its plans.
 _CHECKED: WeakKeyDictionary[PlannedTask, Mapping[str, FrozenModel]] = WeakKeyDictionary()
 
 
 def key_of_plan(plan: CircuitPlan) -> dict[str, Any]:
-    """The truth as it is frozen beside the weights: where the variables are, and which is computed from which."""
+    """The ground truth as it is frozen next to the weights: the nodes and the parents of all variables."""
     return {
         "variables": {name: list(nodes) for name, nodes in plan.correspondence.items()},
         "edges": [list(edge) for edge in plan.causal.edges],

@@ -1,4 +1,4 @@
-"""What answers are worth that were made without looking at a model: the zero of the skill of circuit tasks."""
+"""The score of answers that do not use the model: skill 0 of circuit tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import best_fixed_set, f1
 
-#: Instances over which a blind answer is judged.
+#: Number of instances over which a blind answer is scored.
 INSTANCES = 200
 
 Key = frozenset[str]
@@ -20,7 +20,7 @@ class BlindAnswer:
 
     Attributes:
         keys: The right answers of these instances.
-        answer: The one that is best on average.
+        answer: The answer that is best on average.
         chance: Its expected F1.
     """
 
@@ -30,10 +30,10 @@ class BlindAnswer:
 
     @classmethod
     def over(cls, key_of_instance: Callable[[int], Key], part: Callable[[str], str] = str) -> BlindAnswer:
-        """Find it.
+        """Find the best fixed answer.
 
         Args:
-            key_of_instance: The right answer of the instance of a seed, made without its prompts and weights.
+            key_of_instance: Returns the right answer of the instance of a seed, without its prompts and weights.
             part: See `best_fixed_set`.
         """
         keys = tuple(key_of_instance(seed) for seed in range(INSTANCES))

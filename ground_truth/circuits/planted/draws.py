@@ -1,4 +1,4 @@
-"""What is drawn for an instance with a planted circuit, from its seed alone."""
+"""The random choices of an instance with a planted circuit, which depend only on its seed."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def generator(task_id: str, seed: int, purpose: str) -> torch.Generator:
 
 
 def symmetry_of(task_id: str, config: Mapping[str, Any], seed: int) -> Symmetry:
-    """How the instance of `seed` differs from its base model, whose configuration is given."""
+    """The symmetry from a base model, whose configuration is given, to the instance of `seed`."""
     return draw_symmetry(config, derive_seed(seed, task_id, "symmetry"), labels="independent")

@@ -1,4 +1,4 @@
-"""What tasks do with their frozen base models: choose one, and measure the reference solution on one."""
+"""Operations on the frozen base models of a task: choose one, and measure the reference solution on one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scribe_suite.planting.reference import reference_answer
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
 
-#: Seconds of a reference solution: what an agent has by default.
+#: Time limit of a reference solution in seconds: the default of agents.
 _TIMEOUT_S = 1800.0
 
 
@@ -18,7 +18,7 @@ def chosen_model(task: PlantedTask, seed: int) -> FrozenModel:
     """The base model of the instance of a seed.
 
     Raises:
-        FrozenModelError: When there is none, or one of them can't be trusted.
+        FrozenModelError: If there is none, or one of them can't be trusted.
     """
     models = list(frozen_models(task).values())
     return models[derive_seed(seed, task.question_id, "base model") % len(models)]
@@ -32,18 +32,18 @@ def add_reference_check(
     instance: Callable[[FrozenModel], TaskInstance],
     reached: Callable[[Score], float],
 ) -> bool:
-    """Measure what the reference solution reaches on one instance of a base model, unless its certificate says so.
+    """Measure the reference solution on one instance of a base model, unless its certificate has the result.
 
     Args:
-        task: Whose base model it is.
-        seed: It was planted from.
-        name: Of the check.
-        bar: What must be reached.
-        instance: Makes it, of the task that the solution is for.
-        reached: What of the score is checked.
+        task: The task of the base model.
+        seed: The seed from which the base model was planted.
+        name: Name of the check.
+        bar: Lower bound on the checked value.
+        instance: Makes the instance, of the task that the solution is for.
+        reached: Takes the checked value from the score.
 
     Returns:
-        Whether it was added.
+        Whether the check was added.
     """
     path = frozen_folder(task) / f"seed{seed}.json"
     model = load_frozen(path, task)

@@ -16,13 +16,13 @@ from scribe_suite.tasks.task import Score
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps, in the instance's own names.
+    """The hidden data of an instance, in the instance's own names.
 
     Attributes:
-        causal: What the model computes.
-        correspondence: Where.
-        weights: The model.
-        held_out: Pairs that no agent sees.
+        causal: The causal model that the network computes.
+        correspondence: The nodes of its variables.
+        weights: The network's weights.
+        held_out: Held-out pairs.
     """
 
     causal: CausalModel
@@ -32,12 +32,12 @@ class Hidden:
 
     @cached_property
     def meter(self) -> FaithfulnessMeter:
-        """Measures what answers do to the behaviour."""
+        """Measures the effect of submitted nodes on the behaviour."""
         return FaithfulnessMeter(PatchableTransformer.from_weights(self.weights), self.causal, self.held_out)
 
     def with_note(self, score: Score, submitted: Collection[str]) -> Score:
-        """A score with a note that says what the submitted nodes do to the behaviour.
+        """The score with a note on the effect of the submitted nodes on the behaviour.
 
-        That is no metric, since it is the same for the right nodes and for all nodes.
+        The effect is not a metric, because it is the same for the right nodes and for all nodes.
         """
         return replace(score, notes=(*score.notes, self.meter.measure(submitted).note))

@@ -1,10 +1,10 @@
-"""Levels of the circuit tasks: what a laboratory grants at each.
+"""The laboratory's terms at each level of the circuit tasks.
 
-At level 2 everything can be read, and nothing is scarce. At levels 3 and 4 a run returns one label for each prompt,
-drawn from the model's probabilities at a temperature at which it is right some five times in six, and nothing inside
-can be read: what one prompt says is weak. It takes statistics, and groups that are well chosen, to find the circuit. In
-some tasks copies of the circuit share the labels there (`planting.circuits.sharing`), which takes more prompts.
-What the budgets mean in bits is in docs/reference/budgets.md.
+At level 2 all activations can be read, and the budget is ample. At levels 3 and 4 a run returns one label for each
+prompt, drawn from the model's probabilities at a temperature at which it is right about five times in six. No
+activation can be read, so a single prompt is weak evidence: finding the circuit takes statistics and well-chosen
+groups of nodes. In some tasks copies of the circuit share the labels there (`planting.circuits.sharing`), which takes
+more prompts. docs/reference/budgets.md gives the budgets in bits.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ TIGHT, LIMIT = 300, 150
 def laboratory(
     temperature: float, tight: int = TIGHT, limit: int = LIMIT, *, positions: Positions = "last"
 ) -> Mapping[int, Terms]:
-    """Level -> what a laboratory grants.
+    """Level -> terms of the laboratory.
 
     Args:
-        temperature: Of the labels that levels 3 and 4 return.
+        temperature: Temperature of the labels that levels 3 and 4 return.
         tight: Budget of level 3, in prompts.
-        limit: Budget of level 4.
-        positions: Where they are given. What is patched shows at most positions, also where nothing is asked: a prompt
-            would give as many labels as it has tokens, for the price of one.
+        limit: Budget of level 4, in prompts.
+        positions: Positions at which labels are returned. A patch has effects at most positions, also where the task
+            asks for no label: a prompt would otherwise return as many labels as it has tokens, at the price of one.
     """
     scarce = Terms(
         budget=tight,

@@ -1,4 +1,4 @@
-"""What agents get of an instance with a planted circuit: the model, fresh prompts, names, facts for the prompt."""
+"""The public material of an instance with a planted circuit: the model, fresh prompts, names, facts for the prompt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scribe_suite.tasks.material import PublicMaterial
 
 _PROMPTS = 2000
 _PAIRS = 1000
-#: Prompts that the task's own prompt shows.
+#: Number of prompts shown in the task's prompt.
 _SHOWN = 4
 
 
@@ -32,8 +32,8 @@ class Names:
     """The words behind the ids of an instance.
 
     Attributes:
-        tokens: By token id.
-        labels: By label.
+        tokens: Words by token id.
+        labels: Words by label.
     """
 
     tokens: Sequence[str]
@@ -46,12 +46,12 @@ class Names:
 
 
 def draw_data(causal: CausalModel, generator: torch.Generator, *, with_pairs: bool) -> dict[str, Tensor]:
-    """The tensors an agent is given, by the names they get in its notebook.
+    """Draw the public tensors, by their names in the notebook.
 
     Args:
-        causal: What the model computes, in the instance's names.
-        generator: For prompts.
-        with_pairs: Whether there are labels and counterfactual pairs.
+        causal: The causal model, in the instance's names.
+        generator: Draws the prompts.
+        with_pairs: Whether to include labels and counterfactual pairs.
     """
     prompts = causal.sample(_PROMPTS, generator)
     if not with_pairs:
@@ -76,13 +76,13 @@ def right_labels(causal: CausalModel, prompts: Int[Tensor, "prompt ctx"]) -> Int
 def facts_of(
     shape: TransformerShape, causal: CausalModel, data: Mapping[str, Tensor], names: Names, *, with_pairs: bool
 ) -> dict[str, Any]:
-    """What every prompt template of a circuit task may show.
+    """The facts for the prompt templates of all circuit tasks.
 
     Args:
-        shape: Of the model.
-        causal: What it computes, in the instance's names.
-        data: As `draw_data` gave it.
-        names: Of the instance's tokens and labels.
+        shape: Architecture of the model.
+        causal: The causal model, in the instance's names.
+        data: The result of `draw_data`.
+        names: Names of the instance's tokens and labels.
         with_pairs: Whether agents get labels.
     """
     shown = data["prompts"][:_SHOWN]
@@ -121,15 +121,15 @@ def public_material(
     *,
     with_pairs: bool,
 ) -> PublicMaterial:
-    """Everything an agent gets.
+    """The complete public material of an instance.
 
     Args:
-        weights: The model, in the instance's names, as all that follows.
-        causal: Whose prompts more can be generated of.
-        data: As `draw_data` gave it.
-        names: Of tokens and labels.
-        facts: For the prompt.
-        with_pairs: Whether more counterfactual pairs can be generated.
+        weights: The model, in the instance's names, as are all further arguments.
+        causal: The causal model whose prompts the public code generates.
+        data: The result of `draw_data`.
+        names: Names of tokens and labels.
+        facts: Facts for the prompt.
+        with_pairs: Whether the public code generates counterfactual pairs too.
     """
     words = {"tokens": list(names.tokens), "labels": list(names.labels), "groups": causal.groups}
     return PublicMaterial(

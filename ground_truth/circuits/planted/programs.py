@@ -1,7 +1,7 @@
-"""Small programs of different kinds over the same prompts, so that prompts do not tell which one a model runs.
+"""Small programs of different kinds over the same prompts, so that prompts do not reveal which one a model runs.
 
-Every prompt has eight words; one word stands in it exactly once, from the second place to the sixth, and may matter or
-not. The label stands at the last position. No program is linear in its words: which word counts, or what it means,
+Every prompt has eight words. One word appears in it exactly once, between the second place and the sixth, and may be
+irrelevant. The label is at the last position. No program is linear in its words: which word matters, or what it means,
 depends on other words.
 """
 
@@ -27,14 +27,14 @@ from scribe_suite.planting.circuits.causal import (
 )
 
 WORDS, LABELS, LENGTH = 15, 5, 8
-#: The token that stands in every prompt once, and the last position.
+#: The token that appears in every prompt once, and the last position.
 ONCE, LAST = WORDS, LENGTH - 1
 
 _GROUPS, _CLASSES, _SLOTS = 5, 4, 4
 
 
 class Program(CausalModel):
-    """What all kinds share: prompts, sizes, and that a seed draws tables and positions.
+    """Base class of all kinds: prompts, sizes, and tables and positions drawn from a seed.
 
     Attributes:
         steps_of_training: Optimiser steps that this kind needs.
@@ -51,7 +51,7 @@ class Program(CausalModel):
 
     @staticmethod
     def sample_prompts(n: int, generator: torch.Generator, groups: Groups) -> Int[Tensor, "n ctx"]:
-        """Eight words; one word stands in every prompt once, at one of five places."""
+        """Eight words; one word appears in every prompt once, at one of five places."""
         words, special = torch.tensor(groups["words"]), torch.tensor(groups["special"])
         prompts = words[torch.randint(len(words), (n, 8), generator=generator)]
         prompts[torch.arange(n), torch.randint(1, 6, (n,), generator=generator)] = special
@@ -60,11 +60,11 @@ class Program(CausalModel):
     @classmethod
     @abstractmethod
     def placements(cls, n_layers: int) -> Sequence[Correspondence]:
-        """All ways to place the variables among the layers such that each comes after what it is computed from."""
+        """All ways to place the variables among the layers such that each comes after its parents."""
 
     @abstractmethod
     def source(self, token_ids: Sequence[int], label_ids: Sequence[int]) -> str:
-        """The program as Python that defines ``predict``.
+        """The program as Python code that defines ``predict``.
 
         Args:
             token_ids: The id of each of this program's tokens in the model.
@@ -73,7 +73,7 @@ class Program(CausalModel):
 
 
 class AskedSlot(Program):
-    """The last word's class says which of four slots counts; ``out = table[group of the word there, class]``."""
+    """The last word's class selects one of four slots; ``out = table[group of the word there, class]``."""
 
     variables = ("group", "asked", "out")
     edges = (
@@ -135,7 +135,7 @@ def predict(prompts):
 
 
 class WordAfter(Program):
-    """``after``: per position, whether the word before is the one that stands once; ``found``: the group of that word.
+    """``after``: per position, whether the word before is the one that appears once; ``found``: the group of that word.
 
     The label is ``table[found, class of the last word]``.
     """
@@ -196,7 +196,7 @@ def predict(prompts):
 
 
 class SameKind(Program):
-    """Are the words at two places of the same kind or not? That decides between two readings of the last word.
+    """Whether the words at two places are of the same kind decides between two readings of the last word.
 
     ``left``: the kind of the first word, brought to the second; ``same``: whether the second is of that kind;
     ``carried``: the same at the end; ``out = readings[carried, class of the last word]``.
@@ -324,17 +324,17 @@ KINDS: tuple[Callable[[int], Program], ...] = (AskedSlot, WordAfter, SameKind, S
 
 
 def program_of(seed: int) -> Program:
-    """The program of a training seed: kinds take turns."""
+    """The program of a training seed; seeds cycle through the kinds."""
     return KINDS[seed % len(KINDS)](seed)
 
 
 def placement_of(program: Program, n_layers: int, seed: int) -> Correspondence:
-    """Where the variables of a training seed's program are."""
+    """The nodes of the variables of a training seed's program."""
     return random.Random(seed).choice(program.placements(n_layers))
 
 
 def _label_table(generator: torch.Generator) -> Int[Tensor, "group class"]:
-    """Within a class different groups have different labels, so that a wrong group always gives a wrong label."""
+    """A table in which the groups of a class differ in label, so that a wrong group always gives a wrong label."""
     return torch.stack([torch.randperm(LABELS, generator=generator)[:_GROUPS] for _ in range(_CLASSES)], 1)
 
 

@@ -1,6 +1,6 @@
-"""What agents get to see of a circuit task besides the model: words without a meaning, and code that makes prompts.
+"""The public material of a circuit task besides the model: meaningless words, and code that generates prompts.
 
-The generator of prompts is the causal model's own, as source text: it draws tokens and knows nothing of labels.
+The generator of prompts is the source text of the causal model's own: it draws tokens and does not use labels.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def data_code(causal: CausalModel, data: Iterable[str], *, pairs: bool) -> str:
     """The part of the first cell that loads data, with functions that generate more of it.
 
     Args:
-        causal: Whose prompts are generated.
+        causal: The causal model whose prompts are generated.
         data: Names of the tensors in ``data.safetensors``, which the cell defines.
         pairs: Whether counterfactual pairs can be generated too.
     """
@@ -58,7 +58,7 @@ def data_code(causal: CausalModel, data: Iterable[str], *, pairs: bool) -> str:
 
 
 def opaque_words(count: int, rng: random.Random) -> list[str]:
-    """Different pronounceable words that mean nothing, such as ``tavomi``."""
+    """Distinct pronounceable words without a meaning, such as ``tavomi``."""
     words: dict[str, None] = {}
     while len(words) < count:
         words["".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(3))] = None
@@ -68,7 +68,7 @@ def opaque_words(count: int, rng: random.Random) -> list[str]:
 def public_source(function: Callable[..., Any]) -> str:
     """The code of a function without decorators, annotations, comments and docstring.
 
-    Docstrings are for readers of this repository: they may say more than an agent is told.
+    Docstrings are for readers of this repository: they may contain facts that agents must not see.
     """
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(definition, ast.FunctionDef)

@@ -1,4 +1,4 @@
-"""What the recall tasks share: prompts with three words of which the last token asks for one."""
+"""The prompts of the recall tasks: three words, of which the last token asks for one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FIRST_ASKING = _START + 1
 
 
 class RecallPrompts(CausalModel):
-    """Everything of a causal model but what it does: a start token, three words between fillers, an asking token.
+    """Base class with everything but the computation: a start token, three words between fillers, an asking token.
 
     Args:
-        n_asking: How many asking tokens there are; they take turns in asking for the slots.
+        n_asking: Number of asking tokens; they ask for the slots in turn.
     """
 
     n_labels, n_ctx = WORDS, LENGTH
@@ -44,7 +44,7 @@ class RecallPrompts(CausalModel):
 
 
 def asking_index(tokens: Int[Tensor, "batch ctx"]) -> Int[Tensor, " batch"]:
-    """Which of the asking tokens a prompt ends with."""
+    """The index of the asking token at the end of each prompt."""
     return tokens[:, -1] - _FIRST_ASKING
 
 

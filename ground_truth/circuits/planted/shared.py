@@ -1,7 +1,7 @@
 """Base models of levels 3 and 4, in which copies of the circuit share the labels (`planting.circuits.sharing`).
 
-They differ from the base models of level 1 in the unembedding alone, so nothing is trained: the layout of a model
-follows from its plan and seed, and which copies are heard for which labels is drawn.
+They differ from the base models of level 1 only in the unembedding, so nothing is trained: the layout of a model
+follows from its plan and seed, and the copies that write each label are drawn.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.seeds import derive_seed
 
-#: Draws of copies and labels before a seed is given up.
+#: Maximum number of draws of copies and labels for a seed.
 ATTEMPTS = 6
 _FITTED_PROMPTS = 512
 _CERTIFICATE_PAIRS = 1024
@@ -49,13 +49,13 @@ def plant_shared(task: PlannedTask, one_circuit: PlannedTask, seed: int, progres
     """Draw, certify and freeze the shared model of `seed`; deterministic.
 
     Args:
-        task: At a level at which copies share the labels.
-        one_circuit: The same at level 1.
-        seed: Of the frozen model of level 1 that it is made from.
+        task: The task at a level at which copies share the labels.
+        one_circuit: The same task at level 1.
+        seed: Seed of the frozen model of level 1 from which the shared model is made.
         progress: Called before each attempt.
 
     Raises:
-        FrozenModelError: When that model is not there, or every attempt fails.
+        FrozenModelError: If that model does not exist, or every attempt fails.
     """
     base, plan = load_frozen(frozen_folder(one_circuit) / f"seed{seed}.json", one_circuit), task.plan(seed)
     failures: list[str] = []
@@ -72,7 +72,7 @@ def plant_shared(task: PlannedTask, one_circuit: PlannedTask, seed: int, progres
 
 
 def certify_shared(task: PlannedTask, seed: int, weights: ModelWeights, key: dict[str, Any]) -> Certificate:
-    """Everything that the key of a shared model claims, from its weights alone."""
+    """Check all claims of the key of a shared model, from its weights alone."""
     causal = task.plan(seed).causal
     pairs = draw_pairs(causal, _CERTIFICATE_PAIRS, generator(task.models_id, seed, "certificate"))
     voices = [Voice(voice["nodes"], tuple(voice["labels"])) for voice in key["voices"]]
@@ -110,7 +110,7 @@ def _key(plan: CircuitPlan, voices: tuple[Voice, ...]) -> dict[str, Any]:
 
 
 def _correspondence(plan: CircuitPlan, voices: tuple[Voice, ...]) -> Correspondence:
-    """Where the variables are in all copies that are heard."""
+    """The nodes of the variables in all copies that contribute to labels."""
     return {
         name: tuple(dict.fromkeys(voice.nodes[node] for voice in voices for node in nodes))
         for name, nodes in plan.correspondence.items()

@@ -1,4 +1,4 @@
-"""What all tasks with a planted circuit share: planting, certificate, fresh instances, scoring.
+"""The base of all tasks with a planted circuit: planting, certificate, fresh instances, scoring.
 
 A task adds a plan per training seed (causal model, nodes, architecture, recipe), a prompt and a reference solution.
 """
@@ -69,10 +69,10 @@ class PlantedCircuitTask(PlannedTask):
     metrics: ClassVar[tuple[str, ...]] = COMPONENT_METRICS
 
     def __init_subclass__(cls) -> None:
-        """Refuse what certificates of circuits have no place for.
+        """Refuse tasks that share base models.
 
         Raises:
-            TypeError: When the task shares base models: their certificate holds what one reference solution reaches.
+            TypeError: If the task shares base models: a certificate has the result of only one reference solution.
         """
         super().__init_subclass__()
         if cls.models:
@@ -83,7 +83,7 @@ class PlantedCircuitTask(PlannedTask):
     laboratory_solution: ClassVar[str] = "laboratory"
 
     def words(self, causal: CausalModel, rng: random.Random) -> tuple[list[str], list[str]]:
-        """Names of the original token ids and labels, drawn for one instance; words without a meaning by default."""
+        """Names of the original token ids and labels, drawn for one instance; meaningless words by default."""
         drawn = opaque_words(causal.d_vocab + causal.n_labels, rng)
         return drawn[: causal.d_vocab], [word.upper() for word in drawn[causal.d_vocab :]]
 
@@ -92,18 +92,18 @@ class PlantedCircuitTask(PlannedTask):
         return circuit_of(correspondence)
 
     def hidden_pairs(self, causal: CausalModel, n: int, generator: torch.Generator) -> Pairs:
-        """Pairs on which an answer's faithfulness is measured: of the behaviour that is asked for."""
+        """Pairs that show the behaviour in question, on which an answer's faithfulness is measured."""
         return draw_pairs(causal, n, generator)
 
     def public_data(self, causal: CausalModel, generator: torch.Generator) -> dict[str, Tensor]:
-        """The tensors an agent is given, by the names they get in its notebook."""
+        """The public tensors, by their names in the notebook."""
         return draw_data(causal, generator, with_pairs=self.public_pairs)
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
 
         Raises:
-            FrozenModelError: When there is none, or one of them can't be trusted.
+            FrozenModelError: If there is none, or one of them can't be trusted.
         """
         models = base_models(self)
         return models[derive_seed(seed, self.question_id, "base model") % len(models)]
@@ -113,7 +113,7 @@ class PlantedCircuitTask(PlannedTask):
         return self.instance_of(self.choose(seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
         plan = self.plan(base.seed)
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         causal = RenamedModel(plan.causal, symmetry)
@@ -142,7 +142,7 @@ class PlantedCircuitTask(PlannedTask):
         )
 
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
-        """See `Task.score`: F1 against the certified circuit; a note says what the nodes do to the behaviour."""
+        """See `Task.score`: F1 against the certified circuit; a note reports the nodes' effect on the behaviour."""
         answer = expect(answer, ComponentAnswer)
         hidden: Hidden = instance.hidden
         key, reference = self.key(hidden.correspondence), self.reference_score(instance)
@@ -150,13 +150,13 @@ class PlantedCircuitTask(PlannedTask):
         return hidden.with_note(score, answer.components)
 
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:
-        """The primary metric alone, which needs no frozen reference."""
+        """The primary metric, which needs no frozen reference."""
         return f1(frozenset(expect(answer, ComponentAnswer).components), self.key(instance.hidden.correspondence))
 
     def bound(self, instance: TaskInstance) -> int | None:
-        """See `Task.bound`: where all that a patched prompt gives is labels, it tells log2 of their number, each.
+        """See `Task.bound`: where patched prompts return only labels, each carries at most log2(number of labels) bits.
 
-        The argument knows how many components there are, and takes all sets of that many for equally probable.
+        The argument assumes that the number of components is known and all sets of that size are equally probable.
         """
         terms, causal = self.terms, instance.hidden.causal
         if self.access != "lab" or terms is None or "read" in terms.operations:
@@ -204,7 +204,7 @@ class PlantedCircuitTask(PlannedTask):
         """Measure the reference solution on a certified model, and save it; the last step of `plant`.
 
         Raises:
-            FrozenModelError: When the certificate fails; nothing is written then.
+            FrozenModelError: If the certificate fails; nothing is written then.
         """
         plan, certificate = self.plan(seed), planted.certificate
         if certificate.passed:
@@ -230,14 +230,14 @@ class PlantedCircuitTask(PlannedTask):
         )
 
     def certify(self, seed: int, weights: ModelWeights) -> Certificate:
-        """Everything about the base model of `seed` that its weights alone can show."""
+        """Check all claims about the base model of `seed` that can be checked from its weights alone."""
         plan = self.plan(seed)
         pairs = draw_pairs(plan.causal, _CERTIFICATE_PAIRS, generator(self.models_id, seed, "certificate"))
         general = certify_circuit(weights, plan.causal, plan.correspondence, pairs)
         return Certificate(checks=(*general.checks, *self.further_checks(seed, weights)))
 
     def answer_schema(self, facts: Mapping[str, Any]) -> AnswerSchema:
-        """What a submission must look like; a set of components by default."""
+        """The schema of answers; a set of components by default."""
         universe = facts["components"]
         return AnswerSchema(
             ComponentAnswer,
@@ -250,7 +250,7 @@ class PlantedCircuitTask(PlannedTask):
         )
 
     def further_checks(self, seed: int, weights: ModelWeights) -> Sequence[Check]:  # noqa: ARG002  # for subclasses
-        """What the key of this task claims besides; nothing by default."""
+        """Checks of further claims of this task's key; none by default."""
         return ()
 
     def further_facts(self, data: Mapping[str, Tensor]) -> dict[str, Any]:  # noqa: ARG002  # for subclasses
@@ -258,12 +258,12 @@ class PlantedCircuitTask(PlannedTask):
         return {}
 
     def part(self, element: str) -> str:
-        """The node that an element of `key` is about; an answer can say only one thing of it."""
+        """The node that an element of `key` is about; an answer has at most one element for each node."""
         return element
 
     @cached_property
     def blind(self) -> BlindAnswer:
-        """The best fixed answer over many instances, from frozen keys and symmetries alone."""
+        """The best fixed answer over many instances, from frozen keys and symmetries only."""
         bases = base_models(self)
         planned = {base.name: base.correspondence for base in bases}
 
@@ -275,7 +275,7 @@ class PlantedCircuitTask(PlannedTask):
         return BlindAnswer.over(key_of_instance, self.part)
 
     def reference_score(self, instance: TaskInstance) -> float:
-        """What the reference solution reached on this instance's base model when it was frozen; 1 in laboratories."""
+        """The reference solution's score on this instance's base model when it was frozen; 1 in laboratories."""
         if self.level in self.laboratory:
             return 1.0
         return frozen_models(self)[instance.base_model].record.certificate.value(REFERENCE_CHECK)

@@ -1,4 +1,4 @@
-"""Base models with a rare branch: what they compute is frozen beside the weights, since its sampler may change."""
+"""Base models with a rare branch; their plans are frozen next to the weights, because the sampler may change."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scribe_suite.planting.symmetries import Symmetry
 
 @dataclass(frozen=True)
 class Base:
-    """What instances are made from.
+    """A base model from which instances are made.
 
     Attributes:
-        name: Of the base model.
+        name: Name of the base model.
         weights: Its weights.
-        plan: What it computes.
+        plan: The plan that it implements.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Base:
 
 
 def renamed_plan(plan: Plan, symmetry: Symmetry) -> Plan:
-    """The same in the names after a symmetry."""
+    """The same plan in the names after a symmetry."""
     classes = [0] * plan.d_vocab
     for old, label in enumerate(plan.classes):
         classes[symmetry.token_map[old]] = symmetry.label_map[label]

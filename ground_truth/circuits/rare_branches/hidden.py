@@ -1,4 +1,4 @@
-"""The hidden side of an instance of ``circuits/rare_branch``: prompts, and what the model says of them."""
+"""The hidden side of an instance of ``circuits/rare_branch``: prompts and the model's labels for them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.hooked import ModelWeights
 from scribe_suite.scoring.rare_branch import HOLDS, ORDINARY, Judged, balanced_share
 
-#: Hidden prompts that meet the condition, and those of each other kind.
+#: Numbers of hidden prompts that meet the condition, and of each other kind.
 MEETING, OTHERS = 200, 60
-#: Kinds of prompts that don't.
+#: Kinds of prompts that do not meet the condition.
 OTHER_KINDS = (*NEAR, ORDINARY)
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps, in the instance's own names.
+    """The hidden data of an instance, in the instance's own names.
 
-    Prompts and labels are made when they are asked for: most of the time an instance takes would be theirs.
+    Prompts and labels are computed on first use: they would take most of the time that an instance takes.
 
     Attributes:
-        plan: What the model computes.
+        plan: The plan that the model implements.
         start: The token that prompts start with.
         weights: The model.
-        seed: Of the prompts.
+        seed: Seed of the prompts.
     """
 
     plan: Plan
@@ -42,17 +42,17 @@ class Hidden:
 
     @property
     def is_null(self) -> bool:
-        """Whether there is nothing to be found."""
+        """Whether the model has no exception."""
         return self.plan.exception is None
 
     @cached_property
     def prompts(self) -> Int[Tensor, "prompt position"]:
-        """What no agent sees; none where there is nothing to be found."""
+        """The hidden prompts; none where the model has no exception."""
         return self._drawn[0]
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """What the model says of each of them; what it says is right."""
+        """The model's label for each hidden prompt; it is the ground truth."""
         prompts, kinds = self._drawn
         if not kinds:
             return []
@@ -86,7 +86,7 @@ class Hidden:
         for kind in (HOLDS, *OTHER_KINDS):
             wanted = MEETING if kind == HOLDS else OTHERS
             some = drawn(kind, 2 * wanted)
-            # where the ordinary label is the exception's, nothing tells the two apart
+            # where the ordinary label equals that of the exception, the two can't be distinguished
             some = some[plan.ordinary(some) != label][:wanted]
             rows.append(some)
             kinds += [kind] * len(some)

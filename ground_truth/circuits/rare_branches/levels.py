@@ -1,4 +1,4 @@
-"""How rare the condition is at each level of ``circuits/rare_branch``, and what a laboratory grants there."""
+"""The rarity of the condition at each level of ``circuits/rare_branch``, and the terms of its laboratory."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ LEVELS: Mapping[int, Dial] = {
     3: Dial(d_vocab=1500, conditions=6, heard=3, before=3, rarity=1e-10, class_sizes=(1, 2), most_choices=4),
     4: Dial(d_vocab=3000, conditions=6, heard=3, before=3, rarity=1e-12, class_sizes=(1, 2), most_choices=2),
 }
-#: What levels 3 and 4 grant. Each token must be run once to be known, which takes 100 prompts at level 3 and 200 at
+#: Terms of levels 3 and 4. Every token must be run at least once, which takes 100 prompts at level 3 and 200 at
 #: level 4.
 LABORATORY: Mapping[int, Terms] = {
     3: Terms(budget=350, returns="labels", positions="last", operations=_OPERATIONS, read_noise=0.1),
     4: Terms(budget=400, returns="labels", positions="last", operations=_OPERATIONS, read_noise=0.15),
 }
-#: Every so many-th base model is a null twin.
+#: One base model in this many is a null twin.
 TWIN_EVERY = 3
 
 
 def is_twin(seed: int) -> bool:
-    """Whether the base model of a training seed is one in which nothing is to be found."""
+    """Whether the base model of a training seed is a null twin, which has no exception."""
     return seed % TWIN_EVERY == TWIN_EVERY - 1

@@ -1,4 +1,4 @@
-"""What agents get of an instance of ``circuits/rare_branch``: model, prompts, and the ordinary behaviour as code."""
+"""The public material of ``circuits/rare_branch``: model, prompts, and the ordinary behaviour as code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scribe_suite.scoring.rare_branch import LIMITS, PAY_OFFS
 from scribe_suite.tasks.material import PublicMaterial
 
 _PROMPTS = 2000
-#: Prompts that the task's own prompt shows.
+#: Number of prompts shown in the task's prompt.
 _SHOWN = 3
 
 _DATA_CODE = '''\
@@ -42,23 +42,23 @@ def generate(n, seed=0):
 
 
 def data_code(plan: Plan, start: int) -> str:
-    """The part of the first cell that loads data, with functions."""
+    """The part of the first cell that loads data and defines functions."""
     return _DATA_CODE.format(behind=plan.back + 1, n_ctx=N_CTX, others=plan.d_vocab - 1, start=start)
 
 
 def public_material(
     weights: ModelWeights, plan: Plan, start: int, names: Names, *, rarity: float, n_kinds: int, seed: int
 ) -> PublicMaterial:
-    """Everything an agent gets.
+    """The complete public material of an instance.
 
     Args:
-        weights: The model, in the instance's names, as all that follows.
-        plan: What it computes; its ordinary part is told.
+        weights: The model, in the instance's names, as are all further arguments.
+        plan: The plan that it implements; its ordinary part is public.
         start: The token that prompts start with.
-        names: Of tokens and labels.
-        rarity: Bound on the probability of the condition.
-        n_kinds: How many kinds of hidden prompts do not meet the condition.
-        seed: Of the prompts.
+        names: Names of tokens and labels.
+        rarity: Upper bound on the probability of the condition.
+        n_kinds: Number of kinds of hidden prompts that do not meet the condition.
+        seed: Seed of the prompts.
     """
     prompts = draw_prompts(_PROMPTS, plan.d_vocab, torch.Generator().manual_seed(seed), start)
     shape = TransformerShape.of_config(weights.config)

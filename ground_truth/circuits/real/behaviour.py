@@ -51,8 +51,8 @@ class Behaviour:
         draw: Fills a template with words; public.
         public: Templates and words that agents see.
         hidden: Those of prompts that answers are scored on.
-        readout: What is read from an option.
-        hidden_pairs: How many pairs an answer is scored on.
+        readout: The quantity read from an option.
+        hidden_pairs: Number of pairs on which an answer is scored.
     """
 
     draw: Draw
@@ -66,8 +66,8 @@ class Behaviour:
 
         Args:
             frames: `public` or `hidden`.
-            n: How many.
-            seed: For templates and words.
+            n: Number of pairs.
+            seed: Seed of the templates and words.
             tokenizer: The model's.
 
         Raises:
@@ -79,7 +79,7 @@ class Behaviour:
         return PromptPairs(*encode(drawn, tokenizer), readout=self.readout)
 
     def sha256(self) -> str:
-        """A hash of everything that prompts depend on."""
+        """A hash of all inputs of the prompts."""
         parts = (self.public, self.hidden, self.readout, self.hidden_pairs, inspect.getsource(self.draw))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

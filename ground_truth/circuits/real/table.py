@@ -1,6 +1,6 @@
 """The measurements as a Markdown table: ``python -m ground_truth.circuits.real.table`` writes it for the docs.
 
-Read from the frozen results alone; docs/truth/real-circuits.md contains the same tables, and a test compares them.
+The numbers are the frozen results; docs/truth/real-circuits.md contains the same tables, and a test compares them.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _SHOWN = 3
 
 
 class MeasuredCircuitTask(MeasuredTask):
-    """Base of tasks that ask which components of a real language model a behaviour needs.
+    """Base of tasks about the components of a real language model that a behaviour needs.
 
     Class attributes:
         behaviour: The behaviour.

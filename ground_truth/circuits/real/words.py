@@ -1,6 +1,6 @@
 """Words of the prompts for a real language model, in two halves: one that agents see, one that they don't.
 
-All are single tokens with a space before them, for the tokenizer of the default model; a test holds that. Words that
+All are single tokens with a leading space for the tokenizer of the default model, which a test checks. Words that
 another tokenizer splits are refused when prompts are drawn.
 """
 

@@ -1,8 +1,8 @@
-"""What an answer is worth that does not look at the model: the zero of the skill of ``circuits/edges``.
+"""The score of answers that do not use the model: skill 0 of ``circuits/edges``.
 
-Such an answer may know which nodes there are, and how often edges of each class are in a key. It takes all edges of
-some classes. A class is what an edge's name tells, whatever the numbers of heads: what writes, with which input it is
-read, and how many layers the two are apart (from the embedding: in which layer it is read).
+Such an answer may use the list of nodes and how often edges of each class are in a key. It consists of all edges of
+some classes. The class of an edge follows from its name, without the numbers of heads: the kind of the writer, the
+input that reads it, and the distance of the two in layers (from the embedding: the layer of the reader).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from scribe_suite.planting.circuits.blocks import layer_and_head
 from scribe_suite.planting.circuits.wiring.edges import EMBED, Edge, edges_between
 from scribe_suite.scoring.sets import f1
 
-#: Layers apart beyond which no difference is made, and the same for the layer in which the embedding is read.
+#: Largest distance in layers that classes distinguish, and the same for the layer in which the embedding is read.
 _FAR, _DEEP = 4, 3
 
 EdgeClass = tuple[str, str, int]
 
 
 def class_of(edge: Edge) -> EdgeClass:
-    """What the name of an edge tells."""
+    """The class of an edge, from its name."""
     layer, _ = layer_and_head(edge.reader)
     if edge.writer == EMBED:
         return (EMBED, edge.role, min(layer, _DEEP))
@@ -40,10 +40,10 @@ class Wired:
 
 @dataclass(frozen=True)
 class BlindRule:
-    """The best rule of this kind, in hindsight.
+    """The best rule of this kind, chosen with all keys known.
 
     Attributes:
-        classes: It takes all edges of these.
+        classes: Classes whose edges it submits.
         chance: Its mean F1.
     """
 
@@ -52,9 +52,9 @@ class BlindRule:
 
     @classmethod
     def over(cls, circuits: Sequence[Wired]) -> BlindRule:
-        """Find it.
+        """Find the best rule.
 
-        Classes are taken in the order of how often their edges are in the key; the number of them is the best one.
+        Classes are added in the order of how often their edges are in the key; the best number of classes is chosen.
         """
         seen, right = Counter[EdgeClass](), Counter[EdgeClass]()
         for one in circuits:
@@ -67,7 +67,7 @@ class BlindRule:
         return cls(classes, chance)
 
     def edges(self, nodes: Collection[str]) -> frozenset[str]:
-        """What it answers, by name."""
+        """The rule's answer for these nodes, as names of edges."""
         return frozenset(str(edge) for edge in edges_between(nodes) if class_of(edge) in self.classes)
 
 

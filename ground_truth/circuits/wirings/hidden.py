@@ -1,4 +1,4 @@
-"""The hidden side of an instance of ``circuits/edges``: the right edges, and what can check them."""
+"""The hidden side of an instance of ``circuits/edges``: the right edges, and the model to check them with."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scribe_suite.planting.hooked import ModelWeights
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps, in the instance's own names.
+    """The hidden data of an instance, in the instance's own names.
 
     Attributes:
-        causal: What the model computes.
-        correspondence: Where.
-        weights: The model.
+        causal: The causal model that the network computes.
+        correspondence: The nodes of its variables.
+        weights: The network's weights.
         key: The right edges, by name.
     """
 

@@ -1,4 +1,4 @@
-"""How large programs and networks are at each level of ``circuits/edges``, and what its laboratory grants."""
+"""The sizes of programs and networks at each level of ``circuits/edges``, and the terms of its laboratory."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from scribe_suite.planting.circuits.wiring.planting import WiringPlan
 from scribe_suite.planting.circuits.wiring.sampling import WiringDial, sample_wiring
 
 _HEADS = 2
-#: Neurons of an MLP beside those that its table needs.
+#: Neurons of an MLP in addition to those that its table needs.
 _MORE_NEURONS = 16
 
 
 @dataclass(frozen=True)
 class Level:
-    """What a level asks for.
+    """The settings of a level.
 
     Attributes:
-        dial: Of the program.
-        n_layers: Of the network, each with two heads and an MLP.
+        dial: Size of the program.
+        n_layers: Layers of the network, each with two heads and an MLP.
         d_model: Dimensions of its residual stream.
     """
 
@@ -36,7 +36,7 @@ class Level:
     d_model: int
 
     def plan(self, seed: int) -> WiringPlan:
-        """What the base model of a training seed computes, where, and how it is trained."""
+        """The plan of the base model of a training seed: its program, its nodes and its training."""
         program, recipe = sample_wiring(self.dial, seed), WiringRecipe()
         shape = TransformerShape(
             n_layers=self.n_layers,
@@ -54,17 +54,17 @@ class Level:
         return WiringPlan(program=program, correspondence=where, shape=shape, recipe=recipe)
 
 
-#: With weights.
+#: Terms of levels with weights.
 LEVELS: Mapping[int, Level] = {
     1: Level(WiringDial(everywhere=4, rounds="hhtsh"), n_layers=7, d_model=72),
     2: Level(WiringDial(everywhere=5, rounds="hhhtstsh"), n_layers=10, d_model=84),
 }
 
-#: The level whose base models a laboratory's level has.
+#: The level whose base models a laboratory's level uses.
 MODELS: Mapping[int, int] = {3: 1, 4: 2}
-#: What laboratories grant: nodes and their inputs can be exchanged, single paths can't, and nothing can be read. What
-#: comes back is one label for each prompt, drawn from the model's probabilities at a temperature at which it is right
-#: some five times in six.
+#: Terms of laboratories: nodes and their inputs can be patched, single paths can't, and no activation can be read. A
+#: run returns one label for each prompt, drawn from the model's probabilities at a temperature at which it is right
+#: about five times in six.
 LABORATORY: Mapping[int, Terms] = {
     level: Terms(budget=budget, returns="samples", temperature=3.7, positions="last", operations=frozenset({"patch"}))
     for level, budget in {3: 900, 4: 2000}.items()

@@ -1,4 +1,4 @@
-"""The hidden side of an instance of ``neurons/explain``: the rules, the texts, and what the neurons do on them."""
+"""The hidden side of an instance of ``neurons/explain``: the rules, the texts and the activations on them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.symmetries import Symmetry
 from scribe_suite.scoring.explanation import Truth
 
-#: Texts on which theories are judged.
+#: Number of texts on which theories are scored.
 HIDDEN_ROWS = 500
 _ROWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps. Texts and activations are made when they are asked for.
+    """The hidden data of an instance; texts and activations are computed on first use.
 
     Attributes:
-        rules: Neuron, in the instance's names -> what it was made to follow, in the base model's token ids.
+        rules: Neuron, in the instance's names -> its planted rule, in the base model's token ids.
         weights: The model of this instance.
         symmetry: From the base model's names to the instance's.
-        text_seed: Of the hidden texts.
+        text_seed: Seed of the hidden texts.
     """
 
     rules: Mapping[str, Rule]
@@ -52,18 +52,18 @@ class Hidden:
 
     @property
     def rows(self) -> Sequence[Sequence[int]]:
-        """The same as submitted code gets it."""
+        """The hidden texts as the input of submitted code."""
         rows: Sequence[Sequence[int]] = self.symmetry.tokens(self.text.tokens).tolist()
         return rows
 
     @cached_property
     def truths(self) -> Mapping[str, Truth]:
-        """Neuron -> what it does on the hidden texts, and what theories reach."""
+        """Neuron -> its activations on the hidden texts, and the scores of reference theories."""
         found = _activations(self.weights, self.symmetry.tokens(self.text.tokens), list(self.rules))
         return {name: self._truth(rule, found[name]) for name, rule in self.rules.items()}
 
     def values(self, rule: Rule) -> Float[np.ndarray, " position"]:
-        """What a rule says of the hidden texts."""
+        """The predictions of a rule on the hidden texts."""
         return judged(rule, self.text.tokens).activations
 
     def _truth(self, rule: Rule, activations: Float[np.ndarray, " position"]) -> Truth:
@@ -130,7 +130,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def _packed(tokens: Sequence[int]) -> str:
-    """A set of token ids as one number, to the base of 36: lists of thousands would be too long."""
+    """A set of token ids as one number in base 36: lists of thousands would be too long."""
     bits, digits = sum(1 << token for token in tokens), []
     while bits:
         bits, digit = divmod(bits, 36)

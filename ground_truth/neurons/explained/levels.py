@@ -1,4 +1,4 @@
-"""What rules are at each level of ``neurons/explain``, and what its laboratory grants."""
+"""The forms of rules at each level of ``neurons/explain``, and the terms of its laboratory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from scribe_suite.laboratory.terms import Terms
 
-#: Level -> for each neuron, the forms that its rule may have.
+#: Level -> the possible forms of each neuron's rule.
 FORMS: Mapping[int, tuple[tuple[str, ...], ...]] = {
     1: (("exception", "window"),),
     2: (("unrelated",), ("window",), ("three",)),

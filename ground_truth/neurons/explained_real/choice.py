@@ -1,10 +1,10 @@
-"""Which neurons can be asked about: those of which the last few tokens together say much more than any one of them.
+"""Chooses candidate neurons: those that the last few tokens together predict much better than any single one.
 
-Chosen on public text alone, in two steps, each with the predictions that one half of the addresses makes of the other:
+They are chosen on public text only, in two steps, each with cross-predictions between two halves of the addresses:
 
-1. By plain correlation, of all sampled neurons: a ridge regression on which tokens stand at the last four places, and
-   the best list of tokens. `SHORTLIST` neurons go on in which the first leads most.
-2. The same by the weights of the score; `CANDIDATES` neurons go on.
+1. For all sampled neurons, by plain correlation: a ridge regression on the tokens at the last four places is compared
+   with the best list of tokens. The `SHORTLIST` neurons in which the regression leads most are kept.
+2. The same, with the weights of the score; `CANDIDATES` neurons are kept.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ground_truth.neurons.explained_real.strata import (
 )
 from scribe_suite.planting.neurons.correlation import weighted_correlation
 
-#: Neurons that are left after each step.
+#: Number of neurons kept after each step.
 SHORTLIST, CANDIDATES = 240, 36
-#: A token must have been seen so often at a place to have a number there.
+#: Minimum count of a token at a place to get a coefficient there.
 _FEWEST = 4
 _PENALTY = 6.0
 
@@ -41,9 +41,9 @@ def chosen_neurons(
 
     Args:
         tokens: Public texts, start token in front.
-        activations: Multiplied with the sign of each neuron.
+        activations: Activations, multiplied by the sign of each neuron.
         half: 0 or 1 for each text.
-        size: Of the vocabulary.
+        size: Size of the vocabulary.
     """
     places = [Readings(tokens, activations[..., 0]).before(place)[:, 1:].reshape(-1) for place in range(REACH + 1)]
     of = half.repeat(tokens.shape[1] - 1)
@@ -82,7 +82,7 @@ def _one_hot(tokens: NDArray[np.int64], size: int) -> sp.csc_matrix:
 
 
 def _crossed(design: sp.csc_matrix, values: NDArray[np.float32], of: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Ridge regression, each half of the positions predicted from the other."""
+    """Predictions of a ridge regression for each half of the positions, fitted to the other half."""
     found = np.zeros_like(values)
     for one in (0, 1):
         fit, judged = np.flatnonzero(of != one), np.flatnonzero(of == one)

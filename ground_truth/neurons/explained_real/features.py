@@ -1,6 +1,6 @@
-"""What fitted models see of a position: the last tokens, their spelling, and the words of a window.
+"""The inputs of fitted models at a position: the last tokens, their spelling, and the words of a window.
 
-A position has a fixed number of slots. In each stands the number of a feature, or 0 for one that is too rare.
+A position has a fixed number of slots. Each contains the number of a feature, or 0 for one that is too rare.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-#: Places whose tokens are looked at one by one, and those of the window behind them.
+#: Number of places with separate features, and of places in the window before them.
 PLACES, WINDOW = range(4), range(4, 10)
 #: Pairs of a property of the current token and one of the token before: words, endings, shapes, by their slots.
 PAIRS = ((1, 1), (2, 2), (1, 3), (3, 1), (3, 3))
-#: A feature must have been seen so often.
+#: Minimum count of a feature.
 FEWEST = 3
 
 
 def shape_of(string: str) -> str:
-    """What a token looks like: a space before it, its first character, its length."""
+    """The shape of a token: a leading space, its first character, its length."""
     bare = string.strip()
     if not bare:
         kind = "blank"
@@ -42,7 +42,7 @@ def described(string: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Features:
-    """Numbers of features.
+    """The numbering of features.
 
     Attributes:
         known: Feature -> its number, from 1 on.
@@ -54,7 +54,7 @@ class Features:
 
     @classmethod
     def seen_in(cls, tokens: Int[np.ndarray, "text position"], strings: Sequence[str]) -> Features:
-        """Those that texts have often enough."""
+        """The features that are frequent enough in texts."""
         counts: Counter[tuple[int, str]] = Counter()
         for row in tokens.tolist():
             for at in range(1, len(row)):
@@ -81,10 +81,10 @@ def _of(row: Sequence[int], at: int, strings: Sequence[str]) -> Iterator[tuple[i
         found = described(strings[row[at - place]]) if at >= place else ("t", "w", "e", "s")
         yield from ((place, one) for one in found)
     for place in WINDOW:
-        # one feature for the whole window: where in it the word stands does not matter
+        # one feature for the whole window: the word's place in it does not matter
         yield -1, strings[row[at - place]].strip().lower() if at >= place else ""
     yield -2, str(min(at.bit_length(), 5))
-    # pairs: what the current token and the one before are together
+    # pairs: joint features of the current token and the one before
     here, before = (described(strings[row[place]]) for place in (at, at - 1))
     for first, second in PAIRS:
         yield -3, f"{here[first]}|{before[second]}"

@@ -1,4 +1,4 @@
-"""The hidden side of an instance of ``neurons/explain_real``: texts, and what the neurons do on them."""
+"""The hidden side of an instance of ``neurons/explain_real``: texts and the activations on them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from scribe_suite.tasks.answer_kinds import predict_arguments
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps.
+    """The hidden data of an instance.
 
     Attributes:
-        neurons: The names of those that are asked about.
-        measured: What was measured of all neurons that can be asked about; see `ExplainScan.kept`.
-        texts: Rows of the hidden texts that are judged; None for all of them.
+        neurons: Names of the neurons in question.
+        measured: The measurements of all eligible neurons; see `ExplainScan.kept`.
+        texts: Rows of the hidden texts that are scored; None for all of them.
     """
 
     neurons: Sequence[str]
@@ -40,11 +40,11 @@ class Hidden:
 
     @cached_property
     def truths(self) -> Mapping[str, Truth]:
-        """Neuron -> what it does on the texts, and what theories reach."""
+        """Neuron -> its activations on the texts, and the scores of reference theories."""
         return {name: self._truth(name) for name in self.neurons}
 
     def recited(self, strings: Sequence[str]) -> str:
-        """Code that knows the hidden texts: where each neuron fires in them, and how much, to a 250th of the most.
+        """Code that contains the activations of each neuron in the hidden texts, to a 250th of the largest.
 
         Args:
             strings: Token id -> string.

@@ -1,4 +1,4 @@
-"""What ``neurons/explain_real`` asks at each level, and what its laboratory grants."""
+"""The number of neurons at each level of ``neurons/explain_real``, and the terms of its laboratory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from scribe_suite.laboratory.terms import Terms
 
-#: Level -> how many neurons an instance asks about.
+#: Level -> number of neurons of an instance.
 ASKED: Mapping[int, int] = {1: 1, 2: 3, 3: 1}
 #: From level 3 on the harness runs the model. The unit is a token; one site is read at a time, and no logits are given.
 LABORATORY: Mapping[int, Terms] = {
     3: Terms(budget=20_000, sites_per_run=1, returns="nothing", operations=frozenset({"read"})),
 }
-#: All of them.
+#: All levels.
 LEVELS: tuple[int, ...] = tuple(ASKED)

@@ -1,7 +1,7 @@
 """The measurement of ``neurons/explain_real``: a scan of text, a choice of neurons, and how well they are predicted.
 
-Neurons are chosen on public text alone (`choice`). What models that were fitted to public text reach on hidden text
-decides which of them can be asked about, and where skill 0 and 1 lie.
+Candidates are chosen on public text only (`choice`). Models are fitted to public text; their scores on hidden text
+determine the eligible neurons and the anchors of skill 0 and 1.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from scribe_suite.measurements.measurement import Arrays, Context, Measurement, 
 from scribe_suite.planting.frozen import Check
 from scribe_suite.planting.neurons.correlation import weighted_correlation
 
-#: Parts of each text that are scanned, of six; addresses stay together.
+#: Scanned parts of each text, out of six; addresses are not split.
 BLOCKS: Mapping[Pool, int] = {"public": 6, "hidden": 3}
-#: By so much the ceiling of a neuron must lead over its chance, and so high it must be, for it to be asked about.
+#: Minimum lead of an eligible neuron's ceiling over its chance, and minimum ceiling.
 SMALLEST_LEAD, LOWEST_CEILING = 0.12, 0.5
-#: A level must be able to ask about so many neurons.
+#: Minimum number of eligible neurons of a level.
 FEWEST_NEURONS = 6
 #: The model whose score is the ceiling.
 _CEILING = "short"
 _MIN_POSITIONS = 30_000
-#: So much may the ceilings of the two halves of the hidden texts differ, on average.
+#: Maximum mean difference between the ceilings of the two halves of the hidden texts.
 _LARGEST_DIFFERENCE = 0.1
 
 
 class ExplainScan(Measurement):
-    """Activations of neurons that depend on more than one token, and what theories of different kinds reach."""
+    """Activations of neurons that depend on more than one token, and the scores of different kinds of theories."""
 
     id = "neurons/explain_scan"
     summary = "What neurons that depend on several tokens do on hidden text, and how well fitted models predict it."
     cost = "5 CPU minutes"
 
     def inputs_sha256(self) -> str:
-        """See `Measurement.inputs_sha256`: both texts, and what is sampled."""
+        """See `Measurement.inputs_sha256`: both texts, and the sampling settings."""
         scanned = f"{LAYERS} {EVERY} {BLOCKS['hidden']}"
         return hashlib.sha256("\n".join([pool_sha256("public"), pool_sha256("hidden"), scanned]).encode()).hexdigest()
 
@@ -73,15 +73,15 @@ class ExplainScan(Measurement):
         ]
 
     def kept(self, results: Mapping[str, Arrays]) -> Arrays:
-        """What the task needs.
+        """The arrays that the task needs.
 
         Returns:
-            ``neurons``: Names of those that can be asked about, [neuron].
-            ``level``: At which level, [neuron].
+            ``neurons``: Names of the eligible neurons, [neuron].
+            ``level``: Their levels, [neuron].
             ``tokens``: The hidden texts, [text position].
             ``activations`` and ``strata``: On the hidden texts, [neuron text position].
-            ``chance`` and ``ceiling``: Of the score, [neuron].
-            ``models`` and ``reached``: What each fitted model reaches, [model] and [neuron model].
+            ``chance`` and ``ceiling``: Chance and ceiling of the score, [neuron].
+            ``models`` and ``reached``: The fitted models and their scores, [model] and [neuron model].
         """
         kept = _kept(results)
         choice, fits = results["choice"], results["fits"]
@@ -184,25 +184,25 @@ def _score(values: NDArray[np.float64], judged: Readings, strata: NDArray[np.int
 
 
 def _with_start(values: NDArray[np.float64], judged: Readings) -> NDArray[np.float64]:
-    """Predictions with a number for position 0, which does not count."""
+    """Predictions, padded with a number for position 0, which has no weight."""
     return np.pad(values.reshape(len(judged.tokens), -1), ((0, 0), (1, 0)))
 
 
 def _ceilings(results: Mapping[str, Arrays]) -> NDArray[np.float64]:
-    """What the model that is the ceiling reaches, by candidate."""
+    """The score of the ceiling's model, by candidate."""
     found: NDArray[np.float64] = results["fits"]["reached"][:, MODELS.index(_CEILING)]
     return found
 
 
 def _kept(results: Mapping[str, Arrays]) -> NDArray[np.int64]:
-    """Which candidates can be asked about."""
+    """The indices of the eligible candidates."""
     fits = results["fits"]
     ceilings = _ceilings(results)
     return np.flatnonzero((ceilings - fits["chance"] >= SMALLEST_LEAD) & (ceilings >= LOWEST_CEILING))
 
 
 def _levels(ceilings: Float[np.ndarray, " neuron"]) -> NDArray[np.int64]:
-    """Neurons are dealt out to the levels in turn, those that are predicted best first, so that all have the same."""
+    """The level of each neuron, assigned in turn by decreasing ceiling, so that levels are equally hard."""
     order = np.argsort(-ceilings, kind="stable")
     levels = np.zeros(len(ceilings), np.int64)
     levels[order] = [LEVELS[rank % len(LEVELS)] for rank in range(len(order))]

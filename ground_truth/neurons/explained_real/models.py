@@ -1,15 +1,15 @@
 """The fitted models by which the ceiling of ``neurons/explain_real`` is measured.
 
 They add up a number for every feature of a position (`features`): the last four tokens, their words, endings and
-shapes, the words of the window before, and what the current token and the one before are together. They are fitted to
-public text by the squared error, with the weights of the score to a power below 1: the third of the weight that lies on
-2 % of the positions would else fit what is special to them.
+shapes, the words of the window before, and joint features of the current token and the one before. They minimise the
+squared error on public text, with the weights of the score raised to a power below 1: otherwise the 2 % of positions
+that have a third of the weight would be overfitted.
 
 - *whole*: all features;
-- *short*: the `KEPT` of them that change most of the whole model's predictions most, fitted again.
+- *short*: the `KEPT` features that change the whole model's predictions most, fitted again.
 
-The short one fits into an agent's code, for three neurons together, and is the ceiling. Models without pairs, and gated
-ones, silu(g) u with additive g and u, were tried and reach less.
+The short models of three neurons together fit into an agent's code; the short model is the ceiling. Models without
+pairs, and gated models silu(g) u with additive g and u, were tried and score lower.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from torch import nn
 
 #: The models, in the order of `predictions`.
 MODELS = ("whole", "short")
-#: Features of the short model.
+#: Number of features of the short model.
 KEPT = 2_000
 _EPOCHS, _BATCH, _RATE = 5, 256, 0.01
-#: Of the weights.
+#: Exponent of the weights.
 _POWER = 0.6
-#: Share of the features that are left out of each example, so that a model does not rely on one.
+#: Dropout rate of features in each example.
 _DROPPED = 0.3
 _DECAY = 10.0
 
@@ -40,14 +40,14 @@ def predictions(
     judged: Int[np.ndarray, "others slot"],
     n_features: int,
 ) -> Mapping[str, Float[np.ndarray, " others"]]:
-    """What each model predicts.
+    """The predictions of each model.
 
     Args:
-        seen: Features of the positions that models are fitted to.
-        activations: What is right there.
-        weights: How much each of these positions counts.
-        judged: Features of the positions that are predicted.
-        n_features: How many features there are, the empty one included.
+        seen: Features of the positions to which models are fitted.
+        activations: Activations at these positions.
+        weights: Weights of these positions.
+        judged: Features of the positions to predict.
+        n_features: Number of features, the empty one included.
     """
     whole = fitted_table(seen, activations, weights, n_features)
     counts = np.bincount(seen.reshape(-1), minlength=n_features)
@@ -68,14 +68,14 @@ def fitted_table(
     n_features: int,
     seed: int = 0,
 ) -> Float[np.ndarray, " feature"]:
-    """What every feature adds; the same for the same seed.
+    """The coefficient of every feature; deterministic for a seed.
 
     Args:
         numbers: Features of every position.
-        activations: What is right.
-        weights: How much each position counts.
-        n_features: How many features there are, the empty one included.
-        seed: Of the order of the examples, and of what is left out of them.
+        activations: Activation at every position.
+        weights: Weight of every position.
+        n_features: Number of features, the empty one included.
+        seed: Seed of the order of the examples and of the dropout.
     """
     generator = torch.Generator().manual_seed(seed)
     share = (weights / weights.mean()) ** _POWER

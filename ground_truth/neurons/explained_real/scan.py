@@ -1,7 +1,7 @@
-"""What sampled neurons of a real model do on every token of texts: the raw material of ``neurons/explain_real``.
+"""Activations of sampled neurons of a real model on every token of texts: the raw data of ``neurons/explain_real``.
 
-The first layers only, in which what a neuron does depends mostly on the last few tokens, and one neuron in a few:
-questions need some dozens, and a scan of all of them would have to be kept on disk.
+Only the first layers are scanned, in which activations depend mostly on the last few tokens, and only a sample of the
+neurons: the task needs some dozens, and a scan of all neurons would have to be kept on disk.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch import Tensor
 from transformer_lens import HookedTransformer
 from transformer_lens.hook_points import HookPoint
 
-#: Layers that are looked at, from the first on.
+#: Number of scanned layers, from the first on.
 LAYERS = 12
-#: One neuron in so many is.
+#: One neuron in this many is sampled.
 EVERY = 4
 _TEXTS_AT_ONCE = 16
-#: Activations are kept as half floats; where they are larger, at the start token, nothing is asked.
+#: Activations are kept as half floats; larger ones occur only at the start token, which is not scored.
 _LARGEST = 60_000.0
 
 
@@ -32,9 +32,9 @@ def sampled_activations(
     """Activations of the sampled neurons, layer by layer, as half floats.
 
     Args:
-        model: Its later layers are not run.
-        tokens: Texts, start token in front.
-        progress: Called with the fraction that is done.
+        model: The model; its later layers are not run.
+        tokens: Texts, each with a start token.
+        progress: Called with the completed fraction.
     """
     layers = min(LAYERS, int(model.cfg.n_layers))
     width = len(range(0, int(model.cfg.d_mlp), EVERY))
@@ -53,7 +53,7 @@ def sampled_activations(
 
 
 def sampled_names(d_mlp: int, n_layers: int) -> list[str]:
-    """Their names, in the same order."""
+    """The names of the sampled neurons, in the order of the activations."""
     return [f"L{layer}.N{neuron}" for layer in range(min(LAYERS, n_layers)) for neuron in range(0, d_mlp, EVERY)]
 
 

@@ -1,9 +1,9 @@
-"""Where a neuron of a real model fires, where it nearly does, and how much each position counts.
+"""The strata of positions for a neuron of a real model (fires, nearly fires, other), and the weight of each position.
 
-There is no rule to say so. A neuron *fires* where its activation is above a threshold that 2 % of the positions of the
-public text exceed. It *nearly fires* where it does not although the current token is one on which it does elsewhere in
-the same texts. The strata count a third each; within the second, every token counts as much as it does in the first, so
-that the current token alone does not tell the two apart.
+No rule defines the strata. A neuron *fires* where its activation is above a threshold that 2 % of the positions of the
+public text exceed. It *nearly fires* at other positions whose current token is one on which it fires elsewhere in the
+same texts. Each stratum has a third of the weight; within the second, every token has the same weight as in the first,
+so that the current token alone does not distinguish the two.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from scribe_suite.scoring.explanation import ELSEWHERE, FIRES, NEAR
 
 #: Share of the public positions at which a neuron fires.
 FIRING_SHARE = 0.02
-#: A list is for the current token, or for the one so many places before it.
+#: Places of token lists: the current token, or the one this many places before it.
 REACH = 3
-#: Share of all weight by which a token's mean is drawn to the mean of all: what was hardly seen says little.
+#: Shrinkage of a token's mean to the overall mean, as a share of all weight: rare tokens are weak evidence.
 _SHRINKAGE = 1e-4
 
 
 @dataclass(frozen=True)
 class Readings:
-    """What one neuron does on texts.
+    """The activations of one neuron on texts.
 
     Attributes:
-        tokens: Texts, start token in front.
-        activations: Multiplied with the neuron's sign, so that the tail in which it fires is above.
+        tokens: Texts, each with a start token.
+        activations: Activations, multiplied by the neuron's sign, so that it fires in the upper tail.
     """
 
     tokens: Int[np.ndarray, "text position"]
@@ -41,7 +41,7 @@ class Readings:
         return Readings(self.tokens[rows], self.activations[rows])
 
     def before(self, place: int) -> Int[np.ndarray, "text position"]:
-        """The token so many places earlier; the start token where there is none."""
+        """The token this many places earlier; the start token where there is none."""
         first = np.repeat(self.tokens[:, :1], place, axis=1)
         return np.concatenate([first, self.tokens[:, : self.tokens.shape[1] - place]], axis=1)
 
@@ -51,33 +51,33 @@ class TokenList:
     """A number for every token, at one place: a theory without any combination.
 
     Attributes:
-        place: How many tokens earlier.
-        numbers: By token id.
+        place: Distance in tokens to the left.
+        numbers: Predicted activation by token id.
     """
 
     place: int
     numbers: Float[np.ndarray, " token"]
 
     def values(self, readings: Readings) -> Float[np.ndarray, "text position"]:
-        """What it predicts."""
+        """The predictions of the list."""
         found: Float[np.ndarray, "text position"] = self.numbers[readings.before(self.place)]
         return found
 
 
 def sign_of(activations: Float[np.ndarray, "*shape neuron"]) -> Float[np.ndarray, " neuron"]:
-    """1 where the longer tail of a neuron is above, -1 where it is below; position 0 must be left out."""
+    """1 for neurons whose longer tail is the upper one, else -1; position 0 must be left out."""
     flat = activations.reshape(-1, activations.shape[-1]).astype(np.float32)
     centred = flat - flat.mean(0)
     return np.where((centred**3).mean(0) >= 0, 1.0, -1.0)
 
 
 def threshold_of(readings: Readings) -> float:
-    """Above it the neuron fires."""
+    """The activation above which the neuron fires."""
     return float(np.quantile(readings.activations[:, 1:], 1 - FIRING_SHARE))
 
 
 def strata_of(readings: Readings, threshold: float) -> Int[np.ndarray, "text position"]:
-    """The stratum of every position; -1 at position 0, which does not count."""
+    """The stratum of every position; -1 at position 0, which has no weight."""
     found = np.where(readings.activations > threshold, FIRES, ELSEWHERE)
     found[:, 0] = -1
     fired = np.unique(readings.tokens[found == FIRES])
@@ -88,7 +88,7 @@ def strata_of(readings: Readings, threshold: float) -> Int[np.ndarray, "text pos
 def weights_of(
     tokens: Int[np.ndarray, "text position"], strata: Int[np.ndarray, "text position"]
 ) -> Float[np.ndarray, "text position"]:
-    """Weights with the sum 1, a third for each stratum that there is; see the module."""
+    """Weights that sum to 1, equal for all strata that occur; see the module."""
     size = int(tokens.max()) + 1
     fires, near = (np.bincount(tokens[strata == one], minlength=size) for one in (FIRES, NEAR))
     weights = np.zeros(strata.shape)
@@ -102,13 +102,13 @@ def weights_of(
 
 
 def fitted_list(readings: Readings, weights: Float[np.ndarray, "text position"], place: int, size: int) -> TokenList:
-    """The mean activation of every token at a place, drawn a little towards the mean of all.
+    """The mean activation of every token at a place, shrunk towards the overall mean.
 
     Args:
-        readings: What it is made from.
-        weights: How much each position counts.
+        readings: The activations to fit.
+        weights: Weight of every position.
         place: See `TokenList`.
-        size: Of the vocabulary.
+        size: Size of the vocabulary.
     """
     tokens, activations = readings.before(place).reshape(-1), readings.activations.reshape(-1)
     share = weights.reshape(-1) / weights.sum()

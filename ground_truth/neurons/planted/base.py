@@ -100,7 +100,7 @@ def base_models(task: PlantedTask) -> tuple[Base, ...]:
     """Every frozen base model of a neuron task.
 
     Raises:
-        FrozenModelError: When there is none, or one of them can't be trusted.
+        FrozenModelError: If there is none, or one of them can't be trusted.
     """
     return tuple(map(Base.of, frozen_models(task).values()))
 

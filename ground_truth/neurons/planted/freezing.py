@@ -41,7 +41,7 @@ class FreezableTask(PlantedTask):
 
     @abstractmethod
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
 
     @abstractmethod
     def primary_score(self, instance: TaskInstance, answer: Answer) -> float:

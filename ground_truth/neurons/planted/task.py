@@ -81,7 +81,7 @@ class PlantedNeuronTask(FreezableTask):
         return self._instance(self.draw(base_models(self), seed), seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` if there were only this base model."""
+        """The instance of `seed` made from this base model."""
         return self._instance(self.draw((base,), seed), seed)
 
     def _instance(self, draw: Draw, seed: int) -> TaskInstance:

@@ -1,4 +1,4 @@
-"""Base models with variables: what they compute is frozen beside the weights, since its sampler may change."""
+"""Base models with variables; their plans are frozen next to the weights, because the sampler may change."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scribe_suite.planting.variables.plans import Plan
 
 @dataclass(frozen=True)
 class Base:
-    """What instances are made from.
+    """A base model from which instances are made.
 
     Attributes:
-        name: Of the base model.
+        name: Name of the base model.
         weights: Its weights.
-        plan: What it computes.
+        plan: The plan that it implements.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The hidden side of an instance of ``variables/subspace``: where the variable is, and pairs to test answers on."""
+"""The hidden side of an instance of ``variables/subspace``: the variable's place, and pairs to test answers on."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from scribe_suite.planting.variables.interchange import Place, Rates
 from scribe_suite.planting.variables.plans import Plan, draw_pairs
 from scribe_suite.scoring.subspace import subspace_rates
 
-#: Hidden pairs.
+#: Number of hidden pairs.
 HIDDEN_PAIRS = 400
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """What the evaluator keeps, in the instance's own names and basis.
+    """The hidden data of an instance, in the instance's own names and basis.
 
     Attributes:
-        plan: What the model computes.
-        variable: The one that is asked for.
-        place: Where it was planted.
-        planted: The directions in which it was.
-        weights: The model.
-        seed: Of the pairs.
+        plan: The plan that the model implements.
+        variable: The variable in question.
+        place: The site at which it was planted.
+        planted: The directions in which it was planted.
+        weights: The model's weights.
+        seed: Seed of the pairs.
     """
 
     plan: Plan
@@ -42,7 +42,7 @@ class Hidden:
 
     @cached_property
     def pairs(self) -> tuple[Int[Tensor, "pair position"], Int[Tensor, "pair position"]]:
-        """Base and source prompts that no agent sees; they differ in every variable."""
+        """Hidden base and source prompts, which differ in every variable."""
         return draw_pairs(self.plan, HIDDEN_PAIRS, torch.Generator().manual_seed(self.seed))
 
     @cached_property
@@ -52,9 +52,9 @@ class Hidden:
 
     @cached_property
     def reference(self) -> Rates:
-        """What exchanging the planted directions does."""
+        """The effect of exchanging the planted directions."""
         return self.rates(self.place, self.planted.T.tolist())
 
     def rates(self, place: Place, directions: Sequence[Sequence[float]]) -> Rates:
-        """What exchanging the span of some directions does."""
+        """The effect of exchanging the span of some directions."""
         return subspace_rates(self.model, self.pairs, self.plan, self.variable, place, directions)

@@ -1,4 +1,4 @@
-"""How many variables there are at each level of ``variables/subspace``, and how far they overlap."""
+"""The number of variables at each level of ``variables/subspace``, and the overlap of their subspaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What agents get of an instance of ``variables/subspace``: model, prompts, and what the variable decides."""
+"""The public material of ``variables/subspace``: model, prompts, and the labels' values of the variable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scribe_suite.planting.variables.plans import N_CTX, Dial, Plan, draw_prompt
 from scribe_suite.tasks.material import PublicMaterial
 
 _PROMPTS = 2000
-#: Prompts that the task's own prompt shows.
+#: Number of prompts shown in the task's prompt.
 _SHOWN = 3
 
 _DATA_CODE = '''\
@@ -32,15 +32,15 @@ def generate(n, seed=0):
 def public_material(
     weights: ModelWeights, dial: Dial, plan: Plan, variable: int, *, n_pairs: int, seed: int
 ) -> PublicMaterial:
-    """Everything an agent gets.
+    """The complete public material of an instance.
 
     Args:
         weights: The model, in the instance's names and basis.
-        dial: What its level asks for.
-        plan: What it computes, in the instance's names.
-        variable: The one that is asked for; the values that labels stand for are told.
-        n_pairs: How many hidden pairs there are.
-        seed: Of the prompts.
+        dial: The settings of its level.
+        plan: The plan that it implements, in the instance's names.
+        variable: The variable in question; the values that labels represent are public.
+        n_pairs: Number of hidden pairs.
+        seed: Seed of the prompts.
     """
     prompts = draw_prompts(_PROMPTS, dial.d_vocab, torch.Generator().manual_seed(seed))
     shape = TransformerShape.of_config(weights.config)
