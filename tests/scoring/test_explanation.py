@@ -85,12 +85,32 @@ def test_a_function_with_a_problem_is_flagged():
 
 
 @needs_namespaces
-def test_submitted_code_is_run_text_by_text_with_exact_numbers():
-    code = "def predict(tokens):\n    return [token / 3 - 1e-300 for token in tokens]\n"
+@pytest.mark.parametrize("scale", [1.0, 1e-300, -1e300])
+def test_submitted_code_is_run_text_by_text_and_its_numbers_keep_24_bits(scale):
+    code = f"def predict(tokens):\n    return [token / 3 * {scale} for token in tokens]\n"
     result = predicted_activations(code, TEXTS, ["L2.N1"])
     assert result.problem is None
-    expected = [token / 3 - 1e-300 for text in TEXTS for token in text]
-    assert activations_of(result.predictions, [4, 4], 1)[0].tolist() == expected
+    expected = [token / 3 * scale for text in TEXTS for token in text]
+    np.testing.assert_allclose(activations_of(result.predictions, [4, 4], 1)[0], expected, rtol=1e-6)
+
+
+@needs_namespaces
+def test_a_sum_in_the_order_of_a_set_of_strings_is_no_unstable_function():
+    code = """
+VALUES = {f"feature {number}": 0.1 * number - 1.7 for number in range(40)}
+
+
+def predict(tokens):
+    return [sum(VALUES[name] for name in set(VALUES)) + token for token in tokens]
+"""
+    texts = [[number, 1, 2, 3] for number in range(30)]
+    assert predicted_activations(code, texts, ["L2.N1"]).problem is None
+
+
+@needs_namespaces
+def test_a_function_that_draws_numbers_is_unstable():
+    code = "import random\n\n\ndef predict(tokens):\n    return [random.random() for _ in tokens]\n"
+    assert predicted_activations(code, TEXTS, ["L2.N1"]).fault == "unstable"
 
 
 @needs_namespaces

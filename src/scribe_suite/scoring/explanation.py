@@ -34,9 +34,12 @@ FIRES, NEAR, ELSEWHERE = range(3)
 
 #: If the code raises for this many texts and no other, it is broken; with one text, the text may be the reason.
 _TELLING = 20
-#: The sandbox returns integers, so floats are passed as their bit patterns.
+#: The sandbox returns integers, so floats are passed as their bit patterns. They are rounded to 24 bits of the largest
+#: one of a text before that: a sum over a set of strings has another order, and last bit, in every process, and code
+#: whose two runs differ counts as unstable.
 _CALL = """
 def _call(row, predict=predict, neurons={neurons!r}, strings={strings!r}):
+    import math
     import struct
 
     def number(value):
@@ -44,7 +47,11 @@ def _call(row, predict=predict, neurons={neurons!r}, strings={strings!r}):
         value = float(value) + 0.0
         if value - value != 0.0:
             raise ValueError("an activation must be a finite number, got %r" % value)
-        return struct.unpack("<q", struct.pack("<d", value))[0]
+        return value
+
+    def rounded(values):
+        step = 2.0 ** (math.frexp(max(map(abs, values), default=0.0))[1] - 24)
+        return [round(value / step) * step if step else value for value in values]
 
     tokens = row[1:] if strings is None else [strings[token] for token in row[1:]]
     length = len(tokens)
@@ -52,7 +59,7 @@ def _call(row, predict=predict, neurons={neurons!r}, strings={strings!r}):
     given = [number(value) for value in given]
     if len(given) != length:
         raise ValueError("%d activations for %d tokens" % (len(given), length))
-    return given
+    return [struct.unpack("<q", struct.pack("<d", value))[0] for value in rounded(given)]
 """
 
 
