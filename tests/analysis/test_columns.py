@@ -152,7 +152,7 @@ def test_planned_attempts_are_counted_by_provider_and_ordinary_tests_are_not():
         (b"\xff\xfe\x00", "is neither a ledger nor a report"),
         (b"[" * 100_000, "is neither a ledger nor a report"),
         (b'{"tests": 1}', "is neither a ledger nor a report"),
-        (b'{"tests": [{"nodeid": "a"}]}', "is a report of other tests"),
+        (b'{"tests": [{"nodeid": "a"}]}', "do not belong to this suite"),
         (b'{"line":"header","run', "is cut off in its header"),
         (b'{"line":"header"}\n', "has no header"),
         (b'{"line":"attempt"}\n', "has no header"),

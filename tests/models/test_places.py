@@ -98,7 +98,10 @@ import os, sys
 def is_model(path):
     with open(path, "rb") as file:  # one whose name is all that can be had is none
         start = file.read(9)
-    named = path.endswith((".gguf", ".safetensors", ".bin", ".pt", ".pth")) and os.path.getsize(path) > 1 << 20
+    named = path.endswith((".gguf", ".safetensors"))
+    # a zip file or a pickle, as torch writes them; a system has other files of that name, such as hwdb.bin
+    named = named or (path.endswith((".bin", ".pt", ".pth")) and start[:1] in (b"P", b"\\x80"))
+    named = named and os.path.getsize(path) > 1 << 20
     # how GGUF begins, and safetensors: a size below 100 MB, and the brace of its JSON
     return named or start[:4] == b"GGUF" or (start[8:] == b"{" and int.from_bytes(start[:8], "little") < 10**8)
 

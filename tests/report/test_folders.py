@@ -39,9 +39,9 @@ def test_an_error_changes_nothing_and_leaves_nothing(tmp_path):
 def test_a_folder_that_is_no_report_is_refused_before_and_after_writing(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
-    with pytest.raises(ConfigurationError, match="no report"):
+    with pytest.raises(ConfigurationError, match="not a report"):
         require_replaceable(tmp_path / "mine")
-    with pytest.raises(ConfigurationError, match="no report"), replaced_folder(tmp_path / "late"):
+    with pytest.raises(ConfigurationError, match="not a report"), replaced_folder(tmp_path / "late"):
         shutil.copytree(tmp_path / "mine", tmp_path / "late")
     assert (tmp_path / "late" / "thesis.txt").read_text() == (tmp_path / "mine" / "thesis.txt").read_text() == "x"
 

@@ -87,7 +87,7 @@ def test_an_agent_that_broke_off_is_flagged_when_its_answer_counts(tmp_path):
 
 @pytest.mark.parametrize("failure", ["network", "made_up", ""])
 def test_a_result_names_no_failure_that_does_not_count(failure, tmp_path):
-    with pytest.raises(InfrastructureError, match="no cause that counts") as caught:
+    with pytest.raises(InfrastructureError, match="not a cause that counts") as caught:
         work(ProviderResult(EndReason.FAILED, failure=failure), None, tmp_path)
     assert caught.value.cause == "bad_transcript"
 
