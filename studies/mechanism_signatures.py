@@ -31,10 +31,13 @@ def told_apart(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """For each statistic, the probability that a node of the program has the larger value (AUROC).
 
     Args:
-        values: Array of shape (node, statistic); non-finite values are replaced by the median.
+        values: Array of shape (node, statistic); non-finite values are replaced by the median of the finite ones, and
+            a statistic without any carries no information.
         inside: Mask of the program's nodes.
     """
-    ranks = rankdata(np.where(np.isfinite(values), values, np.nanmedian(values, axis=0, keepdims=True)), axis=0)
+    filled = np.where(np.isfinite(values), values, np.nan)
+    filled[:, np.isnan(filled).all(0)] = 0.0
+    ranks = rankdata(np.where(np.isnan(filled), np.nanmedian(filled, axis=0, keepdims=True), filled), axis=0)
     count, rest = int(inside.sum()), int((~inside).sum())
     auroc: np.ndarray = (ranks[inside].sum(0) - count * (count + 1) / 2) / (count * rest)
     return auroc
