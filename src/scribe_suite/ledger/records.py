@@ -30,7 +30,8 @@ class Times(_Line):
         queue_s: Waiting for a slot among the attempts of the same provider, and for the end of the provider's pauses.
         setup_s: Drawing the instance, rendering the prompt, starting the notebook server.
         kernel_s: Starting kernels and running the set-up cell; part of `agent_s`, because the agent starts sessions.
-        agent_s: From handing over the prompt to the provider's return.
+        agent_s: From handing over the prompt to the provider's return, without pauses.
+        paused_s: In which a person had stopped the clock; no part of `agent_s`. None where that was not possible.
         scoring_s: Scoring the answer, and after it the submissions before it.
         teardown_s: Ending kernels and writing notebooks.
     """
@@ -39,6 +40,7 @@ class Times(_Line):
     setup_s: Finite | None = None
     kernel_s: Finite | None = None
     agent_s: Finite | None = None
+    paused_s: Finite | None = None
     scoring_s: Finite | None = None
     teardown_s: Finite | None = None
 
@@ -103,7 +105,7 @@ class SubmissionPoint(_Line):
 
     Attributes:
         number: Its number among the valid submissions, from 1; missing numbers were not kept, or not scored.
-        seconds: Seconds since the agent began.
+        seconds: Seconds since the agent began, without pauses.
         skill: The attempt's skill if this had been the last submission.
         tokens: The total over all requests to the model until then, if the provider reports it; else None.
         cost_usd: Cost of these requests; None where it is not known.
@@ -139,6 +141,9 @@ class AttemptRecord(_Line):
         agent_version: Version of the program that drove the model, or None.
         submitted: The submissions that were kept and scored, in order; the other fields are about the last one. Empty
             unless scored, and in older ledgers.
+        first_answer_s: Seconds of the agent's time until its first valid answer; None without one, and in older
+            ledgers.
+        last_answer_s: The same until its last valid answer.
         actions: Tool of the notebook -> number of calls, errors included; empty in older ledgers.
         laboratory: How the laboratory was used; None where there was none.
         reproduced: For a replay, whether it gave the same answer.
@@ -173,6 +178,8 @@ class AttemptRecord(_Line):
     grounding: Grounding | None = None
     laboratory: LaboratoryUse | None = None
     submissions: int = 0
+    first_answer_s: Amount | None = None
+    last_answer_s: Amount | None = None
     submitted: tuple[SubmissionPoint, ...] = ()
     model: str | None = None
     agent_version: str | None = None

@@ -1,9 +1,9 @@
 """The protocol between the harness and an agent provider.
 
 A provider gets a prompt and the address of a notebook, works until it is done or a limit is reached, and returns a
-`ProviderResult`. It never sees the task, the key or the scorer. Three built-in providers need more than an agent gets
-(the reference its solution, oracle and random an answer); they declare it in `Provider.needs`, and only classes of this
-package receive it.
+`ProviderResult`. It never sees the task, the key or the scorer. Some built-in providers need more than an agent gets
+(the reference its solution, oracle and random an answer, a person a clock that can be stopped); they declare it in
+`Provider.needs`, and only classes of this package receive it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scribe_suite.sandbox.tiers import IsolationTier
 
 #: The isolation of programs unless another one is chosen.
 NOT_ISOLATED = IsolationTier("none", ("the attempt does not say how programs are to be isolated",))
-Need = Literal["solution", "oracle_answer", "random_answer", "replay"]
+Need = Literal["solution", "oracle_answer", "random_answer", "replay", "clock"]
 
 
 class EndReason(StrEnum):

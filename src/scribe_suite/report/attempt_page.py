@@ -26,6 +26,7 @@ _TIMES = {
     "setup_s": "Set-up",
     "kernel_s": "Starting kernels (part of the agent's time)",
     "agent_s": "Agent",
+    "paused_s": "Clock stopped (no part of the agent's time)",
     "scoring_s": "Scoring",
     "teardown_s": "Teardown",
 }

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import InfrastructureError, UnknownCauseError, cause_of
+from scribe_suite.plugin.worker.attempt_state import AttemptState
 from scribe_suite.plugin.worker.bound_provider import BoundProvider
 from scribe_suite.plugin.worker.record_draft import RecordDraft
-from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, ProviderResult
+from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Limits, Provider, ProviderResult
+from scribe_suite.providers.clock import AttemptClock
 
 FAILED = ProviderResult(EndReason.FAILED)
 BREAKS = [
@@ -43,6 +45,8 @@ def bound_to(error: Exception | ProviderResult, tmp_path: Any) -> tuple[BoundPro
         draft=RecordDraft(),
         notebook_status=None,
         agent_failure=None,
+        clock=AttemptClock(),
+        times={},
     )
     limits: Any = Stub(wall_s=60.0)
     return BoundProvider(Broken(), None, limits, state), state
@@ -54,7 +58,7 @@ def work(
     bound, state = bound_to(error, tmp_path)
     status = Stub(tools_listed=listed, tool_calls=called, infrastructure_error=None, infrastructure_cause=None)
     notebook: Any = Stub(endpoint=None, status=lambda: status)
-    box: Any = Stub(begin=lambda _seconds: None, answer=answer)
+    box: Any = Stub(begin=lambda _seconds, _clock: None, answer=answer)
     unknown: Any = None
     result = bound.work("prompt", notebook, box, unknown)
     state.seen = bound._provider.seen
@@ -95,3 +99,31 @@ def test_a_result_names_no_failure_that_does_not_count(failure, tmp_path):
 @pytest.mark.parametrize(("listed", "called", "seen"), [(0, 0, False), (1, 0, True), (0, 1, True)])
 def test_who_calls_a_tool_knows_the_tools_without_asking_for_them(listed, called, seen, tmp_path):
     assert work(ProviderResult(), None, tmp_path, listed, called)[1].seen is seen
+
+
+def test_pauses_are_no_part_of_the_agent_s_time(tmp_path):
+    now = [0.0]
+
+    class Resting(Provider):
+        name = "resting"
+        needs = frozenset({"clock"})
+        __module__ = "scribe_suite.providers.builtin.resting"
+
+        def attempt(self, context: AttemptContext) -> ProviderResult:
+            clock = context.material["clock"]
+            now[0] += 10
+            clock.pause()
+            now[0] += 500
+            clock.resume()
+            now[0] += 20
+            return ProviderResult()
+
+    state = AttemptState("id", None, None, 0.9, 1, clock=AttemptClock(lambda: now[0]))
+    state.folder = Stub(outputs=tmp_path)
+    state.times["agent_s"] = 530.0  # what `timed` will have measured
+    box: Any = Stub(begin=lambda _seconds, _clock: None, answer=None)
+    notebook: Any = Stub(endpoint=None, status=None)
+    result = BoundProvider(Resting(), None, Limits(60.0, 5.0), state).work("prompt", notebook, box, None)
+    assert result.end_reason is EndReason.FINISHED
+    assert state.times["paused_s"] == 500.0
+    assert state.times["agent_s"] == pytest.approx(30.0, abs=1.0)

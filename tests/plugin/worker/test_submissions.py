@@ -9,9 +9,10 @@ import threading
 
 import pytest
 
-from scribe_suite.plugin.worker import submissions
 from scribe_suite.plugin.worker.submissions import MOST_KEPT, Spend, Submission, SubmissionBox, kept_numbers
+from scribe_suite.providers import clock as clocks
 from scribe_suite.providers.base import Activity
+from scribe_suite.providers.clock import AttemptClock
 from scribe_suite.tasks import AnswerSchema, ComponentAnswer
 
 UNIVERSE = tuple(f"m{number}" for number in range(8))
@@ -40,7 +41,7 @@ class Box(SubmissionBox):
 def clock(monkeypatch):
     """Seconds that tests set, as a list with one number."""
     now = [100.0]
-    monkeypatch.setattr(submissions.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(clocks.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -164,3 +165,22 @@ def test_a_submission_that_can_not_be_written_down_is_kept_all_the_same():
     box = SubmissionBox(SCHEMA, lambda _answer: None, full)
     assert box.submit(text("m1")).accepted
     assert [one.number for one in box.kept] == [1]
+
+
+def test_pauses_of_the_clock_count_neither_for_the_limit_nor_in_the_times_of_answers(clock):
+    box, worked = Box(), AttemptClock()
+    assert (box.first_s, box.last_s) == (None, None)
+    box.begin(60.0, worked)
+    clock[0] += 10
+    assert box.submit(text("m1")).accepted
+    worked.pause()
+    clock[0] += 500
+    worked.resume()
+    clock[0] += 40
+    assert box.submit(text("m1", "m2")).accepted
+    clock[0] += 5
+    assert not box.submit(text("m99")).accepted, "an invalid answer"
+    clock[0] += 6
+    assert not box.submit(text("m3")).accepted, "after 61 s of work"
+    assert [one.seconds for one in box.kept] == [10.0, 50.0]
+    assert (box.first_s, box.last_s) == (10.0, 50.0)

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from scribe_suite.plugin.worker import time_limit
 from scribe_suite.plugin.worker.time_limit import OverTimeError, stopped_after
+from scribe_suite.providers.clock import AttemptClock
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +62,23 @@ def test_other_threads_work_without_it():
     thread.start()
     thread.join()
     assert done == [True]
+
+
+def test_a_stopped_clock_does_not_run_into_the_limit_and_a_running_one_does(monkeypatch):
+    monkeypatch.setattr(time_limit, "LOOK_S", 0.05)
+    clock = AttemptClock()
+    clock.pause()
+    with stopped_after(0.1, clock):
+        time.sleep(0.4)
+        assert clock.worked_s < 0.1
+
+    def resumed():
+        with stopped_after(0.3, clock):
+            time.sleep(0.2)
+            clock.resume()
+            time.sleep(20)
+
+    begin = time.monotonic()
+    with pytest.raises(OverTimeError):
+        resumed()
+    assert 0.45 < time.monotonic() - begin < 5

@@ -72,6 +72,7 @@ def finish_attempt(
     draft = state.draft
     draft.effort = EffortPart.of(result)
     draft.submissions = box.count
+    draft.first_answer_s, draft.last_answer_s = box.first_s, box.last_s
     draft.end_reason = str(result.end_reason)
     draft.cells, draft.actions = status.cells_run, status.actions
     state.times["kernel_s"] = status.session_start_s

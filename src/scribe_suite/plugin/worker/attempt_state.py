@@ -19,6 +19,7 @@ from scribe_suite.plugin.attempt_keys import AttemptKey
 from scribe_suite.plugin.option.replays import find_recorded, read_replay
 from scribe_suite.plugin.worker.record_draft import RecordDraft, ScorePart
 from scribe_suite.providers.base import Activity
+from scribe_suite.providers.clock import AttemptClock
 from scribe_suite.providers.replays import Replay
 from scribe_suite.providers.result_check import plain_text
 from scribe_suite.seeds import attempt_seed
@@ -43,6 +44,7 @@ class AttemptState:
         recorded: In a replay, the folder with the recorded ledger, and the record; else None.
         phase: The phase that began last (a field of `Times`), and its beginning in Unix seconds.
         activity: What the provider reports while it works.
+        clock: The agent's time; it begins when the provider does.
         notebook_status: Reports what the notebook has done; None before there is one.
     """
 
@@ -61,6 +63,7 @@ class AttemptState:
     recorded: tuple[Path, AttemptRecord] | None = None
     phase: tuple[str, float] | None = None
     activity: Activity = field(default_factory=Activity)
+    clock: AttemptClock = field(default_factory=AttemptClock)
     notebook_status: Callable[[], NotebookStatus] | None = None
 
     @property

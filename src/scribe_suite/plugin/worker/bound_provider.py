@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from scribe_suite.providers.base import (
     Provider,
     ProviderResult,
 )
+from scribe_suite.providers.clock import AttemptClock
 from scribe_suite.providers.registry import costs_money, granted_needs
 from scribe_suite.providers.result_check import checked_result, plain_text
 from scribe_suite.providers.slots import Slots
@@ -100,7 +100,7 @@ class BoundProvider:
         self, prompt: str, notebook: NotebookServer, submissions: SubmissionBox, instance: TaskInstance
     ) -> ProviderResult:
         assert self._state.folder is not None
-        wall_s = self._limits.wall_s
+        wall_s, clock = self._limits.wall_s, self._state.clock
         context = AttemptContext(
             prompt=prompt,
             endpoint=notebook.endpoint,
@@ -115,10 +115,10 @@ class BoundProvider:
             activity=self._state.activity,
         )
         self._state.notebook_status = notebook.status
-        submissions.begin(wall_s)
-        begin = time.monotonic()
+        clock.begin()
+        submissions.begin(wall_s, clock)
         try:
-            with self._state.timed("agent_s"), stopped_after(wall_s + OVERTIME_S):
+            with self._timed(clock), stopped_after(wall_s + OVERTIME_S, clock):
                 result = checked_result(self._provider.attempt(context))
         except Exception as error:  # a program can make its provider stumble over what it reports
             status = notebook.status()
@@ -138,9 +138,20 @@ class BoundProvider:
             return ProviderResult(EndReason.TIMEOUT, f"It did not stop by itself at its limit of {wall_s:g} s.")
         if submissions.answer is not None:
             self._state.agent_failure = result.failure
-        if result.end_reason is EndReason.FINISHED and time.monotonic() - begin > wall_s:
+        if result.end_reason is EndReason.FINISHED and clock.worked_s > wall_s:
             return replace(result, end_reason=EndReason.TIMEOUT, detail=f"It ended after its limit of {wall_s:g} s.")
         return result
+
+    @contextmanager
+    def _timed(self, clock: AttemptClock) -> Iterator[None]:
+        """Add the time of the block to the agent's, without the pauses of its clock, which are noted beside it."""
+        try:
+            with self._state.timed("agent_s"):
+                yield
+        finally:
+            if (paused := clock.paused_s) > 0:
+                self._state.times["agent_s"] -= paused
+                self._state.times["paused_s"] = paused
 
 
 def _tools_seen(notebook: NotebookServer) -> bool:
@@ -164,4 +175,5 @@ _MATERIAL: dict[Need, Callable[[TaskInstance, AttemptState], Any]] = {
         instance, random.Random(derive_seed(state.instance_seed, "random", str(state.key.provider)))
     ),
     "replay": lambda _, state: state.take_replay(),
+    "clock": lambda _, state: state.clock,
 }

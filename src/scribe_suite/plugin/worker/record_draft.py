@@ -65,6 +65,8 @@ class RecordDraft:
     isolation: str | None = None
     effort: EffortPart = EffortPart()
     submissions: int = 0
+    first_answer_s: float | None = None
+    last_answer_s: float | None = None
     end_reason: str | None = None
     cells: int | None = None
     actions: Mapping[str, int] = field(default_factory=dict)

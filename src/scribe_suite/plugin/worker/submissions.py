@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from scribe_suite.errors import AnswerError
 from scribe_suite.notebook.config import SubmitVerdict
 from scribe_suite.providers.base import Activity
+from scribe_suite.providers.clock import AttemptClock
 from scribe_suite.providers.result_check import MOST
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer
@@ -47,7 +47,7 @@ class Submission:
 
     Attributes:
         number: Its number among the valid ones, from 1.
-        seconds: Seconds since the agent began.
+        seconds: Seconds since the agent began, without pauses.
         raw: The answer as submitted: JSON text that fits the schema.
         tokens: The total over all requests to the model so far, if the provider reports it; else None.
         cost_usd: The cost of these requests, or None where it is not known.
@@ -103,6 +103,8 @@ class SubmissionBox:
         answer: The last valid answer, or None.
         rejection: Why the last invalid one was refused, or None.
         count: The number of all submissions, valid or not.
+        first_s: Seconds until the first valid answer, or None.
+        last_s: Seconds until the last valid answer, or None.
     """
 
     def __init__(
@@ -124,8 +126,10 @@ class SubmissionBox:
         self.answer: Answer | None = None
         self.rejection: str | None = None
         self.count = 0
-        self._began = time.monotonic()
-        self._closes = math.inf
+        self.first_s: float | None = None
+        self.last_s: float | None = None
+        self._clock = AttemptClock()
+        self._limit_s = math.inf
 
     @property
     def kept(self) -> tuple[Submission, ...]:
@@ -133,17 +137,22 @@ class SubmissionBox:
         with self._lock:
             return tuple(self._kept.values())
 
-    def begin(self, limit_s: float) -> None:
-        """Start the agent's time; no answer is accepted after `limit_s` seconds."""
-        self._began = time.monotonic()
-        self._closes = self._began + limit_s
+    def begin(self, limit_s: float, clock: AttemptClock | None = None) -> None:
+        """Start the agent's time; no answer is accepted after `limit_s` seconds.
+
+        Args:
+            limit_s: Seconds.
+            clock: A clock that has just begun; one that is never stopped by default.
+        """
+        self._clock = AttemptClock() if clock is None else clock
+        self._limit_s = limit_s
 
     def submit(self, raw: str) -> SubmitVerdict:
         """Take one submission and say whether it is valid; its score is not revealed."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.worked_s
             self.count += 1
-            if now > self._closes:
+            if now > self._limit_s:
                 return SubmitVerdict(accepted=False, message="The time is over: this answer was not recorded.")
             try:
                 answer = self._schema.parse(raw)
@@ -159,9 +168,12 @@ class SubmissionBox:
 
     def _keep(self, raw: str, now: float) -> None:
         self._accepted += 1
+        seconds = round(now, 3)
+        self.first_s = seconds if self.first_s is None else self.first_s
+        self.last_s = seconds
         submission = Submission(
             number=self._accepted,
-            seconds=round(now - self._began, 3),
+            seconds=seconds,
             raw=raw,
             tokens=_count(self._activity.tokens),
             cost_usd=_dollars(self._activity.cost_usd),
