@@ -7,6 +7,8 @@ from pathlib import Path
 
 #: In the ``_meta`` of a call: true for a ``structuredContent`` beside the text of its result.
 STRUCTURED = "scribe-suite/structured"
+#: In the ``_meta`` of a call: a token under which the outputs of its cell are sent as they come (see `output_stream`).
+OUTPUTS = "scribe-suite/outputs"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from scribe_suite.notebook import pump
 from scribe_suite.notebook.config import NotebookConfig, NotebookStatus, SubmitVerdict
 from scribe_suite.notebook.counters import Counters
 from scribe_suite.notebook.endpoint import NotebookEndpoint
+from scribe_suite.notebook.output_stream import streaming
 from scribe_suite.notebook.progress import reporting
 from scribe_suite.notebook.session_table import SessionTable
 from scribe_suite.notebook.tools import NotebookTools, describe_tools
@@ -255,9 +256,13 @@ def _mcp_server(tools: NotebookTools, counters: Counters) -> Server[Any]:
 
     async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
         # the SDK reports only to a client that has asked for it, with a progress token
-        async with reporting(context.session.report_progress, params.name):
-            # of every request, `transport` has made the ``request`` that the SDK hands on
-            return await tools.call(params.name, params.arguments, context.request, context.meta)
+        # of every request, `transport` has made the ``request`` that the SDK hands on
+        call, session = context.request, context.session
+        async with (
+            reporting(session.report_progress, params.name),
+            streaming(session.send_notification, call, context.meta),
+        ):
+            return await tools.call(params.name, params.arguments, call, context.meta)
 
     return Server(
         "scribe-notebook", instructions=INSTRUCTIONS, version="1", on_list_tools=list_tools, on_call_tool=call_tool

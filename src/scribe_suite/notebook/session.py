@@ -424,6 +424,8 @@ class Session:
                 return
             self.notebook.output_characters += output_size(output)
             self._log("output", cell=cell_id, run=number, output=output)
+            if call.on_output is not None and not ended:
+                call.on_output(output)
             if ended:
                 self._late.add(LateOutput(index, count, cell_id, number), output)
 
