@@ -239,6 +239,24 @@ _TABLE = (
         "Look for an earlier failure of the notebook in the output of the run.",
     ),
     Cause(
+        "handover",
+        Part.PROVIDER,
+        "An attempt could not be handed over to a person in its folder.",
+        "Name a short folder of your own in `SCRIBE_SUITE_ATTEMPT_DIR`, one for each attempt.",
+    ),
+    Cause(
+        "nobody_came",
+        Part.PROVIDER,
+        "Nobody started the clock of an attempt that waited for a person.",
+        "`scribe-suite attempt list` shows the attempts that wait.",
+    ),
+    Cause(
+        "jupyterlab",
+        Part.PROVIDER,
+        "The JupyterLab of an attempt by a person could not start, or ended.",
+        "Look at `jupyterlab.log` in outputs/; `human:terminal` needs none.",
+    ),
+    Cause(
         "session_start",
         Part.PROVIDER,
         "The notebook started no session for a built-in provider.",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from scribe_suite import __version__
 from scribe_suite.cli import (
+    attempt,
     card,
     compare,
     diff,
@@ -38,7 +39,7 @@ from scribe_suite.errors import SuiteError
 
 #: In the order of the help text: what there is, what a run does and has done, how truths are made.
 COMMANDS = (
-    run, tasks, providers, models, doctor,
+    run, attempt, tasks, providers, models, doctor,
     watch, show, compare, diff, report, card, merge, sweep, pack, recover, schema,
     new, plant, measure,
 )  # fmt: skip

@@ -14,8 +14,8 @@ from scribe_suite.providers.base import Need, Provider
 GROUP = "scribe_suite.providers"
 #: Providers that need an argument after the colon, with an example; ``all`` leaves them out.
 WITH_ARGUMENT = {"replay": "replay:20261122-174501-a1b2c3", "command": "command:./my_agent"}
-#: Not in ``all`` either: it tests the suite and is not comparable with agents.
-TESTING_THE_SUITE = frozenset({"cheat"})
+#: Not in ``all`` either: one tests the suite and is not comparable with agents, the other waits for a person.
+NOT_IN_ALL = frozenset({"cheat", "human"})
 #: Package of the built-in providers that are not agent CLIs.
 _FREE = "scribe_suite.providers.builtin."
 _SPEC = re.compile(r"[A-Za-z0-9_]+(:[A-Za-z0-9_.:/@+-]+)?")
@@ -40,7 +40,7 @@ def provider_names() -> list[str]:
 def parse_specs(values: Sequence[str]) -> list[ProviderSpec]:
     """Read the values of ``--provider``: comma lists, ``NAME:MODEL``, ``all``; duplicates are dropped, order is kept.
 
-    ``all`` means the providers that need no argument, without those that test the suite itself.
+    ``all`` means the providers that need no argument, without those in `NOT_IN_ALL`.
 
     Raises:
         ConfigurationError: For an unknown or malformed name, or when nothing is named.
@@ -48,7 +48,7 @@ def parse_specs(values: Sequence[str]) -> list[ProviderSpec]:
     specs: list[ProviderSpec] = []
     for text in (part.strip() for value in values for part in value.split(",")):
         if text == "all":
-            left_out = TESTING_THE_SUITE.union(WITH_ARGUMENT)
+            left_out = NOT_IN_ALL.union(WITH_ARGUMENT)
             specs.extend(ProviderSpec(name) for name in provider_names() if name not in left_out)
         elif text:
             specs.append(_parse_spec(text))
