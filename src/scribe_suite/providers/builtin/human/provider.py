@@ -15,7 +15,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from scribe_suite.providers.base import AttemptContext, AttemptFailedError, EndReason, Provider, ProviderResult
+from scribe_suite.providers.builtin.human.browser import in_browser
+from scribe_suite.providers.builtin.human.front import FrontEnd
 from scribe_suite.providers.builtin.human.handover import FOLDER_VARIABLE, handed_over
+from scribe_suite.providers.builtin.human.jupyterlab import find_program, missing
 from scribe_suite.providers.builtin.human.link import NotebookLink, connected
 from scribe_suite.providers.builtin.human.sitting import Sitting, Stage
 from scribe_suite.untrusted_files import UntrustedFolder
@@ -25,19 +28,18 @@ LOOK_S = 0.2
 #: Seconds that the clock may stand still without a break: nobody waits for ever, and neither does a run.
 LONGEST_PAUSE_S = 24 * 3600.0
 
-#: Makes a front end for a sitting; the block gets its address for a browser (or None) and its version.
-Front = Callable[[AttemptContext, Sitting, UntrustedFolder], AbstractAsyncContextManager[tuple[str | None, str | None]]]
+#: Runs a front end for a sitting.
+Front = Callable[[AttemptContext, Sitting, UntrustedFolder], AbstractAsyncContextManager[FrontEnd]]
 
 
 @contextlib.asynccontextmanager
-async def _terminal(
-    _context: AttemptContext, _sitting: Sitting, _outputs: UntrustedFolder
-) -> AsyncIterator[tuple[str | None, str | None]]:
+async def _terminal(_context: AttemptContext, _sitting: Sitting, _outputs: UntrustedFolder) -> AsyncIterator[FrontEnd]:
     """Nothing besides the folder with the socket."""
-    yield None, None
+    yield FrontEnd()
 
 
-FRONTS: dict[str | None, Front] = {"terminal": _terminal}
+#: Front ends by what is behind the colon of ``--provider``.
+FRONTS: dict[str | None, Front] = {None: in_browser, "terminal": _terminal}
 
 
 class HumanProvider(Provider):
@@ -61,7 +63,7 @@ class HumanProvider(Provider):
         """Why nobody can work like that."""
         if model not in FRONTS:
             return f"A person can't work in {model!r}: use human, or human:terminal."
-        return None
+        return missing() if model is None and find_program() is None else None
 
 
 async def _sit(context: AttemptContext, front: Front) -> ProviderResult:
@@ -72,20 +74,20 @@ async def _sit(context: AttemptContext, front: Front) -> ProviderResult:
         sitting = Sitting(
             link, context.material["clock"], context.prompt, context.limits, outputs, name, context.activity
         )
-        address, version = await stack.enter_async_context(front(context, sitting, outputs))
-        folder = await stack.enter_async_context(handed_over(sitting, context.outputs.parent.name, address))
-        _announce(folder, address)
+        shown = await stack.enter_async_context(front(context, sitting, outputs))
+        folder = await stack.enter_async_context(handed_over(sitting, context.outputs.parent.name, shown.address))
+        _announce(folder, shown.address)
         try:
-            return await _follow(sitting, link, version)
+            return await _follow(sitting, link, shown)
         finally:
             sitting.keep_transcript("finished" if sitting.over.is_set() else "timeout")
 
 
-async def _follow(sitting: Sitting, link: NotebookLink, version: str | None) -> ProviderResult:
+async def _follow(sitting: Sitting, link: NotebookLink, front: FrontEnd) -> ProviderResult:
     """Wait for the end of a sitting.
 
     Raises:
-        AttemptFailedError: ``nobody_came``, ``mcp_connection``.
+        AttemptFailedError: ``nobody_came``, ``mcp_connection``, ``jupyterlab``.
     """
     quiet_since = time.monotonic()
     reason, detail = EndReason.FINISHED, ""
@@ -97,6 +99,8 @@ async def _follow(sitting: Sitting, link: NotebookLink, version: str | None) -> 
             quiet_since = time.monotonic()
         if link.lost.is_set():
             raise AttemptFailedError("mcp_connection", "The notebook's server has ended.", ProviderResult())
+        if (broken := front.broken()) is not None:
+            raise AttemptFailedError("jupyterlab", broken, ProviderResult(version=front.version))
         if sitting.time_is_over:
             reason, detail = EndReason.TIMEOUT, f"The limit of {sitting.status().limit_s:g} s was reached."
             break
@@ -108,7 +112,7 @@ async def _follow(sitting: Sitting, link: NotebookLink, version: str | None) -> 
             break
     if sitting.over.is_set() and sitting.status().calls == 0 and not detail:
         detail = "The attempt was ended before anything was done."
-    return ProviderResult(reason, detail, tool_calls=sitting.calls, version=version)
+    return ProviderResult(reason, detail, tool_calls=sitting.calls, version=front.version)
 
 
 def _announce(folder: Path, address: str | None) -> None:

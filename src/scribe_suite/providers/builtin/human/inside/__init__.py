@@ -1,0 +1,1 @@
+"""Files that are given to JupyterLab's own process, which need not have this package."""
