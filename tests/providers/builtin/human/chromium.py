@@ -44,7 +44,7 @@ class Page:
             elif message["method"] == "Runtime.executionContextDestroyed":
                 self._contexts.pop(message["params"]["executionContextId"], None)
             elif message["method"] == "Page.javascriptDialogOpening":
-                asyncio.ensure_future(self.send("Page.handleJavaScriptDialog", accept=True))
+                self._accepting = asyncio.ensure_future(self.send("Page.handleJavaScriptDialog", accept=True))
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
         number = next(self._numbers)
@@ -67,9 +67,11 @@ class Page:
         """Wait until an expression is true; its value."""
         deadline = time.monotonic() + PATIENCE_S
         while not (value := await self.ask(script, origin)):
-            assert time.monotonic() < deadline, (
-                f"{script} did not become true: {await self.ask('document.body.innerText')}"
-            )
+            if time.monotonic() > deadline:
+                shown = str(await self.ask("document.body.innerText", origin))
+                raise AssertionError(
+                    f"{script} did not become true in {origin or 'the page'}, which shows: {shown[-600:]}"
+                )
             await asyncio.sleep(0.1)
         return value
 
@@ -106,13 +108,15 @@ async def opened(address: str) -> AsyncIterator[Page]:
             port = Path(profile) / "DevToolsActivePort"
             deadline = time.monotonic() + PATIENCE_S
             while not (port.exists() and port.read_text().count("\n") >= 1):
-                assert process.poll() is None and time.monotonic() < deadline, "Chromium did not start"
+                assert process.poll() is None, "Chromium did not start"
+                assert time.monotonic() < deadline, "Chromium did not start"
                 await asyncio.sleep(0.1)
             number = port.read_text().splitlines()[0]
             socket = await websocket_connect(await _tab(number), max_message_size=64 << 20)
             page = Page(socket)
             for domain in ("Page", "Runtime"):
                 await page.send(f"{domain}.enable")
+            await page.send("Emulation.setFocusEmulationEnabled", enabled=True)
             await page.send("Page.navigate", url=address)
             yield page
             socket.close()
