@@ -11,6 +11,7 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.builtin.human import handover
 from scribe_suite.providers.builtin.human.handover import FOLDER_VARIABLE, Counter, handed_over, is_open
+from scribe_suite.untrusted_files import UntrustedFolder
 
 PLOT = """
 from IPython.display import Image, display
@@ -45,7 +46,6 @@ def test_the_folder_has_a_socket_and_help_and_the_prompt_only_once_the_clock_run
             assert place == folder
             assert names(folder) == ["README.md", "sock"]
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-            assert stat.S_IMODE((folder / "sock").stat().st_mode) == 0o600
             assert "has not been started" in (await asked(folder, do="prompt"))["refused"]
             await asked(folder, do="start")
             assert names(folder) == ["README.md", "prompt.md", "sock", "tools.json"]
@@ -95,7 +95,8 @@ def test_everything_an_agent_can_do_can_be_done_through_the_socket(sit, folder):
 def test_a_request_that_makes_no_sense_gets_a_sentence(sit, tmp_path, line):
     async def scenario(sitting):
         sitting.start()
-        return await Counter(sitting, tmp_path).answer(line)
+        with UntrustedFolder(tmp_path) as folder:
+            return await Counter(sitting, folder).answer(line)
 
     reply = sit(scenario)
     assert set(reply) == {"refused", "seconds"}
@@ -139,3 +140,24 @@ def test_a_folder_that_nobody_has_named_is_removed_with_what_was_put_there(sit, 
         return folder
 
     assert not sit(scenario).exists()
+
+
+def test_a_link_in_the_folder_does_not_lead_out_of_it(sit, folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "ledger").write_text("kept")
+    folder.mkdir()
+
+    async def scenario(sitting):
+        async with handed_over(sitting, "toy"):
+            (folder / "prompt.md").symlink_to(outside / "ledger")
+            (folder / "images").symlink_to(outside)
+            await asked(folder, do="start")
+            await asked(folder, do="ask", tool="start_new_session", arguments={})
+            session = sitting.status().sessions[-1]
+            return await asked(folder, do="ask", tool="execute_code", arguments={"session_id": session, "code": PLOT})
+
+    assert "can't be written" in sit(scenario)["refused"]
+    assert (outside / "ledger").read_text() == "kept"
+    assert names(outside) == ["ledger"]
+    assert not (folder / "prompt.md").is_symlink()

@@ -14,17 +14,18 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.providers.builtin.human.link import Reply
 from scribe_suite.providers.builtin.human.sitting import RefusedError, Sitting
+from scribe_suite.untrusted_files import UntrustedFolder
 
 #: Names the folder of the attempt; without it, each attempt gets a new one in `root`.
 FOLDER_VARIABLE = "SCRIBE_SUITE_ATTEMPT_DIR"
-SOCKET, PROMPT, TOOLS, ADDRESS, HELP = "sock", "prompt.md", "tools.json", "address", "README.md"
+SOCKET, PROMPT, TOOLS, ADDRESS, HELP, IMAGES = "sock", "prompt.md", "tools.json", "address", "README.md", "images"
 #: Longest path of a Unix socket on Linux, in bytes.
 MAX_SOCKET = 107
 #: Largest request, in bytes; a cell has up to a million characters.
@@ -78,43 +79,48 @@ async def handed_over(sitting: Sitting, name: str, address: str | None = None) -
         InfrastructureError: With cause ``handover`` when the folder can't be used.
     """
     named = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(named).absolute() if named else root() / name
-    place = folder / SOCKET
-    if len(os.fsencode(place)) > MAX_SOCKET:
-        raise InfrastructureError("handover", f"{folder} is too long for a socket: name a shorter folder.")
-    try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.getuid() or (not named and folder.parent.stat().st_uid != os.getuid()):
-            raise InfrastructureError("handover", f"{folder} belongs to somebody else: name a folder of your own.")
-        if is_open(folder):
-            raise InfrastructureError(
-                "handover", f"Another attempt is handed over in {folder}: name one folder for each."
+    place = Path(named).absolute() if named else root() / name
+    if len(os.fsencode(place / SOCKET)) > MAX_SOCKET:
+        raise InfrastructureError("handover", f"{place} is too long for a socket: name a shorter folder.")
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(_prepared(place))
+            folder.write(HELP, [_HELP.format(folder=place).encode()])
+            if address is not None:
+                folder.write(ADDRESS, [f"{address}\n".encode()])
+            if named:
+                stack.enter_context(_listed_too(place, name))
+            else:
+                stack.callback(_forget, place, folder)
+            stack.callback(_remove, folder, (SOCKET, ADDRESS))
+            server = await asyncio.start_unix_server(
+                Counter(sitting, folder).serve, str(place / SOCKET), limit=MAX_REQUEST
             )
-        for old in (SOCKET, PROMPT, TOOLS, ADDRESS):
-            (folder / old).unlink(missing_ok=True)
-        for image in folder.glob("images/image*.png"):
-            image.unlink()
-        (folder / HELP).write_text(_HELP.format(folder=folder), encoding="utf-8")
-        if address is not None:
-            _write(folder, ADDRESS, f"{address}\n")
-        desk = Counter(sitting, folder)
-        if named:
-            _list_too(folder, name)
-        server = await asyncio.start_unix_server(desk.serve, str(place), limit=MAX_REQUEST)
-        place.chmod(0o600)
-    except OSError as error:
-        raise InfrastructureError("handover", f"The attempt can't be handed over in {folder}: {error}.") from error
-    try:
-        yield folder
-    finally:
-        server.close()
-        for old in (SOCKET, ADDRESS):
-            (folder / old).unlink(missing_ok=True)
-        if named:
-            (root() / name).unlink(missing_ok=True)
-        else:
-            _forget(folder)
+        except OSError as error:
+            raise InfrastructureError("handover", f"The attempt can't be handed over in {place}: {error}.") from error
+        try:
+            yield place
+        finally:
+            server.close()
+
+
+def _prepared(place: Path) -> UntrustedFolder:
+    """The folder, made if it is missing, without what an earlier attempt has left in it.
+
+    Raises:
+        InfrastructureError: With cause ``handover`` when it is somebody else's, or in use.
+        OSError: When it can't be made or opened.
+    """
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own = [place, root()] if place.parent == root() else [place]
+    if any(one.stat().st_uid != os.getuid() for one in own):
+        raise InfrastructureError("handover", f"{place} is in a folder of somebody else's: name one of your own.")
+    if is_open(place):
+        raise InfrastructureError("handover", f"Another attempt is handed over in {place}: name one folder for each.")
+    place.chmod(0o700)  # whoever reaches the socket makes the attempt
+    folder = UntrustedFolder(place)
+    _remove(folder, (SOCKET, PROMPT, TOOLS, ADDRESS, *folder.files("image*.png", depth=1)))
+    return folder
 
 
 class Counter:
@@ -122,10 +128,10 @@ class Counter:
 
     Args:
         sitting: What they are about.
-        folder: Gets the figures.
+        folder: Gets prompt and figures.
     """
 
-    def __init__(self, sitting: Sitting, folder: Path) -> None:
+    def __init__(self, sitting: Sitting, folder: UntrustedFolder) -> None:
         self._sitting = sitting
         self._folder = folder
         self._images = 0
@@ -153,6 +159,8 @@ class Counter:
             reply = await handler(self, request)
         except (RefusedError, InfrastructureError) as error:
             reply = {"refused": str(error)}
+        except OSError as error:  # the folder is gone, or full, or has something else of that name
+            reply = {"refused": f"The folder of the attempt can't be written: {error}."}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reply = {"refused": f"The request can't be read ({type(error).__name__}: {error})."}
         return {**reply, "seconds": round(time.monotonic() - begin, 2)}
@@ -162,9 +170,9 @@ class Counter:
 
     async def _start(self, _request: Mapping[str, Any]) -> dict[str, Any]:
         self._sitting.start()
-        _write(self._folder, TOOLS, json.dumps(self._sitting.tools, indent=1))
-        _write(self._folder, PROMPT, self._sitting.prompt())
-        return {"text": f"The clock runs. The prompt is {self._folder / PROMPT}."}
+        self._folder.write(TOOLS, [json.dumps(self._sitting.tools, indent=1).encode()])
+        self._folder.write(PROMPT, [self._sitting.prompt().encode()])
+        return {"text": f"The clock runs. The prompt is {self._folder.path / PROMPT}."}
 
     async def _prompt(self, _request: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": self._sitting.prompt()}
@@ -203,11 +211,9 @@ class Counter:
         images = []
         for image in reply.images:
             self._images += 1
-            place = self._folder / "images"
-            place.mkdir(exist_ok=True)
-            path = place / f"image{self._images}.png"
-            path.write_bytes(image)
-            images.append(str(path))
+            with self._folder.make(IMAGES) as figures:
+                figures.write(f"image{self._images}.png", [image])
+            images.append(str(self._folder.path / IMAGES / f"image{self._images}.png"))
         return {"text": reply.text, "images": images, "is_error": reply.is_error}
 
 
@@ -226,28 +232,29 @@ REQUESTS: dict[str, Callable[[Counter, Mapping[str, Any]], Awaitable[dict[str, A
 }
 
 
-def _write(folder: Path, name: str, text: str) -> None:
-    """Write a file of the person's own, whole or not at all."""
-    part = folder / f".{name}.part"
-    part.write_text(text, encoding="utf-8")
-    part.chmod(0o600)
-    part.replace(folder / name)
+def _remove(folder: UntrustedFolder, names: Iterable[str]) -> None:
+    for name in names:
+        with contextlib.suppress(OSError):
+            folder.remove(name)
 
 
-def _list_too(folder: Path, name: str) -> None:
-    """Make a folder that the user has named appear in lists."""
+@contextlib.contextmanager
+def _listed_too(place: Path, name: str) -> Iterator[None]:
+    """Make a folder that the user has named appear in lists, for as long as the block runs."""
     root().mkdir(mode=0o700, exist_ok=True)
     link = root() / name
     link.unlink(missing_ok=True)
-    link.symlink_to(folder)
+    link.symlink_to(place)
+    try:
+        yield
+    finally:
+        link.unlink(missing_ok=True)
 
 
-def _forget(folder: Path) -> None:
+def _forget(place: Path, folder: UntrustedFolder) -> None:
     """Remove a folder that nobody has named, with what was written into it here."""
-    for name in (PROMPT, TOOLS, HELP):
-        (folder / name).unlink(missing_ok=True)
-    for image in folder.glob("images/image*.png"):
-        image.unlink(missing_ok=True)
-    for place in (folder / "images", folder):
-        with contextlib.suppress(OSError):  # the person has put something there
-            place.rmdir()
+    _remove(folder, (PROMPT, TOOLS, HELP, *folder.files("image*.png", depth=1)))
+    with contextlib.suppress(OSError):
+        folder.remove_folder(IMAGES)
+    with contextlib.suppress(OSError):  # the person has put something there
+        place.rmdir()
