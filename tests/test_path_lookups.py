@@ -72,6 +72,8 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "sandbox/runtime_folders.py": {"_sweep": ".open .stat"},
     },
     OPENED: {
+        "providers/builtin/human/handover.py": {"_prepared": "UntrustedFolder"},
+        "providers/builtin/human/provider.py": {"_sit": "UntrustedFolder"},
         "notebook/document.py": {"NotebookFile.__init__": "UntrustedFolder"},
         "notebook/journal.py": {"Journal.__init__": "UntrustedFolder", "read_journal": "UntrustedFolder"},
         "notebook/recovery.py": {"recover_notebooks": "UntrustedFolder"},
@@ -95,6 +97,8 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "sandbox/runtime_folders.py": {"_sweep": "UntrustedFolder os.listdir"},
     },
     PACKAGE: {
+        "providers/builtin/human/jupyterlab.py": {"_lay_out": ".read_bytes"},
+        "providers/builtin/human/web.py": {"PageHandler.get": ".read_text"},
         "plugin/shipped_fixtures.py": {"_loaded": ".is_file"},
         "plugin/worker/hiding.py": {"hidden_from_programs": ".iterdir"},
         "notebook/answer.py": {"<module>": ".read_text"},
@@ -111,6 +115,15 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     NAMED: {
+        "providers/builtin/human/handover.py": {
+            "_forget": ".rmdir",
+            "_listed_too": ".mkdir .symlink_to .unlink .unlink",
+            "_prepared": ".chmod .mkdir .stat",
+            "is_open": ".connect",
+            "root": "tempfile.gettempdir",
+        },
+        "providers/builtin/human/jupyterlab.py": {"find_program": ".is_file os.access"},
+        "providers/builtin/human/terminal_client.py": {"request": ".connect"},
         "notebook/__main__.py": {
             "_files": ".read_bytes .stat",
             "_found": ".is_dir .is_file .is_file .rglob",
@@ -154,6 +167,9 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     FRESH: {
+        "providers/builtin/human/jupyterlab.py": {
+            "_lay_out": ".mkdir .mkdir .write_bytes .write_text .write_text .write_text",
+        },
         "notebook/server.py": {"_listen": ".bind .chmod"},
         "providers/clis/claude.py": {"ClaudeAdapter.launch": ".write_text"},
         "providers/clis/codex.py": {"CodexAdapter.launch": ".mkdir"},
@@ -191,6 +207,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     MACHINE: {
+        "providers/builtin/human/provider.py": {"_announce": ".open"},
         "ledger/lock.py": {"_cpu": ".read_text"},
         "watching/status_files.py": {"this_place": "os.readlink"},
     },
@@ -198,6 +215,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "plugin/collection.py": {"pytest_ignore_collect": ".is_dir"},
     },
     NO_PATH: {
+        "providers/builtin/human/jupyterlab.py": {"free_port": ".bind"},
         "notebook/agent_view.py": {"scale_image": ".open"},
         "notebook/pump.py": {"pump": ".connect"},
     },
