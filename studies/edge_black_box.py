@@ -141,7 +141,9 @@ def remembered(task: Edges) -> float:
     """The mean F1, over fresh instances, of the list of edges that was best over others."""
     known = MemoryList.over([one for _, one in circuits_of(task, range(_INSTANCES))])
     fresh = [one for _, one in circuits_of(task, range(_INSTANCES, 2 * _INSTANCES))]
-    return mean(f1(known.listed & {*map(str, edges_between(one.nodes))}, {*map(str, one.key)}) for one in fresh)
+    possible = [frozenset(map(str, edges_between(one.nodes))) for one in fresh]
+    keys = [frozenset(map(str, one.key)) for one in fresh]
+    return mean(f1(known.listed & every, key) for every, key in zip(possible, keys, strict=True))
 
 
 def main() -> None:

@@ -64,15 +64,15 @@ def moved(network: WiredNetwork, new: Correspondence, generator: torch.Generator
     to = {network.correspondence[name][0]: new[name][0] for name in new}
     heads = _origins([f"a{layer}.h{head}" for layer in range(n_layers) for head in range(n_heads)], to, generator)
     for name in _OF_HEADS:
-        rows = [old[f"blocks.{layer}.attn.{name}"][head] for layer, head in map(place_of, heads)]
+        values = [old[f"blocks.{layer}.attn.{name}"][head] for layer, head in map(place_of, heads)]
         for layer in range(n_layers):
-            state[f"blocks.{layer}.attn.{name}"] = torch.stack(rows[layer * n_heads : (layer + 1) * n_heads])
+            state[f"blocks.{layer}.attn.{name}"] = torch.stack(values[layer * n_heads : (layer + 1) * n_heads])
     for layer, node in enumerate(_origins([f"m{layer}" for layer in range(n_layers)], to, generator)):
         for name in _OF_MLPS:
             state[f"blocks.{layer}.mlp.{name}"] = old[f"blocks.{place_of(node)[0]}.mlp.{name}"].clone()
-    for target, columns, heard, new_rows in _inputs(network, new, state):
+    for target, columns, heard, unheard in _inputs(network, new, state):
         sizes = [float(target[rows.start : rows.stop].norm().log()) for rows in heard]
-        for rows in new_rows:
+        for rows in unheard:
             drawn = torch.randn(len(rows), len(columns), generator=generator)
             spread = _SPREAD * float(torch.randn(1, generator=generator))
             size = math.exp(sum(sizes) / len(sizes) + spread)
