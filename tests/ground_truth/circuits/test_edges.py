@@ -175,7 +175,7 @@ def test_a_list_of_nodes_does_not_name_the_base_model(level):
     for base in map(Base.of, frozen_models(task).values()):
         lists = Counter(circuit_of(task.placement(base.program, seed)) for seed in range(100))
         assert len(lists) > 25
-        assert lists.most_common(1)[0][1] < 20
+        assert lists.most_common(1)[0][1] < 35
         assert task.placement(base.program, 3) == task.placement(base.program, 3)
 
 
