@@ -1,4 +1,4 @@
-"""Black-box answers to `circuits/edges` given the program, but not the nodes of its variables.
+"""Black-box answers to `circuits/edges` that know programs, but not the nodes of their variables.
 
     python -m studies.edge_black_box
 
@@ -6,8 +6,9 @@ Inputs and outputs don't determine a program: many programs compute the same fun
 nevertheless, including the parents of each variable. It only has to guess the node of each variable. Heads and MLPs
 compute different kinds of variables, and parents come first; all placements that satisfy this are equally probable.
 
-The study also measures the value of remembering the base models: a list of edges that is the same for all instances,
-except for edges that an instance's nodes don't allow. With few base models, their nodes identify them.
+The study also measures the value of remembering the base models, which are public: as a list of edges that is the same
+for all instances, except for edges that an instance's nodes don't allow; and as all their programs, one of which the
+instance runs, in a placement that its nodes allow.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ground_truth.circuits.mechanisms.base import Base
 from ground_truth.circuits.planted.draws import symmetry_of
 from ground_truth.circuits.wirings.blind import Wired
 from ground_truth.circuits.wirings.levels import LEVELS
-from scribe_suite.planting.circuits.causal import circuit_of, renamed_correspondence
+from scribe_suite.planting.circuits.causal import renamed_correspondence
 from scribe_suite.planting.circuits.layout import computed_before
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.wiring.edges import edges_between, order_of, wiring_of
@@ -33,8 +34,8 @@ from scribe_suite.scoring.sets import f1
 
 _DRAWN = 100
 _TRIES = 2000
-#: Number of instances over which a list is chosen.
-_INSTANCES = 120
+#: Numbers of instances over which a list is chosen (it is judged on as many others), and whose wiring is guessed.
+_INSTANCES, _GUESSED = 200, 30
 
 
 def placements(program: Program, nodes: Collection[str], count: int, rng: random.Random) -> list[dict[str, str]]:
@@ -68,13 +69,22 @@ def _placed(program: Program, nodes: Collection[str], rng: random.Random) -> dic
     return place
 
 
-def guessed_wiring(program: Program, nodes: Collection[str], rng: random.Random) -> list[str]:
-    """The edges whose probability is large enough to maximise the expected F1, approximately."""
-    drawn = placements(program, nodes, _DRAWN, rng)
+def guessed_wiring(programs: Sequence[Program], nodes: Collection[str], rng: random.Random) -> list[str]:
+    """The edges whose probability is large enough to maximise the expected F1, approximately.
+
+    Args:
+        programs: The programs that may run, all equally probable.
+        nodes: The nodes of the circuit.
+        rng: Draws placements.
+    """
     seen: Counter[str] = Counter()
-    for place in drawn:
-        seen.update(str(edge) for edge in wiring_of(program, {name: (node,) for name, node in place.items()}))
-    ranked = [(edge, count / max(1, len(drawn))) for edge, count in seen.most_common()]
+    total = 0
+    for program in programs:
+        drawn = placements(program, nodes, max(1, _DRAWN // len(programs)), rng)
+        total += len(drawn)
+        for place in drawn:
+            seen.update(str(edge) for edge in wiring_of(program, {name: (node,) for name, node in place.items()}))
+    ranked = [(edge, count / max(1, total)) for edge, count in seen.most_common()]
     size = sum(share for _, share in ranked)
     hits, best, kept = 0.0, 0.0, 0
     for number, (_, share) in enumerate(ranked, 1):
@@ -116,30 +126,45 @@ class MemoryList:
         return cls(frozenset(ranked[: best[1]]), best[0])
 
 
-def remembered(task: Edges) -> MemoryList:
-    """The list that is best over fresh instances."""
-    instances = []
-    for seed in range(_INSTANCES):
+def circuits_of(task: Edges, seeds: Sequence[int]) -> list[tuple[Base, Wired]]:
+    """The base model, and the circuit in its own names, of the instances of these seeds."""
+    found = []
+    for seed in seeds:
         base = task.choose(seed)
         symmetry = symmetry_of(task.question_id, base.weights.config, seed)
-        instances.append(wired(base.program, renamed_correspondence(base.correspondence, symmetry)))
-    return MemoryList.over(instances)
+        where = renamed_correspondence(task.placement(base.program, seed), symmetry)
+        found.append((base, wired(base.program, where)))
+    return found
+
+
+def remembered(task: Edges) -> float:
+    """The mean F1, over fresh instances, of the list of edges that was best over others."""
+    known = MemoryList.over([one for _, one in circuits_of(task, range(_INSTANCES))])
+    fresh = [one for _, one in circuits_of(task, range(_INSTANCES, 2 * _INSTANCES))]
+    possible = [frozenset(map(str, edges_between(one.nodes))) for one in fresh]
+    keys = [frozenset(map(str, one.key)) for one in fresh]
+    return mean(f1(known.listed & every, key) for every, key in zip(possible, keys, strict=True))
 
 
 def main() -> None:
-    """Print the F1 and the skill of such guesses at each level, over the base models."""
+    """Print the F1 and the skill of such guesses at each level, over fresh instances."""
     for level in LEVELS:
         task = Edges(level)
-        found = []
-        for base in map(Base.of, frozen_models(task).values()):
-            nodes = circuit_of(base.correspondence)
-            key = frozenset(map(str, wiring_of(base.program, base.correspondence)))
-            found.append(f1(frozenset(guessed_wiring(base.program, nodes, random.Random(0))), key))
-        skills = [normalised_skill(one, task.blind.chance, 1.0) for one in found]
-        listed = remembered(task).score
-        print(f"level {level}: chance {task.blind.chance:.2f}")
-        print(f"  program known: F1 {mean(found):.2f}, skill {mean(skills):.2f}")
-        print(f"  keys remembered: F1 {listed:.2f}, skill {normalised_skill(listed, task.blind.chance, 1.0):.2f}")
+        chance, rng = task.blind.chance, random.Random(0)
+        programs = [Base.of(model).program for model in frozen_models(task).values()]
+        known, one_of_all = [], []
+        for base, circuit in circuits_of(task, range(_GUESSED)):
+            key = frozenset(map(str, circuit.key))
+            known.append(f1(frozenset(guessed_wiring([base.program], circuit.nodes, rng)), key))
+            one_of_all.append(f1(frozenset(guessed_wiring(programs, circuit.nodes, rng)), key))
+        print(f"level {level}: chance {chance:.2f}")
+        rows = {
+            "program known": mean(known),
+            f"all {len(programs)} programs remembered": mean(one_of_all),
+            "list of edges remembered": remembered(task),
+        }
+        for name, score in rows.items():
+            print(f"  {name}: F1 {score:.2f}, skill {normalised_skill(score, chance, 1.0):.2f}")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ BLIND_TO: Mapping[str, frozenset[str]] = {
     "auroc": frozenset({"claimed", "shifted"}),
     "selectivity": frozenset({"claimed"}),
     "overclaim": frozenset({"turned", "shifted"}),
+    "unchanged": frozenset({"missed"}),  # labels that a patch leaves as they are
 }
 #: Metrics that do not measure the quality of an answer, with the reason why they exist.
 NOT_JUDGED: Mapping[str, str] = {
@@ -56,7 +57,7 @@ NOT_JUDGED: Mapping[str, str] = {
 }
 #: Metrics that measure one side of an answer, complemented by one that measures the other: alone, they order no
 #: methods.
-ONE_SIDED = frozenset({"precision", "recall", "exact_match", "overclaim"})
+ONE_SIDED = frozenset({"precision", "recall", "exact_match", "overclaim", "changed", "unchanged", "novel"})
 
 
 @dataclass(frozen=True)

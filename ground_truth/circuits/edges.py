@@ -1,8 +1,9 @@
 """Which node reads which? The nodes of a circuit are given; the answer is the set of edges between them.
 
 Base models run random programs over opaque tokens with exact wiring: each input of a node depends on the parents of
-its variable, and on nothing else that would change a label. All nodes have weights that read all earlier nodes. The
-key is certified by path patching.
+its variable, and on nothing else that would change a label. All nodes have weights that read all earlier nodes. Each
+instance has the nodes in other places, so that a list of nodes does not name the base model. The key is certified by
+path patching.
 """
 
 from __future__ import annotations
@@ -29,10 +30,20 @@ from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.circuits.causal import Correspondence, RenamedModel, circuit_of, renamed_correspondence
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.programs.program import Program
-from scribe_suite.planting.circuits.wiring.certificate import EDGE_BAR, OTHER_BAR, certify_wiring
+from scribe_suite.planting.circuits.wiring.certificate import EDGE_BAR, OTHER_BAR, certify_moves, certify_wiring
 from scribe_suite.planting.circuits.wiring.edges import edges_between, order_of, wiring_of
+from scribe_suite.planting.circuits.wiring.moving import WiredNetwork, moved
 from scribe_suite.planting.circuits.wiring.planting import plant_wiring
-from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, frozen_models, save_frozen
+from scribe_suite.planting.frozen import (
+    Certificate,
+    Check,
+    FrozenModel,
+    add_checks,
+    frozen_folder,
+    frozen_models,
+    load_frozen,
+    save_frozen,
+)
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.edges import EDGE_METRICS, score_edges
@@ -45,6 +56,8 @@ from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
 
 REFERENCE_CHECK = "reference/primary"
 REFERENCE_BAR = 0.9
+#: Number of other placements in which a base model is certified, and in which chance is measured.
+_MOVES, _PLACEMENTS = 2, 40
 
 _NAMED = """
 
@@ -58,7 +71,7 @@ class Edges(PlantedTask):
 
     family = "circuits"
     name = "edges"
-    version = 2
+    version = 3
     summary = "Find which nodes of a known circuit read which others, and with which input."
     levels: ClassVar[Mapping[int, str]] = {1: "ten nodes in seven layers", 2: "fourteen nodes in ten layers"}
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
@@ -81,11 +94,22 @@ class Edges(PlantedTask):
         return Base.of(chosen_model(self, seed))
 
     def instance(self, seed: int) -> TaskInstance:
-        """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it, with fresh prompts."""
+        """See `Task.instance`: a base model chosen by `seed`, its nodes moved, under a symmetry, with fresh prompts."""
         return self.instance_of(self.choose(seed), seed)
+
+    def placement(self, program: Program, seed: int) -> Correspondence:
+        """The node of each variable of a program in the instance of `seed`, but for the order of heads."""
+        return LEVELS[self._open_level].placement(program, derive_seed(seed, self.question_id, "placement"))
+
+    def placed(self, base: Base, seed: int) -> Base:
+        """The base model with its nodes in the places of the instance of `seed`."""
+        where = self.placement(base.program, seed)
+        others = generator(self.question_id, seed, "places of other nodes")
+        return replace(base, weights=moved(_network(base, self._open_level), where, others), correspondence=where)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
         """The instance of `seed` made from this base model."""
+        base = self.placed(base, seed)
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         causal = RenamedModel(base.program, symmetry)
         where = renamed_correspondence(base.correspondence, symmetry)
@@ -186,21 +210,36 @@ class Edges(PlantedTask):
 
     def certify(self, base: Base, seed: int) -> Certificate:
         """Check all claims about the base model of a training seed that can be checked from its weights alone."""
-        return certify_wiring(
-            base.weights, base.program, base.correspondence, derive_seed(seed, self.models_id, "certificate")
-        )
+        found = certify_wiring(base.weights, base.program, base.correspondence, self._certified(seed))
+        return Certificate(checks=(*found.checks, *self._moves(base, seed)))
+
+    def _certified(self, seed: int) -> int:
+        """The seed of the data on which the base model of a training seed is certified."""
+        return derive_seed(seed, self.models_id, "certificate")
+
+    def _moves(self, base: Base, seed: int) -> tuple[Check, ...]:
+        """Checks of a base model with its nodes in other places."""
+        level, drawn = LEVELS[self._open_level], self._certified(seed)
+        places = [level.placement(base.program, drawn + number) for number in range(_MOVES)]
+        return certify_moves(_network(base, self._open_level), places, drawn).checks
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the score of the reference solution with the weights."""
-        task = type(self)(self._open_level)
+        """See `PlantedTask.add_checks`: what holds in other places, and the reference solution's score with weights."""
+        task, path = type(self)(self._open_level), frozen_folder(self) / f"seed{seed}.json"
+        model, added = load_frozen(path, self), False
+        if not any(check.name.startswith("moved/") for check in model.record.certificate.checks):
+            progress(0.7, "certifying it with its nodes in other places")
+            add_checks(path, self, self._moves(Base.of(model), seed), model)
+            added = True
 
         def instance(model: FrozenModel) -> TaskInstance:
             progress(0.8, "certified; measuring the reference solution")
             return task.instance_of(Base.of(model), derive_seed(seed, task.question_id, "reference"))
 
-        return add_reference_check(
+        reached = add_reference_check(
             self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.metrics["f1"]
         )
+        return reached or added
 
     @property
     def _open_level(self) -> int:
@@ -209,9 +248,16 @@ class Edges(PlantedTask):
 
     @cached_property
     def blind(self) -> BlindRule:
-        """The best rule over all base models that does not use the model."""
-        bases = map(Base.of, frozen_models(self).values())
-        return BlindRule.over([wired(base.program, base.correspondence) for base in bases])
+        """The best rule over all base models, in many placements, that does not use the model."""
+        level = LEVELS[self._open_level]
+        programs = [Base.of(model).program for model in frozen_models(self).values()]
+        return BlindRule.over(
+            [wired(program, level.placement(program, number)) for program in programs for number in range(_PLACEMENTS)]
+        )
+
+
+def _network(base: Base, level: int) -> WiredNetwork:
+    return WiredNetwork(base.weights, base.program, base.correspondence, LEVELS[level].recipe)
 
 
 def wired(program: Program, correspondence: Correspondence) -> Wired:

@@ -118,6 +118,10 @@ EDGE_BARS: Mapping[str, str] = {
     "edge/<edge>": f"≥ {wiring.EDGE_BAR}",
     "other/largest": f"≤ {wiring.OTHER_BAR}",
     "other/all": f"≤ {wiring.OTHER_BAR}",
+    "moved/<n>/behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
+    "moved/<n>/strict/resample/all": f"≥ {circuits.STRICT_BAR}",
+    "moved/<n>/edges": f"≥ {wiring.EDGE_BAR}",
+    "moved/<n>/other/all": f"≤ {wiring.OTHER_BAR}",
     "reference/primary": f"≥ {EDGES_REFERENCE_BAR}",
 }
 HEADER = "| check | claims | bar |\n|---|---|---|\n"

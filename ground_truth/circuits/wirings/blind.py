@@ -14,7 +14,6 @@ from statistics import mean
 
 from scribe_suite.planting.circuits.blocks import layer_and_head
 from scribe_suite.planting.circuits.wiring.edges import EMBED, Edge, edges_between
-from scribe_suite.scoring.sets import f1
 
 #: Largest distance in layers that classes distinguish, and the same for the layer in which the embedding is read.
 _FAR, _DEEP = 4, 3
@@ -56,21 +55,19 @@ class BlindRule:
 
         Classes are added in the order of how often their edges are in the key; the best number of classes is chosen.
         """
-        seen, right = Counter[EdgeClass](), Counter[EdgeClass]()
-        for one in circuits:
-            seen.update(map(class_of, edges_between(one.nodes)))
-            right.update(map(class_of, one.key))
-        ranked = sorted(right, key=lambda each: (-right[each] / seen[each], each))
-        rules = [frozenset(ranked[:count]) for count in range(1, len(ranked) + 1)]
-        scored = [(mean(_f1_of(rule, one) for one in circuits), rule) for rule in rules]
-        chance, classes = max(scored, key=lambda pair: pair[0])
-        return cls(classes, chance)
+        every = [Counter(map(class_of, edges_between(one.nodes))) for one in circuits]
+        right = [Counter(map(class_of, one.key)) for one in circuits]
+        seen, hit = sum(every, Counter[EdgeClass]()), sum(right, Counter[EdgeClass]())
+        ranked = sorted(hit, key=lambda each: (-hit[each] / seen[each], each))
+        taken, hits = [0] * len(circuits), [0] * len(circuits)
+        chance, best = 0.0, 0
+        for count, added in enumerate(ranked, 1):
+            taken = [before + own[added] for before, own in zip(taken, every, strict=True)]
+            hits = [before + own[added] for before, own in zip(hits, right, strict=True)]
+            rows = zip(hits, taken, circuits, strict=True)
+            chance, best = max((chance, best), (mean(2 * h / (t + len(one.key)) for h, t, one in rows), count))
+        return cls(frozenset(ranked[:best]), chance)
 
     def edges(self, nodes: Collection[str]) -> frozenset[str]:
         """The rule's answer for these nodes, as names of edges."""
         return frozenset(str(edge) for edge in edges_between(nodes) if class_of(edge) in self.classes)
-
-
-def _f1_of(rule: frozenset[EdgeClass], one: Wired) -> float:
-    taken = frozenset(str(edge) for edge in edges_between(one.nodes) if class_of(edge) in rule)
-    return f1(taken, frozenset(map(str, one.key)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scribe_suite.laboratory.terms import Terms
+from scribe_suite.planting.circuits.causal import Correspondence
 from scribe_suite.planting.circuits.patchable import TransformerShape
 from scribe_suite.planting.circuits.programs.formats import SHORT
 from scribe_suite.planting.circuits.programs.program import Program
@@ -29,15 +30,21 @@ class Level:
         dial: Size of the program.
         n_layers: Layers of the network, each with two heads and an MLP.
         d_model: Dimensions of its residual stream.
+        recipe: How its nodes are trained, and their sizes.
     """
 
     dial: WiringDial
     n_layers: int
     d_model: int
+    recipe: WiringRecipe = field(default_factory=WiringRecipe)
+
+    def placement(self, program: Program, seed: int) -> Correspondence:
+        """A random node for each variable."""
+        return spread(program, self.n_layers, _HEADS, random.Random(seed))
 
     def plan(self, seed: int) -> WiringPlan:
         """The plan of the base model of a training seed: its program, its nodes and its training."""
-        program, recipe = sample_wiring(self.dial, seed), WiringRecipe()
+        program, recipe = sample_wiring(self.dial, seed), self.recipe
         shape = TransformerShape(
             n_layers=self.n_layers,
             n_heads=_HEADS,
@@ -50,8 +57,7 @@ class Level:
             act_fn="relu",
             normalization=None,
         )
-        where = spread(program, self.n_layers, _HEADS, random.Random(seed))
-        return WiringPlan(program=program, correspondence=where, shape=shape, recipe=recipe)
+        return WiringPlan(program=program, correspondence=self.placement(program, seed), shape=shape, recipe=recipe)
 
 
 #: Terms of levels with weights.

@@ -60,6 +60,16 @@ there = lab.run(drawn, read=nodes)
 reads = {node: there[node].numpy() for node in nodes}
 tokens, labels = drawn.numpy(), there.outputs.numpy()
 origin = {node: np.full(n_plain, -1) for node in [*nodes, speaker]}
+
+
+def noise_at(node):
+    """Deviation of noise at a node: a share of the size of its block, which is all heads of a layer, or an MLP."""
+    layer, is_mlp, _ = order_of(node)
+    block = [np.square(reads[one]).mean() for one in nodes if order_of(one)[:2] == (layer, is_mlp)]
+    return NOISE * np.sqrt(np.mean(block) / (1 + NOISE**2))
+
+
+noise_of = {node: noise_at(node) for node in nodes}
 print(f"{n_plain} plain prompts; {lab.budget}")
 
 # %% [markdown]
@@ -140,7 +150,7 @@ class Theory:
         self.free = {node: origin[node] < 0 for node in [*nodes, speaker]}
         self.value, self.size, self.wide = {}, {"token": len(token_names)}, set()
         self.rules, self.tables, self.share, self.clear, self.view = {}, {}, {}, {}, {}
-        self.noise = {n: NOISE * np.sqrt((reads[n] ** 2).mean() / (1 + NOISE**2)) for n in nodes}
+        self.noise = noise_of
         for node in nodes:
             self.explain(node)
 

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import time
+from collections import Counter
 from functools import cache, lru_cache
 from statistics import mean
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from ground_truth.circuits.edges import REFERENCE_CHECK, Edges
+from ground_truth.circuits.edges import REFERENCE_CHECK, Edges, wired
 from ground_truth.circuits.mechanisms.base import Base
 from ground_truth.circuits.wirings.blind import BlindRule, Wired, class_of
 from ground_truth.circuits.wirings.levels import LABORATORY, LEVELS, MODELS
@@ -28,6 +29,7 @@ from scribe_suite.planting.circuits.wiring.paths import PathPatched, all_others
 from scribe_suite.planting.circuits.wiring.signatures import edge_signatures
 from scribe_suite.planting.frozen import frozen_folder, frozen_models, list_frozen, load_frozen
 from scribe_suite.planting.reference import reference_answer
+from scribe_suite.scoring.edges import score_edges
 from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
@@ -39,7 +41,7 @@ TASKS = {level: Edges(level) for level in Edges.known_levels()}
 LIMITS = {"agent_timeout_s": 900, "cell_timeout_s": 120, "max_turns": 30}
 #: Skill of an answer that found nothing out, at most, on average.
 BAR = 0.05
-#: Base models by level; level 2 should have six as well.
+#: Base models by level.
 LEAST = {1: 6, 2: 4}
 
 every_level = pytest.mark.parametrize("level", TASKS)
@@ -156,13 +158,36 @@ def test_nothing_cheap_pays(level):
 
 
 @every_level
-def test_the_best_rule_in_hindsight_has_no_skill_over_all_circuits(level):
+def test_the_best_rule_in_hindsight_has_no_skill_over_fresh_placements(level):
     task, skills = TASKS[level], []
     for base in map(Base.of, frozen_models(task).values()):
-        instance = task.instance_of(base, 3)
-        skills.append(scored(instance, task.blind.edges(instance.public.facts["nodes"])).skill)
-    assert mean(skills) == pytest.approx(0.0, abs=1e-6)
+        for seed in range(1000, 1015):
+            there = wired(base.program, task.placement(base.program, seed))
+            key = frozenset(map(str, there.key))
+            skills.append(score_edges(sorted(task.blind.edges(there.nodes)), key, task.blind.chance).skill)
+    assert mean(skills) == pytest.approx(0.0, abs=0.05)
     assert 0.3 < task.blind.chance < 0.7
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_list_of_nodes_does_not_name_the_base_model(level):
+    task = TASKS[level]
+    for base in map(Base.of, frozen_models(task).values()):
+        lists = Counter(circuit_of(task.placement(base.program, seed)) for seed in range(100))
+        assert len(lists) > 25
+        assert lists.most_common(1)[0][1] < 35
+        assert task.placement(base.program, 3) == task.placement(base.program, 3)
+
+
+@every_level
+def test_an_instance_has_its_nodes_where_its_seed_puts_them(level):
+    instance, task = instance_of(level, 0), TASKS[level]
+    where = task.placement(task.choose(0).program, 0)
+    layers = [
+        sorted(node.partition(".")[0] for node in nodes)
+        for nodes in (instance.public.facts["nodes"], circuit_of(where))
+    ]
+    assert layers[0] == layers[1]
 
 
 @every_level
@@ -275,6 +300,7 @@ def test_no_statistic_of_weights_or_activations_tells_the_key_from_other_edges()
     for level in LEVELS:
         found: dict[str, list[float]] = {}
         for base in map(Base.of, frozen_models(TASKS[level]).values()):
+            base = TASKS[level].placed(base, 4)
             key = set(wiring_of(base.program, base.correspondence))
             edges = edges_between(circuit_of(base.correspondence))
             prompts = base.program.sample(64, torch.Generator().manual_seed(0))

@@ -84,6 +84,20 @@ def among_listeners(
     return network
 
 
+def spare_columns(role: Role, trained: int, width: int) -> range:
+    """The columns of the weights of an input that have no effect: what they read changes no label.
+
+    Args:
+        role: The input.
+        trained: Number of dimensions or neurons of a trained node; these come first.
+        width: Number of dimensions of a head, or of neurons of an MLP.
+    """
+    if role == "in":
+        return range(trained, width)
+    first = trained + DEAF * (role == "k")
+    return range(first, first + DEAF) if role in "qk" else range(trained, trained + 2 * DEAF)
+
+
 class _Builder:
     def __init__(
         self, nodes: Nodes, correspondence: Correspondence, shape: TransformerShape, generator: torch.Generator
@@ -135,7 +149,7 @@ class _Builder:
 
     def _listen(self, node: str, role: Role, sizes: _Sizes) -> None:
         target = getattr(self.network, _WEIGHTS[role])[place_of(node)]
-        columns = self._spare_columns(node, role)
+        columns = spare_columns(role, self._neurons if role == "in" else self._inner, target.shape[1])
         for writer in (EMBED, *(other for other in self._variable if computed_before(other, node))):
             if not self._needs(writer, node, role):
                 self._read(target, self._dimensions(writer), columns, sizes)
@@ -209,12 +223,6 @@ class _Builder:
 
     def _dimensions(self, writer: str) -> range:
         return self._stream.dimensions[EMBED if writer == EMBED else self._variable[writer]]
-
-    def _spare_columns(self, node: str, role: Role) -> range:
-        if node[0] == "m":
-            return range(self._neurons, self.network.shape.d_mlp)
-        first = self._inner + DEAF * (role == "k")
-        return range(first, first + DEAF) if role in "qk" else range(self._inner, self._inner + 2 * DEAF)
 
     def _rows(self, count: int) -> Float[Tensor, "row unused"]:
         drawn = self._normal(count, len(self._unused))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from scribe_suite.planting.circuits.causal import Correspondence, circuit_of
@@ -10,6 +12,7 @@ from scribe_suite.planting.circuits.interchange import Pairs, PatchedModel, draw
 from scribe_suite.planting.circuits.patchable import PatchableTransformer
 from scribe_suite.planting.circuits.programs.program import Program
 from scribe_suite.planting.circuits.wiring.edges import LOGITS, Edge, edges_between, edges_to_logits, wiring_of
+from scribe_suite.planting.circuits.wiring.moving import WiredNetwork, moved
 from scribe_suite.planting.circuits.wiring.paths import PathPatched, all_others
 from scribe_suite.planting.frozen import Certificate, Check
 from scribe_suite.planting.hooked import ModelWeights
@@ -56,6 +59,38 @@ def certify_wiring(weights: ModelWeights, program: Program, correspondence: Corr
     few = PathPatched(network, Pairs(pairs.base[:_EACH], pairs.source[:_EACH]))
     checks.append(_at_most("other/largest", max(few.effect([edge]) for edge in others), OTHER_BAR))
     checks.append(_at_most("other/all", paths.effect(all_others(network, known)), OTHER_BAR))
+    return Certificate(checks=tuple(checks))
+
+
+def certify_moves(wired: WiredNetwork, placements: Sequence[Correspondence], seed: int) -> Certificate:
+    """Measure whether the claims about edges still hold when the nodes are elsewhere, as they are in instances.
+
+    Args:
+        wired: The network that was certified.
+        placements: Other nodes for its variables.
+        seed: The seed of prompts and of everything that is drawn when nodes are moved.
+
+    Returns:
+        For each placement, by its number: ``moved/0/behaviour``; ``moved/0/strict/resample/all``; ``moved/0/edges``,
+        the least share of labels that change along an edge of the key; ``moved/0/other/all``.
+    """
+    program = wired.program
+    checks: list[Check] = []
+    for number, there in enumerate(placements):
+        generator = torch.Generator().manual_seed(seed + number)
+        network = PatchableTransformer.from_weights(moved(wired, there, generator))
+        pairs = draw_pairs(program, _PAIRS, generator)
+        patched, paths = PatchedModel(network, program, pairs), PathPatched(network, pairs)
+        circuit, key = circuit_of(there), wiring_of(program, there)
+        outside = [node for node in network.shape.nodes if node not in circuit]
+        known = {*key, Edge(there[program.variables[-1]][0], LOGITS)}
+        name = f"moved/{number}"
+        checks += [
+            _at_least(f"{name}/behaviour", patched.behaviour(), BEHAVIOUR_BAR),
+            _at_least(f"{name}/strict/resample/all", patched.ablated(outside, "resample"), STRICT_BAR),
+            _at_least(f"{name}/edges", min(paths.effect([edge]) for edge in key), EDGE_BAR),
+            _at_most(f"{name}/other/all", paths.effect(all_others(network, known)), OTHER_BAR),
+        ]
     return Certificate(checks=tuple(checks))
 
 
