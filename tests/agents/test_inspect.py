@@ -31,7 +31,7 @@ pytestmark = [
 TROUBLE: Mapping[str, tuple[str, str, str | None]] = {
     "LOGIN": ("status_401", "infrastructure:auth_rejected", "auth_rejected"),
     "LATER": ("status_500_after_cell", "infrastructure:server_error", "server_error"),
-    "GONE": ("disconnect", "infrastructure:network", "network"),
+    "UNKNOWN": ("status_404", "infrastructure:request_refused", "request_refused"),
     "LONG": ("context_overflow", "limit_reached", "context_overflow"),
     "REFUSED": ("status_400_after_cell", "no_answer", "conversation_refused"),
     "ENDLESS": ("never_stop", "limit_reached", "limit_reached"),
