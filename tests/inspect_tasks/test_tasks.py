@@ -78,7 +78,7 @@ def test_attempts_without_a_valid_answer_count_and_failures_of_others_do_not(ins
 
 def test_limits_end_an_attempt(inspect: Inspect):
     sleeps = [START, ("execute_code", {"code": "import time; time.sleep(60)"})]
-    log = inspect.eval(sleeps, agent_timeout=4)
+    log = inspect.eval(sleeps, agent_timeout=20)
     (score,) = scores(log).values()
     assert (log["status"], score["metadata"]["outcome"]) == ("success", "agent_timeout"), log
     log = inspect.eval([START, *SUBMIT[1:]], max_turns=2)
