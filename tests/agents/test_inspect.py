@@ -142,9 +142,10 @@ def test_what_goes_wrong_has_its_outcome_and_cause(services):
     assert {name: record.outcome for name, record in made.items()} == {
         name: outcome for name, (_, outcome, _) in TROUBLE.items()
     }, told(run)
-    assert {name: transcript(run, record)["end_reason"] for name, record in made.items()} == {
-        name: cause for name, (_, _, cause) in TROUBLE.items()
-    }, told(run)
+    ended = {name: transcript(run, record)["end_reason"] for name, record in made.items()}
+    # the seventh answer passes Inspect's limit and the harness's at the same moment, and either may be first
+    assert ended.pop("ENDLESS") in ("limit", "limit_reached")
+    assert ended == {name: cause for name, (_, _, cause) in TROUBLE.items() if name != "ENDLESS"}, told(run)
     assert made["LONG"].reason.startswith(MEANINGS["context_overflow"].meaning)
     assert len(made["LONG"].reason) < 500  # the service's words, not the request
     assert len(requests["ENDLESS"]) <= 7
