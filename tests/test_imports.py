@@ -39,6 +39,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks "
         "watching",
         "cards": "analysis ledger plugin tasks",
+        "inspect_tasks": "analysis laboratory ledger measurements models notebook plugin sandbox tasks",
         "packing": "",
         "sweeps": "ledger measurements plugin providers sandbox watching",
         "cli": "analysis cards ledger measurements models notebook packing planting providers report sandbox sweeps "

@@ -49,6 +49,7 @@ WHOLE = {
     "sandbox/inside/*": INSIDE,
     "notebook/inside/*": INSIDE,
     "providers/builtin/cheating/inside/*": INSIDE,
+    "providers/clis/inside/*": INSIDE,
     "providers/builtin/cheating/*": BAIT,
     "sandbox/cgroups.py": MACHINE,
 }
@@ -104,6 +105,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
         "notebook/answer.py": {"<module>": ".read_text"},
         "notebook/server.py": {"NotebookServer.start": ".resolve"},
         "analysis/controls.py": {"read_controls": ".read_bytes"},
+        "providers/clis/inspect_ai.py": {"InspectAdapter.launch": ".read_bytes"},
         "providers/prices.py": {"_read": ".read_text"},
         "report/attempt_list.py": {"attempt_list_context": ".read_text"},
         "report/pages.py": {"_environment": ".read_text"},

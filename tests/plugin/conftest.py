@@ -308,8 +308,8 @@ class Suite:
         self.write(f"ground_truth/solutions/circuits/{name}.py", TOY_SOLUTION)
         self.write(f"prompts/circuits/{name}.md", TOY_PROMPT)
 
-    def run(self, *arguments: str, path: str = "benchmarks") -> Run:
-        result = self._pytester.runpytest_subprocess(path, "-p", "no:cacheprovider", *arguments, timeout=180)
+    def run(self, *arguments: str, path: str = "benchmarks", timeout_s: float = 180) -> Run:
+        result = self._pytester.runpytest_subprocess(path, "-p", "no:cacheprovider", *arguments, timeout=timeout_s)
         return Run(result, self.folder)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:

@@ -438,7 +438,7 @@ def test_the_doctor_learns_what_is_there(monkeypatch, tmp_path):
         "SCRIBE_GEMINI_BIN": "/nowhere/g",
     }
     found = {row.provider: row for row in diagnosis.diagnose_clis(environ)}
-    assert list(found) == ["claude", "codex", "gemini"]
+    assert list(found) == ["claude", "codex", "gemini", "inspect"]
     assert found["claude"].ready
     assert (found["claude"].command, found["claude"].version) == (str(program), "2.0.1")
     assert found["claude"].login == "ANTHROPIC_API_KEY"
@@ -446,4 +446,5 @@ def test_the_doctor_learns_what_is_there(monkeypatch, tmp_path):
     assert "There is no program codex on PATH" in found["codex"].advice[0]
     assert "No login was found" in found["codex"].advice[1]
     assert "names '/nowhere/g'" in found["gemini"].advice[0]
+    assert not any("login" in advice for advice in found["inspect"].advice)  # which one depends on the model
     assert KEY not in repr(found)

@@ -1,4 +1,4 @@
-"""A scripted model server: Anthropic Messages, OpenAI Responses and Gemini on 127.0.0.1, played from scenario files.
+"""A scripted model server: Anthropic Messages, OpenAI's two APIs and Gemini on 127.0.0.1, played from scenario files.
 
 Start it with `ModelServer`; `scenarios/README.md` says how a scenario file is written.
 """

@@ -49,5 +49,5 @@ BUILTINS: dict[str, dict[Api, list[Candidate]]] = {
 
 def builtin_call(builtin: str, api: Api, offered: set[str]) -> Candidate:
     """Name and arguments of the tool that `builtin` is called in the CLI of `api`."""
-    candidates = BUILTINS[builtin][api]
+    candidates = BUILTINS[builtin]["openai" if api == "openai-chat" else api]
     return next((candidate for candidate in candidates if candidate[0] in offered), candidates[0])

@@ -1,4 +1,4 @@
-"""A request and a reply in one shape for the three APIs."""
+"""A request and a reply in one shape for all APIs."""
 
 from __future__ import annotations
 

@@ -12,15 +12,21 @@ from typing import Any, Literal
 from .anthropic_wire import AnthropicWire
 from .failures import Answer, failed_answer, reply_answer, whole_answer
 from .gemini_wire import GeminiWire
+from .openai_chat_wire import OpenAIChatWire
 from .openai_wire import OpenAIWire
 from .player import play
 from .scenario import Failure, Scenario
 from .usage import Api
 from .wire import Wire
 
-WIRES: dict[Api, Wire] = {"anthropic": AnthropicWire(), "openai": OpenAIWire(), "gemini": GeminiWire()}
+WIRES: dict[Api, Wire] = {
+    "anthropic": AnthropicWire(),
+    "openai": OpenAIWire(),
+    "openai-chat": OpenAIChatWire(),
+    "gemini": GeminiWire(),
+}
 #: What follows the address of a server and a play in the base URL that a client is given.
-BASE_PATHS: dict[Api, str] = {"anthropic": "", "openai": "/v1", "gemini": ""}
+BASE_PATHS: dict[Api, str] = {"anthropic": "", "openai": "/v1", "openai-chat": "/v1", "gemini": ""}
 
 Action = Literal["reply", "count", "no_websocket"]
 
@@ -29,6 +35,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Api, Action], ...] = (
     ("POST", re.compile(r"/v1/messages"), "anthropic", "reply"),
     ("POST", re.compile(r"/v1/messages/count_tokens"), "anthropic", "count"),
     ("POST", re.compile(r"/v1/responses"), "openai", "reply"),
+    ("POST", re.compile(r"/v1/chat/completions"), "openai-chat", "reply"),
     ("GET", re.compile(r"/v1/responses"), "openai", "no_websocket"),  # Codex then goes on with HTTP
     ("POST", re.compile(r"/v1\w*/models/(?P<target>[^/]+:(?:streamG|g)enerateContent)"), "gemini", "reply"),
     ("POST", re.compile(r"/v1\w*/models/(?P<target>[^/]+:countTokens)"), "gemini", "count"),

@@ -110,7 +110,7 @@ class ModelServer:
         """The base URL that a client of `api` is given, to be played `scenario`.
 
         Args:
-            api: ``anthropic``, ``openai`` or ``gemini``.
+            api: ``anthropic``, ``openai`` (Responses), ``openai-chat`` or ``gemini``.
             scenario: Name of a scenario file, or a scenario.
             parameters: Values for parameters of the file.
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Api = Literal["anthropic", "openai", "gemini"]
+Api = Literal["anthropic", "openai", "openai-chat", "gemini"]
 
 #: Input tokens that are not cached, of a request without tool results; each tool result adds one.
 FRESH_INPUT = 1000
 CACHED_INPUT = 500
 OUTPUT = 60
-#: Reasoning tokens of the output, for the two APIs that report them; Gemini counts them separately.
+#: Reasoning tokens of the output, for the APIs that report them; Gemini counts them separately.
 REASONING = 20
 
 
@@ -63,6 +63,18 @@ def openai_usage(results: int) -> dict[str, Any]:
         "input_tokens_details": {"cached_tokens": used.cached},
         "output_tokens": used.output,
         "output_tokens_details": {"reasoning_tokens": used.reasoning},
+        "total_tokens": used.input + used.output,
+    }
+
+
+def openai_chat_usage(results: int) -> dict[str, Any]:
+    """``usage`` of OpenAI Chat Completions, which includes what Responses includes."""
+    used = usage_at("openai-chat", results)
+    return {
+        "prompt_tokens": used.input,
+        "prompt_tokens_details": {"cached_tokens": used.cached},
+        "completion_tokens": used.output,
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning},
         "total_tokens": used.input + used.output,
     }
 

@@ -1,4 +1,4 @@
-"""The common interface of the three APIs: reading requests, rendering replies whole or as events, and errors."""
+"""The common interface of the APIs: reading requests, rendering replies whole or as events, and errors."""
 
 from __future__ import annotations
 

@@ -13,7 +13,11 @@ from scribe_suite.providers.base import Need, Provider
 
 GROUP = "scribe_suite.providers"
 #: Providers that need an argument after the colon, with an example; ``all`` leaves them out.
-WITH_ARGUMENT = {"replay": "replay:20261122-174501-a1b2c3", "command": "command:./my_agent"}
+WITH_ARGUMENT = {
+    "command": "command:./my_agent",
+    "inspect": "inspect:openai/gpt-5.2",
+    "replay": "replay:20261122-174501-a1b2c3",
+}
 #: Not in ``all`` either: one tests the suite and is not comparable with agents, the other waits for a person.
 NOT_IN_ALL = frozenset({"cheat", "human"})
 #: Package of the built-in providers that are not agent CLIs.

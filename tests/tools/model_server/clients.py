@@ -1,4 +1,4 @@
-"""Minimal clients of the three APIs, for the server's own tests: a body, a post, and what the reply says."""
+"""Minimal clients of the APIs, for the server's own tests: a body, a post, and what the reply says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 
 from tools.model_server.usage import Api, Usage
 
-APIS: tuple[Api, ...] = ("anthropic", "openai", "gemini")
+APIS: tuple[Api, ...] = ("anthropic", "openai", "openai-chat", "gemini")
 TIMEOUT_S = 5.0
 #: One for all: to make one takes longer than most requests.
 HTTP = httpx.Client(timeout=TIMEOUT_S)
@@ -55,6 +55,14 @@ def request_body(api: Api, past: Sequence[Past] = (), *, stream: bool = True, to
         functions = [{"type": "function", "name": tool} for tool in tools]
         namespace = {"type": "namespace", "name": "mcp__scribe", "tools": functions}
         return {"model": "m", "stream": stream, "input": items, "tools": [namespace] if tools else []}
+    if api == "openai-chat":
+        said: list[Any] = [{"role": "user", "content": "Do the task."}]
+        for number, (name, arguments, result) in enumerate(past):
+            function = {"name": name, "arguments": json.dumps(arguments)}
+            said.append({"role": "assistant", "tool_calls": [{"id": f"c{number}", "function": function}]})
+            said.append({"role": "tool", "tool_call_id": f"c{number}", "content": result})
+        known = [{"type": "function", "function": {"name": name}} for name in names]
+        return {"model": "m", "stream": stream, "messages": said, "tools": known}
     contents: list[Any] = [{"role": "user", "parts": [{"text": "Do the task."}]}]
     for name, arguments, result in past:
         contents.append({"role": "model", "parts": [{"functionCall": {"name": name, "args": arguments}}]})
@@ -68,7 +76,7 @@ def target(api: Api, stream: bool = True) -> str:
     """What follows the base URL."""
     if api == "gemini":
         return "/v1beta/models/m:streamGenerateContent?alt=sse" if stream else "/v1beta/models/m:generateContent"
-    return {"anthropic": "/v1/messages?beta=true", "openai": "/responses"}[api]
+    return {"anthropic": "/v1/messages?beta=true", "openai": "/responses", "openai-chat": "/chat/completions"}[api]
 
 
 def post(api: Api, base_url: str, past: Sequence[Past] = (), *, stream: bool = True, **rest: Any) -> httpx.Response:
@@ -89,6 +97,8 @@ def events_of(text: str) -> list[dict[str, Any]]:
     events = []
     for block in text.split("\n\n")[:-1]:
         *head, data = block.split("\n")
+        if data == "data: [DONE]":
+            continue
         event = json.loads(data.removeprefix("data: "))
         assert head == ([f"event: {event['type']}"] if "type" in event else []), block
         events.append(event)
@@ -102,6 +112,8 @@ def read(api: Api, reply: Any) -> Said:
         return _read_anthropic(_assembled(reply) if isinstance(reply, list) else reply)
     if api == "openai":
         return _read_openai(_completed(reply) if isinstance(reply, list) else reply)
+    if api == "openai-chat":
+        return _read_chat(_merged(reply) if isinstance(reply, list) else reply)
     return _read_gemini(reply if isinstance(reply, list) else [reply])
 
 
@@ -156,6 +168,25 @@ def _read_openai(response: dict[str, Any]) -> Said:
     used = response["usage"]
     cached, reasoning = used["input_tokens_details"]["cached_tokens"], used["output_tokens_details"]["reasoning_tokens"]
     return Said(text, tuple(calls), Usage(used["input_tokens"], cached, used["output_tokens"], reasoning))
+
+
+def _merged(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The completion that the chunks build up; the last one has its usage."""
+    begun, ended, used = chunks
+    (first,), (last,) = begun["choices"], ended["choices"]
+    return {"choices": [{"message": first["delta"], "finish_reason": last["finish_reason"]}], "usage": used["usage"]}
+
+
+def _read_chat(completion: dict[str, Any]) -> Said:
+    (choice,) = completion["choices"]
+    asked = [call["function"] for call in choice["message"].get("tool_calls", [])]
+    calls = tuple((function["name"], json.loads(function["arguments"])) for function in asked)
+    assert choice["finish_reason"] == ("tool_calls" if calls else "stop")
+    used = completion["usage"]
+    cached = used["prompt_tokens_details"]["cached_tokens"]
+    reasoning = used["completion_tokens_details"]["reasoning_tokens"]
+    text = choice["message"]["content"] or ""
+    return Said(text, calls, Usage(used["prompt_tokens"], cached, used["completion_tokens"], reasoning))
 
 
 def _read_gemini(chunks: list[dict[str, Any]]) -> Said:

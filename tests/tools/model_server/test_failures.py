@@ -1,4 +1,4 @@
-"""Failures do what they say, by all three APIs."""
+"""Failures do what they say, by all APIs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tools.model_server.server import ModelServer
 from .clients import APIS, HTTP, events_of, post, request_body, say, target
 
 SOON_S = 0.3
+#: The APIs with words of their own for statuses.
+WORDED = ("anthropic", "openai", "gemini")
 
 
 @pytest.fixture(params=APIS)
@@ -22,9 +24,8 @@ def api(request):
 
 def words(api, error):
     """The API's word for an error, from its body."""
-    return {"anthropic": lambda: error["error"]["type"], "openai": lambda: error["error"]["code"]}.get(
-        api, lambda: error["error"]["status"]
-    )()
+    word = {"anthropic": "type", "openai": "code", "openai-chat": "code", "gemini": "status"}[api]
+    return error["error"][word]
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -45,7 +46,7 @@ def test_a_status_comes_with_the_apis_own_body(server, api, stream, status, expe
     for _ in range(2):
         response = post(api, url, stream=stream)
         assert response.status_code == status
-        assert words(api, response.json()) == expected[APIS.index(api)]
+        assert words(api, response.json()) == expected[WORDED.index(api.removesuffix("-chat"))]
         assert "retry-after" not in response.headers
     assert [request.outcome for request in server.requests_of(url)] == ["failure", "failure"]
 
@@ -122,7 +123,7 @@ def test_an_unknown_event_is_in_an_otherwise_good_reply(server, api):
 
 def test_an_error_may_come_as_an_event(server, api):
     first, error = events_of(post(api, server.base_url(api, "stream_error")).text)
-    assert first["type" if api != "gemini" else "candidates"]
+    assert first[{"gemini": "candidates", "openai-chat": "choices"}.get(api, "type")]
     assert "simulated failure" in str(error)
     assert post(api, server.base_url(api, "stream_error"), stream=False).status_code == 500
 
@@ -148,7 +149,7 @@ def test_a_server_stops_though_clients_hang():
 def test_wrong_scenarios_are_refused_at_once(server):
     with pytest.raises(ScenarioError, match="no scenario 'nothing'"):
         server.base_url("openai", "nothing")
-    with pytest.raises(ScenarioError, match="no API 'mistral'; there are anthropic, openai, gemini"):
+    with pytest.raises(ScenarioError, match="no API 'mistral'; there are anthropic, openai, openai-chat, gemini"):
         server.base_url("mistral", "hang")
 
 

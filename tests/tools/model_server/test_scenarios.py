@@ -46,7 +46,7 @@ def test_every_kind_of_failure_has_a_file_and_a_row():
 def test_every_builtin_has_a_row_for_each_api():
     names = typing.get_args(typing.get_args(Step.model_fields["builtin"].annotation)[0])
     assert set(names) == set(BUILTINS)
-    assert all(set(row) == set(APIS) and all(row.values()) for row in BUILTINS.values())
+    assert all(set(row) == {*APIS} - {"openai-chat"} and all(row.values()) for row in BUILTINS.values())
 
 
 def test_an_unknown_name_is_answered_with_the_close_one():

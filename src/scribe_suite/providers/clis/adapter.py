@@ -91,6 +91,21 @@ class Launch:
     stdin: str = ""
 
 
+@dataclass(frozen=True)
+class Access:
+    """The variables by which a CLI reaches the service of a model.
+
+    Attributes:
+        keys: Those with secrets.
+        settings: The others.
+        needs_login: Whether there must be a key or a login; a model on this machine may need none.
+    """
+
+    keys: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    needs_login: bool = True
+
+
 class Adapter(ABC):
     """One agent CLI.
 
@@ -104,6 +119,7 @@ class Adapter(ABC):
         config_variable: The CLI's own environment variable for its folder, in case a user has moved it.
         config_is_home: Whether that variable names the parent of the folder.
         login: How the user can log in, as a clause.
+        in_environments: Whether its program is also looked for beside the Python that runs the suite.
     """
 
     title: ClassVar[str]
@@ -115,6 +131,17 @@ class Adapter(ABC):
     config_variable: ClassVar[str]
     config_is_home: ClassVar[bool] = False
     login: ClassVar[str]
+    in_environments: ClassVar[bool] = False
+
+    @classmethod
+    def access(cls, model: str | None, environ: Mapping[str, str]) -> Access:  # noqa: ARG003 -- most have one service
+        """Which of the user's variables it gets, for a model.
+
+        Args:
+            model: See `Job.model`.
+            environ: The user's environment.
+        """
+        return Access(cls.keys, cls.settings)
 
     @abstractmethod
     def launch(self, job: Job) -> Launch:

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def find_binary(adapter: type[Adapter], environ: Mapping[str, str]) -> tuple[str
             raise failure(adapter, "cli_missing", f"{adapter.variable} names {named!r}, which is not a program.")
         return (str(Path(program).absolute()), *command[1:])  # it is started in another folder
     found = shutil.which(adapter.program, path=path)
+    if found is None and adapter.in_environments:
+        found = shutil.which(adapter.program, path=str(Path(sys.executable).parent))
     if found is None:
         raise failure(adapter, "cli_missing", f"There is no program {adapter.program} on PATH.")
     return (str(Path(found).absolute()),)

@@ -68,6 +68,6 @@ def _diagnose(provider: str, adapter: type[Adapter], environ: Mapping[str, str])
         if version is None:
             advice.append(f"{command} does not say its version: does it run?")
     login = find_login(adapter, environ)
-    if not login:
+    if not login and adapter.access(None, environ).needs_login:
         advice.append(f"No login was found: {adapter.login}.")
     return CliDiagnosis(provider, adapter.title, command, version, login.source or None, tuple(advice))

@@ -99,7 +99,7 @@ class CliProvider(Provider):
             place = stack.enter_context(place_for_program("scribe-cli-"))
             # opened before it runs: files that get one of these names later are neither read nor written
             home, outputs = (stack.enter_context(UntrustedFolder(path)) for path in (place.home, context.outputs))
-            login = self._logged_in(place)
+            login = self._logged_in(place, context.model)
             job = _job(context, place, home, binary)
             listener = Listener(self.adapter(), job, login, transcript, context.activity)
             ending, stderr = self._follow(stack, context, place, listener, outputs)
@@ -111,10 +111,10 @@ class CliProvider(Provider):
             outputs.write("transcript.json", [text.encode("utf-8", "replace") + b"\n"])
         return Start(transcript, ending, stderr, cause)
 
-    def _logged_in(self, place: Place) -> Login:
+    def _logged_in(self, place: Place, model: str | None) -> Login:
         """The user's login, copied to the CLI's home."""
-        login = find_login(self.adapter, os.environ)
-        if not login:
+        login = find_login(self.adapter, os.environ, model)
+        if not login and self.adapter.access(model, os.environ).needs_login:
             raise failure(self.adapter, "not_logged_in", f"No login of {self.adapter.title} was found.")
         give_login(login, place.home)
         return login
@@ -136,7 +136,7 @@ class CliProvider(Provider):
         """
         launch = listener.adapter.launch(listener.job)
         logs = [stack.enter_context(outputs.append(f"{self.name}.{end}")) for end in _LOGS]
-        environment, printed = _environment(self.adapter, launch), ""
+        environment, printed = _environment(self.adapter, context.model, launch), ""
         try:
             program = stack.enter_context(
                 start_program(context, place, listener.job.binary, launch.argv, environment, surroundings="file")
@@ -207,11 +207,12 @@ def _job(context: AttemptContext, place: Place, home: UntrustedFolder, binary: t
     )
 
 
-def _environment(adapter: type[Adapter], launch: Launch) -> dict[str, str]:
+def _environment(adapter: type[Adapter], model: str | None, launch: Launch) -> dict[str, str]:
     """A CLI's whole environment except its home: our own list, nothing else is inherited."""
+    access = adapter.access(model, os.environ)
     return {
         **{name: os.environ[name] for name in COMMON if name in os.environ},
-        **{name: os.environ[name] for name in (*adapter.keys, *adapter.settings) if os.environ.get(name)},
+        **{name: os.environ[name] for name in (*access.keys, *access.settings) if os.environ.get(name)},
         "TERM": "xterm-256color",
         **launch.environment,
     }

@@ -39,14 +39,15 @@ class Login:
         return ", ".join(self.variables) or ", ".join(str(path) for path in self.files)
 
 
-def find_login(adapter: type[Adapter], environ: Mapping[str, str]) -> Login:
+def find_login(adapter: type[Adapter], environ: Mapping[str, str], model: str | None = None) -> Login:
     """Find the login of a CLI: keys in variables, else files.
 
     Args:
         adapter: The CLI.
         environ: The user's environment.
+        model: Its model, where the login depends on that.
     """
-    variables = tuple(name for name in adapter.keys if environ.get(name))
+    variables = tuple(name for name in adapter.access(model, environ).keys if environ.get(name))
     if variables:
         return Login(variables)
     files = {}

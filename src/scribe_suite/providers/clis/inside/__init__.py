@@ -1,0 +1,1 @@
+"""Programs that run in the process of an agent CLI; they import nothing of the package."""
