@@ -48,8 +48,8 @@ MARKERS = ("<!-- tables: written by studies/budgets.py -->", "<!-- end of tables
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)
 #: Below the tables, where they have rows of other conditions.
 _MARK = (
-    "¹ Not of today: the task, its solution or the terms of its laboratory have changed since. The number is that of the "
-    "task's version then."
+    "¹ Not of today: the task, its solution or the terms of its laboratory have changed since. The number is that of "
+    "the task's version then."
 )
 #: The first seed, far from the seeds of other studies and certificates.
 FIRST_SEED = 71_000
