@@ -5,6 +5,10 @@
 A budget is a share of the level's own; the level's other terms are unchanged. With ``--write``, each run is stored when
 it ends, and is not repeated while the task, its solution and the level's terms are unchanged, so an interrupted study
 can be continued. A run that failed because of the machine is not recorded.
+
+What was measured under other conditions stays in the record and in the tables, marked as such, until the same budget
+has been measured again. ``--restate`` looks for it without measuring anything; a test asks for that where a task or its
+solution has changed.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +46,11 @@ RECORD = "studies/budgets.json"
 DOCUMENT = "docs/reference/budgets.md"
 MARKERS = ("<!-- tables: written by studies/budgets.py -->", "<!-- end of tables -->")
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)
+#: Below the tables, where they have rows of other conditions.
+_MARK = (
+    "¹ Not of today: the task, its solution or the terms of its laboratory have changed since. The number is that of "
+    "the task's version then."
+)
 #: The first seed, far from the seeds of other studies and certificates.
 FIRST_SEED = 71_000
 #: Time limit of one solution on a busy machine, in seconds.
@@ -62,6 +71,19 @@ class Reached:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What was reached at one budget under other conditions than today's.
+
+    Attributes:
+        version: The task's version then.
+        reached: The result on each instance.
+    """
+
+    version: int
+    reached: Sequence[Reached]
+
+
+@dataclass(frozen=True)
 class Curve:
     """Skill against budget, at one level of a task.
 
@@ -71,6 +93,7 @@ class Curve:
         unit: The budget's unit.
         reached: Budget -> the result on each instance, from `FIRST_SEED` on; the same instances for all budgets.
         conditions: A hash of the conditions of the measurement: see `empty_curve`. Empty where it was not stored.
+        earlier: Budget -> what was reached under other conditions, where that budget has not been measured since.
     """
 
     version: int
@@ -78,6 +101,7 @@ class Curve:
     unit: str
     reached: Mapping[int, Sequence[Reached]]
     conditions: str = ""
+    earlier: Mapping[int, Earlier] = field(default_factory=dict)
 
 
 _RECORD = TypeAdapter(dict[str, Curve])
@@ -117,25 +141,31 @@ def tables(record: Mapping[str, Curve]) -> str:
     """A table for each family, in Markdown: a line for each budget of each level."""
     record = with_shared_points(record)
     families = dict.fromkeys(name.partition("/")[0] for name in record)
-    return "\n\n".join(
+    parts = [
         _table(family, {name: curve for name, curve in record.items() if name.startswith(f"{family}/")})
         for family in families
-    )
+    ]
+    if any(curve.earlier for curve in record.values()):
+        parts.append(_MARK)
+    return "\n\n".join(parts)
 
 
 def _table(family: str, curves: Mapping[str, Curve]) -> str:
     lines = [
         f"### {family}",
         "",
-        "| task | budget | instances | mean skill | solved at 0.8 | mean spend |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| task | budget | version | instances | mean skill | solved at 0.8 | mean spend |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, curve in curves.items():
-        for budget, found in sorted(curve.reached.items()):
+        rows = {budget: (f"{one.version} ¹", one.reached) for budget, one in curve.earlier.items()}
+        rows |= {budget: (f"{curve.version}", found) for budget, found in curve.reached.items()}
+        for budget, (version, found) in sorted(rows.items()):
             skills = [one.skill for one in found]
             cells = (
                 f"`{name}`",
                 f"**{budget:,}**" if budget == curve.budget else f"{budget:,}",
+                version,
                 len(found),
                 f"{statistics.mean(skills):z.2f}",
                 sum(skill >= 0.8 for skill in skills),
@@ -226,10 +256,26 @@ def empty_curve(task_id: str, root: Path) -> Curve:
     return Curve(task.version, task.terms.budget, unit, {}, hashlib.sha256(conditions.encode()).hexdigest()[:16])
 
 
-def _measured(record: Mapping[str, Curve], name: str, conditions: str) -> Mapping[int, Sequence[Reached]]:
-    """The entries of a record for a level under these conditions."""
-    curve = record.get(name)
-    return curve.reached if curve is not None and curve.conditions == conditions else {}
+def restated(curve: Curve | None, empty: Curve) -> Curve:
+    """What a record has of a level, with what was measured under other conditions than today's as earlier.
+
+    Args:
+        curve: The level's entry, or None.
+        empty: Its `empty_curve`.
+    """
+    if curve is None:
+        return empty
+    if curve.conditions == empty.conditions:
+        return replace(curve, budget=empty.budget)
+    measured = {budget: Earlier(curve.version, found) for budget, found in curve.reached.items()}
+    return replace(empty, earlier={**curve.earlier, **measured})
+
+
+def restated_record(record: Mapping[str, Curve], root: Path) -> dict[str, Curve]:
+    """The record as `restated` says; levels that are no more are left out."""
+    facts = default_registry().facts
+    known = [name for name in record if name in facts and facts[name].access == "lab"]
+    return {name: restated(record[name], empty_curve(name, root)) for name in known}
 
 
 def missing(
@@ -245,7 +291,7 @@ def missing(
     """
     found = []
     for name, curve in empty.items():
-        reached = _measured(record, name, curve.conditions)
+        reached = restated(record.get(name), curve).reached
         for budget in sorted({max(1, round(share * curve.budget)) for share in shares}):
             numbers = range(len(reached.get(budget, ())), instances)
             found += [(f"{name}@{budget}", FIRST_SEED + number) for number in numbers]
@@ -253,7 +299,7 @@ def missing(
 
 
 def extended(record: Mapping[str, Curve], empty: Mapping[str, Curve], task_id: str, one: Reached) -> dict[str, Curve]:
-    """A record with one more run; measurements under other conditions are discarded.
+    """A record with one more run, instead of what other conditions gave at its budget.
 
     Args:
         record: The record, which is not modified.
@@ -262,8 +308,10 @@ def extended(record: Mapping[str, Curve], empty: Mapping[str, Curve], task_id: s
         one: The result on the next instance.
     """
     name, _, text = task_id.partition("@")
-    budget, reached = int(text), _measured(record, name, empty[name].conditions)
-    return {**record, name: replace(empty[name], reached={**reached, budget: [*reached.get(budget, ()), one]})}
+    budget, curve = int(text), restated(record.get(name), empty[name])
+    reached = {**curve.reached, budget: [*curve.reached.get(budget, ()), one]}
+    earlier = {other: found for other, found in curve.earlier.items() if other != budget}
+    return {**record, name: replace(curve, reached=reached, earlier=earlier)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -285,8 +333,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help=f"add what the record lacks, after each run, and to the tables of {DOCUMENT}",
     )
+    parser.add_argument(
+        "--restate",
+        action="store_true",
+        help="measure nothing: mark in record and tables what is not of today's version",
+    )
     options = parser.parse_args(argv)
     root = suite_root()
+    if options.restate:
+        write_record(root, restated_record(read_record(root), root))
+        return 0
     record = read_record(root) if options.write else {}
     empty = {name: empty_curve(name, root) for name in options.tasks}
     todo = missing(record, empty, options.shares, options.instances)

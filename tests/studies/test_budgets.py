@@ -12,12 +12,15 @@ from studies.budgets import (
     DOCUMENT,
     MARKERS,
     Curve,
+    Earlier,
     Reached,
     empty_curve,
     extended,
     measure_instance,
     missing,
     read_record,
+    restated,
+    restated_record,
     tables,
     with_shared_points,
     write_record,
@@ -30,6 +33,44 @@ def test_the_document_shows_the_record():
     assert all(default_registry().facts_of(name).access == "lab" for name in record)
 
 
+@pytest.mark.slow
+def test_what_is_not_of_today_is_marked():
+    record = read_record(suite_root())
+    assert restated_record(record, suite_root()) == record, "run python -m studies.budgets --restate"
+
+
+def test_other_conditions_make_a_measurement_an_earlier_one():
+    half, whole = [Reached(0.5, 40)], [Reached(1.0, 90)]
+    old = Curve(1, 100, "prompt", {50: half, 100: whole}, "of then", {25: Earlier(0, half)})
+    empty = Curve(2, 80, "prompt", {}, "of today")
+    one = restated(old, empty)
+    assert one == replace(empty, earlier={25: Earlier(0, half), 50: Earlier(1, half), 100: Earlier(1, whole)})
+    assert restated(one, empty) == one
+    assert restated(None, empty) == empty
+    again = extended({"a/x_3": old}, {"a/x_3": empty}, "a/x_3@50", Reached(0.9, 50))["a/x_3"]
+    assert (again.reached, set(again.earlier)) == ({50: [Reached(0.9, 50)]}, {25, 100})
+    text = tables({"a/x_3": again})
+    assert "| `a/x_3` | 50 | 2 | 1 | 0.90 |" in text
+    assert "| `a/x_3` | 100 | 1 ¹ | 1 | 1.00 |" in text
+    assert text.splitlines()[-1].startswith("¹ Not of today")
+    assert "¹" not in tables({"a/x_3": replace(again, earlier={})})
+
+
+def test_restating_measures_nothing(tmp_path, monkeypatch):
+    for folder in ("studies", "docs/reference"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / DOCUMENT).write_text("\n".join((*MARKERS, "")))
+    (tmp_path / "ground_truth").symlink_to(suite_root() / "ground_truth")
+    old = Curve(1, 36, "prompt", {36: [Reached(1.0, 36)]}, "of then")
+    write_record(tmp_path, {"neurons/alphabet_3": old, "neurons/of_old_3": old})
+    monkeypatch.setattr(budgets, "suite_root", lambda: tmp_path)
+    monkeypatch.setattr(budgets, "measured_units", None)
+    assert budgets.main(["--restate"]) == 0
+    assert read_record(tmp_path).keys() == {"neurons/alphabet_3"}
+    assert read_record(tmp_path)["neurons/alphabet_3"].earlier == {36: Earlier(1, [Reached(1.0, 36)])}
+    assert "| `neurons/alphabet_3` | **36** | 1 ¹ |" in (tmp_path / DOCUMENT).read_text()
+
+
 def test_a_table_has_means_over_instances_and_marks_the_level_s_budget():
     curve = Curve(
         1, 100, "prompt", {50: [Reached(0.5, 40), Reached(1.0, 50)], 100: [Reached(1.0, 90), Reached(0.9, 10)]}
@@ -37,8 +78,8 @@ def test_a_table_has_means_over_instances_and_marks_the_level_s_budget():
     lines = tables({"circuits/x_3": curve}).splitlines()
     assert lines[0] == "### circuits"
     assert lines[-2:] == [
-        "| `circuits/x_3` | 50 | 2 | 0.75 | 1 | 45 prompts |",
-        "| `circuits/x_3` | **100** | 2 | 0.95 | 2 | 50 prompts |",
+        "| `circuits/x_3` | 50 | 1 | 2 | 0.75 | 1 | 45 prompts |",
+        "| `circuits/x_3` | **100** | 1 | 2 | 0.95 | 2 | 50 prompts |",
     ]
 
 
@@ -55,8 +96,8 @@ def test_levels_that_differ_only_by_their_budget_share_their_points():
         "a/z_2": [8],
         "a/z_3": [4],
     }
-    assert "| `a/x_2` | 5 | 1 |" in tables(record)
-    assert "| `a/x_2` | **9** | 1 |" in tables(record)
+    assert "| `a/x_2` | 5 | 1 | 1 |" in tables(record)
+    assert "| `a/x_2` | **9** | 1 | 1 |" in tables(record)
 
 
 def test_writing_some_levels_keeps_the_others(tmp_path):
@@ -100,7 +141,7 @@ def test_what_is_measured_is_kept_at_once_and_not_measured_again(tmp_path, monke
     assert read_record(tmp_path)["neurons/alphabet_3"].reached == {36: [Reached(0.5, 1), Reached(0.5, 2)]}
 
 
-def test_what_other_conditions_gave_is_discarded():
+def test_what_other_conditions_gave_does_not_count():
     name = "neurons/alphabet_3"
     empty = {name: empty_curve(name, suite_root())}
     record = extended({}, empty, f"{name}@9", Reached(0.5, 9))

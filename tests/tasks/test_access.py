@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 
 from scribe_suite.errors import ConfigurationError
-from scribe_suite.laboratory.terms import OUTPUTS_ONLY, Terms
+from scribe_suite.laboratory.terms import NOISE_REVISION, OUTPUTS_ONLY, Terms
 from scribe_suite.tasks.access import ACCESSES, question_of, split_access, with_access
 from scribe_suite.tasks.registry import TaskRegistry
 from tests.tasks.idle_task import IdleTask
@@ -43,6 +43,19 @@ def test_terms_are_those_of_the_level_and_a_black_box_has_no_operations():
     assert (outputs.budget, outputs.returns, outputs.operations) == (10, "labels", OUTPUTS_ONLY)
     assert Held(2, "outputs").terms.returns == "labels", "logits are more than a black box says"
     assert Held(3).with_budget(7).terms == Terms(budget=7, returns="labels")
+
+
+def test_a_change_of_noise_raises_the_version_where_there_is_noise_and_nowhere_else():
+    class Noisy(IdleTask):
+        version = 4
+        laboratory: ClassVar = {2: Terms(budget=9, read_noise=0.5), 3: Terms(budget=9)}
+
+    raised = 4 + NOISE_REVISION
+    assert NOISE_REVISION > 0
+    assert [Noisy(2).version, Noisy(1, "lab").version, Noisy(2).with_budget(3).version] == [raised] * 3
+    assert [one.version for one in (Noisy(1), Noisy(2, "weights"), Noisy(2, "outputs"), Noisy(3))] == [4] * 4
+    assert Noisy(2).known_facts().version == raised
+    assert Noisy.version == 4
 
 
 def test_levels_of_a_laboratory_run_when_they_are_asked_for():

@@ -9,7 +9,8 @@
 
 # %%
 WINDOW = 4  # tokens that a head sees: the prompt says so
-latest = verb_position = statements.shape[1] - 4
+verb_position = statements.shape[1] - 4
+latest = verb_position + 1  # at the verb itself, its two forms differ by three times what truths do
 earliest = verb_position - 6  # of the subjects, the furthest from the verb
 twins = {}
 for row, tokens in enumerate(statements.tolist()):
