@@ -64,7 +64,7 @@ class PlantedCircuitTask(PlannedTask):
     """
 
     family = "circuits"
-    version: ClassVar[int] = 3
+    version = 3
     models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = COMPONENT_METRICS
 

@@ -43,7 +43,7 @@ class MeasuredCircuitTask(MeasuredTask):
     """
 
     family = "circuits"
-    version: ClassVar[int] = 3
+    version = 3
     metrics = METRICS
     solution = "real"
     laboratory_solution = "real_lab"

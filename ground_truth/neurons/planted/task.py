@@ -64,7 +64,7 @@ class PlantedNeuronTask(FreezableTask):
     """
 
     family = "neurons"
-    version: ClassVar[int] = 4
+    version = 4
     models = "language_model"
     models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = (*NEURON_METRICS, "rve")

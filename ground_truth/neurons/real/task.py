@@ -59,7 +59,7 @@ class MeasuredNeuronTask(MeasuredTask):
     """Base of the tasks that ask for the neurons with the highest statistic of a real model."""
 
     family = "neurons"
-    version: ClassVar[int] = 4
+    version = 4
     metrics = SHARE_METRICS
     _known: tuple[Measured, float] | None = None
 

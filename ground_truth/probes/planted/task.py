@@ -78,7 +78,7 @@ class PlantedProbeTask(PlantedTask):
     """
 
     family: ClassVar[str] = "probes"
-    version: ClassVar[int] = 5
+    version = 5
     models_version: ClassVar[int] = 2
     metrics: ClassVar[tuple[str, ...]] = PROBE_METRICS
     labelled: ClassVar[bool] = True

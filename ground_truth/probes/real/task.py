@@ -45,7 +45,7 @@ class MeasuredProbeTask(MeasuredTask):
     """Base of the probe tasks on a real model: a linear probe is submitted, or that there is none."""
 
     family: ClassVar[str] = "probes"
-    version: ClassVar[int] = 3
+    version = 3
     metrics: ClassVar[tuple[str, ...]] = REAL_PROBE_METRICS
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     solution: ClassVar[str] = "real"

@@ -67,9 +67,8 @@ class Wanted:
             ids; ``samples``, ids drawn from the softmax; ``nothing``, an empty row.
         temperature: The temperature of samples; 0 returns the most probable id.
         decimals: The number of decimals of floats, or None.
-        read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square at
-            the site, over all prompts and positions of the run; at a single neuron, of that of all neurons of its
-            block.
+        read_noise: Standard deviation of Gaussian noise on sites and gradients, as a share of the root mean square
+            there; see `terms.Terms`.
         seed: Text from which noise and samples are drawn: the same one gives the same values.
     """
 

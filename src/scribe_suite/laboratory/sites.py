@@ -145,6 +145,25 @@ class Site:
         return f"{self.kind}.{layer}{at}" if index is None else f"{self.kind}.{layer}.{index}{at}"
 
 
+def block_of(site: Site, sizes: Sizes) -> tuple[Site, ...]:
+    """What a site is a part of: that of all heads, or all neurons, of its block, at all positions.
+
+    A site that is neither a head's nor a neuron's is its own whole.
+    """
+    if site.index is None:
+        return (site.everywhere,)
+    if site.kind == "neuron":
+        return (Site("neurons", site.layer),)
+    return tuple(Site(site.kind, site.layer, index) for index in range(_count(site.kind, sizes)))
+
+
+def _count(kind: Kind, sizes: Sizes) -> int:
+    """How many sites of a kind a block has, for kinds with an index."""
+    if kind == "neuron":
+        return sizes.d_mlp
+    return sizes.n_key_value_heads if kind in ("k", "v") else sizes.n_heads
+
+
 def parse_site(text: object) -> Site:
     """The site that a text names.
 
@@ -202,9 +221,7 @@ def check_site(site: Site, sizes: Sizes, n_positions: int | None = None) -> None
     if site.kind == "resid_mid" and not sizes.d_mlp:
         raise SiteError(f"{site}: this model has no MLPs, so read resid_post.{site.layer}.")
     if site.index is not None:
-        count = sizes.d_mlp if site.kind == "neuron" else sizes.n_heads
-        if site.kind in ("k", "v"):
-            count = sizes.n_key_value_heads
+        count = _count(site.kind, sizes)
         what = {"neuron": "neuron", "k": "key-value head", "v": "key-value head"}.get(site.kind, "head")
         if site.index >= count:
             raise SiteError(f"{site}: there is no {what} {site.index}; {what}s of a block are 0 to {count - 1}.")

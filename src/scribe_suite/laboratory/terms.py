@@ -24,6 +24,9 @@ MEANINGS: dict[Operation, str] = {
     "grad": "have gradients",
 }
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
+#: Raised whenever the noise on reads changes, or what prompts say about it. It is part of the versions of tasks whose
+#: laboratories have noise: these rise with it, and no others.
+NOISE_REVISION = 1
 #: A black box: text or tokens in, outputs out.
 OUTPUTS_ONLY: frozenset[Operation] = frozenset()
 
@@ -38,8 +41,9 @@ class Terms(BaseModel):
         positions: The positions of outputs.
         decimals: The number of decimals of floats, or None.
         sites_per_run: Most sites that one run may return, gradients included, or None for any number.
-        read_noise: Standard deviation of the noise on read values, as a share of their root mean square over the run;
-            at a single neuron, of that of all neurons of its block.
+        read_noise: Standard deviation of the noise on read values, as a share of the root mean square at the site, over
+            all prompts and positions of the run, whichever are named; at a head or a neuron, of that of all heads or
+            neurons of its block. With patches, it is no smaller than without them.
         operations: The operations that a run may use.
     """
 
@@ -57,6 +61,11 @@ class Terms(BaseModel):
     @field_serializer("operations")
     def _in_order(self, operations: frozenset[Operation]) -> list[str]:
         return sorted(operations)
+
+    @property
+    def revision(self) -> int:
+        """What is added to the versions of tasks with such a laboratory."""
+        return NOISE_REVISION if self.read_noise and self.operations else 0
 
     @property
     def black_box(self) -> Terms:

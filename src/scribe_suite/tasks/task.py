@@ -103,6 +103,7 @@ class Task(ABC):
         headroom_levels: The levels at which the mean skill of a capable outside agent was measured below 0.8
             (docs/headroom.md): those that ``--level headroom`` runs.
         version: Raised whenever instances, prompt or scoring change; results of different versions are not comparable.
+            The revision of its laboratory is added to it in objects: see `Terms.revision`.
         summary: One line for lists.
         solution: Name of the reference solution's file where several tasks share it; otherwise the file has the task's
             name.
@@ -126,7 +127,7 @@ class Task(ABC):
     black_box: ClassVar[bool] = True
     default_levels: ClassVar[tuple[int, ...]] = ()
     headroom_levels: ClassVar[tuple[int, ...]] = ()
-    version: ClassVar[int] = 1
+    version: int = 1
     summary: ClassVar[str]
     solution: ClassVar[str] = ""
     laboratory_solution: ClassVar[str] = ""
@@ -142,6 +143,7 @@ class Task(ABC):
         self.access: Access = self.default_access if access is None else access
         if self.access not in self.accesses:
             raise ValueError(f"{self.family}/{self.name} has no arm {access}: it has {', '.join(self.accesses)}")
+        self.version = type(self).version + (0 if self.terms is None else self.terms.revision)
 
     @classmethod
     def known_levels(cls) -> list[int]:

@@ -10,7 +10,8 @@ from scribe_suite.laboratory import frames
 from scribe_suite.laboratory.inside import wanted as rules
 from scribe_suite.laboratory.inside.refusal import RefusedError
 from scribe_suite.laboratory.recipes import Gradient, Recipe
-from tests.laboratory.small_models import ask, base, patched, plain, tokens
+from scribe_suite.laboratory.sites import FORMS, Site, block_of, parse_site
+from tests.laboratory.small_models import ask, base, loaded, patched, plain, tokens
 
 
 def truth() -> torch.Tensor:
@@ -37,24 +38,117 @@ def test_only_some_labels():
     assert best.tolist() == [[6, 2][int(row[2] > row[6])] for row in truth()[:, -1]]
 
 
-def test_the_noise_at_a_single_neuron_has_the_size_of_its_block():
-    """Noise of its own size would tell whether it is active, one prompt at a time."""
-    read = ["neurons.1", "L1.N0"]
-    exact = ask("LN", patched(), read=read)
-    noisy = [ask("LN", patched(), read=read, read_noise=4.0, seed=str(seed)) for seed in range(200)]
-    deviation = torch.stack([found["L1.N0"] - exact["L1.N0"] for found in noisy]).std()
-    assert torch.isclose(deviation, 4 * exact["neurons.1"].square().mean().sqrt(), rtol=0.05)
-    assert not torch.isclose(exact["L1.N0"].square().mean(), exact["neurons.1"].square().mean(), rtol=0.2)
+#: A part of each kind, and all parts of its block.
+PARTS = {
+    "L1.N0": ["neurons.1"],
+    "L2.N3@-1": ["neurons.2"],
+    "a1.h0": [f"a1.h{head}" for head in range(4)],
+    "a0.h2@1": [f"a0.h{head}" for head in range(4)],
+    "q.0.3": [f"q.0.{head}" for head in range(4)],
+    "k.1.1": [f"k.1.{head}" for head in range(2)],
+    "v.2.0": [f"v.2.{head}" for head in range(2)],
+    "z.2.1@0": [f"z.2.{head}" for head in range(4)],
+    "pattern.1.2": [f"pattern.1.{head}" for head in range(4)],
+    "pattern.0.1@3": [f"pattern.0.{head}" for head in range(4)],
+}
+NOISE = 4.0
+#: Silences all of a block, except one part of it.
+ALL_BUT_ONE = {
+    "L1.N0": [f"L1.N{neuron}" for neuron in range(1, 16)],
+    "a1.h3": ["a1.h0", "a1.h1", "a1.h2"],
+    "z.1.3": ["z.1.0", "z.1.1", "z.1.2"],
+    "m0": [f"L0.N{neuron}" for neuron in range(15)],
+}
 
 
-def test_equal_noise_does_not_tell_that_two_neurons_are_silent():
-    silent = [{"kind": "zero", "site": f"L1.N{neuron}"} for neuron in (0, 1)]
-    names = ["L1.N0", "L1.N1"]
+def many(*patches: dict) -> Recipe:
+    """A run of many prompts."""
+    return Recipe("patched", tokens(0, n_prompts=300), patches=patches)
+
+
+def deviation(name: str, *patches: dict, kind: str = "grouped", **wanted: object) -> float:
+    """The standard deviation of the noise on one result of a run."""
+    exact, noisy = (ask(kind, many(*patches), **wanted, read_noise=noise, seed="s")[name] for noise in (0.0, NOISE))
+    return float((noisy - exact).std())
+
+
+def size(found: dict[str, torch.Tensor], names: list[str]) -> float:
+    """The root mean square over results of one shape."""
+    return float(torch.stack([found[name] for name in names]).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_noise_at_a_part_has_the_size_of_its_block(name):
+    """Noise of its own size would tell whether a head or a neuron is active, one prompt at a time."""
+    block = size(ask("grouped", many(), read=PARTS[name]), PARTS[name])
+    assert deviation(name, read=[name]) == pytest.approx(NOISE * block, rel=0.12)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_so_has_the_noise_at_a_gradient_at_a_part(name):
+    names = [f"grad/{part}" for part in PARTS[name]]
+    block = size(ask("grouped", many(), grad=Gradient([1] * 300, PARTS[name])), names)
+    found = deviation(f"grad/{name}", grad=Gradient([1] * 300, [name]))
+    assert found == pytest.approx(NOISE * block, rel=0.12)
+
+
+def test_every_kind_with_an_index_is_a_part():
+    narrowed = {kind for kind, form in FORMS.items() if form.pattern.groups == 2}
+    assert {parse_site(name).kind for name in PARTS} == narrowed
+    sizes = loaded("grouped").sizes
+    for name, block in PARTS.items():
+        assert [str(site) for site in block_of(parse_site(name), sizes)] == block
+    whole = [Site(kind, 1, None, 2) for kind in FORMS if kind not in narrowed]
+    assert all(block_of(site, sizes) == (site.everywhere,) for site in whole)
+
+
+@pytest.mark.parametrize("name", ALL_BUT_ONE)
+def test_patches_do_not_make_noise_smaller(name):
+    """If only one part of a block were left, the noise of the block would have its size again."""
+    others = [{"kind": "zero", "site": site} for site in ALL_BUT_ONE[name]]
+    wanted = {"kind": "LN", "read": [name]}
+    among = deviation(name, **wanted)
+    assert deviation(name, *others, **wanted) == pytest.approx(among, rel=0.12)
+    part = {"kind": "zero", "site": "L0.N15" if name == "m0" else name}
+    assert deviation(name, *others, part, **wanted) == pytest.approx(among, rel=0.12)
+
+
+def test_nor_do_they_at_gradients():
+    others = [{"kind": "zero", "site": f"m{block}"} for block in (1, 2)]
+    wanted = {"kind": "LN", "grad": Gradient([1] * 300, ["L1.N0"])}  # whose gradient is zero then
+    assert not ask("LN", many(*others), grad=wanted["grad"])["grad/L1.N0"].any()
+    name = "grad/L1.N0"
+    assert deviation(name, *others, **wanted) == pytest.approx(deviation(name, **wanted), rel=0.12)
+
+
+def test_large_patches_make_it_larger():
+    """Noise that were not a share of large values too could be drowned by them."""
+    large = {"kind": "set", "site": "resid_pre.1", "vector": "w"}
+    run = patched(large, vectors={"w": 1000 * np.eye(12)[3]})
+    exact, noisy = (ask("no norm", run, read=["q.1.0"], read_noise=noise, seed="s")["q.1.0"] for noise in (0.0, 1.0))
+    every = ask("no norm", run, read=[f"q.1.{head}" for head in range(4)])
+    assert float((noisy - exact).std()) == pytest.approx(size(every, [f"q.1.{head}" for head in range(4)]), rel=0.2)
+
+
+@pytest.mark.parametrize("names", [["L1.N0", "L1.N1"], ["a1.h0", "a1.h1"], ["z.1.0", "z.1.1"], ["m0", "m1"]])
+def test_equal_noise_does_not_tell_that_two_sites_are_silent(names):
+    silent = [{"kind": "zero", "site": name} for name in names]
     found = ask("LN", patched(*silent), read=names, read_noise=1.0, seed="s")
     assert not any(ask("LN", patched(*silent), read=names)[name].any() for name in names)
-    assert (found["L1.N0"] != found["L1.N1"]).all()
-    both = ask("LN", patched(*silent), read=["L1.N0@2", "L1.N0"], read_noise=1.0, seed="s")
-    assert torch.equal(both["L1.N0@2"], both["L1.N0"][:, 2])
+    assert (found[names[0]] != found[names[1]]).all()
+    both = ask("LN", patched(*silent), read=[f"{names[0]}@2", names[0]], read_noise=1.0, seed="s")
+    assert torch.equal(both[f"{names[0]}@2"], both[names[0]][:, 2])
+
+
+def test_nor_that_a_site_and_its_gradient_are():
+    silent = [{"kind": "zero", "site": site} for site in ("L1.N0", "m1", "m2")]
+    wanted = {"read": ["L1.N0"], "grad": Gradient([1] * 300, ["L1.N0"])}
+    exact = ask("LN", many(*silent), **wanted)
+    assert not exact["L1.N0"].any()
+    assert not exact["grad/L1.N0"].any()
+    found = ask("LN", many(*silent), **wanted, read_noise=1.0, seed="s")
+    pair = torch.stack([found["L1.N0"].flatten(), found["grad/L1.N0"].flatten()])
+    assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.1
 
 
 @pytest.mark.parametrize("outputs", ["last", "all", [1, -1]])
@@ -103,17 +197,17 @@ def test_samples_and_noise_are_a_function_of_the_seed():
 
 
 def test_noise_has_the_stated_size_and_is_on_reads_alone():
-    read, gradient = ["neurons.1", "pattern.0.1", "resid_pre.2"], Gradient([1] * 200, ["neurons.0"])
+    read, gradient = ["neurons.1", "m0", "resid_pre.2"], Gradient([1] * 200, ["neurons.0"])
     run = Recipe("run", tokens(3, n_prompts=200))
     exact = ask("LN", run, read=read, grad=gradient)
     noisy = ask("LN", run, read=read, grad=gradient, read_noise=0.25, seed="s")
     assert torch.equal(noisy["outputs"], exact["outputs"])
     for name in set(exact) - {"outputs"}:
         error = noisy[name] - exact[name]
-        size = 0.25 * exact[name].square().mean().sqrt()
-        assert float(error.std() / size) == pytest.approx(1, abs=0.05), name
-        assert abs(float(error.mean() / size)) < 0.05
-    errors = [(noisy[name] - exact[name]).flatten()[:500] for name in ("neurons.1", "pattern.0.1")]
+        expected = 0.25 * exact[name].square().mean().sqrt()
+        assert float(error.std() / expected) == pytest.approx(1, abs=0.05), name
+        assert abs(float(error.mean() / expected)) < 0.05
+    errors = [(noisy[name] - exact[name]).flatten()[:500] for name in ("neurons.1", "m0")]
     assert abs(float(torch.corrcoef(torch.stack(errors))[0, 1])) < 0.2, "sites have noise of their own"
 
 

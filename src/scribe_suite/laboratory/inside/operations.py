@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ PROMPT_BYTES = 6 << 30
 #: Most bytes that are kept of all runs that one run patches from.
 MAX_KEPT = 1 << 30
 _FLOAT_BYTES = 4
+#: Prefix and site; no site for outputs.
+Name = tuple[str, Site | None]
 
 
 def run(loaded: LoadedModel, recipes: object, wanted: object, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -153,42 +156,21 @@ def _values(
 def _results(
     loaded: LoadedModel, one: Run, runs: Sequence[Run], kept: Mapping[int, Mapping[Site, Tensor]], wanted: Wanted
 ) -> dict[str, Tensor]:
-    patchers = _patchers(loaded, one, runs, kept)
-    gradient = wanted.gradient
-    uniform = wanted.uniform(one).gather(1, wanted.index)
-    found: dict[tuple[str, Site | None], list[Tensor]] = {}
-    for rows in _parts(loaded, one, wanted.index.shape[1], gradients=gradient is not None):
-        with nullcontext() if gradient else torch.no_grad():
-            keep = list(dict.fromkeys(kept for site in wanted.read for kept in (wanted.kept(site), wanted.scale(site))))
-            part = ForwardPass(loaded, one, rows, patchers, keep, gradient.at if gradient else ())
-            hidden = part.hidden()
-            values: dict[tuple[str, Site | None], Tensor] = {("", site): part.kept[site] for site in keep}
-            if gradient is not None:
-                last = _logits(part, hidden, one.index(-1)[rows, None])[:, 0]
-                metric = _picked(last, gradient.labels[rows])
-                if gradient.minus is not None:
-                    metric = metric - _picked(last, gradient.minus[rows])
-                at_sites = part.gradients(metric.sum())
-                for site in map(wanted.kept, gradient.at):
-                    values[GRADIENT, site] = _at_position(at_sites[site.everywhere], one, rows, site)
-        with torch.no_grad():
-            logits = _logits(part, hidden.detach(), wanted.index[rows])
-            values[OUTPUTS, None] = wanted.outputs(logits, uniform[rows])
-        for key, value in values.items():
-            found.setdefault(key, []).append(value.cpu())
-    whole = {key: torch.cat(parts) for key, parts in found.items()}
+    least: dict[Name, float] = {}
+    if wanted.read_noise and one.patches:
+        # patches could silence all of a block but one neuron, whose size the noise would then reveal
+        least = _computed(loaded, replace(one, patches=()), (), wanted)[1]
+    whole, sizes = _computed(loaded, one, _patchers(loaded, one, runs, kept), wanted)
     outputs = whole.pop((OUTPUTS, None))
-    named = [("", wanted.kept(site)) for site in wanted.read]
-    named += [(GRADIENT, wanted.kept(site)) for site in (gradient.at if gradient else ())]
-    # gradients are scaled by their own size: those at all neurons of a block were not requested
     noisy = {
         (prefix, site): wanted.noisy(
-            site, whole[prefix, site], whole.get((prefix, wanted.scale(site)), whole[prefix, site])
+            f"{prefix}{site}", value, _size(wanted.scale(site, loaded.sizes), prefix, sizes, least)
         )
-        for prefix, site in dict.fromkeys(named)
+        for (prefix, site), value in whole.items()
+        if site is not None
     }
     results = {OUTPUTS: outputs[:, 0] if wanted.one_position else outputs}
-    for prefix, sites in (("", wanted.read), (GRADIENT, gradient.at if gradient else ())):
+    for prefix, sites in (("", wanted.read), (GRADIENT, wanted.gradient.at if wanted.gradient else ())):
         for site in sites:
             kept_as = wanted.kept(site)
             value = noisy[prefix, kept_as]
@@ -196,6 +178,54 @@ def _results(
                 value = _at_position(value, one, slice(None), site)
             results[f"{prefix}{site}"] = value[..., 0] if site.kind == "neuron" else value  # it has no axis for a width
     return {name: wanted.rounded(value) for name, value in results.items()}
+
+
+def _size(block: Sequence[Site], prefix: str, sizes: Mapping[Name, float], least: Mapping[Name, float]) -> float:
+    """The root mean square over sites of one block, with patches or without, whichever is larger."""
+    if not block:
+        return 0.0
+    found = [[of.get((prefix, site), 0.0) for site in block] for of in (sizes, least)]
+    return float(torch.tensor(found, dtype=torch.float64).mean(1).amax().sqrt())  # of NaN, NaN
+
+
+def _computed(
+    loaded: LoadedModel, one: Run, patchers: Sequence[Patcher], wanted: Wanted
+) -> tuple[dict[Name, Tensor], dict[Name, float]]:
+    """The outputs and values of a run, and the mean squares at the sites that determine the noise."""
+    gradient = wanted.gradient
+    named = {"": wanted.read, GRADIENT: gradient.at if gradient else ()}
+    kept = {prefix: list(dict.fromkeys(map(wanted.kept, sites))) for prefix, sites in named.items()}
+    scales = {
+        prefix: list(dict.fromkeys(part for site in sites for part in wanted.scale(site, loaded.sizes)))
+        for prefix, sites in named.items()
+    }
+    uniform = wanted.uniform(one).gather(1, wanted.index)
+    found: dict[Name, list[Tensor]] = {}
+    squares: dict[Name, float] = {}
+    for rows in _parts(loaded, one, wanted.index.shape[1], gradients=gradient is not None):
+        with nullcontext() if gradient else torch.no_grad():
+            leaves = [*kept[GRADIENT], *scales[GRADIENT]]
+            part = ForwardPass(loaded, one, rows, patchers, [*kept[""], *scales[""]], leaves)
+            hidden = part.hidden()
+            at_sites: dict[str, Mapping[Site, Tensor]] = {"": part.kept}
+            if gradient is not None:
+                last = _logits(part, hidden, one.index(-1)[rows, None])[:, 0]
+                metric = _picked(last, gradient.labels[rows])
+                if gradient.minus is not None:
+                    metric = metric - _picked(last, gradient.minus[rows])
+                at_sites[GRADIENT] = part.gradients(metric.sum())
+        with torch.no_grad():
+            logits = _logits(part, hidden.detach(), wanted.index[rows])
+            found.setdefault((OUTPUTS, None), []).append(wanted.outputs(logits, uniform[rows]).cpu())
+        for prefix, values in at_sites.items():
+            for site in kept[prefix]:
+                value = values[site] if prefix == "" else _at_position(values[site.everywhere], one, rows, site)
+                found.setdefault((prefix, site), []).append(value.cpu())
+            for site in scales[prefix]:
+                square = values[site].detach().cpu().double().square()
+                squares[prefix, site] = squares.get((prefix, site), 0.0) + float(square.mean()) * len(square)
+    whole = {name: torch.cat(parts) for name, parts in found.items()}
+    return whole, {name: total / one.n_prompts for name, total in squares.items()}
 
 
 def _logits(part: ForwardPass, hidden: Tensor, index: Tensor) -> Tensor:

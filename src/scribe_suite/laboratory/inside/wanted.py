@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..frames import MAX_TENSORS_OUT
-from ..sites import Site, value_shape
+from ..sites import Site, block_of, value_shape
 from .loading import ModelSizes
 from .refusal import RefusedError
 from .runs import Run, checked_site
@@ -103,21 +103,21 @@ class Wanted:
         """
         return site.everywhere if self.read_noise else site
 
-    def scale(self, site: Site) -> Site:
-        """The site whose size determines the noise at another one: for a single neuron, all neurons of the block.
+    def scale(self, site: Site, sizes: ModelSizes) -> tuple[Site, ...]:
+        """The sites whose size determines the noise at one: for a head or a neuron, those of its whole block.
 
-        A single neuron has one number at each position. Noise relative to its own size would reveal whether it is
-        active in a prompt, however large the noise was.
+        Noise relative to the size of a part would reveal whether the part is active, one prompt at a time, however
+        large the noise was. Without noise there are none.
         """
-        return Site("neurons", site.layer) if self.read_noise and site.kind == "neuron" else self.kept(site)
+        return block_of(site, sizes) if self.read_noise else ()
 
-    def noisy(self, site: Site, value: Tensor, scale: Tensor) -> Tensor:
-        """The values read at a whole site, with noise.
+    def noisy(self, name: str, value: Tensor, size: float) -> Tensor:
+        """The values at a whole site, with noise.
 
         Args:
-            site: The site.
+            name: Of the values.
             value: The values.
-            scale: The values at the site of `scale`: the noise is a share of their root mean square.
+            size: The root mean square that the noise is a share of.
 
         The values seed the noise: reading several sites that always have the same value, such as ``resid_post.0`` and
         ``resid_pre.1``, or gradients at the heads of a block, reveals no more than reading one. This does not hold for
@@ -126,10 +126,9 @@ class Wanted:
         if not self.read_noise:
             return value
         exact = value.double()
-        size = self.read_noise * scale.double().square().mean().sqrt()
-        what = value.contiguous().numpy().tobytes() if value.any() else str(site).encode()
+        what = value.contiguous().numpy().tobytes() if value.any() else name.encode()
         generator = self._generator(hashlib.sha256(what).digest())
-        return exact + size * torch.randn(exact.shape, dtype=exact.dtype, generator=generator)
+        return exact + self.read_noise * size * torch.randn(exact.shape, dtype=exact.dtype, generator=generator)
 
     def rounded(self, value: Tensor) -> Tensor:
         """A tensor as it is returned.
@@ -251,8 +250,7 @@ def _not_negative(name: str, value: object) -> float:
 def _check_size(wanted: Wanted, run: Run, sizes: ModelSizes) -> None:
     """Refuse results that are too large for a frame, before they are computed."""
     named = (*wanted.read, *(wanted.gradient.at if wanted.gradient else ()))
-    # no more than is returned, except with noise
-    sites = dict.fromkeys(one for site in named for one in (wanted.kept(site), wanted.scale(site)))
+    sites = dict.fromkeys(map(wanted.kept, named))  # no more than is returned, except with noise
     size = sum(_FLOAT_BYTES * math.prod(value_shape(site, sizes, run.n_prompts, run.n_positions)) for site in sites)
     if wanted.returns in ("labels", "samples"):
         size += _LABEL_BYTES * wanted.index.numel()
