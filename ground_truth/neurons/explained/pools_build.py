@@ -1,6 +1,6 @@
 """Makes the pools of ``neurons/explain``; the same pools whenever it is run.
 
-    python -m ground_truth.neurons.explained.pools_build            # a CPU minute or two
+    python -m ground_truth.neurons.explained.pools_build            # a CPU minute
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.seeds import derive_seed
 
 #: Number of rules of each form, and of texts.
-N_RULES, N_TEXTS = 100, 3000
-#: Largest share of a form's rules that count the same set of tokens: few sets are common enough to be counted.
-_SAME_COUNTED = 0.2
+N_RULES, N_TEXTS = 60, 3000
+#: Largest number of a form's rules that count the same set of tokens.
+SAME_COUNTED = 15
 _TEXT_SEED = 23
 
 
@@ -34,11 +34,9 @@ def rules_of(form: str) -> Iterator[Rule]:
     counted: Counter[str] = Counter()
     rng = random.Random(derive_seed(0, "neurons/explain", form))
     while True:
-        rule = draw_rule(form, rng)
-        names = [condition.name for condition in rule.conditions if condition.least > 1]
-        if all(counted[name] < _SAME_COUNTED * N_RULES for name in names):
-            counted.update(names)
-            yield rule
+        rule = draw_rule(form, rng, [name for name, count in counted.items() if count >= SAME_COUNTED])
+        counted.update(condition.name for condition in rule.conditions if condition.least > 1)
+        yield rule
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import torch
 from ground_truth.neurons.explain import Explain
 from ground_truth.neurons.explained.levels import FORMS
 from ground_truth.neurons.explained.pools import RULES, drawn_rule, drawn_texts, record_of, rule_of
-from ground_truth.neurons.explained.pools_build import N_RULES, N_TEXTS, rules_of
+from ground_truth.neurons.explained.pools_build import N_RULES, N_TEXTS, SAME_COUNTED, rules_of
 from scribe_suite.planting.english import sample_text
 from scribe_suite.planting.neurons.compound.drawing import FIRES, NEAR
 from scribe_suite.planting.neurons.survey import CONTEXT
@@ -62,7 +62,7 @@ def test_few_rules_count_the_same_set_of_tokens():
         names = [
             condition[0] for rule in rules for _, conditions in rule for condition in conditions if condition[3] > 1
         ]
-        assert all(names.count(name) <= N_RULES // 5 for name in names), form
+        assert all(names.count(name) <= SAME_COUNTED for name in names), form
 
 
 def test_texts_are_of_the_pool_and_none_twice():

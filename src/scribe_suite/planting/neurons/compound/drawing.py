@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 
@@ -77,19 +77,22 @@ FORMS: Mapping[str, tuple[tuple[Blank, ...], ...]] = {
 }
 
 
-def draw_rule(form: str, rng: random.Random) -> Rule:
+def draw_rule(form: str, rng: random.Random, uncounted: Collection[str] = ()) -> Rule:
     """Draw a rule of a form.
 
     Args:
         form: One of `FORMS`.
         rng: Draws all random choices.
+        uncounted: Names of sets that no condition counts: few sets are common enough for that, and some are drawn far
+            more often than others.
 
     Raises:
         RuntimeError: When none is found, which the author of a form will notice at once.
     """
     for _ in range(_TRIES):
         alternatives = tuple(
-            Alternative(_alternative(blanks, rng), _WEAKER**number) for number, blanks in enumerate(FORMS[form])
+            Alternative(_alternative(blanks, rng, uncounted), _WEAKER**number)
+            for number, blanks in enumerate(FORMS[form])
         )
         rule = Rule(alternatives)
         if _is_told_apart(rule):
@@ -97,12 +100,16 @@ def draw_rule(form: str, rng: random.Random) -> Rule:
     raise RuntimeError(f"no rule of the form {form!r} was found in {_TRIES} draws")
 
 
-def _alternative(blanks: Sequence[Blank], rng: random.Random) -> tuple[Condition, ...]:
+def _alternative(
+    blanks: Sequence[Blank], rng: random.Random, uncounted: Collection[str]
+) -> tuple[Condition, ...]:
     """Conditions that hold together often enough, and of which each alone is missing often enough."""
     while True:
         chosen = [
             (rng.choice(_sets(blank.shares)), rng.choice(blank.places), blank.negated, blank.least) for blank in blanks
         ]
+        if any(least > 1 and atom.name in uncounted for atom, _, _, least in chosen):
+            continue
         holds = [_packed(*one) for one in chosen]
         together = reduce(np.bitwise_and, holds)
         if not FIRES[0] <= _share(together) <= FIRES[1]:
