@@ -28,9 +28,9 @@ NEAR = 0.0015
 #: Largest correlation that a list of tokens may reach, at any place.
 LARGEST_LIST = 0.75
 
-#: Least and largest share of text in a set of tokens; a set of forbidden tokens may be rarer, and one that may stand
-#: anywhere before must be.
-_SETS, _EXCEPTIONS, _SOUGHT = (0.02, 0.35), (0.01, 0.35), (0.004, 0.03)
+#: Least and largest share of text in a set of tokens; a set of forbidden tokens may be rarer, one that may stand
+#: anywhere before must be, and one that is counted can't be rare.
+_SETS, _EXCEPTIONS, _SOUGHT, _COUNTED = (0.02, 0.35), (0.01, 0.35), (0.004, 0.03), (0.09, 0.35)
 _ROWS, _SEED = 1000, 19
 _TRIES = 300
 #: Strength of an alternative relative to the one before it.
@@ -56,6 +56,8 @@ class Blank:
         """Least and largest share of text in its set of tokens."""
         if ANYWHERE in self.places:
             return _SOUGHT
+        if self.least > 1:
+            return _COUNTED
         return _EXCEPTIONS if self.negated else _SETS
 
 
