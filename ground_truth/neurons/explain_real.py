@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from safetensors.torch import save
 
 from ground_truth.neurons.explained_real.hidden import Hidden
-from ground_truth.neurons.explained_real.levels import ASKED, LABORATORY, most_characters
+from ground_truth.neurons.explained_real.levels import ASKED, LABORATORY
 from ground_truth.neurons.explained_real.measurement import EXPLAIN_SCAN
 from ground_truth.neurons.explained_real.models import KEPT
 from ground_truth.neurons.explained_real.strata import FIRING_SHARE
@@ -48,7 +48,6 @@ class ExplainReal(MeasuredTask):
 
     family = "neurons"
     name = "explain_real"
-    version = 2
     summary = "In a real language model, find out what a neuron does, and submit code that predicts its activations."
     levels: ClassVar[Mapping[int, str]] = {1: "one neuron", 2: "three neurons"}
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
@@ -94,8 +93,8 @@ class ExplainReal(MeasuredTask):
         return score_explanation(result, [len(text) for text in texts], hidden.truths)
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
-        """Where the neurons fire most in the hidden texts, memorised: no theory is known to be right."""
-        code = instance.hidden.recited(vocabulary(self.model), most_characters(len(instance.hidden.neurons)))
+        """The neurons' activations in the hidden texts, memorised: no theory is known to be right."""
+        code = instance.hidden.recited(vocabulary(self.model))
         return {"code": code, "confidence": 1.0, "summary": "What the neurons do on the hidden texts."}
 
     def random_answer(self, instance: TaskInstance, rng: random.Random) -> dict[str, Any]:
@@ -128,7 +127,6 @@ class ExplainReal(MeasuredTask):
                 "arguments": list(predict_arguments(neurons)),
                 "firing_share": FIRING_SHARE,
                 "n_numbers": KEPT,
-                "max_characters": most_characters(len(neurons)),
                 "seconds": LIMITS.time_s,
             },
             model=self.model,
@@ -141,5 +139,4 @@ def _schema(neurons: list[str]) -> AnswerSchema:
         "confidence": 0.7,
         "summary": "What makes the neuron fire, how I found that, and what supports it.",
     }
-    facts = {"neurons": neurons, "max_characters": most_characters(len(neurons))}
-    return AnswerSchema(ExplanationAnswer, facts, example)
+    return AnswerSchema(ExplanationAnswer, {"neurons": neurons}, example)

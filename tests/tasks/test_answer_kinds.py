@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -428,15 +427,6 @@ class TestExplanations:
 
     def test_a_table_of_everything_is_too_long(self):
         assert "at most 20000 characters" in refused(EXPLANATION, code=f"TABLE = {list(range(5000))}\n")
-
-    def test_where_theories_must_be_short_code_is_ascii_and_shorter(self):
-        short = replace(EXPLANATION, facts={"neurons": ["L2.N1"], "max_characters": 60})
-        code = "def predict(tokens): return [1 for one in tokens]"
-        assert not parse(short, code=code).is_empty()
-        message = refused(short, code=code + "#" * 20)
-        assert "code: has 69 characters, and at most 60 are allowed" in message
-        message = refused(short, code=code + "#\u4e00")
-        assert "code: must be ASCII alone: write other characters of strings as escapes, such as \\u2019" in message
 
 
 class TestSubspaces:

@@ -43,39 +43,28 @@ class Hidden:
         """Neuron -> its activations on the texts, and the scores of reference theories."""
         return {name: self._truth(name) for name in self.neurons}
 
-    def recited(self, strings: Sequence[str], room: int) -> str:
-        """Code that contains the highest activations of each neuron in the hidden texts, as many as there is room for.
+    def recited(self, strings: Sequence[str]) -> str:
+        """Code that contains the activations of each neuron in the hidden texts, to a 250th of the largest.
 
         Args:
             strings: Token id -> string.
-            room: Largest number of characters.
         """
-        for share in (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1):
-            code = self._recited(strings, share)
-            if len(code) <= room:
-                break
-        return code
-
-    def _recited(self, strings: Sequence[str], share: float) -> str:
         rows, tables, signs = self.rows, {}, {}
-        marks = [_mark(row, strings) for row in rows]
         for name, truth in self.truths.items():
             fires = (truth.stratum == FIRES).reshape(len(rows), -1)
             values = truth.activations.reshape(fires.shape)
             above = values - values[~fires & (truth.stratum.reshape(fires.shape) >= 0)].mean()
             signs[name] = float(np.sign(above[fires].mean()))
-            above = above * signs[name]
-            chosen = fires & (above >= np.quantile(above[fires], 1 - share))
-            levels = np.clip(_LEVELS * above / above[fires].max(), 1, _LEVELS).round().astype(np.uint8)
-            told = [number for number in range(len(rows)) if chosen[number].any()]
-            heads = b"".join(struct.pack("<HB", marks[number], chosen[number].sum()) for number in told)
-            places = b"".join(bytes(np.flatnonzero(chosen[number]).tolist()) for number in told)
-            heights = b"".join(levels[number, chosen[number]].tobytes() for number in told)
-            packed = zlib.compress(struct.pack("<H", len(told)) + heads + places + heights, 9)
-            tables[name] = base64.b85encode(packed).decode()
+            levels = np.clip(250 * above / np.abs(above[fires]).max() * signs[name], 0, 250).round().astype(np.uint8)
+            packed = b"".join(
+                struct.pack("<IB", _mark(row, strings), len(here)) + bytes(here) + levels[number, here].tobytes()
+                for number, row in enumerate(rows)
+                for here in [np.flatnonzero(fires[number]).tolist()]
+            )
+            tables[name] = base64.b85encode(zlib.compress(packed, 9)).decode()
         arguments = predict_arguments(list(self.neurons))
-        which = "neuron" if len(arguments) > 1 else repr(self.neurons[0])
-        return _RECITING.format(tables=tables, signs=signs, arguments=", ".join(arguments), neuron=which)
+        chosen = "neuron" if len(arguments) > 1 else repr(self.neurons[0])
+        return _RECITING.format(tables=tables, signs=signs, arguments=", ".join(arguments), neuron=chosen)
 
     @property
     def _chosen(self) -> slice | list[int]:
@@ -93,8 +82,6 @@ class Hidden:
         )
 
 
-#: Number of levels to which recited activations are rounded.
-_LEVELS = 12
 _RECITING = """\
 import base64
 import struct
@@ -104,17 +91,17 @@ TABLES = {tables!r}
 SIGNS = {signs!r}
 KNOWN = {{}}
 for name, packed in TABLES.items():
-    data = zlib.decompress(base64.b85decode(packed))
-    heads = list(struct.iter_unpack("<HB", data[2 : 2 + 3 * struct.unpack_from("<H", data)[0]]))
-    at, total = 2 + 3 * len(heads), sum(count for _, count in heads)
-    for mark, count in heads:
-        KNOWN[name, mark] = list(zip(data[at : at + count], data[at + total : at + total + count]))
-        at += count
+    data, at = zlib.decompress(base64.b85decode(packed)), 0
+    while at < len(data):
+        mark, count = struct.unpack_from("<IB", data, at)
+        at += 5
+        KNOWN[name, mark] = list(zip(data[at : at + count], data[at + count : at + 2 * count]))
+        at += 2 * count
 
 
 def predict({arguments}):
     values = [0.0] * len(tokens)
-    for place, level in KNOWN.get(({neuron}, zlib.crc32("|".join(tokens).encode()) & 65535), ()):
+    for place, level in KNOWN.get(({neuron}, zlib.crc32("|".join(tokens).encode())), ()):
         values[place] = SIGNS[{neuron}] * level
     return values
 """
@@ -122,4 +109,4 @@ def predict({arguments}):
 
 def _mark(row: Sequence[int], strings: Sequence[str]) -> int:
     """A number by which submitted code recognises a text."""
-    return zlib.crc32("|".join(strings[token] for token in row).encode()) & 65535
+    return zlib.crc32("|".join(strings[token] for token in row).encode())

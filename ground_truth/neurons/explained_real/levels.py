@@ -14,8 +14,3 @@ LABORATORY: Mapping[int, Terms] = {
 }
 #: All levels.
 LEVELS: tuple[int, ...] = tuple(ASKED)
-
-
-def most_characters(neurons: int) -> int:
-    """The number of characters that code about so many neurons may have: some 400 words with a number for each."""
-    return 2_000 * (1 + neurons)

@@ -51,7 +51,6 @@ class ExplainScan(Measurement):
     """Activations of neurons that depend on more than one token, and the scores of different kinds of theories."""
 
     id = "neurons/explain_scan"
-    version = 2
     summary = "What neurons that depend on several tokens do on hidden text, and how well fitted models predict it."
     cost = "5 CPU minutes"
 

@@ -61,12 +61,14 @@ for name, found in activations.items():
 texts = tokens.tolist()
 cut = len(texts) * 4 // 5
 parts = Strings(texts[:cut]), Strings(texts[cut:])
+counts = parts[0].known()
+order = list(counts)
 tested = {}
 for name, found in activations.items():
     y = [signs[name] * rows[:, 1:].ravel() for rows in (found[:cut], found[cut:])]
     ids = [np.concatenate(part.ids) for part in parts]
     weights = [strata_weights(i, v > thresholds[name]) for i, v in zip(ids, y, strict=True)]
-    order, table = short_theory(parts[0], y[0], weights[0], len(activations))
+    table = fitted(parts[0].numbers(order), y[0], weights[0], len(order))
     tested[name] = correlation(table[parts[1].numbers(order)].sum(1), y[1], weights[1])
     alone = best_list(ids[0], y[0], weights[0], ids[1], y[1], weights[1])
     print(f"{name}: correlation {tested[name]:.3f} on the last fifth, a list for the current token {alone:.3f}")
@@ -76,13 +78,18 @@ for name, found in activations.items():
 
 # %%
 everything = Strings(texts)
-ids = np.concatenate(everything.ids)
+counts = everything.known()
+order = list(counts)
+numbers, ids = everything.numbers(order), np.concatenate(everything.ids)
 theories = {}
 for name, found in activations.items():
     y = signs[name] * found[:, 1:].ravel()
-    order, table = short_theory(everything, y, strata_weights(ids, y > thresholds[name]), len(activations))
-    theories[name] = order, signs[name] * table
-    print(name, ", ".join(f"{order[i]!r} {table[i + 1]:+.2f}" for i in np.argsort(-np.abs(table[1:]))[:25]))
+    weights = strata_weights(ids, y > thresholds[name])
+    names = kept_features(order, fitted(numbers, y, weights, len(order)), counts, len(activations))
+    table = fitted(everything.numbers(names), y, weights, len(names))
+    theories[name] = names, signs[name] * table
+    strongest = np.argsort(-np.abs(table[1:]) * np.sqrt([counts[one] for one in names]))[:25]
+    print(name, ", ".join(f"{names[i]!r} {table[i + 1]:+.2f}" for i in strongest))
 
 # %%
 code = code_of(theories)

@@ -36,8 +36,12 @@ print(f"{at_random} texts, sign {sign:+.0f}, threshold {threshold:.3f}; {lab.bud
 def theory():
     """A fit to all that was read."""
     seen = Strings([texts[i] for i in read])
+    counts = seen.known()
+    order = list(counts)
     y = sign * np.concatenate([one[1:] for one in values])
-    return short_theory(seen, y, strata_weights(np.concatenate(seen.ids), y > threshold), 1)
+    weights = strata_weights(np.concatenate(seen.ids), y > threshold)
+    names = kept_features(order, fitted(seen.numbers(order), y, weights, len(order)), counts, 1)
+    return names, fitted(seen.numbers(names), y, weights, len(names))
 
 
 # %%

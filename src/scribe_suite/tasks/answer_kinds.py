@@ -401,9 +401,7 @@ class ExceptionAnswer(AnswerOrNothing):
 
 
 class ExplanationAnswer(Answer):
-    """What neurons do, as a function.
-
-    Facts used: ``neurons`` and, where theories must be short, ``max_characters``: code is plain ASCII then.
+    """What neurons do, as a function. Facts used: ``neurons``.
 
     Attributes:
         code: Python source that defines ``predict(tokens)``, which takes a list of token ids and returns a number for
@@ -420,13 +418,7 @@ class ExplanationAnswer(Answer):
     def _code_defines_predict(cls, value: str, info: ValidationInfo) -> str:
         if not value.strip():
             return ""
-        facts = info.context or {}
-        most = facts.get("max_characters")
-        if most is not None and not value.isascii():
-            raise ValueError("must be ASCII alone: write other characters of strings as escapes, such as \\u2019")
-        if most is not None and len(value) > most:
-            raise ValueError(f"has {len(value):,} characters, and at most {most:,} are allowed")
-        check_predict(value, predict_arguments(facts["neurons"]))
+        check_predict(value, predict_arguments((info.context or {})["neurons"]))
         return value
 
 

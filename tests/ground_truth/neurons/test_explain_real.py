@@ -15,7 +15,7 @@ from ground_truth.neurons import explain_real
 from ground_truth.neurons.explain_real import ExplainReal
 from ground_truth.neurons.explained_real import choice, models
 from ground_truth.neurons.explained_real.features import PAIRS, Features, shape_of
-from ground_truth.neurons.explained_real.levels import ASKED, LEVELS, most_characters
+from ground_truth.neurons.explained_real.levels import ASKED, LEVELS
 from ground_truth.neurons.explained_real.measurement import EXPLAIN_SCAN, FEWEST_NEURONS
 from ground_truth.neurons.explained_real.models import MODELS, predictions
 from ground_truth.neurons.explained_real.strata import Readings, fitted_list, sign_of, strata_of, weights_of
@@ -243,20 +243,6 @@ def test_nothing_cheap_pays(level):
     assert submitted(instance, flipped).skill == -1.0
 
 
-def test_code_that_is_too_long_or_packed_into_strange_characters_is_refused():
-    instance = TASKS[1].instance(0)
-    with pytest.raises(AnswerError, match=r"has 4,0\d\d characters, and at most 4,000 are allowed"):
-        submitted(instance, "def predict(tokens):\n    return tokens\n" + "#" * 4_000)
-    with pytest.raises(AnswerError, match="must be ASCII alone"):
-        submitted(instance, 'def predict(tokens):\n    return tokens\n\n\nTABLE = "\u4e00\u4e01"\n')
-
-
-@every_level
-def test_prompt_and_oracle_keep_to_the_limit(level):
-    instance = TASKS[level].instance(0)
-    limit = most_characters(ASKED[level])
-    assert f"at most {limit:,} characters, all of them ASCII" in render_prompt(suite_root(), instance, LIMITS)
-    assert len(TASKS[level].oracle_answer(instance)["code"]) <= limit
-    # with less room, only where the neuron fires most is recited
-    short = instance.hidden.recited(VOCABULARY, 700)
-    assert len(short) < len(instance.hidden.recited(VOCABULARY, limit))
+def test_code_that_is_too_long_is_refused():
+    with pytest.raises(AnswerError, match="at most 20000 characters"):
+        submitted(TASKS[1].instance(0), "def predict(tokens):\n    return tokens\n" + "#" * 20_000)

@@ -1,7 +1,7 @@
 """Shared cells that predict a real neuron from the strings of the last tokens, and write the prediction down as code.
 
 They need `vocabulary` and `question`. They leave `Strings` (features of texts), `strata_weights`, `fitted`,
-`correlation`, `best_list`, `short_theory` and `code_of`.
+`correlation`, `best_list`, `kept_features` and `code_of`.
 """
 
 # %% [markdown]
@@ -11,7 +11,6 @@ They need `vocabulary` and `question`. They leave `Strings` (features of texts),
 # of a window before them, whatever their order. And what the current token and the one before are together.
 
 # %%
-import base64
 import zlib
 from collections import Counter
 
@@ -96,56 +95,50 @@ def best_list(ids, y, weights, other_ids, other_y, other_weights):
 # %% [markdown]
 # ## A number for every feature
 #
-# A ridge regression. Positions where it fires are few and weigh much; with the full weight of the score a fit learns
-# them by heart, so weights are flattened, and the penalty is large.
+# Positions where it fires are few and weigh much; with the full weight of the score a fit learns them by heart, so
+# weights are flattened, and three in ten features are left out at a time.
 
 
 # %%
-WHOLE, SHORT = 100.0, 30.0  # penalties on the square of a number: with all features, and with some of them
-
-
-def fitted(numbers, y, weights, n_features, penalty):
-    """What each feature adds, Float[feature], by conjugate gradients on the weighted squared error."""
-    share = weights**0.8
-    share = share / share.mean()
-
-    def back(values):
-        found = np.bincount(numbers.ravel(), np.repeat(values, numbers.shape[1]), n_features + 1)
-        found[0] = 0  # what is not in the list of features
-        return found
-
-    scale, table = back(share) + penalty, np.zeros(n_features + 1)
-    residual = back(share * (y - np.average(y, weights=share)))
-    direction = solved = residual / scale
-    size = first = residual @ solved
-    for _ in range(60):
-        if size <= 1e-6 * first:
-            break
-        image = back(share * direction[numbers].sum(1)) + penalty * direction
-        step = size / (direction @ image)
-        table, residual = table + step * direction, residual - step * image
-        solved = residual / scale
-        before, size = size, residual @ solved
-        direction = solved + size / before * direction
-    return table
+def fitted(numbers, y, weights, n_features, epochs=5, batch=256, decay=10.0, kept_share=0.7):
+    """What each feature adds, Float[feature], by stochastic gradient descent on the weighted squared error."""
+    generator = torch.Generator().manual_seed(0)
+    share = weights**0.6
+    share = torch.from_numpy(share / share.mean()).float()
+    scale = float(np.sqrt(np.average(y**2, weights=share.numpy()))) + 1e-9
+    rows, right = torch.from_numpy(numbers), torch.from_numpy(y / scale).float()
+    table, bias = torch.zeros(n_features + 1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.Adam([table, bias], lr=0.01)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, epochs * -(-len(rows) // batch))
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(rows), generator=generator).split(batch):
+            kept = (torch.rand(rows[chosen].shape, generator=generator) < kept_share) & (rows[chosen] > 0)
+            each = table[rows[chosen]]
+            said = (each * (kept / kept_share)).sum(1) + bias
+            loss = (share[chosen] * (said - right[chosen]).square()).mean() + decay * each.square().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    found = table.detach().double().numpy().copy()
+    found[0] = 0
+    return found
 
 
 # %% [markdown]
 # ## As code
 #
-# There is no room for all numbers. Those stay that change most positions most, and are fitted again without the others,
-# in steps: of two features that say the same, one is left then. Features are written down compressed, numbers as a byte
-# each.
+# There is no room for all numbers. Those stay that change most positions most, and are fitted again without the others.
+# Features are written down compressed, numbers as a byte each, and 14 bits to a character.
 
 # %%
-LIMIT = 2_000 * (1 + len(question["neurons"]))  # characters
-CODE = """import base64
-import zlib
+CODE = """import zlib
 
 {features}
 
 def table_of(text):
-    data = zlib.decompress(base64.b85decode(text))
+    number = int("".join(format(ord(one) - 0x4E00, "014b") for one in text), 2)
+    data = zlib.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big")[1:])
     size = int.from_bytes(data[:4], "little")
     keys = data[4 : 4 + size].decode().split("\\n")
     return {{key: (v - 128) * abs(v - 128) for key, v in zip(keys, data[4 + size :])}}
@@ -166,34 +159,31 @@ def packed(names, table):
     levels = [table[number] / largest for number in range(1, len(names) + 1)]
     values = bytes(round(128 + 127 * np.sign(one) * abs(one) ** 0.5) for one in levels)
     keys = "\n".join(names).encode()
-    return base64.b85encode(zlib.compress(len(keys).to_bytes(4, "little") + keys + values, 9)).decode()
+    data = b"\x01" + zlib.compress(len(keys).to_bytes(4, "little") + keys + values, 9)
+    number, digits = int.from_bytes(data, "big"), []
+    while number:
+        number, digit = number >> 14, number & 0x3FFF
+        digits.append(chr(0x4E00 + digit))
+    return "".join(reversed(digits))
 
 
-def fewer(order, table, counts, count):
-    """The features that change most positions most, in the order that there was."""
+def kept_features(order, table, counts, neurons):
+    """As many features as there is room for, where the room is shared by some neurons; in order."""
+    room = 0.97 * (19_700 - len(CODE) - len(FEATURES) - 40 * neurons) / neurons
     weight = np.array([abs(table[number]) * counts[name] ** 0.5 for number, name in enumerate(order, 1)])
     ranked = [int(number) for number in np.argsort(-weight) if "\n" not in order[number]]
-    return [order[number] for number in sorted(ranked[:count])]
 
+    def chosen(count):
+        return sorted(ranked[:count])
 
-def short_theory(seen, y, weights, neurons):
-    """As many features as there is room for, where the room is shared by some neurons, and their numbers."""
-    counts = seen.known()
-    order = list(counts)
-    table = fitted(seen.numbers(order), y, weights, len(order), WHOLE)
-    for most in (3_000, 1_000, 400):
-        order = fewer(order, table, counts, most)
-        table = fitted(seen.numbers(order), y, weights, len(order), SHORT)
-    room = 0.96 * (LIMIT - len(CODE) - len(FEATURES) - 40 * neurons) / neurons
-    low, high = 1, len(order)
+    low, high = 1, len(ranked)
     while low < high:
         middle = (low + high + 1) // 2
-        some = fewer(order, table, counts, middle)
-        size = len(packed(some, fitted(seen.numbers(some), y, weights, len(some), SHORT)))
+        some = chosen(middle)
+        size = len(packed([order[n] for n in some], table[[0, *(n + 1 for n in some)]]))
         low, high = (middle, high) if size <= room else (low, middle - 1)
-    order = fewer(order, table, counts, low)
-    print(f"{low} features are kept of {len(counts)}")
-    return order, fitted(seen.numbers(order), y, weights, len(order), SHORT)
+    print(f"{low} of {len(order)} features are kept")
+    return [order[number] for number in chosen(low)]
 
 
 def code_of(theories):
