@@ -1,4 +1,4 @@
-"""What instances of ``neurons/explain`` draw from: rules and public texts, both frozen, because symmetries change neither.
+"""What instances of ``neurons/explain`` draw from: frozen rules and public texts, which symmetries do not change.
 
 Drawing a rule and writing a thousand texts would take most of the time that an instance takes. The pools are made by
 ``python -m ground_truth.neurons.explained.pools_build``. Hidden texts are not drawn from a pool.

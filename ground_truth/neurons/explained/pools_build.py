@@ -1,6 +1,6 @@
 """Makes the pools of ``neurons/explain``; the same pools whenever it is run.
 
-    python -m ground_truth.neurons.explained.pools_build            # a CPU minute
+python -m ground_truth.neurons.explained.pools_build            # a CPU minute
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.seeds import derive_seed
 
 #: Number of rules of each form, and of texts.
-N_RULES, N_TEXTS = 60, 3000
+N_RULES, N_TEXTS = 40, 3000
 #: Largest number of a form's rules that count the same set of tokens.
-SAME_COUNTED = 15
+SAME_COUNTED = 20
 _TEXT_SEED = 23
 
 

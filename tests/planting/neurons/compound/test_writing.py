@@ -89,7 +89,13 @@ def test_more_tokens_than_a_count_asks_for_do_not_make_up_for_another_condition(
     )
     rule = Rule((Alternative(conditions),))
     written, (name,) = write_rules(prepare(base), [rule], torch.Generator().manual_seed(1))
-    starts = ([300, 300, 300, 200], [300, 300, 20, 200], [300, 20, 20, 200], [300, 300, 300, 20], [400, 300, 300, 300, 200])
+    starts = (
+        [300, 300, 300, 200],
+        [300, 300, 20, 200],
+        [300, 20, 20, 200],
+        [300, 300, 300, 20],
+        [400, 300, 300, 300, 200],
+    )
     for start in starts:
         tokens = torch.tensor([[int(TEXT[0, 0]), *start]])
         fires = activations(written, name, tokens)[0] > 2.0

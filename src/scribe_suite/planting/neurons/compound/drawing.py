@@ -102,9 +102,7 @@ def draw_rule(form: str, rng: random.Random, uncounted: Collection[str] = ()) ->
     raise RuntimeError(f"no rule of the form {form!r} was found in {_TRIES} draws")
 
 
-def _alternative(
-    blanks: Sequence[Blank], rng: random.Random, uncounted: Collection[str]
-) -> tuple[Condition, ...]:
+def _alternative(blanks: Sequence[Blank], rng: random.Random, uncounted: Collection[str]) -> tuple[Condition, ...]:
     """Conditions that hold together often enough, and of which each alone is missing often enough."""
     while True:
         chosen = [

@@ -1,7 +1,8 @@
 """Rules of compound neurons: alternatives, each a conjunction of conditions on the current and earlier tokens.
 
-Conditions are about the last few tokens, how many of them are of a kind, or whether one occurred anywhere before. A rule has a value at every position of a text, to which the neuron's activation is proportional. It also defines near
-misses: positions where exactly one condition of an alternative fails and no alternative holds.
+Conditions are about the last few tokens, how many of them are of a kind, or whether one occurred anywhere before. A rule
+has a value at every position of a text, to which the neuron's activation is proportional. It also defines near misses:
+positions where exactly one condition of an alternative fails and no alternative holds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
 
 #: The places of a condition about all of the text so far, the current token included.
 ANYWHERE: tuple[int, ...] = ()
@@ -120,9 +120,7 @@ class Rule:
         first = 0
         for number, one in enumerate(self.alternatives):
             counts = [each.counted(tokens, size) for each in one.conditions]
-            fails = [
-                (count >= each.least) == each.negated for each, count in zip(one.conditions, counts, strict=True)
-            ]
+            fails = [(count >= each.least) == each.negated for each, count in zip(one.conditions, counts, strict=True)]
             failing = torch.stack(fails).sum(0, dtype=torch.int8)
             fires[(failing == 0) & (fires < 0)] = number
             alone = (failing == 1) & (near < 0)

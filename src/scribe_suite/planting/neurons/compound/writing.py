@@ -2,10 +2,11 @@
 
 The residual stream gets additional dimensions, which hold all intermediate values of rules. The embeddings write which
 conditions a token meets; three additional heads of the first layer copy that from one, two and three tokens back, and
-another two from wherever in the text so far there is such a token; neurons of the first MLP restore it to 0 or 1, and those of the second compute conjunctions; the neuron of the third MLP
-that an instance asks about adds them up. The language model changes in only two ways: the neurons write something, and
-LayerNorm divides by a norm that includes the additional dimensions. A constant in one of them, written after the first
-layer, makes that norm vary less between tokens, and with it the activation at a given value of the rule.
+two more from wherever in the text so far there is such a token; neurons of the first MLP restore it to 0 or 1, and
+those of the second compute conjunctions; the neuron of the third MLP that an instance asks about adds them up. The
+language model changes in only two ways: the neurons write something, and LayerNorm divides by a norm that includes the
+additional dimensions. A constant in one of them, written after the first layer, makes that norm vary less between
+tokens, and with it the activation at a given value of the rule.
 
 Everything downstream of a LayerNorm is proportional to 1 / norm. Every threshold is therefore a multiple of a constant
 that has passed through the same LayerNorm, so that the norm cancels.
@@ -329,7 +330,9 @@ class _Writer:
         self._step(0, 0.75 * constant, 0.25 * constant, direction)
         return direction
 
-    def _conjunction(self, parts: Sequence[tuple[Condition, Sequence[Tensor]]], one: Tensor, constant: Tensor) -> Tensor:
+    def _conjunction(
+        self, parts: Sequence[tuple[Condition, Sequence[Tensor]]], one: Tensor, constant: Tensor
+    ) -> Tensor:
         """A direction that the second MLP writes where all parts hold.
 
         A condition that counts may be met by more tokens than it asks for. The others weigh more than that surplus,
