@@ -1,8 +1,8 @@
 """Rules of compound neurons: alternatives, each a conjunction of conditions on the current and earlier tokens.
 
-Conditions are about the last few tokens, how many of them are of a kind, or whether one occurred anywhere before. A rule
-has a value at every position of a text, to which the neuron's activation is proportional. It also defines near misses:
-positions where exactly one condition of an alternative fails and no alternative holds.
+Conditions are about the last few tokens, how many of them are of a kind, or whether one occurred anywhere before. A
+rule has a value at every position of a text, to which the neuron's activation is proportional. It also defines near
+misses: positions where exactly one condition of an alternative fails and no alternative holds.
 """
 
 from __future__ import annotations
