@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,13 +30,25 @@ _TEXT_SEED = 23
 
 
 def rules_of(form: str) -> Iterator[Rule]:
-    """The rules of a form, one after another, without end."""
+    """The rules of a form, one after another, without end, and none twice."""
     counted: Counter[str] = Counter()
+    known: set[Rule] = set()
     rng = random.Random(derive_seed(0, "neurons/explain", form))
     while True:
         rule = draw_rule(form, rng, [name for name, count in counted.items() if count >= SAME_COUNTED])
-        counted.update(condition.name for condition in rule.conditions if condition.least > 1)
-        yield rule
+        if rule not in known:
+            known.add(rule)
+            counted.update(condition.name for condition in rule.conditions if condition.least > 1)
+            yield rule
+
+
+def written(rules: Mapping[str, Sequence[Any]]) -> str:
+    """The pool of rules as JSON, a rule a line."""
+    forms = (
+        f" {json.dumps(form)}: [\n  " + ",\n  ".join(json.dumps(one) for one in some) + "\n ]"
+        for form, some in rules.items()
+    )
+    return "{\n" + ",\n".join(forms) + "\n}\n"
 
 
 def main() -> None:
@@ -45,12 +57,8 @@ def main() -> None:
     found: dict[str, list[Any]] = {}
     for form in sorted({form for asked in FORMS.values() for forms in asked for form in forms}):
         found[form] = [record_of(rule) for rule, _ in zip(rules_of(form), range(N_RULES), strict=False)]
-    lines = ",\n".join(
-        f" {json.dumps(form)}: [\n  " + ",\n  ".join(json.dumps(one) for one in rules) + "\n ]"
-        for form, rules in found.items()
-    )
     RULES.parent.mkdir(exist_ok=True)
-    RULES.write_text(f"{{\n{lines}\n}}\n")
+    RULES.write_text(written(found))
     text = sample_text(_TEXT_SEED, N_TEXTS, CONTEXT)
     save_file({"tokens": text.tokens.to(torch.int16), "tags": text.tags.to(torch.uint8)}, TEXTS)
 
