@@ -57,7 +57,7 @@ class RareBranch(PlantedTask):
 
     family = "circuits"
     name = "rare_branch"
-    version = 2
+    version = 3
     summary = "Find out under which condition, met by almost no prompt, a small transformer says something else."
     levels: ClassVar[Mapping[int, str]] = {
         1: "four tokens of 600, six conditions in three layers",

@@ -1,8 +1,8 @@
 """What does this neuron do? Predict its activation, token by token, on text that you have not seen.
 
-The neurons follow rules over several tokens: conjunctions, exceptions, a window, two unrelated alternatives in one
-neuron. Every instance writes new rules into a trained language model (`scribe_suite.planting.neurons.compound`). The
-ground truth is the neuron's actual activation, not the planted rule.
+The neurons follow rules over several tokens: conjunctions, exceptions, a window, a count, two unrelated alternatives in
+one neuron, a word anywhere before. Every instance writes rules into a trained language model
+(`scribe_suite.planting.neurons.compound`). The ground truth is the neuron's actual activation, not the planted rule.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from safetensors.torch import save
 
 from ground_truth.neurons.explained.hidden import HIDDEN_ROWS, Hidden
 from ground_truth.neurons.explained.levels import FORMS, LABORATORY
+from ground_truth.neurons.explained.pools import drawn_rule, drawn_texts
 from ground_truth.neurons.planted.base import Base, base_models
 from ground_truth.neurons.planted.freezing import FreezableTask, freeze_model, trained_model
 from ground_truth.neurons.planted.language_model import CONFIG, KINDS
 from ground_truth.neurons.planted.public import data_code, renamed_strings
 from scribe_suite.laboratory.terms import Terms
-from scribe_suite.planting.english import TAGS, sample_text, vocabulary
+from scribe_suite.planting.english import TAGS, TaggedText, vocabulary
 from scribe_suite.planting.frozen import round_to_half
 from scribe_suite.planting.hooked import SETUP_CODE, ModelWeights, public_files
-from scribe_suite.planting.neurons.compound.drawing import draw_rule
 from scribe_suite.planting.neurons.compound.writing import Prepared, prepare, write_rules
 from scribe_suite.planting.neurons.kinds import QuestionKind
 from scribe_suite.planting.neurons.survey import CONTEXT
 from scribe_suite.planting.neurons.training import TrainingSettings
-from scribe_suite.planting.symmetries import Symmetry, apply_symmetry, draw_symmetry
+from scribe_suite.planting.symmetries import Symmetry, apply_to_folded, draw_symmetry
 from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.explanation import EXPLANATION_METRICS, LIMITS, predicted_activations, score_explanation
 from scribe_suite.scoring.submitted_function import FunctionResult, require_sandbox
@@ -53,6 +53,7 @@ class Explain(FreezableTask):
 
     family = "neurons"
     name = "explain"
+    version = 2
     summary = "Find out what a neuron does, and submit code that predicts its activations."
     levels: ClassVar[Mapping[int, str]] = {
         1: "one neuron, one conjunction with an exception",
@@ -71,7 +72,7 @@ class Explain(FreezableTask):
     training: ClassVar[TrainingSettings] = TrainingSettings()
 
     def instance(self, seed: int) -> TaskInstance:
-        """See `Task.instance`: draw base model, rules, symmetry and texts.
+        """See `Task.instance`: draw base model, rules, symmetry and texts; only hidden texts are written anew.
 
         Raises:
             InfrastructureError: With cause ``sandbox`` if submitted functions can't be run.
@@ -87,18 +88,18 @@ class Explain(FreezableTask):
         return self._instance(base, seed, rng)
 
     def _instance(self, base: Base, seed: int, rng: random.Random) -> TaskInstance:
-        rules = [draw_rule(rng.choice(forms), rng) for forms in FORMS[self.level]]
+        rules = [drawn_rule(rng.choice(forms), rng) for forms in FORMS[self.level]]
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
         wide, names = write_rules(_prepared(base), rules, generator)
         symmetry = draw_symmetry(wide.config, rng.getrandbits(62), labels="as_tokens")
-        weights = apply_symmetry(wide, symmetry)
-        public_seed, hidden_seed = rng.getrandbits(62), rng.getrandbits(62)
+        weights = apply_to_folded(wide, symmetry)
+        text, hidden_seed = drawn_texts(_PUBLIC_ROWS, rng), rng.getrandbits(62)
         asked = dict(zip(map(symmetry.neuron, names), rules, strict=True))
         return TaskInstance(
             task=self,
             seed=seed,
             base_model=base.name,
-            public=_public(weights, symmetry, list(asked), public_seed),
+            public=_public(weights, symmetry, list(asked), text),
             hidden=Hidden(asked, weights, symmetry, hidden_seed),
             answer_schema=_schema(list(asked)),
         )
@@ -141,8 +142,7 @@ def _prepared(base: Base) -> Prepared:
     return _PREPARED[base.name][1]
 
 
-def _public(weights: ModelWeights, symmetry: Symmetry, neurons: list[str], seed: int) -> PublicMaterial:
-    text = sample_text(seed, _PUBLIC_ROWS, CONTEXT)
+def _public(weights: ModelWeights, symmetry: Symmetry, neurons: list[str], text: TaggedText) -> PublicMaterial:
     question = {"neurons": neurons}
     return PublicMaterial(
         model_files=public_files(weights),

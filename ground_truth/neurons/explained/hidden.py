@@ -87,7 +87,10 @@ class Hidden:
         listed = [_packed(sorted(renamed[list(tokens)].tolist())) for tokens in numbers]
         rules = {
             name: [
-                (one.strength, [(numbers[each.tokens], each.places, each.negated) for each in one.conditions])
+                (
+                    one.strength,
+                    [(numbers[each.tokens], each.places, each.least, each.negated) for each in one.conditions],
+                )
                 for one in rule.alternatives
             ]
             for name, rule in self.rules.items()
@@ -120,8 +123,9 @@ def predict({arguments}):
         total = 0.0
         for strength, conditions in RULES[{neuron}]:
             total += strength * all(
-                any(at >= place and tokens[at - place] in SETS[number] for place in places) != negated
-                for number, places, negated in conditions
+                (sum(tokens[at - place] in SETS[number] for place in places or range(at + 1) if at >= place) >= least)
+                != negated
+                for number, places, least, negated in conditions
             )
         values.append(total)
     return values

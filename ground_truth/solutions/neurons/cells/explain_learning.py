@@ -8,8 +8,8 @@ and `code_of(theories)`.
 # ## What a neuron could depend on
 #
 # A neuron sees tokens, and what they have in common may be spelling (first letter, ending, length, a capital), the
-# category, or that they are one word. Each may matter at the current token, at one before it, or at any of the last
-# few.
+# category, or that they are one word. Each may matter at the current token, at one before it, at any of the last few or
+# at two of them, or anywhere in the text so far.
 
 # %%
 import numpy as np
@@ -35,31 +35,45 @@ np.add.at(seen_tags, (tokens.numpy().ravel(), tags.numpy().ravel()), 1)
 usual_tag = np.where(seen_tags.sum(1) > 0, seen_tags.argmax(1), -1)
 for number, name in enumerate(tag_names):
     properties[name] = usual_tag == number
-for word in sorted({words[token] for token in np.argsort(-shares)[:40] if words[token]}):
+for word in sorted({words[token] for token in np.argsort(-shares)[:100] if words[token]}):
     properties[f"is {word}"] = np.array([other == word for other in words])
 kept, known = {}, set()
 for name, table in properties.items():
-    if 0.008 <= shares[table].sum() <= 0.6 and table.tobytes() not in known:
+    if 0.003 <= shares[table].sum() <= 0.6 and table.tobytes() not in known:
         known.add(table.tobytes())
         kept[name] = table
 properties = kept
-PLACES = [(0,), (1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3)]
-literals = [(name, places) for name in properties for places in PLACES]
-print(f"{len(properties)} properties at {len(PLACES)} places")
+# for what share of text a property may hold, where it is asked for, and at how many of these places
+ASKED = [
+    *((0.008, 0.6, places, 1) for places in ((0,), (1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3))),
+    (0.03, 0.6, (1, 2, 3), 2),
+    (0.003, 0.035, "before", 1),
+]
+literals = [
+    (name, places, least)
+    for name, table in properties.items()
+    for low, high, places, least in ASKED
+    if low <= shares[table].sum() <= high
+]
+print(f"{len(properties)} properties, {len(literals)} conditions")
 
 
-def at_places(table, rows):
-    """Where a property holds at each of the places, Bool[place, text, position]."""
-    here = table[rows]
-    back = [here, *(np.pad(here, ((0, 0), (place, 0)))[:, : here.shape[1]] for place in (1, 2, 3))]
-    return np.stack([np.any([back[place] for place in places], axis=0) for places in PLACES])
+def where(literal, rows):
+    """Where a condition holds, Bool[text, position]."""
+    name, places, least = literal
+    here = properties[name][rows]
+    if places == "before":
+        return np.cumsum(here, axis=1) >= least
+    back = [np.pad(here, ((0, 0), (place, 0)))[:, : here.shape[1]] for place in places]
+    return np.sum(back, axis=0) >= least
 
 
 # %% [markdown]
 # ## The search
 #
-# A theory is a sum of conjunctions, each with a number. One conjunction is searched at a time: conditions are added, or
-# their opposites, that explain most of the variance that is left, with the twelve best kept at each step. A condition
+# A theory is a sum of conjunctions, each with a number. One conjunction is searched at a time. All pairs are tried of a
+# condition on the current token and another, or its opposite: one alone may explain next to nothing. Then conditions
+# are added that explain most of the variance that is left, with the twelve best kept at each step. A condition
 # that does not explain clearly more than chance is left out. Then the conjunctions are searched again, one by one,
 # given the others.
 
@@ -71,8 +85,10 @@ class Search:
     """Conjunctions that explain activations of some texts."""
 
     def __init__(self, rows, found):
-        self.holds = np.concatenate([at_places(table, rows).reshape(len(PLACES), -1) for table in properties.values()])
+        self.holds = np.stack([where(one, rows).reshape(-1) for one in literals])
         self.matrix = self.holds.T.astype(np.float32)
+        self.here = np.array([number for number, (_, places, _) in enumerate(literals) if places == (0,)])
+        self.together = self.matrix[:, self.here].T @ self.matrix
         self.y = found.reshape(-1).astype(np.float64)
         self.counts = np.ones(len(self.y))
         self.y[:: rows.shape[1]] = np.median(self.y)  # the first token of a text is always the same
@@ -84,13 +100,30 @@ class Search:
             where &= self.holds[literal] != negated
         return where
 
+    def pairs(self, centred):
+        """The best pairs of a condition on the current token and another, with what they explain."""
+        single = centred.astype(np.float32) @ self.matrix
+        both = (self.matrix[:, self.here] * centred[:, None].astype(np.float32)).T @ self.matrix
+        counts = self.matrix.sum(0)
+        found = {}
+        for negated in (False, True):
+            total = single[self.here][:, None] - both if negated else both
+            count = counts[self.here][:, None] - self.together if negated else self.together
+            gain = np.where((count >= 8) & (total > 0), total**2 / np.maximum(count, 1), 0.0)
+            for flat in np.argpartition(-gain.ravel(), 4 * BEAM)[: 4 * BEAM]:
+                first, second = divmod(int(flat), len(literals))
+                if self.here[first] != second:
+                    pair = tuple(sorted({(int(self.here[first]), False), (second, negated)}))
+                    found[pair] = float(gain.flat[flat])
+        return found
+
     def conjunction(self, left):
         """The best ones for what is left to explain, each with what it explains, the best first."""
         centred = left - left.mean()
         noise = max(np.median(np.abs(centred)) * 1.5, 1e-3) ** 2
         needed = max(28 * noise, 0.0015 * (float(centred @ centred) - len(centred) * noise))
         beam, finished = [(0.0, ())], []
-        for _ in range(LONGEST):
+        for step in range(LONGEST):
             masks = np.stack([self.mask(one) for _, one in beam])
             sums = np.concatenate([masks * centred, masks]).astype(np.float32) @ self.matrix
             grown = {}
@@ -105,10 +138,13 @@ class Search:
                     for literal in np.argsort(-gain)[: 2 * BEAM]:
                         if gain[literal] > before + needed:
                             grown[tuple(sorted({*one, (int(literal), negated)}))] = float(gain[literal])
+            if step == 1:
+                grown |= {pair: gain for pair, gain in self.pairs(centred).items() if gain > 2 * needed}
             finished += [(gain, one) for one, gain in grown.items()]
             beam = sorted(((gain, one) for one, gain in grown.items()), reverse=True)[:BEAM]
-            if not beam:
+            if not beam and step:
                 break
+            beam = beam or [(0.0, ())]
         # of two that explain the same, the shorter one
         return sorted(finished, key=lambda item: -item[0] + needed * len(item[1]))
 
@@ -146,10 +182,11 @@ def in_words(theory):
     """A theory for a person."""
     lines = []
     for weight, conjunction in theory:
-        parts = [
-            f"{'not ' if negated else ''}{literals[literal][0]} at -{'/'.join(map(str, literals[literal][1]))}"
-            for literal, negated in conjunction
-        ]
+        parts = []
+        for literal, negated in conjunction:
+            name, places, least = literals[literal]
+            at = "before" if places == "before" else f"at -{'/'.join(map(str, places))}"
+            parts.append(f"{'not ' if negated else ''}{'two ' if least == 2 else ''}{name} {at}")
         lines.append(f"{weight:.2f} * ({' and '.join(parts)})")
     return " + ".join(lines) or "nothing"
 
@@ -165,8 +202,9 @@ def predict({arguments}):
         total = 0.0
         for weight, conditions in RULES[{which}]:
             total += weight * all(
-                any(at >= place and SETS[number][tokens[at - place]] for place in places) != negated
-                for number, places, negated in conditions
+                (sum(SETS[number][tokens[at - place]] for place in places or range(at + 1) if at >= place) >= least)
+                != negated
+                for number, places, least, negated in conditions
             )
         values.append(total)
     return values
@@ -185,10 +223,14 @@ def packed(table):
 def code_of(theories):
     """Theories of neurons as code."""
     used = sorted({literals[literal][0] for theory in theories.values() for _, one in theory for literal, _ in one})
+
+    def condition(literal, negated):
+        name, places, least = literals[literal]
+        return used.index(name), () if places == "before" else places, least, negated
+
     rules = {
         name: [
-            (round(weight, 3), [(used.index(literals[i][0]), literals[i][1], negated) for i, negated in conjunction])
-            for weight, conjunction in theory
+            (round(weight, 3), [condition(i, negated) for i, negated in conjunction]) for weight, conjunction in theory
         ]
         for name, theory in theories.items()
     }

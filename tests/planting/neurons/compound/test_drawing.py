@@ -32,7 +32,9 @@ def test_a_rule_has_its_form_and_looks_no_further_than_heads_do(rules, form):
     assert [len(one.conditions) for one in rule.alternatives] == [len(blanks) for blanks in FORMS[form]]
     for one, blanks in zip(rule.alternatives, FORMS[form], strict=True):
         assert [each.negated for each in one.conditions] == [blank.negated for blank in blanks]
+        assert [each.least for each in one.conditions] == [blank.least for blank in blanks]
         assert max(place for each in one.conditions for place in each.places) <= REACH
+        assert all(each.places in blank.places for each, blank in zip(one.conditions, blanks, strict=True))
     strengths = [one.strength for one in rule.alternatives]
     assert strengths == sorted(strengths, reverse=True)
 

@@ -11,7 +11,7 @@ import torch
 from scribe_suite.planting.english import sample_text, vocabulary
 from scribe_suite.planting.hooked import ModelWeights, build_model, untrained_twin, weights_of
 from scribe_suite.planting.neurons.compound.drawing import FORMS, draw_rule
-from scribe_suite.planting.neurons.compound.rules import Alternative, Condition, Rule
+from scribe_suite.planting.neurons.compound.rules import ANYWHERE, Alternative, Condition, Rule
 from scribe_suite.planting.neurons.compound.writing import REACH, frequencies, prepare, write_rules
 from scribe_suite.planting.symmetries import apply_symmetry, draw_symmetry
 
@@ -50,8 +50,9 @@ def activations(weights: ModelWeights, name: str, tokens: torch.Tensor) -> torch
     return cache[f"blocks.{layer}.mlp.hook_post"][..., neuron]
 
 
-def test_neurons_fire_where_their_rules_hold_and_nowhere_else(base):
-    rules = [draw_rule(form, random.Random(2)) for form in FORMS]
+@pytest.mark.parametrize("forms", [tuple(FORMS)[:4], *((form,) for form in tuple(FORMS)[4:])])
+def test_neurons_fire_where_their_rules_hold_and_nowhere_else(base, forms):
+    rules = [draw_rule(form, random.Random(2)) for form in forms]
     written, names = write_rules(prepare(base), rules, torch.Generator().manual_seed(1))
     assert len(set(names)) == len(rules)
     for rule, name in zip(rules, names, strict=True):
@@ -76,6 +77,39 @@ def test_the_first_tokens_of_a_text_see_nothing_before_it(base):
     for place, name in enumerate(names, 1):
         fires = activations(written, name, tokens) > 2.0
         assert fires[0].tolist() == [at > place for at in range(7)]
+
+
+@pytest.mark.parametrize("least", [2, 3])
+def test_more_tokens_than_a_count_asks_for_do_not_make_up_for_another_condition(base, least):
+    here, many, other = frozenset({200}), frozenset({300}), frozenset({400})
+    conditions = (
+        Condition("here", here, (0,)),
+        Condition("many", many, (1, 2, 3), least=least),
+        Condition("other", other, ANYWHERE, negated=True),
+    )
+    rule = Rule((Alternative(conditions),))
+    written, (name,) = write_rules(prepare(base), [rule], torch.Generator().manual_seed(1))
+    starts = (
+        [300, 300, 300, 200],
+        [300, 300, 20, 200],
+        [300, 20, 20, 200],
+        [300, 300, 300, 20],
+        [400, 300, 300, 300, 200],
+    )
+    for start in starts:
+        tokens = torch.tensor([[int(TEXT[0, 0]), *start]])
+        fires = activations(written, name, tokens)[0] > 2.0
+        assert fires.tolist() == (rule.values(tokens, len(vocabulary()))[0] > 0).tolist(), start
+
+
+def test_what_occurred_anywhere_before_is_known_at_the_end_of_a_text(base):
+    rule = Rule((Alternative((Condition("here", frozenset({200}), (0,)), Condition("x", frozenset({300}), ANYWHERE))),))
+    written, (name,) = write_rules(prepare(base), [rule], torch.Generator().manual_seed(1))
+    tokens = torch.full((4, 64), 20)
+    tokens[:, 0], tokens[:, [2, 30, 63]] = TEXT[0, 0], 200
+    tokens[1, 1], tokens[2, 29], tokens[3, 31:62] = 300, 300, 300
+    fires = activations(written, name, tokens) > 2.0
+    assert fires.nonzero().tolist() == [[1, 2], [1, 30], [1, 63], [2, 30], [2, 63], [3, 63]]
 
 
 def test_the_model_predicts_what_it_did(base):
@@ -104,6 +138,12 @@ def test_what_does_not_fit_is_refused(base):
     many = [Rule((Alternative((Condition(f"{token}", frozenset({token}), (0, 1, 2, 3)),)),)) for token in range(20, 60)]
     with pytest.raises(ValueError, match="the rules need"):
         write_rules(prepare(base), many, torch.Generator().manual_seed(1))
+    far = [Rule((Alternative((Condition(f"{token}", frozenset({token}), ANYWHERE),)),)) for token in (20, 21, 22)]
+    with pytest.raises(ValueError, match="3 sets from all of the text: there are 2 heads"):
+        write_rules(prepare(base), far, torch.Generator().manual_seed(1))
+    twice = Rule((Alternative(tuple(Condition("a", frozenset({20}), (1, 2), least=2) for _ in range(2))),))
+    with pytest.raises(ValueError, match="one may count tokens"):
+        write_rules(prepare(base), [twice], torch.Generator().manual_seed(1))
 
 
 def test_waves_tell_a_place_from_all_others():

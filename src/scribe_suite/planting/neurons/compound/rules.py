@@ -1,6 +1,7 @@
 """Rules of compound neurons: alternatives, each a conjunction of conditions on the current and earlier tokens.
 
-A rule has a value at every position of a text, to which the neuron's activation is proportional. It also defines near
+Conditions are about the last few tokens, how many of them are of a kind, or whether one occurred anywhere before. A
+rule has a value at every position of a text, to which the neuron's activation is proportional. It also defines near
 misses: positions where exactly one condition of an alternative fails and no alternative holds.
 """
 
@@ -13,33 +14,50 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+#: The places of a condition about all of the text so far, the current token included.
+ANYWHERE: tuple[int, ...] = ()
+
 
 @dataclass(frozen=True)
 class Condition:
-    """The condition that any token of a set occurs at any of some places, or that none does.
+    """The condition that tokens of a set occur at some places often enough, or that they don't.
 
     Attributes:
         name: The common property of the tokens, in words.
         tokens: Their ids; the mark that begins a text is never included.
         places: How many tokens before the current one: ``(0,)`` is the current one, ``(1, 2, 3)`` one of the last
-            three. A place before the text has none of the tokens.
-        negated: Whether the condition holds where none of the tokens occurs there.
+            three. A place before the text has none of the tokens. `ANYWHERE` is all of the text so far.
+        negated: Whether the condition holds where fewer of the tokens occur there.
+        least: At how many of the places a token of the set must occur.
     """
 
     name: str
     tokens: frozenset[int]
     places: tuple[int, ...]
     negated: bool = False
+    least: int = 1
 
     def holds(self, tokens: Int[Tensor, "batch pos"], size: int) -> Bool[Tensor, "batch pos"]:
         """The positions where it holds, in texts of a vocabulary of `size`."""
-        table = torch.zeros(size, dtype=torch.bool)
-        table[list(self.tokens)] = True
+        enough: Bool[Tensor, "batch pos"] = self.counted(tokens, size) >= self.least
+        return ~enough if self.negated else enough
+
+    def nearly(self, counts: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+        """The positions where it fails, but by no more than one token if it asks for several.
+
+        Args:
+            counts: See `counted`.
+        """
+        return counts >= self.least if self.negated else counts == self.least - 1
+
+    def counted(self, tokens: Int[Tensor, "batch pos"], size: int) -> Int[Tensor, "batch pos"]:
+        """At how many of its places a token of the set occurs."""
+        table = torch.zeros(size, dtype=torch.int16)
+        table[list(self.tokens)] = 1
         member = table[tokens]
-        found = torch.zeros_like(member)
-        for place in self.places:
-            found |= shifted(member, place)
-        return ~found if self.negated else found
+        if self.places == ANYWHERE:
+            return member.cumsum(1, dtype=torch.int16)
+        return sum((shifted(member, place) for place in self.places), torch.zeros_like(member))
 
 
 @dataclass(frozen=True)
@@ -61,8 +79,8 @@ class Strata:
 
     Attributes:
         fires: The first alternative that holds, counted from 0; -1 where none does.
-        near: By condition, counted over all alternatives from 0: the first that alone is missing; -1 where the rule
-            holds, or where more than one condition is missing.
+        near: By condition, counted over all alternatives from 0: the first that alone is missing, by one token if it
+            asks for several; -1 where the rule holds, or where more is missing.
     """
 
     fires: Int[Tensor, "batch pos"]
@@ -101,11 +119,13 @@ class Rule:
         fires, near = torch.full_like(tokens, -1), torch.full_like(tokens, -1)
         first = 0
         for number, one in enumerate(self.alternatives):
-            fails = ~torch.stack([each.holds(tokens, size) for each in one.conditions])
-            failing = fails.sum(0)
+            counts = [each.counted(tokens, size) for each in one.conditions]
+            fails = [(count >= each.least) == each.negated for each, count in zip(one.conditions, counts, strict=True)]
+            failing = torch.stack(fails).sum(0, dtype=torch.int8)
             fires[(failing == 0) & (fires < 0)] = number
             alone = (failing == 1) & (near < 0)
-            near[alone] = (fails.int().argmax(0) + first)[alone]
+            for at, (each, count) in enumerate(zip(one.conditions, counts, strict=True), first):
+                near[alone & fails[at - first] & each.nearly(count)] = at
             first += len(one.conditions)
         near[fires >= 0] = -1
         return Strata(fires, near)
@@ -118,16 +138,20 @@ class Rule:
         )
 
 
-def shifted(values: Bool[Tensor, "batch pos"], places: int) -> Bool[Tensor, "batch pos"]:
-    """The values `places` tokens earlier; false before the text."""
+def shifted(values: Int[Tensor, "batch pos"], places: int) -> Int[Tensor, "batch pos"]:
+    """The values `places` tokens earlier; 0 before the text."""
     if not places:
         return values
     return torch.cat([torch.zeros_like(values[:, :places]), values[:, :-places]], dim=1)
 
 
 def _described(condition: Condition) -> str:
-    where = " or ".join(f"-{place}" if place else "0" for place in condition.places)
-    return f"{'no ' if condition.negated else ''}{condition.name} at {where}"
+    if condition.places == ANYWHERE:
+        where = "so far"
+    else:
+        where = "at " + " or ".join(f"-{place}" if place else "0" for place in condition.places)
+    number = f"{condition.least} times " if condition.least > 1 else ""
+    return f"{'no ' if condition.negated else ''}{number}{condition.name} {where}"
 
 
 def without(rule: Rule, dropped: int) -> Rule:

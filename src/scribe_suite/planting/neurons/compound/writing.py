@@ -1,11 +1,12 @@
 """Writes compound neurons into a trained language model, exactly and without training.
 
 The residual stream gets additional dimensions, which hold all intermediate values of rules. The embeddings write which
-conditions a token meets; three additional heads of the first layer copy that from one, two and three tokens back;
-neurons of the first MLP restore it to 0 or 1, and those of the second compute conjunctions; the neuron of the third MLP
-that an instance asks about adds them up. The language model changes in only two ways: the neurons write something, and
-LayerNorm divides by a norm that includes the additional dimensions. A constant in one of them, written after the first
-layer, makes that norm vary less between tokens, and with it the activation at a given value of the rule.
+conditions a token meets; three additional heads of the first layer copy that from one, two and three tokens back, and
+two more from wherever in the text so far there is such a token; neurons of the first MLP restore it to 0 or 1, and
+those of the second compute conjunctions; the neuron of the third MLP that an instance asks about adds them up. The
+language model changes in only two ways: the neurons write something, and LayerNorm divides by a norm that includes the
+additional dimensions. A constant in one of them, written after the first layer, makes that norm vary less between
+tokens, and with it the activation at a given value of the rule.
 
 Everything downstream of a LayerNorm is proportional to 1 / norm. Every threshold is therefore a multiple of a constant
 that has passed through the same LayerNorm, so that the norm cancels.
@@ -25,11 +26,13 @@ from torch import Tensor
 from scribe_suite.planting.english import sample_text, vocabulary
 from scribe_suite.planting.english.vocabulary import DOCUMENT
 from scribe_suite.planting.hooked import ModelWeights, build_model
-from scribe_suite.planting.neurons.compound.rules import Condition, Rule
+from scribe_suite.planting.neurons.compound.rules import ANYWHERE, Condition, Rule
 from scribe_suite.planting.symmetries import fold_layer_norm
 
 #: Largest number of places back that a condition may read; each place has a head.
 REACH = 3
+#: Number of sets of tokens that conditions on all of the text may ask for; each has a head.
+SOUGHT = 2
 #: Number of neurons added to each layer.
 FURTHER_NEURONS = 48
 
@@ -42,6 +45,10 @@ _WAVES = 18
 _SHARE_OF_EMBEDDING = 0.04
 #: Logit of the place that a head looks for; share of it that position 0 has, to which heads attend that find none.
 _SHARPNESS, _SINK = 100.0, 0.6
+#: The sink's share for heads that look for a set of tokens: their logits vary with the norms of those tokens.
+_LOW_SINK = 0.25
+#: `_Writer._copied` has what was found anywhere in the text under this place.
+_FOUND = -1
 #: Pre-activation of a neuron that represents 1: far enough from 0 for GELU to act as a ReLU.
 _STEEPNESS = 60.0
 #: Size of the first two MLPs' outputs, as a share of the stream's norm after the first layer.
@@ -132,7 +139,10 @@ class _Writer:
         waves, sink = self._positions()
         literals = list(dict.fromkeys(condition for rule in rules for condition in rule.conditions))
         present = self._present(literals)
-        copied = self._copied(literals, present, waves, sink, constant)
+        copied = {
+            **self._copied(literals, present, waves, sink, constant),
+            **self._found(literals, present, sink, constant),
+        }
         self._steady_norm()
         read = {condition: self._normalised(condition, present, copied, constant) for condition in literals}
         one = self._linear(constant)
@@ -140,7 +150,7 @@ class _Writer:
         for rule in rules:
             parts = [
                 (
-                    self._conjunction([(read[each], each.negated) for each in alternative.conditions], one, constant),
+                    self._conjunction([(each, read[each]) for each in alternative.conditions], one, constant),
                     alternative.strength,
                 )
                 for alternative in rule.alternatives
@@ -255,6 +265,32 @@ class _Writer:
                 found[tokens, place] = direction
         return found
 
+    def _found(
+        self,
+        literals: Sequence[Condition],
+        present: Mapping[frozenset[int], Tensor],
+        sink: Tensor,
+        constant: Tensor,
+    ) -> Mapping[tuple[frozenset[int], int], Tensor]:
+        """Copy sets from wherever they occur in the text so far: returns a direction for each under `_FOUND`.
+
+        A head attends to the tokens of one set, however many there are, or to position 0 if there is none.
+        """
+        normalised = self.unit * math.sqrt(self.wide) / self.base.norms[0]
+        gain = math.sqrt(_SHARPNESS * math.sqrt(_D_HEAD)) / normalised
+        wanted = list(dict.fromkeys(one.tokens for one in literals if one.places == ANYWHERE))
+        if len(wanted) > SOUGHT:
+            raise ValueError(f"the rules need {len(wanted)} sets from all of the text: there are {SOUGHT} heads")
+        found = {}
+        for head, tokens in enumerate(wanted, self.n_heads + REACH):
+            self.state["blocks.0.attn.W_Q"][head, :, 0] = gain * constant
+            self.state["blocks.0.attn.W_K"][head, :, 0] = gain * (present[tokens] + _LOW_SINK * sink)
+            direction = self._one()
+            self.state["blocks.0.attn.W_V"][head, :, 0] = present[tokens]
+            self.state["blocks.0.attn.W_O"][head, 0] = direction * self.unit / normalised
+            found[tokens, _FOUND] = direction
+        return found
+
     def _turned(self, waves: Tensor, place: int) -> Tensor:
         """Rotated waves, which read from a position the waves of `place` positions earlier."""
         angle = place * frequencies(self.n_ctx)[:, None]
@@ -273,18 +309,20 @@ class _Writer:
         present: Mapping[frozenset[int], Tensor],
         copied: Mapping[tuple[frozenset[int], int], Tensor],
         constant: Tensor,
-    ) -> Tensor:
-        """A direction that the first MLP writes if one of the tokens occurs at one of the places, and only then.
+    ) -> list[Tensor]:
+        """Directions that the first MLP writes where tokens of a condition occur, and only then.
 
-        Copied values depend on the norm of the embeddings at their place, 0.6 to 1.6 times the mean; the output rises
-        from 0 at a quarter of the mean to 1 at half of it.
+        One direction for all of its places together, or, if it counts, one for each. Copied values depend on the norm
+        of the embeddings at their place, 0.6 to 1.6 times the mean; the output rises from 0 at a quarter of the mean to
+        1 at half of it.
         """
-        source = torch.stack(
-            [copied[condition.tokens, place] if place else present[condition.tokens] for place in condition.places]
-        ).sum(0)
-        direction = self._one()
-        self._step(0, source - 0.25 * constant, 0.25 * constant, direction)
-        return direction
+        places = condition.places if condition.places != ANYWHERE else (_FOUND,)
+        sources = [copied[condition.tokens, place] if place else present[condition.tokens] for place in places]
+        directions = []
+        for source in sources if condition.least > 1 else [torch.stack(sources).sum(0)]:
+            directions.append(self._one())
+            self._step(0, source - 0.25 * constant, 0.25 * constant, directions[-1])
+        return directions
 
     def _linear(self, constant: Tensor) -> Tensor:
         """The output of `_normalised` where a condition holds, at all positions."""
@@ -292,13 +330,31 @@ class _Writer:
         self._step(0, 0.75 * constant, 0.25 * constant, direction)
         return direction
 
-    def _conjunction(self, parts: Sequence[tuple[Tensor, bool]], one: Tensor, constant: Tensor) -> Tensor:
-        """A direction that the second MLP writes where all parts hold."""
-        needed = sum(1 for _, negated in parts if not negated)
-        source = torch.stack([-read if negated else read for read, negated in parts]).sum(0) - (needed - 0.75) * one
+    def _conjunction(
+        self, parts: Sequence[tuple[Condition, Sequence[Tensor]]], one: Tensor, constant: Tensor
+    ) -> Tensor:
+        """A direction that the second MLP writes where all parts hold.
+
+        A condition that counts may be met by more tokens than it asks for. The others weigh more than that surplus,
+        or it would make up for one of them.
+        """
+        counting = [condition for condition, _ in parts if condition.least > 1]
+        if len(counting) > 1 or any(each.negated for each in counting):
+            raise ValueError("of an alternative's conditions one may count tokens, and that one can't be negated")
+        weight = 1 + sum(len(each.places) - each.least for each in counting)
+        needed, source = 0, torch.zeros_like(one)
+        for condition, read in parts:
+            if condition.least > 1:
+                needed += condition.least
+                source += torch.stack(list(read)).sum(0)
+            elif condition.negated:
+                source -= weight * read[0]
+            else:
+                needed += weight
+                source += weight * read[0]
         direction = self._one()
         # `one` is far larger than the constant, from which the output is made
-        self._step(1, source, constant, direction)
+        self._step(1, source - (needed - 0.75) * one, constant, direction)
         return direction
 
     def _step(self, layer: int, source: Tensor, height: Tensor, direction: Tensor) -> None:
@@ -341,7 +397,7 @@ class _Writer:
         config = {
             **self.base.weights.config,
             "d_model": self.wide,
-            "n_heads": self.n_heads + REACH,
+            "n_heads": self.n_heads + REACH + SOUGHT,
             "d_head": _D_HEAD,
             "d_mlp": self.d_mlp + FURTHER_NEURONS,
         }
@@ -394,7 +450,7 @@ _AXES: Mapping[str, str] = {
 def _padded(name: str, value: Float64[Tensor, "..."], narrow: int, wide: int) -> Float64[Tensor, "..."]:
     """A parameter in its wider shape, padded with zeros, or with ones for LayerNorm's weights."""
     axes = next(axes for ending, axes in _AXES.items() if name.endswith(ending))
-    further = {"s": wide - narrow, "h": REACH, "n": FURTHER_NEURONS, ".": 0}
+    further = {"s": wide - narrow, "h": REACH + SOUGHT, "n": FURTHER_NEURONS, ".": 0}
     shape = [_D_HEAD if axis == "d" else size + further[axis] for axis, size in zip(axes, value.shape, strict=True)]
     padded = torch.full(shape, 1.0 if name.endswith(".w") else 0.0, dtype=torch.float64)
     padded[tuple(slice(size) for size in value.shape)] = value
