@@ -1,9 +1,9 @@
 """How does a model code a variable? Read it from activations, and write it into them.
 
 Base models keep one variable at a known place in a code that is not linear: an exclusive or, a phase on a circle, a
-product of signs, a norm, or an order of two places on a ring. No direction tells its values apart. The answer is code that
-maps one activation to the value in it, and to the activation with another value. The model itself decides whether a
-written value counts, and whether the other variables are as they were.
+product of signs, a norm, or an order of two places on a ring. No direction tells its values apart. The answer is code
+that maps one activation to the value in it, and to the activation with another value. The model itself decides whether
+a written value counts, and whether the other variables are as they were.
 """
 
 from __future__ import annotations
@@ -157,9 +157,7 @@ class Encoding(PlantedTask):
 
     def certify(self, base: Base, seed: int) -> Certificate:
         """Check all claims about the base model of a training seed that can be checked from its weights alone."""
-        return certify_encoding(
-            base.coded(LEVELS[self.level]), derive_seed(seed, self.models_id, "certificate")
-        )
+        return certify_encoding(base.coded(LEVELS[self.level]), derive_seed(seed, self.models_id, "certificate"))
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
         """See `PlantedTask.add_checks`: the skill of the reference solution with weights, the slowest check."""

@@ -1,8 +1,8 @@
 """Which properties does a model use where they can be decoded? Give a probability for each.
 
 Base models keep five properties of the prompt at one place, and all five decide the label. None, one or two of them are
-read from there; the others are computed again from what the place also holds. All can be decoded equally well. The truth
-is measured: exchanging what is kept of a property between two prompts moves the label, or does not.
+read from there; the others are computed again from what the place also holds. All can be decoded equally well. The
+truth is measured: exchanging what is kept of a property between two prompts moves the label, or does not.
 """
 
 from __future__ import annotations
@@ -87,11 +87,9 @@ class Used(PlantedTask):
             weights=apply_symmetry(base.weights, symmetry),
             seed=derive_seed(seed, self.question_id, "held out"),
         )
-        public = public_material(
-            hidden.weights, hidden.plan, names, seed=derive_seed(seed, self.question_id, "public")
-        )
+        public = public_material(hidden.weights, hidden.plan, names, seed=derive_seed(seed, self.question_id, "public"))
         example = {
-            "used": {name: BASE_RATE for name in public.facts["properties"]},
+            "used": dict.fromkeys(public.facts["properties"], BASE_RATE),
             "confidence": 0.7,
             "summary": "Which properties are read there, how I found that, and what supports it.",
         }

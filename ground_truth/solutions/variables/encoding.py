@@ -14,7 +14,7 @@ import torch
 layer = 1
 name = f"blocks.{layer}.hook_resid_post"
 n_values = int(groups.max()) + 1
-label_at = {(int(group), int(other)): label for label, (group, other) in enumerate(zip(groups, others))}
+label_at = {(int(group), int(other)): label for label, (group, other) in enumerate(zip(groups, others, strict=True))}
 model.requires_grad_(requires_grad=False)
 
 
@@ -105,6 +105,7 @@ for old in range(len(states)):
         targets[old, value] = candidates[best]
         worst = min(worst, float(shares[best]))
 print(f"the least share of tries that do what they should, over states and values: {worst:.3f}")
+
 
 # %%
 def shown(rows):

@@ -1,10 +1,11 @@
-"""Reference solution of variables/encoding in a laboratory: noisy gradients say where, noisy readings say which states."""
+"""Reference solution of variables/encoding in a laboratory: noisy gradients say where, readings say which states."""
 
 # %% [markdown]
 # # Which dimensions are read?
 #
 # Gradients of the difference between two logits lie in what is read, whatever the prompt. Two labels that differ in the
-# group only leave what is read of the variable. Noise fills all dimensions evenly, so the dimensions of the code stand out.
+# group only leave what is read of the variable. Noise fills all dimensions evenly, so the dimensions of the code stand
+# out.
 
 # %%
 import matplotlib.pyplot as plt
@@ -14,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 
 site = "resid_post.1@-1"
 n_values, n_others = int(groups.max()) + 1, int(others.max()) + 1
-label_at = {(int(group), int(other)): label for label, (group, other) in enumerate(zip(groups, others))}
+label_at = {(int(group), int(other)): label for label, (group, other) in enumerate(zip(groups, others, strict=True))}
 BUDGET = lab.budget.total
 N_GRADIENTS, N_CHECKS = int(0.13 * BUDGET), int(0.04 * BUDGET)
 
@@ -22,7 +23,9 @@ first = generate(N_GRADIENTS, 1)
 run = lab.run(first, read=[site])
 reads, labels = [run[site].reshape(N_GRADIENTS, -1).double()], [run.outputs.flatten().long()]
 steps = 1 + torch.arange(N_GRADIENTS) % (n_values - 1)
-against = [label_at[int((groups[one] + step) % n_values), int(others[one])] for one, step in zip(labels[0], steps)]
+against = [
+    label_at[int((groups[one] + step) % n_values), int(others[one])] for one, step in zip(labels[0], steps, strict=True)
+]
 run = lab.run(first, grad_of=lab.logit(labels[0].tolist(), minus=against), grad_at=[site])
 gradients = run.grad[site].reshape(N_GRADIENTS, -1).double()
 _, sizes, right = torch.linalg.svd(gradients, full_matrices=False)

@@ -35,10 +35,12 @@ one_hot = torch.nn.functional.one_hot
 targets = torch.cat([one_hot(values[:, k], n_values) for k in range(len(property_names))], 1).double()
 half = len(many) // 2
 ones = torch.ones(len(many), 1, dtype=torch.float64)
-probe = torch.linalg.lstsq(torch.cat([here, ones], 1)[:half], targets[:half], driver="gelsd").solution
-decoded = (torch.cat([here, ones], 1)[half:] @ probe).view(half, -1, n_values).argmax(-1)
+rows = torch.cat([here, ones], 1)
+penalty = 1e-6 * torch.eye(rows.shape[1], dtype=torch.float64)
+probe = torch.linalg.solve(rows[:half].T @ rows[:half] + penalty, rows[:half].T @ targets[:half])
+decoded = (rows[half:] @ probe).view(half, -1, n_values).argmax(-1)
 accuracy = (decoded == values[half:]).double().mean(0)
-print(dict(zip(property_names, accuracy.tolist())))
+print(dict(zip(property_names, accuracy.tolist(), strict=True)))
 
 # %% [markdown]
 # # What does a property add to the activation?
@@ -51,7 +53,8 @@ print(dict(zip(property_names, accuracy.tolist())))
 tokens = torch.cat([one_hot(many[:, i], int(many.max()) + 1)[:, 1:] for i in range(many.shape[1])], 1).double()
 free = torch.cat([one_hot(values[:, k], n_values)[:, 1:] for k in range(len(property_names))], 1).double()
 design = torch.cat([ones, free, tokens], 1)
-found = torch.linalg.lstsq(design, here).solution[1 : 1 + free.shape[1]].view(len(property_names), n_values - 1, -1)
+normal = design.T @ design + 1e-6 * torch.eye(design.shape[1], dtype=torch.float64)
+found = torch.linalg.solve(normal, design.T @ here)[1 : 1 + free.shape[1]].view(len(property_names), n_values - 1, -1)
 adds = torch.cat([torch.zeros_like(found[:, :1]), found], 1)  # property, value, d_model; the first value is the origin
 means = torch.stack(
     [torch.stack([here[values[:, k] == v].mean(0) for v in range(n_values)]) for k in range(len(property_names))]

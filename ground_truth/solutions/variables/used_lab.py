@@ -12,7 +12,7 @@ import torch
 
 site = "resid_post.1@-1"
 n_values, n_properties, n_ctx = int(of_label.max()) + 1, len(property_names), prompts.shape[1]
-BUDGET, TESTS = lab.budget.total, 40
+BUDGET, TESTS = lab.budget.total, 15
 N = BUDGET - 2 * TESTS * n_properties
 CHOICES = 6
 generator = torch.Generator().manual_seed(0)

@@ -82,10 +82,21 @@ class Hidden:
         """The rates of what was read and written."""
         return encoding_rates(self.coded, self.trial, submitted.read, submitted.written, submitted.valid)
 
-    def source(self) -> str:
-        """The code as an agent could have submitted it."""
+    @property
+    def basis(self) -> Float[Tensor, "k d_model"]:
+        """Orthonormal directions of the dimensions of the code."""
         centred = self.points - self.points.mean(0)
-        basis = torch.linalg.svd(centred, full_matrices=False)[2][: self.plan.code.dimensions]
+        basis: Tensor = torch.linalg.svd(centred, full_matrices=False)[2][: self.plan.code.dimensions]
+        return basis
+
+    def source(self, basis: Float[Tensor, "k d_model"] | None = None) -> str:
+        """The code as an agent could have submitted it.
+
+        Args:
+            basis: Directions in place of those of the code, for answers that are wrong.
+        """
+        points = self.points @ self.basis.T
+        basis = self.basis if basis is None else basis
         states = self.plan.code.states
         targets = [
             [self.plan.state_at(value, companion, rest) for value in range(self.plan.plan.values)]
@@ -97,7 +108,7 @@ class Hidden:
 
         return _SOURCE.format(
             basis=plain(basis),
-            points=plain(self.points @ basis.T),
+            points=plain(points),
             values=[value for value, _, _ in states],
             targets=targets,
         )

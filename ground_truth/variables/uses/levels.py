@@ -23,7 +23,7 @@ LABORATORY: Mapping[int, Terms] = {
         returns="labels",
         positions="last",
         sites_per_run=1,
-        read_noise=1.0,
+        read_noise=0.35,
         operations=frozenset({"read", "patch", "vector"}),
     )
 }

@@ -1,8 +1,8 @@
 """Scores for code that reads a variable from activations and writes it into them.
 
 Primary is ``score``: the harmonic mean of decoding, interchange and isolation, each rescaled so that chance is 0 (see
-`scribe_suite.planting.variables.encoded.measuring`). The code only maps numbers to numbers, in the sandbox; what written
-activations do is found out by running the model here.
+`scribe_suite.planting.variables.encoded.measuring`). The code only maps numbers to numbers, in the sandbox; what
+written activations do is found out by running the model here.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def score_used(said: Mapping[str, float], truth: Mapping[str, bool]) -> Score:
     errors = {name: (said.get(name, _UNSAID) - used) ** 2 for name, used in truth.items()}
     score = 1 - fmean(errors.values())
 
-    def error_of(kind: bool) -> float:  # noqa: FBT001 -- the two kinds of properties
+    def error_of(kind: bool) -> float:
         found = [errors[name] for name, used in truth.items() if used == kind]
         return fmean(found) if found else 0.0
 

@@ -6,12 +6,11 @@ writes a random code, from which the logits are read. So after layer 2 no variab
 other heads and neurons are random: they read anything, and write into unread dimensions.
 
 Each variable has its own dimensions, in which it is both written and read. In addition, all variables, or those of one
-party, are written into shared dimensions that nothing reads, and their readers read other shared dimensions that nothing
-writes. So neither the
-spaces in which variables are written nor those in which they are read are orthogonal. Only an orthogonal projection on
-a variable's own dimensions exchanges it without affecting the others: exchanging the space in which it is written also
-moves parts of others, and exchanging the space from which it is read affects the readers of others. The second is the
-subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
+party, are written into shared dimensions that nothing reads, and their readers read other shared dimensions that
+nothing writes. So neither the spaces in which variables are written nor those in which they are read are orthogonal.
+Only an orthogonal projection on a variable's own dimensions exchanges it without affecting the others: exchanging the
+space in which it is written also moves parts of others, and exchanging the space from which it is read affects the
+readers of others. The second is the subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
 """
 
 from __future__ import annotations

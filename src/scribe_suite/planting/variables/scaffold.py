@@ -74,7 +74,12 @@ class Scaffold:
     """
 
     def __init__(self, shape: TransformerShape, layout: Layout, n_classes: int, generator: torch.Generator) -> None:
-        self.net, self.layout, self.n_classes, self.generator = PatchableTransformer(shape), layout, n_classes, generator
+        self.net, self.layout, self.n_classes, self.generator = (
+            PatchableTransformer(shape),
+            layout,
+            n_classes,
+            generator,
+        )
         for parameter in self.net.parameters():
             parameter.zero_()
         self.neurons = [0] * N_LAYERS
@@ -102,7 +107,9 @@ class Scaffold:
         """The dimension that is 1 where the token in slot number `slot` has a class."""
         return self.layout["brought"][slot * self.n_classes + value]
 
-    def neuron(self, layer: int, reads: Float[Tensor, " d_model"], bias: float, writes: Float[Tensor, " d_model"]) -> None:
+    def neuron(
+        self, layer: int, reads: Float[Tensor, " d_model"], bias: float, writes: Float[Tensor, " d_model"]
+    ) -> None:
         """Add one neuron."""
         number = self.neurons[layer]
         self.neurons[layer] += 1

@@ -1,4 +1,4 @@
-"""The certificate of a model with a coded variable: it is where it was planted, and no linear method reads or writes it."""
+"""The certificate of a model with a coded variable: it is where it was planted, and no linear method finds it."""
 
 from __future__ import annotations
 

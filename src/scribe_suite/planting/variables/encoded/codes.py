@@ -54,7 +54,9 @@ class Code:
 def code_of(name: CodeName, values: int) -> Code:
     """A code for a variable and a companion that both have this number of values."""
     states, points = _MAKERS[name](values)
-    return Code(name, tuple(states), torch.stack(points))
+    stacked = torch.stack(points)
+    # two places that are opposite each other need only one axis
+    return Code(name, tuple(states), stacked[:, stacked.abs().amax(0) > _NO_AXIS])
 
 
 def widest(values: int) -> int:
@@ -99,6 +101,9 @@ def _order(values: int) -> tuple[list[State], list[Tensor]]:
         torch.cat([_on_circle(values * r, ring), _on_circle(values * r + values * x + w, ring)]) for x, w, r in states
     ]
 
+
+#: Coordinates up to this are rounding errors.
+_NO_AXIS = 1e-6
 
 _MAKERS: Mapping[CodeName, Callable[[int], tuple[list[State], list[Tensor]]]] = {
     "exclusive_or": _exclusive_or,

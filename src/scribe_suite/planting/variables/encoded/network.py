@@ -3,8 +3,8 @@
 Layer 0: heads move the classes of the slots' tokens to the last position. Layer 1: a neuron for each combination of
 classes writes the state of the code into the dimensions of the code; further ones write the other variables, as the
 corners of simplices. Layer 2: random features of the code, solved by least squares, write the values of the variable
-and, where it is a variable, of the companion. Logits are read from these and from the simplices of the others. All other
-heads and neurons are random.
+and, where it is a variable, of the companion. Logits are read from these and from the simplices of the others. All
+other heads and neurons are random.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from scribe_suite.planting.variables.encoded.codes import CODES, code_of, widest
 from scribe_suite.planting.variables.encoded.plans import COMPANION, EncodedDial, EncodedPlan
 from scribe_suite.planting.variables.features import solved_features
 from scribe_suite.planting.variables.plans import N_CTX
-from scribe_suite.planting.variables.scaffold import DECOYS, N_HEADS, NOWHERE, Layout, Scaffold, as_loud_as_few, shape_for
+from scribe_suite.planting.variables.scaffold import (
+    DECOYS,
+    N_HEADS,
+    NOWHERE,
+    Layout,
+    Scaffold,
+    as_loud_as_few,
+    shape_for,
+)
 from scribe_suite.planting.variables.simplex import simplex
 
 #: The layer after which the variables are present.

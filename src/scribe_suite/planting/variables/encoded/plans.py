@@ -1,4 +1,4 @@
-"""The plan of a model with a variable that is not linearly coded: label variables, the code, and what chooses states."""
+"""The plan of a model with a variable that is not linearly coded: label variables, and what chooses states."""
 
 from __future__ import annotations
 

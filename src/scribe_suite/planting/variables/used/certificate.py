@@ -1,4 +1,4 @@
-"""The certificate of a model with properties: all can be decoded, those that are used move the label, the others don't."""
+"""The certificate of a model with properties: all can be decoded, and those that are used move the label."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from sklearn.linear_model import LogisticRegression
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
@@ -60,8 +59,9 @@ def certify_used(weights: ModelWeights, dial: UsedDial, plan: UsedPlan, seed: in
     Returns:
         Checks ``behaviour``, the share of correct labels; for each property ``decodable/<n>``, the accuracy of a linear
         probe on other prompts, and ``illusion/<n>``, the share of labels that illusory directions move;
-        ``decodable/difference`` between the best and the worst; ``used/<n>`` or ``unused/<n>``, the share of labels that
-        exchanging its own dimensions moves; ``kept/<n>``, the share of labels in which that leaves the others as they are.
+        ``decodable/difference`` between the best and the worst; ``used/<n>`` or ``unused/<n>``, the share of labels
+        that exchanging its own dimensions moves; ``kept/<n>``, the share of labels in which that leaves the others as
+        they are.
     """
     return Certificate(checks=tuple(_checks(build_model(weights), dial, plan, seed)))
 
@@ -91,12 +91,12 @@ def _checks(model: HookedTransformer, dial: UsedDial, plan: UsedPlan, seed: int)
 
 
 def probe_accuracies(
-    here: Float[np.ndarray, "prompt d_model"], values: Float[np.ndarray, "prompt property"]
+    here: Float[np.ndarray, "prompt d_model"], values: Int[np.ndarray, "prompt property"]
 ) -> Sequence[float]:
-    """The accuracy of a linear probe for each property, on the second half of the prompts."""
+    """The accuracy of a linear probe for each property, by least squares, on the second half of the prompts."""
     half = len(here) // 2
-    centred = (here - here[:half].mean(0)) / (here[:half].std(0) + 1e-6)
-    return [
-        float(LogisticRegression(max_iter=300).fit(centred[:half], column[:half]).score(centred[half:], column[half:]))
-        for column in values.T
-    ]
+    rows = np.concatenate([here.astype(float), np.ones((len(here), 1))], axis=1)
+    one_hots = np.eye(int(values.max()) + 1)[values]
+    weights = np.linalg.lstsq(rows[:half], one_hots[:half].reshape(half, -1), rcond=1e-6)[0]
+    said = (rows[half:] @ weights).reshape(len(here) - half, values.shape[1], -1).argmax(-1)
+    return [float(share) for share in (said == values[half:]).mean(0)]

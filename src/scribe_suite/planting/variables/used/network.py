@@ -1,15 +1,15 @@
 """Constructs weights that keep several properties at one place, and read only some of them from there.
 
 Layer 0: heads move the classes of the slots' tokens to the last position. Layer 1: random features of each pair of
-neighbouring slots, solved by least squares, write the property of the pair, in its own dimensions and in others that all
-properties share and nothing reads, and copies of the classes. Layer 2 has two sets of random features for every property:
-one reads the property's own dimensions, the other reads the copies of the classes and computes it again. Both work; one
-of them writes where logits are read, the other where nothing is read. So for each property the same is decodable, the
-same neurons are there, and the label depends on it in the same way.
+neighbouring slots, solved by least squares, write the property of the pair, in its own dimensions and in others that
+all properties share and nothing reads, and copies of the classes. Layer 2 has two sets of random features for every
+property: one reads the property's own dimensions, the other reads the copies of the classes and computes it again. Both
+work; one of them writes where logits are read, the other where nothing is read. So for each property the same is
+decodable, the same neurons are there, and the label depends on it in the same way.
 
 Besides, each property has dimensions into which nothing ever writes, and from which layer 2 reads its value directly.
-An exchange in directions that mix a property's own dimensions with these moves the label, whether or not the property is
-read: the subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
+An exchange in directions that mix a property's own dimensions with these moves the label, whether or not the property
+is read: the subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
 """
 
 from __future__ import annotations
