@@ -141,11 +141,15 @@ class Used(PlantedTask):
         )
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the skill of the reference solution with weights, the slowest check."""
-        task = type(self)(self.level, "weights")
+        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check.
+
+        A laboratory's solution is measured per level, not on each base model (docs/reference/budgets.md).
+        """
+        if self.level in self.laboratory:
+            return False
 
         def instance(model: FrozenModel) -> TaskInstance:
             progress(0.5, "certified; measuring the reference solution")
-            return task.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
+            return self.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
 
         return add_reference_check(self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.skill)
