@@ -49,7 +49,7 @@ class Subspace(PlantedTask):
         1: "two variables of three values",
         2: "four variables of three values",
         3: "four variables that share dimensions in pairs, in a laboratory with noise",
-        4: "the same with more overlap, half of the budget and twice the noise",
+        4: "the same with more overlap, a smaller budget and more noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "subspace_lab"
