@@ -33,11 +33,10 @@ LIMITS = FunctionLimits(time_s=60.0, output_bytes=32 << 20)
 #: If this many calls all raise, the code is broken; with fewer, the reason may be their activations.
 _TELLING = 100
 _READ, _WRITE = 0, 1
+#: Larger numbers in an activation could overflow in the model.
+_LARGEST = 1e6
 #: Activations and what is written are passed as the bit patterns of 32-bit floats, since the sandbox returns integers.
 _CALL = """
-predict = None
-
-
 def _call(row, read=read, write=write):
     import struct
 
@@ -140,7 +139,3 @@ def _floats(row: Labels) -> Float[Tensor, " d_model"] | None:
         return None
     new = torch.tensor(struct.unpack(f"<{len(row)}f", struct.pack(f"<{len(row)}i", *row)))
     return new if bool(new.isfinite().all()) and float(new.abs().max()) < _LARGEST else None
-
-
-#: Larger numbers in an activation could overflow in the model.
-_LARGEST = 1e6

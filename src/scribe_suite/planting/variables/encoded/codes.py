@@ -1,8 +1,8 @@
 """Codes of a variable that are not linear: sets of points in which every value has the same mean.
 
 A code has states. Each state is a point and has a value of the variable, a value of a second variable, the
-companion, and a rest. For each value of the variable the mean over its states is zero (for `norm`: the same), so no
-direction tells the values apart on average.
+companion, and a rest. For each value of the variable the mean over its states is zero, so no direction tells the values
+apart on average.
 """
 
 from __future__ import annotations
