@@ -36,11 +36,13 @@ labels = logits_from(prompts, here).argmax(-1)
 gradients = []
 for step in range(1, n_values):
     other = torch.tensor([label_at[int((groups[one] + step) % n_values), int(others[one])] for one in labels])
-    free = here.clone().requires_grad_()
-    with torch.enable_grad():
-        said = logits_from(prompts, free)
-        difference = said.gather(1, labels[:, None]) - said.gather(1, other[:, None])
-        gradients.append(torch.autograd.grad(difference.sum(), free)[0])
+    # half-way between two prompts as well: around a prompt, the logits may hardly depend on some dimensions
+    for between in (here, (here + here.roll(1, 0)) / 2):
+        free = between.clone().requires_grad_()
+        with torch.enable_grad():
+            said = logits_from(prompts, free)
+            difference = said.gather(1, labels[:, None]) - said.gather(1, other[:, None])
+            gradients.append(torch.autograd.grad(difference.sum(), free)[0])
 _, sizes, right = torch.linalg.svd(torch.cat(gradients).double(), full_matrices=False)
 m = int((sizes > 0.01 * sizes[0]).sum())
 Q = right[:m].T

@@ -7,7 +7,6 @@ apart on average.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ def _exclusive_or(values: int) -> tuple[list[State], list[Tensor]]:
 def _signs(values: int) -> tuple[list[State], list[Tensor]]:
     """Three variables that add up to the value; with two values, a product of three signs."""
     corners = simplex(values)
-    states = [*itertools.product(range(values), repeat=3)]
+    states = _triples(values)
     return states, [torch.cat([corners[w], corners[r], corners[(x - w - r) % values]]) for x, w, r in states]
 
 
@@ -96,7 +95,7 @@ def _norm(values: int) -> tuple[list[State], list[Tensor]]:
 def _order(values: int) -> tuple[list[State], list[Tensor]]:
     """Two places on a ring: the value is the arc in which the second lies, as seen from the first."""
     ring = values * values
-    states = [*itertools.product(range(values), repeat=3)]
+    states = _triples(values)
     return states, [
         torch.cat([_on_circle(values * r, ring), _on_circle(values * r + values * x + w, ring)]) for x, w, r in states
     ]
@@ -112,6 +111,11 @@ _MAKERS: Mapping[CodeName, Callable[[int], tuple[list[State], list[Tensor]]]] = 
     "norm": _norm,
     "order": _order,
 }
+
+
+def _triples(values: int) -> list[State]:
+    """All combinations of a value, a companion and a rest."""
+    return [(x, w, r) for x in range(values) for w in range(values) for r in range(values)]
 
 
 def _few(values: int) -> int:

@@ -83,7 +83,8 @@ def embedded_points(plan: EncodedPlan, dial: EncodedDial, seed: int) -> Float[Te
     """The points of the code in its dimensions: turned at random, as the network of this seed has them."""
     generator = torch.Generator().manual_seed(seed)
     q, _ = torch.linalg.qr(torch.randn(widest(dial.values), plan.code.dimensions, generator=generator))
-    return plan.code.points @ q.T
+    points: Tensor = plan.code.points @ q.T
+    return points
 
 
 @torch.no_grad()

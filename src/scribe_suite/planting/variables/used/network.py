@@ -14,7 +14,6 @@ is read: the subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -82,8 +81,9 @@ def illusory_directions(dial: UsedDial, number: int) -> Float[Tensor, "d_model k
     """Directions half-way between the own dimensions of a property and those from which its value is read directly."""
     layout, width = layout_of(dial), dial.values - 1
     axes = torch.eye(layout.size)
-    mixed: Tensor = axes[:, layout.part("own", number, width)] + axes[:, layout.part("unwritten", number, width)]
-    return mixed / mixed.norm(dim=0)
+    mixed = axes[:, layout.part("own", number, width)] + axes[:, layout.part("unwritten", number, width)]
+    directions: Tensor = mixed / mixed.norm(dim=0)
+    return directions
 
 
 @torch.no_grad()
@@ -110,7 +110,7 @@ def build_used(dial: UsedDial, plan: UsedPlan, seed: int) -> ModelWeights:
 
 
 def _pairs(dial: UsedDial) -> list[tuple[int, int]]:
-    return [*itertools.product(range(dial.values), repeat=2)]
+    return [(a, b) for a in range(dial.values) for b in range(dial.values)]
 
 
 def _one_hots(dial: UsedDial) -> Float[Tensor, "pair two_classes"]:
