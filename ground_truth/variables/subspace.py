@@ -49,7 +49,7 @@ class Subspace(PlantedTask):
         1: "two variables of three values",
         2: "four variables of three values",
         3: "four variables that share dimensions in pairs, in a laboratory with noise",
-        4: "the same with more overlap, a smaller budget and more noise",
+        4: "the same with a smaller budget and more noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "subspace_lab"
@@ -60,8 +60,8 @@ class Subspace(PlantedTask):
 
     @property
     def models_id(self) -> str:
-        """See `PlantedTask.models_id`: each level has its own base models, laboratory levels included."""
-        return self.question_id
+        """See `PlantedTask.models_id`: each level has its own base models, but level 4 those of level 3."""
+        return f"{self.family}/{self.name}_3" if self.level > 3 else self.question_id
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.

@@ -14,7 +14,7 @@ site = "resid_post.1@-1"
 n_values, n_properties, n_ctx = int(of_label.max()) + 1, len(property_names), prompts.shape[1]
 BUDGET, TESTS = lab.budget.total, 15
 N = BUDGET - 2 * TESTS * n_properties
-CHOICES = 6
+CHOICES = 14
 generator = torch.Generator().manual_seed(0)
 pool = torch.stack([torch.randperm(int(prompts.max()) + 1, generator=generator)[:CHOICES] for _ in range(n_ctx)])
 picked = torch.randint(CHOICES, (N, n_ctx), generator=generator)
