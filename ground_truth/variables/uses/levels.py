@@ -23,7 +23,7 @@ LABORATORY: Mapping[int, Terms] = {
         returns="labels",
         positions="last",
         sites_per_run=1,
-        read_noise=0.35,
+        read_noise=0.1,
         operations=frozenset({"read", "patch", "vector"}),
     )
 }
