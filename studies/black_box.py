@@ -27,7 +27,14 @@ from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord,
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.tasks.answer_kinds import EdgeAnswer, ExceptionAnswer, ExplanationAnswer, MechanismAnswer
+from scribe_suite.tasks.answer_kinds import (
+    EdgeAnswer,
+    EncodingAnswer,
+    ExceptionAnswer,
+    ExplanationAnswer,
+    MechanismAnswer,
+    UsedAnswer,
+)
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
 from scribe_suite.text import with_table
@@ -153,6 +160,22 @@ def _axes(instance: TaskInstance) -> float | None:
     return skill_of(instance, {**last, "directions": axes})
 
 
+def _unwritten(instance: TaskInstance) -> float | None:
+    """One value is always read, and nothing is written."""
+    return skill_of(instance, {"code": instance.answer_schema.example["code"]})
+
+
+def _one_probability(share: float | None) -> Solver:
+    """The same probability for every property; None for the base rate."""
+
+    def solve(instance: TaskInstance) -> float | None:
+        facts = instance.public.facts
+        probability = facts["base_rate"] if share is None else share
+        return skill_of(instance, {"used": dict.fromkeys(facts["properties"], probability)})
+
+    return solve
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
@@ -173,6 +196,15 @@ MECHANISM_SOLVERS: Mapping[str, Solver] = {**black_box_solvers(skill_of), "rando
 EXCEPTION_SOLVERS: Mapping[str, Solver] = {**branch_solvers(skill_of), "random answer": _drawn}
 #: Solvers where the answer is a wiring.
 EDGE_SOLVERS: Mapping[str, Solver] = {"best rule by name": _best_rule, "random answer": _drawn}
+
+#: Solvers where the answer reads and writes a variable in activations.
+ENCODING_SOLVERS: Mapping[str, Solver] = {"one value, nothing written": _unwritten, "random answer": _drawn}
+#: Solvers where the answer is a probability for each property: labels depend on all properties, whatever is used.
+USED_SOLVERS: Mapping[str, Solver] = {
+    "base rate": _one_probability(None),
+    "none is used": _one_probability(0.0),
+    "random answer": _drawn,
+}
 
 #: Tasks on a real model, which is not available everywhere: the answers that define their scorer's chance have skill 0
 #: or less by definition.
@@ -206,6 +238,10 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
         return EDGE_SOLVERS
     if issubclass(instance.answer_schema.model, ExplanationAnswer):
         return EXPLANATION_SOLVERS
+    if issubclass(instance.answer_schema.model, EncodingAnswer):
+        return ENCODING_SOLVERS
+    if issubclass(instance.answer_schema.model, UsedAnswer):
+        return USED_SOLVERS
     return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
 
 

@@ -12,6 +12,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
+    EncodingAnswer,
     ExceptionAnswer,
     ExplanationAnswer,
     LetterAnswer,
@@ -22,12 +23,14 @@ from scribe_suite.tasks.answer_kinds import (
     RoleAnswer,
     SubspaceAnswer,
     TextProbeOrNothing,
+    UsedAnswer,
 )
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.branches import planted_branch
 from studies.graded.circuits import planted_circuit
 from studies.graded.edges import planted_edges
+from studies.graded.encodings import planted_encoding
 from studies.graded.explanations import planted_explanation, real_explanation
 from studies.graded.material import Content, Material
 from studies.graded.mechanisms import planted_mechanism
@@ -35,6 +38,7 @@ from studies.graded.neurons import planted_letters, planted_neurons
 from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
 from studies.graded.subspaces import planted_subspaces
+from studies.graded.uses import planted_uses
 
 #: Makes the material of one instance.
 Maker = Callable[[TaskInstance, random.Random], Material]
@@ -53,6 +57,8 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", ProbeAnswer): planted_probe,
     ("planted", DirectionAnswer): planted_probe,
     ("planted", SubspaceAnswer): planted_subspaces,
+    ("planted", EncodingAnswer): planted_encoding,
+    ("planted", UsedAnswer): planted_uses,
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,

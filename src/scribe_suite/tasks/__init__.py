@@ -5,6 +5,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
+    EncodingAnswer,
     ExceptionAnswer,
     ExplanationAnswer,
     LetterAnswer,
@@ -16,6 +17,7 @@ from scribe_suite.tasks.answer_kinds import (
     SubspaceAnswer,
     TextProbeAnswer,
     TextProbeOrNothing,
+    UsedAnswer,
 )
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, AnswerOrNothing
@@ -30,6 +32,7 @@ __all__ = [
     "ComponentAnswer",
     "DirectionAnswer",
     "EdgeAnswer",
+    "EncodingAnswer",
     "ExceptionAnswer",
     "ExplanationAnswer",
     "LetterAnswer",
@@ -46,4 +49,5 @@ __all__ = [
     "TaskInstance",
     "TextProbeAnswer",
     "TextProbeOrNothing",
+    "UsedAnswer",
 ]
