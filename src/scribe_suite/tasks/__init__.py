@@ -2,6 +2,7 @@
 
 from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
+    CarrierAnswer,
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
@@ -27,6 +28,7 @@ __all__ = [
     "AnswerOrNothing",
     "AnswerSchema",
     "BehaviourAnswer",
+    "CarrierAnswer",
     "ComponentAnswer",
     "DirectionAnswer",
     "EdgeAnswer",
