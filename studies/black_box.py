@@ -27,7 +27,13 @@ from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord,
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
-from scribe_suite.tasks.answer_kinds import EdgeAnswer, ExceptionAnswer, ExplanationAnswer, MechanismAnswer
+from scribe_suite.tasks.answer_kinds import (
+    CarrierAnswer,
+    EdgeAnswer,
+    ExceptionAnswer,
+    ExplanationAnswer,
+    MechanismAnswer,
+)
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
 from scribe_suite.text import with_table
@@ -153,6 +159,15 @@ def _axes(instance: TaskInstance) -> float | None:
     return skill_of(instance, {**last, "directions": axes})
 
 
+def _one_way(instance: TaskInstance) -> float | None:
+    """The sums of one order of adding, with all heads of their layers."""
+    facts = instance.public.facts
+    positions, n_heads = facts["positions"], facts["n_heads"]
+    sums = [positions[:size] for size in range(2, len(positions))]
+    heads = {len(of): [f"a{len(of) - 1}.h{head}" for head in range(n_heads)] for of in sums}
+    return skill_of(instance, {"carriers": [{"positions": of, "heads": heads[len(of)]} for of in sums]})
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
@@ -173,6 +188,8 @@ MECHANISM_SOLVERS: Mapping[str, Solver] = {**black_box_solvers(skill_of), "rando
 EXCEPTION_SOLVERS: Mapping[str, Solver] = {**branch_solvers(skill_of), "random answer": _drawn}
 #: Solvers where the answer is a wiring.
 EDGE_SOLVERS: Mapping[str, Solver] = {"best rule by name": _best_rule, "random answer": _drawn}
+#: Solvers where the answer is sums and the heads that carry them.
+CARRIER_SOLVERS: Mapping[str, Solver] = {"one order of adding, all heads": _one_way, "random answer": _drawn}
 
 #: Tasks on a real model, which is not available everywhere: the answers that define their scorer's chance have skill 0
 #: or less by definition.
@@ -206,6 +223,8 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
         return EDGE_SOLVERS
     if issubclass(instance.answer_schema.model, ExplanationAnswer):
         return EXPLANATION_SOLVERS
+    if issubclass(instance.answer_schema.model, CarrierAnswer):
+        return CARRIER_SOLVERS
     return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
+    CarrierAnswer,
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
@@ -35,6 +36,7 @@ from studies.graded.neurons import planted_letters, planted_neurons
 from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
 from studies.graded.subspaces import planted_subspaces
+from studies.graded.sums import planted_sums
 
 #: Makes the material of one instance.
 Maker = Callable[[TaskInstance, random.Random], Material]
@@ -53,6 +55,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", ProbeAnswer): planted_probe,
     ("planted", DirectionAnswer): planted_probe,
     ("planted", SubspaceAnswer): planted_subspaces,
+    ("planted", CarrierAnswer): planted_sums,
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,

@@ -25,7 +25,7 @@ from scribe_suite.planting.variables.interchange import (
     orthonormal,
     rates_of,
 )
-from scribe_suite.planting.variables.network import _Layout, build_network, planted_subspace
+from scribe_suite.planting.variables.network import build_network, layout_of, planted_subspace
 from scribe_suite.planting.variables.plans import Dial, draw_pairs, draw_plan
 
 DIAL = Dial(variables=2, values=3, d_vocab=48, overlap=3.0)
@@ -78,7 +78,7 @@ def test_elsewhere_the_planted_directions_do_nothing(place):
 
 
 def test_before_the_variables_are_there_the_classes_in_slots_are_no_way_round():
-    brought = _Layout(DIAL)["brought"]
+    brought = layout_of(DIAL)["brought"]
     axes = torch.eye(model().cfg.d_model)
     for slots in ([0], [0, 1], [0, 1, 2]):
         chosen = [brought[slot * DIAL.values + value] for slot in slots for value in range(DIAL.values)]

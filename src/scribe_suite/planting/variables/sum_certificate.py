@@ -22,7 +22,7 @@ EXCHANGE_BAR = 0.98
 #: Least accuracy with which every computed sum, with an effect or without, is decoded.
 DECODED_BAR = 0.98
 
-_PAIRS = 1024
+_PAIRS = 512
 
 
 def certify_sums(weights: ModelWeights, dial: SumDial, plan: SumPlan, seed: int) -> Certificate:
@@ -87,13 +87,16 @@ def _name(plan: SumPlan, of: Sum) -> str:
 def _decoded(weights: ModelWeights, plan: SumPlan, prompts: Tensor) -> dict[Sum, Bool[Tensor, " prompt"]]:
     """Whether the nearest mean, of the other half of the prompts, tells each sum from what its carriers write."""
     net = PatchableTransformer.from_weights(weights)
-    writes: Float[Tensor, "layer slot batch position d_model"] = net.writes(net(prompts)[1])
+    moved = net(prompts)[1].heads[:, :, -1]  # [layer, prompt, head, d_head]
     half, found = len(prompts) // 2, {}
     for of in plan.parts:
         if of == plan.total:
             continue
         heads = [carrier for carrier in plan.carriers if carrier.of == of]
-        here = torch.stack([writes[one.layer, one.head, :, -1] for one in heads]).sum(0)
+        writes: list[Float[Tensor, "prompt d_model"]] = [
+            moved[one.layer, :, one.head] @ net.W_O[one.layer, one.head] for one in heads
+        ]
+        here = torch.stack(writes).sum(0)
         values = plan.terms(prompts)[:, list(of)].sum(1) % plan.values
         means = torch.stack([here[:half][values[:half] == value].mean(0) for value in range(plan.values)])
         found[of] = torch.cdist(here[half:], means).argmin(1) == values[half:]
