@@ -30,9 +30,11 @@ from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.answer_kinds import (
     CarrierAnswer,
     EdgeAnswer,
+    EncodingAnswer,
     ExceptionAnswer,
     ExplanationAnswer,
     MechanismAnswer,
+    UsedAnswer,
 )
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
@@ -168,6 +170,22 @@ def _one_way(instance: TaskInstance) -> float | None:
     return skill_of(instance, {"carriers": [{"positions": of, "heads": heads[len(of)]} for of in sums]})
 
 
+def _unwritten(instance: TaskInstance) -> float | None:
+    """One value is always read, and nothing is written."""
+    return skill_of(instance, {"code": instance.answer_schema.example["code"]})
+
+
+def _one_probability(share: float | None) -> Solver:
+    """The same probability for every property; None for the base rate."""
+
+    def solve(instance: TaskInstance) -> float | None:
+        facts = instance.public.facts
+        probability = facts["base_rate"] if share is None else share
+        return skill_of(instance, {"used": dict.fromkeys(facts["properties"], probability)})
+
+    return solve
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
@@ -190,6 +208,15 @@ EXCEPTION_SOLVERS: Mapping[str, Solver] = {**branch_solvers(skill_of), "random a
 EDGE_SOLVERS: Mapping[str, Solver] = {"best rule by name": _best_rule, "random answer": _drawn}
 #: Solvers where the answer is sums and the heads that carry them.
 CARRIER_SOLVERS: Mapping[str, Solver] = {"one order of adding, all heads": _one_way, "random answer": _drawn}
+
+#: Solvers where the answer reads and writes a variable in activations.
+ENCODING_SOLVERS: Mapping[str, Solver] = {"one value, nothing written": _unwritten, "random answer": _drawn}
+#: Solvers where the answer is a probability for each property: labels depend on all properties, whatever is used.
+USED_SOLVERS: Mapping[str, Solver] = {
+    "base rate": _one_probability(None),
+    "none is used": _one_probability(0.0),
+    "random answer": _drawn,
+}
 
 #: Tasks on a real model, which is not available everywhere: the answers that define their scorer's chance have skill 0
 #: or less by definition.
@@ -225,6 +252,10 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
         return EXPLANATION_SOLVERS
     if issubclass(instance.answer_schema.model, CarrierAnswer):
         return CARRIER_SOLVERS
+    if issubclass(instance.answer_schema.model, EncodingAnswer):
+        return ENCODING_SOLVERS
+    if issubclass(instance.answer_schema.model, UsedAnswer):
+        return USED_SOLVERS
     return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
 
 

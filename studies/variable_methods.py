@@ -1,12 +1,13 @@
 """Scores of well-known methods on `variables/subspace`, with both components of the score.
 
-    python -m studies.variable_methods                       # both levels, six fresh instances each
+    python -m studies.variable_methods                       # all levels, six fresh instances each
     python -m studies.variable_methods --instances 12 --write     # and into docs/truth/variables.md
 
 All methods are given the layer, the site, the position and the values of all variables in separate prompts; agents
 have to find these out. DAS (distributed alignment search, Geiger et al. 2024, arXiv 2303.02536) learns orthonormal
-directions by gradient descent, so that the label after an exchange is the expected one. `boundless` methods, which
-also choose the number of dimensions, are left out: only a small number of dimensions may be submitted.
+directions by gradient descent, so that the label after an exchange is the expected one. Boundless DAS (Wu et al. 2023,
+arXiv 2305.08809) learns a rotation of all dimensions and a mask of them, with which it also chooses how many are
+exchanged; no limit on their number applies to it here.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ MARKERS = ("<!-- tables: written by studies/variable_methods.py -->", "<!-- end 
 _PROMPTS = 2000
 #: Settings of DAS.
 _STEPS, _BATCH, _RATE = 300, 256, 0.02
+#: First and last temperature of the mask of boundless DAS, as in MIB.
+_HOT, _COLD = 1.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -104,21 +107,58 @@ def readers(known: Known) -> Float[Tensor, "d_model k"]:
 def das(known: Known) -> Float[Tensor, "d_model k"]:
     """Distributed alignment search; the target is the expected label after an exchange of the variable."""
     generator = torch.Generator().manual_seed(known.seed)
+    free = torch.randn(known.here.shape[1], known.plan.values - 1, generator=generator).requires_grad_()
+
+    def projection(_: float) -> Tensor:
+        basis = torch.linalg.qr(free)[0]
+        return basis @ basis.T
+
+    _search(known, [free], projection, generator)
+    learned: Tensor = torch.linalg.qr(free.detach())[0]
+    return learned
+
+
+def boundless(known: Known) -> Float[Tensor, "d_model k"]:
+    """Boundless DAS: a rotation, and a mask that ends as the set of rotated dimensions that are exchanged."""
+    generator = torch.Generator().manual_seed(known.seed)
+    width = known.here.shape[1]
+    free = torch.randn(width, width, generator=generator).requires_grad_()
+    mask = torch.zeros(width).requires_grad_()
+
+    def projection(share: float) -> Tensor:
+        basis = torch.linalg.qr(free)[0]
+        temperature = _HOT + share * (_COLD - _HOT)
+        return (basis * torch.sigmoid(mask / temperature)) @ basis.T
+
+    _search(known, [free, mask], projection, generator)
+    rotated: Tensor = torch.linalg.qr(free.detach())[0]
+    return rotated[:, mask.detach() > 0]
+
+
+def _search(
+    known: Known, free: Sequence[Tensor], projection: Callable[[float], Tensor], generator: torch.Generator
+) -> None:
+    """Learn parameters of a projection so that exchanges give the expected labels.
+
+    Args:
+        known: The information given to methods.
+        free: The parameters, which are changed.
+        projection: The projection by the share of the search that is over.
+        generator: Draws pairs.
+    """
     variables, after = known.plan.variables(known.prompts), known.model
     label_of = {combination: label for label, combination in enumerate(known.plan.combinations)}
     later = after.blocks[PLANTED.layer + 1 :]
-    free = torch.randn(known.here.shape[1], known.plan.values - 1, generator=generator).requires_grad_()
-    optimiser = torch.optim.Adam([free], lr=_RATE)
+    optimiser = torch.optim.Adam([*free], lr=_RATE)
     with torch.no_grad():
         name = f"blocks.{PLANTED.layer}.hook_{PLANTED.site}"
         streams = after.run_with_cache(known.prompts, names_filter=name, return_type=None)[1][name]
-    for _ in range(_STEPS):
+    for step in range(_STEPS):
         base, source = torch.randint(len(known.prompts), (2, _BATCH), generator=generator)
         wanted = variables[base].clone()
         wanted[:, known.variable] = variables[source, known.variable]
         labels = torch.tensor([label_of[tuple(row)] for row in wanted.tolist()])
-        basis = torch.linalg.qr(free)[0]
-        change = (known.here[source] - known.here[base]) @ basis @ basis.T
+        change = (known.here[source] - known.here[base]) @ projection(step / _STEPS)
         stream = torch.cat([streams[base][:, :-1], (known.here[base] + change)[:, None]], 1)
         for block in later:
             stream = block(stream)
@@ -126,8 +166,6 @@ def das(known: Known) -> Float[Tensor, "d_model k"]:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    learned: Tensor = torch.linalg.qr(free.detach())[0]
-    return learned
 
 
 METHODS: Mapping[str, Method] = {
@@ -138,6 +176,7 @@ METHODS: Mapping[str, Method] = {
     "probe": probe,
     "readers": readers,
     "DAS": das,
+    "boundless DAS": boundless,
 }
 
 

@@ -18,8 +18,9 @@ from ground_truth.circuits.planted.draws import symmetry_of
 from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.variables.subspaces.base import Base
 from ground_truth.variables.subspaces.hidden import HIDDEN_PAIRS, Hidden
-from ground_truth.variables.subspaces.levels import LEVELS
+from ground_truth.variables.subspaces.levels import CEILINGS, LABORATORY, LEVELS
 from ground_truth.variables.subspaces.public import public_material
+from scribe_suite.laboratory.terms import Terms
 from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, round_to_half, save_frozen
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.planting.variables.certificate import PLANTED, certify_variables
@@ -47,9 +48,20 @@ class Subspace(PlantedTask):
     levels: ClassVar[Mapping[int, str]] = {
         1: "two variables of three values",
         2: "four variables of three values",
+        3: "four variables that share dimensions in pairs, in a laboratory with noise",
+        4: "the same with more overlap, half of the budget and twice the noise",
     }
+    laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    laboratory_solution = "subspace_lab"
+    #: what the model says is the same in every basis
+    black_box = False
     default_levels = (1,)
     metrics = SUBSPACE_METRICS
+
+    @property
+    def models_id(self) -> str:
+        """See `PlantedTask.models_id`: each level has its own base models, laboratory levels included."""
+        return self.question_id
 
     def choose(self, seed: int) -> Base:
         """The base model of the instance of `seed`.
@@ -83,6 +95,7 @@ class Subspace(PlantedTask):
             variable,
             n_pairs=HIDDEN_PAIRS,
             seed=derive_seed(seed, self.question_id, "public"),
+            ceiling=CEILINGS.get(self.level),
         )
         example = {
             "layer": 0,
@@ -104,7 +117,8 @@ class Subspace(PlantedTask):
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """See `Task.score`: exchanges of the submitted subspace between hidden prompts."""
         said, hidden = expect(answer, SubspaceAnswer), instance.hidden
-        return score_subspace(hidden.rates(_place(said), said.directions), hidden.reference)
+        ceiling = CEILINGS.get(self.level, 1.0)
+        return score_subspace(hidden.rates(_place(said), said.directions), hidden.reference, ceiling)
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:
         """The directions in which the variable was planted."""
@@ -154,7 +168,12 @@ class Subspace(PlantedTask):
         )
 
     def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check."""
+        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check.
+
+        A laboratory's solution is measured per level, not on each base model (docs/reference/budgets.md).
+        """
+        if self.level in self.laboratory:
+            return False
 
         def instance(model: FrozenModel) -> TaskInstance:
             progress(0.5, "certified; measuring the reference solution")

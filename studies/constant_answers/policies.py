@@ -16,6 +16,8 @@ Content = Mapping[str, Any]
 #: Numbers of a model's first elements that are submitted.
 FIRST = (1, 2, 3, 4, 6, 12)
 _NOTHING_FOUND = "nothing_found"
+#: One probability for every property.
+_SHARES: Mapping[str, float] = {"everything": 1.0, "none is used": 0.0}
 
 
 def elements(instance: TaskInstance) -> list[str]:
@@ -62,6 +64,10 @@ def constants(instance: TaskInstance) -> dict[str, Content]:
     fields = (schema.model.content_field, *schema.model.further_content)
     empty = {field: type(schema.example[field])() for field in fields}
     found: dict[str, Content] = {"nothing": empty, "example": {}}
+    if "properties" in schema.facts:
+        listed = schema.facts["properties"]
+        found |= {name: {"used": dict.fromkeys(listed, share)} for name, share in _SHARES.items()}
+        found["first 1"] = {"used": {**dict.fromkeys(listed, 0.0), listed[0]: 1.0}}
     named = elements(instance)
     if not named:
         return found

@@ -13,6 +13,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
+    EncodingAnswer,
     ExceptionAnswer,
     ExplanationAnswer,
     LetterAnswer,
@@ -23,12 +24,14 @@ from scribe_suite.tasks.answer_kinds import (
     RoleAnswer,
     SubspaceAnswer,
     TextProbeOrNothing,
+    UsedAnswer,
 )
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.branches import planted_branch
 from studies.graded.circuits import planted_circuit
 from studies.graded.edges import planted_edges
+from studies.graded.encodings import planted_encoding
 from studies.graded.explanations import planted_explanation, real_explanation
 from studies.graded.material import Content, Material
 from studies.graded.mechanisms import planted_mechanism
@@ -37,6 +40,7 @@ from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
 from studies.graded.subspaces import planted_subspaces
 from studies.graded.sums import planted_sums
+from studies.graded.uses import planted_uses
 
 #: Makes the material of one instance.
 Maker = Callable[[TaskInstance, random.Random], Material]
@@ -56,6 +60,8 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", DirectionAnswer): planted_probe,
     ("planted", SubspaceAnswer): planted_subspaces,
     ("planted", CarrierAnswer): planted_sums,
+    ("planted", EncodingAnswer): planted_encoding,
+    ("planted", UsedAnswer): planted_uses,
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from ground_truth.probes.planted import certificate as probes
 from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, DirectionTask
 from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
+from ground_truth.variables.encoding import REFERENCE_BAR as ENCODING_REFERENCE_BAR
 from ground_truth.variables.subspace import REFERENCE_BAR as SUBSPACE_REFERENCE_BAR
+from ground_truth.variables.used import REFERENCE_BAR as USED_REFERENCE_BAR
 from scribe_suite.planting.circuits import certificate as circuits
 from scribe_suite.planting.circuits import sharing_certificate as sharing
 from scribe_suite.planting.circuits.branches import certificate as branches
@@ -31,6 +33,8 @@ from scribe_suite.planting.neurons.letters import LETTERS
 from scribe_suite.planting.neurons.positions import FIRST_POSITION, INFORMATION_BAR, SHAPES
 from scribe_suite.planting.neurons.words import WEAKEST_VARIANT_BAR, WORDS
 from scribe_suite.planting.variables import certificate as variables
+from scribe_suite.planting.variables.encoded import certificate as encoded
+from scribe_suite.planting.variables.used import certificate as used
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("circuits", "neurons", "probes", "variables")
@@ -92,6 +96,7 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "written/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
         "read/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
         "said/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
+        "probe/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
         "reference/skill": f"≥ {SUBSPACE_REFERENCE_BAR}",
     },
 }
@@ -119,6 +124,30 @@ EDGE_BARS: Mapping[str, str] = {
     "other/largest": f"≤ {wiring.OTHER_BAR}",
     "other/all": f"≤ {wiring.OTHER_BAR}",
     "reference/primary": f"≥ {EDGES_REFERENCE_BAR}",
+}
+#: The further ones about variables: of a code that is not linear, and of what is used.
+ENCODING_BARS: Mapping[str, str] = {
+    "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
+    "planted/decoding": f"≥ {encoded.ENCODED_BAR}",
+    "linear/decoding": f"≤ {encoded.LINEAR_BAR}",
+    "linear/score": f"≤ {encoded.NO_SKILL_BAR}",
+    "mean/score": f"≤ {encoded.NO_SKILL_BAR}",
+    "reference/skill": f"≥ {ENCODING_REFERENCE_BAR}",
+}
+USED_BARS: Mapping[str, str] = {
+    "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
+    "decodable/<n>": f"≥ {used.DECODABLE_BAR}",
+    "decodable/difference": f"≤ {used.EQUAL_BAR}",
+    "used/<n>": f"≥ {used.USED_BAR}",
+    "unused/<n>": f"≤ {used.UNUSED_BAR}",
+    "kept/<n>": f"≥ {used.USED_BAR}",
+    "illusion/<n>": f"≥ {used.ILLUSION_BAR}",
+    "reference/skill": f"≥ {USED_REFERENCE_BAR}",
+}
+#: Family -> the further tables of its document, in their order.
+FURTHER: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "circuits": (SHARED_BARS, BRANCH_BARS, EDGE_BARS),
+    "variables": (ENCODING_BARS, USED_BARS),
 }
 HEADER = "| check | claims | bar |\n|---|---|---|\n"
 
@@ -157,7 +186,7 @@ def recorded(family: str) -> frozenset[str]:
 def test_every_bar_in_the_documentation_is_that_of_the_code(family):
     found = [{checks[0]: bar for checks, bar in rows} for rows in tables(family)]
     # in the order of the document
-    assert found == [BARS[family], *([SHARED_BARS, BRANCH_BARS, EDGE_BARS] if family == "circuits" else [])]
+    assert found == [BARS[family], *FURTHER.get(family, ())]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

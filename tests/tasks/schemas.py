@@ -12,6 +12,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
+    EncodingAnswer,
     ExplanationAnswer,
     LetterAnswer,
     MechanismAnswer,
@@ -22,6 +23,7 @@ from scribe_suite.tasks.answer_kinds import (
     SubspaceAnswer,
     TextProbeAnswer,
     TextProbeOrNothing,
+    UsedAnswer,
 )
 from scribe_suite.tasks.answer_schema import AnswerSchema
 
@@ -67,6 +69,9 @@ SUBSPACE = AnswerSchema(
     {**PROBE.facts, "sites": ["mlp_out", "resid_post"], "max_directions": 2},
     {"directions": [[0.0, 1.0, 0.0, 0.0]], **COMMON},
 )
+READ_AND_WRITE = "def read(activation):\n    return 0\n\n\ndef write(activation, value):\n    return activation\n"
+ENCODING = AnswerSchema(EncodingAnswer, {}, {"code": READ_AND_WRITE, **COMMON})
+USED = AnswerSchema(UsedAnswer, {"properties": ["p0", "p1"]}, {"used": {"p0": 0.2, "p1": 0.2}, **COMMON})
 DIRECTION = AnswerSchema(DirectionAnswer, PROBE.facts, {"direction": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
 

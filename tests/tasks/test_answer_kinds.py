@@ -14,6 +14,7 @@ from tests.tasks.schemas import (
     COMMON,
     DIRECTION,
     EDGES,
+    ENCODING,
     EXPLANATION,
     EXPLANATIONS,
     LETTERS,
@@ -22,9 +23,11 @@ from tests.tasks.schemas import (
     PREDICT,
     PROBE,
     RANKING,
+    READ_AND_WRITE,
     ROLES,
     SUBSPACE,
     TEXT_PROBE,
+    USED,
     parse,
     refusal,
     refused,
@@ -455,3 +458,43 @@ class TestSubspaces:
     @pytest.mark.parametrize("directions", [[1.0] * 4, "x", {"a": [1.0] * 4}, [["a"] * 4], [[float("nan")] * 4], None])
     def test_what_is_no_list_of_lists_of_numbers_is_refused(self, directions):
         assert "directions" in refused(SUBSPACE, directions=directions)
+
+
+class TestReadingAndWriting:
+    def test_code_that_defines_both_passes_and_blank_code_is_no_answer(self):
+        assert parse(ENCODING, code=READ_AND_WRITE).code == READ_AND_WRITE
+        assert parse(ENCODING, code=" \n").is_empty()
+
+    @pytest.mark.parametrize(
+        ("code", "says"),
+        [
+            ("def read(activation):\n    return 0\n", "must define a function 'write' at its top level"),
+            ("def write(activation, value):\n    return activation\n", "must define a function 'read'"),
+            (READ_AND_WRITE.replace("activation, value", "activation"), "'write' in line 5 must be callable with two"),
+            (READ_AND_WRITE.replace("read(activation)", "read(a, b)"), "'read' in line 1 must be callable with one"),
+            (READ_AND_WRITE.replace("def read", "async def read"), "'read' must be a plain function"),
+            ("def read(:", "is not Python"),
+        ],
+    )
+    def test_what_is_wrong_with_code_is_said(self, code, says):
+        assert says in refused(ENCODING, code=code)
+
+
+class TestUses:
+    def test_a_probability_for_every_property_passes(self):
+        assert parse(USED, used={"p0": 0, "p1": 0.25}).used == {"p0": 0.0, "p1": 0.25}
+
+    @pytest.mark.parametrize(
+        ("used", "says"),
+        [
+            ({"p0": 0.5}, "has nothing for 'p1': give a probability for every property"),
+            ({"p0": 0.5, "p1": 0.5, "p9": 0.5}, "'p9' was not asked for: the properties are p0, p1"),
+            ({"p0": 0.5, "p1": 1.5}, "must be probabilities between 0 and 1, got 1.5 for 'p1'"),
+            ({"p0": True, "p1": 0.5}, "used"),
+            ({"p0": "0.5", "p1": 0.5}, "used"),
+            ([0.5, 0.5], "used"),
+            (None, "used"),
+        ],
+    )
+    def test_what_is_no_probability_for_each_is_refused(self, used, says):
+        assert says in refused(USED, used=used)

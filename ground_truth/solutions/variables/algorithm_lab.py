@@ -1,4 +1,4 @@
-"""Reference solution of variables/algorithm in a laboratory: Bayes' rule for the tree, then for the heads of each sum."""
+"""Reference solution of variables/algorithm in a laboratory: Bayes' rule for the tree, then for each sum's heads."""
 
 # %% [markdown]
 # # What one experiment says
@@ -52,7 +52,7 @@ base_terms = terms_of(bases)
 def experiment(row, donor, heads):
     """The label of a base prompt with heads from a source prompt, or None where the budget is spent."""
     patch = [lab.interchange(head, donors, prompt=[donor]) for head in heads]
-    if lab.price(bases[row : row + 1], patch=patch) > lab.budget.left:
+    if lab.price(bases[row : row + 1], patch=patch).total > lab.budget.left:
         return None
     return int(lab.run(bases[row : row + 1], patch=patch).outputs[0])
 
@@ -61,6 +61,7 @@ def experiment(row, donor, heads):
 # # Along which tree?
 #
 # Patching all heads of a layer exchanges all sums that it carries: a tree says which. All trees are compared.
+
 
 # %%
 def trees(parts):

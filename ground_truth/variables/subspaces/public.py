@@ -30,7 +30,14 @@ def generate(n, seed=0):
 
 
 def public_material(
-    weights: ModelWeights, dial: Dial, plan: Plan, variable: int, *, n_pairs: int, seed: int
+    weights: ModelWeights,
+    dial: Dial,
+    plan: Plan,
+    variable: int,
+    *,
+    n_pairs: int,
+    seed: int,
+    ceiling: float | None = None,
 ) -> PublicMaterial:
     """The complete public material of an instance.
 
@@ -41,6 +48,7 @@ def public_material(
         variable: The variable in question; the values that labels represent are public.
         n_pairs: Number of hidden pairs.
         seed: Seed of the prompts.
+        ceiling: The score that counts as skill 1 where that is not the planted subspace's.
     """
     prompts = draw_prompts(_PROMPTS, dial.d_vocab, torch.Generator().manual_seed(seed))
     shape = TransformerShape.of_config(weights.config)
@@ -65,6 +73,8 @@ def public_material(
             for row, label in zip(prompts[:_SHOWN].tolist(), labels, strict=True)
         ],
     }
+    if ceiling is not None:
+        facts["ceiling"] = ceiling
     return PublicMaterial(
         model_files=public_files(weights),
         model_code=SETUP_CODE,

@@ -50,17 +50,19 @@ def subspace_rates(
     return rates_of(labels, *pairs, plan, variable)
 
 
-def score_subspace(rates: Rates, reference: Rates) -> Score:
+def score_subspace(rates: Rates, reference: Rates, ceiling: float = 1.0) -> Score:
     """Score the effects of exchanges.
 
     Args:
         rates: The rates of the submitted subspace.
         reference: The rates of the planted one, on the same pairs.
+        ceiling: The best score that any method is known to reach with what an agent has; the reference is no larger.
     """
+    best = min(reference.score, ceiling)
     return Score(
         metrics={"score": rates.score, "interchange": rates.interchange, "isolation": rates.isolation},
         primary="score",
-        skill=normalised_skill(rates.score, CHANCE, reference.score),
+        skill=normalised_skill(rates.score, CHANCE, best),
         chance=CHANCE,
-        reference=reference.score,
+        reference=best,
     )

@@ -6,6 +6,7 @@ from scribe_suite.tasks.answer_kinds import (
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
+    EncodingAnswer,
     ExceptionAnswer,
     ExplanationAnswer,
     LetterAnswer,
@@ -17,6 +18,7 @@ from scribe_suite.tasks.answer_kinds import (
     SubspaceAnswer,
     TextProbeAnswer,
     TextProbeOrNothing,
+    UsedAnswer,
 )
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, AnswerOrNothing
@@ -32,6 +34,7 @@ __all__ = [
     "ComponentAnswer",
     "DirectionAnswer",
     "EdgeAnswer",
+    "EncodingAnswer",
     "ExceptionAnswer",
     "ExplanationAnswer",
     "LetterAnswer",
@@ -48,4 +51,5 @@ __all__ = [
     "TaskInstance",
     "TextProbeAnswer",
     "TextProbeOrNothing",
+    "UsedAnswer",
 ]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.tasks.edge_names import edge_fault
-from scribe_suite.tasks.predict_code import check_predict
+from scribe_suite.tasks.predict_code import check_functions, check_predict
 from scribe_suite.text import shortened
 
 _COMPONENTS: Mapping[str, str] = {"components": "the names of all heads and MLPs"}
@@ -32,6 +32,7 @@ _CARRIERS: Mapping[str, str] = {
 }
 _LETTERS: Mapping[str, str] = {"letters": "the letters asked", **_NEURONS}
 _TEXT_VECTOR: Mapping[str, str] = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
+_PROPERTIES: Mapping[str, str] = {"properties": "the names of the properties that are asked about"}
 _SUBSPACE: Mapping[str, str] = {
     **_VECTOR,
     "sites": "the names of the sites at which activations can be exchanged",
@@ -352,9 +353,10 @@ class SumCarriers(BaseModel):
         unknown = [position for position in value if position not in known]
         if unknown:
             raise ValueError(f"position {unknown[0]} is not added: the positions are {', '.join(map(str, known))}")
-        if not 2 <= len(set(value)) < len(known):
-            raise ValueError(f"an intermediate sum has 2 to {len(known) - 1} different positions, not {len(set(value))}")
-        return sorted(set(value))
+        different = sorted(set(value))
+        if not 2 <= len(different) < len(known):
+            raise ValueError(f"an intermediate sum has 2 to {len(known) - 1} different positions, not {len(different)}")
+        return different
 
     @field_validator("heads")
     @classmethod
@@ -430,6 +432,54 @@ class MechanismAnswer(Answer):
         if not value.strip():
             return ""
         check_predict(value, ("base", "source", "patched"))
+        return value
+
+
+class EncodingAnswer(Answer):
+    """How a variable is coded, as two functions of one activation.
+
+    Attributes:
+        code: Python source that defines ``read(activation)``, which returns the value that is in an activation, and
+            ``write(activation, value)``, which returns the activation with another value in it. It is parsed here, and
+            run in a sandbox by the evaluator only.
+    """
+
+    content_field = "code"
+    code: str
+
+    @field_validator("code")
+    @classmethod
+    def _code_defines_both(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        check_functions(value, {"read": ("activation",), "write": ("activation", "value")})
+        return value
+
+
+class UsedAnswer(Answer):
+    """For every property, the probability that it is used. Facts used: ``properties``.
+
+    Attributes:
+        used: Property -> probability, 0 to 1; every property once, or nothing at all.
+    """
+
+    content_field = "used"
+    needs = _PROPERTIES
+    used: dict[str, float]
+
+    @field_validator("used")
+    @classmethod
+    def _one_probability_each(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        asked = list((info.context or {})["properties"])
+        unknown = [name for name in value if name not in asked]
+        if unknown:
+            raise ValueError(f"{_quoted(unknown)} was not asked for: the properties are {', '.join(asked)}")
+        missing = [name for name in asked if name not in value]
+        if value and missing:
+            raise ValueError(f"has nothing for {_quoted(missing)}: give a probability for every property")
+        wrong = [name for name, probability in value.items() if not 0 <= probability <= 1]
+        if wrong:
+            raise ValueError(f"must be probabilities between 0 and 1, got {value[wrong[0]]:g} for {_quoted(wrong[:1])}")
         return value
 
 

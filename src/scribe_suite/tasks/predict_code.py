@@ -1,10 +1,10 @@
-"""Checks that submitted Python source defines the required function; it is parsed, never run, here."""
+"""Checks that submitted Python source defines the required functions; it is parsed, never run, here."""
 
 from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 #: The number of a function's arguments, in words.
 _COUNTED = {1: "one argument", 2: "two arguments", 3: "three arguments"}
@@ -20,7 +20,22 @@ def check_predict(code: str, arguments: Sequence[str] = ("prompts",)) -> None:
     Raises:
         ValueError: Says what is wrong, and where.
     """
-    _check_module(_parsed(code), arguments)
+    check_functions(code, {"predict": arguments})
+
+
+def check_functions(code: str, functions: Mapping[str, Sequence[str]]) -> None:
+    """Refuse code unless it defines, at its top level, functions that take certain arguments.
+
+    Args:
+        code: Python source.
+        functions: Name of each function -> names of the positional arguments that it will be called with: one to three.
+
+    Raises:
+        ValueError: Says what is wrong, and where.
+    """
+    module = _parsed(code)
+    for name, arguments in functions.items():
+        _check_module(module, name, arguments)
 
 
 def _parsed(code: str) -> ast.Module:
@@ -36,20 +51,20 @@ def _parsed(code: str) -> ast.Module:
         raise ValueError(f"can't be parsed: {str(error).splitlines()[0][:200]}") from None
 
 
-def _check_module(module: ast.Module, arguments: Sequence[str]) -> None:
-    """Refuse a module unless it defines, at its top level, a function ``predict`` that takes these arguments."""
-    shown = f"`def predict({', '.join(arguments)}): ...`"
+def _check_module(module: ast.Module, name: str, arguments: Sequence[str]) -> None:
+    """Refuse a module unless it defines, at its top level, a function of a name that takes these arguments."""
+    shown = f"`def {name}({', '.join(arguments)}): ...`"
     found = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    predict = next((node for node in reversed(found) if node.name == "predict"), None)
-    if predict is None:
-        raise ValueError(f"must define a function 'predict' at its top level, as in {shown}")
-    line = predict.lineno
-    if isinstance(predict, ast.AsyncFunctionDef):
-        raise ValueError(f"'predict' must be a plain function, but is 'async def' in line {line}")
-    takes = predict.args
+    function = next((node for node in reversed(found) if node.name == name), None)
+    if function is None:
+        raise ValueError(f"must define a function {name!r} at its top level, as in {shown}")
+    line = function.lineno
+    if isinstance(function, ast.AsyncFunctionDef):
+        raise ValueError(f"{name!r} must be a plain function, but is 'async def' in line {line}")
+    takes = function.args
     positional = len(takes.posonlyargs) + len(takes.args)
     too_many = positional - len(takes.defaults) > len(arguments) or None in takes.kw_defaults
     too_few = positional < len(arguments) and takes.vararg is None
     if too_many or too_few:
         count = _COUNTED[len(arguments)]
-        raise ValueError(f"'predict' in line {line} must be callable with {count}, as in {shown}")
+        raise ValueError(f"{name!r} in line {line} must be callable with {count}, as in {shown}")

@@ -15,13 +15,13 @@ from safetensors.torch import load
 from ground_truth.variables.subspace import REFERENCE_CHECK, Subspace
 from ground_truth.variables.subspaces.base import Base
 from ground_truth.variables.subspaces.hidden import HIDDEN_PAIRS
-from ground_truth.variables.subspaces.levels import LEVELS
+from ground_truth.variables.subspaces.levels import CEILINGS, LABORATORY, LEVELS
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import frozen_folder, list_frozen, load_frozen
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.reference import reference_answer
-from scribe_suite.planting.variables.certificate import read_space, written_space
+from scribe_suite.planting.variables.certificate import probe_space, read_space, written_space
 from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
@@ -188,6 +188,16 @@ def test_short_cuts_do_not_solve_it(level):
     assert read.metrics["isolation"] < 0.8
 
 
+@pytest.mark.parametrize("level", LABORATORY)
+def test_in_a_laboratory_a_probe_falls_short_and_skill_one_is_what_a_known_method_reaches(level):
+    instance = instance_of(level, 2)
+    hidden, prompts = instance.hidden, load(instance.public.files["data.safetensors"])["prompts"]
+    probe = at_planted(instance, probe_space(hidden.model, hidden.plan, prompts, hidden.variable))
+    assert probe.skill < Subspace.pass_mark
+    assert probe.reference == min(CEILINGS.get(level, 1.0), hidden.reference.score)
+    assert instance.task.access == "lab"
+
+
 @every_level
 def test_more_directions_than_are_allowed_are_refused(level):
     instance = instance_of(level, 0)
@@ -205,7 +215,8 @@ def test_more_directions_than_are_allowed_are_refused(level):
 def test_a_base_model_is_certified_and_the_reference_solves_it(level, model_name):
     certificate = stored(level, model_name).record.certificate
     assert certificate.passed
-    assert certificate.value(REFERENCE_CHECK) >= 0.9
+    if level not in LABORATORY:
+        assert certificate.value(REFERENCE_CHECK) >= 0.9
 
 
 @pytest.mark.exhaustive
@@ -220,7 +231,7 @@ def test_a_certificate_can_be_measured_again(level, model_name):
 
 
 @pytest.mark.slow
-@every_level
+@pytest.mark.parametrize("level", [level for level in TASKS if level not in LABORATORY])
 def test_the_reference_solves_fresh_instances(level):
     instance = TASKS[level].instance(77)
     answer = reference_answer(suite_root(), instance)

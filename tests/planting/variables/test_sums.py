@@ -84,5 +84,7 @@ def test_a_certificate_notices_a_sum_that_is_not_where_the_plan_says():
     plan, other = draw_sum_plan(dial, 1), draw_sum_plan(dial, 3)
     weights = build_sum_network(dial, plan, 1)
     moved = SumPlan.of_record({**plan.as_record(), "parts": other.as_record()["parts"]})
-    failed = {check.name.partition("/")[0] for check in certify_sums(weights, dial, moved, 1).checks if not check.passed}
+    failed = {
+        check.name.partition("/")[0] for check in certify_sums(weights, dial, moved, 1).checks if not check.passed
+    }
     assert {"exchanged", "unused"} <= failed

@@ -7,6 +7,7 @@ from statistics import fmean
 
 import torch
 from jaxtyping import Float
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from transformer_lens import HookedTransformer
 
@@ -45,7 +46,8 @@ def certify_variables(weights: ModelWeights, dial: Dial, plan: Plan, seed: int) 
         ``planted/<n>/isolation`` of its own dimensions; ``random/<n>/score``, the mean of random subspaces of as many
         dimensions as may be submitted; ``whole/<n>/isolation``, that of the whole vector, above chance;
         ``written/<n>/score`` of the space of its mean activations; ``read/<n>/score`` of the space of its readers;
-        ``said/<n>/score`` of the space of its labels' directions, after the last layer.
+        ``said/<n>/score`` of the space of its labels' directions, after the last layer; where few variables share
+        dimensions, ``probe/<n>/score`` of the weights of a logistic regression.
     """
     return Certificate(checks=tuple(_checks(weights, dial, plan, seed)))
 
@@ -76,6 +78,8 @@ def _checks(weights: ModelWeights, dial: Dial, plan: Plan, seed: int) -> Iterato
             "read": rates(read_space(model, plan, variable), variable),
             "said": rates(said_space(model, plan, variable), variable, LAST),
         }
+        if dial.sharing:
+            short_cuts["probe"] = rates(probe_space(model, plan, prompts, variable), variable)
         for name, found in short_cuts.items():
             yield _at_most(f"{name}/{variable}/score", found.score, SHORT_CUT_BAR)
 
@@ -93,6 +97,16 @@ def written_space(model: HookedTransformer, plan: Plan, prompts: Tensor, variabl
     here, values = cache[hook][:, PLANTED.position], plan.variables(prompts)[:, variable]
     means = torch.stack([here[values == value].mean(0) for value in range(plan.values)])
     return leading(means - means.mean(0), plan.values - 1)
+
+
+def probe_space(model: HookedTransformer, plan: Plan, prompts: Tensor, variable: int) -> Float[Tensor, "d_model k"]:
+    """The span of the weights of a logistic regression on the value of a variable, at the planted place."""
+    hook = f"blocks.{PLANTED.layer}.hook_{PLANTED.site}"
+    with torch.no_grad():
+        _, cache = model.run_with_cache(prompts, names_filter=lambda name: name == hook, return_type=None)
+    here, values = cache[hook][:, PLANTED.position].numpy(), plan.variables(prompts)[:, variable].numpy()
+    fitted = LogisticRegression(C=1.0, max_iter=500).fit(here, values)
+    return leading(torch.tensor(fitted.coef_).float(), plan.values - 1)
 
 
 @torch.no_grad()

@@ -5,12 +5,12 @@ and write the values of the variables. Layer 2: a neuron for each label reads th
 writes a random code, from which the logits are read. So after layer 2 no variable has a separate representation. All
 other heads and neurons are random: they read anything, and write into unread dimensions.
 
-Each variable has its own dimensions, in which it is both written and read. In addition, all variables are written into
-shared dimensions that nothing reads, and their readers read other shared dimensions that nothing writes. So neither the
-spaces in which variables are written nor those in which they are read are orthogonal. Only an orthogonal projection on
-a variable's own dimensions exchanges it without affecting the others: exchanging the space in which it is written also
-moves parts of others, and exchanging the space from which it is read affects the readers of others. The second is the
-subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
+Each variable has its own dimensions, in which it is both written and read. In addition, all variables, or those of one
+party, are written into shared dimensions that nothing reads, and their readers read other shared dimensions that
+nothing writes. So neither the spaces in which variables are written nor those in which they are read are orthogonal.
+Only an orthogonal projection on a variable's own dimensions exchanges it without affecting the others: exchanging the
+space in which it is written also moves parts of others, and exchanging the space from which it is read affects the
+readers of others. The second is the subspace illusion (Makelov et al. 2023, arXiv 2311.17030).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def layout_of(dial: Dial) -> Layout:
             "position": N_CTX,
             "brought": (dial.variables + 1) * dial.values,
             "own": dial.variables * dial.dimensions,
-            "written": dial.dimensions,
-            "read": dial.dimensions,
+            "written": dial.parties * dial.dimensions,
+            "read": dial.parties * dial.dimensions,
             "said": _CODE,
             "nowhere": NOWHERE,
         }
@@ -97,7 +97,7 @@ class _Builder:
                     reads, writes = torch.zeros(layout.size), torch.zeros(layout.size)
                     reads[[scaffold.brought(variable, a), scaffold.brought(variable + 1, b)]] = 1.0
                     writes[self._own(variable)] = self.corners[table[a][b]]
-                    writes[layout["written"]] = turned[table[a][b]]
+                    writes[self._shared("written", variable)] = turned[table[a][b]]
                     scaffold.neuron(VARIABLES_LAYER, reads, -1.0, writes)
 
     def _read(self) -> None:
@@ -113,7 +113,7 @@ class _Builder:
             reads, writes = torch.zeros(layout.size), torch.zeros(layout.size)
             for variable, value in enumerate(combination):
                 reads[self._own(variable)] = self.corners[value]
-                reads[layout["read"]] += turned[variable][value]
+                reads[self._shared("read", variable)] += turned[variable][value]
             writes[layout["said"]] = _LOGIT / (1 - other) * codes[label]
             scaffold.neuron(VARIABLES_LAYER + 1, reads, -threshold, writes)
             scaffold.net.W_U[layout["said"], label] = codes[label]
@@ -121,6 +121,11 @@ class _Builder:
     def _own(self, variable: int) -> list[int]:
         return self.layout.part("own", variable, self.dial.dimensions)
 
+    def _shared(self, name: str, variable: int) -> list[int]:
+        """The dimensions that a variable shares with others."""
+        party = variable // (self.dial.sharing or self.dial.variables)
+        return self.layout.part(name, party, self.dial.dimensions)
+
     def _turned(self) -> Float[Tensor, "values dimensions"]:
-        """A variable's values in dimensions that all variables share, turned at random."""
+        """A variable's values in dimensions that it shares with others, turned at random."""
         return self.dial.overlap * self.corners @ self.scaffold.rotation(self.dial.dimensions)

@@ -33,17 +33,24 @@ class Dial:
         d_vocab: Number of tokens.
         overlap: Length of a variable's output in the dimensions that all variables share, relative to that in its own;
             likewise for reading.
+        sharing: Number of variables that share dimensions, the first with the next ones and so on; 0 for all.
     """
 
     variables: int
     values: int
     d_vocab: int
     overlap: float
+    sharing: int = 0
 
     @property
     def dimensions(self) -> int:
         """Number of dimensions of a variable: its values are the corners of a regular simplex."""
         return self.values - 1
+
+    @property
+    def parties(self) -> int:
+        """Number of groups of variables that share dimensions."""
+        return -(-self.variables // (self.sharing or self.variables))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ that a model does not need are random: they read anything, and write into dimens
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -76,7 +76,12 @@ class Scaffold:
     """
 
     def __init__(self, shape: TransformerShape, layout: Layout, n_classes: int, generator: torch.Generator) -> None:
-        self.net, self.layout, self.n_classes, self.generator = PatchableTransformer(shape), layout, n_classes, generator
+        self.net, self.layout, self.n_classes, self.generator = (
+            PatchableTransformer(shape),
+            layout,
+            n_classes,
+            generator,
+        )
         for parameter in self.net.parameters():
             parameter.zero_()
         self.neurons = [0] * shape.n_layers
@@ -118,19 +123,25 @@ class Scaffold:
         """The dimension that is 1 where the token in slot number `slot` has a class."""
         return self.layout["brought"][slot * self.n_classes + value]
 
-    def neuron(self, layer: int, reads: Float[Tensor, " d_model"], bias: float, writes: Float[Tensor, " d_model"]) -> None:
+    def neuron(
+        self, layer: int, reads: Float[Tensor, " d_model"], bias: float, writes: Float[Tensor, " d_model"]
+    ) -> None:
         """Add one neuron."""
         number = self.neurons[layer]
         self.neurons[layer] += 1
         self.net.W_in[layer, :, number], self.net.b_in[layer, number] = reads, bias
         self.net.W_out[layer, number] = writes
 
-    def fill(self) -> None:
-        """Make all heads and neurons that were not added random: they read anything and write into unread dimensions."""
-        for layer in range(self.net.shape.n_layers):
-            self._fill(layer)
+    def fill(self, size_of: Callable[[int], float] = lambda _: NOISE) -> None:
+        """Make all heads and neurons that were not added random: they read anything and write into unread dimensions.
 
-    def _fill(self, layer: int) -> None:
+        Args:
+            size_of: The size of a random neuron's output by the number of random neurons in its layer.
+        """
+        for layer in range(self.net.shape.n_layers):
+            self._fill(layer, size_of(self.net.shape.d_mlp - self.neurons[layer]))
+
+    def _fill(self, layer: int, size_of_output: float) -> None:
         net, nowhere, size = self.net, self.layout["nowhere"], self.layout.size
         width = net.shape.d_head
         for head in range(self.heads[layer], net.shape.n_heads):
@@ -139,7 +150,7 @@ class Scaffold:
             net.W_O[layer, head][:, nowhere] = NOISE * self.normal(width, NOWHERE) / math.sqrt(width)
         for number in range(self.neurons[layer], net.shape.d_mlp):
             net.W_in[layer, :, number] = self.normal(size) / math.sqrt(size / 4)
-            net.W_out[layer, number, nowhere] = NOISE * self.normal(NOWHERE) / math.sqrt(NOWHERE)
+            net.W_out[layer, number, nowhere] = size_of_output * self.normal(NOWHERE) / math.sqrt(NOWHERE)
 
     def normal(self, *size: int) -> Float[Tensor, "..."]:
         """Normal random numbers."""
@@ -150,3 +161,8 @@ class Scaffold:
         q, r = torch.linalg.qr(self.normal(size, size))
         rotation: Tensor = q * torch.diagonal(r).sign()
         return rotation
+
+
+def as_loud_as_few(count: int) -> float:
+    """A size of outputs with which many random neurons are together as loud as `DECOYS` of them."""
+    return NOISE * math.sqrt(DECOYS / count)

@@ -29,8 +29,8 @@ _KEPT = ("computed", "carried")
 LOGIT = 12.0
 #: Number of dimensions of labels' codes, which are orthogonal.
 _CODE = 16
-#: Number of carriers -> the thresholds between which a neuron's output rises from 0 to 1. What it reads is 1 for each of
-#: the two parts that has its value. If only two of three carriers of a part have it, that part is 5/9 (with four
+#: Number of carriers -> the thresholds between which a neuron's output rises from 0 to 1. What it reads is 1 for each
+#: of the two parts that has its value. If only two of three carriers of a part have it, that part is 5/9 (with four
 #: values), and if one has it, 1/9.
 _RISES = {1: (1.0, None), 3: (1.25, 1 + 5 / 9)}
 
@@ -155,4 +155,3 @@ class _Builder:
 
     def _codes(self) -> Float[Tensor, "label code"]:
         return self.scaffold.rotation(_CODE)[: self.dial.values]
-
