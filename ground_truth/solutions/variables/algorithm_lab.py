@@ -22,7 +22,7 @@ pool = generate(SOURCES, 1)
 donors = lab.run(pool)
 order = labels.argsort()  # the sum of a label
 drawn = donors.outputs
-RIGHT = 0.6
+RIGHT = 0.75
 print(f"{(drawn == function(pool)).float().mean():.2f} of the draws are the known label; {lab.budget}")
 
 
@@ -52,7 +52,7 @@ base_terms = terms_of(bases)
 def experiment(row, donor, heads):
     """The label of a base prompt with heads from a source prompt, or None where the budget is spent."""
     patch = [lab.interchange(head, donors, prompt=[donor]) for head in heads]
-    if lab.price(bases[row : row + 1], patch=patch).total > lab.budget.left:
+    if lab.price(bases[row : row + 1], patch=patch).price > lab.budget.left:
         return None
     return int(lab.run(bases[row : row + 1], patch=patch).outputs[0])
 

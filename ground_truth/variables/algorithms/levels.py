@@ -13,10 +13,10 @@ LEVELS: Mapping[int, SumDial] = {
 }
 LABORATORY: Mapping[int, Terms] = {
     2: Terms(
-        budget=240,
+        budget=180,
         returns="samples",
-        # the right label has a probability of 0.65, and each of the three others 0.12
-        temperature=7.0,
+        # the right label has a probability of 0.79, and each of the three others 0.07
+        temperature=5.0,
         positions="last",
         sites_per_run=4,
         read_noise=2.0,

@@ -37,7 +37,8 @@ def certify_sums(weights: ModelWeights, dial: SumDial, plan: SumPlan, seed: int)
     Returns:
         Checks ``behaviour``, the share of correct labels; for each sum with an effect ``exchanged/<positions>``, the
         share of labels that are as if the sum were the source's, when a smallest set of its carriers is exchanged (the
-        worst set); ``less/<positions>``, the share of unchanged labels when one head less is (where that is any); for
+        worst set); ``less/<positions>``, the share of unchanged labels when one head less is (where that is any), and
+        ``less/all``, when as many carriers of every sum are; for
         each sum without an effect ``unused/<positions>``, the share of unchanged labels when all its carriers are
         exchanged; ``others``, the same for all heads after the first layer that carry no sum with an effect, at once;
         ``decoded/<positions>``, the accuracy with which what carriers write is decoded, for every sum.
@@ -74,6 +75,9 @@ def _checks(weights: ModelWeights, dial: SumDial, plan: SumPlan, seed: int) -> I
             yield check(f"unused/{name}", exchange.labels(heads) == plain)
     carriers = {head for of in plan.used for head in plan.heads(of)}
     later = [f"a{layer}.h{head}" for layer in range(1, dial.n_layers) for head in range(dial.n_heads)]
+    if need > 1:
+        one_less = [head for of in plan.used for head in plan.heads(of)[: need - 1]]
+        yield check("less/all", exchange.labels(one_less) == plain)
     yield check("others", exchange.labels([head for head in later if head not in carriers]) == plain)
     for of, right in _decoded(weights, plan, base).items():
         yield check(f"decoded/{_name(plan, of)}", right, DECODED_BAR)

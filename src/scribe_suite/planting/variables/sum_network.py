@@ -6,8 +6,8 @@ each sum on, and only what they carry is read later. The last MLP computes the t
 
 With several carriers, each adds its share of a sum's code, and a second neuron takes away what the first has above the
 level at which most of them agree. So the output is the same whether all agree or most, and exchanging one carrier has
-no effect. Sums of other trees are computed and carried alike, and end in neurons that
-write what nothing reads.
+no effect. Where two sums are added, both are first written anew, as most of their carriers say. Sums of other trees are
+computed and carried alike, and end in neurons that write what nothing reads.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _CODE = 16
 #: of the two parts that has its value. If only two of three carriers of a part have it, that part is 5/9 (with four
 #: values), and if one has it, 1/9.
 _RISES = {1: (1.0, None), 3: (1.25, 1 + 5 / 9)}
+#: The same for what most of three carriers say.
+_AGREED = (2 / 9, 4 / 9)
 
 
 def layout_of(dial: SumDial, plan: SumPlan) -> Layout:
@@ -45,6 +47,7 @@ def layout_of(dial: SumDial, plan: SumPlan) -> Layout:
             "brought": dial.terms * dial.values,
             "computed": sums * width,
             "carried": sums * width,
+            "agreed": sums * width if dial.carriers > 1 else 0,
             "said": _CODE,
             "nowhere": NOWHERE,
         }
@@ -53,11 +56,13 @@ def layout_of(dial: SumDial, plan: SumPlan) -> Layout:
 
 def shape_of(dial: SumDial, plan: SumPlan) -> TransformerShape:
     """The architecture of a model."""
-    most = max(sum(len(of) == size for of in plan.parts) for size in range(2, dial.terms + 1))
+    sizes = [len(of) for of in plan.parts]
+    pairs, agreed = dial.values**2 * _neurons_each(dial), 2 * dial.values if dial.carriers > 1 else 0
+    # the last MLP may also have as many neurons for sums without an effect
+    most = max(sizes.count(size) * pairs + sizes.count(size - 1) * agreed for size in range(2, dial.terms + 1))
     return shape_for(
         layout_of(dial, plan),
-        # the last MLP may also have as many neurons for sums without an effect
-        d_mlp=most * dial.values**2 * _neurons_each(dial) + DECOYS,
+        d_mlp=most + DECOYS,
         d_vocab=dial.d_vocab,
         n_labels=dial.values,
         n_layers=dial.n_layers,
@@ -99,6 +104,9 @@ class _Builder:
             # a random basis, so that carriers of one sum are not copies of each other
             turn = self.scaffold.rotation(self.dial.values - 1)
             self.scaffold.head(carrier.layer, carrier.position, turn @ computed, turn @ carried / self.dial.carriers)
+        if self.dial.carriers > 1:
+            for of in self.numbers:
+                self._agree(of)
         self._end_unused()
         self.scaffold.fill()
         return self.scaffold.net.to_weights()
@@ -120,13 +128,36 @@ class _Builder:
                     label = self.plan.labels[total]
                     writes[self.layout["said"]] = LOGIT * codes[label]
                     self.scaffold.net.W_U[self.layout["said"], label] = codes[label]
-                self._neuron(len(of) - 2, self._reads(left, a) + self._reads(right, b), writes)
+                both = len(left) > 1 and len(right) > 1
+                reads = self._reads(left, a, with_sum=both) + self._reads(right, b, with_sum=both)
+                self._neuron(len(of) - 2, reads, writes)
 
-    def _reads(self, of: Sum, value: int) -> Float[Tensor, " d_model"]:
-        """What is 1 where a part has a value, and less elsewhere."""
+    def _agree(self, of: Sum) -> None:
+        """Add the neurons that write what most carriers of a sum say, for neurons of later layers that read two sums.
+
+        The two parts of a neuron's input would otherwise be 5/9 + 5/9 where a carrier of each is exchanged, which is no
+        more than a full part and one carrier of the other.
+        """
+        low, high = _AGREED
+        for value in range(self.dial.values):
+            reads, writes = torch.zeros(self.layout.size), torch.zeros(self.layout.size)
+            reads[self._dimensions("carried", of)] = self.corners[value]
+            writes[self._dimensions("agreed", of)] = self.corners[value] / (high - low)
+            self.scaffold.neuron(len(of) - 1, reads, -low, writes)
+            self.scaffold.neuron(len(of) - 1, reads, -high, -writes)
+
+    def _reads(self, of: Sum, value: int, *, with_sum: bool) -> Float[Tensor, " d_model"]:
+        """What is 1 where a part has a value, and less elsewhere.
+
+        Args:
+            of: The part.
+            value: The value.
+            with_sum: Whether the other part is a sum as well.
+        """
         reads = torch.zeros(self.layout.size)
         if len(of) > 1:
-            reads[self._dimensions("carried", of)] = self.corners[value]
+            name = "agreed" if with_sum and self.dial.carriers > 1 else "carried"
+            reads[self._dimensions(name, of)] = self.corners[value]
         else:
             class_of = self.plan.maps[of[0]].index(value)
             reads[self.scaffold.brought(of[0], class_of)] = 1.0
@@ -151,7 +182,8 @@ class _Builder:
                 for b in range(values):
                     writes = torch.zeros(self.layout.size)
                     writes[self.layout["nowhere"]] = NOISE * self.scaffold.normal(NOWHERE)
-                    self._neuron(layer, self._reads(of, a) + self._reads((left[0],), b), writes)
+                    reads = self._reads(of, a, with_sum=False) + self._reads((left[0],), b, with_sum=False)
+                    self._neuron(layer, reads, writes)
 
     def _codes(self) -> Float[Tensor, "label code"]:
         return self.scaffold.rotation(_CODE)[: self.dial.values]
