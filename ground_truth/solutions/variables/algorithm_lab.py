@@ -60,7 +60,8 @@ def experiment(row, donor, heads):
 # %% [markdown]
 # # Along which tree?
 #
-# Patching all heads of a layer exchanges all sums that it carries: a tree says which. All trees are compared.
+# Patching all heads of a layer exchanges all sums that it carries: a tree says which. All trees are compared. Two pairs
+# in the same layer are told apart by patching half of its heads, which exchanges each of them about every other time.
 
 
 # %%
@@ -93,8 +94,22 @@ def moved(sums):
 
 CANDIDATES = 150
 log_tree = np.zeros(len(every))
-layer_sets = [[layer] for layer in range(1, n_layers)] + [[a, b] for a in range(1, n_layers) for b in range(1, a)]
-masks = {tuple(s): np.array([moved([u for u in t if len(u) - 1 in s]) for t in every]) for s in layer_sets}
+HALF = "half of layer 1"
+layer_sets = [(layer,) for layer in range(1, n_layers)] + [(a, b) for a in range(1, n_layers) for b in range(1, a)]
+masks = {s: np.array([moved([u for u in t if len(u) - 1 in s]) for t in every]) for s in layer_sets}
+in_layer_1 = [[u for u in t if len(u) == 2] for t in every]
+some_of = [[c for size in range(len(u) + 1) for c in combinations(u, size)] for u in in_layer_1]
+half_masks = [np.array([moved(c) for c in cases]) for cases in some_of]
+
+
+def tree_table(chosen, row, donor):
+    """The probability of each label for every tree."""
+    if chosen != HALF:
+        return likelihood(np.where(masks[chosen], pool_terms[donor], base_terms[row]).sum(1))
+    totals = [np.where(mask, pool_terms[donor], base_terms[row]).sum(1) for mask in half_masks]
+    return np.stack([likelihood(total).mean(0) for total in totals])
+
+
 while True:
     weights = np.exp(log_tree - log_tree.max())
     weights /= weights.sum()
@@ -102,12 +117,14 @@ while True:
         break
     best = (-1.0,)
     for _ in range(CANDIDATES):
-        row, donor, chosen = rng.integers(len(bases)), rng.integers(SOURCES), layer_sets[rng.integers(len(layer_sets))]
-        mask = masks[tuple(chosen)]
-        table = likelihood(np.where(mask, pool_terms[donor], base_terms[row]).sum(1))
+        row, donor = rng.integers(len(bases)), rng.integers(SOURCES)
+        chosen = [*layer_sets, HALF][rng.integers(len(layer_sets) + 1)]
+        table = tree_table(chosen, row, donor)
         best = max(best, (told(weights, table), row, donor, chosen, table), key=lambda one: one[0])
     _, row, donor, chosen, table = best
-    said = experiment(row, donor, [f"a{layer}.h{head}" for layer in chosen for head in range(n_heads)])
+    half = rng.permutation(n_heads)[: n_heads // 2]
+    patched = [(1, head) for head in half] if chosen == HALF else [(a, head) for a in chosen for head in range(n_heads)]
+    said = experiment(row, donor, [f"a{layer}.h{head}" for layer, head in patched])
     if said is None:
         break
     log_tree += np.log(table[:, said])
