@@ -28,6 +28,7 @@ from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.tasks.answer_kinds import (
+    CarrierAnswer,
     EdgeAnswer,
     EncodingAnswer,
     ExceptionAnswer,
@@ -160,6 +161,15 @@ def _axes(instance: TaskInstance) -> float | None:
     return skill_of(instance, {**last, "directions": axes})
 
 
+def _one_way(instance: TaskInstance) -> float | None:
+    """The sums of one order of adding, with all heads of their layers."""
+    facts = instance.public.facts
+    positions, n_heads = facts["positions"], facts["n_heads"]
+    sums = [positions[:size] for size in range(2, len(positions))]
+    heads = {len(of): [f"a{len(of) - 1}.h{head}" for head in range(n_heads)] for of in sums}
+    return skill_of(instance, {"carriers": [{"positions": of, "heads": heads[len(of)]} for of in sums]})
+
+
 def _unwritten(instance: TaskInstance) -> float | None:
     """One value is always read, and nothing is written."""
     return skill_of(instance, {"code": instance.answer_schema.example["code"]})
@@ -196,6 +206,8 @@ MECHANISM_SOLVERS: Mapping[str, Solver] = {**black_box_solvers(skill_of), "rando
 EXCEPTION_SOLVERS: Mapping[str, Solver] = {**branch_solvers(skill_of), "random answer": _drawn}
 #: Solvers where the answer is a wiring.
 EDGE_SOLVERS: Mapping[str, Solver] = {"best rule by name": _best_rule, "random answer": _drawn}
+#: Solvers where the answer is sums and the heads that carry them.
+CARRIER_SOLVERS: Mapping[str, Solver] = {"one order of adding, all heads": _one_way, "random answer": _drawn}
 
 #: Solvers where the answer reads and writes a variable in activations.
 ENCODING_SOLVERS: Mapping[str, Solver] = {"one value, nothing written": _unwritten, "random answer": _drawn}
@@ -238,6 +250,8 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
         return EDGE_SOLVERS
     if issubclass(instance.answer_schema.model, ExplanationAnswer):
         return EXPLANATION_SOLVERS
+    if issubclass(instance.answer_schema.model, CarrierAnswer):
+        return CARRIER_SOLVERS
     if issubclass(instance.answer_schema.model, EncodingAnswer):
         return ENCODING_SOLVERS
     if issubclass(instance.answer_schema.model, UsedAnswer):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
+    CarrierAnswer,
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
@@ -38,6 +39,7 @@ from studies.graded.neurons import planted_letters, planted_neurons
 from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
 from studies.graded.subspaces import planted_subspaces
+from studies.graded.sums import planted_sums
 from studies.graded.uses import planted_uses
 
 #: Makes the material of one instance.
@@ -57,6 +59,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", ProbeAnswer): planted_probe,
     ("planted", DirectionAnswer): planted_probe,
     ("planted", SubspaceAnswer): planted_subspaces,
+    ("planted", CarrierAnswer): planted_sums,
     ("planted", EncodingAnswer): planted_encoding,
     ("planted", UsedAnswer): planted_uses,
     ("real", RankingAnswer): real_ranking,

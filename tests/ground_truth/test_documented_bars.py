@@ -17,6 +17,7 @@ from ground_truth.probes.planted import certificate as probes
 from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, DirectionTask
 from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
+from ground_truth.variables.algorithm import REFERENCE_BAR as ALGORITHM_REFERENCE_BAR
 from ground_truth.variables.encoding import REFERENCE_BAR as ENCODING_REFERENCE_BAR
 from ground_truth.variables.subspace import REFERENCE_BAR as SUBSPACE_REFERENCE_BAR
 from ground_truth.variables.used import REFERENCE_BAR as USED_REFERENCE_BAR
@@ -33,6 +34,7 @@ from scribe_suite.planting.neurons.letters import LETTERS
 from scribe_suite.planting.neurons.positions import FIRST_POSITION, INFORMATION_BAR, SHAPES
 from scribe_suite.planting.neurons.words import WEAKEST_VARIANT_BAR, WORDS
 from scribe_suite.planting.variables import certificate as variables
+from scribe_suite.planting.variables import sum_certificate as sums
 from scribe_suite.planting.variables.encoded import certificate as encoded
 from scribe_suite.planting.variables.used import certificate as used
 
@@ -148,10 +150,19 @@ USED_BARS: Mapping[str, str] = {
     "illusion/<n>": f"≥ {used.ILLUSION_BAR}",
     "reference/skill": f"≥ {USED_REFERENCE_BAR}",
 }
+ALGORITHM_BARS: Mapping[str, str] = {
+    "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
+    "exchanged/<positions>": f"≥ {sums.EXCHANGE_BAR}",
+    "less/<positions>": f"≥ {sums.EXCHANGE_BAR}",
+    "unused/<positions>": f"≥ {sums.EXCHANGE_BAR}",
+    "others": f"≥ {sums.EXCHANGE_BAR}",
+    "decoded/<positions>": f"≥ {sums.DECODED_BAR}",
+    "reference/f1": f"≥ {ALGORITHM_REFERENCE_BAR}",
+}
 #: Family -> the further tables of its document, in their order.
 FURTHER: Mapping[str, Sequence[Mapping[str, str]]] = {
     "circuits": (SHARED_BARS, BRANCH_BARS, EDGE_BARS),
-    "variables": (ENCODING_BARS, USED_BARS),
+    "variables": (ENCODING_BARS, USED_BARS, ALGORITHM_BARS),
 }
 HEADER = "| check | claims | bar |\n|---|---|---|\n"
 

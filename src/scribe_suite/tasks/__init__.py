@@ -2,6 +2,7 @@
 
 from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
+    CarrierAnswer,
     ComponentAnswer,
     DirectionAnswer,
     EdgeAnswer,
@@ -29,6 +30,7 @@ __all__ = [
     "AnswerOrNothing",
     "AnswerSchema",
     "BehaviourAnswer",
+    "CarrierAnswer",
     "ComponentAnswer",
     "DirectionAnswer",
     "EdgeAnswer",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.tasks.edge_names import edge_fault
@@ -25,6 +25,10 @@ _VECTOR: Mapping[str, str] = {**_READING, "d_model": "the width of the residual 
 _EDGES: Mapping[str, str] = {
     "nodes": "the names of the nodes between which edges are asked for",
     "edges": "the names of all edges that there can be between them",
+}
+_CARRIERS: Mapping[str, str] = {
+    "positions": "the positions whose values are added",
+    "heads": "the names of all heads",
 }
 _LETTERS: Mapping[str, str] = {"letters": "the letters asked", **_NEURONS}
 _TEXT_VECTOR: Mapping[str, str] = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
@@ -327,6 +331,56 @@ class SubspaceAnswer(ReadingAnswer):
         if wrong:
             raise ValueError(f"must be lists of d_model = {width} numbers each, got one of {wrong[0]}")
         return value
+
+
+class SumCarriers(BaseModel):
+    """A sum over some positions, and heads that carry it.
+
+    Attributes:
+        positions: Positions in a prompt, in any order.
+        heads: Heads ``a{layer}.h{head}``.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    positions: list[int]
+    heads: list[str]
+
+    @field_validator("positions")
+    @classmethod
+    def _some_of_the_terms(cls, value: list[int], info: ValidationInfo) -> list[int]:
+        known = list((info.context or {})["positions"])
+        unknown = [position for position in value if position not in known]
+        if unknown:
+            raise ValueError(f"position {unknown[0]} is not added: the positions are {', '.join(map(str, known))}")
+        different = sorted(set(value))
+        if not 2 <= len(different) < len(known):
+            raise ValueError(f"an intermediate sum has 2 to {len(known) - 1} different positions, not {len(different)}")
+        return different
+
+    @field_validator("heads")
+    @classmethod
+    def _heads_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        return _known(value, (info.context or {})["heads"], "head")
+
+
+class CarrierAnswer(Answer):
+    """Intermediate sums, and the heads that carry each. Facts used: ``positions``, ``heads``.
+
+    Attributes:
+        carriers: Sums with their heads; a sum that occurs twice has the heads of both.
+    """
+
+    content_field = "carriers"
+    needs = _CARRIERS
+    carriers: list[SumCarriers]
+
+    def by_positions(self) -> dict[tuple[int, ...], tuple[str, ...]]:
+        """Positions of each sum -> its heads."""
+        found: dict[tuple[int, ...], dict[str, None]] = {}
+        for one in self.carriers:
+            found.setdefault(tuple(one.positions), {}).update(dict.fromkeys(one.heads))
+        return {positions: tuple(heads) for positions, heads in found.items()}
 
 
 class BehaviourAnswer(Answer):

@@ -47,11 +47,13 @@ class Layout:
         return self[name][number * width : (number + 1) * width]
 
 
-def shape_for(layout: Layout, *, d_mlp: int, d_vocab: int, n_labels: int) -> TransformerShape:
+def shape_for(
+    layout: Layout, *, d_mlp: int, d_vocab: int, n_labels: int, n_layers: int = N_LAYERS, n_heads: int = N_HEADS
+) -> TransformerShape:
     """The architecture of a model with this layout."""
     return TransformerShape(
-        n_layers=N_LAYERS,
-        n_heads=N_HEADS,
+        n_layers=n_layers,
+        n_heads=n_heads,
         d_model=layout.size,
         d_head=D_HEAD,
         d_mlp=d_mlp,
@@ -82,8 +84,8 @@ class Scaffold:
         )
         for parameter in self.net.parameters():
             parameter.zero_()
-        self.neurons = [0] * N_LAYERS
-        self.heads = 0
+        self.neurons = [0] * shape.n_layers
+        self.heads = [0] * shape.n_layers
 
     def embed(self, classes: Sequence[int]) -> None:
         """Add embeddings of the classes of all tokens, of positions, and random ones."""
@@ -94,14 +96,28 @@ class Scaffold:
 
     def bring(self, slots: Sequence[int]) -> None:
         """Add a head for each slot, which moves the class of its token."""
-        net, layout, size = self.net, self.layout, math.sqrt(_SHARP * math.sqrt(D_HEAD))
-        for head, slot in enumerate(slots):
-            net.b_Q[0, head, 0] = size
-            net.W_K[0, head, layout["position"][slot], 0] = size
-            for value, dimension in enumerate(layout["class"]):
-                net.W_V[0, head, dimension, value] = 1.0
-                net.W_O[0, head, value, self.brought(head, value)] = 1.0
-        self.heads = len(slots)
+        read = torch.eye(self.layout.size)[self.layout["class"]]
+        for number, slot in enumerate(slots):
+            brought = [self.brought(number, value) for value in range(self.n_classes)]
+            self.head(0, slot, read, torch.eye(self.layout.size)[brought])
+
+    def head(
+        self, layer: int, position: int, reads: Float[Tensor, "k d_model"], writes: Float[Tensor, "k d_model"]
+    ) -> None:
+        """Add a head that attends to one position from every later one, and moves k numbers.
+
+        Args:
+            layer: The layer.
+            position: The position it attends to.
+            reads: What the numbers are, as functions of the residual stream there.
+            writes: What each of them adds to the residual stream.
+        """
+        net, number, size = self.net, self.heads[layer], math.sqrt(_SHARP * math.sqrt(self.net.shape.d_head))
+        self.heads[layer] += 1
+        net.b_Q[layer, number, 0] = size
+        net.W_K[layer, number, self.layout["position"][position], 0] = size
+        net.W_V[layer, number, :, : len(reads)] = reads.T
+        net.W_O[layer, number, : len(writes)] = writes
 
     def brought(self, slot: int, value: int) -> int:
         """The dimension that is 1 where the token in slot number `slot` has a class."""
@@ -122,15 +138,16 @@ class Scaffold:
         Args:
             size_of: The size of a random neuron's output by the number of random neurons in its layer.
         """
-        for layer in range(N_LAYERS):
+        for layer in range(self.net.shape.n_layers):
             self._fill(layer, size_of(self.net.shape.d_mlp - self.neurons[layer]))
 
     def _fill(self, layer: int, size_of_output: float) -> None:
         net, nowhere, size = self.net, self.layout["nowhere"], self.layout.size
-        for head in range(self.heads if layer == 0 else 0, N_HEADS):
+        width = net.shape.d_head
+        for head in range(self.heads[layer], net.shape.n_heads):
             for weight in (net.W_Q, net.W_K, net.W_V):
-                weight[layer, head] = self.normal(size, D_HEAD) / math.sqrt(size)
-            net.W_O[layer, head][:, nowhere] = NOISE * self.normal(D_HEAD, NOWHERE) / math.sqrt(D_HEAD)
+                weight[layer, head] = self.normal(size, width) / math.sqrt(size)
+            net.W_O[layer, head][:, nowhere] = NOISE * self.normal(width, NOWHERE) / math.sqrt(width)
         for number in range(self.neurons[layer], net.shape.d_mlp):
             net.W_in[layer, :, number] = self.normal(size) / math.sqrt(size / 4)
             net.W_out[layer, number, nowhere] = size_of_output * self.normal(NOWHERE) / math.sqrt(NOWHERE)
