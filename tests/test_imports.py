@@ -39,9 +39,10 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "plugin": "analysis claims laboratory ledger measurements models notebook providers report sandbox tasks "
         "watching",
         "cards": "analysis ledger plugin tasks",
+        "exports": "laboratory ledger notebook plugin providers report sandbox tasks",
         "packing": "",
         "sweeps": "ledger measurements plugin providers sandbox watching",
-        "cli": "analysis cards ledger measurements models notebook packing planting providers report sandbox sweeps "
+        "cli": "analysis cards exports ledger measurements models notebook packing planting providers report sandbox sweeps "
         "tasks watching",
     }.items()
 }

@@ -37,6 +37,10 @@ NOTEBOOK_PARTS = ("laboratory", "notebook", "sandbox", "tasks")
 INSIDE = "exports/harbor/inside"
 #: Left out of copies.
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+#: Left out of the ground truth: real models, and what only exporting needs.
+_NOT_OF_PLANTED = shutil.ignore_patterns(
+    "__pycache__", "*.pyc", ".*", "frozen", "measured", "solutions", "controls.json", "*_real.py", "*_real", "real"
+)
 #: Seconds that scoring may take.
 VERIFIER_S = 900.0
 
@@ -160,9 +164,8 @@ def _tests(folder: Path, name: str, task: PlantedTask, instance: TaskInstance) -
     suite = folder / "code" / "scribe_suite" / "suite"
     for root in reversed(lookup_roots(suite_root())):  # a suite of one's own over the one of the package
         for part in ("ground_truth", "prompts"):
-            skipped = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "frozen", "measured", "solutions", "text")
             if (root / part).is_dir():
-                shutil.copytree(root / part, suite / part, ignore=skipped, dirs_exist_ok=True)
+                shutil.copytree(root / part, suite / part, ignore=_NOT_OF_PLANTED, dirs_exist_ok=True)
     models = ("ground_truth", "frozen", *task.models_id.split("/"))
     shutil.copytree(find_part(suite_root(), *models), suite.joinpath(*models), ignore=_NOT_COPIED)
     _script(folder / "test.sh", texts.TEST.format(module=grade.__name__, state=texts.STATE))

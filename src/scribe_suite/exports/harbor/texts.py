@@ -62,8 +62,6 @@ RUN chmod 755 /tests/test.sh
 COMPOSE = """\
 services:
   main:
-    build:
-      context: ${CONTEXT_DIR}
     security_opt:
       - seccomp:unconfined
       - apparmor:unconfined

@@ -42,7 +42,7 @@ async def _call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     meta: Any = {STRUCTURED: True}
     result = await client.call_tool(tool, arguments, meta=meta)
     value = dict(result.structured_content or {})
-    if result.is_error or value.get("status", "ok") != "ok":
+    if result.is_error or (tool == "execute_code" and value.get("status") != "ok"):
         text = " ".join(block.text for block in result.content if block.type == "text")
         raise CellFailedError(f"{tool} failed: {text[-2000:]}")
     return value
@@ -50,13 +50,14 @@ async def _call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 def main() -> int:
     """Solve; returns the exit code."""
+    failures: list[str] = []
     try:
-        message = anyio.run(solve, Path(sys.argv[1]).read_text(encoding="utf-8"), sys.argv[2:])
-    except CellFailedError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"{message}\n")
-    return 0
+        sys.stdout.write(f"{anyio.run(solve, Path(sys.argv[1]).read_text(encoding='utf-8'), sys.argv[2:])}\n")
+    except* CellFailedError as group:
+        failures = [str(error) for error in group.exceptions]
+    if failures:
+        sys.stderr.write(f"{failures[0]}\n")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
