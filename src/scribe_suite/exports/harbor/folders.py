@@ -124,6 +124,30 @@ def _configuration(name: str, task: Task, organisation: str, agent_timeout_s: fl
 
 
 def _environment(folder: Path, name: str, task: PlantedTask, instance: TaskInstance, agent_timeout_s: float) -> None:
+    handed = instance.handed
+    frozen = freeze(name, task, instance, agent_timeout_s)
+    _text(folder / "instance" / DESCRIPTION, frozen.model_dump_json(indent=1) + "\n")
+    _files(folder / "instance" / FILES, handed.files)
+    if frozen.laboratory is not None:
+        _files(folder / "instance" / MODEL, instance.public.run_files)
+    _copy_package(folder / "code", (*NOTEBOOK_PARTS, INSIDE))
+    _script(folder / "serve", texts.SERVE.format(notebook=texts.NOTEBOOK))
+    _script(folder / "start", texts.START.format(module=serve.__name__, state=texts.STATE))
+    _container(folder, texts.AGENT_DOCKERFILE)
+
+
+def freeze(name: str, task: PlantedTask, instance: TaskInstance, agent_timeout_s: float) -> FrozenInstance:
+    """The description of an instance for its container.
+
+    Args:
+        name: The instance's name.
+        task: Its task.
+        instance: The instance.
+        agent_timeout_s: Seconds that an agent has.
+
+    Raises:
+        ConfigurationError: When answers can't be validated without the task's code.
+    """
     handed, schema = instance.handed, instance.answer_schema
     if not schema.model.__module__.startswith("scribe_suite."):
         raise ConfigurationError(
@@ -134,7 +158,7 @@ def _environment(folder: Path, name: str, task: PlantedTask, instance: TaskInsta
     if handed.terms is not None:
         secret = derive_seed(instance.seed, "laboratory").to_bytes(8, "big").hex()
         laboratory = FrozenLaboratory(terms=handed.terms, secret=secret)
-    frozen = FrozenInstance(
+    return FrozenInstance(
         id=name,
         task=task.id,
         version=task.version,
@@ -147,14 +171,6 @@ def _environment(folder: Path, name: str, task: PlantedTask, instance: TaskInsta
         example=dict(schema.example),
         laboratory=laboratory,
     )
-    _text(folder / "instance" / DESCRIPTION, frozen.model_dump_json(indent=1) + "\n")
-    _files(folder / "instance" / FILES, handed.files)
-    if laboratory is not None:
-        _files(folder / "instance" / MODEL, instance.public.run_files)
-    _copy_package(folder / "code", (*NOTEBOOK_PARTS, INSIDE))
-    _script(folder / "serve", texts.SERVE.format(notebook=texts.NOTEBOOK))
-    _script(folder / "start", texts.START.format(module=serve.__name__, state=texts.STATE))
-    _container(folder, texts.AGENT_DOCKERFILE)
 
 
 def _tests(folder: Path, name: str, task: PlantedTask, instance: TaskInstance) -> None:
