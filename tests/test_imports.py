@@ -42,8 +42,8 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "exports": "laboratory ledger notebook plugin providers report sandbox tasks",
         "packing": "",
         "sweeps": "ledger measurements plugin providers sandbox watching",
-        "cli": "analysis cards exports ledger measurements models notebook packing planting providers report sandbox sweeps "
-        "tasks watching",
+        "cli": "analysis cards exports ledger measurements models notebook packing planting providers report sandbox "
+        "sweeps tasks watching",
     }.items()
 }
 

@@ -9,6 +9,7 @@ from scribe_suite.exports.runs import export_run
 from tests.exports.runs import write_mixed_run
 from tests.exports.test_runs import KEY, SECRETS
 
+OPTIONS = {"with_keys": False}
 pytestmark = pytest.mark.inspect
 log = pytest.importorskip("inspect_ai.log", reason="inspect_ai is not installed: make test-inspect")
 

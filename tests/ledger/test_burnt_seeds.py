@@ -37,7 +37,7 @@ def test_the_file_is_not_taken_for_a_ledger(tmp_path):
 def test_a_damaged_list_is_an_error_and_not_an_empty_one(user, tmp_path):
     user.mkdir()
     (user / NAME).write_text('{"seed": 41}\n')
-    with pytest.raises(ConfigurationError, match="Line 1 of .* is not a burnt seed"):
+    with pytest.raises(ConfigurationError, match=r"Line 1 of .* is not a burnt seed"):
         require_not_burnt(41, tmp_path)
     (user / NAME).write_bytes(b"\xff\n")
     with pytest.raises(ConfigurationError, match="can't be read"):

@@ -85,7 +85,12 @@ def test_the_laboratory_s_model_is_no_file_of_the_kernel_s(laboratory_folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["circuits/mechanism", "neurons/unigram", "variables/subspace", "circuits/rare_branch"]
+    "name",
+    [
+        "circuits/mechanism",
+        "neurons/unigram",
+        "variables/subspace",
+    ],
 )
 def test_answers_are_validated_in_the_container_as_in_a_run(name):
     task = default_registry()[name]
