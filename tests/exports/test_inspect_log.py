@@ -19,7 +19,8 @@ def logs(tmp_path):
     """Provider -> the log that was read back."""
     ledger = write_mixed_run(tmp_path)
     paths = export_run(ledger, "eval", tmp_path / "out", with_keys=False)
-    return {one.eval.solver: one for one in map(log.read_eval_log, map(str, paths))}
+    read = [log.read_eval_log(str(path), resolve_attachments=True) for path in paths]
+    return {one.eval.solver: one for one in read}
 
 
 def test_every_attempt_is_a_sample_with_our_scores(logs):
