@@ -40,10 +40,11 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "watching",
         "cards": "analysis ledger plugin tasks",
         "inspect_tasks": "analysis laboratory ledger measurements models notebook plugin sandbox tasks",
+        "exports": "laboratory ledger notebook plugin providers report sandbox tasks",
         "packing": "",
         "sweeps": "ledger measurements plugin providers sandbox watching",
-        "cli": "analysis cards ledger measurements models notebook packing planting providers report sandbox sweeps "
-        "tasks watching",
+        "cli": "analysis cards exports ledger measurements models notebook packing planting providers report sandbox "
+        "sweeps tasks watching",
     }.items()
 }
 

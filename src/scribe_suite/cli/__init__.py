@@ -18,6 +18,8 @@ from scribe_suite.cli import (
     compare,
     diff,
     doctor,
+    export,
+    export_task,
     measure,
     merge,
     models,
@@ -40,7 +42,7 @@ from scribe_suite.errors import SuiteError
 #: In the order of the help text: what there is, what a run does and has done, how truths are made.
 COMMANDS = (
     run, attempt, tasks, providers, models, doctor,
-    watch, show, compare, diff, report, card, merge, sweep, pack, recover, schema,
+    watch, show, compare, diff, report, card, export, export_task, merge, sweep, pack, recover, schema,
     new, plant, measure,
 )  # fmt: skip
 

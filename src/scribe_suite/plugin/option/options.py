@@ -119,7 +119,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--instance-seed",
-        "'fresh' draws new instances for this run, a number makes the same ones again",
+        "'fresh' draws new instances for this run, a number makes the same ones again; one with which instances were "
+        "exported is refused",
         default="fresh",
         parse=instance_seed,
         metavar="N|fresh",

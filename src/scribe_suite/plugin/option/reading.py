@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.burnt_seeds import require_not_burnt
 from scribe_suite.paths import installation, is_installed
 from scribe_suite.plugin.option.options import given_values, settings_fields, with_defaults
 from scribe_suite.plugin.option.replays import replayed_seed
@@ -150,7 +151,14 @@ def _seed(values: Mapping[str, Any], results_dir: Path) -> tuple[int, SeedMode]:
         if text not in ("fresh", str(replayed[0])):
             raise pytest.UsageError("A replay needs the instances of its run: leave --instance-seed out.")
         return replayed
-    return (fresh_run_seed(), "fresh") if text == "fresh" else (int(text), "fixed")
+    if text == "fresh":
+        return fresh_run_seed(), "fresh"
+    if values["resume"] is None:  # what has begun may be finished
+        try:
+            require_not_burnt(int(text), results_dir)
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from error
+    return int(text), "fixed"
 
 
 def _settings(identity: RunIdentity, values: Mapping[str, Any]) -> Settings:
