@@ -110,7 +110,7 @@ def das(known: Known) -> Float[Tensor, "d_model k"]:
     free = torch.randn(known.here.shape[1], known.plan.values - 1, generator=generator).requires_grad_()
 
     def projection(_: float) -> Tensor:
-        basis = torch.linalg.qr(free)[0]
+        basis: Tensor = torch.linalg.qr(free)[0]
         return basis @ basis.T
 
     _search(known, [free], projection, generator)
@@ -126,7 +126,7 @@ def boundless(known: Known) -> Float[Tensor, "d_model k"]:
     mask = torch.zeros(width).requires_grad_()
 
     def projection(share: float) -> Tensor:
-        basis = torch.linalg.qr(free)[0]
+        basis: Tensor = torch.linalg.qr(free)[0]
         temperature = _HOT + share * (_COLD - _HOT)
         return (basis * torch.sigmoid(mask / temperature)) @ basis.T
 

@@ -13,7 +13,7 @@ LEVELS: Mapping[int, SumDial] = {
 }
 LABORATORY: Mapping[int, Terms] = {
     2: Terms(
-        budget=180,
+        budget=240,
         returns="samples",
         # the right label has a probability of 0.79, and each of the three others 0.07
         temperature=5.0,
