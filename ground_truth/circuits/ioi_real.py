@@ -62,3 +62,4 @@ class IoiReal(MeasuredCircuitTask):
     behaviour = Behaviour(draw=draw, public=_PUBLIC, hidden=_HIDDEN, readout="logits", hidden_pairs=24)
     measurement = CircuitMeasurement(name, behaviour, cost="6 CPU minutes")
     laboratory = granted(16, tight=1_250)
+    headroom_levels = (4,)
