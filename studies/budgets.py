@@ -35,7 +35,7 @@ from scribe_suite.plugin.worker.laboratories import Laboratories
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_text
-from scribe_suite.tasks.task import TaskInstance
+from scribe_suite.tasks.task import PlantedTask, TaskInstance
 from scribe_suite.text import by_last_number, with_table
 from studies.instances import measured_units
 
@@ -251,9 +251,17 @@ def empty_curve(task_id: str, root: Path) -> Curve:
     if task.terms is None:
         raise ValueError(f"{task_id} has no laboratory: name a level that has one, such as {task_id}_2")
     granted = task.terms.model_copy(update={"budget": 0}).told()  # all but the budget
-    conditions = json.dumps([task.version, solution_text(root, task), granted], sort_keys=True)
+    # base models of its own, without which it would share points with the other levels of its laboratory
+    own = task.models_id if isinstance(task, PlantedTask) and task.models_id != _usual_models(task) else None
+    facts = [task.version, solution_text(root, task), granted, *([own] if own else [])]
+    conditions = json.dumps(facts, sort_keys=True)
     unit = "prompt" if task.source == "planted" else "token"
     return Curve(task.version, task.terms.budget, unit, {}, hashlib.sha256(conditions.encode()).hexdigest()[:16])
+
+
+def _usual_models(task: PlantedTask) -> str:
+    """The base models of a laboratory's level: those of level 1, unless the task says otherwise."""
+    return f"{task.family}/{task.models or task.name}"
 
 
 def restated(curve: Curve | None, empty: Curve) -> Curve:

@@ -152,6 +152,13 @@ def test_what_other_conditions_gave_does_not_count():
     assert missing(record, empty, [0.25], 1) == []
 
 
+def test_levels_with_base_models_of_their_own_share_no_points():
+    shared, own = ("circuits/ioi_3", "circuits/ioi_4"), ("circuits/edges_3", "circuits/edges_4")
+    conditions = {name: empty_curve(name, suite_root()).conditions for name in (*shared, *own)}
+    assert conditions[shared[0]] == conditions[shared[1]]
+    assert conditions[own[0]] != conditions[own[1]]
+
+
 def test_a_level_without_a_laboratory_is_refused():
     with pytest.raises(ValueError, match="circuits/ioi has no laboratory: name a level that has one"):
         empty_curve("circuits/ioi", suite_root())

@@ -87,7 +87,7 @@ LEVELS: Mapping[int, Level] = {
 }
 
 _TERMS = Terms(
-    budget=1600,
+    budget=2000,
     returns="samples",
     temperature=3.0,
     positions="last",

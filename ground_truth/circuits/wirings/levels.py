@@ -73,5 +73,5 @@ MODELS: Mapping[int, int] = {3: 1, 4: 2}
 #: about five times in six.
 LABORATORY: Mapping[int, Terms] = {
     level: Terms(budget=budget, returns="samples", temperature=3.7, positions="last", operations=frozenset({"patch"}))
-    for level, budget in {3: 900, 4: 2000}.items()
+    for level, budget in {3: 1500, 4: 2000}.items()
 }
