@@ -89,6 +89,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "folder_beside": ".resolve UntrustedFolder",
         },
         "ledger/attempt_folder.py": {"AttemptFolder.create": "UntrustedFolder"},
+        "ledger/burnt_seeds.py": {"_entries": "UntrustedFolder", "burn": ".mkdir UntrustedFolder"},
         "ledger/merge.py": {"_write": "UntrustedFolder"},
         "watching/status_files.py": {
             "_opened": "UntrustedFolder",

@@ -15,11 +15,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.untrusted_files import UntrustedFolder, write_all
 
 #: Name of both files: JSON lines, though not with the ending of ledgers.
 NAME = "burnt-seeds.ndjson"
 #: Names another folder for the user's file.
 DATA_VARIABLE = "SCRIBE_SUITE_DATA"
+#: Largest file that is read.
+_MOST_BYTES = 10_000_000
 
 
 class BurntSeed(BaseModel):
@@ -71,11 +74,12 @@ def burn(seed: int, task: str, instances: int, why: str, results_dir: Path) -> t
     for path in places(results_dir):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+            # a results folder may be shared, and what is in it under this name somebody else's link
+            with UntrustedFolder(path.parent) as folder, folder.append(NAME) as file:
+                write_all(file, f"{line}\n".encode())
         except OSError as error:
             raise ConfigurationError(
-                f"The seed can't be marked as burnt in {path} ({error.strerror}), so nothing was exported."
+                f"The seed can't be marked as burnt in {path} ({error.strerror or error}), so nothing was exported."
             ) from error
     return places(results_dir)
 
@@ -98,7 +102,8 @@ def require_not_burnt(seed: int, results_dir: Path) -> None:
 
 def _entries(path: Path) -> Iterator[BurntSeed]:
     try:
-        lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
+        with UntrustedFolder(path.parent) as folder:
+            lines: Iterable[str] = folder.read(NAME, _MOST_BYTES).decode().splitlines()
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
