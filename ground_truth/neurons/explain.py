@@ -62,6 +62,7 @@ class Explain(FreezableTask):
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "explain_lab"
     default_levels = (1,)
+    headroom_levels = (3,)
     models = "language_model"
     models_version: ClassVar[int] = 2
     metrics = EXPLANATION_METRICS
