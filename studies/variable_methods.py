@@ -36,6 +36,8 @@ MARKERS = ("<!-- tables: written by studies/variable_methods.py -->", "<!-- end 
 _PROMPTS = 2000
 #: Settings of DAS.
 _STEPS, _BATCH, _RATE = 300, 256, 0.02
+#: The same of boundless DAS, which has a rotation of all dimensions to learn.
+_MORE_STEPS, _HIGHER_RATE = 400, 0.05
 #: First and last temperature of the mask of boundless DAS, as in MIB.
 _HOT, _COLD = 1.0, 0.01
 
@@ -113,7 +115,7 @@ def das(known: Known) -> Float[Tensor, "d_model k"]:
         basis: Tensor = torch.linalg.qr(free)[0]
         return basis @ basis.T
 
-    _search(known, [free], projection, generator)
+    _search(known, [free], projection, generator, _STEPS, _RATE)
     learned: Tensor = torch.linalg.qr(free.detach())[0]
     return learned
 
@@ -130,13 +132,18 @@ def boundless(known: Known) -> Float[Tensor, "d_model k"]:
         temperature = _HOT + share * (_COLD - _HOT)
         return (basis * torch.sigmoid(mask / temperature)) @ basis.T
 
-    _search(known, [free, mask], projection, generator)
+    _search(known, [free, mask], projection, generator, _MORE_STEPS, _HIGHER_RATE)
     rotated: Tensor = torch.linalg.qr(free.detach())[0]
     return rotated[:, mask.detach() > 0]
 
 
 def _search(
-    known: Known, free: Sequence[Tensor], projection: Callable[[float], Tensor], generator: torch.Generator
+    known: Known,
+    free: Sequence[Tensor],
+    projection: Callable[[float], Tensor],
+    generator: torch.Generator,
+    steps: int,
+    rate: float,
 ) -> None:
     """Learn parameters of a projection so that exchanges give the expected labels.
 
@@ -145,20 +152,22 @@ def _search(
         free: The parameters, which are changed.
         projection: The projection by the share of the search that is over.
         generator: Draws pairs.
+        steps: How many batches.
+        rate: The learning rate.
     """
     variables, after = known.plan.variables(known.prompts), known.model
     label_of = {combination: label for label, combination in enumerate(known.plan.combinations)}
     later = after.blocks[PLANTED.layer + 1 :]
-    optimiser = torch.optim.Adam([*free], lr=_RATE)
+    optimiser = torch.optim.Adam([*free], lr=rate)
     with torch.no_grad():
         name = f"blocks.{PLANTED.layer}.hook_{PLANTED.site}"
         streams = after.run_with_cache(known.prompts, names_filter=name, return_type=None)[1][name]
-    for step in range(_STEPS):
+    for step in range(steps):
         base, source = torch.randint(len(known.prompts), (2, _BATCH), generator=generator)
         wanted = variables[base].clone()
         wanted[:, known.variable] = variables[source, known.variable]
         labels = torch.tensor([label_of[tuple(row)] for row in wanted.tolist()])
-        change = (known.here[source] - known.here[base]) @ projection(step / _STEPS)
+        change = (known.here[source] - known.here[base]) @ projection(step / steps)
         stream = torch.cat([streams[base][:, :-1], (known.here[base] + change)[:, None]], 1)
         for block in later:
             stream = block(stream)

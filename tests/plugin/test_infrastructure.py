@@ -337,7 +337,7 @@ def test_odd_text_in_a_transcript_is_made_plain(suite, monkeypatch):
     monkeypatch.setenv("TOY_TRANSCRIPT", "ProviderResult(detail=chr(0xD800) + 'gave up')")
     run = suite.run("--provider", "weird", "--json-report")
     (record,) = run.ledger.attempts
-    assert (record.outcome, record.reason) == ("no_answer", "?gave up")
+    assert (record.outcome, record.reason) == ("no_answer", "\N{REPLACEMENT CHARACTER}gave up")
 
 
 @pytest.mark.slow

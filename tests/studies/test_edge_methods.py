@@ -61,7 +61,7 @@ def test_placements_keep_the_order_of_computation():
     for place in placements(PROGRAM, NODES, 5, rng):
         assert set(place.values()) == set(NODES)
         assert place["v0"] == "m0"
-    assert set(guessed_wiring(PROGRAM, NODES, rng)) == set(WIRING)  # here the order leaves one placement
+    assert set(guessed_wiring([PROGRAM], NODES, rng)) == set(WIRING)  # here the order leaves one placement
 
 
 def test_answers_without_an_experiment_are_edges_that_there_can_be():

@@ -24,7 +24,9 @@ def test_targets_are_met_where_they_were_asked_and_nearly_met_around():
 
 def test_the_same_generator_gives_the_same_layer():
     layers = [solved_features(simplex(3), torch.eye(3), 8, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
-    assert layers[0].writes.equal(layers[1].writes)
+    assert layers[0].reads.equal(layers[1].reads)
+    # the last bits of a least squares solution depend on where its arrays lie in memory
+    assert layers[0].writes.allclose(layers[1].writes, atol=1e-6)
     assert not layers[0].reads.equal(layers[2].reads)
 
 

@@ -62,7 +62,7 @@ def test_neurons_fire_where_their_rules_hold_and_nowhere_else(base, forms):
         for value in values.unique()[1:]:
             here = found[values == value]
             # an untrained model's norms differ more from token to token than a trained one's
-            assert here.min() > max(0.5, float(silent.max())), rule.described()
+            assert here.min() > max(0.4, float(silent.max())), rule.described()
             assert 0.5 * 6 * value < here.mean() < 2 * 6 * value, rule.described()
 
 
