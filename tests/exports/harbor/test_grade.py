@@ -110,3 +110,12 @@ def test_a_scorer_that_fails_gives_no_reward(tmp_path, monkeypatch, instance, ke
     left(tmp_path / "state", instance.task.oracle_answer(instance))
     assert run_main(monkeypatch, tmp_path, key) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_link_in_the_place_of_the_answer_is_not_followed(tmp_path, key):
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text("{}")
+    state = left(tmp_path, accepted=1)
+    (state / ANSWER).symlink_to(elsewhere)
+    with pytest.raises(OSError, match=ANSWER):
+        grade(key, state)

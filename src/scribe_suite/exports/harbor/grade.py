@@ -21,6 +21,7 @@ from scribe_suite.exports.harbor.inside.state import ANSWER, Status, read_status
 from scribe_suite.tasks.answer_schema import MAX_ANSWER_BYTES
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
+from scribe_suite.untrusted_files import UntrustedFolder
 
 #: Files that are written.
 REWARD, DETAILS = "reward.json", "score.json"
@@ -92,8 +93,11 @@ def grade(key: Key, state: Path) -> tuple[dict[str, float], dict[str, Any]]:
 
 def _answer(state: Path, status: Status) -> bytes | None:
     """The answer; None where the agent gave none."""
-    path = state / ANSWER
-    if not path.is_file():
+    # the folder comes from the agent's container: no link in it is followed, and no pipe is waited for
+    with UntrustedFolder(state) as folder:
+        if folder.exists(ANSWER):
+            with folder.open(ANSWER) as file:
+                return file.read(MAX_ANSWER_BYTES + 1)
         if status.accepted:
             raise LostError("An answer was accepted, and its file is missing.")
         if status.failure is not None:
@@ -101,8 +105,6 @@ def _answer(state: Path, status: Status) -> bytes | None:
         if status.pid == 0:
             raise LostError("The notebook did not begin.")
         return None
-    with path.open("rb") as file:
-        return file.read(MAX_ANSWER_BYTES + 1)
 
 
 def draw(key: Key) -> TaskInstance:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from scribe_suite.untrusted_files import UntrustedFolder
+
 #: Files of the folder.
 STATUS, ANSWER, ENDPOINT, LOCK = "status.json", "answer.json", "endpoint", "lock"
 #: Most bytes of a status.
@@ -46,8 +48,8 @@ class Status(BaseModel):
 def read_status(folder: Path) -> Status | None:
     """The status, or None when there is none that can be read: then the notebook never began, or was lost."""
     try:
-        content = (folder / STATUS).read_bytes()
-        return Status.model_validate_json(content) if len(content) <= MAX_BYTES else None
+        with UntrustedFolder(folder) as state:
+            return Status.model_validate_json(state.read(STATUS, MAX_BYTES))
     except (OSError, ValueError):
         return None
 
