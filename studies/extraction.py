@@ -300,8 +300,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"write the tables to {DOCUMENT}")
     options = parser.parse_args(argv)
-    made = "\n\n".join(
-        [f"Noise of revision {NOISE_REVISION}.", table_of_noise(random_model()), "Levels:", table_of_levels()]
+    made = "\n".join(
+        [
+            f"A random model, all sites in one run (noise of revision {NOISE_REVISION}):",
+            "",
+            table_of_noise(random_model()),
+            "",
+            "The tasks' own models, with the whole budget:",
+            "",
+            table_of_levels(),
+        ]
     )
     if options.write:
         path = suite_root() / DOCUMENT
