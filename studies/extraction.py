@@ -149,9 +149,10 @@ class Attacked:
     @property
     def unembedding(self) -> Float[Tensor, "width d_vocab_out"]:
         """W_U, without what all labels have in common, which neither probabilities nor centred logits show."""
-        found = self._loaded.model.W_U.double()
-        found = found - found.mean(0, keepdim=True) if self._normed else found
-        return found - found.mean(1, keepdim=True)
+        weights: Tensor = self._loaded.model.W_U.double()
+        if self._normed:
+            weights = weights - weights.mean(0, keepdim=True)
+        return weights - weights.mean(1, keepdim=True)
 
     def inputs(
         self, stream: Float[Tensor, "prompt position width"], noise: float
