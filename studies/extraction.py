@@ -213,8 +213,11 @@ def attack_logits(model: Attacked, terms: Terms, budget: int, seed: int = 0) -> 
     errors = [solved(rows, logits, true, noise)]
     rank = min(model.sizes.d_model, model.sizes.d_vocab_out - 1, len(logits))
     centred = logits - logits.mean(0)
-    directions = torch.linalg.svd(centred, full_matrices=False)[2][:rank].T
-    scores = centred @ directions
+    # random combinations of the labels have the same rank, and are fewer
+    mixed = (
+        centred @ torch.randn(model.sizes.d_vocab_out, 2 * rank, generator=torch.Generator().manual_seed(seed)).double()
+    )
+    scores = torch.linalg.svd(mixed, full_matrices=False)[0][:, :rank]
     stream = torch.linalg.lstsq(scores, rows - rows.mean(0)).solution  # logits have no noise, so that this is unbiased
     errors.append(solved(scores @ stream, centred, true))
     return min(errors)
