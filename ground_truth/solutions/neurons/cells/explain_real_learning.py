@@ -95,34 +95,38 @@ def best_list(ids, y, weights, other_ids, other_y, other_weights):
 # %% [markdown]
 # ## A number for every feature
 #
-# Positions where it fires are few and weigh much; with the full weight of the score a fit learns them by heart, so
-# weights are flattened, and three in ten features are left out at a time.
+# A ridge regression. Positions where it fires are few and weigh much; with the full weight of the score a fit learns
+# them by heart, so weights are flattened, and the penalty is large.
 
 
 # %%
-def fitted(numbers, y, weights, n_features, epochs=5, batch=256, decay=10.0, kept_share=0.7):
-    """What each feature adds, Float[feature], by stochastic gradient descent on the weighted squared error."""
-    generator = torch.Generator().manual_seed(0)
-    share = weights**0.6
-    share = torch.from_numpy(share / share.mean()).float()
-    scale = float(np.sqrt(np.average(y**2, weights=share.numpy()))) + 1e-9
-    rows, right = torch.from_numpy(numbers), torch.from_numpy(y / scale).float()
-    table, bias = torch.zeros(n_features + 1, requires_grad=True), torch.zeros(1, requires_grad=True)
-    optimiser = torch.optim.Adam([table, bias], lr=0.01)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, epochs * -(-len(rows) // batch))
-    for _ in range(epochs):
-        for chosen in torch.randperm(len(rows), generator=generator).split(batch):
-            kept = (torch.rand(rows[chosen].shape, generator=generator) < kept_share) & (rows[chosen] > 0)
-            each = table[rows[chosen]]
-            said = (each * (kept / kept_share)).sum(1) + bias
-            loss = (share[chosen] * (said - right[chosen]).square()).mean() + decay * each.square().mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    found = table.detach().double().numpy().copy()
-    found[0] = 0
-    return found
+WHOLE, SHORT = 100.0, 60.0  # penalties on the square of a number: with all features, and with those that have room
+
+
+def fitted(numbers, y, weights, n_features, penalty=WHOLE):
+    """What each feature adds, Float[feature], by conjugate gradients on the weighted squared error."""
+    share = weights**0.8
+    share = share / share.mean()
+
+    def back(values):
+        found = np.bincount(numbers.ravel(), np.repeat(values, numbers.shape[1]), n_features + 1)
+        found[0] = 0  # what is not in the list of features
+        return found
+
+    scale, table = back(share) + penalty, np.zeros(n_features + 1)
+    residual = back(share * (y - np.average(y, weights=share)))
+    direction = solved = residual / scale
+    size = first = residual @ solved
+    for _ in range(60):
+        if size <= 1e-6 * first:
+            break
+        image = back(share * direction[numbers].sum(1)) + penalty * direction
+        step = size / (direction @ image)
+        table, residual = table + step * direction, residual - step * image
+        solved = residual / scale
+        before, size = size, residual @ solved
+        direction = solved + size / before * direction
+    return table
 
 
 # %% [markdown]
