@@ -193,11 +193,11 @@ def test_pauses_of_the_clock_count_neither_for_the_limit_nor_in_the_times_of_ans
 def test_what_is_written_of_a_submission_names_its_array(tmp_path):
     folder = AttemptFolder.create(tmp_path, "toy", "null", datetime(2026, 1, 1))
     schema = AnswerSchema(DictionaryAnswer, {"width": 2, "max_rows": 50}, {})
-    box = SubmissionBox(
-        schema,
-        lambda answer: folder.write_answer(answer.model_dump(mode="json"), answer.array_files()),
-        keep_in(folder),
-    )
+
+    def write(answer: DictionaryAnswer) -> None:
+        folder.write_answer(answer.model_dump(mode="json"), answer.array_files())
+
+    box = SubmissionBox(schema, write, keep_in(folder))
     arrays = folder.outputs / "arrays"
     for number in (1, 1, *range(2, 3 * MOST_KEPT)):
         rows = as_json(np.full((1, 2), number, dtype=np.float32))
