@@ -36,8 +36,9 @@ from scribe_suite.tasks.answer_kinds import (
     MechanismAnswer,
     UsedAnswer,
 )
+from scribe_suite.tasks.arrays import as_json
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
+from scribe_suite.tasks.task import Task, TaskInstance
 from scribe_suite.text import with_table
 from studies.black_box_branches import branch_solvers
 from studies.black_box_functions import exact_function, fitted_tree, nodes_by_program
@@ -186,10 +187,29 @@ def _one_probability(share: float | None) -> Solver:
     return solve
 
 
+# -- saes: there is no model; these look at single samples or at their covariance --------------------------------------
+
+
+def _samples(instance: TaskInstance) -> float | None:
+    """The first samples as rows."""
+    return skill_of(instance, {"dictionary": as_json(_activations(instance)[: instance.public.facts["n_features"]])})
+
+
+def _components(instance: TaskInstance) -> float | None:
+    """The principal components of the samples."""
+    return skill_of(instance, {"dictionary": as_json(np.linalg.eigh(np.cov(_activations(instance).T))[1].T)})
+
+
+def _activations(instance: TaskInstance) -> np.ndarray:
+    activations: np.ndarray = instance.hidden.samples.activations  # the same that an agent has
+    return activations
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
     "probes": {"words of the statement": _words, "random answer": _drawn},
+    "saes": {"samples": _samples, "principal components": _components, "random answer": _drawn},
     "variables": {"axes of the last layer": _axes, "random answer": _drawn},
 }
 #: Solvers where the answer includes a function.
@@ -283,7 +303,7 @@ def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: P
     for task in (default_registry()[facts.id] for facts in default_registry().questions()):
         if task.id in skills:
             solvers, number = {name: round(skill, 4) for name, skill in skills[task.id].items()}, instances
-        elif not isinstance(task, PlantedTask):
+        elif task.source != "planted":
             solvers, number = {by_definition(task): 0.0}, 0
         else:
             continue
