@@ -263,7 +263,7 @@ def levels() -> dict[str, Terms]:
 
 def table_of_noise(model: Attacked) -> str:
     """Prompts and noise against errors, for all sites in one run, as Markdown."""
-    kinds = ("exact", *(f"{noise:.0%} noise" for noise in NOISE[1:]))
+    kinds = ("exact", *(f"{_percent(noise)} noise" for noise in NOISE[1:]))
     lines = [f"| prompts | price | {' | '.join(kinds)} |", f"|{'--:|' * (2 + len(kinds))}"]
     for n_prompts in PROMPTS:
         price = n_prompts * price_of(Work(1, sites=1 + len(_PARTS) * model.sizes.n_heads))
@@ -286,7 +286,7 @@ def table_of_levels() -> str:
         cells = (
             f"`{name}`",
             f"{terms.budget:,}",
-            f"{terms.read_noise:.0%}" if terms.read_noise else "none",
+            _percent(terms.read_noise) if terms.read_noise else "none",
             "any" if terms.sites_per_run is None else terms.sites_per_run,
             _percent(found.values),
             "no logits" if found.unembedding is None else _percent(found.unembedding),
