@@ -3,6 +3,7 @@
     python -m studies.black_box                                  # every planted task, twenty fresh instances each
     python -m studies.black_box --tasks circuits/ioi --instances 3
     python -m studies.black_box --jobs 2 --write                 # and into ground_truth/controls.json and the docs
+    python -m studies.black_box --tasks circuits/ioi --write     # the same of one task; others keep their record
 
 A task that such a solver solves is not about internals. The task itself scores the answers. The solvers may use the
 task's distribution of instances and an unlimited number of queries; they are given the exact function of a model,
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl
+from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl, read_controls
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
@@ -337,13 +338,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {RECORD} and the table in {DOCUMENT}")
     options = parser.parse_args()
     every = [task.id for task in default_registry().of_source("planted")]
-    if options.write and options.tasks:
-        parser.error("--write is about all tasks: leave --tasks out")
     root = suite_root()
     record = record_of(measure(options.tasks or every, options.instances, options.jobs), options.instances, root)
+    if options.tasks:  # others keep what was measured of them
+        measured = {task_id: record.tasks[task_id] for task_id in options.tasks}
+        record = record.model_copy(update={"tasks": {**read_controls(root).tasks, **measured}})
     print(table(record))
     if options.write:
-        (root / RECORD).write_text(record.model_dump_json(indent=1) + "\n")
+        ordered = record.model_copy(update={"tasks": dict(sorted(record.tasks.items()))})
+        (root / RECORD).write_text(ordered.model_dump_json(indent=1) + "\n")
         document = root / DOCUMENT
         document.write_text(with_table(document.read_text(), MARKERS, table(record)))
 

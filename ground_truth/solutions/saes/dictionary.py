@@ -140,7 +140,7 @@ def careful_codes_of(x, rows, steps=40):
     """Magnitudes by nonnegative lasso (FISTA, Beck & Teboulle 2009), refitted on their support."""
     gram, fits = rows @ rows.T, x @ rows.T
     largest = float(torch.linalg.matrix_norm(rows, 2) ** 2)
-    penalty = 0.05 + noise
+    penalty = 0.03 + 2.5 * noise
     codes = ahead = torch.zeros_like(fits)
     momentum = 1.0
     for _ in range(steps):
