@@ -3,6 +3,9 @@
     python -m studies.black_box                                  # every planted task, twenty fresh instances each
     python -m studies.black_box --tasks circuits/ioi --instances 3
     python -m studies.black_box --jobs 2 --write                 # and into ground_truth/controls.json and the docs
+    python -m studies.black_box --tasks variables/used --write   # the same for some tasks; others stay as they are
+
+The record has the lowest level of each task. Other levels can be named, and are printed.
 
 A task that such a solver solves is not about internals. The task itself scores the answers. The solvers may use the
 task's distribution of instances and an unlimited number of queries; they are given the exact function of a model,
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -23,7 +26,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl
+from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl, read_controls
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
@@ -299,6 +302,12 @@ def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: P
     return ControlRecord(made_by=COMMAND, first_seed=FIRST_SEED, tasks=tasks)
 
 
+def with_measured(known: ControlRecord, record: ControlRecord, measured: Collection[str]) -> ControlRecord:
+    """A known record with a new one's entries for the tasks that were measured."""
+    renewed = {task_id: one for task_id, one in record.tasks.items() if task_id in measured}
+    return known.model_copy(update={"tasks": known.tasks | renewed})
+
+
 def table(record: ControlRecord) -> str:
     """A row per task, and the tasks that are not about internals alone."""
     lines = ["| task | version | black box | by | best known | method |", "|---|--:|--:|---|--:|---|"]
@@ -317,11 +326,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {RECORD} and the table in {DOCUMENT}")
     options = parser.parse_args()
     every = [task.id for task in default_registry().of_source("planted")]
-    if options.write and options.tasks:
-        parser.error("--write is about all tasks: leave --tasks out")
     root = suite_root()
-    record = record_of(measure(options.tasks or every, options.instances, options.jobs), options.instances, root)
+    skills = measure(options.tasks or every, options.instances, options.jobs)
+    record = record_of(skills, options.instances, root)
+    if options.tasks:
+        record = with_measured(read_controls(root), record, skills)
     print(table(record))
+    for task_id, solvers in skills.items():
+        print(f"{task_id}: " + ", ".join(f"{name} {skill:z.3f}" for name, skill in solvers.items()))
     if options.write:
         (root / RECORD).write_text(record.model_dump_json(indent=1) + "\n")
         document = root / DOCUMENT
