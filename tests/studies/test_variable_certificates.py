@@ -1,4 +1,4 @@
-"""The table of certificates has the value of each kind of check that is nearest to its bar, and is what is documented."""
+"""The table of certificates: the value of each kind of check that is nearest to its bar, and what is documented."""
 
 from __future__ import annotations
 
