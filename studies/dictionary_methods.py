@@ -88,7 +88,7 @@ def samples_as_rows(known: Known) -> Rows:
 
 def principal(known: Known) -> Rows:
     """Principal components: as many as there are dimensions."""
-    return torch.linalg.eigh(torch.cov(known.samples.T)).eigenvectors.T.numpy()
+    return np.asarray(torch.linalg.eigh(torch.cov(known.samples.T)).eigenvectors.T)
 
 
 def independent(known: Known) -> Rows:
@@ -130,7 +130,7 @@ def batch_topk(known: Known) -> Rows:
             revived = torch.zeros_like(before).scatter(1, some.indices, some.values)
             loss = loss + (error.detach() - revived @ decoder).square().sum(1).mean() / _REVIVED
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         adam.step()
         falling.step()
         with torch.no_grad():
@@ -179,7 +179,8 @@ def greedy_codes(
 
 
 def _unit(rows: Float[Tensor, "row width"]) -> Float[Tensor, "row width"]:
-    return rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    units: Float[Tensor, "row width"] = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    return units
 
 
 METHODS: Mapping[str, Callable[[Known], Rows]] = {
