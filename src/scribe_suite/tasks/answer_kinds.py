@@ -38,6 +38,11 @@ _SUBSPACE: Mapping[str, str] = {
     "sites": "the names of the sites at which activations can be exchanged",
     "max_directions": "how many directions may be given",
 }
+_WINDOW: Mapping[str, str] = {
+    **_SUBSPACE,
+    "layers": "the first and the last layer that is asked about",
+    "asked_position": "the index of the position that is asked about",
+}
 
 
 def _known(values: Iterable[str], universe: Iterable[str], kind: str) -> list[str]:
@@ -330,6 +335,32 @@ class SubspaceAnswer(ReadingAnswer):
         wrong = [len(direction) for direction in value if len(direction) != width]
         if wrong:
             raise ValueError(f"must be lists of d_model = {width} numbers each, got one of {wrong[0]}")
+        return value
+
+
+class WindowSubspaceOrNothing(SubspaceAnswer, AnswerOrNothing):
+    """A subspace at one position and within some layers, or the statement that there is none.
+
+    Facts used: those of `SubspaceAnswer`, ``layers`` (first and last) and ``asked_position`` (an index from 0).
+    """
+
+    needs = _WINDOW
+
+    @field_validator("layer")
+    @classmethod
+    def _layer_asked(cls, value: int, info: ValidationInfo) -> int:
+        first, last = (info.context or {})["layers"]
+        if not first <= value <= last:
+            raise ValueError(f"must be between {first} and {last}, the layers that are asked about, got {value}")
+        return value
+
+    @field_validator("position")
+    @classmethod
+    def _position_asked(cls, value: int | str, info: ValidationInfo) -> int | str:
+        facts = info.context or {}
+        asked, length = int(facts["asked_position"]), int(facts["n_ctx"])
+        if (length - 1 if isinstance(value, str) else value % length) != asked:
+            raise ValueError(f"must be {asked}, the position that is asked about, got {value!r}")
         return value
 
 
