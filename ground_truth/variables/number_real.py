@@ -30,11 +30,8 @@ _HIDDEN: Frames = {
 }
 
 
-_SUBJECT, _LAST = ("the subject", 5), ("the last token", 8)
+_LAST = ("the last token", 8)
 _WINDOWS = (
-    Window("number at the subject, early", 0, *_SUBJECT, (3, 10), (8,)),
-    Window("number at the subject, middle", 0, *_SUBJECT, (12, 22), (16,)),
-    Window("number at the subject, late", 0, *_SUBJECT, (27, 29), (27,)),
     Window("number at the end, middle", 0, *_LAST, (8, 20), (14, 20)),
     Window("number at the end, late", 0, *_LAST, (26, 29), (27, 28)),
     Window("tense at the end, early", 1, *_LAST, (4, 14), (8, 14)),

@@ -15,7 +15,7 @@ from studies.constant_answers.record import Survey
 
 #: The instances' first seed; no measurement of chance uses seeds from here on.
 FIRST_SEED = 5000
-#: Number of instances on which a probe on a real model is scored: each costs a run of all hidden statements.
+#: Number of instances on which a probe or subspace of a real model is scored: each costs a run of all hidden texts.
 PROBED = 4
 _PREVIOUS = "previous"
 
@@ -42,13 +42,14 @@ def survey(task: Task, instances: int) -> Survey:
 def is_remembered(task: Task) -> bool:
     """Whether an answer that is right for one instance is right for many: repeating it is then knowledge of the model.
 
-    This holds for the rankings of a real language model, one per behaviour, and for its probes of a few questions.
+    This holds for the rankings of a real language model, one per behaviour, and for its probes and subspaces of a few
+    questions.
     """
-    return task.source == "real" and task.family in ("circuits", "probes")
+    return task.source == "real" and task.family in ("circuits", "probes", "variables")
 
 
 def _is_dear(task: Task) -> bool:
-    return task.source == "real" and task.family == "probes"
+    return task.source == "real" and task.family in ("probes", "variables")
 
 
 def _skills(task: Task, count: int) -> Iterator[dict[str, float]]:

@@ -37,7 +37,7 @@ def hooked(spot: Spot, sources: torch.Tensor, basis: torch.Tensor | None) -> tor
     model, tokens = tiny_circuit.model(), PROMPTS.tokens.flatten(0, 2)
     there = model.run_with_cache(tokens)[1][spot.hook][sources, spot.position]
 
-    def exchange(value, hook):  # noqa: ARG001
+    def exchange(value, hook):
         change = there - value[:, spot.position]
         value = value.clone()
         value[:, spot.position] += change if basis is None else change @ basis @ basis.T

@@ -75,7 +75,7 @@ def parts_of(layer, Q, rows):
 
 
 def told(found, score):
-    parts = zip(("effect", "flips", "isolation", "selectivity"), found)
+    parts = zip(("effect", "flips", "isolation", "selectivity"), found, strict=True)
     return ", ".join(f"{name} {part:.2f}" for name, part in parts) + f", score {score:.3f}"
 
 
@@ -136,7 +136,7 @@ optimiser = torch.optim.Adam([free], lr=0.02)
 losses = []
 # where exchanges do nothing, there is nothing for a gradient to follow
 worth = max(found[0] for found, _ in (*whole.values(), *by_layer.values())) > 0.1
-for step in range(STEPS if worth else 0):
+for _ in range(STEPS if worth else 0):
     rows = fitted[torch.randperm(len(fitted))[:BATCH]]
     sources = torch.cat([twin[rows[:CONTROLS]], both[rows[CONTROLS:]]])
     aims = torch.cat([odds[rows[:CONTROLS]], wanted[rows[CONTROLS:]]])
@@ -183,7 +183,7 @@ else:
         "nothing_found": True,
         "confidence": 0.9 if score < 0.1 else 0.6,
         "summary": (
-            f"At layers {tried} even an exchange of everything has effects of "
-            f"{[round(one[0][0], 3) for one in whole.values()]}, and the best subspace, {best}, has: {told(found, score)}."
+            f"At {tried}, everything exchanged has effects of {[round(one[0], 2) for one, _ in whole.values()]}. "
+            f"The best subspace, {best}, has: {told(found, score)}."
         ),
     }

@@ -32,14 +32,15 @@ def changed(contexts: int, asked: int) -> Int[Tensor, " prompt"]:
 
 def mean_difference(values: Float[Tensor, "prompt d_model"], asked: int) -> Float[Tensor, "d_model 1"]:
     """The difference of the mean activations of both values."""
-    by_value = values.unflatten(0, (-1, 2, 2)).movedim(1 + asked, 0)
+    by_value = values.reshape(-1, 2, 2, values.shape[1]).movedim(1 + asked, 0)
     difference = by_value[1].flatten(0, 1).mean(0) - by_value[0].flatten(0, 1).mean(0)
     return orthonormal_basis(difference[:, None])
 
 
 def components(values: Float[Tensor, "prompt d_model"], count: int = MOST_DIRECTIONS) -> Float[Tensor, "d_model k"]:
     """The first principal components of activations."""
-    return torch.linalg.svd(values - values.mean(0), full_matrices=False)[2][:count].T
+    axes: Tensor = torch.linalg.svd(values - values.mean(0), full_matrices=False)[2]
+    return axes[:count].T
 
 
 def difference_components(
@@ -47,7 +48,8 @@ def difference_components(
 ) -> Float[Tensor, "d_model k"]:
     """The first principal components of differences between prompts in which only the asked property differs."""
     differences = values[changed(len(values) // 4, asked)] - values
-    return torch.linalg.svd(differences, full_matrices=False)[2][:count].T
+    axes: Tensor = torch.linalg.svd(differences, full_matrices=False)[2]
+    return axes[:count].T
 
 
 def aligned(
@@ -94,10 +96,11 @@ def aligned(
         rows = torch.cat([rows[CONTROLS:], rows[:CONTROLS]])
         with torch.enable_grad():
             basis = torch.linalg.qr(weights)[0]
-            found = log_odds(exchanges.after(spot, sources, basis, rows), asked)
-            loss = ((found - aims).square() / scale).mean()
+            after = log_odds(exchanges.after(spot, sources, basis, rows), asked)
+            loss = ((after - aims).square() / scale).mean()
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         report((step + 1) / STEPS)
-    return torch.linalg.qr(weights.detach())[0]
+    found: Tensor = torch.linalg.qr(weights.detach())[0]
+    return found

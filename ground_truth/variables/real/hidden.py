@@ -23,6 +23,7 @@ class Hidden:
         null: Whether nothing was found to beat the control there.
         best: Where the best subspace is that was measured.
         directions: The directions of that subspace, as columns.
+        measured: The score of that subspace, a mean over other hidden prompts.
         prompts: Prompts that no agent sees.
     """
 
@@ -31,6 +32,7 @@ class Hidden:
     null: bool
     best: Spot
     directions: Float[Tensor, "d_model k"]
+    measured: float
     prompts: CrossedPrompts
 
     def parts(self, *claims: tuple[Spot, Float[Tensor, "d_model k"] | None]) -> list[Parts]:

@@ -28,7 +28,7 @@ from ground_truth.variables.real.windows import Window
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
 from scribe_suite.models.description import tokenizer_of
 from scribe_suite.planting.frozen import Check
-from scribe_suite.scoring.crossed_prompts import Exchanges, Spot, both_changed
+from scribe_suite.scoring.crossed_prompts import Exchanges, Spot
 from scribe_suite.scoring.real_subspace import FOUND_BAR, NULL_BAR, log_odds, measured_parts
 from scribe_suite.seeds import derive_seed
 
@@ -77,26 +77,29 @@ class SubspaceMeasurement(Measurement):
 
     def checks(self, results: Mapping[str, Arrays]) -> Sequence[Check]:
         """See `Measurement.checks`."""
-        found = [
-            Check(f"behaviour/{one.name}", round(float(share), 4), _ACCURACY_BAR, ">=")
+        rows: list[tuple[str, float, float, Literal[">=", "<="]]] = [
+            (f"behaviour/{one.name}", float(share), _ACCURACY_BAR, ">=")
             for one, share in zip(self.behaviour.properties, results["behaviour"]["right"], strict=True)
         ]
         for at, window in enumerate(self.windows):
-            part = results[f"window_{at}"]
-            best, control = _best_and_control(part["parts"])
-            random_score = float(part["parts"][:, len(METHODS) + CONTROLS.index("random"), 0].max())
-            found.append(Check(f"{window.name}/random", round(random_score, 4), _RANDOM_BAR, "<="))
-            if self.verdict(part["parts"]) == "null":
-                found.append(Check(f"{window.name}/best", round(best, 4), NULL_BAR, "<="))
+            parts = results[f"window_{at}"]["parts"]
+            best, control = best_score(parts), _control_score(parts)
+            drawn = float(parts[:, len(METHODS) + CONTROLS.index("random"), 0].max())
+            rows.append((f"{window.name}/random", drawn, _RANDOM_BAR, "<="))
+            if self.verdict(parts) == "null":
+                rows.append((f"{window.name}/best", best, NULL_BAR, "<="))
             else:
-                found.append(Check(f"{window.name}/best", round(best, 4), FOUND_BAR, ">="))
-                found.append(Check(f"{window.name}/above_control", round(best - control, 4), MARGIN_BAR, ">="))
-        return found
+                rows.append((f"{window.name}/best", best, FOUND_BAR, ">="))
+                rows.append((f"{window.name}/above_control", best - control, MARGIN_BAR, ">="))
+        return [
+            Check(name=name, value=round(value, 4), bar=bar, direction=direction)
+            for name, value, bar, direction in rows
+        ]
 
     @staticmethod
     def verdict(parts: NDArray[np.floating]) -> Verdict:
         """Whether there is something to find, from the scores of methods and controls in a window."""
-        best, control = _best_and_control(parts)
+        best, control = best_score(parts), _control_score(parts)
         if best >= FOUND_BAR and best - control >= MARGIN_BAR:
             return "found"
         return "null" if best <= NULL_BAR else "open"
@@ -196,7 +199,11 @@ def _row(parts: object) -> list[float]:
     return [float(getattr(parts, name)) for name in ("score", "effect", "flips", "isolation", "selectivity")]
 
 
-def _best_and_control(parts: NDArray[np.floating]) -> tuple[float, float]:
-    """Mean scores over draws of the best method, and of the search on the control task."""
-    means = parts[:, :, 0].mean(0)
-    return float(means[: len(METHODS)].max()), float(means[len(METHODS) + CONTROLS.index("DAS on the control task")])
+def best_score(parts: NDArray[np.floating]) -> float:
+    """The mean score over draws of the best method in a window."""
+    return float(parts[:, : len(METHODS), 0].mean(0).max())
+
+
+def _control_score(parts: NDArray[np.floating]) -> float:
+    """The same of the search on the control task."""
+    return float(parts[:, len(METHODS) + CONTROLS.index("DAS on the control task"), 0].mean())

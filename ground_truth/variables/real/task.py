@@ -16,7 +16,7 @@ import torch
 from ground_truth.variables.real.behaviour import Behaviour
 from ground_truth.variables.real.fitting import MOST_DIRECTIONS
 from ground_truth.variables.real.hidden import Hidden
-from ground_truth.variables.real.measurement import HIDDEN_PAIRS, MARGIN_BAR, SubspaceMeasurement, Verdict
+from ground_truth.variables.real.measurement import HIDDEN_PAIRS, MARGIN_BAR, SubspaceMeasurement, Verdict, best_score
 from ground_truth.variables.real.public import public_material
 from ground_truth.variables.real.windows import Window
 from scribe_suite.measurements.measured_task import MeasuredTask
@@ -72,13 +72,8 @@ class MeasuredSubspaceTask(MeasuredTask):
     def instance_of(self, window: Window, seed: int) -> TaskInstance:
         """The instance of `seed` if there were only this question; the model is not loaded."""
         tokenizer, behaviour = tokenizer_of(self.model), self.behaviour
-        public, hidden = (
-            behaviour.prompts(frames, pairs, derive_seed(seed, self.question_id, purpose), tokenizer)
-            for frames, pairs, purpose in (
-                (behaviour.public, _PUBLIC_PAIRS, "public"),
-                (behaviour.hidden, HIDDEN_PAIRS, "hidden"),
-            )
-        )
+        seeds = {purpose: derive_seed(seed, self.question_id, purpose) for purpose in ("public", "hidden")}
+        public = behaviour.prompts(behaviour.public, _PUBLIC_PAIRS, seeds["public"], tokenizer)
         at, arrays = self.measurement.windows.index(window), self.measured().arrays
         facts = self._facts(window, public, tokenizer)
         return TaskInstance(
@@ -92,22 +87,26 @@ class MeasuredSubspaceTask(MeasuredTask):
                 null=self._verdict(at) == "null",
                 best=Spot(int(arrays[f"{at}/layer"][0]), "resid_post", window.position),
                 directions=torch.tensor(arrays[f"{at}/directions"]).T,
-                prompts=hidden,
+                measured=best_score(arrays[f"{at}/parts"]),
+                prompts=self.hidden_prompts(seeds["hidden"]),
             ),
             answer_schema=AnswerSchema(WindowSubspaceOrNothing, facts, _example(facts)),
         )
 
+    def hidden_prompts(self, seed: int) -> CrossedPrompts:
+        """Prompts on which answers are scored."""
+        return self.behaviour.prompts(self.behaviour.hidden, HIDDEN_PAIRS, seed, tokenizer_of(self.model))
+
     def score(self, instance: TaskInstance, answer: Answer) -> Score:
         """See `Task.score`: exchanges of the submitted subspace between hidden prompts, or whether there is none."""
         said, hidden = expect(answer, WindowSubspaceOrNothing), instance.hidden
-        best = (hidden.best, hidden.directions)
         if said.says_nothing_found():
-            (reference,) = hidden.parts(best)
-            return score_nothing_found(reference.score, null=hidden.null)
+            return score_nothing_found(hidden.measured, null=hidden.null)
         # the schema has refused other sites
         site = next(site for site in SITES if site == said.site)
         spot = Spot(said.layer, site, hidden.window.position)
-        claim, reference = hidden.parts((spot, torch.tensor(said.directions, dtype=torch.float64).T), best)
+        directions = torch.tensor(said.directions, dtype=torch.float64).T
+        claim, reference = hidden.parts((spot, directions), (hidden.best, hidden.directions))
         return score_claim(claim, reference.score, null=hidden.null)
 
     def oracle_answer(self, instance: TaskInstance) -> dict[str, Any]:

@@ -79,12 +79,14 @@ def flat_index(contexts: int) -> Int[Tensor, "context 2 2"]:
 
 def both_changed(contexts: int) -> Int[Tensor, " prompt"]:
     """For every prompt the row of the one with the same words in which both properties have the other value."""
-    return flat_index(contexts).flip(1, 2).flatten()
+    rows: Tensor = flat_index(contexts).flip(1, 2).flatten()
+    return rows
 
 
 def twins(contexts: int) -> Int[Tensor, " prompt"]:
     """For every prompt the row of the one with the same values in the twin of its context."""
-    return flat_index(contexts).unflatten(0, (-1, 2)).flip(1).flatten()
+    rows: Tensor = flat_index(contexts).reshape(-1, 2, 2, 2).flip(1).flatten()
+    return rows
 
 
 class Exchanges:
@@ -120,8 +122,8 @@ class Exchanges:
         stream = {f"blocks.{layer}.hook_{part}" for layer in layers for part in ("resid_mid", "resid_post")}
         keys = {f"blocks.{layer}.attn.hook_{part}" for layer in range(first + 1, depth) for part in "kv"}
         kept: dict[str, list[Tensor]] = {}
-        logits = []
-        for batch in tokens.split(_BATCH):
+        logits: list[Tensor] = []
+        for batch in torch.split(tokens, _BATCH):
             final, cache = model.run_with_cache(
                 batch, return_type=None, stop_at_layer=depth, names_filter=lambda name: name in here | stream | keys
             )

@@ -152,7 +152,12 @@ def score_claim(parts: Parts, reference: float, *, null: bool) -> Score:
 
 
 def score_nothing_found(reference: float, *, null: bool) -> Score:
-    """The score of finding nothing, which exchanges nothing."""
+    """The score of finding nothing, which exchanges nothing.
+
+    Args:
+        reference: The score of the best subspace that was measured, on other prompts: nothing is run for this.
+        null: As in `score_claim`.
+    """
     skill, flags = (PAY_OFFS.nothing, ()) if null else (PAY_OFFS.missed, (MISSED,))
     return _score(Parts(0.0, 0.0, 1.0, 1.0), skill, max(reference, NULL_BAR), flags=flags)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.tasks.edge_names import edge_fault
@@ -346,22 +346,18 @@ class WindowSubspaceOrNothing(SubspaceAnswer, AnswerOrNothing):
 
     needs = _WINDOW
 
-    @field_validator("layer")
-    @classmethod
-    def _layer_asked(cls, value: int, info: ValidationInfo) -> int:
-        first, last = (info.context or {})["layers"]
-        if not first <= value <= last:
-            raise ValueError(f"must be between {first} and {last}, the layers that are asked about, got {value}")
-        return value
-
-    @field_validator("position")
-    @classmethod
-    def _position_asked(cls, value: int | str, info: ValidationInfo) -> int | str:
+    @model_validator(mode="after")
+    def _inside_the_window(self, info: ValidationInfo) -> Self:
+        if self.nothing_found:
+            return self
         facts = info.context or {}
-        asked, length = int(facts["asked_position"]), int(facts["n_ctx"])
-        if (length - 1 if isinstance(value, str) else value % length) != asked:
-            raise ValueError(f"must be {asked}, the position that is asked about, got {value!r}")
-        return value
+        (first, last), asked = facts["layers"], int(facts["asked_position"])
+        if not first <= self.layer <= last:
+            raise ValueError(f"'layer' must be between {first} and {last}, the layers that are asked about")
+        length = int(facts["n_ctx"])
+        if (length - 1 if isinstance(self.position, str) else self.position % length) != asked:
+            raise ValueError(f"'position' must be {asked}, the position that is asked about")
+        return self
 
 
 class SumCarriers(BaseModel):
