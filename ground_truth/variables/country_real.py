@@ -36,7 +36,7 @@ _HIDDEN: Frames = {
 
 _LAST = ("the last token", 8)
 _WINDOWS = (
-    Window("country at the end, middle", 0, *_LAST, (13, 22), (14, 20)),
+    Window("country at the end, attention", 0, *_LAST, (26, 29), (26, 28), ("attn_out",)),
     Window("country at the end, late", 0, *_LAST, (25, 29), (25, 28)),
 )
 

@@ -3,8 +3,9 @@
 # %% [markdown]
 # # Is the property read from here?
 #
-# The set-up cell has named the layers and the position. First everything is exchanged there, layer by layer: with the
-# prompt in which both properties differ, as the evaluator does, and with the twin as a control.
+# The set-up cell has named the layers, the sites and the position. First everything is exchanged there, layer by layer:
+# with the prompt in which both properties differ, as the evaluator does, and with the twin as a control. The stream after
+# a block has all that the single outputs have, and is the site wherever it is allowed.
 
 # %%
 import matplotlib.pyplot as plt
@@ -22,16 +23,19 @@ tokens, row_options = prompts.flatten(0, 2), options.repeat_interleave(4, 0)
 first, last = layers
 tried = sorted({first, (2 * first + last) // 3, (first + 2 * last) // 3, last})
 depth = model.cfg.n_layers
+site = "resid_post" if "resid_post" in sites else sites[0]
 
-names = [f"blocks.{layer}.hook_resid_post" for layer in tried]
-streams, finals = {layer: [] for layer in tried}, []
+names = {layer: (f"blocks.{layer}.hook_resid_pre", f"blocks.{layer}.hook_{site}") for layer in tried}
+streams, values, finals = {layer: [] for layer in tried}, {layer: [] for layer in tried}, []
 with torch.no_grad():
     for batch in tokens.split(48):
-        final, cache = model.run_with_cache(batch, names_filter=names, stop_at_layer=depth)
+        wanted = [name for both_names in names.values() for name in both_names]
+        final, cache = model.run_with_cache(batch, names_filter=wanted, stop_at_layer=depth)
         finals.append(final)
-        for layer in tried:
-            streams[layer].append(cache[f"blocks.{layer}.hook_resid_post"])
-streams = {layer: torch.cat(parts) for layer, parts in streams.items()}
+        for layer, (before, there) in names.items():
+            streams[layer].append(cache[before])
+            values[layer].append(cache[there][:, position])
+streams, values = ({layer: torch.cat(parts) for layer, parts in kept.items()} for kept in (streams, values))
 
 
 def odds_of(final, rows):
@@ -42,20 +46,24 @@ def odds_of(final, rows):
 everybody = torch.arange(len(tokens))
 with torch.no_grad():
     odds = odds_of(torch.cat(finals), everybody)
-values = torch.stack([everybody // 2 % 2, everybody % 2], -1)
-towards = 1 - 2 * values[:, asked]  # from a prompt's value to that of its source
-print("right sign, both properties:", ((odds > 0) == (values > 0)).float().mean(0).tolist())
+sides = torch.stack([everybody // 2 % 2, everybody % 2], -1)
+towards = 1 - 2 * sides[:, asked]  # from a prompt's value to that of its source
+print("right sign, both properties:", ((odds > 0) == (sides > 0)).float().mean(0).tolist())
 
 
 def exchanged(layer, rows, sources, Q=None):
     """Log odds of prompts after an exchange, in the span of orthonormal columns or of everything."""
-    stream = streams[layer][rows]
-    change = streams[layer][sources][:, position] - stream[:, position]
+    change = values[layer][sources] - values[layer][rows]
     change = change if Q is None else change @ Q @ Q.T
-    here = torch.zeros(stream.shape[1], 1)
-    here[position] = 1
-    stream = stream + here * change[:, None]
-    return odds_of(model(stream, start_at_layer=layer + 1, stop_at_layer=depth) if layer + 1 < depth else stream, rows)
+
+    def add(value, hook):  # noqa: ARG001
+        value = value.clone()
+        value[:, position] += change
+        return value
+
+    hooks = [(names[layer][1], add)]
+    final = model.run_with_hooks(streams[layer][rows], start_at_layer=layer, stop_at_layer=depth, fwd_hooks=hooks)
+    return odds_of(final, rows)
 
 
 @torch.no_grad()
@@ -99,13 +107,13 @@ plt.show()
 
 # %%
 def components(layer, k):
-    difference = streams[layer][only[fitted]][:, position] - streams[layer][fitted][:, position]
+    difference = values[layer][only[fitted]] - values[layer][fitted]
     return torch.linalg.svd(difference, full_matrices=False)[2][:k].T
 
 
 def principal(layer, k):
-    values = streams[layer][fitted][:, position]
-    return torch.linalg.svd(values - values.mean(0), full_matrices=False)[2][:k].T
+    some = values[layer][fitted]
+    return torch.linalg.svd(some - some.mean(0), full_matrices=False)[2][:k].T
 
 
 by_layer = {layer: parts_of(layer, components(layer, 4), choosing) for layer in tried}
@@ -167,7 +175,7 @@ print(f"{best} at layer {layer}, on other contexts: {told(found, score)}")
 if score >= 0.3:
     answer = {
         "layer": layer,
-        "site": "resid_post",
+        "site": site,
         "position": position,
         "directions": candidates[best].T.tolist(),
         "nothing_found": False,
@@ -177,7 +185,7 @@ if score >= 0.3:
 else:
     answer = {
         "layer": layer,
-        "site": "resid_post",
+        "site": site,
         "position": position,
         "directions": [],
         "nothing_found": True,

@@ -28,7 +28,7 @@ from ground_truth.variables.real.windows import Window
 from scribe_suite.measurements.measurement import Arrays, Context, Measurement, Step
 from scribe_suite.models.description import tokenizer_of
 from scribe_suite.planting.frozen import Check
-from scribe_suite.scoring.crossed_prompts import Exchanges, Spot
+from scribe_suite.scoring.crossed_prompts import Exchanges, Site, Spot
 from scribe_suite.scoring.real_subspace import FOUND_BAR, NULL_BAR, log_odds, measured_parts
 from scribe_suite.seeds import derive_seed
 
@@ -39,7 +39,6 @@ HIDDEN_PAIRS, DRAWS = 8, 2
 #: What is measured in a window, in this order.
 METHODS = ("mean difference", "principal components", "components of differences", "DAS")
 CONTROLS = ("everything", "random", "DAS on the control task")
-_SITE: Literal["resid_post"] = "resid_post"
 
 #: By how much the best score must exceed that of the control task.
 MARGIN_BAR = 0.2
@@ -121,9 +120,9 @@ class SubspaceMeasurement(Measurement):
     def _window(self, window: Window) -> Callable[[Context], Arrays]:
         def compute(context: Context) -> Arrays:
             layers = window.tried
-            fit = self._exchanges(context, "methods", window.position, layers)
+            fit = self._exchanges(context, "methods", window.position, layers, window.sites[-1:])
             # where to exchange is chosen on prompts that are public as well
-            by_layer = {layer: _simple(fit, window.asked, Spot(layer, _SITE, window.position)) for layer in layers}
+            by_layer = {layer: _simple(fit, window.asked, _at(window, layer)) for layer in layers}
             tried = [(layer, name) for layer, found in by_layer.items() for name in found]
             scores = {
                 (layer, name): measured_parts(fit, window.asked, _at(window, layer), by_layer[layer][name]).score
@@ -144,7 +143,7 @@ class SubspaceMeasurement(Measurement):
             }
             parts = []
             for draw in range(DRAWS):
-                hidden = self._exchanges(context, f"draw {draw}", window.position, [layer])
+                hidden = self._exchanges(context, f"draw {draw}", window.position, [layer], window.sites[-1:])
                 parts.append(
                     [
                         _row(measured_parts(hidden, window.asked, spot, candidates[name]))
@@ -165,7 +164,9 @@ class SubspaceMeasurement(Measurement):
 
         return compute
 
-    def _exchanges(self, context: Context, purpose: str, position: int, layers: Sequence[int]) -> Exchanges:
+    def _exchanges(
+        self, context: Context, purpose: str, position: int, layers: Sequence[int], sites: Sequence[Site] = ()
+    ) -> Exchanges:
         """Prompts for one step: of public frames for methods, as an agent has them, else of hidden ones."""
         methods = purpose == "methods"
         prompts = self.behaviour.prompts(
@@ -174,7 +175,7 @@ class SubspaceMeasurement(Measurement):
             derive_seed(0, self.id, purpose),
             tokenizer_of(context.spec),
         )
-        return Exchanges(context.model, prompts, position, layers, [_SITE])
+        return Exchanges(context.model, prompts, position, layers, sites)
 
 
 def _simple(exchanges: Exchanges, asked: int, spot: Spot) -> dict[str, Float[Tensor, "d_model k"]]:
@@ -188,7 +189,7 @@ def _simple(exchanges: Exchanges, asked: int, spot: Spot) -> dict[str, Float[Ten
 
 
 def _at(window: Window, layer: int) -> Spot:
-    return Spot(layer, _SITE, window.position)
+    return Spot(layer, window.sites[-1], window.position)
 
 
 def _random(width: int) -> Float[Tensor, "d_model k"]:

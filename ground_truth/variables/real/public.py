@@ -24,7 +24,7 @@ frames = json.load(open("frames.json"))
 data = load_file("data.safetensors", device=device)
 prompts, options = data["prompts"], data["options"]
 asked = {asked}  # the property that is asked about, 0 or 1: the second or the third axis of prompts
-layers, position = ({first}, {last}), {position}  # where it is asked about
+layers, sites, position = ({first}, {last}), {sites}, {position}  # where it is asked about
 
 
 """
@@ -64,7 +64,9 @@ def public_material(
             "data.safetensors": save({"prompts": prompts.tokens.contiguous(), "options": prompts.options.contiguous()}),
             "frames.json": json.dumps(dict(behaviour.public), indent=1).encode(),
         },
-        data_code=_LOAD.format(asked=facts["asked"]["axis"], first=first, last=last, position=facts["asked_position"])
+        data_code=_LOAD.format(
+            asked=facts["asked"]["axis"], first=first, last=last, sites=facts["sites"], position=facts["asked_position"]
+        )
         + functions
         + _GENERATE
         + _ODDS,

@@ -85,7 +85,7 @@ class MeasuredSubspaceTask(MeasuredTask):
                 spec=self.model,
                 window=window,
                 null=self._verdict(at) == "null",
-                best=Spot(int(arrays[f"{at}/layer"][0]), "resid_post", window.position),
+                best=Spot(int(arrays[f"{at}/layer"][0]), window.sites[-1], window.position),
                 directions=torch.tensor(arrays[f"{at}/directions"]).T,
                 measured=best_score(arrays[f"{at}/parts"]),
                 prompts=self.hidden_prompts(seeds["hidden"]),
@@ -153,7 +153,7 @@ class MeasuredSubspaceTask(MeasuredTask):
             "layers": list(window.layers),
             "asked_position": window.position,
             "where": window.where,
-            "sites": list(SITES),
+            "sites": list(window.sites),
             "max_directions": MOST_DIRECTIONS,
             "asked": asdict(properties[window.asked]) | {"axis": window.asked, "right": right[window.asked]},
             "other": asdict(properties[1 - window.asked]) | {"axis": 1 - window.asked},
@@ -175,7 +175,7 @@ class MeasuredSubspaceTask(MeasuredTask):
 def _example(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "layer": facts["layers"][0],
-        "site": "resid_post",
+        "site": facts["sites"][-1],
         "position": facts["asked_position"],
         "directions": [[1.0] + [0.0] * (facts["d_model"] - 1)],
         "nothing_found": False,

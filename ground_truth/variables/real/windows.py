@@ -1,13 +1,15 @@
 """Where answers may exchange: the windows that questions are about.
 
-A *window* is one position and a range of blocks. It is asked together with a property; the same property is asked at
-the same position with windows where it is read from later, and with windows where it is not: before it has come to the
-position or after it has been taken from there.
+A *window* is one position, a range of blocks and the sites that are allowed. It is asked together with a property; the
+same property is asked at the same position with windows where exchanges move it, and with windows where they don't:
+before it has come to the position, or where only what single layers write is exchanged and none of them writes it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from scribe_suite.scoring.crossed_prompts import SITES, Site
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Window:
         position: Index of the token, from 0.
         layers: First and last block, inclusive.
         tried: The blocks at which methods are measured, all among `layers`.
+        sites: The sites at which exchanges may be made; methods are measured at the last of them.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Window:
     position: int
     layers: tuple[int, int]
     tried: tuple[int, ...]
+    sites: tuple[Site, ...] = SITES
 
     @property
     def wording(self) -> tuple[int, int]:

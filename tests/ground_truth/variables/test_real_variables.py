@@ -20,9 +20,10 @@ from scribe_suite.scoring.crossed_prompts import Exchanges, Spot
 from scribe_suite.scoring.real_probes import PAY_OFFS
 from scribe_suite.scoring.real_subspace import log_odds, measured_parts
 from scribe_suite.tasks.registry import default_registry
+from scribe_suite.tasks.solutions import solution_text
 from tests.ground_truth.circuits.real_circuits import WordTokenizer
 from tests.scoring import tiny_circuit
-from tests.scoring.test_crossed_prompts import PROMPTS
+from tests.scoring.test_crossed_prompts import PROMPTS, drawn
 
 TASKS: dict[str, MeasuredSubspaceTask] = {
     task.id: task for task in default_registry().of_family("variables") if isinstance(task, MeasuredSubspaceTask)
@@ -205,19 +206,45 @@ def test_the_docs_show_what_was_measured(task_id):
     assert table_of(TASKS[task_id]) in (suite_root() / "docs" / "truth" / "real-variables.md").read_text()
 
 
+class TestReferenceNotebook:
+    @pytest.mark.parametrize("site", ["attn_out", "resid_post"])
+    def test_it_runs_and_measures_what_the_scorer_measures(self, site, monkeypatch):
+        monkeypatch.setenv("MPLBACKEND", "agg")
+        prompts, (first, last) = drawn(40), (1, 3)
+        names: dict = {"model": tiny_circuit.model(), "prompts": prompts.tokens, "options": prompts.options}
+        names |= {
+            "asked": 1,
+            "layers": (first, last),
+            "sites": [site],
+            "position": tiny_circuit.LENGTH - 1,
+            "torch": torch,
+        }
+        exec(real_public._ODDS, names)
+        exec(solution_text(suite_root(), TASKS["variables/number_real"]), names)
+        answer = names["answer"]
+        assert first <= answer["layer"] <= last
+        assert answer["nothing_found"] == (not answer["directions"])
+        basis = torch.linalg.qr(torch.randn(32, 4, generator=torch.Generator().manual_seed(0)))[0]
+        exchanges = Exchanges(tiny_circuit.model(), prompts, -1, [2])
+        wanted = measured_parts(exchanges, 1, Spot(2, site, tiny_circuit.LENGTH - 1), basis)
+        found, score = names["parts_of"](2, basis, torch.arange(160))
+        assert found == pytest.approx(list(vars(wanted).values()), abs=1e-4)
+        assert score == pytest.approx(wanted.score, abs=1e-4)
+
+
 class TestPublicCode:
     @every_task
     def test_the_setup_cell_gives_prompts_more_of_them_and_odds(self, task_id, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         behaviour, tokenizer = TASKS[task_id].behaviour, WordTokenizer()
         prompts = behaviour.prompts(behaviour.public, 10, 0, tokenizer)
-        facts = {"asked": {"axis": 1}, "layers": [3, 4], "asked_position": 8}
+        facts = {"asked": {"axis": 1}, "layers": [3, 4], "sites": ["mlp_out"], "asked_position": 8}
         material = real_public.public_material("package:smollm2", behaviour, prompts, facts)
         for name, content in material.data_files.items():
             (tmp_path / name).write_bytes(content)
         names: dict = {"tokenizer": tokenizer, "torch": torch, "device": "cpu"}
         exec(material.data_code, names)
-        assert (names["asked"], names["layers"], names["position"]) == (1, (3, 4), 8)
+        assert (names["asked"], names["layers"], names["sites"], names["position"]) == (1, (3, 4), ["mlp_out"], 8)
         again = names["generate"](10, seed=0)
         assert torch.equal(again[0], prompts.tokens)
         assert torch.equal(again[1], prompts.options)
@@ -230,7 +257,7 @@ class TestPublicCode:
     def test_public_files_hold_nothing_hidden(self, task_id):
         behaviour = TASKS[task_id].behaviour
         prompts = behaviour.prompts(behaviour.public, 4, 0, WordTokenizer())
-        facts = {"asked": {"axis": 0}, "layers": [3, 4], "asked_position": 8}
+        facts = {"asked": {"axis": 0}, "layers": [3, 4], "sites": ["mlp_out"], "asked_position": 8}
         material = real_public.public_material("package:smollm2", behaviour, prompts, facts)
         public = material.data_code + material.data_files["frames.json"].decode()
         for name in set(behaviour.hidden) - {"wheres", "countries"}:
