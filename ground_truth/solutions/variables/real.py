@@ -4,8 +4,8 @@
 # # Is the property read from here?
 #
 # The set-up cell has named the layers, the sites and the position. First everything is exchanged there, layer by layer:
-# with the prompt in which both properties differ, as the evaluator does, and with the twin as a control. The stream after
-# a block has all that the single outputs have, and is the site wherever it is allowed.
+# with the prompt in which both properties differ, as the evaluator does, and with the twin as a control. The stream
+# after a block has all that the single outputs have, and is the site wherever it is allowed.
 
 # %%
 import matplotlib.pyplot as plt
