@@ -165,7 +165,7 @@ class MeasuredSubspaceTask(MeasuredTask):
                 for first in (0, 1)
                 for second in (0, 1)
             ],
-            "properties": [asdict(one) for one in properties],
+            "both": [asdict(one) for one in properties],
             "hidden_prompts": 8 * HIDDEN_PAIRS,
             "pay_offs": asdict(PAY_OFFS),
             "bars": {"found": FOUND_BAR, "null": NULL_BAR, "margin": MARGIN_BAR},
