@@ -89,6 +89,9 @@ def test_the_prompt_is_rendered_and_shows_nothing_hidden(task_id):
     assert tokenizer.decode(instance.hidden.prompts.tokens[0, 0, 0, 1:]) not in text
     assert instance.public.facts["examples"][0]["prompt"] in text
     assert instance.hidden.window.name not in text
+    assert "built-in method" not in text
+    for one in instance.task.behaviour.properties:
+        assert f"{one.asks} ({one.values})" in " ".join(text.split())
 
 
 @every_task
