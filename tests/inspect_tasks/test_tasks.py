@@ -11,6 +11,7 @@ import pytest
 pytestmark = pytest.mark.inspect
 pytest.importorskip("inspect_ai", reason="Inspect is not installed: `make test-inspect` installs and uses it")
 
+from scribe_suite.ledger.burnt_seeds import DATA_VARIABLE, burn  # noqa: E402
 from scribe_suite.ledger.ledger import read_ledger  # noqa: E402
 from scribe_suite.paths import suite_root  # noqa: E402
 from scribe_suite.tasks.registry import default_registry  # noqa: E402
@@ -132,9 +133,12 @@ def test_an_agent_of_another_package_gets_the_tools_and_not_the_notebook_s_addre
         (["-T", "tasks=nothing"], "The family circuits has no task 'nothing': choose from toy."),
         (["-T", "agent=nobody/none"], "There is no agent 'nobody/none'"),
         (["-T", "trials=0"], "trials must be at least 1"),
+        (["-T", "seed=41"], "The seed 41 is burnt"),
     ],
 )
-def test_a_wrong_argument_is_told_before_anything_runs(inspect: Inspect, arguments, message):
+def test_a_wrong_argument_is_told_before_anything_runs(inspect: Inspect, arguments, message, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, str(inspect.folder / "data"))
+    burn(41, "circuits/toy", 1, "export-task to out", inspect.folder / "runs")
     program = "from inspect_ai._cli.main import main; main()"
     done = inspect.run(
         sys.executable, "-c", program, "eval", "scribe_suite/circuits", "--model", "mockllm/model", "--display", "none",

@@ -4,6 +4,8 @@ import pytest
 
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.ledger.burnt_seeds import DATA_VARIABLE, NAME, burn, places, require_not_burnt
+from scribe_suite.sweeps.plan import make_plan
+from tests.sweeps.plans import spec
 
 
 @pytest.fixture
@@ -48,3 +50,10 @@ def test_a_seed_that_can_t_be_marked_is_not_published(user, tmp_path):
     user.write_text("a file in the way")
     with pytest.raises(ConfigurationError, match="so nothing was exported"):
         burn(41, "circuits/ioi", 3, "export-task", tmp_path / "runs")
+
+
+def test_no_sweep_is_planned_with_a_burnt_seed(user, tmp_path):
+    burn(41, "circuits/ioi", 3, "export-task to out", tmp_path / "runs")
+    with pytest.raises(ConfigurationError, match="The seed 41 is burnt"):
+        make_plan(spec(seed=41), tmp_path / "sweep")
+    assert not (tmp_path / "sweep").exists()

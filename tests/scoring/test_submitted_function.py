@@ -13,10 +13,11 @@ import pytest
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.sandbox import fork_client, probing, runtime_folders
 from scribe_suite.sandbox import visible_files as shown
+from scribe_suite.sandbox.sandbox import ProcessLimits, Sandbox
 from scribe_suite.sandbox.tiers import IsolationTier
 from scribe_suite.scoring import submitted_function
 from scribe_suite.scoring.submitted_function import FunctionLimits, _plans, require_sandbox
-from tests.scoring.submitting import PROMPTS, QUICK, SUMS, needs_namespaces, problem, returning, run
+from tests.scoring.submitting import NAMESPACES, PROMPTS, QUICK, SUMS, needs_namespaces, problem, returning, run
 
 
 @needs_namespaces
@@ -101,6 +102,21 @@ def predict(prompts):
     return found
 """
         assert run(code).predictions == SUMS
+
+    @pytest.mark.usefixtures("either_way")
+    def test_its_threads_are_not_counted_together_with_those_of_notebooks(self):
+        """A user id has one count for all its processes, and a notebook of the same run may have hundreds."""
+        busy = "import threading, time; [threading.Thread(target=time.sleep, args=(60,)).start() for _ in range(20)]"
+        alone = "import threading\ndef predict(prompts): t = threading.Thread(target=len, args=('',)); t.start(); {}"
+        with Sandbox(NAMESPACES, preload=None) as sandbox:
+            private = sandbox.private_folders("p", sandbox.work_folder("w", {}))
+            process = sandbox.start_python(private, ["-c", f"{busy}; print('up', flush=True)"], ProcessLimits())
+            while process.poll() is None and not process.printed():
+                time.sleep(0.02)
+            assert process.poll() is None
+            result = run(alone.format("t.join(); return [p[0] + p[1] for p in prompts]"))
+            assert process.poll() is None
+        assert (result.predictions, result.problem) == (SUMS, None)
 
     def test_equal_prompts_get_equal_predictions(self):
         result = run("def predict(prompts): return [prompt[0] for prompt in prompts]", [[5], [6], [5]])

@@ -13,6 +13,7 @@ from scribe_suite.errors import ConfigurationError
 from scribe_suite.inspect_tasks.options import WALL_S, TaskOptions
 from scribe_suite.inspect_tasks.scorer import scribe_score
 from scribe_suite.inspect_tasks.solver import REACT, AgentFactory, agent_factory, in_notebook
+from scribe_suite.ledger.burnt_seeds import require_not_burnt
 from scribe_suite.notebook.config import CELL_TIMEOUT_S
 from scribe_suite.plugin import ONE_THREAD
 from scribe_suite.sandbox.tiers import Isolation
@@ -54,12 +55,14 @@ def family_task(
         results_dir: Folder for the notebooks of attempts.
 
     Raises:
-        ConfigurationError: When the arguments leave nothing to run.
+        ConfigurationError: When the arguments leave nothing to run, or the seed is burnt.
     """
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     if trials < 1:
         raise ConfigurationError(f"trials must be at least 1, not {trials}.")
+    if seed is not None:
+        require_not_burnt(seed, Path(results_dir))
     agent_factory(agent)  # a wrong name is told before anything runs
     options = TaskOptions(
         family=family,

@@ -293,7 +293,14 @@ class Laboratory:
         stack = ExitStack()
         try:
             sandbox = stack.enter_context(
-                Sandbox(self._tier, self._preload, hidden=self._hidden, shared=self._shared, gpu=self._device == "cuda")
+                Sandbox(
+                    self._tier,
+                    self._preload,
+                    hidden=self._hidden,
+                    shared=self._shared,
+                    gpu=self._device == "cuda",
+                    alone=True,
+                )
             )
             private = sandbox.private_folders("p", sandbox.work_folder("w", process_files()), self._read_only)
             channel, theirs = socket.socketpair()

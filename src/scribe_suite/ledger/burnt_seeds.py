@@ -95,7 +95,7 @@ def require_not_burnt(seed: int, results_dir: Path) -> None:
             if entry.seed == seed:
                 raise ConfigurationError(
                     f"The seed {seed} is burnt: instances of {entry.task} with it were published on "
-                    f"{entry.at:%Y-%m-%d} ({entry.why}), so agents may know them. Use another --instance-seed, or "
+                    f"{entry.at:%Y-%m-%d} ({entry.why}), so agents may know them. Use another seed, or "
                     f"remove its line from {path} if the result is not meant to say anything about agents."
                 )
 

@@ -90,6 +90,9 @@ class Sandbox:
             starts.
         shared: Modules with data that are already imported in kernels, and available as files in their working folders.
         gpu: Whether processes may use the GPUs of the machine.
+        alone: Whether its processes have a user id that no other sandbox of this process has, where they have one of
+            their own. The limit on processes counts all that a user id has: with a low one, another sandbox would use
+            it up. ``/etc/passwd`` has no name for such a user id.
 
     Raises:
         InfrastructureError: With cause ``isolation_unavailable`` as in `visible_files.masks_over`.
@@ -103,9 +106,11 @@ class Sandbox:
         hidden: Sequence[Path] = (),
         shared: Sequence[SharedModule] = (),
         gpu: bool = False,
+        alone: bool = False,
     ) -> None:
         self.tier = tier
-        self.uid = private_uid() if tier.own_uid else None
+        shared_uid = private_uid() if tier.own_uid else None
+        self.uid = fresh_uid() if alone and shared_uid is not None else shared_uid
         self._preload = preload
         self._work_bytes = work_bytes
         self._hidden = tuple(hidden)
@@ -129,7 +134,9 @@ class Sandbox:
             return
         try:
             if fork_client.supported():
-                spec = server_spec(self.tier, self.uid, self._preload, self._shared, gpu=self._gpu)
+                # one server for all sandboxes of a kind, also for those that are alone
+                uid = None if self.uid is None else private_uid()
+                spec = server_spec(self.tier, uid, self._preload, self._shared, gpu=self._gpu)
                 self._server = fork_client.shared_server(spec)
                 self._where = self._server.new_folder("n")
                 (self._where / "work").mkdir(mode=0o711)  # what a file system in memory is mounted on

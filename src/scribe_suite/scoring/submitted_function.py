@@ -214,7 +214,7 @@ def _ready_sandbox(
     """A sandbox in which the runner waits for code, and its channel; removed completely afterwards."""
     with ExitStack() as stack:
         try:
-            sandbox = stack.enter_context(Sandbox(tier, preload=None, hidden=hidden))
+            sandbox = stack.enter_context(Sandbox(tier, preload=None, hidden=hidden, alone=True))
             process, channel = _start(sandbox, limits, stack)
         except InfrastructureError as error:
             raise InfrastructureError("sandbox", str(error)) from error

@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scribe_suite.errors import ConfigurationError
+from scribe_suite.ledger.burnt_seeds import require_not_burnt
 from scribe_suite.ledger.sources import planned_by_provider
 from scribe_suite.paths import ROOT_VARIABLE, suite_root
 from scribe_suite.plugin.option.shards import part_of
@@ -115,10 +116,12 @@ def make_plan(spec: SweepSpec, folder: Path) -> Plan:
 
     Raises:
         ConfigurationError: When there is nothing to run, pytest refuses the options, the attempts do not fit the
-            budget, or the folder can't be created.
+            budget, the seed is burnt, or the folder can't be created.
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} exists: give the sweep another name, or --output another folder.")
+    if spec.seed is not None:  # each shard would refuse it
+        require_not_burnt(spec.seed, Path("runs"))
     attempts, skipped = _listed(spec)
     if not attempts:
         reasons = f" ({'; '.join(skipped)})" if skipped else ""

@@ -1,5 +1,6 @@
 """Programs of the user's own as agents: found, run, watched, kept."""
 
+import contextlib
 import json
 import os
 import socket
@@ -388,21 +389,27 @@ def test_a_program_that_has_run_can_t_pretend_that_it_was_never_started(tmp_path
     assert run(tmp_path, named, isolation=tier, tools_seen=True).failure == "command_broke_off"
 
 
+def supervisors() -> set[psutil.Process]:
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended since
+            if child.cmdline()[:1] == ["scribe supervisor"]:
+                found.add(child)
+    return found
+
+
 @pytest.mark.skipif(not best_tier().own_root, reason="elsewhere a program may have done it itself")
 def test_a_program_whose_sandbox_is_ended_from_outside_has_not_failed(tmp_path, monkeypatch):
     """Here by the test, in life by a system that is short of memory."""
     (tmp_path / "own").mkdir()
     named = program(tmp_path / "own", "print('up', flush=True); time.sleep(60)")
     take = process._Lines.next
+    earlier = supervisors()  # of other tests in this process
 
     def kill(lines):
         line = take(lines)
         if line == "up\n":
-            (supervisor,) = (
-                child
-                for child in psutil.Process().children(recursive=True)
-                if child.cmdline()[:1] == ["scribe supervisor"]
-            )
+            (supervisor,) = supervisors() - earlier
             supervisor.kill()
         return line
 
