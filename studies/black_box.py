@@ -247,6 +247,7 @@ BY_DEFINITION: Mapping[str, str] = {
     "circuits": "best ranking without the model",
     "neurons": "best neurons of an untrained model",
     "probes": "tokens of the statement",
+    "variables": "exchanging nothing, or everything",
 }
 
 
