@@ -108,8 +108,9 @@ def _effects(
     """What each variable adds to activations, by a ridge regression on all variables and on all tokens."""
 
     def one_hot(column: Int[np.ndarray, " prompt"]) -> Matrix:
-        table: Matrix = np.eye(int(column.max()) + 1)[column]
-        return table - table.mean(0)
+        indicators = np.eye(int(column.max()) + 1)[column]
+        centred: Matrix = indicators - indicators.mean(0)
+        return centred
 
     blocks = [one_hot(column) for column in values.T]
     design = np.concatenate([*blocks, *(one_hot(column) for column in prompts.numpy().T)], 1)
