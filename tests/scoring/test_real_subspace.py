@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from scribe_suite.planting.variables.interchange import orthonormal
 from scribe_suite.scoring.crossed_prompts import Exchanges, Spot, both_changed
 from scribe_suite.scoring.real_subspace import (
     FOUND_BAR,
@@ -14,7 +15,6 @@ from scribe_suite.scoring.real_subspace import (
     Parts,
     log_odds,
     measured_parts,
-    orthonormal_basis,
     parts_of,
     score_claim,
     score_nothing_found,
@@ -89,14 +89,14 @@ class TestDirections:
     def test_neither_sign_nor_length_nor_order_nor_repetition_matters(self):
         columns = torch.randn(6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         projections = [
-            orthonormal_basis(one) @ orthonormal_basis(one).T
+            orthonormal(one) @ orthonormal(one).T
             for one in (columns, -columns, columns[:, [1, 0]] * 1e-9, torch.cat([columns, columns], 1))
         ]
         for other in projections[1:]:
             torch.testing.assert_close(other, projections[0], atol=1e-6, rtol=0)
 
     def test_zeros_span_nothing(self):
-        assert orthonormal_basis(torch.zeros(6, 3)).shape == (6, 0)
+        assert orthonormal(torch.zeros(6, 3)).shape == (6, 0)
 
     def test_in_a_model_signs_score_equal_nothing_moves_nothing_and_everything_moves_both(self):
         exchanges = Exchanges(tiny_circuit.model(), PROMPTS, -1, [3])

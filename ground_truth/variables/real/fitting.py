@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scribe_suite.planting.variables.interchange import orthonormal
 from scribe_suite.scoring.crossed_prompts import Exchanges, Spot, both_changed, flat_index, twins
-from scribe_suite.scoring.real_subspace import log_odds, orthonormal_basis
+from scribe_suite.scoring.real_subspace import log_odds
 
 #: The most directions that may be given.
 MOST_DIRECTIONS = 4
@@ -34,7 +35,7 @@ def mean_difference(values: Float[Tensor, "prompt d_model"], asked: int) -> Floa
     """The difference of the mean activations of both values."""
     by_value = values.reshape(-1, 2, 2, values.shape[1]).movedim(1 + asked, 0)
     difference = by_value[1].flatten(0, 1).mean(0) - by_value[0].flatten(0, 1).mean(0)
-    return orthonormal_basis(difference[:, None])
+    return orthonormal(difference[:, None])
 
 
 def components(values: Float[Tensor, "prompt d_model"], count: int = MOST_DIRECTIONS) -> Float[Tensor, "d_model k"]:

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scribe_suite.planting.variables.interchange import orthonormal
 from scribe_suite.scoring.crossed_prompts import Exchanges, Spot, both_changed, twins
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.real_probes import MISSED, OVERCLAIM, PAY_OFFS, REFUTED
@@ -83,7 +84,7 @@ def measured_parts(
         spot: Where the exchange is made.
         directions: Columns that span the subspace; None exchanges everything.
     """
-    basis = None if directions is None else orthonormal_basis(directions)
+    basis = None if directions is None else orthonormal(directions)
     if basis is not None and not basis.shape[1]:
         return Parts(0.0, 0.0, 1.0, 1.0)
     sources, others = both_changed(exchanges.contexts), twins(exchanges.contexts)
@@ -121,18 +122,6 @@ def parts_of(
     kept = 1 - (after - before)[:, 1].abs().mean() / sizes[1]
     still = 1 - (control - before)[:, 0].abs().mean() / sizes[0]
     return Parts(*(min(1.0, max(0.0, float(part))) for part in (effect, flips, kept, still)))
-
-
-def orthonormal_basis(directions: Float[Tensor, "d_model k"]) -> Float[Tensor, "d_model rank"]:
-    """An orthonormal basis of the span of columns of any length and sign; zeros and dependent ones add no direction."""
-    columns = directions.double()
-    sizes = columns.abs().amax(0)
-    columns = columns[:, sizes > 0] / sizes[sizes > 0]
-    if not columns.shape[1]:
-        return columns.float()
-    left, values, _ = torch.linalg.svd(columns, full_matrices=False)
-    basis: Tensor = left[:, values > 1e-6 * values[0]].float()
-    return basis
 
 
 def score_claim(parts: Parts, reference: float, *, null: bool) -> Score:
