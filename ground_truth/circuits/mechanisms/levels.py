@@ -94,4 +94,4 @@ _TERMS = Terms(
     read_noise=3.0,
     operations=frozenset({"read", "patch"}),
 )
-LABORATORY: Mapping[int, Terms] = {3: _TERMS, 4: _TERMS.model_copy(update={"budget": 3200})}
+LABORATORY: Mapping[int, Terms] = {3: _TERMS, 4: _TERMS.model_copy(update={"budget": 5000})}
