@@ -53,6 +53,7 @@ class Subspace(PlantedTask):
         4: "the same with more noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    headroom_levels = (4,)
     laboratory_solution = "subspace_lab"
     #: what the model says is the same in every basis
     black_box = False
