@@ -55,44 +55,49 @@ for name, found in activations.items():
         print(f"  {inner[row, at]:.2f}  {tokenizer.decode(tokens[row, max(1, at - 5) : at + 2])!r}")
 
 # %% [markdown]
-# ## A test on addresses that the fit has not seen
+# ## Tests on texts that a fit has not seen
 
 # %%
 texts = tokens.tolist()
-cut = len(texts) * 4 // 5
-parts = Strings(texts[:cut]), Strings(texts[cut:])
-counts = parts[0].known()
-order = list(counts)
-tested = {}
-for name, found in activations.items():
-    y = [signs[name] * rows[:, 1:].ravel() for rows in (found[:cut], found[cut:])]
-    ids = [np.concatenate(part.ids) for part in parts]
-    weights = [strata_weights(i, v > thresholds[name]) for i, v in zip(ids, y, strict=True)]
-    table = fitted(parts[0].numbers(order), y[0], weights[0], len(order))
-    tested[name] = correlation(table[parts[1].numbers(order)].sum(1), y[1], weights[1])
-    alone = best_list(ids[0], y[0], weights[0], ids[1], y[1], weights[1])
-    print(f"{name}: correlation {tested[name]:.3f} on the last fifth, a list for the current token {alone:.3f}")
+everything = Strings(texts)
+counts = everything.known()
+order, ids = list(counts), everything.all_ids()
+shares, tested = {}, {}
+
+
+def test(name):
+    """Find the mixture for a neuron, and what it reaches; for comparison, a list for the current token."""
+    values = [signs[name] * row[1:] for row in activations[name]]
+    shares[name], tested[name] = best_mixture(everything, values, thresholds[name])
+    cut = len(texts) * 4 // 5
+    parts = [
+        (np.concatenate(everything.ids[some]), np.concatenate(values[some])) for some in (slice(cut), slice(cut, None))
+    ]
+    (seen, y, weights), (unseen, right, others) = [(i, v, strata_weights(i, v > thresholds[name])) for i, v in parts]
+    alone = best_list(seen, y, weights, unseen, right, others)
+    print(f"{name}: correlation {tested[name]:.3f} with {shares[name]:.0%} gradients; a list reaches {alone:.3f}")
+
+
+test(question["neurons"][0])
+
+# %%
+for name in question["neurons"][1:]:
+    test(name)
 
 # %% [markdown]
 # ## All texts, and what fits into the answer
 
 # %%
-everything = Strings(texts)
-counts = everything.known()
-order = list(counts)
-numbers, ids = everything.numbers(order), np.concatenate(everything.ids)
-theories = {}
+numbers, theories = everything.numbers(order), {}
 for name, found in activations.items():
     y = signs[name] * found[:, 1:].ravel()
-    weights = strata_weights(ids, y > thresholds[name])
-    names = kept_features(order, fitted(numbers, y, weights, len(order)), counts, len(activations))
-    table = fitted(everything.numbers(names), y, weights, len(names), SHORT)
-    theories[name] = names, signs[name] * table
-    strongest = np.argsort(-np.abs(table[1:]) * np.sqrt([counts[one] for one in names]))[:25]
-    print(name, ", ".join(f"{names[i]!r} {table[i + 1]:+.2f}" for i in strongest))
+    table = fitted(numbers, y, strata_weights(ids, y > thresholds[name]), len(order), shares[name])
+    theories[name] = signs[name] * table
+    strongest = np.argsort(-np.abs(table[1:]) * np.sqrt([counts[one] for one in order]))[:25]
+    print(name, ", ".join(f"{SPELLED[order[i]]!r} {table[i + 1]:+.2f}" for i in strongest))
 
 # %%
-code = code_of(theories)
+code = code_of(order, counts, theories)
 space = {}
 exec(code, space)
 for name in activations:

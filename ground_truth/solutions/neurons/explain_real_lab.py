@@ -15,6 +15,7 @@ texts = tokens.tolist()
 RANDOM, ROUNDS = 0.6, 2
 order_of_texts = [int(i) for i in np.random.default_rng(0).permutation(len(texts))]
 read, values = [], []
+strings = Strings(texts)
 
 
 def look(some):
@@ -33,22 +34,21 @@ at_random = len(read)
 print(f"{at_random} texts, sign {sign:+.0f}, threshold {threshold:.3f}; {lab.budget}")
 
 
-def theory():
-    """A fit to all that was read."""
-    seen = Strings([texts[i] for i in read])
+def theory(share):
+    """A fit to all that was read: the features, how often each occurs, and what it adds."""
+    seen = strings.some(read)
     counts = seen.known()
     order = list(counts)
     y = sign * np.concatenate([one[1:] for one in values])
-    weights = strata_weights(np.concatenate(seen.ids), y > threshold)
-    names = kept_features(order, fitted(seen.numbers(order), y, weights, len(order)), counts, 1)
-    return names, fitted(seen.numbers(names), y, weights, len(names), SHORT)
+    weights = strata_weights(seen.all_ids(), y > threshold)
+    return order, counts, fitted(seen.numbers(order), y, weights, len(order), share)
 
 
 # %%
 for remaining in range(ROUNDS, 0, -1):
-    order, table = theory()
+    order, counts, table = theory(0.5)
     unread = [i for i in order_of_texts if i not in read]
-    said = table[Strings([texts[i] for i in unread]).numbers(order)].sum(1)
+    said = table[strings.some(unread).numbers(order)].sum(1)
     many = (said > np.quantile(said, 0.98)).reshape(len(unread), -1).sum(1)
     chosen = [unread[i] for i in np.argsort(-many)[: lab.budget.left // remaining // tokens.shape[1]]]
     look(chosen)
@@ -59,10 +59,15 @@ for remaining in range(ROUNDS, 0, -1):
 # ## The theory, and what fits into the answer
 
 # %%
-order, table = theory()
-strongest = np.argsort(-np.abs(table[1:]))[:25]
-print(", ".join(f"{order[i]!r} {table[i + 1]:+.2f}" for i in strongest))
-code = code_of({name: (order, sign * table)})
+order = np.argsort(read)  # neighbours in order
+share, tested = best_mixture(strings.some([read[i] for i in order]), [sign * values[i][1:] for i in order], threshold)
+print(f"correlation {tested:.3f} on texts that a fit has not seen, with {share:.0%} gradients")
+
+# %%
+order, counts, table = theory(share)
+strongest = np.argsort(-np.abs(table[1:]) * np.sqrt([counts[one] for one in order]))[:25]
+print(", ".join(f"{SPELLED[order[i]]!r} {table[i + 1]:+.2f}" for i in strongest))
+code = code_of(order, counts, {name: sign * table})
 answer = {
     "code": code,
     "confidence": 0.5,

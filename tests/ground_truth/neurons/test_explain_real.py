@@ -284,3 +284,44 @@ def test_nothing_cheap_pays(level):
 def test_code_that_is_too_long_is_refused():
     with pytest.raises(AnswerError, match="at most 20000 characters"):
         submitted(TASKS[1].instance(0), "def predict(tokens):\n    return tokens\n" + "#" * 20_000)
+
+
+# --- the reference solution's code ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cells():
+    """The cells that both reference solutions share, run on the small vocabulary."""
+    path = suite_root() / "ground_truth" / "solutions" / "neurons" / "cells" / "explain_real_learning.py"
+    space = {"vocabulary": VOCABULARY, "torch": torch}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    return SimpleNamespace(**space)
+
+
+@pytest.mark.parametrize(("neurons", "limit"), [(1, 20_000), (3, 20_000), (1, 3_300)])
+def test_code_adds_up_what_was_fitted_as_far_as_there_is_room(cells, neurons, limit):
+    rows = texts(5).tolist()
+    strings = cells.Strings(rows)
+    counts = strings.known()
+    order, rng = list(counts), np.random.default_rng(0)
+    theories = {f"L{number}.N1": np.r_[0, rng.normal(size=len(order)) ** 3] for number in range(neurons)}
+    code = cells.code_of(order, counts, theories, limit)
+    assert len(code) <= limit
+    space: dict = {}
+    exec(code, space)
+    for name, table in theories.items():
+        extra = () if neurons == 1 else (name,)
+        said = [space["predict"]([VOCABULARY[token] for token in row], *extra)[1:] for row in rows]
+        exact = table[strings.numbers(order)].sum(1)
+        agreement = np.corrcoef(np.ravel(said), exact)[0, 1]
+        assert agreement > (0.95 if limit == 20_000 else 0.5)
+
+
+def test_the_mixture_is_chosen_on_texts_that_a_fit_has_not_seen(cells):
+    tokens = texts(6)
+    values = follows_pair(tokens, 3, 5)
+    share, reached = cells.best_mixture(cells.Strings(tokens.tolist()), list(values[:, 1:]), 0.6, folds=3)
+    assert 0 <= share <= 1
+    assert reached > 0.8
+    noise = np.random.default_rng(0).permutation(values[:, 1:].ravel()).reshape(len(tokens), -1)
+    assert cells.best_mixture(cells.Strings(tokens.tolist()), list(noise), 0.6, folds=3)[1] < 0.3

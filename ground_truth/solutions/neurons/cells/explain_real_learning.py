@@ -1,7 +1,7 @@
 """Shared cells that predict a real neuron from the strings of the last tokens, and write the prediction down as code.
 
-They need `vocabulary`, `question` and torch. They leave `Strings` (features of texts), `strata_weights`, `fitted`,
-`correlation`, `best_list`, `kept_features` and `code_of`.
+They need `vocabulary` and torch. They leave `Strings` (features of texts), `SPELLED` (their names), `strata_weights`,
+`best_list`, `best_mixture` (how to fit a neuron), `fitted` and `code_of`.
 """
 
 # %% [markdown]
@@ -47,23 +47,47 @@ def features(row, at):
 exec(FEATURES)
 
 
+SIZE = 1 << 20
+SPELLED = {}  # number -> a feature's name
+
+
+def number_of(name):
+    """A feature's number, by which the answer knows it: names would take too much room."""
+    return zlib.crc32(name.encode()) % SIZE
+
+
 class Strings:
-    """Features of every position of texts, as numbers; position 0 is left out."""
+    """Features of every position of texts, by their numbers; position 0 is left out."""
 
     def __init__(self, texts):
         # text by text, as lists of token ids, of any length
-        self.names = [[features([vocabulary[t] for t in row], at) for at in range(1, len(row))] for row in texts]
+        self.features = []
+        for row in texts:
+            strings = [vocabulary[t] for t in row]
+            names = [features(strings, at) for at in range(1, len(row))]
+            self.features.append([[number_of(one) for one in some] for some in names])
+            SPELLED.update((number_of(one), one) for some in names for one in some)
         self.ids = [np.asarray(row[1:]) for row in texts]
+
+    def some(self, chosen):
+        """The same for some of the texts."""
+        part = Strings([])
+        part.features, part.ids = [self.features[i] for i in chosen], [self.ids[i] for i in chosen]
+        return part
+
+    def all_ids(self):
+        """Int[position]: the tokens of all positions."""
+        return np.concatenate(self.ids)
 
     def known(self, fewest=3):
         """Features that are seen often enough, and how often."""
-        counts = Counter(name for text in self.names for names in text for name in names)
-        return {name: count for name, count in sorted(counts.items()) if count >= fewest}
+        counts = Counter(one for text in self.features for some in text for one in some)
+        return {one: count for one, count in sorted(counts.items()) if count >= fewest}
 
     def numbers(self, order):
         """Int[position, slot]: places in `order`, from 1 on; 0 for what is not in it."""
-        place = {name: number for number, name in enumerate(order, 1)}
-        return np.array([[place.get(name, 0) for name in names] for text in self.names for names in text])
+        place = {one: number for number, one in enumerate(order, 1)}
+        return np.array([[place.get(one, 0) for one in some] for text in self.features for some in text])
 
 
 def strata_weights(tokens_there, fires):
@@ -97,14 +121,12 @@ def best_list(ids, y, weights, other_ids, other_y, other_weights):
 #
 # Positions where it fires are few and weigh much; with the full weight of the score a fit learns them by heart, so
 # weights are flattened. Two fits make different errors: a ridge regression, and gradient descent with three in ten
-# features left out at a time. Each adds up numbers, so their mean does too.
+# features left out at a time. Each adds up numbers, so any mixture of them does too, and texts that a fit has not seen
+# say which is best for a neuron.
 
 
 # %%
-WHOLE, SHORT = 100.0, 60.0  # penalties on the square of a number: with all features, and with those that have room
-
-
-def by_ridge(numbers, y, weights, n_features, penalty):
+def by_ridge(numbers, y, weights, n_features, penalty=100.0):
     """What each feature adds, Float[feature], by conjugate gradients on the weighted squared error."""
     share = weights**0.8
     share = share / share.mean()
@@ -155,80 +177,123 @@ def by_gradients(numbers, y, weights, n_features, epochs=5, batch=256, decay=10.
     return found
 
 
-def fitted(numbers, y, weights, n_features, penalty=WHOLE):
-    """What each feature adds, Float[feature], on average over both fits; scaled, since only the correlation counts."""
-    tables = by_ridge(numbers, y, weights, n_features, penalty), by_gradients(numbers, y, weights, n_features)
-    return sum(table / (table[numbers].sum(1).std() + 1e-12) for table in tables)
+SHARES = np.linspace(0, 1, 6)  # of the gradients' numbers in a mixture
+
+
+def both(numbers, y, weights, n_features):
+    """What each feature adds by either fit, Float[fit, feature], in the same scale: only the correlation counts."""
+    tables = by_ridge(numbers, y, weights, n_features), by_gradients(numbers, y, weights, n_features)
+    return np.array([table / (table[numbers].sum(1).std() + 1e-12) for table in tables])
+
+
+def fitted(numbers, y, weights, n_features, share):
+    """What each feature adds, Float[feature], in a mixture of both fits."""
+    return np.array([1 - share, share]) @ both(numbers, y, weights, n_features)
+
+
+def best_mixture(strings, values, threshold, folds=5):
+    """The share of the gradients' numbers that is best on texts that a fit has not seen, and its correlation there.
+
+    Each fold leaves neighbouring texts out, which may be parts of one address. `values` are those of a text's tokens
+    without the first, with the sign that makes the neuron fire above the threshold.
+    """
+    reached = []
+    for left_out in np.array_split(np.arange(len(values)), folds):
+        kept = [i for i in range(len(values)) if not left_out[0] <= i <= left_out[-1]]
+        seen, unseen = strings.some(kept), strings.some(left_out)
+        y, right = (np.concatenate([values[i] for i in some]) for some in (kept, left_out))
+        order = seen.known()
+        numbers = unseen.numbers(order)
+        tables = both(seen.numbers(order), y, strata_weights(seen.all_ids(), y > threshold), len(order))
+        weights = strata_weights(unseen.all_ids(), right > threshold)
+        said = tables[:, numbers].sum(2)
+        reached.append([correlation((1 - share) * said[0] + share * said[1], right, weights) for share in SHARES])
+    mean = np.mean(reached, 0)
+    return SHARES[mean.argmax()], mean.max()
 
 
 # %% [markdown]
 # ## As code
 #
-# There is no room for all numbers. Those stay that change most positions most, and are fitted again without the others.
-# Features are written down compressed, numbers as a byte each, and 14 bits to a character.
+# The names of all features would not fit into the answer, but their numbers do, in order: the distance to the next one
+# is mostly small. What a feature adds is rounded to a few steps. Both are bytes, of which frequent ones cost less, and
+# a character holds 15 bits. A feature that was never seen has the number of a known one in 1 case of 40.
 
 # %%
-CODE = """import zlib
+CODE = """import itertools, zlib
 
 {features}
 
-def table_of(text):
-    number = int("".join(format(ord(one) - 0x4E00, "014b") for one in text), 2)
-    data = zlib.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big")[1:])
-    size = int.from_bytes(data[:4], "little")
-    keys = data[4 : 4 + size].decode().split("\\n")
-    return {{key: (v - 128) * abs(v - 128) for key, v in zip(keys, data[4 + size :])}}
+def unpacked(text):
+    number = int("".join(format(ord(one) - 0x4E00, "015b") for one in text), 2)
+    return zlib.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big")[1:])
 
 
-TABLES = {{name: table_of(text) for name, text in {tables}.items()}}
+NUMBERS = list(itertools.accumulate(unpacked({gaps!r})))
+TABLES = {{name: dict(zip(NUMBERS, unpacked(text))) for name, text in {tables}.items()}}
 
 
 def predict({arguments}):
-    table = TABLES[{which}]
-    return [0.0] + [float(sum(table.get(one, 0) for one in features(tokens, at))) for at in range(1, len(tokens))]
+    table, said = TABLES[{which}], [0.0]
+    for at in range(1, len(tokens)):
+        steps = [table.get(zlib.crc32(one.encode()) % {size}, 99) - 99 for one in features(tokens, at)]
+        said.append(float(sum(step * abs(step) for step in steps)))
+    return said
 """
 
 
-def packed(names, table):
-    """Features with their numbers, as text."""
-    largest = np.abs(table).max()
-    levels = [table[number] / largest for number in range(1, len(names) + 1)]
-    values = bytes(round(128 + 127 * np.sign(one) * abs(one) ** 0.5) for one in levels)
-    keys = "\n".join(names).encode()
-    data = b"\x01" + zlib.compress(len(keys).to_bytes(4, "little") + keys + values, 9)
-    number, digits = int.from_bytes(data, "big"), []
+def packed(data):
+    """Bytes as text."""
+    squeezer = zlib.compressobj(9, strategy=zlib.Z_HUFFMAN_ONLY)
+    number, digits = int.from_bytes(b"\x01" + squeezer.compress(data) + squeezer.flush(), "big"), []
     while number:
-        number, digit = number >> 14, number & 0x3FFF
+        number, digit = number >> 15, number & 0x7FFF
         digits.append(chr(0x4E00 + digit))
     return "".join(reversed(digits))
 
 
-def kept_features(order, table, counts, neurons):
-    """As many features as there is room for, where the room is shared by some neurons; in order."""
-    room = 0.97 * (19_700 - len(CODE) - len(FEATURES) - 40 * neurons) / neurons
-    weight = np.array([abs(table[number]) * counts[name] ** 0.5 for number, name in enumerate(order, 1)])
-    ranked = [int(number) for number in np.argsort(-weight) if "\n" not in order[number]]
+def in_bytes(numbers, steps):
+    """The distances of numbers in order, and the steps of each table, in columns; 99 is a step of 0."""
+    gaps, columns, before = bytearray(), [bytearray() for _ in steps[0]], 0
+    for number, row in zip(numbers, steps, strict=True):
+        far, gap = divmod(number - before, 255)
+        gaps += bytes([255] * far + [gap])
+        for column, step in zip(columns, row, strict=True):
+            column += bytes([99] * far + [99 + step])
+        before = number
+    return bytes(gaps), map(bytes, columns)
 
-    def chosen(count):
-        return sorted(ranked[:count])
+
+def code_of(order, counts, theories, limit=20_000):
+    """Code for neurons: as many features as there is room for, those first that change most positions most.
+
+    Args:
+        order: The features' numbers, in order.
+        counts: How often each occurs.
+        theories: Neuron -> what each feature adds, Float[feature], 0 for none first.
+        limit: Most characters.
+    """
+    one, table = len(theories) == 1, np.array([found[1:] for found in theories.values()])
+    largest, most = np.quantile(np.abs(table), 0.9995, axis=1)[:, None], 7 if one else 5
+    steps = np.rint(np.sign(table) * most * np.minimum(np.abs(table) / largest, 1) ** 0.5).astype(int)
+    matter = (np.minimum(np.abs(table) / largest, 1) ** 2).sum(0) * np.array([counts[number] for number in order])
+    ranked = np.argsort(-matter * np.abs(steps).max(0).clip(max=1))[: int(np.abs(steps).any(0).sum())]
+
+    def written(count):
+        kept = np.sort(ranked[:count])
+        gaps, columns = in_bytes([order[i] for i in kept], steps[:, kept].T.tolist())
+        return CODE.format(
+            features=FEATURES,
+            size=SIZE,
+            gaps=packed(gaps),
+            tables=dict(zip(theories, map(packed, columns), strict=True)),
+            arguments="tokens" if one else "tokens, neuron",
+            which=repr(next(iter(theories))) if one else "neuron",
+        )
 
     low, high = 1, len(ranked)
     while low < high:
         middle = (low + high + 1) // 2
-        some = chosen(middle)
-        size = len(packed([order[n] for n in some], table[[0, *(n + 1 for n in some)]]))
-        low, high = (middle, high) if size <= room else (low, middle - 1)
-    print(f"{low} of {len(order)} features are kept")
-    return [order[number] for number in chosen(low)]
-
-
-def code_of(theories):
-    """Code for neurons, from each one's ``(features, numbers)``."""
-    one = len(theories) == 1
-    tables = {name: packed(*theory) for name, theory in theories.items()}
-    return CODE.format(
-        features=FEATURES,
-        tables=tables,
-        arguments="tokens" if one else "tokens, neuron",
-        which=repr(next(iter(tables))) if one else "neuron",
-    )
+        low, high = (middle, high) if len(written(middle)) <= limit else (low, middle - 1)
+    print(f"{low} of {len(order)} features have room")
+    return written(low)
