@@ -86,10 +86,10 @@ def seeds_of(task_id: str, instances: int) -> list[int]:
     if "overclaim" not in default_registry().facts[task_id].metrics:
         return list(seeds[:instances])
     task: Any = default_registry()[task_id]
-    readable = {seed: task.instance(seed).hidden.measured.readable for seed in seeds}
+    null = {seed: task.instance(seed).hidden.null for seed in seeds}
     return [
-        *islice((seed for seed in seeds if readable[seed]), instances),
-        *islice((seed for seed in seeds if not readable[seed]), 1),
+        *islice((seed for seed in seeds if not null[seed]), instances),
+        *islice((seed for seed in seeds if null[seed]), 1),
     ]
 
 

@@ -31,7 +31,7 @@ SMALLEST_SEPARATION = 0.9
 _DIGITS = 4
 
 #: Metrics for which lower values are better.
-LOWER_IS_BETTER = frozenset({"cmd", "overclaim"})
+LOWER_IS_BETTER = frozenset({"cmd", "overclaim", "error_used", "error_unused"})
 
 #: Metrics that depend only on the names of an answer's nodes or neurons.
 _NAMES_ONLY = frozenset({"flipped", "function"})
@@ -45,10 +45,16 @@ BLIND_TO: Mapping[str, frozenset[str]] = {
     "exact_match": frozenset({"dropped", "added", "swapped"}),
     "accuracy": frozenset({"claimed"}),
     "auroc": frozenset({"claimed", "shifted"}),
-    "selectivity": frozenset({"claimed"}),
-    "overclaim": frozenset({"turned", "shifted"}),
+    "selectivity": frozenset({"claimed", "replaced"}),
+    "isolation": frozenset({"claimed", "replaced"}),  # exchanging nothing leaves the other property as it is
+    "effect": frozenset({"claimed"}),
+    "flips": frozenset({"claimed"}),
+    "overclaim": frozenset({"turned", "shifted", "replaced"}),
     "unchanged": frozenset({"missed"}),  # labels that a patch leaves as they are
     "holds": frozenset({"unasked"}),  # prompts that meet the condition also meet a looser one
+    "sums_f1": frozenset({"wrong heads"}),  # the sums stay the right ones
+    "error_used": frozenset({"flipped"}),  # the flipped property may be an unused one, and the other way round
+    "error_unused": frozenset({"flipped"}),
 }
 #: Metrics that do not measure the quality of an answer, with the reason why they exist.
 NOT_JUDGED: Mapping[str, str] = {
@@ -59,8 +65,27 @@ NOT_JUDGED: Mapping[str, str] = {
 #: Metrics that measure one side of an answer, complemented by one that measures the other: alone, they order no
 #: methods.
 ONE_SIDED = frozenset(
-    {"precision", "recall", "exact_match", "overclaim", "changed", "unchanged", "novel", "holds", "nearly", "ordinary"}
+    {
+        "precision",
+        "recall",
+        "exact_match",
+        "overclaim",
+        "changed",
+        "unchanged",
+        "novel",
+        "holds",
+        "nearly",
+        "ordinary",
+        "error_used",
+        "error_unused",
+    }
 )
+
+#: Metric -> the steps ("better > worse") that it does not claim to put in order; none for a metric that is not listed.
+UNORDERED: Mapping[str, frozenset[str]] = {
+    "isolation": frozenset({"truth > where it is written", "truth > directions", "best measured > random"}),
+    "selectivity": frozenset({"best measured > random"}),
+}
 
 
 @dataclass(frozen=True)
@@ -195,6 +220,12 @@ def claimed(metric: str, correlations: Mapping[str, float]) -> dict[str, float]:
     return {path: value for path, value in correlations.items() if path not in unseen}
 
 
+def ordered(metric: str, separations: Mapping[str, float]) -> dict[str, float]:
+    """The separations that a metric claims."""
+    unclaimed = set(separations) if metric in ONE_SIDED else UNORDERED.get(metric, frozenset())
+    return {step: value for step, value in separations.items() if step not in unclaimed}
+
+
 def failures(metric: str, lenses: Lenses) -> list[str]:
     """The views in which a metric does not meet its criterion: ``noise``, ``truth``, ``separation``."""
     if metric in NOT_JUDGED:
@@ -205,7 +236,7 @@ def failures(metric: str, lenses: Lenses) -> list[str]:
     correlation = lowest(claimed(metric, lenses.correlations))
     if correlation is not None and correlation[1] < SMALLEST_CORRELATION:
         found.append("truth")
-    separation = lowest(lenses.separations)
-    if metric not in ONE_SIDED and separation is not None and separation[1] < SMALLEST_SEPARATION:
+    separation = lowest(ordered(metric, lenses.separations))
+    if separation is not None and separation[1] < SMALLEST_SEPARATION:
         found.append("separation")
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from scribe_suite.text import by_last_number
-from studies.lenses import NOT_JUDGED, ONE_SIDED, Lenses, claimed, failures, lowest
+from studies.lenses import NOT_JUDGED, Lenses, claimed, failures, lowest, ordered
 
 RECORD = "studies/discriminability.json"
 DOCUMENT = "docs/reference/discriminability.md"
@@ -79,11 +79,10 @@ def chapter(task_id: str, record: TaskRecord) -> str:
 
 
 def _cells(metric: str, lenses: Lenses) -> list[str]:
-    separation = {} if metric in ONE_SIDED else lenses.separations
     return [
         "-" if lenses.noise is None else f"{lenses.noise:.3f}",
         _named(lowest(claimed(metric, lenses.correlations))),
-        _named(lowest(separation)),
+        _named(lowest(ordered(metric, lenses.separations))),
         _verdict(metric, lenses),
     ]
 

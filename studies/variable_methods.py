@@ -261,16 +261,21 @@ def table(found: Mapping[str, Sequence[Mapping[str, Found]]]) -> str:
         cells = [_cell([row[method] for row in found[task]]) for task in tasks]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     count = len(found[tasks[0]])
-    return "\n".join([*lines, "", f"Means over {count} fresh instances of each level."])
+    noted = "One fresh instance" if count == 1 else f"Means, and the range of the score, over {count} fresh instances"
+    return "\n".join([*lines, "", f"{noted} of each level."])
 
 
 def _cell(several: Sequence[Found]) -> str:
+    scores = [one.rates.score for one in several]
     parts = [
         mean(one.rates.interchange for one in several),
         mean(one.rates.isolation for one in several),
-        mean(one.rates.score for one in several),
+        mean(scores),
     ]
-    return ", ".join(f"{part:.2f}" for part in parts) + f" ({mean(one.dimensions for one in several):.0f})"
+    shown = ", ".join(f"{part:.2f}" for part in parts)
+    if len(several) > 1:
+        shown += f" [{min(scores):.2f} to {max(scores):.2f}]"
+    return f"{shown} ({mean(one.dimensions for one in several):.0f})"
 
 
 def measured_levels() -> list[str]:

@@ -12,35 +12,28 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any, ClassVar
 
-import torch
-
 from ground_truth.circuits.planted.draws import symmetry_of
-from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.variables.algorithms.base import Base
 from ground_truth.variables.algorithms.hidden import Hidden
 from ground_truth.variables.algorithms.levels import LABORATORY, LEVELS
 from ground_truth.variables.algorithms.public import public_material
-from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, round_to_half, save_frozen
+from ground_truth.variables.written.task import WrittenTask
+from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.planting.variables.sum_certificate import certify_sums
 from scribe_suite.planting.variables.sum_network import build_sum_network
 from scribe_suite.planting.variables.sums import draw_sum_plan
-from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.carriers import CARRIER_METRICS, score_carriers
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import CarrierAnswer
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, expect
-from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
-
-REFERENCE_CHECK = "reference/f1"
-REFERENCE_BAR = 0.9
+from scribe_suite.tasks.task import Score, TaskInstance
 
 
-class Algorithm(PlantedTask):
+class Algorithm(WrittenTask[Base]):
     """``variables/algorithm``; see the module's docstring."""
 
-    family = "variables"
     name = "algorithm"
     summary = "Find the intermediate sums that a small transformer uses, and the heads that carry them."
     levels: ClassVar[Mapping[int, str]] = {
@@ -48,31 +41,13 @@ class Algorithm(PlantedTask):
         2: "five terms, and three heads for each sum, of which two decide",
     }
     laboratory = LABORATORY
-    #: the function is public, so outputs reveal nothing more
-    black_box = False
     laboratory_solution = "algorithm_lab"
-    default_levels = (1,)
     metrics = CARRIER_METRICS
-
-    @property
-    def models_id(self) -> str:
-        """Every level has its own base models, laboratory levels included."""
-        return self.question_id
-
-    def choose(self, seed: int) -> Base:
-        """The base model of the instance of `seed`.
-
-        Raises:
-            FrozenModelError: If there is none, or one of them can't be trusted.
-        """
-        return Base.of(chosen_model(self, seed))
-
-    def instance(self, seed: int) -> TaskInstance:
-        """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it."""
-        return self.instance_of(self.choose(seed), seed)
+    base_type = Base
+    certified = "f1"
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` made from this base model."""
+        """See `WrittenTask.instance_of`."""
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         hidden = Hidden(
             plan=base.plan.renamed(symmetry),
@@ -110,44 +85,16 @@ class Algorithm(PlantedTask):
         of = rng.choice(list(every))
         return _answer({of: [rng.choice(every[of])]}, 0.0, "Drawn at random.")
 
-    def plant(self, seed: int, progress: ProgressCallback) -> None:
-        """See `PlantedTask.plant`: nothing is trained, so there is one attempt."""
+    def written(self, seed: int) -> Base:
+        """See `WrittenTask.written`."""
         dial = LEVELS[self.level]
         plan = draw_sum_plan(dial, derive_seed(seed, self.models_id, "plan"))
-        weights = round_to_half(build_sum_network(dial, plan, derive_seed(seed, self.models_id, "weights")))
-        progress(0.1, "written; certifying")
-        save_frozen(
-            frozen_folder(self),
-            self,
-            seed,
-            weights,
-            key=plan.as_record(),
-            certificate=self.certify(Base("", weights, plan), seed),
-            training={"steps": 0, "torch": torch.__version__},
-        )
-        self.add_checks(seed, progress)
+        weights = build_sum_network(dial, plan, derive_seed(seed, self.models_id, "weights"))
+        return Base("", round_to_half(weights), plan)
 
-    def certify(self, base: Base, seed: int) -> Certificate:
-        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
-        return certify_sums(
-            base.weights, LEVELS[self.level], base.plan, derive_seed(seed, self.models_id, "certificate")
-        )
-
-    def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the score of the reference solution, the slowest check.
-
-        A laboratory's solution is measured per level, not on each base model (docs/reference/budgets.md).
-        """
-        if self.level in self.laboratory:
-            return False
-
-        def instance(model: FrozenModel) -> TaskInstance:
-            progress(0.5, "certified; measuring the reference solution")
-            return self.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
-
-        return add_reference_check(
-            self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.metrics["f1"]
-        )
+    def certificate_of(self, base: Base, seed: int) -> Certificate:
+        """See `WrittenTask.certificate_of`."""
+        return certify_sums(base.weights, LEVELS[self.level], base.plan, seed)
 
 
 def _everything(instance: TaskInstance) -> dict[tuple[int, ...], list[str]]:

@@ -12,31 +12,25 @@ import random
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
-
 from ground_truth.circuits.planted.draws import symmetry_of
-from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.variables.encodings.base import Base
 from ground_truth.variables.encodings.hidden import HIDDEN_PAIRS, Hidden
 from ground_truth.variables.encodings.levels import LABORATORY, LEVELS, code_for
 from ground_truth.variables.encodings.public import public_material
+from ground_truth.variables.written.task import WrittenTask
 from scribe_suite.laboratory.terms import Terms
-from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, round_to_half, save_frozen
+from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.planting.variables.encoded.certificate import certify_encoding
 from scribe_suite.planting.variables.encoded.network import build_encoded, code_basis, embedded_points
 from scribe_suite.planting.variables.encoded.plans import draw_encoded_plan
-from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.encoding import ENCODING_METRICS, score_encoding, submitted_code
 from scribe_suite.scoring.submitted_function import require_sandbox
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import EncodingAnswer
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, expect
-from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
-
-REFERENCE_CHECK = "reference/skill"
-REFERENCE_BAR = 0.9
+from scribe_suite.tasks.task import Score, TaskInstance
 
 _EXAMPLE = "def read(activation):\n    return 0\n\n\ndef write(activation, value):\n    return activation\n"
 _GUESS = """\
@@ -54,10 +48,9 @@ def write(activation, value):
 """
 
 
-class Encoding(PlantedTask):
+class Encoding(WrittenTask[Base]):
     """``variables/encoding``; see the module's docstring."""
 
-    family = "variables"
     name = "encoding"
     summary = "Read a variable from activations, and write it into them, where no direction stands for it."
     levels: ClassVar[Mapping[int, str]] = {
@@ -67,24 +60,9 @@ class Encoding(PlantedTask):
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "encoding_lab"
-    #: what the model says shows nothing of how it codes
-    black_box = False
-    default_levels = (1,)
     headroom_levels = (1,)
     metrics = ENCODING_METRICS
-
-    @property
-    def models_id(self) -> str:
-        """See `PlantedTask.models_id`: each level has its own base models, laboratory levels included."""
-        return self.question_id
-
-    def choose(self, seed: int) -> Base:
-        """The base model of the instance of `seed`.
-
-        Raises:
-            FrozenModelError: If there is none, or one of them can't be trusted.
-        """
-        return Base.of(chosen_model(self, seed))
+    base_type = Base
 
     def instance(self, seed: int) -> TaskInstance:
         """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it.
@@ -93,10 +71,10 @@ class Encoding(PlantedTask):
             InfrastructureError: With cause ``sandbox`` if submitted code can't be run.
         """
         require_sandbox()
-        return self.instance_of(self.choose(seed), seed)
+        return super().instance(seed)
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` made from this base model."""
+        """See `WrittenTask.instance_of`."""
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         points = base.points @ code_basis(LEVELS[self.level]).T
         hidden = Hidden(
@@ -138,38 +116,13 @@ class Encoding(PlantedTask):
         code = _GUESS.format(seed=rng.getrandbits(32), values=facts["n_values"], width=facts["d_model"])
         return {"code": code, "confidence": 0.0, "summary": "Drawn at random."}
 
-    def plant(self, seed: int, progress: ProgressCallback) -> None:
-        """See `PlantedTask.plant`: nothing is trained, so there is one attempt."""
+    def written(self, seed: int) -> Base:
+        """See `WrittenTask.written`."""
         dial = LEVELS[self.level]
         plan = draw_encoded_plan(dial, code_for(seed), derive_seed(seed, self.models_id, "plan"))
         drawn = derive_seed(seed, self.models_id, "weights")
-        base = Base("", round_to_half(build_encoded(dial, plan, drawn)), plan, embedded_points(plan, dial, drawn))
-        progress(0.1, "written; certifying")
-        save_frozen(
-            frozen_folder(self),
-            self,
-            seed,
-            base.weights,
-            key=base.key(),
-            certificate=self.certify(base, seed),
-            training={"steps": 0, "torch": torch.__version__},
-        )
-        self.add_checks(seed, progress)
+        return Base("", round_to_half(build_encoded(dial, plan, drawn)), plan, embedded_points(plan, dial, drawn))
 
-    def certify(self, base: Base, seed: int) -> Certificate:
-        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
-        return certify_encoding(base.coded(LEVELS[self.level]), derive_seed(seed, self.models_id, "certificate"))
-
-    def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check.
-
-        A laboratory's solution is measured per level, not on each base model (docs/reference/budgets.md).
-        """
-        if self.level in self.laboratory:
-            return False
-
-        def instance(model: FrozenModel) -> TaskInstance:
-            progress(0.5, "certified; measuring the reference solution")
-            return self.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
-
-        return add_reference_check(self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.skill)
+    def certificate_of(self, base: Base, seed: int) -> Certificate:
+        """See `WrittenTask.certificate_of`."""
+        return certify_encoding(base.coded(LEVELS[self.level]), seed)

@@ -11,36 +11,29 @@ import random
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
-
 from ground_truth.circuits.planted.draws import symmetry_of
-from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.variables.uses.base import Base
 from ground_truth.variables.uses.hidden import Hidden
 from ground_truth.variables.uses.levels import LABORATORY, LEVELS, n_used_for
 from ground_truth.variables.uses.public import public_material
+from ground_truth.variables.written.task import WrittenTask
 from scribe_suite.laboratory.terms import Terms
-from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, round_to_half, save_frozen
+from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.symmetries import apply_symmetry
 from scribe_suite.planting.variables.used.certificate import certify_used
 from scribe_suite.planting.variables.used.network import build_used, kept_directions
 from scribe_suite.planting.variables.used.plans import BASE_RATE, PROPERTIES, draw_used_plan
-from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.used import USED_METRICS, score_used
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import UsedAnswer
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, expect
-from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
-
-REFERENCE_CHECK = "reference/skill"
-REFERENCE_BAR = 0.9
+from scribe_suite.tasks.task import Score, TaskInstance
 
 
-class Used(PlantedTask):
+class Used(WrittenTask[Base]):
     """``variables/used``; see the module's docstring."""
 
-    family = "variables"
     name = "used"
     summary = "Say which properties a small transformer reads where all of them can be decoded."
     levels: ClassVar[Mapping[int, str]] = {
@@ -50,30 +43,11 @@ class Used(PlantedTask):
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "used_lab"
-    #: what the model says is the same whatever is used
-    black_box = False
-    default_levels = (1,)
     metrics = USED_METRICS
-
-    @property
-    def models_id(self) -> str:
-        """See `PlantedTask.models_id`: each level has its own base models, laboratory levels included."""
-        return self.question_id
-
-    def choose(self, seed: int) -> Base:
-        """The base model of the instance of `seed`.
-
-        Raises:
-            FrozenModelError: If there is none, or one of them can't be trusted.
-        """
-        return Base.of(chosen_model(self, seed))
-
-    def instance(self, seed: int) -> TaskInstance:
-        """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it."""
-        return self.instance_of(self.choose(seed), seed)
+    base_type = Base
 
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` made from this base model."""
+        """See `WrittenTask.instance_of`."""
         dial = LEVELS[self.level]
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         names = [f"p{number}" for number in range(PROPERTIES)]
@@ -117,39 +91,13 @@ class Used(PlantedTask):
         used = {name: float(rng.random() < BASE_RATE) for name in instance.public.facts["properties"]}
         return {"used": used, "confidence": 0.0, "summary": "Drawn at random."}
 
-    def plant(self, seed: int, progress: ProgressCallback) -> None:
-        """See `PlantedTask.plant`: nothing is trained, so there is one attempt."""
+    def written(self, seed: int) -> Base:
+        """See `WrittenTask.written`."""
         dial = LEVELS[self.level]
         plan = draw_used_plan(dial, n_used_for(seed), derive_seed(seed, self.models_id, "plan"))
-        weights = round_to_half(build_used(dial, plan, derive_seed(seed, self.models_id, "weights")))
-        progress(0.1, "written; certifying")
-        save_frozen(
-            frozen_folder(self),
-            self,
-            seed,
-            weights,
-            key=plan.as_record(),
-            certificate=self.certify(Base("", weights, plan), seed),
-            training={"steps": 0, "torch": torch.__version__},
-        )
-        self.add_checks(seed, progress)
+        weights = build_used(dial, plan, derive_seed(seed, self.models_id, "weights"))
+        return Base("", round_to_half(weights), plan)
 
-    def certify(self, base: Base, seed: int) -> Certificate:
-        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
-        return certify_used(
-            base.weights, LEVELS[self.level], base.plan, derive_seed(seed, self.models_id, "certificate")
-        )
-
-    def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check.
-
-        A laboratory's solution is measured per level, not on each base model (docs/reference/budgets.md).
-        """
-        if self.level in self.laboratory:
-            return False
-
-        def instance(model: FrozenModel) -> TaskInstance:
-            progress(0.5, "certified; measuring the reference solution")
-            return self.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
-
-        return add_reference_check(self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.skill)
+    def certificate_of(self, base: Base, seed: int) -> Certificate:
+        """See `WrittenTask.certificate_of`."""
+        return certify_used(base.weights, LEVELS[self.level], base.plan, seed)

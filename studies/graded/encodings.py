@@ -51,8 +51,11 @@ def planted_encoding(instance: TaskInstance, rng: random.Random) -> Material:
     graded = [GradedContent("turned", angle, at(angle)) for angle in ANGLES]
     methods: dict[str, list[Content]] = {
         "truth": [{"code": hidden.source()}],
-        "differences of means": [{"code": _linear(hidden, generator)}],
-        "random": [{"code": instance.task.random_answer(instance, rng)["code"]} for _ in range(_RANDOM_DRAWS)],
+        # no direction tells the values apart, so that none of these is known to be better than another
+        "directions": [
+            {"code": _linear(hidden, generator)},
+            *({"code": instance.task.random_answer(instance, rng)["code"]} for _ in range(_RANDOM_DRAWS)),
+        ],
     }
     return Material(instance, graded, methods, lambda number: _resampled(instance, number))
 

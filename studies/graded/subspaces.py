@@ -45,7 +45,10 @@ def planted_subspaces(instance: TaskInstance, rng: random.Random) -> Material:
 
 
 def real_subspaces(instance: TaskInstance, rng: random.Random) -> Material:
-    """An instance about a real model: the best subspace that was measured, turned, or nothing and a claim of it."""
+    """An instance about a real model: the best subspace that was measured, more and more of it replaced by another.
+
+    Where there is nothing to find, the answers are that, and a claim of it.
+    """
     task, hidden = cast("MeasuredSubspaceTask", instance.task), cast("RealHidden", instance.hidden)
     where = {"layer": hidden.best.layer, "site": hidden.best.site, "position": hidden.window.position}
     generator = torch.Generator().manual_seed(rng.getrandbits(62))
@@ -64,7 +67,7 @@ def real_subspaces(instance: TaskInstance, rng: random.Random) -> Material:
     if hidden.null:
         graded = [GradedContent("claimed", 0, nothing), GradedContent("claimed", 1, content(best))]
         return Material(instance, graded, {}, resampled)
-    graded = [GradedContent("turned", angle, content(turned(best, away, angle))) for angle in ANGLES]
+    graded = [GradedContent("replaced", angle, content(turned(best, away, angle))) for angle in ANGLES]
     methods: dict[str, list[Content]] = {"best measured": [graded[0].content], "random": [content(drawn)]}
     return Material(instance, graded, methods, resampled)
 

@@ -75,6 +75,13 @@ def test_what_a_metric_does_not_see_fails_it_unless_it_never_claimed_to():
     assert look("half", INSTANCES).correlations["added"] == 0.0
 
 
+def test_a_metric_is_judged_by_the_steps_that_it_claims():
+    steps = {"best measured > random": 0.0, "a > b": 1.0}
+    assert failures("selectivity", Lenses(0.0, {}, steps)) == []
+    assert failures("effect", Lenses(0.0, {}, steps)) == ["separation"]
+    assert failures("selectivity", Lenses(0.0, {}, {**steps, "a > b": 0.0})) == ["separation"]
+
+
 def test_a_metric_that_says_nothing_about_the_answer_is_not_judged():
     assert failures("control_accuracy", look("constant", INSTANCES)) == []
 

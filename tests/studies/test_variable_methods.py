@@ -76,8 +76,11 @@ def test_a_table_has_means_over_instances_in_a_column_for_each_task():
     other = dict.fromkeys(("planted", *METHODS), Found(Rates(0.5, 1.0, chances), 4))
     lines = table({"variables/a": [found, other], "variables/b": [found, found]}).splitlines()
     assert lines[0].startswith("| method | `a`: interchange, isolation, score (dimensions) | `b`")
-    assert lines[2] == "| planted | 0.75, 0.50, 0.20 (3) | 1.00, 0.00, 0.00 (2) |"
-    assert lines[-1] == "Means over 2 fresh instances of each level."
+    assert lines[2] == "| planted | 0.75, 0.50, 0.20 [0.00 to 0.40] (3) | 1.00, 0.00, 0.00 [0.00 to 0.00] (2) |"
+    assert lines[-1] == "Means, and the range of the score, over 2 fresh instances of each level."
+    alone = table({"variables/a": [found]}).splitlines()
+    assert alone[2] == "| planted | 1.00, 0.00, 0.00 (2) |"
+    assert alone[-1] == "One fresh instance of each level."
 
 
 def test_graded_directions_lie_at_their_angle_to_the_planted_ones():

@@ -23,3 +23,8 @@ class Hidden:
     measured: MeasuredQuestion
     public: StatementRows
     held_out: StatementRows
+
+    @property
+    def null(self) -> bool:
+        """Whether the property can't be read."""
+        return not self.measured.readable

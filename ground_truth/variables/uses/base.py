@@ -1,29 +1,12 @@
-"""Base models with properties; their plans are frozen next to the weights, because the sampler may change."""
+"""Base models with properties."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from scribe_suite.planting.frozen import FrozenModel
-from scribe_suite.planting.hooked import ModelWeights
+from ground_truth.variables.written.base import WrittenBase
 from scribe_suite.planting.variables.used.plans import UsedPlan
 
 
-@dataclass(frozen=True)
-class Base:
-    """A base model from which instances are made.
+class Base(WrittenBase[UsedPlan]):
+    """A base model of this task."""
 
-    Attributes:
-        name: Name of the base model.
-        weights: Its weights.
-        plan: The plan that it implements.
-    """
-
-    name: str
-    weights: ModelWeights
-    plan: UsedPlan
-
-    @classmethod
-    def of(cls, model: FrozenModel) -> Base:
-        """A frozen base model."""
-        return cls(model.name, model.weights, UsedPlan.of_record(model.record.key))
+    plan_type = UsedPlan
