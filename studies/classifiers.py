@@ -32,6 +32,9 @@ _BLIND_KEYS = 300
 #: Limit of standardised values, so that a single outlier does not dominate a classifier.
 _LARGEST = 3.0
 
+#: Model -> kind -> the inputs of classifiers.
+_Seen = Mapping[str, Mapping[str, Float[np.ndarray, "node column"]]]
+
 #: Name in the tables -> groups of statistics that a classifier uses.
 SIGHTS: Mapping[str, tuple[Group, ...]] = {
     "weights": ("weights",),
@@ -168,6 +171,64 @@ def skills(
     return found
 
 
+def chosen_skills(
+    samples: Sequence[Sample],
+    *,
+    chance: Mapping[str, float],
+    classifiers: Sequence[str] = tuple(CLASSIFIERS),
+    sights: Sequence[str] = tuple(SIGHTS),
+) -> dict[tuple[str, str], float]:
+    """Per task and sight, the mean skill of an answer by the classifier that is best on the task's other models.
+
+    The best of several classifiers in hindsight looks better than anybody who has to choose. Here each model in turn is
+    left out of everything: every classifier, with either training of `skills`, is judged on the other models of the
+    task, each predicted without it; the best is fitted to all of them and answers for the one that was left out.
+
+    Args:
+        samples: Models with their truth; each task needs three.
+        chance: Task -> F1 of the best answer without a model.
+        classifiers: Some of `CLASSIFIERS`.
+        sights: Some of `SIGHTS`.
+    """
+    by_task, found = samples_by_task(samples), {}
+    for sight in sights:
+        seen = {sample.name: _features(sample, SIGHTS[sight]) for sample in samples}
+        for task, members in by_task.items():
+            foreign = [sample for sample in samples if sample.task != task]
+            # fits to other tasks alone are the same whichever model is left out
+            before = {
+                (classifier, one.name): _reached(classifier, seen, one, foreign)
+                for classifier in classifiers
+                for one in members
+                if foreign
+            }
+            scores = []
+            for held_out in members:
+                others = _without(members, held_out)
+                reached: dict[tuple[str, bool], float] = {}
+                for classifier in classifiers:
+                    if foreign:
+                        reached[classifier, False] = mean(before[classifier, one.name] for one in others)
+                    reached[classifier, True] = mean(
+                        _reached(classifier, seen, one, [*foreign, *_without(others, one)]) for one in others
+                    )
+                best, with_own = max(reached, key=reached.__getitem__)
+                training = [*foreign, *others] if with_own else foreign
+                scores.append(_reached(best, seen, held_out, training))
+            found[task, sight] = _skill(task, "", "", sight, scores, chance[task], 0.0).skill
+    return found
+
+
+def _without(members: Sequence[Sample], one: Sample) -> list[Sample]:
+    return [sample for sample in members if sample is not one]
+
+
+def _reached(classifier: str, seen: _Seen, judged: Sample, training: Sequence[Sample]) -> float:
+    """F1 of a fitted classifier for one model."""
+    ((_, answer),) = _answers(classifier, seen, training, [judged])
+    return f1(answer, judged.key)
+
+
 def _skill(
     task: str, training: str, classifier: str, sight: str, scores: Sequence[float], chance: float, p: float
 ) -> Skill:
@@ -226,7 +287,7 @@ def features(table: Signatures, groups: Sequence[Group]) -> Float[np.ndarray, "n
 
 def _answers(
     classifier: str,
-    seen: Mapping[str, Mapping[str, Float[np.ndarray, "node column"]]],
+    seen: _Seen,
     training: Sequence[Sample],
     held_out: Sequence[Sample],
 ) -> list[tuple[Sample, frozenset[str]]]:

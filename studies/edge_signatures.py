@@ -105,4 +105,4 @@ def _chance(task_id: str) -> float:
 
 
 if __name__ == "__main__":
-    two_samples.main(__doc__, TASKS, samples_of, MARKERS, other_writers, _chance, WORDS)
+    two_samples.main(__doc__, TASKS, samples_of, MARKERS, other_writers, _chance, WORDS, choose=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean
 from types import MappingProxyType
 
@@ -17,8 +17,17 @@ import torch
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.circuits.signatures.table import GROUPS
 from scribe_suite.text import with_table
-from studies.classifiers import SIGHTS, Skill, skills, worst
-from studies.exchangeability import HIGHEST, LOWEST, Redraw, Sample, Separation, on_other_nodes, separations
+from studies.classifiers import SIGHTS, Skill, chance_of, chosen_skills, skills, worst
+from studies.exchangeability import (
+    HIGHEST,
+    LOWEST,
+    Redraw,
+    Sample,
+    Separation,
+    on_other_nodes,
+    samples_by_task,
+    separations,
+)
 
 DOCUMENT = "docs/truth/circuits.md"
 
@@ -30,22 +39,30 @@ class Found:
     Attributes:
         separations: The AUROC of single statistics.
         skills: The skills of classifiers.
+        chosen: Task and sight -> the skill of a classifier that is chosen on other models; empty if not asked for.
     """
 
     separations: Sequence[Separation]
     skills: Sequence[Skill]
+    chosen: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
-def compared(samples: Sequence[Sample], redraw: Redraw, chance: Mapping[str, float] | None) -> Found:
+def compared(
+    samples: Sequence[Sample], redraw: Redraw, chance: Mapping[str, float] | None, *, choose: bool = False
+) -> Found:
     """The test on the models of some tasks; classifiers are also fitted on the models of the other tasks.
 
     Args:
         samples: The models.
         redraw: What else the keys might have been.
         chance: Task -> F1 of the best answer without a model; None for the best fixed answer.
+        choose: Whether a classifier is also chosen without hindsight; see `chosen_skills`. It takes ten times longer.
     """
+    if chance is None:
+        chance = {task: chance_of(members) for task, members in samples_by_task(samples).items()}
     single = [row for row in separations(samples, redraw=redraw) if row.task != "all"]
-    return Found(single, skills(samples, redraw=redraw, chance=chance))
+    chosen = chosen_skills(samples, chance=chance) if choose else {}
+    return Found(single, skills(samples, redraw=redraw, chance=chance), chosen)
 
 
 def statistics_table(found: Found, words: Mapping[str, str]) -> str:
@@ -80,14 +97,18 @@ def _furthest(rows: Sequence[Separation]) -> str:
 
 
 def classifiers_table(found: Found, words: Mapping[str, str]) -> str:
-    """A row per task and sight: the skill of the best classifier in hindsight, and the mean of all.
+    """A row per task and sight: the skills of the best classifier in hindsight, of all on average, and of a chosen one.
 
     Args:
         found: The results.
         words: As for `statistics_table`.
     """
     best = worst(found.skills)
-    lines = ["| task | sees | classifiers | best | its F1 (chance) | p | mean |", "|---|---|--:|--:|--:|--:|--:|"]
+    more = " chosen on other models |" if found.chosen else ""
+    lines = [
+        f"| task | sees | classifiers | best in hindsight | its F1 (chance) | p | mean |{more}",
+        "|---|---|--:|--:|--:|--:|--:|" + ("--:|" if found.chosen else ""),
+    ]
     for task in dict.fromkeys(row.task for row in found.skills):
         for sight in (one for one in SIGHTS if (task, one) in best):
             one = best[task, sight]
@@ -100,6 +121,7 @@ def classifiers_table(found: Found, words: Mapping[str, str]) -> str:
                     f"{one.skill:z.2f}",
                 ),
                 *(f"{one.f1:.2f} ({one.chance:.2f})", f"{one.p:.3f}", f"{mean(every):z.2f}"),
+                *([f"{found.chosen[task, sight]:z.2f}"] if found.chosen else []),
             )
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -113,6 +135,8 @@ def main(
     redraw: Redraw = on_other_nodes,
     chance_of: Callable[[str], float] | None = None,
     words: Mapping[str, str] = MappingProxyType({}),
+    *,
+    choose: bool = False,
 ) -> None:
     """Test, print, and write where asked.
 
@@ -124,6 +148,7 @@ def main(
         redraw: What else the keys might have been.
         chance_of: The F1 of the best answer to a task without a model; None for the best fixed answer.
         words: Group of statistics -> what it is called here, if it is called otherwise.
+        choose: As for `compared`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", metavar="FAMILY/NAME", default=list(tasks), help="which tasks")
@@ -132,7 +157,7 @@ def main(
     torch.set_num_threads(1)
     samples = [sample for task_id in options.tasks for sample in samples_of(task_id)]
     chance = None if chance_of is None else {task_id: chance_of(task_id) for task_id in options.tasks}
-    found = compared(samples, redraw, chance)
+    found = compared(samples, redraw, chance, choose=choose)
     text = f"{statistics_table(found, words)}\n\n{classifiers_table(found, words)}"
     print(text)
     if options.write:

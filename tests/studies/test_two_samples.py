@@ -11,9 +11,10 @@ from scribe_suite.planting.circuits.signatures.table import Signatures
 from scribe_suite.planting.circuits.wiring.edges import edges_between
 from scribe_suite.tasks.registry import default_registry
 from studies import exchangeability
+from studies.classifiers import Skill, chosen_skills
 from studies.edge_signatures import WORDS, _by_name, other_writers
 from studies.exchangeability import Sample, shuffled_within
-from studies.two_samples import classifiers_table, compared, statistics_table
+from studies.two_samples import Found, classifiers_table, compared, statistics_table
 
 NODES = ["a0.h0", "m0", "a1.h0", "m1", "a2.h1", "m2"]
 
@@ -81,6 +82,17 @@ def test_a_statistic_that_tells_the_key_is_named_and_pays(marked, is_told):
     best = {row[1]: float(row[3]) for row in map(_cells, classifiers_table(found, WORDS).splitlines()[2:])}
     assert list(best) == ["names", "names, products of weights", "names, products of weights, activations"]
     assert (min(best.values()) > 0.8) == is_told
+
+
+@pytest.mark.parametrize(("marked", "is_told"), [(9.0, True), (0.0, False)])
+def test_a_classifier_chosen_without_hindsight_pays_only_where_there_is_something(marked, is_told):
+    names = ("single statistic", "logistic")
+    found = chosen_skills(samples(marked, 5), chance={"circuits/toy": 0.4}, classifiers=names, sights=("weights",))
+    assert list(found) == [("circuits/toy", "weights")]
+    assert (found["circuits/toy", "weights"] > 0.8) == is_told
+    rows = classifiers_table(Found([], [Skill("circuits/toy", "", "", "weights", 0.7, 0.4, 0.5)], found), WORDS)
+    assert float(_cells(rows.splitlines()[2])[-1]) == pytest.approx(found["circuits/toy", "weights"], abs=0.005)
+    assert _cells(rows.splitlines()[0])[-1] == "chosen on other models"
 
 
 def _cells(line: str) -> list[str]:
