@@ -8,12 +8,31 @@ from __future__ import annotations
 
 from ground_truth.circuits.real.words import HIDDEN_NOUNS, NOUNS
 
-__all__ = ["CITIES", "FORMS", "HIDDEN_CITIES", "HIDDEN_NOUNS", "HIDDEN_VERBS", "NOUNS", "VERBS"]
+__all__ = [
+    "CITIES",
+    "FORMS",
+    "HIDDEN_CITIES",
+    "HIDDEN_NAMES",
+    "HIDDEN_NOUNS",
+    "HIDDEN_VERBS",
+    "NAMES",
+    "NOUNS",
+    "VERBS",
+]
 
 # fmt: off
 # present and past
 VERBS = (("says", "said"), ("knows", "knew"), ("thinks", "thought"), ("hopes", "hoped"))
 HIDDEN_VERBS = (("sees", "saw"), ("feels", "felt"), ("claims", "claimed"), ("believes", "believed"))
+# first names of men and of women
+NAMES = (
+    ("John", "Paul", "Peter", "David", "James", "Henry", "Jack"),
+    ("Mary", "Anna", "Lisa", "Sarah", "Emma", "Alice", "Jane"),
+)
+HIDDEN_NAMES = (
+    ("Robert", "Michael", "Tom", "George", "Kevin", "Adam"),
+    ("Laura", "Susan", "Julia", "Kate", "Karen", "Elizabeth"),
+)
 # country and adjective
 FORMS = (
     ("Germany", "German"), ("Italy", "Italian"), ("Japan", "Japanese"), ("India", "Indian"), ("England", "English"),
