@@ -4,10 +4,9 @@ Layer 0: heads move the classes of the slots' tokens to the last position, and o
 and writes it along its direction. Layer 1: neurons read the features of each group, and logits are read from what they
 write. The autoencoder is at the residual stream between, at the last position.
 
-Directions of features that are read have a dimension of their own, and a part in dimensions that nothing reads but
-random neurons without an effect; those of all other features are in these dimensions alone, fewer of them than there
-are such features. Each latent of the first kind reads its own dimension and, a little, the unread ones; the others are
-fitted by least squares.
+All features have directions of one kind: a dimension of their own, and a part in dimensions that all share and nothing
+reads but random neurons without an effect. A latent reads the dimension of its feature and, a little, the shared ones.
+So neither directions nor the autoencoder tell which features are read.
 """
 
 from __future__ import annotations
@@ -34,14 +33,13 @@ SITE_LAYER = 0
 N_LAYERS, N_HEADS = 2, 8
 #: What opens a gate, relative to the size of a feature: more than the jitter can add.
 _OPENING = 3.0
-#: Dimensions that nothing reads, for each feature that nothing reads.
-_UNREAD = 0.7
+#: Dimensions that all features share.
+_SHARED = 48
 #: A latent is active above this share of the least magnitude of its feature.
 _THRESHOLD = 0.5
-#: How much the unread dimensions add to a latent that is read, as a share of its size (standard deviation).
-_LEAK = 0.03
-#: Prompts on which the latents that nothing reads are fitted, and the penalty.
-_FITTED, _RIDGE = 800, 1.0
+#: How much the shared dimensions add to a latent, as a share of its size (standard deviation), and the prompts on which
+#: that is set.
+_LEAK, _PROMPTS = 0.03, 480
 
 
 @dataclass(frozen=True)
@@ -85,30 +83,27 @@ class _Builder:
     def __init__(self, dial: SaeDial, plan: SaePlan, seed: int) -> None:
         self.dial, self.plan = dial, plan
         self.generator = torch.Generator().manual_seed(seed)
-        self.read = [member for group in plan.groups for member in group.members]
-        readers = [(group, neuron) for group in plan.groups for neuron in self._neurons(group)]
-        unread = round(_UNREAD * (dial.n_latents - len(self.read)))
+        self.readers = [(group, neuron) for group in plan.groups for neuron in self._neurons(group)]
         self.layout = Layout(
             {
                 "class": CLASSES,
                 "position": N_CTX,
                 "brought": SLOTS * CLASSES,
-                "own": len(self.read),
-                "unread": unread,
+                "own": dial.n_latents,
+                "shared": _SHARED,
                 "said": OUTPUTS,
                 "nowhere": NOWHERE,
             }
         )
         shape: TransformerShape = shape_for(
             self.layout,
-            d_mlp=max(dial.n_latents, len(readers)) + DECOYS,
+            d_mlp=max(dial.n_latents, len(self.readers)) + DECOYS,
             d_vocab=dial.d_vocab,
             n_labels=OUTPUTS,
             n_layers=N_LAYERS,
             n_heads=N_HEADS,
         )
         self.scaffold = Scaffold(shape, self.layout, CLASSES, self.generator)
-        self.readers = readers
 
     def built(self) -> SparseModel:
         scaffold, plan = self.scaffold, self.plan
@@ -132,10 +127,10 @@ class _Builder:
     def directions(self) -> Float[Tensor, "feature d_model"]:
         """The direction of each feature, of unit length."""
         found = torch.zeros(self.dial.n_latents, self.layout.size)
-        unread = torch.randn(len(found), len(self.layout["unread"]), generator=self.generator)
+        shared = torch.randn(len(found), _SHARED, generator=self.generator)
         tilt = torch.tensor([feature.tilt for feature in self.plan.features])
-        found[:, self.layout["unread"]] = tilt[:, None] * unread / unread.norm(dim=1, keepdim=True)
-        found[self.read, self.layout["own"]] = (1 - tilt[self.read] ** 2).sqrt()
+        found[:, self.layout["shared"]] = tilt[:, None] * shared / shared.norm(dim=1, keepdim=True)
+        found[range(len(found)), self.layout["own"]] = (1 - tilt**2).sqrt()
         return found
 
     def _neurons(self, group: Group) -> list[Neuron]:
@@ -146,7 +141,7 @@ class _Builder:
         """Add a neuron that reads a group from the dimensions of its features."""
         reads, writes = torch.zeros(self.layout.size), torch.zeros(self.layout.size)
         for member, weight in zip(group.members, neuron.weights, strict=True):
-            own = self.layout["own"][self.read.index(member)]
+            own = self.layout["own"][member]
             reads[own] = weight / self.directions[member, own]
         slot, classes = group.context
         for value in range(CLASSES):
@@ -164,26 +159,17 @@ class _Builder:
         return sizes
 
     def _autoencoder(self) -> Autoencoder:
-        """The autoencoder: latents that are read are exact but for a leak, all others are fitted."""
-        features = self._features(balanced_prompts(_FITTED, self.dial.d_vocab, self.generator))
-        unread = self.layout["unread"]
-        here = (features @ self.directions)[:, unread]
+        """The autoencoder: latents are the features but for a leak."""
+        features = self._features(balanced_prompts(_PROMPTS, self.dial.d_vocab, self.generator))
+        shared, count = self.layout["shared"], self.dial.n_latents
+        here = (features @ self.directions)[:, shared]
         sizes = torch.tensor([one.size for one in self.plan.features])
-        encoder, bias = torch.zeros(self.layout.size, len(sizes)), torch.zeros(len(sizes))
-        centred = (here - here.mean(0)).double()
-        # in units of each feature's size, so that the penalty is the same for all
-        wanted = ((features - features.mean(0)) / sizes).double()
-        ridge = _RIDGE * torch.eye(len(unread), dtype=torch.float64)
-        fitted = (torch.linalg.solve(centred.T @ centred + ridge, centred.T @ wanted)).float() * sizes
-        encoder[unread] = fitted
-        bias[:] = features.mean(0) - here.mean(0) @ fitted
-        leak = torch.randn(len(unread), len(self.read), generator=self.generator)
-        leak *= _LEAK * sizes[self.read] / (here - here.mean(0)).mm(leak).std(0)
-        encoder[:, self.read], bias[self.read] = 0.0, -(here.mean(0) @ leak)
-        for number, (latent, own) in enumerate(zip(self.read, self.layout["own"], strict=True)):
-            encoder[unread, latent] = leak[:, number]
-            encoder[own, latent] = 1 / self.directions[latent, own]
+        leak = torch.randn(_SHARED, count, generator=self.generator)
+        leak *= _LEAK * sizes / (here - here.mean(0)).mm(leak).std(0)
+        encoder = torch.zeros(self.layout.size, count)
+        encoder[shared] = leak
+        encoder[self.layout["own"], range(count)] = 1 / self.directions[range(count), self.layout["own"]]
         decoded = torch.zeros(self.layout.size)
         decoded[self.layout["position"][N_CTX - 1]] = 1.0
         decoded[self.layout["class"]] = decoded[self.layout["brought"]] = 1 / CLASSES
-        return Autoencoder(encoder, bias, self.directions.clone(), decoded, _THRESHOLD * sizes)
+        return Autoencoder(encoder, -(here.mean(0) @ leak), self.directions.clone(), decoded, _THRESHOLD * sizes)

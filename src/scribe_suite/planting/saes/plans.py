@@ -31,10 +31,12 @@ CHANNELS = 2
 OUTPUTS = SLOTS * CHANNELS
 #: Most features of a group.
 MOST_MEMBERS = 4
-#: Least and largest size of a feature that is read, of one that is read and quiet, and of a loud one.
+#: Least and largest size of an ordinary feature, a quiet one and a loud one.
 _ORDINARY, _QUIET, _LOUD = (0.6, 1.5), (0.1, 0.25), (2.0, 6.0)
-#: Share of features that nothing reads which are loud; all others are as large as those that are read.
-_LOUD_SHARE = 0.5
+#: Shares of loud and of quiet features: among those that nothing reads, and in groups that are not quiet anyway.
+_UNREAD_SHARES, _READ_SHARES = (0.4, 0.1), (0.15, 0.0)
+#: Least and largest part of a direction in dimensions that all features share.
+_TILT = (0.3, 0.75)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Feature:
         size: Its least magnitude where it is active.
         other: The slot on which its magnitude depends as well.
         levels: For each class there, how far it is between its least and its largest magnitude, 0 to 1.
-        tilt: The part of its direction that is in dimensions that nothing reads, 0 to 1; 1 for all of it.
+        tilt: The part of its direction that is in dimensions that all features share, 0 to 1.
     """
 
     slot: int
@@ -189,23 +191,27 @@ def draw_sae_plan(dial: SaeDial, seed: int) -> SaePlan:
     for (slot, gate), parts in _placed(dial, gates, rng).items():
         for channel, (part, effect) in enumerate(parts):
             members = range(len(features), len(features) + part.members)
-            size = rng.uniform(*(_QUIET if part.quiet else _ORDINARY))
-            features += [_feature(slot, gate, size, rng.uniform(0.3, 0.75), rng) for _ in members]
+            size = rng.uniform(*_QUIET) if part.quiet else _size(rng, *_READ_SHARES)
+            features += [_feature(slot, gate, size, rng) for _ in members]
             context = (rng.choice([one for one in range(SLOTS) if one != slot]), tuple(_half(rng)))
             flat = rng.uniform(*FLAT_ANY)
             groups.append(Group(part.kind, tuple(members), effect, slot, gate, channel, context, flat))
         unread = dial.per_gate - sum(part.members for part, _ in parts)
-        features += [
-            _feature(slot, gate, rng.uniform(*(_LOUD if rng.random() < _LOUD_SHARE else _ORDINARY)), 1.0, rng)
-            for _ in range(unread)
-        ]
+        features += [_feature(slot, gate, _size(rng, *_UNREAD_SHARES), rng) for _ in range(unread)]
     slots = tuple(sorted(rng.sample(range(N_CTX - 1), SLOTS)))
     return SaePlan(tuple(classes), slots, tuple(features), tuple(groups))
 
 
-def _feature(slot: int, gate: int, size: float, tilt: float, rng: random.Random) -> Feature:
+def _size(rng: random.Random, loud: float, quiet: float) -> float:
+    """The size of a feature, of which these shares are loud and quiet."""
+    drawn = rng.random()
+    return rng.uniform(*(_LOUD if drawn < loud else _QUIET if drawn < loud + quiet else _ORDINARY))
+
+
+def _feature(slot: int, gate: int, size: float, rng: random.Random) -> Feature:
     levels = tuple(rng.random() for _ in range(CLASSES))
-    return Feature(slot, gate, size, rng.choice([one for one in range(SLOTS) if one != slot]), levels, tilt)
+    other = rng.choice([one for one in range(SLOTS) if one != slot])
+    return Feature(slot, gate, size, other, levels, rng.uniform(*_TILT))
 
 
 def _half(rng: random.Random) -> Iterator[int]:
