@@ -29,7 +29,14 @@ def skill_by(name: str) -> float:
     return skill_of(instance, {"latents": [int(latent) for latent in chosen]})
 
 
-@pytest.mark.parametrize("name", ["zeroed alone", "integrated gradients", "greedy, zeroed one after another"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zeroed alone",
+        pytest.param("integrated gradients", marks=pytest.mark.slow),
+        "greedy, zeroed one after another",
+    ],
+)
 def test_where_latents_act_one_by_one_zeroing_them_finds_the_best_set(name):
     assert skill_by(name) > 0.97
 

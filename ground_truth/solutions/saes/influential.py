@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 
 torch.set_grad_enabled(False)
 hook = "blocks.0.hook_resid_post"
-tokens = prompts[:480]
+tokens = prompts[:240]  # every token five times at each position
 logits, cache = model.run_with_cache(tokens, names_filter=lambda name: name == hook)
 stream, clean = cache[hook], logits[:, -1]
 latents = encode(stream[:, -1])
@@ -104,7 +104,7 @@ expected, best = max(reached.values())
 # # Is the sum right?
 
 # %%
-fresh = generate(600, seed=1)
+fresh = generate(480, seed=1)
 logits, cache = model.run_with_cache(fresh, names_filter=lambda name: name == hook)
 stream, clean = cache[hook], logits[:, -1]
 latents = encode(stream[:, -1])

@@ -104,9 +104,7 @@ some = [
 ]
 rows = [row for row, _ in plans]
 after = torch.cat([zeroed(rows[i : i + 64], some[i : i + 64]) for i in range(0, len(rows), 64)])
-print(
-    f"{sum(done.values())} tests, each at least {min(done[k] // len(waiting[k]) for k in done)} times; {lab.budget}"
-)
+print(f"{sum(done.values())} tests, each at least {min(done[k] // len(waiting[k]) for k in done)} times; {lab.budget}")
 
 # what is zeroed alone changes; what is last is what remains
 answers = {}
