@@ -36,6 +36,7 @@ from scribe_suite.tasks.answer_kinds import (
     EncodingAnswer,
     ExceptionAnswer,
     ExplanationAnswer,
+    LatentAnswer,
     MechanismAnswer,
     UsedAnswer,
 )
@@ -208,6 +209,14 @@ def _activations(instance: TaskInstance) -> np.ndarray:
     return activations
 
 
+# -- saes with a model: its output says nothing about latents ----------------------------------------------------------
+
+
+def _first_latents(instance: TaskInstance) -> float | None:
+    """The first latents."""
+    return skill_of(instance, {"latents": list(range(instance.public.facts["max_latents"]))})
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
@@ -240,6 +249,9 @@ USED_SOLVERS: Mapping[str, Solver] = {
     "none is used": _one_probability(0.0),
     "random answer": _drawn,
 }
+
+#: Solvers where the answer is a set of latents.
+LATENT_SOLVERS: Mapping[str, Solver] = {"first latents": _first_latents, "random answer": _drawn}
 
 #: Tasks on a real model, which is not available everywhere: the answers that define their scorer's chance have skill 0
 #: or less by definition.
@@ -280,6 +292,8 @@ def solvers_of(task: Task, instance: TaskInstance) -> Mapping[str, Solver]:
         return ENCODING_SOLVERS
     if issubclass(instance.answer_schema.model, UsedAnswer):
         return USED_SOLVERS
+    if issubclass(instance.answer_schema.model, LatentAnswer):
+        return LATENT_SOLVERS
     return FUNCTION_SOLVERS if "code" in instance.answer_schema.example else SOLVERS[task.family]
 
 

@@ -32,6 +32,7 @@ class Dictionary(Task):
 
     family = "saes"
     name = "dictionary"
+    version = 2
     summary = "Find the features of a hidden sparse model from samples of its activations."
     levels: ClassVar[Mapping[int, str]] = {
         level: f"{dial.features} features in {dial.width} dimensions, {dial.samples:,} samples, noise {dial.noise:g}"

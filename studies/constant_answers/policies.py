@@ -68,6 +68,9 @@ def constants(instance: TaskInstance) -> dict[str, Content]:
         listed = schema.facts["properties"]
         found |= {name: {"used": dict.fromkeys(listed, share)} for name, share in _SHARES.items()}
         found["first 1"] = {"used": {**dict.fromkeys(listed, 0.0), listed[0]: 1.0}}
+    if "max_latents" in schema.facts:
+        listed = range(schema.facts["max_latents"])
+        found |= {f"first {len(some)}": {"latents": [*some]} for some in (listed[:1], listed)}
     named = elements(instance)
     if not named:
         return found

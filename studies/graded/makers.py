@@ -17,6 +17,7 @@ from scribe_suite.tasks.answer_kinds import (
     EncodingAnswer,
     ExceptionAnswer,
     ExplanationAnswer,
+    LatentAnswer,
     LetterAnswer,
     MechanismAnswer,
     NeuronAnswer,
@@ -36,6 +37,7 @@ from studies.graded.dictionaries import written_dictionary
 from studies.graded.edges import planted_edges
 from studies.graded.encodings import planted_encoding
 from studies.graded.explanations import planted_explanation, real_explanation
+from studies.graded.latents import written_latents
 from studies.graded.material import Content, Material
 from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
@@ -66,6 +68,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", EncodingAnswer): planted_encoding,
     ("planted", UsedAnswer): planted_uses,
     ("planted", DictionaryAnswer): written_dictionary,
+    ("planted", LatentAnswer): written_latents,
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,

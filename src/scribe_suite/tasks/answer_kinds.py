@@ -37,6 +37,10 @@ _DICTIONARY: Mapping[str, str] = {
     "width": "the numbers of a row",
     "max_rows": "how many rows may be given",
 }
+_LATENTS: Mapping[str, str] = {
+    "n_latents": "the number of latents",
+    "max_latents": "how many latents may be given",
+}
 _PROPERTIES: Mapping[str, str] = {"properties": "the names of the properties that are asked about"}
 _SUBSPACE: Mapping[str, str] = {
     **_VECTOR,
@@ -413,6 +417,31 @@ class CarrierAnswer(Answer):
         for one in self.carriers:
             found.setdefault(tuple(one.positions), {}).update(dict.fromkeys(one.heads))
         return {positions: tuple(heads) for positions, heads in found.items()}
+
+
+class LatentAnswer(Answer):
+    """A set of latents of an autoencoder, by index. Facts used: ``n_latents``, ``max_latents``.
+
+    Attributes:
+        latents: Indices, from 0.
+    """
+
+    content_field = "latents"
+    needs = _LATENTS
+    latents: list[int]
+
+    @field_validator("latents")
+    @classmethod
+    def _few_that_exist(cls, value: list[int], info: ValidationInfo) -> list[int]:
+        facts = info.context or {}
+        count, most = int(facts["n_latents"]), int(facts["max_latents"])
+        unknown = [latent for latent in value if not 0 <= latent < count]
+        if unknown:
+            raise ValueError(f"there is no latent {str(unknown[0])[:40]}: latents are 0 to {count - 1}")
+        different = list(dict.fromkeys(value))
+        if len(different) > most:
+            raise ValueError(f"has {len(different)} latents, and at most {most} are asked for")
+        return different
 
 
 class DictionaryAnswer(Answer):
